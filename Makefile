@@ -1,0 +1,121 @@
+# Every command that a person types; `make` alone prints them.
+# Recipes are joined by &&, so that no failure is swallowed.
+
+NOTEBOOK ?= train
+PARAMS   ?=
+ENV      ?= dev
+PORT     ?= 8888
+TIMEOUT  ?=
+
+# docker when a daemon answers, else local; asked once, and only by the targets that need to know.
+ENGINE ?= $(eval ENGINE := $(shell timeout 10 docker version >/dev/null 2>&1 && echo docker || echo local))$(ENGINE)
+
+# The image is for the checkout's owner when root runs make (sudo make): files must not end up root's.
+SAMEBOOK_UID := $(shell id -u | grep -vx 0 || stat -c %u .)
+SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
+# Facts for the receipt: inside the image there is no git.
+SAMEBOOK_COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
+SAMEBOOK_DIRTY  = $(shell git status --porcelain 2>/dev/null | head -1)
+export SAMEBOOK_UID SAMEBOOK_GID SAMEBOOK_COMMIT SAMEBOOK_DIRTY PORT
+
+UV    := .samebook/uv/bin/uv
+LOCAL := .venv/.installed
+ENVIRONMENT_docker = build
+ENVIRONMENT_local  = $(LOCAL)
+INSIDE_docker = docker compose run --rm --quiet-pull
+INSIDE_local  = env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/.venv/bin:$$PATH"
+# What comes before a command, in the environment of the chosen engine.
+RUN  = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),run,samebook)
+TEST = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab run runs data test check format build image base lock shell doctor clean engine environment
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+help: ## This list
+	@echo "samebook: the same notebook, on every machine." && echo && \
+	sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}' && \
+	echo && echo 'Variables: NOTEBOOK=train  PARAMS="max_depth=4 as_of=2013-06-30"  ENV=dev  ENGINE=docker|local  PORT=8888'
+
+engine:
+	@case "$(ENGINE)" in \
+	  docker) echo "engine: docker" >&2 ;; \
+	  local) echo "engine: local$$(timeout 10 docker version >/dev/null 2>&1 || echo ' (no Docker daemon answers)')" >&2 ;; \
+	  *) echo "error: ENGINE=$(ENGINE); expected docker or local" >&2 && exit 2 ;; \
+	esac
+
+environment: engine
+	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE)
+
+run: environment ## Run NOTEBOOK headless, with PARAMS="name=value …"
+	@$(RUN) run $(NOTEBOOK) $(patsubst %,-p '%',$(PARAMS)) --env $(ENV) $(if $(TIMEOUT),--timeout $(TIMEOUT))
+
+runs: environment ## List what ran
+	@$(RUN) runs
+
+data: environment ## Load the sample warehouse (a first run does it by itself)
+	@$(RUN) data --env $(ENV)
+
+lab: environment ## Develop in JupyterLab, in the same environment
+	@$(MAKE) lab-$(ENGINE)
+
+test: environment ## Run the tests; container tests where a Docker daemon answers
+	@$(MAKE) test-$(ENGINE)
+
+shell: environment ## A shell in the environment
+	@$(if $(filter docker,$(ENGINE)),$(INSIDE_docker) --entrypoint bash run,$(INSIDE_local) bash)
+
+doctor: environment ## Compare what is pinned with what is here
+	@SAMEBOOK_DOCKER="$$(timeout 10 docker version -f '{{.Server.Version}}' 2>/dev/null || echo none answers)" $(RUN) doctor
+
+clean: ## Remove environments and caches; runs, store and data stay
+	@rm -rf .venv .samebook .pytest_cache .ruff_cache dist && find . -name __pycache__ -prune -exec rm -rf {} +
+
+# --- The local engine ---------------------------------------------------------------------------------------
+
+# uv comes by hash from the lock into a folder of its own: nothing on the machine needs to have it, or hide it.
+$(UV): environments/build.txt
+	@echo "uv: into .samebook/uv" >&2 && rm -rf .samebook/uv && \
+	{ python3 -m venv .samebook/uv || { echo "error: python3 can't make a virtual environment" >&2 && \
+	  echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; } && \
+	.samebook/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environments/build.txt && touch $@
+
+# Bytecode is compiled now, or each run would pay for it where PYTHONDONTWRITEBYTECODE is set.
+$(LOCAL): environments/lab.txt environments/build.txt scripts/pyproject.toml | $(UV)
+	@echo "environment: environments/lab.txt into .venv" >&2 && rm -f $@ && \
+	{ $(UV) venv --quiet --allow-existing --python "$$(cat .python-version)" .venv || { \
+	  echo "error: Python $$(cat .python-version) was neither found nor fetched" >&2 && \
+	  echo "  -> install it (apt-get install python3.13, pyenv install 3.13, …), or use Docker: make … ENGINE=docker" >&2 && exit 5; }; } && \
+	export VIRTUAL_ENV="$(CURDIR)/.venv" && \
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --build-constraints environments/build.txt environments/lab.txt && \
+	$(UV) pip install --quiet --no-deps --no-index --editable scripts && touch $@
+
+lab-local:
+	@$(INSIDE_local) SAMEBOOK_WORKSPACE="$(CURDIR)" jupyter lab --ip 127.0.0.1 --port $(PORT) --ServerApp.port_retries=0 --notebook-dir .
+
+test-local:
+	@$(INSIDE_local) pytest tests
+
+# --- Checks and locks ---------------------------------------------------------------------------------------
+
+COMPILE = $(UV) pip compile --quiet environments/pyproject.toml --universal --python-version 3.13 \
+          --generate-hashes --no-header --no-annotate --no-emit-index-url --custom-compile-command "make lock"
+# Each lock is made from the one before it: lab can't disagree with runtime.
+define compile_into
+$(COMPILE) $(2) -o $(1)/runtime.txt && \
+$(COMPILE) $(2) --group lab -c $(1)/runtime.txt -o $(1)/lab.txt && \
+$(UV) pip compile --quiet --group environments/pyproject.toml:build --universal --python-version 3.13 \
+  --generate-hashes --no-header --no-annotate --no-emit-index-url $(2) -o $(1)/build.txt
+endef
+
+lock: $(UV) ## Renew the lock: newest versions, by hash
+	@$(call compile_into,environments,--upgrade)
+
+check: $(LOCAL) ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
+	@$(INSIDE_local) sh -c 'ruff check . && ruff format --check . && pyrefly check && python tests/checks.py'
+
+format: $(LOCAL) ## Format code, strip outputs from notebooks
+	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout notebooks/*.ipynb'
+
+# --- Docker -------------------------------------------------------------------------------------------------

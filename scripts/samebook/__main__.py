@@ -1,0 +1,5 @@
+"""`python -m samebook` is `samebook`."""
+
+from samebook.cli import main
+
+main()

@@ -1,0 +1,143 @@
+"""The commands. Each body parses, calls one function and prints its result; here alone the program exits."""
+
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from samebook import errors, workspace
+
+
+class PairType(click.ParamType):
+    """`name=value`, as -p takes it."""
+
+    name = "name=value"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, equals, text = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"found {value!r}; expected name=value, like as_of=2013-06-30", param, ctx)
+        return name.strip(), text
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="samebook")
+def cli() -> None:
+    """The same notebook, on every machine: run notebooks headless in a pinned environment.
+
+    \b
+      samebook run train                      run notebooks/train.ipynb
+      samebook run train -p max_depth=4       ... with a parameter
+      samebook runs                           what ran, and how well
+    """
+
+
+@cli.command()
+@click.argument("notebook", metavar="NOTEBOOK")
+@click.option("-p", "--parameter", "given", type=PairType(), multiple=True, help="Set a parameter of the notebook.")
+@click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
+@click.option("--timeout", type=click.IntRange(min=0), help="Seconds that a cell may take; 0 is no limit.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what the notebook prints.")
+@click.option("--dry-run", is_flag=True, help="Check notebook, parameters and settings, and start nothing.")
+def run(
+    notebook: str, given: tuple[tuple[str, str], ...], env: str, timeout: int | None, verbose: bool, dry_run: bool
+) -> None:
+    """Run notebooks/NOTEBOOK.ipynb headless, into a folder of its own under runs/.
+
+    Exit codes: 0 done, 1 a cell failed, 2 usage or parameters, 4 data rejected by its schema, 5 environment
+    does not match the lock, 6 refused by a policy, 130 Ctrl-C, 138 the kernel died, 143 SIGTERM.
+    """
+    from samebook import run as verb
+    from samebook.console import Console
+    from samebook.runs import METRICS_SHOWN, described
+
+    _once_each(given)
+    request = verb.RunRequest(notebook, dict(given), env, timeout)
+    if dry_run:
+        prepared = verb.prepare(workspace.find(), request)
+        click.echo(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
+        return
+    done = verb.run(request, Console(verbose=verbose))
+    found = described(done)
+    shown = "  ".join(f"{name} {value:.4g}" for name, value in list(found.metrics.items())[:METRICS_SHOWN])
+    click.echo(f"{workspace.find().relative(done)}  {shown}".rstrip())
+
+
+def _once_each(given: tuple[tuple[str, str], ...]) -> None:
+    names = [name for name, _ in given]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise errors.UsageError(f"parameter {twice} is given twice")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines: a JSON list.")
+def runs(as_json: bool) -> None:
+    """List the runs, newest first: status, seconds, metrics."""
+    from samebook import runs as verb
+
+    found = verb.runs(workspace.find())
+    click.echo(json.dumps([run.as_json() for run in found], indent=2) if as_json else verb.table(found))
+
+
+@cli.command()
+@click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
+def data(env: str) -> None:
+    """Load the sample warehouse, where the settings say that there is one and it is missing."""
+    from samebook import settings, warehouse
+
+    here = workspace.find()
+    click.echo(here.relative(warehouse.ensure(here, settings.load(here, env).warehouse)))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines: a JSON list.")
+def doctor(as_json: bool) -> None:
+    """Compare the environment with what is pinned; exit code 5 when results could differ."""
+    from dataclasses import asdict
+
+    from samebook import doctor as verb
+
+    findings = verb.doctor(workspace.find())
+    click.echo(json.dumps([asdict(each) for each in findings], indent=2) if as_json else verb.table(findings))
+    if any(each.changes_results and not each.ok for each in findings):
+        sys.exit(errors.EnvironmentMismatch.exit_code)
+
+
+def main() -> None:
+    """The one boundary where an error becomes words on stderr and an exit code."""
+    try:
+        cli(prog_name="samebook", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except errors.SamebookError as error:
+        sys.exit(_told(error, error.exit_code, error.mend))
+    except BrokenPipeError:
+        # The reader of a pipe left (`samebook runs | head`): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        sys.exit(_told(error, *_storage(error)))
+
+
+def _told(error: Exception, code: int, mend: str | None) -> int:
+    click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    click.echo(error, err=True)
+    for note in getattr(error, "__notes__", ()):
+        click.echo(f"  {note}", err=True)
+    if mend:
+        click.echo(f"  -> {mend}", err=True)
+    return code
+
+
+def _storage(error: OSError) -> tuple[int, str | None]:
+    place = Path(error.filename or ".").parent
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return errors.SamebookError.exit_code, f"free some space at {place}: make clean, or an older run in runs/"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return errors.UsageError.exit_code, f"give user {os.getuid()} permission to write in {place}"
+    return errors.SamebookError.exit_code, None

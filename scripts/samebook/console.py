@@ -1,0 +1,108 @@
+"""Shows a run while it runs: a line a cell on a terminal or in a log, and the same as JSON lines in run.log."""
+
+import datetime
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from samebook import runfolder
+from samebook.run import Reporter, RunRequest
+
+TICK = 0.5
+
+
+class Console(Reporter):
+    """Progress for a person: each cell's name and time, what the notebook waits for, and, if asked, what it prints."""
+
+    def __init__(self, *, verbose: bool = False, stream: TextIO | None = None) -> None:
+        self.verbose = verbose
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.run: Path | None = None
+        self.current = ""
+        self.since = 0.0
+        self.notes = 0
+        self.partial_line = ""
+        self.ended = threading.Event()
+        self.lock = threading.Lock()
+
+    def run_started(self, run: Path, request: RunRequest) -> None:
+        self.run = run
+        self._say(f"{run.name}  (env {request.env})")
+        self._log(event="run-started", env=request.env, parameters=dict.fromkeys(request.given, "given"))
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def cell_started(self, index: int, total: int, name: str) -> None:
+        self.current, self.since = f"{index + 1:>3}/{total} {name}", time.monotonic()
+        self._log(event="cell-started", cell=index + 1, name=name)
+
+    def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None:
+        self._flush_printed()
+        self._tell_notes()
+        mark = "  failed" if failed else ""
+        self._say(f"{index + 1:>3}/{total} {name:<24} {seconds:7.1f} s{mark}")
+        self.current = ""
+        level = "error" if failed else "info"
+        self._log(level=level, event="cell-finished", cell=index + 1, name=name, seconds=round(seconds, 3))
+
+    def printed(self, text: str) -> None:
+        *lines, self.partial_line = (self.partial_line + text).split("\n")
+        for line in lines:
+            self._tell_printed(line)
+
+    def run_ended(self) -> None:
+        self.ended.set()
+        self._flush_printed()
+        with self.lock:
+            self._clear()
+        self.run = None
+
+    def _flush_printed(self) -> None:
+        if self.partial_line:
+            self._tell_printed(self.partial_line)
+            self.partial_line = ""
+
+    def _tell_printed(self, line: str) -> None:
+        self._log(event="printed", text=line)
+        if self.verbose:
+            self._say(f"      | {line}")
+
+    def _tick(self) -> None:
+        """On a terminal, keep the line of the running cell alive; anywhere, say what the notebook waits for."""
+        while not self.ended.wait(TICK):
+            self._tell_notes()
+            current, elapsed = self.current, time.monotonic() - self.since
+            if self.live and current and elapsed > TICK:
+                with self.lock:
+                    self.stream.write(f"\r\x1b[K{current:<32} {elapsed:7.1f} s")
+                    self.stream.flush()
+
+    def _tell_notes(self) -> None:
+        if self.run is None:
+            return
+        notes = list(runfolder.events(self.run, "note"))
+        for note in notes[self.notes :]:
+            self._say(f"      {note['text']}")
+            self._log(event="note", text=note["text"])
+        self.notes = len(notes)
+
+    def _say(self, line: str) -> None:
+        with self.lock:
+            self._clear()
+            self.stream.write(line + "\n")
+            self.stream.flush()
+
+    def _clear(self) -> None:
+        if self.live:
+            self.stream.write("\r\x1b[K")
+
+    def _log(self, *, event: str, level: str = "info", **facts: Any) -> None:
+        if self.run is None:
+            return
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": now, "level": level, "run": self.run.name, "event": event, **facts})
+        with (self.run / runfolder.LOG).open("a") as log:
+            log.write(line + "\n")

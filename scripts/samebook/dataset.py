@@ -1,0 +1,109 @@
+"""Datasets: one Parquet file a day, `data/<name>/day=YYYY-MM-DD/part-0.parquet`, as other tools read it too.
+
+The bytes are a function of the rows: no index, no writer's metadata, one row group layout, one compression.
+"""
+
+import datetime
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from samebook.digest import json_bytes, sha256
+from samebook.errors import DataRejected, UsageError
+from samebook.workspace import Workspace, copy_whole, write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from pandera.errors import SchemaErrors
+
+PART = "part-0.parquet"
+ORIGIN = "origin.json"
+SHOWN_ROWS = 3
+
+
+def partition(name: str, day: datetime.date) -> Path:
+    """The path of a day's partition, below outputs/ or data/."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise UsageError(f"dataset {name!r}: expected a name of lower-case letters, digits and underscores")
+    return Path(name) / f"day={day:%Y-%m-%d}" / PART
+
+
+def write(frame: "pd.DataFrame", path: Path) -> None:
+    """Write a frame so that equal frames give equal bytes."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(table, path, compression="zstd")
+
+
+def missing(workspace: Workspace, name: str, days: Iterable[datetime.date]) -> list[datetime.date]:
+    """The days that have no partition yet."""
+    return [day for day in days if not (workspace.data / partition(name, day)).is_file()]
+
+
+def ranges(days: Iterable[datetime.date]) -> Iterator[tuple[datetime.date, datetime.date]]:
+    """Sorted days as ranges without a gap, both ends included."""
+    for _, group in groupby(enumerate(days), lambda item: item[1].toordinal() - item[0]):
+        run = [day for _, day in group]
+        yield run[0], run[-1]
+
+
+def read(
+    workspace: Workspace, name: str, days: Sequence[datetime.date]
+) -> tuple["pd.DataFrame", list[dict[str, str]]]:
+    """The rows of the days in their order, and each partition read: its name and sha256."""
+    import pyarrow as pa
+
+    tables, inputs = [], []
+    for day in days:
+        path = partition(name, day)
+        # Read once, so that what is hashed is what is parsed even when a writer replaces the file.
+        content = (workspace.data / path).read_bytes()
+        tables.append(_table(content, workspace.relative(workspace.data / path)))
+        inputs.append({"name": str(path.parent), "sha256": sha256(content)})
+    return pa.concat_tables(tables, promote_options="permissive").to_pandas(), inputs
+
+
+def _table(content: bytes, name: str) -> "pa.Table":
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(io.BytesIO(content))
+    except pa.ArrowInvalid as error:
+        raise DataRejected(f"{name} is not a whole Parquet file: {error}", mend=f"rm {name}, and run again") from None
+
+
+def publish(workspace: Workspace, run: Path) -> list[str]:
+    """Copy a finished run's partitions to data/, one rename each; their names."""
+    published = []
+    for source in sorted((run / "outputs").glob(f"*/day=*/{PART}")):
+        name = source.relative_to(run / "outputs")
+        target = workspace.data / name
+        copy_whole(source, target)
+        write_whole(target.parent / ORIGIN, json_bytes({"run": run.name, "sha256": sha256(source)}))
+        published.append(str(name.parent))
+    return published
+
+
+def rejection(error: "SchemaErrors", name: str) -> str:
+    """pandera's findings in a person's words: column, check, how many rows, and the first of them."""
+    cases = error.failure_cases.astype({"column": object, "check": object})
+    lines = [f"{name} breaks its schema:"]
+    for (column, check), rows in cases.groupby(["column", "check"], dropna=False, sort=True):
+        lines.append(f"  {_finding(column, check, rows)}")
+    return "\n".join(lines)
+
+
+def _finding(column: Any, check: Any, rows: "pd.DataFrame") -> str:
+    if rows["index"].isna().all():
+        return f"column {rows['failure_case'].iloc[0]}: {check}"
+    first = rows.head(SHOWN_ROWS)
+    shown = ", ".join(f"row {row}: {value!r}" for row, value in zip(first["index"], first["failure_case"], strict=True))
+    return f"column {column}: {check} fails in {len(rows)} row{'s' * (len(rows) > 1)} ({shown})"

@@ -1,0 +1,106 @@
+"""Compare what is pinned with what is here: engine, base, OS, Python, packages, user, disk, port."""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from samebook import environment
+from samebook.workspace import Workspace
+
+LEAST_FREE_GIB = 3
+LAB_PORT = 8888
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. `mend` is what to do where `ok` is False.
+
+    `changes_results` says that a difference makes the environment another one: exit code 5.
+    """
+
+    what: str
+    pinned: str
+    found: str
+    ok: bool
+    mend: str = ""
+    changes_results: bool = False
+
+
+def doctor(workspace: Workspace) -> list[Finding]:
+    """Every finding, in a fixed order."""
+    findings = [check(workspace) for check in CHECKS]
+    return [*findings, *_packages(workspace)]
+
+
+def _engine(_: Workspace) -> Finding:
+    host = os.environ.get("SAMEBOOK_DOCKER", "not asked")
+    return Finding("engine", "docker or local", f"{environment.engine()} (Docker daemon: {host})", ok=True)
+
+
+def _base(_: Workspace) -> Finding:
+    found = os.environ.get("SAMEBOOK_BASE_IMAGE", "none: the local engine has no image")
+    return Finding("base image", "Dockerfile: BASE_IMAGE", found, ok=True)
+
+
+def _system(_: Workspace) -> Finding:
+    return Finding("operating system", "any, Debian 13 in the image", environment.operating_system(), ok=True)
+
+
+def _python(workspace: Workspace) -> Finding:
+    pinned, found = environment.pinned_python(workspace), environment.python()
+    ok = found.startswith(f"{pinned}.")
+    return Finding("Python", f"{pinned}.*", found, ok, f"install Python {pinned}, then: make clean run", changes_results=True)
+
+
+def _isolated(_: Workspace) -> Finding:
+    found = sys.prefix
+    ok = sys.prefix != sys.base_prefix
+    return Finding("environment", "of its own", found, ok, "run it through make, or the image", changes_results=True)
+
+
+def _user(workspace: Workspace) -> Finding:
+    owner, uid = workspace.root.stat().st_uid, os.getuid()
+    ok = os.access(workspace.root, os.W_OK) or environment.engine() == "docker"
+    return Finding("user", f"uid {owner}, who owns the checkout", f"uid {uid}", ok, f"sudo chown -R {uid} .")
+
+
+def _disk(workspace: Workspace) -> Finding:
+    free = shutil.disk_usage(workspace.root).free / 2**30
+    return Finding(
+        "disk", f"{LEAST_FREE_GIB} GiB free", f"{free:.1f} GiB free", free >= LEAST_FREE_GIB, "make clean, or free some"
+    )
+
+
+def _port(_: Workspace) -> Finding:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        taken = probe.connect_ex(("127.0.0.1", LAB_PORT)) == 0
+    found = f"port {LAB_PORT} " + ("is taken" if taken else "is free")
+    return Finding("port for Lab", "free, or Lab's own", found, ok=True, mend="make lab PORT=8889")
+
+
+CHECKS: tuple[Callable[[Workspace], Finding], ...] = (_engine, _base, _system, _python, _isolated, _user, _disk, _port)
+
+
+def _packages(workspace: Workspace) -> list[Finding]:
+    wanted, wrong = environment.locked(workspace), environment.mismatches(workspace)
+    mend = "make run renews the environment by itself; ENGINE=docker: make build"
+    lines = [
+        Finding(f"package {name}", expected, found or "missing", ok=False, mend=mend, changes_results=True)
+        for name, (expected, found) in wrong.items()
+    ]
+    summary = f"{len(wanted) - len(wrong)} of {len(wanted)} as locked"
+    return [Finding("packages", f"{len(wanted)} in runtime.txt", summary, not wrong, changes_results=True), *lines]
+
+
+def table(findings: list[Finding]) -> str:
+    """The findings as text, with what to do about each difference below its line."""
+    lines = [f"   {'what':<18} {'pinned':<32} found"]
+    for finding in findings:
+        lines.append(f"{'ok' if finding.ok else '!!'} {finding.what:<18} {finding.pinned:<32} {finding.found}")
+        if not finding.ok and finding.mend:
+            lines.append(f"      -> {finding.mend}")
+    return "\n".join(lines)

@@ -1,0 +1,109 @@
+"""Reads notebooks and executes them through papermill; errors come out as ours.
+
+The engine itself is `papermill_engine.py`; no other module imports papermill.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+from papermill.execute import execute_notebook
+
+from samebook import errors
+from samebook.papermill_engine import Execution, name
+
+INJECTED = "injected-parameters"
+
+
+def read(path: Path) -> NotebookNode:
+    """A notebook from its file. Raises UsageError where it is none."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError) as error:
+        first = str(error).splitlines()[0]
+        raise errors.UsageError(
+            f"{path.name} is not a notebook: {first[:200]}", mend=f"git checkout -- {path.name}, or save it again in Lab"
+        ) from error
+    return notebook
+
+
+def with_parameters(notebook: NotebookNode, source: str) -> NotebookNode:
+    """A copy with the cell `injected-parameters` after the cell tagged `parameters`."""
+    copy = nbformat.from_dict(notebook)
+    copy.cells = [cell for cell in copy.cells if INJECTED not in cell.metadata.get("tags", [])]
+    cell = nbformat.v4.new_code_cell(source, id=INJECTED, metadata={"tags": [INJECTED]})
+    copy.cells.insert(parameters_index(copy) + 1, cell)
+    return copy
+
+
+def parameters_index(notebook: NotebookNode) -> int:
+    """Where the cell tagged `parameters` is; -1 where there is none."""
+    tagged = (n for n, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
+    return next(tagged, -1)
+
+
+def execute(execution: Execution) -> None:
+    """Run every cell; the executed notebook is saved in `execution.output`, also when this raises.
+
+    Raises the error that a cell's own error means (errors.named), CellFailed for a cell over its time limit,
+    KernelDied when the kernel's process ends.
+    """
+    try:
+        execute_notebook(
+            execution.notebook,
+            str(execution.output).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
+            engine_name="samebook",
+            progress_bar=False,
+            execution=execution,
+        )
+    except PapermillExecutionError as error:
+        raise _cell_error(execution, error) from error
+    except CellTimeoutError as error:
+        raise errors.CellFailed(
+            f"cell `{_running(execution)}` ran over its time limit of {execution.cell_timeout} s",
+            mend="give it more: make run … TIMEOUT=seconds, or cell_timeout in environments/<env>.yml",
+        ) from error
+    except DeadKernelError as error:
+        raise errors.KernelDied(
+            f"the kernel died in cell `{_running(execution)}`: its process ended without a word",
+            mend="out of memory is the usual cause: try a smaller slice, or give the machine more",
+        ) from error
+    except NoSuchKernel as error:
+        raise errors.UsageError(
+            f"the notebook wants the kernel {error.name!r}; the environment has `python3`",
+            mend="in Lab: Kernel > Change Kernel… > Python 3",
+        ) from error
+
+
+def _running(execution: Execution) -> str:
+    """The cell that was running when the kernel stopped answering, from the notebook as saved."""
+    cells = nbformat.read(execution.output, as_version=4).cells
+    for index, cell in enumerate(cells):
+        if cell.metadata.get("papermill", {}).get("status") in ("running", "failed"):
+            return name(cell, index)
+    return "?"
+
+
+def _cell_error(execution: Execution, error: PapermillExecutionError) -> errors.SamebookError:
+    cell = execution.notebook.cells[error.cell_index]
+    kind = errors.named(error.ename)
+    where = f"cell `{name(cell, error.cell_index)}` ({error.cell_index + 1} of {len(execution.notebook.cells)})"
+    line = _failing_line(cell.source, error.traceback)
+    message = f"{where} raised {error.ename}: {error.evalue}{line}"
+    return kind(execution.redaction.text(message))
+
+
+def _failing_line(source: str, traceback: list[str]) -> str:
+    """The cell's own line that raised, as IPython's traceback marks it."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback))
+    marked = re.findall(r"^-+> (\d+) (.*)$", plain, re.MULTILINE)
+    lines = source.splitlines()
+    for number, text in marked:
+        if int(number) <= len(lines) and lines[int(number) - 1].strip() == text.strip():
+            return f"\n  line {number}: {text.strip()}"
+    return ""

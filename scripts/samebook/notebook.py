@@ -1,0 +1,180 @@
+"""What notebooks import: log what a run found, read and write datasets by day, query the warehouse.
+
+The same calls work with no runner around them, as in Lab: they then write to a scratch run in runs/.scratch/.
+"""
+
+import datetime
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from samebook import dataset, runfolder, settings, warehouse, workspace
+from samebook.digest import sha256
+from samebook.errors import DataRejected, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandera.pandas import DataFrameSchema
+
+
+@cache
+def _workspace() -> workspace.Workspace:
+    return workspace.find()
+
+
+@cache
+def _settings() -> settings.Settings:
+    return settings.load(_workspace(), os.environ.get("SAMEBOOK_ENV", "dev"))
+
+
+@cache
+def _run() -> Path:
+    """The folder of the run around this kernel, or a scratch run's."""
+    if folder := os.environ.get("SAMEBOOK_RUN"):
+        return Path(folder)
+    runfolder.drop_scratch(_workspace())
+    started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    return workspace.make_folder(_workspace().runs / ".scratch" / f"{started}-{os.getpid()}")
+
+
+def log_metric(name: str, value: float) -> None:
+    """Record a number that tells how good the result is; it ends up in metrics.json.
+
+    Raises UsageError for what is not a finite number.
+    """
+    number = float(value)
+    if not math.isfinite(number):
+        raise UsageError(f"metric {name}: found {number}; expected a finite number")
+    runfolder.append_event(_run(), {"kind": "metric", "name": name, "value": number})
+
+
+def log_metrics(metrics: Mapping[str, float]) -> None:
+    """Record several metrics."""
+    for name, value in metrics.items():
+        log_metric(name, value)
+
+
+def log_param(name: str, value: Any) -> None:
+    """Record a fact about how the result was made that is not one of the notebook's parameters."""
+    plain = value if isinstance(value, str | int | float | bool | None) else str(value)
+    runfolder.append_event(_run(), {"kind": "param", "name": name, "value": plain})
+
+
+def log_artifact(path: str | Path, name: str | None = None) -> Path:
+    """Copy a file into the run's outputs, as `name` or under its own name; returns the copy."""
+    source = Path(path)
+    if not source.is_file():
+        raise UsageError(f"artifact {source}: no such file")
+    return Path(shutil.copyfile(source, output_path(name or source.name)))
+
+
+def output_path(name: str) -> Path:
+    """Where to write the output `name` ("model.ubj", "plots/roc.png"); its folder is there."""
+    outputs = _run() / "outputs"
+    path = (outputs / name).resolve()
+    if not path.is_relative_to(outputs.resolve()) or path == outputs.resolve():
+        raise UsageError(f"output {name!r}: expected a name inside the run's outputs")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def query(name: str, **bound: Any) -> "pd.DataFrame":
+    """The rows of notebooks/queries/<name> on the warehouse, with `$name` in it bound to values."""
+    path = _workspace().notebooks / "queries" / name
+    if not path.is_file():
+        raise UsageError(f"no query {name!r}: expected {_workspace().relative(path)}")
+    return warehouse.query(_workspace(), _settings().warehouse, path.read_text(), bound)
+
+
+def validate(frame: "pd.DataFrame", schema: "DataFrameSchema") -> "pd.DataFrame":
+    """`frame` as the schema returns it. Raises DataRejected with each broken check and its first rows."""
+    from pandera.errors import SchemaErrors
+
+    try:
+        return schema.validate(frame, lazy=True)
+    except SchemaErrors as error:
+        raise DataRejected(dataset.rejection(error, schema.name or "the data")) from None
+
+
+def write_partition(name: str, day: datetime.date, frame: "pd.DataFrame") -> Path:
+    """Write one day of a dataset into the run's outputs; published to data/ when the run is complete.
+
+    Equal frames give equal bytes: rows and columns stay in the order in which they come.
+    """
+    path = output_path(str(dataset.partition(name, day)))
+    dataset.write(frame, path)
+    return path
+
+
+def read_dataset(name: str, start: datetime.date, end: datetime.date) -> "pd.DataFrame":
+    """The partitions of a dataset from `start` to `end`, both included, by day; each is recorded as an input.
+
+    Days that are not there are made first, by a run of the notebook that makes the dataset.
+    Raises UsageError where a day can't be made, DataRejected where what makes it says so.
+    """
+    if end < start:
+        raise UsageError(f"dataset {name}: found start {start} after end {end}")
+    days = [start + datetime.timedelta(days=n) for n in range((end - start).days + 1)]
+    _make(name, dataset.missing(_workspace(), name, days))
+    if still := dataset.missing(_workspace(), name, days):
+        raise UsageError(f"dataset {name}: no partition for {still[0]}, and {len(still)} of {len(days)} days missing")
+    frame, inputs = dataset.read(_workspace(), name, days)
+    for found in inputs:
+        runfolder.append_event(_run(), {"kind": "input", **found})
+    return frame
+
+
+def _make(name: str, missing: list[datetime.date]) -> None:
+    for start, end in dataset.ranges(missing):
+        maker = _settings().datasets.get(name)
+        if maker is None:
+            raise UsageError(
+                f"dataset {name}: no partition for {start}, and no notebook is said to make it",
+                mend=f"run the notebook that writes {name}, or name it in the settings: datasets.{name}.made_by",
+            )
+        note = f"making {name} {start} to {end}: make run NOTEBOOK={maker.made_by}"
+        runfolder.append_event(_run(), {"kind": "note", "text": note})
+        _run_notebook(maker.made_by, {"start": start, "end": end})
+
+
+def _run_notebook(notebook: str, values: Mapping[str, Any]) -> None:
+    """Run another notebook as a run of its own; its errors are this one's."""
+    given = (part for name, value in values.items() for part in ("-p", f"{name}={value}"))
+    env = {name: value for name, value in os.environ.items() if name != "SAMEBOOK_RUN"}
+    command = (sys.executable, "-m", "samebook", "run", notebook, *given, "--env", env.get("SAMEBOOK_ENV", "dev"))
+    done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=_workspace().root, check=False)
+    if done.returncode:
+        kind = DataRejected if done.returncode == DataRejected.exit_code else UsageError
+        raise kind(f"{notebook} failed with exit code {done.returncode}:\n{done.stderr[-2000:].strip()}")
+
+
+def find_artifact(source: str, name: str) -> Path:
+    """The file that `source` means, recorded as an input: a path, a run's id, or a notebook's name.
+
+    A notebook's name means the output `name` of its newest finished run.
+    """
+    path = _artifact(source, name)
+    described = {"name": name, "sha256": sha256(path), "from": _workspace().relative(path)}
+    runfolder.append_event(_run(), {"kind": "input", **described})
+    return path
+
+
+def _artifact(source: str, name: str) -> Path:
+    given = _workspace().root / source
+    if given.is_file():
+        return given
+    runs = _workspace().runs
+    candidates: Iterable[Path] = (runs / source, *sorted(runs.glob(f"*-{source}-??????"), reverse=True))
+    for folder in candidates:
+        if (folder / runfolder.RECEIPT).is_file() and (folder / "outputs" / name).is_file():
+            return folder / "outputs" / name
+    raise UsageError(
+        f"no {name} from {source!r}: expected a file, the id of a run, or a notebook with a finished run",
+        mend=f"make run NOTEBOOK={source}" if source.isidentifier() else "samebook runs",
+    )

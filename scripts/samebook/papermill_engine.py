@@ -1,0 +1,134 @@
+"""The papermill engine `samebook`, found by its entry point.
+
+It saves the running notebook every few seconds instead of twice a cell, gives the kernel its environment and
+folder, tells an observer how far it is, and redacts secrets before anything is written.
+
+papermill imports this module while it is itself imported, so import `execution`, which imports papermill first.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import nbformat
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, NotebookExecutionManager
+from traitlets.config import Config
+
+from samebook.redaction import Redaction
+
+
+class Observer(Protocol):
+    """What wants to know how far a notebook is."""
+
+    def cell_started(self, index: int, total: int, name: str) -> None: ...
+
+    def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None: ...
+
+    def printed(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What to execute and how.
+
+    `env` is all that the kernel sees of the environment variables; `scratch` is an empty folder for its sockets
+    and profile, with a short path: that of a socket has 107 bytes at most.
+    """
+
+    notebook: NotebookNode
+    output: Path
+    folder: Path
+    scratch: Path
+    env: Mapping[str, str]
+    observer: Observer
+    redaction: Redaction = field(default_factory=lambda: Redaction({}))
+    cell_timeout: int = 0
+    save_every: float = 5.0
+
+
+def name(cell: NotebookNode, index: int) -> str:
+    """How people know a cell: by its first tag, else by its number."""
+    tags = cell.metadata.get("tags") or [f"cell-{index + 1}"]
+    return str(tags[0])
+
+
+class _Manager(NotebookExecutionManager):
+    """papermill's state of a run, saved every few seconds and after an error, redacted."""
+
+    def __init__(self, nb: NotebookNode, execution: Execution) -> None:
+        super().__init__(nb, str(execution.output), progress_bar=False, autosave_cell_every=execution.save_every)
+        self.execution = execution
+        self.started = 0.0
+        self.saved = float("-inf")
+        self.final = False
+
+    def save(self, **_: Any) -> None:
+        if not self.final and time.monotonic() - self.saved < self.execution.save_every:
+            return
+        nbformat.write(self.redacted(), self.execution.output)
+        self.saved = time.monotonic()
+        self.last_save_time = self.now()
+
+    def redacted(self) -> NotebookNode:
+        return nbformat.from_dict(self.execution.redaction.value(self.nb))
+
+    def cell_start(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
+        self.started = time.monotonic()
+        self.execution.observer.cell_started(cell_index, len(self.nb.cells), name(cell, cell_index))
+        super().cell_start(cell, cell_index, **kwargs)
+
+    def cell_complete(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
+        super().cell_complete(cell, cell_index, **kwargs)
+        seconds = time.monotonic() - self.started
+        failed = bool(cell.metadata.papermill["exception"])
+        self.execution.observer.cell_finished(cell_index, len(self.nb.cells), name(cell, cell_index), seconds, failed)
+
+    def notebook_complete(self, **kwargs: Any) -> None:
+        self.final = True
+        super().notebook_complete(**kwargs)
+
+
+class _Client(PapermillNotebookClient):
+    """papermill's client, which also hands what the notebook prints to the observer."""
+
+    def process_message(self, *arguments: Any, **kwargs: Any) -> Any:
+        output = super().process_message(*arguments, **kwargs)
+        if output and output.output_type == "stream":
+            execution = self.nb_man.execution
+            execution.observer.printed(execution.redaction.text("".join(output.text)))
+        return output
+
+
+class SamebookEngine(Engine):
+    """The papermill engine `samebook`."""
+
+    @classmethod
+    def execute_notebook(cls, nb: NotebookNode, kernel_name: str, *, execution: Execution, **_: Any) -> NotebookNode:
+        manager = _Manager(nb, execution)
+        manager.notebook_start()
+        try:
+            cls.execute_managed_notebook(manager, kernel_name)
+        finally:
+            manager.notebook_complete()
+        # papermill writes what this returns once more.
+        return manager.redacted()
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: _Manager, kernel_name: str, **_: Any) -> None:
+        execution = nb_man.execution
+        # Sockets in a private folder: no port is raced for, and nothing crosses the network.
+        transport = {"transport": "ipc", "connection_file": str(execution.scratch / "kernel.json")}
+        client = _Client(
+            nb_man,
+            config=Config({"KernelManager": transport}),
+            kernel_name=kernel_name,
+            timeout=execution.cell_timeout or None,
+            startup_timeout=60,
+            # Asking politely costs polls of 0.1 s, and now and then a stall of seconds.
+            shutdown_kernel="immediate",
+        )
+        client.execute(env=dict(execution.env), cwd=str(execution.folder))

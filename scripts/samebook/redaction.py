@@ -1,0 +1,51 @@
+"""Keeps secrets out of everything that a run writes or shows."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from samebook.errors import PolicyRefused
+
+
+class Redaction:
+    """Replaces the text of secrets, also as it looks quoted or escaped, by `[redacted NAME]`."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self.forms = {
+            form: f"[redacted {name}]"
+            for name, text in secrets.items()
+            for form in (text, repr(text)[1:-1], json.dumps(text)[1:-1], quote(text, safe=""))
+        }
+
+    def text(self, text: str) -> str:
+        """`text` with the secrets in it replaced."""
+        for form, label in self.forms.items():
+            text = text.replace(form, label)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """A copy of a JSON value with the secrets in its strings replaced."""
+        if not self.forms:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return type(value)({self.text(key): self.value(item) for key, item in value.items()})
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        return value
+
+    def refuse(self, folder: Path) -> None:
+        """Raise PolicyRefused for the first file below `folder` that holds a secret: bytes can't be redacted."""
+        for path in sorted(folder.rglob("*")) if self.forms else ():
+            if path.is_file() and (label := self._found(path)):
+                raise PolicyRefused(
+                    f"{path.relative_to(folder.parent)} holds a secret: {label}",
+                    mend="don't write the secret into an output",
+                )
+
+    def _found(self, path: Path) -> str | None:
+        content = path.read_bytes()
+        return next((label for form, label in self.forms.items() if form.encode() in content), None)

@@ -1,0 +1,214 @@
+"""Run a notebook headless: parameters checked first, everything it leaves in one folder, whole or marked failed."""
+
+import datetime
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from samebook import dataset, environment, parameters, receipt, runfolder, settings, workspace
+from samebook.digest import json_bytes
+from samebook.errors import Interrupted, SamebookError, UsageError, nearest
+from samebook.redaction import Redaction
+from samebook.runfolder import RunFolder
+from samebook.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One call of `samebook run`; `given` holds the -p pairs as typed."""
+
+    notebook: str
+    given: Mapping[str, str]
+    env: str = "dev"
+    cell_timeout: int | None = None
+
+
+class Reporter:
+    """What wants to know of a run while it runs; the default says nothing."""
+
+    def run_started(self, run: Path, request: RunRequest) -> None: ...
+
+    def cell_started(self, index: int, total: int, name: str) -> None: ...
+
+    def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None: ...
+
+    def printed(self, text: str) -> None: ...
+
+    def run_ended(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request that was found to be runnable."""
+
+    workspace: Workspace
+    request: RunRequest
+    settings: settings.Settings
+    path: Path
+    notebook: Any
+    values: dict[str, Any]
+    redaction: Redaction
+
+
+def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
+    """Run the notebook; returns the run's folder. Raises a SamebookError, with the failed run kept beside.
+
+    A failed run's folder has error.txt in place of receipt.json, and the notebook as far as it came.
+    """
+    found = workspace.find()
+    runfolder.recover(found)
+    prepared = prepare(found, request)
+    folder = RunFolder.create(found, prepared.path.stem)
+    reporter = reporter or Reporter()
+    reporter.run_started(folder.path, request)
+    try:
+        with _signals_raise():
+            _fill(folder, prepared, reporter)
+    except BaseException as error:
+        raise _failed(folder, error, prepared.redaction, found) from error
+    finally:
+        reporter.run_ended()
+    final = folder.finish()
+    dataset.publish(found, final)
+    return final
+
+
+def prepare(found: Workspace, request: RunRequest) -> Prepared:
+    """Check everything that can be checked before a kernel starts. Raises UsageError."""
+    from samebook import execution
+
+    path = locate(found, request.notebook)
+    in_force = settings.load(found, request.env)
+    notebook = execution.read(path)
+    index = execution.parameters_index(notebook)
+    if index < 0 and request.given:
+        raise UsageError(
+            f"{found.relative(path)} has no cell tagged `parameters`, so it takes none; found {', '.join(request.given)}",
+            mend="in Lab: select the cell, then Property Inspector > Add Tag > parameters",
+        )
+    known = parameters.declared(notebook.cells[index].source) if index >= 0 else {}
+    values = parameters.parsed(request.given, known)
+    redaction = Redaction(parameters.secrets(known))
+    if values:
+        notebook = execution.with_parameters(notebook, parameters.injected(values))
+    return Prepared(found, request, in_force, path, notebook, values, redaction)
+
+
+def locate(found: Workspace, name: str) -> Path:
+    """The notebook `train`, `train.ipynb` or `notebooks/train.ipynb`."""
+    stem = name.removeprefix("notebooks/").removesuffix(".ipynb")
+    path = found.notebooks / f"{stem}.ipynb"
+    if not path.is_file() or not path.resolve().is_relative_to(found.notebooks):
+        known = (str(other.relative_to(found.notebooks))[:-6] for other in found.notebooks.rglob("*.ipynb"))
+        raise UsageError(f"no notebook {name!r}{nearest(stem, known)}")
+    return path
+
+
+def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
+    from samebook import execution
+
+    request, in_force = prepared.request, prepared.settings
+    started = _now()
+    html = _Importing("nbconvert.exporters.html")
+    timeout = in_force.cell_timeout if request.cell_timeout is None else request.cell_timeout
+    with tempfile.TemporaryDirectory(prefix="samebook-") as scratch:
+        execution.execute(
+            execution.Execution(
+                notebook=prepared.notebook,
+                output=folder.path / runfolder.NOTEBOOK,
+                folder=prepared.path.parent,
+                scratch=Path(scratch),
+                env=environment.kernel_env(prepared.workspace, folder.path, request.env, Path(scratch)),
+                observer=reporter,
+                redaction=prepared.redaction,
+                cell_timeout=timeout,
+                save_every=in_force.save_every,
+            )
+        )
+    html.wait()
+    _write_page(folder.path)
+    prepared.redaction.refuse(folder.outputs)
+    _write_metrics(folder.path)
+    _write_receipt(folder, prepared, started)
+
+
+def _write_page(run: Path) -> None:
+    from nbconvert.exporters import HTMLExporter
+
+    page, _ = HTMLExporter().from_filename(str(run / runfolder.NOTEBOOK))
+    (run / runfolder.PAGE).write_text(page)
+
+
+def _write_metrics(run: Path) -> None:
+    metrics = {event["name"]: event["value"] for event in runfolder.events(run, "metric")}
+    (run / runfolder.METRICS).write_bytes(json_bytes(metrics))
+
+
+def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
+    facts = receipt.Facts(
+        workspace=prepared.workspace,
+        run=folder.path,
+        run_id=folder.id,
+        notebook=prepared.path,
+        parameters=parameters.json_values(prepared.values),
+        env=prepared.request.env,
+        inputs=tuple(runfolder.events(folder.path, "input")),
+        logged={event["name"]: event["value"] for event in runfolder.events(folder.path, "param")},
+        started=started,
+        finished=_now(),
+    )
+    content = prepared.redaction.value(receipt.statement(facts))
+    workspace.write_whole(folder.path / runfolder.RECEIPT, json_bytes(content))
+
+
+def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, found: Workspace) -> BaseException:
+    """Keep the failed run with its error.txt; the error to raise, which names where it is kept."""
+    text = redaction.text(f"{type(error).__name__}: {error}")
+    try:
+        (folder.path / runfolder.RECEIPT).unlink(missing_ok=True)
+        (folder.path / runfolder.ERROR).write_text(text + "\n")
+        kept = folder.finish()
+    except OSError:
+        return error  # no room, or no permission, for the rest either: the next start recovers the folder
+    if isinstance(error, SamebookError):
+        error.add_note(f"the run as far as it came: {found.relative(kept)}")
+    return error
+
+
+class _Importing:
+    """Imports a module in a thread, while the kernel works."""
+
+    def __init__(self, module: str) -> None:
+        self.thread = threading.Thread(target=__import__, args=(module,), daemon=True)
+        self.thread.start()
+
+    def wait(self) -> None:
+        self.thread.join()
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise Interrupted, so that the kernel is stopped on the way out."""
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        raise Interrupted(signum)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

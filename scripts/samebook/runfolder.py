@@ -1,0 +1,116 @@
+"""A run's folder: made aside under runs/.partial/, moved into runs/ by one rename when nothing more will change.
+
+The notebook tells its run what it logs and reads through `.events.jsonl` in that folder, a line an event.
+"""
+
+import datetime
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from samebook.workspace import Workspace, make_folder, write_whole
+
+RECEIPT, ERROR, METRICS, NOTEBOOK, PAGE, LOG = (
+    "receipt.json", "error.txt", "metrics.json", "notebook.ipynb", "notebook.html", "run.log"
+)  # fmt: skip
+EVENTS = ".events.jsonl"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of a run that is being made, locked by the process that makes it."""
+
+    path: Path
+    lock: int
+
+    @classmethod
+    def create(cls, workspace: Workspace, notebook: str) -> Self:
+        """A new folder `runs/.partial/<UTC time>-<notebook>-<6 hex>`."""
+        partial = make_folder(workspace.runs) / ".partial"
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = partial / f"{now}-{notebook}-{secrets.token_hex(3)}"
+        (path / "outputs").mkdir(parents=True)
+        lock = os.open(path / LOCK, os.O_CREAT | os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return cls(path, lock)
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def outputs(self) -> Path:
+        return self.path / "outputs"
+
+    def finish(self) -> Path:
+        """Move the run to where people look; returns its final folder."""
+        for name in (EVENTS, LOCK):
+            (self.path / name).unlink(missing_ok=True)
+        final = self.path.parent.parent / self.id
+        self.path.rename(final)
+        os.close(self.lock)
+        return final
+
+
+def recover(workspace: Workspace) -> list[str]:
+    """Move what ended processes left under runs/.partial/ into runs/ as failed runs; their ids."""
+    recovered = []
+    for path in sorted((workspace.runs / ".partial").glob("*-*")):
+        if path.is_dir() and not _is_held(path / LOCK):
+            write_whole(path / ERROR, b"the runner was killed before the run was complete\n")
+            (path / RECEIPT).unlink(missing_ok=True)
+            (path / EVENTS).unlink(missing_ok=True)
+            (path / LOCK).unlink(missing_ok=True)
+            path.rename(workspace.runs / path.name)
+            recovered.append(path.name)
+    return recovered
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        handle = os.open(lock, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def append_event(folder: Path, event: dict[str, Any]) -> None:
+    """Tell the run in `folder` something; one write a line, so that writers don't mix."""
+    line = json.dumps(event, allow_nan=False).encode() + b"\n"
+    with (folder / EVENTS).open("ab", buffering=0) as stream:
+        stream.write(line)
+
+
+def events(folder: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
+    """What the notebook told its run so far, oldest first."""
+    path = folder / EVENTS
+    lines = path.read_text().splitlines() if path.is_file() else []
+    for line in lines:
+        event = json.loads(line)
+        if kind in (None, event["kind"]):
+            yield event
+
+
+def drop_scratch(workspace: Workspace, keep: int = 20) -> None:
+    """Keep the newest scratch runs of Lab sessions only."""
+    old = sorted((workspace.runs / ".scratch").glob("*-*"))[:-keep]
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+if sys.platform == "win32":
+    raise ImportError("samebook runs on Linux and macOS; on Windows, run it in Docker or WSL")

@@ -1,0 +1,60 @@
+"""List what ran: each run's status, how long it took, and its metrics."""
+
+import datetime
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from samebook import runfolder
+from samebook.workspace import Workspace
+
+METRICS_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder in runs/: `status` is done or failed, `seconds` is None where it isn't known."""
+
+    id: str
+    notebook: str
+    status: str
+    seconds: float | None
+    parameters: dict[str, Any]
+    metrics: dict[str, float]
+    error: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def runs(workspace: Workspace) -> list[Run]:
+    """All runs, newest first."""
+    folders = (path for path in workspace.runs.glob("[0-9]*Z-*") if path.is_dir())
+    return [described(path) for path in sorted(folders, reverse=True)]
+
+
+def described(path: Path) -> Run:
+    """What a run's folder says of it."""
+    notebook = path.name.split("-", 1)[1].rsplit("-", 1)[0]
+    receipt = path / runfolder.RECEIPT
+    if not receipt.is_file():
+        error = path / runfolder.ERROR
+        first = error.read_text().splitlines()[:1] if error.is_file() else ["no error.txt"]
+        return Run(path.name, notebook, "failed", None, {}, {}, "".join(first))
+    predicate = json.loads(receipt.read_text())["predicate"]
+    times = predicate["runDetails"]["metadata"]
+    start, end = (datetime.datetime.fromisoformat(times[key]) for key in ("startedOn", "finishedOn"))
+    metrics = json.loads((path / runfolder.METRICS).read_text())
+    parameters = predicate["buildDefinition"]["externalParameters"]["parameters"]
+    return Run(path.name, notebook, "done", (end - start).total_seconds(), parameters, metrics, "")
+
+
+def table(found: list[Run]) -> str:
+    """The runs as text, a line each; the first metrics by name."""
+    lines = [f"{'run':<44} {'status':<7} {'seconds':>7}  metrics"]
+    for run in found:
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in list(run.metrics.items())[:METRICS_SHOWN])
+        seconds = "" if run.seconds is None else f"{run.seconds:.0f}"
+        lines.append(f"{run.id:<44} {run.status:<7} {seconds:>7}  {shown or run.error}".rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,90 @@
+"""The settings of a deployment environment: `environments/<env>.yml`, validated.
+
+Any of them can be overridden by a variable: SAMEBOOK_CELL_TIMEOUT=60, SAMEBOOK_WAREHOUSE__URL=duckdb:///other.duckdb.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from samebook.errors import UsageError, nearest
+from samebook.workspace import Workspace
+
+
+class Part(BaseModel):
+    """A group of settings; an unknown key is an error, so that a typing mistake is never a default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Warehouse(Part):
+    url: Annotated[str, Field(pattern=r"^duckdb:///.+", description="duckdb:/// and a path in the workspace")] = (
+        "duckdb:///data/warehouse.duckdb"
+    )
+    sample: Annotated[bool, Field(description="load the shipped sample where the warehouse is missing")] = False
+
+
+class Dataset(Part):
+    made_by: Annotated[str, Field(description="the notebook that makes missing days, from `start` to `end`")]
+
+
+class Settings(BaseSettings):
+    """What may differ between dev, preprod and prod; nothing else does."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="SAMEBOOK_", env_nested_delimiter="__"
+    )
+
+    warehouse: Warehouse = Warehouse()
+    datasets: dict[str, Dataset] = {}
+    cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit")] = 0
+    save_every: Annotated[float, Field(gt=0, description="seconds between saves of a running notebook")] = 5.0
+
+
+def load(workspace: Workspace, env: str) -> Settings:
+    """The settings in force for `env`. Raises UsageError naming the file, the key and what was expected."""
+    path = workspace.environments / f"{env}.yml"
+    if not path.is_file():
+        known = (found.stem for found in workspace.environments.glob("*.yml"))
+        raise UsageError(f"no environment {env!r}{nearest(env, known)}")
+    try:
+        return _from(path)
+    except ValidationError as error:
+        raise UsageError(f"{workspace.relative(path)}: {_explained(error)}") from error
+
+
+def _from(path: Path) -> Settings:
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=path)
+
+    return FromFile()
+
+
+def _explained(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {key!r}{nearest(key.split('.')[-1], _known(first['loc']))}"
+    return f"{key}: found {first['input']!r}; {first['msg']}"
+
+
+def _known(location: tuple[int | str, ...]) -> set[str]:
+    parts: dict[str, type[BaseModel]] = {"warehouse": Warehouse, "datasets": Dataset}
+    model = parts.get(str(location[0]), Settings) if len(location) > 1 else Settings
+    return set(model.model_fields)
