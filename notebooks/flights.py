@@ -1,0 +1,135 @@
+"""What the notebooks share: the columns of each dataset, and what is computed from them alike everywhere.
+
+Datasets hold one row a flight, partitioned by the day of its scheduled departure, New York time. `id` begins with
+that day: 2013-06-30-UA-1545-EWR-IAH-0515.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from pandera.pandas import Check, Column, DataFrameSchema
+
+if TYPE_CHECKING:
+    import xgboost
+
+CATEGORICAL = ("carrier", "origin", "dest", "manufacturer")
+SCHEDULE = ("weekday", "departure_minute", "clock_minutes", "distance", "hour_departures", "day_departures")
+PLANE = ("plane_leg", "plane_age", "seats")
+WEATHER = {  # what a reading may be: °F, °F, %, °, mph, mph, inch, hPa, miles; then the worst of six hours
+    "temp": (-40, 130), "dewp": (-60, 100), "humid": (0, 100), "wind_dir": (0, 360), "wind_speed": (0, 200),
+    "wind_gust": (0, 200), "precip": (0, 15), "pressure": (850, 1100), "visib": (0, 10),
+    "precip_6h": (0, 15), "visib_6h": (0, 10),
+}  # fmt: skip
+HISTORY = (  # shares of flights late over the last day or 28 days
+    "origin_late_1d", "dest_late_1d", "carrier_late_1d", "carrier_late_28d", "hour_late_28d",
+    "route_late_28d", "plane_late_28d", "flight_late_28d",
+)  # fmt: skip
+NUMERIC = (*SCHEDULE, *PLANE, *WEATHER, *HISTORY, "flight_delay_28d")
+FEATURES = (*CATEGORICAL, *NUMERIC)
+LATE_MINUTES = 15
+
+_ID = Column(str, Check.str_matches(r"^\d{4}-\d\d-\d\d-\w\w-\d{1,4}-[A-Z]{3}-[A-Z0-9]{3}-\d{4}$"), unique=True)
+
+
+def _between(low: float, high: float, dtype: type = float, nullable: bool = False) -> Column:
+    return Column(dtype, Check.in_range(low, high), nullable=nullable, coerce=True)
+
+
+FLIGHTS = DataFrameSchema(
+    {
+        "id": _ID,
+        "departure": Column("datetime64[us]", coerce=True),
+        "carrier": Column(str, Check.str_matches(r"^[A-Z0-9]{2}$")),
+        "flight": _between(1, 9999, int),
+        "tailnum": Column(str, nullable=True),
+        "origin": Column(str, Check.isin(["EWR", "JFK", "LGA"])),
+        "dest": Column(str, Check.str_matches(r"^[A-Z0-9]{3}$")),
+        "weekday": _between(1, 7, int),
+        "departure_minute": _between(0, 1439, int),
+        "clock_minutes": _between(0, 1439, int),
+        "distance": _between(1, 6000, int),
+        "hour_departures": _between(1, 200, int),
+        "day_departures": _between(1, 2000, int),
+        "plane_leg": _between(1, 30, nullable=True),
+        "plane_age": _between(0, 100, nullable=True),
+        "seats": _between(1, 900, nullable=True),
+        "manufacturer": Column(str, nullable=True),
+        **{name: _between(low, high, nullable=True) for name, (low, high) in WEATHER.items()},
+        **{name: _between(0, 1, nullable=True) for name in HISTORY},
+        "flight_delay_28d": _between(-200, 3000, nullable=True),
+    },
+    name="flights",
+    strict=True,
+    ordered=True,
+)
+
+OUTCOMES = DataFrameSchema(
+    {
+        "id": _ID,
+        "dep_delay": _between(-200, 3000, nullable=True),
+        "arr_delay": _between(-200, 3000, nullable=True),
+        "cancelled": Column(bool),
+        "late": Column("boolean", nullable=True, coerce=True),
+    },
+    checks=Check(
+        lambda frame: (frame["late"] == (frame["arr_delay"] >= LATE_MINUTES)) | frame["arr_delay"].isna(),
+        name="late_is_arr_delay_of_15_or_more",
+    ),
+    name="outcomes",
+    strict=True,
+    ordered=True,
+)
+
+PREDICTIONS = DataFrameSchema(
+    {"id": _ID, "probability": _between(0, 1), "model": Column(str, Check.str_matches(r"^[0-9a-f]{64}$"))},
+    name="predictions",
+    strict=True,
+    ordered=True,
+)
+
+
+def days(start: date, end: date) -> list[date]:
+    """Every day from start to end, both included."""
+    return [start + timedelta(days=n) for n in range((end - start).days + 1)]
+
+
+def of_day(frame: pd.DataFrame, day: date) -> pd.DataFrame:
+    """The rows of a dataset whose flights depart on `day`, in their order, counted from 0."""
+    return frame[frame["id"].str.startswith(f"{day:%Y-%m-%d}-")].reset_index(drop=True)
+
+
+def features(flights: pd.DataFrame, categories: Mapping[str, Iterable[str]] | None = None) -> pd.DataFrame:
+    """The model's inputs: one row a flight, the columns FEATURES, numbers as float32.
+
+    `categories` are those that a model was trained with: any other value becomes missing, as xgboost refuses
+    what it has not seen. Without them each value that occurs is a category.
+    """
+    known = categories or {name: sorted(flights[name].dropna().unique()) for name in CATEGORICAL}
+    matrix = flights[list(NUMERIC)].astype("float32")
+    coded = {name: pd.Categorical(flights[name], categories=list(known[name])) for name in CATEGORICAL}
+    return pd.DataFrame(coded, index=flights.index).join(matrix)
+
+
+def model_categories(model: "xgboost.Booster") -> dict[str, list[str]]:
+    """The values of each categorical feature that the model was trained with."""
+    stored = model.get_categories(export_to_arrow=True).to_arrow()
+    return {name: values.to_pylist() for name, values in stored if values is not None}
+
+
+def score(model: "xgboost.Booster", flights: pd.DataFrame) -> np.ndarray:
+    """The probability, as float64, that each flight arrives late. What the model has not seen counts as missing."""
+    return model.inplace_predict(features(flights, model_categories(model))).astype("float64")
+
+
+def calibration_error(late: pd.Series, probability: pd.Series, bins: int = 10) -> float:
+    """How far predicted and observed rates are apart: the mean over flights, between 0 and 1.
+
+    The expected calibration error of Naeini et al., AAAI 2015: bins of equal width, weighted by their flights.
+    """
+    bin_of = np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)
+    gaps = np.asarray(probability, float) - np.asarray(late, float)
+    sums = np.bincount(bin_of, weights=gaps, minlength=bins)
+    return float(np.abs(sums).sum() / len(gaps))
