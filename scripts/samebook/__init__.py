@@ -24,8 +24,20 @@ if TYPE_CHECKING:
     from samebook.parameters import Secret
 
 __all__ = [
-    *("DataRejected", "Secret", "UsageError", "find_artifact", "log_artifact", "log_metric", "log_metrics"),
-    *("log_param", "output_path", "query", "read_dataset", "sha256", "validate", "write_partition"),
+    "DataRejected",
+    "Secret",
+    "UsageError",
+    "find_artifact",
+    "log_artifact",
+    "log_metric",
+    "log_metrics",
+    "log_param",
+    "output_path",
+    "query",
+    "read_dataset",
+    "sha256",
+    "validate",
+    "write_partition",
 ]
 
 _HOMES = {"DataRejected": "errors", "Secret": "parameters", "UsageError": "errors", "sha256": "digest"}

@@ -5,17 +5,19 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import override
 
 import click
 
 from samebook import errors, workspace
 
 
-class PairType(click.ParamType):
+class PairType(click.ParamType[tuple[str, str]]):
     """`name=value`, as -p takes it."""
 
     name = "name=value"
 
+    @override
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         name, equals, text = str(value).partition("=")
         if not equals or not name:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, override
 
 from samebook import runfolder
 from samebook.run import Reporter, RunRequest
@@ -29,16 +29,19 @@ class Console(Reporter):
         self.ended = threading.Event()
         self.lock = threading.Lock()
 
+    @override
     def run_started(self, run: Path, request: RunRequest) -> None:
         self.run = run
         self._say(f"{run.name}  (env {request.env})")
         self._log(event="run-started", env=request.env, parameters=dict.fromkeys(request.given, "given"))
         threading.Thread(target=self._tick, daemon=True).start()
 
+    @override
     def cell_started(self, index: int, total: int, name: str) -> None:
         self.current, self.since = f"{index + 1:>3}/{total} {name}", time.monotonic()
         self._log(event="cell-started", cell=index + 1, name=name)
 
+    @override
     def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None:
         self._flush_printed()
         self._tell_notes()
@@ -48,11 +51,13 @@ class Console(Reporter):
         level = "error" if failed else "info"
         self._log(level=level, event="cell-finished", cell=index + 1, name=name, seconds=round(seconds, 3))
 
+    @override
     def printed(self, text: str) -> None:
         *lines, self.partial_line = (self.partial_line + text).split("\n")
         for line in lines:
             self._tell_printed(line)
 
+    @override
     def run_ended(self) -> None:
         self.ended.set()
         self._flush_printed()

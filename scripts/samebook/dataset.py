@@ -54,13 +54,12 @@ def ranges(days: Iterable[datetime.date]) -> Iterator[tuple[datetime.date, datet
         yield run[0], run[-1]
 
 
-def read(
-    workspace: Workspace, name: str, days: Sequence[datetime.date]
-) -> tuple["pd.DataFrame", list[dict[str, str]]]:
+def read(workspace: Workspace, name: str, days: Sequence[datetime.date]) -> tuple["pd.DataFrame", list[dict[str, str]]]:
     """The rows of the days in their order, and each partition read: its name and sha256."""
     import pyarrow as pa
 
-    tables, inputs = [], []
+    tables: list[pa.Table] = []
+    inputs: list[dict[str, str]] = []
     for day in days:
         path = partition(name, day)
         # Read once, so that what is hashed is what is parsed even when a writer replaces the file.

@@ -52,7 +52,8 @@ def _system(_: Workspace) -> Finding:
 def _python(workspace: Workspace) -> Finding:
     pinned, found = environment.pinned_python(workspace), environment.python()
     ok = found.startswith(f"{pinned}.")
-    return Finding("Python", f"{pinned}.*", found, ok, f"install Python {pinned}, then: make clean run", changes_results=True)
+    mend = f"install Python {pinned}, then: make clean run"
+    return Finding("Python", f"{pinned}.*", found, ok, mend, changes_results=True)
 
 
 def _isolated(_: Workspace) -> Finding:

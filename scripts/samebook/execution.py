@@ -4,7 +4,9 @@ The engine itself is `papermill_engine.py`; no other module imports papermill.
 """
 
 import re
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import NoSuchKernel
@@ -22,19 +24,20 @@ INJECTED = "injected-parameters"
 def read(path: Path) -> NotebookNode:
     """A notebook from its file. Raises UsageError where it is none."""
     try:
-        notebook = nbformat.read(path, as_version=4)
+        notebook: Any = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError) as error:
         first = str(error).splitlines()[0]
         raise errors.UsageError(
-            f"{path.name} is not a notebook: {first[:200]}", mend=f"git checkout -- {path.name}, or save it again in Lab"
+            f"{path.name} is not a notebook: {first[:200]}",
+            mend=f"git checkout -- notebooks/{path.name}, or save it again in Lab",
         ) from error
     return notebook
 
 
 def with_parameters(notebook: NotebookNode, source: str) -> NotebookNode:
     """A copy with the cell `injected-parameters` after the cell tagged `parameters`."""
-    copy = nbformat.from_dict(notebook)
+    copy = deepcopy(notebook)
     copy.cells = [cell for cell in copy.cells if INJECTED not in cell.metadata.get("tags", [])]
     cell = nbformat.v4.new_code_cell(source, id=INJECTED, metadata={"tags": [INJECTED]})
     copy.cells.insert(parameters_index(copy) + 1, cell)
@@ -82,8 +85,8 @@ def execute(execution: Execution) -> None:
 
 def _running(execution: Execution) -> str:
     """The cell that was running when the kernel stopped answering, from the notebook as saved."""
-    cells = nbformat.read(execution.output, as_version=4).cells
-    for index, cell in enumerate(cells):
+    notebook: Any = nbformat.read(execution.output, as_version=4)
+    for index, cell in enumerate(notebook.cells):
         if cell.metadata.get("papermill", {}).get("status") in ("running", "failed"):
             return name(cell, index)
     return "?"

@@ -14,9 +14,7 @@ def git(root: Path, *arguments: str) -> str:
     # A bind mount may belong to another user than the container's: that is no reason to distrust it.
     trust = ("-c", f"safe.directory={root}")
     try:
-        done = subprocess.run(
-            ("git", *trust, "-C", str(root), *arguments), capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(("git", *trust, "-C", str(root), *arguments), capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise UsageError("git is not installed here") from error
     if done.returncode:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, override
 
 import nbformat
 from nbformat import NotebookNode
@@ -66,27 +66,31 @@ class _Manager(NotebookExecutionManager):
         self.saved = float("-inf")
         self.final = False
 
+    @override
     def save(self, **_: Any) -> None:
         if not self.final and time.monotonic() - self.saved < self.execution.save_every:
             return
-        nbformat.write(self.redacted(), self.execution.output)
+        self.execution.output.write_text(self.redacted())
         self.saved = time.monotonic()
         self.last_save_time = self.now()
 
-    def redacted(self) -> NotebookNode:
-        return nbformat.from_dict(self.execution.redaction.value(self.nb))
+    def redacted(self) -> str:
+        return self.execution.redaction.text(nbformat.writes(self.nb))
 
+    @override
     def cell_start(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
         self.started = time.monotonic()
         self.execution.observer.cell_started(cell_index, len(self.nb.cells), name(cell, cell_index))
         super().cell_start(cell, cell_index, **kwargs)
 
+    @override
     def cell_complete(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
         super().cell_complete(cell, cell_index, **kwargs)
         seconds = time.monotonic() - self.started
         failed = bool(cell.metadata.papermill["exception"])
         self.execution.observer.cell_finished(cell_index, len(self.nb.cells), name(cell, cell_index), seconds, failed)
 
+    @override
     def notebook_complete(self, **kwargs: Any) -> None:
         self.final = True
         super().notebook_complete(**kwargs)
@@ -95,6 +99,7 @@ class _Manager(NotebookExecutionManager):
 class _Client(PapermillNotebookClient):
     """papermill's client, which also hands what the notebook prints to the observer."""
 
+    @override
     def process_message(self, *arguments: Any, **kwargs: Any) -> Any:
         output = super().process_message(*arguments, **kwargs)
         if output and output.output_type == "stream":
@@ -107,6 +112,7 @@ class SamebookEngine(Engine):
     """The papermill engine `samebook`."""
 
     @classmethod
+    @override
     def execute_notebook(cls, nb: NotebookNode, kernel_name: str, *, execution: Execution, **_: Any) -> NotebookNode:
         manager = _Manager(nb, execution)
         manager.notebook_start()
@@ -115,9 +121,11 @@ class SamebookEngine(Engine):
         finally:
             manager.notebook_complete()
         # papermill writes what this returns once more.
-        return manager.redacted()
+        executed: Any = nbformat.reads(manager.redacted(), as_version=4)
+        return executed
 
     @classmethod
+    @override
     def execute_managed_notebook(cls, nb_man: _Manager, kernel_name: str, **_: Any) -> None:
         execution = nb_man.execution
         # Sockets in a private folder: no port is raced for, and nothing crosses the network.

@@ -93,9 +93,7 @@ def declared(source: str) -> dict[str, Parameter]:
         raise UsageError(f"the parameters cell is not Python: {error.msg}, line {error.lineno}") from error
     names = {**NAMES, **_imported_types(statements)}
     return {
-        parameter.name: parameter
-        for statement in statements
-        if (parameter := _parameter(statement, names)) is not None
+        parameter.name: parameter for statement in statements if (parameter := _parameter(statement, names)) is not None
     }
 
 

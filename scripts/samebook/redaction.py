@@ -1,9 +1,8 @@
 """Keeps secrets out of everything that a run writes or shows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from samebook.errors import PolicyRefused
@@ -13,29 +12,13 @@ class Redaction:
     """Replaces the text of secrets, also as it looks quoted or escaped, by `[redacted NAME]`."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self.forms = {
-            form: f"[redacted {name}]"
-            for name, text in secrets.items()
-            for form in (text, repr(text)[1:-1], json.dumps(text)[1:-1], quote(text, safe=""))
-        }
+        self.forms = {form: f"[redacted {name}]" for name, text in secrets.items() for form in _forms(text)}
 
     def text(self, text: str) -> str:
         """`text` with the secrets in it replaced."""
         for form, label in self.forms.items():
             text = text.replace(form, label)
         return text
-
-    def value(self, value: Any) -> Any:
-        """A copy of a JSON value with the secrets in its strings replaced."""
-        if not self.forms:
-            return value
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return type(value)({self.text(key): self.value(item) for key, item in value.items()})
-        if isinstance(value, list):
-            return [self.value(item) for item in value]
-        return value
 
     def refuse(self, folder: Path) -> None:
         """Raise PolicyRefused for the first file below `folder` that holds a secret: bytes can't be redacted."""
@@ -49,3 +32,9 @@ class Redaction:
     def _found(self, path: Path) -> str | None:
         content = path.read_bytes()
         return next((label for form, label in self.forms.items() if form.encode() in content), None)
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A text as it is, and as it looks in a repr, in JSON and in a URL."""
+    yield from (text, repr(text)[1:-1], quote(text, safe=""))
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])

@@ -88,8 +88,9 @@ def prepare(found: Workspace, request: RunRequest) -> Prepared:
     notebook = execution.read(path)
     index = execution.parameters_index(notebook)
     if index < 0 and request.given:
+        names = ", ".join(request.given)
         raise UsageError(
-            f"{found.relative(path)} has no cell tagged `parameters`, so it takes none; found {', '.join(request.given)}",
+            f"{found.relative(path)} has no cell tagged `parameters`, so it takes none; found {names}",
             mend="in Lab: select the cell, then Property Inspector > Add Tag > parameters",
         )
     known = parameters.declared(notebook.cells[index].source) if index >= 0 else {}
@@ -134,7 +135,7 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
     html.wait()
     _write_page(folder.path)
     prepared.redaction.refuse(folder.outputs)
-    _write_metrics(folder.path)
+    _write_metrics(folder.path, prepared.redaction)
     _write_receipt(folder, prepared, started)
 
 
@@ -145,9 +146,9 @@ def _write_page(run: Path) -> None:
     (run / runfolder.PAGE).write_text(page)
 
 
-def _write_metrics(run: Path) -> None:
+def _write_metrics(run: Path, redaction: Redaction) -> None:
     metrics = {event["name"]: event["value"] for event in runfolder.events(run, "metric")}
-    (run / runfolder.METRICS).write_bytes(json_bytes(metrics))
+    (run / runfolder.METRICS).write_text(redaction.text(json_bytes(metrics).decode()))
 
 
 def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
@@ -163,8 +164,8 @@ def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
         started=started,
         finished=_now(),
     )
-    content = prepared.redaction.value(receipt.statement(facts))
-    workspace.write_whole(folder.path / runfolder.RECEIPT, json_bytes(content))
+    content = prepared.redaction.text(json_bytes(receipt.statement(facts)).decode())
+    workspace.write_whole(folder.path / runfolder.RECEIPT, content.encode())
 
 
 def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, found: Workspace) -> BaseException:

@@ -4,15 +4,11 @@ Any of them can be overridden by a variable: SAMEBOOK_CELL_TIMEOUT=60, SAMEBOOK_
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, override
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    YamlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from samebook.errors import UsageError, nearest
 from samebook.workspace import Workspace
@@ -38,14 +34,25 @@ class Dataset(Part):
 class Settings(BaseSettings):
     """What may differ between dev, preprod and prod; nothing else does."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="SAMEBOOK_", env_nested_delimiter="__"
-    )
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="SAMEBOOK_", env_nested_delimiter="__")
 
     warehouse: Warehouse = Warehouse()
     datasets: dict[str, Dataset] = {}
     cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit")] = 0
     save_every: Annotated[float, Field(gt=0, description="seconds between saves of a running notebook")] = 5.0
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """A variable wins over the file, whose values are given to the constructor."""
+        return env_settings, init_settings
 
 
 def load(workspace: Workspace, env: str) -> Settings:
@@ -55,25 +62,19 @@ def load(workspace: Workspace, env: str) -> Settings:
         known = (found.stem for found in workspace.environments.glob("*.yml"))
         raise UsageError(f"no environment {env!r}{nearest(env, known)}")
     try:
-        return _from(path)
+        return Settings(**_values(path))
     except ValidationError as error:
         raise UsageError(f"{workspace.relative(path)}: {_explained(error)}") from error
 
 
-def _from(path: Path) -> Settings:
-    class FromFile(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=path)
-
-    return FromFile()
+def _values(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path.name} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path.name}: found a {type(values).__name__}; expected settings, `name: value`")
+    return values
 
 
 def _explained(error: ValidationError) -> str:
