@@ -29,7 +29,7 @@ RUN  = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),run,samebook)
 TEST = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab run runs data test check format build image base lock shell doctor clean engine environment
+.PHONY: check-lock lab-local test-local help lab run runs data test check format build image base lock shell doctor clean engine environment
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -92,28 +92,37 @@ $(LOCAL): environments/lab.txt environments/build.txt scripts/pyproject.toml | $
 	$(UV) pip install --quiet --no-deps --no-index --editable scripts && touch $@
 
 lab-local:
-	@$(INSIDE_local) SAMEBOOK_WORKSPACE="$(CURDIR)" jupyter lab --ip 127.0.0.1 --port $(PORT) --ServerApp.port_retries=0 --notebook-dir .
+	@set -a && . environments/variables.env && set +a && \
+	$(INSIDE_local) SAMEBOOK_WORKSPACE="$(CURDIR)" MATPLOTLIBRC="$(CURDIR)/environments/matplotlibrc" jupyter lab --ip 127.0.0.1 --port $(PORT) --ServerApp.port_retries=0 --notebook-dir .
 
 test-local:
 	@$(INSIDE_local) pytest tests
 
 # --- Checks and locks ---------------------------------------------------------------------------------------
 
-COMPILE = $(UV) pip compile --quiet environments/pyproject.toml --universal --python-version 3.13 \
-          --generate-hashes --no-header --no-annotate --no-emit-index-url --custom-compile-command "make lock"
+COMPILE = ../$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url
 # Each lock is made from the one before it: lab can't disagree with runtime.
 define compile_into
-$(COMPILE) $(2) -o $(1)/runtime.txt && \
-$(COMPILE) $(2) --group lab -c $(1)/runtime.txt -o $(1)/lab.txt && \
-$(UV) pip compile --quiet --group environments/pyproject.toml:build --universal --python-version 3.13 \
-  --generate-hashes --no-header --no-annotate --no-emit-index-url $(2) -o $(1)/build.txt
+cd environments && $(COMPILE) pyproject.toml $(2) -o $(1)/runtime.txt && \
+$(COMPILE) pyproject.toml $(2) --group lab -c $(1)/runtime.txt -o $(1)/lab.txt && \
+$(COMPILE) --group build $(2) -o $(1)/build.txt && cd ..
 endef
 
 lock: $(UV) ## Renew the lock: newest versions, by hash
-	@$(call compile_into,environments,--upgrade)
+	@$(call compile_into,.,--upgrade)
 
-check: $(LOCAL) ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
-	@$(INSIDE_local) sh -c 'ruff check . && ruff format --check . && pyrefly check && python tests/checks.py'
+check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
+	@$(INSIDE_local) sh -c 'ruff check --quiet . && ruff format --quiet --check . && pyrefly check --summary=none && \
+	  nbstripout --verify notebooks/*.ipynb && { [ "$$(uname)" != Linux ] || hadolint Dockerfile; }' && \
+	{ ! $(INSIDE_local) pyrefly check tests/canary.py >/dev/null 2>&1 || { \
+	  echo "error: the type checker passes tests/canary.py, which is wrong: it checks nothing" >&2 && exit 1; }; } && \
+	echo "check: all well"
+
+check-lock: $(UV)
+	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && cp environments/runtime.txt environments/lab.txt environments/build.txt "$$new" && \
+	$(call compile_into,"$$new",) && for lock in runtime lab build; do \
+	  diff -u environments/$$lock.txt "$$new/$$lock.txt" || { \
+	  echo "error: environments/$$lock.txt is not what environments/pyproject.toml asks for" >&2 && echo "  -> make lock" >&2 && exit 5; }; done
 
 format: $(LOCAL) ## Format code, strip outputs from notebooks
 	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout notebooks/*.ipynb'

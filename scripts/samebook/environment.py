@@ -9,9 +9,6 @@ from pathlib import Path
 
 from samebook.workspace import Workspace
 
-# Set for every kernel, so that what a cell computes depends on nothing else. PASSIVE: threads that wait
-# sleep, instead of taking the cores of a run beside this one (24 runs at once: 36 s instead of 99).
-FIXED = {"PYTHONHASHSEED": "0", "OMP_WAIT_POLICY": "PASSIVE", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
 # What of a user's own shell must not reach a kernel.
 REMOVED = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN")
 
@@ -19,6 +16,13 @@ REMOVED = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "JUPYTER_PATH", "MPLBACK
 def engine() -> str:
     """`docker` in the image, `local` in an environment of the machine's own."""
     return os.environ.get("SAMEBOOK_ENGINE", "local")
+
+
+def variables(workspace: Workspace) -> dict[str, str]:
+    """The variables that are fixed for every kernel, from environments/variables.env."""
+    lines = (workspace.environments / "variables.env").read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
 
 
 def kernel_env(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[str, str]:
@@ -31,7 +35,7 @@ def kernel_env(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict
         "MATPLOTLIBRC": str(workspace.environments / "matplotlibrc"),
         "IPYTHONDIR": str(scratch / "ipython"),
     }
-    return {**inherited, **FIXED, **ours}
+    return {**inherited, **variables(workspace), **ours}
 
 
 def locked(workspace: Workspace) -> dict[str, str]:

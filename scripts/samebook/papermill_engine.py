@@ -80,7 +80,8 @@ class _Manager(NotebookExecutionManager):
     @override
     def cell_start(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
         self.started = time.monotonic()
-        self.execution.observer.cell_started(cell_index, len(self.nb.cells), name(cell, cell_index))
+        if place := self._place(cell):
+            self.execution.observer.cell_started(*place, name(cell, cell_index))
         super().cell_start(cell, cell_index, **kwargs)
 
     @override
@@ -88,7 +89,13 @@ class _Manager(NotebookExecutionManager):
         super().cell_complete(cell, cell_index, **kwargs)
         seconds = time.monotonic() - self.started
         failed = bool(cell.metadata.papermill["exception"])
-        self.execution.observer.cell_finished(cell_index, len(self.nb.cells), name(cell, cell_index), seconds, failed)
+        if place := self._place(cell):
+            self.execution.observer.cell_finished(*place, name(cell, cell_index), seconds, failed)
+
+    def _place(self, cell: NotebookNode) -> tuple[int, int] | None:
+        """Which of the code cells this is, and of how many; None for prose."""
+        code = [id(each) for each in self.nb.cells if each.cell_type == "code"]
+        return (code.index(id(cell)), len(code)) if id(cell) in code else None
 
     @override
     def notebook_complete(self, **kwargs: Any) -> None:

@@ -85,7 +85,7 @@ def _internal(facts: Facts) -> Json:
         "engine": environment.engine(),
         "platform": f"{platform.system().lower()}/{platform.machine()}",
         "papermill": version("papermill"),
-        "variables": environment.FIXED,
+        "variables": environment.variables(facts.workspace),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
         "logged": facts.logged,
     }
