@@ -38,6 +38,10 @@ def _between(low: float, high: float, dtype: type = float, nullable: bool = Fals
     return Column(dtype, Check.in_range(low, high), nullable=nullable, coerce=True)
 
 
+def _late_as_delayed(frame: pd.DataFrame) -> pd.Series:
+    return frame["arr_delay"].isna() | (frame["late"] == (frame["arr_delay"] >= LATE_MINUTES)).fillna(False)
+
+
 FLIGHTS = DataFrameSchema(
     {
         "id": _ID,
@@ -74,10 +78,7 @@ OUTCOMES = DataFrameSchema(
         "cancelled": Column(bool),
         "late": Column("boolean", nullable=True, coerce=True),
     },
-    checks=Check(
-        lambda frame: (frame["late"] == (frame["arr_delay"] >= LATE_MINUTES)) | frame["arr_delay"].isna(),
-        name="late_is_arr_delay_of_15_or_more",
-    ),
+    checks=Check(_late_as_delayed, name="late_is_arr_delay_of_15_or_more"),
     name="outcomes",
     strict=True,
     ordered=True,
