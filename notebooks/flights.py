@@ -110,8 +110,12 @@ def features(flights: pd.DataFrame, categories: Mapping[str, Iterable[str]] | No
     """
     known = categories or {name: sorted(flights[name].dropna().unique()) for name in CATEGORICAL}
     matrix = flights[list(NUMERIC)].astype("float32")
-    coded = {name: pd.Categorical(flights[name], categories=list(known[name])) for name in CATEGORICAL}
+    coded = {name: _coded(flights[name], list(known[name])) for name in CATEGORICAL}
     return pd.DataFrame(coded, index=flights.index).join(matrix)
+
+
+def _coded(values: pd.Series, known: list[str]) -> pd.Categorical:
+    return pd.Categorical(values.where(values.isin(known)), categories=known)
 
 
 def model_categories(model: "xgboost.Booster") -> dict[str, list[str]]:

@@ -1,0 +1,74 @@
+"""The real sample, the real notebooks: one kernel for each notebook and module, queries on a warehouse of our own."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+from samebook import sample
+from testbook import testbook
+from testbook.client import TestbookNotebookClient
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+sys.path.insert(0, str(NOTEBOOKS))  # where `import flights` finds it, as in a notebook
+
+type Ask = Callable[..., pd.DataFrame]
+type Start = Callable[[str, list[str]], TestbookNotebookClient]
+
+
+@pytest.fixture(scope="session")
+def sample_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole sample, loaded once."""
+    path = tmp_path_factory.mktemp("sample") / "warehouse.duckdb"
+    sample.load(path)
+    return path
+
+
+@pytest.fixture
+def warehouse(sample_warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The sample in a transaction: what a test changes is undone after it."""
+    with duckdb.connect(str(sample_warehouse)) as connection:
+        connection.begin()
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture
+def ask(warehouse: duckdb.DuckDBPyConnection) -> Ask:
+    """`ask("flights", start, end=start)`: the rows of a query file on the warehouse."""
+
+    def rows(name: str, start: date, end: date | None = None) -> pd.DataFrame:
+        sql = (NOTEBOOKS / "queries" / f"{name}.sql").read_text()
+        return warehouse.execute(sql, {"start": start, "end": end or start}).df()
+
+    return rows
+
+
+@pytest.fixture(scope="module")
+def notebook() -> Iterator[Start]:
+    """`notebook("train", ["imports", "split"])`: a kernel of that notebook, with the cells of these tags run."""
+    with ExitStack() as kernels:
+
+        def start(name: str, tags: list[str]) -> TestbookNotebookClient:
+            path = NOTEBOOKS / f"{name}.ipynb"
+            client = kernels.enter_context(testbook(path, resources={"metadata": {"path": str(NOTEBOOKS)}}))
+            client.execute_cell(tags)
+            return client
+
+        yield start
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, sample_warehouse: Path) -> Path:
+    """A checkout's notebooks and environments with the sample loaded, and nothing run yet."""
+    for folder in ("environments", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / "data").mkdir()
+    shutil.copyfile(sample_warehouse, tmp_path / "data" / "warehouse.duckdb")
+    return tmp_path

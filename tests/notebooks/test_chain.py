@@ -1,0 +1,96 @@
+"""The notebooks end to end, on two weeks of flights: from the warehouse to scores, and the same bytes again."""
+
+import os
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import duckdb
+import flights
+import pandas as pd
+import pytest
+
+SMALL = ("as_of=2013-06-30", "train_days=10", "holdout_days=3", "n_estimators=20")
+
+
+def run(workspace: Path, notebook: str, *parameters: str, threads: int = 2) -> subprocess.CompletedProcess[str]:
+    given = [part for parameter in parameters for part in ("-p", parameter)]
+    env = os.environ | {"SAMEBOOK_WORKSPACE": str(workspace), "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "samebook", "run", notebook, *given]
+    return subprocess.run(command, env=env, cwd=workspace, capture_output=True, text=True, check=False)
+
+
+def results(workspace: Path, notebook: str) -> list[dict[str, str]]:
+    """For each finished run of a notebook, oldest first: the sha256 of its outputs and metrics."""
+    runs = [receipt.parent for receipt in sorted(workspace.glob(f"runs/*-{notebook}-*/receipt.json"))]
+    return [hashes(folder, "outputs/**/*") | hashes(folder, "metrics.json") for folder in runs]
+
+
+def hashes(folder: Path, pattern: str) -> dict[str, str]:
+    found = [path for path in sorted(folder.glob(pattern)) if path.is_file()]
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def test_same_bytes(workspace: Path) -> None:
+    """Model, metrics, holdout and predictions have the same bytes again, with 1, 2 and 4 threads."""
+    for threads in (1, 2, 4):
+        for notebook, parameters in {"train": SMALL, "predict": ("day=2013-07-01",)}.items():
+            done = run(workspace, notebook, *parameters, threads=threads)
+            assert done.returncode == 0, done.stderr
+    scores = "outputs/predictions/day=2013-07-01/part-0.parquet"
+    for notebook, expected in {"train": "outputs/model.ubj", "predict": scores}.items():
+        first, *others = results(workspace, notebook)
+        assert {expected, "metrics.json"} <= set(first)
+        assert others == [first, first]
+
+
+def test_partition_alone(workspace: Path) -> None:
+    """A day's partitions have the same bytes ingested in a range, alone, and alone again."""
+    days = [("2013-06-27", "2013-06-30"), ("2013-06-29", "2013-06-29"), ("2013-06-29", "2013-06-29")]
+    for start, end in days:
+        done = run(workspace, "ingest", f"start={start}", f"end={end}")
+        assert done.returncode == 0, done.stderr
+    names = [f"outputs/{name}/day=2013-06-29/part-0.parquet" for name in ("flights", "outcomes")]
+    ranged, alone, again = ([found[name] for name in names] for found in results(workspace, "ingest"))
+    assert ranged == alone == again
+
+
+def test_predictions(workspace: Path) -> None:
+    """Every flight of the day is scored once, by the model whose sha256 stands beside the score."""
+    for notebook, parameters in {"train": SMALL, "predict": ("day=2013-07-01",)}.items():
+        done = run(workspace, notebook, *parameters)
+        assert done.returncode == 0, done.stderr
+    scored = flights.PREDICTIONS.validate(pd.read_parquet(workspace / "data/predictions/day=2013-07-01/part-0.parquet"))
+    scheduled = pd.read_parquet(workspace / "data/flights/day=2013-07-01/part-0.parquet")
+    assert scored["id"].equals(scheduled["id"])
+    assert set(scored["model"]) == {results(workspace, "train")[0]["outputs/model.ubj"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("UPDATE flights SET distance = -5 WHERE flight = 1545", "distance"),
+        ("UPDATE weather SET visib = 99", "visib"),
+        ("INSERT INTO flights SELECT * FROM flights WHERE month = 6 AND day = 30", "id"),
+    ],
+)
+def test_rejected(workspace: Path, change: str, expected: str) -> None:
+    """Flights that break their schema end in exit code 4 and the column's name, and nothing is published."""
+    with duckdb.connect(str(workspace / "data/warehouse.duckdb")) as connection:
+        connection.execute(change)
+    done = run(workspace, "ingest", "start=2013-06-29", "end=2013-06-30")
+    assert done.returncode == 4, done.stderr
+    assert f"column {expected}:" in done.stderr
+    assert not (workspace / "data/flights").exists()
+
+
+def test_day_without_outcomes(workspace: Path) -> None:
+    """A day without a single arrival yet has its flights ready to score, and no outcomes to learn from."""
+    day = "make_date(year, month, day) >= '2013-06-30'"
+    with duckdb.connect(str(workspace / "data/warehouse.duckdb")) as connection:
+        connection.execute(f"UPDATE flights SET dep_time = NULL, dep_delay = NULL, arr_delay = NULL WHERE {day}")
+    done = run(workspace, "ingest", "start=2013-06-29", "end=2013-06-30")
+    assert done.returncode == 0, done.stderr
+    assert (workspace / "data/flights/day=2013-06-30").is_dir()
+    assert [path.name for path in (workspace / "data/outcomes").iterdir()] == ["day=2013-06-29"]
