@@ -1,0 +1,119 @@
+"""Tiny workspaces: an environment, notebooks of one behaviour each, and the real `samebook` run in them."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+CHECKOUT = Path(__file__).parents[1]
+PLAIN = "datasets: {}\n"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What is left of a command: its exit code and what it said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A workspace of its own; `settings` is its environments/dev.yml."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path, settings: str = PLAIN) -> "Tiny":
+        (root / "notebooks").mkdir(parents=True)
+        (root / "environments").mkdir()
+        for name in ("runtime.txt", "variables.env", "matplotlibrc"):
+            shutil.copyfile(CHECKOUT / "environments" / name, root / "environments" / name)
+        shutil.copyfile(CHECKOUT / ".python-version", root / ".python-version")
+        (root / "environments" / "dev.yml").write_text(settings)
+        return cls(root)
+
+    def notebook(self, name: str, *, kernel: str = "python3", **cells: str) -> Path:
+        """Write notebooks/<name>.ipynb: a cell for each keyword, which is its tag."""
+        nodes = [nbformat.v4.new_code_cell(source, metadata={"tags": [tag]}) for tag, source in cells.items()]
+        metadata = {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}}
+        path = self.root / "notebooks" / f"{name}.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=nodes, metadata=metadata), path)
+        return path
+
+    def environ(self, **variables: str) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SAMEBOOK_")}
+        return {**inherited, "SAMEBOOK_WORKSPACE": str(self.root), **variables}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "samebook", *arguments]
+
+    def samebook(self, *arguments: str, **variables: str) -> Ended:
+        """`samebook ARGUMENTS` to its end, with these variables set."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environ(**variables),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """`samebook ARGUMENTS` in the background, in a process group of its own."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environ(**variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def runs(self) -> list[Path]:
+        """The folders of the runs that ended, oldest first."""
+        return sorted((self.root / "runs").glob("[0-9]*"))
+
+    @property
+    def last(self) -> Path:
+        return self.runs[-1]
+
+    @property
+    def unfinished(self) -> list[Path]:
+        return sorted((self.root / "runs" / ".partial").glob("*"))
+
+    def files(self) -> set[str]:
+        """Every file outside runs/, by its path."""
+        found = (path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file())
+        return {str(path) for path in found if path.parts[0] != "runs"}
+
+    def kernels(self) -> list[int]:
+        """The processes whose environment says that they run a notebook of this workspace."""
+        ours = f"\0SAMEBOOK_RUN={self.root}/runs/".encode()
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if ours in _environ(pid)]
+
+
+def _environ(pid: int) -> bytes:
+    try:
+        return b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # it ended meanwhile, or it is another user's
+        return b""
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Return once `condition()` holds; fail when it doesn't within `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s in vain"
+        time.sleep(0.05)
