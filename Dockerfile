@@ -1,0 +1,71 @@
+# One image, two targets. `runtime` is production; `lab` is runtime plus a layer, so what works in Lab works headless.
+# No `# syntax=` line: it would pull an image, and this must build where no registry can be reached.
+# The base by digest, so that a tag that moves can't change a result; `make base` builds one without a registry.
+ARG BASE_IMAGE=python:3.13.14-slim-trixie@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6
+
+# Named, because a bot that bumps digests and every stage below look here.
+FROM ${BASE_IMAGE} AS base
+
+# --- environment: the packages; of these stages nothing else reaches an image ------------------------------------
+FROM base AS tools
+# A package index of one's own, for those who have one; unset, the tools' default.
+ARG PIP_INDEX_URL UV_DEFAULT_INDEX
+# Copies instead of links, since the cache is another file system; uv must not fetch a Python: the base has it.
+ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/samebook PATH=/opt/samebook/bin:$PATH
+# Only what decides which packages there are, so that editing a notebook or a setting doesn't install them again.
+COPY --chmod=755 environments/image /build/environments/image/
+COPY --chmod=755 environments/build.txt /build/environments/
+# The secret is a CA bundle, for a proxy that inspects TLS: read while building, in no layer. Caches stay outside too.
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
+    /build/environments/image/install uv
+
+FROM tools AS environment
+COPY --chmod=755 environments/runtime.txt /build/environments/
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
+    /build/environments/image/install runtime
+# What the runner needs to be found: its name and its commands, not its code.
+COPY --chmod=755 scripts/pyproject.toml /workspace/scripts/
+RUN /build/environments/image/install runner
+
+# Made beside runtime's, at the same time and the same path; its lock is constrained by runtime's, so no version differs.
+FROM tools AS lab-environment
+COPY --chmod=755 environments/lab.txt /build/environments/
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
+    /build/environments/image/install lab
+RUN --mount=type=bind,from=environment,source=/opt/samebook,target=/runtime \
+    python /build/environments/image/additions /opt/samebook /runtime /lab
+
+# --- runtime: production ---------------------------------------------------------------------------------------
+FROM base AS runtime
+# The largest layer, and the one that changes least.
+COPY --from=environment /opt/samebook /opt/samebook
+# Any UID works, also one without a passwd entry and on a read-only root: whatever writes finds a place under /tmp.
+ENV PATH=/opt/samebook/bin:$PATH HOME=/tmp USER=samebook LOGNAME=samebook \
+    IPYTHONDIR=/tmp/ipython JUPYTER_RUNTIME_DIR=/tmp/jupyter JUPYTER_CONFIG_DIR=/tmp/jupyter/config MPLCONFIGDIR=/tmp/matplotlib
+# The same for every run and engine: what a cell computes may depend on nothing that a machine decides.
+ENV PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE TZ=UTC LC_ALL=C.UTF-8 \
+    MATPLOTLIBRC=/workspace/environments/matplotlibrc
+# Notebooks, data and runs are found from here.
+WORKDIR /workspace
+# Where a run without a checkout writes; any UID may, as in /tmp. Volumes are mounted over them.
+RUN mkdir -m 1777 runs store data
+# Modes are fixed, since a checkout's depend on its owner's umask and the digest must not.
+COPY --chmod=755 .python-version ./
+COPY --chmod=755 environments environments
+COPY --chmod=755 models models
+COPY --chmod=755 scripts scripts
+COPY --chmod=755 notebooks notebooks
+# Facts for the receipt: an image has no git. Last, since they differ for every commit.
+ARG BASE_IMAGE
+ARG GIT_COMMIT=
+ENV SAMEBOOK_ENGINE=docker SAMEBOOK_BASE_IMAGE=${BASE_IMAGE} SAMEBOOK_COMMIT=${GIT_COMMIT}
+# Not root. Compose gives the caller's UID instead.
+USER 1000:1000
+# The image is its runner: docker run IMAGE run train -p max_depth=4
+ENTRYPOINT ["samebook"]
+CMD ["--help"]
+
+# --- lab: to develop in ------------------------------------------------------------------------------------------
+FROM runtime AS lab
+# One layer, only of files that runtime lacks.
+COPY --from=lab-environment /lab /opt/samebook
