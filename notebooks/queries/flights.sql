@@ -69,7 +69,7 @@ conditions AS (
 
 SELECT
     CONCAT(h.day, '-', h.carrier, '-', h.flight, '-', h.origin, '-', h.dest, '-',
-        LPAD(CAST(h.sched_dep_time AS VARCHAR), 4, '0')) AS id,
+        LPAD(CAST(h.sched_dep_time AS VARCHAR), 4, '0')) COLLATE "C" AS id,
     h.departure, h.carrier, h.flight, h.tailnum, h.origin, h.dest,
     EXTRACT(ISODOW FROM h.day) AS weekday,
     h.departure_minute,
@@ -84,4 +84,4 @@ FROM history AS h
 LEFT JOIN planes AS p ON p.tailnum = h.tailnum
 LEFT JOIN conditions AS c ON c.origin = h.origin AND c.time_hour = h.time_hour
 WHERE h.day >= CAST($start AS DATE)
-ORDER BY id COLLATE "C"
+ORDER BY id
