@@ -42,10 +42,19 @@ def cli() -> None:
 @click.option("-p", "--parameter", "given", type=PairType(), multiple=True, help="Set a parameter of the notebook.")
 @click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
 @click.option("--timeout", type=click.IntRange(min=0), help="Seconds that a cell may take; 0 is no limit.")
+@click.option(
+    "--allow-drift", is_flag=True, help="Run although the environment is not the lock's; recorded."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show what the notebook prints.")
 @click.option("--dry-run", is_flag=True, help="Check notebook, parameters and settings, and start nothing.")
 def run(
-    notebook: str, given: tuple[tuple[str, str], ...], env: str, timeout: int | None, verbose: bool, dry_run: bool
+    notebook: str,
+    given: tuple[tuple[str, str], ...],
+    env: str,
+    timeout: int | None,
+    allow_drift: bool,
+    verbose: bool,
+    dry_run: bool,
 ) -> None:
     """Run notebooks/NOTEBOOK.ipynb headless, into a folder of its own under runs/.
 
@@ -57,7 +66,7 @@ def run(
     from samebook.runs import METRICS_SHOWN, described
 
     _once_each(given)
-    request = verb.RunRequest(notebook, dict(given), env, timeout)
+    request = verb.RunRequest(notebook, dict(given), env, timeout, allow_drift)
     if dry_run:
         prepared = verb.prepare(workspace.find(), request)
         click.echo(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")

@@ -5,8 +5,9 @@ The bytes are a function of the rows: no index, no writer's metadata, one row gr
 
 import datetime
 import io
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,19 +55,19 @@ def ranges(days: Iterable[datetime.date]) -> Iterator[tuple[datetime.date, datet
         yield run[0], run[-1]
 
 
-def read(workspace: Workspace, name: str, days: Sequence[datetime.date]) -> tuple["pd.DataFrame", list[dict[str, str]]]:
-    """The rows of the days in their order, and each partition read: its name and sha256."""
+def frame(partitions: Iterable[tuple[str, bytes]]) -> "pd.DataFrame":
+    """The rows of some partitions, in their order; each is given by its name and its bytes."""
     import pyarrow as pa
 
-    tables: list[pa.Table] = []
-    inputs: list[dict[str, str]] = []
-    for day in days:
-        path = partition(name, day)
-        # Read once, so that what is hashed is what is parsed even when a writer replaces the file.
-        content = (workspace.data / path).read_bytes()
-        tables.append(_table(content, workspace.relative(workspace.data / path)))
-        inputs.append({"name": str(path.parent), "sha256": sha256(content)})
-    return pa.concat_tables(tables, promote_options="permissive").to_pandas(), inputs
+    tables = [_table(content, name) for name, content in partitions]
+    return pa.concat_tables(tables, promote_options="permissive").to_pandas()
+
+
+def origin(workspace: Workspace, name: str, day: datetime.date, digest: str) -> str:
+    """The id of the run that made the partition with this sha256; "" where that isn't known."""
+    path = (workspace.data / partition(name, day)).with_name(ORIGIN)
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    return found["run"] if found.get("sha256") == digest else ""
 
 
 def _table(content: bytes, name: str) -> "pa.Table":

@@ -4,11 +4,16 @@ import os
 import platform
 import re
 import sys
-from importlib.metadata import distributions
+import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from samebook.digest import json_bytes, sha256
 from samebook.workspace import Workspace
 
+# Files of a package that depend on the installer and the place: scripts, bytecode, its notes.
+ADDED = re.compile(r"^\.\./|\.pyc$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_\w+\.json)$")
 # What of a user's own shell must not reach a kernel.
 REMOVED = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN")
 
@@ -53,8 +58,14 @@ def locked(workspace: Workspace) -> dict[str, str]:
 
 
 def installed() -> dict[str, str]:
-    """The versions that this Python finds, by normalised name."""
-    return {_normal(found.metadata["Name"]): found.version for found in distributions()}
+    """The versions that this Python finds, by normalised name; from the folders' names, as that is quick."""
+    return {_normal(name): version for _, name, version in _distributions()}
+
+
+def _distributions() -> Iterator[tuple[Path, str, str]]:
+    for path in sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info")):
+        name, _, version = path.name.removesuffix(".dist-info").rpartition("-")
+        yield path, name, version
 
 
 def mismatches(workspace: Workspace) -> dict[str, tuple[str, str]]:
@@ -62,6 +73,54 @@ def mismatches(workspace: Workspace) -> dict[str, tuple[str, str]]:
     found = installed()
     wanted = locked(workspace).items()
     return {name: (version, found.get(name, "")) for name, version in wanted if found.get(name) != version}
+
+
+def identity(workspace: Workspace) -> dict[str, Any]:
+    """What the environment is, in plain JSON.
+
+    `digest` is over the part that can change results: the minor version of Python, the machine's kind, the fixed
+    variables, and the content of each locked package. The rest (OS, Debian's packages, Python's build) is told
+    beside it: two engines differ in it and give the same bytes.
+    """
+    wanted = locked(workspace)
+    packages = {name: record for name, record in records().items() if name in wanted}
+    decisive = {
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "machine": platform.machine(),
+        "variables": variables(workspace),
+        "packages": packages,
+    }
+    return {
+        **decisive,
+        "digest": sha256(json_bytes(decisive)),
+        "build": f"{platform.python_implementation()} {python()} {' '.join(platform.python_build())}",
+        "os": operating_system(),
+        "debian": debian(),
+    }
+
+
+def records() -> dict[str, str]:
+    """Each installed package: `version sha256:…` over the hashes of its files, as its RECORD has them.
+
+    Left out is what an installer adds, which depends on where and by whom it is installed.
+    """
+    return {_normal(name): f"{version} sha256:{_record(path)}" for path, name, version in _distributions()}
+
+
+def _record(path: Path) -> str:
+    record = path / "RECORD"
+    lines = record.read_text().splitlines() if record.is_file() else []
+    shipped = sorted(line for line in lines if not ADDED.search(line.split(",")[0]))
+    return sha256("\n".join(shipped).encode())
+
+
+def debian() -> dict[str, str]:
+    """The versions of Debian's packages, by name; empty elsewhere."""
+    status = Path("/var/lib/dpkg/status")
+    text = status.read_text() if status.is_file() else ""
+    entries = (entry for entry in text.split("\n\n") if "\nStatus: install ok installed\n" in entry)
+    fields = (dict(re.findall(r"^(Package|Version): (\S+)$", entry, re.MULTILINE)) for entry in entries)
+    return {each["Package"]: each["Version"] for each in fields}
 
 
 def python() -> str:

@@ -1,22 +1,66 @@
 """The only door to git."""
 
+import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from samebook.errors import UsageError
 
 
-def git(root: Path, *arguments: str) -> str:
-    """What `git ARGUMENTS` prints in `root`, without the last line break.
+def git(root: Path, *arguments: str, env: dict[str, str] | None = None, given: bytes = b"") -> bytes:
+    """What `git ARGUMENTS` prints in `root`.
 
     Raises UsageError with git's own words when it fails, or when there is no git.
     """
     # A bind mount may belong to another user than the container's: that is no reason to distrust it.
-    trust = ("-c", f"safe.directory={root}")
+    command = ("git", "-c", f"safe.directory={root}", "-C", str(root), *arguments)
     try:
-        done = subprocess.run(("git", *trust, "-C", str(root), *arguments), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, input=given, check=False, env={**os.environ, **(env or {})})
     except FileNotFoundError as error:
         raise UsageError("git is not installed here") from error
     if done.returncode:
-        raise UsageError(f"git {arguments[0]} failed: {done.stderr.strip()}")
-    return done.stdout.rstrip("\n")
+        raise UsageError(f"git {arguments[0]} failed: {done.stderr.decode().strip()}")
+    return done.stdout
+
+
+def head(root: Path) -> str:
+    """The commit that is checked out, in hex."""
+    return git(root, "rev-parse", "HEAD").decode().strip()
+
+
+def patch(root: Path) -> bytes:
+    """What is not committed, new files included, as a patch on HEAD; empty where all is."""
+    if not git(root, "status", "--porcelain"):
+        return b""
+    with tempfile.TemporaryDirectory() as folder:
+        # An index of its own: what the user has staged stays as it is.
+        index = {"GIT_INDEX_FILE": f"{folder}/index"}
+        git(root, "read-tree", "HEAD", env=index)
+        git(root, "add", "--all", env=index)
+        return git(root, "diff", "--cached", "--binary", "--full-index", "HEAD", env=index)
+
+
+@contextmanager
+def worktree(root: Path, commit: str, patched: bytes = b"") -> Iterator[Path]:
+    """A temporary checkout of `commit`, with a patch applied; removed at the end, whatever happens.
+
+    Raises UsageError for a commit that is not in the repository.
+    """
+    try:
+        git(root, "cat-file", "-e", f"{commit}^{{commit}}")
+    except UsageError:
+        raise UsageError(f"commit {commit} is not in this repository", mend="git fetch --all") from None
+    parent = root / ".samebook"
+    parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="worktree-", dir=parent) as folder:
+        path = Path(folder) / "checkout"
+        try:
+            git(root, "worktree", "add", "--quiet", "--detach", str(path), commit)
+            if patched:
+                git(path, "apply", "--binary", "-", given=patched)
+            yield path
+        finally:
+            git(root, "worktree", "remove", "--force", str(path))

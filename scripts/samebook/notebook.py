@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samebook import dataset, runfolder, settings, warehouse, workspace
+from samebook import dataset, receipt, runfolder, settings, store, warehouse, workspace
 from samebook.digest import sha256
-from samebook.errors import DataRejected, UsageError
+from samebook.errors import DataRejected, NotReproduced, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,13 +121,40 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date) -> "pd.Dat
     if end < start:
         raise UsageError(f"dataset {name}: found start {start} after end {end}")
     days = [start + datetime.timedelta(days=n) for n in range((end - start).days + 1)]
-    _make(name, dataset.missing(_workspace(), name, days))
-    if still := dataset.missing(_workspace(), name, days):
+    here = [day for day in days if _pinned_partition(name, day) is None]
+    _make(name, dataset.missing(_workspace(), name, here))
+    if still := dataset.missing(_workspace(), name, here):
         raise UsageError(f"dataset {name}: no partition for {still[0]}, and {len(still)} of {len(days)} days missing")
-    frame, inputs = dataset.read(_workspace(), name, days)
-    for found in inputs:
-        runfolder.append_event(_run(), {"kind": "input", **found})
-    return frame
+    return dataset.frame([(f"{name} {day}", _partition(name, day)) for day in days])
+
+
+def _partition(name: str, day: datetime.date) -> bytes:
+    """A day's bytes, recorded as an input and kept in the store, so that anyone can read the same again."""
+    label = str(dataset.partition(name, day).parent)
+    content = _pinned_partition(name, day)
+    if content is None:
+        content = (_workspace().data / dataset.partition(name, day)).read_bytes()
+    return _recorded(label, content, dataset.origin(_workspace(), name, day, sha256(content)))
+
+
+def _pinned_partition(name: str, day: datetime.date) -> bytes | None:
+    digest = _pinned().get(str(dataset.partition(name, day).parent))
+    return store.of(_workspace()).get(digest) if digest else None
+
+
+@cache
+def _pinned() -> dict[str, str]:
+    """The inputs that a reproduction must read, by name and sha256: those of the receipt it reproduces."""
+    path = os.environ.get("SAMEBOOK_PINNED")
+    return receipt.inputs(receipt.read(Path(path))) if path else {}
+
+
+def _recorded(label: str, content: bytes, run: str) -> bytes:
+    digest = store.of(_workspace()).put(content)
+    if (pinned := _pinned().get(label)) and pinned != digest:
+        raise NotReproduced(f"input {label} was made again and differs: found {digest[:12]}…, expected {pinned[:12]}…")
+    runfolder.append_event(_run(), {"kind": "input", "name": label, "sha256": digest, "run": run})
+    return content
 
 
 def _make(name: str, missing: list[datetime.date]) -> None:
@@ -150,8 +177,10 @@ def _run_notebook(notebook: str, values: Mapping[str, Any]) -> None:
     command = (sys.executable, "-m", "samebook", "run", notebook, *given, "--env", env.get("SAMEBOOK_ENV", "dev"))
     done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=_workspace().root, check=False)
     if done.returncode:
-        kind = DataRejected if done.returncode == DataRejected.exit_code else UsageError
-        raise kind(f"{notebook} failed with exit code {done.returncode}:\n{done.stderr[-2000:].strip()}")
+        kinds = {kind.exit_code: kind for kind in (DataRejected, NotReproduced)}
+        raise kinds.get(done.returncode, UsageError)(
+            f"{notebook} failed with exit code {done.returncode}:\n{done.stderr[-2000:].strip()}"
+        )
 
 
 def find_artifact(source: str, name: str) -> Path:
@@ -159,9 +188,16 @@ def find_artifact(source: str, name: str) -> Path:
 
     A notebook's name means the output `name` of its newest finished run.
     """
+    label = name if (_workspace().root / source).is_file() else f"{source}/{name}"
+    pinned = _pinned().get(label)
+    if pinned and (content := store.of(_workspace()).get(pinned)) is not None:
+        path = _run() / runfolder.INPUTS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_recorded(label, content, ""))
+        return path
     path = _artifact(source, name)
-    described = {"name": name, "sha256": sha256(path), "from": _workspace().relative(path)}
-    runfolder.append_event(_run(), {"kind": "input", **described})
+    run = path.relative_to(_workspace().runs).parts[0] if path.is_relative_to(_workspace().runs) else ""
+    _recorded(label, path.read_bytes(), run)
     return path
 
 

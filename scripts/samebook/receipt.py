@@ -2,23 +2,27 @@
 
 https://in-toto.io/Statement/v1, https://slsa.dev/provenance/v1. Everything under `subject` and
 `buildDefinition` is a function of the commit, the data, the parameters and the environment; what differs
-between two runs of the same (times, ids, the builder) is under `runDetails`.
+between two runs of the same (times, ids, the builder, where inputs came from) is under `runDetails`.
 """
 
+import json
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from samebook import environment, runfolder
-from samebook.digest import sha256
+from samebook import canonical, environment, git, runfolder
+from samebook.digest import json_bytes, sha256
+from samebook.errors import UsageError
 from samebook.workspace import Workspace
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:samebook:run:v1"
+COMMIT, ENVIRONMENT = "commit", "environment"
 
 type Json = dict[str, Any]
 
@@ -33,14 +37,21 @@ class Facts:
     notebook: Path
     parameters: Json
     env: str
-    inputs: tuple[Json, ...]
-    logged: Json
+    threads: str
+    events: tuple[Json, ...]
+    drift: Json
     started: str
     finished: str
 
+    def of_kind(self, kind: str) -> list[Json]:
+        """What the notebook told of one kind, each once, in the order of names."""
+        told = {event["name"]: event for event in self.events if event["kind"] == kind}
+        return [told[name] for name in sorted(told)]
+
 
 def statement(facts: Facts) -> Json:
-    """The receipt."""
+    """The receipt; writes its byproducts, the canonical notebook among them, into the run's folder first."""
+    write_byproducts(facts)
     return {
         "_type": STATEMENT,
         "subject": subjects(facts.run),
@@ -48,36 +59,47 @@ def statement(facts: Facts) -> Json:
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": {
-                    "notebook": facts.workspace.relative(facts.notebook),
-                    "parameters": facts.parameters,
-                    "env": facts.env,
-                },
+                "externalParameters": _external(facts),
                 "internalParameters": _internal(facts),
-                "resolvedDependencies": _dependencies(facts),
+                "resolvedDependencies": [each for fact in DEPENDENCIES for each in fact(facts)],
             },
-            "runDetails": {
-                "builder": {"id": f"urn:samebook:builder:{platform.node()}"},
-                "metadata": {
-                    "invocationId": facts.run_id,
-                    "startedOn": facts.started,
-                    "finishedOn": facts.finished,
-                },
-                "byproducts": [_file(facts.run, name) for name in (runfolder.NOTEBOOK, runfolder.PAGE)],
-            },
+            "runDetails": {"builder": _builder(), "metadata": _metadata(facts), "byproducts": _byproducts(facts)},
         },
     }
 
 
+def write_byproducts(facts: Facts) -> None:
+    """The canonical notebook, the environment in full, and the patch of what was not committed."""
+    executed = json.loads((facts.run / runfolder.NOTEBOOK).read_text())
+    cells = canonical.cells(executed, str(facts.workspace.root))
+    (facts.run / runfolder.CANONICAL).write_bytes(canonical.content(cells))
+    (facts.run / runfolder.ENVIRONMENT).write_bytes(json_bytes(environment.identity(facts.workspace)))
+    if patch := uncommitted(facts.workspace):
+        (facts.run / runfolder.PATCH).write_bytes(patch)
+
+
 def subjects(run: Path) -> list[Json]:
-    """Each output and metrics.json, by name and sha256, in the order of names."""
+    """Each output, metrics.json and the canonical notebook: name and sha256, in the order of names."""
     outputs = (path for path in (run / "outputs").rglob("*") if path.is_file())
-    names = sorted(str(path.relative_to(run)) for path in outputs)
-    return [_file(run, name) for name in (runfolder.METRICS, *names)]
+    names = sorted(path.relative_to(run).as_posix() for path in outputs)
+    return [_file(run, name) for name in (runfolder.METRICS, runfolder.CANONICAL, *names)]
 
 
 def _file(run: Path, name: str) -> Json:
-    return {"name": name, "digest": {"sha256": sha256(run / name)}}
+    return _resource(name, sha256(run / name))
+
+
+def _resource(name: str, digest: str, **annotations: Any) -> Json:
+    found: Json = {"name": name, "digest": {"sha256": digest}}
+    return {**found, "annotations": annotations} if annotations else found
+
+
+def _external(facts: Facts) -> Json:
+    return {
+        "notebook": facts.workspace.relative(facts.notebook),
+        "parameters": facts.parameters,
+        "env": facts.env,
+    }
 
 
 def _internal(facts: Facts) -> Json:
@@ -86,22 +108,128 @@ def _internal(facts: Facts) -> Json:
         "platform": f"{platform.system().lower()}/{platform.machine()}",
         "papermill": version("papermill"),
         "variables": environment.variables(facts.workspace),
-        "threads": os.environ.get("OMP_NUM_THREADS", ""),
-        "logged": facts.logged,
+        "threads": facts.threads,
+        "drift": facts.drift,
+        "logged": {event["name"]: event["value"] for event in facts.of_kind("param")},
     }
 
 
-def _dependencies(facts: Facts) -> list[Json]:
-    lock = facts.workspace.environments / "runtime.txt"
-    found = [
-        {"name": facts.workspace.relative(facts.notebook), "digest": {"sha256": sha256(facts.notebook)}},
-        {"name": facts.workspace.relative(lock), "digest": {"sha256": sha256(lock)}},
-        *({"name": item["name"], "digest": {"sha256": item["sha256"]}} for item in facts.inputs),
-    ]
-    if commit := os.environ.get("SAMEBOOK_COMMIT"):
-        dirty = os.environ.get("SAMEBOOK_DIRTY", "") != ""
-        found.append({"name": "commit", "digest": {"gitCommit": commit}, "annotations": {"dirty": dirty}})
-    for name, variable in (("base image", "SAMEBOOK_BASE_IMAGE"), ("image", "SAMEBOOK_IMAGE")):
-        if uri := os.environ.get(variable):
-            found.append({"name": name, "uri": uri})
+def _commit(facts: Facts) -> list[Json]:
+    try:
+        commit = os.environ.get("SAMEBOOK_COMMIT") or git.head(facts.workspace.root)
+    except UsageError:
+        return []  # a copy without a repository: nothing to name
+    patch = facts.run / runfolder.PATCH
+    dirty = {"patch": sha256(patch)} if patch.is_file() else {}
+    found: Json = {"name": COMMIT, "digest": {"gitCommit": commit}}
+    return [{**found, "annotations": {"dirty": bool(dirty), **dirty}}]
+
+
+def uncommitted(workspace: Workspace) -> bytes:
+    """The patch of what is not committed: made by make where the runner has no git, as in the image."""
+    if handed := os.environ.get("SAMEBOOK_PATCH"):
+        path = workspace.root / handed
+        return path.read_bytes() if path.is_file() else b""
+    try:
+        return git.patch(workspace.root)
+    except UsageError:
+        return b""
+
+
+def _notebook(facts: Facts) -> list[Json]:
+    return [_resource(facts.workspace.relative(facts.notebook), sha256(facts.notebook))]
+
+
+def _lock(facts: Facts) -> list[Json]:
+    path = facts.workspace.environments / "runtime.txt"
+    return [_resource(facts.workspace.relative(path), sha256(path))]
+
+
+def _environment(facts: Facts) -> list[Json]:
+    identity = json.loads((facts.run / runfolder.ENVIRONMENT).read_text())
+    return [_resource(ENVIRONMENT, identity["digest"], packages=identity["packages"], python=identity["python"])]
+
+
+def _images(_: Facts) -> list[Json]:
+    named = {"base image": "SAMEBOOK_BASE_IMAGE", "image": "SAMEBOOK_IMAGE"}
+    return [{"name": name, "uri": os.environ[variable]} for name, variable in named.items() if os.environ.get(variable)]
+
+
+def _inputs(facts: Facts) -> list[Json]:
+    return [_resource(item["name"], item["sha256"], input=True) for item in facts.of_kind("input")]
+
+
+def _undeclared(facts: Facts) -> list[Json]:
+    return [_resource(item["name"], item["sha256"], undeclared=True) for item in facts.of_kind("undeclared")]
+
+
+DEPENDENCIES: tuple[Callable[[Facts], list[Json]], ...] = (
+    *(_commit, _notebook, _lock, _environment, _images, _inputs, _undeclared),
+)
+
+
+def builder() -> str:
+    """Whose machine this is; in CI, the job's runner."""
+    return os.environ.get("SAMEBOOK_BUILDER") or f"urn:samebook:builder:{platform.node()}"
+
+
+def _builder() -> Json:
+    return {"id": builder(), "version": {"samebook": version("samebook")}}
+
+
+def _metadata(facts: Facts) -> Json:
+    return {"invocationId": facts.run_id, "startedOn": facts.started, "finishedOn": facts.finished}
+
+
+def _byproducts(facts: Facts) -> list[Json]:
+    made = (runfolder.NOTEBOOK, runfolder.PAGE, runfolder.LOG, runfolder.ENVIRONMENT, runfolder.PATCH)
+    files = [_file(facts.run, name) for name in made if (facts.run / name).is_file()]
+    makers: dict[str, list[str]] = {}
+    for item in facts.of_kind("input"):
+        makers.setdefault(item.get("run") or "unknown", []).append(item["name"])
+    return [*files, {"name": "made by", "annotations": makers}] if makers else files
+
+
+# --- Reading a receipt ---------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> Json:
+    """A receipt from its file. Raises UsageError for what is not a whole receipt of ours."""
+    try:
+        found = json.loads(path.read_bytes())
+        definition = found["predicate"]["buildDefinition"]
+        whole = found["_type"] == STATEMENT and definition["buildType"] == BUILD_TYPE
+        subject_digests(found), definition["externalParameters"]["notebook"], dependencies(found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is not a whole receipt: {type(error).__name__} {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+    if not whole:
+        raise UsageError(f"{path} is no receipt of a run: found build type {definition['buildType']!r}")
     return found
+
+
+def subject_digests(statement: Json) -> dict[str, str]:
+    """The sha256 of each subject, by name."""
+    return {each["name"]: each["digest"]["sha256"] for each in statement["subject"]}
+
+
+def dependencies(statement: Json) -> list[Json]:
+    """What the run was resolved to: commit, lock, environment, inputs."""
+    return statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+
+
+def dependency(statement: Json, name: str) -> Json | None:
+    """One of the dependencies, by name."""
+    return next((each for each in dependencies(statement) if each["name"] == name), None)
+
+
+def inputs(statement: Json) -> dict[str, str]:
+    """The sha256 of each declared input, by name."""
+    declared = (each for each in dependencies(statement) if each.get("annotations", {}).get("input"))
+    return {each["name"]: each["digest"]["sha256"] for each in declared}
+
+
+def external(statement: Json) -> Json:
+    """The notebook, its parameters and the environment's name."""
+    return statement["predicate"]["buildDefinition"]["externalParameters"]

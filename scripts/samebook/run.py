@@ -1,6 +1,8 @@
 """Run a notebook headless: parameters checked first, everything it leaves in one folder, whole or marked failed."""
 
 import datetime
+import json
+import os
 import signal
 import tempfile
 import threading
@@ -11,12 +13,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from samebook import dataset, environment, parameters, receipt, runfolder, settings, workspace
+from samebook import dataset, environment, parameters, receipt, runfolder, settings, store, workspace
 from samebook.digest import json_bytes
-from samebook.errors import Interrupted, SamebookError, UsageError, nearest
+from samebook.errors import EnvironmentMismatch, Interrupted, SamebookError, UsageError, nearest
 from samebook.redaction import Redaction
 from samebook.runfolder import RunFolder
 from samebook.workspace import Workspace
+
+SHOWN_DRIFT = 3
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class RunRequest:
     given: Mapping[str, str]
     env: str = "dev"
     cell_timeout: int | None = None
+    allow_drift: bool = False
 
 
 class Reporter:
@@ -53,6 +58,7 @@ class Prepared:
     path: Path
     notebook: Any
     values: dict[str, Any]
+    drift: dict[str, str]
     redaction: Redaction
 
 
@@ -84,6 +90,7 @@ def prepare(found: Workspace, request: RunRequest) -> Prepared:
     from samebook import execution
 
     path = locate(found, request.notebook)
+    drift = _drift(found, allowed=request.allow_drift)
     in_force = settings.load(found, request.env)
     notebook = execution.read(path)
     index = execution.parameters_index(notebook)
@@ -98,7 +105,20 @@ def prepare(found: Workspace, request: RunRequest) -> Prepared:
     redaction = Redaction(parameters.secrets(known))
     if values:
         notebook = execution.with_parameters(notebook, parameters.injected(values))
-    return Prepared(found, request, in_force, path, notebook, values, redaction)
+    return Prepared(found, request, in_force, path, notebook, values, drift, redaction)
+
+
+def _drift(found: Workspace, *, allowed: bool) -> dict[str, str]:
+    """How the environment differs from the lock. Raises EnvironmentMismatch, unless that is allowed."""
+    wrong = environment.mismatches(found)
+    drift = {name: f"locked {expected}, found {version or 'none'}" for name, (expected, version) in wrong.items()}
+    if drift and not allowed:
+        first = ", ".join(f"{name} ({how})" for name, how in list(drift.items())[:SHOWN_DRIFT])
+        raise EnvironmentMismatch(
+            f"the environment is not the lock's in {len(drift)} packages: {first}",
+            mend="make doctor shows all; make run renews the environment; --allow-drift runs all the same, and says so",
+        )
+    return drift
 
 
 def locate(found: Workspace, name: str) -> Path:
@@ -159,12 +179,19 @@ def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
         notebook=prepared.path,
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,
-        inputs=tuple(runfolder.events(folder.path, "input")),
-        logged={event["name"]: event["value"] for event in runfolder.events(folder.path, "param")},
+        threads=os.environ.get("OMP_NUM_THREADS", "all"),
+        events=tuple(runfolder.events(folder.path)),
+        drift=prepared.drift,
         started=started,
         finished=_now(),
     )
     content = prepared.redaction.text(json_bytes(receipt.statement(facts)).decode())
+    kept = store.of(prepared.workspace)
+    for name in receipt.subject_digests(json.loads(content)):
+        kept.put(folder.path / name)
+    if (patch := folder.path / runfolder.PATCH).is_file():
+        kept.put(patch)
+    kept.put(content.encode())
     workspace.write_whole(folder.path / runfolder.RECEIPT, content.encode())
 
 

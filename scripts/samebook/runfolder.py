@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from samebook.workspace import Workspace, make_folder, write_whole
+from samebook.workspace import Workspace, locked, make_folder, write_whole
 
-RECEIPT, ERROR, METRICS, NOTEBOOK, PAGE, LOG = (
-    "receipt.json", "error.txt", "metrics.json", "notebook.ipynb", "notebook.html", "run.log"
-)  # fmt: skip
-EVENTS = ".events.jsonl"
-LOCK = ".lock"
+RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
+NOTEBOOK, CANONICAL, PAGE = "notebook.ipynb", "notebook.canonical.json", "notebook.html"
+LOG, ENVIRONMENT, PATCH = "run.log", "environment.json", "uncommitted.patch"
+EVENTS, INPUTS, LOCK = ".events.jsonl", ".inputs", ".lock"
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,10 @@ class RunFolder:
         partial = make_folder(workspace.runs) / ".partial"
         now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
         path = partial / f"{now}-{notebook}-{secrets.token_hex(3)}"
-        (path / "outputs").mkdir(parents=True)
-        lock = os.open(path / LOCK, os.O_CREAT | os.O_RDWR)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(partial / LOCK):  # or recover() could take a folder that is not locked yet for a dead run's
+            (path / "outputs").mkdir(parents=True)
+            lock = os.open(path / LOCK, os.O_CREAT | os.O_RDWR)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         return cls(path, lock)
 
     @property
@@ -52,8 +52,7 @@ class RunFolder:
 
     def finish(self) -> Path:
         """Move the run to where people look; returns its final folder."""
-        for name in (EVENTS, LOCK):
-            (self.path / name).unlink(missing_ok=True)
+        _tidy(self.path)
         final = self.path.parent.parent / self.id
         self.path.rename(final)
         os.close(self.lock)
@@ -62,16 +61,24 @@ class RunFolder:
 
 def recover(workspace: Workspace) -> list[str]:
     """Move what ended processes left under runs/.partial/ into runs/ as failed runs; their ids."""
-    recovered = []
-    for path in sorted((workspace.runs / ".partial").glob("*-*")):
-        if path.is_dir() and not _is_held(path / LOCK):
+    partial = workspace.runs / ".partial"
+    if not partial.is_dir():
+        return []
+    with locked(partial / LOCK):
+        dead = [path for path in sorted(partial.glob("*-*")) if not _is_held(path / LOCK)]
+        for path in dead:
             write_whole(path / ERROR, b"the runner was killed before the run was complete\n")
             (path / RECEIPT).unlink(missing_ok=True)
-            (path / EVENTS).unlink(missing_ok=True)
-            (path / LOCK).unlink(missing_ok=True)
+            _tidy(path)
             path.rename(workspace.runs / path.name)
-            recovered.append(path.name)
-    return recovered
+    return [path.name for path in dead]
+
+
+def _tidy(path: Path) -> None:
+    """Remove what only the running run needs."""
+    for name in (EVENTS, LOCK):
+        (path / name).unlink(missing_ok=True)
+    shutil.rmtree(path / INPUTS, ignore_errors=True)
 
 
 def _is_held(lock: Path) -> bool:

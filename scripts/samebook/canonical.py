@@ -1,0 +1,110 @@
+"""The canonical form of an executed notebook: what counts as its result, and nothing else.
+
+It counts, in this order for each cell: its name and type, its source, its printed text (all of stdout, then all
+of stderr: how the text was split into messages is a matter of timing), then what it displays, in order, by MIME
+type. Images and other binary data count by the sha256 of their bytes.
+
+It does not count, because two runs of the same differ in it: metadata, ids and execution counts; papermill's
+timings and error banners; what a progress bar overwrote, and its times; and inside text
+
+    run ids                     20130630T120000Z-train-1a2b3c           -> <run>
+    memory addresses            <object at 0x7f3a5c0d1e80>              -> <object at 0x…>
+    a cell's temporary file     /tmp/ipykernel_42/123456.py             -> <cell>
+    where packages are          /opt/samebook/lib/python3.13/site-packages/ -> <packages>/
+    where the checkout is       /workspace/                             -> <workspace>/
+    random ids of pandas' styled tables and of widgets                  -> removed
+
+Everything else counts: a time that a cell prints makes two runs differ, and should.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from samebook.digest import json_bytes, sha256
+
+BANNER = "papermill-error-cell-tag"
+BINARY = ("image/png", "image/jpeg", "image/gif", "application/pdf")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+RULES = (
+    (re.compile(r"\d{8}T\d{6}Z-[\w-]+?-[0-9a-f]{6}\b"), "<run>"),
+    (re.compile(r"\b0x[0-9a-f]{6,16}\b"), "0x…"),
+    (re.compile(r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
+    (re.compile(r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
+    (re.compile(r"\bT_[0-9a-f]{5}"), "T_"),
+    (re.compile(r"\[\d\d:\d\d(:\d\d)?<[^\]]*\]"), "[…]"),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the canonical form; `digest` is over all of it."""
+
+    name: str
+    content: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        return sha256(json_bytes(self.content))
+
+
+def cells(notebook: Mapping[str, Any], workspace: str) -> list[Cell]:
+    """The canonical cells of an executed notebook, nbformat 4 as plain JSON; `workspace` is its checkout's path."""
+    counted = [cell for cell in notebook["cells"] if BANNER not in _tags(cell)]
+    return [_cell(cell, number, workspace) for number, cell in enumerate(counted, start=1)]
+
+
+def content(canonical: Iterable[Cell]) -> bytes:
+    """The canonical notebook's bytes."""
+    return json_bytes([cell.content for cell in canonical])
+
+
+def _cell(cell: Mapping[str, Any], number: int, workspace: str) -> Cell:
+    tags = _tags(cell)
+    outputs = cell.get("outputs", ())
+    found = {
+        "type": cell["cell_type"],
+        "tags": tags,
+        "source": _joined(cell["source"]),
+        "printed": {name: text for name in ("stdout", "stderr") if (text := _printed(outputs, name, workspace))},
+        "displayed": [_displayed(output, workspace) for output in outputs if output["output_type"] != "stream"],
+    }
+    return Cell(tags[0] if tags else f"cell-{number}", found)
+
+
+def _tags(cell: Mapping[str, Any]) -> list[str]:
+    return list(cell.get("metadata", {}).get("tags", ()))
+
+
+def _printed(outputs: Iterable[Mapping[str, Any]], name: str, workspace: str) -> str:
+    text = "".join(_joined(each["text"]) for each in outputs if each.get("name") == name)
+    # A terminal shows what follows the last carriage return of a line.
+    lines = (line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))
+    return _plain("\n".join(lines), workspace)
+
+
+def _displayed(output: Mapping[str, Any], workspace: str) -> dict[str, Any]:
+    if output["output_type"] == "error":
+        return {"error": output["ename"], "value": _plain(output["evalue"], workspace)}
+    data = output["data"].items()
+    return {kind: _data(kind, value, workspace) for kind, value in data if kind != WIDGET}
+
+
+def _data(kind: str, value: Any, workspace: str) -> Any:
+    if kind in BINARY:
+        return {"sha256": sha256(base64.b64decode(_joined(value)))}
+    return _plain(_joined(value), workspace) if isinstance(value, (str, list)) else value
+
+
+def _joined(text: str | list[str]) -> str:
+    return text if isinstance(text, str) else "".join(text)
+
+
+def _plain(text: str, workspace: str) -> str:
+    text = ANSI.sub("", text).replace(f"{workspace}/", "<workspace>/")
+    for pattern, replacement in RULES:
+        text = pattern.sub(replacement, text)
+    return text
