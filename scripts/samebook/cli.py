@@ -42,9 +42,7 @@ def cli() -> None:
 @click.option("-p", "--parameter", "given", type=PairType(), multiple=True, help="Set a parameter of the notebook.")
 @click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
 @click.option("--timeout", type=click.IntRange(min=0), help="Seconds that a cell may take; 0 is no limit.")
-@click.option(
-    "--allow-drift", is_flag=True, help="Run although the environment is not the lock's; recorded."
-)
+@click.option("--allow-drift", is_flag=True, help="Run although the environment is not the lock's; recorded.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the notebook prints.")
 @click.option("--dry-run", is_flag=True, help="Check notebook, parameters and settings, and start nothing.")
 def run(

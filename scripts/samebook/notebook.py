@@ -178,9 +178,8 @@ def _run_notebook(notebook: str, values: Mapping[str, Any]) -> None:
     done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=_workspace().root, check=False)
     if done.returncode:
         kinds = {kind.exit_code: kind for kind in (DataRejected, NotReproduced)}
-        raise kinds.get(done.returncode, UsageError)(
-            f"{notebook} failed with exit code {done.returncode}:\n{done.stderr[-2000:].strip()}"
-        )
+        told = done.stderr[-2000:].strip()
+        raise kinds.get(done.returncode, UsageError)(f"{notebook} failed with exit code {done.returncode}:\n{told}")
 
 
 def find_artifact(source: str, name: str) -> Path:
