@@ -42,9 +42,8 @@ COPY --from=environment /opt/samebook /opt/samebook
 # Any UID works, also one without a passwd entry and on a read-only root: whatever writes finds a place under /tmp.
 ENV PATH=/opt/samebook/bin:$PATH HOME=/tmp USER=samebook LOGNAME=samebook \
     IPYTHONDIR=/tmp/ipython JUPYTER_RUNTIME_DIR=/tmp/jupyter JUPYTER_CONFIG_DIR=/tmp/jupyter/config MPLCONFIGDIR=/tmp/matplotlib
-# The same for every run and engine: what a cell computes may depend on nothing that a machine decides.
-ENV PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE TZ=UTC LC_ALL=C.UTF-8 \
-    MATPLOTLIBRC=/workspace/environments/matplotlibrc
+# Bytecode is compiled already, and beside a mounted notebook nobody wants any.
+ENV PYTHONDONTWRITEBYTECODE=1
 # Notebooks, data and runs are found from here.
 WORKDIR /workspace
 # Where a run without a checkout writes; any UID may, as in /tmp. Volumes are mounted over them.
