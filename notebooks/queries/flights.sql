@@ -1,7 +1,7 @@
 -- One row a scheduled flight from $start to $end, with only what is known before its day begins.
 -- History looks back 28 days from each flight's own day and ends with the day before, so that a day
--- has the same rows whether it is asked for alone or in a range. Averages are taken of integers
--- only: the sum is exact, whatever the order of additions.
+-- has the same rows whether it is asked for alone or in a range. Averages are taken of whole
+-- numbers only: their sum is exact, whatever the order of additions.
 WITH schedule AS (
     SELECT
         make_date(year, month, day) AS day,
@@ -10,8 +10,8 @@ WITH schedule AS (
         -- 1830 is 18:30: 40 off for each of its hours leaves minutes.
         CAST(sched_arr_time - 40 * FLOOR(sched_arr_time / 100) AS INTEGER) AS arrival_minute,
         sched_dep_time, hour, time_hour, carrier, flight, tailnum, origin, dest, distance,
-        CAST(arr_delay AS INTEGER) AS delay,
-        CASE WHEN arr_delay >= 15 THEN 1 WHEN arr_delay < 15 THEN 0 END AS late
+        CAST(arr_delay AS DOUBLE PRECISION) AS delay,
+        CAST(CASE WHEN arr_delay >= 15 THEN 1 WHEN arr_delay < 15 THEN 0 END AS DOUBLE PRECISION) AS late
     FROM flights
     WHERE make_date(year, month, day) >= CAST($start AS DATE) - INTERVAL '28' DAY
       AND make_date(year, month, day) <= CAST($end AS DATE)
