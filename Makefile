@@ -25,11 +25,11 @@ ENVIRONMENT_local  = $(LOCAL)
 INSIDE_docker = docker compose run --rm --quiet-pull
 INSIDE_local  = env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/.venv/bin:$$PATH"
 # What comes before a command, in the environment of the chosen engine.
-RUN  = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),run,samebook)
-TEST = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
+SAMEBOOK = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),run,samebook)
+TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: check-lock lab-local test-local help lab run runs data test check format build image base lock shell doctor clean engine environment
+.PHONY: reproduce check-lock lab-local test-local help lab run runs data test check format build image base lock shell doctor clean engine environment
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -49,13 +49,16 @@ environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE)
 
 run: environment ## Run NOTEBOOK headless, with PARAMS="name=value …"
-	@$(RUN) run $(NOTEBOOK) $(patsubst %,-p '%',$(PARAMS)) --env $(ENV) $(if $(TIMEOUT),--timeout $(TIMEOUT))
+	@$(SAMEBOOK) run $(if $(RECEIPT),--receipt $(RECEIPT),$(NOTEBOOK)) $(patsubst %,-p '%',$(PARAMS)) --env $(ENV) $(if $(TIMEOUT),--timeout $(TIMEOUT))
 
 runs: environment ## List what ran
-	@$(RUN) runs
+	@$(SAMEBOOK) runs
+
+reproduce: $(LOCAL) ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash
+	@$(INSIDE_local) samebook reproduce $(or $(RUN),$(error expected RUN=<id, receipt or notebook>)) --engine $(ENGINE) $(if $(TOLERANCE),--tolerance $(TOLERANCE))
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
-	@$(RUN) data --env $(ENV)
+	@$(SAMEBOOK) data --env $(ENV)
 
 lab: environment ## Develop in JupyterLab, in the same environment
 	@$(MAKE) lab-$(ENGINE)
@@ -67,7 +70,7 @@ shell: environment ## A shell in the environment
 	@$(if $(filter docker,$(ENGINE)),$(INSIDE_docker) --entrypoint bash run,$(INSIDE_local) bash)
 
 doctor: environment ## Compare what is pinned with what is here
-	@SAMEBOOK_DOCKER="$$(timeout 10 docker version -f '{{.Server.Version}}' 2>/dev/null || echo none answers)" $(RUN) doctor
+	@SAMEBOOK_DOCKER="$$(timeout 10 docker version -f '{{.Server.Version}}' 2>/dev/null || echo none answers)" $(SAMEBOOK) doctor
 
 clean: ## Remove environments and caches; runs, store and data stay
 	@rm -rf .venv .samebook .pytest_cache .ruff_cache dist && find . -name __pycache__ -prune -exec rm -rf {} +

@@ -38,7 +38,10 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("notebook", metavar="NOTEBOOK")
+@click.argument("notebook", metavar="NOTEBOOK", required=False)
+@click.option(
+    "--receipt", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Do what this receipt did."
+)
 @click.option("-p", "--parameter", "given", type=PairType(), multiple=True, help="Set a parameter of the notebook.")
 @click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
 @click.option("--timeout", type=click.IntRange(min=0), help="Seconds that a cell may take; 0 is no limit.")
@@ -46,7 +49,8 @@ def cli() -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Show what the notebook prints.")
 @click.option("--dry-run", is_flag=True, help="Check notebook, parameters and settings, and start nothing.")
 def run(
-    notebook: str,
+    notebook: str | None,
+    receipt: Path | None,
     given: tuple[tuple[str, str], ...],
     env: str,
     timeout: int | None,
@@ -64,7 +68,11 @@ def run(
     from samebook.runs import METRICS_SHOWN, described
 
     _once_each(given)
-    request = verb.RunRequest(notebook, dict(given), env, timeout, allow_drift)
+    if (notebook is None) == (receipt is None):
+        raise errors.UsageError("expected a notebook or --receipt, one of them")
+    request = verb.RunRequest(notebook or "", dict(given), env, timeout, allow_drift)
+    if receipt:
+        request = verb.again(receipt, request)
     if dry_run:
         prepared = verb.prepare(workspace.find(), request)
         click.echo(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
@@ -89,6 +97,27 @@ def runs(as_json: bool) -> None:
 
     found = verb.runs(workspace.find())
     click.echo(json.dumps([run.as_json() for run in found], indent=2) if as_json else verb.table(found))
+
+
+@cli.command()
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--engine", type=click.Choice(["docker", "local"]), default="local", help="Where to run it again ($ENGINE)."
+)
+@click.option("--tolerance", type=click.FloatRange(min=0), default=0.0, help="Accept numbers this far apart.")
+def reproduce(run: str, engine: str, tolerance: float) -> None:
+    """Run RUN again from its receipt, elsewhere, and give a verdict by hash on each of its results.
+
+    RUN is a run's id, the file of a receipt, or a notebook's name for its newest run. Exit code 0 for
+    IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else.
+    """
+    from samebook import reproduce as verb
+
+    found = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance), lambda line: click.echo(line, err=True))
+    click.echo(verb.table(found))
+    click.echo(f"attested in {workspace.find().relative(found.attestation)}")
+    if found.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
+        sys.exit(errors.NotReproduced.exit_code)
 
 
 @cli.command()

@@ -3,19 +3,16 @@
 import datetime
 import json
 import os
-import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from samebook import dataset, environment, parameters, receipt, runfolder, settings, store, workspace
+from samebook import dataset, environment, parameters, receipt, runfolder, settings, signals, store, workspace
 from samebook.digest import json_bytes
-from samebook.errors import EnvironmentMismatch, Interrupted, SamebookError, UsageError, nearest
+from samebook.errors import EnvironmentMismatch, SamebookError, UsageError, nearest
 from samebook.redaction import Redaction
 from samebook.runfolder import RunFolder
 from samebook.workspace import Workspace
@@ -25,13 +22,17 @@ SHOWN_DRIFT = 3
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One call of `samebook run`; `given` holds the -p pairs as typed."""
+    """One call of `samebook run`; `given` holds the -p pairs as typed.
+
+    With a `receipt`, the run reads the very inputs that it names.
+    """
 
     notebook: str
     given: Mapping[str, str]
     env: str = "dev"
     cell_timeout: int | None = None
     allow_drift: bool = False
+    receipt: Path | None = None
 
 
 class Reporter:
@@ -46,6 +47,15 @@ class Reporter:
     def printed(self, text: str) -> None: ...
 
     def run_ended(self) -> None: ...
+
+
+def again(path: Path, request: RunRequest) -> RunRequest:
+    """The request that a receipt is the answer to: its notebook, parameters and env."""
+    external = receipt.external(receipt.read(path))
+    given = {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in external["parameters"].items()
+    }
+    return replace(request, notebook=external["notebook"], given=given, env=external["env"], receipt=path.resolve())
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     reporter = reporter or Reporter()
     reporter.run_started(folder.path, request)
     try:
-        with _signals_raise():
+        with signals.raising():
             _fill(folder, prepared, reporter)
     except BaseException as error:
         raise _failed(folder, error, prepared.redaction, found) from error
@@ -145,7 +155,7 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
                 output=folder.path / runfolder.NOTEBOOK,
                 folder=prepared.path.parent,
                 scratch=Path(scratch),
-                env=environment.kernel_env(prepared.workspace, folder.path, request.env, Path(scratch)),
+                env=_kernel_env(prepared, folder, Path(scratch)),
                 observer=reporter,
                 redaction=prepared.redaction,
                 cell_timeout=timeout,
@@ -157,6 +167,12 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
     prepared.redaction.refuse(folder.outputs)
     _write_metrics(folder.path, prepared.redaction)
     _write_receipt(folder, prepared, started)
+
+
+def _kernel_env(prepared: Prepared, folder: RunFolder, scratch: Path) -> dict[str, str]:
+    env = environment.kernel_env(prepared.workspace, folder.path, prepared.request.env, scratch)
+    pinned = prepared.request.receipt
+    return {**env, "SAMEBOOK_PINNED": str(pinned)} if pinned else env
 
 
 def _write_page(run: Path) -> None:
@@ -218,24 +234,6 @@ class _Importing:
 
     def wait(self) -> None:
         self.thread.join()
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise Interrupted, so that the kernel is stopped on the way out."""
-
-    def stop(signum: int, _: FrameType | None) -> None:
-        raise Interrupted(signum)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def _now() -> str:

@@ -1,0 +1,46 @@
+"""Ctrl-C and SIGTERM as an error, so that every `finally` on the way out is kept."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from samebook.errors import Interrupted
+
+PATIENCE = 20
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Inside the block both signals raise Interrupted, in the main thread."""
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        raise Interrupted(signum)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def call(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> int:
+    """Run a command with all that it starts in a group of its own, which ends with this call; its exit code."""
+    with subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, stdin=subprocess.DEVNULL) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
