@@ -9,7 +9,9 @@ FROM ${BASE_IMAGE} AS base
 # --- environment: the packages; of these stages nothing else reaches an image ------------------------------------
 FROM base AS tools
 # A package index of one's own, for those who have one; unset, the tools' default.
-ARG PIP_INDEX_URL UV_DEFAULT_INDEX
+ARG PIP_INDEX_URL
+# The same for uv.
+ARG UV_DEFAULT_INDEX
 # Copies instead of links, since the cache is another file system; uv must not fetch a Python: the base has it.
 ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/samebook PATH=/opt/samebook/bin:$PATH
 # Only what decides which packages there are, so that editing a notebook or a setting doesn't install them again.
@@ -66,5 +68,5 @@ CMD ["--help"]
 
 # --- lab: to develop in ------------------------------------------------------------------------------------------
 FROM runtime AS lab
-# One layer, only of files that runtime lacks.
-COPY --from=lab-environment /lab /opt/samebook
+# One layer, only of files that runtime lacks; linked, so that it is made once and not again after a notebook's edit.
+COPY --link --from=lab-environment /lab /opt/samebook

@@ -22,14 +22,14 @@ UV    := .samebook/uv/bin/uv
 LOCAL := .venv/.installed
 ENVIRONMENT_docker = build
 ENVIRONMENT_local  = $(LOCAL)
-INSIDE_docker = docker compose run --rm --quiet-pull
+INSIDE_docker = SAMEBOOK_IMAGE=$$(docker image inspect --format "{{.Id}}" samebook:runtime) docker compose run --rm --quiet-pull
 INSIDE_local  = env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/.venv/bin:$$PATH"
 # What comes before a command, in the environment of the chosen engine.
 SAMEBOOK = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),run,samebook)
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: reproduce check-lock lab-local test-local help lab run runs data test check format build image base lock shell doctor clean engine environment
+.PHONY: reproduce check-lock lab-local test-local help lab run runs data test check format build image base lock shell doctor clean engine environment stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -131,3 +131,50 @@ format: $(LOCAL) ## Format code, strip outputs from notebooks
 	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout notebooks/*.ipynb'
 
 # --- Docker -------------------------------------------------------------------------------------------------
+
+# Without a registry: make base && make … BASE_IMAGE=samebook-base:trixie
+BASE_IMAGE ?= $(shell sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
+# Where a proxy inspects TLS, a build has to trust what this machine trusts.
+CA    := $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem))
+BUILD  = docker buildx build --build-arg BASE_IMAGE=$(BASE_IMAGE) $(CA:%=--secret id=ca,src=%) $(if $(V),--progress plain,--quiet)
+# An engine older than 23 doesn't know linked layers; its images are the same, its builds slower.
+LINK  := $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
+
+base: ## Build the base image from Debian packages, where no image registry can be reached
+	@environments/base/build samebook-base:trixie
+
+pulled-base:
+	@docker image inspect $(BASE_IMAGE) >/dev/null 2>&1 || docker pull --quiet $(BASE_IMAGE) || { \
+	  echo "error: the base image $(BASE_IMAGE) is not here and can't be pulled" >&2 && \
+	  echo "  -> build one from Debian packages: make base, then make … BASE_IMAGE=samebook-base:trixie" >&2 && \
+	  echo "  -> or do without Docker: make … ENGINE=local" >&2 && exit 2; }
+
+build: pulled-base ## Build the image: runtime, and lab on top (V=1 shows the steps)
+	@echo "image: samebook:runtime and samebook:lab on $(BASE_IMAGE)" >&2 && \
+	for target in runtime lab; do \
+	  sed '$(LINK)' Dockerfile | $(BUILD) --file - --target $$target --tag samebook:$$target . >/dev/null || exit 2; \
+	done
+
+# From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
+image: pulled-base ## Build the release image into dist/, the same bytes for the same commit, and print its digests
+	@mkdir -p dist && for target in runtime lab; do \
+	  archive=dist/samebook-$$target.oci.tar && \
+	  git archive HEAD | $(BUILD) $(NO_CACHE) --provenance=false --target $$target --tag samebook:$$target \
+	    --build-arg GIT_COMMIT=$(SAMEBOOK_COMMIT) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	    --output type=oci,dest=$$archive,rewrite-timestamp=true - >/dev/null && \
+	  echo "samebook:$$target $$(tar xOf $$archive index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" && \
+	  docker load --quiet --input $$archive >/dev/null || exit 2; \
+	done
+
+lab-docker:
+	@token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && \
+	JUPYTER_TOKEN=$$token docker compose up --detach --wait lab || { \
+	  echo "error: Lab did not start" >&2 && echo "  -> port $(PORT) taken? make lab PORT=8889; else: docker compose logs lab" >&2 && exit 2; } && \
+	echo "Lab: http://127.0.0.1:$(PORT)/lab?token=$$token" && echo "Stop it: make stop"
+
+stop: ## Stop Lab in its container
+	@docker compose down
+
+# Container tests drive the engine from outside, so they need an environment of the machine's own.
+test-docker: $(LOCAL)
+	@$(TEST) tests --ignore tests/container && $(INSIDE_local) pytest tests/container
