@@ -111,8 +111,8 @@ $(COMPILE) pyproject.toml $(2) --group lab -c $(1)/runtime.txt -o $(1)/lab.txt &
 $(COMPILE) --group build $(2) -o $(1)/build.txt && cd ..
 endef
 
-lock: $(UV) ## Renew the lock: newest versions, by hash
-	@$(call compile_into,.,--upgrade)
+lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes the newest versions
+	@$(call compile_into,.,$(if $(UPGRADE),--upgrade))
 
 check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
 	@$(INSIDE_local) sh -c 'ruff check --quiet . && ruff format --quiet --check . && pyrefly check --summary=none && \
