@@ -135,10 +135,10 @@ format: $(LOCAL) ## Format code, strip outputs from notebooks
 # Without a registry: make base && make … BASE_IMAGE=samebook-base:trixie
 BASE_IMAGE ?= $(shell sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
 # Where a proxy inspects TLS, a build has to trust what this machine trusts.
-CA    := $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem))
+CA     = $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem))
 BUILD  = docker buildx build --build-arg BASE_IMAGE=$(BASE_IMAGE) $(CA:%=--secret id=ca,src=%) $(if $(V),--progress plain,--quiet)
 # An engine older than 23 doesn't know linked layers; its images are the same, its builds slower.
-LINK  := $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
+LINK   = $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
 
 base: ## Build the base image from Debian packages, where no image registry can be reached
 	@environments/base/build samebook-base:trixie
@@ -177,4 +177,4 @@ stop: ## Stop Lab in its container
 
 # Container tests drive the engine from outside, so they need an environment of the machine's own.
 test-docker: $(LOCAL)
-	@$(TEST) tests --ignore tests/container && $(INSIDE_local) pytest tests/container
+	@$(TESTS) tests --ignore tests/container && $(INSIDE_local) pytest tests/container
