@@ -1,0 +1,98 @@
+"""The real Docker Engine and the images that make builds; nothing here is mocked."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import pytest
+from docker.models.containers import Container
+from docker.models.images import Image
+
+CHECKOUT = Path(__file__).parents[2]
+# A user that is in no passwd file.
+NOBODY = 12345
+
+Start = Callable[..., Container]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """The daemon. Without one tests are skipped, and fail where SAMEBOOK_REQUIRE_DOCKER=1 says that one must be there."""
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except docker.errors.DockerException as error:
+        refuse = pytest.fail if os.environ.get("SAMEBOOK_REQUIRE_DOCKER") == "1" else pytest.skip
+        refuse(f"no Docker daemon answers: {error}")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def build(engine: docker.DockerClient) -> None:
+    """Both images as they are now: a build of what is there already takes a second."""
+    del engine
+    make("build", ENGINE="docker")
+
+
+@pytest.fixture(scope="session")
+def runtime(engine: docker.DockerClient, build: None) -> Image:
+    del build
+    return engine.images.get("samebook:runtime")
+
+
+@pytest.fixture(scope="session")
+def lab(engine: docker.DockerClient, build: None) -> Image:
+    del build
+    return engine.images.get("samebook:lab")
+
+
+@pytest.fixture
+def start(engine: docker.DockerClient) -> Iterator[Start]:
+    """Start a container as compose does, less what a test says otherwise; it is gone when the test is over."""
+    started: list[Container] = []
+
+    def run(image: Image, *command: str, **options: Any) -> Container:
+        hardened = {"read_only": True, "cap_drop": ["ALL"], "tmpfs": {"/tmp": "mode=1777"}, "user": f"{NOBODY}:{NOBODY}"}
+        started.append(engine.containers.run(image.id, list(command), detach=True, init=True, **hardened | options))
+        return started[-1]
+
+    yield run
+    for container in started:
+        container.remove(force=True)
+
+
+@pytest.fixture
+def python(start: Start) -> Callable[[Image, str], str]:
+    """Run a line of Python in an image and return what it prints."""
+    return lambda image, code: output(start(image, "-c", code, entrypoint="python"))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A clone whose files all belong to a user without a passwd entry."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
+    for path in (clone, *clone.rglob("*")):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    return clone
+
+
+def output(container: Container) -> str:
+    """What a container printed, once it has ended well."""
+    code = container.wait(timeout=300)["StatusCode"]
+    printed = container.logs().decode()
+    assert code == 0, printed
+    return printed
+
+
+def make(*arguments: str, cwd: Path = CHECKOUT, **variables: str) -> str:
+    """Run make, which must succeed, and return what it prints."""
+    assigned = [f"{name}={value}" for name, value in variables.items()]
+    done = subprocess.run(["make", *arguments, *assigned], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
