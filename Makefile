@@ -13,23 +13,23 @@ ENGINE ?= $(eval ENGINE := $(shell timeout 10 docker version >/dev/null 2>&1 && 
 # The image is for the checkout's owner when root runs make (sudo make): files must not end up root's.
 SAMEBOOK_UID := $(shell id -u | grep -vx 0 || stat -c %u .)
 SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
-# Facts for the receipt: inside the image there is no git.
-SAMEBOOK_COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
-SAMEBOOK_DIRTY  = $(shell git status --porcelain 2>/dev/null | head -1)
-export SAMEBOOK_UID SAMEBOOK_GID SAMEBOOK_COMMIT SAMEBOOK_DIRTY PORT
+export SAMEBOOK_UID SAMEBOOK_GID PORT
 
 UV    := .samebook/uv/bin/uv
 LOCAL := .venv/.installed
-ENVIRONMENT_docker = build
+ENVIRONMENT_docker = build uncommitted
 ENVIRONMENT_local  = $(LOCAL)
-INSIDE_docker = SAMEBOOK_IMAGE=$$(docker image inspect --format "{{.Id}}" samebook:runtime) docker compose run --rm --quiet-pull
+# Facts for the receipt: inside the image there is neither git nor Docker.
+COMMIT        = $$(git rev-parse HEAD 2>/dev/null)
+IMAGE         = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(SAMEBOOK_TAG))
+INSIDE_docker = SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_IMAGE=$(IMAGE) docker compose --progress quiet run --rm
 INSIDE_local  = env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/.venv/bin:$$PATH"
 # What comes before a command, in the environment of the chosen engine.
 SAMEBOOK = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),run,samebook)
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: reproduce check-lock lab-local test-local help lab run runs data test check format build image base lock shell doctor clean engine environment stop
+.PHONY: uncommitted reproduce check-lock lab-local test-local help lab run runs data test check format build image base lock shell doctor clean engine environment stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -155,12 +155,18 @@ build: pulled-base ## Build the image: runtime, and lab on top (V=1 shows the st
 	  sed '$(LINK)' Dockerfile | $(BUILD) --file - --target $$target --tag samebook:$$target . >/dev/null || exit 2; \
 	done
 
+# As a patch, under an index of its own, so that what is staged stays as it is.
+uncommitted:
+	@mkdir -p .samebook && rm -f .samebook/uncommitted.patch && { [ -z "$$(git status --porcelain 2>/dev/null)" ] || { \
+	  export GIT_INDEX_FILE=$(CURDIR)/.samebook/index && git read-tree HEAD && git add --all && \
+	  git diff --cached --binary --full-index HEAD > .samebook/uncommitted.patch && rm -f "$$GIT_INDEX_FILE"; }; }
+
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
 image: pulled-base ## Build the release image into dist/, the same bytes for the same commit, and print its digests
 	@mkdir -p dist && for target in runtime lab; do \
 	  archive=dist/samebook-$$target.oci.tar && \
 	  git archive HEAD | $(BUILD) $(NO_CACHE) --provenance=false --target $$target --tag samebook:$$target \
-	    --build-arg GIT_COMMIT=$(SAMEBOOK_COMMIT) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
 	    --output type=oci,dest=$$archive,rewrite-timestamp=true - >/dev/null && \
 	  echo "samebook:$$target $$(tar xOf $$archive index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" && \
 	  docker load --quiet --input $$archive >/dev/null || exit 2; \

@@ -10,9 +10,10 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
-from samebook import sample
 from testbook import testbook
 from testbook.client import TestbookNotebookClient
+
+from samebook import sample
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"

@@ -7,9 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import duckdb
-import flights
 import pandas as pd
 import pytest
+
+import flights
 
 SMALL = ("as_of=2013-06-30", "train_days=10", "holdout_days=3", "n_estimators=20")
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from datetime import date
 
-import flights
 import numpy as np
 import pandas as pd
 import pytest
 import xgboost
 from pandas.testing import assert_frame_equal
 from pandera.errors import SchemaErrors
+
+import flights
 
 type Ask = Callable[..., pd.DataFrame]
 

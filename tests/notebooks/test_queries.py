@@ -4,11 +4,12 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import duckdb
-import flights
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from pandera.pandas import DataFrameSchema
+
+import flights
 
 type Ask = Callable[..., pd.DataFrame]
 
