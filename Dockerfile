@@ -35,7 +35,7 @@ COPY --chmod=755 environments/lab.txt /build/environments/
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install lab
 RUN --mount=type=bind,from=environment,source=/opt/samebook,target=/runtime \
-    python /build/environments/image/additions /opt/samebook /runtime /lab
+    /build/environments/image/install additions
 
 # --- runtime: production ---------------------------------------------------------------------------------------
 FROM base AS runtime

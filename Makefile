@@ -55,7 +55,7 @@ runs: environment ## List what ran
 	@$(SAMEBOOK) runs
 
 reproduce: $(LOCAL) ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash
-	@$(INSIDE_local) samebook reproduce $(or $(RUN),$(error expected RUN=<id, receipt or notebook>)) --engine $(ENGINE) $(if $(TOLERANCE),--tolerance $(TOLERANCE))
+	@BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook reproduce $(or $(RUN),$(error expected RUN=<id, receipt or notebook>)) --engine $(ENGINE) $(if $(TOLERANCE),--tolerance $(TOLERANCE))
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
 	@$(SAMEBOOK) data --env $(ENV)
@@ -132,8 +132,8 @@ format: $(LOCAL) ## Format code, strip outputs from notebooks
 
 # --- Docker -------------------------------------------------------------------------------------------------
 
-# Without a registry: make base && make … BASE_IMAGE=samebook-base:trixie
-BASE_IMAGE ?= $(shell sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
+# The base that is pinned by digest, or the one that `make base` made here.
+BASE_IMAGE ?= $(shell cat .samebook/base-image 2>/dev/null || sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
 # Where a proxy inspects TLS, a build has to trust what this machine trusts.
 CA     = $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem))
 BUILD  = docker buildx build --build-arg BASE_IMAGE=$(BASE_IMAGE) $(CA:%=--secret id=ca,src=%) $(if $(V),--progress plain,--quiet)
@@ -141,12 +141,13 @@ BUILD  = docker buildx build --build-arg BASE_IMAGE=$(BASE_IMAGE) $(CA:%=--secre
 LINK   = $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
 
 base: ## Build the base image from Debian packages, where no image registry can be reached
-	@environments/base/build samebook-base:trixie
+	@environments/base/build samebook-base:trixie && mkdir -p .samebook && echo samebook-base:trixie > .samebook/base-image && \
+	echo "base: samebook-base:trixie, used from now on (rm .samebook/base-image: the pinned one again)"
 
 pulled-base:
 	@docker image inspect $(BASE_IMAGE) >/dev/null 2>&1 || docker pull --quiet $(BASE_IMAGE) || { \
 	  echo "error: the base image $(BASE_IMAGE) is not here and can't be pulled" >&2 && \
-	  echo "  -> build one from Debian packages: make base, then make … BASE_IMAGE=samebook-base:trixie" >&2 && \
+	  echo "  -> build one from Debian packages: make base" >&2 && \
 	  echo "  -> or do without Docker: make … ENGINE=local" >&2 && exit 2; }
 
 build: pulled-base ## Build the image: runtime, and lab on top (V=1 shows the steps)
@@ -162,14 +163,17 @@ uncommitted:
 	  git diff --cached --binary --full-index HEAD > .samebook/uncommitted.patch && rm -f "$$GIT_INDEX_FILE"; }; }
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
-image: pulled-base ## Build the release image into dist/, the same bytes for the same commit, and print its digests
-	@mkdir -p dist && for target in runtime lab; do \
-	  archive=dist/samebook-$$target.oci.tar && \
+image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests
+	@for target in runtime lab; do docker load --quiet --input dist/samebook-$$target.oci.tar >/dev/null || exit 2; done
+
+DIST ?= dist
+archives: pulled-base
+	@mkdir -p $(DIST) && for target in runtime lab; do \
+	  archive=$(DIST)/samebook-$$target.oci.tar && \
 	  git archive HEAD | $(BUILD) $(NO_CACHE) --provenance=false --target $$target --tag samebook:$$target \
-	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	    --build-arg GIT_COMMIT=$(SAMEBOOK_COMMIT) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
 	    --output type=oci,dest=$$archive,rewrite-timestamp=true - >/dev/null && \
-	  echo "samebook:$$target $$(tar xOf $$archive index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" && \
-	  docker load --quiet --input $$archive >/dev/null || exit 2; \
+	  echo "samebook:$$target $$(tar xOf $$archive index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
 	done
 
 lab-docker:

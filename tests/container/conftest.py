@@ -57,7 +57,12 @@ def start(engine: docker.DockerClient) -> Iterator[Start]:
     started: list[Container] = []
 
     def run(image: Image, *command: str, **options: Any) -> Container:
-        hardened = {"read_only": True, "cap_drop": ["ALL"], "tmpfs": {"/tmp": "mode=1777"}, "user": f"{NOBODY}:{NOBODY}"}
+        hardened = {
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "tmpfs": {"/tmp": "mode=1777"},
+            "user": f"{NOBODY}:{NOBODY}",
+        }
         started.append(engine.containers.run(image.id, list(command), detach=True, init=True, **hardened | options))
         return started[-1]
 
