@@ -13,6 +13,7 @@ read it: annotations and defaults are evaluated from a closed list of names.
 import ast
 import datetime
 import os
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
 
 from samebook.errors import UsageError, nearest
 
@@ -80,6 +82,7 @@ NODES = (
     *(ast.Expression, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.List, ast.Dict, ast.Constant),
     *(ast.BinOp, ast.BitOr, ast.UnaryOp, ast.USub, ast.Call, ast.keyword, ast.Load),
 )
+MODULE_NAME = re.compile(r"(typing|datetime)\.[A-Za-z]+")
 
 
 def declared(source: str) -> dict[str, Parameter]:
@@ -113,6 +116,10 @@ def _parameter(statement: ast.stmt, names: Mapping[str, Any]) -> Parameter | Non
         case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
             return None
         case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr() as value):
+            if _holds_quoted_type(annotation):
+                raise UsageError(
+                    f"parameter {name}: found `{ast.unparse(annotation)}`; expected its type without quotes"
+                )
             return _typed(name, _evaluated(annotation, names), value, names)
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             return _typed(name, None, value, names)
@@ -124,21 +131,46 @@ def _parameter(statement: ast.stmt, names: Mapping[str, Any]) -> Parameter | Non
 
 
 def _typed(name: str, annotation: Any, value: ast.expr, names: Mapping[str, Any]) -> Parameter:
-    if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("Secret"):
-        return Parameter(name, str, None, secret=ast.literal_eval(value.args[0]))
+    if isinstance(value, ast.Call) and ast.unparse(value.func) in ("Secret", "samebook.Secret"):
+        return Parameter(name, str, None, secret=_secret_name(value))
     default = _evaluated(value, names)
     kind = annotation if annotation is not None else (Any if default is None else type(default))
     parameter = Parameter(name, kind, default)
     try:
-        _adapter(parameter).validate_python(default)
+        _adapter(parameter).validate_python(default, strict=True)
     except ValidationError as error:
         raise UsageError(f"parameter {name}: its default {default!r} breaks its own type: {_why(error)}") from error
     return parameter
 
 
+def _holds_quoted_type(annotation: ast.AST) -> bool:
+    """Whether a type is a text, which pydantic would run: in Literal, Field and notes of Annotated it is none."""
+    match annotation:
+        case ast.Constant(value=str()):
+            return True
+        case ast.Call() | ast.Subscript(value=ast.Name(id="Literal") | ast.Attribute(attr="Literal")):
+            return False
+        case ast.Subscript(
+            value=ast.Name(id="Annotated") | ast.Attribute(attr="Annotated"), slice=ast.Tuple(elts=[kind, *_])
+        ):
+            return _holds_quoted_type(kind)
+        case _:
+            return any(map(_holds_quoted_type, ast.iter_child_nodes(annotation)))
+
+
+def _secret_name(call: ast.Call) -> str:
+    match call.args:
+        case [ast.Constant(value=str(name))]:
+            return name
+        case _:
+            raise UsageError(f'parameters cell: found `{ast.unparse(call)}`; expected `Secret("NAME")`')
+
+
 def _evaluated(expression: ast.expr, names: Mapping[str, Any]) -> Any:
     for node in ast.walk(expression):
-        if not isinstance(node, NODES):
+        # An attribute of anything but a module, `().__class__`, leads out of the closed list.
+        astray = isinstance(node, ast.Attribute) and not MODULE_NAME.fullmatch(ast.unparse(node))
+        if astray or not isinstance(node, NODES):
             raise UsageError(f"parameters cell: `{ast.unparse(expression)}` is more than a plain value or type")
     code = compile(ast.Expression(expression), "<parameters>", "eval")
     try:
@@ -183,8 +215,8 @@ def _value(parameter: Parameter, text: str) -> Any:
 def _adapter(parameter: Parameter) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(parameter.annotation, config=ConfigDict(allow_inf_nan=False))
-    except PydanticUserError as error:
-        raise UsageError(f"parameter {parameter.name}: {error.message}") from error
+    except (PydanticUserError, SchemaError, NameError) as error:
+        raise UsageError(f"parameter {parameter.name}: its type is not usable: {error}") from error
 
 
 def _why(error: ValidationError) -> str:
@@ -214,11 +246,15 @@ def _literal(value: Any) -> str:
     match value:
         case datetime.datetime():
             return f"_datetime.datetime.fromisoformat({value.isoformat()!r})"
-        case datetime.date():
-            return f"_datetime.date({value.year}, {value.month}, {value.day})"
+        case datetime.date() | datetime.timedelta():
+            return f"_{value!r}"
         case list():
             return f"[{', '.join(map(_literal, value))}]"
+        case tuple():
+            return f"({''.join(f'{_literal(item)}, ' for item in value)})"
+        case set():
+            return f"set({_literal(sorted(value))})"
         case dict():
-            return "{" + ", ".join(f"{key!r}: {_literal(item)}" for key, item in value.items()) + "}"
+            return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
         case _:
             return repr(value)
