@@ -12,7 +12,9 @@ class Redaction:
     """Replaces the text of secrets, also as it looks quoted or escaped, by `[redacted NAME]`."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self.forms = {form: f"[redacted {name}]" for name, text in secrets.items() for form in _forms(text)}
+        forms = {form: f"[redacted {name}]" for name, text in secrets.items() for form in _forms(text)}
+        # The longest first: one secret may begin with another.
+        self.forms = dict(sorted(forms.items(), key=lambda item: -len(item[0])))
 
     def text(self, text: str) -> str:
         """`text` with the secrets in it replaced."""
