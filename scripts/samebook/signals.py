@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM as an error, so that every `finally` on the way out is kept."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -14,12 +15,16 @@ from samebook.errors import Interrupted
 PATIENCE = 20
 
 
+class _Stop(KeyboardInterrupt):
+    """A signal on its way out: asyncio lets a KeyboardInterrupt through, and would swallow an error of ours."""
+
+
 @contextmanager
 def raising() -> Iterator[None]:
     """Inside the block both signals raise Interrupted, in the main thread."""
 
     def stop(signum: int, _: FrameType | None) -> None:
-        raise Interrupted(signum)
+        raise _Stop(signum)
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -27,6 +32,10 @@ def raising() -> Iterator[None]:
     before = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except _Stop as stopped:
+        # The tasks that were under way failed with the kernel: nobody asks for their errors any more.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        raise Interrupted(*stopped.args) from None
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
