@@ -24,14 +24,17 @@ INJECTED = "injected-parameters"
 def read(path: Path) -> NotebookNode:
     """A notebook from its file. Raises UsageError where it is none."""
     try:
-        notebook: Any = nbformat.read(path, as_version=4)
+        notebook: Any = nbformat.from_dict(nbformat.read(path, as_version=4))
         nbformat.validate(notebook)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError) as error:
+    except (nbformat.ValidationError, ValueError, AttributeError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise errors.UsageError(
             f"{path.name} is not a notebook: {first[:200]}",
             mend=f"git checkout -- notebooks/{path.name}, or save it again in Lab",
         ) from error
+    # Some tools leave out what papermill insists on.
+    kernel = notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3"})
+    kernel.setdefault("language", "python")
     return notebook
 
 
@@ -84,10 +87,10 @@ def execute(execution: Execution) -> None:
 
 
 def _running(execution: Execution) -> str:
-    """The cell that was running when the kernel stopped answering, from the notebook as saved."""
+    """The cell that was running when the kernel stopped answering: the last that is not pending, as saved."""
     notebook: Any = nbformat.read(execution.output, as_version=4)
-    for index, cell in enumerate(notebook.cells):
-        if cell.metadata.get("papermill", {}).get("status") in ("running", "failed"):
+    for index, cell in reversed(list(enumerate(notebook.cells))):
+        if cell.metadata.get("papermill", {}).get("status", "pending") != "pending":
             return name(cell, index)
     return "?"
 
