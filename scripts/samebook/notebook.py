@@ -205,7 +205,7 @@ def _artifact(source: str, name: str) -> Path:
     if given.is_file():
         return given
     runs = _workspace().runs
-    candidates: Iterable[Path] = (runs / source, *sorted(runs.glob(f"*-{source}-??????"), reverse=True))
+    candidates: Iterable[Path] = (runs / source, *sorted(runs.glob(f"*Z-{source}-??????"), reverse=True))
     for folder in candidates:
         if (folder / runfolder.RECEIPT).is_file() and (folder / "outputs" / name).is_file():
             return folder / "outputs" / name

@@ -8,7 +8,7 @@ import datetime
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,11 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
         git.worktree(here.root, commit["digest"]["gitCommit"], _patch(here, path, commit)) as checkout,
     ):
         say(f"commit {commit['digest']['gitCommit'][:12]} checked out; making its environment ({request.engine})")
-        _make_environment(checkout, request.engine)
+        env = _clean_env(original)
+        _make_environment(checkout, request.engine, env)
         _hand_over(here, checkout, path, original, say)
         say(f"running {receipt.external(original)['notebook']} again")
-        again = _run_again(checkout, request.engine, original)
+        again = _run_again(checkout, request.engine, original, env)
         return _judged(here, request, path, original, again)
 
 
@@ -73,7 +74,7 @@ def locate(here: Workspace, name: str) -> Path:
     exact = here.runs / name
     if exact.is_dir() and not (exact / runfolder.RECEIPT).is_file():
         raise UsageError(f"run {name} failed: it has no receipt, so there is no result to reproduce")
-    found = (exact, *sorted(here.runs.glob(f"*-{name}-??????"), reverse=True))
+    found = (exact, *sorted(here.runs.glob(f"*Z-{name}-??????"), reverse=True))
     for folder in found:
         if (folder / runfolder.RECEIPT).is_file():
             return folder / runfolder.RECEIPT
@@ -93,8 +94,8 @@ def _patch(here: Workspace, path: Path, commit: dict[str, Any]) -> bytes:
     return content
 
 
-def _make_environment(checkout: Path, engine: str) -> None:
-    code = signals.call(("make", "--silent", "environment", f"ENGINE={engine}"), checkout, _clean_env())
+def _make_environment(checkout: Path, engine: str, env: Mapping[str, str]) -> None:
+    code = signals.call(("make", "--silent", "environment", f"ENGINE={engine}"), checkout, env)
     if code:
         raise EnvironmentMismatch(
             "the environment of that commit can't be made here; make's own words are above",
@@ -102,10 +103,12 @@ def _make_environment(checkout: Path, engine: str) -> None:
         )
 
 
-def _clean_env() -> dict[str, str]:
-    """The caller's variables, less those of the make and the workspace around this call."""
+def _clean_env(original: receipt.Json) -> dict[str, str]:
+    """The caller's variables, less those of the make and the workspace around this call; the receipt's own base."""
     ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    base = receipt.dependency(original, "base image")
+    return {**kept, "BASE_IMAGE": base["uri"]} if base else kept
 
 
 def _hand_over(here: Workspace, checkout: Path, path: Path, original: receipt.Json, say: Say) -> None:
@@ -138,11 +141,11 @@ def _hand_over_warehouse(here: Workspace, checkout: Path) -> None:
         workspace.copy_whole(source, checkout / "data" / source.name)
 
 
-def _run_again(checkout: Path, engine: str, original: receipt.Json) -> Path:
+def _run_again(checkout: Path, engine: str, original: receipt.Json, env: Mapping[str, str]) -> Path:
     """The folder of the new run. Raises NotReproduced where it fails."""
-    signals.call(("make", "--silent", "run", f"RECEIPT={PINNED}", f"ENGINE={engine}"), checkout, _clean_env())
+    signals.call(("make", "--silent", "run", f"RECEIPT={PINNED}", f"ENGINE={engine}"), checkout, env)
     stem = Path(receipt.external(original)["notebook"]).stem
-    runs = sorted((checkout / "runs").glob(f"*-{stem}-??????"))
+    runs = sorted((checkout / "runs").glob(f"*Z-{stem}-??????"))
     if not runs:
         raise NotReproduced("the run did not start again; the words above say why")
     if not (runs[-1] / runfolder.RECEIPT).is_file():
