@@ -153,7 +153,7 @@ pulled-base:
 build: pulled-base ## Build the image: runtime, and lab on top (V=1 shows the steps)
 	@echo "image: samebook:runtime and samebook:lab on $(BASE_IMAGE)" >&2 && \
 	for target in runtime lab; do \
-	  sed '$(LINK)' Dockerfile | $(BUILD) --file - --target $$target --tag samebook:$$target . >/dev/null || exit 2; \
+	  sed '$(LINK)' Dockerfile | $(BUILD) --file - --target $$target --tag samebook:$$target$(SAMEBOOK_TAG) . >/dev/null || exit 2; \
 	done
 
 # As a patch, under an index of its own, so that what is staged stays as it is.

@@ -25,6 +25,9 @@ class PairType(click.ParamType[tuple[str, str]]):
         return name.strip(), text
 
 
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="samebook")
 def cli() -> None:
@@ -39,9 +42,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("notebook", metavar="NOTEBOOK", required=False)
-@click.option(
-    "--receipt", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Do what this receipt did."
-)
+@click.option("--receipt", type=FILE, help="Do what this receipt did.")
 @click.option("-p", "--parameter", "given", type=PairType(), multiple=True, help="Set a parameter of the notebook.")
 @click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
 @click.option("--timeout", type=click.IntRange(min=0), help="Seconds that a cell may take; 0 is no limit.")
@@ -132,16 +133,61 @@ def data(env: str) -> None:
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="For machines: a JSON list.")
-def doctor(as_json: bool) -> None:
+@click.option("--against", type=FILE, help="Compare with the environment that this receipt names.")
+def doctor(as_json: bool, against: Path | None) -> None:
     """Compare the environment with what is pinned; exit code 5 when results could differ."""
     from dataclasses import asdict
 
     from samebook import doctor as verb
+    from samebook import receipt
 
+    if against:
+        lines = verb.against(workspace.find(), receipt.read(against))
+        click.echo("\n".join(lines) or "the same environment, as far as results go")
+        sys.exit(errors.EnvironmentMismatch.exit_code if lines else 0)
     findings = verb.doctor(workspace.find())
     click.echo(json.dumps([asdict(each) for each in findings], indent=2) if as_json else verb.table(findings))
     if any(each.changes_results and not each.ok for each in findings):
         sys.exit(errors.EnvironmentMismatch.exit_code)
+
+
+@cli.command()
+@click.argument("receipt", type=FILE, metavar="RECEIPT")
+def verify(receipt: Path) -> None:
+    """Check a receipt's signature, and every hash in it against the files beside it or in the store.
+
+    Exit code 0 when all holds, 3 for other bytes, 6 for a signature that is missing, unknown or wrong.
+    """
+    from samebook import verify as verb
+
+    click.echo(verb.table(verb.verify(receipt)))
+
+
+@cli.group()
+def store() -> None:
+    """Look after the content-addressed store of inputs and results."""
+
+
+@store.command("verify")
+def store_verify() -> None:
+    """Read every object: name what is damaged, missing or unreferenced."""
+    from samebook import storekeeping
+
+    found = storekeeping.report(workspace.find())
+    storekeeping.check(found)
+    click.echo(f"{found.objects} objects, all whole; {len(found.unreferenced)} that no receipt names")
+
+
+@store.command("gc")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+def store_gc(dry_run: bool) -> None:
+    """Remove damaged objects, and those that no receipt in runs/ names."""
+    from samebook import storekeeping
+
+    found = storekeeping.gc(workspace.find(), dry_run=dry_run)
+    would = "would remove" if dry_run else "removed"
+    damaged = f", {len(found.damaged)} damaged" if found.damaged else ""
+    click.echo(f"{would} {len(found.unreferenced)} unreferenced objects{damaged}: {found.reclaimable / 2**20:.1f} MiB")
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from samebook import environment
+from samebook import environment, receipt
+from samebook.errors import UsageError
 from samebook.workspace import Workspace
 
 LEAST_FREE_GIB = 3
@@ -95,6 +96,20 @@ def _packages(workspace: Workspace) -> list[Finding]:
     ]
     summary = f"{len(wanted) - len(wrong)} of {len(wanted)} as locked"
     return [Finding("packages", f"{len(wanted)} in runtime.txt", summary, not wrong, changes_results=True), *lines]
+
+
+def against(workspace: Workspace, statement: receipt.Json) -> list[str]:
+    """How this environment differs from the one that a receipt names, a line each; empty where results can't."""
+    named = receipt.dependency(statement, receipt.ENVIRONMENT)
+    if named is None:
+        raise UsageError("the receipt names no environment")
+    here = environment.identity(workspace)
+    if here["digest"] == named["digest"]["sha256"]:
+        return []
+    then = named.get("annotations", {})
+    lines = environment.differences({"python": then.get("python", "")}, {"python": here["python"]})
+    lines += environment.differences(then.get("packages", {}), here["packages"])
+    return lines or ["the machine's kind or the fixed variables differ: see environment.json beside the receipt"]
 
 
 def table(findings: list[Finding]) -> str:

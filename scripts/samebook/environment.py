@@ -15,7 +15,7 @@ from samebook.workspace import Workspace
 # Files of a package that depend on the installer and the place: scripts, bytecode, its notes.
 ADDED = re.compile(r"^\.\./|\.pyc$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_\w+\.json)$")
 # What of a user's own shell must not reach a kernel.
-REMOVED = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN")
+REMOVED = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN", "SIGNING_KEY")
 
 
 def engine() -> str:
@@ -137,6 +137,17 @@ def operating_system() -> str:
     if sys.platform != "linux":
         return platform.platform(terse=True)
     return platform.freedesktop_os_release()["PRETTY_NAME"]
+
+
+def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """What two sets of named versions do not have alike."""
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    return [f"{name}: {_short(before.get(name))} then, {_short(after.get(name))} here" for name in names]
+
+
+def _short(version: str | None) -> str:
+    """A version, with the first digits of its files' hash."""
+    return "none" if version is None else " ".join(part[:19] for part in version.split())
 
 
 def _normal(name: str) -> str:

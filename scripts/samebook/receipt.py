@@ -214,6 +214,12 @@ def subject_digests(statement: Json) -> dict[str, str]:
     return {each["name"]: each["digest"]["sha256"] for each in statement["subject"]}
 
 
+def file_digests(statement: Json) -> dict[str, str]:
+    """The sha256 of each file in the run's folder that the receipt speaks of: subjects, then byproducts."""
+    made = statement["predicate"]["runDetails"].get("byproducts", ())
+    return {each["name"]: each["digest"]["sha256"] for each in (*statement["subject"], *made) if "digest" in each}
+
+
 def dependencies(statement: Json) -> list[Json]:
     """What the run was resolved to: commit, lock, environment, inputs."""
     return statement["predicate"]["buildDefinition"]["resolvedDependencies"]

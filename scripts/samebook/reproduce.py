@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samebook import comparison, environment, git, receipt, runfolder, signals, store, workspace
+from samebook import comparison, environment, git, receipt, runfolder, signals, signing, store, workspace
 from samebook.comparison import Comparison, Side, Verdict
 from samebook.digest import json_bytes, sha256
 from samebook.errors import EnvironmentMismatch, NotReproduced, UsageError, nearest
@@ -107,6 +107,9 @@ def _clean_env(original: receipt.Json) -> dict[str, str]:
     """The caller's variables, less those of the make and the workspace around this call; the receipt's own base."""
     ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    commit = receipt.dependency(original, receipt.COMMIT) or {}
+    # An image of its own name, so that the one of the checkout around stays what it is.
+    kept["SAMEBOOK_TAG"] = f"-{commit['digest']['gitCommit'][:12]}"
     base = receipt.dependency(original, "base image")
     return {**kept, "BASE_IMAGE": base["uri"]} if base else kept
 
@@ -168,6 +171,7 @@ def _judged(
     statement = _attestation(request, path, original, new, comparisons)
     attestation = _numbered(path.parent)
     workspace.write_whole(attestation, json_bytes(statement))
+    signing.sign(attestation)
     return Reproduction(verdict, comparisons, differing_packages(original, new), attestation)
 
 
@@ -186,14 +190,9 @@ def _content_of(run: Path, original: receipt.Json, kept: store.Store) -> Callabl
 
 def differing_packages(original: receipt.Json, new: receipt.Json) -> list[str]:
     """The packages that two runs did not have alike, a line each."""
-    before, after = (_packages(each) for each in (original, new))
-    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
-    return [f"{name}: {before.get(name, 'none')} became {after.get(name, 'none')}" for name in names]
-
-
-def _packages(statement: receipt.Json) -> dict[str, str]:
-    found = receipt.dependency(statement, receipt.ENVIRONMENT) or {}
-    return found.get("annotations", {}).get("packages", {})
+    then, now = (receipt.dependency(each, receipt.ENVIRONMENT) or {} for each in (original, new))
+    packages = [each.get("annotations", {}).get("packages", {}) for each in (then, now)]
+    return environment.differences(*packages)
 
 
 def _numbered(folder: Path) -> Path:

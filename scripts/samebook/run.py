@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samebook import dataset, environment, parameters, receipt, runfolder, settings, signals, store, workspace
+from samebook import dataset, environment, parameters, receipt, runfolder, settings, signals, signing, store, workspace
 from samebook.digest import json_bytes
 from samebook.errors import EnvironmentMismatch, SamebookError, UsageError, nearest
 from samebook.redaction import Redaction
@@ -78,6 +78,7 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     A failed run's folder has error.txt in place of receipt.json, and the notebook as far as it came.
     """
     found = workspace.find()
+    signing.check_key()
     runfolder.recover(found)
     prepared = prepare(found, request)
     folder = RunFolder.create(found, prepared.path.stem)
@@ -209,6 +210,7 @@ def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
         kept.put(patch)
     kept.put(content.encode())
     workspace.write_whole(folder.path / runfolder.RECEIPT, content.encode())
+    signing.sign(folder.path / runfolder.RECEIPT)
 
 
 def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, found: Workspace) -> BaseException:

@@ -1,0 +1,53 @@
+"""Check a receipt: its signature against the trusted keys, and every hash in it against the files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebook import receipt, signing, store, workspace
+from samebook.digest import sha256
+from samebook.errors import NotReproduced
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found in order: who signed, and where each subject's bytes are."""
+
+    signers: list[str]
+    subjects: dict[str, str]
+
+
+def verify(path: Path) -> Verified:
+    """Verify the receipt in a file, and what it speaks of: beside it, or in the store.
+
+    Raises PolicyRefused for a signature that doesn't hold, NotReproduced naming each file that is not what the
+    receipt says, UsageError for what is no receipt.
+    """
+    here = workspace.find()
+    statement = receipt.read(path)
+    signers = signing.signers(here, path)
+    found = {name: _found(path.parent, name, digest, here) for name, digest in receipt.file_digests(statement).items()}
+    wrong = [f"{name}: {state}" for name, state in found.items() if state not in (BESIDE, STORED)]
+    if wrong:
+        raise NotReproduced("\n  ".join((f"{len(wrong)} of {len(found)} files are not what the receipt says", *wrong)))
+    return Verified(signers, found)
+
+
+BESIDE, STORED = "beside the receipt", "in the store"
+
+
+def _found(folder: Path, name: str, digest: str, here: workspace.Workspace) -> str:
+    beside = folder / name
+    if beside.is_file():
+        found = sha256(beside)
+        return BESIDE if found == digest else f"found sha256 {found[:12]}…, expected {digest[:12]}…"
+    try:
+        return STORED if store.of(here).get(digest) is not None else "neither beside the receipt nor in the store"
+    except store.Damaged:
+        return "damaged in the store"
+
+
+def table(verified: Verified) -> str:
+    """The result as text."""
+    lines = [f"ok {name}  ({where})" for name, where in verified.subjects.items()]
+    signed = f"signed by {', '.join(verified.signers)}" if verified.signers else "not signed; no key is trusted here"
+    return "\n".join((*lines, signed))
