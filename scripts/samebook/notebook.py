@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samebook import dataset, receipt, runfolder, settings, store, warehouse, workspace
+from samebook import dataset, receipt, runfolder, settings, store, warehouse, watching, workspace
 from samebook.digest import sha256
 from samebook.errors import DataRejected, NotReproduced, UsageError
 
@@ -131,10 +131,11 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date) -> "pd.Dat
 def _partition(name: str, day: datetime.date) -> bytes:
     """A day's bytes, recorded as an input and kept in the store, so that anyone can read the same again."""
     label = str(dataset.partition(name, day).parent)
-    content = _pinned_partition(name, day)
-    if content is None:
-        content = (_workspace().data / dataset.partition(name, day)).read_bytes()
-    return _recorded(label, content, dataset.origin(_workspace(), name, day, sha256(content)))
+    with watching.declared():
+        content = _pinned_partition(name, day)
+        if content is None:
+            content = (_workspace().data / dataset.partition(name, day)).read_bytes()
+        return _recorded(label, content, dataset.origin(_workspace(), name, day, sha256(content)))
 
 
 def _pinned_partition(name: str, day: datetime.date) -> bytes | None:
@@ -196,7 +197,9 @@ def find_artifact(source: str, name: str) -> Path:
         return path
     path = _artifact(source, name)
     run = path.relative_to(_workspace().runs).parts[0] if path.is_relative_to(_workspace().runs) else ""
-    _recorded(label, path.read_bytes(), run)
+    with watching.declared():
+        _recorded(label, path.read_bytes(), run)
+    watching.declare(path)
     return path
 
 

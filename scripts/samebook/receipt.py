@@ -160,7 +160,8 @@ def _inputs(facts: Facts) -> list[Json]:
 
 
 def _undeclared(facts: Facts) -> list[Json]:
-    return [_resource(item["name"], item["sha256"], undeclared=True) for item in facts.of_kind("undeclared")]
+    found = (item for item in facts.of_kind("undeclared") if Path(item["path"]).is_file())
+    return [_resource(item["name"], sha256(Path(item["path"])), undeclared=True) for item in found]
 
 
 DEPENDENCIES: tuple[Callable[[Facts], list[Json]], ...] = (

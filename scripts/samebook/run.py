@@ -10,7 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samebook import dataset, environment, parameters, receipt, runfolder, settings, signals, signing, store, workspace
+from samebook import (
+    dataset,
+    environment,
+    parameters,
+    receipt,
+    runfolder,
+    settings,
+    signals,
+    signing,
+    store,
+    watching,
+    workspace,
+)
 from samebook.digest import json_bytes
 from samebook.errors import EnvironmentMismatch, SamebookError, UsageError, nearest
 from samebook.redaction import Redaction
@@ -171,6 +183,7 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
 
 
 def _kernel_env(prepared: Prepared, folder: RunFolder, scratch: Path) -> dict[str, str]:
+    watching.startup(scratch / "ipython")
     env = environment.kernel_env(prepared.workspace, folder.path, prepared.request.env, scratch)
     pinned = prepared.request.receipt
     return {**env, "SAMEBOOK_PINNED": str(pinned)} if pinned else env
