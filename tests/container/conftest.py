@@ -13,15 +13,15 @@ from docker.models.containers import Container
 from docker.models.images import Image
 
 CHECKOUT = Path(__file__).parents[2]
-# A user that is in no passwd file.
-NOBODY = 12345
+# A user that is in no passwd file; only root can give files to one.
+NOBODY = 12345 if os.geteuid() == 0 else os.geteuid()
 
 Start = Callable[..., Container]
 
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
-    """The daemon. Without one tests are skipped, and fail where SAMEBOOK_REQUIRE_DOCKER=1 says that one must be there."""
+    """The daemon. Without one tests are skipped, or fail where SAMEBOOK_REQUIRE_DOCKER=1 says that it must be there."""
     try:
         client = docker.from_env(timeout=120)
         client.ping()

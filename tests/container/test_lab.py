@@ -57,7 +57,9 @@ def composed(workspace: Path, variables: dict[str, str]) -> Iterator[Lab]:
 
     try:
         compose("up", "--detach", "--wait", "lab")
-        inspected = subprocess.run(["docker", "inspect", compose("ps", "-q", "lab").strip()], capture_output=True, check=True)
+        inspected = subprocess.run(
+            ["docker", "inspect", compose("ps", "-q", "lab").strip()], capture_output=True, check=True
+        )
         yield Lab(f"http://127.0.0.1:{variables['PORT']}", variables["JUPYTER_TOKEN"], json.loads(inspected.stdout)[0])
     finally:
         compose("down", "--timeout", "2")

@@ -62,6 +62,8 @@ def test_no_capabilities(runtime: Image, start: Start) -> None:
 def test_uid_is_required() -> None:
     """Compose by itself says to run it through make, instead of running as somebody else."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("SAMEBOOK_")}
-    done = subprocess.run(["docker", "compose", "config"], cwd=CHECKOUT, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["docker", "compose", "config"], cwd=CHECKOUT, env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode != 0
     assert "run it through make" in done.stderr
