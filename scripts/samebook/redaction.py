@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from samebook.errors import PolicyRefused
+from samebook.parameters import SHORTEST_SECRET
 
 
 class Redaction:
@@ -37,6 +38,7 @@ class Redaction:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """A text as it is, and as it looks in a repr, in JSON and in a URL."""
-    yield from (text, repr(text)[1:-1], quote(text, safe=""))
-    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    """A text and, as a notebook's file splits it, each of its lines: plain, in a repr, in a URL, and these in JSON."""
+    for part in (text, *(line for line in text.splitlines() if len(line) >= SHORTEST_SECRET)):
+        for form in (part, repr(part)[1:-1], quote(part, safe="")):
+            yield from (form, json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1])
