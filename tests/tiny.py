@@ -91,7 +91,7 @@ class Tiny:
 
     @property
     def unfinished(self) -> list[Path]:
-        return sorted((self.root / "runs" / ".partial").glob("*"))
+        return sorted((self.root / "runs" / ".partial").glob("*-*"))
 
     def files(self) -> set[str]:
         """Every file outside runs/, by its path."""
@@ -101,12 +101,12 @@ class Tiny:
     def kernels(self) -> list[int]:
         """The processes whose environment says that they run a notebook of this workspace."""
         ours = f"\0SAMEBOOK_RUN={self.root}/runs/".encode()
-        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if ours in _environ(pid)]
+        return [int(process.name) for process in Path("/proc").glob("[0-9]*") if ours in _environ(process)]
 
 
-def _environ(pid: int) -> bytes:
+def _environ(process: Path) -> bytes:
     try:
-        return b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+        return b"\0" + (process / "environ").read_bytes()
     except OSError:  # it ended meanwhile, or it is another user's
         return b""
 
