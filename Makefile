@@ -22,7 +22,9 @@ ENVIRONMENT_local  = $(LOCAL)
 # Facts for the receipt: inside the image there is neither git nor Docker.
 COMMIT        = $$(git rev-parse HEAD 2>/dev/null)
 IMAGE         = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(SAMEBOOK_TAG))
-INSIDE_docker = SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_IMAGE=$(IMAGE) docker compose --progress quiet run --rm
+INSIDE_docker = SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_IMAGE=$(IMAGE) docker compose --progress quiet run --rm $(HANDED)
+# Secrets go in by name; a signing key as a file that only the runner reads.
+HANDED        = $(SECRETS:%=-e %) $(if $(SIGNING_KEY),-v $(abspath $(SIGNING_KEY)):/run/secrets/signing-key:ro -e SIGNING_KEY=/run/secrets/signing-key)
 INSIDE_local  = env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/.venv/bin:$$PATH"
 # What comes before a command, in the environment of the chosen engine.
 SAMEBOOK = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),run,samebook)
@@ -96,7 +98,12 @@ $(LOCAL): environments/lab.txt environments/build.txt scripts/pyproject.toml | $
 
 lab-local:
 	@set -a && . environments/variables.env && set +a && \
-	$(INSIDE_local) SAMEBOOK_WORKSPACE="$(CURDIR)" MATPLOTLIBRC="$(CURDIR)/environments/matplotlibrc" jupyter lab --ip 127.0.0.1 --port $(PORT) --ServerApp.port_retries=0 --notebook-dir .
+	token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && \
+	echo "Lab: http://127.0.0.1:$(PORT)/lab?token=$$token" && echo "Stop it: Ctrl-C" && \
+	$(INSIDE_local) JUPYTER_TOKEN=$$token SAMEBOOK_WORKSPACE="$(CURDIR)" MATPLOTLIBRC="$(CURDIR)/environments/matplotlibrc" \
+	  jupyter lab --no-browser --ip 127.0.0.1 --port $(PORT) --ServerApp.port_retries=0 --notebook-dir . --log-level WARN \
+	  $$([ "$$(id -u)" != 0 ] || echo --allow-root) || { \
+	  echo "error: Lab did not start, or ended" >&2 && echo "  -> port $(PORT) taken? make lab PORT=8889" >&2 && exit 2; }
 
 test-local:
 	@$(INSIDE_local) pytest tests
