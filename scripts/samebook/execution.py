@@ -87,10 +87,10 @@ def execute(execution: Execution) -> None:
 
 
 def _running(execution: Execution) -> str:
-    """The cell that was running when the kernel stopped answering: the last that is not pending, as saved."""
+    """The cell that was running when the kernel stopped answering: the last that was started, as saved."""
     notebook: Any = nbformat.read(execution.output, as_version=4)
     for index, cell in reversed(list(enumerate(notebook.cells))):
-        if cell.metadata.get("papermill", {}).get("status", "pending") != "pending":
+        if cell.metadata.get("papermill", {}).get("start_time"):
             return name(cell, index)
     return "?"
 
