@@ -1,0 +1,134 @@
+"""A run that goes well: what it leaves, and that another leaves the same."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import Ended, Tiny
+
+WORK = """import os, samebook
+print('depth is', depth)
+samebook.log_metrics({'auc': 0.75, 'depth': depth})
+samebook.log_param('rows', 10)
+samebook.output_path('models/model.txt').write_text('m' * depth)
+samebook.output_path('seen.txt').write_text(
+    f"{os.environ['PYTHONHASHSEED']} {os.environ['TZ']} {os.environ.get('PYTHONPATH')} {os.getcwd()}")"""
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Ended]:
+    """One notebook, run twice with the same parameter."""
+    tiny = Tiny.create(tmp_path_factory.mktemp("done") / "workspace")
+    tiny.notebook("train", parameters="depth: int = 3", work=WORK)
+    ended = tiny.samebook("run", "train", "-p", "depth=4", "--verbose", PYTHONPATH="/nowhere", TZ="Asia/Tokyo")
+    assert tiny.samebook("run", "notebooks/train.ipynb", "-p", "depth=4").code == 0
+    return tiny, ended
+
+
+def receipt(run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run / "receipt.json").read_text())
+    return found
+
+
+def test_run_shows_progress(done: tuple[Tiny, Ended]) -> None:
+    """A run tells its cells by name and, when asked, what they print; its result is one line on stdout."""
+    tiny, ended = done
+    assert ended.code == 0
+    assert ended.stdout == f"runs/{tiny.runs[0].name}  auc 0.75  depth 4\n"
+    for told in ("parameters", "injected-parameters", "work", "| depth is 4"):
+        assert told in ended.stderr
+
+
+def test_run_folder_is_whole(done: tuple[Tiny, Ended]) -> None:
+    """A finished run's folder holds what the design promises, and nothing of the running."""
+    tiny, _ = done
+    names = {path.name for path in tiny.last.iterdir()}
+    promised = {"notebook.ipynb", "notebook.html", "outputs", "metrics.json", "run.log", "receipt.json"}
+    assert promised <= names
+    assert not [name for name in names if name.startswith(".")]
+    assert json.loads((tiny.last / "metrics.json").read_text()) == {"auc": 0.75, "depth": 4.0}
+    assert not tiny.unfinished
+
+
+def test_log_is_json_lines(done: tuple[Tiny, Ended]) -> None:
+    """run.log tells the run's events in JSON, a line each."""
+    tiny, _ = done
+    events = [json.loads(line) for line in (tiny.last / "run.log").read_text().splitlines()]
+    assert {event["run"] for event in events} == {tiny.last.name}
+    assert [event["name"] for event in events if event["event"] == "cell-finished"] == [
+        "parameters",
+        "injected-parameters",
+        "work",
+    ]
+
+
+def test_same_run_same_results(done: tuple[Tiny, Ended]) -> None:
+    """Two runs of the same notebook with the same parameters have the same subjects, hash for hash."""
+    tiny, _ = done
+    first, second = (receipt(run) for run in tiny.runs)
+    assert first["subject"] == second["subject"]
+    assert {each["name"] for each in first["subject"]} >= {
+        "metrics.json",
+        "notebook.canonical.json",
+        "outputs/models/model.txt",
+    }
+    assert first["predicate"]["buildDefinition"] == second["predicate"]["buildDefinition"]
+
+
+def test_kernel_environment_is_fixed(done: tuple[Tiny, Ended]) -> None:
+    """A kernel sees fixed variables, none of the caller's own for Python, and the notebooks' folder."""
+    tiny, _ = done
+    seen = (tiny.runs[0] / "outputs" / "seen.txt").read_text()
+    assert seen == f"0 UTC None {tiny.root}/notebooks"
+
+
+def test_receipt_names_request(done: tuple[Tiny, Ended]) -> None:
+    """A receipt says which notebook ran, with which parameters, in which env."""
+    tiny, _ = done
+    definition = receipt(tiny.last)["predicate"]["buildDefinition"]
+    assert definition["externalParameters"] == {
+        "notebook": "notebooks/train.ipynb",
+        "parameters": {"depth": 4},
+        "env": "dev",
+    }
+    assert definition["internalParameters"]["logged"] == {"rows": 10}
+
+
+def test_runs_are_listed(done: tuple[Tiny, Ended]) -> None:
+    """`samebook runs` lists the runs, newest first, for people and, with --json, for machines."""
+    tiny, _ = done
+    listed = json.loads(tiny.samebook("runs", "--json").stdout)
+    assert [run["id"] for run in listed] == [run.name for run in reversed(tiny.runs)]
+    assert {(run["notebook"], run["status"]) for run in listed} == {("train", "done")}
+    assert listed[0]["parameters"] == {"depth": 4}
+    table = tiny.samebook("runs").stdout.splitlines()
+    assert table[1].startswith(tiny.last.name)
+    assert "auc 0.75" in table[1]
+
+
+def test_same_second_two_runs(tiny: Tiny) -> None:
+    """Two runs of one notebook, started at once, both end well, under ids of their own."""
+    tiny.notebook("train", work="print('done')")
+    processes = [tiny.start("run", "train") for _ in range(2)]
+    ended = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ended
+    assert len(tiny.runs) == 2
+
+
+def test_dry_run_starts_nothing(tiny: Tiny) -> None:
+    """--dry-run checks notebook and parameters, says what it would do, and leaves no trace."""
+    tiny.notebook("train", parameters="depth: int = 3")
+    before = tiny.files()
+    ended = tiny.samebook("run", "train", "-p", "depth=4", "--dry-run")
+    assert (ended.code, ended.stdout) == (0, "would run train.ipynb with {'depth': 4} in env dev\n")
+    assert tiny.samebook("run", "train", "-p", "depth=x", "--dry-run").code == 2
+    assert (tiny.runs, tiny.files()) == ([], before)
+
+
+def test_nameless_kernel_runs(tiny: Tiny) -> None:
+    """A notebook that names no kernel, as some tools leave it, runs on Python."""
+    path = tiny.notebook("bare", work="print('done')")
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps({**plain, "metadata": {}}))
+    assert tiny.samebook("run", "bare").code == 0

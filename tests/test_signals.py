@@ -1,0 +1,75 @@
+"""Runs that are stopped from outside: no process runs on, and what there is so far is kept."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from tiny import Tiny, wait_until
+
+SLEEPS = "import time\nprint('asleep', flush=True)\ntime.sleep(60)"
+
+
+def started(tiny: Tiny, notebook: str) -> subprocess.Popen[str]:
+    """A run whose cell `work` is running."""
+    process = tiny.start("run", notebook)
+    logs = (tiny.root / "runs" / ".partial").glob
+    wait_until(lambda: any('"printed"' in log.read_text() for log in logs("*/run.log")))
+    return process
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_stops_run(signum: signal.Signals, code: int, tiny: Tiny) -> None:
+    """Ctrl-C and SIGTERM, even twice, stop the kernel and keep the run as failed, with the shell's exit code."""
+    tiny.notebook("sleeps", work=SLEEPS)
+    process = started(tiny, "sleeps")
+    os.killpg(process.pid, signum)
+    os.killpg(process.pid, signum)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert stderr.endswith(f"error: stopped by {signum.name}\n  the run as far as it came: runs/{tiny.last.name}\n")
+    assert (tiny.last / "error.txt").read_text() == f"Interrupted: stopped by {signum.name}\n"
+    assert "asleep" in (tiny.last / "notebook.ipynb").read_text()
+    assert tiny.kernels() == []
+
+
+def test_noisy_notebook_stops(tiny: Tiny) -> None:
+    """A notebook that prints without end is stopped as well, with its errors kept to itself."""
+    tiny.notebook("noisy", work="while True:\n    print('x' * 60)")
+    process = started(tiny, "noisy")
+    os.killpg(process.pid, signal.SIGTERM)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert "Traceback" not in stderr
+
+
+def test_nested_run_stops(tiny: Tiny) -> None:
+    """Stopping a run also stops the run that it waits for, which the next run keeps as failed."""
+    (tiny.root / "environments" / "dev.yml").write_text("datasets:\n  flights: {made_by: ingest}\n")
+    day = "datetime.date(2013, 1, 1)"
+    tiny.notebook("ingest", parameters=f"import datetime\nstart = {day}\nend = {day}", work=SLEEPS)
+    tiny.notebook("train", work=f"import datetime, samebook\nsamebook.read_dataset('flights', {day}, {day})")
+    process = started(tiny, "train")
+    os.killpg(process.pid, signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+    wait_until(lambda: not tiny.kernels(), seconds=10)
+    tiny.notebook("next", work="1")
+    assert tiny.samebook("run", "next").code == 0
+    assert [(run / "error.txt").is_file() for run in tiny.runs] == [True, True, False]
+
+
+def test_killed_run_recovered(tiny: Tiny) -> None:
+    """The kernel of a killed runner ends by itself, and the next run keeps what it left as a failed run."""
+    tiny.notebook("sleeps", work=SLEEPS)
+    tiny.notebook("next", work="1")
+    process = started(tiny, "sleeps")
+    process.kill()
+    process.communicate(timeout=20)
+    wait_until(lambda: not tiny.kernels(), seconds=10)
+    assert len(tiny.unfinished) == 1
+    assert tiny.samebook("run", "next").code == 0
+    listed = json.loads(tiny.samebook("runs", "--json").stdout)
+    assert {(run["notebook"], run["status"]) for run in listed} == {("sleeps", "failed"), ("next", "done")}
+    assert "the runner was killed" in next(run["error"] for run in listed if run["status"] == "failed")
