@@ -1,0 +1,86 @@
+"""A run made on one engine and reproduced on the other: the promise that everything else serves."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import docker
+import nbformat
+import pytest
+from conftest import CHECKOUT, make
+
+SMALL = "train_days=20 n_estimators=20"
+OTHER = {"docker": "local", "local": "docker"}
+
+
+@pytest.fixture(scope="module")
+def clone(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh clone with a run of train on each engine."""
+    del engine
+    path = tmp_path_factory.mktemp("reproduce") / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(path)], check=True)
+    for name in OTHER:
+        make("run", cwd=path, NOTEBOOK="train", PARAMS=SMALL, ENGINE=name, BASE_IMAGE=base())
+    return path
+
+
+def base() -> str:
+    """The base that this checkout's images are built on."""
+    remembered = CHECKOUT / ".samebook" / "base-image"
+    named = remembered.read_text().strip() if remembered.is_file() else "samebook-base:trixie"
+    return os.environ.get("BASE_IMAGE", named)
+
+
+def made_on(clone: Path, engine: str) -> Path:
+    receipts = sorted((clone / "runs").glob("*-train-*/receipt.json"))
+    facts = {path: json.loads(path.read_text())["predicate"]["buildDefinition"] for path in receipts}
+    return next(path for path, each in facts.items() if each["internalParameters"]["engine"] == engine)
+
+
+def digests(receipt: Path) -> dict[str, str]:
+    return {each["name"]: each["digest"]["sha256"] for each in json.loads(receipt.read_text())["subject"]}
+
+
+def test_engines_give_the_same_bytes(clone: Path) -> None:
+    """Model, metrics, predictions and canonical notebook have the same hashes on both engines."""
+    found = digests(made_on(clone, "local"))
+    assert {"outputs/model.ubj", "metrics.json", "outputs/holdout.parquet", "notebook.canonical.json"} <= set(found)
+    assert found == digests(made_on(clone, "docker"))
+
+
+@pytest.mark.parametrize("first", OTHER)
+def test_other_engine_reproduces_run(clone: Path, first: str) -> None:
+    """A run made on one engine is IDENTICAL on the other, and the attestation names both."""
+    receipt = made_on(clone, first)
+    told = make("reproduce", cwd=clone, RUN=receipt.parent.name, ENGINE=OTHER[first], BASE_IMAGE=base())
+    assert "IDENTICAL: 4 of 4 subjects" in told
+    attested = json.loads((receipt.parent / "reproduction-1.json").read_text())["predicate"]
+    assert attested["reproducer"]["engine"] == OTHER[first]
+    assert attested["verdict"] == "IDENTICAL"
+    worktrees = subprocess.run(["git", "worktree", "list"], cwd=clone, capture_output=True, text=True, check=True)
+    assert len(worktrees.stdout.splitlines()) == 1
+
+
+def test_receipt_alone_is_enough(clone: Path, tmp_path: Path) -> None:
+    """On a machine with only the repository and the receipt, inputs are made again, checked, and give the same."""
+    elsewhere = tmp_path / "elsewhere"
+    subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(elsewhere)], check=True)
+    (tmp_path / "receipt.json").write_bytes(made_on(clone, "docker").read_bytes())
+    told = make("reproduce", cwd=elsewhere, RUN=str(tmp_path / "receipt.json"), ENGINE="local")
+    assert "IDENTICAL: 4 of 4 subjects" in told
+
+
+def test_planted_cell_is_named(clone: Path) -> None:
+    """A cell that differs from run to run is DIFFERENT, by its number and name, with both of its outputs."""
+    sources = {"imports": "import numpy as np", "draw": "print(np.random.default_rng().integers(10**9))"}
+    cells = [nbformat.v4.new_code_cell(source, metadata={"tags": [tag]}) for tag, source in sources.items()]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), clone / "notebooks" / "planted.ipynb")
+    make("run", cwd=clone, NOTEBOOK="planted", ENGINE="local")
+    done = subprocess.run(
+        ["make", "reproduce", "RUN=planted", "ENGINE=local"], cwd=clone, capture_output=True, text=True, check=False
+    )
+    assert "Error 3" in done.stderr
+    assert "notebook.canonical.json  DIFFERENT" in done.stdout
+    assert "cell 2 `draw`" in done.stdout
+    assert "reproduced" in done.stdout
