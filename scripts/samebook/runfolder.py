@@ -52,9 +52,10 @@ class RunFolder:
 
     def finish(self) -> Path:
         """Move the run to where people look; returns its final folder."""
-        _tidy(self.path)
         final = self.path.parent.parent / self.id
-        self.path.rename(final)
+        with locked(self.path.parent / LOCK):  # or recover() could find it on its way, its own lock gone
+            _tidy(self.path)
+            self.path.rename(final)
         os.close(self.lock)
         return final
 
