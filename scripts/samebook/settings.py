@@ -8,7 +8,7 @@ from typing import Annotated, Any, override
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from samebook.errors import UsageError, nearest
 from samebook.workspace import Workspace
@@ -65,6 +65,8 @@ def load(workspace: Workspace, env: str) -> Settings:
         return Settings(**_values(path))
     except ValidationError as error:
         raise UsageError(f"{workspace.relative(path)}: {_explained(error)}") from error
+    except SettingsError as error:
+        raise UsageError(f"a variable SAMEBOOK_… is not usable, expected JSON: {error}") from error
 
 
 def _values(path: Path) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def _values(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path.name} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path.name}: found a {type(values).__name__}; expected settings, `name: value`")
-    return values
+    return {str(name): value for name, value in values.items()}
 
 
 def _explained(error: ValidationError) -> str:
