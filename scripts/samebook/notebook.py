@@ -150,11 +150,11 @@ def _pinned() -> dict[str, str]:
     return receipt.inputs(receipt.read(Path(path))) if path else {}
 
 
-def _recorded(label: str, content: bytes, run: str) -> bytes:
+def _recorded(label: str, content: bytes, run: str, built: receipt.Json | None = None) -> bytes:
     digest = store.of(_workspace()).put(content)
     if (pinned := _pinned().get(label)) and pinned != digest:
         raise NotReproduced(f"input {label} was made again and differs: found {digest[:12]}…, expected {pinned[:12]}…")
-    runfolder.append_event(_run(), {"kind": "input", "name": label, "sha256": digest, "run": run})
+    runfolder.append_event(_run(), {"kind": "input", "name": label, "sha256": digest, "run": run, "built": built})
     return content
 
 
@@ -198,7 +198,8 @@ def find_artifact(source: str, name: str) -> Path:
     path = _artifact(source, name)
     run = path.relative_to(_workspace().runs).parts[0] if path.is_relative_to(_workspace().runs) else ""
     with watching.declared():
-        _recorded(label, path.read_bytes(), run)
+        built = receipt.built_from(receipt.read(_workspace().runs / run / runfolder.RECEIPT)) if run else None
+        _recorded(label, path.read_bytes(), run, built)
     watching.declare(path)
     return path
 

@@ -156,7 +156,11 @@ def _images(_: Facts) -> list[Json]:
 
 
 def _inputs(facts: Facts) -> list[Json]:
-    return [_resource(item["name"], item["sha256"], input=True) for item in facts.of_kind("input")]
+    return [_resource(item["name"], item["sha256"], input=True, **_built(item)) for item in facts.of_kind("input")]
+
+
+def _built(item: Json) -> Json:
+    return {"builtFrom": item["built"]} if item.get("built") else {}
 
 
 def _undeclared(facts: Facts) -> list[Json]:
@@ -233,8 +237,29 @@ def dependency(statement: Json, name: str) -> Json | None:
 
 def inputs(statement: Json) -> dict[str, str]:
     """The sha256 of each declared input, by name."""
-    declared = (each for each in dependencies(statement) if each.get("annotations", {}).get("input"))
-    return {each["name"]: each["digest"]["sha256"] for each in declared}
+    return {each["name"]: each["digest"]["sha256"] for each in input_items(statement)}
+
+
+def input_items(statement: Json) -> list[Json]:
+    """The declared inputs; a run's output says under annotations.builtFrom how it was built."""
+    return [each for each in dependencies(statement) if each.get("annotations", {}).get("input")]
+
+
+def built_from(statement: Json) -> Json:
+    """What it takes to build this receipt's outputs again: commit, notebook, parameters, env."""
+    return {"commit": dependency(statement, COMMIT), **external(statement)}
+
+
+def plan(built: Json) -> Json:
+    """What `built_from` told, as a receipt without subjects, to run again."""
+    external = {name: built[name] for name in ("notebook", "parameters", "env")}
+    definition = {"buildType": BUILD_TYPE, "externalParameters": external, "resolvedDependencies": [built["commit"]]}
+    return {
+        "_type": STATEMENT,
+        "subject": [],
+        "predicateType": PROVENANCE,
+        "predicate": {"buildDefinition": definition},
+    }
 
 
 def external(statement: Json) -> Json:

@@ -1,28 +1,24 @@
 """Run a finished run again, from its receipt alone, and give a verdict by hash on each of its subjects.
 
-The commit is checked out aside, its environment is made there, the inputs come from the store by their hash (or
-are made again, and checked), the parameters are the receipt's. The checkout that this is called in stays as it is.
+`elsewhere.py` does it aside; the checkout that this is called in stays as it is. The verdict is an attestation
+beside the receipt, reproduction-<n>.json.
 """
 
 import datetime
 import os
 import platform
-import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from samebook import comparison, environment, git, receipt, runfolder, signals, signing, store, workspace
+from samebook import comparison, elsewhere, environment, receipt, runfolder, signing, store, workspace
 from samebook.comparison import Comparison, Side, Verdict
 from samebook.digest import json_bytes, sha256
-from samebook.errors import EnvironmentMismatch, NotReproduced, UsageError, nearest
+from samebook.elsewhere import Elsewhere, Say
+from samebook.errors import UsageError, nearest
 from samebook.workspace import Workspace
 
 REPRODUCTION = "urn:samebook:reproduction:v1"
-PINNED = Path(".samebook") / "receipt.json"
-
-type Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -51,19 +47,7 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
     here = workspace.find()
     path = locate(here, request.run)
     original = receipt.read(path)
-    commit = receipt.dependency(original, receipt.COMMIT)
-    if commit is None:
-        raise UsageError(f"{path} names no commit: the run was made outside a git repository")
-    with (
-        signals.raising(),
-        git.worktree(here.root, commit["digest"]["gitCommit"], _patch(here, path, commit)) as checkout,
-    ):
-        say(f"commit {commit['digest']['gitCommit'][:12]} checked out; making its environment ({request.engine})")
-        env = _clean_env(original)
-        _make_environment(checkout, request.engine, env)
-        _hand_over(here, checkout, path, original, say)
-        say(f"running {receipt.external(original)['notebook']} again")
-        again = _run_again(checkout, request.engine, original, env)
+    with elsewhere.again(Elsewhere(here, request.engine, say, path.parent), original) as again:
         return _judged(here, request, path, original, again)
 
 
@@ -80,81 +64,6 @@ def locate(here: Workspace, name: str) -> Path:
             return folder / runfolder.RECEIPT
     known = (path.parent.name for path in here.runs.glob(f"*/{runfolder.RECEIPT}"))
     raise UsageError(f"no run, notebook or receipt {name!r}{nearest(name, known)}", mend="samebook runs")
-
-
-def _patch(here: Workspace, path: Path, commit: dict[str, Any]) -> bytes:
-    """The uncommitted changes of a dirty run: beside its receipt, or in the store."""
-    digest = commit.get("annotations", {}).get("patch")
-    if digest is None:
-        return b""
-    beside = path.parent / runfolder.PATCH
-    content = beside.read_bytes() if beside.is_file() else store.of(here).get(digest)
-    if content is None or sha256(content) != digest:
-        raise UsageError("the run was made on uncommitted changes, and their patch is not here", mend=f"bring {beside}")
-    return content
-
-
-def _make_environment(checkout: Path, engine: str, env: Mapping[str, str]) -> None:
-    code = signals.call(("make", "--silent", "environment", f"ENGINE={engine}"), checkout, env)
-    if code:
-        raise EnvironmentMismatch(
-            "the environment of that commit can't be made here; make's own words are above",
-            mend="try the other engine: ENGINE=local or ENGINE=docker",
-        )
-
-
-def _clean_env(original: receipt.Json) -> dict[str, str]:
-    """The caller's variables, less those of the make and the workspace around this call; the receipt's own base."""
-    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    commit = receipt.dependency(original, receipt.COMMIT) or {}
-    # An image of its own name, so that the one of the checkout around stays what it is.
-    kept["SAMEBOOK_TAG"] = f"-{commit['digest']['gitCommit'][:12]}"
-    base = receipt.dependency(original, "base image")
-    return {**kept, "BASE_IMAGE": base["uri"]} if base else kept
-
-
-def _hand_over(here: Workspace, checkout: Path, path: Path, original: receipt.Json, say: Say) -> None:
-    """Give the checkout the receipt, and the inputs from the store; what is gone is made again there."""
-    (checkout / PINNED.parent).mkdir(exist_ok=True)
-    shutil.copyfile(path, checkout / PINNED)
-    ours, theirs = store.of(here), store.of(Workspace(checkout))
-    gone = []
-    for name, digest in receipt.inputs(original).items():
-        content = _undamaged(ours, digest, say)
-        if content is None:
-            gone.append(name)
-        else:
-            theirs.put(content)
-    if gone:
-        say(f"{len(gone)} inputs are not in the store and are made again, {gone[0]} first")
-        _hand_over_warehouse(here, checkout)
-
-
-def _undamaged(kept: store.Store, digest: str, say: Say) -> bytes | None:
-    try:
-        return kept.get(digest)
-    except store.Damaged as error:
-        say(f"{error}; it is made again")
-        return None
-
-
-def _hand_over_warehouse(here: Workspace, checkout: Path) -> None:
-    for source in here.data.glob("*.duckdb"):
-        workspace.copy_whole(source, checkout / "data" / source.name)
-
-
-def _run_again(checkout: Path, engine: str, original: receipt.Json, env: Mapping[str, str]) -> Path:
-    """The folder of the new run. Raises NotReproduced where it fails."""
-    signals.call(("make", "--silent", "run", f"RECEIPT={PINNED}", f"ENGINE={engine}"), checkout, env)
-    stem = Path(receipt.external(original)["notebook"]).stem
-    runs = sorted((checkout / "runs").glob(f"*Z-{stem}-??????"))
-    if not runs:
-        raise NotReproduced("the run did not start again; the words above say why")
-    if not (runs[-1] / runfolder.RECEIPT).is_file():
-        error = (runs[-1] / runfolder.ERROR).read_text().strip()
-        raise NotReproduced(f"the run was complete once, and fails this time: {error}")
-    return runs[-1]
 
 
 def _judged(
@@ -183,7 +92,7 @@ def _content_of(run: Path, original: receipt.Json, kept: store.Store) -> Callabl
         beside = run / name
         if beside.is_file() and sha256(beside) == digests[name]:
             return beside.read_bytes()
-        return _undamaged(kept, digests[name], lambda _: None)
+        return elsewhere.undamaged(kept, digests[name], lambda _: None)
 
     return content
 

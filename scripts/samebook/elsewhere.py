@@ -1,0 +1,140 @@
+"""Does again what a receipt says, aside: at its commit, in that commit's environment, on its inputs.
+
+Inputs come from the store by their hash. What is gone is made again there, from the warehouse or by the run that
+its receipt says it was built from, and checked: other bytes are an error, not another input.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebook import git, receipt, runfolder, signals, store, workspace
+from samebook.digest import json_bytes, sha256
+from samebook.errors import EnvironmentMismatch, NotReproduced, UsageError
+from samebook.receipt import Json
+from samebook.workspace import Workspace
+
+PINNED = Path(".samebook") / "receipt.json"
+
+type Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where to do it: from which workspace, on which engine; `folder` may hold the patch of a dirty run."""
+
+    here: Workspace
+    engine: str
+    say: Say
+    folder: Path | None = None
+
+
+@contextmanager
+def again(place: Elsewhere, statement: Json) -> Iterator[Path]:
+    """The folder of a new run of the receipt; it is gone when the block ends, as is the checkout around it.
+
+    Raises UsageError for a commit or patch that isn't here, EnvironmentMismatch where the commit's environment
+    can't be made, NotReproduced where the run fails this time.
+    """
+    commit = receipt.dependency(statement, receipt.COMMIT)
+    if commit is None:
+        raise UsageError("the receipt names no commit: the run was made outside a git repository")
+    name = commit["digest"]["gitCommit"]
+    with signals.raising(), git.worktree(place.here.root, name, _patch(place, commit)) as checkout:
+        place.say(f"commit {name[:12]} checked out; making its environment ({place.engine})")
+        env = _env(statement, name)
+        _make_environment(place, checkout, env)
+        _hand_over(place, checkout, statement)
+        place.say(f"running {receipt.external(statement)['notebook']} again")
+        yield _run(place, checkout, statement, env)
+
+
+def _patch(place: Elsewhere, commit: Json) -> bytes:
+    """The uncommitted changes of a dirty run: beside its receipt, or in the store."""
+    digest = commit.get("annotations", {}).get("patch")
+    if digest is None:
+        return b""
+    beside = (place.folder or place.here.runs) / runfolder.PATCH
+    content = beside.read_bytes() if beside.is_file() else store.of(place.here).get(digest)
+    if content is None or sha256(content) != digest:
+        raise UsageError(
+            "the run was made on uncommitted changes, and their patch is not here",
+            mend=f"bring {runfolder.PATCH} from the folder of that run",
+        )
+    return content
+
+
+def _env(statement: Json, commit: str) -> dict[str, str]:
+    """The caller's variables, less those of the make and the workspace around this call; the receipt's own base."""
+    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    # An image of its own name, so that the one of the checkout around stays what it is.
+    kept["SAMEBOOK_TAG"] = f"-{commit[:12]}"
+    base = receipt.dependency(statement, "base image")
+    return {**kept, "BASE_IMAGE": base["uri"]} if base else kept
+
+
+def _make_environment(place: Elsewhere, checkout: Path, env: Mapping[str, str]) -> None:
+    if signals.call(("make", "--silent", "environment", f"ENGINE={place.engine}"), checkout, env):
+        raise EnvironmentMismatch(
+            "the environment of that commit can't be made here; make's own words are above",
+            mend="try the other engine: ENGINE=local or ENGINE=docker",
+        )
+
+
+def _hand_over(place: Elsewhere, checkout: Path, statement: Json) -> None:
+    """Give the checkout the receipt, and its inputs as far as they are to be had."""
+    workspace.write_whole(checkout / PINNED, json_bytes(statement))
+    theirs = store.of(Workspace(checkout))
+    gone: list[str] = []
+    for item in receipt.input_items(statement):
+        content = _content(place, item)
+        if content is None:
+            gone.append(item["name"])
+        else:
+            theirs.put(content)
+    if gone:
+        place.say(f"{len(gone)} inputs are not in the store and are made again, {gone[0]} first")
+        for source in place.here.data.glob("*.duckdb"):
+            workspace.copy_whole(source, checkout / "data" / source.name)
+
+
+def _content(place: Elsewhere, item: Json) -> bytes | None:
+    digest, built = item["digest"]["sha256"], item["annotations"].get("builtFrom")
+    content = undamaged(store.of(place.here), digest, place.say)
+    return _rebuilt(place, item["name"], digest, built) if content is None and built else content
+
+
+def undamaged(kept: store.Store, digest: str, say: Say) -> bytes | None:
+    """An object's bytes; None where it is missing or damaged, which is said."""
+    try:
+        return kept.get(digest)
+    except store.Damaged as error:
+        say(f"{error}; it is made again")
+        return None
+
+
+def _rebuilt(place: Elsewhere, name: str, digest: str, built: Json) -> bytes:
+    """An input made again by the run that it was an output of."""
+    place.say(f"input {name} is not in the store: making it again")
+    with again(Elsewhere(place.here, place.engine, place.say), receipt.plan(built)) as run:
+        for path in (run / "outputs").rglob("*"):
+            if path.is_file() and sha256(path) == digest:
+                store.of(place.here).put(path)
+                return path.read_bytes()
+    raise NotReproduced(f"input {name} was made again and differs: expected sha256 {digest[:12]}…")
+
+
+def _run(place: Elsewhere, checkout: Path, statement: Json, env: Mapping[str, str]) -> Path:
+    """The folder of the new run. Raises NotReproduced where it fails."""
+    signals.call(("make", "--silent", "run", f"RECEIPT={PINNED}", f"ENGINE={place.engine}"), checkout, env)
+    stem = Path(receipt.external(statement)["notebook"]).stem
+    runs = sorted((checkout / "runs").glob(f"*Z-{stem}-??????"))
+    if not runs:
+        raise NotReproduced("the run did not start again; the words above say why")
+    if not (runs[-1] / runfolder.RECEIPT).is_file():
+        error = (runs[-1] / runfolder.ERROR).read_text().strip()
+        raise NotReproduced(f"the run was complete once, and fails this time: {error}")
+    return runs[-1]
