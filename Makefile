@@ -47,8 +47,12 @@ engine:
 	  *) echo "error: ENGINE=$(ENGINE); expected docker or local" >&2 && exit 2 ;; \
 	esac
 
+# What runs needs production's image only; Lab and tests also the one on top of it.
+TARGETS = runtime lab
+run runs data shell doctor: TARGETS = runtime
+
 environment: engine
-	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE)
+	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
 
 run: environment ## Run NOTEBOOK headless, with PARAMS="name=value …"
 	@$(SAMEBOOK) run $(if $(RECEIPT),--receipt $(RECEIPT),$(NOTEBOOK)) $(patsubst %,-p '%',$(PARAMS)) --env $(ENV) $(if $(TIMEOUT),--timeout $(TIMEOUT))
@@ -105,8 +109,10 @@ lab-local:
 	  $$([ "$$(id -u)" != 0 ] || echo --allow-root) || { \
 	  echo "error: Lab did not start, or ended" >&2 && echo "  -> port $(PORT) taken? make lab PORT=8889" >&2 && exit 2; }
 
+# Container tests share the images' names, so they run one after the other.
+PYTEST = --numprocesses auto --dist loadfile --ignore tests/container tests
 test-local:
-	@$(INSIDE_local) pytest tests
+	@$(INSIDE_local) pytest $(PYTEST) && $(INSIDE_local) pytest tests/container
 
 # --- Checks and locks ---------------------------------------------------------------------------------------
 
@@ -158,8 +164,8 @@ pulled-base:
 	  echo "  -> or do without Docker: make … ENGINE=local" >&2 && exit 2; }
 
 build: pulled-base ## Build the image: runtime, and lab on top (V=1 shows the steps)
-	@echo "image: samebook:runtime and samebook:lab on $(BASE_IMAGE)" >&2 && \
-	for target in runtime lab; do \
+	@echo "image: $(TARGETS:%=samebook:%) on $(BASE_IMAGE)" >&2 && \
+	for target in $(TARGETS); do \
 	  sed '$(LINK)' Dockerfile | $(BUILD) --file - --target $$target --tag samebook:$$target$(SAMEBOOK_TAG) . >/dev/null || exit 2; \
 	done
 
@@ -178,7 +184,7 @@ archives: pulled-base
 	@mkdir -p $(DIST) && for target in runtime lab; do \
 	  archive=$(DIST)/samebook-$$target.oci.tar && \
 	  git archive HEAD | $(BUILD) $(NO_CACHE) --provenance=false --target $$target --tag samebook:$$target \
-	    --build-arg GIT_COMMIT=$(SAMEBOOK_COMMIT) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
 	    --output type=oci,dest=$$archive,rewrite-timestamp=true - >/dev/null && \
 	  echo "samebook:$$target $$(tar xOf $$archive index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
 	done
@@ -194,4 +200,4 @@ stop: ## Stop Lab in its container
 
 # Container tests drive the engine from outside, so they need an environment of the machine's own.
 test-docker: $(LOCAL)
-	@$(TESTS) tests --ignore tests/container && $(INSIDE_local) pytest tests/container
+	@$(TESTS) $(PYTEST) && BASE_IMAGE=$(BASE_IMAGE) $(INSIDE_local) pytest tests/container
