@@ -63,7 +63,7 @@ def _ignored(run: str, workspace: str) -> tuple[str, ...]:
         *SYSTEM,
         *(f"{workspace}/{folder}" for folder in COMMITTED),
         *(str(path) for path in (home / ".cache", home / ".config", home / ".ipython", home / ".local")),
-        *(run, sys.prefix, sys.base_prefix, *caches),
+        *(run, sys.prefix, sys.base_prefix, str(Path(__file__).parent), *caches),
     )
 
 

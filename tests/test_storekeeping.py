@@ -1,0 +1,67 @@
+"""The store's upkeep: what is damaged, missing, and no longer needed."""
+
+from pathlib import Path
+
+import pytest
+from tiny import Tiny
+
+
+@pytest.fixture
+def kept(tiny: Tiny) -> Tiny:
+    tiny.notebook("work", work="import samebook\nsamebook.output_path('a.txt').write_text('a')")
+    assert tiny.samebook("run", "work").code == 0
+    return tiny
+
+
+def objects(tiny: Tiny) -> list[Path]:
+    return sorted(path for path in (tiny.root / "store").rglob("*") if path.is_file())
+
+
+def test_whole_store_is_well(kept: Tiny) -> None:
+    """A store as runs leave it is whole, and nothing in it is unneeded."""
+    ended = kept.samebook("store", "verify")
+    assert ended.code == 0
+    assert "all whole; 0 that no receipt names" in ended.stdout
+
+
+def test_flipped_bit_is_named(kept: Tiny) -> None:
+    """A flipped bit is found, the object named, and gc removes it."""
+    victim = objects(kept)[0]
+    victim.chmod(0o644)
+    victim.write_bytes(bytes([victim.read_bytes()[0] ^ 1]) + victim.read_bytes()[1:])
+    ended = kept.samebook("store", "verify")
+    assert ended.code == 2
+    assert f"damaged: {victim.name}" in ended.stderr
+    kept.samebook("store", "gc")
+    assert not victim.exists()
+
+
+def test_missing_object_is_named(kept: Tiny) -> None:
+    """An object that a receipt needs and the store lacks is named with what it was."""
+    victim = next(path for path in objects(kept) if path.read_bytes() == b"a")
+    victim.unlink()
+    ended = kept.samebook("store", "verify")
+    assert ended.code == 2
+    assert "outputs/a.txt" in ended.stderr
+
+
+def test_dry_run_removes_nothing(kept: Tiny) -> None:
+    """gc --dry-run says what would go; gc removes what no receipt names, and nothing else."""
+    stray = kept.root / "store" / "00" / "11" / ("0011" + "0" * 60)
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"stray")
+    before = objects(kept)
+    assert "would remove 1 unreferenced" in kept.samebook("store", "gc", "--dry-run").stdout
+    assert objects(kept) == before
+    kept.samebook("store", "gc")
+    assert objects(kept) == [path for path in before if path != stray]
+
+
+def test_unreadable_receipt_stops_gc(kept: Tiny) -> None:
+    """gc removes nothing while a receipt can't be read: it may name anything."""
+    (kept.last / "receipt.json").write_text('{"_type":')
+    before = objects(kept)
+    ended = kept.samebook("store", "gc")
+    assert ended.code == 2
+    assert "receipt.json" in ended.stderr
+    assert objects(kept) == before
