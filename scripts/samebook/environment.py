@@ -24,10 +24,15 @@ def engine() -> str:
 
 
 def variables(workspace: Workspace) -> dict[str, str]:
-    """The variables that are fixed for every kernel, from environments/variables.env."""
+    """The variables that are fixed for every kernel, from environments/variables.env.
+
+    SAMEBOOK_HASH_SEED takes the place of the seed there: `reproduce --times` looks for what a fixed seed hides.
+    """
     lines = (workspace.environments / "variables.env").read_text().splitlines()
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {name: value for name, _, value in pairs}
+    fixed = {name: value for name, _, value in pairs}
+    seed = os.environ.get("SAMEBOOK_HASH_SEED")
+    return {**fixed, "PYTHONHASHSEED": seed} if seed else fixed
 
 
 def kernel_env(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[str, str]:

@@ -15,6 +15,8 @@ import difflib
 import signal
 from collections.abc import Iterable
 
+SHOWN = 12
+
 
 class SamebookError(Exception):
     """An error whose message names the thing, what was found and what was expected.
@@ -83,4 +85,5 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, options, n=3)
     if close:
         return f"; did you mean {' or '.join(close)}?"
-    return f"; expected one of: {', '.join(options)}" if options else "; there are none"
+    shown = ", ".join(options[:SHOWN]) + (", …" if len(options) > SHOWN else "")
+    return f"; expected one of: {shown}" if options else "; there are none"

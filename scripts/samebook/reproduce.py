@@ -15,7 +15,6 @@ from samebook import comparison, elsewhere, environment, receipt, runfolder, sig
 from samebook.comparison import Comparison, Side, Verdict
 from samebook.digest import json_bytes, sha256
 from samebook.elsewhere import Elsewhere, Say
-from samebook.errors import UsageError, nearest
 from samebook.workspace import Workspace
 
 REPRODUCTION = "urn:samebook:reproduction:v1"
@@ -45,25 +44,10 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
     where the commit's environment can't be made, NotReproduced where the notebook fails this time.
     """
     here = workspace.find()
-    path = locate(here, request.run)
+    path = runfolder.locate(here, request.run)
     original = receipt.read(path)
     with elsewhere.again(Elsewhere(here, request.engine, say, path.parent), original) as again:
         return _judged(here, request, path, original, again)
-
-
-def locate(here: Workspace, name: str) -> Path:
-    """The receipt that `name` means: a file, a run's id, or a notebook's name for its newest finished run."""
-    if Path(name).is_file():
-        return Path(name)
-    exact = here.runs / name
-    if exact.is_dir() and not (exact / runfolder.RECEIPT).is_file():
-        raise UsageError(f"run {name} failed: it has no receipt, so there is no result to reproduce")
-    found = (exact, *sorted(here.runs.glob(f"*Z-{name}-??????"), reverse=True))
-    for folder in found:
-        if (folder / runfolder.RECEIPT).is_file():
-            return folder / runfolder.RECEIPT
-    known = (path.parent.name for path in here.runs.glob(f"*/{runfolder.RECEIPT}"))
-    raise UsageError(f"no run, notebook or receipt {name!r}{nearest(name, known)}", mend="samebook runs")
 
 
 def _judged(

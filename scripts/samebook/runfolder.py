@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from samebook.errors import UsageError, nearest
 from samebook.workspace import Workspace, locked, make_folder, write_whole
 
 RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
@@ -94,6 +95,22 @@ def _is_held(lock: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def locate(workspace: Workspace, name: str) -> Path:
+    """The receipt that `name` means: a file, a run's id, or a notebook's name for its newest finished run."""
+    if Path(name).is_file():
+        return Path(name)
+    exact = workspace.runs / name
+    if exact.is_dir() and not (exact / RECEIPT).is_file():
+        raise UsageError(f"run {name} failed: it left no receipt and no result")
+    found = (exact, *sorted(workspace.runs.glob(f"*Z-{name}-??????"), reverse=True))
+    for folder in found:
+        if (folder / RECEIPT).is_file():
+            return folder / RECEIPT
+    ids = {path.parent.name for path in workspace.runs.glob(f"*/{RECEIPT}")}
+    known = ids if name[:1].isdigit() else {each.split("-", 1)[1].rsplit("-", 1)[0] for each in ids}
+    raise UsageError(f"no run, notebook or receipt {name!r}{nearest(name, known)}", mend="samebook runs")
 
 
 def append_event(folder: Path, event: dict[str, Any]) -> None:

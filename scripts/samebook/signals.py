@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 from samebook.errors import Interrupted
 
@@ -41,9 +42,20 @@ def raising() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def call(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> int:
-    """Run a command with all that it starts in a group of its own, which ends with this call; its exit code."""
-    with subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, stdin=subprocess.DEVNULL) as process:
+def call(command: Sequence[str], folder: Path, env: Mapping[str, str], output: BinaryIO | None = None) -> int:
+    """Run a command with all that it starts in a group of its own, which ends with this call; its exit code.
+
+    What it says goes to `output`, where that is given.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+    ) as process:
         try:
             return process.wait()
         except BaseException:
