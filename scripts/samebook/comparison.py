@@ -8,9 +8,11 @@ of the two, and absolute below 1.
 import io
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import PurePath
 from typing import Any
 
@@ -125,24 +127,51 @@ def _short(value: Any) -> str:
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
-def _notebook(old: bytes, new: bytes) -> Difference:
-    """The first cell that differs, with both sides of it."""
-    before, after = json.loads(old), json.loads(new)
-    for number, (first, second) in enumerate(zip(before, after, strict=False), start=1):
+@dataclass(frozen=True)
+class CellDifference:
+    """A cell of canonical notebooks that differs: its number from 1, its name, where in it, and both lines there."""
+
+    number: int
+    name: str
+    path: str
+    before: str
+    after: str
+
+
+def first_cell(old: bytes, new: bytes) -> CellDifference | None:
+    """The first cell in which two canonical notebooks differ; None where all that both have are alike."""
+    for number, (first, second) in enumerate(zip(json.loads(old), json.loads(new), strict=False), start=1):
         if first != second:
             name = (first["tags"] or [f"cell-{number}"])[0]
-            path, was, now = next(_leaves(first, second, ""))
-            return Difference(f"first in cell {number} `{name}`, {path}:\n    original   {_lines(was, now)}")
-    return Difference(f"{len(before)} and {len(after)} cells")
+            # What people see in Lab is in HTML as well, which reads worse.
+            path, was, now = min(_leaves(first, second, ""), key=lambda leaf: leaf[0].endswith("text/html"))
+            return CellDifference(number, name, path, *_lines(was, now))
+    return None
 
 
-def _lines(old: Any, new: Any) -> str:
-    """The first lines in which two texts differ, one above the other."""
+def _notebook(old: bytes, new: bytes) -> Difference:
+    """The first cell that differs, with both sides of it."""
+    cell = first_cell(old, new)
+    if cell is None:
+        return Difference(f"{len(json.loads(old))} and {len(json.loads(new))} cells")
+    where = f"first in cell {cell.number} `{cell.name}`, {cell.path}"
+    return Difference(f"{where}:\n    original   {cell.before}\n    reproduced {cell.after}")
+
+
+def _lines(old: Any, new: Any) -> tuple[str, str]:
+    """The first lines in which two texts differ, cut to where they do; other values in short."""
     if not (isinstance(old, str) and isinstance(new, str)):
-        return f"{_short(old)}\n    reproduced {_short(new)}"
-    pairs = zip(old.split("\n"), new.split("\n"), strict=False)
-    first, second = next(((a, b) for a, b in pairs if a != b), (old, new))
-    return f"{_short(first)}\n    reproduced {_short(second)}"
+        return _short(old), _short(new)
+    pairs = zip_longest(old.split("\n"), new.split("\n"), fillvalue="")
+    first, second = next((a, b) for a, b in pairs if a != b)
+    same = len(os.path.commonprefix([first, second]))
+    start = max(0, same - SHOWN // 2) if max(len(first), len(second)) > SHOWN else 0
+    return _cut(first, start), _cut(second, start)
+
+
+def _cut(line: str, start: int) -> str:
+    before, after = "…" * (start > 0), "…" * (len(line) > start + SHOWN)
+    return f"{before}{line[start : start + SHOWN]}{after}"
 
 
 def _parquet(old: bytes, new: bytes) -> Difference:
