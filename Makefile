@@ -111,6 +111,8 @@ lab-local:
 
 # Container tests share the images' names, so they run one after the other.
 PYTEST = --numprocesses auto --dist loadfile --ignore tests/container tests
+# What needs git or a mount, which the image has not, is tested beside it.
+HOST   = --numprocesses auto --dist loadfile --ignore tests/container -m host tests
 test-local:
 	@$(INSIDE_local) pytest $(PYTEST) && $(INSIDE_local) pytest tests/container
 
@@ -129,7 +131,7 @@ lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes t
 
 check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
 	@$(INSIDE_local) sh -c 'ruff check --quiet . && ruff format --quiet --check . && pyrefly check --summary=none && \
-	  nbstripout --verify notebooks/*.ipynb && { [ "$$(uname)" != Linux ] || hadolint Dockerfile; }' && \
+	  nbstripout --keep-id --verify notebooks/*.ipynb && { [ "$$(uname)" != Linux ] || hadolint Dockerfile; }' && \
 	{ ! $(INSIDE_local) pyrefly check tests/canary.py >/dev/null 2>&1 || { \
 	  echo "error: the type checker passes tests/canary.py, which is wrong: it checks nothing" >&2 && exit 1; }; } && \
 	echo "check: all well"
@@ -141,7 +143,7 @@ check-lock: $(UV)
 	  echo "error: environments/$$lock.txt is not what environments/pyproject.toml asks for" >&2 && echo "  -> make lock" >&2 && exit 5; }; done
 
 format: $(LOCAL) ## Format code, strip outputs from notebooks
-	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout notebooks/*.ipynb'
+	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout --keep-id notebooks/*.ipynb'
 
 # --- Docker -------------------------------------------------------------------------------------------------
 
@@ -200,4 +202,4 @@ stop: ## Stop Lab in its container
 
 # Container tests drive the engine from outside, so they need an environment of the machine's own.
 test-docker: $(LOCAL)
-	@$(TESTS) $(PYTEST) && BASE_IMAGE=$(BASE_IMAGE) $(INSIDE_local) pytest tests/container
+	@$(TESTS) -m "not host" $(PYTEST) && $(INSIDE_local) pytest $(HOST) && BASE_IMAGE=$(BASE_IMAGE) $(INSIDE_local) pytest tests/container

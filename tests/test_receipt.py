@@ -12,6 +12,8 @@ from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement
 from tiny import CHECKOUT, Tiny
 
+pytestmark = pytest.mark.host
+
 READS = "import pathlib; text = pathlib.Path('../data/loose.txt').read_text(); print(text)"
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from tiny import Tiny
 
+# In the image nobody is root, and nothing can be mounted.
+pytestmark = pytest.mark.host
+
 # As root, without the power to write where permissions say no.
 PLAIN = () if os.getuid() else ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
 

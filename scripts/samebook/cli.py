@@ -76,12 +76,12 @@ def run(
         request = verb.again(receipt, request)
     if dry_run:
         prepared = verb.prepare(workspace.find(), request)
-        click.echo(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
+        _show(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
         return
     done = verb.run(request, Console(verbose=verbose))
     found = described(done)
     shown = "  ".join(f"{name} {value:.4g}" for name, value in list(found.metrics.items())[:METRICS_SHOWN])
-    click.echo(f"{workspace.find().relative(done)}  {shown}".rstrip())
+    _show(f"{workspace.find().relative(done)}  {shown}".rstrip())
 
 
 def _once_each(given: tuple[tuple[str, str], ...]) -> None:
@@ -97,7 +97,7 @@ def runs(as_json: bool) -> None:
     from samebook import runs as verb
 
     found = verb.runs(workspace.find())
-    click.echo(json.dumps([run.as_json() for run in found], indent=2) if as_json else verb.table(found))
+    _show(json.dumps([run.as_json() for run in found], indent=2) if as_json else verb.table(found))
 
 
 @cli.command()
@@ -115,8 +115,8 @@ def reproduce(run: str, engine: str, tolerance: float) -> None:
     from samebook import reproduce as verb
 
     found = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance), lambda line: click.echo(line, err=True))
-    click.echo(verb.table(found))
-    click.echo(f"attested in {workspace.find().relative(found.attestation)}")
+    _show(verb.table(found))
+    _show(f"attested in {workspace.find().relative(found.attestation)}")
     if found.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
         sys.exit(errors.NotReproduced.exit_code)
 
@@ -128,7 +128,7 @@ def data(env: str) -> None:
     from samebook import settings, warehouse
 
     here = workspace.find()
-    click.echo(here.relative(warehouse.ensure(here, settings.load(here, env).warehouse)))
+    _show(here.relative(warehouse.ensure(here, settings.load(here, env).warehouse)))
 
 
 @cli.command()
@@ -143,10 +143,10 @@ def doctor(as_json: bool, against: Path | None) -> None:
 
     if against:
         lines = verb.against(workspace.find(), receipt.read(against))
-        click.echo("\n".join(lines) or "the same environment, as far as results go")
+        _show("\n".join(lines) or "the same environment, as far as results go")
         sys.exit(errors.EnvironmentMismatch.exit_code if lines else 0)
     findings = verb.doctor(workspace.find())
-    click.echo(json.dumps([asdict(each) for each in findings], indent=2) if as_json else verb.table(findings))
+    _show(json.dumps([asdict(each) for each in findings], indent=2) if as_json else verb.table(findings))
     if any(each.changes_results and not each.ok for each in findings):
         sys.exit(errors.EnvironmentMismatch.exit_code)
 
@@ -160,7 +160,7 @@ def verify(receipt: Path) -> None:
     """
     from samebook import verify as verb
 
-    click.echo(verb.table(verb.verify(receipt)))
+    _show(verb.table(verb.verify(receipt)))
 
 
 @cli.group()
@@ -175,7 +175,7 @@ def store_verify() -> None:
 
     found = storekeeping.report(workspace.find())
     storekeeping.check(found)
-    click.echo(f"{found.objects} objects, all whole; {len(found.unreferenced)} that no receipt names")
+    _show(f"{found.objects} objects, all whole; {len(found.unreferenced)} that no receipt names")
 
 
 @store.command("gc")
@@ -187,7 +187,7 @@ def store_gc(dry_run: bool) -> None:
     found = storekeeping.gc(workspace.find(), dry_run=dry_run)
     would = "would remove" if dry_run else "removed"
     damaged = f", {len(found.damaged)} damaged" if found.damaged else ""
-    click.echo(f"{would} {len(found.unreferenced)} unreferenced objects{damaged}: {found.reclaimable / 2**20:.1f} MiB")
+    _show(f"{would} {len(found.unreferenced)} unreferenced objects{damaged}: {found.reclaimable / 2**20:.1f} MiB")
 
 
 def main() -> None:
@@ -201,11 +201,16 @@ def main() -> None:
         sys.exit(130)
     except errors.SamebookError as error:
         sys.exit(_told(error, error.exit_code, error.mend))
-    except BrokenPipeError:
-        # The reader of a pipe left (`samebook runs | head`): nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         sys.exit(_told(error, *_storage(error)))
+
+
+def _show(text: object) -> None:
+    """Print a result; a reader that left (`samebook runs | head`) is no error."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _told(error: Exception, code: int, mend: str | None) -> int:
