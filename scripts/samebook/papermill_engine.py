@@ -143,6 +143,8 @@ class SamebookEngine(Engine):
             kernel_name=kernel_name,
             timeout=execution.cell_timeout or None,
             startup_timeout=60,
+            # After a cell that prints faster than it is read, its output still has to arrive: it is waited for.
+            iopub_timeout=3600,
             # Asking politely costs polls of 0.1 s, and now and then a stall of seconds.
             shutdown_kernel="immediate",
         )
