@@ -1,6 +1,7 @@
 """Keeps secrets out of everything that a run writes or shows."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -28,12 +29,12 @@ class Redaction:
         for path in sorted(folder.rglob("*")) if self.forms else ():
             if path.is_file() and (label := self._found(path)):
                 raise PolicyRefused(
-                    f"{path.relative_to(folder.parent)} holds a secret: {label}",
+                    f"{self.text(str(path.relative_to(folder.parent)))} holds a secret: {label}",
                     mend="don't write the secret into an output",
                 )
 
     def _found(self, path: Path) -> str | None:
-        content = path.read_bytes()
+        content = os.fsencode(path) + path.read_bytes()
         return next((label for form, label in self.forms.items() if form.encode() in content), None)
 
 
