@@ -203,6 +203,8 @@ def parsed(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> dic
 def _value(parameter: Parameter, text: str) -> Any:
     """`text` by the parameter's type; JSON where the type is more than a word: `[1, 2]`, `null`."""
     adapter = _adapter(parameter)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise UsageError(f"parameter {parameter.name}: found {text!r}; expected UTF-8")
     try:
         return adapter.validate_strings(text)
     except ValidationError as error:

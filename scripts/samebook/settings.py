@@ -72,7 +72,7 @@ def load(workspace: Workspace, env: str) -> Settings:
 def _values(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path.name}: found a {type(values).__name__}; expected settings, `name: value`")
