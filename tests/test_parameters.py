@@ -80,6 +80,7 @@ def test_value_arrives_typed(declaration: str, text: str, value: object, tmp_pat
     ("declaration", "text"),
     [
         ("int = 3", "three"),
+        ("str = ''", "not UTF-8: \udcff"),
         ("int = 3", "1.5"),
         ("int = 3", ""),
         ("int = 3", "null"),

@@ -72,6 +72,13 @@ def test_secret_refused_in_outputs(tiny: Tiny) -> None:
     assert not (tiny.last / "receipt.json").exists()
 
 
+def test_secret_refused_in_names(tmp_path: Path) -> None:
+    """A file whose name holds a secret is refused as well, and not named in clear."""
+    (tmp_path / f"{SECRET}.txt").touch()
+    with pytest.raises(PolicyRefused, match=r"\[redacted TOKEN\]\.txt holds a secret"):
+        Redaction({"TOKEN": SECRET}).refuse(tmp_path)
+
+
 def test_missing_secret_starts_nothing(tiny: Tiny) -> None:
     """A notebook whose secret is not set is refused before anything is started or written."""
     tiny.notebook("tells", parameters=PARAMETERS)

@@ -1,11 +1,14 @@
 """A run that goes well: what it leaves, and that another leaves the same."""
 
 import json
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
 import pytest
 from tiny import Ended, Tiny
+
+from samebook import run
 
 WORK = """import os, samebook
 print('depth is', depth)
@@ -132,3 +135,19 @@ def test_nameless_kernel_runs(tiny: Tiny) -> None:
     plain = json.loads(path.read_text())
     path.write_text(json.dumps({**plain, "metadata": {}}))
     assert tiny.samebook("run", "bare").code == 0
+
+
+def test_all_output_awaited(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that prints faster than it is read is not failed for it, and none of its output is lost."""
+    tiny.notebook("prints", work="for number in range(45):\n    print(number, flush=True)")
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    seen: list[str] = []
+
+    class Slow(run.Reporter):
+        @override
+        def printed(self, text: str) -> None:
+            time.sleep(0.1)
+            seen.append(text)
+
+    run.run(run.RunRequest("prints", {}), Slow())
+    assert "".join(seen).split() == [str(number) for number in range(45)]

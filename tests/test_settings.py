@@ -36,6 +36,7 @@ def test_shipped_settings_load(env: str) -> None:
         ("[1, 2]", "dev.yml: found a list; expected settings"),
         ("a: [", "dev.yml is not YAML: "),
         ("1: 2", "unknown setting '1'"),
+        ("\0", "dev.yml is not YAML: "),
     ],
 )
 def test_wrong_setting_named(text: str, told: str, tmp_path: Path) -> None:
