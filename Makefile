@@ -19,8 +19,10 @@ UV    := .samebook/uv/bin/uv
 LOCAL := .venv/.installed
 ENVIRONMENT_docker = build uncommitted
 ENVIRONMENT_local  = $(LOCAL)
+# A checkout may belong to another user than make: sudo make.
+GIT = git -c safe.directory=$(CURDIR)
 # Facts for the receipt: inside the image there is neither git nor Docker.
-COMMIT        = $$(git rev-parse HEAD 2>/dev/null)
+COMMIT        = $$($(GIT) rev-parse HEAD 2>/dev/null)
 IMAGE         = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(SAMEBOOK_TAG))
 INSIDE_docker = SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_IMAGE=$(IMAGE) docker compose --progress quiet run --rm $(HANDED)
 # Secrets go in by name; a signing key as a file that only the runner reads.
@@ -28,6 +30,9 @@ HANDED        = $(SECRETS:%=-e %) $(if $(SIGNING_KEY),-v $(abspath $(SIGNING_KEY
 INSIDE_local  = env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/.venv/bin:$$PATH"
 # What comes before a command, in the environment of the chosen engine.
 SAMEBOOK = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),run,samebook)
+LOST_local  = :
+LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daemon went away in mid-run; the next start lists the run as failed" >&2 && \
+                echo "  -> start Docker again, or do without: make … ENGINE=local" >&2; }; }
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
@@ -55,13 +60,15 @@ environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
 
 run: environment ## Run NOTEBOOK headless, with PARAMS="name=value …"
-	@$(SAMEBOOK) run $(if $(RECEIPT),--receipt $(RECEIPT),$(NOTEBOOK)) $(patsubst %,-p '%',$(PARAMS)) --env $(ENV) $(if $(TIMEOUT),--timeout $(TIMEOUT))
+	@$(SAMEBOOK) run $(if $(RECEIPT),--receipt $(RECEIPT),$(NOTEBOOK)) $(patsubst %,-p '%',$(PARAMS)) --env $(ENV) $(if $(TIMEOUT),--timeout $(TIMEOUT)) || \
+	{ code=$$? && $(LOST_$(ENGINE)) && exit $$code; }
 
 runs: environment ## List what ran
 	@$(SAMEBOOK) runs
 
-reproduce: $(LOCAL) ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash
-	@BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook reproduce $(or $(RUN),$(error expected RUN=<id, receipt or notebook>)) --engine $(ENGINE) $(if $(TOLERANCE),--tolerance $(TOLERANCE))
+reproduce: $(if $(TIMES),environment,$(LOCAL)) ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash; TIMES=3: here
+	@$(if $(TIMES),$(SAMEBOOK),BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook) reproduce $(or $(RUN),$(error expected RUN=<id, receipt or notebook>)) \
+	  $(if $(TIMES),--times $(TIMES),--engine $(ENGINE) $(if $(TOLERANCE),--tolerance $(TOLERANCE)))
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
 	@$(SAMEBOOK) data --env $(ENV)
@@ -173,9 +180,9 @@ build: pulled-base ## Build the image: runtime, and lab on top (V=1 shows the st
 
 # As a patch, under an index of its own, so that what is staged stays as it is.
 uncommitted:
-	@mkdir -p .samebook && rm -f .samebook/uncommitted.patch && { [ -z "$$(git status --porcelain 2>/dev/null)" ] || { \
-	  export GIT_INDEX_FILE=$(CURDIR)/.samebook/index && git read-tree HEAD && git add --all && \
-	  git diff --cached --binary --full-index HEAD > .samebook/uncommitted.patch && rm -f "$$GIT_INDEX_FILE"; }; }
+	@mkdir -p .samebook && rm -f .samebook/uncommitted.patch && { [ -z "$$($(GIT) status --porcelain 2>/dev/null)" ] || { \
+	  export GIT_INDEX_FILE=$(CURDIR)/.samebook/index && $(GIT) read-tree HEAD && $(GIT) add --all && \
+	  $(GIT) diff --cached --binary --full-index HEAD > .samebook/uncommitted.patch && rm -f "$$GIT_INDEX_FILE"; }; }
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
 image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests
@@ -185,8 +192,8 @@ DIST ?= dist
 archives: pulled-base
 	@mkdir -p $(DIST) && for target in runtime lab; do \
 	  archive=$(DIST)/samebook-$$target.oci.tar && \
-	  git archive HEAD | $(BUILD) $(NO_CACHE) --provenance=false --target $$target --tag samebook:$$target \
-	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	  $(GIT) archive HEAD | $(BUILD) $(NO_CACHE) --provenance=false --target $$target --tag samebook:$$target \
+	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$$($(GIT) log -1 --format=%ct) \
 	    --output type=oci,dest=$$archive,rewrite-timestamp=true - >/dev/null && \
 	  echo "samebook:$$target $$(tar xOf $$archive index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
 	done

@@ -5,6 +5,7 @@ its receipt says it was built from, and checked: other bytes are an error, not a
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def _env(statement: Json, commit: str) -> dict[str, str]:
 
 
 def _make_environment(place: Elsewhere, checkout: Path, env: Mapping[str, str]) -> None:
-    if signals.call(("make", "--silent", "environment", f"ENGINE={place.engine}"), checkout, env):
+    if signals.call(("make", "--silent", "environment", f"ENGINE={place.engine}"), checkout, env, sys.stderr.buffer):
         raise EnvironmentMismatch(
             "the environment of that commit can't be made here; make's own words are above",
             mend="try the other engine: ENGINE=local or ENGINE=docker",
@@ -129,7 +130,9 @@ def _rebuilt(place: Elsewhere, name: str, digest: str, built: Json) -> bytes:
 
 def _run(place: Elsewhere, checkout: Path, statement: Json, env: Mapping[str, str]) -> Path:
     """The folder of the new run. Raises NotReproduced where it fails."""
-    signals.call(("make", "--silent", "run", f"RECEIPT={PINNED}", f"ENGINE={place.engine}"), checkout, env)
+    signals.call(
+        ("make", "--silent", "run", f"RECEIPT={PINNED}", f"ENGINE={place.engine}"), checkout, env, sys.stderr.buffer
+    )
     stem = Path(receipt.external(statement)["notebook"]).stem
     runs = sorted((checkout / "runs").glob(f"*Z-{stem}-??????"))
     if not runs:
