@@ -106,18 +106,32 @@ def runs(as_json: bool) -> None:
     "--engine", type=click.Choice(["docker", "local"]), default="local", help="Where to run it again ($ENGINE)."
 )
 @click.option("--tolerance", type=click.FloatRange(min=0), default=0.0, help="Accept numbers this far apart.")
-def reproduce(run: str, engine: str, tolerance: float) -> None:
+@click.option("--times", type=click.IntRange(min=2), help="Instead, run it so many times here: which cell differs?")
+def reproduce(run: str, engine: str, tolerance: float, times: int | None) -> None:
     """Run RUN again from its receipt, elsewhere, and give a verdict by hash on each of its results.
 
     RUN is a run's id, the file of a receipt, or a notebook's name for its newest run. Exit code 0 for
-    IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else.
+    IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else. With --times, find the first cell that
+    makes runs of the same differ, and why; RUN may then be a notebook that has not run yet.
     """
     from samebook import reproduce as verb
 
+    if times:
+        _repeated(run, times)
+        return
     found = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance), lambda line: click.echo(line, err=True))
     _show(verb.table(found))
     _show(f"attested in {workspace.find().relative(found.attestation)}")
     if found.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
+        sys.exit(errors.NotReproduced.exit_code)
+
+
+def _repeated(run: str, times: int) -> None:
+    from samebook import stability as verb
+
+    found = verb.stability(verb.StabilityRequest(run, times), lambda line: click.echo(line, err=True))
+    click.echo(verb.table(found))
+    if found.difference:
         sys.exit(errors.NotReproduced.exit_code)
 
 

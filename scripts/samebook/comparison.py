@@ -8,8 +8,7 @@ of the two, and absolute below 1.
 import io
 import json
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import zip_longest
@@ -83,8 +82,13 @@ def difference(name: str, old: bytes, new: bytes) -> Difference:
 
 
 def _bytes(old: bytes, new: bytes) -> Difference:
-    place = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-    return Difference(f"{len(old):,} and {len(new):,} bytes, first different at byte {place:,}")
+    return Difference(f"{len(old):,} and {len(new):,} bytes, first different at byte {_alike(old, new):,}")
+
+
+def _alike(old: Sequence[Any], new: Sequence[Any]) -> int:
+    """How many of the first items are the same."""
+    differing = (place for place, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
+    return next(differing, min(len(old), len(new)))
 
 
 def _json(old: bytes, new: bytes) -> Difference:
@@ -164,7 +168,7 @@ def _lines(old: Any, new: Any) -> tuple[str, str]:
         return _short(old), _short(new)
     pairs = zip_longest(old.split("\n"), new.split("\n"), fillvalue="")
     first, second = next((a, b) for a, b in pairs if a != b)
-    same = len(os.path.commonprefix([first, second]))
+    same = _alike(first, second)
     start = max(0, same - SHOWN // 2) if max(len(first), len(second)) > SHOWN else 0
     return _cut(first, start), _cut(second, start)
 

@@ -1,0 +1,151 @@
+"""Why runs of a cell may differ: the usual causes, found in its source, each with its fix.
+
+What is found is a guess for a person to judge; that runs differ is the proof. A pattern is matched from the start
+of one call, written plainly and in one line: `np.random.default_rng()`, `_.sample(n=3)` where what is before the
+name is itself a call, `set(...)` for a set in any spelling.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A way for runs to differ.
+
+    Where `order` is what differs, sorting heals it; text that matches `unless`, in any cell, settles it. What is of
+    the `machine` is alike in all runs on one, and differs on another.
+    """
+
+    name: str
+    pattern: str
+    fix: str
+    order: bool = False
+    machine: bool = False
+    unless: str = "$^"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A code cell, by the number and name that people know it by."""
+
+    number: int
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A line of a cell that may be the reason."""
+
+    cause: Cause
+    cell: Source
+    line: int
+
+    @property
+    def text(self) -> str:
+        """The line itself."""
+        return self.cell.text.splitlines()[self.line - 1].strip()
+
+
+UNSEEDED = "a generator without a seed"
+SHARED = "rand|randn|randint|random|random_sample|choices?|sample|shuffle|permutation|normal|uniform|gauss"
+SEEDLESS = r"(?!.*\b(random_state|seed)=)"
+CLOCK = r"time\.(time|ctime|localtime|gmtime|strftime)(_ns)?|(time\.)?(perf_counter|monotonic)(_ns)?"
+THREADS = Cause(
+    "thread count",
+    r".*\b(n_jobs|nthread|n_threads|max_workers)=|(\w+\.)*(cpu_count|ThreadPool\w*|ProcessPool\w*|Parallel)\(",
+    "one thread where numbers are added up (n_jobs=1, threadpoolctl), or round what depends on it",
+)
+SET_ORDER = Cause("set order", r"(frozen)?set\(", "sort it before its order counts: sorted(names)", order=True)
+CAUSES = (
+    Cause(
+        UNSEEDED,
+        r"(\w+\.)*(default_rng|RandomState|Random)\((None)?\)",
+        "give it a seed, as a parameter: np.random.default_rng(seed)",
+    ),
+    Cause(
+        UNSEEDED,
+        rf"((np|numpy)\.)?random\.({SHARED})\(",
+        "draw from a generator with a seed, as a parameter: random.Random(seed), np.random.default_rng(seed)",
+        unless=r"\brandom\.seed\(",
+    ),
+    Cause(
+        UNSEEDED,
+        rf"(?!random\.|rng\.)(\w+\.)+sample\({SEEDLESS}|(\w+\.)*(train_test_split|\w*ShuffleSplit)\({SEEDLESS}",
+        "give it a seed, as a parameter: random_state=seed",
+    ),
+    SET_ORDER,
+    Cause("set order", r"hash\(", "a hash that is the same in every process: hashlib.sha256(...)"),
+    Cause(
+        "wall clock",
+        rf"(\w+\.)*(now|today|utcnow)\(|({CLOCK})\(",
+        "take the date as a parameter: as_of: date = date(2013, 6, 30); how long cells take is in run.log",
+    ),
+    THREADS,
+    Cause(
+        "file order",
+        r"(os\.)?(listdir|scandir|walk)\(|(\w+\.)+(iterdir|i?glob|rglob)\(|glob\(",
+        "sort what the folder holds: sorted(folder.glob(...))",
+        order=True,
+        machine=True,
+    ),
+    Cause("object address", r"id\(|object\.__repr__\(", "name it by what stays: a key, a position, its content"),
+    Cause(
+        "random name",
+        r"(\w+\.)*(uuid[14]|mkdtemp|mkstemp|NamedTemporaryFile|TemporaryDirectory|urandom|getpid)\(|secrets\.",
+        'name things after what they hold: samebook.output_path("table.csv")',
+    ),
+    Cause(
+        "network",
+        r"(requests|httpx|urllib\.request)\.|(\w+\.)*urlopen\(|[\w.]+\(['\"]https?://",
+        "fetch it once, into a dataset, and read that: samebook.read_dataset(...)",
+        machine=True,
+    ),
+)
+# What doesn't depend on the order of its argument.
+ORDERLESS = ("sorted", "len", "min", "max", "any", "all", "set", "frozenset")
+
+
+def suspects(cells: Iterable[Source]) -> list[Suspect]:
+    """What may make runs of these cells differ, in the cells' order."""
+    sources = list(cells)
+    text = "\n".join(cell.text for cell in sources)
+    found = (suspect for cell in sources for suspect in _of_cell(cell))
+    return [each for each in found if not re.search(each.cause.unless, text)]
+
+
+def _of_cell(cell: Source) -> Iterator[Suspect]:
+    for call, line, ordered in _calls(_parsed(cell.text), ordered=True):
+        for cause in CAUSES:
+            if (ordered or not cause.order) and re.match(cause.pattern, call):
+                yield Suspect(cause, cell, line)
+
+
+def _parsed(text: str) -> ast.AST:
+    """The syntax tree of a cell without IPython's own lines; an empty one where it is no Python."""
+    plain = re.sub(r"^(\s*)[%!].*", r"\1pass", text, flags=re.MULTILINE)
+    try:
+        return ast.parse(plain)
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def _calls(node: ast.AST, *, ordered: bool) -> Iterator[tuple[str, int, bool]]:
+    """Each call and set below a node: written plainly, its line, and whether its order can reach a result."""
+    if isinstance(node, ast.Set | ast.SetComp):
+        yield "set(...)", node.lineno, ordered
+    if isinstance(node, ast.Call):
+        arguments = ", ".join(ast.unparse(each) for each in (*node.args, *node.keywords))
+        yield f"{_dotted(node.func)}({arguments})", node.func.end_lineno or node.lineno, ordered
+    orderless = isinstance(node, ast.Compare) or (isinstance(node, ast.Call) and _dotted(node.func) in ORDERLESS)
+    for child in ast.iter_child_nodes(node):
+        yield from _calls(child, ordered=ordered and not orderless)
+
+
+def _dotted(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return f"{_dotted(function.value)}.{function.attr}"
+    return function.id if isinstance(function, ast.Name) else "_"

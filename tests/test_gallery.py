@@ -1,0 +1,92 @@
+"""The nondeterminism finder, on a gallery of tiny notebooks with one cause each."""
+
+import shutil
+
+import pytest
+from tiny import CHECKOUT, Ended, Tiny
+
+UNSEEDED = "likely: a generator without a seed"
+
+
+def found(tiny: Tiny, notebook: str, times: int = 2) -> Ended:
+    shutil.copy(CHECKOUT / "tests" / "gallery" / f"{notebook}.ipynb", tiny.root / "notebooks")
+    return tiny.samebook("reproduce", notebook, "--times", str(times))
+
+
+@pytest.mark.parametrize(
+    ("notebook", "cell", "cause"),
+    [
+        ("unseeded_numpy", "4 `shuffle`", f"{UNSEEDED} (cell 2 `setup`, line 3: rng = np.random.default_rng())"),
+        ("unseeded_random", "3 `shuffle`", f"{UNSEEDED} (line 1: random.shuffle(names))"),
+        ("wall_clock", "3 `stamp`", "likely: wall clock (line 1: "),
+    ],
+)
+def test_cause_is_found(tiny: Tiny, notebook: str, cell: str, cause: str) -> None:
+    """The first cell that differs is named by its number, with both lines, the likely cause and its fix."""
+    ended = found(tiny, notebook)
+    assert ended.code == 3
+    assert f"cell {cell} differs first\n  run 1   " in ended.stdout
+    assert f"{cause}" in ended.stdout
+    assert "  fix: " in ended.stdout
+
+
+def test_thread_count_is_found(tiny: Tiny) -> None:
+    """A sum that only the number of threads changes is told apart from chance."""
+    ended = found(tiny, "thread_count", times=3)
+    assert ended.code == 3
+    assert "cell 3 `total` differs first" in ended.stdout
+    assert "cause: thread count (runs with as many threads are alike)" in ended.stdout
+
+
+def test_set_order_is_found(tiny: Tiny) -> None:
+    """The order of a set, which the fixed hash seed hides, is a warning; the newest run has the fixed seed."""
+    ended = found(tiny, "set_order")
+    assert ended.code == 0
+    assert "warning: depends on PYTHONHASHSEED" in ended.stdout
+    assert "cause: set order (only the run with PYTHONHASHSEED=1 differs)\n  in cell 2 `carriers`" in ended.stdout
+    assert '"PYTHONHASHSEED": "0"' in (tiny.last / "receipt.json").read_text()
+
+
+def test_file_order_is_found(tiny: Tiny) -> None:
+    """The order in which a folder lists its files, which one machine never changes, is a warning."""
+    ended = found(tiny, "file_order")
+    assert ended.code == 0
+    assert "warning: file order may be another on another machine (cell 4 `list`, line 1: " in ended.stdout
+
+
+def test_random_name_is_found(tiny: Tiny) -> None:
+    """Files that differ while no cell shows it are named, with the run that has them."""
+    ended = found(tiny, "random_name")
+    assert ended.code == 3
+    assert "no cell shows a difference, but files differ\nlikely: random name (cell 3 `save`" in ended.stdout
+    assert ".csv: only in run 2" in ended.stdout
+
+
+@pytest.mark.parametrize("notebook", ["object_address", "well_behaved"])
+def test_same_is_same(tiny: Tiny, notebook: str) -> None:
+    """Addresses, progress bars, styled tables, figures, warnings and split streams make no run another."""
+    ended = found(tiny, notebook)
+    assert (ended.code, ended.stdout) == (0, "IDENTICAL: 2 runs, with 1 and 2 threads\n")
+
+
+def test_run_is_repeated(tiny: Tiny) -> None:
+    """A finished run is run again as its receipt says, with its parameters."""
+    tiny.notebook("work", parameters="n: int = 1", work="print(n)")
+    tiny.samebook("run", "work", "-p", "n=7")
+    ended = tiny.samebook("reproduce", tiny.last.name, "--times", "2")
+    assert (ended.code, len(tiny.runs)) == (0, 4)
+    assert '"7\\n"' in (tiny.last / "notebook.canonical.json").read_text()
+
+
+def test_failing_notebook(tiny: Tiny) -> None:
+    """A notebook that fails has its own exit code, and its own words."""
+    tiny.notebook("broken", work="1 / 0")
+    ended = tiny.samebook("reproduce", "broken", "--times", "2")
+    assert ended.code == 1
+    assert "error: run 0 failed: cell `work` (1 of 1) raised ZeroDivisionError" in ended.stderr
+
+
+def test_unknown_notebook(tiny: Tiny) -> None:
+    """What is no notebook, run or receipt is refused before anything runs."""
+    ended = tiny.samebook("reproduce", "trian", "--times", "2")
+    assert (ended.code, tiny.runs) == (2, [])
