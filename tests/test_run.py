@@ -150,4 +150,4 @@ def test_all_output_awaited(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None
             seen.append(text)
 
     run.run(run.RunRequest("prints", {}), Slow())
-    assert "".join(seen).split() == [str(number) for number in range(45)]
+    assert seen == [str(number) for number in range(45)]

@@ -25,7 +25,6 @@ class Console(Reporter):
         self.current = ""
         self.since = 0.0
         self.notes = 0
-        self.partial_line = ""
         self.ended = threading.Event()
         self.lock = threading.Lock()
 
@@ -43,7 +42,6 @@ class Console(Reporter):
 
     @override
     def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None:
-        self._flush_printed()
         self._tell_notes()
         mark = "  failed" if failed else ""
         self._say(f"{index + 1:>3}/{total} {name:<24} {seconds:7.1f} s{mark}")
@@ -52,28 +50,18 @@ class Console(Reporter):
         self._log(level=level, event="cell-finished", cell=index + 1, name=name, seconds=round(seconds, 3))
 
     @override
-    def printed(self, text: str) -> None:
-        *lines, self.partial_line = (self.partial_line + text).split("\n")
-        for line in lines:
-            self._tell_printed(line)
+    def printed(self, line: str) -> None:
+        shown = line.rsplit("\r", 1)[-1]  # what a terminal would be left with
+        self._log(event="printed", text=shown)
+        if self.verbose:
+            self._say(f"      | {shown}")
 
     @override
     def run_ended(self) -> None:
         self.ended.set()
-        self._flush_printed()
         with self.lock:
             self._clear()
         self.run = None
-
-    def _flush_printed(self) -> None:
-        if self.partial_line:
-            self._tell_printed(self.partial_line)
-            self.partial_line = ""
-
-    def _tell_printed(self, line: str) -> None:
-        self._log(event="printed", text=line)
-        if self.verbose:
-            self._say(f"      | {line}")
 
     def _tick(self) -> None:
         """On a terminal, keep the line of the running cell alive; anywhere, say what the notebook waits for."""

@@ -98,7 +98,8 @@ def _running(execution: Execution) -> str:
 def _cell_error(execution: Execution, error: PapermillExecutionError) -> errors.SamebookError:
     cell = execution.notebook.cells[error.cell_index]
     kind = errors.named(error.ename)
-    where = f"cell `{name(cell, error.cell_index)}` ({error.cell_index + 1} of {len(execution.notebook.cells)})"
+    code = [each.cell_type == "code" for each in execution.notebook.cells]
+    where = f"cell `{name(cell, error.cell_index)}` ({sum(code[: error.cell_index + 1])} of {sum(code)})"
     line = _failing_line(cell.source, error.traceback)
     message = f"{where} raised {error.ename}: {error.evalue}{line}"
     return kind(execution.redaction.text(message))

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,11 +208,10 @@ def _artifact(source: str, name: str) -> Path:
     given = _workspace().root / source
     if given.is_file():
         return given
-    runs = _workspace().runs
-    candidates: Iterable[Path] = (runs / source, *sorted(runs.glob(f"*Z-{source}-??????"), reverse=True))
-    for folder in candidates:
-        if (folder / runfolder.RECEIPT).is_file() and (folder / "outputs" / name).is_file():
-            return folder / "outputs" / name
+    exact = _workspace().runs / source
+    runs = [exact] if (exact / runfolder.RECEIPT).is_file() else runfolder.finished(_workspace(), source)
+    if found := next((run / "outputs" / name for run in runs if (run / "outputs" / name).is_file()), None):
+        return found
     raise UsageError(
         f"no {name} from {source!r}: expected a file, the id of a run, or a notebook with a finished run",
         mend=f"make run NOTEBOOK={source}" if source.isidentifier() else "samebook runs",

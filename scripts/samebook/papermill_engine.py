@@ -6,6 +6,7 @@ folder, tells an observer how far it is, and redacts secrets before anything is 
 papermill imports this module while it is itself imported, so import `execution`, which imports papermill first.
 """
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ class Observer(Protocol):
 
     def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None: ...
 
-    def printed(self, text: str) -> None: ...
+    def printed(self, line: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class _Manager(NotebookExecutionManager):
         self.started = 0.0
         self.saved = float("-inf")
         self.final = False
+        self.unfinished_line = ""
 
     @override
     def save(self, **_: Any) -> None:
@@ -87,10 +89,18 @@ class _Manager(NotebookExecutionManager):
     @override
     def cell_complete(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
         super().cell_complete(cell, cell_index, **kwargs)
+        self.printed("\n" if self.unfinished_line else "")
         seconds = time.monotonic() - self.started
-        failed = bool(cell.metadata.papermill["exception"])
+        # papermill calls this on the way out of any error, and marks only those that a cell raised.
+        failed = bool(cell.metadata.papermill["exception"]) or sys.exc_info()[0] is not None
         if place := self._place(cell):
             self.execution.observer.cell_finished(*place, name(cell, cell_index), seconds, failed)
+
+    def printed(self, text: str) -> None:
+        """Tell the observer each whole line: in a part of one a secret would not be known."""
+        *lines, self.unfinished_line = (self.unfinished_line + text).split("\n")
+        for line in lines:
+            self.execution.observer.printed(self.execution.redaction.text(line))
 
     def _place(self, cell: NotebookNode) -> tuple[int, int] | None:
         """Which of the code cells this is, and of how many; None for prose."""
@@ -110,8 +120,7 @@ class _Client(PapermillNotebookClient):
     def process_message(self, *arguments: Any, **kwargs: Any) -> Any:
         output = super().process_message(*arguments, **kwargs)
         if output and output.output_type == "stream":
-            execution = self.nb_man.execution
-            execution.observer.printed(execution.redaction.text("".join(output.text)))
+            self.nb_man.printed("".join(output.text))
         return output
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from samebook import canonical, environment, git, runfolder
 from samebook.digest import json_bytes, sha256
 from samebook.errors import UsageError
+from samebook.redaction import Redaction
 from samebook.workspace import Workspace
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -40,6 +41,7 @@ class Facts:
     threads: str
     events: tuple[Json, ...]
     drift: Json
+    redaction: Redaction
     started: str
     finished: str
 
@@ -72,9 +74,11 @@ def write_byproducts(facts: Facts) -> None:
     """The canonical notebook, the environment in full, and the patch of what was not committed."""
     executed = json.loads((facts.run / runfolder.NOTEBOOK).read_text())
     cells = canonical.cells(executed, str(facts.workspace.root))
-    (facts.run / runfolder.CANONICAL).write_bytes(canonical.content(cells))
+    # Once more: a secret that was printed in two parts is whole only here.
+    (facts.run / runfolder.CANONICAL).write_text(facts.redaction.text(canonical.content(cells).decode()))
     (facts.run / runfolder.ENVIRONMENT).write_bytes(json_bytes(environment.identity(facts.workspace)))
     if patch := uncommitted(facts.workspace):
+        facts.redaction.refuse_in(patch, "the uncommitted work of this checkout")
         (facts.run / runfolder.PATCH).write_bytes(patch)
 
 

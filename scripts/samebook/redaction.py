@@ -27,15 +27,16 @@ class Redaction:
     def refuse(self, folder: Path) -> None:
         """Raise PolicyRefused for the first file below `folder` that holds a secret: bytes can't be redacted."""
         for path in sorted(folder.rglob("*")) if self.forms else ():
-            if path.is_file() and (label := self._found(path)):
-                raise PolicyRefused(
-                    f"{self.text(str(path.relative_to(folder.parent)))} holds a secret: {label}",
-                    mend="don't write the secret into an output",
-                )
+            if path.is_file():
+                self.refuse_in(os.fsencode(path) + path.read_bytes(), str(path.relative_to(folder.parent)))
 
-    def _found(self, path: Path) -> str | None:
-        content = os.fsencode(path) + path.read_bytes()
-        return next((label for form, label in self.forms.items() if form.encode() in content), None)
+    def refuse_in(self, content: bytes, what: str) -> None:
+        """Raise PolicyRefused where `content` holds a secret; `what` names it."""
+        if label := next((label for form, label in self.forms.items() if form.encode() in content), None):
+            raise PolicyRefused(
+                f"{self.text(what)} holds a secret: {label}",
+                mend="don't write the secret into an output, or into a file that git sees",
+            )
 
 
 def _forms(text: str) -> Iterator[str]:

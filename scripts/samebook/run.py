@@ -3,7 +3,6 @@
 import datetime
 import json
 import os
-import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -56,7 +55,7 @@ class Reporter:
 
     def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None: ...
 
-    def printed(self, text: str) -> None: ...
+    def printed(self, line: str) -> None: ...
 
     def run_ended(self) -> None: ...
 
@@ -95,8 +94,8 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     prepared = prepare(found, request)
     folder = RunFolder.create(found, prepared.path.stem)
     reporter = reporter or Reporter()
-    reporter.run_started(folder.path, request)
     try:
+        reporter.run_started(folder.path, request)
         with signals.raising():
             _fill(folder, prepared, reporter)
     except BaseException as error:
@@ -149,7 +148,7 @@ def locate(found: Workspace, name: str) -> Path:
     stem = name.removeprefix("notebooks/").removesuffix(".ipynb")
     path = found.notebooks / f"{stem}.ipynb"
     if not path.is_file() or not path.resolve().is_relative_to(found.notebooks):
-        known = (str(other.relative_to(found.notebooks))[:-6] for other in found.notebooks.rglob("*.ipynb"))
+        known = (str(other.relative_to(found.notebooks))[:-6] for other in found.notebooks.rglob("[!.]*.ipynb"))
         raise UsageError(f"no notebook {name!r}{nearest(stem, known)}")
     return path
 
@@ -161,14 +160,14 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
     started = _now()
     html = _Importing("nbconvert.exporters.html")
     timeout = in_force.cell_timeout if request.cell_timeout is None else request.cell_timeout
-    with tempfile.TemporaryDirectory(prefix="samebook-") as scratch:
+    with runfolder.scratch(folder.path) as scratch:
         execution.execute(
             execution.Execution(
                 notebook=prepared.notebook,
                 output=folder.path / runfolder.NOTEBOOK,
                 folder=prepared.path.parent,
-                scratch=Path(scratch),
-                env=_kernel_env(prepared, folder, Path(scratch)),
+                scratch=scratch,
+                env=_kernel_env(prepared, folder, scratch),
                 observer=reporter,
                 redaction=prepared.redaction,
                 cell_timeout=timeout,
@@ -212,6 +211,7 @@ def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
         threads=os.environ.get("OMP_NUM_THREADS", "all"),
         events=tuple(runfolder.events(folder.path)),
         drift=prepared.drift,
+        redaction=prepared.redaction,
         started=started,
         finished=_now(),
     )

@@ -10,7 +10,9 @@ import os
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +23,8 @@ from samebook.workspace import Workspace, locked, make_folder, write_whole
 RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
 NOTEBOOK, CANONICAL, PAGE = "notebook.ipynb", "notebook.canonical.json", "notebook.html"
 LOG, ENVIRONMENT, PATCH = "run.log", "environment.json", "uncommitted.patch"
-EVENTS, INPUTS, LOCK = ".events.jsonl", ".inputs", ".lock"
+EVENTS, INPUTS, LOCK, SCRATCH = ".events.jsonl", ".inputs", ".lock", ".scratch"
+TEMPORARY = "samebook-"
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,30 @@ def recover(workspace: Workspace) -> list[str]:
         for path in dead:
             write_whole(path / ERROR, b"the runner was killed before the run was complete\n")
             (path / RECEIPT).unlink(missing_ok=True)
+            _drop_scratch_of(path)
             _tidy(path)
             path.rename(workspace.runs / path.name)
     return [path.name for path in dead]
 
 
+@contextmanager
+def scratch(run: Path) -> Iterator[Path]:
+    """A folder for the kernel's sockets and profile, in /tmp as paths of sockets must be short."""
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
+        (run / SCRATCH).write_text(folder)  # so that recover() finds it when this process is killed
+        yield Path(folder)
+
+
+def _drop_scratch_of(run: Path) -> None:
+    named = run / SCRATCH
+    folder = Path(named.read_text()) if named.is_file() else None
+    if folder and folder.name.startswith(TEMPORARY) and folder.parent == Path(tempfile.gettempdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _tidy(path: Path) -> None:
     """Remove what only the running run needs."""
-    for name in (EVENTS, LOCK):
+    for name in (EVENTS, LOCK, SCRATCH):
         (path / name).unlink(missing_ok=True)
     shutil.rmtree(path / INPUTS, ignore_errors=True)
 
@@ -104,13 +123,19 @@ def locate(workspace: Workspace, name: str) -> Path:
     exact = workspace.runs / name
     if exact.is_dir() and not (exact / RECEIPT).is_file():
         raise UsageError(f"run {name} failed: it left no receipt and no result")
-    found = (exact, *sorted(workspace.runs.glob(f"*Z-{name}-??????"), reverse=True))
-    for folder in found:
-        if (folder / RECEIPT).is_file():
-            return folder / RECEIPT
+    found = [exact] if (exact / RECEIPT).is_file() else finished(workspace, name)
+    if found:
+        return found[0] / RECEIPT
     ids = {path.parent.name for path in workspace.runs.glob(f"*/{RECEIPT}")}
     known = ids if name[:1].isdigit() else {each.split("-", 1)[1].rsplit("-", 1)[0] for each in ids}
     raise UsageError(f"no run, notebook or receipt {name!r}{nearest(name, known)}", mend="samebook runs")
+
+
+def finished(workspace: Workspace, notebook: str) -> list[Path]:
+    """The folders of a notebook's finished runs, newest first; within a second, by when they ended."""
+    receipts = list(workspace.runs.glob(f"*Z-{notebook}-??????/{RECEIPT}"))
+    newest = sorted(receipts, key=lambda path: (path.parent.name[:16], path.stat().st_mtime_ns), reverse=True)
+    return [path.parent for path in newest]
 
 
 def append_event(folder: Path, event: dict[str, Any]) -> None:
@@ -125,7 +150,10 @@ def events(folder: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
     path = folder / EVENTS
     lines = path.read_text().splitlines() if path.is_file() else []
     for line in lines:
-        event = json.loads(line)
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # the notebook was killed in mid-line
         if kind in (None, event["kind"]):
             yield event
 

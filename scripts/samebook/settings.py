@@ -3,6 +3,7 @@
 Any of them can be overridden by a variable: SAMEBOOK_CELL_TIMEOUT=60, SAMEBOOK_WAREHOUSE__URL=duckdb:///other.duckdb.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, override
 
@@ -64,7 +65,7 @@ def load(workspace: Workspace, env: str) -> Settings:
     try:
         return Settings(**_values(path))
     except ValidationError as error:
-        raise UsageError(f"{workspace.relative(path)}: {_explained(error)}") from error
+        raise UsageError(f"{_where(error, workspace.relative(path))}: {_explained(error)}") from error
     except SettingsError as error:
         raise UsageError(f"a variable SAMEBOOK_… is not usable, expected JSON: {error}") from error
 
@@ -77,6 +78,12 @@ def _values(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UsageError(f"{path.name}: found a {type(values).__name__}; expected settings, `name: value`")
     return {str(name): value for name, value in values.items()}
+
+
+def _where(error: ValidationError, file: str) -> str:
+    """Whose value is wrong: a variable's, which wins over the file's, or the file's."""
+    variable = "SAMEBOOK_" + "__".join(str(part) for part in error.errors()[0]["loc"]).upper()
+    return f"the variable {variable}" if variable in os.environ else file
 
 
 def _explained(error: ValidationError) -> str:

@@ -57,6 +57,8 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
         writable = os.access(path, os.W_OK | os.X_OK)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"{path} is a file; expected a folder", mend=f"mv {path} {path}.old") from None
     except PermissionError:
         writable = False
     if not writable:
