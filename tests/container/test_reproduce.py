@@ -21,7 +21,7 @@ def clone(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
     path = tmp_path_factory.mktemp("reproduce") / "clone"
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(path)], check=True)
     for name in OTHER:
-        make("run", cwd=path, NOTEBOOK="train", PARAMS=SMALL, ENGINE=name, BASE_IMAGE=base())
+        make("run", cwd=path, NOTEBOOK="train", PARAMS=SMALL, ENGINE=name, BASE_IMAGE=base(), SAMEBOOK_TAG="-clone")
     return path
 
 
