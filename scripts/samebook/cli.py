@@ -136,6 +136,25 @@ def _repeated(run: str, times: int) -> None:
 
 
 @cli.command()
+@click.argument("run", metavar="RUN")
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw it into this file instead.")
+@click.option("--json", "as_json", is_flag=True, help="For machines: a JSON object.")
+def lineage(run: str, svg: Path | None, as_json: bool) -> None:
+    """Show where a result comes from: its run, what that read, the runs that made it, and so on.
+
+    RUN is a run's id, the file of a receipt, or a notebook's name for its newest run.
+    """
+    from samebook import lineage as verb
+
+    found = verb.lineage(workspace.find(), run)
+    if svg:
+        workspace.write_whole(svg, verb.svg(found).encode())
+        click.echo(f"drawn in {svg}")
+    else:
+        click.echo(json.dumps(found.as_json(), indent=2) if as_json else verb.text(found))
+
+
+@cli.command()
 @click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
 def data(env: str) -> None:
     """Load the sample warehouse, where the settings say that there is one and it is missing."""
