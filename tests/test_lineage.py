@@ -1,0 +1,162 @@
+"""The tree of runs and inputs behind a result."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from defusedxml import ElementTree
+from tiny import Tiny
+
+MAKE = """
+import datetime, pandas, samebook
+for n in range((end - start).days + 1):
+    day = start + datetime.timedelta(days=n)
+    samebook.write_partition("rows", day, pandas.DataFrame({"n": [n]}))
+"""
+DATES = "from datetime import date\nstart: date = date(2013, 1, 1)\nend: date = date(2013, 1, 1)"
+READ = """
+import pathlib, samebook
+from datetime import date
+rows = samebook.read_dataset("rows", date(2013, 1, 30), date(2013, 2, 3))
+rows.to_csv(samebook.output_path("table.csv"))
+loose = pathlib.Path("../data/loose.txt").read_text()
+"""
+SHOW = "import samebook; print(samebook.find_artifact('read', 'table.csv').read_text())"
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A repository in which `show` was run on what `read` made of two runs of `make`, after an uncommitted change."""
+    tiny = Tiny.create(tmp_path_factory.mktemp("lineage") / "workspace", "datasets: {rows: {made_by: make}}\n")
+    tiny.notebook("make", parameters=DATES, make=MAKE)
+    tiny.notebook("read", read=READ)
+    tiny.notebook("show", show=SHOW)
+    (tiny.root / "data").mkdir()
+    (tiny.root / "data" / "loose.txt").write_text("loose")
+    (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n")
+    git(tiny, "init", "--quiet")
+    git(tiny, "add", "--all")
+    git(tiny, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "-m", "work")
+    assert tiny.samebook("run", "make", "-p", "start=2013-01-30", "-p", "end=2013-01-31").code == 0
+    assert tiny.samebook("run", "read").code == 0
+    (tiny.root / "notebooks" / "new.txt").write_text("not committed")
+    assert tiny.samebook("run", "show").code == 0
+    return tiny
+
+
+@pytest.fixture
+def copied(worked: Tiny, tmp_path: Path) -> Tiny:
+    """The same, to break."""
+    return Tiny(Path(shutil.copytree(worked.root, tmp_path / "workspace")))
+
+
+def git(tiny: Tiny, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=tiny.root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def run_of(tiny: Tiny, notebook: str, number: int = -1) -> Path:
+    return [run for run in tiny.runs if f"-{notebook}-" in run.name][number]
+
+
+def edit(run: Path, old: str, new: str) -> None:
+    path = run / "receipt.json"
+    path.chmod(0o644)
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_tree_reaches_the_makers(worked: Tiny) -> None:
+    """Each input stands below the run that read it, with the run that made it below, days without a gap in one line."""
+    told = worked.samebook("lineage", "show").stdout
+    titles = [line.strip("│├└─ ") for line in told.splitlines() if "── " in line]
+    assert titles == [
+        "read/table.csv",
+        run_of(worked, "read").name,
+        *("rows/day=2013-01-30 … 2013-01-31 (2 days)", run_of(worked, "make", 0).name),
+        *("rows/day=2013-02-01 … 2013-02-03 (3 days)", run_of(worked, "make", 1).name),
+        "data/loose.txt",
+    ]
+
+
+def test_run_names_its_origin(worked: Tiny) -> None:
+    """A run is shown with its parameters, commit, lock and environment, in short."""
+    told = worked.samebook("lineage", run_of(worked, "make").name).stdout
+    assert "end=2013-02-03, start=2013-02-01" in told
+    assert f"commit {git(worked, 'rev-parse', 'HEAD')[:12]}\n" in told
+    assert " · environment " in told
+
+
+def test_flaws_are_marked(worked: Tiny) -> None:
+    """Uncommitted changes and files read around the API stand out, and only where they are."""
+    shown, read = (worked.samebook("lineage", name).stdout for name in ("show", "read"))
+    assert shown.count("! made on uncommitted changes") == 1
+    assert "! made on uncommitted changes" not in read
+    assert "! undeclared: read around the API" in read
+
+
+def test_json_holds_all(worked: Tiny) -> None:
+    """The JSON has the whole tree, with each input's sha256."""
+    tree = json.loads(worked.samebook("lineage", "show", "--json").stdout)
+    (table,) = tree["inputs"]
+    partitions = [name for each in table["made_by"]["inputs"] for name in each["digests"]]
+    assert [len(digest) for digest in table["digests"].values()] == [64]
+    assert len(partitions) == 6
+
+
+def test_drawing_is_the_tree(worked: Tiny, tmp_path: Path) -> None:
+    """The SVG is well-formed, shows every box of the tree, inside its frame, and is the same each time."""
+    first, second = tmp_path / "first.svg", tmp_path / "second.svg"
+    for path in (first, second):
+        assert worked.samebook("lineage", "show", "--svg", str(path)).code == 0
+    root = ElementTree.parse(first).getroot()
+    boxes = [box for box in root.iter("{http://www.w3.org/2000/svg}rect") if box.get("rx")]
+    assert len(boxes) == 8
+    assert all(float(box.get("x")) + float(box.get("width")) < float(root.get("width")) for box in boxes)
+    assert all(float(box.get("y")) + float(box.get("height")) < float(root.get("height")) for box in boxes)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_missing_maker_is_told(copied: Tiny) -> None:
+    """A run whose folder is gone is named, and said to be gone."""
+    gone = run_of(copied, "make", 0)
+    shutil.rmtree(gone)
+    told = copied.samebook("lineage", "read").stdout
+    assert f"{gone.name}\n" in told
+    assert "! its receipt is not here" in told
+
+
+def test_swapped_input_is_marked(copied: Tiny) -> None:
+    """An input that is not among the results of the run that is said to have made it is marked."""
+    maker = run_of(copied, "make", 0)
+    first = next(
+        each for each in json.loads((maker / "receipt.json").read_text())["subject"] if "rows/" in each["name"]
+    )
+    edit(maker, first["digest"]["sha256"], 64 * "0")
+    assert copied.samebook("lineage", "read").stdout.count("! not what that run made") == 1
+
+
+def test_damaged_receipt_is_refused(copied: Tiny) -> None:
+    """A receipt on the way that is cut short is an error that names its file."""
+    path = run_of(copied, "make", 0) / "receipt.json"
+    path.write_text(path.read_text()[:500])
+    ended = copied.samebook("lineage", "show")
+    assert ended.code == 2
+    assert f"{path} is not a whole receipt" in ended.stderr
+
+
+def test_circle_is_refused(copied: Tiny) -> None:
+    """A receipt that was edited so that a run comes of its own result is refused, not followed for ever."""
+    read, show = run_of(copied, "read"), run_of(copied, "show")
+    edit(read, run_of(copied, "make", 0).name, show.name)
+    ended = copied.samebook("lineage", "show")
+    assert ended.code == 2
+    assert "it was edited by hand" in ended.stderr
+
+
+def test_unknown_run_is_refused(worked: Tiny) -> None:
+    """A run that isn't there is refused with the nearest name."""
+    ended = worked.samebook("lineage", "shwo")
+    assert ended.code == 2
+    assert "did you mean show?" in ended.stderr
