@@ -5,13 +5,13 @@ of stderr: how the text was split into messages is a matter of timing), then wha
 type. Images and other binary data count by the sha256 of their bytes.
 
 It does not count, because two runs of the same differ in it: metadata, ids and execution counts; papermill's
-timings and error banners; what a progress bar overwrote, and its times; and inside text
+timings and error banners; what a progress bar overwrote, its times and its rate; and inside text
 
     run ids                     20130630T120000Z-train-1a2b3c           -> <run>
     memory addresses            <object at 0x7f3a5c0d1e80>              -> <object at 0x…>
     a cell's temporary file     /tmp/ipykernel_42/123456.py             -> <cell>
     where packages are          /opt/samebook/lib/python3.13/site-packages/ -> <packages>/
-    where the checkout is       /workspace/                             -> <workspace>/
+    where the checkout is       /workspace                              -> <workspace>
     random ids of pandas' styled tables and of widgets                  -> removed
 
 Everything else counts: a time that a cell prints makes two runs differ, and should.
@@ -29,13 +29,15 @@ BANNER = "papermill-error-cell-tag"
 BINARY = ("image/png", "image/jpeg", "image/gif", "application/pdf")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+CURSOR = re.compile(r"(\n|\r|\x1b\[A)")
 RULES = (
     (re.compile(r"\d{8}T\d{6}Z-[\w-]+?-[0-9a-f]{6}\b"), "<run>"),
     (re.compile(r"\b0x[0-9a-f]{6,16}\b"), "0x…"),
     (re.compile(r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
     (re.compile(r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
     (re.compile(r"\bT_[0-9a-f]{5}"), "T_"),
-    (re.compile(r"\[\d\d:\d\d(:\d\d)?<[^\]]*\]"), "[…]"),
+    # tqdm's times and rate: [00:01<00:02, 9.51it/s, and without a total [00:01, 1.05s/it
+    (re.compile(r"\[(\d+:)?\d\d:\d\d(<[\d:?]+)?, +[\d.?]+ ?[^\s,/\]]*/\w+"), "[…"),
 )
 
 
@@ -81,9 +83,25 @@ def _tags(cell: Mapping[str, Any]) -> list[str]:
 
 def _printed(outputs: Iterable[Mapping[str, Any]], name: str, workspace: str) -> str:
     text = "".join(_joined(each["text"]) for each in outputs if each.get("name") == name)
-    # A terminal shows what follows the last carriage return of a line.
-    lines = (line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))
-    return _plain("\n".join(lines), workspace)
+    return _plain("\n".join(_screen(text)), workspace)
+
+
+def _screen(text: str) -> list[str]:
+    """The lines that a terminal would show in the end: progress bars go back in a line, and up."""
+    lines, row, returned = [""], 0, False
+    for part in CURSOR.split(text):
+        if part == "\n":
+            row, returned = row + 1, False
+            lines += [""] * (row == len(lines))
+        elif part == "\x1b[A":
+            row = max(0, row - 1)
+        elif part == "\r":
+            returned = True
+        elif part:
+            # Blanks at the end wipe what was longer.
+            lines[row] = part.rstrip() if returned else lines[row] + part
+            returned = False
+    return lines
 
 
 def _displayed(output: Mapping[str, Any], workspace: str) -> dict[str, Any]:
@@ -104,7 +122,8 @@ def _joined(text: str | list[str]) -> str:
 
 
 def _plain(text: str, workspace: str) -> str:
-    text = ANSI.sub("", text).replace(f"{workspace}/", "<workspace>/")
+    text = ANSI.sub("", text)
+    text = re.sub(rf"(?<![\w.-]){re.escape(workspace)}(?![\w-])", "<workspace>", text)
     for pattern, replacement in RULES:
         text = pattern.sub(replacement, text)
     return text
