@@ -123,7 +123,7 @@ def _joined(text: str | list[str]) -> str:
 
 def _plain(text: str, workspace: str) -> str:
     text = ANSI.sub("", text)
-    text = re.sub(rf"(?<![\w.-]){re.escape(workspace)}(?![\w-])", "<workspace>", text)
     for pattern, replacement in RULES:
         text = pattern.sub(replacement, text)
-    return text
+    # Last: packages may be in the checkout.
+    return re.sub(rf"(?<![\w.-]){re.escape(workspace)}(?![\w-])", "<workspace>", text)

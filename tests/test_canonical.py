@@ -1,0 +1,162 @@
+"""The canonical notebook: each rule of its specification."""
+
+import base64
+import copy
+import io
+import time
+from typing import Any
+
+import pytest
+from tqdm import tqdm
+
+from samebook import canonical
+from samebook.digest import sha256
+
+HERE = "/home/me/checkout"
+STYLED = '<style>#T_{0}_row0 {{}}</style><td id="T_{0}_row0">1</td>'
+CELL: dict[str, Any] = {"cell_type": "code", "id": "a", "metadata": {"tags": ["work"]}, "source": "x", "outputs": []}
+
+
+def printed(text: str | list[str], name: str = "stdout") -> dict[str, Any]:
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def displayed(**data: str) -> dict[str, Any]:
+    return {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {f"text/{kind}": text for kind, text in data.items()},
+    }
+
+
+def form(*outputs: dict[str, Any], **changes: Any) -> bytes:
+    """The canonical bytes of a notebook with one cell."""
+    cell = {**copy.deepcopy(CELL), "outputs": list(outputs), **changes}
+    return canonical.content(canonical.cells({"cells": [cell]}, HERE))
+
+
+SAME = {
+    "run ids": (
+        printed("made by 20130630T120000Z-train-1a2b3c"),
+        printed("made by 20140101T000000Z-train-ffffff"),
+    ),
+    "memory addresses": (printed("<Model at 0x7f3a5c0d1e80>"), printed("<Model at 0x55d0aa00>")),
+    "a cell's file": (
+        printed("/tmp/ipykernel_42/123.py:1: UserWarning: few"),
+        printed("/tmp/ipykernel_7/9.py:1: UserWarning: few"),
+    ),
+    "where packages are": (
+        printed("/opt/samebook/lib/python3.13/site-packages/pandas/core.py:7: FutureWarning"),
+        printed(f"{HERE}/.venv/lib/python3.13/site-packages/pandas/core.py:7: FutureWarning"),
+    ),
+    "ids of styled tables": (displayed(html=STYLED.format("0a1b2")), displayed(html=STYLED.format("c3d4e"))),
+    "colours": (printed("\x1b[31mred\x1b[0m"), printed("red")),
+    "what a line's return overwrote": (printed("10 %\r50 %\rdone\n"), printed("done\n")),
+    "windows' line ends": (printed("a\r\nb"), printed("a\nb")),
+    "a bar's times": (
+        printed("100%|##| 5/5 [00:01<00:00, 4.99it/s]", "stderr"),
+        printed("100%|##| 5/5 [1:00:02<00:00, 1.39s/it]", "stderr"),
+    ),
+    "a bar without a total": (printed("5it [00:01, 4.99it/s]", "stderr"), printed("5it [00:00, ?it/s]", "stderr")),
+    "text in pieces": (printed("first\nsecond\n"), printed(["first\n", "second\n"])),
+}
+
+
+@pytest.mark.parametrize("rule", SAME)
+def test_rule_removes(rule: str) -> None:
+    """What two runs of the same differ in doesn't count."""
+    first, second = SAME[rule]
+    assert form(first) == form(second)
+
+
+OTHER = {
+    "text": (printed("1"), printed("2")),
+    "a time that is printed": (printed("at 12:30:00"), printed("at 12:30:01")),
+    "a list of times": (printed("[12:30, 14:00]"), printed("[12:30, 15:00]")),
+    "what a bar says beside its times": (
+        printed("5/5 [00:01<00:00, 4.99it/s, loss=0.25]"),
+        printed("5/5 [00:01<00:00, 4.99it/s, loss=0.26]"),
+    ),
+    "which stream": (printed("a"), printed("a", "stderr")),
+    "what is displayed": (displayed(plain="1"), displayed(plain="2")),
+    "the order of what is displayed": (displayed(plain="1", html="2"), displayed(plain="2", html="1")),
+    "short hex numbers": (printed("0xff"), printed("0xfe")),
+    "a folder beside the checkout": (printed(f"{HERE}-old/a"), printed(f"{HERE}/a")),
+}
+
+
+@pytest.mark.parametrize("rule", OTHER)
+def test_rest_counts(rule: str) -> None:
+    """Everything else counts."""
+    first, second = OTHER[rule]
+    assert form(first) != form(second)
+
+
+def test_checkout_is_anywhere() -> None:
+    """A path in the checkout is the same in every checkout, also that of the checkout itself."""
+    found = form(printed(f"{HERE}\n{HERE}/data/a.csv\n'{HERE}'")).decode()
+    assert r"<workspace>\n<workspace>/data/a.csv\n'<workspace>'" in found
+
+
+def test_split_streams_are_one() -> None:
+    """How printed text is split into messages, and how stdout and stderr interleave, doesn't count."""
+    together = form(printed("a\nb\n"), printed("x\n", "stderr"))
+    assert form(printed("a\n"), printed("x\n", "stderr"), printed("b\n")) == together
+
+
+def test_metadata_is_left_out() -> None:
+    """Metadata but for tags, ids and execution counts don't count."""
+    timed = {"tags": ["work"], "papermill": {"duration": 1.5}}
+    assert form(id="b", execution_count=7, metadata=timed) == form()
+
+
+def test_tags_and_source_count() -> None:
+    """A cell's tags and source count."""
+    assert len({form(), form(source="y"), form(metadata={"tags": ["other"]})}) == 3
+
+
+def test_banner_is_left_out() -> None:
+    """papermill's error banner is no cell."""
+    banner = {"cell_type": "markdown", "metadata": {"tags": [canonical.BANNER]}, "source": "An Exception…"}
+    assert len(canonical.cells({"cells": [banner, CELL]}, HERE)) == 1
+
+
+def test_image_counts_by_hash() -> None:
+    """An image counts by the sha256 of its bytes, however its base64 is wrapped."""
+    pixels = b"\x89PNG" * 40
+    lines = base64.encodebytes(pixels).decode()
+    output = {"output_type": "display_data", "data": {"image/png": lines}}
+    assert sha256(pixels) in form(output).decode()
+    assert form(output) == form({**output, "data": {"image/png": lines.replace("\n", "")}})
+
+
+def test_widget_is_left_out() -> None:
+    """A widget's random id doesn't count; the text that stands for it does."""
+    data = {"text/plain": "bar", canonical.WIDGET: {"model_id": "f00"}}
+    assert form({"output_type": "display_data", "data": data}) == form(displayed(plain="bar"))
+
+
+def test_error_counts_without_traceback() -> None:
+    """A displayed error counts by its name and value."""
+    error = {"output_type": "error", "ename": "ValueError", "evalue": "no", "traceback": ["a"]}
+    assert form(error) == form({**error, "traceback": ["b", "c"]})
+    assert form(error) != form({**error, "evalue": "yes"})
+
+
+def test_nested_bars_are_same() -> None:
+    """Nested progress bars are the same however often they were drawn."""
+    assert form(printed(bars(0.0), "stderr")) == form(printed(bars(0.01), "stderr"))
+
+
+def bars(seconds: float) -> str:
+    stream = io.StringIO()
+    for _ in tqdm(range(3), file=stream, desc="days"):
+        for _ in tqdm(range(3), file=stream, desc="flights", leave=False, mininterval=0):
+            time.sleep(seconds)
+    return stream.getvalue()
+
+
+def test_cell_is_named() -> None:
+    """A cell is known by its first tag, else by its number."""
+    plain = {**CELL, "metadata": {}}
+    assert [cell.name for cell in canonical.cells({"cells": [CELL, plain]}, HERE)] == ["work", "cell-2"]
