@@ -49,6 +49,10 @@ SAME = {
         printed("/opt/samebook/lib/python3.13/site-packages/pandas/core.py:7: FutureWarning"),
         printed(f"{HERE}/.venv/lib/python3.13/site-packages/pandas/core.py:7: FutureWarning"),
     ),
+    "where Python's own modules are, and process ids": (
+        printed("/usr/lib/python3.13/multiprocessing/popen_fork.py:67: DeprecationWarning: This process (pid=42)"),
+        printed("/opt/lib/python3.13/multiprocessing/popen_fork.py:67: DeprecationWarning: This process (pid=7)"),
+    ),
     "ids of styled tables": (displayed(html=STYLED.format("0a1b2")), displayed(html=STYLED.format("c3d4e"))),
     "colours": (printed("\x1b[31mred\x1b[0m"), printed("red")),
     "what a line's return overwrote": (printed("10 %\r50 %\rdone\n"), printed("done\n")),

@@ -11,6 +11,8 @@ timings and error banners; what a progress bar overwrote, its times and its rate
     memory addresses            <object at 0x7f3a5c0d1e80>              -> <object at 0x…>
     a cell's temporary file     /tmp/ipykernel_42/123456.py             -> <cell>
     where packages are          /opt/samebook/lib/python3.13/site-packages/ -> <packages>/
+    where Python's own are      /usr/lib/python3.13/                    -> <python>/
+    process ids                 (pid=42)                                -> (pid=…)
     where the checkout is       /workspace                              -> <workspace>
     random ids of pandas' styled tables and of widgets                  -> removed
 
@@ -35,6 +37,8 @@ RULES = (
     (re.compile(r"\b0x[0-9a-f]{6,16}\b"), "0x…"),
     (re.compile(r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
     (re.compile(r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
+    (re.compile(r"/[^\s:'\"]*?/lib/python3\.\d+/"), "<python>/"),
+    (re.compile(r"\bpid=\d+"), "pid=…"),
     (re.compile(r"\bT_[0-9a-f]{5}"), "T_"),
     # tqdm's times and rate: [00:01<00:02, 9.51it/s, and without a total [00:01, 1.05s/it
     (re.compile(r"\[(\d+:)?\d\d:\d\d(<[\d:?]+)?, +[\d.?]+ ?[^\s,/\]]*/\w+"), "[…"),
