@@ -194,7 +194,8 @@ def _frames(old: Any, new: Any) -> Difference:
     """Which columns differ, in how many rows, and the largest difference of numbers; two pandas frames."""
     if list(old.columns) != list(new.columns):
         gone, came = sorted(set(old) - set(new)), sorted(set(new) - set(old))
-        return Difference(f"columns differ: without {gone or 'none'}, with new {came or 'none'}, or in another order")
+        changed = f"columns differ: without {gone or 'none'}, with new {came or 'none'}"
+        return Difference(changed if gone or came else "the same columns in another order")
     if len(old) != len(new):
         return Difference(f"{len(old):,} rows became {len(new):,}")
     told = [(name, *_column(old[name], new[name])) for name in old.columns]
