@@ -31,10 +31,10 @@ class Store:
         return self.root / digest[:2] / digest[2:4] / digest
 
     def put(self, content: bytes | Path) -> str:
-        """Keep bytes, or a file's content; returns the sha256. What is there already is not written again."""
+        """Keep bytes, or a file's content; returns the sha256. What is there already, whole, is not written again."""
         digest = sha256(content)
         path = self.path(digest)
-        if path.is_file():
+        if path.is_file() and sha256(path) == digest:
             return digest
         with replacing(path) as temporary:
             if isinstance(content, bytes):
