@@ -24,7 +24,7 @@ GIT = git -c safe.directory=$(CURDIR)
 # Facts for the receipt: inside the image there is neither git nor Docker.
 COMMIT        = $$($(GIT) rev-parse HEAD 2>/dev/null)
 IMAGE         = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(SAMEBOOK_TAG))
-INSIDE_docker = SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_IMAGE=$(IMAGE) docker compose --progress quiet run --rm $(HANDED)
+INSIDE_docker = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_IMAGE=$(IMAGE) docker compose --progress quiet run --rm $(HANDED)
 # Secrets go in by name; a signing key as a file that only the runner reads.
 HANDED        = $(SECRETS:%=-e %) $(if $(SIGNING_KEY),-v $(abspath $(SIGNING_KEY)):/run/secrets/signing-key:ro -e SIGNING_KEY=/run/secrets/signing-key)
 INSIDE_local  = env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/.venv/bin:$$PATH"

@@ -71,6 +71,7 @@ def _env(statement: Json, commit: str) -> dict[str, str]:
     """The caller's variables, less those of the make and the workspace around this call; the receipt's own base."""
     ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    kept["SAMEBOOK_BUILDER"] = receipt.builder()
     # An image of its own name, so that the one of the checkout around stays what it is.
     kept["SAMEBOOK_TAG"] = f"-{commit[:12]}"
     base = receipt.dependency(statement, "base image")

@@ -13,6 +13,7 @@ from samebook import (
     dataset,
     environment,
     parameters,
+    provenance,
     receipt,
     runfolder,
     settings,
@@ -201,7 +202,7 @@ def _write_metrics(run: Path, redaction: Redaction) -> None:
 
 
 def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
-    facts = receipt.Facts(
+    facts = provenance.Facts(
         workspace=prepared.workspace,
         run=folder.path,
         run_id=folder.id,
@@ -215,7 +216,7 @@ def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
         started=started,
         finished=_now(),
     )
-    content = prepared.redaction.text(json_bytes(receipt.statement(facts)).decode())
+    content = prepared.redaction.text(json_bytes(provenance.statement(facts)).decode())
     kept = store.of(prepared.workspace)
     for name in receipt.subject_digests(json.loads(content)):
         kept.put(folder.path / name)

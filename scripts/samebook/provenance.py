@@ -1,0 +1,190 @@
+"""Writes the receipt of a finished run: an in-toto Statement v1 with a SLSA provenance v1 predicate.
+
+https://in-toto.io/Statement/v1, https://slsa.dev/provenance/v1. Everything under `subject` and
+`buildDefinition` is a function of the commit, the data, the parameters and the environment; what differs
+between two runs of the same (times, ids, the builder, where inputs came from) is under `runDetails`.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from samebook import canonical, environment, git, receipt, runfolder
+from samebook.digest import json_bytes, sha256
+from samebook.errors import UsageError
+from samebook.receipt import Json
+from samebook.redaction import Redaction
+from samebook.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the runner knows when a run is complete; times in UTC, ISO 8601."""
+
+    workspace: Workspace
+    run: Path
+    run_id: str
+    notebook: Path
+    parameters: Json
+    env: str
+    threads: str
+    events: tuple[Json, ...]
+    drift: Json
+    redaction: Redaction
+    started: str
+    finished: str
+
+    def of_kind(self, kind: str) -> list[Json]:
+        """What the notebook told of one kind, each once, in the order of names."""
+        told = {event["name"]: event for event in self.events if event["kind"] == kind}
+        return [told[name] for name in sorted(told)]
+
+
+def statement(facts: Facts) -> Json:
+    """The receipt; writes its byproducts, the canonical notebook among them, into the run's folder first."""
+    write_byproducts(facts)
+    return {
+        "_type": receipt.STATEMENT,
+        "subject": subjects(facts.run),
+        "predicateType": receipt.PROVENANCE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": receipt.BUILD_TYPE,
+                "externalParameters": _external(facts),
+                "internalParameters": _internal(facts),
+                "resolvedDependencies": [each for fact in DEPENDENCIES for each in fact(facts)],
+            },
+            "runDetails": {"builder": _builder(), "metadata": _metadata(facts), "byproducts": _byproducts(facts)},
+        },
+    }
+
+
+def write_byproducts(facts: Facts) -> None:
+    """The canonical notebook, the environment in full, and the patch of what was not committed."""
+    executed = json.loads((facts.run / runfolder.NOTEBOOK).read_text())
+    cells = canonical.cells(executed, str(facts.workspace.root))
+    # Once more: a secret that was printed in two parts is whole only here.
+    (facts.run / runfolder.CANONICAL).write_text(facts.redaction.text(canonical.content(cells).decode()))
+    (facts.run / runfolder.ENVIRONMENT).write_bytes(json_bytes(environment.identity(facts.workspace)))
+    if patch := uncommitted(facts.workspace):
+        facts.redaction.refuse_in(patch, "the uncommitted work of this checkout")
+        (facts.run / runfolder.PATCH).write_bytes(patch)
+
+
+def subjects(run: Path) -> list[Json]:
+    """Each output, metrics.json and the canonical notebook: name and sha256, in the order of names."""
+    outputs = (path for path in (run / "outputs").rglob("*") if path.is_file())
+    names = sorted(path.relative_to(run).as_posix() for path in outputs)
+    return [_file(run, name) for name in (runfolder.METRICS, runfolder.CANONICAL, *names)]
+
+
+def _file(run: Path, name: str) -> Json:
+    return _resource(name, sha256(run / name))
+
+
+def _resource(name: str, digest: str, **annotations: Any) -> Json:
+    found: Json = {"name": name, "digest": {"sha256": digest}}
+    return {**found, "annotations": annotations} if annotations else found
+
+
+def _external(facts: Facts) -> Json:
+    return {
+        "notebook": facts.workspace.relative(facts.notebook),
+        "parameters": facts.parameters,
+        "env": facts.env,
+    }
+
+
+def _internal(facts: Facts) -> Json:
+    return {
+        "engine": environment.engine(),
+        "platform": f"{platform.system().lower()}/{platform.machine()}",
+        "papermill": version("papermill"),
+        "variables": environment.variables(facts.workspace),
+        "threads": facts.threads,
+        "drift": facts.drift,
+        "logged": {event["name"]: event["value"] for event in facts.of_kind("param")},
+    }
+
+
+def _commit(facts: Facts) -> list[Json]:
+    try:
+        commit = os.environ.get("SAMEBOOK_COMMIT") or git.head(facts.workspace.root)
+    except UsageError:
+        return []  # a copy without a repository: nothing to name
+    patch = facts.run / runfolder.PATCH
+    dirty = {"patch": sha256(patch)} if patch.is_file() else {}
+    found: Json = {"name": receipt.COMMIT, "digest": {"gitCommit": commit}}
+    return [{**found, "annotations": {"dirty": bool(dirty), **dirty}}]
+
+
+def uncommitted(workspace: Workspace) -> bytes:
+    """The patch of what is not committed: made by make where the runner has no git, as in the image."""
+    if handed := os.environ.get("SAMEBOOK_PATCH"):
+        path = workspace.root / handed
+        return path.read_bytes() if path.is_file() else b""
+    try:
+        return git.patch(workspace.root)
+    except UsageError:
+        return b""
+
+
+def _notebook(facts: Facts) -> list[Json]:
+    return [_resource(facts.workspace.relative(facts.notebook), sha256(facts.notebook))]
+
+
+def _lock(facts: Facts) -> list[Json]:
+    path = facts.workspace.environments / "runtime.txt"
+    return [_resource(facts.workspace.relative(path), sha256(path))]
+
+
+def _environment(facts: Facts) -> list[Json]:
+    identity = json.loads((facts.run / runfolder.ENVIRONMENT).read_text())
+    return [
+        _resource(receipt.ENVIRONMENT, identity["digest"], packages=identity["packages"], python=identity["python"])
+    ]
+
+
+def _images(_: Facts) -> list[Json]:
+    named = {"base image": "SAMEBOOK_BASE_IMAGE", "image": "SAMEBOOK_IMAGE"}
+    return [{"name": name, "uri": os.environ[variable]} for name, variable in named.items() if os.environ.get(variable)]
+
+
+def _inputs(facts: Facts) -> list[Json]:
+    return [_resource(item["name"], item["sha256"], input=True, **_built(item)) for item in facts.of_kind("input")]
+
+
+def _built(item: Json) -> Json:
+    return {"builtFrom": item["built"]} if item.get("built") else {}
+
+
+def _undeclared(facts: Facts) -> list[Json]:
+    found = (item for item in facts.of_kind("undeclared") if Path(item["path"]).is_file())
+    return [_resource(item["name"], sha256(Path(item["path"])), undeclared=True) for item in found]
+
+
+DEPENDENCIES: tuple[Callable[[Facts], list[Json]], ...] = (
+    *(_commit, _notebook, _lock, _environment, _images, _inputs, _undeclared),
+)
+
+
+def _builder() -> Json:
+    return {"id": receipt.builder(), "version": {"samebook": version("samebook")}}
+
+
+def _metadata(facts: Facts) -> Json:
+    return {"invocationId": facts.run_id, "startedOn": facts.started, "finishedOn": facts.finished}
+
+
+def _byproducts(facts: Facts) -> list[Json]:
+    made = (runfolder.NOTEBOOK, runfolder.PAGE, runfolder.LOG, runfolder.ENVIRONMENT, runfolder.PATCH)
+    files = [_file(facts.run, name) for name in made if (facts.run / name).is_file()]
+    makers: dict[str, list[str]] = {}
+    for item in facts.of_kind("input"):
+        makers.setdefault(item.get("run") or "unknown", []).append(item["name"])
+    return [*files, {"name": "made by", "annotations": makers}] if makers else files
