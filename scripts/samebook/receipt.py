@@ -26,15 +26,25 @@ def read(path: Path) -> Json:
     try:
         found = json.loads(path.read_bytes())
         definition = found["predicate"]["buildDefinition"]
-        whole = found["_type"] == STATEMENT and definition["buildType"] == BUILD_TYPE
-        subject_digests(found), definition["externalParameters"]["notebook"], dependencies(found)
+        ours = found["_type"] == STATEMENT and definition["buildType"] == BUILD_TYPE
+        _touch(found)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a whole receipt: {type(error).__name__} {error}") from error
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from error
-    if not whole:
+    if not ours:
         raise UsageError(f"{path} is no receipt of a run: found build type {definition['buildType']!r}")
     return found
+
+
+def _touch(statement: Json) -> None:
+    """Raise where a part is missing that others rely on."""
+    given = external(statement)
+    given["notebook"], given["env"], given["parameters"].items()
+    digests = {each["name"]: each.get("digest", {}) for each in dependencies(statement)}
+    digests.get(COMMIT, {"gitCommit": ""})["gitCommit"], inputs(statement)
+    if subject_digests(statement):  # a plan has neither results nor a run
+        statement["predicate"]["runDetails"]["metadata"]["invocationId"], file_digests(statement)
 
 
 def subject_digests(statement: Json) -> dict[str, str]:

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any, Self
 
@@ -121,10 +122,10 @@ def locate(workspace: Workspace, name: str) -> Path:
     if Path(name).is_file():
         return Path(name)
     exact = workspace.runs / name
-    if exact.is_dir() and not (exact / RECEIPT).is_file():
+    is_run = exact in workspace.runs.glob("*Z-*")
+    if is_run and not (exact / RECEIPT).is_file():
         raise UsageError(f"run {name} failed: it left no receipt and no result")
-    found = [exact] if (exact / RECEIPT).is_file() else finished(workspace, name)
-    if found:
+    if found := [exact] if is_run else finished(workspace, name):
         return found[0] / RECEIPT
     ids = {path.parent.name for path in workspace.runs.glob(f"*/{RECEIPT}")}
     known = ids if name[:1].isdigit() else {each.split("-", 1)[1].rsplit("-", 1)[0] for each in ids}
@@ -133,7 +134,7 @@ def locate(workspace: Workspace, name: str) -> Path:
 
 def finished(workspace: Workspace, notebook: str) -> list[Path]:
     """The folders of a notebook's finished runs, newest first; within a second, by when they ended."""
-    receipts = list(workspace.runs.glob(f"*Z-{notebook}-??????/{RECEIPT}"))
+    receipts = list(workspace.runs.glob(f"*Z-{escape(notebook)}-??????/{RECEIPT}"))
     newest = sorted(receipts, key=lambda path: (path.parent.name[:16], path.stat().st_mtime_ns), reverse=True)
     return [path.parent for path in newest]
 
