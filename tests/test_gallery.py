@@ -1,10 +1,17 @@
 """The nondeterminism finder, on a gallery of tiny notebooks with one cause each."""
 
 import shutil
+import signal
 
 import pytest
-from tiny import CHECKOUT, Ended, Tiny
+from tiny import CHECKOUT, Ended, Tiny, wait_until
 
+FICKLE = """
+import pathlib
+folder = pathlib.Path("../count")
+(folder / str(len(list(folder.iterdir())))).touch()
+assert len(list(folder.iterdir())) < 3
+"""
 UNSEEDED = "likely: a generator without a seed"
 
 
@@ -90,3 +97,22 @@ def test_unknown_notebook(tiny: Tiny) -> None:
     """What is no notebook, run or receipt is refused before anything runs."""
     ended = tiny.samebook("reproduce", "trian", "--times", "2")
     assert (ended.code, tiny.runs) == (2, [])
+
+
+def test_second_failure_is_told(tiny: Tiny) -> None:
+    """A notebook that fails only now and then is not reproduced: the run that failed is named."""
+    (tiny.root / "count").mkdir()
+    tiny.notebook("fickle", work=FICKLE)
+    ended = tiny.samebook("reproduce", "fickle", "--times", "2")
+    assert ended.code == 3
+    assert "error: run 2 failed where run 1 was complete: cell `work` (1 of 1) raised AssertionError" in ended.stderr
+
+
+def test_interrupted_finder_stops_all(tiny: Tiny) -> None:
+    """Ctrl-C ends the finder and the run that is under way, and no kernel stays."""
+    tiny.notebook("slow", work="import pathlib, time; pathlib.Path('../started').touch(); time.sleep(60)")
+    finder = tiny.start("reproduce", "slow", "--times", "2")
+    wait_until((tiny.root / "started").exists)
+    finder.send_signal(signal.SIGINT)
+    assert finder.wait(30) == 130
+    finder.communicate()
