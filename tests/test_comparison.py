@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from PIL import Image
 
 from samebook import canonical
@@ -176,6 +177,19 @@ def test_images_differ_by_pixels() -> None:
     """Of two images the pixels that differ are counted, or the sizes told."""
     assert difference("a.png", png(0, 1, 2), png(0, 1, 3)).detail == "1 of 3 pixels differ"
     assert difference("a.png", png(0, 1), png(0)).detail == "an image of (2, 1) became one of (1, 1) pixels"
+
+
+def test_near_models_are_equivalent() -> None:
+    """Two xgboost models of nearly the same labels are EQUIVALENT within a tolerance, numbers in texts included."""
+
+    def nearly(shift: float) -> bytes:
+        inputs = np.random.default_rng(0).normal(size=(100, 3))
+        labels = (inputs[:, 0] > 0) + shift
+        return bytes(xgboost.train({"max_depth": 2}, xgboost.DMatrix(inputs, labels), 3).save_raw("ubj"))
+
+    found = difference("model.ubj", nearly(0), nearly(1e-6))
+    assert found.largest is not None
+    assert 0 < found.largest < 1e-4
 
 
 def test_models_differ_by_place() -> None:

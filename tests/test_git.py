@@ -11,6 +11,8 @@ import pytest
 from samebook import git
 from samebook.errors import UsageError
 
+pytestmark = pytest.mark.host
+
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c")
 HOLDS = """
 import sys, time
@@ -87,6 +89,18 @@ def test_worktree_ends_with_signal(root: Path, signum: int) -> None:
         assert (checkout / "a.txt").is_file()
         os.kill(process.pid, signum)
         assert process.wait(20) != 0
+    assert_untouched(root)
+
+
+def test_abandoned_worktree_is_dropped(root: Path) -> None:
+    """What a killed process left is removed by the next that makes a worktree."""
+    command = [sys.executable, "-c", HOLDS, str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert Path(process.stdout.readline().strip()).is_dir()
+        process.kill()
+    with git.worktree(root, "HEAD"):
+        pass
     assert_untouched(root)
 
 

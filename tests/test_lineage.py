@@ -9,6 +9,8 @@ import pytest
 from defusedxml import ElementTree
 from tiny import Tiny
 
+pytestmark = pytest.mark.host
+
 MAKE = """
 import datetime, pandas, samebook
 for n in range((end - start).days + 1):

@@ -226,9 +226,23 @@ def _model(old: bytes, new: bytes) -> Difference:
     import xgboost
 
     def plain(content: bytes) -> Any:
-        return json.loads(xgboost.Booster(model_file=bytearray(content)).save_raw("json"))
+        return _unquoted(json.loads(xgboost.Booster(model_file=bytearray(content)).save_raw("json")))
 
     return _summed(list(_leaves(plain(old), plain(new), "")))
+
+
+def _unquoted(value: Any) -> Any:
+    """A JSON value with the numbers that xgboost writes as texts ("5E-1", "[2.3E-1]") as numbers."""
+    if isinstance(value, dict):
+        return {key: _unquoted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unquoted(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def _image(old: bytes, new: bytes) -> Difference:

@@ -1,6 +1,7 @@
 """The only door to git."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -55,7 +56,8 @@ def worktree(root: Path, commit: str, patched: bytes = b"") -> Iterator[Path]:
         raise UsageError(f"commit {commit} is not in this repository", mend="git fetch --all") from None
     parent = root / ".samebook"
     parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="worktree-", dir=parent) as folder:
+    _drop_abandoned(root, parent)
+    with tempfile.TemporaryDirectory(prefix=f"worktree-{os.getpid()}-", dir=parent) as folder:
         path = Path(folder) / "checkout"
         try:
             git(root, "worktree", "add", "--quiet", "--detach", str(path), commit)
@@ -64,3 +66,11 @@ def worktree(root: Path, commit: str, patched: bytes = b"") -> Iterator[Path]:
             yield path
         finally:
             git(root, "worktree", "remove", "--force", str(path))
+
+
+def _drop_abandoned(root: Path, parent: Path) -> None:
+    """Remove checkouts of processes that were killed."""
+    for folder in parent.glob("worktree-*-*"):
+        if not Path(f"/proc/{folder.name.split('-')[1]}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    git(root, "worktree", "prune")
