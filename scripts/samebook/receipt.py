@@ -6,6 +6,9 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from samebook import schema
 from samebook.errors import UsageError
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -25,26 +28,25 @@ def read(path: Path) -> Json:
     """A receipt from its file. Raises UsageError for what is not a whole receipt of ours."""
     try:
         found = json.loads(path.read_bytes())
-        definition = found["predicate"]["buildDefinition"]
-        ours = found["_type"] == STATEMENT and definition["buildType"] == BUILD_TYPE
-        _touch(found)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is not a whole receipt: {type(error).__name__} {error}") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not a whole receipt: {error}") from error
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from error
-    if not ours:
-        raise UsageError(f"{path} is no receipt of a run: found build type {definition['buildType']!r}")
+    check(found, str(path))
     return found
 
 
-def _touch(statement: Json) -> None:
-    """Raise where a part is missing that others rely on."""
-    given = external(statement)
-    given["notebook"], given["env"], given["parameters"].items()
-    digests = {each["name"]: each.get("digest", {}) for each in dependencies(statement)}
-    digests.get(COMMIT, {"gitCommit": ""})["gitCommit"], inputs(statement)
-    if subject_digests(statement):  # a plan has neither results nor a run
-        statement["predicate"]["runDetails"]["metadata"]["invocationId"], file_digests(statement)
+def check(statement: Json, name: str) -> None:
+    """Raise UsageError for a statement that isn't one of ours, or holds what nothing of ours would write.
+
+    A receipt may come from anybody: no name in it leaves the run's folder, and nothing in it can be a command.
+    """
+    try:
+        schema.Statement.model_validate(statement)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{name} is not a whole receipt: {place}: {first['msg']}") from error
 
 
 def subject_digests(statement: Json) -> dict[str, str]:

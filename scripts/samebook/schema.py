@@ -1,0 +1,121 @@
+"""What a receipt may hold. One may come from anybody: no name in it leaves the run's folder, nothing in it can be
+a command, and every hash is one. Fields that are not named here are not looked at, and not relied on.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+
+def _inside(name: str) -> str:
+    """A name that stays in the run's folder."""
+    if name.startswith("/") or not name.isprintable() or {"", ".", ".."} & set(name.split("/")):
+        raise ValueError(f"found {name!r}; expected a path inside the run's folder")
+    return name
+
+
+type Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+type Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
+type FileName = Annotated[str, AfterValidator(_inside)]
+type Word = Annotated[str, Field(pattern=r"^[\w-]+$")]
+type Uri = Annotated[str, Field(pattern=r"^[\w./:@-]+$")]
+
+
+class Part(BaseModel):
+    """Names in a receipt are written as SLSA writes them, resolvedDependencies."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True)
+
+
+class Digests(Part):
+    sha256: Sha256 | None = None
+    git_commit: Commit | None = None
+
+
+class File(Part):
+    name: FileName
+    digest: Digests
+
+    @model_validator(mode="after")
+    def _hashed(self) -> Self:
+        if self.digest.sha256 is None:
+            raise ValueError(f"{self.name} has no sha256")
+        return self
+
+
+class Byproduct(Part):
+    name: FileName
+    digest: Digests | None = None
+
+
+class External(Part):
+    notebook: FileName
+    parameters: dict[str, Any]
+    env: Word
+
+
+class Dependency(Part):
+    name: str
+    uri: Uri | None = None
+    digest: Digests = Digests()
+    annotations: "Annotations | None" = None
+
+    @model_validator(mode="after")
+    def _told(self) -> Self:
+        """A commit is told by its own hash, an image by its uri, anything else by a sha256."""
+        if not (self.digest.git_commit if self.name == "commit" else self.uri or self.digest.sha256):
+            raise ValueError(f"{self.name} has no digest")
+        return self
+
+
+class Built(External):
+    commit: Dependency
+
+
+class Annotations(Part):
+    patch: Sha256 | None = None
+    built_from: Built | None = None
+
+
+class Definition(Part):
+    build_type: Literal["urn:samebook:run:v1"]
+    external_parameters: External
+    resolved_dependencies: list[Dependency]
+
+
+class Metadata(Part):
+    invocation_id: FileName
+    started_on: str
+    finished_on: str
+
+
+class Details(Part):
+    metadata: Metadata
+    byproducts: list[Byproduct] = []
+
+
+class Predicate(Part):
+    build_definition: Definition
+    run_details: Details | None = None
+
+
+class Statement(Part):
+    kind: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")]
+    subject: list[File]
+    predicate: Predicate
+
+    @property
+    def files(self) -> list[str]:
+        """The names of subjects and byproducts."""
+        details = self.predicate.run_details
+        return [each.name for each in (*self.subject, *(details.byproducts if details else ()))]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """A plan has neither results nor a run; a receipt has both, and names each file once."""
+        if bool(self.subject) != bool(self.predicate.run_details):
+            raise ValueError("results without a run, or a run without results")
+        if twice := next((name for name in self.files if self.files.count(name) > 1), None):
+            raise ValueError(f"{twice} is named twice")
+        return self
