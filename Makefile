@@ -178,11 +178,12 @@ build: pulled-base ## Build the image: runtime, and lab on top (V=1 shows the st
 	  sed '$(LINK)' Dockerfile | $(BUILD) --file - --target $$target --tag samebook:$$target$(SAMEBOOK_TAG) . >/dev/null || exit 2; \
 	done
 
+PLAIN = --binary --full-index --no-ext-diff --no-textconv --no-color --no-renames --src-prefix=a/ --dst-prefix=b/
 # As a patch, under an index of its own, so that what is staged stays as it is.
 uncommitted:
-	@mkdir -p .samebook && rm -f .samebook/uncommitted.patch && { [ -z "$$($(GIT) status --porcelain 2>/dev/null)" ] || { \
+	@mkdir -p .samebook && rm -f .samebook/uncommitted.patch && { ! $(GIT) rev-parse --quiet --verify HEAD >/dev/null 2>&1 || { \
 	  export GIT_INDEX_FILE=$(CURDIR)/.samebook/index && $(GIT) read-tree HEAD && $(GIT) add --all && \
-	  $(GIT) diff --cached --binary --full-index HEAD > .samebook/uncommitted.patch && rm -f "$$GIT_INDEX_FILE"; }; }
+	  $(GIT) diff --cached $(PLAIN) HEAD > .samebook/uncommitted.patch && rm -f "$$GIT_INDEX_FILE"; }; }
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
 image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests

@@ -196,3 +196,14 @@ def test_artifact_found_by_notebook(lab: Tiny) -> None:
     first = samebook.find_artifact("20130101T000000Z-train-aaaaaa", "model.ubj")
     assert first.read_text() == "20130101T000000Z-train-aaaaaa"
     assert samebook.find_artifact(str(newest.relative_to(lab.root)), "model.ubj") == newest
+
+
+def test_changed_artifact_is_refused(lab: Tiny) -> None:
+    """An output that was changed since its run isn't passed off as what that run made."""
+    output = lab.root / "runs" / "20130101T000000Z-train-aaaaaa" / "outputs" / "model.ubj"
+    output.parent.mkdir(parents=True)
+    output.write_text("made")
+    lab.receipt("20130101T000000Z-train-aaaaaa")
+    output.write_text("forged")
+    with pytest.raises(UsageError, match="is not what its receipt says"):
+        samebook.find_artifact("train", "model.ubj")

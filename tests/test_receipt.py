@@ -10,7 +10,9 @@ from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement
-from tiny import CHECKOUT, Tiny
+from tiny import CHECKOUT, Tiny, wait_until
+
+from samebook.digest import sha256
 
 pytestmark = pytest.mark.host
 
@@ -137,3 +139,69 @@ def test_lock_and_image_agree() -> None:
     locks = [(CHECKOUT / "environments" / f"{name}.txt").read_text() for name in ("runtime", "lab")]
     runtime, lab = ({line.split()[0] for line in lock.splitlines() if "==" in line} for lock in locks)
     assert runtime <= lab
+
+
+def test_receipt_tells_what_ran(tiny: Tiny) -> None:
+    """A notebook that is edited while it runs is told as it was when it started."""
+    path = tiny.notebook("edited", work="import time\ntime.sleep(3)")
+    before = sha256(path)
+    process = tiny.start("run", "edited")
+    wait_until(lambda: tiny.unfinished)
+    path.write_text(path.read_text().replace("sleep(3)", "sleep(4)"))
+    assert process.wait(60) == 0
+    for stream in (process.stdout, process.stderr):
+        assert stream
+        stream.close()
+    assert dependency(tiny.last, "notebooks/edited.ipynb")["digest"]["sha256"] == before
+
+
+def test_python_variables_stay_out(tiny: Tiny) -> None:
+    """A shell's PYTHONOPTIMIZE doesn't switch a notebook's checks off."""
+    tiny.notebook("checks", checks="assert False, 'checked'")
+    assert tiny.samebook("run", "checks", PYTHONOPTIMIZE="1").code == 1
+
+
+@pytest.mark.parametrize("make", ["path.symlink_to('/etc/hostname')", "__import__('os').mkfifo(path)"])
+def test_odd_output_is_refused(tiny: Tiny, make: str) -> None:
+    """A link or a pipe among the outputs is refused by its name: its bytes are not the run's."""
+    tiny.notebook("odd", work=f"import samebook\npath = samebook.output_path('odd')\n{make}")
+    ended = tiny.samebook("run", "odd")
+    assert ended.code == 2
+    assert "outputs/odd" in ended.stderr
+
+
+HOSTILE = [
+    ("base image", {"name": "base image", "uri": "x; touch /tmp/hostile #"}),
+    ("commit", {"name": "commit", "digest": {"gitCommit": "HEAD"}}),
+    ("patch", {"name": "commit", "digest": {"gitCommit": "0" * 40}, "annotations": {"patch": "/etc/passwd"}}),
+]
+
+
+@pytest.mark.parametrize("added", [added for _, added in HOSTILE], ids=[name for name, _ in HOSTILE])
+def test_hostile_dependency_is_refused(worked: Tiny, tmp_path: Path, added: dict) -> None:
+    """What nothing of ours would write into a receipt is refused before anything is done with it."""
+    statement = receipt(worked.runs[0])
+    statement["predicate"]["buildDefinition"]["resolvedDependencies"].insert(0, added)
+    (tmp_path / "receipt.json").write_text(json.dumps(statement))
+    ended = worked.samebook("reproduce", str(tmp_path / "receipt.json"))
+    assert ended.code == 2
+    assert "is not a whole receipt" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/hostname", "outputs/../../x", "metrics.json"])
+def test_hostile_subject_is_refused(worked: Tiny, tmp_path: Path, name: str) -> None:
+    """A subject that leaves the run's folder, or stands twice, is refused."""
+    statement = receipt(worked.runs[0])
+    statement["subject"].append({"name": name, "digest": {"sha256": "0" * 64}})
+    (tmp_path / "receipt.json").write_text(json.dumps(statement))
+    assert worked.samebook("verify", str(tmp_path / "receipt.json")).code == 2
+
+
+def test_added_output_is_found(worked: Tiny) -> None:
+    """A file among the outputs that the receipt doesn't name is found."""
+    added = worked.runs[0] / "outputs" / "added.txt"
+    added.write_text("added")
+    ended = worked.samebook("verify", str(worked.runs[0] / "receipt.json"))
+    added.unlink()
+    assert ended.code == 3
+    assert "outputs/added.txt: not in the receipt" in ended.stderr

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import nbformat
 
+from samebook.digest import sha256
+
 CHECKOUT = Path(__file__).parents[1]
 PLAIN = "datasets: {}\n"
 
@@ -95,12 +97,18 @@ class Tiny:
         return sorted((self.root / "runs" / ".partial").glob("*-*"))
 
     def receipt(self, run: str) -> None:
-        """Give a run that was only made up the least of a receipt."""
+        """Give a run that was only made up the least of a receipt: its outputs."""
+        folder = self.root / "runs" / run
+        outputs = (path for path in (folder / "outputs").rglob("*") if path.is_file())
+        subject = [
+            {"name": path.relative_to(folder).as_posix(), "digest": {"sha256": sha256(path)}} for path in outputs
+        ]
+        metadata = {"invocationId": run, "startedOn": "2013-01-01T00:00:00Z", "finishedOn": "2013-01-01T00:00:01Z"}
         definition = {"buildType": "urn:samebook:run:v1", "resolvedDependencies": []}
         definition["externalParameters"] = {"notebook": "notebooks/train.ipynb", "parameters": {}, "env": "dev"}
-        predicate = {"buildDefinition": definition}
-        statement = {"_type": "https://in-toto.io/Statement/v1", "subject": [], "predicate": predicate}
-        (self.root / "runs" / run / "receipt.json").write_text(json.dumps(statement))
+        predicate = {"buildDefinition": definition, **({"runDetails": {"metadata": metadata}} if subject else {})}
+        statement = {"_type": "https://in-toto.io/Statement/v1", "subject": subject, "predicate": predicate}
+        (folder / "receipt.json").write_text(json.dumps(statement))
 
     def files(self) -> set[str]:
         """Every file outside runs/, by its path."""

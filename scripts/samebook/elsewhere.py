@@ -4,6 +4,7 @@ Inputs come from the store by their hash. What is gone is made again there, from
 its receipt says it was built from, and checked: other bytes are an error, not another input.
 """
 
+import glob
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -54,7 +55,12 @@ def again(place: Elsewhere, statement: Json) -> Iterator[Path]:
 
 def _patch(place: Elsewhere, commit: Json) -> bytes:
     """The uncommitted changes of a dirty run: beside its receipt, or in the store."""
-    digest = commit.get("annotations", {}).get("patch")
+    told = commit.get("annotations", {})
+    digest = told.get("patch")
+    if digest is None and told.get("dirty"):
+        raise UsageError(
+            "the run was made on changes that no patch holds: in a submodule, or an inner repository"
+        )
     if digest is None:
         return b""
     beside = (place.folder or place.here.runs) / runfolder.PATCH
@@ -69,7 +75,7 @@ def _patch(place: Elsewhere, commit: Json) -> bytes:
 
 def _env(statement: Json, commit: str) -> dict[str, str]:
     """The caller's variables, less those of the make and the workspace around this call; the receipt's own base."""
-    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV")
+    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     kept["SAMEBOOK_BUILDER"] = receipt.builder()
     # An image of its own name, so that the one of the checkout around stays what it is.
@@ -135,7 +141,7 @@ def _run(place: Elsewhere, checkout: Path, statement: Json, env: Mapping[str, st
         ("make", "--silent", "run", f"RECEIPT={PINNED}", f"ENGINE={place.engine}"), checkout, env, sys.stderr.buffer
     )
     stem = Path(receipt.external(statement)["notebook"]).stem
-    runs = sorted((checkout / "runs").glob(f"*Z-{stem}-??????"))
+    runs = sorted((checkout / "runs").glob(f"*Z-{glob.escape(stem)}-??????"))
     if not runs:
         raise NotReproduced("the run did not start again; the words above say why")
     if not (runs[-1] / runfolder.RECEIPT).is_file():

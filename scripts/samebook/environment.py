@@ -15,7 +15,8 @@ from samebook.workspace import Workspace
 # Files of a package that depend on the installer and the place: scripts, bytecode, its notes.
 ADDED = re.compile(r"^\.\./|\.pyc$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_\w+\.json)$")
 # What of a user's own shell must not reach a kernel.
-REMOVED = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN", "SIGNING_KEY")
+# (PYTHON… too: PYTHONOPTIMIZE would switch every check off.)
+REMOVED = ("JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN", "SIGNING_KEY")
 
 
 def engine() -> str:
@@ -37,7 +38,8 @@ def variables(workspace: Workspace) -> dict[str, str]:
 
 def kernel_env(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[str, str]:
     """The environment variables of a kernel: the caller's, less what is private to it, plus what is fixed."""
-    inherited = {name: value for name, value in os.environ.items() if name not in REMOVED}
+    private = (*REMOVED, *(name for name in os.environ if name.startswith("PYTHON")))
+    inherited = {name: value for name, value in os.environ.items() if name not in private}
     ours = {
         "SAMEBOOK_RUN": str(run),
         "SAMEBOOK_ENV": env,

@@ -5,10 +5,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from samebook.errors import UsageError
+
+# Whatever the user's configuration says: a patch must apply on any machine.
+PLAIN = ("--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
+PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
 
 
 def git(root: Path, *arguments: str, env: dict[str, str] | None = None, given: bytes = b"") -> bytes:
@@ -32,16 +36,19 @@ def head(root: Path) -> str:
     return git(root, "rev-parse", "HEAD").decode().strip()
 
 
-def patch(root: Path) -> bytes:
-    """What is not committed, new files included, as a patch on HEAD; empty where all is."""
-    if not git(root, "status", "--porcelain"):
-        return b""
+def patch(root: Path) -> bytes | None:
+    """What is not committed, new files included, as a patch on HEAD; empty where all is.
+
+    None where there is more than a patch can hold: changes inside a submodule, or a repository in the repository.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        # An index of its own: what the user has staged stays as it is.
+        # An index of its own: what the user has staged, or told git not to look at, stays as it is.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(root, "read-tree", "HEAD", env=index)
         git(root, "add", "--all", env=index)
-        return git(root, "diff", "--cached", "--binary", "--full-index", "HEAD", env=index)
+        found = git(root, "diff", "--cached", *PLAIN, *PREFIXES, "HEAD", env=index)
+    inner = git(root, "submodule", "foreach", "--quiet", "git status --porcelain")
+    return None if inner or b" mode 160000" in found else found
 
 
 @contextmanager
@@ -62,10 +69,11 @@ def worktree(root: Path, commit: str, patched: bytes = b"") -> Iterator[Path]:
         try:
             git(root, "worktree", "add", "--quiet", "--detach", str(path), commit)
             if patched:
-                git(path, "apply", "--binary", "-", given=patched)
+                git(path, "apply", "--binary", "--whitespace=nowarn", "-", given=patched)
             yield path
         finally:
-            git(root, "worktree", "remove", "--force", str(path))
+            with suppress(UsageError):  # where it could not be added, that error is the one to tell
+                git(root, "worktree", "remove", "--force", str(path))
 
 
 def _drop_abandoned(root: Path, parent: Path) -> None:

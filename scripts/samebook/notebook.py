@@ -198,10 +198,22 @@ def find_artifact(source: str, name: str) -> Path:
     path = _artifact(source, name)
     run = path.relative_to(_workspace().runs).parts[0] if path.is_relative_to(_workspace().runs) else ""
     with watching.declared():
-        built = receipt.built_from(receipt.read(_workspace().runs / run / runfolder.RECEIPT)) if run else None
-        _recorded(label, path.read_bytes(), run, built)
+        content = path.read_bytes()
+        built = _origin(run, path.relative_to(_workspace().runs / run).as_posix(), content) if run else None
+        _recorded(label, content, run, built)
     watching.declare(path)
     return path
+
+
+def _origin(run: str, name: str, content: bytes) -> receipt.Json:
+    """How a run's output was built. Raises UsageError where it is no longer what the run's receipt says."""
+    made = receipt.read(_workspace().runs / run / runfolder.RECEIPT)
+    if receipt.subject_digests(made).get(name) != sha256(content):
+        raise UsageError(
+            f"{name} of {run} is not what its receipt says: it was changed since",
+            mend=f"make reproduce RUN={run}, or run its notebook again",
+        )
+    return receipt.built_from(made)
 
 
 def _artifact(source: str, name: str) -> Path:

@@ -77,7 +77,7 @@ class _Manager(NotebookExecutionManager):
         self.last_save_time = self.now()
 
     def redacted(self) -> str:
-        return self.execution.redaction.text(nbformat.writes(self.nb))
+        return nbformat.writes(self.execution.redaction.value(self.nb))
 
     @override
     def cell_start(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:

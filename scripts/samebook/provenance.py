@@ -9,7 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,38 @@ from samebook.workspace import Workspace
 
 
 @dataclass(frozen=True)
+class Source:
+    """What a run starts from, looked at before it starts: people edit while it runs.
+
+    `commit` is empty outside a repository; `patch` is None where what isn't committed fits in none. The notebook
+    and the lock are told by their sha256.
+    """
+
+    commit: str
+    patch: bytes | None
+    notebook: str
+    lock: str
+
+
+def source(workspace: Workspace, notebook: Path) -> Source:
+    """The source of a run of this notebook, now."""
+    try:
+        commit, patch = _version(workspace)
+    except UsageError:
+        commit, patch = "", b""
+    return Source(commit, patch, sha256(notebook), sha256(workspace.environments / "runtime.txt"))
+
+
+def _version(workspace: Workspace) -> tuple[str, bytes | None]:
+    """The commit and the patch on it: handed over by make where the runner has no git, as in the image."""
+    commit, handed = (os.environ.get(name) for name in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"))
+    if commit:
+        path = workspace.root / handed if handed else None
+        return commit, path.read_bytes() if path and path.is_file() else b""
+    return git.head(workspace.root), git.patch(workspace.root)
+
+
+@dataclass(frozen=True)
 class Facts:
     """What the runner knows when a run is complete; times in UTC, ISO 8601."""
 
@@ -30,6 +62,7 @@ class Facts:
     run: Path
     run_id: str
     notebook: Path
+    source: Source
     parameters: Json
     env: str
     threads: str
@@ -69,18 +102,27 @@ def write_byproducts(facts: Facts) -> None:
     executed = json.loads((facts.run / runfolder.NOTEBOOK).read_text())
     cells = canonical.cells(executed, str(facts.workspace.root))
     # Once more: a secret that was printed in two parts is whole only here.
-    (facts.run / runfolder.CANONICAL).write_text(facts.redaction.text(canonical.content(cells).decode()))
+    whole = [replace(cell, content=facts.redaction.value(cell.content)) for cell in cells]
+    (facts.run / runfolder.CANONICAL).write_bytes(canonical.content(whole))
     (facts.run / runfolder.ENVIRONMENT).write_bytes(json_bytes(environment.identity(facts.workspace)))
-    if patch := uncommitted(facts.workspace):
-        facts.redaction.refuse_in(patch, "the uncommitted work of this checkout")
-        (facts.run / runfolder.PATCH).write_bytes(patch)
+    if facts.source.patch:
+        (facts.run / runfolder.PATCH).write_bytes(facts.source.patch)
 
 
 def subjects(run: Path) -> list[Json]:
     """Each output, metrics.json and the canonical notebook: name and sha256, in the order of names."""
-    outputs = (path for path in (run / "outputs").rglob("*") if path.is_file())
-    names = sorted(path.relative_to(run).as_posix() for path in outputs)
+    names = sorted(
+        _output(path, run) for path in (run / "outputs").rglob("*") if path.is_symlink() or not path.is_dir()
+    )
     return [_file(run, name) for name in (runfolder.METRICS, runfolder.CANONICAL, *names)]
+
+
+def _output(path: Path, run: Path) -> str:
+    """The name of an output. Raises UsageError for a link, a pipe, or a name that is no text."""
+    name = path.relative_to(run).as_posix()
+    if path.is_symlink() or not path.is_file() or not name.isprintable():
+        raise UsageError(f"{name!r} is no regular file with a plain name: write its content there instead")
+    return name
 
 
 def _file(run: Path, name: str) -> Json:
@@ -108,39 +150,25 @@ def _internal(facts: Facts) -> Json:
         "variables": environment.variables(facts.workspace),
         "threads": facts.threads,
         "drift": facts.drift,
-        "logged": {event["name"]: event["value"] for event in facts.of_kind("param")},
+        "logged": {facts.redaction.text(event["name"]): event["value"] for event in facts.of_kind("param")},
     }
 
 
 def _commit(facts: Facts) -> list[Json]:
-    try:
-        commit = os.environ.get("SAMEBOOK_COMMIT") or git.head(facts.workspace.root)
-    except UsageError:
+    source = facts.source
+    if not source.commit:
         return []  # a copy without a repository: nothing to name
-    patch = facts.run / runfolder.PATCH
-    dirty = {"patch": sha256(patch)} if patch.is_file() else {}
-    found: Json = {"name": receipt.COMMIT, "digest": {"gitCommit": commit}}
-    return [{**found, "annotations": {"dirty": bool(dirty), **dirty}}]
-
-
-def uncommitted(workspace: Workspace) -> bytes:
-    """The patch of what is not committed: made by make where the runner has no git, as in the image."""
-    if handed := os.environ.get("SAMEBOOK_PATCH"):
-        path = workspace.root / handed
-        return path.read_bytes() if path.is_file() else b""
-    try:
-        return git.patch(workspace.root)
-    except UsageError:
-        return b""
+    patch = {"patch": sha256(source.patch)} if source.patch else {}
+    annotations = {"dirty": source.patch != b"", **patch}
+    return [{"name": receipt.COMMIT, "digest": {"gitCommit": source.commit}, "annotations": annotations}]
 
 
 def _notebook(facts: Facts) -> list[Json]:
-    return [_resource(facts.workspace.relative(facts.notebook), sha256(facts.notebook))]
+    return [_resource(facts.workspace.relative(facts.notebook), facts.source.notebook)]
 
 
 def _lock(facts: Facts) -> list[Json]:
-    path = facts.workspace.environments / "runtime.txt"
-    return [_resource(facts.workspace.relative(path), sha256(path))]
+    return [_resource("environments/runtime.txt", facts.source.lock)]
 
 
 def _environment(facts: Facts) -> list[Json]:

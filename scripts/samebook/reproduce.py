@@ -44,6 +44,7 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
     where the commit's environment can't be made, NotReproduced where the notebook fails this time.
     """
     here = workspace.find()
+    signing.check_key()
     path = runfolder.locate(here, request.run)
     original = receipt.read(path)
     with elsewhere.again(Elsewhere(here, request.engine, say, path.parent), original) as again:

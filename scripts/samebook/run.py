@@ -81,6 +81,7 @@ class Prepared:
     notebook: Any
     values: dict[str, Any]
     drift: dict[str, str]
+    source: provenance.Source
     redaction: Redaction
 
 
@@ -115,6 +116,7 @@ def prepare(found: Workspace, request: RunRequest) -> Prepared:
     path = locate(found, request.notebook)
     drift = _drift(found, allowed=request.allow_drift)
     in_force = settings.load(found, request.env)
+    source = provenance.source(found, path)
     notebook = execution.read(path)
     index = execution.parameters_index(notebook)
     if index < 0 and request.given:
@@ -126,9 +128,10 @@ def prepare(found: Workspace, request: RunRequest) -> Prepared:
     known = parameters.declared(notebook.cells[index].source) if index >= 0 else {}
     values = parameters.parsed(request.given, known)
     redaction = Redaction(parameters.secrets(known))
+    redaction.refuse_in(source.patch or b"", "the uncommitted work of this checkout")
     if values:
         notebook = execution.with_parameters(notebook, parameters.injected(values))
-    return Prepared(found, request, in_force, path, notebook, values, drift, redaction)
+    return Prepared(found, request, in_force, path, notebook, values, drift, source, redaction)
 
 
 def _drift(found: Workspace, *, allowed: bool) -> dict[str, str]:
@@ -197,8 +200,8 @@ def _write_page(run: Path) -> None:
 
 
 def _write_metrics(run: Path, redaction: Redaction) -> None:
-    metrics = {event["name"]: event["value"] for event in runfolder.events(run, "metric")}
-    (run / runfolder.METRICS).write_text(redaction.text(json_bytes(metrics).decode()))
+    metrics = {redaction.text(event["name"]): event["value"] for event in runfolder.events(run, "metric")}
+    (run / runfolder.METRICS).write_bytes(json_bytes(metrics))
 
 
 def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
@@ -207,6 +210,7 @@ def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
         run=folder.path,
         run_id=folder.id,
         notebook=prepared.path,
+        source=prepared.source,
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,
         threads=os.environ.get("OMP_NUM_THREADS", "all"),
@@ -216,14 +220,14 @@ def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
         started=started,
         finished=_now(),
     )
-    content = prepared.redaction.text(json_bytes(provenance.statement(facts)).decode())
+    statement = prepared.redaction.value(provenance.statement(facts))
     kept = store.of(prepared.workspace)
-    for name in receipt.subject_digests(json.loads(content)):
+    for name in receipt.subject_digests(statement):
         kept.put(folder.path / name)
     if (patch := folder.path / runfolder.PATCH).is_file():
         kept.put(patch)
-    kept.put(content.encode())
-    workspace.write_whole(folder.path / runfolder.RECEIPT, content.encode())
+    kept.put(json_bytes(statement))
+    workspace.write_whole(folder.path / runfolder.RECEIPT, json_bytes(statement))
     signing.sign(folder.path / runfolder.RECEIPT)
 
 
@@ -232,6 +236,7 @@ def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, found
     text = redaction.text(f"{type(error).__name__}: {error}")
     try:
         (folder.path / runfolder.RECEIPT).unlink(missing_ok=True)
+        redaction.drop(folder.outputs)
         (folder.path / runfolder.ERROR).write_text(text + "\n")
         kept = folder.finish()
     except OSError:

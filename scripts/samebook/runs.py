@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from samebook import runfolder
+from samebook import receipt, runfolder
+from samebook.errors import UsageError
 from samebook.workspace import Workspace
 
 METRICS_SHOWN = 4
@@ -14,7 +15,7 @@ METRICS_SHOWN = 4
 
 @dataclass(frozen=True)
 class Run:
-    """A folder in runs/: `status` is done or failed, `seconds` is None where it isn't known."""
+    """A folder in runs/: `status` is done, failed or damaged, `seconds` is None where it isn't known."""
 
     id: str
     notebook: str
@@ -37,16 +38,22 @@ def runs(workspace: Workspace) -> list[Run]:
 def described(path: Path) -> Run:
     """What a run's folder says of it."""
     notebook = path.name.split("-", 1)[1].rsplit("-", 1)[0]
-    receipt = path / runfolder.RECEIPT
-    if not receipt.is_file():
+    if not (path / runfolder.RECEIPT).is_file():
         error = path / runfolder.ERROR
         first = error.read_text().splitlines()[:1] if error.is_file() else ["no error.txt"]
         return Run(path.name, notebook, "failed", None, {}, {}, "".join(first))
-    predicate = json.loads(receipt.read_text())["predicate"]
-    times = predicate["runDetails"]["metadata"]
+    try:
+        return _done(path, notebook)
+    except (UsageError, ValueError, OSError) as error:
+        return Run(path.name, notebook, "damaged", None, {}, {}, str(error))
+
+
+def _done(path: Path, notebook: str) -> Run:
+    found = receipt.read(path / runfolder.RECEIPT)
+    times = found["predicate"]["runDetails"]["metadata"]
     start, end = (datetime.datetime.fromisoformat(times[key]) for key in ("startedOn", "finishedOn"))
     metrics = json.loads((path / runfolder.METRICS).read_text())
-    parameters = predicate["buildDefinition"]["externalParameters"]["parameters"]
+    parameters = receipt.external(found)["parameters"]
     return Run(path.name, notebook, "done", (end - start).total_seconds(), parameters, metrics, "")
 
 

@@ -85,7 +85,6 @@ def signers(workspace: Workspace, statement: Path) -> list[str]:
     Raises PolicyRefused for a signature that is missing, unknown, or of other bytes.
     """
     from securesystemslib.dsse import Envelope
-    from securesystemslib.exceptions import VerificationError
 
     keys, path = trusted(workspace), envelope_of(statement)
     if not path.is_file():
@@ -99,16 +98,18 @@ def signers(workspace: Workspace, statement: Path) -> list[str]:
         envelope = Envelope.from_dict(json.loads(path.read_text()))
     except (ValueError, KeyError, TypeError) as error:
         raise PolicyRefused(f"{path.name} is not a DSSE envelope: {error}") from error
-    if envelope.payload != statement.read_bytes():
-        raise PolicyRefused(f"{statement.name} is not what was signed: the envelope holds other bytes")
-    return _verified(envelope, keys, path.name, VerificationError)
+    if envelope.payload_type != PAYLOAD_TYPE or envelope.payload != statement.read_bytes():
+        raise PolicyRefused(f"{statement.name} is not what was signed: the envelope holds other bytes, or another type")
+    return _verified(envelope, keys, path.name)
 
 
-def _verified(envelope: "Envelope", keys: dict[str, "Key"], name: str, failure: type[Exception]) -> list[str]:
+def _verified(envelope: "Envelope", keys: dict[str, "Key"], name: str) -> list[str]:
+    from securesystemslib.exceptions import VerificationError
+
     named = {key.keyid: who for who, key in keys.items()}
     accepted: dict[str, Key] = {}
     if keys:
-        with suppress(failure):
+        with suppress(VerificationError):
             accepted = envelope.verify(list(keys.values()), threshold=1)
     if not accepted:
         found = ", ".join(keyid[:12] for keyid in envelope.signatures) or "none"

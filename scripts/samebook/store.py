@@ -4,13 +4,14 @@ Objects are written whole, read-only, and never linked into the workspace, so th
 them. Every read is verified: a damaged object is reported by name, and is as good as missing.
 """
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.digest import sha256
-from samebook.errors import SamebookError
+from samebook.errors import SamebookError, UsageError
 from samebook.workspace import Workspace, replacing
 
 HEX = 64
@@ -28,6 +29,8 @@ class Store:
 
     def path(self, digest: str) -> Path:
         """Where the object with this sha256 is, or would be."""
+        if not re.fullmatch(f"[0-9a-f]{{{HEX}}}", digest):
+            raise UsageError(f"{digest!r} is no sha256")
         return self.root / digest[:2] / digest[2:4] / digest
 
     def put(self, content: bytes | Path) -> str:

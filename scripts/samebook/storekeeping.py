@@ -44,7 +44,9 @@ def references(workspace: Workspace) -> dict[str, str]:
         digests = {**receipt.subject_digests(statement), **receipt.inputs(statement)}
         wanted |= {digest: f"{name} of {run}" for name, digest in digests.items()}
         wanted |= {sha256(path): f"the receipt of {run}"} | ({patch: f"the patch of {run}"} if patch else {})
-    return wanted
+    running = (workspace.runs / ".partial").glob("*-*")
+    read = (event for run in running for event in runfolder.events(run, "input"))
+    return wanted | {event["sha256"]: f"{event['name']}, which a run is reading" for event in read}
 
 
 def gc(workspace: Workspace, *, dry_run: bool) -> Report:

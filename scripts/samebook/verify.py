@@ -26,6 +26,8 @@ def verify(path: Path) -> Verified:
     statement = receipt.read(path)
     signers = signing.signers(here, path)
     found = {name: _found(path.parent, name, digest, here) for name, digest in receipt.file_digests(statement).items()}
+    outputs = (each.relative_to(path.parent).as_posix() for each in (path.parent / "outputs").rglob("*"))
+    found |= {name: "not in the receipt" for name in outputs if name not in found and (path.parent / name).is_file()}
     wrong = [f"{name}: {state}" for name, state in found.items() if state not in (BESIDE, STORED)]
     if wrong:
         raise NotReproduced("\n  ".join((f"{len(wrong)} of {len(found)} files are not what the receipt says", *wrong)))
