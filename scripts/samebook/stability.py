@@ -15,7 +15,8 @@ from pathlib import Path
 
 from samebook import causes, comparison, receipt, runfolder, signals, workspace
 from samebook.causes import Cause, Source, Suspect
-from samebook.comparison import CellDifference, Comparison, Side, Verdict
+from samebook.comparison import Comparison, Side, Verdict
+from samebook.differences import CellDifference, first_cell
 from samebook.errors import CellFailed, NotReproduced, SamebookError
 from samebook.workspace import Workspace
 
@@ -150,7 +151,7 @@ def _difference(first: Attempt, second: Attempt) -> Difference | None:
     if not different:
         return None
     old, new = ((each.folder / runfolder.CANONICAL).read_bytes() for each in (first, second))
-    cell = comparison.first_cell(old, new)
+    cell = first_cell(old, new)
     return Difference(first, second, cell, different, _suspects(old, cell))
 
 
