@@ -13,7 +13,7 @@ from samebook import canonical
 from samebook.digest import sha256
 
 HERE = "/home/me/checkout"
-STYLED = '<style>#T_{0}_row0 {{}}</style><td id="T_{0}_row0">1</td>'
+STYLED = '<style type="text/css">\n#T_{0}_row0 {{}}</style><table id="T_{0}"><td id="T_{0}_row0">1</td>'
 CELL: dict[str, Any] = {"cell_type": "code", "id": "a", "metadata": {"tags": ["work"]}, "source": "x", "outputs": []}
 
 
@@ -85,6 +85,16 @@ OTHER = {
     "what is displayed": (displayed(plain="1"), displayed(plain="2")),
     "the order of what is displayed": (displayed(plain="1", html="2"), displayed(plain="2", html="1")),
     "short hex numbers": (printed("0xff"), printed("0xfe")),
+    "a hash in hex": (printed("0x1d7a862a"), printed("0x3f36589f")),
+    "a name that looks like a styled table's id": (
+        displayed(html="<table><th>T_20130101"),
+        displayed(html="<table><th>T_10000"),
+    ),
+    "such a name in a styled table": (
+        displayed(html=STYLED.format("0a1b2") + "T_20130101"),
+        displayed(html=STYLED.format("0a1b2") + "T_20130102"),
+    ),
+    "such a name in plain text": (printed("T_20130101"), printed("T_101")),
     "a folder beside the checkout": (printed(f"{HERE}-old/a"), printed(f"{HERE}/a")),
 }
 

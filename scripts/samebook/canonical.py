@@ -14,7 +14,11 @@ timings and error banners; what a progress bar overwrote, its times and its rate
     where Python's own are      /usr/lib/python3.13/                    -> <python>/
     process ids                 (pid=42)                                -> (pid=…)
     where the checkout is       /workspace                              -> <workspace>
-    random ids of pandas' styled tables and of widgets                  -> removed
+    ids of styled tables        <table id="T_0a1b2">, in text/html      -> <table id="T_">
+    random ids of widgets                                               -> removed
+
+A memory address is what follows `at`; the id of a styled table, what its <style> or <table> begins with: a hash
+or a column's name that looks like one counts.
 
 Everything else counts: a time that a cell prints makes two runs differ, and should.
 """
@@ -34,15 +38,15 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 CURSOR = re.compile(r"(\n|\r|\x1b\[A)")
 RULES = (
     (re.compile(r"\d{8}T\d{6}Z-[\w-]+?-[0-9a-f]{6}\b"), "<run>"),
-    (re.compile(r"\b0x[0-9a-f]{6,16}\b"), "0x…"),
+    (re.compile(r"\bat 0x[0-9a-f]{6,16}\b"), "at 0x…"),
     (re.compile(r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
     (re.compile(r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
     (re.compile(r"/[^\s:'\"]*?/lib/python3\.\d+/"), "<python>/"),
     (re.compile(r"\bpid=\d+"), "pid=…"),
-    (re.compile(r"\bT_[0-9a-f]{5}"), "T_"),
     # tqdm's times and rate: [00:01<00:02, 9.51it/s, and without a total [00:01, 1.05s/it
     (re.compile(r"\[(\d+:)?\d\d:\d\d(<[\d:?]+)?, +[\d.?]+ ?[^\s,/\]]*/\w+"), "[…"),
 )
+STYLED = re.compile(r"""(?:<style[^>]*>\s*#|<table id=["'])(T_[0-9a-f]{5})(?![0-9a-zA-Z])""")
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,17 @@ def _displayed(output: Mapping[str, Any], workspace: str) -> dict[str, Any]:
 def _data(kind: str, value: Any, workspace: str) -> Any:
     if kind in BINARY:
         return {"sha256": sha256(base64.b64decode(_joined(value)))}
-    return _plain(_joined(value), workspace) if isinstance(value, (str, list)) else value
+    if not isinstance(value, (str, list)):
+        return value
+    text = _plain(_joined(value), workspace)
+    return _without_style_ids(text) if kind == "text/html" else text
+
+
+def _without_style_ids(html: str) -> str:
+    """Each pandas Styler has a random id, which begins the ids of its cells."""
+    for found in set(STYLED.findall(html)):
+        html = re.sub(rf"\b{found}(?![0-9a-zA-Z])", "T_", html)
+    return html
 
 
 def _joined(text: str | list[str]) -> str:
