@@ -192,8 +192,7 @@ def _built(item: Json) -> Json:
 
 
 def _undeclared(facts: Facts) -> list[Json]:
-    found = (item for item in facts.of_kind("undeclared") if Path(item["path"]).is_file())
-    return [_resource(item["name"], sha256(Path(item["path"])), undeclared=True) for item in found]
+    return [_resource(item["name"], item["sha256"], undeclared=True) for item in facts.of_kind("undeclared")]
 
 
 DEPENDENCIES: tuple[Callable[[Facts], list[Json]], ...] = (
