@@ -58,9 +58,7 @@ def _patch(place: Elsewhere, commit: Json) -> bytes:
     told = commit.get("annotations", {})
     digest = told.get("patch")
     if digest is None and told.get("dirty"):
-        raise UsageError(
-            "the run was made on changes that no patch holds: in a submodule, or an inner repository"
-        )
+        raise UsageError("the run was made on changes that no patch holds: in a submodule, or an inner repository")
     if digest is None:
         return b""
     beside = (place.folder or place.here.runs) / runfolder.PATCH
