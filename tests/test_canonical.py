@@ -3,6 +3,8 @@
 import base64
 import copy
 import io
+import sys
+import tempfile
 import time
 from typing import Any
 
@@ -13,6 +15,7 @@ from samebook import canonical
 from samebook.digest import sha256
 
 HERE = "/home/me/checkout"
+TEMPORARY = tempfile.gettempdir()
 STYLED = '<style type="text/css">\n#T_{0}_row0 {{}}</style><table id="T_{0}"><td id="T_{0}_row0">1</td>'
 CELL: dict[str, Any] = {"cell_type": "code", "id": "a", "metadata": {"tags": ["work"]}, "source": "x", "outputs": []}
 
@@ -40,6 +43,18 @@ SAME = {
         printed("made by 20130630T120000Z-train-1a2b3c"),
         printed("made by 20140101T000000Z-train-ffffff"),
     ),
+    "run ids of a notebook whose name has blanks": (
+        printed(f"{HERE}/runs/20130630T120000Z-my notebook's 2nd-1a2b3c/outputs"),
+        printed(f"{HERE}/runs/20140101T000000Z-my notebook's 2nd-ffffff/outputs"),
+    ),
+    "threads' ids": (
+        printed("<_MainThread(MainThread, started 140412345678912)> <Thread(a, started daemon 1404123456)>"),
+        printed("<_MainThread(MainThread, started 139912345678912)> <Thread(a, started daemon 1399123456)>"),
+    ),
+    "temporary files' names": (
+        printed(f"{TEMPORARY}/tmpk3_x9a0b.csv {TEMPORARY}/samebook-k3_x9a0b/kernel.json"),
+        printed(f"{TEMPORARY}/tmp00000000.csv {TEMPORARY}/samebook-00000000/kernel.json"),
+    ),
     "memory addresses": (printed("<Model at 0x7f3a5c0d1e80>"), printed("<Model at 0x55d0aa00>")),
     "a cell's file": (
         printed("/tmp/ipykernel_42/123.py:1: UserWarning: few"),
@@ -54,7 +69,9 @@ SAME = {
         printed("/opt/lib/python3.13/multiprocessing/popen_fork.py:67: DeprecationWarning: This process (pid=7)"),
     ),
     "ids of styled tables": (displayed(html=STYLED.format("0a1b2")), displayed(html=STYLED.format("c3d4e"))),
-    "colours": (printed("\x1b[31mred\x1b[0m"), printed("red")),
+    "codes for a terminal": (displayed(plain="\x1b[?25l\x1b[1;2Ha\x1b[A\x1b[K"), displayed(plain="a")),
+    "what was drawn over": (printed("1 %\n2 %\n\x1b[2A\x1b[2K3 %\n\x1b[2K4 %"), printed("3 %\n4 %\n")),
+    "colours": (printed("\x1b[31mA\x1b[0m"), printed("A")),
     "what a line's return overwrote": (printed("10 %\r50 %\rdone\n"), printed("done\n")),
     "windows' line ends": (printed("a\r\nb"), printed("a\nb")),
     "a bar's times": (
@@ -75,6 +92,8 @@ def test_rule_removes(rule: str) -> None:
 
 OTHER = {
     "text": (printed("1"), printed("2")),
+    "what started, and when": (printed("a, started 2013"), printed("a, started 2014")),
+    "names of files that are no temporary files'": (printed("/data/tmp00000000"), printed("/data/tmp11111111")),
     "a time that is printed": (printed("at 12:30:00"), printed("at 12:30:01")),
     "a list of times": (printed("[12:30, 14:00]"), printed("[12:30, 15:00]")),
     "what a bar says beside its times": (
@@ -110,6 +129,32 @@ def test_checkout_is_anywhere() -> None:
     """A path in the checkout is the same in every checkout, also that of the checkout itself."""
     found = form(printed(f"{HERE}\n{HERE}/data/a.csv\n'{HERE}'")).decode()
     assert r"<workspace>\n<workspace>/data/a.csv\n'<workspace>'" in found
+
+
+def test_environment_is_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment, its packages and Python's own modules are the same wherever the environment is."""
+    found = set()
+    for prefix in ("/opt/samebook", f"{HERE}/.venv", "/home/my own/.venv"):
+        monkeypatch.setattr(sys, "prefix", prefix)
+        packages = f"{prefix}/lib/python3.13/site-packages/pandas/core.py"
+        found.add(form(printed(f"{prefix}/bin/python\n{packages}\n{prefix}/lib/python3.13/json/decoder.py\n")))
+    assert len(found) == 1
+    assert r"<environment>/bin/python\n<packages>/pandas/core.py\n<python>/json/decoder.py" in found.pop().decode()
+
+
+def test_checkout_among_temporary_files() -> None:
+    """A checkout that is itself in a temporary folder is a checkout."""
+    aside = f"{TEMPORARY}/samebook-k3_x9a0b/checkout"
+    cell = {**CELL, "outputs": [printed(f"{aside}/data/a.csv")]}
+    assert canonical.content(canonical.cells({"cells": [cell]}, aside)) == form(printed(f"{HERE}/data/a.csv"))
+
+
+def test_attachments_count() -> None:
+    """An image that is attached to prose counts by the sha256 of its bytes; a cell without one is as before."""
+    first, second = ({"a.png": {"image/png": base64.b64encode(pixels).decode()}} for pixels in (b"1", b"2"))
+    assert sha256(b"1") in form(attachments=first).decode()
+    assert form(attachments=first) != form(attachments=second)
+    assert form(attachments={}) == form()
 
 
 def test_split_streams_are_one() -> None:

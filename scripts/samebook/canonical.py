@@ -1,30 +1,37 @@
 """The canonical form of an executed notebook: what counts as its result, and nothing else.
 
-It counts, in this order for each cell: its name and type, its source, its printed text (all of stdout, then all
-of stderr: how the text was split into messages is a matter of timing), then what it displays, in order, by MIME
-type. Images and other binary data count by the sha256 of their bytes.
+It counts, in this order for each cell: its name and type, its source with its attachments, its printed text (all of
+stdout, then all of stderr: how the text was split into messages is a matter of timing), then what it displays, in
+order, by MIME type. Images and other binary data count by the sha256 of their bytes.
 
 It does not count, because two runs of the same differ in it: metadata, ids and execution counts; papermill's
-timings and error banners; what a progress bar overwrote, its times and its rate; and inside text
+timings and error banners; what a progress bar overwrote, its times and its rate; colours and other codes for a
+terminal; and inside text
 
     run ids                     20130630T120000Z-train-1a2b3c           -> <run>
     memory addresses            <object at 0x7f3a5c0d1e80>              -> <object at 0x…>
+    threads' ids                <Thread(Thread-1, started 1404…)>       -> <Thread(Thread-1, started …)>
     a cell's temporary file     /tmp/ipykernel_42/123456.py             -> <cell>
+    temporary files' names      /tmp/tmpk3_x9a0b, /tmp/samebook-k3_x9a0b -> <temporary>
     where packages are          /opt/samebook/lib/python3.13/site-packages/ -> <packages>/
     where Python's own are      /usr/lib/python3.13/                    -> <python>/
     process ids                 (pid=42)                                -> (pid=…)
+    where the environment is    /opt/samebook                           -> <environment>
     where the checkout is       /workspace                              -> <workspace>
     ids of styled tables        <table id="T_0a1b2">, in text/html      -> <table id="T_">
     random ids of widgets                                               -> removed
 
 A memory address is what follows `at`; the id of a styled table, what its <style> or <table> begins with: a hash
-or a column's name that looks like one counts.
+or a column's name that looks like one counts. The environment is that of the process that makes the canonical form:
+the runner's, whose kernels run in the same.
 
 Everything else counts: a time that a cell prints makes two runs differ, and should.
 """
 
 import base64
 import re
+import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,14 +41,20 @@ from samebook.digest import json_bytes, sha256
 BANNER = "papermill-error-cell-tag"
 BINARY = ("image/png", "image/jpeg", "image/gif", "application/pdf")
 WIDGET = "application/vnd.jupyter.widget-view+json"
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
-CURSOR = re.compile(r"(\n|\r|\x1b\[A)")
+ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+CURSOR = re.compile(r"(\n|\r|\x1b\[\d{0,4}A|\x1b\[2K)")
+UP = re.compile(r"\x1b\[(\d{0,4})A")
+PLACE = r"(?:<environment>|<workspace>)?"  # what was already replaced
 RULES = (
-    (re.compile(r"\d{8}T\d{6}Z-[\w-]+?-[0-9a-f]{6}\b"), "<run>"),
+    (re.compile(r"\d{8}T\d{6}Z-[\w.-]+?-[0-9a-f]{6}\b"), "<run>"),
+    # In a path, where a notebook's name may hold anything.
+    (re.compile(r"(?<=/)\d{8}T\d{6}Z-[^/\n]+?-[0-9a-f]{6}\b"), "<run>"),
     (re.compile(r"\bat 0x[0-9a-f]{6,16}\b"), "at 0x…"),
-    (re.compile(r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
-    (re.compile(r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
-    (re.compile(r"/[^\s:'\"]*?/lib/python3\.\d+/"), "<python>/"),
+    (re.compile(r"(?<=, )(started|stopped)( daemon)? \d{6,}(?=\))"), r"\1\2 …"),
+    (re.compile(PLACE + r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
+    (re.compile(re.escape(tempfile.gettempdir()) + r"/(tmp|samebook-)[a-z0-9_]{8}(?![\w-])"), "<temporary>"),
+    (re.compile(PLACE + r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
+    (re.compile(r"(<environment>|<workspace>|/[^\s:'\"]*?)/lib/python3\.\d+/"), "<python>/"),
     (re.compile(r"\bpid=\d+"), "pid=…"),
     # tqdm's times and rate: [00:01<00:02, 9.51it/s, and without a total [00:01, 1.05s/it
     (re.compile(r"\[(\d+:)?\d\d:\d\d(<[\d:?]+)?, +[\d.?]+ ?[^\s,/\]]*/\w+"), "[…"),
@@ -82,6 +95,11 @@ def _cell(cell: Mapping[str, Any], number: int, workspace: str) -> Cell:
         "printed": {name: text for name in ("stdout", "stderr") if (text := _printed(outputs, name, workspace))},
         "displayed": [_displayed(output, workspace) for output in outputs if output["output_type"] != "stream"],
     }
+    if attachments := cell.get("attachments"):
+        found["attachments"] = {
+            name: {kind: _data(kind, value, workspace) for kind, value in data.items()}
+            for name, data in attachments.items()
+        }
     return Cell(tags[0] if tags else f"cell-{number}", found)
 
 
@@ -101,8 +119,10 @@ def _screen(text: str) -> list[str]:
         if part == "\n":
             row, returned = row + 1, False
             lines += [""] * (row == len(lines))
-        elif part == "\x1b[A":
-            row = max(0, row - 1)
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif up := UP.fullmatch(part):
+            row = max(0, row - int(up[1] or 1))
         elif part == "\r":
             returned = True
         elif part:
@@ -140,8 +160,13 @@ def _joined(text: str | list[str]) -> str:
 
 
 def _plain(text: str, workspace: str) -> str:
-    text = ANSI.sub("", text)
+    # The environment first: it may be in the checkout, as the checkout may be among temporary files.
+    text = _without(sys.prefix, "<environment>", ESCAPES.sub("", text))
+    text = _without(workspace, "<workspace>", text)
     for pattern, replacement in RULES:
         text = pattern.sub(replacement, text)
-    # Last: packages may be in the checkout.
-    return re.sub(rf"(?<![\w.-]){re.escape(workspace)}(?![\w-])", "<workspace>", text)
+    return text
+
+
+def _without(path: str, name: str, text: str) -> str:
+    return re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", name, text)
