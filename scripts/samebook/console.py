@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import sys
 import threading
 import time
@@ -26,7 +27,7 @@ class Console(Reporter):
         self.since = 0.0
         self.notes = 0
         self.ended = threading.Event()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
 
     @override
     def run_started(self, run: Path, request: RunRequest) -> None:
@@ -60,8 +61,8 @@ class Console(Reporter):
     def run_ended(self) -> None:
         self.ended.set()
         with self.lock:
-            self._clear()
-        self.run = None
+            self._write("")
+            self.run = None
 
     def _tick(self) -> None:
         """On a terminal, keep the line of the running cell alive; anywhere, say what the notebook waits for."""
@@ -69,33 +70,33 @@ class Console(Reporter):
             self._tell_notes()
             current, elapsed = self.current, time.monotonic() - self.since
             if self.live and current and elapsed > TICK:
-                with self.lock:
-                    self.stream.write(f"\r\x1b[K{current:<32} {elapsed:7.1f} s")
-                    self.stream.flush()
+                self._write(f"{current:<32} {elapsed:7.1f} s")
 
     def _tell_notes(self) -> None:
-        if self.run is None:
-            return
-        notes = list(runfolder.events(self.run, "note"))
-        for note in notes[self.notes :]:
-            self._say(f"      {note['text']}")
-            self._log(event="note", text=note["text"])
-        self.notes = len(notes)
+        with self.lock:  # the ticking thread and the end of a cell would both tell the newest
+            notes = list(runfolder.events(self.run, "note")) if self.run else []
+            for note in notes[self.notes :]:
+                self._say(f"      {note['text']}")
+                self._log(event="note", text=note["text"])
+            self.notes = max(self.notes, len(notes))
 
     def _say(self, line: str) -> None:
-        with self.lock:
-            self._clear()
-            self.stream.write(line + "\n")
-            self.stream.flush()
+        self._write(line + "\n")
 
-    def _clear(self) -> None:
-        if self.live:
-            self.stream.write("\r\x1b[K")
+    def _write(self, text: str) -> None:
+        """Write in place of the running cell's line. A reader that has gone, as `head` has, fails no run."""
+        with self.lock:
+            try:
+                self.stream.write(f"\r\x1b[K{text}" if self.live else text)
+                self.stream.flush()
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
     def _log(self, *, event: str, level: str = "info", **facts: Any) -> None:
-        if self.run is None:
-            return
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, "level": level, "run": self.run.name, "event": event, **facts})
-        with (self.run / runfolder.LOG).open("a") as log:
-            log.write(line + "\n")
+        with self.lock:
+            if self.run is None:
+                return
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+            line = json.dumps({"time": now, "level": level, "run": self.run.name, "event": event, **facts})
+            with (self.run / runfolder.LOG).open("a") as log:
+                log.write(line + "\n")

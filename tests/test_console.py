@@ -1,0 +1,63 @@
+"""What a person sees of a run: told once, and never what fails the run."""
+
+import io
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import Tiny
+
+from samebook import console, runfolder
+from samebook.console import Console
+from samebook.run import RunRequest
+
+
+def test_closed_pipe_fails_no_run(tiny: Tiny) -> None:
+    """A run whose reader stops reading, as `head` does, goes on to its end."""
+    tiny.notebook("talks", talk="for n in range(20_000): print(n)", work="import samebook; samebook.log_metric('n', 1)")
+    command = tiny.command("run", "talks", "--verbose")
+    with subprocess.Popen(
+        command, cwd=tiny.root, env=tiny.environ(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as run:
+        assert run.stdout
+        run.stdout.readline()
+        run.stdout.close()
+        assert run.wait(timeout=120) == 0
+    assert (tiny.last / "receipt.json").is_file()
+
+
+def test_note_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note is told once, also when a cell ends as the ticking thread tells it."""
+    shown = Console(stream=io.StringIO())
+    shown.run = tmp_path
+    runfolder.append_event(tmp_path, {"kind": "note", "text": "waits"})
+    read = runfolder.events
+
+    def slowly(*arguments: Any) -> list[dict[str, Any]]:
+        found = list(read(*arguments))
+        time.sleep(0.05)
+        return found
+
+    monkeypatch.setattr(runfolder, "events", slowly)
+    threads = [threading.Thread(target=shown._tell_notes) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert shown.stream.getvalue().count("waits") == 1
+
+
+def test_end_of_run_ends_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends while the ticking thread is at work leaves it without an error, and says no more."""
+    monkeypatch.setattr(console, "TICK", 0.0001)
+    for _ in range(50):
+        shown = Console(stream=io.StringIO())
+        shown.run_started(tmp_path, RunRequest("work", {}))
+        shown.run_ended()
+        said = shown.stream.getvalue()
+        runfolder.append_event(tmp_path, {"kind": "note", "text": "late"})
+        time.sleep(0.001)
+        assert shown.stream.getvalue() == said
