@@ -15,6 +15,7 @@ from samebook import canonical
 from samebook.digest import sha256
 
 HERE = "/home/me/checkout"
+RAISES = ["raises-exception"]
 TEMPORARY = tempfile.gettempdir()
 STYLED = '<style type="text/css">\n#T_{0}_row0 {{}}</style><table id="T_{0}"><td id="T_{0}_row0">1</td>'
 CELL: dict[str, Any] = {"cell_type": "code", "id": "a", "metadata": {"tags": ["work"]}, "source": "x", "outputs": []}
@@ -216,6 +217,7 @@ def bars(seconds: float) -> str:
 
 
 def test_cell_is_named() -> None:
-    """A cell is known by its first tag, else by its number."""
-    plain = {**CELL, "metadata": {}}
-    assert [cell.name for cell in canonical.cells({"cells": [CELL, plain]}, HERE)] == ["work", "cell-2"]
+    """A cell is known by its first tag that is no order to Jupyter, else by its number."""
+    plain, raising, named = ({**CELL, "metadata": {"tags": tags}} for tags in ([], RAISES, [*RAISES, "shown"]))
+    cells = canonical.cells({"cells": [CELL, plain, raising, named]}, HERE)
+    assert [cell.name for cell in cells] == ["work", "cell-2", "cell-3", "shown"]

@@ -151,3 +151,24 @@ def test_all_output_awaited(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None
 
     run.run(run.RunRequest("prints", {}), Slow())
     assert seen == [str(number) for number in range(45)]
+
+
+def test_expected_error_fails_no_run(tiny: Tiny) -> None:
+    """A cell tagged `raises-exception` may raise, as in Lab: the run goes on, and the error counts as a result."""
+    path = tiny.notebook("work", shown="1 / 0", rest="print('went on')")
+    path.write_text(path.read_text().replace('"shown"', '"raises-exception", "shown"'))
+    ended = tiny.samebook("run", "work")
+    assert (ended.code, "shown" in ended.stderr, "failed" in ended.stderr) == (0, True, False)
+    executed = (tiny.last / "notebook.canonical.json").read_text()
+    assert "ZeroDivisionError" in executed
+    assert "went on" in executed
+    assert "papermill-error" not in (tiny.last / "notebook.ipynb").read_text()
+
+
+def test_unexpected_error_still_fails(tiny: Tiny) -> None:
+    """After an expected error, another cell's error fails the run and is the one that is named."""
+    path = tiny.notebook("work", shown="1 / 0", rest="raise ValueError('no')")
+    path.write_text(path.read_text().replace('"shown"', '"raises-exception", "shown"'))
+    ended = tiny.samebook("run", "work")
+    assert ended.code == 1
+    assert "cell `rest` (2 of 2) raised ValueError: no" in ended.stderr

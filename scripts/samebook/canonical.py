@@ -38,6 +38,7 @@ from typing import Any
 
 from samebook.digest import json_bytes, sha256
 
+RESERVED = ("raises-exception", "skip-execution")  # Jupyter's: they say what to do with a cell, not what it is
 BANNER = "papermill-error-cell-tag"
 BINARY = ("image/png", "image/jpeg", "image/gif", "application/pdf")
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -80,6 +81,11 @@ def cells(notebook: Mapping[str, Any], workspace: str) -> list[Cell]:
     return [_cell(cell, number, workspace) for number, cell in enumerate(counted, start=1)]
 
 
+def name(tags: Iterable[str], number: int) -> str:
+    """How people know a cell: by its first tag that is a name, else by its number."""
+    return next((tag for tag in tags if tag not in RESERVED), f"cell-{number}")
+
+
 def content(canonical: Iterable[Cell]) -> bytes:
     """The canonical notebook's bytes."""
     return json_bytes([cell.content for cell in canonical])
@@ -100,7 +106,7 @@ def _cell(cell: Mapping[str, Any], number: int, workspace: str) -> Cell:
             name: {kind: _data(kind, value, workspace) for kind, value in data.items()}
             for name, data in attachments.items()
         }
-    return Cell(tags[0] if tags else f"cell-{number}", found)
+    return Cell(name(tags, number), found)
 
 
 def _tags(cell: Mapping[str, Any]) -> list[str]:

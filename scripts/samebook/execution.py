@@ -13,7 +13,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
-from papermill.execute import execute_notebook
+from papermill.execute import execute_notebook, remove_error_markers
 
 from samebook import errors
 from samebook.papermill_engine import Execution, name
@@ -68,7 +68,8 @@ def execute(execution: Execution) -> None:
             execution=execution,
         )
     except PapermillExecutionError as error:
-        raise _cell_error(execution, error) from error
+        if not _was_expected(execution.output):
+            raise _cell_error(execution, error) from error
     except CellTimeoutError as error:
         raise errors.CellFailed(
             f"cell `{_running(execution)}` ran over its time limit of {execution.cell_timeout} s",
@@ -84,6 +85,15 @@ def execute(execution: Execution) -> None:
             f"the notebook wants the kernel {error.name!r}; the environment has `python3`",
             mend="in Lab: Kernel > Change Kernel… > Python 3",
         ) from error
+
+
+def _was_expected(output: Path) -> bool:
+    """Whether only cells tagged `raises-exception` raised: papermill ends in an error for them too, and marks it."""
+    notebook: Any = nbformat.read(output, as_version=4)
+    if notebook.metadata.papermill.exception:
+        return False
+    nbformat.write(remove_error_markers(notebook), output)
+    return True
 
 
 def _running(execution: Execution) -> str:

@@ -19,6 +19,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
 from traitlets.config import Config
 
+from samebook import canonical
 from samebook.redaction import Redaction
 
 
@@ -52,9 +53,8 @@ class Execution:
 
 
 def name(cell: NotebookNode, index: int) -> str:
-    """How people know a cell: by its first tag, else by its number."""
-    tags = cell.metadata.get("tags") or [f"cell-{index + 1}"]
-    return str(tags[0])
+    """How people know a cell."""
+    return canonical.name(cell.metadata.get("tags", []), index + 1)
 
 
 class _Manager(NotebookExecutionManager):
