@@ -247,3 +247,22 @@ def test_receipt_values_are_json() -> None:
     """Parameters are in a receipt as JSON has them: dates in ISO 8601."""
     values = {"day": datetime.date(2013, 6, 30), "depths": [1, 2]}
     assert parameters.json_values(values) == {"day": "2013-06-30", "depths": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("values", "ordered"),
+    [
+        ({"c", "a", "b"}, ["a", "b", "c"]),
+        ({10, 9, 8, 2**61}, [8, 9, 10, 2**61]),
+        ({"a", 1, None}, ["a", 1, None]),
+        ({"deep": [({"c", "a", "b"}, 1)]}, {"deep": [[["a", "b", "c"], 1]]}),
+    ],
+)
+def test_sets_have_one_order(values: Any, ordered: Any) -> None:
+    """A set is the same in every receipt, whatever order Python holds it in."""
+    assert parameters.json_values({"chosen": values}) == {"chosen": ordered}
+
+
+def test_mixed_set_is_injected() -> None:
+    """A set of several types reaches the notebook, in one order too."""
+    assert parameters.injected({"chosen": {"a", 1}}) == "# Parameters\nchosen = set(['a', 1])"

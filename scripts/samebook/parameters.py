@@ -232,8 +232,28 @@ def secrets(parameters: Mapping[str, Parameter]) -> dict[str, str]:
 
 
 def json_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as JSON has them, for the receipt: dates as ISO 8601."""
-    return {name: TypeAdapter(Any).dump_python(value, mode="json") for name, value in values.items()}
+    """The values as JSON has them, for the receipt: dates as ISO 8601, sets in one order."""
+    return {name: TypeAdapter(Any).dump_python(_in_order(value), mode="json") for name, value in values.items()}
+
+
+def _in_order(value: Any) -> Any:
+    """The value with a list for each set in it."""
+    match value:
+        case set():
+            return _sorted(value)
+        case list() | tuple():
+            return [_in_order(item) for item in value]
+        case dict():
+            return {key: _in_order(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _sorted(values: Iterable[Any]) -> list[Any]:
+    try:
+        return sorted(values)
+    except TypeError:  # of several types
+        return sorted(values, key=repr)
 
 
 def injected(values: Mapping[str, Any]) -> str:
@@ -255,7 +275,7 @@ def _literal(value: Any) -> str:
         case tuple():
             return f"({''.join(f'{_literal(item)}, ' for item in value)})"
         case set():
-            return f"set({_literal(sorted(value))})"
+            return f"set({_literal(_sorted(value))})"
         case dict():
             return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
         case _:
