@@ -71,6 +71,13 @@ def test_wrong_variable_told(name: str, value: str, tmp_path: Path, monkeypatch:
         load(tmp_path, "")
 
 
+@pytest.mark.parametrize("env", ["../environments/dev", "./dev", "/dev", "", "dev/../dev"])
+def test_env_is_plain_name(env: str, tiny: Tiny) -> None:
+    """An environment is a name, not a path: a receipt names each in one way."""
+    with pytest.raises(UsageError, match="no environment"):
+        settings.load(Workspace(tiny.root), env)
+
+
 def test_unknown_env_hints(tiny: Tiny) -> None:
     """An environment that isn't there is refused with the nearest name."""
     with pytest.raises(UsageError, match="no environment 'dve'; did you mean dev"):

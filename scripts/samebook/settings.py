@@ -59,7 +59,7 @@ class Settings(BaseSettings):
 def load(workspace: Workspace, env: str) -> Settings:
     """The settings in force for `env`. Raises UsageError naming the file, the key and what was expected."""
     path = workspace.environments / f"{env}.yml"
-    if not path.is_file():
+    if not path.is_file() or Path(env).name != env:
         known = (found.stem for found in workspace.environments.glob("*.yml"))
         raise UsageError(f"no environment {env!r}{nearest(env, known)}")
     try:
