@@ -60,7 +60,7 @@ environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
 
 run: environment ## Run NOTEBOOK headless, with PARAMS="name=value …"
-	@$(SAMEBOOK) run $(if $(RECEIPT),--receipt $(RECEIPT),$(NOTEBOOK)) $(patsubst %,-p '%',$(PARAMS)) --env $(ENV) $(if $(TIMEOUT),--timeout $(TIMEOUT)) || \
+	@$(SAMEBOOK) run $(if $(RECEIPT),--receipt $(RECEIPT),$(NOTEBOOK)) $(patsubst %,-p '%',$(PARAMS)) --env $(ENV) $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(V),--verbose) || \
 	{ code=$$? && $(LOST_$(ENGINE)) && exit $$code; }
 
 runs: environment ## List what ran

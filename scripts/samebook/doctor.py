@@ -1,6 +1,7 @@
 """Compare what is pinned with what is here: engine, base, OS, Python, packages, user, disk, port."""
 
 import os
+import re
 import shutil
 import socket
 import sys
@@ -41,9 +42,21 @@ def _engine(_: Workspace) -> Finding:
     return Finding("engine", "docker or local", f"{environment.engine()} (Docker daemon: {host})", ok=True)
 
 
-def _base(_: Workspace) -> Finding:
-    found = os.environ.get("SAMEBOOK_BASE_IMAGE", "none: the local engine has no image")
-    return Finding("base image", "Dockerfile: BASE_IMAGE", found, ok=True)
+def _base(workspace: Workspace) -> Finding:
+    dockerfile = workspace.root / "Dockerfile"
+    text = dockerfile.read_text() if dockerfile.is_file() else ""
+    pinned = re.search(r"^ARG BASE_IMAGE=(\S+)", text, re.MULTILINE)
+    wanted = pinned[1] if pinned else "none: no Dockerfile here"
+    found = os.environ.get("SAMEBOOK_BASE_IMAGE")
+    ok = found is None or wanted in (found, "none: no Dockerfile here")
+    mend = "results are the same on a base of `make base`; for the pinned one: rm .samebook/base-image"
+    return Finding("base image", _short(wanted), found or "none: the local engine has no image", ok, mend)
+
+
+def _short(image: str) -> str:
+    """An image's name, with the first digits of its digest."""
+    name, _, digest = image.partition("@sha256:")
+    return f"{name}@{digest[:8]}…" if digest else name
 
 
 def _system(_: Workspace) -> Finding:
@@ -81,7 +94,7 @@ def _port(_: Workspace) -> Finding:
         probe.settimeout(0.5)
         taken = probe.connect_ex(("127.0.0.1", LAB_PORT)) == 0
     found = f"port {LAB_PORT} " + ("is taken" if taken else "is free")
-    return Finding("port for Lab", "free, or Lab's own", found, ok=True, mend="make lab PORT=8889")
+    return Finding("port for Lab", "free, or Lab's own", found, ok=not taken, mend="make lab PORT=8889")
 
 
 CHECKS: tuple[Callable[[Workspace], Finding], ...] = (_engine, _base, _system, _python, _isolated, _user, _disk, _port)

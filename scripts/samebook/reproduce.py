@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import comparison, elsewhere, environment, receipt, runfolder, signing, store, workspace
+from samebook import comparison, elsewhere, environment, receipt, reproduction, runfolder, signing, store, workspace
 from samebook.comparison import Comparison, Side, Verdict
-from samebook.digest import json_bytes, sha256
+from samebook.digest import sha256
 from samebook.elsewhere import Elsewhere, Say
 from samebook.workspace import Workspace
-
-REPRODUCTION = "urn:samebook:reproduction:v1"
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,7 @@ def _judged(
             store.of(here).put(again / name)  # made again: the store has it from now on
     verdict = comparison.overall(comparisons)
     statement = _attestation(request, path, original, new, comparisons)
-    attestation = _numbered(path.parent)
-    workspace.write_whole(attestation, json_bytes(statement))
+    attestation = reproduction.write(path.parent, statement)
     signing.sign(attestation)
     return Reproduction(verdict, comparisons, differing_packages(original, new), attestation)
 
@@ -89,11 +86,6 @@ def differing_packages(original: receipt.Json, new: receipt.Json) -> list[str]:
     return environment.differences(*packages)
 
 
-def _numbered(folder: Path) -> Path:
-    numbers = (n for n in range(1, 10_000) if not (folder / f"reproduction-{n}.json").exists())
-    return folder / f"reproduction-{next(numbers)}.json"
-
-
 def _attestation(
     request: ReproduceRequest, path: Path, original: receipt.Json, new: receipt.Json, found: Iterable[Comparison]
 ) -> receipt.Json:
@@ -103,7 +95,7 @@ def _attestation(
     return {
         "_type": receipt.STATEMENT,
         "subject": original["subject"],
-        "predicateType": REPRODUCTION,
+        "predicateType": reproduction.TYPE,
         "predicate": {
             "verdict": comparison.overall(comparisons),
             "tolerance": request.tolerance,

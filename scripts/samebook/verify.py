@@ -1,9 +1,9 @@
-"""Check a receipt: its signature against the trusted keys, and every hash in it against the files."""
+"""Check a receipt or a reproduction's attestation: its signature, and every hash in it against the files."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import receipt, signing, store, workspace
+from samebook import receipt, reproduction, runfolder, signing, store, workspace
 from samebook.digest import sha256
 from samebook.errors import NotReproduced
 
@@ -23,6 +23,8 @@ def verify(path: Path) -> Verified:
     receipt says, UsageError for what is no receipt.
     """
     here = workspace.find()
+    if attestation := reproduction.read(path):
+        return _attested(here, path, attestation)
     statement = receipt.read(path)
     signers = signing.signers(here, path)
     found = {name: _found(path.parent, name, digest, here) for name, digest in receipt.file_digests(statement).items()}
@@ -32,6 +34,16 @@ def verify(path: Path) -> Verified:
     if wrong:
         raise NotReproduced("\n  ".join((f"{len(wrong)} of {len(found)} files are not what the receipt says", *wrong)))
     return Verified(signers, found)
+
+
+def _attested(here: workspace.Workspace, path: Path, attestation: receipt.Json) -> Verified:
+    """A reproduction's attestation: signed as it is, and of the receipt that is beside it or in the store."""
+    signers = signing.signers(here, path)
+    digest = attestation["predicate"]["receipt"]["sha256"]
+    state = _found(path.parent, runfolder.RECEIPT, digest, here)
+    if state not in (BESIDE, STORED):
+        raise NotReproduced(f"the receipt that {path.name} speaks of is not this one: {state}")
+    return Verified(signers, {runfolder.RECEIPT: state})
 
 
 BESIDE, STORED = "beside the receipt", "in the store"
