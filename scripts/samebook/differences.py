@@ -125,7 +125,7 @@ def first_cell(old: bytes, new: bytes) -> CellDifference | None:
     for number, (first, second) in enumerate(zip(json.loads(old), json.loads(new), strict=False), start=1):
         leaves = list(_leaves(first, second, ""))
         if leaves:
-            name = (first["tags"] or [f"cell-{number}"])[0]
+            name = canonical.name(first["tags"], number)
             # What people see in Lab is in HTML as well, which reads worse.
             path, was, now = min(leaves, key=lambda leaf: leaf[0].endswith("text/html"))
             return CellDifference(number, name, path, *_lines(was, now))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from samebook import causes, comparison, receipt, runfolder, signals, workspace
+from samebook import canonical, causes, comparison, receipt, runfolder, signals, workspace
 from samebook.causes import Cause, Source, Suspect
 from samebook.comparison import Comparison, Side, Verdict
 from samebook.differences import CellDifference, first_cell
@@ -162,7 +162,7 @@ def _reader(folder: Path) -> Callable[[str], bytes]:
 def _suspects(content: bytes, differing: CellDifference | None) -> list[Suspect]:
     """The causes in the cell that differs, then in those before it; in any cell where only files differ."""
     numbered = [(number, cell) for number, cell in enumerate(json.loads(content), start=1) if cell["type"] == "code"]
-    sources = [Source(number, (cell["tags"] or [f"cell-{number}"])[0], cell["source"]) for number, cell in numbered]
+    sources = [Source(number, canonical.name(cell["tags"], number), cell["source"]) for number, cell in numbered]
     last = differing.number if differing else sys.maxsize
     found = (each for each in causes.suspects(sources) if each.cell.number <= last)
     return sorted(found, key=lambda each: -each.cell.number)
