@@ -15,6 +15,8 @@ from itertools import zip_longest
 from pathlib import PurePath
 from typing import Any
 
+from samebook import canonical
+
 SHOWN = 160
 # What stands in one of two JSON objects for a key that only the other has.
 ABSENT = object()
