@@ -83,7 +83,7 @@ shell: environment ## A shell in the environment
 	@$(if $(filter docker,$(ENGINE)),$(INSIDE_docker) --entrypoint bash run,$(INSIDE_local) bash)
 
 doctor: environment ## Compare what is pinned with what is here
-	@SAMEBOOK_DOCKER="$$(timeout 10 docker version -f '{{.Server.Version}}' 2>/dev/null || echo none answers)" $(SAMEBOOK) doctor
+	@SAMEBOOK_DOCKER="$$(timeout 10 docker version -f '{{.Server.Version}}' 2>/dev/null | grep . || echo none answers)" $(SAMEBOOK) doctor
 
 clean: ## Remove environments and caches; runs, store and data stay
 	@rm -rf .venv .samebook .pytest_cache .ruff_cache dist && find . -name __pycache__ -prune -exec rm -rf {} +
@@ -206,7 +206,8 @@ lab-docker:
 	echo "Lab: http://127.0.0.1:$(PORT)/lab?token=$$token" && echo "Stop it: make stop"
 
 stop: ## Stop Lab in its container
-	@docker compose down
+	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers; a Lab without Docker ends with Ctrl-C" >&2 && exit 2; }; } && \
+	docker compose down
 
 # Container tests drive the engine from outside, so they need an environment of the machine's own.
 test-docker: $(LOCAL)

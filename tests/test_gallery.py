@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from tiny import CHECKOUT, Ended, Tiny, wait_until
@@ -51,7 +52,7 @@ def test_set_order_is_found(tiny: Tiny) -> None:
     assert ended.code == 0
     assert "warning: depends on PYTHONHASHSEED" in ended.stdout
     assert "cause: set order (only the run with PYTHONHASHSEED=1 differs)\n  in cell 2 `carriers`" in ended.stdout
-    assert '"PYTHONHASHSEED": "0"' in (tiny.last / "receipt.json").read_text()
+    assert '"PYTHONHASHSEED": "0"' in (trials(tiny)[-1] / "receipt.json").read_text()
 
 
 def test_file_order_is_found(tiny: Tiny) -> None:
@@ -81,8 +82,22 @@ def test_run_is_repeated(tiny: Tiny) -> None:
     tiny.notebook("work", parameters="n: int = 1", work="print(n)")
     tiny.samebook("run", "work", "-p", "n=7")
     ended = tiny.samebook("reproduce", tiny.last.name, "--times", "2")
-    assert (ended.code, len(tiny.runs)) == (0, 4)
-    assert '"7\\n"' in (tiny.last / "notebook.canonical.json").read_text()
+    assert (ended.code, len(trials(tiny))) == (0, 3)
+    assert '"7\\n"' in (trials(tiny)[-1] / "notebook.canonical.json").read_text()
+
+
+def test_trials_are_set_aside(tiny: Tiny) -> None:
+    """Trials are no results: afterwards a notebook's newest run is still the one that its author made."""
+    tiny.notebook("work", work="print(1)")
+    tiny.samebook("run", "work")
+    made = tiny.runs
+    tiny.samebook("reproduce", "work", "--times", "2")
+    assert tiny.runs == made
+
+
+def trials(tiny: Tiny) -> list[Path]:
+    """The runs that were made to compare, oldest first."""
+    return sorted((tiny.root / "runs" / ".scratch").glob("[0-9]*"))
 
 
 def test_failing_notebook(tiny: Tiny) -> None:

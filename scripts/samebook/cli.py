@@ -185,15 +185,17 @@ def doctor(as_json: bool, against: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("receipt", type=FILE, metavar="RECEIPT")
-def verify(receipt: Path) -> None:
-    """Check a receipt's signature, and every hash in it against the files beside it or in the store.
+@click.argument("run", metavar="RUN")
+def verify(run: str) -> None:
+    """Check the signature of RUN's receipt, and its hash of each result and byproduct against the files.
 
+    RUN is a run's id, a notebook's name for its newest run, or the file of a receipt or of an attestation.
     Exit code 0 when all holds, 3 for other bytes, 6 for a signature that is missing, unknown or wrong.
     """
+    from samebook import runfolder
     from samebook import verify as verb
 
-    _show(verb.table(verb.verify(receipt)))
+    _show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
 
 
 @cli.group()

@@ -92,8 +92,9 @@ def _disk(workspace: Workspace) -> Finding:
 def _port(_: Workspace) -> Finding:
     with socket.socket() as probe:
         probe.settimeout(0.5)
-        taken = probe.connect_ex(("127.0.0.1", LAB_PORT)) == 0
-    found = f"port {LAB_PORT} " + ("is taken" if taken else "is free")
+        port = int(os.environ.get("PORT", LAB_PORT))
+        taken = probe.connect_ex(("127.0.0.1", port)) == 0
+    found = f"port {port} " + ("is taken" if taken else "is free")
     return Finding("port for Lab", "free, or Lab's own", found, ok=not taken, mend="make lab PORT=8889")
 
 

@@ -44,8 +44,10 @@ def again(place: Elsewhere, statement: Json) -> Iterator[Path]:
     if commit is None:
         raise UsageError("the receipt names no commit: the run was made outside a git repository")
     name = commit["digest"]["gitCommit"]
-    with signals.raising(), git.worktree(place.here.root, name, _patch(place, commit)) as checkout:
-        place.say(f"commit {name[:12]} checked out; making its environment ({place.engine})")
+    patch = _patch(place, commit)
+    with signals.raising(), git.worktree(place.here.root, name, patch) as checkout:
+        changed = " and its uncommitted changes applied" if patch else ""
+        place.say(f"commit {name[:12]} checked out{changed}; making its environment ({place.engine})")
         env = _env(statement, name)
         _make_environment(place, checkout, env)
         _hand_over(place, checkout, statement)

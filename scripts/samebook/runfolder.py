@@ -159,8 +159,15 @@ def events(folder: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
             yield event
 
 
+def set_aside(workspace: Workspace, run: Path) -> None:
+    """Move a run among the scratch runs, where no name finds it, and from where old ones go."""
+    aside = make_folder(workspace.runs / SCRATCH)
+    run.rename(aside / run.name)
+    drop_scratch(workspace)
+
+
 def drop_scratch(workspace: Workspace, keep: int = 20) -> None:
-    """Keep the newest scratch runs of Lab sessions only."""
+    """Keep the newest scratch runs only: of Lab sessions, and of trials."""
     old = sorted((workspace.runs / ".scratch").glob("*-*"))[:-keep]
     for path in old:
         shutil.rmtree(path, ignore_errors=True)

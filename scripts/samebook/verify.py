@@ -63,5 +63,5 @@ def _found(folder: Path, name: str, digest: str, here: workspace.Workspace) -> s
 def table(verified: Verified) -> str:
     """The result as text."""
     lines = [f"ok {name}  ({where})" for name, where in verified.subjects.items()]
-    signed = f"signed by {', '.join(verified.signers)}" if verified.signers else "not signed; no key is trusted here"
-    return "\n".join((*lines, signed))
+    signed = f"signed by {', '.join(verified.signers)}" if verified.signers else "not signed, no key trusted here"
+    return "\n".join((*lines, f"verified: all {len(lines)} hashes hold; {signed}"))
