@@ -134,3 +134,33 @@ def test_no_repository_is_told(tmp_path: Path) -> None:
     """Outside a repository git's own words are the error."""
     with pytest.raises(UsageError, match="git rev-parse failed: fatal: not a git repository"):
         git.head(tmp_path)
+
+
+def test_patch_ignores_configuration(root: Path) -> None:
+    """Whatever the user's git is set to, the patch holds all and applies."""
+    settings = {
+        "diff.noprefix": "true",
+        "color.ui": "always",
+        "status.showUntrackedFiles": "no",
+        "diff.external": "false",
+    }
+    for name, value in {**settings, "apply.whitespace": "error", "diff.renames": "copies"}.items():
+        git.git(root, "config", name, value)
+    (root / "a.txt").write_text("a trailing blank \n")
+    (root / "new.py").write_text("N = 1\n")
+    patch = git.patch(root)
+    assert patch
+    with git.worktree(root, "HEAD", patch) as checkout:
+        assert (checkout / "a.txt").read_text() == "a trailing blank \n"
+        assert (checkout / "new.py").is_file()
+
+
+def test_inner_repository_fits_no_patch(root: Path) -> None:
+    """A repository inside the repository is more than a patch can hold, and is not passed off as clean."""
+    inner = root / "inner"
+    inner.mkdir()
+    git.git(inner, "init", "--quiet")
+    (inner / "file.txt").write_text("inner")
+    git.git(inner, "add", "--all")
+    git.git(inner, *IDENTITY, "commit", "--quiet", "-m", "inner")
+    assert git.patch(root) is None
