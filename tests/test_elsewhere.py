@@ -1,13 +1,12 @@
 """Reproductions in tiny repositories, whose Makefile uses the environment of the tests."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny import Ended, Tiny
+from tiny import Ended, Tiny, git
 
 pytestmark = pytest.mark.host
 
@@ -44,12 +43,6 @@ def repository(tmp_path: Path) -> Repository:
         return tiny
 
     return make
-
-
-def git(tiny: Tiny, *arguments: str) -> str:
-    identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
-    done = subprocess.run(["git", *identity, *arguments], cwd=tiny.root, capture_output=True, text=True, check=True)
-    return done.stdout
 
 
 def commit(tiny: Tiny) -> None:

@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from defusedxml import ElementTree
-from tiny import Tiny
+from tiny import Tiny, git
 
 pytestmark = pytest.mark.host
 
@@ -40,7 +39,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n")
     git(tiny, "init", "--quiet")
     git(tiny, "add", "--all")
-    git(tiny, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "-m", "work")
+    git(tiny, "commit", "--quiet", "-m", "work")
     assert tiny.samebook("run", "make", "-p", "start=2013-01-30", "-p", "end=2013-01-31").code == 0
     assert tiny.samebook("run", "read").code == 0
     (tiny.root / "notebooks" / "new.txt").write_text("not committed")
@@ -52,11 +51,6 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 def copied(worked: Tiny, tmp_path: Path) -> Tiny:
     """The same, to break."""
     return Tiny(Path(shutil.copytree(worked.root, tmp_path / "workspace")))
-
-
-def git(tiny: Tiny, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=tiny.root, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def run_of(tiny: Tiny, notebook: str, number: int = -1) -> Path:

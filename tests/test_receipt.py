@@ -1,7 +1,6 @@
 """The receipt, by the standards' own bindings and by what it promises."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement
-from tiny import CHECKOUT, Tiny, wait_until
+from tiny import CHECKOUT, Tiny, git, wait_until
 
 from samebook.digest import sha256
 
@@ -30,17 +29,12 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n")
     git(tiny, "init", "--quiet")
     git(tiny, "add", "--all")
-    git(tiny, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "-m", "work")
+    git(tiny, "commit", "--quiet", "-m", "work")
     for _ in range(2):
         assert tiny.samebook("run", "work", "-p", "n=2").code == 0
     (tiny.root / "notebooks" / "new.txt").write_text("not committed")
     assert tiny.samebook("run", "work", "-p", "n=2").code == 0
     return tiny
-
-
-def git(tiny: Tiny, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=tiny.root, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def receipt(run: Path) -> dict:

@@ -128,6 +128,13 @@ def _environ(process: Path) -> bytes:
         return b""
 
 
+def git(tiny: Tiny, *arguments: str) -> str:
+    """What `git ARGUMENTS` prints in the workspace, as somebody whom git knows."""
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments]
+    done = subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
     """Return once `condition()` holds; fail when it doesn't within `seconds`."""
     end = time.monotonic() + seconds

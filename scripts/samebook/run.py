@@ -226,8 +226,9 @@ def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
         kept.put(folder.path / name)
     if (patch := folder.path / runfolder.PATCH).is_file():
         kept.put(patch)
-    kept.put(json_bytes(statement))
-    workspace.write_whole(folder.path / runfolder.RECEIPT, json_bytes(statement))
+    content = json_bytes(statement)
+    kept.put(content)
+    workspace.write_whole(folder.path / runfolder.RECEIPT, content)
     signing.sign(folder.path / runfolder.RECEIPT)
 
 

@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -168,10 +167,6 @@ def set_aside(workspace: Workspace, run: Path) -> None:
 
 def drop_scratch(workspace: Workspace, keep: int = 20) -> None:
     """Keep the newest scratch runs only: of Lab sessions, and of trials."""
-    old = sorted((workspace.runs / ".scratch").glob("*-*"))[:-keep]
+    old = sorted((workspace.runs / SCRATCH).glob("*-*"))[:-keep]
     for path in old:
         shutil.rmtree(path, ignore_errors=True)
-
-
-if sys.platform == "win32":
-    raise ImportError("samebook runs on Linux and macOS; on Windows, run it in Docker or WSL")
