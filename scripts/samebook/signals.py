@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import BinaryIO
 from samebook.errors import Interrupted
 
 PATIENCE = 20
+GRACE = 2
 
 
 class _Stop(KeyboardInterrupt):
@@ -22,9 +24,16 @@ class _Stop(KeyboardInterrupt):
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """Inside the block both signals raise Interrupted, in the main thread."""
+    """Inside the block both signals raise Interrupted, in the main thread; a repeat within GRACE seconds does not,
+    so that what the first one has started to clean up is cleaned up.
+    """
+    heard = float("-inf")
 
     def stop(signum: int, _: FrameType | None) -> None:
+        nonlocal heard
+        if time.monotonic() - heard < GRACE:
+            return
+        heard = time.monotonic()
         raise _Stop(signum)
 
     if threading.current_thread() is not threading.main_thread():
