@@ -25,8 +25,9 @@ GIT = git -c safe.directory=$(CURDIR)
 COMMIT        = $$($(GIT) rev-parse HEAD 2>/dev/null)
 IMAGE         = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(SAMEBOOK_TAG))
 INSIDE_docker = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_IMAGE=$(IMAGE) docker compose --progress quiet run --rm $(HANDED)
-# Secrets go in by name; a signing key as a file that only the runner reads.
-HANDED        = $(SECRETS:%=-e %) $(if $(SIGNING_KEY),-v $(abspath $(SIGNING_KEY)):/run/secrets/signing-key:ro -e SIGNING_KEY=/run/secrets/signing-key)
+# Settings that variables override go in by name, as secrets do; a signing key as a file that only the runner reads.
+OVERRIDES     = $(filter-out SAMEBOOK_UID SAMEBOOK_GID SAMEBOOK_TAG SAMEBOOK_BUILDER SAMEBOOK_COMMIT SAMEBOOK_IMAGE SAMEBOOK_WORKSPACE SAMEBOOK_ENGINE SAMEBOOK_REQUIRE_DOCKER,$(filter SAMEBOOK_%,$(.VARIABLES)))
+HANDED        = $(addprefix -e ,$(OVERRIDES) $(SECRETS)) $(if $(SIGNING_KEY),-v $(abspath $(SIGNING_KEY)):/run/secrets/signing-key:ro -e SIGNING_KEY=/run/secrets/signing-key)
 INSIDE_local  = env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/.venv/bin:$$PATH"
 # What comes before a command, in the environment of the chosen engine.
 SAMEBOOK = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),run,samebook)
@@ -36,7 +37,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: uncommitted reproduce check-lock lab-local test-local help lab run runs data test check format build image base lock shell doctor clean engine environment stop
+.PHONY: uncommitted reproduce check-lock lab-local test-local help lab run runs settings data test check format build image base lock shell doctor clean engine environment stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -54,7 +55,7 @@ engine:
 
 # What runs needs production's image only; Lab and tests also the one on top of it.
 TARGETS = runtime lab
-run runs data shell doctor: TARGETS = runtime
+run runs settings data shell doctor: TARGETS = runtime
 
 environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
@@ -72,6 +73,9 @@ reproduce: $(if $(TIMES),environment,$(LOCAL)) ## Run RUN=<id, receipt or notebo
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
 	@$(SAMEBOOK) data --env $(ENV)
+
+settings: environment ## The settings in force in ENV, and what says so: file, variable or default
+	@$(SAMEBOOK) settings --env $(ENV)
 
 lab: environment ## Develop in JupyterLab, in the same environment
 	@$(MAKE) lab-$(ENGINE)
@@ -150,7 +154,8 @@ check-lock: $(UV)
 	  echo "error: environments/$$lock.txt is not what environments/pyproject.toml asks for" >&2 && echo "  -> make lock" >&2 && exit 5; }; done
 
 format: $(LOCAL) ## Format code, strip outputs from notebooks
-	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout --keep-id notebooks/*.ipynb'
+	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout --keep-id notebooks/*.ipynb && \
+	  mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json'
 
 # --- Docker -------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from samebook import parameters
+from samebook import parameters, secret
 from samebook.errors import UsageError
 
 IMPORTS = """import datetime
@@ -222,7 +222,7 @@ def test_secret_from_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_secret_from_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A secret comes from the file of its name, less the line break at the end."""
-    monkeypatch.setattr(parameters, "SECRETS", tmp_path)
+    monkeypatch.setattr(secret, "SECRETS", tmp_path)
     (tmp_path / "API_TOKEN").write_text("from-the-file\n")
     assert parameters.Secret("API_TOKEN") == "from-the-file"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tiny import CHECKOUT, Tiny
 
-from samebook import settings
+from samebook import in_force, settings
 from samebook.errors import UsageError
 from samebook.workspace import Workspace
 
@@ -82,3 +82,36 @@ def test_unknown_env_hints(tiny: Tiny) -> None:
     """An environment that isn't there is refused with the nearest name."""
     with pytest.raises(UsageError, match="no environment 'dve'; did you mean dev"):
         settings.load(Workspace(tiny.root), "dve")
+
+
+def test_settings_say_where_from(tiny: Tiny) -> None:
+    """`samebook settings` names the variable, the file or the default behind each value."""
+    (tiny.root / "environments" / "dev.yml").write_text("warehouse: {sample: true}\ndatasets: {a: {made_by: b}}")
+    told = tiny.samebook("settings", SAMEBOOK_CELL_TIMEOUT="60").stdout.splitlines()
+    found = {line.split()[0]: line.split()[-1] for line in told}
+    assert found["cell_timeout"] == "SAMEBOOK_CELL_TIMEOUT"
+    assert found["warehouse.sample"] == found["datasets.a.made_by"] == "environments/dev.yml"
+    assert found["warehouse.url"] == found["promotion.gate"] == "default"
+
+
+def test_schema_is_current() -> None:
+    """The JSON Schema that editors read is that of the settings: `make format` writes it."""
+    assert (CHECKOUT / "environments" / "schemas" / "settings.json").read_bytes() == in_force.schema()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("promotion: {gate: {margn: 1}}", "unknown setting 'promotion.gate.margn'; did you mean margin?"),
+        ("warehouse: {url: 'postgresql://u:pw@h/d'}", "a password stands in the URL"),
+        ("warehouse: {password: my-password}", "warehouse.password: found 'my-password'"),
+        ("schedule: {daily: noon}", "schedule.daily: found 'noon'"),
+        ("ab_test: {experiment: a, salt: s, challenger: b, share: 2, start: 2013-01-01, end: 2013-01-02}", "share"),
+        ("ab_test: {experiment: a, salt: s, challenger: b, share: 1, start: 2013-01-03, end: 2013-01-02}", "after end"),
+    ],
+)
+def test_new_settings_checked(text: str, told: str, tmp_path: Path) -> None:
+    """A policy, a password in clear, a schedule and an experiment are checked like any setting."""
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, text)
+    assert told in str(refused.value)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         validate,
         write_partition,
     )
-    from samebook.parameters import Secret
+    from samebook.secret import Secret
 
 __all__ = [
     "DataRejected",
@@ -40,7 +40,7 @@ __all__ = [
     "write_partition",
 ]
 
-_HOMES = {"DataRejected": "errors", "Secret": "parameters", "UsageError": "errors", "sha256": "digest"}
+_HOMES = {"DataRejected": "errors", "Secret": "secret", "UsageError": "errors", "sha256": "digest"}
 
 
 def __getattr__(name: str) -> Any:

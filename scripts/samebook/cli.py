@@ -165,6 +165,23 @@ def data(env: str) -> None:
 
 
 @cli.command()
+@click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
+@click.option("--json", "as_json", is_flag=True, help="For machines: a JSON list.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of a settings file instead.")
+def settings(env: str, as_json: bool, schema: bool) -> None:
+    """Show the settings in force: each value, and the variable or file that says so."""
+    from dataclasses import asdict
+
+    from samebook import in_force as verb
+
+    if schema:
+        click.echo(verb.schema(), nl=False)
+        return
+    found = verb.in_force(workspace.find(), env)
+    _show(json.dumps([asdict(each) for each in found], indent=2) if as_json else verb.table(found))
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="For machines: a JSON list.")
 @click.option("--against", type=FILE, help="Compare with the environment that this receipt names.")
 def doctor(as_json: bool, against: Path | None) -> None:

@@ -12,48 +12,18 @@ read it: annotations and defaults are evaluated from a closed list of names.
 
 import ast
 import datetime
-import os
 import re
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
+from samebook import secret
 from samebook.errors import UsageError, nearest
-
-SECRETS = Path("/run/secrets")
-SHORTEST_SECRET = 6
-
-
-class Secret(str):
-    """A parameter that comes from the variable NAME, or from the file /run/secrets/NAME.
-
-    In a notebook it is the secret's text; its repr, and every output that holds it, is redacted.
-    """
-
-    name: str
-
-    def __new__(cls, name: str) -> "Secret":
-        secret = super().__new__(cls, _secret_text(name))
-        secret.name = name
-        return secret
-
-    def __repr__(self) -> str:
-        return f"Secret({self.name!r})"
-
-
-def _secret_text(name: str) -> str:
-    file = SECRETS / name
-    text = os.environ.get(name) or (file.read_text().rstrip("\n") if file.is_file() else "")
-    if not text:
-        raise UsageError(f"the secret {name} is not set", mend=f"export {name}=…, or write it to {file}")
-    if len(text) < SHORTEST_SECRET:
-        raise UsageError(f"the secret {name} has {len(text)} characters; expected at least {SHORTEST_SECRET}")
-    return text
+from samebook.secret import Secret
 
 
 @dataclass(frozen=True)
@@ -192,10 +162,10 @@ def parsed(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> dic
     for name in given:
         if name not in parameters:
             raise UsageError(f"no parameter {name!r}{nearest(name, parameters)}")
-        if (secret := parameters[name].secret) is not None:
+        if (named := parameters[name].secret) is not None:
             raise UsageError(
                 f"parameter {name} is a secret: it can't be given with -p, where others could read it",
-                mend=f"export {secret}=…, or write it to {SECRETS / secret}",
+                mend=f"export {named}=…, or write it to {secret.SECRETS / named}",
             )
     return {name: _value(parameter, given[name]) for name, parameter in parameters.items() if name in given}
 
@@ -228,7 +198,7 @@ def _why(error: ValidationError) -> str:
 def secrets(parameters: Mapping[str, Parameter]) -> dict[str, str]:
     """The text of each secret that the notebook needs, by name. Raises UsageError for one that is not set."""
     names = (parameter.secret for parameter in parameters.values())
-    return {name: _secret_text(name) for name in names if name is not None}
+    return {name: secret.text(name) for name in names if name is not None}
 
 
 def json_values(values: Mapping[str, Any]) -> dict[str, Any]:

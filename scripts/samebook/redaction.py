@@ -10,7 +10,7 @@ from urllib.parse import quote
 from nbformat import NotebookNode, from_dict
 
 from samebook.errors import PolicyRefused
-from samebook.parameters import SHORTEST_SECRET
+from samebook.secret import SHORTEST
 
 # What makes a notebook or a receipt what it is, whatever a secret's text may be.
 STRUCTURE = {"cell_type", "output_type", "id", "_type", "buildType", "predicateType", "sha256", "gitCommit", "name"}
@@ -69,6 +69,6 @@ class Redaction:
 
 def _forms(text: str) -> Iterator[str]:
     """A text and, as a notebook's file splits it, each of its lines: plain, in a repr, in a URL, and these in JSON."""
-    for part in (text, *(line for line in text.splitlines() if len(line) >= SHORTEST_SECRET)):
+    for part in (text, *(line for line in text.splitlines() if len(line) >= SHORTEST)):
         for form in (part, repr(part)[1:-1], quote(part, safe="")):
             yield from (form, json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1])

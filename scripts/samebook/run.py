@@ -16,6 +16,7 @@ from samebook import (
     provenance,
     receipt,
     runfolder,
+    secret,
     settings,
     signals,
     signing,
@@ -127,11 +128,16 @@ def prepare(found: Workspace, request: RunRequest) -> Prepared:
         )
     known = parameters.declared(notebook.cells[index].source) if index >= 0 else {}
     values = parameters.parsed(request.given, known)
-    redaction = Redaction(parameters.secrets(known))
+    redaction = Redaction(_secrets(in_force) | parameters.secrets(known))
     redaction.refuse_in(source.patch or b"", "the uncommitted work of this checkout")
     if values:
         notebook = execution.with_parameters(notebook, parameters.injected(values))
     return Prepared(found, request, in_force, path, notebook, values, drift, source, redaction)
+
+
+def _secrets(in_force: settings.Settings) -> dict[str, str]:
+    """Those that the settings refer to, as far as they are set here: a run that needs one says so itself."""
+    return {name: text for name in in_force.secret_names() if len(text := secret.given(name)) >= secret.SHORTEST}
 
 
 def _drift(found: Workspace, *, allowed: bool) -> dict[str, str]:
@@ -188,8 +194,14 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
 def _kernel_env(prepared: Prepared, folder: RunFolder, scratch: Path) -> dict[str, str]:
     watching.startup(scratch / "ipython")
     env = environment.kernel_env(prepared.workspace, folder.path, prepared.request.env, scratch)
+    env |= {"OMP_NUM_THREADS": _threads(prepared)} if _threads(prepared) else {}
     pinned = prepared.request.receipt
     return {**env, "SAMEBOOK_PINNED": str(pinned)} if pinned else env
+
+
+def _threads(prepared: Prepared) -> str:
+    """How many threads a kernel may take; "" for as many as there are cores."""
+    return os.environ.get("OMP_NUM_THREADS") or str(prepared.settings.threads or "")
 
 
 def _write_page(run: Path) -> None:
@@ -213,7 +225,7 @@ def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
         source=prepared.source,
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,
-        threads=os.environ.get("OMP_NUM_THREADS", "all"),
+        threads=_threads(prepared) or "all",
         events=tuple(runfolder.events(folder.path)),
         drift=prepared.drift,
         redaction=prepared.redaction,

@@ -1,18 +1,25 @@
 """The settings of a deployment environment: `environments/<env>.yml`, validated.
 
 Any of them can be overridden by a variable: SAMEBOOK_CELL_TIMEOUT=60, SAMEBOOK_WAREHOUSE__URL=duckdb:///other.duckdb.
+`in_force.py` tells where each value comes from.
 """
 
+import datetime
 import os
+import typing
 from pathlib import Path
-from typing import Annotated, Any, override
+from typing import Annotated, Any, Literal, Self, override
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from samebook.errors import UsageError, nearest
+from samebook.secret import SecretName
 from samebook.workspace import Workspace
+
+PREFIX = "SAMEBOOK_"
 
 
 class Part(BaseModel):
@@ -22,23 +29,106 @@ class Part(BaseModel):
 
 
 class Warehouse(Part):
-    url: Annotated[str, Field(pattern=r"^duckdb:///.+", description="duckdb:/// and a path in the workspace")] = (
-        "duckdb:///data/warehouse.duckdb"
-    )
+    """Where queries run."""
+
+    url: Annotated[
+        str,
+        Field(
+            pattern=r"^(duckdb:///.+|postgres(ql)?://.+)$",
+            description="duckdb:/// and a path in the workspace, or postgresql://user@host:5432/database",
+        ),
+    ] = "duckdb:///data/warehouse.duckdb"
+    password: Annotated[SecretName | None, Field(description="the secret that holds the password")] = None
     sample: Annotated[bool, Field(description="load the shipped sample where the warehouse is missing")] = False
+
+    @model_validator(mode="after")
+    def _password_is_a_reference(self) -> Self:
+        if urlsplit(self.url).password:
+            raise ValueError("a password stands in the URL; expected `password: NAME_OF_A_SECRET` beside it")
+        return self
+
+
+class Store(Part):
+    """What machines share: the remote beside the local folder store/."""
+
+    url: Annotated[
+        str,
+        Field(
+            pattern=r"^(s3://[a-z0-9][a-z0-9.-]+(/.*)?)?$", description="s3://bucket/prefix; empty: only store/ here"
+        ),
+    ] = ""
+    endpoint: Annotated[
+        str, Field(pattern=r"^(https?://\S+)?$", description="of an S3 other than AWS: http://127.0.0.1:9000")
+    ] = ""
+    region: str = "us-east-1"
+    access_key: Annotated[SecretName | None, Field(description="the secret that holds the key's id")] = None
+    secret_key: Annotated[SecretName | None, Field(description="the secret that holds the key")] = None
 
 
 class Dataset(Part):
+    """How a dataset comes into being."""
+
     made_by: Annotated[str, Field(description="the notebook that makes missing days, from `start` to `end`")]
+
+
+class Gate(Part):
+    """A candidate against the champion on the same rows, and against the baseline."""
+
+    notebook: Annotated[str, Field(description="the notebook that compares: parameters candidate and champion")] = (
+        "gate"
+    )
+    metric: str = "auc"
+    better: Literal["higher", "lower"] = "higher"
+    margin: Annotated[float, Field(ge=0, description="how much worse than the champion's the metric may be")] = 0.005
+
+
+class Promotion(Part):
+    """What a run must show before its model is promoted; each can be switched off."""
+
+    clean_commit: Annotated[bool, Field(description="made from a commit, without changes")] = True
+    pinned_image: Annotated[bool, Field(description="made in the image, on a base that is named by digest")] = False
+    reproduced: Annotated[bool, Field(description="found IDENTICAL by another builder")] = False
+    signed: Annotated[bool, Field(description="receipt and reproductions signed by a trusted key")] = False
+    gate: Gate | None = None
+
+
+class AbTest(Part):
+    """A challenger against the champion, in batch: who is scored by whom, and when it is decided."""
+
+    experiment: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    salt: Annotated[str, Field(min_length=1, description="another salt is another assignment")]
+    champion: Annotated[str, Field(description="a model: delay, or delay@branch")] = "delay"
+    challenger: Annotated[str, Field(description="a model: delay@ab-test-deeper")]
+    share: Annotated[float, Field(ge=0, le=1, description="the share of entities that the challenger decides for")]
+    shadow: Annotated[bool, Field(description="the challenger is scored, and never decides")] = False
+    entity: Annotated[str, Field(description="the column whose values are assigned")] = "id"
+    start: datetime.date
+    end: datetime.date
+    metric: Literal["log_loss", "brier", "auc"] = "log_loss"
+    minimum_effect: Annotated[float, Field(ge=0, description="an improvement below this is none")] = 0.0
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end < self.start:
+            raise ValueError(f"found start {self.start} after end {self.end}")
+        return self
+
+
+type Cron = Annotated[str, Field(pattern=r"^([-\d*/,]+ ){4}[-\d*/,A-Z]+$", description="minute hour day month weekday")]
 
 
 class Settings(BaseSettings):
     """What may differ between dev, preprod and prod; nothing else does."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="SAMEBOOK_", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__")
 
     warehouse: Warehouse = Warehouse()
+    store: Store = Store()
     datasets: dict[str, Dataset] = {}
+    promotion: Promotion = Promotion()
+    ab_test: AbTest | None = None
+    schedule: Annotated[dict[str, Cron], Field(description="when each job is due, in UTC")] = {}
+    threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins")] = 0
     cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit")] = 0
     save_every: Annotated[float, Field(gt=0, description="seconds between saves of a running notebook")] = 5.0
 
@@ -55,46 +145,78 @@ class Settings(BaseSettings):
         """A variable wins over the file, whose values are given to the constructor."""
         return env_settings, init_settings
 
+    def secret_names(self) -> list[str]:
+        """The secrets that these settings refer to."""
+        named = (self.warehouse.password, self.store.access_key, self.store.secret_key)
+        return [name for name in named if name is not None]
+
 
 def load(workspace: Workspace, env: str) -> Settings:
     """The settings in force for `env`. Raises UsageError naming the file, the key and what was expected."""
+    path = file(workspace, env)
+    try:
+        return Settings(**values(path))
+    except ValidationError as error:
+        raise UsageError(f"{_where(error, workspace.relative(path))}: {explained(error, Settings)}") from error
+    except SettingsError as error:
+        raise UsageError(f"a variable {PREFIX}… is not usable, expected JSON: {error}") from error
+
+
+def file(workspace: Workspace, env: str) -> Path:
+    """Where the settings of `env` are. Raises UsageError for an environment that there is not."""
     path = workspace.environments / f"{env}.yml"
     if not path.is_file() or Path(env).name != env:
         known = (found.stem for found in workspace.environments.glob("*.yml"))
         raise UsageError(f"no environment {env!r}{nearest(env, known)}")
-    try:
-        return Settings(**_values(path))
-    except ValidationError as error:
-        raise UsageError(f"{_where(error, workspace.relative(path))}: {_explained(error)}") from error
-    except SettingsError as error:
-        raise UsageError(f"a variable SAMEBOOK_… is not usable, expected JSON: {error}") from error
+    return path
 
 
-def _values(path: Path) -> dict[str, Any]:
+def values(path: Path) -> dict[str, Any]:
+    """What a settings file says, as it stands there."""
     try:
-        values = yaml.safe_load(path.read_text()) or {}
+        found = yaml.safe_load(path.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} is not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{path.name}: found a {type(values).__name__}; expected settings, `name: value`")
-    return {str(name): value for name, value in values.items()}
+    if not isinstance(found, dict):
+        raise UsageError(f"{path.name}: found a {type(found).__name__}; expected settings, `name: value`")
+    return {str(name): value for name, value in found.items()}
 
 
-def _where(error: ValidationError, file: str) -> str:
+def variable(location: tuple[int | str, ...]) -> str:
+    """The variable that overrides the setting at a location: ("store", "url") is SAMEBOOK_STORE__URL."""
+    return PREFIX + "__".join(map(str, location)).upper()
+
+
+def _where(error: ValidationError, path: str) -> str:
     """Whose value is wrong: a variable's, which wins over the file's, or the file's."""
-    variable = "SAMEBOOK_" + "__".join(str(part) for part in error.errors()[0]["loc"]).upper()
-    return f"the variable {variable}" if variable in os.environ else file
+    location = error.errors()[0]["loc"]
+    named = (variable(location[:end]) for end in range(len(location), 0, -1))
+    found = next((name for name in named if name in os.environ), None)
+    return f"the variable {found}" if found else path
 
 
-def _explained(error: ValidationError) -> str:
+def explained(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first thing that is wrong: the key, what was found, and what was expected or meant."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {key!r}{nearest(key.split('.')[-1], _known(first['loc']))}"
+        return f"unknown setting {key!r}{nearest(key.split('.')[-1], _known(first['loc'][:-1], model))}"
+    if first["type"] == "missing":
+        return f"{key}: not set; expected a value"
     return f"{key}: found {first['input']!r}; {first['msg']}"
 
 
-def _known(location: tuple[int | str, ...]) -> set[str]:
-    parts: dict[str, type[BaseModel]] = {"warehouse": Warehouse, "datasets": Dataset}
-    model = parts.get(str(location[0]), Settings) if len(location) > 1 else Settings
+def _known(location: tuple[int | str, ...], model: type[BaseModel]) -> set[str]:
+    """The settings that there are at a location."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        inner = _model_in(field.annotation) if field else None
+        model = inner or model  # the name of a dataset is no field: stay
     return set(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The group of settings that a type holds: itself, or one of a union's or a dict's."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)
