@@ -86,10 +86,7 @@ def output_path(name: str) -> Path:
 
 def query(name: str, **bound: Any) -> "pd.DataFrame":
     """The rows of notebooks/queries/<name> on the warehouse, with `$name` in it bound to values."""
-    path = _workspace().notebooks / "queries" / name
-    if not path.is_file():
-        raise UsageError(f"no query {name!r}: expected {_workspace().relative(path)}")
-    return warehouse.query(_workspace(), _settings().warehouse, path.read_text(), bound)
+    return warehouse.query(_workspace(), _settings().warehouse, name, bound)
 
 
 def validate(frame: "pd.DataFrame", schema: "DataFrameSchema") -> "pd.DataFrame":
