@@ -37,7 +37,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: uncommitted reproduce check-lock lab-local test-local help lab run runs settings data test check format build image base lock shell doctor clean engine environment warehouse stop
+.PHONY: uncommitted reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -55,7 +55,7 @@ engine:
 
 # What runs needs production's image only; Lab and tests also the one on top of it.
 TARGETS = runtime lab
-run runs settings data shell doctor: TARGETS = runtime
+run runs settings push pull data shell doctor: TARGETS = runtime
 
 environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
@@ -73,6 +73,12 @@ reproduce: $(if $(TIMES),environment,$(LOCAL)) ## Run RUN=<id, receipt or notebo
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
 	@$(SAMEBOOK) data --env $(ENV)
+
+push: environment ## Send what models and runs need to the shared store
+	@$(SAMEBOOK) store push --env $(ENV)
+
+pull: environment ## Bring what models and runs need from the shared store
+	@$(SAMEBOOK) store pull --env $(ENV)
 
 settings: environment ## The settings in force in ENV, and what says so: file, variable or default
 	@$(SAMEBOOK) settings --env $(ENV)

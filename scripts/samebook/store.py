@@ -4,6 +4,7 @@ Objects are written whole, read-only, and never linked into the workspace, so th
 them. Every read is verified: a damaged object is reported by name, and is as good as missing.
 """
 
+import hashlib
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from samebook.errors import SamebookError, UsageError
 from samebook.workspace import Workspace, replacing
 
 HEX = 64
+PIECE = 2**20
 
 
 class Damaged(SamebookError):
@@ -37,7 +39,7 @@ class Store:
         """Keep bytes, or a file's content; returns the sha256. What is there already, whole, is not written again."""
         digest = sha256(content)
         path = self.path(digest)
-        if path.is_file() and sha256(path) == digest:
+        if self.whole(digest):
             return digest
         with replacing(path) as temporary:
             if isinstance(content, bytes):
@@ -58,13 +60,26 @@ class Store:
         path = self.path(digest)
         if not path.is_file():
             return None
-        content = path.read_bytes()
-        if (found := sha256(content)) != digest:
-            raise Damaged(
-                f"store object {digest[:12]}… is damaged: its bytes have the sha256 {found[:12]}…",
-                mend=f"rm {path}, and it is made or fetched again",
-            )
-        return content
+        return b"".join(self.pieces(digest))
+
+    def whole(self, digest: str) -> bool:
+        """Whether the object is here, with the bytes that its name promises."""
+        path = self.path(digest)
+        return path.is_file() and sha256(path) == digest
+
+    def pieces(self, digest: str) -> Iterator[bytes]:
+        """The object's bytes, piece by piece. Raises Damaged after the last where they are not what they should be."""
+        path = self.path(digest)
+        with path.open("rb") as stream:
+            found = iter(lambda: stream.read(PIECE), b"")
+            yield from verified(digest, found, "store", mend=f"rm {path}, and it is made or fetched again")
+
+    def receive(self, digest: str, pieces: Iterable[bytes], where: str, *, mend: str) -> None:
+        """Keep an object that comes in pieces from elsewhere. Raises Damaged, and keeps nothing, if it is another."""
+        path = self.path(digest)
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            stream.writelines(verified(digest, pieces, where, mend=mend))
+        path.chmod(0o444)
 
     def objects(self) -> Iterator[Path]:
         """Every object, by name."""
@@ -78,6 +93,17 @@ class Store:
         """The objects that nothing in `wanted` names."""
         keep = set(wanted)
         return [path for path in self.objects() if path.name not in keep]
+
+
+def verified(digest: str, pieces: Iterable[bytes], where: str, *, mend: str) -> Iterator[bytes]:
+    """The pieces as they come. Raises Damaged after the last where their sha256 isn't `digest`."""
+    found = hashlib.sha256()
+    for piece in pieces:
+        found.update(piece)
+        yield piece
+    if found.hexdigest() != digest:
+        told = f"{where} object {digest[:12]}… is damaged: its bytes have the sha256 {found.hexdigest()[:12]}…"
+        raise Damaged(told, mend=mend)
 
 
 def of(workspace: Workspace) -> Store:
