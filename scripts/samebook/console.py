@@ -105,9 +105,9 @@ class Console(Reporter):
 
 
 @contextmanager
-def newest() -> Iterator[Callable[[str], None]]:
+def newest(stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
     """A way to say how far it is: on a terminal each line takes the place of the one before it, and is gone at last."""
-    console = Console()
+    console = Console(stream=stream)
     try:
         yield console._write if console.live else console._say
     finally:
