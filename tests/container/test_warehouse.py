@@ -64,7 +64,7 @@ def place(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
         free.bind(("127.0.0.1", 0))
         own = Place(folder, free.getsockname()[1])
     yield own
-    own.shell("docker compose --profile warehouse down --volumes")
+    own.shell(f"make stop && docker volume rm --force samebook-{own.port}_warehouse")
 
 
 @pytest.fixture
