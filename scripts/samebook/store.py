@@ -37,7 +37,7 @@ class Store:
         """Keep bytes, or a file's content; returns the sha256. What is there already, whole, is not written again."""
         digest = sha256(content)
         path = self.path(digest)
-        if path.is_file() and sha256(path) == digest:
+        if self.is_whole(digest):
             return digest
         with replacing(path) as temporary:
             if isinstance(content, bytes):
@@ -53,6 +53,11 @@ class Store:
         """Whether there is an object of this name; its content is not looked at."""
         return self.path(digest).is_file()
 
+    def is_whole(self, digest: str) -> bool:
+        """Whether there is an object of this name, with the bytes that it promises."""
+        path = self.path(digest)
+        return path.is_file() and sha256(path) == digest
+
     def get(self, digest: str) -> bytes | None:
         """The object's bytes, verified; None where there is none. Raises Damaged."""
         path = self.path(digest)
@@ -60,11 +65,16 @@ class Store:
             return None
         content = path.read_bytes()
         if (found := sha256(content)) != digest:
-            raise Damaged(
-                f"store object {digest[:12]}… is damaged: its bytes have the sha256 {found[:12]}…",
-                mend=f"rm {path}, and it is made or fetched again",
-            )
+            raise _damaged(path, found)
         return content
+
+    def export(self, digest: str, target: Path) -> None:
+        """Copy an object to `target`, read-only, verified; never a link. Raises Damaged."""
+        source = self.path(digest)
+        shutil.copyfile(source, target)
+        if (found := sha256(target)) != digest:
+            raise _damaged(source, found)
+        target.chmod(0o444)
 
     def objects(self) -> Iterator[Path]:
         """Every object, by name."""
@@ -78,6 +88,13 @@ class Store:
         """The objects that nothing in `wanted` names."""
         keep = set(wanted)
         return [path for path in self.objects() if path.name not in keep]
+
+
+def _damaged(path: Path, found: str) -> Damaged:
+    return Damaged(
+        f"store object {path.name[:12]}… is damaged: its bytes have the sha256 {found[:12]}…",
+        mend=f"rm {path}, and it is made or fetched again",
+    )
 
 
 def of(workspace: Workspace) -> Store:
