@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BINS = 10
-DIGITS = 6
 
 type Reference = dict[str, Any]
 
@@ -49,8 +48,8 @@ def counted(values: "pd.Series", edges: list[float]) -> list[int]:
 
 
 def _edges(values: "pd.Series") -> list[float]:
-    """The inner deciles, each once, rounded so that a person can read them."""
+    """The inner deciles, each once; values that occur, so that no bin is empty."""
     if values.empty:
         return []
     quantiles = values.astype(float).quantile([n / BINS for n in range(1, BINS)], interpolation="lower")
-    return sorted({float(f"{value:.{DIGITS}g}") for value in quantiles})
+    return sorted({float(value) for value in quantiles if value < values.max()})

@@ -61,10 +61,11 @@ def names(root: Path, ref: str, folder: str, suffix: str) -> list[str]:
     return [name.removesuffix(suffix) for name in listed if name.endswith(suffix)]
 
 
-def contents(root: Path, path: str) -> Iterator[bytes]:
-    """Every content that a file has had, on whatever branch, newest first."""
-    for name in git(root, "log", "--all", "--diff-filter=d", "--format=%H", "--", path).decode().split():
-        yield git(root, "cat-file", "blob", f"{name}:{path}")
+def contents(root: Path, path: str, *options: str) -> Iterator[bytes]:
+    """Every content that a file has had, newest first; options of `git log` say where: --all, --first-parent."""
+    for name in git(root, "log", "--format=%H", *options, "--", path).decode().split():
+        if (content := _content(root, name, path)) is not None:  # it was removed there
+            yield content
 
 
 def _commit(root: Path, ref: str) -> str:

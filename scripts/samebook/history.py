@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from samebook.errors import UsageError
-from samebook.git import git
+from samebook.git import contents, git
 from samebook.workspace import Workspace, locked, write_whole
 
 UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
@@ -72,11 +72,9 @@ def _entry(workspace: Workspace, path: Path, content: bytes) -> str:
     return f"{MODE},{blob},{workspace.relative(path)}"
 
 
-def versions(workspace: Workspace, path: Path) -> list[tuple[str, bytes]]:
-    """The contents that a file has had on this branch, newest first, each with the commit that brought it."""
-    root, name = workspace.root, workspace.relative(path)
-    commits = git(root, "log", "--first-parent", "--diff-filter=d", "--format=%H", "--", name).decode().split()
-    return [(commit, git(root, "cat-file", "blob", f"{commit}:{name}")) for commit in commits]
+def versions(workspace: Workspace, path: Path) -> list[bytes]:
+    """The contents that a file has had on this branch, newest first."""
+    return list(contents(workspace.root, workspace.relative(path), "--first-parent"))
 
 
 def check_reopen(workspace: Workspace, name: str) -> None:

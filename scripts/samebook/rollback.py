@@ -57,7 +57,7 @@ def _earlier(here: Workspace, path: Path, to: str) -> bytes:
     """The file's content at `to`; without it, the version before the one that is here, rollbacks left out."""
     if to:
         return git.show(here.root, to, here.relative(path))
-    contents = [content for _, content in history.versions(here, path)]
+    contents = history.versions(here, path)
     now = len(contents) - 1 - contents[::-1].index(path.read_bytes())
     if now + 1 == len(contents):
         raise UsageError(

@@ -1,0 +1,2 @@
+def of(_: object) -> None:
+    return None
