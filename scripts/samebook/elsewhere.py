@@ -120,7 +120,8 @@ def _content(place: Elsewhere, item: Json) -> bytes | None:
 def _from_history(place: Elsewhere, reference: str, digest: str) -> bytes | None:
     """A bundle as some branch has, or had, it."""
     path = f"models/{reference.partition('@')[0]}.json"
-    return next((content for content in git.contents(place.here.root, path, "--all") if sha256(content) == digest), None)
+    every = git.contents(place.here.root, path, "--all")
+    return next((content for content in every if sha256(content) == digest), None)
 
 
 def undamaged(kept: store.Store, digest: str, say: Say) -> bytes | None:

@@ -1,10 +1,11 @@
 """How models are compared: scores, and the interval of their difference."""
 
-import experiments
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
+
+import experiments
 
 LABEL = pd.Series([0, 1, 0, 1])
 
