@@ -25,9 +25,9 @@ def holding(workspace: Workspace, path: Path) -> Iterator[None]:
 
 
 def _check(root: Path, path: Path) -> None:
-    author(root)
     if not branch(root):
         raise UsageError("no branch is checked out: a commit made here would be lost", mend="git switch main")
+    author(root)
     for name in UNFINISHED:
         if (root / git(root, "rev-parse", "--git-path", name).decode().strip()).exists():
             raise UsageError(f"git is in the middle of something: {name}", mend="git status says how to end it")
