@@ -1,10 +1,19 @@
-"""A workspace for each test that asks for one; nothing may run on in it when the test is over."""
+"""A workspace for each test that asks for one; nothing may run on in it when the test is over. A PostgreSQL for all."""
 
+import os
+import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from postgresql import PASSWORD, SECRET, PostgreSQL, programs, running
+from s3 import ALLOWED, KEY, S3, TEXT, serving
 from tiny import Tiny
+
+from samebook import warehouse
+from samebook.settings import Warehouse
+from samebook.workspace import Workspace
 
 
 @pytest.fixture
@@ -13,3 +22,38 @@ def tiny(tmp_path: Path) -> Iterator[Tiny]:
     yield workspace
     assert not workspace.kernels(), "a kernel outlived its run"
     assert not workspace.unfinished, "a run was left half-written"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A real server. Without one tests are skipped, or fail where SAMEBOOK_REQUIRE_DOCKER=1 says that none may be."""
+    if programs() is None:
+        refuse = pytest.fail if os.environ.get("SAMEBOOK_REQUIRE_DOCKER") == "1" else pytest.skip
+        refuse("PostgreSQL's programs are not installed: apt-get install postgresql")
+    with pytest.MonkeyPatch.context() as patch, running() as server:
+        patch.setenv(SECRET, PASSWORD)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sampled(postgresql: PostgreSQL) -> Warehouse:
+    """Settings of a database there with the whole sample, loaded once."""
+    settings = postgresql.warehouse(postgresql.database("sampled"), sample=True)
+    warehouse.ensure(Workspace(Path()), settings)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3. Not for the image, which has no server."""
+    with serving(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(served: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """The S3 with a prefix for this test, and the machines' key in the variables that its settings name."""
+    monkeypatch.setenv("S3_KEY", KEY)
+    monkeypatch.setenv("S3_TEXT", TEXT)
+    yield replace(served, prefix=f"team/{uuid.uuid4().hex}")
+    served.allow(*ALLOWED)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from postgresql import SECRET, PostgreSQL
 from tiny import Ended, Tiny, git
 
 pytestmark = pytest.mark.host
@@ -74,6 +75,18 @@ def test_run_is_reproduced(repository: Repository) -> None:
     assert ended.code == 0, ended.stderr
     assert "IDENTICAL: 2 of 2 subjects" in ended.stdout
     assert tiny.samebook("verify", str(made / "reproduction-1.json")).code == 0
+
+
+def test_warehouse_is_the_callers(repository: Repository, postgresql: PostgreSQL) -> None:
+    """A run that asks a warehouse which variables name is reproduced on the one that they name now."""
+    tiny = repository(work="import samebook\nprint(samebook.query('one.sql'))")
+    (tiny.root / "notebooks" / "queries").mkdir()
+    (tiny.root / "notebooks" / "queries" / "one.sql").write_text("SELECT split_part(version(), ' ', 1) AS kind")
+    commit(tiny)
+    where = {"SAMEBOOK_WAREHOUSE__URL": postgresql.url(), "SAMEBOOK_WAREHOUSE__PASSWORD": SECRET}
+    assert tiny.samebook("run", "sum", **where).code == 0
+    ended = tiny.samebook("reproduce", "sum", **where)
+    assert "IDENTICAL: 2 of 2 subjects" in ended.stdout, ended.stderr
 
 
 def test_attestation_of_another_receipt(repository: Repository) -> None:

@@ -138,8 +138,8 @@ def test_query_binds_values(lab: Tiny) -> None:
     (queries / "one.sql").write_text("SELECT delay FROM flights WHERE carrier = $carrier ORDER BY delay")
     assert samebook.query("one.sql", carrier="B6")["delay"].tolist() == [2]
     assert samebook.query("one.sql", carrier="' OR 1=1 --").empty
-    with pytest.raises(UsageError, match=r"query on data/warehouse.duckdb failed: "):
-        samebook.query("one.sql")
+    with pytest.raises(UsageError, match=r"one.sql: no parameter 'carier'; did you mean carrier\?"):
+        samebook.query("one.sql", carier="B6")
 
 
 # --- In a run -------------------------------------------------------------------------------------------------

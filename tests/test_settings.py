@@ -103,7 +103,8 @@ def test_schema_is_current() -> None:
     ("text", "told"),
     [
         ("promotion: {gate: {margn: 1}}", "unknown setting 'promotion.gate.margn'; did you mean margin?"),
-        ("warehouse: {url: 'postgresql://u:pw@h/d'}", "a password stands in the URL"),
+        ("warehouse: {url: 'postgresql://u:s3cret@h/d'}", "a password stands in the URL"),
+        ("warehouse: {url: 'postgresql://u@h/d?password=s3cret'}", "a password stands in the URL"),
         ("warehouse: {password: my-password}", "warehouse.password: found 'my-password'"),
         ("schedule: {daily: noon}", "schedule.daily: found 'noon'"),
         ("ab_test: {experiment: a, salt: s, challenger: b, share: 2, start: 2013-01-01, end: 2013-01-02}", "share"),
@@ -115,3 +116,4 @@ def test_new_settings_checked(text: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         load(tmp_path, text)
     assert told in str(refused.value)
+    assert "s3cret" not in str(refused.value)

@@ -165,7 +165,7 @@ def data(env: str) -> None:
     from samebook import settings, warehouse
 
     here = workspace.find()
-    _show(here.relative(warehouse.ensure(here, settings.load(here, env).warehouse)))
+    _show(warehouse.ensure(here, settings.load(here, env).warehouse))
 
 
 @cli.command()

@@ -72,10 +72,7 @@ def output_path(name: str) -> Path:
 
 def query(name: str, **bound: Any) -> "pd.DataFrame":
     """The rows of notebooks/queries/<name> on the warehouse, with `$name` in it bound to values."""
-    path = context.here().notebooks / "queries" / name
-    if not path.is_file():
-        raise UsageError(f"no query {name!r}: expected {context.here().relative(path)}")
-    return warehouse.query(context.here(), context.in_force().warehouse, path.read_text(), bound)
+    return warehouse.query(context.here(), context.in_force().warehouse, name, bound)
 
 
 def validate(frame: "pd.DataFrame", schema: "DataFrameSchema") -> "pd.DataFrame":

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from samebook.errors import UsageError, nearest
@@ -20,6 +21,8 @@ from samebook.secret import SecretName
 from samebook.workspace import Workspace
 
 PREFIX = "SAMEBOOK_"
+# The kind of an error that must not say what was found.
+PASSWORD_SHOWN = "password_shown"
 
 
 class Part(BaseModel):
@@ -43,8 +46,10 @@ class Warehouse(Part):
 
     @model_validator(mode="after")
     def _password_is_a_reference(self) -> Self:
-        if urlsplit(self.url).password:
-            raise ValueError("a password stands in the URL; expected `password: NAME_OF_A_SECRET` beside it")
+        if urlsplit(self.url).password or "password=" in self.url:
+            raise PydanticCustomError(
+                PASSWORD_SHOWN, "a password stands in the URL; expected `password: NAME_OF_A_SECRET` beside it"
+            )
         return self
 
 
@@ -157,7 +162,7 @@ def load(workspace: Workspace, env: str) -> Settings:
     try:
         return Settings(**values(path))
     except ValidationError as error:
-        raise UsageError(f"{_where(error, workspace.relative(path))}: {explained(error, Settings)}") from error
+        raise UsageError(f"{_where(error, workspace.relative(path))}: {explained(error, Settings)}") from None
     except SettingsError as error:
         raise UsageError(f"a variable {PREFIX}… is not usable, expected JSON: {error}") from error
 
@@ -203,7 +208,8 @@ def explained(error: ValidationError, model: type[BaseModel]) -> str:
         return f"unknown setting {key!r}{nearest(key.split('.')[-1], _known(first['loc'][:-1], model))}"
     if first["type"] == "missing":
         return f"{key}: not set; expected a value"
-    return f"{key}: found {first['input']!r}; {first['msg']}"
+    found = "" if first["type"] == PASSWORD_SHOWN else f"found {first['input']!r}; "
+    return f"{key}: {found}{first['msg']}"
 
 
 def _known(location: tuple[int | str, ...], model: type[BaseModel]) -> set[str]:

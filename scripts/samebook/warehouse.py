@@ -1,46 +1,34 @@
-"""The warehouse that queries run on: DuckDB, embedded, in one file."""
+"""The warehouse that queries run on: DuckDB, embedded in a file, or PostgreSQL. Both give the same rows and types."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samebook import sample
-from samebook.errors import UsageError
+from samebook import sql
+from samebook.duckdb_warehouse import DuckDB
+from samebook.postgresql_warehouse import PostgreSQL
 from samebook.settings import Warehouse
-from samebook.workspace import Workspace, locked
+from samebook.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def location(workspace: Workspace, settings: Warehouse) -> Path:
-    """The file that `duckdb:///data/warehouse.duckdb` means in this workspace."""
-    return workspace.root / settings.url.removeprefix("duckdb:///")
+def of(workspace: Workspace, settings: Warehouse) -> DuckDB | PostgreSQL:
+    """The warehouse that the settings name."""
+    return DuckDB(workspace, settings) if settings.url.startswith("duckdb:") else PostgreSQL(settings)
 
 
-def ensure(workspace: Workspace, settings: Warehouse) -> Path:
-    """The warehouse's file, with the sample loaded first where it is missing and the settings say so."""
-    path = location(workspace, settings)
-    if path.is_file():
-        return path
-    if not settings.sample:
-        raise UsageError(
-            f"no warehouse at {workspace.relative(path)}",
-            mend="put it there, or name another in environments/<env>.yml: warehouse.url",
-        )
-    with locked(path.with_suffix(".lock")):
-        if not path.is_file():  # another run may have loaded it while this one waited
-            sample.load(path)
-    return path
+def ensure(workspace: Workspace, settings: Warehouse) -> str:
+    """The warehouse's name, once it is there. Raises UsageError where it isn't, and no sample may stand in for it."""
+    found = of(workspace, settings)
+    found.ensure()
+    return found.name
 
 
-def query(workspace: Workspace, settings: Warehouse, sql: str, bound: Mapping[str, Any]) -> "pd.DataFrame":
-    """The rows of one query, with its parameters bound, never formatted into the text."""
-    import duckdb
+def query(workspace: Workspace, settings: Warehouse, name: str, bound: Mapping[str, Any]) -> "pd.DataFrame":
+    """The rows of notebooks/queries/<name>, with its parameters bound, never formatted into the text.
 
-    path = ensure(workspace, settings)
-    try:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            return connection.execute(sql, dict(bound)).df()
-    except duckdb.Error as error:
-        raise UsageError(f"query on {workspace.relative(path)} failed: {error}") from error
+    Raises UsageError for a query or warehouse that isn't usable, SamebookError where the server fails in mid-query.
+    """
+    found = of(workspace, settings)
+    return found.rows(sql.read(workspace, name, found.dialect, bound))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Start, output
 from docker.models.images import Image
 
 CHECKOUT = Path(__file__).parents[2]
@@ -45,6 +46,44 @@ def test_size(request: pytest.FixtureRequest, python: Python, name: str, megabyt
     """Each image unpacks to less than its limit."""
     code = "import subprocess as s; print(s.run(['du', '-sbx', '/'], capture_output=True, text=True).stdout.split()[0])"
     assert int(python(request.getfixturevalue(name), code)) <= megabytes * 1_000_000
+
+
+def test_fonts_are_embedded(runtime: Image, python: Python) -> None:
+    """A plot carries its fonts in every format that can, with what the image keeps of the font tools."""
+    code = """if True:
+        import io, matplotlib.pyplot as plt
+        plt.rcParams.update({"pdf.fonttype": 42, "ps.fonttype": 42})
+        plt.title(r"Wind, $\\alpha$")
+        for kind, font in {"pdf": b"/FontFile2", "ps": b"/FontType 42", "svg": b"DejaVuSans-"}.items():
+            plt.savefig(file := io.BytesIO(), format=kind)
+            print(kind if font in file.getvalue() else f"no font in {kind}")"""
+    assert python(runtime, code).splitlines()[-3:] == ["pdf", "ps", "svg"]
+
+
+def test_reads_git(runtime: Image, start: Start, checkout: Path) -> None:
+    """A repository of packs and packed refs is read where there is no git."""
+    git = ["git", "-C", str(checkout), "-c", f"safe.directory={checkout}"]
+    for command in (["gc", "--quiet"], ["pack-refs", "--all"]):
+        subprocess.run([*git, *command], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    code = "import dulwich.repo as r\nwith r.Repo('/repo') as repo: print(repo[repo.refs[b'HEAD']].id.decode())"
+    mounted = {str(checkout): {"bind": "/repo", "mode": "ro"}}
+    assert head.strip() in output(start(runtime, "-c", code, entrypoint="python", volumes=mounted)).splitlines()
+
+
+def test_arrow_does_without(runtime: Image, python: Python) -> None:
+    """Arrow filters as ever, and says itself what it was built without."""
+    code = """if True:
+        import pyarrow, pyarrow.dataset as ds
+        condition, table = ds.field("a") > 1, pyarrow.table({"a": [1, 2]})
+        print(ds.dataset(table).to_table(filter=condition).num_rows)
+        try:
+            condition.to_substrait(table.schema)
+        except ImportError as error:
+            print(error)"""
+    rows, said = python(runtime, code).splitlines()
+    assert rows == "1"
+    assert "not built with support for Substrait" in said
 
 
 def test_keeps_no_secret(runtime: Image, lab: Image, python: Python) -> None:

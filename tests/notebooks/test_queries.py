@@ -1,7 +1,11 @@
-"""The queries: which rows, and what they may know."""
+"""The queries: which rows, what they may know, and that every warehouse gives the same."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -10,6 +14,10 @@ from pandas.testing import assert_frame_equal
 from pandera.pandas import DataFrameSchema
 
 import flights
+from samebook import receipt
+from samebook import warehouse as warehouses
+from samebook.settings import Warehouse
+from samebook.workspace import Workspace
 
 type Ask = Callable[..., pd.DataFrame]
 
@@ -98,6 +106,49 @@ def test_late_from_15_minutes(ask: Ask) -> None:
     assert ended["late"].isna().equals(ended["arr_delay"].isna())
     assert ended.loc[ended["arr_delay"] == 15, "late"].all()
     assert not ended.loc[ended["arr_delay"] == 14, "late"].any()
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("name", ["flights", "outcomes"])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        pytest.param(date(2013, 1, 1), date(2013, 1, 3), id="no history"),
+        pytest.param(date(2013, 3, 9), date(2013, 3, 11), id="summer time"),
+        pytest.param(date(2013, 8, 22), date(2013, 8, 22), id="weather missing, and a part of it"),
+        pytest.param(date(2013, 11, 2), date(2013, 11, 4), id="winter time, weather missing"),
+        pytest.param(date(2013, 12, 30), date(2013, 12, 31), id="no weather"),
+        pytest.param(date(2014, 1, 1), date(2014, 1, 1), id="no flights"),
+    ],
+)
+def test_same_rows_on_postgresql(workspace: Path, sampled: Warehouse, name: str, start: date, end: date) -> None:
+    """PostgreSQL gives the same rows as DuckDB, in the same order, of the same types."""
+    here, bound = Workspace(workspace), {"start": start, "end": end}
+    found = [warehouses.query(here, where, f"{name}.sql", bound) for where in (Warehouse(), sampled)]
+    assert_frame_equal(*found)
+
+
+@pytest.mark.host
+def test_same_partitions_on_postgresql(workspace: Path, sampled: Warehouse) -> None:
+    """A run of ingest on PostgreSQL has the same results as one on DuckDB, byte for byte."""
+    embedded = _ingest(workspace, {})
+    (workspace / "data" / "warehouse.duckdb").unlink()
+    named = {"SAMEBOOK_WAREHOUSE__URL": sampled.url, "SAMEBOOK_WAREHOUSE__PASSWORD": str(sampled.password)}
+    assert _ingest(workspace, named) == embedded
+    assert not (workspace / "data" / "warehouse.duckdb").exists()
+    partitions = [name for name in embedded if name.endswith("part-0.parquet")]
+    assert len(partitions) == 2 * 3
+
+
+def _ingest(workspace: Path, variables: dict[str, str]) -> dict[str, str]:
+    """The sha256 of each result of a run for days of which the last two lack weather."""
+    before = set(workspace.glob("runs/*/receipt.json"))
+    env = os.environ | {"SAMEBOOK_WORKSPACE": str(workspace)} | variables
+    command = [sys.executable, "-m", "samebook", "run", "ingest", "-p", "start=2013-12-29", "-p", "end=2013-12-31"]
+    done = subprocess.run(command, env=env, cwd=workspace, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (made,) = set(workspace.glob("runs/*/receipt.json")) - before
+    return receipt.subject_digests(receipt.read(made))
 
 
 def _differ(left: pd.DataFrame, right: pd.DataFrame) -> pd.Series:

@@ -1,2 +1,0 @@
-def of(_: object) -> None:
-    return None
