@@ -7,6 +7,7 @@ The bytes it names are in the store; what it says of them (metrics, monitoring) 
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -304,6 +305,22 @@ def references(workspace: Workspace) -> dict[str, str]:
     """What the models promoted on this branch need, by sha256. Raises UsageError for a bundle that isn't whole."""
     files = sorted(workspace.models.glob("*.json"))
     return {digest: what for file in files for digest, what in everything(read(workspace, file.stem)).items()}
+
+
+def ever_named(workspace: Workspace) -> set[str]:
+    """What the models of any branch need, or needed in any version. Raises UsageError where git isn't to be asked."""
+    if not (workspace.root / ".git").exists():
+        return set(references(workspace))
+    contents = git.contents(workspace.root, "models/*.json", "--all")
+    versions = (each for each in map(_whole, contents) if each)
+    return {digest for each in versions for digest in everything(each)} | set(references(workspace))
+
+
+def _whole(content: bytes) -> Bundle | None:
+    """A bundle from the past; None for what was none, and so was never used."""
+    with suppress(UsageError):
+        return parse(content, "a bundle")
+    return None
 
 
 def readable(value: Any, indent: str = "") -> str:

@@ -62,10 +62,14 @@ def names(root: Path, ref: str, folder: str, suffix: str) -> list[str]:
 
 
 def contents(root: Path, path: str, *options: str) -> Iterator[bytes]:
-    """Every content that a file has had, newest first; options of `git log` say where: --all, --first-parent."""
-    for name in git(root, "log", "--format=%H", *options, "--", path).decode().split():
-        if (content := _content(root, name, path)) is not None:  # it was removed there
-            yield content
+    """Every content that a file, or each of several (models/*.json), has had, newest first.
+
+    Options of `git log` say where: --all, --first-parent.
+    """
+    shown = git(root, "log", "--format=", "--raw", "--no-abbrev", "-m", *options, "--", path).decode().splitlines()
+    for blob in (line.split()[3] for line in shown if line):
+        if blob.strip("0"):  # else it was removed there
+            yield git(root, "cat-file", "blob", blob)
 
 
 def _commit(root: Path, ref: str) -> str:
