@@ -8,7 +8,8 @@ from typing import Any
 
 from tiny import Ended, Tiny, git
 
-MAKEFILE = """environment:
+MAKEFILE = """.PHONY: environment run models
+environment:
 \t@true
 run:
 \t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
