@@ -101,3 +101,10 @@ def make(*arguments: str, cwd: Path = CHECKOUT, **variables: str) -> str:
     done = subprocess.run(["make", *arguments, *assigned], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def base() -> str:
+    """The base that this checkout's images are built on."""
+    remembered = CHECKOUT / ".samebook" / "base-image"
+    named = remembered.read_text().strip() if remembered.is_file() else "samebook-base:trixie"
+    return os.environ.get("BASE_IMAGE", named)
