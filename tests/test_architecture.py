@@ -48,7 +48,8 @@ def test_imports_go_down() -> None:
 
 
 def test_one_door_each() -> None:
-    """Only the engine imports papermill, only git.py calls git, and only the top prints or exits."""
+    """Only the engine imports papermill, bucket.py obstore; only git.py calls git; only the top prints or exits."""
     assert {module for module in SOURCES if "papermill" in imported(module)} == {"execution", "papermill_engine"}
+    assert {module for module in SOURCES if "obstore" in imported(module)} == {"bucket"}
     assert users("git") - {module for module in SOURCES if "git" in imported(module)} == {"git"}
     assert users("print") | users("echo") | users("exit") | users("SystemExit") <= TOP

@@ -115,8 +115,9 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None) -> Non
     """Run RUN again from its receipt, elsewhere, and give a verdict by hash on each of its results.
 
     RUN is a run's id, the file of a receipt, a notebook's name for its newest run, or a promoted model's name
-    (delay, delay@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else. With --times, find the first cell that
-    makes runs of the same differ, and why; RUN may then be a notebook that has not run yet.
+    (delay, delay@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else. With
+    --times, find the first cell that makes runs of the same differ, and why; RUN may then be a notebook that has
+    not run yet.
     """
     from samebook import reproduce as verb
 
@@ -330,6 +331,46 @@ def store_gc(dry_run: bool) -> None:
     would = "would remove" if dry_run else "removed"
     damaged = f", {len(found.damaged)} damaged" if found.damaged else ""
     _show(f"{would} {len(found.unreferenced)} unreferenced objects{damaged}: {found.reclaimable / 2**20:.1f} MiB")
+
+
+JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Objects that move at a time.")
+
+
+@store.command("push")
+@click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
+@click.option("--again", is_flag=True, help="Send also what is there, in place of what may be damaged there.")
+@click.option("--dry-run", is_flag=True, help="Say how many objects and bytes would go, and send nothing.")
+@JOBS
+def store_push(env: str, again: bool, dry_run: bool, jobs: int) -> None:
+    """Send what models and runs need to the bucket that store.url names, as far as it lacks it.
+
+    Exit code 1 when the bucket can't be reached or denies, or when an object is damaged or missing here.
+    """
+    from samebook import push as verb
+    from samebook.console import newest
+
+    how = verb.How(jobs, dry_run, again)
+    with newest() as say:
+        found = verb.push(workspace.find(), env, how, say)
+    _show(verb.told(found, how))
+
+
+@store.command("pull")
+@click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
+@click.option("--dry-run", is_flag=True, help="Say how many objects and bytes would come, and bring nothing.")
+@JOBS
+def store_pull(env: str, dry_run: bool, jobs: int) -> None:
+    """Bring what models and runs need from the bucket that store.url names, as far as it is missing or damaged here.
+
+    Exit code 1 when the bucket can't be reached or denies, or when it lacks an object or has it damaged.
+    """
+    from samebook import pull as verb
+    from samebook.console import newest
+
+    how = verb.How(jobs, dry_run)
+    with newest() as say:
+        found = verb.pull(workspace.find(), env, how, say)
+    _show(verb.told(found, how))
 
 
 def main() -> None:

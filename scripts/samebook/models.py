@@ -50,8 +50,7 @@ def _materialised(place: Elsewhere, in_force: settings.Settings, name: str, foun
     with locked(files / ".lock"):
         version = files / VERSIONS / found.digest
         if not _is_whole(version, found):
-            _supplied(place, in_force, found)
-            _write(store.of(place.here), found, version)
+            _fill(place, in_force, found, version)
         _link(files / name, version)
         _drop_versions(files)
     return Materialised(name, files / name, found)
@@ -65,6 +64,19 @@ def _is_whole(folder: Path, found: Bundle) -> bool:
     with ThreadPoolExecutor() as pool:
         digests = dict(zip(there, pool.map(sha256, there.values()), strict=True))
     return digests == {name: each.sha256 for name, each in found.outputs.items()}
+
+
+def _fill(place: Elsewhere, in_force: settings.Settings, found: Bundle, version: Path) -> None:
+    """Write the folder; what the store lacks, or has damaged, as the copies show, is supplied first."""
+    kept = store.of(place.here)
+    try:
+        if all(kept.has(each.sha256) for each in found.outputs.values()):
+            _write(kept, found, version)
+            return
+    except store.Damaged as error:
+        place.say(str(error))
+    _supplied(place, in_force, found)
+    _write(kept, found, version)
 
 
 def _supplied(place: Elsewhere, in_force: settings.Settings, found: Bundle) -> None:

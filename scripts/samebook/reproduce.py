@@ -32,7 +32,7 @@ from samebook.workspace import Workspace
 
 @dataclass(frozen=True)
 class ReproduceRequest:
-    """One call of `samebook reproduce`: what (a run's id, a notebook's or model's name, a receipt's file), on which engine."""
+    """One call of `samebook reproduce`: a run's id, a notebook's or model's name, or a receipt's file; which engine."""
 
     run: str
     engine: str = "local"

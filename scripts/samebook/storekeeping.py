@@ -30,6 +30,7 @@ def report(workspace: Workspace) -> Report:
     present = {path.name for path in kept.objects()}
     missing = {digest: what for digest, what in wanted.items() if digest not in present}
     damaged, unreferenced = kept.damaged(), kept.unreferenced({*wanted, *bundle.ever_named(workspace)})
+    unreferenced += kept.abandoned()
     size = sum(path.stat().st_size for path in {*damaged, *unreferenced})
     return Report(len(present), damaged, missing, unreferenced, size)
 

@@ -95,16 +95,16 @@ def output(container: Container) -> str:
     return printed
 
 
+def base() -> str:
+    """The base that this checkout's images are built on."""
+    remembered = CHECKOUT / ".samebook" / "base-image"
+    named = remembered.read_text().strip() if remembered.is_file() else "samebook-base:trixie"
+    return os.environ.get("BASE_IMAGE", named)
+
+
 def make(*arguments: str, cwd: Path = CHECKOUT, **variables: str) -> str:
     """Run make, which must succeed, and return what it prints."""
     assigned = [f"{name}={value}" for name, value in variables.items()]
     done = subprocess.run(["make", *arguments, *assigned], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def base() -> str:
-    """The base that this checkout's images are built on."""
-    remembered = CHECKOUT / ".samebook" / "base-image"
-    named = remembered.read_text().strip() if remembered.is_file() else "samebook-base:trixie"
-    return os.environ.get("BASE_IMAGE", named)
