@@ -35,8 +35,8 @@ ROLE = "/latest/api/token"
 CAUSES = {
     "ConnectionRefused": "the connection is refused",
     "dns error": "no such host",
-    "ertificate": "its certificate is not trusted",
-    "imed": "no answer in time",
+    "InvalidCertificate": "its certificate is not trusted",
+    "TimedOut": "no answer in time",
     "": "no S3 answers there",
 }
 MENDS = {
