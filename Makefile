@@ -37,7 +37,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: uncommitted reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
+.PHONY: uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -70,6 +70,26 @@ runs: environment ## List what ran
 reproduce: $(if $(TIMES),environment,$(LOCAL)) ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash; TIMES=3: here
 	@$(if $(TIMES),$(SAMEBOOK),BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook) reproduce $(or $(RUN),$(error expected RUN=<id, receipt or notebook>)) \
 	  $(if $(TIMES),--times $(TIMES),--engine $(ENGINE) $(if $(TOLERANCE),--tolerance $(TOLERANCE)))
+
+# What writes to git, or builds environments, works beside the image, which has neither.
+OF_MODEL = $(or $(MODEL),$(error expected MODEL=<name>, like delay))
+promote: $(LOCAL) ## Promote RUN=<run> as MODEL=<name> under ENV's policy: one commit; WHY="…" DRY=1
+	@$(INSIDE_local) samebook promote $(or $(RUN),$(error expected RUN=<id or notebook>)) $(OF_MODEL) --env $(ENV) $(if $(WHY),--why "$$WHY") $(if $(DRY),--dry-run)
+
+rollback: $(LOCAL) ## Roll MODEL=<name> back: one commit; TO=<branch or commit> REOPEN=<branch> WHY="…" DRY=1
+	@$(INSIDE_local) samebook rollback $(OF_MODEL) $(TO:%=--to %) $(REOPEN:%=--reopen %) $(if $(WHY),--why "$$WHY") $(if $(DRY),--dry-run)
+
+models: $(LOCAL) ## Put promoted models under models/.files/; MODEL=delay@prod: one, of a branch
+	@BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook models $(MODEL) --env $(ENV) --engine $(ENGINE)
+
+diff: $(LOCAL) ## Compare the models of A=<branch or commit> and B=<other>; by default: here
+	@$(INSIDE_local) samebook bundle diff $(or $(A),$(error expected A=<branch or commit>)) $(B) $(if $(MARKDOWN),--markdown)
+
+hooks: ## Have git run `make models` after a checkout and a merge
+	@folder=$$(git rev-parse --git-path hooks) && mkdir -p "$$folder" && for hook in post-checkout post-merge; do \
+	  if [ -e "$$folder/$$hook" ] && ! cmp -s scripts/git-hook "$$folder/$$hook"; then \
+	    echo "error: $$folder/$$hook is there already" >&2 && echo "  -> add to it: make --silent models" >&2 && exit 2; fi && \
+	  install -m 755 scripts/git-hook "$$folder/$$hook" && echo "$$folder/$$hook" || exit 2; done
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
 	@$(SAMEBOOK) data --env $(ENV)
@@ -161,7 +181,7 @@ check-lock: $(UV)
 
 format: $(LOCAL) ## Format code, strip outputs from notebooks
 	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout --keep-id notebooks/*.ipynb && \
-	  mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json'
+	  mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json && samebook bundle schema > environments/schemas/bundle.json'
 
 # --- Docker -------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import pytest
 from tiny import Tiny
 
 import samebook
-from samebook import notebook
+from samebook import context
 from samebook.errors import DataRejected, UsageError
 
 DAY = datetime.date(2013, 1, 1)
@@ -32,7 +32,7 @@ def lab(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tiny]:
     for name in ("SAMEBOOK_RUN", "SAMEBOOK_PINNED", "SAMEBOOK_ENV"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
-    cached = [value for value in vars(notebook).values() if hasattr(value, "cache_clear")]
+    cached = [value for value in vars(context).values() if hasattr(value, "cache_clear")]
     for function in cached:
         function.cache_clear()
     yield tiny

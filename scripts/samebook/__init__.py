@@ -7,31 +7,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from samebook.artifacts import find_artifact, load_bundle, load_model
     from samebook.digest import sha256
     from samebook.errors import DataRejected, UsageError
     from samebook.notebook import (
-        find_artifact,
         log_artifact,
         log_metric,
         log_metrics,
         log_param,
+        log_reference,
         output_path,
         query,
         read_dataset,
         validate,
         write_partition,
     )
+    from samebook.parameters import Model
     from samebook.secret import Secret
 
 __all__ = [
     "DataRejected",
+    "Model",
     "Secret",
     "UsageError",
     "find_artifact",
+    "load_bundle",
+    "load_model",
     "log_artifact",
     "log_metric",
     "log_metrics",
     "log_param",
+    "log_reference",
     "output_path",
     "query",
     "read_dataset",
@@ -40,7 +46,14 @@ __all__ = [
     "write_partition",
 ]
 
-_HOMES = {"DataRejected": "errors", "Secret": "secret", "UsageError": "errors", "sha256": "digest"}
+_HOMES = {
+    "DataRejected": "errors",
+    "UsageError": "errors",
+    "Secret": "secret",
+    "Model": "parameters",
+    "sha256": "digest",
+    **dict.fromkeys(("find_artifact", "load_bundle", "load_model"), "artifacts"),
+}
 
 
 def __getattr__(name: str) -> Any:

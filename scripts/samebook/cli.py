@@ -25,6 +25,12 @@ class PairType(click.ParamType[tuple[str, str]]):
         return name.strip(), text
 
 
+ENV = click.option(
+    "--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV)."
+)
+ENGINE = click.option(
+    "--engine", type=click.Choice(["docker", "local"]), default="local", help="Where to run it again ($ENGINE)."
+)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -44,7 +50,7 @@ def cli() -> None:
 @click.argument("notebook", metavar="NOTEBOOK", required=False)
 @click.option("--receipt", type=FILE, help="Do what this receipt did.")
 @click.option("-p", "--parameter", "given", type=PairType(), multiple=True, help="Set a parameter of the notebook.")
-@click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
+@ENV
 @click.option("--timeout", type=click.IntRange(min=0), help="Seconds that a cell may take; 0 is no limit.")
 @click.option("--allow-drift", is_flag=True, help="Run although the environment is not the lock's; recorded.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the notebook prints.")
@@ -102,24 +108,23 @@ def runs(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("run", metavar="RUN")
-@click.option(
-    "--engine", type=click.Choice(["docker", "local"]), default="local", help="Where to run it again ($ENGINE)."
-)
+@ENGINE
 @click.option("--tolerance", type=click.FloatRange(min=0), default=0.0, help="Accept numbers this far apart.")
 @click.option("--times", type=click.IntRange(min=2), help="Instead, run it so many times here: which cell differs?")
 def reproduce(run: str, engine: str, tolerance: float, times: int | None) -> None:
     """Run RUN again from its receipt, elsewhere, and give a verdict by hash on each of its results.
 
-    RUN is a run's id, the file of a receipt, or a notebook's name for its newest run. Exit code 0 for
-    IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else. With --times, find the first cell that
-    makes runs of the same differ, and why; RUN may then be a notebook that has not run yet.
+    RUN is a run's id, the file of a receipt, a notebook's name for its newest run, or a promoted model's name
+    (delay, delay@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else. With
+    --times, find the first cell that makes runs of the same differ, and why; RUN may then be a notebook that has
+    not run yet.
     """
     from samebook import reproduce as verb
 
     if times:
         _repeated(run, times)
         return
-    found = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance), lambda line: click.echo(line, err=True))
+    found = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance), _say)
     _show(verb.table(found))
     _show(f"attested in {workspace.find().relative(found.attestation)}")
     if found.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
@@ -129,7 +134,7 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None) -> Non
 def _repeated(run: str, times: int) -> None:
     from samebook import stability as verb
 
-    found = verb.stability(verb.StabilityRequest(run, times), lambda line: click.echo(line, err=True))
+    found = verb.stability(verb.StabilityRequest(run, times), _say)
     click.echo(verb.table(found))
     if found.difference:
         sys.exit(errors.NotReproduced.exit_code)
@@ -155,7 +160,7 @@ def lineage(run: str, svg: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
+@ENV
 def data(env: str) -> None:
     """Load the sample warehouse, where the settings say that there is one and it is missing."""
     from samebook import settings, warehouse
@@ -165,7 +170,7 @@ def data(env: str) -> None:
 
 
 @cli.command()
-@click.option("--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV).")
+@ENV
 @click.option("--json", "as_json", is_flag=True, help="For machines: a JSON list.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a settings file instead.")
 def settings(env: str, as_json: bool, schema: bool) -> None:
@@ -213,6 +218,92 @@ def verify(run: str) -> None:
     from samebook import verify as verb
 
     _show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
+
+
+@cli.command()
+@click.argument("run", metavar="RUN")
+@click.argument("model", metavar="MODEL")
+@ENV
+@click.option("--why", default="", help="Why: for the commit's message and the bundle.")
+@click.option("--dry-run", is_flag=True, help="Check every condition, and change nothing.")
+def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:
+    """Promote RUN as MODEL: check it against the policy of the environment, and commit models/MODEL.json.
+
+    RUN is a run's id, or a notebook's name for its newest run. Exit code 6 names every condition that isn't met,
+    with the command that meets it.
+    """
+    from samebook import promote as verb
+
+    done = verb.promote(verb.PromoteRequest(run, model, env, why, dry_run), _say)
+    _show(verb.message(done.bundle, done.champion).rstrip())
+    _show(f"\ncommitted {done.commit[:12]}" if done.commit else "\ndry run: every condition is met; nothing changed")
+
+
+@cli.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--to", default="", help="A branch, tag or commit that has the version; by default the one before.")
+@click.option("--reopen", default="", metavar="BRANCH", help="A branch to be merged again some day.")
+@click.option("--why", default="", help="Why: for the commit's message.")
+@click.option("--dry-run", is_flag=True, help="Say what it would be rolled back to, and change nothing.")
+def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
+    """Roll MODEL back: commit an earlier version of models/MODEL.json, whole, and forward.
+
+    Git never merges twice what it has merged once. --reopen BRANCH moves that branch one commit on, so that merging
+    it brings its version again.
+    """
+    from samebook import rollback as verb
+
+    done = verb.rollback(verb.RollbackRequest(model, to, reopen, why, dry_run))
+    _show(f"{model}: from {done.before.receipt.run} back to {done.restored.receipt.run}")
+    _show(f"committed {done.commit[:12]}" if done.commit else "dry run: nothing changed")
+    if done.commit and not reopen:
+        click.echo("a branch that was merged and shall be merged again some day: --reopen BRANCH", err=True)
+
+
+@cli.command()
+@click.argument("references", metavar="[MODEL]...", nargs=-1)
+@ENV
+@ENGINE
+def models(references: tuple[str, ...], env: str, engine: str) -> None:
+    """Put the files of promoted models under models/.files/MODEL/, read-only, to read or to mount.
+
+    MODEL is a name like delay, or delay@prod for what a branch, tag or commit has; by default all of this branch.
+    What the store lacks comes from the remote store, else from running its source again, checked by hash.
+    """
+    from samebook import models as verb
+    from samebook.elsewhere import Elsewhere
+
+    here = workspace.find()
+    for made in verb.models(Elsewhere(here, engine, _say), references, env):
+        _show(f"{here.relative(made.folder)}  {made.bundle.receipt.run}  {len(made.bundle.outputs)} files")
+
+
+@cli.group()
+def bundle() -> None:
+    """Look at bundles: what is promoted on this branch and on others."""
+
+
+@bundle.command("diff")
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="[B]", default="")
+@click.option("--markdown", is_flag=True, help="As tables for a pull request.")
+def bundle_diff(before: str, after: str, markdown: bool) -> None:
+    """Compare the models of two branches, tags or commits: metrics, parameters, days of data, environment.
+
+    B is the work tree where it isn't given.
+    """
+    from samebook import bundle_diff as verb
+
+    found = verb.bundle_diff(workspace.find(), before, after)
+    _show((verb.markdown if markdown else verb.text)(found, before, after))
+
+
+@bundle.command("schema")
+def bundle_schema() -> None:
+    """Print the JSON Schema of a bundle."""
+    from samebook import bundle as made
+
+    click.echo(made.schema(), nl=False)
 
 
 @cli.group()
@@ -303,6 +394,11 @@ def _show(text: object) -> None:
         click.echo(text)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(line: str) -> None:
+    """What a person who waits wants to know."""
+    click.echo(line, err=True)
 
 
 def _told(error: Exception, code: int, mend: str | None) -> int:

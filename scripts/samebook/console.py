@@ -60,6 +60,10 @@ class Console(Reporter):
             self._say(f"      | {shown}")
 
     @override
+    def noted(self, line: str) -> None:
+        self._say(line)
+
+    @override
     def run_ended(self) -> None:
         self.ended.set()
         with self.lock:

@@ -1,14 +1,18 @@
-"""The only door to git."""
+"""The only door to git. What only reads history works without the program too: the image has none."""
 
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from samebook.errors import UsageError
+
+if TYPE_CHECKING:
+    from dulwich.repo import Repo
 
 # Whatever the user's configuration says: a patch must apply on any machine.
 PLAIN = ("--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
@@ -29,6 +33,85 @@ def git(root: Path, *arguments: str, env: dict[str, str] | None = None, given: b
     if done.returncode:
         raise UsageError(f"git {arguments[0]} failed: {done.stderr.decode().strip()}")
     return done.stdout
+
+
+def commit(root: Path, ref: str) -> str:
+    """The commit that a branch, tag or hash means, in hex; a branch that is only at origin counts too.
+
+    Raises UsageError for what is none.
+    """
+    found = _commit(root, ref) or _commit(root, f"origin/{ref}")
+    if not found:
+        raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend="git fetch --all")
+    return found
+
+
+def show(root: Path, ref: str, path: str) -> bytes:
+    """A file's content at a branch, tag or commit, without a checkout. Raises UsageError where there is none."""
+    name = commit(root, ref)
+    content = _content(root, name, path)
+    if content is None:
+        raise UsageError(f"there is no {path} at {ref} ({name[:12]})")
+    return content
+
+
+def names(root: Path, ref: str, folder: str, suffix: str) -> list[str]:
+    """The names, without the suffix, of the files in a folder at a branch, tag or commit."""
+    listed = git(root, "ls-tree", "--name-only", f"{commit(root, ref)}:{folder}").decode().splitlines()
+    return [name.removesuffix(suffix) for name in listed if name.endswith(suffix)]
+
+
+def contents(root: Path, path: str, *options: str) -> Iterator[bytes]:
+    """Every content that a file, or each of several (models/*.json), has had, newest first.
+
+    Options of `git log` say where: --all, --first-parent.
+    """
+    shown = git(root, "log", "--format=", "--raw", "--no-abbrev", "-m", *options, "--", path).decode().splitlines()
+    for blob in (line.split()[3] for line in shown if line):
+        if blob.strip("0"):  # else it was removed there
+            yield git(root, "cat-file", "blob", blob)
+
+
+def _commit(root: Path, ref: str) -> str:
+    if not ref or ref.startswith("-"):
+        return ""
+    if shutil.which("git"):
+        with suppress(UsageError):
+            return git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").decode().strip()
+        return ""
+    from dulwich.objectspec import parse_commit
+
+    with _opened(root) as repository, suppress(KeyError, ValueError):
+        return parse_commit(repository, ref.encode()).id.decode()
+    return ""
+
+
+def _content(root: Path, name: str, path: str) -> bytes | None:
+    if shutil.which("git"):
+        with suppress(UsageError):
+            return git(root, "cat-file", "blob", f"{name}:{path}")
+        return None
+    from dulwich.object_store import tree_lookup_path
+    from dulwich.objects import Commit
+
+    with _opened(root) as repository, suppress(KeyError):
+        found = repository[name.encode()]
+        assert isinstance(found, Commit)
+        return repository[tree_lookup_path(repository.__getitem__, found.tree, path.encode())[1]].as_raw_string()
+    return None
+
+
+@contextmanager
+def _opened(root: Path) -> Iterator["Repo"]:
+    from dulwich.errors import NotGitRepository
+    from dulwich.repo import Repo
+
+    try:
+        repository = Repo(str(root))
+    except NotGitRepository as error:
+        raise UsageError(f"{root} is no git repository") from error
+    with closing(repository):
+        yield repository
 
 
 def head(root: Path) -> str:

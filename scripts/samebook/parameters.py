@@ -16,7 +16,7 @@ import re
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
@@ -24,6 +24,10 @@ from pydantic_core import SchemaError
 from samebook import secret
 from samebook.errors import UsageError, nearest
 from samebook.secret import Secret
+
+# What a notebook scores with: the name of a promoted model (delay, delay@prod), of a run or notebook, or a file.
+# A promoted model is checked against the store before the notebook starts.
+type Model = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ NAMES: dict[str, Any] = {
     "datetime": datetime,
     "typing": typing,
     "Secret": Secret,
+    "Model": Model,
 }
 CALLS = (Field, datetime.date, datetime.datetime, datetime.timedelta)
 NODES = (
@@ -168,6 +173,18 @@ def parsed(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> dic
                 mend=f"export {named}=…, or write it to {secret.SECRETS / named}",
             )
     return {name: _value(parameter, given[name]) for name, parameter in parameters.items() if name in given}
+
+
+def models(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> list[str]:
+    """What is given, or by default taken, for each parameter that names a model."""
+    named = (parameter for parameter in known.values() if Model in (parameter.annotation, *_parts(parameter)))
+    taken = (values.get(parameter.name, parameter.default) for parameter in named)
+    return [value for value in taken if isinstance(value, str)]
+
+
+def _parts(parameter: Parameter) -> tuple[Any, ...]:
+    """The types in a union, `Model | None`."""
+    return typing.get_args(parameter.annotation)
 
 
 def _value(parameter: Parameter, text: str) -> Any:

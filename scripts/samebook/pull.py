@@ -1,6 +1,6 @@
 """Bring what models and runs need from the store's remote."""
 
-from samebook import remote, signals, store, storekeeping, transfer
+from samebook import bundle, remote, signals, store, storekeeping, transfer
 from samebook.transfer import How, Moved, Say
 from samebook.workspace import Workspace
 
@@ -11,11 +11,14 @@ def pull(here: Workspace, env: str, how: How, say: Say) -> Moved:
     """Bring what is missing or damaged here. Raises SamebookError for what the remote lacks, or has damaged."""
     there = remote.required(here, env)
     wanted = storekeeping.references(here)
-    say(f"{len(wanted)} objects, from {there.bucket.url}")
+    models = bundle.references(here)
+    say(f"{len({**models, **wanted})} objects, from {there.bucket.url}")
     with signals.raising():
-        found = there.bring(wanted, store.of(here), say, how)
+        found = there.bring({**models, **wanted}, store.of(here), say, how)
     mend = f"{remote.AGAIN}; or make reproduce RUN=… makes them again"
-    transfer.check(found, wanted, told(found, how), mend)
+    transfer.check(
+        transfer.without(found, models.keys() - wanted.keys(), say), {**models, **wanted}, told(found, how), mend
+    )
     return found
 
 

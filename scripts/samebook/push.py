@@ -1,6 +1,6 @@
 """Send what models and runs need to the store's remote, for other machines."""
 
-from samebook import remote, signals, store, storekeeping, transfer
+from samebook import bundle, remote, signals, store, storekeeping, transfer
 from samebook.transfer import How, Moved, Say
 from samebook.workspace import Workspace
 
@@ -11,11 +11,14 @@ def push(here: Workspace, env: str, how: How, say: Say) -> Moved:
     """Send what the remote lacks. Raises SamebookError for what is damaged here, or in neither place."""
     there = remote.required(here, env)
     wanted = storekeeping.references(here)
-    say(f"{len(wanted)} objects, to {there.bucket.url}")
+    models = bundle.references(here)
+    say(f"{len({**models, **wanted})} objects, to {there.bucket.url}")
     with signals.raising():
-        found = there.send(wanted, store.of(here), say, how)
+        found = there.send({**models, **wanted}, store.of(here), say, how)
     mend = "samebook store gc removes the damaged; make reproduce RUN=… makes them again"
-    transfer.check(found, wanted, told(found, how), mend)
+    transfer.check(
+        transfer.without(found, models.keys() - wanted.keys(), say), {**models, **wanted}, told(found, how), mend
+    )
     return found
 
 

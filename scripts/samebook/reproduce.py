@@ -11,16 +11,28 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import comparison, elsewhere, environment, receipt, reproduction, runfolder, signing, store, workspace
+from samebook import (
+    bundle,
+    comparison,
+    elsewhere,
+    environment,
+    receipt,
+    reproduction,
+    runfolder,
+    signing,
+    store,
+    workspace,
+)
 from samebook.comparison import Comparison, Side, Verdict
 from samebook.digest import sha256
 from samebook.elsewhere import Elsewhere, Say
+from samebook.errors import UsageError
 from samebook.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class ReproduceRequest:
-    """One call of `samebook reproduce`: what (a run's id, a notebook's name, a receipt's file), and on which engine."""
+    """One call of `samebook reproduce`: a run's id, a notebook's or model's name, or a receipt's file; which engine."""
 
     run: str
     engine: str = "local"
@@ -43,10 +55,32 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
     """
     here = workspace.find()
     signing.check_key()
-    path = runfolder.locate(here, request.run)
+    path = located(here, request.run)
     original = receipt.read(path)
     with elsewhere.again(Elsewhere(here, request.engine, say, path.parent), original) as again:
         return _judged(here, request, path, original, again)
+
+
+def located(here: Workspace, name: str) -> Path:
+    """The receipt that `name` means: of a run, in a file, or behind a promoted model (`delay`, `delay@prod`).
+
+    A model's receipt comes out of the store; its attestations are then left in runs/.received/.
+    """
+    if Path(name).is_file() or not bundle.is_reference(here, name):
+        return runfolder.locate(here, name)
+    found = bundle.read(here, name)
+    beside = here.runs / found.receipt.run / runfolder.RECEIPT
+    if beside.is_file():
+        return beside
+    content = store.of(here).get(found.receipt.sha256)
+    if content is None:
+        raise UsageError(
+            f"the receipt of model {name} is not in the store",
+            mend="make pull brings it from the remote store; make models runs the model's source again without it",
+        )
+    received = here.runs / ".received" / found.receipt.run / runfolder.RECEIPT
+    workspace.write_whole(received, content)
+    return received
 
 
 def _judged(

@@ -21,6 +21,13 @@ def read(path: Path) -> Json | None:
         return None
 
 
+def facts(attestation: Json) -> dict[str, str]:
+    """Who ran it again, where, when, and what came out."""
+    told = attestation["predicate"]
+    who = {name: str(told["reproducer"][name]) for name in ("builder", "engine", "platform")}
+    return {**who, "verdict": str(told["verdict"]), "finished": str(told["finishedOn"])}
+
+
 def write(folder: Path, statement: Json) -> Path:
     """Write an attestation under the first number that is free; two that end together take two numbers."""
     for number in count(1):

@@ -4,7 +4,7 @@ import datetime
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,8 @@ class Reporter:
 
     def printed(self, line: str) -> None: ...
 
+    def noted(self, line: str) -> None: ...
+
     def run_ended(self) -> None: ...
 
 
@@ -94,9 +96,9 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     found = workspace.find()
     signing.check_key()
     runfolder.recover(found)
-    prepared = prepare(found, request)
-    folder = RunFolder.create(found, prepared.path.stem)
     reporter = reporter or Reporter()
+    prepared = prepare(found, request, reporter.noted)
+    folder = RunFolder.create(found, prepared.path.stem)
     try:
         reporter.run_started(folder.path, request)
         with signals.raising():
@@ -110,8 +112,8 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     return final
 
 
-def prepare(found: Workspace, request: RunRequest) -> Prepared:
-    """Check everything that can be checked before a kernel starts. Raises UsageError."""
+def prepare(found: Workspace, request: RunRequest, say: Callable[[str], None] = lambda _: None) -> Prepared:
+    """Check everything that can be checked before a kernel starts; `say` hears what takes time. Raises UsageError."""
     from samebook import execution
 
     path = locate(found, request.notebook)
@@ -128,11 +130,23 @@ def prepare(found: Workspace, request: RunRequest) -> Prepared:
         )
     known = parameters.declared(notebook.cells[index].source) if index >= 0 else {}
     values = parameters.parsed(request.given, known)
+    _check_models(found, request, in_force, parameters.models(known, values), say)
     redaction = Redaction(_secrets(in_force) | parameters.secrets(known))
     redaction.refuse_in(source.patch or b"", "the uncommitted work of this checkout")
     if values:
         notebook = execution.with_parameters(notebook, parameters.injected(values))
     return Prepared(found, request, in_force, path, notebook, values, drift, source, redaction)
+
+
+def _check_models(
+    found: Workspace, request: RunRequest, in_force: settings.Settings, named: list[str], say: Callable[[str], None]
+) -> None:
+    """Each promoted model: its bundle whole, its files in the store. A reproduction is handed its inputs by hash."""
+    from samebook import bundle, supply
+
+    for reference in named if request.receipt is None else ():
+        if bundle.is_reference(found, reference):
+            supply.complete(found, in_force, reference, say)
 
 
 def _secrets(in_force: settings.Settings) -> dict[str, str]:

@@ -7,6 +7,7 @@ them. Every read is verified: a damaged object is reported by name, and is as go
 import hashlib
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from samebook.errors import SamebookError, UsageError
 from samebook.workspace import Workspace, replacing
 
 HEX = 64
+HOUR = 3600
 PIECE = 2**20
 
 
@@ -81,9 +83,20 @@ class Store:
             stream.writelines(verified(digest, pieces, where, mend=mend))
         path.chmod(0o444)
 
+    def export(self, digest: str, target: Path) -> None:
+        """Copy an object to `target`, read-only, verified; never a link. Raises Damaged."""
+        with target.open("wb") as stream:
+            stream.writelines(self.pieces(digest))
+        target.chmod(0o444)
+
     def objects(self) -> Iterator[Path]:
         """Every object, by name."""
         yield from (path for path in sorted(self.root.glob("??/??/*")) if len(path.name) == HEX)
+
+    def abandoned(self) -> list[Path]:
+        """What writers that were killed have left: not written to for an hour."""
+        begun = (path for path in self.root.glob("??/??/.*") if path.is_file())
+        return [path for path in sorted(begun) if time.time() - path.stat().st_mtime > HOUR]
 
     def damaged(self) -> list[Path]:
         """The objects whose bytes are not those that their name promises."""

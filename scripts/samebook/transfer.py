@@ -1,9 +1,9 @@
 """Moves many objects at once, and says how far it is."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from samebook.errors import SamebookError
@@ -92,6 +92,14 @@ def check(found: Moved, wanted: Mapping[str, str], done: str, mend: str) -> None
     if lines:
         more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         raise SamebookError("\n  ".join((done, *lines[:SHOWN], *more)), mend=mend)
+
+
+def without(found: Moved, models: Collection[str], say: Say) -> Moved:
+    """What was found, less the objects of models that are nowhere: it is said, but they can be made again."""
+    lacking = [digest for digest in found.lacking if digest not in models]
+    if gone := len(found.lacking) - len(lacking):
+        say(f"{gone} objects of promoted models are in neither store; make models makes again what a model needs")
+    return replace(found, lacking=lacking)
 
 
 def readable(size: int) -> str:

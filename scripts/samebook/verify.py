@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import receipt, reproduction, runfolder, signing, store, workspace
-from samebook.digest import sha256
+from samebook import evidence, receipt, reproduction, runfolder, signing, workspace
 from samebook.errors import NotReproduced
 
 
@@ -27,11 +26,8 @@ def verify(path: Path) -> Verified:
         return _attested(here, path, attestation)
     statement = receipt.read(path)
     signers = signing.signers(here, path)
-    found = {name: _found(path.parent, name, digest, here) for name, digest in receipt.file_digests(statement).items()}
-    outputs = (each.relative_to(path.parent).as_posix() for each in (path.parent / "outputs").rglob("*"))
-    found |= {name: "not in the receipt" for name in outputs if name not in found and (path.parent / name).is_file()}
-    wrong = [f"{name}: {state}" for name, state in found.items() if state not in (BESIDE, STORED)]
-    if wrong:
+    found = evidence.files(here, path, statement)
+    if wrong := evidence.wrong(found):
         raise NotReproduced("\n  ".join((f"{len(wrong)} of {len(found)} files are not what the receipt says", *wrong)))
     return Verified(signers, found)
 
@@ -40,24 +36,10 @@ def _attested(here: workspace.Workspace, path: Path, attestation: receipt.Json) 
     """A reproduction's attestation: signed as it is, and of the receipt that is beside it or in the store."""
     signers = signing.signers(here, path)
     digest = attestation["predicate"]["receipt"]["sha256"]
-    state = _found(path.parent, runfolder.RECEIPT, digest, here)
-    if state not in (BESIDE, STORED):
+    state = evidence.where(path.parent, runfolder.RECEIPT, digest, here)
+    if evidence.wrong({runfolder.RECEIPT: state}):
         raise NotReproduced(f"the receipt that {path.name} speaks of is not this one: {state}")
     return Verified(signers, {runfolder.RECEIPT: state})
-
-
-BESIDE, STORED = "beside the receipt", "in the store"
-
-
-def _found(folder: Path, name: str, digest: str, here: workspace.Workspace) -> str:
-    beside = folder / name
-    if beside.is_file():
-        found = sha256(beside)
-        return BESIDE if found == digest else f"found sha256 {found[:12]}…, expected {digest[:12]}…"
-    try:
-        return STORED if store.of(here).get(digest) is not None else "neither beside the receipt nor in the store"
-    except store.Damaged:
-        return "damaged in the store"
 
 
 def table(verified: Verified) -> str:

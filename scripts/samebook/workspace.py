@@ -31,6 +31,10 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
     def data(self) -> Path:
         return self.root / "data"
 

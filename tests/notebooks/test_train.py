@@ -18,7 +18,7 @@ frame = pd.DataFrame({
 
 @pytest.fixture(scope="module")
 def train(notebook: Start) -> TestbookNotebookClient:
-    client = notebook("train", ["parameters", "imports", "split", "baseline", "scores"])
+    client = notebook("train", ["parameters", "imports", "split", "baseline"])
     client.inject(FRAME)
     return client
 
@@ -39,12 +39,3 @@ def test_baseline_unseen(train: TestbookNotebookClient) -> None:
     """For a carrier or an hour without a past the baseline says the overall share."""
     train.inject("rates = baseline(frame.head(2), frame.assign(carrier='YY'))")
     assert train.value("rates.tolist()") == [1.0] * 4
-
-
-def test_scores_of_a_perfect_model(train: TestbookNotebookClient) -> None:
-    """Who is always right has AUC 1 and no loss; who always says one half has AUC 0.5 and log loss ln 2."""
-    perfect, half = (
-        train.value(f"scores(pd.Series([0, 1, 0, 1]), pd.Series({p}))") for p in ([0.0, 1.0, 0.0, 1.0], [0.5] * 4)
-    )
-    assert perfect == {"auc": 1.0, "log_loss": 0.0, "brier": 0.0, "calibration_error": 0.0}
-    assert half == {"auc": 0.5, "log_loss": 0.693147, "brier": 0.25, "calibration_error": 0.0}

@@ -1,0 +1,60 @@
+"""What surrounds a kernel: its workspace, settings and run, and the inputs that a reproduction must read."""
+
+import datetime
+import os
+from functools import cache
+from pathlib import Path
+
+from samebook import receipt, runfolder, settings, store, watching, workspace
+from samebook.errors import NotReproduced
+
+
+@cache
+def here() -> workspace.Workspace:
+    return workspace.find()
+
+
+@cache
+def in_force() -> settings.Settings:
+    return settings.load(here(), os.environ.get("SAMEBOOK_ENV", "dev"))
+
+
+@cache
+def run() -> Path:
+    """The folder of the run around this kernel, or a scratch run's."""
+    if folder := os.environ.get("SAMEBOOK_RUN"):
+        return Path(folder)
+    runfolder.drop_scratch(here())
+    started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    return workspace.make_folder(here().runs / ".scratch" / f"{started}-{os.getpid()}")
+
+
+@cache
+def pinned() -> dict[str, str]:
+    """The inputs that a reproduction must read, by name and sha256: those of the receipt it reproduces."""
+    path = os.environ.get("SAMEBOOK_PINNED")
+    return receipt.inputs(receipt.read(Path(path))) if path else {}
+
+
+def pinned_content(label: str) -> bytes | None:
+    """The bytes of an input that a reproduction must read, from the store; None where there is none."""
+    digest = pinned().get(label)
+    with watching.declared():
+        return store.of(here()).get(digest) if digest else None
+
+
+def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json | None = None) -> bytes:
+    """The bytes of an input, told to the run and kept in the store, so that anyone can read the same again."""
+    digest = store.of(here()).put(content)
+    if (expected := pinned().get(label)) and expected != digest:
+        raise NotReproduced(
+            f"input {label} was made again and differs: found {digest[:12]}…, expected {expected[:12]}…"
+        )
+    event = {"kind": "input", "name": label, "sha256": digest, "run": run_id, "built": built}
+    runfolder.append_event(run(), event)
+    return content
+
+
+def note(text: str) -> None:
+    """Tell whoever watches the run what the notebook waits for."""
+    runfolder.append_event(run(), {"kind": "note", "text": text})

@@ -1,0 +1,128 @@
+"""A tiny repository with runs to promote: `train` makes a model of one number, `gate` compares two."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from tiny import Ended, Tiny, git
+
+MAKEFILE = """.PHONY: environment run models
+environment:
+\t@true
+run:
+\t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
+models:
+\t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook models
+"""
+LEVEL = "level: int = 3"
+TRAIN = """
+import samebook
+from samebook.digest import json_bytes
+samebook.output_path("model.txt").write_text(str(level))
+samebook.output_path("reference.json").write_bytes(json_bytes({"rows": 3}))
+samebook.log_metric("auc", level / 10)
+"""
+RIVALS = 'candidate: str = "train"\nchampion: str = ""'
+GATE = """
+import samebook
+value = int(samebook.find_artifact(candidate, "model.txt").read_text())
+samebook.log_metrics({"candidate_auc": value / 10, "baseline_auc": 0.15})
+if champion:
+    samebook.load_bundle(champion)
+    samebook.log_metric("champion_auc", int(samebook.find_artifact(champion, "model.txt").read_text()) / 10)
+"""
+MODEL = 'from samebook import Model\nmodel: Model = "delay"'
+SCORE = """
+import samebook
+print(samebook.find_artifact(model, "model.txt").read_text())
+samebook.output_path("score.txt").write_text(samebook.find_artifact(model, "model.txt").read_text())
+"""
+DEV = "promotion: {gate: {notebook: gate, metric: auc, margin: 0.05}}\n"
+PREPROD = "promotion: {reproduced: true, gate: null}\n"
+
+
+def create(root: Path, *levels: int) -> Tiny:
+    """The repository, all committed, with a run of train for each level, and none of gate."""
+    tiny = Tiny.create(root, DEV)
+    (tiny.root / "environments" / "preprod.yml").write_text(PREPROD)
+    tiny.notebook("train", parameters=LEVEL, work=TRAIN)
+    tiny.notebook("gate", parameters=RIVALS, work=GATE)
+    tiny.notebook("score", parameters=MODEL, work=SCORE)
+    (tiny.root / "Makefile").write_text(MAKEFILE.format(python=sys.executable))
+    (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n/.samebook/\n/models/.files/\n")
+    (tiny.root / ".gitattributes").write_text("models/*.json -merge\n")
+    (tiny.root / "models").mkdir()
+    (tiny.root / "models" / ".gitkeep").touch()
+    git(tiny, "init", "--quiet", "--initial-branch", "main")
+    git(tiny, "config", "user.name", "a")
+    git(tiny, "config", "user.email", "a@b.c")
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "work")
+    for level in levels:
+        ended = tiny.samebook("run", "train", "-p", f"level={level}")
+        assert ended.code == 0, ended.stderr
+    return tiny
+
+
+def copy(tiny: Tiny, root: Path) -> Tiny:
+    """The repository once more, with its runs and its store, to change."""
+    return Tiny(Path(shutil.copytree(tiny.root, root, symlinks=True)))
+
+
+def clone(tiny: Tiny, root: Path, *options: str) -> Tiny:
+    """A machine that has the repository alone: no runs, no store."""
+    git(tiny, "clone", "--quiet", *options, str(tiny.root), str(root))
+    made = Tiny(root)
+    for name, value in {"user.name": "b", "user.email": "b@b.c"}.items():
+        git(made, "config", name, value)
+    return made
+
+
+def run_of(tiny: Tiny, level: int) -> str:
+    """The id of the run that made the model of this level."""
+    models = tiny.root.glob("runs/*-train-*/outputs/model.txt")
+    return next(path.parents[1].name for path in sorted(models) if path.read_text() == str(level))
+
+
+def promote(tiny: Tiny, level: int, *options: str) -> str:
+    """Promote the model of a level as `delay`; returns the commit."""
+    ended = tiny.samebook("promote", run_of(tiny, level), "delay", *options)
+    assert ended.code == 0, ended.stderr
+    return git(tiny, "rev-parse", "HEAD")
+
+
+def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "IDENTICAL") -> Path:
+    """What a reproduction on another machine leaves beside the receipt."""
+    from samebook import reproduction
+    from samebook.digest import sha256
+
+    run = tiny.root / "runs" / run_of(tiny, level)
+    who = {"builder": builder, "engine": "local", "platform": "linux/x86_64"}
+    predicate = {
+        "verdict": verdict,
+        "receipt": {"sha256": sha256(run / "receipt.json")},
+        "reproducer": who,
+        "finishedOn": "2013-01-01T00:00:00+00:00",
+    }
+    kind = {"_type": "https://in-toto.io/Statement/v1", "predicateType": reproduction.TYPE}
+    return reproduction.write(run, {**kind, "subject": [], "predicate": predicate})
+
+
+def promoted(tiny: Tiny, ref: str = "") -> dict[str, Any]:
+    """models/delay.json, of the work tree or of a branch."""
+    path = tiny.root / "models" / "delay.json"
+    return json.loads(git(tiny, "show", f"{ref}:models/delay.json") if ref else path.read_text())
+
+
+def level(tiny: Tiny, ref: str = "") -> int:
+    """Which model is promoted."""
+    return round(promoted(tiny, ref)["metrics"]["auc"] * 10)
+
+
+def told(ended: Ended, code: int) -> str:
+    """What a command said that ended so, and not with a traceback."""
+    assert ended.code == code, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr

@@ -1,0 +1,213 @@
+"""Promoted models in use: checked before a run, loaded at any branch, put into folders, made again where need be."""
+
+import shutil
+from pathlib import Path
+
+import promoting
+import pytest
+from promoting import promote, run_of, told
+from tiny import Tiny, git
+
+from samebook import bundle
+from samebook import git as doors
+from samebook.errors import UsageError
+from samebook.workspace import Workspace
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """On main the model of level 2, on `prod` that of level 3, each with what it needs in the store."""
+    tiny = promoting.create(tmp_path_factory.mktemp("models") / "workspace", 2, 3)
+    promote(tiny, 2)
+    git(tiny, "switch", "--quiet", "--create", "prod")
+    promote(tiny, 3)
+    git(tiny, "switch", "--quiet", "main")
+    return tiny
+
+
+@pytest.fixture
+def tiny(trained: Tiny, tmp_path: Path) -> Tiny:
+    return promoting.copy(trained, tmp_path / "workspace")
+
+
+def object_of(tiny: Tiny, name: str = "outputs/model.txt") -> Path:
+    digest = promoting.promoted(tiny)["artifacts"][name]["sha256"]
+    return tiny.root / "store" / digest[:2] / digest[2:4] / digest
+
+
+def scored(tiny: Tiny, *options: str) -> str:
+    ended = tiny.samebook("run", "score", *options)
+    assert ended.code == 0, ended.stderr
+    return (tiny.last / "outputs" / "score.txt").read_text()
+
+
+def test_run_takes_promoted_model(tiny: Tiny) -> None:
+    """A notebook scores with what is promoted here, or on another branch, tag or commit, without a checkout."""
+    git(tiny, "tag", "v3", "prod")
+    commit = git(tiny, "rev-parse", "prod")
+    assert scored(tiny) == "2"
+    assert {scored(tiny, "-p", f"model=delay@{ref}") for ref in ("prod", "v3", commit, commit[:10])} == {"3"}
+
+
+def test_model_is_an_input(tiny: Tiny) -> None:
+    """The receipt names the model's file and its bundle by hash, and how the model was made."""
+    scored(tiny, "-p", "model=delay@prod")
+    text = (tiny.last / "receipt.json").read_text()
+    assert '"name": "delay@prod/model.txt"' in text
+    assert '"name": "bundle delay@prod"' in text
+    assert promoting.promoted(tiny, "prod")["source"]["commit"] in text
+
+
+def test_scoring_run_is_reproduced(tiny: Tiny) -> None:
+    """A run that used a branch's model is IDENTICAL later, though the branch has moved on and the store is gone."""
+    scored(tiny, "-p", "model=delay@prod")
+    git(tiny, "branch", "--force", "prod", "main")
+    git(tiny, "tag", "keep", git(tiny, "rev-parse", "prod@{1}"))
+    shutil.rmtree(tiny.root / "store")
+    ended = tiny.samebook("reproduce", tiny.last.name)
+    assert ended.code == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-p", "model=delay@prd"), "no branch, tag or commit 'prd'"),
+        (("-p", "model=dealy@prod"), "there is no models/dealy.json at prod"),
+        (("-p", "model=nothing"), "no model.txt from 'nothing'"),
+        (("-p", "model="), "parameter model: found ''"),
+    ],
+)
+def test_unknown_model_named(tiny: Tiny, options: tuple[str, ...], said: str) -> None:
+    """A model, or a branch, that isn't there is named."""
+    assert said in tiny.samebook("run", "score", *options).stderr
+
+
+def test_incomplete_store_stops_run(tiny: Tiny) -> None:
+    """A run whose model lacks a file, or has a damaged one, does not start, and says what mends it."""
+    object_of(tiny).chmod(0o644)
+    object_of(tiny).write_text("9")
+    runs = len(tiny.runs)
+    assert "outputs/model.txt is not in the store" in told(tiny.samebook("run", "score"), 2)
+    object_of(tiny, "metrics.json").unlink()
+    assert "make models MODEL=delay" in told(tiny.samebook("run", "score"), 2)
+    assert len(tiny.runs) == runs
+
+
+def test_hand_edit_stops_run(tiny: Tiny) -> None:
+    """A bundle that was edited by hand stops the run before it starts."""
+    path = tiny.root / "models" / "delay.json"
+    path.write_text(path.read_text().replace('"auc": 0.2', '"auc": 0.9'))
+    assert "it was edited by hand" in told(tiny.samebook("run", "score"), 2)
+
+
+def test_models_are_folders(tiny: Tiny) -> None:
+    """`samebook models` makes read-only folders of what is promoted; on another branch they follow."""
+    files = tiny.root / "models" / ".files"
+    assert told(tiny.samebook("models"), 0) == ""
+    assert (files / "delay" / "model.txt").read_text() == "2"
+    assert (files / "delay" / "model.txt").stat().st_mode & 0o222 == 0
+    assert tiny.samebook("models", "delay@prod").code == 0
+    assert (files / "delay@prod" / "model.txt").read_text() == "3"
+    git(tiny, "switch", "--quiet", "prod")
+    assert tiny.samebook("models").code == 0
+    assert {path.name: (path / "model.txt").read_text() for path in files.glob("d*")} == {"delay": "3"}
+    assert len(list((files / ".versions").iterdir())) == 1
+
+
+def test_changed_files_are_put_right(tiny: Tiny) -> None:
+    """What somebody changed, added or removed in the folder is put right; the store's object is not a link of it."""
+    assert tiny.samebook("models").code == 0
+    folder = tiny.root / "models" / ".files" / "delay"
+    (folder / "model.txt").chmod(0o644)
+    (folder / "model.txt").write_text("changed")
+    (folder / "more.txt").write_text("more")
+    (folder / "reference.json").unlink()
+    assert tiny.samebook("models").code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["model.txt", "reference.json"]
+    assert (folder / "model.txt").read_text() == object_of(tiny).read_text() == "2"
+
+
+def test_git_alone_is_enough(tiny: Tiny, tmp_path: Path) -> None:
+    """A machine that has the repository alone makes the model again, checks its hash, and scores with it."""
+    other = promoting.clone(tiny, tmp_path / "other")
+    said = told(other.samebook("models"), 0)
+    assert "running notebooks/train.ipynb again" in said
+    assert (other.root / "models" / ".files" / "delay" / "model.txt").read_text() == "2"
+    assert scored(other) == "2"
+    loaded = other.samebook("models", "delay@prod")
+    assert loaded.code == 0, loaded.stderr
+
+
+def test_other_bytes_are_refused(tiny: Tiny, tmp_path: Path) -> None:
+    """A bundle whose source gives other bytes, and whose objects are nowhere, is an error; no folder appears."""
+    path = tiny.root / "models" / "delay.json"
+    found = bundle.parse(path.read_bytes(), "delay")
+    forged = {**found.artifacts, "outputs/model.txt": bundle.Artifact(sha256="ab" * 32, size=1)}
+    path.write_bytes(found.model_copy(update={"artifacts": forged}).sealed().content())
+    git(tiny, "commit", "--quiet", "--all", "-m", "forged")
+    other = promoting.clone(tiny, tmp_path / "other")
+    assert "was made again and differs: outputs/model.txt" in told(other.samebook("models"), 3)
+    assert not (other.root / "models" / ".files" / "delay").exists()
+
+
+def test_nothing_promoted_is_told(tiny: Tiny) -> None:
+    """Where nothing is promoted, models says what would do it."""
+    git(tiny, "rm", "--quiet", "models/delay.json")
+    assert "make promote RUN=" in told(tiny.samebook("models"), 2)
+
+
+def test_model_is_reproduced_by_name(tiny: Tiny) -> None:
+    """`reproduce delay` runs the model's own run again, by the receipt in the store."""
+    shutil.rmtree(tiny.root / "runs")
+    ended = tiny.samebook("reproduce", "delay@prod")
+    assert ended.code == 0, ended.stderr
+    assert "IDENTICAL: 4 of 4" in ended.stdout
+    assert list(tiny.root.glob("runs/.received/*/reproduction-1.json"))
+
+
+def test_gc_keeps_all_versions(tiny: Tiny) -> None:
+    """What any branch's model needs, or needed, stays in the store when its runs are gone."""
+    shutil.rmtree(tiny.root / "runs")
+    kept = {path for path in (tiny.root / "store").rglob("*") if path.is_file()}
+    assert tiny.samebook("rollback", "delay", "--to", "prod").code == 0
+    assert tiny.samebook("store", "gc").code == 0
+    needed = {digest for ref in ("main~1", "prod") for digest in _objects(tiny, ref)}
+    assert needed <= {path.name for path in kept if path.exists()}
+
+
+def _objects(tiny: Tiny, ref: str) -> set[str]:
+    content = git(tiny, "show", f"{ref}:models/delay.json").encode()
+    return set(bundle.everything(bundle.parse(content, ref)))
+
+
+def test_history_without_git(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no git, as in the image, a branch's bundle is read all the same: loose, packed, in a worktree."""
+    monkeypatch.setattr(doors.shutil, "which", lambda _: None)
+    expected = promoting.promoted(tiny, "prod")["digest"]
+    for prepare in (("status",), ("gc", "--quiet"), ("pack-refs", "--all"), ("worktree", "add", "--quiet", "tree")):
+        git(tiny, *prepare)
+        assert bundle.read(Workspace(tiny.root), "delay@prod").digest == expected
+    assert bundle.read(Workspace(tiny.root / "tree"), "delay@prod").digest == expected
+    for reference, said in {
+        "delay@nowhere": "no branch",
+        "delay@prod~9": "no branch",
+        "other@prod": "there is no",
+    }.items():
+        with pytest.raises(UsageError, match=said):
+            bundle.read(Workspace(tiny.root), reference)
+
+
+def test_diff_shows_both_sides(tiny: Tiny) -> None:
+    """`bundle diff` sets metrics, parameters and provenance of two branches side by side, as text or Markdown."""
+    shown = tiny.samebook("bundle", "diff", "main", "prod").stdout
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["auc", "0.2", "0.3", "+0.1"] in lines
+    assert ["level", "2", "3"] in lines
+    assert ["run", run_of(tiny, 2), run_of(tiny, 3)] in lines
+    assert (
+        "| metrics | auc | 0.2 | 0.3 | +0.1 |" in tiny.samebook("bundle", "diff", "main", "prod", "--markdown").stdout
+    )
+    assert "the same in main and here" in tiny.samebook("bundle", "diff", "main").stdout
+    assert "no branch, tag or commit 'x'" in told(tiny.samebook("bundle", "diff", "x"), 2)

@@ -1,0 +1,146 @@
+"""Rolling back, and what git does with bundles: whole, or a conflict, or nothing."""
+
+from pathlib import Path
+
+import promoting
+import pytest
+from promoting import level, promote, run_of, told
+from tiny import Tiny, git
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """On main the model of level 2; on `candidate`, from there, that of level 3, not merged."""
+    tiny = promoting.create(tmp_path_factory.mktemp("rollback") / "workspace", 2, 3, 5)
+    promote(tiny, 2)
+    git(tiny, "switch", "--quiet", "--create", "candidate")
+    promote(tiny, 3)
+    git(tiny, "switch", "--quiet", "main")
+    return tiny
+
+
+@pytest.fixture
+def tiny(trained: Tiny, tmp_path: Path) -> Tiny:
+    return promoting.copy(trained, tmp_path / "workspace")
+
+
+def rollback(tiny: Tiny, *options: str) -> str:
+    ended = tiny.samebook("rollback", "delay", *options)
+    assert ended.code == 0, ended.stderr
+    return ended.stdout
+
+
+def conflict(tiny: Tiny, *command: str) -> None:
+    """The merge stops; what is in the work tree is one version, whole."""
+    with pytest.raises(Exception, match="non-zero exit status 1"):
+        git(tiny, *command)
+    assert "AA models/delay.json" in (status := git(tiny, "status", "--porcelain")) or "UU models/delay.json" in status
+    assert level(tiny) in (2, 3, 5)
+
+
+def test_merge_is_promotion(tiny: Tiny) -> None:
+    """Merging a branch brings its bundle whole, be it a fast-forward or not."""
+    before = promoting.promoted(tiny, "candidate")
+    git(tiny, "commit", "--quiet", "--allow-empty", "-m", "meanwhile")
+    git(tiny, "merge", "--quiet", "--no-edit", "candidate")
+    assert promoting.promoted(tiny) == before
+    assert "3" in told(tiny.samebook("run", "score", "--verbose"), 0)
+
+
+def test_both_changed_is_conflict(tiny: Tiny) -> None:
+    """Where both branches have changed the model, the merge stops, and either version can be taken whole."""
+    promote(tiny, 5)
+    conflict(tiny, "merge", "--no-edit", "candidate")
+    said = told(tiny.samebook("promote", run_of(tiny, 5), "delay"), 2)
+    assert "git is in the middle of something: MERGE_HEAD" in said
+    git(tiny, "checkout", "--theirs", "models/delay.json")
+    git(tiny, "add", "models/delay.json")
+    git(tiny, "commit", "--quiet", "--no-edit")
+    assert level(tiny) == 3
+    assert tiny.samebook("run", "score").code == 0
+
+
+def test_both_changed_without_attributes(tiny: Tiny) -> None:
+    """Even where git merges line by line, two changes of the model are a conflict, and no run takes it for a model."""
+    git(tiny, "rm", "--quiet", ".gitattributes")
+    git(tiny, "commit", "--quiet", "-m", "no attributes")
+    promote(tiny, 5)
+    with pytest.raises(Exception, match="non-zero exit status 1"):
+        git(tiny, "merge", "--no-edit", "candidate")
+    assert "is not a whole bundle" in told(tiny.samebook("run", "score"), 2)
+
+
+def test_server_side_merge(tiny: Tiny, tmp_path: Path) -> None:
+    """A merge in a bare clone, where no hook and no attribute works: the bundle whole, or a conflict."""
+    bare = promoting.clone(tiny, tmp_path / "bare.git", "--bare")
+    merged = git(bare, "merge-tree", "--write-tree", "main", "candidate").splitlines()[0]
+    content = git(bare, "show", f"{merged}:models/delay.json")
+    assert content == git(tiny, "show", "candidate:models/delay.json")
+    promote(tiny, 5)
+    git(tiny, "push", "--quiet", str(bare.root), "main")
+    with pytest.raises(Exception, match="non-zero exit status 1"):
+        git(bare, "merge-tree", "--write-tree", "main", "candidate")
+
+
+def test_rollback_is_forward(tiny: Tiny) -> None:
+    """A rollback is one commit that restores the version before, byte for byte; the next goes one further back."""
+    first = (tiny.root / "models" / "delay.json").read_bytes()
+    git(tiny, "merge", "--quiet", "--no-edit", "--no-ff", "candidate")
+    promote(tiny, 5)
+    rollback(tiny)
+    assert level(tiny) == 3
+    assert "from" in rollback(tiny, "--why", "worse")
+    assert (tiny.root / "models" / "delay.json").read_bytes() == first
+    assert git(tiny, "show", "--name-only", "--format=") == "models/delay.json"
+    assert "has no earlier version" in told(tiny.samebook("rollback", "delay"), 2)
+
+
+def test_rolled_back_branch_merges_again(tiny: Tiny) -> None:
+    """After a rollback that reopens the branch, merging it brings its model again."""
+    git(tiny, "merge", "--quiet", "--no-edit", "candidate")
+    assert "git" not in rollback(tiny, "--reopen", "candidate")
+    assert level(tiny) == 2
+    git(tiny, "merge", "--quiet", "--no-edit", "candidate")
+    assert level(tiny) == 3
+    assert tiny.samebook("run", "score").code == 0
+
+
+def test_rolled_back_branch_promotes_again(tiny: Tiny) -> None:
+    """After a rollback, a branch that takes it in and promotes again can be merged, without a conflict."""
+    git(tiny, "merge", "--quiet", "--no-edit", "candidate")
+    rollback(tiny)
+    git(tiny, "switch", "--quiet", "candidate")
+    git(tiny, "merge", "--quiet", "main")
+    promote(tiny, 5)
+    git(tiny, "switch", "--quiet", "main")
+    git(tiny, "merge", "--quiet", "candidate")
+    assert level(tiny) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--to", "nowhere"), "no branch, tag or commit 'nowhere'"),
+        (("--to", "main"), "is that version already"),
+        (("--to", "HEAD~1"), "there is no models/delay.json at HEAD~1"),
+        (("--to", "candidate", "--reopen", "nobody"), "no branch 'nobody' here"),
+        (("--to", "candidate", "--reopen", "candidate"), "has commits that are not merged here"),
+        (("--to", "candidate", "--reopen", "main"), "branch main is checked out"),
+        ((), "has no earlier version"),
+    ],
+)
+def test_impossible_rollback_refused(tiny: Tiny, options: tuple[str, ...], said: str) -> None:
+    """What can't be rolled back, or reopened, is refused, and nothing has changed."""
+    head = git(tiny, "rev-parse", "HEAD", "candidate")
+    assert said in told(tiny.samebook("rollback", "delay", *options), 2)
+    assert git(tiny, "rev-parse", "HEAD", "candidate") == head
+    assert git(tiny, "status", "--porcelain") == ""
+
+
+def test_dry_rollback_changes_nothing(tiny: Tiny) -> None:
+    """--dry-run says where it would go."""
+    git(tiny, "merge", "--quiet", "--no-edit", "candidate")
+    assert f"back to {run_of(tiny, 2)}" in rollback(tiny, "--dry-run")
+    assert level(tiny) == 3
