@@ -8,7 +8,7 @@ import pytest
 from promoting import promote, run_of, told
 from tiny import Tiny, git
 
-from samebook import bundle
+from samebook import bundle, bundles
 from samebook import git as doors
 from samebook.errors import UsageError
 from samebook.workspace import Workspace
@@ -188,15 +188,15 @@ def test_history_without_git(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Non
     expected = promoting.promoted(tiny, "prod")["digest"]
     for prepare in (("status",), ("gc", "--quiet"), ("pack-refs", "--all"), ("worktree", "add", "--quiet", "tree")):
         git(tiny, *prepare)
-        assert bundle.read(Workspace(tiny.root), "delay@prod").digest == expected
-    assert bundle.read(Workspace(tiny.root / "tree"), "delay@prod").digest == expected
+        assert bundles.read(Workspace(tiny.root), "delay@prod").digest == expected
+    assert bundles.read(Workspace(tiny.root / "tree"), "delay@prod").digest == expected
     for reference, said in {
         "delay@nowhere": "no branch",
         "delay@prod~9": "no branch",
         "other@prod": "there is no",
     }.items():
         with pytest.raises(UsageError, match=said):
-            bundle.read(Workspace(tiny.root), reference)
+            bundles.read(Workspace(tiny.root), reference)
 
 
 def test_diff_shows_both_sides(tiny: Tiny) -> None:

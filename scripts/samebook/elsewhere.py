@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import bundle, git, receipt, runfolder, settings, signals, store, workspace
+from samebook import bundles, git, receipt, runfolder, settings, signals, store, workspace
 from samebook.digest import json_bytes, sha256
 from samebook.errors import EnvironmentMismatch, NotReproduced, UsageError
 from samebook.receipt import Json
@@ -116,8 +116,8 @@ def _hand_over(place: Elsewhere, checkout: Path, statement: Json) -> None:
 def _content(place: Elsewhere, item: Json) -> bytes | None:
     digest, built = item["digest"]["sha256"], item["annotations"].get("builtFrom")
     content = undamaged(store.of(place.here), digest, place.say)
-    if content is None and item["name"].startswith(bundle.LABEL):
-        return _from_history(place, item["name"].removeprefix(bundle.LABEL), digest)
+    if content is None and item["name"].startswith(bundles.LABEL):
+        return _from_history(place, item["name"].removeprefix(bundles.LABEL), digest)
     return _rebuilt(place, item["name"], digest, built) if content is None and built else content
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import bundle, settings, store, supply
+from samebook import bundles, settings, store, supply
 from samebook.bundle import Bundle
 from samebook.digest import sha256
 from samebook.elsewhere import Elsewhere
@@ -39,7 +39,7 @@ def models(place: Elsewhere, references: Sequence[str] = (), env: str = "dev") -
     wanted = references or sorted(path.stem for path in here.models.glob("*.json"))
     if not wanted:
         raise UsageError("no model is promoted on this branch", mend="make promote RUN=train MODEL=delay")
-    made = [_materialised(place, in_force, name, bundle.read(here, name)) for name in wanted]
+    made = [_materialised(place, in_force, name, bundles.read(here, name)) for name in wanted]
     if not references:
         _drop_others(here.models / ".files", {each.name for each in made})
     return made

@@ -1,6 +1,6 @@
 """Bring what models and runs need from the store's remote."""
 
-from samebook import bundle, remote, signals, store, storekeeping, transfer
+from samebook import bundles, remote, signals, store, storekeeping, transfer
 from samebook.transfer import How, Moved, Say
 from samebook.workspace import Workspace
 
@@ -11,7 +11,7 @@ def pull(here: Workspace, env: str, how: How, say: Say) -> Moved:
     """Bring what is missing or damaged here. Raises SamebookError for what the remote lacks, or has damaged."""
     there = remote.required(here, env)
     wanted = storekeeping.references(here)
-    models = bundle.references(here)
+    models = bundles.references(here)
     say(f"{len({**models, **wanted})} objects, from {there.bucket.url}")
     with signals.raising():
         found = there.bring({**models, **wanted}, store.of(here), say, how)

@@ -1,6 +1,6 @@
 """Send what models and runs need to the store's remote, for other machines."""
 
-from samebook import bundle, remote, signals, store, storekeeping, transfer
+from samebook import bundles, remote, signals, store, storekeeping, transfer
 from samebook.transfer import How, Moved, Say
 from samebook.workspace import Workspace
 
@@ -11,7 +11,7 @@ def push(here: Workspace, env: str, how: How, say: Say) -> Moved:
     """Send what the remote lacks. Raises SamebookError for what is damaged here, or in neither place."""
     there = remote.required(here, env)
     wanted = storekeeping.references(here)
-    models = bundle.references(here)
+    models = bundles.references(here)
     say(f"{len({**models, **wanted})} objects, to {there.bucket.url}")
     with signals.raising():
         found = there.send({**models, **wanted}, store.of(here), say, how)

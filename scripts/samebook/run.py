@@ -142,10 +142,10 @@ def _check_models(
     found: Workspace, request: RunRequest, in_force: settings.Settings, named: list[str], say: Callable[[str], None]
 ) -> None:
     """Each promoted model: its bundle whole, its files in the store. A reproduction is handed its inputs by hash."""
-    from samebook import bundle, supply
+    from samebook import bundles, supply
 
     for reference in named if request.receipt is None else ():
-        if bundle.is_reference(found, reference):
+        if bundles.is_reference(found, reference):
             supply.complete(found, in_force, reference, say)
 
 

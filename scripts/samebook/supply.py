@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from samebook import bundle, elsewhere, remote, store
+from samebook import bundles, elsewhere, remote, store
 from samebook.bundle import Bundle
 from samebook.digest import sha256
 from samebook.elsewhere import Elsewhere, Say
@@ -37,7 +37,7 @@ def fetched(workspace: Workspace, in_force: Settings, found: Bundle, say: Say) -
 
 def complete(workspace: Workspace, in_force: Settings, reference: str, say: Say) -> Bundle:
     """The bundle that `reference` names, its files whole in the store. Raises UsageError where they are not."""
-    found = bundle.read(workspace, reference)
+    found = bundles.read(workspace, reference)
     if names := fetched(workspace, in_force, found, say):
         raise UsageError(
             f"model {reference}: {names[0]} is not in the store, nor in a remote one ({len(names)} files lack)",
