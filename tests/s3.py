@@ -41,10 +41,14 @@ class S3:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def url(self) -> str:
+        return f"s3://{BUCKET}/{self.prefix}"
+
     def settings(self, **changes: str) -> str:
         """An environments/dev.yml that names the bucket, less what the test says otherwise."""
         named = {"access_key": "S3_KEY", "secret_key": "S3_TEXT", "endpoint": self.endpoint}
-        return json.dumps({"datasets": {}, "store": {"url": f"s3://{BUCKET}/{self.prefix}", **named, **changes}})
+        return json.dumps({"datasets": {}, "store": {"url": self.url, **named, **changes}})
 
     def bucket(self) -> S3Store:
         """The bucket, for its owner."""
