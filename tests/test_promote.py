@@ -59,6 +59,7 @@ def test_bundle_holds_all(tiny: Tiny) -> None:
     found = promoted(tiny)
     assert found["metrics"] == {"auc": 0.3}
     assert found["artifacts"]["outputs/model.txt"]["size"] == 1
+    assert {"run.log", "notebook.html"} <= set(found["byproducts"])
     assert found["source"]["parameters"] == {"level": 3}
     assert found["monitoring"] == {"rows": 3}
     assert found["promoted"]["by"] == "a <a@b.c>"

@@ -113,6 +113,7 @@ class Bundle(Part):
     metrics: dict[str, float | int]
     source: Source
     artifacts: dict[str, Artifact]
+    byproducts: dict[str, Artifact] = {}
     data: dict[str, Dataset]
     inputs: list[dict[str, Any]] = []
     environment: Environment
@@ -188,7 +189,7 @@ def parse(content: bytes, where: str) -> Bundle:
 def everything(bundle: Bundle) -> dict[str, str]:
     """Each object of the store that belongs to a bundle, by sha256, and what it is: to run it, and to run it again."""
     label = f"of model {bundle.name}"
-    objects = {each.sha256: f"{name} {label}" for name, each in bundle.artifacts.items()}
+    objects = {each.sha256: f"{name} {label}" for name, each in {**bundle.byproducts, **bundle.artifacts}.items()}
     for name, found in bundle.data.items():
         objects |= {digest: f"{name} {day} {label}" for day, digest in found.days.items()}
     objects |= {item["digest"]["sha256"]: f"{item['name']} {label}" for item in bundle.inputs}

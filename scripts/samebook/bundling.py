@@ -1,6 +1,7 @@
 """Makes the bundle of a finished run: what its receipt says, and what stands beside it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from samebook import receipt, runfolder, signing
@@ -39,9 +40,8 @@ def of_run(name: str, run: Path, statement: Json, reproductions: list[Reproducti
             patch=commit.get("annotations", {}).get("patch"),
             **receipt.external(statement),
         ),
-        artifacts={
-            each: Artifact(sha256=digest, size=(run / each).stat().st_size) for each, digest in sorted(digests.items())
-        },
+        artifacts=_files(run, digests),
+        byproducts=_files(run, dict(receipt.file_digests(statement).items() - digests.items())),
         data=_datasets(inputs),
         inputs=[item for item in inputs if not DAY.fullmatch(item["name"])],
         environment=_environment(statement),
@@ -55,6 +55,10 @@ def of_run(name: str, run: Path, statement: Json, reproductions: list[Reproducti
         monitoring=monitoring,
         promoted=promoted,
     ).sealed()
+
+
+def _files(run: Path, digests: Mapping[str, str]) -> dict[str, Artifact]:
+    return {name: Artifact(sha256=digest, size=(run / name).stat().st_size) for name, digest in sorted(digests.items())}
 
 
 def signed(statement: Path) -> dict[str, str]:

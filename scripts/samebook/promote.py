@@ -96,7 +96,7 @@ def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
 def _commit(candidate: Candidate, made: Bundle, path: Path) -> str:
     """Everything into the store, then the one commit."""
     kept, run = store.of(candidate.here), candidate.path.parent
-    for name in made.artifacts:
+    for name in (*made.artifacts, *made.byproducts):
         kept.put(run / name)
     statements = (candidate.path, *(each for each, _ in candidate.attestations))
     envelopes = (each for each in map(signing.envelope_of, statements) if each.is_file())
