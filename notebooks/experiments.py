@@ -38,7 +38,7 @@ def scores(label: pd.Series, probability: pd.Series) -> dict[str, float]:
 def measured(metric: str, label: pd.Series, probability: pd.Series) -> float:
     """One of the metrics in BETTER, one row a sample; NaN where it isn't defined, as AUC without one of the classes."""
     side = Side.of(label, probability, label)
-    return side.measured(metric, np.ones((1, len(label))))[0] if len(label) else np.nan
+    return float(side.measured(metric, np.ones((1, len(label))))[0]) if len(label) else float("nan")
 
 
 def paired_bootstrap(

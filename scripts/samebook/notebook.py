@@ -100,7 +100,7 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial
 
     Days that are not there are made first, by a run of the notebook that makes the dataset.
     Raises UsageError where a day can't be made, DataRejected where what makes it says so. With `partial`, days that
-    were run for and still aren't there are left out, as outcomes that nobody knows yet.
+    still aren't there are left out, as are outcomes that nobody knows yet.
     """
     if end < start:
         raise UsageError(f"dataset {name}: found start {start} after end {end}")
@@ -108,7 +108,8 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial
     if partial and context.pinned():  # a reproduction lacks the days that the run has lacked
         days = [day for day in days if _pinned_partition(name, day) is not None]
     here = [day for day in days if _pinned_partition(name, day) is None]
-    _make(name, dataset.missing(context.here(), name, here))
+    if not partial or name in context.in_force().datasets:
+        _make(name, dataset.missing(context.here(), name, here))
     still = dataset.missing(context.here(), name, here)
     if partial:
         days = [day for day in days if day not in still]

@@ -66,6 +66,8 @@ def test_predictions(workspace: Path) -> None:
     scheduled = pd.read_parquet(workspace / "data/flights/day=2013-07-01/part-0.parquet")
     assert scored["id"].equals(scheduled["id"])
     assert set(scored["model"]) == {results(workspace, "train")[0]["outputs/model.ubj"]}
+    alone = scored[["variant", "bundle", "experiment", "run", "other_bundle"]].drop_duplicates()
+    assert alone.to_numpy().tolist() == [["champion", "", "", "", ""]]
 
 
 @pytest.mark.parametrize(
