@@ -37,7 +37,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings data test check format build image base lock shell doctor clean engine environment stop
+.PHONY: uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -55,7 +55,7 @@ engine:
 
 # What runs needs production's image only; Lab and tests also the one on top of it.
 TARGETS = runtime lab
-run runs settings data shell doctor: TARGETS = runtime
+run runs settings push pull data shell doctor: TARGETS = runtime
 
 environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
@@ -93,6 +93,12 @@ hooks: ## Have git run `make models` after a checkout and a merge
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
 	@$(SAMEBOOK) data --env $(ENV)
+
+push: environment ## Send what models and runs need to the shared store
+	@$(SAMEBOOK) store push --env $(ENV)
+
+pull: environment ## Bring what models and runs need from the shared store
+	@$(SAMEBOOK) store pull --env $(ENV)
 
 settings: environment ## The settings in force in ENV, and what says so: file, variable or default
 	@$(SAMEBOOK) settings --env $(ENV)
@@ -230,9 +236,28 @@ lab-docker:
 	  echo "error: Lab did not start" >&2 && echo "  -> port $(PORT) taken? make lab PORT=8889; else: docker compose logs lab" >&2 && exit 2; } && \
 	echo "Lab: http://127.0.0.1:$(PORT)/lab?token=$$token" && echo "Stop it: make stop"
 
-stop: ## Stop Lab in its container
+# Nobody but its owner gets into the folder; the container, another user, gets the file alone.
+.samebook/warehouse/password:
+	@mkdir -p -m 700 $(@D) && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' > $@ && chmod 444 $@ && \
+	docker compose --profile warehouse rm --stop --force warehouse >/dev/null 2>&1
+
+WAREHOUSE_PORT ?= 5432
+WAREHOUSE_docker = warehouse
+WAREHOUSE_local  = 127.0.0.1:$(WAREHOUSE_PORT)
+warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehouse)"
+	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
+	  echo "  -> any PostgreSQL will do: SAMEBOOK_WAREHOUSE__URL=postgresql://user@host/database" >&2 && exit 2; }; } && \
+	$(MAKE) --silent pulled-base .samebook/warehouse/password >&2 && \
+	environments/warehouse/build $(BASE_IMAGE) samebook:warehouse$(SAMEBOOK_TAG) >/dev/null && \
+	{ WAREHOUSE_PORT=$(WAREHOUSE_PORT) docker compose --progress quiet --profile warehouse up --detach --wait warehouse >&2 || { \
+	  echo "error: the warehouse did not start" >&2 && \
+	  echo "  -> port $(WAREHOUSE_PORT) taken? make warehouse WAREHOUSE_PORT=5433; else: docker compose logs warehouse" >&2 && exit 2; }; } && \
+	echo "export WAREHOUSE_PASSWORD=$$(cat .samebook/warehouse/password) SECRETS=\"\$$SECRETS WAREHOUSE_PASSWORD\"" && \
+	echo "export SAMEBOOK_WAREHOUSE__PASSWORD=WAREHOUSE_PASSWORD SAMEBOOK_WAREHOUSE__URL=postgresql://samebook@$(WAREHOUSE_$(ENGINE))/samebook"
+
+stop: ## Stop what runs in containers: Lab, the warehouse
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers; a Lab without Docker ends with Ctrl-C" >&2 && exit 2; }; } && \
-	docker compose down
+	docker compose --profile '*' down
 
 # Container tests drive the engine from outside, so they need an environment of the machine's own.
 test-docker: $(LOCAL)

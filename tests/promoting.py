@@ -8,7 +8,8 @@ from typing import Any
 
 from tiny import Ended, Tiny, git
 
-MAKEFILE = """environment:
+MAKEFILE = """.PHONY: environment run models
+environment:
 \t@true
 run:
 \t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
@@ -92,21 +93,21 @@ def promote(tiny: Tiny, level: int, *options: str) -> str:
     return git(tiny, "rev-parse", "HEAD")
 
 
-def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "IDENTICAL") -> Path:
-    """What a reproduction on another machine leaves beside the receipt."""
+def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "IDENTICAL", run: str = "") -> Path:
+    """What a reproduction on another machine leaves beside the receipt, of a level's model or of a run."""
     from samebook import reproduction
     from samebook.digest import sha256
 
-    run = tiny.root / "runs" / run_of(tiny, level)
+    folder = tiny.root / "runs" / (run or run_of(tiny, level))
     who = {"builder": builder, "engine": "local", "platform": "linux/x86_64"}
     predicate = {
         "verdict": verdict,
-        "receipt": {"sha256": sha256(run / "receipt.json")},
+        "receipt": {"sha256": sha256(folder / "receipt.json")},
         "reproducer": who,
         "finishedOn": "2013-01-01T00:00:00+00:00",
     }
     kind = {"_type": "https://in-toto.io/Statement/v1", "predicateType": reproduction.TYPE}
-    return reproduction.write(run, {**kind, "subject": [], "predicate": predicate})
+    return reproduction.write(folder, {**kind, "subject": [], "predicate": predicate})
 
 
 def promoted(tiny: Tiny, ref: str = "") -> dict[str, Any]:

@@ -61,3 +61,17 @@ def test_end_of_run_ends_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         runfolder.append_event(tmp_path, {"kind": "note", "text": "late"})
         time.sleep(0.001)
         assert shown.stream.getvalue() == said
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_newest_line_stands() -> None:
+    """How far something is: one line on a terminal, gone at last; in a log a line each."""
+    for stream, expected in ((Terminal(), "\r\x1b[K1 of 2\r\x1b[K2 of 2\r\x1b[K"), (io.StringIO(), "1 of 2\n2 of 2\n")):
+        with console.newest(stream) as say:
+            say("1 of 2")
+            say("2 of 2")
+        assert stream.getvalue() == expected

@@ -6,9 +6,10 @@ from pathlib import Path
 import promoting
 import pytest
 from promoting import promote, run_of, told
+from s3 import S3
 from tiny import Tiny, git
 
-from samebook import bundle
+from samebook import bundle, bundles
 from samebook import git as doors
 from samebook.errors import UsageError
 from samebook.workspace import Workspace
@@ -140,6 +141,32 @@ def test_git_alone_is_enough(tiny: Tiny, tmp_path: Path) -> None:
     assert loaded.code == 0, loaded.stderr
 
 
+def test_git_and_bucket_are_enough(tiny: Tiny, tmp_path: Path, s3: S3) -> None:
+    """Two machines that share only git and a bucket both predict: what is pushed is fetched before the run starts."""
+    shared = {"SAMEBOOK_STORE__URL": s3.url, "SAMEBOOK_STORE__ENDPOINT": s3.endpoint}
+    shared |= {"SAMEBOOK_STORE__ACCESS_KEY": "S3_KEY", "SAMEBOOK_STORE__SECRET_KEY": "S3_TEXT"}
+    assert tiny.samebook("store", "push", **shared).code == 0
+    other = promoting.clone(tiny, tmp_path / "other")
+    ended = other.samebook("run", "score", **shared)
+    assert ended.code == 0, ended.stderr
+    assert (other.last / "outputs" / "score.txt").read_text() == "2"
+    assert "again" not in told(other.samebook("models", **shared), 0)
+    assert other.samebook("store", "pull", **shared).code == 0
+    assert other.samebook("reproduce", "delay", **shared).code == 0
+
+
+def test_denying_bucket_is_told(tiny: Tiny, tmp_path: Path, s3: S3) -> None:
+    """Where the bucket denies, a run says so and how to go on; models then makes the model again."""
+    s3.allow()
+    shared = {"SAMEBOOK_STORE__URL": s3.url, "SAMEBOOK_STORE__ENDPOINT": s3.endpoint}
+    shared |= {"SAMEBOOK_STORE__ACCESS_KEY": "S3_KEY", "SAMEBOOK_STORE__SECRET_KEY": "S3_TEXT"}
+    other = promoting.clone(tiny, tmp_path / "other")
+    said = told(other.samebook("run", "score", **shared), 2)
+    assert "denies" in said
+    assert "make models MODEL=delay" in said
+    assert "running notebooks/train.ipynb again" in told(other.samebook("models", **shared), 0)
+
+
 def test_other_bytes_are_refused(tiny: Tiny, tmp_path: Path) -> None:
     """A bundle whose source gives other bytes, and whose objects are nowhere, is an error; no folder appears."""
     path = tiny.root / "models" / "delay.json"
@@ -188,15 +215,15 @@ def test_history_without_git(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Non
     expected = promoting.promoted(tiny, "prod")["digest"]
     for prepare in (("status",), ("gc", "--quiet"), ("pack-refs", "--all"), ("worktree", "add", "--quiet", "tree")):
         git(tiny, *prepare)
-        assert bundle.read(Workspace(tiny.root), "delay@prod").digest == expected
-    assert bundle.read(Workspace(tiny.root / "tree"), "delay@prod").digest == expected
+        assert bundles.read(Workspace(tiny.root), "delay@prod").digest == expected
+    assert bundles.read(Workspace(tiny.root / "tree"), "delay@prod").digest == expected
     for reference, said in {
         "delay@nowhere": "no branch",
         "delay@prod~9": "no branch",
         "other@prod": "there is no",
     }.items():
         with pytest.raises(UsageError, match=said):
-            bundle.read(Workspace(tiny.root), reference)
+            bundles.read(Workspace(tiny.root), reference)
 
 
 def test_diff_shows_both_sides(tiny: Tiny) -> None:

@@ -115,7 +115,7 @@ def test_missing_things_named() -> None:
         samebook.read_dataset("flights", DAY, DAY)
     with pytest.raises(UsageError, match="found start 2013-01-02 after end 2013-01-01"):
         samebook.read_dataset("flights", datetime.date(2013, 1, 2), DAY)
-    with pytest.raises(UsageError, match=r"no model.ubj from 'train': expected a file, the id of a run"):
+    with pytest.raises(UsageError, match=r"no model.ubj from 'train': expected a promoted model, a file"):
         samebook.find_artifact("train", "model.ubj")
 
 

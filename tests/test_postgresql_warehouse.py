@@ -1,6 +1,7 @@
 """PostgreSQL as the warehouse, on a real server: what it gives, and what is said when it fails."""
 
 import re
+import signal
 import socket
 import threading
 import time
@@ -228,22 +229,42 @@ def test_thrown_out_in_mid_query(postgresql: PostgreSQL, text: str) -> None:
     assert time.monotonic() - began < 30
 
 
-def test_gone_in_mid_run(tiny: Tiny, postgresql: PostgreSQL) -> None:
-    """A server that stops in mid-query ends the run with exit code 1, and what it had written is not published."""
-    del postgresql  # for the password, and the right to skip
-    queries = tiny.root / "notebooks" / "queries"
-    queries.mkdir()
-    (queries / "slow.sql").write_text("SELECT pg_sleep(60)")
-    write = "import datetime, pandas, samebook\n"
-    write += "samebook.write_partition('rows', datetime.date(2013, 1, 1), pandas.DataFrame({'n': [1]}))"
-    tiny.notebook("slow", write=write, ask="samebook.query('slow.sql')")
-    with running() as own:
-        said = f"warehouse: {{url: '{own.url()}', password: {SECRET}}}"
+@pytest.fixture
+def slow(tiny: Tiny) -> Callable[[PostgreSQL], Tiny]:
+    """A workspace with the notebook `slow`, which writes a partition and then asks that server for a long time."""
+
+    def make(server: PostgreSQL) -> Tiny:
+        queries = tiny.root / "notebooks" / "queries"
+        queries.mkdir()
+        (queries / "slow.sql").write_text("SELECT pg_sleep(60)")
+        said = f"warehouse: {{url: '{server.url()}', password: {SECRET}}}"
         (tiny.root / "environments" / "dev.yml").write_text(said)
+        write = "samebook.write_partition('rows', datetime.date(2013, 1, 1), pandas.DataFrame({'n': [1]}))"
+        tiny.notebook("slow", write=f"import datetime, pandas, samebook\n{write}", ask="samebook.query('slow.sql')")
+        return tiny
+
+    return make
+
+
+@pytest.mark.usefixtures("postgresql")  # for the password, and the right to skip
+def test_gone_in_mid_run(slow: Callable[[PostgreSQL], Tiny]) -> None:
+    """A server that stops in mid-query ends the run with exit code 1, and what it had written is not published."""
+    with running() as own:
+        tiny = slow(own)
         with meanwhile(own, own.stop):
             ended = tiny.samebook("run", "slow")
     assert ended.code == 1, ended.stderr
     assert "SamebookError: slow.sql on postgresql://" in ended.stderr
-    assert not list((tiny.root).glob("data/rows/*"))
+    assert not list(tiny.root.glob("data/rows/*"))
     assert (tiny.last / "error.txt").is_file()
     assert not any(PASSWORD in path.read_text(errors="ignore") for path in Path(tiny.last).rglob("*.*"))
+
+
+def test_query_ends_with_run(slow: Callable[[PostgreSQL], Tiny], postgresql: PostgreSQL) -> None:
+    """A run that is stopped takes its query along: the server doesn't work on for nobody."""
+    with slow(postgresql).start("run", "slow") as run:
+        wait_until(lambda: postgresql.sql(f"SELECT 1 {SLEEPING}"))
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=30)
+    assert run.returncode == 130
+    wait_until(lambda: not postgresql.sql(f"SELECT 1 {SLEEPING}"))

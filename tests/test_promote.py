@@ -1,13 +1,17 @@
 """Promotion: what the policy asks, all of it at once, and one commit or nothing."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import promoting
 import pytest
 from promoting import attest, promote, promoted, run_of, told
+from test_signing import key
 from tiny import Tiny, git
+
+from samebook import signing
 
 pytestmark = pytest.mark.host
 
@@ -226,5 +230,45 @@ def test_refusing_hook_changes_nothing(tiny: Tiny) -> None:
     hook.chmod(0o755)
     head = git(tiny, "rev-parse", "HEAD")
     assert "not today" in told(tiny.samebook("promote", run_of(tiny, 3), "delay"), 2)
+    assert git(tiny, "rev-parse", "HEAD") == head
+    assert git(tiny, "status", "--porcelain") == ""
+
+
+def test_signed_run_is_promoted(tiny: Tiny, tmp_path: Path) -> None:
+    """Where the policy asks for signatures, a run and a reproduction signed by a trusted key pass, others don't."""
+    trusted = tiny.root / "environments" / "trusted-keys"
+    trusted.mkdir()
+    (trusted / "me.pem").write_bytes(key(tmp_path / "me.pem"))
+    (tiny.root / "environments" / "prod.yml").write_text("promotion: {signed: true, reproduced: true}")
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "prod")
+    assert tiny.samebook("run", "train", SIGNING_KEY=str(tmp_path / "me.pem")).code == 0
+    attestation = attest(tiny, 3, run=tiny.last.name)
+    assert "reproduction-1.json: reproduction-1.json carries no signature" in refused(
+        tiny, tiny.last.name, "delay", "--env", "prod"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIGNING_KEY", str(tmp_path / "me.pem"))
+        signing.sign(attestation)
+    assert tiny.samebook("promote", tiny.last.name, "delay", "--env", "prod").code == 0
+    found = promoted(tiny)
+    assert found["receipt"]["envelope"]
+    assert found["reproductions"][0]["envelope"]
+
+
+def test_full_store_changes_nothing(tiny: Tiny) -> None:
+    """On a store whose disk is full, a promotion ends with words, before anything is committed."""
+    if subprocess.run(("unshare", "-m", "true"), capture_output=True, check=False).returncode:
+        pytest.skip("a full disk needs a small one to be mounted, which only root may")
+    attest(tiny, 3)
+    small = 'mount -t tmpfs -o size=4k tmpfs store && exec "$@"'
+    command = ("unshare", "-m", "sh", "-c", small, "sh")
+    promotion = tiny.command("promote", run_of(tiny, 3), "delay", "--env", "preprod")
+    head = git(tiny, "rev-parse", "HEAD")
+    ended = subprocess.run(
+        (*command, *promotion), cwd=tiny.root, env=tiny.environ(), capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "No space left on device" in ended.stderr
     assert git(tiny, "rev-parse", "HEAD") == head
     assert git(tiny, "status", "--porcelain") == ""

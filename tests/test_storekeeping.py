@@ -1,5 +1,6 @@
 """The store's upkeep: what is damaged, missing, and no longer needed."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,13 @@ def test_unreadable_receipt_stops_gc(kept: Tiny) -> None:
     assert ended.code == 2
     assert "receipt.json" in ended.stderr
     assert objects(kept) == before
+
+
+def test_leftovers_of_killed_writers_go(kept: Tiny) -> None:
+    """What a writer that was killed has left goes after an hour, and not while somebody may be writing it."""
+    old, new = (objects(kept)[0].with_name(f".{name}") for name in ("old", "new"))
+    for path in (old, new):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    assert kept.samebook("store", "gc").code == 0
+    assert (old.exists(), new.exists()) == (False, True)

@@ -1,4 +1,5 @@
--- One row a scheduled flight from $start to $end, with only what is known before its day begins.
+-- One row a scheduled flight from $start to $end, with only what is known before its day begins. Types are cast where
+-- DuckDB and PostgreSQL would each choose their own.
 -- History looks back 28 days from each flight's own day and ends with the day before, so that a day
 -- has the same rows whether it is asked for alone or in a range. Averages are taken of whole
 -- numbers only: their sum is exact, whatever the order of additions.

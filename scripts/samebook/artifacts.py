@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from samebook import bundle, context, nested, receipt, runfolder, store, supply, watching, workspace
+from samebook import bundle, bundles, context, nested, receipt, runfolder, store, supply, watching, workspace
 from samebook.bundle import Bundle
 from samebook.digest import sha256
 from samebook.errors import UsageError
@@ -21,7 +21,7 @@ def find_artifact(source: str, name: str) -> Path:
     label = name if (context.here().root / source).is_file() else f"{source}/{name}"
     if (content := context.pinned_content(label)) is not None:
         return _copy(name, context.recorded(label, content))
-    if bundle.is_reference(context.here(), source):
+    if bundles.is_reference(context.here(), source):
         return _promoted(source, name, label)
     path = _artifact(source, name)
     run = path.relative_to(context.here().runs).parts[0] if path.is_relative_to(context.here().runs) else ""
@@ -38,16 +38,16 @@ def load_bundle(source: str) -> Bundle:
 
     Raises UsageError where nothing is, or where the bundle is not whole.
     """
-    label = bundle.LABEL + source
+    label = bundles.LABEL + source
     if (content := context.pinned_content(label)) is None:
         with watching.declared():
-            content = bundle.read(context.here(), source).content()
+            content = bundles.read(context.here(), source).content()
     return bundle.parse(context.recorded(label, content), source)
 
 
 def find_bundle(source: str) -> Bundle | None:
     """What is promoted as `source`, recorded as an input; None where it means a run, a notebook or a file."""
-    known = context.pinned_content(bundle.LABEL + source) is not None or bundle.is_reference(context.here(), source)
+    known = context.pinned_content(bundles.LABEL + source) is not None or bundles.is_reference(context.here(), source)
     return load_bundle(source) if known else None
 
 

@@ -7,23 +7,18 @@ The bytes it names are in the store; what it says of them (metrics, monitoring) 
 
 import json
 import re
-from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from samebook import git, receipt, runfolder, signing
+from samebook import receipt, runfolder
 from samebook.digest import json_bytes, sha256
-from samebook.errors import UsageError, nearest
+from samebook.errors import UsageError
 from samebook.receipt import Json
-from samebook.workspace import Workspace
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 DAY = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)/day=(?P<day>\d{4}-\d\d-\d\d)")
 REFERENCE = "outputs/reference.json"
-# What a run calls it that has read one: `bundle delay@prod`.
-LABEL = "bundle "
 WIDTH = 118
 
 type Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -176,102 +171,6 @@ class Bundle(Part):
         return plan
 
 
-def of_run(name: str, run: Path, statement: Json, reproductions: list[Reproduction], promoted: Promoted) -> Bundle:
-    """The bundle of a finished run. Raises UsageError where its receipt names no commit."""
-    commit = receipt.dependency(statement, receipt.COMMIT)
-    if commit is None:
-        raise UsageError(f"{run.name} was made outside a git repository: nobody could run it again")
-    digests = receipt.subject_digests(statement)
-    details = statement["predicate"]["runDetails"]
-    monitoring = json.loads((run / REFERENCE).read_text()) if REFERENCE in digests else None
-    inputs = receipt.input_items(statement)
-    return Bundle(
-        name=name,
-        metrics=json.loads((run / runfolder.METRICS).read_text()),
-        source=Source(
-            commit=commit["digest"]["gitCommit"],
-            dirty=commit.get("annotations", {}).get("dirty", True),
-            patch=commit.get("annotations", {}).get("patch"),
-            **receipt.external(statement),
-        ),
-        artifacts={
-            each: Artifact(sha256=digest, size=(run / each).stat().st_size) for each, digest in sorted(digests.items())
-        },
-        data=_datasets(inputs),
-        inputs=[item for item in inputs if not DAY.fullmatch(item["name"])],
-        environment=_environment(statement),
-        receipt=Receipt(
-            **signed(run / runfolder.RECEIPT),
-            run=details["metadata"]["invocationId"],
-            builder=details["builder"]["id"],
-            finished=details["metadata"]["finishedOn"],
-        ),
-        reproductions=reproductions,
-        monitoring=monitoring,
-        promoted=promoted,
-    ).sealed()
-
-
-def signed(statement: Path) -> dict[str, str]:
-    """The sha256 of a statement's file, and of the envelope with its signature where there is one."""
-    envelope = signing.envelope_of(statement)
-    return {"sha256": sha256(statement), **({"envelope": sha256(envelope)} if envelope.is_file() else {})}
-
-
-def _datasets(inputs: list[Json]) -> dict[str, Dataset]:
-    days: dict[str, dict[str, str]] = {}
-    for item in inputs:
-        if found := DAY.fullmatch(item["name"]):
-            days.setdefault(found["dataset"], {})[found["day"]] = item["digest"]["sha256"]
-    return {name: Dataset(newest=max(found), days=dict(sorted(found.items()))) for name, found in sorted(days.items())}
-
-
-def _environment(statement: Json) -> Environment:
-    found = receipt.dependency(statement, receipt.ENVIRONMENT) or {}
-    lock = receipt.dependency(statement, "environments/runtime.txt") or {}
-    told = found["annotations"]
-    images = {name: (receipt.dependency(statement, name) or {}).get("uri") for name in ("image", "base image")}
-    return Environment(
-        digest=found["digest"]["sha256"],
-        lock=lock["digest"]["sha256"],
-        python=told["python"],
-        image=images["image"],
-        base_image=images["base image"],
-        packages={name: version.split()[0] for name, version in sorted(told["packages"].items())},
-    )
-
-
-def path(workspace: Workspace, name: str) -> Path:
-    """Where the bundle of a model is. Raises UsageError for what is no name of a model."""
-    if not NAME.fullmatch(name):
-        raise UsageError(f"model {name!r}: expected lower-case letters, digits, - and _, like delay")
-    return workspace.models / f"{name}.json"
-
-
-def is_reference(workspace: Workspace, text: str) -> bool:
-    """Whether `delay` or `delay@branch` means a promoted model here."""
-    name, at, _ = text.partition("@")
-    return NAME.fullmatch(name) is not None and (bool(at) or path(workspace, name).is_file())
-
-
-def read(workspace: Workspace, reference: str) -> Bundle:
-    """The bundle `delay`, or `delay@REF` at a branch, tag or commit.
-
-    Raises UsageError where there is none, or none that is whole.
-    """
-    name, at, ref = reference.partition("@")
-    file = path(workspace, name)
-    if at:
-        return parse(git.show(workspace.root, ref, workspace.relative(file)), reference)
-    if not file.is_file():
-        known = (found.stem for found in workspace.models.glob("*.json"))
-        raise UsageError(
-            f"no model {name!r} is promoted here{nearest(name, known)}",
-            mend=f"make promote RUN=train MODEL={name}, or name a branch that has it: {name}@prod",
-        )
-    return parse(file.read_bytes(), workspace.relative(file))
-
-
 def parse(content: bytes, where: str) -> Bundle:
     """A bundle from its file's content, checked against its own hashes. Raises UsageError where they don't hold."""
     mend = "take one version whole: git checkout --ours (or --theirs) models/…, or git checkout HEAD models/…"
@@ -299,28 +198,6 @@ def everything(bundle: Bundle) -> dict[str, str]:
     objects |= {bundle.source.patch: f"the patch {label}"} if bundle.source.patch else {}
     objects |= {bundle.promoted.gate.receipt: f"the gate's receipt {label}"} if bundle.promoted.gate else {}
     return objects | {bundle.receipt.sha256: f"the receipt {label}"}
-
-
-def references(workspace: Workspace) -> dict[str, str]:
-    """What the models promoted on this branch need, by sha256. Raises UsageError for a bundle that isn't whole."""
-    files = sorted(workspace.models.glob("*.json"))
-    return {digest: what for file in files for digest, what in everything(read(workspace, file.stem)).items()}
-
-
-def ever_named(workspace: Workspace) -> set[str]:
-    """What the models of any branch need, or needed in any version. Raises UsageError where git isn't to be asked."""
-    if not (workspace.root / ".git").exists():
-        return set(references(workspace))
-    contents = git.contents(workspace.root, "models/*.json", "--all")
-    versions = (each for each in map(_whole, contents) if each)
-    return {digest for each in versions for digest in everything(each)} | set(references(workspace))
-
-
-def _whole(content: bytes) -> Bundle | None:
-    """A bundle from the past; None for what was none, and so was never used."""
-    with suppress(UsageError):
-        return parse(content, "a bundle")
-    return None
 
 
 def readable(value: Any, indent: str = "") -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from samebook import bundle, git
+from samebook import bundles, git
 from samebook.bundle import Bundle
 from samebook.errors import UsageError
 from samebook.workspace import Workspace
@@ -45,8 +45,8 @@ def bundle_diff(here: Workspace, before: str, after: str = "") -> list[ModelDiff
 
 def _bundles(here: Workspace, ref: str) -> dict[str, Bundle]:
     if not ref:
-        return {path.stem: bundle.read(here, path.stem) for path in sorted(here.models.glob("*.json"))}
-    return {name: bundle.read(here, f"{name}@{ref}") for name in git.names(here.root, ref, "models", ".json")}
+        return {path.stem: bundles.read(here, path.stem) for path in sorted(here.models.glob("*.json"))}
+    return {name: bundles.read(here, f"{name}@{ref}") for name in git.names(here.root, ref, "models", ".json")}
 
 
 def _rows(a: Bundle | None, b: Bundle | None) -> Iterator[Row]:

@@ -5,33 +5,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import override
 
 import click
 
 from samebook import errors, workspace
-
-
-class PairType(click.ParamType[tuple[str, str]]):
-    """`name=value`, as -p takes it."""
-
-    name = "name=value"
-
-    @override
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        name, equals, text = str(value).partition("=")
-        if not equals or not name:
-            self.fail(f"found {value!r}; expected name=value, like as_of=2013-06-30", param, ctx)
-        return name.strip(), text
-
-
-ENV = click.option(
-    "--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV)."
-)
-ENGINE = click.option(
-    "--engine", type=click.Choice(["docker", "local"]), default="local", help="Where to run it again ($ENGINE)."
-)
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+from samebook.cli_models import bundle, models, promote, rollback
+from samebook.cli_store import store
+from samebook.options import ENGINE, ENV, FILE, PairType, say, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -82,12 +62,12 @@ def run(
         request = verb.again(receipt, request)
     if dry_run:
         prepared = verb.prepare(workspace.find(), request)
-        _show(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
+        show(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
         return
     done = verb.run(request, Console(verbose=verbose))
     found = described(done)
     shown = "  ".join(f"{name} {value:.4g}" for name, value in list(found.metrics.items())[:METRICS_SHOWN])
-    _show(f"{workspace.find().relative(done)}  {shown}".rstrip())
+    show(f"{workspace.find().relative(done)}  {shown}".rstrip())
 
 
 def _once_each(given: tuple[tuple[str, str], ...]) -> None:
@@ -103,7 +83,7 @@ def runs(as_json: bool) -> None:
     from samebook import runs as verb
 
     found = verb.runs(workspace.find())
-    _show(json.dumps([run.as_json() for run in found], indent=2) if as_json else verb.table(found))
+    show(json.dumps([run.as_json() for run in found], indent=2) if as_json else verb.table(found))
 
 
 @cli.command()
@@ -115,17 +95,18 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None) -> Non
     """Run RUN again from its receipt, elsewhere, and give a verdict by hash on each of its results.
 
     RUN is a run's id, the file of a receipt, a notebook's name for its newest run, or a promoted model's name
-    (delay, delay@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else. With --times, find the first cell that
-    makes runs of the same differ, and why; RUN may then be a notebook that has not run yet.
+    (delay, delay@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else. With
+    --times, find the first cell that makes runs of the same differ, and why; RUN may then be a notebook that has
+    not run yet.
     """
     from samebook import reproduce as verb
 
     if times:
         _repeated(run, times)
         return
-    found = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance), _say)
-    _show(verb.table(found))
-    _show(f"attested in {workspace.find().relative(found.attestation)}")
+    found = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance), say)
+    show(verb.table(found))
+    show(f"attested in {workspace.find().relative(found.attestation)}")
     if found.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
         sys.exit(errors.NotReproduced.exit_code)
 
@@ -133,7 +114,7 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None) -> Non
 def _repeated(run: str, times: int) -> None:
     from samebook import stability as verb
 
-    found = verb.stability(verb.StabilityRequest(run, times), _say)
+    found = verb.stability(verb.StabilityRequest(run, times), say)
     click.echo(verb.table(found))
     if found.difference:
         sys.exit(errors.NotReproduced.exit_code)
@@ -165,7 +146,7 @@ def data(env: str) -> None:
     from samebook import settings, warehouse
 
     here = workspace.find()
-    _show(warehouse.ensure(here, settings.load(here, env).warehouse))
+    show(warehouse.ensure(here, settings.load(here, env).warehouse))
 
 
 @cli.command()
@@ -182,7 +163,7 @@ def settings(env: str, as_json: bool, schema: bool) -> None:
         click.echo(verb.schema(), nl=False)
         return
     found = verb.in_force(workspace.find(), env)
-    _show(json.dumps([asdict(each) for each in found], indent=2) if as_json else verb.table(found))
+    show(json.dumps([asdict(each) for each in found], indent=2) if as_json else verb.table(found))
 
 
 @cli.command()
@@ -197,10 +178,10 @@ def doctor(as_json: bool, against: Path | None) -> None:
 
     if against:
         lines = verb.against(workspace.find(), receipt.read(against))
-        _show("\n".join(lines) or "the same environment, as far as results go")
+        show("\n".join(lines) or "the same environment, as far as results go")
         sys.exit(errors.EnvironmentMismatch.exit_code if lines else 0)
     findings = verb.doctor(workspace.find())
-    _show(json.dumps([asdict(each) for each in findings], indent=2) if as_json else verb.table(findings))
+    show(json.dumps([asdict(each) for each in findings], indent=2) if as_json else verb.table(findings))
     if any(each.changes_results and not each.ok for each in findings):
         sys.exit(errors.EnvironmentMismatch.exit_code)
 
@@ -216,120 +197,11 @@ def verify(run: str) -> None:
     from samebook import runfolder
     from samebook import verify as verb
 
-    _show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
+    show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
 
 
-@cli.command()
-@click.argument("run", metavar="RUN")
-@click.argument("model", metavar="MODEL")
-@ENV
-@click.option("--why", default="", help="Why: for the commit's message and the bundle.")
-@click.option("--dry-run", is_flag=True, help="Check every condition, and change nothing.")
-def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:
-    """Promote RUN as MODEL: check it against the policy of the environment, and commit models/MODEL.json.
-
-    RUN is a run's id, or a notebook's name for its newest run. Exit code 6 names every condition that isn't met,
-    with the command that meets it.
-    """
-    from samebook import promote as verb
-
-    done = verb.promote(verb.PromoteRequest(run, model, env, why, dry_run), _say)
-    _show(verb.message(done.bundle, done.champion).rstrip())
-    _show(f"\ncommitted {done.commit[:12]}" if done.commit else "\ndry run: every condition is met; nothing changed")
-
-
-@cli.command()
-@click.argument("model", metavar="MODEL")
-@click.option("--to", default="", help="A branch, tag or commit that has the version; by default the one before.")
-@click.option("--reopen", default="", metavar="BRANCH", help="A branch to be merged again some day.")
-@click.option("--why", default="", help="Why: for the commit's message.")
-@click.option("--dry-run", is_flag=True, help="Say what it would be rolled back to, and change nothing.")
-def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
-    """Roll MODEL back: commit an earlier version of models/MODEL.json, whole, and forward.
-
-    Git never merges twice what it has merged once. --reopen BRANCH moves that branch one commit on, so that merging
-    it brings its version again.
-    """
-    from samebook import rollback as verb
-
-    done = verb.rollback(verb.RollbackRequest(model, to, reopen, why, dry_run))
-    _show(f"{model}: from {done.before.receipt.run} back to {done.restored.receipt.run}")
-    _show(f"committed {done.commit[:12]}" if done.commit else "dry run: nothing changed")
-    if done.commit and not reopen:
-        click.echo("a branch that was merged and shall be merged again some day: --reopen BRANCH", err=True)
-
-
-@cli.command()
-@click.argument("references", metavar="[MODEL]...", nargs=-1)
-@ENV
-@ENGINE
-def models(references: tuple[str, ...], env: str, engine: str) -> None:
-    """Put the files of promoted models under models/.files/MODEL/, read-only, to read or to mount.
-
-    MODEL is a name like delay, or delay@prod for what a branch, tag or commit has; by default all of this branch.
-    What the store lacks comes from the remote store, else from running its source again, checked by hash.
-    """
-    from samebook import models as verb
-    from samebook.elsewhere import Elsewhere
-
-    here = workspace.find()
-    for made in verb.models(Elsewhere(here, engine, _say), references, env):
-        _show(f"{here.relative(made.folder)}  {made.bundle.receipt.run}  {len(made.bundle.outputs)} files")
-
-
-@cli.group()
-def bundle() -> None:
-    """Look at bundles: what is promoted on this branch and on others."""
-
-
-@bundle.command("diff")
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="[B]", default="")
-@click.option("--markdown", is_flag=True, help="As tables for a pull request.")
-def bundle_diff(before: str, after: str, markdown: bool) -> None:
-    """Compare the models of two branches, tags or commits: metrics, parameters, days of data, environment.
-
-    B is the work tree where it isn't given.
-    """
-    from samebook import bundle_diff as verb
-
-    found = verb.bundle_diff(workspace.find(), before, after)
-    _show((verb.markdown if markdown else verb.text)(found, before, after))
-
-
-@bundle.command("schema")
-def bundle_schema() -> None:
-    """Print the JSON Schema of a bundle."""
-    from samebook import bundle as made
-
-    click.echo(made.schema(), nl=False)
-
-
-@cli.group()
-def store() -> None:
-    """Look after the content-addressed store of inputs and results."""
-
-
-@store.command("verify")
-def store_verify() -> None:
-    """Read every object: name what is damaged, missing or unreferenced."""
-    from samebook import storekeeping
-
-    found = storekeeping.report(workspace.find())
-    storekeeping.check(found)
-    _show(f"{found.objects} objects, all whole; {len(found.unreferenced)} that no receipt names")
-
-
-@store.command("gc")
-@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
-def store_gc(dry_run: bool) -> None:
-    """Remove damaged objects, and those that no receipt in runs/ names."""
-    from samebook import storekeeping
-
-    found = storekeeping.gc(workspace.find(), dry_run=dry_run)
-    would = "would remove" if dry_run else "removed"
-    damaged = f", {len(found.damaged)} damaged" if found.damaged else ""
-    _show(f"{would} {len(found.unreferenced)} unreferenced objects{damaged}: {found.reclaimable / 2**20:.1f} MiB")
+for command in (promote, rollback, models, bundle, store):
+    cli.add_command(command)
 
 
 def main() -> None:
@@ -345,19 +217,6 @@ def main() -> None:
         sys.exit(_told(error, error.exit_code, error.mend))
     except OSError as error:
         sys.exit(_told(error, *_storage(error)))
-
-
-def _show(text: object) -> None:
-    """Print a result; a reader that left (`samebook runs | head`) is no error."""
-    try:
-        click.echo(text)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _say(line: str) -> None:
-    """What a person who waits wants to know."""
-    click.echo(line, err=True)
 
 
 def _told(error: Exception, code: int, mend: str | None) -> int:

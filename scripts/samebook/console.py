@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, override
 
@@ -104,3 +106,14 @@ class Console(Reporter):
             line = json.dumps({"time": now, "level": level, "run": self.run.name, "event": event, **facts})
             with (self.run / runfolder.LOG).open("a") as log:
                 log.write(line + "\n")
+
+
+@contextmanager
+def newest(stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
+    """A way to say how far it is: on a terminal each line takes the place of the one before it, and is gone at last."""
+    console = Console(stream=stream)
+    try:
+        yield console._write if console.live else console._say
+    finally:
+        if console.live:
+            console._write("")

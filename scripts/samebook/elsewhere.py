@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import bundle, git, receipt, runfolder, settings, signals, store, workspace
+from samebook import bundles, git, receipt, runfolder, settings, signals, store, workspace
 from samebook.digest import json_bytes, sha256
 from samebook.errors import EnvironmentMismatch, NotReproduced, UsageError
 from samebook.receipt import Json
@@ -101,7 +101,8 @@ def _hand_over(place: Elsewhere, checkout: Path, statement: Json) -> None:
     workspace.write_whole(checkout / PINNED, json_bytes(statement))
     theirs = store.of(Workspace(checkout))
     gone: list[str] = []
-    for item in receipt.input_items(statement):
+    items = receipt.input_items(statement)
+    for item in items:
         content = _content(place, item)
         if content is None:
             gone.append(item["name"])
@@ -109,6 +110,7 @@ def _hand_over(place: Elsewhere, checkout: Path, statement: Json) -> None:
             theirs.put(content)
     if gone:
         place.say(f"{len(gone)} inputs are not in the store and are made again, {gone[0]} first")
+    if gone or not items:  # a run that reads nothing by hash may ask the warehouse
         for source in place.here.data.glob("*.duckdb"):
             workspace.copy_whole(source, checkout / "data" / source.name)
 
@@ -116,8 +118,8 @@ def _hand_over(place: Elsewhere, checkout: Path, statement: Json) -> None:
 def _content(place: Elsewhere, item: Json) -> bytes | None:
     digest, built = item["digest"]["sha256"], item["annotations"].get("builtFrom")
     content = undamaged(store.of(place.here), digest, place.say)
-    if content is None and item["name"].startswith(bundle.LABEL):
-        return _from_history(place, item["name"].removeprefix(bundle.LABEL), digest)
+    if content is None and item["name"].startswith(bundles.LABEL):
+        return _from_history(place, item["name"].removeprefix(bundles.LABEL), digest)
     return _rebuilt(place, item["name"], digest, built) if content is None and built else content
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from samebook import bundle, nested, receipt, runfolder, settings
+from samebook import bundle, bundles, nested, receipt, runfolder, settings
 from samebook.digest import sha256
 from samebook.receipt import Json
 from samebook.workspace import Workspace
@@ -32,7 +32,7 @@ def _is_of(statement: Json, candidate: Json, champion: bundle.Bundle | None) -> 
     """Whether a run read files of this candidate, and of this champion, or of none where there is none."""
     outputs = {digest for name, digest in receipt.subject_digests(candidate).items() if name.startswith("outputs/")}
     items = receipt.inputs(statement)
-    rivals = {digest for name, digest in items.items() if name.startswith(bundle.LABEL)}
+    rivals = {digest for name, digest in items.items() if name.startswith(bundles.LABEL)}
     right = {sha256(champion.content())} if champion else set()
     return bool(outputs & set(items.values())) and rivals == right
 

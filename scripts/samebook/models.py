@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import bundle, settings, store, supply
+from samebook import bundles, settings, store, supply
 from samebook.bundle import Bundle
 from samebook.digest import sha256
 from samebook.elsewhere import Elsewhere
@@ -39,7 +39,7 @@ def models(place: Elsewhere, references: Sequence[str] = (), env: str = "dev") -
     wanted = references or sorted(path.stem for path in here.models.glob("*.json"))
     if not wanted:
         raise UsageError("no model is promoted on this branch", mend="make promote RUN=train MODEL=delay")
-    made = [_materialised(place, in_force, name, bundle.read(here, name)) for name in wanted]
+    made = [_materialised(place, in_force, name, bundles.read(here, name)) for name in wanted]
     if not references:
         _drop_others(here.models / ".files", {each.name for each in made})
     return made
@@ -50,8 +50,7 @@ def _materialised(place: Elsewhere, in_force: settings.Settings, name: str, foun
     with locked(files / ".lock"):
         version = files / VERSIONS / found.digest
         if not _is_whole(version, found):
-            _supplied(place, in_force, found)
-            _write(store.of(place.here), found, version)
+            _fill(place, in_force, found, version)
         _link(files / name, version)
         _drop_versions(files)
     return Materialised(name, files / name, found)
@@ -65,6 +64,19 @@ def _is_whole(folder: Path, found: Bundle) -> bool:
     with ThreadPoolExecutor() as pool:
         digests = dict(zip(there, pool.map(sha256, there.values()), strict=True))
     return digests == {name: each.sha256 for name, each in found.outputs.items()}
+
+
+def _fill(place: Elsewhere, in_force: settings.Settings, found: Bundle, version: Path) -> None:
+    """Write the folder; what the store lacks, or has damaged, as the copies show, is supplied first."""
+    kept = store.of(place.here)
+    try:
+        if all(kept.has(each.sha256) for each in found.outputs.values()):
+            _write(kept, found, version)
+            return
+    except store.Damaged as error:
+        place.say(str(error))
+    _supplied(place, in_force, found)
+    _write(kept, found, version)
 
 
 def _supplied(place: Elsewhere, in_force: settings.Settings, found: Bundle) -> None:

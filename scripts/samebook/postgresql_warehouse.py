@@ -25,10 +25,14 @@ DEFAULTS = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
-# Until the transaction ends. Dates as text are the same on every server, whatever it is set to.
+# Until the transaction ends. Dates as text are the same on every server, whatever it is set to; and a query ends with
+# the run that asked, where the server can tell: from 14 on, and on Linux.
 READ_ONLY = """
-SELECT set_config('transaction_read_only', 'on', true), set_config('TimeZone', 'UTC', true),
-    set_config('DateStyle', 'ISO', true)
+SELECT set_config(name, value, true)
+FROM (VALUES ('transaction_read_only', 'on'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO')) AS ours(name, value)
+UNION ALL
+SELECT set_config(name, '5s', true)
+FROM pg_settings WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%'
 """
 # Not by to_regclass, which remembers within a transaction what was missing before the lock was had.
 MISSING = """

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from samebook import (
     bundle,
+    bundles,
+    bundling,
     gating,
     history,
     policy,
@@ -47,7 +49,7 @@ class Promotion:
 def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
     """Promote a run. Raises PolicyRefused with every unmet condition; work tree, git and store are then as before."""
     here = workspace.find()
-    path = bundle.path(here, request.model)
+    path = bundles.path(here, request.model)
     if (here.notebooks / f"{request.model}.ipynb").is_file():
         raise UsageError(f"{request.model} is a notebook; expected another name for the model, like delay")
     in_force = settings.load(here, request.env)
@@ -64,7 +66,7 @@ def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
 
 def _candidate(here: Workspace, request: PromoteRequest, asked: settings.Promotion, path: Path) -> Candidate:
     statement = receipt.read(path)
-    champion = bundle.read(here, request.model) if bundle.path(here, request.model).is_file() else None
+    champion = bundles.read(here, request.model) if bundles.path(here, request.model).is_file() else None
     gate = gating.compared(here, asked.gate, statement, champion) if asked.gate else None
     return Candidate(here, request.model, path, statement, asked, policy.attestations(path), champion, gate)
 
@@ -85,9 +87,10 @@ def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
     by = history.author(candidate.here.root)
     promoted = bundle.Promoted(by=by, at=now, env=request.env, why=request.why, gate=candidate.gate)
     reproductions = [
-        bundle.Reproduction(**bundle.signed(path), **reproduction.facts(told)) for path, told in candidate.attestations
+        bundle.Reproduction(**bundling.signed(path), **reproduction.facts(told))
+        for path, told in candidate.attestations
     ]
-    return bundle.of_run(request.model, candidate.path.parent, candidate.statement, reproductions, promoted)
+    return bundling.of_run(request.model, candidate.path.parent, candidate.statement, reproductions, promoted)
 
 
 def _commit(candidate: Candidate, made: Bundle, path: Path) -> str:

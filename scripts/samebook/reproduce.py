@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebook import (
-    bundle,
+    bundles,
     comparison,
     elsewhere,
     environment,
@@ -32,7 +32,7 @@ from samebook.workspace import Workspace
 
 @dataclass(frozen=True)
 class ReproduceRequest:
-    """One call of `samebook reproduce`: what (a run's id, a notebook's or model's name, a receipt's file), on which engine."""
+    """One call of `samebook reproduce`: a run's id, a notebook's or model's name, or a receipt's file; which engine."""
 
     run: str
     engine: str = "local"
@@ -66,9 +66,9 @@ def located(here: Workspace, name: str) -> Path:
 
     A model's receipt comes out of the store; its attestations are then left in runs/.received/.
     """
-    if Path(name).is_file() or not bundle.is_reference(here, name):
+    if Path(name).is_file() or not bundles.is_reference(here, name):
         return runfolder.locate(here, name)
-    found = bundle.read(here, name)
+    found = bundles.read(here, name)
     beside = here.runs / found.receipt.run / runfolder.RECEIPT
     if beside.is_file():
         return beside

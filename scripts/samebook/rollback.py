@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import bundle, git, history, workspace
+from samebook import bundle, bundles, git, history, workspace
 from samebook.bundle import Bundle
 from samebook.errors import UsageError
 from samebook.workspace import Workspace
@@ -35,9 +35,9 @@ class Rollback:
 def rollback(request: RollbackRequest) -> Rollback:
     """Restore an earlier bundle. Raises UsageError where there is none; work tree and git are then as before."""
     here = workspace.find()
-    path = bundle.path(here, request.model)
+    path = bundles.path(here, request.model)
     with history.holding(here, path):
-        before = bundle.read(here, request.model)
+        before = bundles.read(here, request.model)
         content = _earlier(here, path, request.to)
         restored = bundle.parse(content, f"{path.name} at {request.to or 'the version before'}")
         if restored.digest == before.digest:

@@ -147,9 +147,9 @@ def _check_models(
     say: Callable[[str], None],
 ) -> None:
     """Each promoted model that the notebook will score with: its bundle whole, its files in the store."""
-    from samebook import bundle, supply
+    from samebook import bundles, supply
 
-    named = [name for name in parameters.models(known, values) if bundle.is_reference(found, name)]
+    named = [name for name in parameters.models(known, values) if bundles.is_reference(found, name)]
     test = in_force.ab_test
     variants = (test.champion, test.challenger) if test and parameters.takes_part(known, values, test.is_on) else ()
     for reference in (*named, *variants):

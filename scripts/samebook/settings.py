@@ -23,7 +23,7 @@ from samebook.workspace import Workspace
 PREFIX = "SAMEBOOK_"
 PROMOTED = r"^[a-z][a-z0-9_-]*(@\S+)?$"
 # The kind of an error that must not say what was found.
-PASSWORD_SHOWN = "password_shown"
+UNSHOWN = "unshown"
 
 
 class Part(BaseModel):
@@ -49,7 +49,7 @@ class Warehouse(Part):
     def _password_is_a_reference(self) -> Self:
         if urlsplit(self.url).password or "password=" in self.url:
             raise PydanticCustomError(
-                PASSWORD_SHOWN, "a password stands in the URL; expected `password: NAME_OF_A_SECRET` beside it"
+                UNSHOWN, "a password stands in the URL; expected `password: NAME_OF_A_SECRET` beside it"
             )
         return self
 
@@ -218,7 +218,7 @@ def explained(error: ValidationError, model: type[BaseModel]) -> str:
         return f"unknown setting {key!r}{nearest(key.split('.')[-1], _known(first['loc'][:-1], model))}"
     if first["type"] == "missing":
         return f"{key}: not set; expected a value"
-    found = "" if first["type"] == PASSWORD_SHOWN else f"found {first['input']!r}; "
+    found = "" if first["type"] == UNSHOWN else f"found {first['input']!r}; "
     return f"{key}: {found}{first['msg']}"
 
 

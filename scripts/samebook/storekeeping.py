@@ -6,7 +6,7 @@ What any branch's models name, or ever named, stays: a rollback may want it.
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import bundle, receipt, runfolder, store
+from samebook import bundles, receipt, runfolder, store
 from samebook.digest import sha256
 from samebook.errors import UsageError
 from samebook.workspace import Workspace
@@ -29,7 +29,8 @@ def report(workspace: Workspace) -> Report:
     wanted = references(workspace)
     present = {path.name for path in kept.objects()}
     missing = {digest: what for digest, what in wanted.items() if digest not in present}
-    damaged, unreferenced = kept.damaged(), kept.unreferenced({*wanted, *bundle.ever_named(workspace)})
+    damaged, unreferenced = kept.damaged(), kept.unreferenced({*wanted, *bundles.ever_named(workspace)})
+    unreferenced += kept.abandoned()
     size = sum(path.stat().st_size for path in {*damaged, *unreferenced})
     return Report(len(present), damaged, missing, unreferenced, size)
 

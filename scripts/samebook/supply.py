@@ -1,10 +1,12 @@
 """Brings what a bundle names into the store: from the remote store, else by running its source again."""
 
-from samebook import bundle, elsewhere, remote, store
+from concurrent.futures import ThreadPoolExecutor
+
+from samebook import bundles, elsewhere, remote, store
 from samebook.bundle import Bundle
 from samebook.digest import sha256
 from samebook.elsewhere import Elsewhere, Say
-from samebook.errors import NotReproduced, UsageError
+from samebook.errors import NotReproduced, SamebookError, UsageError
 from samebook.settings import Settings
 from samebook.workspace import Workspace
 
@@ -12,21 +14,30 @@ from samebook.workspace import Workspace
 def lacking(workspace: Workspace, found: Bundle) -> list[str]:
     """The artifacts, by name, whose bytes the store does not hold whole."""
     kept = store.of(workspace)
-    return [name for name, each in found.artifacts.items() if not kept.is_whole(each.sha256)]
+    with ThreadPoolExecutor() as pool:
+        whole = pool.map(kept.whole, (each.sha256 for each in found.artifacts.values()))
+        return [name for name, is_whole in zip(found.artifacts, whole, strict=True) if not is_whole]
 
 
 def fetched(workspace: Workspace, in_force: Settings, found: Bundle, say: Say) -> list[str]:
-    """Ask the remote for what the store lacks; the artifacts, by name, that are still lacking."""
+    """Ask the remote for what the store lacks; the artifacts, by name, that are still lacking.
+
+    A remote that doesn't answer, or denies, is said, and is as good as none.
+    """
     names = lacking(workspace, found)
-    if names and (shared := remote.of(in_force.store)):
-        shared.fetch([found.artifacts[name].sha256 for name in names], store.of(workspace), say)
-        names = lacking(workspace, found)
-    return names
+    if not names:
+        return []
+    try:
+        if shared := remote.of(in_force.store):
+            shared.fetch([found.artifacts[name].sha256 for name in names], store.of(workspace), say)
+    except SamebookError as error:
+        say(str(error))
+    return lacking(workspace, found)
 
 
 def complete(workspace: Workspace, in_force: Settings, reference: str, say: Say) -> Bundle:
     """The bundle that `reference` names, its files whole in the store. Raises UsageError where they are not."""
-    found = bundle.read(workspace, reference)
+    found = bundles.read(workspace, reference)
     if names := fetched(workspace, in_force, found, say):
         raise UsageError(
             f"model {reference}: {names[0]} is not in the store, nor in a remote one ({len(names)} files lack)",

@@ -39,7 +39,7 @@ def entries(archive: Path, layer: str) -> dict[str, str]:
 
 
 def _facts(files: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
-    content = files.extractfile(entry)
+    content = files.extractfile(entry) if entry.isreg() else None
     sha256 = hashlib.sha256(content.read()).hexdigest() if content else entry.linkname
     return f"{entry.mode:o} {entry.uid}:{entry.gid} {entry.mtime} {sha256}"
 

@@ -95,6 +95,13 @@ def output(container: Container) -> str:
     return printed
 
 
+def base() -> str:
+    """The base that this checkout's images are built on."""
+    remembered = CHECKOUT / ".samebook" / "base-image"
+    named = remembered.read_text().strip() if remembered.is_file() else "samebook-base:trixie"
+    return os.environ.get("BASE_IMAGE", named)
+
+
 def make(*arguments: str, cwd: Path = CHECKOUT, **variables: str) -> str:
     """Run make, which must succeed, and return what it prints."""
     assigned = [f"{name}={value}" for name, value in variables.items()]

@@ -1,14 +1,13 @@
 """A run made on one engine and reproduced on the other: the promise that everything else serves."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
 import docker
 import nbformat
 import pytest
-from conftest import CHECKOUT, make
+from conftest import CHECKOUT, base, make
 
 SMALL = "train_days=20 n_estimators=20"
 OTHER = {"docker": "local", "local": "docker"}
@@ -23,13 +22,6 @@ def clone(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
     for name in OTHER:
         make("run", cwd=path, NOTEBOOK="train", PARAMS=SMALL, ENGINE=name, BASE_IMAGE=base(), SAMEBOOK_TAG="-clone")
     return path
-
-
-def base() -> str:
-    """The base that this checkout's images are built on."""
-    remembered = CHECKOUT / ".samebook" / "base-image"
-    named = remembered.read_text().strip() if remembered.is_file() else "samebook-base:trixie"
-    return os.environ.get("BASE_IMAGE", named)
 
 
 def made_on(clone: Path, engine: str) -> Path:

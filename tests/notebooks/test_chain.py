@@ -1,5 +1,6 @@
 """The notebooks end to end, on two weeks of flights: from the warehouse to scores, and the same bytes again."""
 
+import json
 import os
 import subprocess
 import sys
@@ -68,6 +69,23 @@ def test_predictions(workspace: Path) -> None:
     assert set(scored["model"]) == {results(workspace, "train")[0]["outputs/model.ubj"]}
     alone = scored[["variant", "bundle", "experiment", "run", "other_bundle"]].drop_duplicates()
     assert alone.to_numpy().tolist() == [["champion", "", "", "", ""]]
+
+
+def test_gate_agrees_with_train(workspace: Path) -> None:
+    """The gate finds the metrics that the candidate's own run has, with an interval around the gain."""
+    for notebook, parameters in {"train": SMALL, "gate": ()}.items():
+        done = run(workspace, notebook, *parameters)
+        assert done.returncode == 0, done.stderr
+    train, gate = (metrics(workspace, notebook) for notebook in ("train", "gate"))
+    for name in ("auc", "log_loss", "brier", "calibration_error"):
+        assert gate[f"candidate_{name}"] == train[name]
+        assert gate[f"baseline_{name}"] == train[f"baseline_{name}"]
+    assert gate["auc_gain_low"] < train["auc_gain"] < gate["auc_gain_high"]
+
+
+def metrics(workspace: Path, notebook: str) -> dict[str, float]:
+    (path,) = workspace.glob(f"runs/*-{notebook}-*/metrics.json")
+    return json.loads(path.read_text())
 
 
 @pytest.mark.parametrize(

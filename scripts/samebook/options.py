@@ -1,0 +1,44 @@
+"""What the commands share: their common options, and how they print."""
+
+import os
+import sys
+from pathlib import Path
+from typing import override
+
+import click
+
+
+class PairType(click.ParamType[tuple[str, str]]):
+    """`name=value`, as -p takes it."""
+
+    name = "name=value"
+
+    @override
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, equals, text = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"found {value!r}; expected name=value, like as_of=2013-06-30", param, ctx)
+        return name.strip(), text
+
+
+ENV = click.option(
+    "--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV)."
+)
+ENGINE = click.option(
+    "--engine", type=click.Choice(["docker", "local"]), default="local", help="Where to run it again ($ENGINE)."
+)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Objects that move at a time.")
+
+
+def show(text: object) -> None:
+    """Print a result; a reader that left (`samebook runs | head`) is no error."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(line: str) -> None:
+    """What a person who waits wants to know."""
+    click.echo(line, err=True)

@@ -1,0 +1,27 @@
+"""Send what models and runs need to the store's remote, for other machines."""
+
+from samebook import bundles, remote, signals, store, storekeeping, transfer
+from samebook.transfer import How, Moved, Say
+from samebook.workspace import Workspace
+
+DONE, WOULD = ("sent", "were there"), ("would send", "are there")
+
+
+def push(here: Workspace, env: str, how: How, say: Say) -> Moved:
+    """Send what the remote lacks. Raises SamebookError for what is damaged here, or in neither place."""
+    there = remote.required(here, env)
+    wanted = storekeeping.references(here)
+    models = bundles.references(here)
+    say(f"{len({**models, **wanted})} objects, to {there.bucket.url}")
+    with signals.raising():
+        found = there.send({**models, **wanted}, store.of(here), say, how)
+    mend = "samebook store gc removes the damaged; make reproduce RUN=… makes them again"
+    transfer.check(
+        transfer.without(found, models.keys() - wanted.keys(), say), {**models, **wanted}, told(found, how), mend
+    )
+    return found
+
+
+def told(found: Moved, how: How) -> str:
+    """What was done, in a line."""
+    return transfer.told(found, *(WOULD if how.dry_run else DONE))
