@@ -1,7 +1,12 @@
 """How models are compared: the same scores everywhere, and intervals that know that flights come in groups."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 import pandas as pd
+from scipy.stats import chisquare
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 import flights
@@ -12,6 +17,8 @@ DIGITS = 6
 LEVEL = 0.95
 # Draws that are in memory at once.
 CHUNK = 50
+
+type Interval = dict[str, float]
 
 
 def scores(label: pd.Series, probability: pd.Series) -> dict[str, float]:
@@ -28,31 +35,97 @@ def scores(label: pd.Series, probability: pd.Series) -> dict[str, float]:
     return {name: round(float(value), DIGITS) for name, value in found.items()}
 
 
+def measured(metric: str, label: pd.Series, probability: pd.Series) -> float:
+    """One of the metrics in BETTER, one row a sample; NaN where it isn't defined, as AUC without one of the classes."""
+    side = Side.of(label, probability, label)
+    return float(side.measured(metric, np.ones((1, len(label))))[0]) if len(label) else float("nan")
+
+
 def paired_bootstrap(
     label: pd.Series, ours: pd.Series, theirs: pd.Series, *, groups: pd.Series, draws: int, seed: int
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Interval]:
     """How much better `ours` is than `theirs` on the same rows, by metric: gain, low and high of the 95 % interval.
 
     Whole groups are drawn with replacement, the same ones for both: one row a sample, four columns of equal length.
     A gain above 0 is an improvement, whatever the metric's direction. Efron and Tibshirani, 1993, chapters 8 and 13.
     """
-    codes, names = pd.factorize(groups, sort=True)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
-    truth, sides = label.to_numpy(), (ours.to_numpy(dtype=float), theirs.to_numpy(dtype=float))
-    gains = {name: _gains(name, truth, sides, codes, drawn) for name in BETTER}
-    return {name: _interval(name, truth, sides, found) for name, found in gains.items()}
+    generator = np.random.default_rng(seed)
+    sides = Side.of(label, ours, groups), Side.of(label, theirs, groups)
+
+    def weights(count: int) -> tuple[np.ndarray, np.ndarray]:
+        drawn = sides[0].weights(generator, count)
+        return drawn, drawn
+
+    return _intervals(sides, weights, draws)
 
 
-def _gains(
-    name: str, truth: np.ndarray, sides: tuple[np.ndarray, np.ndarray], codes: np.ndarray, drawn: np.ndarray
-) -> np.ndarray:
-    """The gain in each draw; each row counts as often as its group was drawn."""
-    found = []
-    for chunk in np.array_split(drawn, -(-len(drawn) // CHUNK)):
-        weights = np.stack([np.bincount(draw, minlength=drawn.shape[1])[codes] for draw in chunk]).astype(float)
-        ours, theirs = (_weighted(name, truth, side, weights) for side in sides)
-        found.append(BETTER[name] * (ours - theirs))
-    return np.concatenate(found)
+def group_bootstrap(
+    label: pd.Series, probability: pd.Series, ours: pd.Series, *, entities: pd.Series, draws: int, seed: int
+) -> dict[str, Interval]:
+    """How much better the rows of `ours` (True) fare than the others, by metric, as `paired_bootstrap` tells it.
+
+    Where each row has the score of one model only. Entities, which were assigned, are drawn with replacement on each
+    side: one row a sample, four columns of equal length, and rows on both sides.
+    """
+    generator = np.random.default_rng(seed)
+    first, second = (Side.of(label[rows], probability[rows], entities[rows]) for rows in (ours, ~ours))
+
+    def weights(count: int) -> tuple[np.ndarray, np.ndarray]:
+        return first.weights(generator, count), second.weights(generator, count)
+
+    return _intervals((first, second), weights, draws)
+
+
+def sample_ratio(ours: pd.Series, share: float) -> float:
+    """The p-value of as many entities on our side (True), one row an entity, where `share` was to be.
+
+    Chi-square: Fabijan et al., KDD 2019. With a share of 0 or 1 one entity astray is impossible.
+    """
+    if share in (0, 1):
+        return float((ours == bool(share)).all())
+    counts, expected = [ours.sum(), (~ours).sum()], [share * len(ours), (1 - share) * len(ours)]
+    return float(f"{chisquare(counts, expected).pvalue:.6g}")
+
+
+@dataclass(frozen=True)
+class Side:
+    """The rows that a model is judged on: what happened, what it said, and the number of each row's group."""
+
+    truth: np.ndarray
+    probability: np.ndarray
+    group: np.ndarray
+    groups: int
+
+    @classmethod
+    def of(cls, label: pd.Series, probability: pd.Series, group: pd.Series) -> Self:
+        codes, names = pd.factorize(group, sort=True)
+        return cls(label.to_numpy(), probability.to_numpy(dtype=float), codes, len(names))
+
+    def weights(self, generator: np.random.Generator, count: int) -> np.ndarray:
+        """How often each row counts, one column a row, in each of `count` draws of groups, one row a draw."""
+        drawn = generator.integers(self.groups, size=(count, self.groups))
+        return np.stack([np.bincount(draw, minlength=self.groups)[self.group] for draw in drawn]).astype(float)
+
+    def measured(self, name: str, weights: np.ndarray) -> np.ndarray:
+        return _weighted(name, self.truth, self.probability, weights)
+
+
+def _intervals(
+    sides: tuple[Side, Side], weights: Callable[[int], tuple[np.ndarray, np.ndarray]], draws: int
+) -> dict[str, Interval]:
+    """By metric, the gain of the first side on all rows, and the interval of the draws."""
+    gains: dict[str, list[np.ndarray]] = {name: [] for name in BETTER}
+    for start in range(0, draws, CHUNK):
+        drawn = weights(min(CHUNK, draws - start))
+        for name in BETTER:
+            gains[name].append(_gain(name, sides, drawn))
+    once = np.ones((1, len(sides[0].truth))), np.ones((1, len(sides[1].truth)))
+    return {name: _interval(_gain(name, sides, once)[0], np.concatenate(found)) for name, found in gains.items()}
+
+
+def _gain(name: str, sides: tuple[Side, Side], weights: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    ours, theirs = (side.measured(name, each) for side, each in zip(sides, weights, strict=True))
+    return BETTER[name] * (ours - theirs)
 
 
 def _weighted(name: str, truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -78,11 +151,7 @@ def _auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.
         return (positive * (below + negative / 2)).sum(axis=1) / pairs
 
 
-def _interval(
-    name: str, truth: np.ndarray, sides: tuple[np.ndarray, np.ndarray], gains: np.ndarray
-) -> dict[str, float]:
-    """The gain on all rows, and the interval of the draws in which both classes occur."""
-    once = np.ones((1, len(truth)))
-    gain = BETTER[name] * (_weighted(name, truth, sides[0], once) - _weighted(name, truth, sides[1], once))[0]
+def _interval(gain: float, gains: np.ndarray) -> Interval:
+    """The gain, and the interval of the draws in which both classes occur."""
     low, high = np.nanquantile(gains, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {"gain": round(float(gain), DIGITS), "low": round(float(low), DIGITS), "high": round(float(high), DIGITS)}

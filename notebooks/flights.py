@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 from pandera.pandas import Check, Column, DataFrameSchema
 
+import samebook
+from samebook.errors import nearest
+
 if TYPE_CHECKING:
     import xgboost
 
@@ -84,8 +87,21 @@ OUTCOMES = DataFrameSchema(
     ordered=True,
 )
 
+# `variant` is what decided: with its probability, its model (sha256), the digest of the bundle that it was promoted
+# in, and the run that had trained it, both "" for a model that nobody has promoted. Without an experiment ("") that is
+# the champion, alone; in one, the `other` variant has scored the same flights, to be compared, and decided nothing.
 PREDICTIONS = DataFrameSchema(
-    {"id": _ID, "probability": _between(0, 1), "model": Column(str, Check.str_matches(r"^[0-9a-f]{64}$"))},
+    {
+        "id": _ID,
+        "probability": _between(0, 1),
+        "model": Column(str, Check.str_matches(r"^[0-9a-f]{64}$")),
+        "variant": Column(str, Check.isin(["champion", "challenger"])),
+        "bundle": Column(str, Check.str_matches(r"^([0-9a-f]{64})?$")),
+        "experiment": Column(str),
+        "run": Column(str),
+        "other_probability": _between(0, 1, nullable=True),
+        "other_bundle": Column(str, Check.str_matches(r"^([0-9a-f]{64})?$")),
+    },
     name="predictions",
     strict=True,
     ordered=True,
@@ -100,6 +116,14 @@ def days(start: date, end: date) -> list[date]:
 def of_day(frame: pd.DataFrame, day: date) -> pd.DataFrame:
     """The rows of a dataset whose flights depart on `day`, in their order, counted from 0."""
     return frame[frame["id"].str.startswith(f"{day:%Y-%m-%d}-")].reset_index(drop=True)
+
+
+def entities(flights: pd.DataFrame, column: str) -> pd.Series:
+    """What an experiment assigns, for each flight. Raises UsageError where `flights` has no such column."""
+    if column not in flights:
+        hint = nearest(column, map(str, flights))
+        raise samebook.UsageError(f"ab_test.entity: flights has no column {column!r}{hint}")
+    return flights[column]
 
 
 def features(flights: pd.DataFrame, categories: Mapping[str, Iterable[str]] | None = None) -> pd.DataFrame:

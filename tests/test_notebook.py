@@ -11,7 +11,7 @@ import pytest
 from tiny import Tiny
 
 import samebook
-from samebook import context
+from samebook import context, dataset
 from samebook.errors import DataRejected, UsageError
 
 DAY = datetime.date(2013, 1, 1)
@@ -117,6 +117,15 @@ def test_missing_things_named() -> None:
         samebook.read_dataset("flights", datetime.date(2013, 1, 2), DAY)
     with pytest.raises(UsageError, match=r"no model.ubj from 'train': expected a promoted model, a file"):
         samebook.find_artifact("train", "model.ubj")
+
+
+def test_partial_leaves_out(lab: Tiny) -> None:
+    """With `partial`, days that are nowhere are left out, even all of them; the others are there."""
+    second = DAY + datetime.timedelta(days=1)
+    assert samebook.read_dataset("flights", DAY, second, partial=True).empty
+    path = lab.root / "data" / "flights" / f"day={second}" / "part-0.parquet"
+    dataset.write(pd.DataFrame({"delay": [7]}), path)
+    assert samebook.read_dataset("flights", DAY, second, partial=True)["delay"].tolist() == [7]
 
 
 def test_broken_partition_named(lab: Tiny) -> None:

@@ -7,7 +7,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from samebook.artifacts import find_artifact, load_bundle, load_model
+    from samebook.artifacts import find_artifact, find_bundle, load_bundle, load_model
+    from samebook.assignment import ab_test, assign
     from samebook.digest import sha256
     from samebook.errors import DataRejected, UsageError
     from samebook.notebook import (
@@ -30,7 +31,10 @@ __all__ = [
     "Model",
     "Secret",
     "UsageError",
+    "ab_test",
+    "assign",
     "find_artifact",
+    "find_bundle",
     "load_bundle",
     "load_model",
     "log_artifact",
@@ -52,7 +56,8 @@ _HOMES = {
     "Secret": "secret",
     "Model": "parameters",
     "sha256": "digest",
-    **dict.fromkeys(("find_artifact", "load_bundle", "load_model"), "artifacts"),
+    **dict.fromkeys(("find_artifact", "find_bundle", "load_bundle", "load_model"), "artifacts"),
+    **dict.fromkeys(("ab_test", "assign"), "assignment"),
 }
 
 

@@ -45,6 +45,12 @@ def load_bundle(source: str) -> Bundle:
     return bundle.parse(context.recorded(label, content), source)
 
 
+def find_bundle(source: str) -> Bundle | None:
+    """What is promoted as `source`, recorded as an input; None where it means a run, a notebook or a file."""
+    known = context.pinned_content(bundles.LABEL + source) is not None or bundles.is_reference(context.here(), source)
+    return load_bundle(source) if known else None
+
+
 def load_model(name: str, at: str = "") -> "xgboost.Booster":
     """The promoted model `name`, as it is here or at a branch, tag or commit; no checkout is needed.
 

@@ -56,10 +56,13 @@ def ranges(days: Iterable[datetime.date]) -> Iterator[tuple[datetime.date, datet
 
 
 def frame(partitions: Iterable[tuple[str, bytes]]) -> "pd.DataFrame":
-    """The rows of some partitions, in their order; each is given by its name and its bytes."""
+    """The rows of some partitions, in their order; each is given by its name and its bytes. Of none: no columns."""
+    import pandas as pd
     import pyarrow as pa
 
     tables = [_table(content, name) for name, content in partitions]
+    if not tables:
+        return pd.DataFrame()
     return pa.concat_tables(tables, promote_options="permissive").to_pandas()
 
 

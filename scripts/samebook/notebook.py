@@ -95,18 +95,25 @@ def write_partition(name: str, day: datetime.date, frame: "pd.DataFrame") -> Pat
     return path
 
 
-def read_dataset(name: str, start: datetime.date, end: datetime.date) -> "pd.DataFrame":
+def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial: bool = False) -> "pd.DataFrame":
     """The partitions of a dataset from `start` to `end`, both included, by day; each is recorded as an input.
 
     Days that are not there are made first, by a run of the notebook that makes the dataset.
-    Raises UsageError where a day can't be made, DataRejected where what makes it says so.
+    Raises UsageError where a day can't be made, DataRejected where what makes it says so. With `partial`, days that
+    still aren't there are left out, as are outcomes that nobody knows yet.
     """
     if end < start:
         raise UsageError(f"dataset {name}: found start {start} after end {end}")
     days = [start + datetime.timedelta(days=n) for n in range((end - start).days + 1)]
+    if partial and context.pinned():  # a reproduction lacks the days that the run has lacked
+        days = [day for day in days if _pinned_partition(name, day) is not None]
     here = [day for day in days if _pinned_partition(name, day) is None]
-    _make(name, dataset.missing(context.here(), name, here))
-    if still := dataset.missing(context.here(), name, here):
+    if not partial or name in context.in_force().datasets:
+        _make(name, dataset.missing(context.here(), name, here))
+    still = dataset.missing(context.here(), name, here)
+    if partial:
+        days = [day for day in days if day not in still]
+    elif still:
         raise UsageError(f"dataset {name}: no partition for {still[0]}, and {len(still)} of {len(days)} days missing")
     return dataset.frame([(f"{name} {day}", _partition(name, day)) for day in days])
 

@@ -14,7 +14,7 @@ import ast
 import datetime
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -180,6 +180,15 @@ def models(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> list[st
     named = (parameter for parameter in known.values() if Model in (parameter.annotation, *_parts(parameter)))
     taken = (values.get(parameter.name, parameter.default) for parameter in named)
     return [value for value in taken if isinstance(value, str)]
+
+
+def takes_part(
+    known: Mapping[str, Parameter], values: Mapping[str, Any], is_on: Callable[[datetime.date], bool]
+) -> bool:
+    """Whether a notebook scores in an experiment: it leaves its model open, `Model | None`, and has a day of it."""
+    taken = (values.get(parameter.name, parameter.default) for parameter in known.values())
+    days = [value for value in taken if type(value) is datetime.date]
+    return any(Model in _parts(parameter) for parameter in known.values()) and any(map(is_on, days))
 
 
 def _parts(parameter: Parameter) -> tuple[Any, ...]:

@@ -130,7 +130,8 @@ def prepare(found: Workspace, request: RunRequest, say: Callable[[str], None] = 
         )
     known = parameters.declared(notebook.cells[index].source) if index >= 0 else {}
     values = parameters.parsed(request.given, known)
-    _check_models(found, request, in_force, parameters.models(known, values), say)
+    if request.receipt is None:  # a reproduction is handed its inputs by hash
+        _check_models(found, in_force, known, values, say)
     redaction = Redaction(_secrets(in_force) | parameters.secrets(known))
     redaction.refuse_in(source.patch or b"", "the uncommitted work of this checkout")
     if values:
@@ -139,14 +140,20 @@ def prepare(found: Workspace, request: RunRequest, say: Callable[[str], None] = 
 
 
 def _check_models(
-    found: Workspace, request: RunRequest, in_force: settings.Settings, named: list[str], say: Callable[[str], None]
+    found: Workspace,
+    in_force: settings.Settings,
+    known: Mapping[str, parameters.Parameter],
+    values: Mapping[str, Any],
+    say: Callable[[str], None],
 ) -> None:
-    """Each promoted model: its bundle whole, its files in the store. A reproduction is handed its inputs by hash."""
+    """Each promoted model that the notebook will score with: its bundle whole, its files in the store."""
     from samebook import bundles, supply
 
-    for reference in named if request.receipt is None else ():
-        if bundles.is_reference(found, reference):
-            supply.complete(found, in_force, reference, say)
+    named = [name for name in parameters.models(known, values) if bundles.is_reference(found, name)]
+    test = in_force.ab_test
+    variants = (test.champion, test.challenger) if test and parameters.takes_part(known, values, test.is_on) else ()
+    for reference in (*named, *variants):
+        supply.complete(found, in_force, reference, say)
 
 
 def _secrets(in_force: settings.Settings) -> dict[str, str]:

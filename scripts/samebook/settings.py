@@ -21,6 +21,7 @@ from samebook.secret import SecretName
 from samebook.workspace import Workspace
 
 PREFIX = "SAMEBOOK_"
+PROMOTED = r"^[a-z][a-z0-9_-]*(@\S+)?$"
 # The kind of an error that must not say what was found.
 UNSHOWN = "unshown"
 
@@ -98,25 +99,34 @@ class Promotion(Part):
 
 
 class AbTest(Part):
-    """A challenger against the champion, in batch: who is scored by whom, and when it is decided."""
+    """A challenger against the champion, in batch: who decides for whom, when, and what counts as better."""
 
     experiment: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     salt: Annotated[str, Field(min_length=1, description="another salt is another assignment")]
-    champion: Annotated[str, Field(description="a model: delay, or delay@branch")] = "delay"
-    challenger: Annotated[str, Field(description="a model: delay@ab-test-deeper")]
+    champion: Annotated[str, Field(pattern=PROMOTED, description="a promoted model: delay, or delay@branch")] = "delay"
+    challenger: Annotated[str, Field(pattern=PROMOTED, description="a promoted model: delay@ab-test-deeper")]
     share: Annotated[float, Field(ge=0, le=1, description="the share of entities that the challenger decides for")]
     shadow: Annotated[bool, Field(description="the challenger is scored, and never decides")] = False
-    entity: Annotated[str, Field(description="the column whose values are assigned")] = "id"
-    start: datetime.date
-    end: datetime.date
+    entity: Annotated[str, Field(description="the column of flights whose values are assigned")] = "id"
+    start: Annotated[datetime.date, Field(description="the first day")]
+    end: Annotated[datetime.date, Field(description="the last day, included; only then it is decided")]
     metric: Literal["log_loss", "brier", "auc"] = "log_loss"
-    minimum_effect: Annotated[float, Field(ge=0, description="an improvement below this is none")] = 0.0
+    minimum_effect: Annotated[float, Field(ge=0, description="an improvement up to this isn't worth a change")] = 0.0
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
         if self.end < self.start:
-            raise ValueError(f"found start {self.start} after end {self.end}")
+            raise ValueError(f"start {self.start} is after end {self.end}")
         return self
+
+    @property
+    def deciding(self) -> float:
+        """The share of entities that the challenger decides for: none in shadow."""
+        return 0.0 if self.shadow else self.share
+
+    def is_on(self, day: datetime.date) -> bool:
+        """Whether the experiment runs on `day`."""
+        return self.start <= day <= self.end
 
 
 type Cron = Annotated[str, Field(pattern=r"^([-\d*/,]+ ){4}[-\d*/,A-Z]+$", description="minute hour day month weekday")]

@@ -67,6 +67,8 @@ def test_predictions(workspace: Path) -> None:
     scheduled = pd.read_parquet(workspace / "data/flights/day=2013-07-01/part-0.parquet")
     assert scored["id"].equals(scheduled["id"])
     assert set(scored["model"]) == {results(workspace, "train")[0]["outputs/model.ubj"]}
+    alone = scored[["variant", "bundle", "experiment", "run", "other_bundle"]].drop_duplicates()
+    assert alone.to_numpy().tolist() == [["champion", "", "", "", ""]]
 
 
 def test_gate_agrees_with_train(workspace: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 import experiments
+import samebook
 
 LABEL = pd.Series([0, 1, 0, 1])
 
@@ -65,3 +66,72 @@ def test_interval_covers_the_truth() -> None:
     truth = compared(sample(40_000, 0), "good", "poor")["brier"]["gain"]
     found = [compared(sample(400, seed), "good", "poor")["brier"] for seed in range(1, 41)]
     assert sum(each["low"] <= truth <= each["high"] for each in found) >= 34
+
+
+def grouped(frame: pd.DataFrame, ours: pd.Series, column: str = "good", entity: str = "entity") -> dict[str, float]:
+    return experiments.group_bootstrap(frame["label"], frame[column], ours, entities=frame[entity], draws=200, seed=1)[
+        "log_loss"
+    ]
+
+
+def test_measured_as_scores() -> None:
+    """One metric alone is what all of them say together; AUC of one class isn't defined."""
+    frame = sample(300, 6)
+    for name in experiments.BETTER:
+        found = experiments.measured(name, frame["label"], frame["good"])
+        assert found == pytest.approx(experiments.scores(frame["label"], frame["good"])[name], abs=1e-6)
+    late = frame[frame["label"] == 1]
+    assert np.isnan(experiments.measured("auc", late["label"], late["good"]))
+    assert np.isnan(experiments.measured("brier", late["label"].head(0), late["good"].head(0)))
+
+
+def test_groups_differ_by_their_metric() -> None:
+    """Two groups' gain is the difference of their metric, and an effect that is there is found."""
+    frame = sample(2000, 7).assign(entity=range(2000))
+    ours = pd.Series(np.arange(2000) % 2 == 0)
+    mixed = frame.assign(score=frame["good"].where(ours, frame["poor"]))
+    found = grouped(mixed, ours, "score")
+    losses = [log_loss(part["label"], part["score"]) for part in (mixed[ours], mixed[~ours])]
+    assert found["gain"] == pytest.approx(losses[1] - losses[0], abs=1e-6)
+    assert 0 < found["low"] < found["gain"] < found["high"]
+
+
+def test_entities_are_drawn_whole() -> None:
+    """Rows that come in entities say less than as many rows of their own: the interval is wider."""
+    frame = pd.concat([sample(200, 8).assign(entity=range(200))] * 10, ignore_index=True).assign(row=range(2000))
+    ours = frame["entity"] % 2 == 0
+    whole, alone = (grouped(frame, ours, entity=name) for name in ("entity", "row"))
+    assert whole["high"] - whole["low"] > 2 * (alone["high"] - alone["low"])
+
+
+@pytest.mark.parametrize("entities", [1000, 250])
+def test_same_model_in_two_groups(entities: int) -> None:
+    """A/A: of 300 assignments of one model's scores about 5 % have an interval without zero, not more."""
+    frame = sample(1000, 9)
+    frame["entity"] = np.random.default_rng(9).integers(entities, size=1000)
+    found = []
+    for salt in range(300):
+        ours = pd.Series(samebook.assign(frame["entity"], salt=f"{salt}", share=0.5)) == "challenger"
+        found.append(grouped(frame, ours))
+    assert 3 <= sum(each["low"] > 0 or each["high"] < 0 for each in found) <= 27
+
+
+def test_sample_ratio() -> None:
+    """A ratio as planned is likely, one that isn't is not, and one astray from a share of 0 or 1 is impossible."""
+    ours = pd.Series([True] * 500 + [False] * 500)
+    assert experiments.sample_ratio(ours, 0.5) == 1.0
+    assert experiments.sample_ratio(ours, 0.48) > 0.1
+    assert experiments.sample_ratio(ours, 0.4) < 1e-9
+    assert [experiments.sample_ratio(ours[:500], share) for share in (0.0, 1.0)] == [0.0, 1.0]
+    assert [experiments.sample_ratio(ours[499:], share) for share in (0.0, 1.0)] == [0.0, 0.0]
+
+
+def test_sample_ratio_seldom_cries() -> None:
+    """Of 1,000 sound assignments hardly one is called wrong at p < 0.001."""
+    entities = range(500)
+    found = [
+        experiments.sample_ratio(pd.Series(samebook.assign(entities, salt=f"{salt}", share=0.3)) == "challenger", 0.3)
+        for salt in range(1000)
+    ]
+    assert sum(chance < 0.001 for chance in found) <= 4
+    assert sum(chance < 0.05 for chance in found) == pytest.approx(50, abs=25)
