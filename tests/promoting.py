@@ -24,7 +24,7 @@ samebook.output_path("model.txt").write_text(str(level))
 samebook.output_path("reference.json").write_bytes(json_bytes({"rows": 3}))
 samebook.log_metric("auc", level / 10)
 """
-RIVALS = 'candidate: str = "train"\nchampion: str = ""'
+RIVALS = 'from samebook import Model\ncandidate: str = "train"\nchampion: Model | None = None'
 GATE = """
 import samebook
 value = int(samebook.find_artifact(candidate, "model.txt").read_text())
@@ -100,14 +100,16 @@ def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "I
 
     folder = tiny.root / "runs" / (run or run_of(tiny, level))
     who = {"builder": builder, "engine": "local", "platform": "linux/x86_64"}
+    subject = json.loads((folder / "receipt.json").read_text())["subject"]
     predicate = {
         "verdict": verdict,
+        "verdicts": {each["name"]: {"verdict": verdict, "detail": ""} for each in subject},
         "receipt": {"sha256": sha256(folder / "receipt.json")},
         "reproducer": who,
         "finishedOn": "2013-01-01T00:00:00+00:00",
     }
     kind = {"_type": "https://in-toto.io/Statement/v1", "predicateType": reproduction.TYPE}
-    return reproduction.write(folder, {**kind, "subject": [], "predicate": predicate})
+    return reproduction.write(folder, {**kind, "subject": subject, "predicate": predicate})
 
 
 def promoted(tiny: Tiny, ref: str = "") -> dict[str, Any]:

@@ -18,6 +18,7 @@ HEX = "ab" * 32
 def made(**changes: Any) -> bundle.Bundle:
     """A bundle that only this file knows, with some fields changed before it is sealed."""
     facts: dict[str, Any] = {
+        "schema_version": 1,
         "name": "delay",
         "metrics": METRICS,
         "source": {"commit": "c" * 40, "dirty": False, "notebook": "train.ipynb", "parameters": {"n": 3}, "env": "dev"},
@@ -26,7 +27,7 @@ def made(**changes: Any) -> bundle.Bundle:
             "outputs/model.ubj": {"sha256": HEX, "size": 5},
         },
         "data": {"flights": {"newest": "2013-01-02", "days": {"2013-01-01": HEX, "2013-01-02": "cd" * 32}}},
-        "environment": {"digest": HEX, "lock": HEX, "python": "3.13", "packages": {"pandas": "3.1"}},
+        "environment": {"digest": HEX, "lock": HEX, "python": "3.13", "engine": "local", "packages": {"pandas": "3.1"}},
         "receipt": {"sha256": HEX, "run": "20130101T000000Z-train-abcdef", "builder": "urn:a", "finished": "2013"},
         "promoted": {"by": "a <a@b.c>", "at": "2013", "env": "dev", "why": "because"},
     }
@@ -53,6 +54,7 @@ def test_file_is_readable() -> None:
     [
         (lambda text: text.replace("0.75", "0.95"), "its digest is not that of its content"),
         (lambda text: text.replace("because", "reasons"), "its digest is not that of its content"),
+        (lambda text: text.replace('"auc": 0.75', '"auc": 0.9, "auc": 0.75'), "is not as it was written"),
         (lambda text: text.replace('"name"', '"title"'), "is not a whole bundle: name: Field required"),
         (lambda text: text.replace('"size": 5', '"size": "5"'), "artifacts.outputs/model.ubj.size"),
         (lambda text: text[:-20], "is not a whole bundle"),
@@ -106,3 +108,32 @@ def test_readable_is_json() -> None:
     """The readable form is JSON of the same value, whatever is nested in it."""
     for value in ({}, [], [[]], [{}], [{"a": []}], {"a": [{"b": {"c": "ü\n" * 80}}], "d": None}, [1.5, True, "x"]):
         assert json.loads(bundle.readable(value)) == value
+
+
+@pytest.mark.parametrize("name", ["outputs/../../x", "outputs//tmp/x", "/etc/x", "../x", "outputs/a\nb", "outputs/."])
+def test_hostile_name_refused(name: str) -> None:
+    """No artifact's name leaves its folder, whoever wrote the bundle."""
+    with pytest.raises(ValueError, match="expected a path inside"):
+        made(artifacts={name: {"sha256": HEX, "size": 1}})
+
+
+@pytest.mark.parametrize(
+    "source", [{"commit": "--upload-pack=x"}, {"commit": "HEAD"}, {"notebook": "../x.ipynb"}, {"env": "../dev"}]
+)
+def test_hostile_source_refused(source: dict[str, str]) -> None:
+    """What a bundle would have run again is a commit, a notebook of the workspace, and an environment's name."""
+    with pytest.raises(ValueError, match="source"):
+        made(source=made().source.model_dump() | source)
+
+
+@pytest.mark.parametrize("changes", [{"inputs": [{}]}, {"metrics": {"auc": float("nan")}}, {"monitoring": [1]}])
+def test_odd_values_refused(changes: dict[str, Any]) -> None:
+    """An input without a hash, a number that is none and a reference that is no object are refused."""
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        made(**changes)
+
+
+def test_later_fields_change_nothing() -> None:
+    """A bundle that was written before a field came to bundles stays what it was."""
+    assert b"byproducts" not in made().content()
+    assert bundle.parse(made().content(), "delay").wrong() is None

@@ -103,6 +103,29 @@ def test_hand_edit_stops_run(tiny: Tiny) -> None:
     assert "it was edited by hand" in told(tiny.samebook("run", "score"), 2)
 
 
+def test_receipt_overrules_bundle(tiny: Tiny) -> None:
+    """A bundle that names another model's file than its receipt does is refused, though its own hashes hold."""
+    path = tiny.root / "models" / "delay.json"
+    found, other = bundle.parse(path.read_bytes(), "delay"), bundles.read(Workspace(tiny.root), "delay@prod")
+    files = {**found.artifacts, "outputs/model.txt": other.artifacts["outputs/model.txt"]}
+    path.write_bytes(found.model_copy(update={"artifacts": files}).sealed().content())
+    assert "can't be trusted: its receipt has other files" in told(tiny.samebook("run", "score"), 2)
+
+
+def test_policy_holds_for_merged_models(tiny: Tiny) -> None:
+    """A model that was promoted where less is asked doesn't run where more is, until it meets that."""
+    assert "has reproduced it" in told(tiny.samebook("run", "score", "--env", "preprod"), 6)
+    promoting.attest(tiny, 2)
+    promote(tiny, 2, "--env", "preprod")
+    assert tiny.samebook("run", "score", "--env", "preprod").code == 0
+
+
+def test_renamed_bundle_refused(tiny: Tiny) -> None:
+    """A bundle under another model's name is told."""
+    git(tiny, "mv", "models/delay.json", "models/other.json")
+    assert "models/other.json is the bundle of delay" in told(tiny.samebook("run", "score", "-p", "model=other"), 2)
+
+
 def test_models_are_folders(tiny: Tiny) -> None:
     """`samebook models` makes read-only folders of what is promoted; on another branch they follow."""
     files = tiny.root / "models" / ".files"

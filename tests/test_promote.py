@@ -1,6 +1,7 @@
 """Promotion: what the policy asks, all of it at once, and one commit or nothing."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import promoting
 import pytest
 from promoting import attest, promote, promoted, run_of, told
 from test_signing import key
-from tiny import Tiny, git
+from tiny import Tiny, git, wait_until
 
 from samebook import signing
 
@@ -38,6 +39,13 @@ def refused(tiny: Tiny, *arguments: str, code: int = 6) -> str:
     said = told(tiny.samebook("promote", *arguments), code)
     assert state(tiny) == before
     return said
+
+
+def environment(tiny: Tiny, env: str, policy: str) -> None:
+    """Commit the settings of an environment."""
+    (tiny.root / "environments" / f"{env}.yml").write_text(f"promotion: {policy}\n")
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", env)
 
 
 def test_promotion_is_one_commit(tiny: Tiny) -> None:
@@ -78,9 +86,7 @@ def test_what_is_staged_stays(tiny: Tiny) -> None:
 
 def test_all_conditions_listed(tiny: Tiny) -> None:
     """A refusal names every condition that is not met, each with the command that meets it."""
-    (tiny.root / "environments" / "prod.yml").write_text(
-        "promotion: {pinned_image: true, reproduced: true, signed: true, gate: {notebook: gate}}"
-    )
+    environment(tiny, "prod", "{pinned_image: true, reproduced: true, signed: true, gate: {notebook: gate}}")
     said = refused(tiny, run_of(tiny, 3), "delay", "--env", "prod")
     for condition in ("in an image", "reproduced by nobody", "not signed", "not compared with the champion"):
         assert condition in said
@@ -160,7 +166,7 @@ def _unknown_commit(tiny: Tiny) -> None:
         (_dirty, "it ran on changes that are not committed"),
         (_drifted, "it ran in an environment that is not the lock's: not-installed"),
         (_changed, "its files are not what its receipt says: outputs/model.txt"),
-        (_unknown_commit, "is not in this repository"),
+        (_unknown_commit, "is not in this branch"),
     ],
 )
 def test_spoilt_run_refused(tiny: Tiny, spoil: Callable[[Tiny], None], said: str) -> None:
@@ -240,17 +246,19 @@ def test_signed_run_is_promoted(tiny: Tiny, tmp_path: Path) -> None:
     trusted = tiny.root / "environments" / "trusted-keys"
     trusted.mkdir()
     (trusted / "me.pem").write_bytes(key(tmp_path / "me.pem"))
-    (tiny.root / "environments" / "prod.yml").write_text("promotion: {signed: true, reproduced: true}")
-    git(tiny, "add", "--all")
-    git(tiny, "commit", "--quiet", "-m", "prod")
+    (trusted / "you.pem").write_bytes(key(tmp_path / "you.pem"))
+    environment(tiny, "prod", "{signed: true, reproduced: true}")
     assert tiny.samebook("run", "train", SIGNING_KEY=str(tmp_path / "me.pem")).code == 0
     attestation = attest(tiny, 3, run=tiny.last.name)
     assert "reproduction-1.json: reproduction-1.json carries no signature" in refused(
         tiny, tiny.last.name, "delay", "--env", "prod"
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SIGNING_KEY", str(tmp_path / "me.pem"))
-        signing.sign(attestation)
+    for name in ("me", "you"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SIGNING_KEY", str(tmp_path / f"{name}.pem"))
+            signing.sign(attestation)
+        if name == "me":
+            assert "signed by the same key" in refused(tiny, tiny.last.name, "delay", "--env", "prod")
     assert tiny.samebook("promote", tiny.last.name, "delay", "--env", "prod").code == 0
     found = promoted(tiny)
     assert found["receipt"]["envelope"]
@@ -273,3 +281,85 @@ def test_full_store_changes_nothing(tiny: Tiny) -> None:
     assert "No space left on device" in ended.stderr
     assert git(tiny, "rev-parse", "HEAD") == head
     assert git(tiny, "status", "--porcelain") == ""
+
+
+def test_policy_is_what_git_says(tiny: Tiny) -> None:
+    """Neither a variable nor an edit that isn't committed changes the policy; the bundle says which one it met."""
+    variable = {"SAMEBOOK_PROMOTION__REPRODUCED": "false"}
+    call = ("promote", run_of(tiny, 3), "delay", "--env", "preprod")
+    assert "SAMEBOOK_PROMOTION__REPRODUCED would change the policy" in told(tiny.samebook(*call, **variable), 2)
+    (tiny.root / "environments" / "preprod.yml").write_text("promotion: {reproduced: false}")
+    assert "preprod.yml has changes that are not committed" in told(tiny.samebook(*call), 2)
+    git(tiny, "checkout", "--quiet", "environments/preprod.yml")
+    attest(tiny, 3)
+    promote(tiny, 3, "--env", "preprod")
+    assert promoted(tiny)["promoted"]["policy"]["reproduced"] is True
+
+
+def test_gate_of_another_does_not_count(tiny: Tiny) -> None:
+    """A comparison counts for its own candidate only: not for the champion that it read, nor once it was changed."""
+    promote(tiny, 3)
+    refused_first = told(tiny.samebook("promote", run_of(tiny, 1), "delay"), 6)
+    metrics = max(tiny.root.glob("runs/*-gate-*/metrics.json"), key=lambda path: path.stat().st_mtime_ns)
+    metrics.write_text(metrics.read_text().replace('"candidate_auc": 0.1', '"candidate_auc": 0.9'))
+    assert told(tiny.samebook("promote", run_of(tiny, 1), "delay"), 6) == refused_first
+    promote(tiny, 3)
+    assert promoted(tiny)["promoted"]["gate"]["metrics"]["candidate_auc"] == 0.3
+
+
+def test_uncommitted_gate_does_not_count(tiny: Tiny) -> None:
+    """A gate whose notebook is not committed lets nothing pass."""
+    promote(tiny, 3)
+    path = tiny.root / "notebooks" / "gate.ipynb"
+    path.write_text(path.read_text().replace("value / 10", "9.9"))
+    assert "it was not compared with the champion" in told(tiny.samebook("promote", run_of(tiny, 2), "delay"), 6)
+
+
+def test_gate_without_champion_refused(tiny: Tiny) -> None:
+    """A gate that does not say how good the champion is lets nothing pass."""
+    promote(tiny, 5)
+    path = tiny.root / "notebooks" / "gate.ipynb"
+    path.write_text(path.read_text().replace("champion_auc", "rival_auc"))
+    git(tiny, "commit", "--quiet", "--all", "-m", "gate")
+    said = told(tiny.samebook("promote", run_of(tiny, 3), "delay"), 6)
+    assert "the notebook gate did not log champion_auc" in said
+
+
+def test_branch_that_moves_is_left(tiny: Tiny) -> None:
+    """Whoever switches branches while the gate runs finds nothing committed there."""
+    path = tiny.root / "notebooks" / "gate.ipynb"
+    path.write_text(path.read_text().replace("import samebook", "import samebook, time; time.sleep(3)", 1))
+    git(tiny, "commit", "--quiet", "--all", "-m", "slow gate")
+    git(tiny, "branch", "other")
+    promotion = tiny.start("promote", run_of(tiny, 3), "delay")
+    wait_until(lambda: list(tiny.root.glob("runs/.partial/*-gate-*")))
+    git(tiny, "switch", "--quiet", "other")
+    _, said = promotion.communicate(timeout=60)
+    assert promotion.returncode == 2
+    assert "git moved on from main" in said
+    assert git(tiny, "log", "--all", "--format=%s", "-1") == "slow gate"
+
+
+def test_unreadable_bundle_is_not_committed(tiny: Tiny) -> None:
+    """A run whose reference.json is not what log_reference writes can't become a bundle that nobody can read."""
+    cells = promoting.TRAIN.replace('write_bytes(json_bytes({"rows": 3}))', 'write_text("{}  ")')
+    tiny.notebook("train", parameters=promoting.LEVEL, work=cells)
+    git(tiny, "commit", "--quiet", "--all", "-m", "other reference")
+    assert tiny.samebook("run", "train").code == 0
+    attest(tiny, 3, run=tiny.last.name)
+    said = refused(tiny, tiny.last.name, "delay", "--env", "preprod", code=2)
+    assert "what it says of outputs/reference.json" in said
+
+
+def test_workspace_in_a_folder_refused(tiny: Tiny, tmp_path: Path) -> None:
+    """A workspace that is a folder of a larger repository is refused before a wrong file is committed."""
+    outer = Tiny(tmp_path / "outer")
+    outer.root.mkdir()
+    git(outer, "init", "--quiet", "--initial-branch", "main")
+    inner = promoting.copy(tiny, outer.root / "inner")
+    shutil.rmtree(inner.root / ".git")
+    git(outer, "add", "--all")
+    git(outer, "commit", "--quiet", "-m", "outer")
+    variables = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c"}
+    said = told(inner.samebook("promote", run_of(inner, 3), "delay", **variables), 2)
+    assert "is the folder inner/ of a repository" in said

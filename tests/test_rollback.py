@@ -124,10 +124,8 @@ def test_rolled_back_branch_promotes_again(tiny: Tiny) -> None:
     [
         (("--to", "nowhere"), "no branch, tag or commit 'nowhere'"),
         (("--to", "main"), "is that version already"),
+        (("--to", "candidate"), "was never promoted on this branch"),
         (("--to", "HEAD~1"), "there is no models/delay.json at HEAD~1"),
-        (("--to", "candidate", "--reopen", "nobody"), "no branch 'nobody' here"),
-        (("--to", "candidate", "--reopen", "candidate"), "has commits that are not merged here"),
-        (("--to", "candidate", "--reopen", "main"), "branch main is checked out"),
         ((), "has no earlier version"),
     ],
 )
@@ -137,6 +135,44 @@ def test_impossible_rollback_refused(tiny: Tiny, options: tuple[str, ...], said:
     assert said in told(tiny.samebook("rollback", "delay", *options), 2)
     assert git(tiny, "rev-parse", "HEAD", "candidate") == head
     assert git(tiny, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("branch", "said"),
+    [
+        ("nobody", "no branch 'nobody' here"),
+        ("main~1", "no branch 'main~1' here"),
+        ("main", "branch main is checked out"),
+        ("old", "there is no models/delay.json"),
+        ("ahead", "has commits that are not merged here"),
+    ],
+)
+def test_impossible_reopening_refused(tiny: Tiny, branch: str, said: str) -> None:
+    """A branch that can't be reopened stops the rollback before anything is committed."""
+    git(tiny, "branch", "old", "main~1")
+    git(tiny, "merge", "--quiet", "--no-edit", "candidate")
+    git(tiny, "branch", "ahead", git(tiny, "commit-tree", "-p", "HEAD", "-m", "x", "HEAD^{tree}"))
+    head = git(tiny, "rev-parse", "HEAD")
+    assert said in told(tiny.samebook("rollback", "delay", "--reopen", branch), 2)
+    assert git(tiny, "rev-parse", "HEAD") == head
+
+
+def test_second_promotion_is_no_version(tiny: Tiny) -> None:
+    """A rollback after the same run was promoted twice goes to the model before it."""
+    for _ in range(2):
+        promote(tiny, 5)
+    rollback(tiny)
+    assert level(tiny) == 2
+
+
+def test_broken_bundle_is_rolled_back(tiny: Tiny) -> None:
+    """Where what is promoted is no whole bundle, a rollback brings the last one that is."""
+    promote(tiny, 3)
+    path = tiny.root / "models" / "delay.json"
+    path.write_text(path.read_text().replace('"auc": 0.3', '"auc": 0.9'))
+    git(tiny, "commit", "--quiet", "--all", "-m", "by hand")
+    assert "a bundle that is not whole" in rollback(tiny)
+    assert level(tiny) == 3
 
 
 def test_dry_rollback_changes_nothing(tiny: Tiny) -> None:

@@ -9,25 +9,34 @@ import json
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from samebook import receipt, runfolder
 from samebook.digest import json_bytes, sha256
 from samebook.errors import UsageError
 from samebook.receipt import Json
+from samebook.schema import Commit, Dependency, FileName, Sha256, Uri, Word
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 DAY = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)/day=(?P<day>\d{4}-\d\d-\d\d)")
 REFERENCE = "outputs/reference.json"
 WIDTH = 118
 
-type Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+def _hashed(item: Json) -> Json:
+    """An input as a receipt has it, with its sha256."""
+    if Dependency.model_validate(item).digest.sha256 is None:
+        raise ValueError("an input without a sha256")
+    return item
 
 
 class Part(BaseModel):
-    """A group of a bundle's fields; what nobody knows is refused, as is what is not of its type."""
+    """A group of a bundle's fields; what nobody knows is refused, as is what is not of its type.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    A bundle may come from anybody: no name in it leaves its folder, nothing in it can be a command.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Artifact(Part):
@@ -38,12 +47,12 @@ class Artifact(Part):
 class Source(Part):
     """What was run."""
 
-    commit: str
+    commit: Commit
     dirty: bool
     patch: Sha256 | None = None
-    notebook: str
+    notebook: FileName
     parameters: dict[str, Any]
-    env: str
+    env: Word
 
 
 class Environment(Part):
@@ -52,8 +61,9 @@ class Environment(Part):
     digest: Sha256
     lock: Sha256
     python: str
-    image: str | None = None
-    base_image: str | None = None
+    engine: Word
+    image: Uri | None = None
+    base_image: Uri | None = None
     packages: dict[str, str]
 
 
@@ -95,27 +105,28 @@ class Gate(Part):
 
 
 class Promoted(Part):
-    """Who promoted it, when (UTC), to what environment's policy, and why."""
+    """Who promoted it, when (UTC), to what environment's policy, as it was then, and why."""
 
     by: str
     at: str
-    env: str
+    env: Word
     why: str
+    policy: dict[str, Any] = {}
     gate: Gate | None = None
 
 
 class Bundle(Part):
     """A promoted model."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1]
     name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
     digest: Annotated[str, Field(description="sha256 over all other fields")] = ""
     metrics: dict[str, float | int]
     source: Source
-    artifacts: dict[str, Artifact]
-    byproducts: dict[str, Artifact] = {}
+    artifacts: dict[FileName, Artifact]
+    byproducts: dict[FileName, Artifact] = {}
     data: dict[str, Dataset]
-    inputs: list[dict[str, Any]] = []
+    inputs: list[Annotated[dict[str, Any], AfterValidator(_hashed)]] = []
     environment: Environment
     receipt: Receipt
     reproductions: list[Reproduction] = []
@@ -127,11 +138,15 @@ class Bundle(Part):
         return self.model_copy(update={"digest": self._digest()})
 
     def _digest(self) -> str:
-        return sha256(json_bytes(self.model_dump(mode="json", exclude={"digest"})))
+        return sha256(json_bytes(self._told(exclude={"digest"})))
+
+    def _told(self, **options: Any) -> Json:
+        """What was said when it was made: a field that came to bundles later changes no older one."""
+        return self.model_dump(mode="json", exclude_unset=True, **options)
 
     def content(self) -> bytes:
         """The file: a line for each short group, so that a pull request shows what changed."""
-        return (readable(self.model_dump(mode="json")) + "\n").encode()
+        return (readable(self._told()) + "\n").encode()
 
     @property
     def outputs(self) -> dict[str, Artifact]:
@@ -183,6 +198,8 @@ def parse(content: bytes, where: str) -> Bundle:
         raise UsageError(f"{where} is not a whole bundle: {place}: {first['msg']}", mend=mend) from error
     if wrong := found.wrong():
         raise UsageError(f"{where} can't be trusted: {wrong}", mend=mend)
+    if content.replace(b"\r\n", b"\n") != found.content():
+        raise UsageError(f"{where} is not as it was written: it was edited by hand, or by a formatter", mend=mend)
     return found
 
 

@@ -33,14 +33,20 @@ def read(workspace: Workspace, reference: str) -> Bundle:
     name, at, ref = reference.partition("@")
     file = path(workspace, name)
     if at:
-        return parse(git.show(workspace.root, ref, workspace.relative(file)), reference)
+        return _named(name, parse(git.show(workspace.root, ref, workspace.relative(file)), reference), reference)
     if not file.is_file():
         known = (found.stem for found in workspace.models.glob("*.json"))
         raise UsageError(
             f"no model {name!r} is promoted here{nearest(name, known)}",
             mend=f"make promote RUN=train MODEL={name}, or name a branch that has it: {name}@prod",
         )
-    return parse(file.read_bytes(), workspace.relative(file))
+    return _named(name, parse(file.read_bytes(), workspace.relative(file)), workspace.relative(file))
+
+
+def _named(name: str, found: Bundle, where: str) -> Bundle:
+    if found.name != name:
+        raise UsageError(f"{where} is the bundle of {found.name}", mend=f"git mv it back to models/{found.name}.json")
+    return found
 
 
 def references(workspace: Workspace) -> dict[str, str]:

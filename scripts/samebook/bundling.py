@@ -32,6 +32,7 @@ def of_run(name: str, run: Path, statement: Json, reproductions: list[Reproducti
     monitoring = json.loads((run / REFERENCE).read_text()) if REFERENCE in digests else None
     inputs = receipt.input_items(statement)
     return Bundle(
+        schema_version=1,
         name=name,
         metrics=json.loads((run / runfolder.METRICS).read_text()),
         source=Source(
@@ -80,10 +81,12 @@ def _environment(statement: Json) -> Environment:
     lock = receipt.dependency(statement, "environments/runtime.txt") or {}
     told = found["annotations"]
     images = {name: (receipt.dependency(statement, name) or {}).get("uri") for name in ("image", "base image")}
+    internal = statement["predicate"]["buildDefinition"]["internalParameters"]
     return Environment(
         digest=found["digest"]["sha256"],
         lock=lock["digest"]["sha256"],
         python=told["python"],
+        engine=internal["engine"],
         image=images["image"],
         base_image=images["base image"],
         packages={name: version.split()[0] for name, version in sorted(told["packages"].items())},

@@ -40,7 +40,8 @@ def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
     from samebook import rollback as verb
 
     done = verb.rollback(verb.RollbackRequest(model, to, reopen, why, dry_run))
-    show(f"{model}: from {done.before.receipt.run} back to {done.restored.receipt.run}")
+    before = done.before.receipt.run if done.before else "a bundle that is not whole"
+    show(f"{model}: from {before} back to {done.restored.receipt.run}")
     show(f"committed {done.commit[:12]}" if done.commit else "dry run: nothing changed")
     if done.commit and not reopen:
         click.echo("a branch that was merged and shall be merged again some day: --reopen BRANCH", err=True)

@@ -46,6 +46,14 @@ def commit(root: Path, ref: str) -> str:
     return found
 
 
+def is_behind(root: Path, name: str) -> bool:
+    """Whether a commit is in the branch that is checked out, so that a clone of it can have it."""
+    with suppress(UsageError):
+        git(root, "merge-base", "--is-ancestor", name, "HEAD")
+        return True
+    return False
+
+
 def show(root: Path, ref: str, path: str) -> bytes:
     """A file's content at a branch, tag or commit, without a checkout. Raises UsageError where there is none."""
     name = commit(root, ref)

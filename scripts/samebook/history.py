@@ -3,36 +3,52 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.errors import UsageError
-from samebook.git import contents, git
+from samebook.git import contents, git, head, show
 from samebook.workspace import Workspace, locked, write_whole
 
-UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
+UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "index.lock")
 MODE = "100644"
 
 
+@dataclass(frozen=True)
+class Held:
+    """The branch that a change is for, and the commit that it goes on from."""
+
+    branch: str
+    head: str
+
+
 @contextmanager
-def holding(workspace: Workspace, path: Path) -> Iterator[None]:
+def holding(workspace: Workspace, path: Path) -> Iterator[Held]:
     """Hold the branch for one change of `path`; a second one waits, and sees what the first has made.
 
     Raises UsageError where a commit can't be made here, or `path` holds what is not committed.
     """
     with locked(workspace.root / ".samebook" / "promote.lock"):
         _check(workspace.root, path)
-        yield
+        yield Held(branch(workspace.root), head(workspace.root))
 
 
 def _check(root: Path, path: Path) -> None:
     if not branch(root):
         raise UsageError("no branch is checked out: a commit made here would be lost", mend="git switch main")
     author(root)
+    if above := git(root, "rev-parse", "--show-prefix").decode().strip():
+        raise UsageError(f"the workspace is the folder {above} of a repository; expected the repository's top")
     for name in UNFINISHED:
         if (root / git(root, "rev-parse", "--git-path", name).decode().strip()).exists():
             raise UsageError(f"git is in the middle of something: {name}", mend="git status says how to end it")
+    check_committed(root, path)
+
+
+def check_committed(root: Path, path: Path) -> None:
+    """Raise UsageError where a file is not what the commit has."""
     if git(root, "status", "--porcelain", "--", str(path)):
-        raise UsageError(f"{path.name} has changes that are not committed", mend=f"git checkout HEAD -- {path}")
+        raise UsageError(f"{path.name} has changes that are not committed", mend=f"git diff HEAD -- {path}")
 
 
 def author(root: Path) -> str:
@@ -51,12 +67,15 @@ def branch(root: Path) -> str:
     return git(root, "branch", "--show-current").decode().strip()
 
 
-def commit_file(workspace: Workspace, path: Path, content: bytes, message: str) -> str:
+def commit_file(workspace: Workspace, held: Held, path: Path, content: bytes, message: str) -> str:
     """Commit one file's new content; what is staged or changed besides stays so. Returns the commit's hash.
 
-    Git's own hooks and signing apply. Where they refuse, nothing has changed.
+    Git's own hooks and signing apply. Where they refuse, or somebody has moved the branch meanwhile, nothing changes.
     """
     root, entry = workspace.root, _entry(workspace, path, content)
+    _check(root, path)
+    if (branch(root), head(root)) != (held.branch, held.head):
+        raise UsageError(f"git moved on from {held.branch} {held.head[:12]} meanwhile", mend="look, and do it again")
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(root, "read-tree", "HEAD", env=index)
@@ -77,13 +96,14 @@ def versions(workspace: Workspace, path: Path) -> list[bytes]:
     return list(contents(workspace.root, workspace.relative(path), "--first-parent"))
 
 
-def check_reopen(workspace: Workspace, name: str) -> None:
+def check_reopen(workspace: Workspace, path: Path, name: str) -> None:
     """Raise UsageError where `reopen` could not do its work."""
     root = workspace.root
     try:
-        git(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{name}")
+        git(root, "show-ref", "--verify", "--quiet", f"refs/heads/{name}")
     except UsageError:
         raise UsageError(f"no branch {name!r} here", mend=f"git branch {name} origin/{name}") from None
+    show(root, f"refs/heads/{name}", workspace.relative(path))
     if f"\nbranch refs/heads/{name}\n" in git(root, "worktree", "list", "--porcelain").decode():
         raise UsageError(f"branch {name} is checked out: it can't be moved", mend="git switch another, there")
     if git(root, "rev-list", "--max-count=1", f"HEAD..{name}").strip():

@@ -1,12 +1,12 @@
 """What a run must show before its model is promoted: one function a condition, each with what mends it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from samebook import bundle, comparison, evidence, gating, git, receipt, reproduction, settings, signing
 from samebook.digest import sha256
-from samebook.errors import PolicyRefused, SamebookError, UsageError
+from samebook.errors import PolicyRefused, SamebookError
 from samebook.receipt import Json
 from samebook.workspace import Workspace
 
@@ -32,6 +32,10 @@ class Candidate:
         return self.path.parent.name
 
     @property
+    def internal(self) -> Json:
+        return self.statement["predicate"]["buildDefinition"].get("internalParameters", {})
+
+    @property
     def commit(self) -> Json:
         return receipt.dependency(self.statement, receipt.COMMIT) or {"digest": {"gitCommit": ""}}
 
@@ -50,13 +54,14 @@ def unmet(candidate: Candidate) -> list[Unmet]:
 
 
 def _whole(candidate: Candidate) -> Unmet | None:
-    wrong = evidence.wrong(evidence.files(candidate.here, candidate.path, candidate.statement))
+    found = evidence.files(candidate.here, candidate.path, candidate.statement)
+    wrong = [f"{name}: {state}" for name, state in found.items() if state != evidence.BESIDE]
     what = f"its files are not what its receipt says: {'; '.join(wrong)}"
     return Unmet(what, "run it again") if wrong else None
 
 
 def _undrifted(candidate: Candidate) -> Unmet | None:
-    drift = candidate.statement["predicate"]["buildDefinition"]["internalParameters"].get("drift")
+    drift = candidate.internal.get("drift")
     what = f"it ran in an environment that is not the lock's: {', '.join(drift or ())}"
     return Unmet(what, "run it again without --allow-drift") if drift else None
 
@@ -66,20 +71,19 @@ def _clean_commit(candidate: Candidate) -> Unmet | None:
     name = candidate.commit["digest"]["gitCommit"]
     if candidate.policy.clean_commit and candidate.commit.get("annotations", {}).get("dirty", True):
         return Unmet("it ran on changes that are not committed", again)
-    try:
-        known = git.commit(candidate.here.root, name) == name
-    except UsageError:
-        known = False
-    return None if known else Unmet(f"its commit {name[:12] or 'is not named'} is not in this repository", "git fetch")
+    if git.is_behind(candidate.here.root, name):
+        return None
+    what = f"its commit {name[:12] or 'is not named'} is not in this branch, from which others could run it again"
+    return Unmet(what, f"git merge {name[:12]}, or {_again(candidate)} here")
 
 
 def _pinned_image(candidate: Candidate) -> Unmet | None:
     if not candidate.policy.pinned_image:
         return None
     found = {name: (receipt.dependency(candidate.statement, name) or {}).get("uri") for name in ("image", "base image")}
-    loose = [f"{name} {uri or 'none'}" for name, uri in found.items() if "sha256:" not in (uri or "")]
-    what = f"it did not run in an image whose base is pinned by digest: {', '.join(loose)}"
-    return Unmet(what, _again(candidate, "ENGINE=docker")) if loose else None
+    engine = candidate.internal.get("engine")
+    what = loose_image(engine, found["image"], found["base image"])
+    return Unmet(what, _again(candidate, "ENGINE=docker")) if what else None
 
 
 def _reproduced(candidate: Candidate) -> Unmet | None:
@@ -87,7 +91,7 @@ def _reproduced(candidate: Candidate) -> Unmet | None:
         return None
     author = candidate.statement["predicate"]["runDetails"]["builder"]["id"]
     told = [each["predicate"] for _, each in candidate.attestations]
-    same = [each for each in told if each["verdict"] == comparison.Verdict.IDENTICAL]
+    same = [each["predicate"] for _, each in candidate.attestations if _is_identical(candidate.statement, each)]
     if any(each["reproducer"]["builder"] != author for each in same):
         return None
     found = f"only by {author}, who made it" if same else f"{len(told)} times, never IDENTICAL" if told else "by nobody"
@@ -95,16 +99,27 @@ def _reproduced(candidate: Candidate) -> Unmet | None:
     return Unmet(f"it was reproduced {found}", mend)
 
 
+def _is_identical(statement: Json, attestation: Json) -> bool:
+    """Whether a reproduction speaks of all that the receipt speaks of, and found each the same."""
+    verdicts = reproduction.verdicts(attestation)
+    subjects = set(receipt.subject_digests(statement))
+    every = attestation["subject"] == statement["subject"] and set(verdicts) == subjects
+    return every and {*verdicts.values(), attestation["predicate"]["verdict"]} == {comparison.Verdict.IDENTICAL}
+
+
 def _signed(candidate: Candidate) -> Unmet | None:
     if not candidate.policy.signed:
         return None
+    signers: list[set[str]] = []
     for path in (candidate.path, *(path for path, _ in candidate.attestations)):
         try:
-            signers = signing.signers(candidate.here, path)
+            signers.append(set(signing.signers(candidate.here, path)))
         except SamebookError as error:
             return Unmet(f"{path.name}: {error}", error.mend or "sign it")
-        if not signers:
+        if not signers[-1]:
             return Unmet(f"{path.name} is not signed by a trusted key", "SIGNING_KEY=me.pem make run …")
+    if candidate.policy.reproduced and len(signers) > 1 and not set().union(*signers[1:]) - signers[0]:
+        return Unmet("run and reproduction are signed by the same key", "SIGNING_KEY=theirs.pem make reproduce …")
     return None
 
 
@@ -116,7 +131,7 @@ def _gate(candidate: Candidate) -> Unmet | None:
         champion = f" champion={candidate.model}" if candidate.champion else ""
         compare = f"make run NOTEBOOK={gate.notebook} PARAMS='candidate={candidate.run}{champion}'"
         return Unmet("it was not compared with the champion and the baseline yet", f"{compare}; a promotion does it")
-    worse = list(gating.behind(gate, candidate.gate.metrics))
+    worse = list(gating.behind(gate, candidate.gate.metrics, has_champion=candidate.champion is not None))
     return Unmet("; ".join(worse), "train a better one, or change promotion.gate in the settings") if worse else None
 
 
@@ -127,6 +142,31 @@ def _again(candidate: Candidate, *more: str) -> str:
 CONDITIONS: tuple[Callable[[Candidate], Unmet | None], ...] = (
     *(_whole, _undrifted, _clean_commit, _pinned_image, _reproduced, _signed, _gate),
 )
+
+
+def loose_image(engine: str | None, image: str | None, base: str | None) -> str:
+    """How a run was not in an image on a base that is named by digest; empty where it was."""
+    named = {"image": image, "base image": base}
+    loose = [f"{name} {uri or 'none'}" for name, uri in named.items() if "sha256:" not in (uri or "")]
+    loose += [] if engine == "docker" else [f"engine {engine}"]
+    return f"it did not run in an image whose base is pinned by digest: {', '.join(loose)}" if loose else ""
+
+
+def of_bundle(found: bundle.Bundle, asked: settings.Promotion, attested: Collection[str]) -> list[str]:
+    """What a promoted model lacks of what an environment asks: a merge may bring it from one that asks for less.
+
+    `attested` are the builders whose reproduction is at hand, and says IDENTICAL.
+    """
+    environment = found.environment
+    lacks = {
+        "it ran on changes that are not committed": asked.clean_commit and found.source.dirty,
+        "nobody but its author's machine has reproduced it": asked.reproduced
+        and not set(attested) - {found.receipt.builder},
+        "it is not signed": asked.signed and not found.receipt.envelope,
+        "no gate has compared it": asked.gate and not found.promoted.gate,
+        loose_image(environment.engine, environment.image, environment.base_image): asked.pinned_image,
+    }
+    return [what for what, is_lacking in lacks.items() if what and is_lacking]
 
 
 def enforce(candidate: Candidate, env: str) -> None:
@@ -142,6 +182,7 @@ def enforce(candidate: Candidate, env: str) -> None:
 
 def attestations(path: Path) -> tuple[tuple[Path, Json], ...]:
     """The reproductions beside a receipt that speak of this very receipt, oldest first."""
-    found = ((each, reproduction.read(each)) for each in sorted(path.parent.glob("reproduction-*.json")))
+    files = sorted(path.parent.glob("reproduction-*.json"), key=lambda file: (len(file.name), file.name))
+    found = ((each, reproduction.read(each)) for each in files)
     digest = sha256(path)
     return tuple((each, told) for each, told in found if told and told["predicate"]["receipt"]["sha256"] == digest)

@@ -1,6 +1,7 @@
 """Promote a run: check it against the policy, and commit its bundle, models/<name>.json, on this branch."""
 
 import datetime
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,16 +53,25 @@ def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
     path = bundles.path(here, request.model)
     if (here.notebooks / f"{request.model}.ipynb").is_file():
         raise UsageError(f"{request.model} is a notebook; expected another name for the model, like delay")
-    in_force = settings.load(here, request.env)
+    asked = _policy(here, request.env)
     receipt_path = runfolder.locate(here, request.run)
-    with history.holding(here, path):
-        candidate = _candidate(here, request, in_force.promotion, receipt_path)
+    with history.holding(here, path) as held:
+        candidate = _candidate(here, request, asked, receipt_path)
         if not request.dry_run:
             candidate = _gated(candidate, request, say)
         policy.enforce(candidate, request.env)
         made = _bundle(candidate, request)
-        commit = "" if request.dry_run else _commit(candidate, made, path)
+        commit = "" if request.dry_run else _commit(candidate, made, held)
     return Promotion(made, candidate.champion, commit)
+
+
+def _policy(here: Workspace, env: str) -> settings.Promotion:
+    """What the environment asks, as git has it. Raises UsageError where a variable, or an edit, says otherwise."""
+    loose = [name for name in os.environ if name.startswith(settings.variable(("promotion",)))]
+    if loose:
+        raise UsageError(f"{loose[0]} would change the policy; expected what git says of it", mend=f"unset {loose[0]}")
+    history.check_committed(here.root, settings.file(here, env))
+    return settings.load(here, env).promotion
 
 
 def _candidate(here: Workspace, request: PromoteRequest, asked: settings.Promotion, path: Path) -> Candidate:
@@ -85,15 +95,17 @@ def _gated(candidate: Candidate, request: PromoteRequest, say: Callable[[str], N
 def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     by = history.author(candidate.here.root)
-    promoted = bundle.Promoted(by=by, at=now, env=request.env, why=request.why, gate=candidate.gate)
+    asked = candidate.policy.model_dump(mode="json")
+    promoted = bundle.Promoted(by=by, at=now, env=request.env, why=request.why, policy=asked, gate=candidate.gate)
     reproductions = [
         bundle.Reproduction(**bundling.signed(path), **reproduction.facts(told))
         for path, told in candidate.attestations
     ]
-    return bundling.of_run(request.model, candidate.path.parent, candidate.statement, reproductions, promoted)
+    made = bundling.of_run(request.model, candidate.path.parent, candidate.statement, reproductions, promoted)
+    return bundle.parse(made.content(), f"the bundle of {candidate.run}")
 
 
-def _commit(candidate: Candidate, made: Bundle, path: Path) -> str:
+def _commit(candidate: Candidate, made: Bundle, held: history.Held) -> str:
     """Everything into the store, then the one commit."""
     kept, run = store.of(candidate.here), candidate.path.parent
     for name in (*made.artifacts, *made.byproducts):
@@ -104,7 +116,8 @@ def _commit(candidate: Candidate, made: Bundle, path: Path) -> str:
         kept.put(file)
     if candidate.gate:
         kept.put(candidate.here.runs / candidate.gate.run / runfolder.RECEIPT)
-    return history.commit_file(candidate.here, path, made.content(), message(made, candidate.champion))
+    path = bundles.path(candidate.here, made.name)
+    return history.commit_file(candidate.here, held, path, made.content(), message(made, candidate.champion))
 
 
 def message(made: Bundle, champion: Bundle | None) -> str:

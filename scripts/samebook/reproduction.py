@@ -14,10 +14,19 @@ TYPE = "urn:samebook:reproduction:v1"
 def read(path: Path) -> Json | None:
     """The attestation in a file; None where it holds something else, a receipt for example."""
     try:
-        found = json.loads(path.read_bytes())
+        return parse(path.read_bytes())
+    except OSError:
+        return None
+
+
+def parse(content: bytes) -> Json | None:
+    """An attestation from its bytes; None where they are something else."""
+    try:
+        found = json.loads(content)
         ours = found["_type"] == receipt.STATEMENT and found["predicateType"] == TYPE
-        return found if ours and isinstance(found["predicate"]["receipt"]["sha256"], str) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = isinstance(found["predicate"]["receipt"]["sha256"], str) and isinstance(found["subject"], list)
+        return found if ours and whole and facts(found) and verdicts(found) is not None else None
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -26,6 +35,11 @@ def facts(attestation: Json) -> dict[str, str]:
     told = attestation["predicate"]
     who = {name: str(told["reproducer"][name]) for name in ("builder", "engine", "platform")}
     return {**who, "verdict": str(told["verdict"]), "finished": str(told["finishedOn"])}
+
+
+def verdicts(attestation: Json) -> dict[str, str]:
+    """The verdict on each subject."""
+    return {name: str(each["verdict"]) for name, each in attestation["predicate"]["verdicts"].items()}
 
 
 def write(folder: Path, statement: Json) -> Path:

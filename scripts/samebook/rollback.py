@@ -1,10 +1,12 @@
 """Roll a model back: a commit forward that restores an earlier bundle, whole."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from samebook import bundle, bundles, git, history, workspace
-from samebook.bundle import Bundle
+from samebook.bundle import Artifact, Bundle
 from samebook.errors import UsageError
 from samebook.workspace import Workspace
 
@@ -25,9 +27,12 @@ class RollbackRequest:
 
 @dataclass(frozen=True)
 class Rollback:
-    """What was promoted, what is promoted again, and the commit that says so; empty in a dry run."""
+    """What was promoted, what is promoted again, and the commit that says so; empty in a dry run.
 
-    before: Bundle
+    `before` is None where what was promoted is no whole bundle: a reason to roll back.
+    """
+
+    before: Bundle | None
     restored: Bundle
     commit: str
 
@@ -36,41 +41,66 @@ def rollback(request: RollbackRequest) -> Rollback:
     """Restore an earlier bundle. Raises UsageError where there is none; work tree and git are then as before."""
     here = workspace.find()
     path = bundles.path(here, request.model)
-    with history.holding(here, path):
-        before = bundles.read(here, request.model)
-        content = _earlier(here, path, request.to)
+    with history.holding(here, path) as held:
+        before = _now(here, request.model)
+        content = _earlier(here, path, request.to, before)
         restored = bundle.parse(content, f"{path.name} at {request.to or 'the version before'}")
-        if restored.digest == before.digest:
+        if before and restored.digest == before.digest:
             raise UsageError(f"{request.model} is that version already: {restored.receipt.run}")
         if request.reopen:
-            history.check_reopen(here, request.reopen)
+            history.check_reopen(here, path, request.reopen)
         if request.dry_run:
             return Rollback(before, restored, "")
-        commit = history.commit_file(here, path, content, _message(request, before, restored))
+        commit = history.commit_file(here, held, path, content, _message(request, before, restored))
         if request.reopen:
             why = f"Bring {request.model} again after the rollback {commit[:12]}\n"
             history.reopen(here, path, request.reopen, why)
     return Rollback(before, restored, commit)
 
 
-def _earlier(here: Workspace, path: Path, to: str) -> bytes:
-    """The file's content at `to`; without it, the version before the one that is here, rollbacks left out."""
+def _now(here: Workspace, model: str) -> Bundle | None:
+    """What is promoted; None where it is not whole. Raises UsageError where nothing is."""
+    if not bundles.path(here, model).is_file():
+        return bundles.read(here, model)
+    with suppress(UsageError):
+        return bundles.read(here, model)
+    return None
+
+
+def _earlier(here: Workspace, path: Path, to: str, before: Bundle | None) -> bytes:
+    """The file's content at `to`; without it, the last version before this one that has other files.
+
+    What a rollback, or a second promotion of the same run, has put on top does not count as a version of its own.
+    """
+    known = history.versions(here, path)
     if to:
-        return git.show(here.root, to, here.relative(path))
-    contents = history.versions(here, path)
-    now = len(contents) - 1 - contents[::-1].index(path.read_bytes())
-    if now + 1 == len(contents):
-        raise UsageError(
-            f"{path.stem} has no earlier version on this branch",
-            mend=f"name a branch or commit: TO=…; to withdraw it: git rm models/{path.name}",
-        )
-    return contents[now + 1]
-
-
-def _message(request: RollbackRequest, before: Bundle, restored: Bundle) -> str:
-    why = [request.why, ""] if request.why else []
-    lines = (
-        f"From: {before.receipt.run}, bundle {before.digest}",
-        f"To: {restored.receipt.run}, bundle {restored.digest}",
+        content = git.show(here.root, to, here.relative(path))
+        if content not in [*known, *git.contents(here.root, here.relative(path), "HEAD")]:
+            raise UsageError(
+                f"{path.stem} at {to} was never promoted on this branch",
+                mend=f"git merge {to}, or promote its run here: make promote RUN=… MODEL={path.stem}",
+            )
+        return content
+    files = [_files(content) for content in known]
+    now = len(files) - 1 - files[::-1].index(before.artifacts if before else files[0])
+    older = (content for content, each in zip(known[now + 1 :], files[now + 1 :], strict=True) if each is not None)
+    if found := next(older, None):
+        return found
+    raise UsageError(
+        f"{path.stem} has no earlier version on this branch",
+        mend=f"name a branch or commit: TO=…; to withdraw it: git rm models/{path.name}",
     )
+
+
+def _files(content: bytes) -> Mapping[str, Artifact] | None:
+    """The files of a version; None for one that is not whole."""
+    with suppress(UsageError):
+        return bundle.parse(content, "a version").artifacts
+    return None
+
+
+def _message(request: RollbackRequest, before: Bundle | None, restored: Bundle) -> str:
+    why = [request.why, ""] if request.why else []
+    old = f"From: {before.receipt.run}, bundle {before.digest}" if before else "From: a bundle that is not whole"
+    lines = (old, f"To: {restored.receipt.run}, bundle {restored.digest}")
     return "\n".join((f"Roll {request.model} back to {restored.receipt.run}", "", *why, *lines, ""))
