@@ -56,9 +56,12 @@ def show(root: Path, ref: str, path: str) -> bytes:
 
 
 def names(root: Path, ref: str, folder: str, suffix: str) -> list[str]:
-    """The names, without the suffix, of the files in a folder at a branch, tag or commit."""
-    listed = git(root, "ls-tree", "--name-only", f"{commit(root, ref)}:{folder}").decode().splitlines()
-    return [name.removesuffix(suffix) for name in listed if name.endswith(suffix)]
+    """The names, without the suffix, of the files in a folder at a branch, tag or commit; none where it isn't there.
+
+    Raises UsageError for a ref that isn't there.
+    """
+    listed = git(root, "ls-tree", "-z", "--full-tree", "--name-only", commit(root, ref), "--", f"{folder}/").decode()
+    return [Path(name).name.removesuffix(suffix) for name in listed.split("\0") if name.endswith(suffix)]
 
 
 def contents(root: Path, path: str, *options: str) -> Iterator[bytes]:
