@@ -40,9 +40,8 @@ def _no_truth(value: Any) -> Any:
     return value
 
 
-# `true` is no 1, and no limit is infinite: .inf would switch a gate off.
-Number = Annotated[float, BeforeValidator(_no_truth), Field(allow_inf_nan=False)]
-Whole = Annotated[int, BeforeValidator(_no_truth)]
+# `true` is no 1; and no limit is infinite, or .inf would switch a gate off.
+NUMBER = BeforeValidator(_no_truth)
 
 
 class Part(BaseModel):
@@ -120,7 +119,11 @@ class Gate(Part):
     )
     metric: str = "auc"
     better: Literal["higher", "lower"] = "higher"
-    margin: Annotated[Number, Field(ge=0, description="how much worse than the champion's the metric may be")] = 0.005
+    margin: Annotated[
+        float,
+        Field(allow_inf_nan=False, ge=0, description="how much worse than the champion's the metric may be"),
+        NUMBER,
+    ] = 0.005
 
     @model_validator(mode="after")
     def _right_way_up(self) -> Self:
@@ -151,13 +154,19 @@ class AbTest(Part):
     salt: Annotated[str, Field(min_length=1, description="another salt is another assignment")]
     champion: Annotated[str, Field(pattern=PROMOTED, description="a promoted model: delay, or delay@branch")] = "delay"
     challenger: Annotated[str, Field(pattern=PROMOTED, description="a promoted model: delay@ab-test-deeper")]
-    share: Annotated[Number, Field(ge=0, le=1, description="the share of entities that the challenger decides for")]
+    share: Annotated[
+        float,
+        Field(allow_inf_nan=False, ge=0, le=1, description="the share of entities that the challenger decides for"),
+        NUMBER,
+    ]
     shadow: Annotated[bool, Field(description="the challenger is scored, and never decides")] = False
     entity: Annotated[str, Field(description="the column of flights whose values are assigned")] = "id"
     start: Annotated[datetime.date, Field(description="the first day")]
     end: Annotated[datetime.date, Field(description="the last day, included; only then it is decided")]
     metric: Literal["log_loss", "brier", "auc"] = "log_loss"
-    minimum_effect: Annotated[Number, Field(ge=0, description="an improvement up to this isn't worth a change")] = 0.0
+    minimum_effect: Annotated[
+        float, Field(allow_inf_nan=False, ge=0, description="an improvement up to this isn't worth a change"), NUMBER
+    ] = 0.0
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
@@ -189,9 +198,11 @@ class Settings(BaseSettings):
     promotion: Promotion = Promotion()
     ab_test: AbTest | None = None
     schedule: Annotated[dict[str, Cron], Field(description="when each job is due, in UTC")] = {}
-    threads: Annotated[Whole, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins")] = 0
-    cell_timeout: Annotated[Whole, Field(ge=0, description="seconds a cell may take; 0 is no limit")] = 0
-    save_every: Annotated[Number, Field(gt=0, description="seconds between saves of a running notebook")] = 5.0
+    threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
+    cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit"), NUMBER] = 0
+    save_every: Annotated[
+        float, Field(allow_inf_nan=False, gt=0, description="seconds between saves of a running notebook"), NUMBER
+    ] = 5.0
 
     @classmethod
     @override
