@@ -164,3 +164,49 @@ def test_inner_repository_fits_no_patch(root: Path) -> None:
     git.git(inner, "add", "--all")
     git.git(inner, *IDENTITY, "commit", "--quiet", "-m", "inner")
     assert git.patch(root) is None
+
+
+def test_worktree_runs_no_hook(root: Path, tmp_path: Path) -> None:
+    """The user's post-checkout hook does not run in the temporary checkout."""
+    hook = root / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    with git.worktree(root, "HEAD") as checkout:
+        assert (checkout / "a.txt").is_file()
+    assert not (tmp_path / "ran").exists()
+
+
+SIGNS = """#!/bin/sh
+case "$*" in
+  *--verify*) echo "gpg: Good signature" >&2; echo "[GNUPG:] GOODSIG 1 a" ;;
+  *) cat >/dev/null; echo "[GNUPG:] SIG_CREATED D" >&2
+     printf '%s\\n' '-----BEGIN PGP SIGNATURE-----' '' x '-----END PGP SIGNATURE-----' ;;
+esac
+"""
+
+
+def test_contents_ignore_configuration(root: Path, tmp_path: Path) -> None:
+    """Every content is found, newest first, where the user's git shows signatures, or hides the first commit."""
+    program = tmp_path / "gpg"
+    program.write_text(SIGNS)
+    program.chmod(0o755)
+    for name, value in {"gpg.program": str(program), "log.showSignature": "true", "log.showRoot": "false"}.items():
+        git.git(root, "config", name, value)
+    (root / "a.txt").write_text("b\n")
+    git.git(root, *IDENTITY, "commit", "--quiet", "--all", "-S", "-m", "second")
+    assert b"Good signature" in git.git(root, "log")
+    assert list(git.contents(root, "a.txt")) == [b"b\n", b"a\n"]
+
+
+def test_shallow_clone_is_told(root: Path, tmp_path: Path) -> None:
+    """In a shallow clone an older commit comes with the past."""
+    first = git.head(root)
+    git.git(root, *IDENTITY, "commit", "--quiet", "--allow-empty", "-m", "second")
+    shallow = tmp_path / "shallow"
+    git.git(root, "clone", "--quiet", "--depth", "1", f"file://{root}", str(shallow))
+    with pytest.raises(UsageError, match="no branch, tag or commit") as unknown:
+        git.commit(shallow, first)
+    with pytest.raises(UsageError, match="is not in this repository") as missing, git.worktree(shallow, first):
+        pass
+    assert unknown.value.mend == missing.value.mend == "git fetch --unshallow"

@@ -10,6 +10,8 @@ from samebook.errors import UsageError
 from samebook.workspace import Workspace
 
 HERE = "here"
+# A host reads mentions in what an entity has become, too; a comment between keeps them apart.
+_INERT = {each: f"&#{ord(each)};" for each in "&<>|\\`[]*~"} | {"@": "@<!-- -->", "#": "#<!-- -->"}
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,10 @@ def text(found: list[ModelDiff], before: str, after: str) -> str:
 
 
 def _text(found: ModelDiff, before: str, after: str) -> str:
+    before, after = _visible(before), _visible(after)
     if not found.rows:
         return f"{found.name}: the same in {before} and {after}"
-    cells = [(f"  {row.name}", row.before, row.after, row.change) for row in found.rows]
+    cells = [(f"  {_visible(row.name)}", *map(_visible, (row.before, row.after, row.change))) for row in found.rows]
     widths = [max(map(len, column)) for column in zip((found.name, before, after, ""), *cells, strict=True)]
     lines = [_line((found.name, before, after, ""), widths)]
     section = ""
@@ -130,22 +133,26 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
+def _visible(value: str) -> str:
+    """On one line, and nothing in it that a terminal obeys."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in value)
+
+
 def markdown(found: list[ModelDiff], before: str, after: str) -> str:
     """The models as Markdown tables, for a pull request."""
-    return "\n\n".join(_markdown(each, before, after or HERE) for each in found)
+    return "\n\n".join(_markdown(each, _cell(before), _cell(after or HERE)) for each in found)
 
 
 def _markdown(found: ModelDiff, before: str, after: str) -> str:
     if not found.rows:
-        return f"**{found.name}**: the same in `{before}` and `{after}`"
+        return f"**{found.name}**: the same in {before} and {after}"
     rows = (
         f"| {row.section} | {' | '.join(_cell(cell) for cell in (row.name, row.before, row.after, row.change))} |"
         for row in found.rows
     )
-    return "\n".join(
-        (f"**{found.name}**\n", f"| | | {_cell(before)} | {_cell(after)} | |", "|---|---|---|---|---|", *rows)
-    )
+    return "\n".join((f"**{found.name}**\n", f"| | | {before} | {after} | |", "|---|---|---|---|---|", *rows))
 
 
 def _cell(value: str) -> str:
-    return value.replace("|", "\\|").replace("\n", " ")
+    """A value that is text alone: no cell of its own, no tag, link or code, and nobody is told of it by @name."""
+    return "".join(_INERT.get(each, each) for each in _visible(value))

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 PLAIN = ("--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
 PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
 
+# A hook of the user's is for the user's checkout.
+NO_HOOKS = "core.hooksPath=/dev/null"
+
 
 def git(root: Path, *arguments: str, env: dict[str, str] | None = None, given: bytes = b"") -> bytes:
     """What `git ARGUMENTS` prints in `root`.
@@ -31,7 +34,8 @@ def git(root: Path, *arguments: str, env: dict[str, str] | None = None, given: b
     except FileNotFoundError as error:
         raise UsageError("git is not installed here") from error
     if done.returncode:
-        raise UsageError(f"git {arguments[0]} failed: {done.stderr.decode().strip()}")
+        verb = next((each for each in arguments if each not in ("-c", NO_HOOKS)), "")
+        raise UsageError(f"git {verb} failed: {done.stderr.decode().strip()}")
     return done.stdout
 
 
@@ -42,7 +46,7 @@ def commit(root: Path, ref: str) -> str:
     """
     found = _commit(root, ref) or _commit(root, f"origin/{ref}")
     if not found:
-        raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend="git fetch --all")
+        raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend=_to_fetch(root))
     return found
 
 
@@ -64,9 +68,12 @@ def show(root: Path, ref: str, path: str) -> bytes:
 
 
 def names(root: Path, ref: str, folder: str, suffix: str) -> list[str]:
-    """The names, without the suffix, of the files in a folder at a branch, tag or commit."""
-    listed = git(root, "ls-tree", "--name-only", f"{commit(root, ref)}:{folder}").decode().splitlines()
-    return [name.removesuffix(suffix) for name in listed if name.endswith(suffix)]
+    """The names, without the suffix, of the files in a folder at a branch, tag or commit; none where it isn't there.
+
+    Raises UsageError for a ref that isn't there.
+    """
+    listed = git(root, "ls-tree", "-z", "--full-tree", "--name-only", commit(root, ref), "--", f"{folder}/").decode()
+    return [Path(name).name.removesuffix(suffix) for name in listed.split("\0") if name.endswith(suffix)]
 
 
 def contents(root: Path, path: str, *options: str) -> Iterator[bytes]:
@@ -74,10 +81,20 @@ def contents(root: Path, path: str, *options: str) -> Iterator[bytes]:
 
     Options of `git log` say where: --all, --first-parent.
     """
-    shown = git(root, "log", "--format=", "--raw", "--no-abbrev", "-m", *options, "--", path).decode().splitlines()
-    for blob in (line.split()[3] for line in shown if line):
+    # Whatever the user's configuration says: no words about signatures, and the first commit's files too.
+    plain = ("--format=", "--raw", "--no-abbrev", "--no-color", "--no-show-signature", "--root", "-m")
+    shown = git(root, "log", *plain, *options, "--", path).decode(errors="replace").splitlines()
+    for blob in (line.split()[3] for line in shown if line.startswith(":")):
         if blob.strip("0"):  # else it was removed there
             yield git(root, "cat-file", "blob", blob)
+
+
+def _to_fetch(root: Path) -> str:
+    """What may bring a commit that isn't here: in a shallow clone the past is what is missing."""
+    with suppress(UsageError):
+        if shutil.which("git") and git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
+            return "git fetch --unshallow"
+    return "git fetch --all"
 
 
 def _commit(root: Path, ref: str) -> str:
@@ -151,14 +168,14 @@ def worktree(root: Path, commit: str, patched: bytes = b"") -> Iterator[Path]:
     try:
         git(root, "cat-file", "-e", f"{commit}^{{commit}}")
     except UsageError:
-        raise UsageError(f"commit {commit} is not in this repository", mend="git fetch --all") from None
+        raise UsageError(f"commit {commit} is not in this repository", mend=_to_fetch(root)) from None
     parent = root / ".samebook"
     parent.mkdir(exist_ok=True)
     _drop_abandoned(root, parent)
     with tempfile.TemporaryDirectory(prefix=f"worktree-{os.getpid()}-", dir=parent) as folder:
         path = Path(folder) / "checkout"
         try:
-            git(root, "worktree", "add", "--quiet", "--detach", str(path), commit)
+            git(root, "-c", NO_HOOKS, "worktree", "add", "--quiet", "--detach", str(path), commit)
             if patched:
                 git(path, "apply", "--binary", "--whitespace=nowarn", "-", given=patched)
             yield path

@@ -6,24 +6,42 @@ Any of them can be overridden by a variable: SAMEBOOK_CELL_TIMEOUT=60, SAMEBOOK_
 
 import datetime
 import os
-import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, override
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from samebook import yaml_file
 from samebook.errors import UsageError, nearest
 from samebook.secret import SecretName
 from samebook.workspace import Workspace
+from samebook.wrong_settings import PREFIX, UNSHOWN, explained, unknown_variable
 
-PREFIX = "SAMEBOOK_"
 PROMOTED = r"^[a-z][a-z0-9_-]*(@\S+)?$"
-# The kind of an error that must not say what was found.
-UNSHOWN = "unshown"
+LOWER, HIGHER = "lower", "higher"
+# What a metric of this name means, whatever the settings say.
+BETTER = {"auc": HIGHER, "log_loss": LOWER, "brier": LOWER, "calibration_error": LOWER}
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "expected a number")
+    return value
+
+
+# `true` is no 1; and no limit is infinite, or .inf would switch a gate off.
+NUMBER = BeforeValidator(_no_truth)
 
 
 class Part(BaseModel):
@@ -47,11 +65,18 @@ class Warehouse(Part):
 
     @model_validator(mode="after")
     def _password_is_a_reference(self) -> Self:
-        if urlsplit(self.url).password or "password=" in self.url:
+        if _parts(self.url).password or "password=" in self.url:
             raise PydanticCustomError(
                 UNSHOWN, "a password stands in the URL; expected `password: NAME_OF_A_SECRET` beside it"
             )
         return self
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # whose words quote the URL
+        raise PydanticCustomError(UNSHOWN, "what was found is no URL") from None
 
 
 class Store(Part):
@@ -70,6 +95,15 @@ class Store(Part):
     access_key: Annotated[SecretName | None, Field(description="the secret that holds the key's id")] = None
     secret_key: Annotated[SecretName | None, Field(description="the secret that holds the key")] = None
 
+    @field_validator("endpoint")
+    @classmethod
+    def _names_a_server_only(cls, endpoint: str) -> str:
+        if "@" in _parts(endpoint).netloc:
+            raise PydanticCustomError(
+                UNSHOWN, "a key stands in the URL; expected `access_key` and `secret_key: NAME_OF_A_SECRET` beside it"
+            )
+        return endpoint
+
 
 class Dataset(Part):
     """How a dataset comes into being."""
@@ -85,7 +119,22 @@ class Gate(Part):
     )
     metric: str = "auc"
     better: Literal["higher", "lower"] = "higher"
-    margin: Annotated[float, Field(ge=0, description="how much worse than the champion's the metric may be")] = 0.005
+    margin: Annotated[
+        float,
+        Field(allow_inf_nan=False, ge=0, description="how much worse than the champion's the metric may be"),
+        NUMBER,
+    ] = 0.005
+
+    @model_validator(mode="after")
+    def _right_way_up(self) -> Self:
+        meant = BETTER.get(self.metric, self.better)
+        if meant != self.better:
+            raise PydanticCustomError(
+                UNSHOWN,
+                "better: found '{found}'; of {metric} the {meant} is the better: expected `better: {meant}`",
+                {"found": self.better, "metric": self.metric, "meant": meant},
+            )
+        return self
 
 
 class Promotion(Part):
@@ -105,13 +154,19 @@ class AbTest(Part):
     salt: Annotated[str, Field(min_length=1, description="another salt is another assignment")]
     champion: Annotated[str, Field(pattern=PROMOTED, description="a promoted model: delay, or delay@branch")] = "delay"
     challenger: Annotated[str, Field(pattern=PROMOTED, description="a promoted model: delay@ab-test-deeper")]
-    share: Annotated[float, Field(ge=0, le=1, description="the share of entities that the challenger decides for")]
+    share: Annotated[
+        float,
+        Field(allow_inf_nan=False, ge=0, le=1, description="the share of entities that the challenger decides for"),
+        NUMBER,
+    ]
     shadow: Annotated[bool, Field(description="the challenger is scored, and never decides")] = False
     entity: Annotated[str, Field(description="the column of flights whose values are assigned")] = "id"
     start: Annotated[datetime.date, Field(description="the first day")]
     end: Annotated[datetime.date, Field(description="the last day, included; only then it is decided")]
     metric: Literal["log_loss", "brier", "auc"] = "log_loss"
-    minimum_effect: Annotated[float, Field(ge=0, description="an improvement up to this isn't worth a change")] = 0.0
+    minimum_effect: Annotated[
+        float, Field(allow_inf_nan=False, ge=0, description="an improvement up to this isn't worth a change"), NUMBER
+    ] = 0.0
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
@@ -143,9 +198,11 @@ class Settings(BaseSettings):
     promotion: Promotion = Promotion()
     ab_test: AbTest | None = None
     schedule: Annotated[dict[str, Cron], Field(description="when each job is due, in UTC")] = {}
-    threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins")] = 0
-    cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit")] = 0
-    save_every: Annotated[float, Field(gt=0, description="seconds between saves of a running notebook")] = 5.0
+    threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
+    cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit"), NUMBER] = 0
+    save_every: Annotated[
+        float, Field(allow_inf_nan=False, gt=0, description="seconds between saves of a running notebook"), NUMBER
+    ] = 5.0
 
     @classmethod
     @override
@@ -169,12 +226,14 @@ class Settings(BaseSettings):
 def load(workspace: Workspace, env: str) -> Settings:
     """The settings in force for `env`. Raises UsageError naming the file, the key and what was expected."""
     path = file(workspace, env)
+    if wrong := unknown_variable(os.environ, Settings):
+        raise UsageError(wrong)
     try:
         return Settings(**values(path))
     except ValidationError as error:
         raise UsageError(f"{_where(error, workspace.relative(path))}: {explained(error, Settings)}") from None
     except SettingsError as error:
-        raise UsageError(f"a variable {PREFIX}… is not usable, expected JSON: {error}") from error
+        raise UsageError(f"a variable {PREFIX}… is not usable, expected JSON: {error}") from None
 
 
 def file(workspace: Workspace, env: str) -> Path:
@@ -188,13 +247,7 @@ def file(workspace: Workspace, env: str) -> Path:
 
 def values(path: Path) -> dict[str, Any]:
     """What a settings file says, as it stands there."""
-    try:
-        found = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path.name} is not YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{path.name}: found a {type(found).__name__}; expected settings, `name: value`")
-    return {str(name): value for name, value in found.items()}
+    return yaml_file.read(path)
 
 
 def variable(location: tuple[int | str, ...]) -> str:
@@ -208,31 +261,3 @@ def _where(error: ValidationError, path: str) -> str:
     named = (variable(location[:end]) for end in range(len(location), 0, -1))
     found = next((name for name in named if name in os.environ), None)
     return f"the variable {found}" if found else path
-
-
-def explained(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first thing that is wrong: the key, what was found, and what was expected or meant."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown setting {key!r}{nearest(key.split('.')[-1], _known(first['loc'][:-1], model))}"
-    if first["type"] == "missing":
-        return f"{key}: not set; expected a value"
-    found = "" if first["type"] == UNSHOWN else f"found {first['input']!r}; "
-    return f"{key}: {found}{first['msg']}"
-
-
-def _known(location: tuple[int | str, ...], model: type[BaseModel]) -> set[str]:
-    """The settings that there are at a location."""
-    for part in location:
-        field = model.model_fields.get(str(part))
-        inner = _model_in(field.annotation) if field else None
-        model = inner or model  # the name of a dataset is no field: stay
-    return set(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The group of settings that a type holds: itself, or one of a union's or a dict's."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)
