@@ -15,6 +15,10 @@ SAMEBOOK_UID := $(shell id -u | grep -vx 0 || stat -c %u .)
 SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
 export SAMEBOOK_UID SAMEBOOK_GID PORT
 
+# What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
+GIVEN = RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT
+$(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
+
 UV    := .samebook/uv/bin/uv
 LOCAL := .venv/.installed
 ENVIRONMENT_docker = build uncommitted
@@ -61,47 +65,52 @@ environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
 
 run: environment ## Run NOTEBOOK headless, with PARAMS="name=value …"
-	@$(SAMEBOOK) run $(if $(RECEIPT),--receipt $(RECEIPT),$(NOTEBOOK)) $(patsubst %,-p '%',$(PARAMS)) --env $(ENV) $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(V),--verbose) || \
+	@$(SAMEBOOK) run $(patsubst %,-p '%',$(subst ','\'',$(PARAMS))) --env "$$ENV" $(if $(TIMEOUT),--timeout "$$TIMEOUT") $(if $(V),--verbose) \
+	  $(if $(RECEIPT),--receipt "$$RECEIPT",-- "$$NOTEBOOK") || \
 	{ code=$$? && $(LOST_$(ENGINE)) && exit $$code; }
 
 runs: environment ## List what ran
 	@$(SAMEBOOK) runs
 
 reproduce: $(if $(TIMES),environment,$(LOCAL)) ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash; TIMES=3: here
-	@$(if $(TIMES),$(SAMEBOOK),BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook) reproduce $(or $(RUN),$(error expected RUN=<id, receipt or notebook>)) \
-	  $(if $(TIMES),--times $(TIMES),--engine $(ENGINE) $(if $(TOLERANCE),--tolerance $(TOLERANCE)))
+	@$(if $(TIMES),$(SAMEBOOK),BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook) reproduce $(if $(TIMES),--times "$$TIMES",--engine $(ENGINE) $(if $(TOLERANCE),--tolerance "$$TOLERANCE")) \
+	  $(if $(RUN),-- "$$RUN",$(error expected RUN=<id, receipt or notebook>))
 
 # What writes to git, or builds environments, works beside the image, which has neither.
-OF_MODEL = $(or $(MODEL),$(error expected MODEL=<name>, like delay))
+OF_MODEL = $(if $(MODEL),"$$MODEL",$(error expected MODEL=<name>, like delay))
 promote: $(LOCAL) ## Promote RUN=<run> as MODEL=<name> under ENV's policy: one commit; WHY="…" DRY=1
-	@$(INSIDE_local) samebook promote $(or $(RUN),$(error expected RUN=<id or notebook>)) $(OF_MODEL) --env $(ENV) $(if $(WHY),--why "$$WHY") $(if $(DRY),--dry-run)
+	@$(INSIDE_local) samebook promote --env "$$ENV" $(if $(WHY),--why "$$WHY") $(if $(DRY),--dry-run) -- $(if $(RUN),"$$RUN",$(error expected RUN=<id or notebook>)) $(OF_MODEL)
 
 rollback: $(LOCAL) ## Roll MODEL=<name> back: one commit; TO=<branch or commit> REOPEN=<branch> WHY="…" DRY=1
-	@$(INSIDE_local) samebook rollback $(OF_MODEL) $(TO:%=--to %) $(REOPEN:%=--reopen %) $(if $(WHY),--why "$$WHY") $(if $(DRY),--dry-run)
+	@$(INSIDE_local) samebook rollback $(if $(TO),--to "$$TO") $(if $(REOPEN),--reopen "$$REOPEN") $(if $(WHY),--why "$$WHY") $(if $(DRY),--dry-run) -- $(OF_MODEL)
 
 models: $(LOCAL) ## Put promoted models under models/.files/; MODEL=delay@prod: one, of a branch
-	@BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook models $(MODEL) --env $(ENV) --engine $(ENGINE)
+	@set -f && BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook models --env "$$ENV" --engine $(ENGINE) -- $$MODEL
 
 diff: $(LOCAL) ## Compare the models of A=<branch or commit> and B=<other>; by default: here
-	@$(INSIDE_local) samebook bundle diff $(or $(A),$(error expected A=<branch or commit>)) $(B) $(if $(MARKDOWN),--markdown)
+	@$(INSIDE_local) samebook bundle diff $(if $(MARKDOWN),--markdown) -- $(if $(A),"$$A",$(error expected A=<branch or commit>)) $(if $(B),"$$B")
 
 hooks: ## Have git run `make models` after a checkout and a merge
-	@folder=$$(git rev-parse --git-path hooks) && mkdir -p "$$folder" && for hook in post-checkout post-merge; do \
+	@folder=$$(git rev-parse --git-path hooks) && own=$$(cd "$$(git rev-parse --git-common-dir)" && pwd -P) && \
+	if git config core.hooksPath >/dev/null; then case "$$(cd "$$folder" 2>/dev/null && pwd -P)/" in "$$own"/*) ;; *) \
+	  echo "error: core.hooksPath is $$folder, which other repositories or people may share" >&2 && \
+	  echo "  -> add to post-checkout and post-merge there: make --silent models" >&2 && exit 2 ;; esac; fi && \
+	mkdir -p "$$folder" && for hook in post-checkout post-merge; do \
 	  if [ -e "$$folder/$$hook" ] && ! cmp -s scripts/git-hook "$$folder/$$hook"; then \
 	    echo "error: $$folder/$$hook is there already" >&2 && echo "  -> add to it: make --silent models" >&2 && exit 2; fi && \
 	  install -m 755 scripts/git-hook "$$folder/$$hook" && echo "$$folder/$$hook" || exit 2; done
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
-	@$(SAMEBOOK) data --env $(ENV)
+	@$(SAMEBOOK) data --env "$$ENV"
 
 push: environment ## Send what models and runs need to the shared store
-	@$(SAMEBOOK) store push --env $(ENV)
+	@$(SAMEBOOK) store push --env "$$ENV"
 
 pull: environment ## Bring what models and runs need from the shared store
-	@$(SAMEBOOK) store pull --env $(ENV)
+	@$(SAMEBOOK) store pull --env "$$ENV"
 
 settings: environment ## The settings in force in ENV, and what says so: file, variable or default
-	@$(SAMEBOOK) settings --env $(ENV)
+	@$(SAMEBOOK) settings --env "$$ENV"
 
 lab: environment ## Develop in JupyterLab, in the same environment
 	@$(MAKE) lab-$(ENGINE)

@@ -46,6 +46,18 @@ def test_folders_follow_git(tiny: Tiny) -> None:
     assert model(tiny) == "3"
 
 
+def test_folders_go_with_models(tiny: Tiny) -> None:
+    """A branch where nothing is promoted has no folder of a model either."""
+    git(tiny, "switch", "--quiet", "--create", "before")
+    git(tiny, "rm", "--quiet", "models/delay.json")
+    git(tiny, "commit", "--quiet", "-m", "none")
+    assert install(tiny).returncode == 0
+    git(tiny, "switch", "--quiet", "main")
+    assert model(tiny) == "2"
+    git(tiny, "switch", "--quiet", "before")
+    assert not (tiny.root / "models" / ".files" / "delay").exists()
+
+
 def test_hook_is_never_in_the_way(tiny: Tiny) -> None:
     """Where the files can't be had, git's own work is done all the same, and it is said."""
     assert install(tiny).returncode == 0
@@ -64,3 +76,18 @@ def test_own_hook_is_kept(tiny: Tiny) -> None:
     done = install(tiny)
     assert "post-merge is there already" in done.stderr
     assert hook.read_text() == "#!/bin/sh\n"
+
+
+def test_shared_hooks_are_left(tiny: Tiny, tmp_path: Path) -> None:
+    """Where git takes its hooks from a folder that isn't this repository's alone, nothing is written there."""
+    for shared in (tmp_path / "shared", tmp_path / "missing", Path("scripts")):
+        (tmp_path / "shared").mkdir(exist_ok=True)
+        git(tiny, "config", "core.hooksPath", str(shared))
+        done = install(tiny)
+        assert done.returncode == 2
+        assert "-> add to post-checkout and post-merge there: make --silent models" in done.stderr
+        assert not list((tiny.root / shared).glob("post-*"))
+    assert not (tmp_path / "missing").exists()
+    (tiny.root / ".git" / "own").mkdir()
+    git(tiny, "config", "core.hooksPath", ".git/own")
+    assert install(tiny).returncode == 0

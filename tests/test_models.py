@@ -9,7 +9,7 @@ from promoting import promote, run_of, told
 from s3 import S3
 from tiny import Tiny, git
 
-from samebook import bundle, bundles
+from samebook import bundle, bundles, models
 from samebook import git as doors
 from samebook.errors import UsageError
 from samebook.workspace import Workspace
@@ -136,8 +136,45 @@ def test_models_are_folders(tiny: Tiny) -> None:
     assert (files / "delay@prod" / "model.txt").read_text() == "3"
     git(tiny, "switch", "--quiet", "prod")
     assert tiny.samebook("models").code == 0
-    assert {path.name: (path / "model.txt").read_text() for path in files.glob("d*")} == {"delay": "3"}
-    assert len(list((files / ".versions").iterdir())) == 1
+    assert {path.name: (path / "model.txt").read_text() for path in files.glob("d*")} == {
+        "delay": "3",
+        "delay@prod": "3",
+    }
+
+
+def test_version_before_is_kept(tiny: Tiny) -> None:
+    """The version before stays, for a container that has it mounted; the one before that goes."""
+    versions = tiny.root / "models" / ".files" / ".versions"
+    assert tiny.samebook("models").code == 0
+    first = (versions.parent / "delay").resolve()
+    git(tiny, "switch", "--quiet", "prod")
+    assert tiny.samebook("models").code == 0
+    assert (first / "model.txt").read_text() == "2"
+    assert len(list(versions.iterdir())) == 2
+    git(tiny, "switch", "--quiet", "main")
+    assert tiny.samebook("rollback", "delay", "--to", "prod").code == 0
+    assert tiny.samebook("models").code == 0
+    assert len(list(versions.iterdir())) == 2
+
+
+def test_versions_do_not_pile_up(tmp_path: Path) -> None:
+    """Of a model's versions two are kept, whatever their order was: the one in use and the one before it."""
+    for name in ("aa", "bb", "aa", "cc", "cc"):
+        version = tmp_path / models.VERSIONS / name
+        version.mkdir(parents=True, exist_ok=True)
+        models._link(tmp_path / "delay", version)
+        models._drop_versions(tmp_path)
+    assert {path.name for path in (tmp_path / models.VERSIONS).iterdir()} == {"aa", "cc"}
+    assert (tmp_path / "delay").resolve().name == "cc"
+
+
+def test_branch_may_have_a_slash(tiny: Tiny) -> None:
+    """The model of a branch like feature/x has one folder, too, its slash quoted."""
+    git(tiny, "branch", "feature/x", "prod")
+    ended = tiny.samebook("models", "delay@feature/x")
+    assert ended.code == 0, ended.stderr
+    assert "models/.files/delay@feature%2Fx " in ended.stdout
+    assert (tiny.root / "models" / ".files" / "delay@feature%2Fx" / "model.txt").read_text() == "3"
 
 
 def test_changed_files_are_put_right(tiny: Tiny) -> None:
@@ -203,9 +240,13 @@ def test_other_bytes_are_refused(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def test_nothing_promoted_is_told(tiny: Tiny) -> None:
-    """Where nothing is promoted, models says what would do it."""
+    """Where nothing is promoted, models says what would do it, and the folder of what was promoted goes."""
+    assert tiny.samebook("models").code == 0
     git(tiny, "rm", "--quiet", "models/delay.json")
-    assert "make promote RUN=" in told(tiny.samebook("models"), 2)
+    assert "make promote RUN=" in told(tiny.samebook("models"), 0)
+    assert list((tiny.root / "models" / ".files").glob("[a-z]*")) == []
+    shutil.rmtree(tiny.root / "models" / ".files")
+    assert "no model is promoted on this branch" in told(tiny.samebook("models"), 0)
 
 
 def test_model_is_reproduced_by_name(tiny: Tiny) -> None:

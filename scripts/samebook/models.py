@@ -14,7 +14,6 @@ from samebook import bundles, settings, store, supply
 from samebook.bundle import Bundle
 from samebook.digest import sha256
 from samebook.elsewhere import Elsewhere
-from samebook.errors import UsageError
 from samebook.workspace import locked, make_folder
 
 VERSIONS = ".versions"
@@ -30,7 +29,7 @@ class Materialised:
 
 
 def models(place: Elsewhere, references: Sequence[str] = (), env: str = "dev") -> list[Materialised]:
-    """Materialise some models (`delay`, `delay@prod`), or all that are promoted on this branch.
+    """Materialise some models (`delay`, `delay@prod`), or all that are promoted on this branch, and no others then.
 
     What the store lacks is fetched from the remote store, else made again by running its source. Raises
     NotReproduced where that gives other bytes; the folders are then as before.
@@ -38,7 +37,7 @@ def models(place: Elsewhere, references: Sequence[str] = (), env: str = "dev") -
     here, in_force = place.here, settings.load(place.here, env)
     wanted = references or sorted(path.stem for path in here.models.glob("*.json"))
     if not wanted:
-        raise UsageError("no model is promoted on this branch", mend="make promote RUN=train MODEL=delay")
+        place.say("no model is promoted on this branch; make promote RUN=train MODEL=delay promotes one")
     made = [_materialised(place, in_force, name, bundles.read(here, name)) for name in wanted]
     if not references:
         _drop_others(here.models / ".files", {each.name for each in made})
@@ -51,9 +50,15 @@ def _materialised(place: Elsewhere, in_force: settings.Settings, name: str, foun
         version = files / VERSIONS / found.digest
         if not _is_whole(version, found):
             _fill(place, in_force, found, version)
-        _link(files / name, version)
+        link = files / _link_name(name)
+        _link(link, version)
         _drop_versions(files)
-    return Materialised(name, files / name, found)
+    return Materialised(name, link, found)
+
+
+def _link_name(reference: str) -> str:
+    """One folder for `delay@feature/x`, and another than for any other reference."""
+    return reference.replace("%", "%25").replace("/", "%2F")
 
 
 def _is_whole(folder: Path, found: Bundle) -> bool:
@@ -100,22 +105,38 @@ def _write(kept: store.Store, found: Bundle, version: Path) -> None:
 
 def _link(link: Path, version: Path) -> None:
     """Let `link` mean this version, by one rename."""
+    target = Path(VERSIONS) / version.name
+    if link.is_symlink() and link.readlink() != target:
+        _point(_previous(link), link.readlink())
+    _point(link, target)
+
+
+def _point(link: Path, target: Path) -> None:
     temporary = link.with_name(f".{link.name}.new")
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(Path(VERSIONS) / version.name)
+    temporary.symlink_to(target)
     temporary.replace(link)
 
 
+def _previous(link: Path) -> Path:
+    """What keeps the version before: a container that was started on it has it mounted still."""
+    return link.with_name(f".{link.name}.before")
+
+
 def _drop_others(files: Path, names: Iterable[str]) -> None:
-    """Remove what is no longer promoted on this branch."""
-    for link in files.glob("[a-z]*"):
-        if link.is_symlink() and link.name not in names:
-            link.unlink()
-    _drop_versions(files)
+    """Remove what is no longer promoted on this branch; what was asked for of another (delay@prod) stays."""
+    if not files.is_dir():
+        return
+    with locked(files / ".lock"):
+        for link in files.glob("[a-z]*"):
+            if link.is_symlink() and link.name not in names and "@" not in link.name:
+                link.replace(_previous(link))
+        _drop_versions(files)
 
 
 def _drop_versions(files: Path) -> None:
-    used = {link.readlink().name for link in files.glob("[a-z]*") if link.is_symlink()}
+    """Remove the versions that no model's link means, nor meant before."""
+    used = {link.readlink().name for link in files.iterdir() if link.is_symlink()}
     for version in (files / VERSIONS).glob("[0-9a-f]*"):
         if version.name not in used:
             shutil.rmtree(version, ignore_errors=True)

@@ -1,0 +1,90 @@
+"""What make is given reaches the command as one value, whatever stands in it; none of it is done by make or a shell."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from tiny import CHECKOUT
+
+pytestmark = pytest.mark.host
+
+# In the order of their age: an environment that make takes for installed.
+INSTALLED = ("environments/lab.txt", "environments/build.txt", "scripts/pyproject.toml")
+COMMAND = """#!/bin/sh
+printf '%s\\n' "$@"
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout whose samebook prints its arguments, a line each."""
+    for name in (*INSTALLED, ".samebook/uv/bin/uv", ".venv/bin/samebook", ".venv/.installed"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(COMMAND)
+    (tmp_path / ".venv" / "bin" / "samebook").chmod(0o755)
+    return tmp_path
+
+
+def make(root: Path, *arguments: str) -> list[str]:
+    """The arguments that samebook gets from `make ARGUMENTS`."""
+    command = ["make", "--silent", "--file", str(CHECKOUT / "Makefile"), "ENGINE=local", "BASE_IMAGE=base", *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x$$(touch f)",
+        "HEAD;touch f",
+        "x`touch f`",
+        'x" ; touch f; "',
+        "x' ; touch f; '",
+        "$(shell touch f)",
+        "a | touch f",
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("RUN", "promote MODEL=m"),
+        ("MODEL", "promote RUN=r"),
+        ("ENV", "promote RUN=r MODEL=m"),
+        ("TO", "rollback MODEL=m"),
+        ("REOPEN", "rollback MODEL=m"),
+        ("RUN", "reproduce"),
+        ("A", "diff"),
+        ("B", "diff A=a"),
+        ("NOTEBOOK", "run"),
+        ("ENV", "settings"),
+    ],
+)
+def test_value_is_no_command(root: Path, name: str, call: str, value: str) -> None:
+    """A value with $(…), quotes or ; in it is one argument, and nothing of it is done."""
+    assert value in make(root, *call.split(), f"{name}={value}")
+    assert not (root / "f").exists()
+
+
+def test_several_models(root: Path) -> None:
+    """MODEL may name several models for `make models`, and no file by a pattern."""
+    found = make(root, "models", "MODEL=delay delay@prod * $(shell touch f) ;touch f")
+    assert found[found.index("--") + 1 :] == ["delay", "delay@prod", "*", "$(shell", "touch", "f)", ";touch", "f"]
+    assert not (root / "f").exists()
+
+
+def test_parameter_with_quote(root: Path) -> None:
+    """A single quote in PARAMS is a part of the value."""
+    found = make(root, "run", "PARAMS=a=it's b=';touch f;' c=3")
+    assert found[found.index("run") : found.index("--env")] == [
+        "run",
+        "-p",
+        "a=it's",
+        "-p",
+        "b=';touch",
+        "-p",
+        "f;'",
+        "-p",
+        "c=3",
+    ]
+    assert not (root / "f").exists()
