@@ -262,7 +262,7 @@ def test_gc_keeps_all_versions(tiny: Tiny) -> None:
     """What any branch's model needs, or needed, stays in the store when its runs are gone."""
     shutil.rmtree(tiny.root / "runs")
     kept = {path for path in (tiny.root / "store").rglob("*") if path.is_file()}
-    assert tiny.samebook("rollback", "delay", "--to", "prod").code == 0
+    git(tiny, "merge", "--quiet", "prod")
     assert tiny.samebook("store", "gc").code == 0
     needed = {digest for ref in ("main~1", "prod") for digest in _objects(tiny, ref)}
     assert needed <= {path.name for path in kept if path.exists()}
