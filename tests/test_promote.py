@@ -203,7 +203,7 @@ def test_two_at_once(tiny: Tiny) -> None:
         call.communicate()
     assert git(tiny, "log", "--format=%s").count("Promote delay from") == 2
     assert git(tiny, "status", "--porcelain") == ""
-    assert tiny.samebook("run", "score").code == 0
+    assert tiny.samebook("run", "score", "--env", "preprod").code == 0
 
 
 @pytest.mark.parametrize(
