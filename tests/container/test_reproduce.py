@@ -46,7 +46,7 @@ def test_other_engine_reproduces_run(clone: Path, first: str) -> None:
     """A run made on one engine is IDENTICAL on the other, and the attestation names both."""
     receipt = made_on(clone, first)
     told = make("reproduce", cwd=clone, RUN=receipt.parent.name, ENGINE=OTHER[first], BASE_IMAGE=base())
-    assert "IDENTICAL: 4 of 4 subjects" in told
+    assert "IDENTICAL: 5 of 5 subjects" in told
     attested = json.loads((receipt.parent / "reproduction-1.json").read_text())["predicate"]
     assert attested["reproducer"]["engine"] == OTHER[first]
     assert attested["verdict"] == "IDENTICAL"
@@ -60,7 +60,7 @@ def test_receipt_alone_is_enough(clone: Path, tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(elsewhere)], check=True)
     (tmp_path / "receipt.json").write_bytes(made_on(clone, "docker").read_bytes())
     told = make("reproduce", cwd=elsewhere, RUN=str(tmp_path / "receipt.json"), ENGINE="local")
-    assert "IDENTICAL: 4 of 4 subjects" in told
+    assert "IDENTICAL: 5 of 5 subjects" in told
 
 
 def test_planted_cell_is_named(clone: Path) -> None:
