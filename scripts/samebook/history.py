@@ -72,23 +72,31 @@ def commit_file(workspace: Workspace, held: Held, path: Path, content: bytes, me
 
     Git's own hooks and signing apply. Where they refuse, or somebody has moved the branch meanwhile, nothing changes.
     """
-    root, entry = workspace.root, _entry(workspace, path, content)
+    root = workspace.root
     _check(root, path)
     if (branch(root), head(root)) != (held.branch, held.head):
         raise UsageError(f"git moved on from {held.branch} {held.head[:12]} meanwhile", mend="look, and do it again")
-    with tempfile.TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": f"{folder}/index"}
-        git(root, "read-tree", "HEAD", env=index)
-        git(root, "update-index", "--add", "--cacheinfo", entry, env=index)
+    entry = _entry(workspace, path, content)
+    with _index(root, entry) as index:
         git(root, "commit", "--quiet", "--file", "-", env=index, given=message.encode())
     git(root, "update-index", "--add", "--cacheinfo", entry)
     write_whole(path, content)
-    return git(root, "rev-parse", "HEAD").decode().strip()
+    return head(root)
 
 
 def _entry(workspace: Workspace, path: Path, content: bytes) -> str:
     blob = git(workspace.root, "hash-object", "-w", "--stdin", given=content).decode().strip()
     return f"{MODE},{blob},{workspace.relative(path)}"
+
+
+@contextmanager
+def _index(root: Path, entry: str) -> Iterator[dict[str, str]]:
+    """The variable that names an index of HEAD with one entry changed; the user's own stays as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": f"{folder}/index"}
+        git(root, "read-tree", "HEAD", env=index)
+        git(root, "update-index", "--add", "--cacheinfo", entry, env=index)
+        yield index
 
 
 def versions(workspace: Workspace, path: Path) -> list[bytes]:
@@ -121,10 +129,7 @@ def reopen(workspace: Workspace, path: Path, name: str, message: str) -> None:
     root = workspace.root
     tip = git(root, "rev-parse", f"refs/heads/{name}").decode().strip()
     theirs = git(root, "cat-file", "blob", f"{tip}:{workspace.relative(path)}")
-    with tempfile.TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": f"{folder}/index"}
-        git(root, "read-tree", "HEAD", env=index)
-        git(root, "update-index", "--add", "--cacheinfo", _entry(workspace, path, theirs), env=index)
+    with _index(root, _entry(workspace, path, theirs)) as index:
         tree = git(root, "write-tree", env=index).decode().strip()
     made = git(root, "commit-tree", tree, "-p", "HEAD", "-F", "-", given=message.encode()).decode().strip()
     git(root, "update-ref", "-m", "reopened after a rollback", f"refs/heads/{name}", made, tip)

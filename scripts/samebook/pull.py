@@ -12,13 +12,13 @@ def pull(here: Workspace, env: str, how: How, say: Say) -> Moved:
     there = remote.required(here, env)
     wanted = storekeeping.references(here)
     models = bundles.references(here)
-    say(f"{len({**models, **wanted})} objects, from {there.bucket.url}")
+    both = {**models, **wanted}
+    say(f"{len(both)} objects, from {there.bucket.url}")
     with signals.raising():
-        found = there.bring({**models, **wanted}, store.of(here), say, how)
+        found = there.bring(both, store.of(here), say, how)
     mend = f"{remote.AGAIN}; or make reproduce RUN=… makes them again"
-    transfer.check(
-        transfer.without(found, models.keys() - wanted.keys(), say), {**models, **wanted}, told(found, how), mend
-    )
+    due = transfer.without(found, models.keys() - wanted.keys(), say)
+    transfer.check(due, both, told(found, how), mend)
     return found
 
 

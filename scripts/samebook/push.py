@@ -12,13 +12,13 @@ def push(here: Workspace, env: str, how: How, say: Say) -> Moved:
     there = remote.required(here, env)
     wanted = storekeeping.references(here)
     models = bundles.references(here)
-    say(f"{len({**models, **wanted})} objects, to {there.bucket.url}")
+    both = {**models, **wanted}
+    say(f"{len(both)} objects, to {there.bucket.url}")
     with signals.raising():
-        found = there.send({**models, **wanted}, store.of(here), say, how)
+        found = there.send(both, store.of(here), say, how)
     mend = "samebook store gc removes the damaged; make reproduce RUN=… makes them again"
-    transfer.check(
-        transfer.without(found, models.keys() - wanted.keys(), say), {**models, **wanted}, told(found, how), mend
-    )
+    due = transfer.without(found, models.keys() - wanted.keys(), say)
+    transfer.check(due, both, told(found, how), mend)
     return found
 
 

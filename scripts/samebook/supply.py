@@ -33,8 +33,10 @@ def fetched(workspace: Workspace, in_force: Settings, found: Bundle, say: Say) -
     if not names and not statements:
         return []
     try:
-        if shared := remote.of(in_force.store):
-            shared.fetch([*(found.artifacts[name].sha256 for name in names), *statements], kept, say)
+        shared = remote.of(in_force.store)
+        if shared is None:
+            return names
+        shared.fetch([*(found.artifacts[name].sha256 for name in names), *statements], kept, say)
     except SamebookError as error:
         say(str(error))
     return lacking(workspace, found)
