@@ -24,7 +24,7 @@ samebook.output_path("model.txt").write_text(str(level))
 samebook.output_path("reference.json").write_bytes(json_bytes({"rows": 3}))
 samebook.log_metric("auc", level / 10)
 """
-RIVALS = 'from samebook import Model\ncandidate: str = "train"\nchampion: Model | None = None'
+RIVALS = 'from samebook import Model\ncandidate: Model = "train"\nchampion: str | None = None'
 GATE = """
 import samebook
 value = int(samebook.find_artifact(candidate, "model.txt").read_text())

@@ -116,6 +116,16 @@ def test_gate_compares_with_champion(tiny: Tiny) -> None:
     assert promoting.level(tiny) == 5
 
 
+def test_gate_reads_champion_that_policy_refuses(tiny: Tiny) -> None:
+    """A champion from where less is asked can be compared, and so be replaced, where more is asked."""
+    promote(tiny, 2)
+    environment(tiny, "preprod", "{reproduced: true, gate: {notebook: gate}}")
+    assert "has reproduced it" in told(tiny.samebook("run", "score", "--env", "preprod"), 6)
+    attest(tiny, 3)
+    promote(tiny, 3, "--env", "preprod")
+    assert promoted(tiny)["promoted"]["gate"]["metrics"]["champion_auc"] == 0.2
+
+
 def test_comparison_is_not_repeated(tiny: Tiny) -> None:
     """A comparison of the same two is used again; with another champion it is made anew."""
     for level, gates in ((3, 1), (1, 2), (1, 2), (5, 3), (1, 4)):
