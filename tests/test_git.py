@@ -199,6 +199,18 @@ def test_contents_ignore_configuration(root: Path, tmp_path: Path) -> None:
     assert list(git.contents(root, "a.txt")) == [b"b\n", b"a\n"]
 
 
+def test_branch_before_tag(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tag of a branch's name does not hide the branch, with git or without; a hook's GIT_DIR changes nothing."""
+    git.git(root, "branch", "prod")
+    git.git(root, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--allow-empty", "-m", "more")
+    git.git(root, "tag", "prod")
+    branch = git.git(root, "rev-parse", "refs/heads/prod").decode().strip()
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    assert git.commit(root, "prod") == branch != git.head(root)
+    monkeypatch.setattr(git.shutil, "which", lambda _: None)
+    assert git.commit(root, "prod") == branch
+
+
 def test_shallow_clone_is_told(root: Path, tmp_path: Path) -> None:
     """In a shallow clone an older commit comes with the past."""
     first = git.head(root)

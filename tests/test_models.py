@@ -156,6 +156,18 @@ def test_version_before_is_kept(tiny: Tiny) -> None:
     assert len(list(versions.iterdir())) == 2
 
 
+def test_folder_follows_promotion(tiny: Tiny) -> None:
+    """Where the model is a folder already, a promotion and a rollback renew it; else they make none."""
+    folder = tiny.root / "models" / ".files" / "delay"
+    promote(tiny, 3)
+    assert not folder.exists()
+    assert tiny.samebook("models").code == 0
+    assert tiny.samebook("rollback", "delay").code == 0
+    assert (folder / "model.txt").read_text() == "2"
+    promote(tiny, 3)
+    assert (folder / "model.txt").read_text() == "3"
+
+
 def test_versions_do_not_pile_up(tmp_path: Path) -> None:
     """Of a model's versions two are kept, whatever their order was: the one in use and the one before it."""
     for name in ("aa", "bb", "aa", "cc", "cc"):
@@ -265,6 +277,12 @@ def test_gc_keeps_all_versions(tiny: Tiny) -> None:
     assert tiny.samebook("store", "gc").code == 0
     needed = {digest for ref in ("main~1", "prod") for digest in _objects(tiny, ref)}
     assert needed <= {path.name for path in kept if path.exists()}
+
+
+def test_gc_refused_in_shallow_clone(tiny: Tiny, tmp_path: Path) -> None:
+    """Where the past is missing, nobody can tell what earlier models need: nothing is removed."""
+    git(tiny, "clone", "--quiet", "--depth", "1", f"file://{tiny.root}", str(tmp_path / "shallow"))
+    assert "git fetch --unshallow" in told(Tiny(tmp_path / "shallow").samebook("store", "gc"), 2)
 
 
 def _objects(tiny: Tiny, ref: str) -> set[str]:

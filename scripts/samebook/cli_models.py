@@ -23,6 +23,8 @@ def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:
     done = verb.promote(verb.PromoteRequest(run, model, env, why, dry_run), say)
     show(verb.message(done.bundle, done.champion).rstrip())
     show(f"\ncommitted {done.commit[:12]}" if done.commit else "\ndry run: every condition is met; nothing changed")
+    if done.commit:
+        _renew_folder(model, env)
 
 
 @click.command()
@@ -43,6 +45,8 @@ def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
     before = done.before.receipt.run if done.before else "a bundle that is not whole"
     show(f"{model}: from {before} back to {done.restored.receipt.run}")
     show(f"committed {done.commit[:12]}" if done.commit else "dry run: nothing changed")
+    if done.commit:
+        _renew_folder(model, "dev")
     if done.commit and not reopen:
         click.echo("a branch that was merged and shall be merged again some day: --reopen BRANCH", err=True)
 
@@ -63,6 +67,16 @@ def models(references: tuple[str, ...], env: str, engine: str) -> None:
     here = workspace.find()
     for made in verb.models(Elsewhere(here, engine, say), references, env):
         show(f"{here.relative(made.folder)}  {made.bundle.receipt.run}  {len(made.bundle.outputs)} files")
+
+
+def _renew_folder(model: str, env: str) -> None:
+    """Where the model's files are a folder, let it be the files of what is promoted now."""
+    from samebook import models as verb
+    from samebook.elsewhere import Elsewhere
+
+    here = workspace.find()
+    if verb.is_folder(here, model):
+        verb.models(Elsewhere(here, "local", say), [model], env)
 
 
 @click.group()

@@ -21,6 +21,9 @@ PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
 # A hook of the user's is for the user's checkout.
 NO_HOOKS = "core.hooksPath=/dev/null"
 
+# What git's hooks, and whoever calls us from one, have set: it would mean another repository than `root`.
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+
 
 def git(root: Path, *arguments: str, env: dict[str, str] | None = None, given: bytes = b"") -> bytes:
     """What `git ARGUMENTS` prints in `root`.
@@ -29,8 +32,9 @@ def git(root: Path, *arguments: str, env: dict[str, str] | None = None, given: b
     """
     # A bind mount may belong to another user than the container's: that is no reason to distrust it.
     command = ("git", "-c", f"safe.directory={root}", "-C", str(root), *arguments)
+    inherited = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     try:
-        done = subprocess.run(command, capture_output=True, input=given, check=False, env={**os.environ, **(env or {})})
+        done = subprocess.run(command, capture_output=True, input=given, check=False, env={**inherited, **(env or {})})
     except FileNotFoundError as error:
         raise UsageError("git is not installed here") from error
     if done.returncode:
@@ -42,12 +46,12 @@ def git(root: Path, *arguments: str, env: dict[str, str] | None = None, given: b
 def commit(root: Path, ref: str) -> str:
     """The commit that a branch, tag or hash means, in hex; a branch that is only at origin counts too.
 
-    Raises UsageError for what is none.
+    A branch goes before a tag of the same name. Raises UsageError for what is none.
     """
-    found = _commit(root, ref) or _commit(root, f"origin/{ref}")
-    if not found:
-        raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend=_to_fetch(root))
-    return found
+    found = (_commit(root, f"{place}{ref}") for place in ("refs/heads/", "", "origin/") if ref)
+    if name := next(filter(None, found), ""):
+        return name
+    raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend=_to_fetch(root))
 
 
 def is_behind(root: Path, name: str) -> bool:
@@ -89,12 +93,16 @@ def contents(root: Path, path: str, *options: str) -> Iterator[bytes]:
             yield git(root, "cat-file", "blob", blob)
 
 
-def _to_fetch(root: Path) -> str:
-    """What may bring a commit that isn't here: in a shallow clone the past is what is missing."""
+def is_shallow(root: Path) -> bool:
+    """Whether the past is missing here, as in a clone with --depth."""
     with suppress(UsageError):
-        if shutil.which("git") and git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
-            return "git fetch --unshallow"
-    return "git fetch --all"
+        return git(root, "rev-parse", "--is-shallow-repository").strip() == b"true"
+    return False
+
+
+def _to_fetch(root: Path) -> str:
+    """What may bring a commit that isn't here."""
+    return "git fetch --unshallow" if is_shallow(root) else "git fetch --all"
 
 
 def _commit(root: Path, ref: str) -> str:

@@ -14,7 +14,7 @@ from samebook import bundles, settings, store, supply
 from samebook.bundle import Bundle
 from samebook.digest import sha256
 from samebook.elsewhere import Elsewhere
-from samebook.workspace import locked, make_folder
+from samebook.workspace import Workspace, locked, make_folder
 
 VERSIONS = ".versions"
 
@@ -42,6 +42,11 @@ def models(place: Elsewhere, references: Sequence[str] = (), env: str = "dev") -
     if not references:
         _drop_others(here.models / ".files", {each.name for each in made})
     return made
+
+
+def is_folder(here: Workspace, name: str) -> bool:
+    """Whether somebody has had a model's files put into a folder."""
+    return (here.models / ".files" / _link_name(name)).is_symlink()
 
 
 def _materialised(place: Elsewhere, in_force: settings.Settings, name: str, found: Bundle) -> Materialised:

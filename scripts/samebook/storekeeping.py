@@ -6,7 +6,7 @@ What any branch's models name, or ever named, stays: a rollback may want it.
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import bundles, receipt, runfolder, store
+from samebook import bundles, git, receipt, runfolder, store
 from samebook.digest import sha256
 from samebook.errors import UsageError
 from samebook.workspace import Workspace
@@ -54,7 +54,14 @@ def references(workspace: Workspace) -> dict[str, str]:
 
 
 def gc(workspace: Workspace, *, dry_run: bool) -> Report:
-    """Remove what no receipt names, and damaged objects with it; with `dry_run` only say what."""
+    """Remove what no receipt names, and damaged objects with it; with `dry_run` only say what.
+
+    Raises UsageError in a shallow clone: what earlier models need can't be told from what nobody needs.
+    """
+    if git.is_shallow(workspace.root) and not dry_run:
+        raise UsageError(
+            "this clone is shallow: it does not know what earlier models need", mend="git fetch --unshallow"
+        )
     found = report(workspace)
     if not dry_run:
         for path in {*found.unreferenced, *found.damaged}:
