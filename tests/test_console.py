@@ -12,7 +12,7 @@ from tiny import Tiny
 
 from samebook import console, runfolder
 from samebook.console import Console
-from samebook.run import RunRequest
+from samebook.preparation import RunRequest
 
 
 def test_closed_pipe_fails_no_run(tiny: Tiny) -> None:

@@ -8,7 +8,7 @@ from typing import Any, override
 import pytest
 from tiny import Ended, Tiny
 
-from samebook import run
+from samebook import preparation, run
 
 WORK = """import os, samebook
 print('depth is', depth)
@@ -149,7 +149,7 @@ def test_all_output_awaited(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None
             time.sleep(0.1)
             seen.append(text)
 
-    run.run(run.RunRequest("prints", {}), Slow())
+    run.run(preparation.RunRequest("prints", {}), Slow())
     assert seen == [str(number) for number in range(45)]
 
 

@@ -50,6 +50,7 @@ def run(
     Exit codes: 0 done, 1 a cell failed, 2 usage or parameters, 4 data rejected by its schema, 5 environment
     does not match the lock, 6 refused by a policy, 130 Ctrl-C, 138 the kernel died, 143 SIGTERM.
     """
+    from samebook import preparation
     from samebook import run as verb
     from samebook.console import Console
     from samebook.runs import METRICS_SHOWN, described
@@ -57,11 +58,11 @@ def run(
     _once_each(given)
     if (notebook is None) == (receipt is None):
         raise errors.UsageError("expected a notebook or --receipt, one of them")
-    request = verb.RunRequest(notebook or "", dict(given), env, timeout, allow_drift)
+    request = preparation.RunRequest(notebook or "", dict(given), env, timeout, allow_drift)
     if receipt:
-        request = verb.again(receipt, request)
+        request = preparation.again(receipt, request)
     if dry_run:
-        prepared = verb.prepare(workspace.find(), request)
+        prepared = preparation.prepare(workspace.find(), request)
         show(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
         return
     done = verb.run(request, Console(verbose=verbose))

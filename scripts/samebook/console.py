@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TextIO, override
 
 from samebook import runfolder
-from samebook.run import Reporter, RunRequest
+from samebook.preparation import RunRequest
+from samebook.run import Reporter
 
 TICK = 0.5
 
