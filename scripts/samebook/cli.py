@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from samebook import errors, workspace
+from samebook import errors, processes, workspace
 from samebook.cli_models import bundle, models, promote, rollback
 from samebook.cli_store import store
-from samebook.options import ENGINE, ENV, FILE, PairType, say, show
+from samebook.cli_pipelines import backfill, pipeline, watch
+from samebook.options import ENGINE, ENV, FILE, PairType, once_each, say, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -55,7 +56,7 @@ def run(
     from samebook.console import Console
     from samebook.runs import METRICS_SHOWN, described
 
-    _once_each(given)
+    once_each(given)
     if (notebook is None) == (receipt is None):
         raise errors.UsageError("expected a notebook or --receipt, one of them")
     request = preparation.RunRequest(notebook or "", dict(given), env, timeout, allow_drift)
@@ -69,12 +70,6 @@ def run(
     found = described(done)
     shown = "  ".join(f"{name} {value:.4g}" for name, value in list(found.metrics.items())[:METRICS_SHOWN])
     show(f"{workspace.find().relative(done)}  {shown}".rstrip())
-
-
-def _once_each(given: tuple[tuple[str, str], ...]) -> None:
-    names = [name for name, _ in given]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise errors.UsageError(f"parameter {twice} is given twice")
 
 
 @cli.command()
@@ -201,12 +196,13 @@ def verify(run: str) -> None:
     show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
 
 
-for command in (promote, rollback, models, bundle, store):
+for command in (promote, rollback, models, bundle, store, pipeline, backfill, watch):
     cli.add_command(command)
 
 
 def main() -> None:
     """The one boundary where an error becomes words on stderr and an exit code."""
+    processes.end_with_parent()
     try:
         cli(prog_name="samebook", standalone_mode=False)
     except click.ClickException as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from samebook.digest import json_bytes, sha256
 from samebook.errors import DataRejected, UsageError
-from samebook.workspace import Workspace, copy_whole, write_whole
+from samebook.workspace import Workspace, copy_whole, locked, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PART = "part-0.parquet"
 ORIGIN = "origin.json"
+VERSIONS = ".versions"
 SHOWN_ROWS = 3
 
 
@@ -84,15 +85,37 @@ def _table(content: bytes, name: str) -> "pa.Table":
 
 
 def publish(workspace: Workspace, run: Path) -> list[str]:
-    """Copy a finished run's partitions to data/, one rename each; their names."""
-    published = []
-    for source in sorted((run / "outputs").glob(f"*/day=*/{PART}")):
-        name = source.relative_to(run / "outputs")
-        target = workspace.data / name
+    """Copy a finished run's partitions to data/, one rename each; their names.
+
+    What is there already is not written again; what is replaced is kept below data/<name>/.versions/.
+    """
+    sources = sorted((run / "outputs").glob(f"*/day=*/{PART}"))
+    if sources:
+        with locked(workspace.data / ".publish.lock"):
+            for source in sources:
+                _publish(source, workspace.data / source.relative_to(run / "outputs"), run.name)
+    return [str(source.parent.relative_to(run / "outputs")) for source in sources]
+
+
+def _publish(source: Path, target: Path, run: str) -> None:
+    digest = sha256(source)
+    before = sha256(target) if target.is_file() else ""
+    told = target.with_name(ORIGIN)
+    known = json.loads(told.read_text()) if told.is_file() else {}
+    if before == digest == known.get("sha256") and known.get("versions"):
+        return
+    if before and before != digest:
+        copy_whole(target, version(target, before))
+    if before != digest:
         copy_whole(source, target)
-        write_whole(target.parent / ORIGIN, json_bytes({"run": run.name, "sha256": sha256(source)}))
-        published.append(str(name.parent))
-    return published
+    # In the order in which they were published, the current one last.
+    versions = [*(each for each in known.get("versions", ()) if each["sha256"] != digest), {"run": run, "sha256": digest}]
+    write_whole(told, json_bytes({"run": run, "sha256": digest, "versions": versions}))
+
+
+def version(partition: Path, digest: str) -> Path:
+    """Where an earlier version of a partition is kept: out of the sight of whoever reads the dataset's folder."""
+    return partition.parents[1] / VERSIONS / partition.parent.name / f"{digest}.parquet"
 
 
 def rejection(error: "SchemaErrors", name: str) -> str:

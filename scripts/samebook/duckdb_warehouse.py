@@ -30,6 +30,11 @@ class DuckDB:
     def name(self) -> str:
         return self.workspace.relative(self.path)
 
+    def version(self) -> str:
+        """Size and time of the last write: nothing is written without a change of these."""
+        found = self.path.stat()
+        return f"{found.st_size} bytes, written {found.st_mtime_ns}"
+
     def ensure(self) -> None:
         """Find it there; the sample is loaded first where it is missing and the settings say so."""
         if self.path.is_file():

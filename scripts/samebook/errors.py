@@ -79,6 +79,13 @@ def named(name: str) -> type[SamebookError]:
     return found if is_ours and found not in (SamebookError, Interrupted) else CellFailed
 
 
+def of_code(code: int, message: str, *, mend: str) -> SamebookError:
+    """The error of another program of ours that has ended with this exit code."""
+    kinds = (UsageError, NotReproduced, DataRejected, EnvironmentMismatch, PolicyRefused, KernelDied)
+    kind = next((each for each in kinds if each.exit_code == code), SamebookError)
+    return kind(message, mend=mend)
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """A hint for a mistyped name: `; did you mean train?`, or what there is to choose from."""
     options = sorted(candidates)

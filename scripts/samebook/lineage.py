@@ -96,9 +96,8 @@ def _inputs(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...
 
 def _makers(statement: receipt.Json) -> dict[str, str]:
     """The id of the run that made an input, by the input's name, where that is known."""
-    byproducts = statement["predicate"]["runDetails"].get("byproducts", ())
-    found = (each["annotations"] for each in byproducts if each["name"] == "made by")
-    return {name: run for runs in found for run, names in runs.items() if run != "unknown" for name in names}
+    runs = receipt.told(statement, receipt.MADE_BY)
+    return {name: run for run, names in runs.items() if run != "unknown" for name in names}
 
 
 def _grouped(names: list[str]) -> Iterator[list[str]]:

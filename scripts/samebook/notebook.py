@@ -72,7 +72,10 @@ def output_path(name: str) -> Path:
 
 def query(name: str, **bound: Any) -> "pd.DataFrame":
     """The rows of notebooks/queries/<name> on the warehouse, with `$name` in it bound to values."""
-    return warehouse.query(context.here(), context.in_force().warehouse, name, bound)
+    rows = warehouse.query(context.here(), context.in_force().warehouse, name, bound)
+    asked, version = warehouse.version(context.here(), context.in_force().warehouse)
+    runfolder.append_event(context.run(), {"kind": "warehouse", "name": asked, "version": version})
+    return rows
 
 
 def validate(frame: "pd.DataFrame", schema: "DataFrameSchema") -> "pd.DataFrame":
@@ -113,6 +116,9 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial
     still = dataset.missing(context.here(), name, here)
     if partial:
         days = [day for day in days if day not in still]
+        for day in still:
+            label = str(dataset.partition(name, day).parent)
+            runfolder.append_event(context.run(), {"kind": "lacked", "name": label})
     elif still:
         raise UsageError(f"dataset {name}: no partition for {still[0]}, and {len(still)} of {len(days)} days missing")
     return dataset.frame([(f"{name} {day}", _partition(name, day)) for day in days])

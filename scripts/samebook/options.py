@@ -7,6 +7,8 @@ from typing import override
 
 import click
 
+from samebook.errors import UsageError
+
 
 class PairType(click.ParamType[tuple[str, str]]):
     """`name=value`, as -p takes it."""
@@ -29,6 +31,13 @@ ENGINE = click.option(
 )
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Objects that move at a time.")
+
+
+def once_each(given: tuple[tuple[str, str], ...]) -> None:
+    """Raise UsageError for a -p name that is given twice."""
+    names = [name for name, _ in given]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"parameter {twice} is given twice")
 
 
 def show(text: object) -> None:

@@ -53,6 +53,10 @@ class PostgreSQL:
     def name(self) -> str:
         return self.settings.url.partition("?")[0]
 
+    def version(self) -> str:
+        """Unknown: a server doesn't say what has changed since somebody asked."""
+        return ""
+
     def ensure(self) -> None:
         """Find it there; the sample is loaded first where it is missing and the settings say so."""
         with self._connected() as connection, self._telling(f"the sample can't be loaded into {self.name}"):

@@ -48,6 +48,7 @@ class Prepared:
     path: Path
     notebook: Any
     values: dict[str, Any]
+    known: dict[str, parameters.Parameter]
     drift: dict[str, str]
     source: provenance.Source
     redaction: Redaction
@@ -77,7 +78,7 @@ def prepare(found: Workspace, request: RunRequest, say: Callable[[str], None] = 
     redaction.refuse_in(source.patch or b"", "the uncommitted work of this checkout")
     if values:
         notebook = execution.with_parameters(notebook, parameters.injected(values))
-    return Prepared(found, request, in_force, path, notebook, values, drift, source, redaction)
+    return Prepared(found, request, in_force, path, notebook, values, known, drift, source, redaction)
 
 
 def _check_models(

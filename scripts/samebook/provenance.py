@@ -26,14 +26,15 @@ from samebook.workspace import Workspace
 class Source:
     """What a run starts from, looked at before it starts: people edit while it runs.
 
-    `commit` is empty outside a repository; `patch` is None where what isn't committed fits in none. The notebook
-    and the lock are told by their sha256.
+    `commit` is empty outside a repository; `patch` is None where what isn't committed fits in none. The notebook,
+    the lock, and the modules and queries beside the notebook are told by their sha256.
     """
 
     commit: str
     patch: bytes | None
     notebook: str
     lock: str
+    code: str
 
 
 def source(workspace: Workspace, notebook: Path) -> Source:
@@ -42,7 +43,13 @@ def source(workspace: Workspace, notebook: Path) -> Source:
         commit, patch = _version(workspace)
     except UsageError:
         commit, patch = "", b""
-    return Source(commit, patch, sha256(notebook), sha256(workspace.environments / "runtime.txt"))
+    return Source(commit, patch, sha256(notebook), sha256(workspace.environments / "runtime.txt"), code(workspace))
+
+
+def code(workspace: Workspace) -> str:
+    """One hash over the modules that notebooks import, and the queries that they make."""
+    files = sorted(path for kind in ("*.py", "*.sql") for path in workspace.notebooks.rglob(kind))
+    return sha256(json_bytes({workspace.relative(path): sha256(path) for path in files}))
 
 
 def _version(workspace: Workspace) -> tuple[str, bytes | None]:
@@ -167,6 +174,10 @@ def _notebook(facts: Facts) -> list[Json]:
     return [_resource(facts.workspace.relative(facts.notebook), facts.source.notebook)]
 
 
+def _code(facts: Facts) -> list[Json]:
+    return [_resource(receipt.CODE, facts.source.code)]
+
+
 def _lock(facts: Facts) -> list[Json]:
     return [_resource("environments/runtime.txt", facts.source.lock)]
 
@@ -196,7 +207,7 @@ def _undeclared(facts: Facts) -> list[Json]:
 
 
 DEPENDENCIES: tuple[Callable[[Facts], list[Json]], ...] = (
-    *(_commit, _notebook, _lock, _environment, _images, _inputs, _undeclared),
+    *(_commit, _notebook, _code, _lock, _environment, _images, _inputs, _undeclared),
 )
 
 
@@ -214,4 +225,9 @@ def _byproducts(facts: Facts) -> list[Json]:
     makers: dict[str, list[str]] = {}
     for item in facts.of_kind("input"):
         makers.setdefault(item.get("run") or "unknown", []).append(item["name"])
-    return [*files, {"name": "made by", "annotations": makers}] if makers else files
+    told = {
+        receipt.MADE_BY: makers,
+        receipt.READ_FROM: {item["name"]: item["version"] for item in facts.of_kind("warehouse")},
+        receipt.LACKED: {item["name"]: "missing" for item in facts.of_kind("lacked")},
+    }
+    return [*files, *({"name": name, "annotations": what} for name, what in told.items() if what)]

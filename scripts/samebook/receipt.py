@@ -14,7 +14,9 @@ from samebook.errors import UsageError
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:samebook:run:v1"
-COMMIT, ENVIRONMENT = "commit", "environment"
+COMMIT, ENVIRONMENT, CODE = "commit", "environment", "notebooks' modules and queries"
+# Byproducts that tell of inputs: who had made them, the warehouses that were asked, the days that were nowhere.
+MADE_BY, READ_FROM, LACKED = "made by", "read from", "lacked"
 
 type Json = dict[str, Any]
 
@@ -78,6 +80,12 @@ def inputs(statement: Json) -> dict[str, str]:
 def input_items(statement: Json) -> list[Json]:
     """The declared inputs; a run's output says under annotations.builtFrom how it was built."""
     return [each for each in dependencies(statement) if each.get("annotations", {}).get("input")]
+
+
+def told(statement: Json, name: str) -> Json:
+    """What a byproduct without a file tells: MADE_BY, READ_FROM or LACKED."""
+    made = statement["predicate"].get("runDetails", {}).get("byproducts", ())
+    return next((each.get("annotations", {}) for each in made if each["name"] == name), {})
 
 
 def built_from(statement: Json) -> Json:

@@ -184,6 +184,27 @@ class AbTest(Part):
         return self.start <= day <= self.end
 
 
+class WatchWarehouse(Part):
+    """Which days the warehouse has: a query that gives `day`, and `version`, which changes when the day's rows do."""
+
+    query: Annotated[str, Field(description="a query in notebooks/queries/, like days.sql")] = "days.sql"
+    pipeline: Annotated[str, Field(description="the pipeline that runs for each new or changed day")] = "daily"
+    every: Annotated[float, Field(allow_inf_nan=False, ge=1, description="seconds between two questions"), NUMBER] = 300
+
+
+class Watch(Part):
+    """What `samebook watch` waits for."""
+
+    inbox: Annotated[
+        dict[str, str], Field(description="for files of each dataset in data/inbox/, the pipeline that takes them in")
+    ] = {}
+    settle: Annotated[
+        float, Field(allow_inf_nan=False, ge=0, description="seconds that a file must be at rest"), NUMBER
+    ] = 2.0
+    warehouse: WatchWarehouse | None = None
+    schedule: Annotated[bool, Field(description="run the jobs of `schedule` too")] = False
+
+
 type Cron = Annotated[str, Field(pattern=r"^([-\d*/,]+ ){4}[-\d*/,A-Z]+$", description="minute hour day month weekday")]
 
 
@@ -197,6 +218,7 @@ class Settings(BaseSettings):
     datasets: dict[str, Dataset] = {}
     promotion: Promotion = Promotion()
     ab_test: AbTest | None = None
+    watch: Watch = Watch()
     schedule: Annotated[dict[str, Cron], Field(description="when each job is due, in UTC")] = {}
     threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
     cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit"), NUMBER] = 0

@@ -32,3 +32,9 @@ def query(workspace: Workspace, settings: Warehouse, name: str, bound: Mapping[s
     """
     found = of(workspace, settings)
     return found.rows(sql.read(workspace, name, found.dialect, bound))
+
+
+def version(workspace: Workspace, settings: Warehouse) -> tuple[str, str]:
+    """The warehouse's name, and what changes whenever its content does; "" where that isn't known."""
+    found = of(workspace, settings)
+    return found.name, found.version()

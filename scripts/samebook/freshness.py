@@ -1,0 +1,92 @@
+"""Whether a finished run is what a new one would be: then a pipeline need not run its notebook again."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from samebook import assignment, bundles, dataset, environment, evidence, parameters, receipt, runfolder, warehouse
+from samebook.digest import json_bytes, sha256
+from samebook.errors import SamebookError
+from samebook.preparation import Prepared
+from samebook.receipt import Json
+from samebook.workspace import Workspace
+
+PARTITION = re.compile(r"([a-z][a-z0-9_]*)/day=(\d{4}-\d\d-\d\d)")
+
+
+def same(prepared: Prepared) -> Path | None:
+    """The newest finished run of this notebook, code, parameters, environment and inputs, its files whole; or None.
+
+    What a run read around the API, or in a warehouse that doesn't say whether it has changed, counts as changed.
+    """
+    for run in runfolder.finished(prepared.workspace, prepared.path.stem):
+        with suppress(SamebookError):
+            statement = receipt.read(run / runfolder.RECEIPT)
+            if not any(_changes(prepared, run, statement)):
+                return run
+    return None
+
+
+def _changes(prepared: Prepared, run: Path, statement: Json) -> Iterator[bool]:
+    """What would be another than it was, the quickest to find out first."""
+    here, source = prepared.workspace, prepared.source
+    asked = {
+        "notebook": here.relative(prepared.path),
+        "parameters": parameters.json_values(prepared.values),
+        "env": prepared.request.env,
+    }
+    yield receipt.external(statement) != asked
+    known = {each["name"]: each["digest"].get("sha256") for each in receipt.dependencies(statement) if "digest" in each}
+    yield known.get(asked["notebook"]) != source.notebook
+    yield known.get(receipt.CODE) != source.code
+    yield known.get("environments/runtime.txt") != source.lock
+    yield any(each.get("annotations", {}).get("undeclared") for each in receipt.dependencies(statement))
+    definition = statement["predicate"]["buildDefinition"]
+    yield bool(definition["internalParameters"]["drift"] or prepared.drift)
+    yield definition["internalParameters"]["variables"] != environment.variables(here)
+    yield any(_path(here, name).is_file() for name in receipt.told(statement, receipt.LACKED))
+    yield any(not version or version != now for version, now in _warehouses(prepared, statement))
+    yield any(now(prepared, name) != digest for name, digest in receipt.inputs(statement).items())
+    yield bool(evidence.wrong(evidence.files(here, run / runfolder.RECEIPT, statement)))
+
+
+def _path(here: Workspace, label: str) -> Path:
+    return here.data / label / dataset.PART
+
+
+def _warehouses(prepared: Prepared, statement: Json) -> Iterator[tuple[str, str]]:
+    """The version of each warehouse that the run asked, and what it is now."""
+    told = receipt.told(statement, receipt.READ_FROM)
+    if told:
+        name, version = warehouse.version(prepared.workspace, prepared.settings.warehouse)
+        yield from ((then, version if name == asked else "") for asked, then in told.items())
+
+
+def now(prepared: Prepared, label: str) -> str:
+    """The sha256 of what a run would read today as the input `label`; "" where there is nothing, or nobody knows."""
+    here = prepared.workspace
+    if label.startswith(bundles.LABEL):
+        return sha256(bundles.read(here, label.removeprefix(bundles.LABEL)).content())
+    if label == assignment.LABEL:
+        found = prepared.settings.ab_test
+        return sha256(json_bytes(found.model_dump(mode="json") if found else None))
+    if PARTITION.fullmatch(label):
+        return sha256(_path(here, label)) if _path(here, label).is_file() else ""
+    return _file(prepared, label)
+
+
+def _file(prepared: Prepared, label: str) -> str:
+    """Of a file of the workspace, of a promoted model, or of a run."""
+    here = prepared.workspace
+    given = [str(each) for each in prepared.values.values() if Path(str(each)).name == label]
+    for path in (here.root / each for each in (*given, label)):
+        if path.is_file():
+            return sha256(path)
+    source, _, name = label.partition("/")
+    if bundles.is_reference(here, source):
+        file = bundles.read(here, source).outputs.get(name)
+        return file.sha256 if file else ""
+    exact = [here.runs / source] if (here.runs / source).is_dir() else runfolder.finished(here, source)
+    found = (run / "outputs" / name for run in exact)
+    return next((sha256(path) for path in found if path.is_file()), "")

@@ -1,0 +1,188 @@
+"""Runs a pipeline: each step a program of its own, those that don't depend on each other side by side.
+
+What a finished run has done already isn't done again, so whatever was stopped, goes on where it stopped.
+"""
+
+import datetime
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from graphlib import TopologicalSorter
+
+from samebook import errors, notices, pipelines, settings, signals, steps, story
+from samebook.errors import SamebookError
+from samebook.pipelines import Filled
+from samebook.processes import Processes
+from samebook.steps import Job
+from samebook.workspace import make_folder
+
+SHOWN = 2000
+
+
+class State(StrEnum):
+    """What became of a step."""
+
+    DONE = "done"
+    SAME = "same"
+    LEFT_OUT = "left out"
+    FAILED = "failed"
+    WAITING = "not run"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a step: its run, where it has one, and for a failure its exit code and words."""
+
+    step: str
+    state: State
+    run: str = ""
+    seconds: float = 0.0
+    code: int = 0
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A pipeline that was found to be runnable: its steps in order, and who wants to know how far it is."""
+
+    job: Job
+    steps: tuple[Filled, ...]
+    in_force: settings.Settings
+    say: Callable[[Outcome], None]
+    processes: Processes = field(default_factory=Processes)
+
+    @property
+    def day(self) -> str:
+        """The day of data that it is about, for the story; "" where it is about none."""
+        return next((each.parameters["day"] for each in self.steps if "day" in each.parameters), "")
+
+
+def today() -> datetime.date:
+    """The day, UTC."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def prepared(job: Job, say: Callable[[Outcome], None] = lambda _: None) -> Work:
+    """Check every step before the first one starts. Raises UsageError, or PolicyRefused for a model."""
+    pipeline = pipelines.read(job.here, job.name)
+    work = Work(job, tuple(pipelines.filled(pipeline, job.given, today())), settings.load(job.here, job.env), say)
+    for each in (step for step in work.steps if step.is_wanted):
+        try:
+            steps.check(job, each)
+        except SamebookError as error:
+            raise type(error)(f"step {each.name}: {error}", mend=error.mend) from error
+    return work
+
+
+def planned(work: Work) -> list[Outcome]:
+    """What would happen to each step, as far as it can be told before the steps above it have run."""
+    outcomes: dict[str, Outcome] = {}
+    for step in work.steps:
+        runs = _runs(outcomes, step)
+        above = [outcomes[name].state for name in step.step.needs]
+        if not step.is_wanted:
+            outcomes[step.name] = Outcome(step.name, State.LEFT_OUT, told=f"when: {step.step.when}")
+        elif State.WAITING not in above and (run := steps.done_already(work.job, step, runs)):
+            outcomes[step.name] = Outcome(step.name, State.SAME, run)
+        else:
+            outcomes[step.name] = Outcome(step.name, State.WAITING, told=steps.described(step))
+    return list(outcomes.values())
+
+
+def execute(work: Work) -> list[Outcome]:
+    """Run the steps; what became of each, in the order of the plan.
+
+    A step that fails stops those that need it; others are still run. Ctrl-C and SIGTERM stop all within seconds.
+    """
+    with signals.raising(), _alone(work.job) as lock:
+        outcomes = _executed(work, lock)
+    return [outcomes.get(step.name) or Outcome(step.name, State.WAITING) for step in work.steps]
+
+
+def _executed(work: Work, lock: int) -> dict[str, Outcome]:
+    known = {step.name: step for step in work.steps}
+    order = TopologicalSorter({name: step.step.needs for name, step in known.items()})
+    order.prepare()
+    outcomes: dict[str, Outcome] = {}
+    under_way: dict[Future[Outcome], str] = {}
+    with ThreadPoolExecutor(work.job.jobs) as pool:
+        try:
+            while order.is_active():
+                for name in order.get_ready():
+                    under_way[pool.submit(_stepped, work, known[name], dict(outcomes), lock)] = name
+                if not under_way:
+                    break  # what is left needs what has failed
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    name = under_way.pop(future)
+                    outcomes[name] = future.result()
+                    _tell(work, outcomes[name])
+                    if outcomes[name].state is not State.FAILED:
+                        order.done(name)
+        except BaseException:
+            work.processes.stop()
+            raise
+    return outcomes
+
+
+def _stepped(work: Work, step: Filled, outcomes: Mapping[str, Outcome], lock: int) -> Outcome:
+    """Run one step, unless it isn't wanted, or a finished run has done the same."""
+    if not step.is_wanted:
+        return Outcome(step.name, State.LEFT_OUT, told=f"when: {step.step.when}")
+    runs, job = _runs(outcomes, step), work.job
+    try:
+        if run := steps.done_already(job, step, runs):
+            return Outcome(step.name, State.SAME, run)
+    except SamebookError as error:
+        return Outcome(step.name, State.FAILED, code=error.exit_code, told=str(error))
+    began = time.monotonic()
+    ended = work.processes.call(steps.command(job, step, runs), job.here.root, steps.variables(job, step), (lock,))
+    seconds = time.monotonic() - began
+    if ended.code:
+        return Outcome(step.name, State.FAILED, "", seconds, ended.code, ended.stderr[-SHOWN:].strip())
+    return Outcome(step.name, State.DONE, steps.run_of(step, ended.stdout, runs), seconds)
+
+
+def _runs(outcomes: Mapping[str, Outcome], step: Filled) -> dict[str, str]:
+    return {name: outcomes[name].run for name in step.step.needs if outcomes[name].run}
+
+
+def _tell(work: Work, outcome: Outcome) -> None:
+    """Say how a step ended: to whoever waits, to the story, and of a failure to whoever wants to be called."""
+    work.say(outcome)
+    failed = outcome.state is State.FAILED
+    facts = {"env": work.job.env, "pipeline": work.job.name, "step": outcome.step, "run": outcome.run, "day": work.day}
+    text = story.safe(outcome.told, work.in_force) if failed else str(outcome.state)
+    story.tell(work.job.here, "step", level="error" if failed else "info", **facts, text=text)
+    if failed:
+        notices.send(work.in_force, "failure", {**facts, "text": text})
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[int]:
+    """Hold this pipeline, with these parameters, against a second of the same; programs that it starts hold it too.
+
+    So what goes on after a kill begins when what was started before it has ended.
+    """
+    path = make_folder(job.here.runs / ".pipelines") / f"{job.key}.lock"
+    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def failure(outcomes: list[Outcome]) -> SamebookError | None:
+    """The error that the first failed step means, with what was not run; None where all is well."""
+    first = next((each for each in outcomes if each.state is State.FAILED), None)
+    if first is None:
+        return None
+    waiting = [each.step for each in outcomes if each.state is State.WAITING]
+    left = f"\nnot run, as they need it: {', '.join(waiting)}" if waiting else ""
+    told = f"step {first.step} failed with exit code {first.code}:\n{first.told}{left}"
+    return errors.of_code(first.code, told, mend="mend it, and start the pipeline again: what is done is not done again")

@@ -1,0 +1,92 @@
+"""Programs that run beside each other, and end with whoever started them, however that ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+# What a supervisor waits before it kills; a kernel is gone well before.
+PATIENCE = 8
+# The variable that tells a program whose end is its own.
+PARENT = "SAMEBOOK_PARENT"
+POLL = 0.5
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended, and what it said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Processes:
+    """Those that were started from here, each in a group of its own; `stop` ends them all."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[str]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def call(self, command: Sequence[str], folder: Path, env: Mapping[str, str], held: Sequence[int] = ()) -> Ended:
+        """Run a program to its end. It ends too when this process does; `held` are locks that it holds on to."""
+        with self._lock:
+            if self._stopped:
+                return Ended(128 + signal.SIGTERM, "", "stopped")
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**env, **({PARENT: str(os.getpid())} if command[0] == sys.executable else {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+                pass_fds=held,
+            )
+            self._running.add(process)
+        try:
+            told = process.communicate()
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        return Ended(process.returncode, *told)
+
+    def stop(self) -> None:
+        """End all of them, and let none start any more: asked first, then killed."""
+        with self._lock:
+            self._stopped = True
+            running = tuple(self._running)
+        for process in running:
+            _signal(process, signal.SIGTERM)
+        for process in running:
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                _signal(process, signal.SIGKILL)
+
+
+def _signal(process: subprocess.Popen[str], signum: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signum)
+
+
+def end_with_parent() -> None:
+    """Where this program was started by `Processes`: end, as if by SIGTERM, once that process is gone."""
+    parent = os.environ.pop(PARENT, "")
+    if parent:
+        threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    pause = threading.Event()
+    while os.getppid() == parent:
+        pause.wait(POLL)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,137 @@
+"""What a step of a pipeline does: its program, what has done the same already, and whether it can run at all."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebook import bundles, dataset, freshness, parameters, pipelines, policy, preparation, runfolder
+from samebook.comparison import Verdict
+from samebook.digest import json_bytes, sha256
+from samebook.errors import UsageError
+from samebook.pipelines import Filled
+from samebook.preparation import Prepared, RunRequest
+from samebook.workspace import Workspace
+
+# The variable that tells a run which step it is, for its log.
+STEP = "SAMEBOOK_STEP"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pipeline with its parameters, for one environment.
+
+    `engine` is where notebooks run: "local" in this very environment, "docker" through make. `force` runs what a
+    finished run has done already; `jobs` steps run side by side, each with `threads` threads (0: as set elsewhere).
+    """
+
+    here: Workspace
+    name: str
+    given: Mapping[str, str]
+    env: str = "dev"
+    engine: str = "local"
+    force: bool = False
+    jobs: int = 2
+    threads: int = 0
+
+    @property
+    def key(self) -> str:
+        """One for each pipeline, parameters and environment."""
+        return sha256(json_bytes({"name": self.name, "given": dict(self.given), "env": self.env}))[:16]
+
+
+def check(job: Job, step: Filled) -> None:
+    """Raise UsageError, or PolicyRefused for a model, where a step could not run."""
+    here = job.here
+    if step.step.promote:
+        bundles.path(here, step.step.promote.model)
+    if step.step.verb != "run":
+        return
+    found = _prepared(job, step, {name: name for name in step.step.needs})
+    for name in parameters.models(found.known, found.values):
+        if name not in step.step.needs and not _means_something(here, name):
+            raise UsageError(
+                f"no model is promoted as {name!r} here, and no run or file has that name",
+                mend=f"make promote RUN=train MODEL={name}",
+            )
+
+
+def _means_something(here: Workspace, name: str) -> bool:
+    is_run = (here.runs / name / runfolder.RECEIPT).is_file() or runfolder.finished(here, name)
+    return bool(bundles.is_reference(here, name) or is_run or (here.root / name).is_file())
+
+
+def _prepared(job: Job, step: Filled, runs: Mapping[str, str]) -> Prepared:
+    return preparation.prepare(job.here, RunRequest(step.notebook, step.given(runs), job.env))
+
+
+def described(step: Filled) -> str:
+    """What a step would do, in a line."""
+    if step.step.promote:
+        return f"promote {step.step.promote.run} as {step.step.promote.model}"
+    if step.step.reproduce:
+        return f"reproduce {step.step.reproduce}"
+    return " ".join((f"run {step.notebook}", *(f"{name}={value}" for name, value in step.parameters.items())))
+
+
+def done_already(job: Job, step: Filled, runs: Mapping[str, str]) -> str:
+    """The run that has done the same as this step would, its partitions published; "" where there is none."""
+    if job.force:
+        return ""
+    if step.step.promote:
+        return _promoted_already(job, step.step.promote, runs)
+    if step.step.reproduce:
+        return _reproduced_already(job, pipelines.resolved(step.step.reproduce, runs))
+    if found := freshness.same(_prepared(job, step, runs)):
+        dataset.publish(job.here, found)
+        return found.name
+    return ""
+
+
+def _promoted_already(job: Job, wanted: pipelines.Promote, runs: Mapping[str, str]) -> str:
+    run = pipelines.resolved(wanted.run, runs)
+    path = bundles.path(job.here, wanted.model)
+    return run if path.is_file() and bundles.read(job.here, wanted.model).receipt.run == run else ""
+
+
+def _reproduced_already(job: Job, run: str) -> str:
+    told = policy.attestations(job.here.runs / run / runfolder.RECEIPT)
+    return run if any(each["predicate"]["verdict"] == Verdict.IDENTICAL for _, each in told) else ""
+
+
+def command(job: Job, step: Filled, runs: Mapping[str, str]) -> list[str]:
+    """The program that does a step."""
+    ours = [sys.executable, "-m", "samebook"]
+    if step.step.promote:
+        run = pipelines.resolved(step.step.promote.run, runs)
+        return [*ours, "promote", run, step.step.promote.model, "--env", job.env, "--why", _why(job)]
+    if step.step.reproduce:
+        return [*ours, "reproduce", pipelines.resolved(step.step.reproduce, runs), "--engine", job.engine]
+    given = step.given(runs)
+    if job.engine == "docker":
+        pairs = " ".join(f"{name}={value}" for name, value in given.items())
+        return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", f"PARAMS={pairs}", f"ENV={job.env}"]
+    pairs = [part for name, value in given.items() for part in ("-p", f"{name}={value}")]
+    return [*ours, "run", step.notebook, *pairs, "--env", job.env]
+
+
+def _why(job: Job) -> str:
+    given = " ".join(f"{name}={value}" for name, value in job.given.items())
+    return f"Pipeline {job.name} {given}".rstrip()
+
+
+def variables(job: Job, step: Filled) -> dict[str, str]:
+    """The caller's variables; the step is told, for the log, and make which engine."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    engine = {"ENGINE": "docker"} if job.engine == "docker" else {}
+    threads = {"OMP_NUM_THREADS": str(job.threads)} if job.threads else {}
+    return {**threads, **kept, **engine, STEP: f"{job.name}/{step.name}"}
+
+
+def run_of(step: Filled, stdout: str, runs: Mapping[str, str]) -> str:
+    """The id of the run that a step has made, or worked on."""
+    if step.step.verb != "run":
+        return pipelines.resolved(step.step.reproduce or (step.step.promote.run if step.step.promote else ""), runs)
+    lines = stdout.strip().splitlines()
+    return lines[-1].split()[0].removeprefix("runs/") if lines else ""

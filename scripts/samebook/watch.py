@@ -1,0 +1,194 @@
+"""Run pipelines when data comes in: each complete file of the inbox once, and, if asked, what the warehouse gains.
+
+One watcher at a time. Everything it does can be done again: killed at any moment, the next one goes on.
+"""
+
+import datetime
+import fcntl
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from samebook import cron, inbox, notices, pipelining, runfolder, settings, signals, story, warehouse, workspace
+from samebook.digest import json_bytes
+from samebook.errors import DataRejected, SamebookError, UsageError
+from samebook.inbox import Inbox
+from samebook.pipelining import State
+from samebook.settings import Settings
+from samebook.steps import Job
+from samebook.workspace import Workspace, make_folder, write_whole
+
+# How long a file that failed, for no fault of its own, waits: at first, and at most.
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
+TICK = 0.5
+
+type Say = Callable[[str], None]
+
+
+@dataclass
+class Watcher:
+    """What the watcher knows while it runs."""
+
+    here: Workspace
+    env: str
+    in_force: Settings
+    say: Say
+    inbox: Inbox
+    # By what failed: how often, and when it is due again.
+    failed: dict[str, tuple[int, float]] = field(default_factory=dict)
+    asked: float = float("-inf")
+    since: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+
+
+def watch(env: str, say: Say, *, once: bool = False) -> int:
+    """Watch until a signal comes; with `once` until nothing waits. Returns how many files or days failed for good.
+
+    Raises UsageError where another watcher runs, or where the settings name nothing to watch.
+    """
+    here = workspace.find()
+    in_force = settings.load(here, env)
+    asked = in_force.watch
+    if not (asked.inbox or asked.warehouse or asked.schedule):
+        raise UsageError(
+            f"environments/{env}.yml names nothing to watch", mend="watch: {inbox: {flights: daily}}, for example"
+        )
+    watcher = Watcher(here, env, in_force, say, Inbox(here, 0 if once else asked.settle))
+    with _alone(here, env), signals.raising():
+        runfolder.recover(here)
+        say(f"watching {here.relative(watcher.inbox.folder)} (env {env})")
+        rejected = _round(watcher)
+        if not once:
+            for _ in _ticks(watcher.inbox.folder):
+                rejected += _round(watcher)
+        return rejected + len(watcher.failed)
+
+
+def _ticks(folder: Path) -> Iterator[None]:
+    """Whenever something changes in the inbox, and at least every TICK seconds, for what is at rest by then."""
+    from watchfiles import watch as changes
+
+    for _ in changes(folder, yield_on_timeout=True, rust_timeout=int(TICK * 1000), debounce=100, step=50):
+        yield
+
+
+def _round(watcher: Watcher) -> int:
+    """Everything that is due now; how many files were rejected."""
+    rejected = sum(_arrived(watcher, path) for path in watcher.inbox.complete() if _is_due(watcher, str(path)))
+    _ask_warehouse(watcher)
+    _run_scheduled(watcher)
+    return rejected
+
+
+def _arrived(watcher: Watcher, path: Path) -> bool:
+    """Run a file's pipeline; whether the file was rejected."""
+    try:
+        found = inbox.arrival(path, watcher.in_force.watch.inbox)
+        copy = inbox.archived(watcher.here, found)
+        given = {"day": str(found.day), "source": watcher.here.relative(copy)}
+        _run(watcher, watcher.in_force.watch.inbox[found.dataset], given)
+        inbox.accept(found)
+    except FileNotFoundError:
+        return False  # somebody has taken it out again
+    except DataRejected as error:
+        kept = inbox.reject(watcher.here, path, str(error))
+        _tell(watcher, "rejected", f"{path.name} -> {watcher.here.relative(kept)}", str(error))
+        return True
+    except (SamebookError, OSError) as error:
+        _failed(watcher, str(path), error)
+    else:
+        watcher.failed.pop(str(path), None)
+        watcher.say(f"{path.name}: done")
+    return False
+
+
+def _run(watcher: Watcher, name: str, given: Mapping[str, str]) -> None:
+    """Run a pipeline to its end. Raises what its first failed step means."""
+    job = Job(watcher.here, name, given, watcher.env)
+
+    def said(outcome: pipelining.Outcome) -> None:
+        if outcome.state is not State.LEFT_OUT:
+            watcher.say(f"  {given.get('day', '')} {outcome.step}: {outcome.state} {outcome.run}".rstrip())
+
+    if error := pipelining.failure(pipelining.execute(pipelining.prepared(job, said))):
+        raise error
+
+
+def _is_due(watcher: Watcher, what: str) -> bool:
+    return watcher.failed.get(what, (0, 0.0))[1] <= time.monotonic()
+
+
+def _failed(watcher: Watcher, what: str, error: Exception) -> None:
+    """It is no fault of the data's: it stays, and is tried again, after longer and longer pauses."""
+    times = watcher.failed.get(what, (0, 0.0))[0] + 1
+    pause = min(FIRST_PAUSE * 2 ** (times - 1), LONGEST_PAUSE)
+    watcher.failed[what] = (times, time.monotonic() + pause)
+    _tell(watcher, "failed", f"{Path(what).name}, time {times}; again in {pause:.0f} s", str(error))
+
+
+def _tell(watcher: Watcher, event: str, what: str, why: str) -> None:
+    text = story.safe(f"{what}: {why}", watcher.in_force)
+    watcher.say(f"{event} {text}")
+    facts = {"env": watcher.env, "pipeline": "watch", "text": text}
+    story.tell(watcher.here, event, level="error", **facts)
+    notices.send(watcher.in_force, "failure", facts)
+
+
+def _ask_warehouse(watcher: Watcher) -> None:
+    """Run the pipeline of each day that the warehouse has now and had not, or has otherwise, when it was asked last."""
+    asked = watcher.in_force.watch.warehouse
+    if asked is None or time.monotonic() - watcher.asked < asked.every:
+        return
+    watcher.asked = time.monotonic()
+    path = watcher.here.runs / ".watch" / "warehouse.json"
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        rows = warehouse.query(watcher.here, watcher.in_force.warehouse, asked.query, {})
+        days = dict(zip(rows["day"].astype(str).str[:10], rows["version"].astype(str), strict=True))
+        for day, version in sorted(days.items()):
+            if known.get(day) != version and _is_due(watcher, day):
+                _run_day(watcher, asked.pipeline, day)
+                write_whole(path, json_bytes(known := {**known, day: version}))
+    except (SamebookError, KeyError, OSError) as error:
+        _failed(watcher, asked.query, error)
+
+
+def _run_day(watcher: Watcher, name: str, day: str) -> None:
+    _run(watcher, name, {"day": day})
+    watcher.failed.pop(day, None)
+
+
+def _run_scheduled(watcher: Watcher) -> None:
+    """Run the jobs that came due since the last round."""
+    if not watcher.in_force.watch.schedule:
+        return
+    now = datetime.datetime.now(datetime.UTC)
+    for name, line in watcher.in_force.schedule.items():
+        if cron.due(line, watcher.since, now):
+            try:
+                _run(watcher, name, {})
+            except (SamebookError, OSError) as error:
+                _tell(watcher, "failed", f"scheduled {name}", str(error))
+    watcher.since = now
+
+
+@contextmanager
+def _alone(here: Workspace, env: str) -> Iterator[None]:
+    """Hold the inbox. Raises UsageError naming who holds it; the lock ends with its holder, however that ends."""
+    folder = make_folder(here.runs / ".watch")
+    handle = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = (folder / "holder").read_text().strip() if (folder / "holder").is_file() else "somebody"
+            raise UsageError(f"another watcher runs: {holder}", mend="stop it first; one watcher is enough") from None
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        write_whole(folder / "holder", f"process {os.getpid()} on {platform.node()}, env {env}, since {now}\n".encode())
+        yield
+    finally:
+        os.close(handle)
