@@ -11,6 +11,7 @@ import click
 from samebook import errors, workspace
 from samebook.cli_models import bundle, models, promote, rollback
 from samebook.cli_store import store
+from samebook.cli_upkeep import log
 from samebook.options import ENGINE, ENV, FILE, PairType, say, show
 
 
@@ -52,7 +53,8 @@ def run(
     """
     from samebook import run as verb
     from samebook.console import Console
-    from samebook.runs import METRICS_SHOWN, described
+    from samebook.ran import described
+    from samebook.runs import METRICS_SHOWN
 
     _once_each(given)
     if (notebook is None) == (receipt is None):
@@ -200,7 +202,7 @@ def verify(run: str) -> None:
     show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
 
 
-for command in (promote, rollback, models, bundle, store):
+for command in (promote, rollback, models, bundle, store, log):
     cli.add_command(command)
 
 
