@@ -16,7 +16,7 @@ SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
 export SAMEBOOK_UID SAMEBOOK_GID PORT
 
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
-GIVEN = RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT
+GIVEN = RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 
 UV    := .samebook/uv/bin/uv
@@ -41,7 +41,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
+.PHONY: log uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -59,7 +59,7 @@ engine:
 
 # What runs needs production's image only; Lab and tests also the one on top of it.
 TARGETS = runtime lab
-run runs settings push pull data shell doctor: TARGETS = runtime
+run runs log settings push pull data shell doctor: TARGETS = runtime
 
 environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
@@ -71,6 +71,9 @@ run: environment ## Run NOTEBOOK headless, with PARAMS="name=value …"
 
 runs: environment ## List what ran
 	@$(SAMEBOOK) runs
+
+log: environment ## A day's story: what ran, what went wrong; DAY=2013-07-01 LEVEL=warning
+	@$(SAMEBOOK) log $(if $(DAY),--day "$$DAY") $(if $(LEVEL),--level "$$LEVEL")
 
 reproduce: $(if $(TIMES),environment,$(LOCAL)) ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash; TIMES=3: here
 	@$(if $(TIMES),$(SAMEBOOK),BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook) reproduce $(if $(TIMES),--times "$$TIMES",--engine $(ENGINE) $(if $(TOLERANCE),--tolerance "$$TOLERANCE")) \

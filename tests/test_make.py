@@ -58,6 +58,7 @@ def make(root: Path, *arguments: str) -> list[str]:
         ("B", "diff A=a"),
         ("NOTEBOOK", "run"),
         ("ENV", "settings"),
+        ("DAY", "log"),
     ],
 )
 def test_value_is_no_command(root: Path, name: str, call: str, value: str) -> None:

@@ -10,8 +10,9 @@ import click
 
 from samebook import errors, processes, workspace
 from samebook.cli_models import bundle, models, promote, rollback
-from samebook.cli_store import store
 from samebook.cli_pipelines import backfill, pipeline, watch
+from samebook.cli_store import store
+from samebook.cli_upkeep import log
 from samebook.options import ENGINE, ENV, FILE, PairType, once_each, say, show
 
 
@@ -54,7 +55,8 @@ def run(
     from samebook import preparation
     from samebook import run as verb
     from samebook.console import Console
-    from samebook.runs import METRICS_SHOWN, described
+    from samebook.ran import described
+    from samebook.runs import METRICS_SHOWN
 
     once_each(given)
     if (notebook is None) == (receipt is None):
@@ -196,7 +198,7 @@ def verify(run: str) -> None:
     show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
 
 
-for command in (promote, rollback, models, bundle, store, pipeline, backfill, watch):
+for command in (promote, rollback, models, bundle, store, pipeline, backfill, watch, log):
     cli.add_command(command)
 
 

@@ -109,7 +109,10 @@ def _publish(source: Path, target: Path, run: str) -> None:
     if before != digest:
         copy_whole(source, target)
     # In the order in which they were published, the current one last.
-    versions = [*(each for each in known.get("versions", ()) if each["sha256"] != digest), {"run": run, "sha256": digest}]
+    versions = [
+        *(each for each in known.get("versions", ()) if each["sha256"] != digest),
+        {"run": run, "sha256": digest},
+    ]
     write_whole(told, json_bytes({"run": run, "sha256": digest, "versions": versions}))
 
 

@@ -73,7 +73,9 @@ def arrival(path: Path, datasets: Iterable[str]) -> Arrival:
     if known is None or known["kind"] not in KINDS:
         raise DataRejected(f"{path.name}: expected a name like flights-2013-07-01.csv or flights-2013-07-01.parquet")
     if known["dataset"] not in (names := list(datasets)):
-        raise DataRejected(f"{path.name}: no dataset {known['dataset']!r} is taken in{nearest(known['dataset'], names)}")
+        raise DataRejected(
+            f"{path.name}: no dataset {known['dataset']!r} is taken in{nearest(known['dataset'], names)}"
+        )
     try:
         day = datetime.date.fromisoformat(known["day"])
     except ValueError:

@@ -185,4 +185,6 @@ def failure(outcomes: list[Outcome]) -> SamebookError | None:
     waiting = [each.step for each in outcomes if each.state is State.WAITING]
     left = f"\nnot run, as they need it: {', '.join(waiting)}" if waiting else ""
     told = f"step {first.step} failed with exit code {first.code}:\n{first.told}{left}"
-    return errors.of_code(first.code, told, mend="mend it, and start the pipeline again: what is done is not done again")
+    return errors.of_code(
+        first.code, told, mend="mend it, and start the pipeline again: what is done is not done again"
+    )

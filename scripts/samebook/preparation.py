@@ -74,7 +74,7 @@ def prepare(found: Workspace, request: RunRequest, say: Callable[[str], None] = 
     values = parameters.parsed(request.given, known)
     if request.receipt is None:  # a reproduction is handed its inputs by hash
         _check_models(found, in_force, known, values, say)
-    redaction = Redaction(_secrets(in_force) | parameters.secrets(known))
+    redaction = Redaction(secret.known(in_force.secret_names()) | parameters.secrets(known))
     redaction.refuse_in(source.patch or b"", "the uncommitted work of this checkout")
     if values:
         notebook = execution.with_parameters(notebook, parameters.injected(values))
@@ -96,11 +96,6 @@ def _check_models(
     variants = (test.champion, test.challenger) if test and parameters.takes_part(known, values, test.is_on) else ()
     for reference in (*named, *variants):
         supply.complete(found, in_force, reference, say)
-
-
-def _secrets(in_force: settings.Settings) -> dict[str, str]:
-    """Those that the settings refer to, as far as they are set here: a run that needs one says so itself."""
-    return {name: text for name in in_force.secret_names() if len(text := secret.given(name)) >= secret.SHORTEST}
 
 
 def _drift(found: Workspace, *, allowed: bool) -> dict[str, str]:

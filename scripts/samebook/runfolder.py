@@ -64,6 +64,11 @@ class RunFolder:
         return final
 
 
+def started(run: str) -> datetime.datetime:
+    """When a run of this id started, UTC. Raises ValueError for what is no id."""
+    return datetime.datetime.strptime(run.partition("-")[0], "%Y%m%dT%H%M%S%z")
+
+
 def recover(workspace: Workspace) -> list[str]:
     """Move what ended processes left under runs/.partial/ into runs/ as failed runs; their ids."""
     partial = workspace.runs / ".partial"

@@ -1,6 +1,7 @@
 """Secrets: named in git, kept elsewhere. The text comes from the variable NAME, or from the file /run/secrets/NAME."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -49,3 +50,8 @@ def given(name: str) -> str:
     """The secret's text; empty where it is not set."""
     file = SECRETS / name
     return os.environ.get(name) or (file.read_text().rstrip("\n") if file.is_file() else "")
+
+
+def known(names: Iterable[str]) -> dict[str, str]:
+    """The texts, by name, of those that are set here and can be redacted: whoever needs another says so itself."""
+    return {name: text for name in names if len(text := given(name)) >= SHORTEST}

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from samebook import bundles, dataset, freshness, parameters, pipelines, policy, preparation, runfolder
 from samebook.comparison import Verdict

@@ -1,0 +1,48 @@
+"""What a run's folder says of it: how it ended, how long it took, and its metrics."""
+
+import datetime
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from samebook import receipt, runfolder
+from samebook.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder in runs/: `status` is done, failed or damaged, `seconds` is None where it isn't known."""
+
+    id: str
+    notebook: str
+    status: str
+    seconds: float | None
+    parameters: dict[str, Any]
+    metrics: dict[str, float]
+    error: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def described(path: Path) -> Run:
+    """What a run's folder says of it."""
+    notebook = path.name.split("-", 1)[1].rsplit("-", 1)[0]
+    if not (path / runfolder.RECEIPT).is_file():
+        error = path / runfolder.ERROR
+        first = error.read_text().splitlines()[:1] if error.is_file() else ["no error.txt"]
+        return Run(path.name, notebook, "failed", None, {}, {}, "".join(first))
+    try:
+        return _done(path, notebook)
+    except (UsageError, ValueError, OSError) as error:
+        return Run(path.name, notebook, "damaged", None, {}, {}, str(error))
+
+
+def _done(path: Path, notebook: str) -> Run:
+    found = receipt.read(path / runfolder.RECEIPT)
+    times = found["predicate"]["runDetails"]["metadata"]
+    start, end = (datetime.datetime.fromisoformat(times[key]) for key in ("startedOn", "finishedOn"))
+    metrics = json.loads((path / runfolder.METRICS).read_text())
+    parameters = receipt.external(found)["parameters"]
+    return Run(path.name, notebook, "done", (end - start).total_seconds(), parameters, metrics, "")
