@@ -16,7 +16,7 @@ SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
 export SAMEBOOK_UID SAMEBOOK_GID PORT
 
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
-GIVEN = RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL
+GIVEN = RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 
 UV    := .samebook/uv/bin/uv
@@ -41,7 +41,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: log uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
+.PHONY: log pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -59,7 +59,7 @@ engine:
 
 # What runs needs production's image only; Lab and tests also the one on top of it.
 TARGETS = runtime lab
-run runs log settings push pull data shell doctor: TARGETS = runtime
+run runs log watch settings push pull data shell doctor: TARGETS = runtime
 
 environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
@@ -102,6 +102,17 @@ hooks: ## Have git run `make models` after a checkout and a merge
 	  if [ -e "$$folder/$$hook" ] && ! cmp -s scripts/git-hook "$$folder/$$hook"; then \
 	    echo "error: $$folder/$$hook is there already" >&2 && echo "  -> add to it: make --silent models" >&2 && exit 2; fi && \
 	  install -m 755 scripts/git-hook "$$folder/$$hook" && echo "$$folder/$$hook" || exit 2; done
+
+# Steps that write to git, or build environments, work beside the image: the pipeline does, and starts runs in it.
+PIPELINE = $(patsubst %,-p '%',$(subst ','\'',$(PARAMS))) --env "$$ENV" --engine $(ENGINE) $(if $(FORCE),--force) $(if $(JOBS),--jobs "$$JOBS")
+pipeline: $(LOCAL) ## Run the steps of NAME=daily, with PARAMS="day=2013-07-01"; DRY=1 prints the plan, FORCE=1 runs all
+	@BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook pipeline $(PIPELINE) $(if $(DRY),--dry-run) -- $(if $(NAME),"$$NAME",$(error expected NAME=<pipeline>, like daily))
+
+backfill: $(LOCAL) ## Run NAME=daily for each day FROM=2013-06-01 TO=2013-06-30; JOBS=2 at a time
+	@BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook backfill $(PIPELINE) $(if $(FROM),--from "$$FROM",$(error expected FROM=<day>)) $(if $(TO),--to "$$TO",$(error expected TO=<day>)) -- $(if $(NAME),"$$NAME",$(error expected NAME=<pipeline>, like daily))
+
+watch: environment ## Run pipelines when data comes in: files in data/inbox/, new days in the warehouse
+	@$(MAKE) --silent watch-$(ENGINE)
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
 	@$(SAMEBOOK) data --env "$$ENV"
@@ -148,6 +159,9 @@ $(LOCAL): environments/lab.txt environments/build.txt scripts/pyproject.toml | $
 	export VIRTUAL_ENV="$(CURDIR)/.venv" && \
 	$(UV) pip sync --quiet --compile-bytecode --require-hashes --build-constraints environments/build.txt environments/lab.txt && \
 	$(UV) pip install --quiet --no-deps --no-index --editable scripts && touch $@
+
+watch-local:
+	@$(INSIDE_local) samebook watch --env "$$ENV" $(if $(ONCE),--once)
 
 lab-local:
 	@set -a && . environments/variables.env && set +a && \
@@ -247,6 +261,9 @@ lab-docker:
 	JUPYTER_TOKEN=$$token docker compose up --detach --wait lab || { \
 	  echo "error: Lab did not start" >&2 && echo "  -> port $(PORT) taken? make lab PORT=8889; else: docker compose logs lab" >&2 && exit 2; } && \
 	echo "Lab: http://127.0.0.1:$(PORT)/lab?token=$$token" && echo "Stop it: make stop"
+
+watch-docker:
+	@$(INSIDE_docker) --name samebook-watch watch watch --env "$$ENV" $(if $(ONCE),--once)
 
 # Nobody but its owner gets into the folder; the container, another user, gets the file alone.
 .samebook/warehouse/password:

@@ -6,6 +6,7 @@ that day: 2013-06-30-UA-1545-EWR-IAH-0515.
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -162,3 +163,17 @@ def calibration_error(late: pd.Series, probability: pd.Series, bins: int = 10) -
     gaps = np.asarray(probability, float) - np.asarray(late, float)
     sums = np.bincount(bin_of, weights=gaps, minlength=bins)
     return float(np.abs(sums).sum() / len(gaps))
+
+
+def read_file(path: Path, schema: DataFrameSchema) -> pd.DataFrame:
+    """The rows of a CSV (UTF-8, numbers to the last digit) or Parquet file, as text where the schema says text.
+
+    Raises DataRejected for what is neither.
+    """
+    texts = {name: str for name, column in schema.columns.items() if str(column.dtype).startswith("str")}
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype=texts, float_precision="round_trip", keep_default_na=False, na_values=[""])
+    except (ValueError, OSError) as error:  # pandas' and pyarrow's own are ValueErrors
+        raise samebook.DataRejected(f"{path.name} is no whole {path.suffix[1:]} file in UTF-8: {error}") from None
