@@ -18,7 +18,9 @@ def find_artifact(source: str, name: str) -> Path:
     `source` is a path, a run's id, a notebook's name for its newest finished run, or a promoted model: `delay` as it
     is promoted here, `delay@prod` as it is at a branch, tag or commit. Raises UsageError where there is none.
     """
-    label = name if (context.here().root / source).is_file() else f"{source}/{name}"
+    # A file that came in may be gone where its run is reproduced: what was recorded says that it was one.
+    is_file = (context.here().root / source).is_file() or Path(source).name == name in context.pinned()
+    label = name if is_file else f"{source}/{name}"
     if (content := context.pinned_content(label)) is not None:
         return _copy(name, context.recorded(label, content))
     if bundles.is_reference(context.here(), source):
@@ -48,6 +50,8 @@ def load_bundle(source: str) -> Bundle:
 def find_bundle(source: str) -> Bundle | None:
     """What is promoted as `source`, recorded as an input; None where it means a run, a notebook or a file."""
     known = context.pinned_content(bundles.LABEL + source) is not None or bundles.is_reference(context.here(), source)
+    if not known:
+        runfolder.append_event(context.run(), {"kind": "lacked", "name": bundles.LABEL + source})
     return load_bundle(source) if known else None
 
 

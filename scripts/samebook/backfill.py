@@ -83,10 +83,9 @@ def _run(request: BackfillRequest, day: datetime.date, processes: Processes) -> 
     try:
         work = replace(pipelining.prepared(_job(request, day)), processes=processes)
         outcomes = pipelining.execute(work)
-        error = pipelining.failure(outcomes)
     except SamebookError as refused:
-        error, outcomes = refused, []
-    if error:
+        return Day(day, State.FAILED, str(refused), refused.exit_code)
+    if error := pipelining.failure(outcomes):
         return Day(day, State.FAILED, str(error), error.exit_code)
     return Day(day, State.DONE if State.DONE in [each.state for each in outcomes] else State.SAME)
 

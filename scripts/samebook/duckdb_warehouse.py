@@ -1,17 +1,28 @@
 """DuckDB as the warehouse: embedded, in one file."""
 
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from samebook import sample
-from samebook.errors import UsageError
+from samebook.errors import SamebookError, UsageError
+from samebook.publication import CREATE, FORGET, KNOWN, REMEMBER, Publication
 from samebook.settings import Warehouse
 from samebook.sql import Query
 from samebook.workspace import Workspace, locked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
     import pandas as pd
+    import pyarrow as pa
+
+# Seconds that a reader waits for a writer, and a writer for readers.
+PATIENCE, PAUSE = 60, 0.1
+THERE = "SELECT 1 FROM duckdb_tables() WHERE table_name = $1"
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,56 @@ class DuckDB:
 
         self.ensure()
         try:
-            with duckdb.connect(str(self.path), read_only=True) as connection:
+            with self._connected(read_only=True) as connection:
                 return connection.execute(query.sql, dict(query.bound)).df()
         except duckdb.Error as error:
             raise UsageError(f"{query.name} on {self.name} failed: {error}") from error
+
+    def publish(self, publication: Publication) -> bool:
+        """Replace a day's rows, in one transaction; False where they are there already."""
+        import duckdb
+
+        self.ensure()
+        rows = publication.dated()
+        try:
+            with self._connected(read_only=False) as connection:
+                return _published(connection, publication, rows)
+        except duckdb.IOException as error:
+            raise SamebookError(f"{self.name} can't be written: {error}", mend="run again later") from error
+        except duckdb.Error as error:
+            what = f"table {publication.table} of {self.name} does not take {publication.dataset}"
+            raise UsageError(f"{what}: {error}") from error
+
+    @contextmanager
+    def _connected(self, *, read_only: bool) -> "Iterator[duckdb.DuckDBPyConnection]":
+        """A connection. DuckDB has one writer and nobody else, or readers: the others are waited for."""
+        import duckdb
+
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                connection = duckdb.connect(str(self.path), read_only=read_only)
+                break
+            except duckdb.IOException as error:
+                if "lock" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(PAUSE)
+        with connection:
+            yield connection
+
+
+def _published(connection: "duckdb.DuckDBPyConnection", publication: Publication, rows: "pa.Table") -> bool:
+    connection.begin()
+    connection.execute(CREATE)
+    if connection.execute(KNOWN, publication.key).fetchall() == [(publication.digest,)]:
+        return False
+    arrived = connection.from_arrow(rows)
+    if connection.execute(THERE, [publication.table]).fetchall():
+        connection.execute(publication.clear, publication.key[1:])
+        arrived.insert_into(publication.table)
+    else:
+        arrived.create(publication.table)
+    connection.execute(FORGET, publication.key)
+    connection.execute(REMEMBER, [*publication.key, publication.digest, publication.run])
+    connection.commit()
+    return True

@@ -45,10 +45,17 @@ def _changes(prepared: Prepared, run: Path, statement: Json) -> Iterator[bool]:
     definition = statement["predicate"]["buildDefinition"]
     yield bool(definition["internalParameters"]["drift"] or prepared.drift)
     yield definition["internalParameters"]["variables"] != environment.variables(here)
-    yield any(_path(here, name).is_file() for name in receipt.told(statement, receipt.LACKED))
+    yield any(_is_there(here, name) for name in receipt.told(statement, receipt.LACKED))
     yield any(not version or version != now for version, now in _warehouses(prepared, statement))
     yield any(now(prepared, name) != digest for name, digest in receipt.inputs(statement).items())
     yield bool(evidence.wrong(evidence.files(here, run / runfolder.RECEIPT, statement)))
+
+
+def _is_there(here: Workspace, label: str) -> bool:
+    """Whether there is by now what a run had lacked."""
+    if label.startswith(bundles.LABEL):
+        return bundles.is_reference(here, label.removeprefix(bundles.LABEL))
+    return _path(here, label).is_file()
 
 
 def _path(here: Workspace, label: str) -> Path:

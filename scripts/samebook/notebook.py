@@ -111,7 +111,8 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial
     if partial and context.pinned():  # a reproduction lacks the days that the run has lacked
         days = [day for day in days if _pinned_partition(name, day) is not None]
     here = [day for day in days if _pinned_partition(name, day) is None]
-    if not partial or name in context.in_force().datasets:
+    maker = context.in_force().datasets.get(name)
+    if not partial or (maker and maker.made_by):
         _make(name, dataset.missing(context.here(), name, here))
     still = dataset.missing(context.here(), name, here)
     if partial:
@@ -141,7 +142,7 @@ def _pinned_partition(name: str, day: datetime.date) -> bytes | None:
 def _make(name: str, missing: list[datetime.date]) -> None:
     for start, end in dataset.ranges(missing):
         maker = context.in_force().datasets.get(name)
-        if maker is None:
+        if maker is None or not maker.made_by:
             raise UsageError(
                 f"dataset {name}: no partition for {start}, and no notebook is said to make it",
                 mend=f"run the notebook that writes {name}, or name it in the settings: datasets.{name}.made_by",

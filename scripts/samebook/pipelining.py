@@ -21,8 +21,6 @@ from samebook.processes import Processes
 from samebook.steps import Job
 from samebook.workspace import make_folder
 
-SHOWN = 2000
-
 
 class State(StrEnum):
     """What became of a step."""
@@ -143,7 +141,7 @@ def _stepped(work: Work, step: Filled, outcomes: Mapping[str, Outcome], lock: in
     ended = work.processes.call(steps.command(job, step, runs), job.here.root, steps.variables(job, step), (lock,))
     seconds = time.monotonic() - began
     if ended.code:
-        return Outcome(step.name, State.FAILED, "", seconds, ended.code, ended.stderr[-SHOWN:].strip())
+        return Outcome(step.name, State.FAILED, "", seconds, ended.code, steps.words(ended.stderr))
     return Outcome(step.name, State.DONE, steps.run_of(step, ended.stdout, runs), seconds)
 
 

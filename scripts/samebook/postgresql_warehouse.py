@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from samebook import sample, secret
 from samebook.errors import SamebookError, UsageError
+from samebook.publication import CREATE, FORGET, KNOWN, REMEMBER, Publication
 from samebook.settings import Warehouse
 from samebook.sql import Query
 
@@ -39,6 +40,7 @@ MISSING = """
 SELECT name FROM unnest(CAST($1 AS text[])) AS name
 WHERE NOT EXISTS (SELECT 1 FROM pg_class WHERE relname = name AND pg_table_is_visible(oid))
 """
+ONE_PUBLISHER = "SELECT pg_advisory_xact_lock(hashtext('samebook published'))"
 ONE_LOADER = "SELECT pg_advisory_xact_lock(hashtext('samebook sample'))"
 
 
@@ -74,6 +76,24 @@ class PostgreSQL:
             if not rows.schema.names:
                 raise TypeError("found a statement without rows; expected a query")
             return _frame(_with_doubles(rows))
+
+    def publish(self, publication: Publication) -> bool:
+        """Replace a day's rows, in one transaction; False where they are there already."""
+        what = f"table {publication.table} of {self.name} does not take {publication.dataset}"
+        with self._connected() as connection, self._telling(what):
+            _fetched(connection, ONE_PUBLISHER)
+            _done(connection, CREATE)
+            known = _fetched(connection, KNOWN, publication.key)
+            if known.column(0).to_pylist() == [publication.digest]:
+                return False
+            if not _fetched(connection, MISSING, [[publication.table]])["name"].to_pylist():
+                _done(connection, publication.clear, publication.key[1:])
+            with connection.cursor() as cursor:
+                cursor.adbc_ingest(publication.table, publication.dated(), mode="create_append")
+            _done(connection, FORGET, publication.key)
+            _done(connection, REMEMBER, [*publication.key, publication.digest, publication.run])
+            connection.commit()
+        return True
 
     def _missing(self, connection: "Connection") -> bool:
         """Whether the sample is missing. Raises UsageError for a part of it, or another's: that is left alone."""
@@ -134,6 +154,11 @@ def _fetched(connection: "Connection", sql: str, values: list[object] | None = N
         cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
         cursor.execute(sql, values or None)
         return cursor.fetch_arrow_table()
+
+
+def _done(connection: "Connection", sql: str, values: list[object] | None = None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values or None)
 
 
 def _load(connection: "Connection") -> None:

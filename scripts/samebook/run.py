@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 from samebook import (
-    dataset,
     environment,
     parameters,
     provenance,
+    publishing,
     receipt,
     runfolder,
     signals,
@@ -62,7 +62,7 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     finally:
         reporter.run_ended()
     final = folder.finish()
-    dataset.publish(found, final)
+    publishing.publish(found, prepared.settings, final)
     return final
 
 

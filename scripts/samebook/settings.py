@@ -106,9 +106,13 @@ class Store(Part):
 
 
 class Dataset(Part):
-    """How a dataset comes into being."""
+    """How a dataset comes into being, and where else it goes."""
 
-    made_by: Annotated[str, Field(description="the notebook that makes missing days, from `start` to `end`")]
+    made_by: Annotated[str, Field(description="the notebook that makes missing days, from `start` to `end`")] = ""
+    into: Annotated[
+        str,
+        Field(pattern=r"^([a-z][a-z0-9_]*)?$", description="the warehouse's table that each published day goes into"),
+    ] = ""
 
 
 class Gate(Part):

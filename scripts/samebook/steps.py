@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from samebook import bundles, dataset, freshness, parameters, pipelines, policy, preparation, runfolder
+from samebook import bundles, freshness, parameters, pipelines, policy, preparation, publishing, runfolder, settings
 from samebook.comparison import Verdict
 from samebook.digest import json_bytes, sha256
 from samebook.errors import UsageError
@@ -15,6 +15,7 @@ from samebook.workspace import Workspace
 
 # The variable that tells a run which step it is, for its log.
 STEP = "SAMEBOOK_STEP"
+SHOWN = 4000
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def done_already(job: Job, step: Filled, runs: Mapping[str, str]) -> str:
     if step.step.reproduce:
         return _reproduced_already(job, pipelines.resolved(step.step.reproduce, runs))
     if found := freshness.same(_prepared(job, step, runs)):
-        dataset.publish(job.here, found)
+        publishing.publish(job.here, settings.load(job.here, job.env), found)
         return found.name
     return ""
 
@@ -126,6 +127,13 @@ def variables(job: Job, step: Filled) -> dict[str, str]:
     engine = {"ENGINE": "docker"} if job.engine == "docker" else {}
     threads = {"OMP_NUM_THREADS": str(job.threads)} if job.threads else {}
     return {**threads, **kept, **engine, STEP: f"{job.name}/{step.name}"}
+
+
+def words(stderr: str) -> str:
+    """What a program that failed said of it: from its last `error:` on, or the end of what it said."""
+    lines = stderr.strip().splitlines()
+    last = max((n for n, line in enumerate(lines) if line.startswith("error:")), default=0)
+    return "\n".join(lines[last:])[-SHOWN:]
 
 
 def run_of(step: Filled, stdout: str, runs: Mapping[str, str]) -> str:

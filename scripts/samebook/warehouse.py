@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from samebook import sql
 from samebook.duckdb_warehouse import DuckDB
 from samebook.postgresql_warehouse import PostgreSQL
+from samebook.publication import Publication
 from samebook.settings import Warehouse
 from samebook.workspace import Workspace
 
@@ -32,6 +33,14 @@ def query(workspace: Workspace, settings: Warehouse, name: str, bound: Mapping[s
     """
     found = of(workspace, settings)
     return found.rows(sql.read(workspace, name, found.dialect, bound))
+
+
+def publish(workspace: Workspace, settings: Warehouse, publication: Publication) -> bool:
+    """Put a day of a dataset into its table, in one transaction; False where these very bytes are there already.
+
+    Raises UsageError for a table that takes no such rows, SamebookError where the server fails: then nothing changed.
+    """
+    return of(workspace, settings).publish(publication)
 
 
 def version(workspace: Workspace, settings: Warehouse) -> tuple[str, str]:

@@ -114,8 +114,19 @@ def _run(watcher: Watcher, name: str, given: Mapping[str, str]) -> None:
         if outcome.state is not State.LEFT_OUT:
             watcher.say(f"  {given.get('day', '')} {outcome.step}: {outcome.state} {outcome.run}".rstrip())
 
-    if error := pipelining.failure(pipelining.execute(pipelining.prepared(job, said))):
+    work = pipelining.prepared(job, said)
+    outcomes = pipelining.execute(work)
+    error = pipelining.failure(outcomes)
+    if isinstance(error, DataRejected) and not _took_file(work, outcomes):
+        raise SamebookError(str(error), mend=error.mend)
+    if error:
         raise error
+
+
+def _took_file(work: pipelining.Work, outcomes: list[pipelining.Outcome]) -> bool:
+    """Whether the step that failed is the one that reads the file: only then is it the file that is wrong."""
+    failed = {each.step for each in outcomes if each.state is State.FAILED}
+    return any(step.name in failed and "source" in step.parameters for step in work.steps)
 
 
 def _is_due(watcher: Watcher, what: str) -> bool:

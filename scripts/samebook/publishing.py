@@ -1,0 +1,34 @@
+"""Publishes what finished runs made: partitions into data/, and, where the settings say so, into the warehouse.
+
+All of it can be done again: what is there already is left alone, so whoever was killed in between is made up for.
+"""
+
+import datetime
+import io
+import json
+from pathlib import Path
+
+from samebook import dataset, warehouse
+from samebook.settings import Settings
+from samebook.warehouse import Publication
+from samebook.workspace import Workspace
+
+
+def publish(workspace: Workspace, in_force: Settings, run: Path) -> None:
+    """Publish a finished run's partitions, each whole or not at all; readers see the old one or the new one."""
+    for partition in dataset.publish(workspace, run):
+        name, _, day = partition.partition("/day=")
+        known = in_force.datasets.get(name)
+        if known and known.into:
+            _into_warehouse(workspace, in_force, known.into, name, datetime.date.fromisoformat(day))
+
+
+def _into_warehouse(workspace: Workspace, in_force: Settings, table: str, name: str, day: datetime.date) -> None:
+    """What is published in data/, whichever run made it: of two that end at once both then say the same."""
+    from pyarrow import parquet
+
+    path = workspace.data / dataset.partition(name, day)
+    content = path.read_bytes()
+    told = json.loads(path.with_name(dataset.ORIGIN).read_text())
+    rows = parquet.read_table(io.BytesIO(content))
+    warehouse.publish(workspace, in_force.warehouse, Publication(table, name, day, told["sha256"], told["run"], rows))

@@ -1,0 +1,210 @@
+"""Pipelines end to end: what is done isn't done again, what failed stops what needs it, and a kill costs one step."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import promoting
+import pytest
+from promoting import told
+from tiny import Tiny, git, wait_until
+
+READ = "from datetime import date\nday: date = date(2013, 1, 1)\nfactor: int = 1"
+MAKE = """
+import pandas as pd
+import samebook
+samebook.write_partition("rows", day, pd.DataFrame({"n": [day.day * factor]}))
+"""
+DOUBLE = """
+import samebook
+rows = samebook.read_dataset("rows", day, day)
+samebook.write_partition("doubled", day, rows * 2)
+"""
+YAML = """
+parameters: {day: today, factor: 1}
+steps:
+  make: {parameters: {day: $day, factor: $factor}}
+  double: {needs: [make], parameters: {day: $day}}
+  aside: {notebook: aside}
+"""
+
+
+@pytest.fixture
+def tiny(tiny: Tiny) -> Tiny:
+    """A pipeline of three steps: `double` reads what `make` makes, `aside` depends on nothing."""
+    tiny.notebook("make", parameters=READ, work=MAKE)
+    tiny.notebook("double", parameters=READ, work=DOUBLE)
+    tiny.notebook("aside", work="import samebook\nsamebook.log_metric('one', 1)")
+    written(tiny, YAML)
+    return tiny
+
+
+def written(tiny: Tiny, text: str) -> None:
+    (tiny.root / "environments" / "pipelines").mkdir(exist_ok=True)
+    (tiny.root / "environments" / "pipelines" / "daily.yml").write_text(text)
+
+
+def daily(tiny: Tiny, *options: str) -> dict[str, str]:
+    """What became of each step of a pipeline that ends well."""
+    ended = tiny.samebook("pipeline", "daily", "-p", "day=2013-01-05", *options)
+    assert ended.code == 0, ended.stderr
+    found = [line.split() for line in ended.stdout.splitlines()]
+    return {parts[0]: "ran" if parts[2] == "s" else " ".join(parts[1:3]) for parts in found}
+
+
+def doubled(tiny: Tiny, day: str = "2013-01-05") -> list[int]:
+    import pandas as pd
+
+    return pd.read_parquet(tiny.root / "data" / "doubled" / f"day={day}" / "part-0.parquet")["n"].tolist()
+
+
+def test_done_once(tiny: Tiny) -> None:
+    """A second time nothing runs; a changed parameter, an edited notebook or other inputs run what they touch."""
+    assert daily(tiny) == {"make": "ran", "double": "ran", "aside": "ran"}
+    assert doubled(tiny) == [10]
+    assert set(daily(tiny).values()) == {"as before"}
+    assert daily(tiny, "-p", "factor=2") == {"make": "ran", "double": "ran", "aside": "as before"}
+    assert doubled(tiny) == [20]
+    tiny.notebook("aside", work="import samebook\nsamebook.log_metric('two', 2)")
+    assert daily(tiny, "-p", "factor=2")["aside"] == "ran"
+    (tiny.root / "notebooks" / "helper.py").write_text("ONE = 1")
+    assert set(daily(tiny, "-p", "factor=2").values()) == {"ran"}
+    assert set(daily(tiny, "-p", "factor=2", "--force").values()) == {"ran"}
+
+
+def test_versions_are_kept(tiny: Tiny) -> None:
+    """What is published anew keeps what it takes the place of, and what is published twice stands there once."""
+    daily(tiny)
+    daily(tiny, "-p", "factor=2")
+    daily(tiny)
+    told = json.loads((tiny.root / "data" / "doubled" / "day=2013-01-05" / "origin.json").read_text())
+    assert doubled(tiny) == [10]
+    assert [each["sha256"] for each in told["versions"]][-1] == told["sha256"]
+    kept = sorted(path.stem for path in (tiny.root / "data" / "doubled" / ".versions").rglob("*.parquet"))
+    assert len(told["versions"]) == 2
+    assert kept == sorted(each["sha256"] for each in told["versions"])
+
+
+def test_missing_publication_is_made_up_for(tiny: Tiny) -> None:
+    """Where a run was complete, and killed before it published, the next start publishes it, and runs nothing."""
+    daily(tiny)
+    for name in ("part-0.parquet", "origin.json"):
+        (tiny.root / "data" / "doubled" / "day=2013-01-05" / name).unlink()
+    assert daily(tiny)["double"] == "as before"
+    assert doubled(tiny) == [10]
+
+
+def test_damaged_run_does_not_count(tiny: Tiny) -> None:
+    """A finished run whose files were changed is none: its step runs again."""
+    daily(tiny)
+    (run,) = tiny.root.glob("runs/*-double-*")
+    (run / "metrics.json").write_text("{}\n\n")
+    assert daily(tiny) == {"make": "as before", "double": "ran", "aside": "as before"}
+
+
+def test_failure_stops_what_needs_it(tiny: Tiny) -> None:
+    """A step that fails stops those that need it, not the others; its exit code and words are the pipeline's."""
+    tiny.notebook("make", parameters=READ, work="import samebook\nraise samebook.DataRejected('row 3 is wrong')")
+    ended = tiny.samebook("pipeline", "daily")
+    said = told(ended, 4)
+    assert "step make failed with exit code 4" in said
+    assert "raised DataRejected: row 3 is wrong" in said
+    assert "not run, as they need it: double" in said
+    assert {line.split()[0] for line in ended.stdout.splitlines()} == {"aside", "make"}
+    assert not (tiny.root / "data").exists()
+    story = "".join(path.read_text() for path in (tiny.root / "runs" / ".story").glob("*.jsonl"))
+    assert '"step": "make"' in story
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("make: {parameters", "make: {notebook: mke, parameters"), "step make: no notebook 'mke'; did you mean make?"),
+        (("factor: $factor", "facter: $factor"), "step make: no parameter 'facter'; did you mean factor?"),
+        (("factor: $factor", "factor: many"), "step make: parameter factor: found 'many'"),
+    ],
+)
+def test_wrong_step_told_before_any_runs(change: tuple[str, str], said: str, tiny: Tiny) -> None:
+    """An unknown notebook, an unknown parameter and a value of the wrong type stop the pipeline before its start."""
+    written(tiny, YAML.replace(*change))
+    assert said in told(tiny.samebook("pipeline", "daily"), 2)
+    assert tiny.runs == []
+
+
+def test_dry_run_tells_the_plan(tiny: Tiny) -> None:
+    """A dry run tells what would run and what is done already, and starts nothing."""
+    shown = tiny.samebook("pipeline", "daily", "-p", "day=2013-01-05", "--dry-run").stdout
+    assert "run make day=2013-01-05 factor=1" in shown
+    assert tiny.runs == []
+    daily(tiny)
+    before = len(tiny.runs)
+    assert "as before" in tiny.samebook("pipeline", "daily", "-p", "day=2013-01-05", "--dry-run").stdout
+    assert len(tiny.runs) == before
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_goes_on_after_a_kill(signum: int, tiny: Tiny) -> None:
+    """Killed in mid-step, a pipeline leaves no process behind; started again it does the rest, and each step once."""
+    tiny.notebook("double", parameters=READ, work=DOUBLE + "\nimport time\ntime.sleep(3)")
+    process = tiny.start("pipeline", "daily", "-p", "day=2013-01-05")
+    wait_until(lambda: list(tiny.root.glob("runs/.partial/*-double-*/notebook.ipynb")))
+    os.kill(process.pid, signum)
+    process.communicate(timeout=10)
+    assert process.returncode in (-signum, 128 + signum)
+    assert daily(tiny) == {"make": "as before", "double": "ran", "aside": "as before"}
+    wait_until(lambda: not tiny.kernels())
+    assert doubled(tiny) == [10]
+    assert len(list(tiny.root.glob("runs/*-double-*/receipt.json"))) == 1
+    assert tiny.unfinished == []
+
+
+def test_two_at_once_do_it_once(tiny: Tiny) -> None:
+    """Of two that are started at once with the same parameters the second finds all done."""
+    both = [tiny.start("pipeline", "daily", "-p", "day=2013-01-05") for _ in range(2)]
+    for process in both:
+        process.communicate(timeout=120)
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(list(tiny.root.glob("runs/*-make-*/receipt.json"))) == 1
+    assert len(list(tiny.root.glob("runs/*-double-*/receipt.json"))) == 1
+
+
+@pytest.mark.host
+def test_retraining_ends_in_a_promotion(tmp_path: Path) -> None:
+    """train, gate, reproduce and promote, in one pipeline; again nothing is left to do, and a bad model is refused."""
+    tiny = promoting.create(tmp_path / "workspace")
+    written(
+        tiny,
+        "parameters: {level: 3}\nsteps:\n"
+        "  train: {parameters: {level: $level}}\n"
+        "  gate: {needs: [train], parameters: {candidate: $train}}\n"
+        "  promote: {needs: [train, gate], promote: {run: $train, model: delay}}\n",
+    )
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "pipeline")
+    assert tiny.samebook("pipeline", "daily").code == 0
+    assert promoting.level(tiny) == 3
+    assert tiny.samebook("pipeline", "daily").stdout.count("as before") == 3
+    assert "is not better than the baseline" in told(tiny.samebook("pipeline", "daily", "-p", "level=1"), 6)
+    assert promoting.level(tiny) == 3
+
+
+def test_no_model_yet_is_told(tmp_path: Path) -> None:
+    """A step that scores with a model that nobody has promoted is told before the first step runs."""
+    tiny = promoting.create(tmp_path / "workspace")
+    written(tiny, "steps: {train: {}, score: {needs: [train], parameters: {model: delay}}}")
+    said = told(tiny.samebook("pipeline", "daily"), 2)
+    assert "step score: no model is promoted as 'delay' here" in said
+    assert "make promote RUN=train MODEL=delay" in said
+    assert tiny.runs == []
+
+
+def test_ends_with_what_started_it(tiny: Tiny) -> None:
+    """A run that a pipeline has started does not outlive it, not even its kernel."""
+    tiny.notebook("aside", work="import time\ntime.sleep(60)")
+    process = tiny.start("pipeline", "daily")
+    wait_until(tiny.kernels)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not tiny.kernels())
+    wait_until(lambda: not tiny.unfinished or tiny.samebook("run", "make").code == 0)
