@@ -207,7 +207,7 @@ check-lock: $(UV)
 
 format: $(LOCAL) ## Format code, strip outputs from notebooks
 	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout --keep-id notebooks/*.ipynb && \
-	  mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json && samebook bundle schema > environments/schemas/bundle.json'
+	  mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json && samebook bundle schema > environments/schemas/bundle.json && samebook pipelines --schema > environments/schemas/pipeline.json'
 
 # --- Docker -------------------------------------------------------------------------------------------------
 

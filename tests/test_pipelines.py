@@ -95,3 +95,9 @@ def test_shipped_pipelines_are_whole() -> None:
     assert set(pipelines.names(here)) >= {"daily", "outcomes", "retrain"}
     for name in pipelines.names(here):
         assert pipelines.read(here, name).steps
+
+
+def test_schema_is_up_to_date() -> None:
+    """The JSON Schema in the checkout is what the pipelines are checked by."""
+    path = Path(__file__).parents[1] / "environments" / "schemas" / "pipeline.json"
+    assert path.read_text() == pipelines.schema()

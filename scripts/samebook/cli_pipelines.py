@@ -47,6 +47,18 @@ def pipeline(
 
 
 @click.command()
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of a pipeline instead.")
+def pipelines(schema: bool) -> None:
+    """List the pipelines in environments/pipelines/: what each may be given, and its steps."""
+    from samebook import pipelines as found
+
+    if schema:
+        click.echo(found.schema(), nl=False)
+        return
+    show(found.table(workspace.find()))
+
+
+@click.command()
 @click.argument("name", metavar="NAME")
 @click.option("--from", "first", type=DAY, required=True, help="The first day.")
 @click.option("--to", "last", type=DAY, required=True, help="The last day, included.")

@@ -77,7 +77,7 @@ class DuckDB:
         self.ensure()
         rows = publication.dated()
         try:
-            with self._connected(read_only=False) as connection:
+            with locked(self.path.with_suffix(".lock")), self._connected(read_only=False) as connection:
                 return _published(connection, publication, rows)
         except duckdb.IOException as error:
             raise SamebookError(f"{self.name} can't be written: {error}", mend="run again later") from error

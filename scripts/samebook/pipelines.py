@@ -195,3 +195,18 @@ def resolved(text: str, values: Mapping[str, str]) -> str:
 def names(workspace: Workspace) -> Iterable[str]:
     """The pipelines that there are."""
     return sorted(path.stem for path in folder(workspace).glob("*.yml"))
+
+
+def schema() -> str:
+    """The JSON Schema of a pipeline, for editors."""
+    return json.dumps(Pipeline.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def table(workspace: Workspace) -> str:
+    """The pipelines, with what they may be given and their steps."""
+    lines = ((name, read(workspace, name)) for name in names(workspace))
+    return "\n".join(f"{name:<12} {_given(found):<40} {' '.join(found.steps)}" for name, found in lines)
+
+
+def _given(pipeline: Pipeline) -> str:
+    return " ".join(f"{name}={'…' if value is None else _text(value)}" for name, value in pipeline.parameters.items())

@@ -15,7 +15,7 @@ from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from samebook import errors, notices, pipelines, settings, signals, steps, story
-from samebook.errors import SamebookError
+from samebook.errors import EnvironmentMismatch, PolicyRefused, SamebookError, UsageError
 from samebook.pipelines import Filled
 from samebook.processes import Processes
 from samebook.steps import Job
@@ -72,7 +72,7 @@ def prepared(job: Job, say: Callable[[Outcome], None] = lambda _: None) -> Work:
     for each in (step for step in work.steps if step.is_wanted):
         try:
             steps.check(job, each)
-        except SamebookError as error:
+        except (UsageError, PolicyRefused, EnvironmentMismatch) as error:
             raise type(error)(f"step {each.name}: {error}", mend=error.mend) from error
     return work
 

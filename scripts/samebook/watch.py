@@ -14,9 +14,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from samebook import cron, inbox, notices, pipelining, runfolder, settings, signals, story, warehouse, workspace
+from samebook import (
+    cron,
+    inbox,
+    notices,
+    pipelines,
+    pipelining,
+    runfolder,
+    settings,
+    signals,
+    story,
+    warehouse,
+    workspace,
+)
 from samebook.digest import json_bytes
-from samebook.errors import DataRejected, SamebookError, UsageError
+from samebook.errors import DataRejected, Interrupted, SamebookError, UsageError
 from samebook.inbox import Inbox
 from samebook.pipelining import State
 from samebook.settings import Settings
@@ -57,6 +69,8 @@ def watch(env: str, say: Say, *, once: bool = False) -> int:
         raise UsageError(
             f"environments/{env}.yml names nothing to watch", mend="watch: {inbox: {flights: daily}}, for example"
         )
+    for name in (*asked.inbox.values(), *([asked.warehouse.pipeline] if asked.warehouse else [])):
+        pipelines.read(here, name)
     watcher = Watcher(here, env, in_force, say, Inbox(here, 0 if once else asked.settle))
     with _alone(here, env), signals.raising():
         runfolder.recover(here)
@@ -92,6 +106,8 @@ def _arrived(watcher: Watcher, path: Path) -> bool:
         given = {"day": str(found.day), "source": watcher.here.relative(copy)}
         _run(watcher, watcher.in_force.watch.inbox[found.dataset], given)
         inbox.accept(found)
+    except Interrupted:
+        raise
     except FileNotFoundError:
         return False  # somebody has taken it out again
     except DataRejected as error:
@@ -164,6 +180,8 @@ def _ask_warehouse(watcher: Watcher) -> None:
             if known.get(day) != version and _is_due(watcher, day):
                 _run_day(watcher, asked.pipeline, day)
                 write_whole(path, json_bytes(known := {**known, day: version}))
+    except Interrupted:
+        raise
     except (SamebookError, KeyError, OSError) as error:
         _failed(watcher, asked.query, error)
 
@@ -182,6 +200,8 @@ def _run_scheduled(watcher: Watcher) -> None:
         if cron.due(line, watcher.since, now):
             try:
                 _run(watcher, name, {})
+            except Interrupted:
+                raise
             except (SamebookError, OSError) as error:
                 _tell(watcher, "failed", f"scheduled {name}", str(error))
     watcher.since = now

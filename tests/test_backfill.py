@@ -1,0 +1,75 @@
+"""Backfills: each day once, whatever failed or was killed, and days beside each other."""
+
+import os
+import signal
+
+import pytest
+from promoting import told
+from tiny import Tiny, wait_until
+
+DAY = "from datetime import date\nday: date = date(2013, 1, 1)"
+WORK = """
+import pandas as pd
+import samebook
+if day.day == 3:
+    raise samebook.DataRejected("the third is wrong")
+samebook.write_partition("rows", day, pd.DataFrame({"n": [day.day]}))
+"""
+SPAN = ("--from", "2013-01-01", "--to", "2013-01-04")
+
+
+@pytest.fixture
+def tiny(tiny: Tiny) -> Tiny:
+    """A pipeline of one step, which refuses the third of the month."""
+    tiny.notebook("make", parameters=DAY, work=WORK)
+    (tiny.root / "environments" / "pipelines").mkdir()
+    (tiny.root / "environments" / "pipelines" / "daily.yml").write_text(
+        "parameters: {day: today}\nsteps: {make: {parameters: {day: $day}}}"
+    )
+    return tiny
+
+
+def published(tiny: Tiny) -> list[str]:
+    return sorted(path.parent.name[4:] for path in (tiny.root / "data").glob("rows/day=*/part-0.parquet"))
+
+
+def test_each_day_once(tiny: Tiny) -> None:
+    """A day that fails stops no other and is named; what is done is not done again, and mended days are made up for."""
+    ended = tiny.samebook("backfill", "daily", *SPAN)
+    assert ended.code == 1
+    assert "3 ran, 0 done already, 1 failed" in ended.stdout
+    assert "2013-01-03: step make failed with exit code 4" in ended.stdout
+    assert "4/4" in ended.stderr
+    assert published(tiny) == ["2013-01-01", "2013-01-02", "2013-01-04"]
+    tiny.notebook("make", parameters=DAY, work=WORK.replace("== 3", "== 30"))
+    assert "4 ran" in tiny.samebook("backfill", "daily", *SPAN).stdout
+    assert "0 ran, 4 done already, 0 failed" in tiny.samebook("backfill", "daily", *SPAN).stdout
+
+
+def test_goes_on_after_a_stop(tiny: Tiny) -> None:
+    """Stopped, a backfill leaves nothing running; started again it does what is left."""
+    tiny.notebook("make", parameters=DAY, work=WORK.replace("== 3", "== 30"))
+    process = tiny.start("backfill", "daily", *SPAN, "--jobs", "1")
+    wait_until(lambda: published(tiny))
+    os.kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not tiny.kernels()
+    assert len(published(tiny)) < 4
+    assert tiny.samebook("backfill", "daily", *SPAN).code == 0
+    assert len(list(tiny.root.glob("runs/*-make-*/receipt.json"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("daily", "--from", "2013-02-01", "--to", "2013-01-01"), "--from 2013-02-01 after --to 2013-01-01"),
+        (("daily", "--from", "Monday", "--to", "2013-01-01"), "'Monday' does not match the format '%Y-%m-%d'"),
+        (("dayly", *SPAN), "no pipeline 'dayly'; did you mean daily?"),
+        (("daily", *SPAN, "-p", "x=1"), "no parameter 'x'"),
+    ],
+)
+def test_wrong_call_told(arguments: tuple[str, ...], said: str, tiny: Tiny) -> None:
+    """Days in the wrong order, a day that is none, and an unknown pipeline or parameter are told before any runs."""
+    assert said in told(tiny.samebook("backfill", *arguments), 2)
+    assert tiny.runs == []
