@@ -151,7 +151,7 @@ def test_other_failure_is_tried_again(tiny: Tiny) -> None:
     arrive(tiny)
     ended = tiny.samebook("watch", "--once")
     assert ended.code == 1
-    assert "failed rows-2013-01-05.csv, time 1; again in 5 s" in ended.stderr
+    assert "failed rows-2013-01-05.csv, time 1; again in 2 s" in ended.stderr
     tiny.notebook(
         "score", parameters=PARAMETERS.rpartition("\n")[0], work="import samebook\nraise samebook.DataRejected('x')"
     )

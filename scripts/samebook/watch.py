@@ -36,7 +36,7 @@ from samebook.steps import Job
 from samebook.workspace import Workspace, make_folder, write_whole
 
 # How long a file that failed, for no fault of its own, waits: at first, and at most.
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 900.0
 TICK = 0.5
 
 type Say = Callable[[str], None]
