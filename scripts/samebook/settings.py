@@ -184,6 +184,15 @@ class AbTest(Part):
         return self.start <= day <= self.end
 
 
+class Retention(Part):
+    """How long runs stay that nothing needs any more: `samebook gc`."""
+
+    days: Annotated[int, Field(ge=0, le=36500, description="what is younger stays"), NUMBER] = 90
+    keep: Annotated[int, Field(ge=0, description="so many finished runs of each notebook stay, the newest"), NUMBER] = (
+        20
+    )
+
+
 type Cron = Annotated[str, Field(pattern=r"^([-\d*/,]+ ){4}[-\d*/,A-Z]+$", description="minute hour day month weekday")]
 
 
@@ -198,6 +207,7 @@ class Settings(BaseSettings):
     promotion: Promotion = Promotion()
     ab_test: AbTest | None = None
     schedule: Annotated[dict[str, Cron], Field(description="when each job is due, in UTC")] = {}
+    retention: Retention = Retention()
     threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
     cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit"), NUMBER] = 0
     save_every: Annotated[
