@@ -11,7 +11,7 @@ import click
 from samebook import errors, workspace
 from samebook.cli_models import bundle, models, promote, rollback
 from samebook.cli_store import store
-from samebook.cli_upkeep import gc, log
+from samebook.cli_upkeep import gc, log, schedule
 from samebook.options import ENGINE, ENV, FILE, PairType, say, show
 
 
@@ -202,7 +202,7 @@ def verify(run: str) -> None:
     show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
 
 
-for command in (promote, rollback, models, bundle, store, log, gc):
+for command in (promote, rollback, models, bundle, store, log, gc, schedule):
     cli.add_command(command)
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, override
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,7 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from samebook import yaml_file
+from samebook import cron, yaml_file
 from samebook.errors import UsageError, nearest
 from samebook.secret import SecretName
 from samebook.workspace import Workspace
@@ -193,7 +194,16 @@ class Retention(Part):
     )
 
 
-type Cron = Annotated[str, Field(pattern=r"^([-\d*/,]+ ){4}[-\d*/,A-Z]+$", description="minute hour day month weekday")]
+def _cron(line: str) -> str:
+    try:
+        cron.parse(line)
+    except ValueError as error:
+        raise PydanticCustomError("cron", "{why}", {"why": str(error)}) from None
+    return line
+
+
+type Cron = Annotated[str, AfterValidator(_cron), Field(description="minute hour day month weekday")]
+type Job = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=30, description="a pipeline's name")]
 
 
 class Settings(BaseSettings):
@@ -206,7 +216,7 @@ class Settings(BaseSettings):
     datasets: dict[str, Dataset] = {}
     promotion: Promotion = Promotion()
     ab_test: AbTest | None = None
-    schedule: Annotated[dict[str, Cron], Field(description="when each job is due, in UTC")] = {}
+    schedule: Annotated[dict[Job, Cron], Field(description="when each job is due, in UTC")] = {}
     retention: Retention = Retention()
     threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
     cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit"), NUMBER] = 0
