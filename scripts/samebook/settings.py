@@ -185,6 +185,13 @@ class AbTest(Part):
         return self.start <= day <= self.end
 
 
+class Notify(Part):
+    """Who is told when something goes wrong that nobody watches."""
+
+    webhook: Annotated[SecretName | None, Field(description="the secret that holds the URL to post JSON to")] = None
+    on: Annotated[tuple[Literal["failure", "alarm"], ...], Field(description="what of")] = ("failure", "alarm")
+
+
 class Retention(Part):
     """How long runs stay that nothing needs any more: `samebook gc`."""
 
@@ -217,6 +224,7 @@ class Settings(BaseSettings):
     promotion: Promotion = Promotion()
     ab_test: AbTest | None = None
     schedule: Annotated[dict[Job, Cron], Field(description="when each job is due, in UTC")] = {}
+    notify: Notify = Notify()
     retention: Retention = Retention()
     threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
     cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit"), NUMBER] = 0
@@ -239,7 +247,7 @@ class Settings(BaseSettings):
 
     def secret_names(self) -> list[str]:
         """The secrets that these settings refer to."""
-        named = (self.warehouse.password, self.store.access_key, self.store.secret_key)
+        named = (self.warehouse.password, self.store.access_key, self.store.secret_key, self.notify.webhook)
         return [name for name in named if name is not None]
 
 
