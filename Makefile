@@ -16,7 +16,7 @@ SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
 export SAMEBOOK_UID SAMEBOOK_GID PORT
 
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
-GIVEN = RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS
+GIVEN = RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 
 UV    := .samebook/uv/bin/uv
@@ -41,7 +41,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: log pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
+.PHONY: log gc schedule pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -89,6 +89,13 @@ rollback: $(LOCAL) ## Roll MODEL=<name> back: one commit; TO=<branch or commit> 
 
 models: $(LOCAL) ## Put promoted models under models/.files/; MODEL=delay@prod: one, of a branch
 	@set -f && BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook models --env "$$ENV" --engine $(ENGINE) -- $$MODEL
+
+# Beside the image, in which nobody knows where the checkout is.
+schedule: $(LOCAL) ## When jobs are due; AS=cron, systemd or github writes it for these, INTO=folder
+	@$(INSIDE_local) samebook schedule --env "$$ENV" $(if $(AS),--as "$$AS") $(if $(INTO),--into "$$INTO")
+
+gc: $(LOCAL) ## Remove old runs that nobody needs, and free the store; DRY=1 only looks
+	@$(INSIDE_local) samebook gc --env "$$ENV" $(if $(DRY),--dry-run)
 
 diff: $(LOCAL) ## Compare the models of A=<branch or commit> and B=<other>; by default: here
 	@$(INSIDE_local) samebook bundle diff $(if $(MARKDOWN),--markdown) -- $(if $(A),"$$A",$(error expected A=<branch or commit>)) $(if $(B),"$$B")

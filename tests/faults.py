@@ -234,7 +234,9 @@ class Found:
     slowest: float
 
     def __str__(self) -> str:
-        return f"{self.fault:<22} {self.struck:>6} {len(self.lost):>6} {len(self.duplicated):>11} {self.slowest:>11.1f} s"
+        return (
+            f"{self.fault:<22} {self.struck:>6} {len(self.lost):>6} {len(self.duplicated):>11} {self.slowest:>11.1f} s"
+        )
 
 
 HEAD = f"{'fault':<22} {'times':>6} {'lost':>6} {'duplicated':>11} {'recovered in':>13}"

@@ -59,6 +59,8 @@ def make(root: Path, *arguments: str) -> list[str]:
         ("NOTEBOOK", "run"),
         ("ENV", "settings"),
         ("DAY", "log"),
+        ("AS", "schedule"),
+        ("ENV", "gc"),
     ],
 )
 def test_value_is_no_command(root: Path, name: str, call: str, value: str) -> None:

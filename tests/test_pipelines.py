@@ -83,9 +83,9 @@ def test_wrong_parameter_told(given: dict[str, str], told: str, tmp_path: Path) 
 def test_unknown_pipeline_told(tmp_path: Path) -> None:
     """A pipeline's name is none of a path, and a mistyped one is answered with the nearest."""
     here = written(tmp_path, "steps: {a: {}}")
-    with pytest.raises(UsageError, match="no pipeline 'dayly'; did you mean daily?"):
+    with pytest.raises(UsageError, match=r"no pipeline 'dayly'; did you mean daily\?"):
         pipelines.read(here, "dayly")
-    with pytest.raises(UsageError, match="no pipeline '../pipelines/daily'"):
+    with pytest.raises(UsageError, match=r"no pipeline '../pipelines/daily'"):
         pipelines.read(here, "../pipelines/daily")
 
 

@@ -60,7 +60,7 @@ def test_published_once(into: tuple[Workspace, Warehouse]) -> None:
 def test_other_columns_refused(into: tuple[Workspace, Warehouse]) -> None:
     """Rows that the table can't take are refused with its name, and the day stays as it was."""
     warehouse.publish(*into, FIRST)
-    with pytest.raises(UsageError, match="table scores of .* does not take predictions"):
+    with pytest.raises(UsageError, match=r"table scores of .* does not take predictions"):
         warehouse.publish(*into, replace(SECOND, rows=pa.table({"id": [["a list"]]})))
     assert len(published(into)) == 2
     assert published(into, "SELECT run FROM samebook_published") == [{"run": "run-1"}]

@@ -199,3 +199,13 @@ def test_added_output_is_found(worked: Tiny) -> None:
     added.unlink()
     assert ended.code == 3
     assert "outputs/added.txt: not in the receipt" in ended.stderr
+
+
+def test_input_of_a_run_outside_a_repository(tiny: Tiny) -> None:
+    """A run that read what one outside a repository had made, which has no commit to name, has a whole receipt."""
+    tiny.notebook("make", work="import samebook\nsamebook.output_path('a.txt').write_text('a')")
+    tiny.notebook("read", work="import samebook\nsamebook.find_artifact('make', 'a.txt')")
+    assert tiny.samebook("run", "make").code == 0
+    assert tiny.samebook("run", "read").code == 0
+    assert tiny.samebook("verify", "read").code == 0
+    assert "make" in tiny.samebook("lineage", "read").stdout

@@ -62,7 +62,7 @@ def scores(tiny: Tiny, day: str = "2013-01-05") -> list[int]:
 
 
 def test_file_is_taken_in_once(tiny: Tiny) -> None:
-    """A file runs its pipeline and goes to the archive; the same again changes nothing, a corrected one is a version."""
+    """A file runs its pipeline and goes to the archive; the same again changes nothing, another is a version."""
     arrive(tiny)
     assert tiny.samebook("watch", "--once").code == 0
     assert scores(tiny) == [2, 4]
@@ -88,7 +88,7 @@ def test_file_is_taken_in_once(tiny: Tiny) -> None:
     ],
 )
 def test_wrong_file_goes_aside(name: str, content: str, reason: str, tiny: Tiny) -> None:
-    """A file that breaks its schema, is empty, or has a name that says nothing goes to the quarantine with the reason."""
+    """A file that breaks its schema, is empty, or has a name that says nothing, goes aside with the reason."""
     arrive(tiny, name, content)
     assert tiny.samebook("watch", "--once").code == 1
     kept, report = names(tiny, "quarantine")

@@ -55,13 +55,18 @@ def references(workspace: Workspace) -> dict[str, str]:
     return {digest: what for file in files for digest, what in everything(read(workspace, file.stem)).items()}
 
 
+def ever(workspace: Workspace) -> list[Bundle]:
+    """The models of any branch, in every version there was. Raises UsageError where git isn't to be asked."""
+    now = [read(workspace, file.stem) for file in sorted(workspace.models.glob("*.json"))]
+    if not (workspace.root / ".git").exists():
+        return now
+    contents = git.contents(workspace.root, "models/*.json", "--all")
+    return now + [each for each in map(_whole, contents) if each]
+
+
 def ever_named(workspace: Workspace) -> set[str]:
     """What the models of any branch need, or needed in any version. Raises UsageError where git isn't to be asked."""
-    if not (workspace.root / ".git").exists():
-        return set(references(workspace))
-    contents = git.contents(workspace.root, "models/*.json", "--all")
-    versions = (each for each in map(_whole, contents) if each)
-    return {digest for each in versions for digest in everything(each)} | set(references(workspace))
+    return {digest for each in ever(workspace) for digest in everything(each)}
 
 
 def _whole(content: bytes) -> Bundle | None:

@@ -12,7 +12,7 @@ from samebook import errors, processes, workspace
 from samebook.cli_models import bundle, models, promote, rollback
 from samebook.cli_pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli_store import store
-from samebook.cli_upkeep import log
+from samebook.cli_upkeep import gc, log, schedule
 from samebook.options import ENGINE, ENV, FILE, PairType, once_each, say, show
 
 
@@ -198,7 +198,7 @@ def verify(run: str) -> None:
     show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
 
 
-for command in (promote, rollback, models, bundle, store, pipeline, pipelines, backfill, watch, log):
+for command in (promote, rollback, models, bundle, store, pipeline, pipelines, backfill, watch, log, gc, schedule):
     cli.add_command(command)
 
 

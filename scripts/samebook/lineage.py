@@ -82,7 +82,7 @@ def _digest(statement: receipt.Json, name: str) -> str:
 
 def _inputs(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...]) -> Iterator[Input]:
     """The declared inputs, those of a dataset and a maker together."""
-    digests, makers = receipt.inputs(statement), _makers(statement)
+    digests, makers = receipt.inputs(statement), receipt.makers(statement)
     for maker in sorted({makers.get(name, "") for name in digests}):
         names = [name for name in digests if makers.get(name, "") == maker]
         path = workspace.runs / Path(maker).name / runfolder.RECEIPT
@@ -92,12 +92,6 @@ def _inputs(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...
         for group in _grouped(names):
             found = {name: digests[name] for name in group}
             yield Input(found, run, "" if results.issuperset(found.values()) else "not what that run made")
-
-
-def _makers(statement: receipt.Json) -> dict[str, str]:
-    """The id of the run that made an input, by the input's name, where that is known."""
-    runs = receipt.told(statement, receipt.MADE_BY)
-    return {name: run for run, names in runs.items() if run != "unknown" for name in names}
 
 
 def _grouped(names: list[str]) -> Iterator[list[str]]:

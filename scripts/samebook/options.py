@@ -23,6 +23,19 @@ class PairType(click.ParamType[tuple[str, str]]):
         return name.strip(), text
 
 
+class DaysType(click.ParamType[int]):
+    """`90d`, as --older-than takes it."""
+
+    name = "days"
+
+    @override
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        days = str(value).removesuffix("d")
+        if not (days.isdecimal() and days.isascii() and len(days) <= 5 and str(value).endswith("d")):
+            self.fail(f"found {value!r}; expected days, like 90d", param, ctx)
+        return int(days)
+
+
 ENV = click.option(
     "--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV)."
 )

@@ -69,6 +69,7 @@ def prepared(job: Job, say: Callable[[Outcome], None] = lambda _: None) -> Work:
     """Check every step before the first one starts. Raises UsageError, or PolicyRefused for a model."""
     pipeline = pipelines.read(job.here, job.name)
     work = Work(job, tuple(pipelines.filled(pipeline, job.given, today())), settings.load(job.here, job.env), say)
+    notices.url(work.in_force)
     for each in (step for step in work.steps if step.is_wanted):
         try:
             steps.check(job, each)

@@ -26,23 +26,28 @@ class Run:
         return asdict(self)
 
 
+def notebook(run: str) -> str:
+    """The notebook's name in a run's id."""
+    return run.split("-", 1)[1].rsplit("-", 1)[0]
+
+
 def described(path: Path) -> Run:
     """What a run's folder says of it."""
-    notebook = path.name.split("-", 1)[1].rsplit("-", 1)[0]
+    name = notebook(path.name)
     if not (path / runfolder.RECEIPT).is_file():
         error = path / runfolder.ERROR
         first = error.read_text().splitlines()[:1] if error.is_file() else ["no error.txt"]
-        return Run(path.name, notebook, "failed", None, {}, {}, "".join(first))
+        return Run(path.name, name, "failed", None, {}, {}, "".join(first))
     try:
-        return _done(path, notebook)
+        return _done(path, name)
     except (UsageError, ValueError, OSError) as error:
-        return Run(path.name, notebook, "damaged", None, {}, {}, str(error))
+        return Run(path.name, name, "damaged", None, {}, {}, str(error))
 
 
-def _done(path: Path, notebook: str) -> Run:
+def _done(path: Path, name: str) -> Run:
     found = receipt.read(path / runfolder.RECEIPT)
     times = found["predicate"]["runDetails"]["metadata"]
     start, end = (datetime.datetime.fromisoformat(times[key]) for key in ("startedOn", "finishedOn"))
     metrics = json.loads((path / runfolder.METRICS).read_text())
     parameters = receipt.external(found)["parameters"]
-    return Run(path.name, notebook, "done", (end - start).total_seconds(), parameters, metrics, "")
+    return Run(path.name, name, "done", (end - start).total_seconds(), parameters, metrics, "")

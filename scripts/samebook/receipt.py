@@ -96,13 +96,19 @@ def built_from(statement: Json) -> Json:
 def plan(built: Json) -> Json:
     """What `built_from` told, as a receipt without subjects, to run again."""
     external = {name: built[name] for name in ("notebook", "parameters", "env")}
-    definition = {"buildType": BUILD_TYPE, "externalParameters": external, "resolvedDependencies": [built["commit"]]}
+    commits = [built["commit"]] if built["commit"] else []
+    definition = {"buildType": BUILD_TYPE, "externalParameters": external, "resolvedDependencies": commits}
     return {
         "_type": STATEMENT,
         "subject": [],
         "predicateType": PROVENANCE,
         "predicate": {"buildDefinition": definition},
     }
+
+
+def makers(statement: Json) -> dict[str, str]:
+    """The id of the run that made an input, by the input's name, where that is known."""
+    return {name: run for run, names in told(statement, MADE_BY).items() if run != "unknown" for name in names}
 
 
 def external(statement: Json) -> Json:

@@ -70,7 +70,7 @@ class Dependency(Part):
 
 
 class Built(External):
-    commit: Dependency
+    commit: Dependency | None  # made outside a repository
 
 
 class Annotations(Part):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, override
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,7 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from samebook import yaml_file
+from samebook import cron, yaml_file
 from samebook.errors import UsageError, nearest
 from samebook.secret import SecretName
 from samebook.workspace import Workspace
@@ -209,7 +210,32 @@ class Watch(Part):
     schedule: Annotated[bool, Field(description="run the jobs of `schedule` too")] = False
 
 
-type Cron = Annotated[str, Field(pattern=r"^([-\d*/,]+ ){4}[-\d*/,A-Z]+$", description="minute hour day month weekday")]
+class Notify(Part):
+    """Who is told when something goes wrong that nobody watches."""
+
+    webhook: Annotated[SecretName | None, Field(description="the secret that holds the URL to post JSON to")] = None
+    on: Annotated[tuple[Literal["failure", "alarm"], ...], Field(description="what of")] = ("failure", "alarm")
+
+
+class Retention(Part):
+    """How long runs stay that nothing needs any more: `samebook gc`."""
+
+    days: Annotated[int, Field(ge=0, le=36500, description="what is younger stays"), NUMBER] = 90
+    keep: Annotated[int, Field(ge=0, description="so many finished runs of each notebook stay, the newest"), NUMBER] = (
+        20
+    )
+
+
+def _cron(line: str) -> str:
+    try:
+        cron.parse(line)
+    except ValueError as error:
+        raise PydanticCustomError("cron", "{why}", {"why": str(error)}) from None
+    return line
+
+
+type Cron = Annotated[str, AfterValidator(_cron), Field(description="minute hour day month weekday")]
+type Job = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=30, description="a pipeline's name")]
 
 
 class Settings(BaseSettings):
@@ -223,7 +249,9 @@ class Settings(BaseSettings):
     promotion: Promotion = Promotion()
     ab_test: AbTest | None = None
     watch: Watch = Watch()
-    schedule: Annotated[dict[str, Cron], Field(description="when each job is due, in UTC")] = {}
+    schedule: Annotated[dict[Job, Cron], Field(description="when each job is due, in UTC")] = {}
+    notify: Notify = Notify()
+    retention: Retention = Retention()
     threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
     cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit"), NUMBER] = 0
     save_every: Annotated[
@@ -245,7 +273,7 @@ class Settings(BaseSettings):
 
     def secret_names(self) -> list[str]:
         """The secrets that these settings refer to."""
-        named = (self.warehouse.password, self.store.access_key, self.store.secret_key)
+        named = (self.warehouse.password, self.store.access_key, self.store.secret_key, self.notify.webhook)
         return [name for name in named if name is not None]
 
 

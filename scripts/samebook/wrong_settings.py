@@ -20,6 +20,7 @@ SECRETIVE = {
     ("store", "endpoint"),
     ("store", "access_key"),
     ("store", "secret_key"),
+    ("notify", "webhook"),
 }
 # Variables that are no settings: the caller's, and those that make, the image and the runner hand on.
 OTHERS = {

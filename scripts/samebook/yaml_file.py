@@ -10,9 +10,12 @@ import yaml.scanner
 
 from samebook.errors import UsageError
 
+# YAML 1.1 takes the key of `on: [failure]` for true.
+TRUTH, TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
+
 
 class _OnceEach(yaml.SafeLoader):
-    """YAML itself takes the last of two equal keys; two blocks of one name are a mistake."""
+    """YAML itself takes the last of two equal keys; two blocks of one name are a mistake. A key is a name, not true."""
 
     @override
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -22,6 +25,10 @@ class _OnceEach(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode) and is_own and seen.setdefault(key.value, key) is not key:
                 lines = [each.start_mark.line + 1 for each in (key, seen[key.value])]
                 raise UsageError(f"line {lines[0]}: {key.value!r} is there already, in line {lines[1]}")
+        self.flatten_mapping(node)
+        for key, _ in node.value:
+            if key.tag == TRUTH:
+                key.tag = TEXT
         return super().construct_mapping(node, deep)
 
 

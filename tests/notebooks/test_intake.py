@@ -66,7 +66,7 @@ def test_same_bytes_as_from_the_warehouse(name: str, intake: TestbookNotebookCli
 def test_wrong_rows_refused(
     change: Callable[[pd.DataFrame], pd.DataFrame], said: str, intake: TestbookNotebookClient, ask: Ask, tmp_path: Path
 ) -> None:
-    """Missing and unknown columns, doubles, impossible values, another day and no rows at all are refused, and named."""
+    """Missing and unknown columns, doubles, impossible values, another day and no rows are refused, and named."""
     path = tmp_path / f"flights-{DAY}.csv"
     change(ask("flights", DAY)).to_csv(path, index=False)
     assert said in refused(intake, path)
