@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samebook import context, dataset, drift, nested, runfolder, warehouse, watching
+from samebook import context, dataset, distribution, nested, runfolder, warehouse, watching
 from samebook.digest import json_bytes, sha256
 from samebook.errors import DataRejected, UsageError
 
@@ -56,7 +56,7 @@ def log_reference(features: "pd.DataFrame", score: "pd.Series") -> Path:
     `features` has one row a sample the model learnt from, `score` one value a sample that it had not seen.
     """
     path = output_path("reference.json")
-    path.write_bytes(json_bytes(drift.reference(features, score)))
+    path.write_bytes(json_bytes(distribution.reference(features, score)))
     return path
 
 
