@@ -2,25 +2,25 @@
 
 import pandas as pd
 
-from samebook import distribution
+from samebook import binning, distribution
 
 
 def test_numbers_fall_into_deciles() -> None:
     """A hundred numbers make ten bins of ten; what is missing is counted apart."""
-    found = distribution.binned(pd.Series([*range(100), None]))
+    found = binning.binned(pd.Series([*range(100), None]))
     assert found == {"edges": [9, 19, 29, 39, 49, 59, 69, 79, 89], "counts": [10] * 10, "missing": 1}
 
 
 def test_every_row_is_counted() -> None:
     """However few values there are, the bins hold all rows."""
     for values in ([], [1.0], [0.0] * 50 + [1.0], [1e-12, 3e300]):
-        found = distribution.binned(pd.Series(values, dtype=float))
+        found = binning.binned(pd.Series(values, dtype=float))
         assert sum(found["counts"]) == len(values)
 
 
 def test_words_are_counted() -> None:
     """Categories stand with their counts, by name."""
-    found = distribution.binned(pd.Series(["b", "a", "b", None, "c"], dtype="category"))
+    found = binning.binned(pd.Series(["b", "a", "b", None, "c"], dtype="category"))
     assert list(found["values"].items()) == [("a", 1), ("b", 2), ("c", 1)]
     assert found["missing"] == 1
 

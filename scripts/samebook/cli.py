@@ -10,6 +10,7 @@ import click
 
 from samebook import errors, workspace
 from samebook.cli_models import bundle, models, promote, rollback
+from samebook.cli_monitoring import drift
 from samebook.cli_store import store
 from samebook.options import ENGINE, ENV, FILE, PairType, say, show
 
@@ -200,7 +201,7 @@ def verify(run: str) -> None:
     show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
 
 
-for command in (promote, rollback, models, bundle, store):
+for command in (promote, rollback, models, bundle, store, drift):
     cli.add_command(command)
 
 

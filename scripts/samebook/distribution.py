@@ -1,55 +1,87 @@
 """What a model's world looked like when it was made, to be told later from what it looks like then.
 
-A reference holds, for each feature and for the score, how many rows fell into each bin. Bins of numbers are cut at
-deciles; missing values, and values that were not there, have bins of their own: they are drift too.
+A reference holds, for each feature and for the score, how many rows fell into each bin. Where the rows' days are given
+it also holds how alike the rows of one day are (a day of a thousand flights has one weather), and how far the most
+unusual of its own days is from all of them.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from samebook.binning import binned, expected, places
+from samebook.divergence import DIGITS, LEAST, merged, psi
+
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-BINS = 10
+VERSION = 2
 
 type Reference = dict[str, Any]
 
 
-def reference(features: "pd.DataFrame", score: "pd.Series") -> Reference:
-    """The distribution of each feature (one row a sample, a column each) and of the score, as plain JSON."""
+def reference(
+    features: "pd.DataFrame",
+    score: "pd.Series",
+    feature_days: "pd.Series | None" = None,
+    score_days: "pd.Series | None" = None,
+) -> Reference:
+    """The distribution of each feature (one row a sample, a column each) and of the score, as plain JSON.
+
+    `feature_days` and `score_days` say which day each sample is of; without them samples count as independent.
+    """
     return {
+        "version": VERSION,
         "rows": len(features),
-        "features": {str(name): binned(features[name]) for name in features},
-        "score": {"rows": len(score), **binned(score)},
+        "days": _days(feature_days),
+        "features": {str(name): described(features[name], feature_days) for name in features},
+        "score": {"rows": len(score), "days": _days(score_days), **described(score, score_days)},
     }
 
 
-def binned(values: "pd.Series") -> Reference:
-    """Numbers: `edges`, and `counts` of the bins that they cut, the outer ones open. Others: `values` and their counts.
+def described(values: "pd.Series", days: "pd.Series | None" = None) -> Reference:
+    """The bins of some values, and what their days are like.
 
-    `missing` counts what is null.
+    `intraclass`: from 0, rows of a day are independent, to 1, they are all alike. `farthest`: the largest PSI of a
+    day against all. Without days both are 0.
     """
     import pandas as pd
 
-    known = values.dropna()
-    missing = int(values.isna().sum())
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        edges = _edges(known)
-        return {"edges": edges, "counts": counted(known, edges), "missing": missing}
-    counts = known.astype(str).value_counts()
-    return {"values": {value: int(count) for value, count in sorted(counts.items()) if count}, "missing": missing}
+    found = binned(values)
+    if days is None or values.empty:
+        return found | {"intraclass": 0.0, "farthest": 0.0}
+    before = expected(found)
+    table = pd.crosstab(days.to_numpy(), places(values, found)).reindex(columns=range(len(before)), fill_value=0)
+    by_day = table.to_numpy(dtype=float)
+    return found | {"intraclass": _intraclass(by_day), "farthest": _farthest(by_day, before, "edges" in found)}
 
 
-def counted(values: "pd.Series", edges: list[float]) -> list[int]:
-    """How many values lie in each bin: up to the first edge, between two, above the last."""
+def _days(days: "pd.Series | None") -> int:
+    return 0 if days is None else int(days.nunique())
+
+
+def _intraclass(table: "np.ndarray") -> float:
+    """The intraclass correlation of the bins' shares, of counts with one row a day and one column a bin.
+
+    Chi-square of the table, over its degrees of freedom, is the mean design effect (Rao and Scott, 1981): 1 for
+    independent rows, the number of a day's rows where they are all alike.
+    """
+    table = table[:, table.sum(axis=0) >= LEAST * len(table)]
+    sizes, total = table.sum(axis=1), table.sum()
+    if min(table.shape) < 2 or not sizes.all():
+        return 0.0
+    usual = sizes[:, None] * table.sum(axis=0) / total
+    effect = ((table - usual) ** 2 / usual).sum() / ((len(table) - 1) * (table.shape[1] - 1))
+    size = (total - (sizes**2).sum() / total) / (len(table) - 1)
+    return round(float(min(max((effect - 1) / (size - 1), 0.0), 1.0)), DIGITS) if size > 1 else 0.0
+
+
+def _farthest(table: "np.ndarray", before: "np.ndarray", ordered: bool) -> float:
+    """The largest PSI of a day, its rare bins merged as they will be."""
     import numpy as np
 
-    bins = np.searchsorted(np.asarray(edges, dtype=float), values.to_numpy(dtype=float), side="left")
-    return [int(count) for count in np.bincount(bins, minlength=len(edges) + 1)]
-
-
-def _edges(values: "pd.Series") -> list[float]:
-    """The inner deciles, each once; values that occur, so that no bin is empty."""
-    if values.empty:
-        return []
-    quantiles = values.astype(float).quantile([n / BINS for n in range(1, BINS)], interpolation="lower")
-    return sorted({float(value) for value in quantiles if value < values.max()})
+    known, found = int(table.sum()), 0.0
+    for now in table:
+        groups = merged(before, min(int(now.sum()), known), ordered=ordered)
+        sides = (np.bincount(groups, weights=counts) for counts in (before, now))
+        found = max(found, float(psi(*sides)))
+    return round(found, DIGITS)

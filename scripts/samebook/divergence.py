@@ -1,0 +1,107 @@
+"""How far a day's values are from a reference, and how far chance alone would put them.
+
+The population stability index (PSI) of two shares p and q of the same bins is the sum of (p - q) ln(p / q). For
+samples of N and M independent rows of one distribution it is about (1/N + 1/M) times chi-square with B - 1 degrees of
+freedom (Yurdakul and Naranjo, 2020), so a fixed limit raises false alarms where rows are few. Rows of one day aren't
+independent: N and M are divided by their design effects (Rao and Scott, 1981), which the reference knows.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from samebook.binning import Binned, expected, places
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+# Of so many rows at least a bin's share is known well enough (Cochran, 1954).
+LEAST = 5
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """PSI of some rows against a reference, over `bins` bins that the reference fills.
+
+    `noise` is what one degree of freedom of chance adds: 1/N + 1/M, with design effects.
+    """
+
+    rows: int
+    bins: int
+    psi: float
+    noise: float
+
+    def by_chance(self, level: float) -> float:
+        """What PSI stays below in that share of days on which nothing has changed."""
+        from scipy.stats import chi2
+
+        freedom = self.bins - 1
+        return round(float(chi2.ppf(level, freedom)) * self.noise, DIGITS) if freedom > 0 else 0.0
+
+
+def compare(found: Binned, known_days: int, values: "pd.Series", days: int) -> Divergence:
+    """Compare values (one row a sample, of so many days) with a reference's, which is of `known_days`; 0: not known.
+
+    Bins of which too few rows are expected are merged. Raises ValueError for text where the reference has numbers.
+    """
+    import numpy as np
+
+    before = expected(found)
+    groups = merged(before, min(len(values), int(before[:-1].sum())), ordered="edges" in found)
+    before = np.bincount(groups, weights=before)
+    now = np.bincount(groups[places(values, found)], minlength=len(before))
+    rows, known = int(now.sum()), before.sum()
+    noise = sum(_effect(found["intraclass"], size, of) / size for size, of in ((rows, days), (known, known_days)))
+    return Divergence(rows, int((before > 0).sum()), round(float(psi(before, now)), DIGITS), float(noise))
+
+
+def psi(before: "np.ndarray", now: "np.ndarray") -> "np.ndarray":
+    """The index of counts by bin, `now` with one row a sample or one vector alone, `before` of the reference.
+
+    No bin is empty: one that the reference hasn't filled counts as half a row, and the sample has half a row more for
+    each filled bin, distributed as the reference is: what nobody has seen stays as it was, and never adds drift.
+    """
+    import numpy as np
+
+    shares = np.maximum(before, 0.5) / np.maximum(before, 0.5).sum()
+    added = (before > 0).sum() / 2
+    found = (now + added * shares) / (now.sum(axis=-1, keepdims=True) + added)
+    return ((found - shares) * np.log(found / shares)).sum(axis=-1)
+
+
+def merged(before: "np.ndarray", rows: int, *, ordered: bool) -> "np.ndarray":
+    """The group of each bin of `expected`, so that of `rows` rows at least five are expected in a group.
+
+    Only the reference decides, never the day. Ordered bins join their neighbours, others are one group of what is
+    rare; missing and unseen stay alone, whatever they hold.
+    """
+    import numpy as np
+
+    own, total = before[:-2], before.sum()
+    enough = LEAST * total / rows if rows else total
+    if ordered:
+        groups = _neighbours(own, enough)
+    else:
+        often = own >= enough
+        groups = np.where(often, np.cumsum(often) - 1, often.sum())
+    last = int(groups.max(initial=-1))
+    return np.array([*groups, last + 1, last + 2])
+
+
+def _neighbours(own: "np.ndarray", enough: float) -> "np.ndarray":
+    """Bins in order, joined until each group holds enough; what is left at the end belongs to the last group."""
+    import numpy as np
+
+    groups, group, held = np.zeros(len(own), dtype=int), 0, 0.0
+    for place, count in enumerate(own):
+        groups[place] = group
+        held += count
+        if held >= enough:
+            group, held = group + 1, 0.0
+    return np.minimum(groups, max(group - 1, 0))
+
+
+def _effect(intraclass: float, rows: float, days: int) -> float:
+    """The design effect: by how much rows that come by days say less than as many independent ones."""
+    return 1.0 + max(rows / days - 1, 0.0) * intraclass if days else 1.0
