@@ -39,7 +39,7 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was measured: `value`, and the limits above which it is a warning or an alarm, which not all are.
+    """One thing that was measured: `value`, and the limits above which it is a warning or an alarm, where it can be.
 
     `kind` is feature, score, data or quality; `span` is "day" or the number of days looked at, like "28 days".
     """
@@ -48,7 +48,7 @@ class Finding:
     name: str
     span: str
     value: float
-    warn: float
+    warn: float | None
     alarm: float | None
     detail: str = ""
 
@@ -56,7 +56,7 @@ class Finding:
     def verdict(self) -> str:
         if self.alarm is not None and self.value > self.alarm:
             return ALARM
-        return WARN if self.value > self.warn else OK
+        return WARN if self.warn is not None and self.value > self.warn else OK
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"verdict": self.verdict}
