@@ -40,15 +40,18 @@ def counted(values: "pd.Series", edges: list[float]) -> list[int]:
 
 
 def expected(found: Binned) -> "np.ndarray":
-    """How many rows of the reference are in each bin: its own in order, then missing, then unseen.
+    """How many rows a sample as large as the reference has in each bin: its own in order, then missing, then unseen.
 
-    Unseen is what Good (1953) and Turing expect: as many rows as there are values that were seen once.
+    A value that was seen once may as well not have been, and is unseen. The rows to expect there, and among values
+    seen twice, are Good's and Turing's (Biometrika, 1953): as many as the values of the next count hold.
     """
     import numpy as np
 
-    own = found["counts"] if "edges" in found else list(found["values"].values())
-    unseen = 0 if "edges" in found else own.count(1)
-    return np.array([*own, found["missing"], unseen], dtype=float)
+    if "edges" in found:
+        return np.array([*found["counts"], found["missing"], 0], dtype=float)
+    own = np.array(list(found["values"].values()), dtype=float)
+    unseen = own[own <= 2].sum()
+    return np.array([*np.where(own <= 2, 0, own), found["missing"], unseen])
 
 
 def places(values: "pd.Series", found: Binned) -> "np.ndarray":
@@ -60,9 +63,10 @@ def places(values: "pd.Series", found: Binned) -> "np.ndarray":
         numbers = values.where(~null, math.nan).astype(float).to_numpy()
         bins = np.searchsorted(np.asarray(found["edges"], dtype=float), numbers, side="left")
         return np.where(null, len(found["counts"]), bins)
-    known = {value: place for place, value in enumerate(found["values"])}
-    bins = values.astype(object).where(~null, "").astype(str).map(known).fillna(len(known) + 1)
-    return np.where(null, len(known), bins.to_numpy(dtype=int))
+    unseen = len(found["values"]) + 1
+    known = {value: place for place, (value, count) in enumerate(found["values"].items()) if count > 1}
+    bins = values.astype(object).where(~null, "").astype(str).map(known).fillna(unseen)
+    return np.where(null, unseen - 1, bins.to_numpy(dtype=int))
 
 
 def _edges(values: "pd.Series") -> list[float]:

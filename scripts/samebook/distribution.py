@@ -8,7 +8,7 @@ unusual of its own days is from all of them.
 from typing import TYPE_CHECKING, Any
 
 from samebook.binning import binned, expected, places
-from samebook.divergence import DIGITS, LEAST, merged, psi
+from samebook.divergence import DIGITS, design_effect, merged, psi
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,8 @@ def described(values: "pd.Series", days: "pd.Series | None" = None) -> Reference
     before = expected(found)
     table = pd.crosstab(days.to_numpy(), places(values, found)).reindex(columns=range(len(before)), fill_value=0)
     by_day = table.to_numpy(dtype=float)
-    return found | {"intraclass": _intraclass(by_day), "farthest": _farthest(by_day, before, "edges" in found)}
+    found |= {"intraclass": _intraclass(_joined(by_day, before, found, len(values) // len(by_day)))}
+    return found | {"farthest": _farthest(by_day, before, found)}
 
 
 def _days(days: "pd.Series | None") -> int:
@@ -65,7 +66,7 @@ def _intraclass(table: "np.ndarray") -> float:
     Chi-square of the table, over its degrees of freedom, is the mean design effect (Rao and Scott, 1981): 1 for
     independent rows, the number of a day's rows where they are all alike.
     """
-    table = table[:, table.sum(axis=0) >= LEAST * len(table)]
+    table = table[:, table.any(axis=0)]
     sizes, total = table.sum(axis=1), table.sum()
     if min(table.shape) < 2 or not sizes.all():
         return 0.0
@@ -75,13 +76,19 @@ def _intraclass(table: "np.ndarray") -> float:
     return round(float(min(max((effect - 1) / (size - 1), 0.0), 1.0)), DIGITS) if size > 1 else 0.0
 
 
-def _farthest(table: "np.ndarray", before: "np.ndarray", ordered: bool) -> float:
+def _farthest(table: "np.ndarray", before: "np.ndarray", told: Reference) -> float:
     """The largest PSI of a day, its rare bins merged as they will be."""
+    found = 0.0
+    for now in table:
+        size = int(now.sum())
+        known, here = _joined(before, before, told, size), _joined(now, before, told, size)
+        found = max(found, float(psi(known, here, design_effect(told["intraclass"], size, 1))))
+    return round(found, DIGITS)
+
+
+def _joined(counts: "np.ndarray", before: "np.ndarray", told: Reference, size: int) -> "np.ndarray":
+    """Counts by bin, the last axis, as counts by group of bins: those that so many rows have."""
     import numpy as np
 
-    known, found = int(table.sum()), 0.0
-    for now in table:
-        groups = merged(before, min(int(now.sum()), known), ordered=ordered)
-        sides = (np.bincount(groups, weights=counts) for counts in (before, now))
-        found = max(found, float(psi(*sides)))
-    return round(found, DIGITS)
+    groups = merged(before, min(size, int(before.sum())), ordered="edges" in told)
+    return counts @ np.eye(int(groups.max()) + 1)[groups]

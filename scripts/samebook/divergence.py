@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-# Of so many rows at least a bin's share is known well enough (Cochran, 1954).
-LEAST = 5
+# Where fewer rows than these are expected, PSI is larger than chi-square says: tests/test_divergence.py measures it.
+LEAST = 8
 DIGITS = 6
 
 
@@ -52,41 +52,46 @@ def compare(found: Binned, known_days: int, values: "pd.Series", days: int) -> D
     before = np.bincount(groups, weights=before)
     now = np.bincount(groups[places(values, found)], minlength=len(before))
     rows, known = int(now.sum()), before.sum()
-    noise = sum(_effect(found["intraclass"], size, of) / size for size, of in ((rows, days), (known, known_days)))
-    return Divergence(rows, int((before > 0).sum()), round(float(psi(before, now)), DIGITS), float(noise))
+    effects = [design_effect(found["intraclass"], size, of) for size, of in ((rows, days), (known, known_days))]
+    told = round(float(psi(before, now, effects[0])), DIGITS)
+    return Divergence(rows, int((before > 0).sum()), told, float(effects[0] / rows + effects[1] / known))
 
 
-def psi(before: "np.ndarray", now: "np.ndarray") -> "np.ndarray":
+def psi(before: "np.ndarray", now: "np.ndarray", effect: float = 1.0) -> "np.ndarray":
     """The index of counts by bin, `now` with one row a sample or one vector alone, `before` of the reference.
 
     No bin is empty: one that the reference hasn't filled counts as half a row, and the sample has half a row more for
-    each filled bin, distributed as the reference is: what nobody has seen stays as it was, and never adds drift.
+    each filled bin, times its design effect, distributed as the reference is. What neither has adds nothing.
     """
     import numpy as np
 
     shares = np.maximum(before, 0.5) / np.maximum(before, 0.5).sum()
-    added = (before > 0).sum() / 2
+    added = (before > 0).sum() / 2 * effect
     found = (now + added * shares) / (now.sum(axis=-1, keepdims=True) + added)
-    return ((found - shares) * np.log(found / shares)).sum(axis=-1)
+    return np.where((before == 0) & (now == 0), 0.0, (found - shares) * np.log(found / shares)).sum(axis=-1)
 
 
 def merged(before: "np.ndarray", rows: int, *, ordered: bool) -> "np.ndarray":
-    """The group of each bin of `expected`, so that of `rows` rows at least five are expected in a group.
+    """The group of each bin of `expected`, so that of `rows` rows at least eight are expected in a group.
 
     Only the reference decides, never the day. Ordered bins join their neighbours, others are one group of what is
-    rare; missing and unseen stay alone, whatever they hold.
+    rare; missing and unseen stay alone, whatever they hold, and numbers that a constant never was are unseen.
     """
     import numpy as np
 
     own, total = before[:-2], before.sum()
     enough = LEAST * total / rows if rows else total
-    if ordered:
-        groups = _neighbours(own, enough)
-    else:
-        often = own >= enough
-        groups = np.where(often, np.cumsum(often) - 1, often.sum())
+    groups = _neighbours(own, enough) if ordered else _rare(own, enough)
     last = int(groups.max(initial=-1))
-    return np.array([*groups, last + 1, last + 2])
+    return np.array([*np.where(ordered & (own == 0), last + 2, groups), last + 1, last + 2])
+
+
+def _rare(own: "np.ndarray", enough: float) -> "np.ndarray":
+    """A group for each bin that holds enough, and one for all the others."""
+    import numpy as np
+
+    often = own >= enough
+    return np.where(often, np.cumsum(often) - 1, often.sum())
 
 
 def _neighbours(own: "np.ndarray", enough: float) -> "np.ndarray":
@@ -102,6 +107,6 @@ def _neighbours(own: "np.ndarray", enough: float) -> "np.ndarray":
     return np.minimum(groups, max(group - 1, 0))
 
 
-def _effect(intraclass: float, rows: float, days: int) -> float:
+def design_effect(intraclass: float, rows: float, days: int) -> float:
     """The design effect: by how much rows that come by days say less than as many independent ones."""
     return 1.0 + max(rows / days - 1, 0.0) * intraclass if days else 1.0
