@@ -32,3 +32,21 @@ def test_reference_is_plain_json() -> None:
     assert found["rows"] == 3
     assert found["score"]["rows"] == 2
     assert distribution.reference(frame[::-1], pd.Series([0.2, 0.1])) == found
+
+
+def test_days_are_told() -> None:
+    """With days a reference knows how many there were, how alike the rows of one are, and how far the farthest is."""
+    days = pd.Series([str(n // 100) for n in range(1000)])
+    frame = pd.DataFrame({"own": [n // 100 for n in range(1000)], "same": [n % 10 for n in range(1000)]})
+    found = distribution.reference(frame, frame["own"], days, days)
+    assert found["days"] == found["score"]["days"] == 10
+    assert found["features"]["own"]["intraclass"] == 1.0
+    assert found["features"]["own"]["farthest"] > 0.1
+    assert found["features"]["same"]["intraclass"] == 0.0
+    assert found["features"]["same"]["farthest"] < 0.001
+
+
+def test_constant_has_a_bin_of_its_own() -> None:
+    """Of a constant, what is below it and above it has a bin, so that another value is seen."""
+    assert binning.binned(pd.Series([7.0] * 3))["counts"] == [0, 3, 0]
+    assert binning.places(pd.Series([6.9, 7.0, 7.1, None]), binning.binned(pd.Series([7.0]))).tolist() == [0, 1, 2, 3]
