@@ -238,6 +238,22 @@ type Cron = Annotated[str, AfterValidator(_cron), Field(description="minute hour
 type Job = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=30, description="a pipeline's name")]
 
 
+class Drift(Part):
+    """What monitoring calls drift: a PSI above these, and above what chance alone would give."""
+
+    fail_on: Annotated[
+        Literal["none", "warn", "alarm"], Field(description="the verdict that ends `samebook drift` with exit code 6")
+    ] = "none"
+    warn: Annotated[float, Field(allow_inf_nan=False, ge=0, description="PSI that is worth a look"), NUMBER] = 0.1
+    alarm: Annotated[float, Field(allow_inf_nan=False, ge=0, description="PSI that needs somebody"), NUMBER] = 0.25
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> Self:
+        if self.alarm < self.warn:
+            raise ValueError(f"alarm {self.alarm:g} is below warn {self.warn:g}")
+        return self
+
+
 class Settings(BaseSettings):
     """What may differ between dev, preprod and prod; nothing else does."""
 
@@ -252,6 +268,7 @@ class Settings(BaseSettings):
     schedule: Annotated[dict[Job, Cron], Field(description="when each job is due, in UTC")] = {}
     notify: Notify = Notify()
     retention: Retention = Retention()
+    drift: Drift = Drift()
     threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
     cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit"), NUMBER] = 0
     save_every: Annotated[
