@@ -41,7 +41,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: log gc schedule pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
+.PHONY: test-faults log gc schedule pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -183,6 +183,9 @@ lab-local:
 PYTEST = --numprocesses auto --dist loadfile --ignore tests/container tests
 # What needs git or a mount, which the image has not, is tested beside it.
 HOST   = --numprocesses auto --dist loadfile --ignore tests/container -m host tests
+test-faults: $(LOCAL) ## Let each fault strike TIMES=40 times: kills, full disks, servers away; prints what was lost
+	@FAULTS=$(or $(TIMES),40) FAULTS_TABLE=.samebook/faults.txt $(INSIDE_local) pytest -q tests/test_faults.py; code=$$?; cat .samebook/faults.txt; exit $$code
+
 test-local:
 	@$(INSIDE_local) pytest $(PYTEST) && $(INSIDE_local) pytest tests/container
 

@@ -1,16 +1,12 @@
 """A/B tests in batch: the experiment that the settings name, and which variant decides for whom."""
 
-import json
 from collections.abc import Iterable
 from hashlib import sha256
 
 from samebook import context
-from samebook.digest import json_bytes
 from samebook.settings import AbTest
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-# What a run calls the experiment that it has asked for.
-LABEL = "settings ab_test"
 BYTES = 8
 
 
@@ -32,12 +28,6 @@ def _place(salt: str, entity: str) -> int:
 
 
 def ab_test() -> AbTest | None:
-    """The experiment of this environment's settings, or None; recorded as an input, so that whoever runs the
-    notebook again sees the same one, whatever the settings say by then.
-    """
-    content = context.pinned_content(LABEL)
-    if content is None:
-        found = context.in_force().ab_test
-        content = json_bytes(found.model_dump(mode="json") if found else None)
-    told = json.loads(context.recorded(LABEL, content))
+    """The experiment of this environment's settings, recorded as an input, or None."""
+    told = context.recorded_settings("ab_test")
     return AbTest.model_validate(told) if told else None

@@ -1,9 +1,11 @@
 """What surrounds a kernel: its workspace, settings and run, and the inputs that a reproduction must read."""
 
 import datetime
+import json
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from samebook import receipt, runfolder, settings, store, watching, workspace
 from samebook.errors import NotReproduced
@@ -53,6 +55,14 @@ def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json |
     event = {"kind": "input", "name": label, "sha256": digest, "run": run_id, "built": built}
     runfolder.append_event(run(), event)
     return content
+
+
+def recorded_settings(name: str) -> Any:
+    """A group of this environment's settings as plain JSON, recorded as an input: so that whoever runs the notebook
+    again goes by the same, whatever the settings say by then.
+    """
+    content = pinned_content(settings.LABEL + name)
+    return json.loads(recorded(settings.LABEL + name, content or settings.content(in_force(), name)))
 
 
 def note(text: str) -> None:

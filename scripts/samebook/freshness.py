@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from samebook import assignment, bundles, dataset, environment, evidence, parameters, receipt, runfolder, warehouse
-from samebook.digest import json_bytes, sha256
+from samebook import bundles, dataset, environment, evidence, parameters, receipt, runfolder, settings, warehouse
+from samebook.digest import sha256
 from samebook.errors import SamebookError
 from samebook.preparation import Prepared
 from samebook.receipt import Json
@@ -75,9 +75,8 @@ def now(prepared: Prepared, label: str) -> str:
     here = prepared.workspace
     if label.startswith(bundles.LABEL):
         return sha256(bundles.read(here, label.removeprefix(bundles.LABEL)).content())
-    if label == assignment.LABEL:
-        found = prepared.settings.ab_test
-        return sha256(json_bytes(found.model_dump(mode="json") if found else None))
+    if label.startswith(settings.LABEL):
+        return sha256(settings.content(prepared.settings, label.removeprefix(settings.LABEL)))
     if PARTITION.fullmatch(label):
         return sha256(_path(here, label)) if _path(here, label).is_file() else ""
     return _file(prepared, label)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from samebook import artifacts, bundles, context
-from samebook.digest import json_bytes, sha256
+from samebook.digest import sha256
 from samebook.distribution import VERSION, Reference
 from samebook.divergence import Divergence, compare
 from samebook.errors import UsageError
@@ -32,8 +32,6 @@ PATIENCE = 3
 ROWS = {WARN: 0.35, ALARM: 0.7}
 UNSCORED = {WARN: 0.0, ALARM: 0.5}
 ABSENT = {WARN: 0.0, ALARM: 0.2}
-# What a run calls the settings that it has asked for.
-LABEL = "settings drift"
 DIGITS = 6
 
 
@@ -142,10 +140,7 @@ def drift_of(model: str, frames: Mapping[str, "pd.DataFrame"], day: datetime.dat
 
 def limits() -> Drift:
     """The settings `drift` of this environment, recorded as an input: a reproduction sees the same."""
-    content = context.pinned_content(LABEL)
-    if content is None:
-        content = json_bytes(context.in_force().drift.model_dump(mode="json"))
-    return Drift.model_validate(json.loads(context.recorded(LABEL, content)))
+    return Drift.model_validate(context.recorded_settings("drift"))
 
 
 def fails(report: Report, settings: Drift) -> bool:

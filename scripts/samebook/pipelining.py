@@ -5,6 +5,7 @@ What a finished run has done already isn't done again, so whatever was stopped, 
 
 import datetime
 import fcntl
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -159,6 +160,17 @@ def _tell(work: Work, outcome: Outcome) -> None:
     story.tell(work.job.here, "step", level="error" if failed else "info", **facts, text=text)
     if failed:
         notices.send(work.in_force, "failure", {**facts, "text": text})
+    elif outcome.state is State.DONE and (alarms := _alarms(work, outcome.run)):
+        story.tell(work.job.here, "alarm", level="warning", **facts, text=alarms)
+        notices.send(work.in_force, "alarm", {**facts, "text": alarms})
+
+
+def _alarms(work: Work, run: str) -> str:
+    """What monitoring is alarmed by, where the run is monitoring's: its output drift.json says so."""
+    path = work.job.here.runs / run / "outputs" / "drift.json"
+    told = json.loads(path.read_text()) if path.is_file() else {}
+    found = [each for each in told.get("findings", ()) if each["verdict"] == told["verdict"] == "alarm"]
+    return "; ".join(f"{each['name']} {each['value']:g}: {each['detail']}" for each in found)
 
 
 @contextmanager

@@ -24,11 +24,14 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from samebook import cron, yaml_file
+from samebook.digest import json_bytes
 from samebook.errors import UsageError, nearest
 from samebook.secret import SecretName
 from samebook.workspace import Workspace
 from samebook.wrong_settings import PREFIX, UNSHOWN, explained, unknown_variable
 
+# What a run calls a group of settings that it went by: `settings ab_test`.
+LABEL = "settings "
 PROMOTED = r"^[a-z][a-z0-9_-]*(@\S+)?$"
 LOWER, HIGHER = "lower", "higher"
 # What a metric of this name means, whatever the settings say.
@@ -319,6 +322,12 @@ def file(workspace: Workspace, env: str) -> Path:
 def values(path: Path) -> dict[str, Any]:
     """What a settings file says, as it stands there."""
     return yaml_file.read(path)
+
+
+def content(in_force: Settings, name: str) -> bytes:
+    """A group of settings as a run records it: JSON, `null` where the settings have none."""
+    found = getattr(in_force, name)
+    return json_bytes(found.model_dump(mode="json") if found else None)
 
 
 def variable(location: tuple[int | str, ...]) -> str:
