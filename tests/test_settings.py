@@ -28,9 +28,9 @@ def test_shipped_settings_load(env: str) -> None:
         ("warehouse: {samlpe: true}", "unknown setting 'warehouse.samlpe'; did you mean sample?"),
         (
             "datasets: {flights: {makes: a, made_by: b}}",
-            "unknown setting 'datasets.flights.makes'; expected one of: made_by",
+            "unknown setting 'datasets.flights.makes'; expected one of: into, made_by",
         ),
-        ("datasets: {flights: {}}", "datasets.flights.made_by: "),
+        ("datasets: {flights: {into: A b}}", "datasets.flights.into: "),
         ("cell_timeout: soon", "cell_timeout: found 'soon'; Input should be a valid integer"),
         ("cell_timeout: -1", "cell_timeout: found -1; "),
         ("warehouse: {url: 'mysql://x'}", "warehouse.url: what was found is not shown; "),
