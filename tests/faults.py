@@ -42,7 +42,8 @@ steps:
   intake: {parameters: {day: $day, source: $source}}
   score: {needs: [intake], parameters: {day: $day}}
 """
-SETTINGS = "watch: {{settle: 0.2, inbox: {{rows: daily}}}}\ndatasets: {{scores: {{into: scores}}}}\n{warehouse}"
+SETTINGS = "watch: {settle: 0.2, inbox: {rows: daily}}\n"
+INTO = "datasets: {{scores: {{into: scores}}}}\nwarehouse: {{url: '{url}', password: {password}}}\n"
 # How long a file takes, and so when a fault may come.
 SPAN = 6.0
 PATIENCE = 120
@@ -50,20 +51,19 @@ PATIENCE = 120
 
 @dataclass
 class Site:
-    """A workspace with a watcher, and the warehouse that it publishes into; `days` have arrived."""
+    """A workspace with a watcher, and the warehouse that it publishes into, if any; `days` have arrived."""
 
     tiny: Tiny
-    server: PostgreSQL
-    database: str
+    server: PostgreSQL | None = None
+    database: str = ""
     prefix: tuple[str, ...] = ()
     days: list[date] = field(default_factory=list)
     watcher: subprocess.Popen[str] | None = None
 
     @classmethod
-    def create(cls, root: Path, server: PostgreSQL, database: str) -> "Site":
-        warehouse = server.warehouse(database)
-        told = f"warehouse: {{url: '{warehouse.url}', password: {warehouse.password}}}\n"
-        tiny = Tiny.create(root, SETTINGS.format(warehouse=told))
+    def create(cls, root: Path, server: PostgreSQL | None = None, database: str = "") -> "Site":
+        into = INTO.format(**server.warehouse(database).model_dump()) if server else ""
+        tiny = Tiny.create(root, SETTINGS + into)
         tiny.notebook("intake", parameters=f"{PARAMETERS}\nsource: str = ''", work=INTAKE)
         tiny.notebook("score", parameters=PARAMETERS, work=SCORE)
         (root / "environments" / "pipelines").mkdir()
@@ -173,6 +173,7 @@ def break_store(site: Site, chance: random.Random) -> bool:
 
 def restart_server(site: Site, chance: random.Random) -> bool:
     """The warehouse throws everybody out, and is back a little later."""
+    assert site.server
     site.server.stop()
     time.sleep(chance.uniform(0.1, 1))
     site.server.start()
@@ -265,9 +266,14 @@ def lost(site: Site) -> Iterator[str]:
         expected = [2 * number, 2]
         if pd.read_parquet(site.partition(day) / "part-0.parquet")["n"].tolist() != expected:
             yield f"{day} in data/"
-        rows = site.server.sql(f"SELECT n FROM scores WHERE day = DATE '{day}'", site.database)
-        if not set(expected) <= {row[0] for row in rows}:
+        if site.server and not set(expected) <= set(stored(site, day)):
             yield f"{day} in the warehouse"
+
+
+def stored(site: Site, day: date) -> list[int]:
+    """The day's scores in the warehouse."""
+    assert site.server
+    return [row[0] for row in site.server.sql(f"SELECT n FROM scores WHERE day = DATE '{day}'", site.database)]
 
 
 def duplicated(site: Site) -> Iterator[str]:
@@ -278,9 +284,9 @@ def duplicated(site: Site) -> Iterator[str]:
         runs[external["parameters"]["day"]] = runs.get(external["parameters"]["day"], 0) + 1
     for day in site.days:
         versions = json.loads((site.partition(day) / "origin.json").read_text())["versions"]
-        rows = site.server.sql(f"SELECT count(*) FROM scores WHERE day = DATE '{day}'", site.database)
-        if (len(versions), runs[str(day)], rows[0][0]) != (1, 1, 2):
-            yield f"{day}: {len(versions)} versions, {runs[str(day)]} runs, {rows[0][0]} rows"
+        rows = len(stored(site, day)) if site.server else 2
+        if (len(versions), runs[str(day)], rows) != (1, 1, 2):
+            yield f"{day}: {len(versions)} versions, {runs[str(day)]} runs, {rows} rows"
 
 
 def left(site: Site) -> Iterator[str]:
