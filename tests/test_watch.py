@@ -1,5 +1,6 @@
 """The watcher: each complete file once, whatever is killed when; what is wrong goes aside with its reasons."""
 
+import datetime
 import os
 import signal
 import subprocess
@@ -8,6 +9,10 @@ from pathlib import Path
 import pytest
 from promoting import told
 from tiny import Tiny, wait_until
+
+from samebook import settings, watch
+from samebook.inbox import Inbox
+from samebook.workspace import Workspace
 
 SETTINGS = "watch: {settle: 0.2, inbox: {rows: daily}}\n"
 PARAMETERS = "from datetime import date\nday: date = date(2013, 1, 1)\nsource: str = ''"
@@ -168,3 +173,43 @@ def test_nothing_to_watch_told(tiny: Tiny) -> None:
     assert "names nothing to watch" in told(tiny.samebook("watch", "--once"), 2)
     (tiny.root / "environments" / "dev.yml").write_text("watch: {inbox: {rows: dayly}}\n")
     assert "no pipeline 'dayly'; did you mean daily?" in told(tiny.samebook("watch", "--once"), 2)
+
+
+def test_warehouse_is_asked(tiny: Tiny) -> None:
+    """A day that the warehouse has, and had not, runs the pipeline once; a day whose rows change runs it again."""
+    import duckdb
+
+    (tiny.root / "environments" / "dev.yml").write_text(
+        "warehouse: {url: 'duckdb:///w.duckdb'}\nwatch: {warehouse: {pipeline: fresh}}\n"
+    )
+    (tiny.root / "environments" / "pipelines" / "fresh.yml").write_text(
+        "parameters: {day: today}\nsteps: {fresh: {parameters: {day: $day}}}"
+    )
+    tiny.notebook("fresh", parameters=PARAMETERS.rpartition("\n")[0], work="day")
+    (tiny.root / "notebooks" / "queries").mkdir()
+    (tiny.root / "notebooks" / "queries" / "days.sql").write_text("SELECT day, count(*) AS version FROM t GROUP BY day")
+    with duckdb.connect(str(tiny.root / "w.duckdb")) as connection:
+        connection.execute("CREATE TABLE t AS SELECT DATE '2013-01-05' AS day UNION ALL SELECT DATE '2013-01-06'")
+    assert tiny.samebook("watch", "--once").code == 0
+    assert tiny.samebook("watch", "--once").code == 0
+    assert len(list(tiny.root.glob("runs/*-fresh-*/receipt.json"))) == 2
+    with duckdb.connect(str(tiny.root / "w.duckdb")) as connection:
+        connection.execute("INSERT INTO t VALUES (DATE '2013-01-07')")
+    assert "2013-01-07 fresh: done" in tiny.samebook("watch", "--once").stderr
+
+
+def test_schedule_is_kept(tiny: Tiny) -> None:
+    """Where the settings say so, the watcher runs what is due, each time once."""
+    (tiny.root / "environments" / "dev.yml").write_text(
+        "watch: {schedule: true}\nschedule: {due: '* * * * *', later: '0 0 29 2 *'}\n"
+    )
+    for name in ("due", "later"):
+        (tiny.root / "environments" / "pipelines" / f"{name}.yml").write_text(f"steps: {{{name}: {{}}}}")
+        tiny.notebook(name, work="1")
+    here, ago = Workspace(tiny.root), datetime.timedelta(seconds=90)
+    since = datetime.datetime.now(datetime.UTC) - ago
+    watcher = watch.Watcher(here, "dev", settings.load(here, "dev"), print, Inbox(here, 0), since=since)
+    for _ in range(2):
+        watch._run_scheduled(watcher)
+    assert len(list(tiny.root.glob("runs/*-due-*/receipt.json"))) == 1
+    assert not list(tiny.root.glob("runs/*-later-*"))
