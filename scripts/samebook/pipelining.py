@@ -7,6 +7,7 @@ import datetime
 import fcntl
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,11 +17,16 @@ from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from samebook import errors, notices, pipelines, settings, signals, steps, story
-from samebook.errors import EnvironmentMismatch, PolicyRefused, SamebookError, UsageError
+from samebook.digest import json_bytes, sha256
+from samebook.errors import EnvironmentMismatch, Interrupted, PolicyRefused, SamebookError, UsageError
 from samebook.pipelines import Filled
 from samebook.processes import Processes
 from samebook.steps import Job
 from samebook.workspace import make_folder
+
+# So many hex digits of a step's hash name its lock: few files, and hardly ever two steps that share one.
+LOCKS = 3
+PAUSE = 0.1
 
 
 class State(StrEnum):
@@ -99,12 +105,12 @@ def execute(work: Work) -> list[Outcome]:
 
     A step that fails stops those that need it; others are still run. Ctrl-C and SIGTERM stop all within seconds.
     """
-    with signals.raising(), _alone(work.job) as lock:
-        outcomes = _executed(work, lock)
+    with signals.raising():
+        outcomes = _executed(work)
     return [outcomes.get(step.name) or Outcome(step.name, State.WAITING) for step in work.steps]
 
 
-def _executed(work: Work, lock: int) -> dict[str, Outcome]:
+def _executed(work: Work) -> dict[str, Outcome]:
     known = {step.name: step for step in work.steps}
     order = TopologicalSorter({name: step.step.needs for name, step in known.items()})
     order.prepare()
@@ -114,7 +120,7 @@ def _executed(work: Work, lock: int) -> dict[str, Outcome]:
         try:
             while order.is_active():
                 for name in order.get_ready():
-                    under_way[pool.submit(_stepped, work, known[name], dict(outcomes), lock)] = name
+                    under_way[pool.submit(_stepped, work, known[name], dict(outcomes))] = name
                 if not under_way:
                     break  # what is left needs what has failed
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
@@ -129,18 +135,24 @@ def _executed(work: Work, lock: int) -> dict[str, Outcome]:
     return outcomes
 
 
-def _stepped(work: Work, step: Filled, outcomes: Mapping[str, Outcome], lock: int) -> Outcome:
+def _stepped(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outcome:
     """Run one step, unless it isn't wanted, or a finished run has done the same."""
     if not step.is_wanted:
         return Outcome(step.name, State.LEFT_OUT, told=f"when: {step.step.when}")
-    runs, job = _runs(outcomes, step), work.job
+    runs = _runs(outcomes, step)
+    command = steps.command(work.job, step, runs)
     try:
-        if run := steps.done_already(job, step, runs):
-            return Outcome(step.name, State.SAME, run)
+        with _alone(work, step, command) as lock:
+            if run := steps.done_already(work.job, step, runs):
+                return Outcome(step.name, State.SAME, run)
+            return _called(work, step, runs, command, lock)
     except SamebookError as error:
         return Outcome(step.name, State.FAILED, code=error.exit_code, told=str(error))
+
+
+def _called(work: Work, step: Filled, runs: Mapping[str, str], command: list[str], lock: int) -> Outcome:
     began = time.monotonic()
-    ended = work.processes.call(steps.command(job, step, runs), job.here.root, steps.variables(job, step), (lock,))
+    ended = work.processes.call(command, work.job.here.root, steps.variables(work.job, step), (lock,))
     seconds = time.monotonic() - began
     if ended.code:
         return Outcome(step.name, State.FAILED, "", seconds, ended.code, steps.words(ended.stderr))
@@ -174,18 +186,32 @@ def _alarms(work: Work, run: str) -> str:
 
 
 @contextmanager
-def _alone(job: Job) -> Iterator[int]:
-    """Hold this pipeline, with these parameters, against a second of the same; programs that it starts hold it too.
+def _alone(work: Work, step: Filled, command: list[str]) -> Iterator[int]:
+    """Hold this very step against a second of the same, of any pipeline; the program that it starts holds it too.
 
-    So what goes on after a kill begins when what was started before it has ended.
+    So what goes on after a kill begins when what was started before it has ended. Raises Interrupted where the wait
+    is broken off.
     """
-    path = make_folder(job.here.runs / ".pipelines") / f"{job.key}.lock"
-    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    name = sha256(json_bytes(command[1:]))[:LOCKS]
+    handle = os.open(make_folder(work.job.here.runs / ".pipelines") / name, os.O_CREAT | os.O_RDWR, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not _locked(handle):
+            work.say(Outcome(step.name, State.WAITING, told="somebody else runs it: waiting for that"))
+        while not _locked(handle):
+            if work.processes.is_stopped:
+                raise Interrupted(signal.SIGTERM)
+            time.sleep(PAUSE)
         yield handle
     finally:
         os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def failure(outcomes: list[Outcome]) -> SamebookError | None:

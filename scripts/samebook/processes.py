@@ -59,6 +59,10 @@ class Processes:
                 self._running.discard(process)
         return Ended(process.returncode, *told)
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped
+
     def stop(self) -> None:
         """End all of them, and let none start any more: asked first, then killed."""
         with self._lock:

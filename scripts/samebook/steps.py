@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from samebook import bundles, freshness, parameters, pipelines, policy, preparation, publishing, runfolder, settings
 from samebook.comparison import Verdict
-from samebook.digest import json_bytes, sha256
 from samebook.errors import UsageError
 from samebook.pipelines import Filled
 from samebook.preparation import Prepared, RunRequest
@@ -34,11 +33,6 @@ class Job:
     force: bool = False
     jobs: int = 2
     threads: int = 0
-
-    @property
-    def key(self) -> str:
-        """One for each pipeline, parameters and environment."""
-        return sha256(json_bytes({"name": self.name, "given": dict(self.given), "env": self.env}))[:16]
 
 
 def check(job: Job, step: Filled) -> None:

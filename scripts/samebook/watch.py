@@ -70,7 +70,8 @@ def watch(env: str, say: Say, *, once: bool = False) -> int:
             f"environments/{env}.yml names nothing to watch", mend="watch: {inbox: {flights: daily}}, for example"
         )
     notices.url(in_force)
-    for name in (*asked.inbox.values(), *([asked.warehouse.pipeline] if asked.warehouse else [])):
+    scheduled = in_force.schedule if asked.schedule else ()
+    for name in (*asked.inbox.values(), *([asked.warehouse.pipeline] if asked.warehouse else []), *scheduled):
         pipelines.read(here, name)
     watcher = Watcher(here, env, in_force, say, Inbox(here, 0 if once else asked.settle))
     with _alone(here, env), signals.raising():
