@@ -106,6 +106,8 @@ def test_quiet_day(watched: Tiny) -> None:
         (lambda frame: frame.assign(number=frame["number"] / 60), {"number": "alarm"}),
         (lambda frame: frame.assign(constant=6.0), {"constant": "alarm"}),
         (lambda frame: frame.assign(word=None), {"word": "alarm"}),
+        (lambda frame: frame.assign(weather=np.nan), {"weather": "alarm"}),
+        (lambda frame: frame.assign(weather=30.0), {"weather": "alarm"}),
         (
             lambda frame: frame.head(0),
             {"rows": "alarm", "missing days": "alarm", "age of flights": "warn"},
