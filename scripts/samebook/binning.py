@@ -16,7 +16,7 @@ type Binned = dict[str, Any]
 
 
 def binned(values: "pd.Series") -> Binned:
-    """Numbers: `edges`, `counts` of the bins that they cut, and `range`, from the smallest to the largest.
+    """Numbers: `edges`, `counts` of the bins that they cut, and `range`, beyond which a number is another thing.
 
     Others: `values` and their counts. `missing` counts what is null.
     """
@@ -26,8 +26,7 @@ def binned(values: "pd.Series") -> Binned:
     missing = int(values.isna().sum())
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         edges = _edges(known)
-        ends = [float(known.min()), float(known.max())] if len(known) else []
-        return {"edges": edges, "counts": counted(known, edges), "missing": missing, "range": ends}
+        return {"edges": edges, "counts": counted(known, edges), "missing": missing, "range": _range(known)}
     counts = known.astype(str).value_counts()
     return {"values": {value: int(count) for value, count in sorted(counts.items()) if count}, "missing": missing}
 
@@ -43,9 +42,9 @@ def counted(values: "pd.Series", edges: list[float]) -> list[int]:
 def expected(found: Binned) -> "np.ndarray":
     """How many rows a sample as large as the reference has in each bin: its own in order, then missing, then unseen.
 
-    Numbers beyond the smallest and the largest are unseen. A value that was seen once may as well not have been, and
-    is unseen. The rows to expect there, and among values seen twice, are Good's and Turing's (Biometrika, 1953): as
-    many as the values of the next count hold.
+    Numbers beyond the range are unseen. A value that was seen once may as well not have been, and is unseen. The rows
+    to expect there, and among values seen twice, are Good's and Turing's (Biometrika, 1953): as many as the values of
+    the next count hold.
     """
     import numpy as np
 
@@ -71,6 +70,15 @@ def places(values: "pd.Series", found: Binned) -> "np.ndarray":
     known = {value: place for place, (value, count) in enumerate(found["values"].items()) if count > 1}
     bins = values.astype(object).where(~null, "").astype(str).map(known).fillna(unseen)
     return np.where(null, unseen - 1, bins.to_numpy(dtype=int))
+
+
+def _range(values: "pd.Series") -> list[float]:
+    """From the smallest to the largest, and a tenth of the way further: a record is not yet another unit."""
+    values = values[values.abs() < math.inf]
+    if values.empty:
+        return []
+    low, high = float(values.min()), float(values.max())
+    return [low - (high - low) / 10, high + (high - low) / 10]
 
 
 def _edges(values: "pd.Series") -> list[float]:
