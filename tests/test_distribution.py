@@ -8,7 +8,8 @@ from samebook import binning, distribution
 def test_numbers_fall_into_deciles() -> None:
     """A hundred numbers make ten bins of ten; what is missing is counted apart."""
     found = binning.binned(pd.Series([*range(100), None]))
-    assert found == {"edges": [9, 19, 29, 39, 49, 59, 69, 79, 89], "counts": [10] * 10, "missing": 1}
+    assert found["edges"] == [9, 19, 29, 39, 49, 59, 69, 79, 89]
+    assert (found["counts"], found["missing"], found["range"]) == ([10] * 10, 1, [-9.9, 108.9])
 
 
 def test_every_row_is_counted() -> None:
@@ -46,7 +47,9 @@ def test_days_are_told() -> None:
     assert found["features"]["same"]["farthest"] < 0.001
 
 
-def test_constant_has_a_bin_of_its_own() -> None:
-    """Of a constant, what is below it and above it has a bin, so that another value is seen."""
-    assert binning.binned(pd.Series([7.0] * 3))["counts"] == [0, 3, 0]
-    assert binning.places(pd.Series([6.9, 7.0, 7.1, None]), binning.binned(pd.Series([7.0]))).tolist() == [0, 1, 2, 3]
+def test_beyond_the_range_is_unseen() -> None:
+    """Numbers far beyond any before, or other than a constant, have a bin of their own, as have those missing."""
+    assert binning.places(pd.Series([6.9, 7.0, 7.1, None]), binning.binned(pd.Series([7.0]))).tolist() == [2, 0, 2, 1]
+    wide = binning.binned(pd.Series([0.0, 1.0, 2.0]))
+    assert binning.places(pd.Series([-1.0, -0.1, 2.1, 3.0]), wide).tolist() == [4, 0, 2, 4]
+    assert binning.places(pd.Series([1.0]), binning.binned(pd.Series([None], dtype=float))).tolist() == [2]
