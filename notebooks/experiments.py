@@ -13,6 +13,7 @@ import flights
 
 # Whether a larger value is better.
 BETTER = {"auc": 1, "log_loss": -1, "brier": -1}
+WATCHED = ("auc", "log_loss", "calibration_error")
 DIGITS = 6
 LEVEL = 0.95
 # Draws that are in memory at once.
@@ -39,6 +40,25 @@ def measured(metric: str, label: pd.Series, probability: pd.Series) -> float:
     """One of the metrics in BETTER, one row a sample; NaN where it isn't defined, as AUC without one of the classes."""
     side = Side.of(label, probability, label)
     return float(side.measured(metric, np.ones((1, len(label))))[0]) if len(label) else float("nan")
+
+
+def intervals(
+    label: pd.Series, probability: pd.Series, *, groups: pd.Series, draws: int, seed: int
+) -> dict[str, Interval]:
+    """AUC, log loss and calibration error of one model: value, low and high of the 95 % interval, by metric.
+
+    Whole groups are drawn with replacement: one row a sample, three columns of equal length, of both classes. What
+    the draws are off on average is taken off the interval: a calibration error of fewer flights is a larger one.
+    """
+    generator = np.random.default_rng(seed)
+    side = Side.of(label, probability, groups)
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in WATCHED}
+    for start in range(0, draws, CHUNK):
+        weights = side.weights(generator, min(CHUNK, draws - start))
+        for name in WATCHED:
+            drawn[name].append(side.measured(name, weights))
+    once = np.ones((1, len(label)))
+    return {name: _centred(float(side.measured(name, once)[0]), np.concatenate(drawn[name])) for name in WATCHED}
 
 
 def paired_bootstrap(
@@ -132,6 +152,8 @@ def _weighted(name: str, truth: np.ndarray, probability: np.ndarray, weights: np
     """A metric for each row of weights: one row a draw, one column a sample."""
     if name == "auc":
         return _auc(truth, probability, weights)
+    if name == "calibration_error":
+        return _calibration_error(truth, probability, weights)
     clipped = np.clip(probability, 1e-15, 1 - 1e-15)
     logs = np.where(truth == 1, -np.log(clipped), -np.log1p(-clipped))
     loss = logs if name == "log_loss" else (probability - truth) ** 2
@@ -149,6 +171,20 @@ def _auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.
     pairs = positive.sum(axis=1) * negative.sum(axis=1)
     with np.errstate(invalid="ignore"):
         return (positive * (below + negative / 2)).sum(axis=1) / pairs
+
+
+def _calibration_error(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray, bins: int = 10) -> np.ndarray:
+    """`flights.calibration_error`, weighted."""
+    bin_of = np.minimum((probability * bins).astype(int), bins - 1)
+    gaps = (probability - truth)[:, None] * (bin_of[:, None] == np.arange(bins))
+    return np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1)
+
+
+def _centred(value: float, drawn: np.ndarray) -> Interval:
+    """The value, and the interval of the draws around it, without their bias; none of these metrics is below 0."""
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - (np.nanmean(drawn) - value)
+    told = {"value": value, "low": max(float(low), 0.0), "high": float(high)}
+    return {name: round(each, DIGITS) for name, each in told.items()}
 
 
 def _interval(gain: float, gains: np.ndarray) -> Interval:

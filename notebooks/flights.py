@@ -119,6 +119,11 @@ def of_day(frame: pd.DataFrame, day: date) -> pd.DataFrame:
     return frame[frame["id"].str.startswith(f"{day:%Y-%m-%d}-")].reset_index(drop=True)
 
 
+def dated(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a dataset with the column `day` ("2013-07-01"); of no rows, and no columns, nothing."""
+    return frame.assign(day=frame["id"].str[:10]) if "id" in frame else frame
+
+
 def entities(flights: pd.DataFrame, column: str) -> pd.Series:
     """What an experiment assigns, for each flight. Raises UsageError where `flights` has no such column."""
     if column not in flights:

@@ -7,7 +7,17 @@ from graphlib import TopologicalSorter
 from tiny import CHECKOUT
 
 SOURCES = {path.stem: ast.parse(path.read_text()) for path in (CHECKOUT / "scripts" / "samebook").glob("*.py")}
-TOP = {"cli", "cli_models", "cli_store", "cli_pipelines", "cli_upkeep", "options", "__main__", "console"}
+TOP = {
+    "cli",
+    "cli_models",
+    "cli_monitoring",
+    "cli_pipelines",
+    "cli_store",
+    "cli_upkeep",
+    "options",
+    "__main__",
+    "console",
+}
 BASE = {"errors", "digest", "git", "workspace"}
 # One verb, one module, one public function of that name.
 VERBS = {name for name in SOURCES if any(getattr(node, "name", "") == name for node in SOURCES[name].body)} - BASE - TOP

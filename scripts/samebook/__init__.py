@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from samebook.assignment import ab_test, assign
     from samebook.digest import sha256
     from samebook.errors import DataRejected, UsageError
+    from samebook.monitoring import Finding, drift_of
     from samebook.notebook import (
         log_artifact,
         log_metric,
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DataRejected",
+    "Finding",
     "Model",
     "Secret",
     "UsageError",
     "ab_test",
     "assign",
+    "drift_of",
     "find_artifact",
     "find_bundle",
     "load_bundle",
@@ -58,6 +61,7 @@ _HOMES = {
     "sha256": "digest",
     **dict.fromkeys(("find_artifact", "find_bundle", "load_bundle", "load_model"), "artifacts"),
     **dict.fromkeys(("ab_test", "assign"), "assignment"),
+    **dict.fromkeys(("Finding", "drift_of"), "monitoring"),
 }
 
 

@@ -10,6 +10,7 @@ import click
 
 from samebook import errors, processes, workspace
 from samebook.cli_models import bundle, models, promote, rollback
+from samebook.cli_monitoring import drift
 from samebook.cli_pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli_store import store
 from samebook.cli_upkeep import log
@@ -198,7 +199,7 @@ def verify(run: str) -> None:
     show(verb.table(verb.verify(runfolder.locate(workspace.find(), run))))
 
 
-for command in (promote, rollback, models, bundle, store, pipeline, pipelines, backfill, watch, log):
+for command in (promote, rollback, models, bundle, store, pipeline, pipelines, backfill, watch, drift, log):
     cli.add_command(command)
 
 

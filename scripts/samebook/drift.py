@@ -1,55 +1,85 @@
-"""What a model's world looked like when it was made, to be told later from what it looks like then.
+"""Tell whether what a promoted model meets, and what it says, is still what it was made for."""
 
-A reference holds, for each feature and for the score, how many rows fell into each bin. Bins of numbers are cut at
-deciles; missing values, and values that were not there, have bins of their own: they are drift too.
-"""
+import datetime
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING, Any
+from samebook import bundles, dataset, monitoring, settings, workspace
+from samebook.errors import UsageError
+from samebook.monitoring import FEATURES, OK, OUTCOMES, SCORES, VERDICTS, Report, Watched
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BINS = 10
-
-type Reference = dict[str, Any]
+MARKS = dict(zip(VERDICTS, ("ok", " !", "!!"), strict=True))
 
 
-def reference(features: "pd.DataFrame", score: "pd.Series") -> Reference:
-    """The distribution of each feature (one row a sample, a column each) and of the score, as plain JSON."""
-    return {
-        "rows": len(features),
-        "features": {str(name): binned(features[name]) for name in features},
-        "score": {"rows": len(score), **binned(score)},
+@dataclass(frozen=True)
+class DriftRequest:
+    """A promoted model (`delay`, `delay@prod`), the day to look at, and how many days up to it as a whole."""
+
+    model: str
+    day: datetime.date
+    days: int = 1
+    env: str = "dev"
+
+    @property
+    def first(self) -> datetime.date:
+        return self.day - datetime.timedelta(days=self.days - 1)
+
+
+def drift(request: DriftRequest) -> Report:
+    """Compare the partitions of data/flights and data/predictions, as they are, with the model's reference.
+
+    Raises UsageError where no model is promoted, none of the days has flights, or one of them lacks a feature.
+    """
+    here = workspace.find()
+    in_force = settings.load(here, request.env)
+    found = bundles.read(here, request.model)
+    reference = monitoring.usable(found.monitoring, request.model)
+    needed: dict[str, list[str]] = {
+        FEATURES: list(reference["features"]),
+        SCORES: ["model", "probability"],
+        OUTCOMES: [],
     }
+    frames = {name: _rows(here, name, request, columns) for name, columns in needed.items()}
+    if "day" not in frames[FEATURES]:
+        raise UsageError(
+            f"no partition of {FEATURES} from {request.first} to {request.day}",
+            mend=f'make run NOTEBOOK=ingest PARAMS="start={request.first} end={request.day}"',
+        )
+    files = {each.sha256 for each in found.artifacts.values()}
+    watched = Watched(request.model, files, frames, request.day, request.days)
+    return monitoring.measured(reference, watched, in_force.drift)
 
 
-def binned(values: "pd.Series") -> Reference:
-    """Numbers: `edges`, and `counts` of the bins that they cut, the outer ones open. Others: `values` and their counts.
+def table(report: Report) -> str:
+    """The findings as text, the worst first, and the verdict below them."""
+    lines = [f"   {'what':<34} {'value':>8} {'warn':>8} {'alarm':>8}"]
+    for each in sorted(report.findings, key=lambda each: -VERDICTS.index(each.verdict)):
+        numbers = "".join(f" {_number(number):>8}" for number in (each.value, each.warn, each.alarm))
+        lines.append(f"{MARKS[each.verdict]} {f'{each.name}, {each.span}':<34}{numbers}  {each.detail}")
+    beyond = [f"{each.name} ({each.span})" for each in report.findings if each.verdict != OK]
+    return "\n".join((*lines, f"{report.model} {report.day}: {report.verdict}  {', '.join(beyond)}".rstrip()))
 
-    `missing` counts what is null.
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _rows(here: workspace.Workspace, name: str, request: DriftRequest, columns: list[str]) -> "pd.DataFrame":
+    """These columns of the days that are there, and `day`; no column at all where none is.
+
+    Raises UsageError naming the day that lacks one of them.
     """
     import pandas as pd
 
-    known = values.dropna()
-    missing = int(values.isna().sum())
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        edges = _edges(known)
-        return {"edges": edges, "counts": counted(known, edges), "missing": missing}
-    counts = known.astype(str).value_counts()
-    return {"values": {value: int(count) for value, count in sorted(counts.items()) if count}, "missing": missing}
-
-
-def counted(values: "pd.Series", edges: list[float]) -> list[int]:
-    """How many values lie in each bin: up to the first edge, between two, above the last."""
-    import numpy as np
-
-    bins = np.searchsorted(np.asarray(edges, dtype=float), values.to_numpy(dtype=float), side="left")
-    return [int(count) for count in np.bincount(bins, minlength=len(edges) + 1)]
-
-
-def _edges(values: "pd.Series") -> list[float]:
-    """The inner deciles, each once; values that occur, so that no bin is empty."""
-    if values.empty:
-        return []
-    quantiles = values.astype(float).quantile([n / BINS for n in range(1, BINS)], interpolation="lower")
-    return sorted({float(value) for value in quantiles if value < values.max()})
+    days = [request.first + datetime.timedelta(days=n) for n in range(request.days)]
+    paths = {day: here.data / dataset.partition(name, day) for day in days}
+    frames = []
+    for day, path in paths.items():
+        if path.is_file():
+            rows = dataset.frame([(here.relative(path), path.read_bytes())]).assign(day=str(day))
+            monitoring.require(name, rows, columns)
+            frames.append(rows.reindex(columns=[*columns, "day"]))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

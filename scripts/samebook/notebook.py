@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samebook import context, dataset, drift, nested, runfolder, warehouse, watching
+from samebook import context, dataset, distribution, nested, runfolder, warehouse, watching
 from samebook.digest import json_bytes, sha256
 from samebook.errors import DataRejected, UsageError
 
@@ -50,13 +50,19 @@ def log_artifact(path: str | Path, name: str | None = None) -> Path:
     return Path(shutil.copyfile(source, output_path(name or source.name)))
 
 
-def log_reference(features: "pd.DataFrame", score: "pd.Series") -> Path:
+def log_reference(
+    features: "pd.DataFrame",
+    score: "pd.Series",
+    feature_days: "pd.Series | None" = None,
+    score_days: "pd.Series | None" = None,
+) -> Path:
     """Keep what the model's world looks like, for monitoring: the distribution of each feature and of the score.
 
-    `features` has one row a sample the model learnt from, `score` one value a sample that it had not seen.
+    `features` has one row a sample the model learnt from, `score` one value a sample that it had not seen. The days
+    of both, one value a sample, tell how much a day differs from another although nothing has changed.
     """
     path = output_path("reference.json")
-    path.write_bytes(json_bytes(drift.reference(features, score)))
+    path.write_bytes(json_bytes(distribution.reference(features, score, feature_days, score_days)))
     return path
 
 

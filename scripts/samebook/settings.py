@@ -209,6 +209,22 @@ class Watch(Part):
     schedule: Annotated[bool, Field(description="run the jobs of `schedule` too")] = False
 
 
+class Drift(Part):
+    """What monitoring calls drift: a PSI above these, and above what chance alone would give."""
+
+    fail_on: Annotated[
+        Literal["none", "warn", "alarm"], Field(description="the verdict that ends `samebook drift` with exit code 6")
+    ] = "none"
+    warn: Annotated[float, Field(allow_inf_nan=False, ge=0, description="PSI that is worth a look"), NUMBER] = 0.1
+    alarm: Annotated[float, Field(allow_inf_nan=False, ge=0, description="PSI that needs somebody"), NUMBER] = 0.25
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> Self:
+        if self.alarm < self.warn:
+            raise ValueError(f"alarm {self.alarm:g} is below warn {self.warn:g}")
+        return self
+
+
 type Cron = Annotated[str, Field(pattern=r"^([-\d*/,]+ ){4}[-\d*/,A-Z]+$", description="minute hour day month weekday")]
 
 
@@ -223,6 +239,7 @@ class Settings(BaseSettings):
     promotion: Promotion = Promotion()
     ab_test: AbTest | None = None
     watch: Watch = Watch()
+    drift: Drift = Drift()
     schedule: Annotated[dict[str, Cron], Field(description="when each job is due, in UTC")] = {}
     threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
     cell_timeout: Annotated[int, Field(ge=0, description="seconds a cell may take; 0 is no limit"), NUMBER] = 0
