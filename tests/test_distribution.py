@@ -8,7 +8,8 @@ from samebook import binning, distribution
 def test_numbers_fall_into_deciles() -> None:
     """A hundred numbers make ten bins of ten; what is missing is counted apart."""
     found = binning.binned(pd.Series([*range(100), None]))
-    assert found == {"edges": [9, 19, 29, 39, 49, 59, 69, 79, 89], "counts": [10] * 10, "missing": 1}
+    assert found["edges"] == [9, 19, 29, 39, 49, 59, 69, 79, 89]
+    assert (found["counts"], found["missing"], found["range"]) == ([10] * 10, 1, [-9.9, 108.9])
 
 
 def test_every_row_is_counted() -> None:
@@ -32,3 +33,23 @@ def test_reference_is_plain_json() -> None:
     assert found["rows"] == 3
     assert found["score"]["rows"] == 2
     assert distribution.reference(frame[::-1], pd.Series([0.2, 0.1])) == found
+
+
+def test_days_are_told() -> None:
+    """With days a reference knows how many there were, how alike the rows of one are, and how far the farthest is."""
+    days = pd.Series([str(n // 100) for n in range(1000)])
+    frame = pd.DataFrame({"own": [n // 100 for n in range(1000)], "same": [n % 10 for n in range(1000)]})
+    found = distribution.reference(frame, frame["own"], days, days)
+    assert found["days"] == found["score"]["days"] == 10
+    assert found["features"]["own"]["intraclass"] == 1.0
+    assert found["features"]["own"]["farthest"] > 0.1
+    assert found["features"]["same"]["intraclass"] == 0.0
+    assert found["features"]["same"]["farthest"] < 0.001
+
+
+def test_beyond_the_range_is_unseen() -> None:
+    """Numbers far beyond any before, or other than a constant, have a bin of their own, as have those missing."""
+    assert binning.places(pd.Series([6.9, 7.0, 7.1, None]), binning.binned(pd.Series([7.0]))).tolist() == [2, 0, 2, 1]
+    wide = binning.binned(pd.Series([0.0, 1.0, 2.0]))
+    assert binning.places(pd.Series([-1.0, -0.1, 2.1, 3.0]), wide).tolist() == [4, 0, 2, 4]
+    assert binning.places(pd.Series([1.0]), binning.binned(pd.Series([None], dtype=float))).tolist() == [2]

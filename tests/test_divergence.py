@@ -61,7 +61,7 @@ def reference(counts: list[int], *, ordered: bool) -> Binned:
     """A reference with these counts, the last of what is missing: of numbers 0, 1, 2 …, or of words that were seen."""
     *own, missing = counts
     if ordered:
-        return {"edges": list(range(len(own) - 1)), "counts": own, "missing": missing}
+        return {"edges": list(range(len(own) - 1)), "counts": own, "missing": missing, "range": [0, len(own) - 1]}
     return {"values": {str(name): count for name, count in enumerate(own) if count}, "missing": missing}
 
 
@@ -129,7 +129,7 @@ def test_rare_bins_merge() -> None:
     """Rare values are one group, ordered bins join their neighbours; missing and unseen stay alone."""
     assert merged(np.array([50.0, 1, 40, 2, 3, 0]), 100, ordered=False).tolist() == [0, 2, 1, 2, 3, 4]
     assert merged(np.array([10.0] * 10 + [0, 0]), 20, ordered=True).tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 3]
-    assert merged(np.array([0.0, 0, 0]), 0, ordered=True).tolist() == [2, 1, 2]
+    assert merged(np.array([0.0, 0, 0]), 0, ordered=True).tolist() == [0, 1, 2]
 
 
 def test_days_that_are_alike() -> None:

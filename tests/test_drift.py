@@ -18,6 +18,8 @@ from samebook.errors import UsageError
 from samebook.monitoring import Finding, Report
 
 DAY = datetime.date(2013, 7, 1)
+# Any weather may be a day's; that there is none, or none that was ever seen, is found apart.
+HIDDEN = {"weather": "warn", "weather missing or unseen": "alarm"}
 SETTINGS = "promotion: {gate: null}\n"
 
 
@@ -106,6 +108,8 @@ def test_quiet_day(watched: Tiny) -> None:
         (lambda frame: frame.assign(number=frame["number"] / 60), {"number": "alarm"}),
         (lambda frame: frame.assign(constant=6.0), {"constant": "alarm"}),
         (lambda frame: frame.assign(word=None), {"word": "alarm"}),
+        (lambda frame: frame.assign(weather=np.nan), HIDDEN),
+        (lambda frame: frame.assign(weather=30.0), HIDDEN),
         (
             lambda frame: frame.head(0),
             {"rows": "alarm", "missing days": "alarm", "age of flights": "warn"},

@@ -16,9 +16,9 @@ type Binned = dict[str, Any]
 
 
 def binned(values: "pd.Series") -> Binned:
-    """Numbers: `edges`, and `counts` of the bins that they cut, the outer ones open. Others: `values` and their counts.
+    """Numbers: `edges`, `counts` of the bins that they cut, and `range`, beyond which a number is another thing.
 
-    `missing` counts what is null.
+    Others: `values` and their counts. `missing` counts what is null.
     """
     import pandas as pd
 
@@ -26,7 +26,7 @@ def binned(values: "pd.Series") -> Binned:
     missing = int(values.isna().sum())
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         edges = _edges(known)
-        return {"edges": edges, "counts": counted(known, edges), "missing": missing}
+        return {"edges": edges, "counts": counted(known, edges), "missing": missing, "range": _range(known)}
     counts = known.astype(str).value_counts()
     return {"values": {value: int(count) for value, count in sorted(counts.items()) if count}, "missing": missing}
 
@@ -42,8 +42,9 @@ def counted(values: "pd.Series", edges: list[float]) -> list[int]:
 def expected(found: Binned) -> "np.ndarray":
     """How many rows a sample as large as the reference has in each bin: its own in order, then missing, then unseen.
 
-    A value that was seen once may as well not have been, and is unseen. The rows to expect there, and among values
-    seen twice, are Good's and Turing's (Biometrika, 1953): as many as the values of the next count hold.
+    Numbers beyond the range are unseen. A value that was seen once may as well not have been, and is unseen. The rows
+    to expect there, and among values seen twice, are Good's and Turing's (Biometrika, 1953): as many as the values of
+    the next count hold.
     """
     import numpy as np
 
@@ -62,21 +63,27 @@ def places(values: "pd.Series", found: Binned) -> "np.ndarray":
     if "edges" in found:
         numbers = values.where(~null, math.nan).astype(float).to_numpy()
         bins = np.searchsorted(np.asarray(found["edges"], dtype=float), numbers, side="left")
-        return np.where(null, len(found["counts"]), bins)
+        low, high = found["range"] or (math.inf, -math.inf)
+        unseen = len(found["counts"]) + 1
+        return np.where(null, unseen - 1, np.where((numbers < low) | (numbers > high), unseen, bins))
     unseen = len(found["values"]) + 1
     known = {value: place for place, (value, count) in enumerate(found["values"].items()) if count > 1}
     bins = values.astype(object).where(~null, "").astype(str).map(known).fillna(unseen)
     return np.where(null, unseen - 1, bins.to_numpy(dtype=int))
 
 
-def _edges(values: "pd.Series") -> list[float]:
-    """The inner deciles, each once; values that occur, so that no bin is empty.
+def _range(values: "pd.Series") -> list[float]:
+    """From the smallest to the largest, and a tenth of the way further: a record is not yet another unit."""
+    values = values[values.abs() < math.inf]
+    if values.empty:
+        return []
+    low, high = float(values.min()), float(values.max())
+    return [low - (high - low) / 10, high + (high - low) / 10]
 
-    Of a constant, what is just below it and itself: three bins, to tell that it is another now.
-    """
+
+def _edges(values: "pd.Series") -> list[float]:
+    """The inner deciles, each once; values that occur, so that no bin is empty."""
     if values.empty:
         return []
     quantiles = values.astype(float).quantile([n / BINS for n in range(1, BINS)], interpolation="lower")
-    if (constant := float(values.min())) == values.max():
-        return [math.nextafter(constant, -math.inf), constant]
     return sorted({float(value) for value in quantiles if value < values.max()})

@@ -8,7 +8,7 @@ unusual of its own days is from all of them.
 from typing import TYPE_CHECKING, Any
 
 from samebook.binning import binned, expected, places
-from samebook.divergence import DIGITS, design_effect, merged, psi
+from samebook.divergence import DIGITS, merged, psi
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,18 +42,21 @@ def described(values: "pd.Series", days: "pd.Series | None" = None) -> Reference
     """The bins of some values, and what their days are like.
 
     `intraclass`: from 0, rows of a day are independent, to 1, they are all alike. `farthest`: the largest PSI of a
-    day against all. Without days both are 0.
+    day against all. `absent`: the largest share of a day that is missing. Without days the first two are 0.
     """
     import pandas as pd
 
     found = binned(values)
-    if days is None or values.empty:
-        return found | {"intraclass": 0.0, "farthest": 0.0}
+    if values.empty:
+        return found | {"intraclass": 0.0, "farthest": 0.0, "absent": 0.0}
+    if days is None:
+        return found | {"intraclass": 0.0, "farthest": 0.0, "absent": round(float(values.isna().mean()), DIGITS)}
     before = expected(found)
     table = pd.crosstab(days.to_numpy(), places(values, found)).reindex(columns=range(len(before)), fill_value=0)
     by_day = table.to_numpy(dtype=float)
     found |= {"intraclass": _intraclass(_joined(by_day, before, found, len(values) // len(by_day)))}
-    return found | {"farthest": _farthest(by_day, before, found)}
+    absent = round(float((by_day[:, -2] / by_day.sum(axis=1)).max()), DIGITS)
+    return found | {"farthest": _farthest(by_day, before, found), "absent": absent}
 
 
 def _days(days: "pd.Series | None") -> int:
@@ -82,7 +85,7 @@ def _farthest(table: "np.ndarray", before: "np.ndarray", told: Reference) -> flo
     for now in table:
         size = int(now.sum())
         known, here = _joined(before, before, told, size), _joined(now, before, told, size)
-        found = max(found, float(psi(known, here, design_effect(told["intraclass"], size, 1))))
+        found = max(found, float(psi(known, here)))
     return round(found, DIGITS)
 
 

@@ -75,7 +75,7 @@ def merged(before: "np.ndarray", rows: int, *, ordered: bool) -> "np.ndarray":
     """The group of each bin of `expected`, so that of `rows` rows at least eight are expected in a group.
 
     Only the reference decides, never the day. Ordered bins join their neighbours, others are one group of what is
-    rare; missing and unseen stay alone, whatever they hold, and numbers that a constant never was are unseen.
+    rare; missing and unseen stay alone, whatever they hold.
     """
     import numpy as np
 
@@ -83,7 +83,7 @@ def merged(before: "np.ndarray", rows: int, *, ordered: bool) -> "np.ndarray":
     enough = LEAST * total / rows if rows else total
     groups = _neighbours(own, enough) if ordered else _rare(own, enough)
     last = int(groups.max(initial=-1))
-    return np.array([*np.where(ordered & (own == 0), last + 2, groups), last + 1, last + 2])
+    return np.array([*groups, last + 1, last + 2])
 
 
 def _rare(own: "np.ndarray", enough: float) -> "np.ndarray":

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from samebook import artifacts, bundles, context
+from samebook.binning import expected, places
 from samebook.digest import json_bytes, sha256
 from samebook.distribution import VERSION, Reference
 from samebook.divergence import Divergence, compare
@@ -23,8 +24,10 @@ FEATURES, SCORES, OUTCOMES = DATASETS = ("flights", "predictions", "outcomes")
 OK, WARN, ALARM = VERDICTS = ("ok", "warn", "alarm")
 # The share of quiet days on which a feature stays below: one false warning in a hundred, one false alarm in a thousand.
 LEVELS = {WARN: 0.99, ALARM: 0.999}
-# A day that is so many times as far away as the farthest that the model has learnt from is an alarm.
-FAR = 2
+# A day warns, or alarms, that is so many times as far away as the farthest that the model has learnt from.
+FAR = {WARN: 1.25, ALARM: 3.0}
+# The share of a day's rows that is missing or unseen.
+ABSENT_ROWS = {WARN: 0.1, ALARM: 0.5}
 # Days that the newest partition may lie behind, and behind that before it is an alarm.
 DUE = {FEATURES: 0, SCORES: 0, OUTCOMES: 1}
 PATIENCE = 3
@@ -180,13 +183,13 @@ def _drifts(reference: Reference, watched: Watched, settings: Drift) -> Iterator
     flights, ours = watched.rows(FEATURES), watched.ours()
     require(FEATURES, flights, reference["features"])
     require(SCORES, ours, ("probability",))
-    parts = [("feature", name, flights, name, told, reference["days"]) for name, told in reference["features"].items()]
-    parts.append(("score", "probability", ours, "probability", reference["score"], reference["score"]["days"]))
-    for kind, name, rows, column, told, days in parts:
+    parts = [("feature", name, flights, told, reference["days"]) for name, told in reference["features"].items()]
+    parts.append(("score", "probability", ours, reference["score"], reference["score"]["days"]))
+    for kind, name, rows, told, days in parts:
         for span in watched.spans():
             part = watched.of(span, rows)
             if len(part) and told.get("rows", 1):
-                yield _judged(kind, name, span, told, _compared(told, days, part, column), settings)
+                yield from _worse(name, span, told, part, _judged(kind, name, span, told, days, part, settings))
 
 
 def require(name: str, rows: "pd.DataFrame", columns: Collection[str]) -> None:
@@ -199,24 +202,38 @@ def require(name: str, rows: "pd.DataFrame", columns: Collection[str]) -> None:
         )
 
 
-def _compared(told: Reference, days: int, rows: "pd.DataFrame", column: str) -> Divergence:
-    try:
-        return compare(told, days, rows[column], rows["day"].nunique())
-    except ValueError as error:
-        raise UsageError(f"feature {column}: expected numbers, as the reference has; {error}") from None
-
-
-def _judged(kind: str, name: str, span: str, told: Reference, found: Divergence, settings: Drift) -> Finding:
-    """PSI above its floor, above what chance gives, and for a day above the most unusual day of the reference.
+def _judged(
+    kind: str, name: str, span: str, told: Reference, days: int, rows: "pd.DataFrame", settings: Drift
+) -> Finding:
+    """PSI above its floor, above what chance gives, and for a day well above the most unusual day of the reference.
 
     What features do over many days is the season's slow way: a reason to train again, and never an alarm.
     """
     farthest = told["farthest"] if span == "day" else 0.0
-    warn = max(settings.warn, found.by_chance(LEVELS[WARN]), farthest)
-    alarm = max(settings.alarm, found.by_chance(LEVELS[ALARM]), FAR * farthest)
+    # How far a day may be from others its reference's days tell better than any formula.
+    found = _compared(name, told | {"intraclass": 0.0} if farthest else told, days, rows)
+    warn = max(settings.warn, found.by_chance(LEVELS[WARN]), FAR[WARN] * farthest)
+    alarm = max(settings.alarm, found.by_chance(LEVELS[ALARM]), FAR[ALARM] * farthest)
     is_slow = kind == "feature" and span != "day"
     detail = f"PSI of {found.rows} rows, {found.bins} bins"
     return Finding(kind, name, span, found.psi, warn, None if is_slow else alarm, detail)
+
+
+def _compared(name: str, told: Reference, days: int, rows: "pd.DataFrame") -> Divergence:
+    try:
+        return compare(told, days, rows[name], rows["day"].nunique())
+    except ValueError as error:
+        raise UsageError(f"feature {name}: expected numbers, as the reference has; {error}") from None
+
+
+def _worse(name: str, span: str, told: Reference, rows: "pd.DataFrame", found: Finding) -> Iterator[Finding]:
+    """The finding, and beside it what is missing or unseen, where that is worse: a day's weather can't hide it."""
+    yield found
+    share = round(float((places(rows[name], told) >= len(expected(told)) - 2).mean()), DIGITS)
+    warn, alarm = (max(ABSENT_ROWS[level], FAR[level] * told["absent"]) for level in (WARN, ALARM))
+    absent = Finding("data", f"{name} missing or unseen", span, share, warn, alarm, f"of {len(rows)} rows")
+    if span == "day" and VERDICTS.index(absent.verdict) > VERDICTS.index(found.verdict):
+        yield absent
 
 
 def _arrivals(reference: Reference, watched: Watched) -> Iterator[Finding]:
