@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,11 @@ class Plan:
     @property
     def learns_from(self) -> int:
         return self.training.get("train_days", 120)
+
+    @property
+    def least(self) -> int:
+        """The day by which all that is planted has happened, and was made good."""
+        return max(self.broken, self.renamed, self.hours[-1], self.spoiled) + 1
 
     def day(self, number: int) -> str:
         return str(FIRST + timedelta(days=number))
@@ -237,15 +242,23 @@ def prepare(plan: Plan, folder: Path) -> Replay:
     return replay
 
 
-def season(plan: Plan, folder: Path) -> Replay:
-    """Live through a season; what was seen is written to season.json as it goes."""
+def season(plan: Plan, folder: Path, minutes: float = float("inf")) -> Replay:
+    """Live through a season; what was seen is written to season.json as it goes.
+
+    After so many minutes it ends, as a shorter one, once all that is planted has happened.
+    """
+    end = time.monotonic() + 60 * minutes
     replay = prepare(plan, folder)
     click.echo(f"{folder / 'clone'}: {plan.days} days from {FIRST}")
-    for number in range(plan.days + 1):
+    number = 0
+    while number <= replay.plan.days:
+        if time.monotonic() > end and number > plan.least:
+            end, replay.plan = float("inf"), replace(plan, days=number)
         click.echo(season_report.line(replay.live(number)))
-        if number in plan.retrained:
+        if number in plan.retrained and number < replay.plan.days:
             click.echo(season_report.retrained(replay.retrain(number)))
         (folder / "season.json").write_text(json.dumps(told(replay), indent=1) + "\n")
+        number += 1
     return replay
 
 
@@ -314,9 +327,10 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=120, choices=range(6, 184), metavar="6..183")
     parser.add_argument("--folder", type=Path, required=True, help="where it happens; made, and empty before")
     parser.add_argument("--picture", type=Path, help="where the picture goes; season.png in the folder")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="end by then, once all faults were planted")
     given = parser.parse_args()
     folder = given.folder.resolve()
-    replay = season(Plan.of(given.days), folder)
+    replay = season(Plan.of(given.days), folder, given.minutes)
     wrong = season_report.checked(replay)
     found = told(replay) | season_report.summary(replay) | {"wrong": wrong}
     (folder / "season.json").write_text(json.dumps(found, indent=1) + "\n")
