@@ -324,7 +324,7 @@ def _path() -> str:
 def main() -> None:
     """Live through a season, then check it, print it and draw it. Exit code 1 where a check fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--days", type=int, default=120, choices=range(6, 184), metavar="6..183")
+    parser.add_argument("--days", type=int, default=120, choices=range(5, 184), metavar="5..183")
     parser.add_argument("--folder", type=Path, required=True, help="where it happens; made, and empty before")
     parser.add_argument("--picture", type=Path, help="where the picture goes; season.png in the folder")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="end by then, once all faults were planted")
