@@ -59,18 +59,21 @@ class Plan:
 
     @classmethod
     def of(cls, days: int) -> "Plan":
-        """A season of so many days, retrained weekly; every other day where it is shorter than three weeks."""
-        is_short = days < 21
+        """A season of so many days, retrained weekly; every other day where it is shorter than three weeks.
+
+        What is planted is so within ten weeks: a long season shows what comes after.
+        """
+        is_short, within = days < 21, min(days, 70)
         every = 2 if is_short else 7
         retrained = tuple(range(every - 1, days - 1, every))
-        begin = days * 2 // 3
+        begin = within * 2 // 3
         return cls(
             days=days,
-            broken=days // 6,
-            renamed=days * 3 // 8,
+            broken=within // 6,
+            renamed=within * 3 // 8,
             hours=(begin,) if is_short else tuple(range(begin, begin + 3)),
             retrained=retrained,
-            spoiled=min(retrained[1:], key=lambda day: abs(day - days // 2)),
+            spoiled=min(retrained[1:], key=lambda day: abs(day - within // 2)),
             reproduced=-1 if is_short else retrained[0],
             training=LIGHT if is_short else {},
         )

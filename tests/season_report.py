@@ -197,7 +197,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         for fault in found["faults"]:
             for axes in (top, middle):
                 axes.axvline(pd.Timestamp(fault["planted"]), color="#444444", linewidth=0.8, linestyle=":")
-        top.set_title(f"A season replayed: {len(seen)} days of real flights through the inbox", loc="left")
+        figure.suptitle(f"A season replayed: {len(seen)} days of real flights through the inbox")
         figure.savefig(path, dpi=110, metadata={"Software": None})
         plt.close(figure)
 
@@ -210,16 +210,17 @@ def _draw_auc(axes: "Axes", seen: "pd.DataFrame") -> None:
         axes.plot(seen.index, smooth, color=color, label=f"{who}, mean {values.mean():.3f}")
     axes.axhline(0.5, color="#cccccc", linewidth=1, zorder=0)
     axes.set(ylabel=f"AUC by day, and over {SMOOTH} days")
-    axes.legend(loc="lower left", ncols=2, frameon=False)
+    axes.legend(loc="lower right", ncols=2, frameon=False, bbox_to_anchor=(1, 0.98))
 
 
 def _draw_drift(axes: "Axes", seen: "pd.DataFrame") -> None:
     for verdict, color in COLORS.items():
         part = seen[seen["verdict"] == verdict]
-        axes.bar(part.index, part["drift"].astype(float), color=color, label=f"{verdict}: {len(part)} days")
+        told = f"{verdict}: {len(part)} day{'s' * (len(part) != 1)}"
+        axes.bar(part.index, part["drift"].astype(float), color=color, edgecolor="white", label=told)
     axes.axhline(1, color="#444444", linewidth=1)
-    axes.set(ylabel="largest PSI,\nas a share of what alarms", yscale="log")
-    axes.legend(loc="upper left", ncols=3, frameon=False)
+    axes.set(ylabel="largest PSI, as a\nshare of what alarms", yscale="log", ylim=(0.1, None))
+    axes.legend(loc="lower right", ncols=3, frameon=False, bbox_to_anchor=(1, 0.98))
 
 
 def _draw_events(axes: "Axes", found: Mapping[str, Any]) -> None:
@@ -234,19 +235,9 @@ def _draw_events(axes: "Axes", found: Mapping[str, Any]) -> None:
         planted, noticed = pd.Timestamp(fault["planted"]), pd.Timestamp(fault["noticed"] or fault["planted"])
         axes.plot([planted, noticed], [row, row], color="#444444", linewidth=3, solid_capstyle="round")
         axes.plot(planted, row, "|", color="#444444", markersize=11)
-        told = (
-            f" noticed {noticed:%b %d}, day {(noticed - planted).days}: {fault['how']}"
-            if fault["noticed"]
-            else " never"
-        )
+        told = f"noticed {noticed:%b %d}, after {(noticed - planted).days} days: {fault['how']}"
         is_late = row > len(found["faults"]) / 2
-        axes.text(
-            planted if is_late else noticed,
-            row,
-            f"{told}  ",
-            va="center",
-            ha="right" if is_late else "left",
-            fontsize=8,
-        )
+        place = {"x": planted if is_late else noticed, "ha": "right" if is_late else "left"}
+        axes.text(s=f"  {told if fault['noticed'] else 'never noticed'}  ", y=row, va="center", fontsize=8, **place)
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
-    axes.legend(loc="upper right", ncols=2, frameon=False, bbox_to_anchor=(1, 1.35))
+    axes.legend(loc="lower right", ncols=2, frameon=False, bbox_to_anchor=(1, 0.95))
