@@ -16,7 +16,7 @@ SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
 export SAMEBOOK_UID SAMEBOOK_GID PORT
 
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
-GIVEN = RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO
+GIVEN = RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 
 UV    := .samebook/uv/bin/uv
@@ -41,7 +41,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: test-faults log gc schedule pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
+.PHONY: test-faults season log gc schedule pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -120,6 +120,9 @@ backfill: $(LOCAL) ## Run NAME=daily for each day FROM=2013-06-01 TO=2013-06-30;
 
 watch: environment ## Run pipelines when data comes in: files in data/inbox/, new days in the warehouse
 	@$(MAKE) --silent watch-$(ENGINE)
+
+season: $(LOCAL) ## Replay DAYS=120 of real flights through the inbox, with faults planted; draws docs/season.png
+	@rm -rf .samebook/season && $(INSIDE_local) python tests/season.py $(if $(DAYS),--days "$$DAYS") --folder .samebook/season --picture docs/season.png
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
 	@$(SAMEBOOK) data --env "$$ENV"

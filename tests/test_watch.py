@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -165,6 +166,16 @@ def test_other_failure_is_tried_again(tiny: Tiny) -> None:
     tiny.notebook("score", parameters=PARAMETERS.rpartition("\n")[0], work=SCORE)
     assert tiny.samebook("watch", "--once").code == 0
     assert scores(tiny) == [2, 4]
+
+
+def test_older_days_first(tiny: Tiny) -> None:
+    """Of files that wait together those of older days are taken in first, whatever their datasets are called."""
+    (tiny.root / "environments" / "dev.yml").write_text("watch: {inbox: {rows: daily, later: daily}}\n")
+    arrive(tiny)
+    arrive(tiny, "later-2013-01-06.csv")
+    arrive(tiny, "rows-2013-01-07.csv")
+    said = tiny.samebook("watch", "--once").stderr
+    assert re.findall(r"(\S+)\.csv: done", said) == ["rows-2013-01-05", "later-2013-01-06", "rows-2013-01-07"]
 
 
 def test_nothing_to_watch_told(tiny: Tiny) -> None:

@@ -44,13 +44,17 @@ class Inbox:
         return make_folder(self.workspace.data / "inbox")
 
     def complete(self) -> list[Path]:
-        """The complete files, by name. The clock may be set: only time that passes here counts."""
+        """The complete files, older days first: what is known of yesterday is taken in before today is judged.
+
+        The clock may be set: only time that passes here counts.
+        """
         now, present = time.monotonic(), dict[Path, tuple[int, int, int]](self._present())
         self.seen = {path: self.seen[path] for path in present if path in self.seen}
         for path, state in present.items():
             if path not in self.seen or self.seen[path][0] != state:
                 self.seen[path] = (state, now)
-        return sorted(path for path, (_, since) in self.seen.items() if now - since >= self.settle)
+        done = (path for path, (_, since) in self.seen.items() if now - since >= self.settle)
+        return sorted(done, key=lambda path: (_day(path), path.name))
 
     def is_empty(self) -> bool:
         """Whether nothing waits, complete or not."""
@@ -65,6 +69,12 @@ class Inbox:
             except FileNotFoundError:
                 continue  # its writer has renamed it meanwhile
             yield path, (found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def _day(path: Path) -> str:
+    """The day in a file's name; "" where there is none."""
+    known = NAME.fullmatch(path.name)
+    return known["day"] if known else ""
 
 
 def arrival(path: Path, datasets: Iterable[str]) -> Arrival:
