@@ -23,7 +23,7 @@ FIRST = Publication("scores", "predictions", DAY, "ab" * 32, "run-1", ROWS)
 SECOND = replace(FIRST, digest="cd" * 32, run="run-2", rows=ROWS.slice(1))
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
+@pytest.fixture(params=["duckdb", pytest.param("postgresql", marks=pytest.mark.host)])
 def into(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Workspace, Warehouse]:
     """An empty warehouse."""
     if request.param == "duckdb":
