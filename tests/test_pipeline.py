@@ -189,6 +189,7 @@ def test_retraining_ends_in_a_promotion(tmp_path: Path) -> None:
     assert promoting.level(tiny) == 3
 
 
+@pytest.mark.host
 def test_no_model_yet_is_told(tmp_path: Path) -> None:
     """A step that scores with a model that nobody has promoted is told before the first step runs."""
     tiny = promoting.create(tmp_path / "workspace")
