@@ -4,6 +4,7 @@ Datasets hold one row a flight, partitioned by the day of its scheduled departur
 that day: 2013-06-30-UA-1545-EWR-IAH-0515.
 """
 
+import io
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -176,9 +177,30 @@ def read_file(path: Path, schema: DataFrameSchema) -> pd.DataFrame:
     Raises DataRejected for what is neither.
     """
     texts = {name: str for name, column in schema.columns.items() if str(column.dtype).startswith("str")}
+    content = path.read_bytes()
+    if path.suffix == ".csv" and not content.endswith(b"\n"):
+        raise samebook.DataRejected(f"{path.name} was cut off: its last line has no end")
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype=texts, float_precision="round_trip", keep_default_na=False, na_values=[""])
-    except (ValueError, OSError) as error:  # pandas' and pyarrow's own are ValueErrors
+            return pd.read_parquet(io.BytesIO(content))
+        rows = io.BytesIO(content)
+        return pd.read_csv(rows, dtype=texts, float_precision="round_trip", keep_default_na=False, na_values=[""])
+    except (ValueError, OSError) as error:  # of the content: it has been read already
         raise samebook.DataRejected(f"{path.name} is no whole {path.suffix[1:]} file in UTF-8: {error}") from None
+
+
+def check_whole(rows: pd.DataFrame, day: date) -> None:
+    """Raise DataRejected for a day of `flights` that lacks some, or has some of another: it says itself how many."""
+    found = rows.groupby("origin")["id"].transform("size")
+    if wrong := sorted(set(rows.loc[found != rows["day_departures"], "origin"])):
+        raise samebook.DataRejected(f"not all flights from {', '.join(wrong)}: other numbers than day_departures says")
+    if (rows["departure"].dt.date != day).any():
+        raise samebook.DataRejected(f"departures on other days than {day}")
+
+
+def check_integers(rows: pd.DataFrame, schema: DataFrameSchema) -> None:
+    """Raise DataRejected for a fraction where the schema wants whole numbers: it would cut them off."""
+    whole = [name for name, column in schema.columns.items() if str(column.dtype) == "int64" and name in rows]
+    numbers = rows[whole].select_dtypes("float")
+    if wrong := [str(name) for name in numbers if (numbers[name] % 1 != 0).any()]:
+        raise samebook.DataRejected(f"columns {', '.join(wrong)}: fractions; expected whole numbers")

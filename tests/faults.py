@@ -283,7 +283,7 @@ def duplicated(site: Site) -> Iterator[str]:
         external = json.loads(path.read_text())["predicate"]["buildDefinition"]["externalParameters"]
         runs[external["parameters"]["day"]] = runs.get(external["parameters"]["day"], 0) + 1
     for day in site.days:
-        versions = json.loads((site.partition(day) / "origin.json").read_text())["versions"]
+        versions = json.loads((site.partition(day) / "_origin.json").read_text())["versions"]
         rows = len(stored(site, day)) if site.server else 2
         if (len(versions), runs[str(day)], rows) != (1, 1, 2):
             yield f"{day}: {len(versions)} versions, {runs[str(day)]} runs, {rows} rows"

@@ -76,11 +76,11 @@ def _day(replay: "Replay", number: int, day: str) -> Iterator[str]:
     files = sorted(path.name for path in folder.iterdir())
     rows = pd.read_parquet(folder / "part-0.parquet")
     sent, scored = replay.source.sent(replay.plan, number), replay.scored[day]
-    told = json.loads((folder / "origin.json").read_text())
+    told = json.loads((folder / "_origin.json").read_text())
     receipts = replay.clone.root.glob("runs/*-predict-*/receipt.json")
     runs = [path.parent.name for path in receipts if f'"day": "{day}"' in path.read_text()]
     expected = {
-        "files": (files, ["origin.json", "part-0.parquet"]),
+        "files": (files, ["_origin.json", "part-0.parquet"]),
         "flights": (sorted(rows["id"]), sorted(sent["id"])),
         "bundle": (set(rows["bundle"]), {scored[-1]}),
         "times scored": (len(scored), 2 if number in replay.plan.hours else 1),

@@ -160,7 +160,7 @@ def fed(repository: Repository) -> Tiny:
 
 
 def stored(tiny: Tiny) -> Path:
-    digest = json.loads((tiny.root / "data" / "rows" / "day=2013-01-01" / "origin.json").read_text())["sha256"]
+    digest = json.loads((tiny.root / "data" / "rows" / "day=2013-01-01" / "_origin.json").read_text())["sha256"]
     return tiny.root / "store" / digest[:2] / digest[2:4] / digest
 
 

@@ -124,13 +124,13 @@ def test_past_of_a_run_stays(tiny: Tiny) -> None:
 def test_published_day_keeps_its_run(tiny: Tiny) -> None:
     """The run that made the current partition of a day stays; the one whose partition it took the place of goes."""
     three(tiny)
-    origin = tiny.root / "data" / "rows" / "day=2013-01-01" / "origin.json"
+    origin = tiny.root / "data" / "rows" / "day=2013-01-01" / "_origin.json"
     origin.parent.mkdir(parents=True)
     origin.write_text(json.dumps({"run": OLDER.format("train"), "sha256": "0" * 64}))
     tiny.samebook("gc", *ALL)
     assert ids(tiny) == [OLDER.format("train")]
     origin.write_text("{")
-    assert "origin.json" in told(tiny.samebook("gc", *ALL), 2)
+    assert "_origin.json" in told(tiny.samebook("gc", *ALL), 2)
 
 
 TEST = "ab_test: {{experiment: a, salt: s, challenger: delay@x, share: 0.5, start: 2013-07-01, end: {}}}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def test_versions_are_kept(tiny: Tiny) -> None:
     daily(tiny)
     daily(tiny, "-p", "factor=2")
     daily(tiny)
-    told = json.loads((tiny.root / "data" / "doubled" / "day=2013-01-05" / "origin.json").read_text())
+    told = json.loads((tiny.root / "data" / "doubled" / "day=2013-01-05" / "_origin.json").read_text())
     assert doubled(tiny) == [10]
     assert [each["sha256"] for each in told["versions"]][-1] == told["sha256"]
     kept = sorted(path.stem for path in (tiny.root / "data" / "doubled" / ".versions").rglob("*.parquet"))
@@ -89,10 +90,37 @@ def test_versions_are_kept(tiny: Tiny) -> None:
 def test_missing_publication_is_made_up_for(tiny: Tiny) -> None:
     """Where a run was complete, and killed before it published, the next start publishes it, and runs nothing."""
     daily(tiny)
-    for name in ("part-0.parquet", "origin.json"):
+    for name in ("part-0.parquet", "_origin.json"):
         (tiny.root / "data" / "doubled" / "day=2013-01-05" / name).unlink()
     assert daily(tiny)["double"] == "as before"
     assert doubled(tiny) == [10]
+
+
+def test_missing_outputs_are_made_again(tiny: Tiny) -> None:
+    """A finished run that has lost what is to be published runs again; other tools read the dataset's folder."""
+    import pandas as pd
+
+    daily(tiny)
+    (run,) = tiny.root.glob("runs/*-double-*")
+    shutil.rmtree(run / "outputs")
+    shutil.rmtree(tiny.root / "data" / "doubled")
+    assert daily(tiny)["double"] == "ran"
+    assert pd.read_parquet(tiny.root / "data" / "doubled")["n"].tolist() == [10]
+
+
+@pytest.mark.host
+def test_committed_work_runs_again(tiny: Tiny) -> None:
+    """What ran on uncommitted work runs again once that is committed: a promotion wants a clean commit."""
+    (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n")
+    git(tiny, "init", "--quiet")
+    git(tiny, "add", "notebooks/make.ipynb")
+    git(tiny, "commit", "--quiet", "-m", "one")
+    assert daily(tiny)["aside"] == "ran"
+    assert daily(tiny)["aside"] == "as before"
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "all")
+    assert daily(tiny)["aside"] == "ran"
+    assert daily(tiny)["aside"] == "as before"
 
 
 def test_damaged_run_does_not_count(tiny: Tiny) -> None:

@@ -5,6 +5,7 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -34,7 +35,9 @@ def into(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Workspace, War
     return Workspace(tmp_path), request.getfixturevalue("empty")
 
 
-def published(into: tuple[Workspace, Warehouse], sql: str = "SELECT * FROM scores ORDER BY day, id") -> list[object]:
+def published(
+    into: tuple[Workspace, Warehouse], sql: str = "SELECT * FROM scores ORDER BY day, id"
+) -> list[dict[str, Any]]:
     """What a query finds there, as other programs see it."""
     here, settings = into
     (here.notebooks / "queries").mkdir(parents=True, exist_ok=True)
@@ -57,10 +60,21 @@ def test_published_once(into: tuple[Workspace, Warehouse]) -> None:
     assert known == [{"sha256": "cd" * 32, "run": "run-2"}, {"sha256": "ab" * 32, "run": "run-1"}]
 
 
+def test_columns_go_by_name(into: tuple[Workspace, Warehouse]) -> None:
+    """Columns in another order, and a table that was renamed or dropped, change nothing of what is stored."""
+    warehouse.publish(*into, FIRST)
+    warehouse.publish(*into, replace(SECOND, rows=ROWS.select(["late", "probability", "id"])))
+    assert [row["probability"] for row in published(into, "SELECT probability FROM scores ORDER BY id")] == [0.25, 0.5]
+    assert warehouse.publish(*into, replace(SECOND, table="others"))
+    assert len(published(into, "SELECT id FROM others")) == 1
+
+
 def test_other_columns_refused(into: tuple[Workspace, Warehouse]) -> None:
     """Rows that the table can't take are refused with its name, and the day stays as it was."""
     warehouse.publish(*into, FIRST)
-    with pytest.raises(UsageError, match=r"table scores of .* does not take predictions"):
+    with pytest.raises(
+        UsageError, match=r"table scores does not take predictions: it has day, id, late, probability; expected day, id"
+    ):
         warehouse.publish(*into, replace(SECOND, rows=pa.table({"id": [["a list"]]})))
     assert len(published(into)) == 2
     assert published(into, "SELECT run FROM samebook_published") == [{"run": "run-1"}]

@@ -105,6 +105,32 @@ def test_wrong_file_goes_aside(name: str, content: str, reason: str, tiny: Tiny)
     assert not (tiny.root / "data" / "scores").exists()
 
 
+def test_corrected_file_is_not_taken_for_the_wrong_one(tiny: Tiny) -> None:
+    """A good file that comes while the wrong one is judged is taken in; the wrong one alone goes aside."""
+    arrive(tiny, content="m\n1\n")
+    process = tiny.start("watch")
+    wait_until(lambda: list(tiny.root.glob("runs/.partial/*-intake-*")))
+    arrive(tiny)
+    wait_until(lambda: (tiny.root / "data" / "scores").is_dir() and not names(tiny, "inbox"))
+    process.terminate()
+    process.communicate(timeout=10)
+    assert scores(tiny) == [2, 4]
+    kept, _ = names(tiny, "quarantine")
+    assert (tiny.root / "data" / "quarantine" / kept).read_text() == "m\n1\n"
+
+
+def test_one_file_stops_no_other(tiny: Tiny) -> None:
+    """A name that is no text, and one that is very long, go aside; the file beside them is taken in."""
+    arrive(tiny, content="n\n1\n")
+    inbox = os.fsencode(tiny.root / "data" / "inbox")
+    for name in (b"fl\xfcge.csv", b"a" * 250 + b".csv"):
+        Path(os.fsdecode(inbox + b"/" + name)).write_bytes(b"x")
+    assert tiny.samebook("watch", "--once").code == 1
+    assert scores(tiny) == [2]
+    assert len(list((tiny.root / "data" / "quarantine").iterdir())) == 4
+    assert names(tiny, "inbox") == []
+
+
 def test_unfinished_file_waits(tiny: Tiny) -> None:
     """A file that is still being written is not touched, under a working name or its own, until it is at rest."""
     (tiny.root / "data" / "inbox" / "rows-2013-01-06.csv.part").write_text("n\n1\n")
@@ -207,6 +233,11 @@ def test_warehouse_is_asked(tiny: Tiny) -> None:
     with duckdb.connect(str(tiny.root / "w.duckdb")) as connection:
         connection.execute("INSERT INTO t VALUES (DATE '2013-01-07')")
     assert "2013-01-07 fresh: done" in tiny.samebook("watch", "--once").stderr
+    tiny.notebook("fresh", parameters=PARAMETERS.rpartition("\n")[0], work="assert day.day != 5")
+    (tiny.root / "runs" / ".watch" / "warehouse.json").unlink()
+    ended = tiny.samebook("watch", "--once")
+    assert "failed 2013-01-05" in ended.stderr
+    assert "2013-01-07 fresh: done" in ended.stderr
 
 
 def test_schedule_is_kept(tiny: Tiny) -> None:

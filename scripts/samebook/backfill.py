@@ -85,8 +85,10 @@ def _run(request: BackfillRequest, day: datetime.date, processes: Processes) -> 
         outcomes = pipelining.execute(work)
     except SamebookError as refused:
         return Day(day, State.FAILED, str(refused), refused.exit_code)
-    if error := pipelining.failure(outcomes):
-        return Day(day, State.FAILED, str(error), error.exit_code)
+    except OSError as error:
+        return Day(day, State.FAILED, str(error), SamebookError.exit_code)
+    if failed := pipelining.failure(outcomes):
+        return Day(day, State.FAILED, str(failed), failed.exit_code)
     return Day(day, State.DONE if State.DONE in [each.state for each in outcomes] else State.SAME)
 
 

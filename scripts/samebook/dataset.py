@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from pandera.errors import SchemaErrors
 
 PART = "part-0.parquet"
-ORIGIN = "origin.json"
+# Other tools leave out names that begin so.
+ORIGIN = "_origin.json"
 VERSIONS = ".versions"
 SHOWN_ROWS = 3
 
@@ -91,10 +93,15 @@ def publish(workspace: Workspace, run: Path) -> list[str]:
     """
     sources = sorted((run / "outputs").glob(f"*/day=*/{PART}"))
     if sources:
-        with locked(workspace.data / ".publish.lock"):
+        with held(workspace):
             for source in sources:
                 _publish(source, workspace.data / source.relative_to(run / "outputs"), run.name)
     return [str(source.parent.relative_to(run / "outputs")) for source in sources]
+
+
+def held(workspace: Workspace) -> AbstractContextManager[None]:
+    """Hold what is published: nobody else changes it in the block."""
+    return locked(workspace.data / ".publish.lock")
 
 
 def _publish(source: Path, target: Path, run: str) -> None:

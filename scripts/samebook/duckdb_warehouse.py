@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from samebook import sample
 from samebook.errors import SamebookError, UsageError
-from samebook.publication import CREATE, FORGET, KNOWN, REMEMBER, Publication
+from samebook.publication import CREATE, FORGET, INSERT, KNOWN, REMEMBER, Publication
 from samebook.settings import Warehouse
 from samebook.sql import Query
 from samebook.workspace import Workspace, locked
@@ -42,9 +42,11 @@ class DuckDB:
         return self.workspace.relative(self.path)
 
     def version(self) -> str:
-        """Size and time of the last write: nothing is written without a change of these."""
-        found = self.path.stat()
-        return f"{found.st_size} bytes, written {found.st_mtime_ns}"
+        """Sizes and times of the last writes to the file and to its log, which holds what came last; "" for no file."""
+        files = [self.path, self.path.with_name(f"{self.path.name}.wal")]
+        states = [path.stat() for path in files if path.is_file()]
+        written = (f"{state.st_size} bytes, written {state.st_mtime_ns}" for state in states)
+        return "; ".join(written) if self.path.is_file() else ""
 
     def ensure(self) -> None:
         """Find it there; the sample is loaded first where it is missing and the settings say so."""
@@ -106,14 +108,16 @@ class DuckDB:
 def _published(connection: "duckdb.DuckDBPyConnection", publication: Publication, rows: "pa.Table") -> bool:
     connection.begin()
     connection.execute(CREATE)
-    if connection.execute(KNOWN, publication.key).fetchall() == [(publication.digest,)]:
+    is_there = bool(connection.execute(THERE, [publication.table]).fetchall())
+    if is_there and connection.execute(KNOWN, publication.key).fetchall() == [(publication.digest,)]:
         return False
-    arrived = connection.from_arrow(rows)
-    if connection.execute(THERE, [publication.table]).fetchall():
+    if is_there:
+        publication.check(connection.table(publication.table).columns)
+        connection.register("arrived", rows)
         connection.execute(publication.clear, publication.key[1:])
-        arrived.insert_into(publication.table)
+        connection.execute(INSERT.substitute(table=publication.table))
     else:
-        arrived.create(publication.table)
+        connection.from_arrow(rows).create(publication.table)
     connection.execute(FORGET, publication.key)
     connection.execute(REMEMBER, [*publication.key, publication.digest, publication.run])
     connection.commit()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from samebook import bundles, dataset, environment, evidence, parameters, receipt, runfolder, settings, warehouse
@@ -41,6 +42,9 @@ def _changes(prepared: Prepared, run: Path, statement: Json) -> Iterator[bool]:
     yield known.get(asked["notebook"]) != source.notebook
     yield known.get(receipt.CODE) != source.code
     yield known.get("environments/runtime.txt") != source.lock
+    yield known.get(receipt.ENVIRONMENT) != _environment(here)
+    commit = receipt.dependency(statement, receipt.COMMIT) or {}
+    yield source.patch == b"" and commit.get("annotations", {}).get("dirty", False)
     yield any(each.get("annotations", {}).get("undeclared") for each in receipt.dependencies(statement))
     definition = statement["predicate"]["buildDefinition"]
     yield bool(definition["internalParameters"]["drift"] or prepared.drift)
@@ -48,7 +52,15 @@ def _changes(prepared: Prepared, run: Path, statement: Json) -> Iterator[bool]:
     yield any(_is_there(here, name) for name in receipt.told(statement, receipt.LACKED))
     yield any(not version or version != now for version, now in _warehouses(prepared, statement))
     yield any(now(prepared, name) != digest for name, digest in receipt.inputs(statement).items())
-    yield bool(evidence.wrong(evidence.files(here, run / runfolder.RECEIPT, statement)))
+    found = evidence.files(here, run / runfolder.RECEIPT, statement)
+    yield bool(evidence.wrong(found))
+    # What is to be published must be beside the receipt; other files may be in the store alone.
+    yield any(name.endswith(f"/{dataset.PART}") and state != evidence.BESIDE for name, state in found.items())
+
+
+@cache
+def _environment(here: Workspace) -> str:
+    return environment.identity(here)["digest"]
 
 
 def _is_there(here: Workspace, label: str) -> bool:

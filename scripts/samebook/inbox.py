@@ -17,6 +17,8 @@ from samebook.workspace import Workspace, copy_whole, make_folder, write_whole
 
 KINDS = (".csv", ".parquet")
 NAME = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)-(?P<day>\d{4}-\d\d-\d\d)(?P<kind>\.[a-z]+)")
+# Of a name, so many letters stay: more is added to them.
+LONGEST = 100
 # What writers call a file that they are not done with.
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
 
@@ -110,12 +112,23 @@ def accept(found: Arrival) -> None:
 
 
 def reject(workspace: Workspace, path: Path, reason: str) -> Path:
-    """Move a file to the quarantine, with a report of the reasons beside it; what the archive has of it goes."""
-    digest = sha256(path)
-    name = f"{path.stem}-{digest[:12]}{path.suffix}"
-    target = make_folder(workspace.data / "quarantine") / name
-    write_whole(target.with_name(f"{name}.report.txt"), f"{path.name}, sha256 {digest}\n{reason}\n".encode())
+    """Move a file that has no usable name or content to the quarantine, with a report of the reason beside it."""
+    target = _reported(workspace, path, sha256(path), reason)
     path.replace(target)
-    for copy in (workspace.data / "archive").glob(f"*/{path.stem}-{digest[:12]}{path.suffix}"):
-        copy.unlink()
     return target
+
+
+def reject_arrival(workspace: Workspace, found: Arrival, reason: str) -> Path:
+    """Move what was judged, the archive's copy, to the quarantine; a file that came in its place meanwhile stays."""
+    target = _reported(workspace, found.path, found.digest, reason)
+    archived(workspace, found).replace(target)
+    accept(found)
+    return target
+
+
+def _reported(workspace: Workspace, path: Path, digest: str, reason: str) -> Path:
+    """Where a file goes, once its report is there."""
+    name = f"{path.stem[:LONGEST]}-{digest[:12]}{path.suffix}"
+    report = f"{path.name}, sha256 {digest}\n{reason}\n".encode(errors="backslashreplace")
+    write_whole(make_folder(workspace.data / "quarantine") / f"{name}.report.txt", report)
+    return workspace.data / "quarantine" / name

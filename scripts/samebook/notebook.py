@@ -78,9 +78,12 @@ def output_path(name: str) -> Path:
 
 def query(name: str, **bound: Any) -> "pd.DataFrame":
     """The rows of notebooks/queries/<name> on the warehouse, with `$name` in it bound to values."""
-    rows = warehouse.query(context.here(), context.in_force().warehouse, name, bound)
-    asked, version = warehouse.version(context.here(), context.in_force().warehouse)
-    runfolder.append_event(context.run(), {"kind": "warehouse", "name": asked, "version": version})
+    here, settings = context.here(), context.in_force().warehouse
+    _, before = warehouse.version(here, settings)
+    rows = warehouse.query(here, settings, name, bound)
+    asked, version = warehouse.version(here, settings)
+    same = version if version == before else ""
+    runfolder.append_event(context.run(), {"kind": "warehouse", "name": asked, "version": same})
     return rows
 
 

@@ -148,6 +148,8 @@ def _stepped(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outco
             return _called(work, step, runs, command, lock)
     except SamebookError as error:
         return Outcome(step.name, State.FAILED, code=error.exit_code, told=str(error))
+    except OSError as error:
+        return Outcome(step.name, State.FAILED, code=SamebookError.exit_code, told=str(error))
 
 
 def _called(work: Work, step: Filled, runs: Mapping[str, str], command: list[str], lock: int) -> Outcome:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from samebook import sample, secret
 from samebook.errors import SamebookError, UsageError
-from samebook.publication import CREATE, FORGET, KNOWN, REMEMBER, Publication
+from samebook.publication import COLUMNS, CREATE, FORGET, KNOWN, REMEMBER, Publication
 from samebook.settings import Warehouse
 from samebook.sql import Query
 
@@ -83,10 +83,13 @@ class PostgreSQL:
         with self._connected() as connection, self._telling(what):
             _fetched(connection, ONE_PUBLISHER)
             _done(connection, CREATE)
+            is_there = not _fetched(connection, MISSING, [[publication.table]])["name"].to_pylist()
             known = _fetched(connection, KNOWN, publication.key)
-            if known.column(0).to_pylist() == [publication.digest]:
+            if is_there and known.column(0).to_pylist() == [publication.digest]:
                 return False
-            if not _fetched(connection, MISSING, [[publication.table]])["name"].to_pylist():
+            if is_there:
+                columns = _fetched(connection, COLUMNS.substitute(table=publication.table))
+                publication.check(columns.column_names)
                 _done(connection, publication.clear, publication.key[1:])
             with connection.cursor() as cursor:
                 cursor.adbc_ingest(publication.table, publication.dated(), mode="create_append")

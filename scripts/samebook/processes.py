@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -70,9 +71,10 @@ class Processes:
             running = tuple(self._running)
         for process in running:
             _signal(process, signal.SIGTERM)
+        until = time.monotonic() + PATIENCE
         for process in running:
             try:
-                process.wait(PATIENCE)
+                process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 _signal(process, signal.SIGKILL)
 

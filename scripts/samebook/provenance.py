@@ -47,8 +47,9 @@ def source(workspace: Workspace, notebook: Path) -> Source:
 
 
 def code(workspace: Workspace) -> str:
-    """One hash over the modules that notebooks import, and the queries that they make."""
+    """One hash over the modules that notebooks import, the queries that they make, and samebook's own."""
     files = sorted(path for kind in ("*.py", "*.sql") for path in workspace.notebooks.rglob(kind))
+    files += sorted((workspace.root / "scripts" / "samebook").glob("*.py"))
     return sha256(json_bytes({workspace.relative(path): sha256(path) for path in files}))
 
 
@@ -227,7 +228,16 @@ def _byproducts(facts: Facts) -> list[Json]:
         makers.setdefault(item.get("run") or "unknown", []).append(item["name"])
     told = {
         receipt.MADE_BY: makers,
-        receipt.READ_FROM: {item["name"]: item["version"] for item in facts.of_kind("warehouse")},
+        receipt.READ_FROM: _versions(facts),
         receipt.LACKED: {item["name"]: "missing" for item in facts.of_kind("lacked")},
     }
     return [*files, *({"name": name, "annotations": what} for name, what in told.items() if what)]
+
+
+def _versions(facts: Facts) -> Json:
+    """The version of each warehouse that was asked; "" where it was not the same all the time."""
+    found: dict[str, set[str]] = {}
+    for event in facts.events:
+        if event["kind"] == "warehouse":
+            found.setdefault(event["name"], set()).add(event["version"])
+    return {name: "".join(versions) if len(versions) == 1 else "" for name, versions in sorted(found.items())}

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from samebook import dataset, warehouse
+from samebook.digest import sha256
 from samebook.settings import Settings
 from samebook.warehouse import Publication
 from samebook.workspace import Workspace
@@ -24,11 +25,13 @@ def publish(workspace: Workspace, in_force: Settings, run: Path) -> None:
 
 
 def _into_warehouse(workspace: Workspace, in_force: Settings, table: str, name: str, day: datetime.date) -> None:
-    """What is published in data/, whichever run made it: of two that end at once both then say the same."""
+    """What is published in data/, whichever run made it; nobody changes that meanwhile, so both say the same."""
     from pyarrow import parquet
 
     path = workspace.data / dataset.partition(name, day)
-    content = path.read_bytes()
-    told = json.loads(path.with_name(dataset.ORIGIN).read_text())
-    rows = parquet.read_table(io.BytesIO(content))
-    warehouse.publish(workspace, in_force.warehouse, Publication(table, name, day, told["sha256"], told["run"], rows))
+    with dataset.held(workspace):
+        content = path.read_bytes()
+        told = json.loads(path.with_name(dataset.ORIGIN).read_text())
+        rows = parquet.read_table(io.BytesIO(content))
+        made = Publication(table, name, day, sha256(content), told["run"], rows)
+        warehouse.publish(workspace, in_force.warehouse, made)

@@ -278,6 +278,14 @@ class Settings(BaseSettings):
         float, Field(allow_inf_nan=False, gt=0, description="seconds between saves of a running notebook"), NUMBER
     ] = 5.0
 
+    @field_validator("datasets")
+    @classmethod
+    def _tables_differ(cls, datasets: dict[str, Dataset]) -> dict[str, Dataset]:
+        tables = [each.into for each in datasets.values() if each.into]
+        if twice := next((table for table in tables if tables.count(table) > 1), None):
+            raise PydanticCustomError(UNSHOWN, "into: {table} is named for two datasets", {"table": twice})
+        return datasets
+
     @classmethod
     @override
     def settings_customise_sources(

@@ -2,15 +2,17 @@
 
 import logging
 import os
+import queue
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from samebook.errors import Interrupted
 
@@ -27,13 +29,13 @@ def raising() -> Iterator[None]:
     """Inside the block both signals raise Interrupted, in the main thread; a repeat within GRACE seconds does not,
     so that what the first one has started to clean up is cleaned up.
     """
-    heard = float("-inf")
+    heard, first = float("-inf"), 0
 
     def stop(signum: int, _: FrameType | None) -> None:
-        nonlocal heard
+        nonlocal heard, first
         if time.monotonic() - heard < GRACE:
             return
-        heard = time.monotonic()
+        heard, first = time.monotonic(), signum
         raise _Stop(signum)
 
     if threading.current_thread() is not threading.main_thread():
@@ -42,13 +44,37 @@ def raising() -> Iterator[None]:
     before = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except _Stop as stopped:
+    except KeyboardInterrupt:  # some libraries make a plain one of ours
         # The tasks that were under way failed with the kernel: nobody asks for their errors any more.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise Interrupted(*stopped.args) from None
+        raise Interrupted(first or signal.SIGINT) from None
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def interruptible[Result](work: Callable[[], Result]) -> Result:
+    """What `work` returns, or raises; in a thread of its own, so that a signal is heard while C code is at work."""
+    done: queue.SimpleQueue[Callable[[], Result]] = queue.SimpleQueue()
+
+    def told() -> None:
+        try:
+            found = work()
+        except Exception as error:  # for the caller
+            done.put(partial(_raise, error))
+        else:
+            done.put(lambda: found)
+
+    threading.Thread(target=told, daemon=True).start()
+    while True:
+        try:
+            return done.get(timeout=GRACE)()
+        except queue.Empty:
+            continue
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def call(command: Sequence[str], folder: Path, env: Mapping[str, str], output: BinaryIO | None = None) -> int:

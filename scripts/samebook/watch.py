@@ -101,27 +101,39 @@ def _round(watcher: Watcher) -> int:
 
 
 def _arrived(watcher: Watcher, path: Path) -> bool:
+    """Take a file in; whether it was rejected. Any other trouble stays with this file, for another time."""
+    try:
+        was_rejected = _taken_in(watcher, path)
+    except Interrupted:
+        raise
+    except (SamebookError, OSError, ValueError) as error:
+        if path.exists():  # else somebody has taken it out again
+            _failed(watcher, str(path), error)
+        return False
+    watcher.failed.pop(str(path), None)
+    return was_rejected
+
+
+def _taken_in(watcher: Watcher, path: Path) -> bool:
     """Run a file's pipeline; whether the file was rejected."""
     try:
         found = inbox.arrival(path, watcher.in_force.watch.inbox)
-        copy = inbox.archived(watcher.here, found)
-        given = {"day": str(found.day), "source": watcher.here.relative(copy)}
-        _run(watcher, watcher.in_force.watch.inbox[found.dataset], given)
-        inbox.accept(found)
-    except Interrupted:
-        raise
-    except FileNotFoundError:
-        return False  # somebody has taken it out again
     except DataRejected as error:
-        kept = inbox.reject(watcher.here, path, str(error))
-        _tell(watcher, "rejected", f"{path.name} -> {watcher.here.relative(kept)}", str(error))
+        _tell_rejected(watcher, path, inbox.reject(watcher.here, path, str(error)), error)
         return True
-    except (SamebookError, OSError) as error:
-        _failed(watcher, str(path), error)
-    else:
-        watcher.failed.pop(str(path), None)
-        watcher.say(f"{path.name}: done")
+    given = {"day": str(found.day), "source": watcher.here.relative(inbox.archived(watcher.here, found))}
+    try:
+        _run(watcher, watcher.in_force.watch.inbox[found.dataset], given)
+    except DataRejected as error:
+        _tell_rejected(watcher, path, inbox.reject_arrival(watcher.here, found, str(error)), error)
+        return True
+    inbox.accept(found)
+    watcher.say(f"{path.name}: done")
     return False
+
+
+def _tell_rejected(watcher: Watcher, path: Path, kept: Path, error: DataRejected) -> None:
+    _tell(watcher, "rejected", f"{path.name} -> {watcher.here.relative(kept)}", str(error))
 
 
 def _run(watcher: Watcher, name: str, given: Mapping[str, str]) -> None:
@@ -176,21 +188,34 @@ def _ask_warehouse(watcher: Watcher) -> None:
     path = watcher.here.runs / ".watch" / "warehouse.json"
     known = json.loads(path.read_text()) if path.is_file() else {}
     try:
-        rows = warehouse.query(watcher.here, watcher.in_force.warehouse, asked.query, {})
-        days = dict(zip(rows["day"].astype(str).str[:10], rows["version"].astype(str), strict=True))
-        for day, version in sorted(days.items()):
-            if known.get(day) != version and _is_due(watcher, day):
-                _run_day(watcher, asked.pipeline, day)
-                write_whole(path, json_bytes(known := {**known, day: version}))
+        days = signals.interruptible(lambda: _days(watcher, asked.query))
     except Interrupted:
         raise
     except (SamebookError, KeyError, OSError) as error:
         _failed(watcher, asked.query, error)
+        return
+    for day, version in sorted(days.items()):
+        if known.get(day) != version and _is_due(watcher, day) and _did_day(watcher, asked.pipeline, day):
+            write_whole(path, json_bytes(known := {**known, day: version}))
 
 
-def _run_day(watcher: Watcher, name: str, day: str) -> None:
-    _run(watcher, name, {"day": day})
+def _days(watcher: Watcher, query: str) -> dict[str, str]:
+    """The version of each day that the warehouse has."""
+    rows = warehouse.query(watcher.here, watcher.in_force.warehouse, query, {})
+    return dict(zip(rows["day"].astype(str).str[:10], rows["version"].astype(str), strict=True))
+
+
+def _did_day(watcher: Watcher, name: str, day: str) -> bool:
+    """Whether a day's pipeline ended well; a day that fails stops no other."""
+    try:
+        _run(watcher, name, {"day": day})
+    except Interrupted:
+        raise
+    except (SamebookError, OSError) as error:
+        _failed(watcher, day, error)
+        return False
     watcher.failed.pop(day, None)
+    return True
 
 
 def _run_scheduled(watcher: Watcher) -> None:

@@ -61,6 +61,9 @@ def test_same_bytes_as_from_the_warehouse(name: str, intake: TestbookNotebookCli
         (lambda rows: rows.assign(id=rows["id"].str.replace("07-01", "07-02")), "966 flights of other days"),
         (lambda rows: rows.head(0), "no flights on 2013-07-01"),
         (lambda rows: rows.assign(distance="far"), "distance"),
+        (lambda rows: rows.assign(distance=rows["distance"] + 0.5), "columns distance: fractions"),
+        (lambda rows: rows.head(500), "not all flights from "),
+        (lambda rows: rows.assign(departure=rows["departure"] + pd.Timedelta(days=3)), "departures on other days"),
     ],
 )
 def test_wrong_rows_refused(
@@ -79,5 +82,8 @@ def test_broken_files_refused(intake: TestbookNotebookClient, ask: Ask, tmp_path
     whole = (tmp_path / "flights-2013-07-01.parquet").read_bytes()
     (tmp_path / "flights-2013-07-01.parquet").write_bytes(whole[:-100])
     assert "is no whole parquet file" in refused(intake, tmp_path / "flights-2013-07-01.parquet")
-    rows.assign(manufacturer="Älter").to_csv(tmp_path / "flights-2013-07-01.csv", index=False, encoding="utf-16")
+    whole = rows.to_csv(index=False)
+    (tmp_path / "flights-2013-07-01.csv").write_text(whole[:-3])
+    assert "was cut off" in refused(intake, tmp_path / "flights-2013-07-01.csv")
+    rows.assign(manufacturer="Älter").to_csv(tmp_path / "flights-2013-07-01.csv", index=False, encoding="latin-1")
     assert "is no whole csv file in UTF-8" in refused(intake, tmp_path / "flights-2013-07-01.csv")
