@@ -214,10 +214,10 @@ def _draw_auc(axes: "Axes", seen: "pd.DataFrame") -> None:
 
 
 def _draw_drift(axes: "Axes", seen: "pd.DataFrame") -> None:
-    for verdict, color in COLORS.items():
+    for verdict in [each for each in COLORS if (seen["verdict"] == each).any()]:
         part = seen[seen["verdict"] == verdict]
         told = f"{verdict}: {len(part)} day{'s' * (len(part) != 1)}"
-        axes.bar(part.index, part["drift"].astype(float), color=color, edgecolor="white", label=told)
+        axes.bar(part.index, part["drift"].astype(float), color=COLORS[verdict], edgecolor="white", label=told)
     axes.axhline(1, color="#444444", linewidth=1)
     axes.set(ylabel="largest PSI, as a\nshare of what alarms", yscale="log", ylim=(0.1, None))
     axes.legend(loc="lower right", ncols=3, frameon=False, bbox_to_anchor=(1, 0.98))
@@ -235,7 +235,8 @@ def _draw_events(axes: "Axes", found: Mapping[str, Any]) -> None:
         planted, noticed = pd.Timestamp(fault["planted"]), pd.Timestamp(fault["noticed"] or fault["planted"])
         axes.plot([planted, noticed], [row, row], color="#444444", linewidth=3, solid_capstyle="round")
         axes.plot(planted, row, "|", color="#444444", markersize=11)
-        told = f"noticed {noticed:%b %d}, after {(noticed - planted).days} days: {fault['how']}"
+        late = (noticed - planted).days
+        told = f"noticed {f'after {late} days' if late else 'the same day'}: {fault['how']}"
         is_late = row > len(found["faults"]) / 2
         place = {"x": planted if is_late else noticed, "ha": "right" if is_late else "left"}
         axes.text(s=f"  {told if fault['noticed'] else 'never noticed'}  ", y=row, va="center", fontsize=8, **place)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import season_report
-from season import HOURS, NEW, Plan, Replay, season, told
+from season import HOURS, NEW, Plan, Replay, result, season
 
 pytestmark = pytest.mark.host
 
@@ -17,7 +17,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
 
 @pytest.fixture(scope="module")
 def found(replay: Replay) -> dict[str, Any]:
-    return told(replay) | season_report.summary(replay) | {"wrong": season_report.checked(replay)}
+    return result(replay)
 
 
 @pytest.mark.parametrize("days", [5, 6, 14, 21, 30, 84, 120, 183])
