@@ -6,6 +6,8 @@ PARAMS   ?=
 ENV      ?= dev
 PORT     ?= 8888
 TIMEOUT  ?=
+# make itself has a variable of this name, the assembler.
+AS        =
 
 # docker when a daemon answers, else local; asked once, and only by the targets that need to know.
 ENGINE ?= $(eval ENGINE := $(shell timeout 10 docker version >/dev/null 2>&1 && echo docker || echo local))$(ENGINE)

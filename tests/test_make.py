@@ -91,3 +91,9 @@ def test_parameter_with_quote(root: Path) -> None:
         "c=3",
     ]
     assert not (root / "f").exists()
+
+
+def test_what_nobody_gave_is_not_there(root: Path) -> None:
+    """Where nothing is given, nothing is passed on: not even what make has by itself under such a name, like AS."""
+    assert make(root, "schedule") == ["schedule", "--env", "dev"]
+    assert make(root, "gc") == ["gc", "--env", "dev"]
