@@ -4,11 +4,11 @@ import datetime
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
-from samebook import pipelining, signals
+from samebook import dataset, pipelining, signals
 from samebook.errors import SamebookError, UsageError
 from samebook.pipelining import State
 from samebook.processes import Processes
@@ -51,7 +51,9 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
 
     Raises UsageError where the first day can't run at all; Ctrl-C and SIGTERM stop all days within seconds.
     """
-    days = list(_days(request))
+    if request.last < request.first:
+        raise UsageError(f"found --from {request.first} after --to {request.last}")
+    days = dataset.days(request.first, request.last)
     pipelining.prepared(_job(request, days[0]))  # what is wrong for every day is told once, and before any
     processes, began, done = Processes(), time.monotonic(), dict[datetime.date, Day]()
     with signals.raising(), ThreadPoolExecutor(request.jobs) as pool:
@@ -64,13 +66,6 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
             processes.stop()
             raise
     return Backfill(tuple(done[day] for day in days))
-
-
-def _days(request: BackfillRequest) -> Iterator[datetime.date]:
-    if request.last < request.first:
-        raise UsageError(f"found --from {request.first} after --to {request.last}")
-    count = (request.last - request.first).days + 1
-    return (request.first + datetime.timedelta(days=n) for n in range(count))
 
 
 def _job(request: BackfillRequest, day: datetime.date) -> Job:

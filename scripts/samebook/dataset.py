@@ -46,6 +46,11 @@ def write(frame: "pd.DataFrame", path: Path) -> None:
     parquet.write_table(table, path, compression="zstd")
 
 
+def days(first: datetime.date, last: datetime.date) -> list[datetime.date]:
+    """Every day from first to last, both included."""
+    return [first + datetime.timedelta(days=n) for n in range((last - first).days + 1)]
+
+
 def missing(workspace: Workspace, name: str, days: Iterable[datetime.date]) -> list[datetime.date]:
     """The days that have no partition yet."""
     return [day for day in days if not (workspace.data / partition(name, day)).is_file()]

@@ -74,7 +74,7 @@ def _rows(here: workspace.Workspace, name: str, request: DriftRequest, columns: 
     """
     import pandas as pd
 
-    days = [request.first + datetime.timedelta(days=n) for n in range(request.days)]
+    days = dataset.days(request.first, request.day)
     paths = {day: here.data / dataset.partition(name, day) for day in days}
     frames = []
     for day, path in paths.items():

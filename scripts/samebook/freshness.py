@@ -1,19 +1,17 @@
 """Whether a finished run is what a new one would be: then a pipeline need not run its notebook again."""
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from samebook import bundles, dataset, environment, evidence, parameters, receipt, runfolder, settings, warehouse
+from samebook.bundle import DAY
 from samebook.digest import sha256
 from samebook.errors import SamebookError
 from samebook.preparation import Prepared
 from samebook.receipt import Json
 from samebook.workspace import Workspace
-
-PARTITION = re.compile(r"([a-z][a-z0-9_]*)/day=(\d{4}-\d\d-\d\d)")
 
 
 def same(prepared: Prepared) -> Path | None:
@@ -89,7 +87,7 @@ def now(prepared: Prepared, label: str) -> str:
         return sha256(bundles.read(here, label.removeprefix(bundles.LABEL)).content())
     if label.startswith(settings.LABEL):
         return sha256(settings.content(prepared.settings, label.removeprefix(settings.LABEL)))
-    if PARTITION.fullmatch(label):
+    if DAY.fullmatch(label):
         return sha256(_path(here, label)) if _path(here, label).is_file() else ""
     return _file(prepared, label)
 

@@ -58,10 +58,6 @@ class Inbox:
         done = (path for path, (_, since) in self.seen.items() if now - since >= self.settle)
         return sorted(done, key=lambda path: (_day(path), path.name))
 
-    def is_empty(self) -> bool:
-        """Whether nothing waits, complete or not."""
-        return not any(self._present())
-
     def _present(self) -> Iterator[tuple[Path, tuple[int, int, int]]]:
         for path in self.folder.iterdir():
             if path.name.startswith(".") or path.name.endswith(UNFINISHED) or not path.is_file():

@@ -116,7 +116,7 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial
     """
     if end < start:
         raise UsageError(f"dataset {name}: found start {start} after end {end}")
-    days = [start + datetime.timedelta(days=n) for n in range((end - start).days + 1)]
+    days = dataset.days(start, end)
     if partial and context.pinned():  # a reproduction lacks the days that the run has lacked
         days = [day for day in days if _pinned_partition(name, day) is not None]
     here = [day for day in days if _pinned_partition(name, day) is None]
