@@ -18,7 +18,7 @@ SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
 export SAMEBOOK_UID SAMEBOOK_GID PORT
 
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
-GIVEN = RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS
+GIVEN = PARAMS RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 
 UV    := .samebook/uv/bin/uv
@@ -67,7 +67,7 @@ environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
 
 run: environment ## Run NOTEBOOK headless, with PARAMS="name=value …"
-	@$(SAMEBOOK) run $(patsubst %,-p '%',$(subst ','\'',$(PARAMS))) --env "$$ENV" $(if $(TIMEOUT),--timeout "$$TIMEOUT") $(if $(V),--verbose) \
+	@$(SAMEBOOK) run $(if $(PARAMS),--params "$$PARAMS") --env "$$ENV" $(if $(TIMEOUT),--timeout "$$TIMEOUT") $(if $(V),--verbose) \
 	  $(if $(RECEIPT),--receipt "$$RECEIPT",-- "$$NOTEBOOK") || \
 	{ code=$$? && $(LOST_$(ENGINE)) && exit $$code; }
 
@@ -113,7 +113,7 @@ hooks: ## Have git run `make models` after a checkout and a merge
 	  install -m 755 scripts/git-hook "$$folder/$$hook" && echo "$$folder/$$hook" || exit 2; done
 
 # Steps that write to git, or build environments, work beside the image: the pipeline does, and starts runs in it.
-PIPELINE = $(patsubst %,-p '%',$(subst ','\'',$(PARAMS))) --env "$$ENV" --engine $(ENGINE) $(if $(FORCE),--force) $(if $(JOBS),--jobs "$$JOBS")
+PIPELINE = $(if $(PARAMS),--params "$$PARAMS") --env "$$ENV" --engine $(ENGINE) $(if $(FORCE),--force) $(if $(JOBS),--jobs "$$JOBS")
 pipeline: $(LOCAL) ## Run the steps of NAME=daily, with PARAMS="day=2013-07-01"; DRY=1 prints the plan, FORCE=1 runs all
 	@BASE_IMAGE="$(BASE_IMAGE)" $(INSIDE_local) samebook pipeline $(PIPELINE) $(if $(DRY),--dry-run) -- $(if $(NAME),"$$NAME",$(error expected NAME=<pipeline>, like daily))
 

@@ -2,7 +2,10 @@
 
 import subprocess
 
+import pytest
 from tiny import Tiny
+
+from samebook.options import PairsType
 
 
 def test_help_needs_no_workspace(tiny: Tiny) -> None:
@@ -38,3 +41,16 @@ def test_closed_pipe_is_fine(tiny: Tiny) -> None:
     assert process.stderr.read() == ""
     process.stderr.close()
     process.wait(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a=1 b=two words  c=x==y", (("a", "1"), ("b", "two words"), ("c", "x==y"))),
+        ('{"a": 1, "b": "two=words c=3", "c": null}', (("a", "1"), ("b", "two=words c=3"), ("c", "null"))),
+        ("  ", ()),
+    ],
+)
+def test_parameters_in_one_text(text: str, told: tuple[tuple[str, str], ...]) -> None:
+    """A space belongs to a value, unless a name and = come after it; in JSON everything may stand."""
+    assert PairsType().convert(text, None, None) == told

@@ -76,20 +76,12 @@ def test_several_models(root: Path) -> None:
     assert not (root / "f").exists()
 
 
-def test_parameter_with_quote(root: Path) -> None:
-    """A single quote in PARAMS is a part of the value."""
-    found = make(root, "run", "PARAMS=a=it's b=';touch f;' c=3")
-    assert found[found.index("run") : found.index("--env")] == [
-        "run",
-        "-p",
-        "a=it's",
-        "-p",
-        "b=';touch",
-        "-p",
-        "f;'",
-        "-p",
-        "c=3",
-    ]
+@pytest.mark.parametrize("call", ["run", "pipeline NAME=daily", "backfill NAME=daily FROM=2013-07-01 TO=2013-07-02"])
+def test_parameters(root: Path, call: str) -> None:
+    """PARAMS is one argument as it stands: quotes, spaces and dollars belong to the values."""
+    given = "a=it's b=';touch f;' c=two words d=$5 $$ $(shell touch f)"
+    found = make(root, *call.split(), f"PARAMS={given}")
+    assert found[found.index("--params") + 1] == given
     assert not (root / "f").exists()
 
 

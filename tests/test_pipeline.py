@@ -1,9 +1,11 @@
 """Pipelines end to end: what is done isn't done again, what failed stops what needs it, and a kill costs one step."""
 
+import fcntl
 import json
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import promoting
@@ -72,6 +74,29 @@ def test_done_once(tiny: Tiny) -> None:
     (tiny.root / "notebooks" / "helper.py").write_text("ONE = 1")
     assert set(daily(tiny, "-p", "factor=2").values()) == {"ran"}
     assert set(daily(tiny, "-p", "factor=2", "--force").values()) == {"ran"}
+
+
+def test_log_names_the_step(tiny: Tiny) -> None:
+    """Each line of run.log says in which environment it was, and as which step; a run of its own is no step."""
+    daily(tiny)
+    assert tiny.samebook("run", "aside").code == 0
+    for run, step in ((tiny.root.glob("runs/*-make-*"), "daily/make"), ([tiny.last], None)):
+        (folder,) = run
+        lines = [json.loads(line) for line in (folder / "run.log").read_text().splitlines()]
+        assert {(line["env"], line.get("step")) for line in lines} == {("dev", step)}
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_waiting_to_publish_can_be_stopped(signum: int, tiny: Tiny) -> None:
+    """A pipeline that waits for somebody who publishes stops at once when it is told to."""
+    daily(tiny)
+    with (tiny.root / "data" / ".publish.lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = tiny.start("pipeline", "daily", "-p", "day=2013-01-05")
+        time.sleep(3)
+        os.kill(process.pid, signum)
+        process.communicate(timeout=10)
+    assert process.returncode == 128 + signum
 
 
 def test_versions_are_kept(tiny: Tiny) -> None:

@@ -27,6 +27,11 @@ SYSTEMD = shutil.which("systemd-analyze")
 @pytest.fixture
 def scheduled(tiny: Tiny) -> Tiny:
     (tiny.root / "environments" / "prod.yml").write_text(SCHEDULE)
+    tiny.notebook("train", work="1")
+    for name in ("daily", "re-train_2"):
+        path = tiny.root / "environments" / "pipelines" / f"{name}.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("steps: {train: {}}")
     return tiny
 
 
@@ -222,6 +227,12 @@ def test_wrong_schedule_is_named(text: str, message: str, scheduled: Tiny) -> No
     """A time that is none, and a job that is no plain name, are refused with the settings."""
     (scheduled.root / "environments" / "prod.yml").write_text(text)
     assert message in told(scheduled.samebook("schedule", "--env", "prod"), 2)
+
+
+def test_scheduled_pipeline_is_there(scheduled: Tiny) -> None:
+    """A job that no pipeline has the name of is told before somebody is told to start it every night."""
+    (scheduled.root / "environments" / "pipelines" / "daily.yml").unlink()
+    assert "no pipeline 'daily'" in told(scheduled.samebook("schedule", "--env", "prod", "--as", "cron"), 2)
 
 
 def test_image_knows_no_checkout(scheduled: Tiny) -> None:

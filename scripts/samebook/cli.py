@@ -14,7 +14,7 @@ from samebook.cli_monitoring import drift
 from samebook.cli_pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli_store import store
 from samebook.cli_upkeep import gc, log, schedule
-from samebook.options import ENGINE, ENV, FILE, PairType, once_each, say, show
+from samebook.options import ENGINE, ENV, FILE, parameters, say, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -32,7 +32,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("notebook", metavar="NOTEBOOK", required=False)
 @click.option("--receipt", type=FILE, help="Do what this receipt did.")
-@click.option("-p", "--parameter", "given", type=PairType(), multiple=True, help="Set a parameter of the notebook.")
+@parameters
 @ENV
 @click.option("--timeout", type=click.IntRange(min=0), help="Seconds that a cell may take; 0 is no limit.")
 @click.option("--allow-drift", is_flag=True, help="Run although the environment is not the lock's; recorded.")
@@ -41,7 +41,7 @@ def cli() -> None:
 def run(
     notebook: str | None,
     receipt: Path | None,
-    given: tuple[tuple[str, str], ...],
+    given: dict[str, str],
     env: str,
     timeout: int | None,
     allow_drift: bool,
@@ -59,10 +59,9 @@ def run(
     from samebook.ran import described
     from samebook.runs import METRICS_SHOWN
 
-    once_each(given)
     if (notebook is None) == (receipt is None):
         raise errors.UsageError("expected a notebook or --receipt, one of them")
-    request = preparation.RunRequest(notebook or "", dict(given), env, timeout, allow_drift)
+    request = preparation.RunRequest(notebook or "", given, env, timeout, allow_drift)
     if receipt:
         request = preparation.again(receipt, request)
     if dry_run:

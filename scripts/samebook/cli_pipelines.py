@@ -6,26 +6,21 @@ from datetime import date, datetime
 import click
 
 from samebook import errors, workspace
-from samebook.options import ENGINE, ENV, PairType, once_each, say, show
+from samebook.options import ENGINE, ENV, parameters, say, show
 
-PARAMETERS = click.option(
-    "-p", "--parameter", "given", type=PairType(), multiple=True, help="Set a parameter of the pipeline."
-)
 FORCE = click.option("--force", is_flag=True, help="Run what a finished run has done already, too.")
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()
 @click.argument("name", metavar="NAME")
-@PARAMETERS
+@parameters
 @ENV
 @ENGINE
 @FORCE
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Steps that run at a time.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, and start nothing.")
-def pipeline(
-    name: str, given: tuple[tuple[str, str], ...], env: str, engine: str, force: bool, jobs: int, dry_run: bool
-) -> None:
+def pipeline(name: str, given: dict[str, str], env: str, engine: str, force: bool, jobs: int, dry_run: bool) -> None:
     """Run environments/pipelines/NAME.yml: its steps, each after what it needs.
 
     A step that a finished run has done already (the same notebook, parameters, environment and inputs) is left out,
@@ -35,8 +30,7 @@ def pipeline(
     from samebook import pipeline as verb
     from samebook.steps import Job
 
-    once_each(given)
-    job = Job(workspace.find(), name, dict(given), env, engine, force, jobs)
+    job = Job(workspace.find(), name, given, env, engine, force, jobs)
     if dry_run:
         show(verb.table(verb.plan(job)))
         return
@@ -62,7 +56,7 @@ def pipelines(schema: bool) -> None:
 @click.argument("name", metavar="NAME")
 @click.option("--from", "first", type=DAY, required=True, help="The first day.")
 @click.option("--to", "last", type=DAY, required=True, help="The last day, included.")
-@PARAMETERS
+@parameters
 @ENV
 @ENGINE
 @FORCE
@@ -71,7 +65,7 @@ def backfill(
     name: str,
     first: datetime,
     last: datetime,
-    given: tuple[tuple[str, str], ...],
+    given: dict[str, str],
     env: str,
     engine: str,
     force: bool,
@@ -84,8 +78,7 @@ def backfill(
     from samebook import backfill as verb
     from samebook.steps import Job
 
-    once_each(given)
-    job = Job(workspace.find(), name, dict(given), env, engine, force)
+    job = Job(workspace.find(), name, given, env, engine, force)
     span: tuple[date, date] = (first.date(), last.date())
     found = verb.backfill(verb.BackfillRequest(job, *span, jobs), say)
     show(verb.table(found))

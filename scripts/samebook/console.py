@@ -13,6 +13,7 @@ from typing import Any, TextIO, override
 
 from samebook import runfolder
 from samebook.preparation import RunRequest
+from samebook.processes import STEP
 from samebook.run import Reporter
 
 TICK = 0.5
@@ -26,6 +27,8 @@ class Console(Reporter):
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
         self.run: Path | None = None
+        # In which environment, and as which step of a pipeline.
+        self.where: dict[str, str] = {}
         self.current = ""
         self.since = 0.0
         self.notes = 0
@@ -35,8 +38,9 @@ class Console(Reporter):
     @override
     def run_started(self, run: Path, request: RunRequest) -> None:
         self.run = run
+        self.where = {"env": request.env} | ({"step": os.environ[STEP]} if STEP in os.environ else {})
         self._say(f"{run.name}  (env {request.env})")
-        self._log(event="run-started", env=request.env, parameters=dict.fromkeys(request.given, "given"))
+        self._log(event="run-started", parameters=dict.fromkeys(request.given, "given"))
         threading.Thread(target=self._tick, daemon=True).start()
 
     @override
@@ -104,7 +108,8 @@ class Console(Reporter):
             if self.run is None:
                 return
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-            line = json.dumps({"time": now, "level": level, "run": self.run.name, "event": event, **facts})
+            where = {"run": self.run.name, **self.where}
+            line = json.dumps({"time": now, "level": level, **where, "event": event, **facts})
             with (self.run / runfolder.LOG).open("a") as log:
                 log.write(line + "\n")
 

@@ -14,15 +14,17 @@ from samebook.receipt import Json
 from samebook.workspace import Workspace
 
 
-def same(prepared: Prepared) -> Path | None:
+def same(prepared: Prepared, *, in_image: bool = False) -> Path | None:
     """The newest finished run of this notebook, code, parameters, environment and inputs, its files whole; or None.
 
+    `in_image`: only one that was made in the image counts, as where the policy wants that.
     What a run read around the API, or in a warehouse that doesn't say whether it has changed, counts as changed.
     """
     for run in runfolder.finished(prepared.workspace, prepared.path.stem):
         with suppress(SamebookError):
             statement = receipt.read(run / runfolder.RECEIPT)
-            if not any(_changes(prepared, run, statement)):
+            is_elsewhere = in_image and receipt.dependency(statement, "image") is None
+            if not is_elsewhere and not any(_changes(prepared, run, statement)):
                 return run
     return None
 

@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from graphlib import TopologicalSorter
 
 from samebook import errors, notices, pipelines, settings, signals, steps, story
@@ -143,7 +144,9 @@ def _stepped(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outco
     command = steps.command(work.job, step, runs)
     try:
         with _alone(work, step, command) as lock:
-            if run := steps.done_already(work.job, step, runs):
+            stopped = partial(getattr, work.processes, "is_stopped")
+            # It may publish, and wait for who publishes already.
+            if run := signals.interruptible(partial(steps.done_already, work.job, step, runs), stopped):
                 return Outcome(step.name, State.SAME, run)
             return _called(work, step, runs, command, lock)
     except SamebookError as error:
@@ -157,7 +160,8 @@ def _called(work: Work, step: Filled, runs: Mapping[str, str], command: list[str
     ended = work.processes.call(command, work.job.here.root, steps.variables(work.job, step), (lock,))
     seconds = time.monotonic() - began
     if ended.code:
-        return Outcome(step.name, State.FAILED, "", seconds, ended.code, steps.words(ended.stderr))
+        code, told = steps.exit_code(ended.code, ended.stderr), steps.words(ended.stderr)
+        return Outcome(step.name, State.FAILED, "", seconds, code, told)
     return Outcome(step.name, State.DONE, steps.run_of(step, ended.stdout, runs), seconds)
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 PATIENCE = 8
 # The variable that tells a program whose end is its own.
 PARENT = "SAMEBOOK_PARENT"
+# The variable that tells a run which step of which pipeline it is, for its log.
+STEP = "SAMEBOOK_STEP"
 POLL = 0.5
 
 

@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from samebook import cron, manifests, settings, timers
+from samebook import cron, manifests, pipelines, settings, timers
 from samebook.errors import UsageError
 from samebook.timers import Jobs
 from samebook.workspace import Workspace
@@ -25,10 +25,12 @@ class ScheduleRequest:
 
 
 def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
-    """The files that say so, by name. Raises UsageError where nothing is scheduled, or can't be said."""
+    """The files that say so, by name. Raises UsageError where nothing is scheduled, or can't be, or be said."""
     in_force = settings.load(workspace, request.env)
     if not in_force.schedule:
         raise UsageError(nothing(request.env))
+    for job in in_force.schedule:
+        pipelines.read(workspace, job)
     when = {job: cron.parse(line) for job, line in in_force.schedule.items()}
     jobs = Jobs(workspace.root, request.env, when, tuple(sorted(in_force.secret_names())))
     _check(jobs, request)

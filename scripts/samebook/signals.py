@@ -53,8 +53,11 @@ def raising() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def interruptible[Result](work: Callable[[], Result]) -> Result:
-    """What `work` returns, or raises; in a thread of its own, so that a signal is heard while C code is at work."""
+def interruptible[Result](work: Callable[[], Result], stopped: Callable[[], bool] = lambda: False) -> Result:
+    """What `work` returns, or raises; in a thread of its own, so that a signal is heard while C code is at work.
+
+    Outside the main thread, which alone hears signals, `stopped` tells of one: then Interrupted is raised.
+    """
     done: queue.SimpleQueue[Callable[[], Result]] = queue.SimpleQueue()
 
     def told() -> None:
@@ -70,7 +73,8 @@ def interruptible[Result](work: Callable[[], Result]) -> Result:
         try:
             return done.get(timeout=GRACE)()
         except queue.Empty:
-            continue
+            if stopped():
+                raise Interrupted(signal.SIGTERM) from None
 
 
 def _raise(error: Exception) -> NoReturn:

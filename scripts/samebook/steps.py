@@ -1,6 +1,8 @@
 """What a step of a pipeline does: its program, what has done the same already, and whether it can run at all."""
 
+import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +12,12 @@ from samebook.comparison import Verdict
 from samebook.errors import UsageError
 from samebook.pipelines import Filled
 from samebook.preparation import Prepared, RunRequest
+from samebook.processes import STEP
 from samebook.workspace import Workspace
 
-# The variable that tells a run which step it is, for its log.
-STEP = "SAMEBOOK_STEP"
 SHOWN = 4000
+# What make says of a recipe that failed, in whatever language: its own exit code is always 2.
+MAKE = re.compile(r"^make(?:\[\d+\])?: \*\*\* \[.*\] \S+ (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,10 @@ def done_already(job: Job, step: Filled, runs: Mapping[str, str]) -> str:
         return _promoted_already(job, step.step.promote, runs)
     if step.step.reproduce:
         return _reproduced_already(job, pipelines.resolved(step.step.reproduce, runs))
-    if found := freshness.same(_prepared(job, step, runs)):
-        publishing.publish(job.here, settings.load(job.here, job.env), found)
+    in_force = settings.load(job.here, job.env)
+    in_image = job.engine == "docker" and in_force.promotion.pinned_image
+    if found := freshness.same(_prepared(job, step, runs), in_image=in_image):
+        publishing.publish(job.here, in_force, found)
         return found.name
     return ""
 
@@ -104,8 +109,8 @@ def command(job: Job, step: Filled, runs: Mapping[str, str]) -> list[str]:
         return [*ours, "reproduce", pipelines.resolved(step.step.reproduce, runs), "--engine", job.engine]
     given = step.given(runs)
     if job.engine == "docker":
-        pairs = " ".join(f"{name}={value}" for name, value in given.items())
-        return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", f"PARAMS={pairs}", f"ENV={job.env}"]
+        told = f"PARAMS={json.dumps(given, ensure_ascii=False)}"
+        return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", told, f"ENV={job.env}"]
     pairs = [part for name, value in given.items() for part in ("-p", f"{name}={value}")]
     return [*ours, "run", step.notebook, *pairs, "--env", job.env]
 
@@ -125,9 +130,15 @@ def variables(job: Job, step: Filled) -> dict[str, str]:
 
 def words(stderr: str) -> str:
     """What a program that failed said of it: from its last `error:` on, or the end of what it said."""
-    lines = stderr.strip().splitlines()
+    lines = MAKE.sub("", stderr).strip().splitlines()
     last = max((n for n, line in enumerate(lines) if line.startswith("error:")), default=0)
     return "\n".join(lines[last:])[-SHOWN:]
+
+
+def exit_code(code: int, stderr: str) -> int:
+    """The exit code of the program itself, where make has started it."""
+    told = MAKE.findall(stderr)
+    return int(told[0]) if told else code
 
 
 def run_of(step: Filled, stdout: str, runs: Mapping[str, str]) -> str:

@@ -61,10 +61,17 @@ def test_judged_flights(monitor: TestbookNotebookClient) -> None:
 )
 def test_quality(promised: str, gain: str, expected: list[Any], monitor: TestbookNotebookClient) -> None:
     """The metrics are told; found is where even the interval's better end falls behind promise or baseline."""
-    monitor.inject(f"told = quality(overall, {promised}, {gain}, '28 days')")
+    monitor.inject(f"told = quality(overall, {promised}, {gain}, '28 days', 7)")
     assert monitor.value("[each.name for each in told[:3]]") == ["auc", "log_loss", "calibration_error"]
     found = monitor.value("[(each.name, each.verdict) for each in told if each.verdict != 'ok']")
     assert [tuple(each) for each in found] == expected
+
+
+def test_few_days_warn(monitor: TestbookNotebookClient) -> None:
+    """What is known of six days is too little for an alarm."""
+    worst = "{'auc': 0.99, 'calibration_error': 0.1}, {'auc': {'gain': -0.2, 'low': -0.3, 'high': -0.1}}"
+    monitor.inject(f"told = quality(overall, {worst}, '28 days', 6)")
+    assert monitor.value("sorted({each.verdict for each in told})") == ["ok", "warn"]
 
 
 def test_history_counts(monitor: TestbookNotebookClient) -> None:
