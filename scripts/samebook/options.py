@@ -82,7 +82,8 @@ def parameters[Result](command: Callable[..., Result]) -> Callable[..., Result]:
             raise UsageError(f"parameter {twice} is given twice")
         return command(given=dict(pairs), **others)
 
-    every = click.option("--params", "together", type=PairsType(), default="", show_default=False, help="Set several, like PARAMS of make.")
+    several = {"type": PairsType(), "default": "", "show_default": False}
+    every = click.option("--params", "together", **several, help="Set several, like PARAMS of make.")
     one = click.option("-p", "--parameter", "given", type=PairType(), multiple=True, help="Set a parameter.")
     return one(every(told))
 
