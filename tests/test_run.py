@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 from typing import Any, override
 
+import promoting
 import pytest
-from tiny import Ended, Tiny
+from tiny import Ended, Tiny, git
 
 from samebook import preparation, run
 
@@ -172,3 +173,15 @@ def test_unexpected_error_still_fails(tiny: Tiny) -> None:
     ended = tiny.samebook("run", "work")
     assert ended.code == 1
     assert "cell `rest` (2 of 2) raised ValueError: no" in ended.stderr
+
+
+@pytest.mark.host
+def test_commit_that_was_handed_over(tmp_path: Path) -> None:
+    """A container that outlives a `git pull` runs nothing more in the name of the old commit."""
+    tiny = promoting.create(tmp_path / "workspace")
+    assert tiny.samebook("run", "train", "--dry-run", SAMEBOOK_COMMIT=git(tiny, "rev-parse", "HEAD")).code == 0
+    told = tiny.samebook("run", "train", SAMEBOOK_COMMIT="0" * 40)
+    assert told.code == 2
+    assert "this container was started at 000000000000" in told.stderr
+    assert "make watch" in told.stderr
+    assert tiny.runs == []

@@ -61,6 +61,7 @@ def prepare(found: Workspace, request: RunRequest, say: Callable[[str], None] = 
     path = locate(found, request.notebook)
     drift = _drift(found, allowed=request.allow_drift)
     in_force = settings.load(found, request.env)
+    provenance.check_commit(found)
     source = provenance.source(found, path)
     notebook = execution.read(path)
     index = execution.parameters_index(notebook)

@@ -46,6 +46,25 @@ def source(workspace: Workspace, notebook: Path) -> Source:
     return Source(commit, patch, sha256(notebook), sha256(workspace.environments / "runtime.txt"), code(workspace))
 
 
+def check_commit(workspace: Workspace) -> None:
+    """Raise UsageError where the commit that was handed over is no longer that of the checkout.
+
+    Whatever runs for long in a container has been told once: after a `git pull` it would name the wrong one.
+    """
+    handed = os.environ.get("SAMEBOOK_COMMIT")
+    if not handed or not (workspace.root / ".git").is_dir():
+        return
+    try:
+        found = git.commit(workspace.root, "HEAD")
+    except UsageError:  # what git has here can't be read from inside a container
+        return
+    if found != handed:
+        raise UsageError(
+            f"the checkout is at {found[:12]}; this container was started at {handed[:12]}",
+            mend="start it again, with make, which tells it where it is: make watch",
+        )
+
+
 def code(workspace: Workspace) -> str:
     """One hash over the modules that notebooks import, the queries that they make, and samebook's own."""
     files = sorted(path for kind in ("*.py", "*.sql") for path in workspace.notebooks.rglob(kind))
