@@ -14,6 +14,7 @@ TOP = {
     "cli_pipelines",
     "cli_upkeep",
     "cli_monitoring",
+    "cli_sweeps",
     "options",
     "__main__",
     "console",

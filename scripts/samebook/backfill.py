@@ -1,14 +1,13 @@
 """Run a pipeline for many days: side by side, each day as far as it has not been done yet."""
 
 import datetime
-import os
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
-from samebook import dataset, pipelining, signals
+from samebook import dataset, environment, pipelining, signals
 from samebook.errors import SamebookError, UsageError
 from samebook.pipelining import State
 from samebook.processes import Processes
@@ -70,7 +69,7 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
 
 def _job(request: BackfillRequest, day: datetime.date) -> Job:
     """A day's job; its steps share the machine's cores with those of the days beside it."""
-    threads = max(1, (os.cpu_count() or 1) // request.jobs)
+    threads = max(1, environment.cores() // request.jobs)
     return replace(request.job, given={**request.job.given, "day": str(day)}, jobs=1, threads=threads)
 
 

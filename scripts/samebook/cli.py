@@ -13,6 +13,7 @@ from samebook.cli_models import bundle, models, promote, rollback
 from samebook.cli_monitoring import drift
 from samebook.cli_pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli_store import store
+from samebook.cli_sweeps import sweep, warm
 from samebook.cli_upkeep import gc, log, schedule
 from samebook.options import ENGINE, ENV, FILE, parameters, say, show
 
@@ -53,6 +54,10 @@ def run(
     Exit codes: 0 done, 1 a cell failed, 2 usage or parameters, 4 data rejected by its schema, 5 environment
     does not match the lock, 6 refused by a policy, 130 Ctrl-C, 138 the kernel died, 143 SIGTERM.
     """
+    from samebook import kernels
+
+    if not dry_run:
+        kernels.start_early(workspace.find())  # beside the imports
     from samebook import preparation
     from samebook import run as verb
     from samebook.console import Console
@@ -208,6 +213,8 @@ for command in (
     pipelines,
     backfill,
     watch,
+    sweep,
+    warm,
     drift,
     log,
     gc,

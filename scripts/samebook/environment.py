@@ -36,18 +36,37 @@ def variables(workspace: Workspace) -> dict[str, str]:
     return {**fixed, "PYTHONHASHSEED": seed} if seed else fixed
 
 
-def kernel_env(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[str, str]:
-    """The environment variables of a kernel: the caller's, less what is private to it, plus what is fixed."""
+def base_env(workspace: Workspace) -> dict[str, str]:
+    """The variables that all kernels have alike: the caller's, less what is private to it, plus what is fixed."""
     private = (*REMOVED, *(name for name in os.environ if name.startswith("PYTHON")))
     inherited = {name: value for name, value in os.environ.items() if name not in private}
+    matplotlib = {"MATPLOTLIBRC": str(workspace.environments / "matplotlibrc")}
+    return {**inherited, **variables(workspace), **matplotlib}
+
+
+def threads(asked: int) -> dict[str, str]:
+    """The variable that says how many threads a kernel may take: the caller's, else `asked`; 0 for all cores."""
+    told = os.environ.get("OMP_NUM_THREADS") or str(asked or "")
+    return {"OMP_NUM_THREADS": told} if told else {}
+
+
+def cores() -> int:
+    """How many cores this process may use at a time: those of its container, where that has fewer than the machine."""
+    here = os.process_cpu_count() or 1
+    limit = Path("/sys/fs/cgroup/cpu.max")
+    quota, _, period = (limit.read_text() if limit.is_file() else "max").partition(" ")
+    return here if quota.strip() == "max" else max(1, min(here, int(quota) // int(period)))
+
+
+def kernel_env(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[str, str]:
+    """The environment variables of a run's kernel."""
     ours = {
         "SAMEBOOK_RUN": str(run),
         "SAMEBOOK_ENV": env,
         "SAMEBOOK_WORKSPACE": str(workspace.root),
-        "MATPLOTLIBRC": str(workspace.environments / "matplotlibrc"),
         "IPYTHONDIR": str(scratch / "ipython"),
     }
-    return {**inherited, **variables(workspace), **ours}
+    return {**base_env(workspace), **ours}
 
 
 def locked(workspace: Workspace) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Whether a finished run is what a new one would be: then a pipeline need not run its notebook again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -14,13 +14,13 @@ from samebook.receipt import Json
 from samebook.workspace import Workspace
 
 
-def same(prepared: Prepared, *, in_image: bool = False) -> Path | None:
+def same(prepared: Prepared, *, in_image: bool = False, among: Iterable[Path] | None = None) -> Path | None:
     """The newest finished run of this notebook, code, parameters, environment and inputs, its files whole; or None.
 
-    `in_image`: only one that was made in the image counts, as where the policy wants that.
+    `in_image`: only one that was made in the image counts, as where the policy wants that. `among`: of these runs.
     What a run read around the API, or in a warehouse that doesn't say whether it has changed, counts as changed.
     """
-    for run in runfolder.finished(prepared.workspace, prepared.path.stem):
+    for run in runfolder.finished(prepared.workspace, prepared.path.stem) if among is None else among:
         with suppress(SamebookError):
             statement = receipt.read(run / runfolder.RECEIPT)
             is_elsewhere = in_image and receipt.dependency(statement, "image") is None

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, Protocol, override
 
 import nbformat
+from jupyter_client.provisioning import KernelProvisionerFactory
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
 from traitlets.config import Config
 
-from samebook import canonical
+from samebook import canonical, provisioner
+from samebook.provisioner import Source
 from samebook.redaction import Redaction
 
 
@@ -50,6 +52,7 @@ class Execution:
     redaction: Redaction = field(default_factory=lambda: Redaction({}))
     cell_timeout: int = 0
     save_every: float = 5.0
+    source: Source = field(default_factory=Source)
 
 
 def name(cell: NotebookNode, index: int) -> str:
@@ -144,11 +147,13 @@ class SamebookEngine(Engine):
     @override
     def execute_managed_notebook(cls, nb_man: _Manager, kernel_name: str, **_: Any) -> None:
         execution = nb_man.execution
+        KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
+        token = provisioner.SOURCE.set(execution.source)
         # Sockets in a private folder: no port is raced for, and nothing crosses the network.
         transport = {"transport": "ipc", "connection_file": str(execution.scratch / "kernel.json")}
         client = _Client(
             nb_man,
-            config=Config({"KernelManager": transport}),
+            config=Config({"KernelManager": transport | {"client_class": "samebook.provisioner.Client"}}),
             kernel_name=kernel_name,
             timeout=execution.cell_timeout or None,
             startup_timeout=60,
@@ -157,4 +162,7 @@ class SamebookEngine(Engine):
             # Asking politely costs polls of 0.1 s, and now and then a stall of seconds.
             shutdown_kernel="immediate",
         )
-        client.execute(env=dict(execution.env), cwd=str(execution.folder))
+        try:
+            client.execute(env=dict(execution.env), cwd=str(execution.folder))
+        finally:
+            provisioner.SOURCE.reset(token)

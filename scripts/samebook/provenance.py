@@ -248,6 +248,7 @@ def _byproducts(facts: Facts) -> list[Json]:
     told = {
         receipt.MADE_BY: makers,
         receipt.READ_FROM: _versions(facts),
+        receipt.KERNEL: {item["name"]: "started" for item in facts.of_kind("kernel")},
         receipt.LACKED: {item["name"]: "missing" for item in facts.of_kind("lacked")},
     }
     return [*files, *({"name": name, "annotations": what} for name, what in told.items() if what)]

@@ -16,7 +16,7 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:samebook:run:v1"
 COMMIT, ENVIRONMENT, CODE = "commit", "environment", "code beside the notebook"
 # Byproducts that tell of inputs: who had made them, the warehouses that were asked, the days that were nowhere.
-MADE_BY, READ_FROM, LACKED = "made by", "read from", "lacked"
+MADE_BY, READ_FROM, LACKED, KERNEL = "made by", "read from", "lacked", "kernel"
 
 type Json = dict[str, Any]
 

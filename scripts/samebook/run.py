@@ -1,12 +1,13 @@
 """Run a notebook headless: parameters checked first, everything it leaves in one folder, whole or marked failed."""
 
 import datetime
-import os
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from samebook import (
     environment,
+    kernels,
     parameters,
     provenance,
     publishing,
@@ -24,6 +25,9 @@ from samebook.preparation import Prepared, RunRequest, prepare
 from samebook.redaction import Redaction
 from samebook.runfolder import RunFolder
 from samebook.workspace import Workspace
+
+if TYPE_CHECKING:
+    from samebook import provisioner
 
 
 class Reporter:
@@ -74,19 +78,23 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
     html = _Importing("nbconvert.exporters.html")
     timeout = in_force.cell_timeout if request.cell_timeout is None else request.cell_timeout
     with runfolder.scratch(folder.path) as scratch:
+        env = _kernel_env(prepared, folder, scratch)
+        source = _source(prepared)
         execution.execute(
             execution.Execution(
                 notebook=prepared.notebook,
                 output=folder.path / runfolder.NOTEBOOK,
                 folder=prepared.path.parent,
                 scratch=scratch,
-                env=_kernel_env(prepared, folder, scratch),
+                env=env,
                 observer=reporter,
                 redaction=prepared.redaction,
                 cell_timeout=timeout,
                 save_every=in_force.save_every,
+                source=source,
             )
         )
+    runfolder.append_event(folder.path, {"kind": "kernel", "name": source.start})
     html.wait()
     _write_page(folder.path)
     prepared.redaction.refuse(folder.outputs)
@@ -97,14 +105,17 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
 def _kernel_env(prepared: Prepared, folder: RunFolder, scratch: Path) -> dict[str, str]:
     watching.startup(scratch / "ipython")
     env = environment.kernel_env(prepared.workspace, folder.path, prepared.request.env, scratch)
-    env |= {"OMP_NUM_THREADS": _threads(prepared)} if _threads(prepared) else {}
+    env |= environment.threads(prepared.settings.threads)
     pinned = prepared.request.receipt
     return {**env, "SAMEBOOK_PINNED": str(pinned)} if pinned else env
 
 
-def _threads(prepared: Prepared) -> str:
-    """How many threads a kernel may take; "" for as many as there are cores."""
-    return os.environ.get("OMP_NUM_THREADS") or str(prepared.settings.threads or "")
+def _source(prepared: Prepared) -> "provisioner.Source":
+    """Where the kernel may come from: from a zygote, if there is one; its kind takes time to find out."""
+    from samebook import provisioner, warming
+
+    folder, early = kernels.folder(prepared.workspace), kernels.taken()
+    return provisioner.Source(folder, warming.kind(prepared) if folder else None, early)
 
 
 def _write_page(run: Path) -> None:
@@ -128,7 +139,7 @@ def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
         source=prepared.source,
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,
-        threads=_threads(prepared) or "all",
+        threads=environment.threads(prepared.settings.threads).get("OMP_NUM_THREADS", "all"),
         events=tuple(runfolder.events(folder.path)),
         drift=prepared.drift,
         redaction=prepared.redaction,

@@ -25,7 +25,7 @@ SECRETIVE = {
 # Variables that are no settings: the caller's, and those that make, the image and the runner hand on.
 OTHERS = {
     *("WORKSPACE", "ENV", "ENGINE", "TAG", "UID", "GID", "DOCKER", "REQUIRE_DOCKER"),
-    *("BASE_IMAGE", "IMAGE", "BUILDER", "COMMIT", "PATCH", "PINNED", "RUN", "HASH_SEED", "STEP", "PARENT"),
+    *("BASE_IMAGE", "IMAGE", "BUILDER", "COMMIT", "PATCH", "PINNED", "RUN", "HASH_SEED", "STEP", "PARENT", "WARM"),
 }
 
 type Location = tuple[int | str, ...]
