@@ -16,6 +16,7 @@ from samebook.digest import sha256
 
 CHECKOUT = Path(__file__).parents[1]
 PLAIN = "datasets: {}\n"
+KERNELS = {b"samebook.zygote", b"ipykernel_launcher"}
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,15 @@ class Tiny:
         return {str(path) for path in found if path.parts[0] != "runs"}
 
     def kernels(self) -> list[int]:
-        """The processes whose environment says that they run a notebook of this workspace."""
-        ours = f"\0SAMEBOOK_RUN={self.root}/runs/".encode()
-        return [int(process.name) for process in Path("/proc").glob("[0-9]*") if ours in _environ(process)]
+        """The processes of kernels of this workspace, and of what they come from."""
+        ours = f"\0SAMEBOOK_WORKSPACE={self.root}\0".encode()
+        found = (process for process in Path("/proc").glob("[0-9]*") if ours in _told(process, "environ"))
+        return [int(each.name) for each in found if KERNELS & set(_told(each, "cmdline").split(b"\0"))]
 
 
-def _environ(process: Path) -> bytes:
+def _told(process: Path, what: str) -> bytes:
     try:
-        return b"\0" + (process / "environ").read_bytes()
+        return b"\0" + (process / what).read_bytes()
     except OSError:  # it ended meanwhile, or it is another user's
         return b""
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, override
 
@@ -32,6 +32,7 @@ class Console(Reporter):
         self.current = ""
         self.since = 0.0
         self.notes = 0
+        self.log: TextIO | None = None
         self.ended = threading.Event()
         self.lock = threading.RLock()
 
@@ -73,12 +74,17 @@ class Console(Reporter):
         self.ended.set()
         with self.lock:
             self._write("")
-            self.run = None
+            if self.log:
+                self.log.close()
+            self.run = self.log = None
 
     def _tick(self) -> None:
         """On a terminal, keep the line of the running cell alive; anywhere, say what the notebook waits for."""
         while not self.ended.wait(TICK):
             self._tell_notes()
+            with self.lock, suppress(OSError):  # a full disk is told where the run itself writes next
+                if self.log:
+                    self.log.flush()
             current, elapsed = self.current, time.monotonic() - self.since
             if self.live and current and elapsed > TICK:
                 self._write(f"{current:<32} {elapsed:7.1f} s")
@@ -110,8 +116,11 @@ class Console(Reporter):
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
             where = {"run": self.run.name, **self.where}
             line = json.dumps({"time": now, "level": level, **where, "event": event, **facts})
-            with (self.run / runfolder.LOG).open("a") as log:
-                log.write(line + "\n")
+            if self.log is None:
+                self.log = (self.run / runfolder.LOG).open("a")
+            self.log.write(line + "\n")
+            if event != "printed":  # of these there may be thousands a second: the ticking thread sees to them
+                self.log.flush()
 
 
 @contextmanager

@@ -59,16 +59,33 @@ def preload(modules: list[str]) -> str:
     missing in the kernel.
     """
     said: list[str] = []
-    with _capturing(said), warnings.catch_warnings(record=True) as warned:
+    with _capturing(said):
         for name in modules:
             try:
                 _import(name)
             except BaseException as error:
                 return f"{name}: {type(error).__name__}: {error}"
-    if said or warned:
-        return f"an import has something to say: {(said or [str(warned[0].message)])[0][:200]}"
+    if said:
+        return f"an import has something to say: {said[0][:200]}"
     threads = [each.name for each in threading.enumerate() if each is not threading.main_thread()]
     return f"an import has started a thread: {threads[0]}" if threads else ""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What imports have done to the process, to be done again where another environment takes the place of this one.
+
+    `set` and `removed` are variables; `filters` are those that they have put before what Python and ipykernel had.
+    """
+
+    set: dict[str, str]
+    removed: list[str]
+    filters: list[Any]
+
+    @classmethod
+    def since(cls, env: dict[str, str], filters: list[Any]) -> "Effects":
+        changed = {name: text for name, text in os.environ.items() if env.get(name) != text}
+        return cls(changed, [name for name in env if name not in os.environ], warnings.filters[: -len(filters)])
 
 
 def _import(name: str) -> None:
@@ -101,10 +118,11 @@ def _capturing(said: list[str]) -> Any:
                 said.append(text)
 
 
-def become(asked: dict[str, Any]) -> NoReturn:
+def become(asked: dict[str, Any], effects: Effects) -> NoReturn:
     """Turn this process into the kernel that was asked for, as `python -m ipykernel_launcher` would have made it."""
+    kept = {name: text for name, text in asked["env"].items() if name not in effects.removed}
     os.environ.clear()
-    os.environ.update(asked["env"])
+    os.environ.update(kept | effects.set)
     parent = os.environ["JPY_PARENT_PID"] = str(os.getppid())
     time.tzset()
     os.chdir(asked["cwd"])
@@ -116,7 +134,11 @@ def become(asked: dict[str, Any]) -> NoReturn:
     from ipykernel.kernelapp import IPKernelApp
 
     # ipykernel has read the variable when it was imported: too early.
-    IPKernelApp.launch_instance(argv=[*asked["arguments"], f"--IPKernelApp.parent_handle={parent}"])
+    kernel = IPKernelApp.instance()
+    del warnings.filters[: len(effects.filters)]
+    kernel.initialize([*asked["arguments"], f"--IPKernelApp.parent_handle={parent}"])
+    warnings.filters[:0] = effects.filters  # before those of the kernel, as when a cell imports
+    kernel.start()
     sys.exit(0)
 
 
@@ -279,7 +301,7 @@ def once() -> NoReturn:
         os.close(each)
     connection.close()
     _no_input()
-    become(asked)
+    become(asked, Effects({}, [], []))
 
 
 def main(arguments: list[str]) -> None:
@@ -290,7 +312,12 @@ def main(arguments: list[str]) -> None:
         once()
     number, idle, limit, *modules = arguments
     listener = socket.socket(fileno=int(number))
-    why = preload(["ipykernel.kernelapp", *modules])
+    why = preload(["ipykernel.kernelapp"])
+    env, filters = dict(os.environ), list(warnings.filters)
+    why = why or preload(modules)
+    if not why and warnings.filters[-len(filters) :] != filters:
+        why = "an import has changed which warnings are shown"
+    effects = Effects.since(env, filters)
     if not why and int(limit) and resident() > int(limit):
         why = f"it takes {resident() >> 20} MiB, more than {int(limit) >> 20}"
     sys.stdout.write(json.dumps({"refused": why}) + "\n")
@@ -309,7 +336,7 @@ def main(arguments: list[str]) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(place)  # noqa: PTH108 - pathlib is not imported for a kernel's sake
     if asked:
-        become(asked)
+        become(asked, effects)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,172 @@
+"""Sweeps: every set once, side by side, with its receipt; what is done is not done again, what fails costs itself."""
+
+import csv
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from tiny import Ended, Tiny, wait_until
+
+WORK = """
+import os, samebook
+if n == 13:
+    raise ValueError("unlucky")
+samebook.log_metrics({"score": -(n - 3) ** 2, "threads": int(os.environ["OMP_NUM_THREADS"])})
+samebook.output_path("n.txt").write_text(f"{n} {kind}")
+"""
+PARAMETERS = (
+    "from typing import Annotated\nfrom pydantic import Field\nn: Annotated[int, Field(ge=0)] = 1\nkind: str = 'a'"
+)
+
+
+@pytest.fixture
+def tiny(tiny: Tiny) -> Tiny:
+    tiny.notebook("train", parameters=PARAMETERS, imports="import numpy", work=WORK)
+    return tiny
+
+
+def sweep(tiny: Tiny, *options: str, code: int = 0, **variables: str) -> Ended:
+    ended = tiny.samebook("sweep", "train", *options, **variables)
+    assert ended.code == code, ended.stderr
+    return ended
+
+
+def started(run: Path) -> str:
+    byproducts = json.loads((run / "receipt.json").read_text())["predicate"]["runDetails"]["byproducts"]
+    return next(name for each in byproducts if each["name"] == "kernel" for name in each["annotations"])
+
+
+def rows(tiny: Tiny) -> list[dict[str, str]]:
+    newest = max(tiny.root.glob("runs/.sweeps/*/sweep.csv"), key=lambda path: path.stat().st_mtime_ns)
+    return list(csv.DictReader(newest.read_text().splitlines()))
+
+
+def test_every_set_once(tiny: Tiny) -> None:
+    """Each combination runs once, warm, and is told with the best first, as text, as CSV and as a picture."""
+    ended = sweep(tiny, "--grid", "n=1,2,3 kind=a,b", "--jobs", "2")
+    assert len(tiny.runs) == 6
+    assert {started(run) for run in tiny.runs} == {"warm"}
+    assert ended.stdout.splitlines()[1].split()[:3] == ["3", "a", "0"]
+    assert "6 ran, 0 done already, 0 failed" in ended.stdout
+    assert "best 0: n=3" in ended.stderr
+    assert [row["score"] for row in rows(tiny)] == ["0.0", "0.0", "-1.0", "-1.0", "-4.0", "-4.0"]
+    assert next(tiny.root.glob("runs/.sweeps/*/sweep.png")).read_bytes().startswith(b"\x89PNG")
+    assert tiny.kernels() == []
+    assert tiny.unfinished == []
+
+
+def test_same_as_single_runs(tiny: Tiny) -> None:
+    """A run of a sweep has the very results of a run alone."""
+    sweep(tiny, "--grid", "n=4", "-p", "kind=c", OMP_NUM_THREADS="1")
+    ended = tiny.samebook("run", "train", "-p", "n=4", "-p", "kind=c", OMP_NUM_THREADS="1")
+    assert ended.code == 0
+    first, second = (json.loads((run / "receipt.json").read_text()) for run in tiny.runs)
+    assert first["subject"] == second["subject"]
+    assert [started(run) for run in tiny.runs] == ["warm", "cold"]
+
+
+def test_cores_are_shared(tiny: Tiny) -> None:
+    """Threads are the cores divided by the runs side by side, unless the caller says how many."""
+    sweep(tiny, "--grid", "n=1", "--jobs", "64")
+    sweep(tiny, "--grid", "n=2", "--jobs", "64", OMP_NUM_THREADS="3")
+    assert [json.loads((run / "metrics.json").read_text())["threads"] for run in tiny.runs] == [1.0, 3.0]
+
+
+def test_goes_on_where_it_stopped(tiny: Tiny) -> None:
+    """What is done is left out; an edited notebook runs all again; --dry-run tells which is which."""
+    sweep(tiny, "--grid", "n=1,2")
+    assert "2 ran, 2 done already" in sweep(tiny, "--grid", "n=1,2,3,4").stdout
+    planned = sweep(tiny, "--grid", "n=4,5", "--dry-run").stdout
+    assert "as before  n=4\nrun        n=5" in planned
+    assert len(tiny.runs) == 4
+    tiny.notebook("train", parameters=PARAMETERS, imports="import numpy", work=f"{WORK}\n1")
+    assert "2 ran, 0 done already" in sweep(tiny, "--grid", "n=1,2").stdout
+
+
+def test_failure_costs_itself(tiny: Tiny) -> None:
+    """A set that fails is told at the end with its reason, and tried again the next time; the others are done."""
+    ended = sweep(tiny, "--grid", "n=12,13,14", code=1)
+    assert "2 ran, 0 done already, 1 failed" in ended.stdout
+    assert "n=13: cell `work` (4 of 4) raised ValueError: unlucky" in ended.stdout
+    assert [row["error"] != "" for row in rows(tiny)] == [False, False, True]
+    assert "0 ran, 2 done already, 1 failed" in sweep(tiny, "--grid", "n=12,13,14", code=1).stdout
+
+
+def test_stops_if_asked(tiny: Tiny) -> None:
+    """With --on-failure stop nothing more is started once a set has failed."""
+    ended = sweep(tiny, "--grid", "n=13,1,2,3,4", "--jobs", "1", "--on-failure", "stop", code=1)
+    assert "0 ran, 0 done already, 1 failed" in ended.stdout
+    assert len(tiny.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--grid", "n=1,-1,x m=3"), "no parameter 'm'; expected one of: kind, n"),
+        (("--grid", "n=1,-1,x m=3"), "parameter n: found 'x'"),
+        (("--grid", "n=1,-1,x m=3"), "parameter n: found '-1'"),
+        (("--grid", "n=1:9"), "parameter n has a range"),
+        (("--grid", "n=1", "-p", "n=2"), "parameter n is given, and varies too"),
+        ((), "found no parameter set"),
+        (("--grid", "n"), "expected name=value"),
+    ],
+)
+def test_wrong_grid_runs_nothing(options: tuple[str, ...], message: str, tiny: Tiny) -> None:
+    """A wrong name or value is told before the first run, all at once."""
+    assert message in sweep(tiny, *options, code=2).stderr
+    assert tiny.runs == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_in_the_middle(signum: int, tiny: Tiny) -> None:
+    """Stopped or killed, a sweep leaves no process behind, and started again does the rest."""
+    tiny.notebook(
+        "train", parameters=PARAMETERS, imports="import numpy", work=f"{WORK}\nimport time\ntime.sleep(n // 5 * 60)"
+    )
+    process = tiny.start("sweep", "train", "--grid", "n=1,2,5,6", "--jobs", "2")
+    wait_until(lambda: len(tiny.unfinished) == 2 and len(tiny.runs) == 2, seconds=60)
+    os.kill(process.pid, signum)
+    process.communicate(timeout=20)
+    assert process.returncode in (-signum, 128 + signum)
+    wait_until(lambda: not tiny.kernels())
+    assert "2 ran, 2 done already" in sweep(tiny, "--grid", "n=1,2,3,4").stdout
+    assert tiny.unfinished == []
+
+
+def test_killed_runner_costs_its_set(tiny: Tiny) -> None:
+    """Where a run's own process is killed, as for want of memory, that set alone has failed."""
+    tiny.notebook(
+        "train",
+        parameters=PARAMETERS,
+        work=f"{WORK}\nif n == 2:\n    os.kill(int(open('../runner').read()), 9)\n    import time\n    time.sleep(60)",
+    )
+    process = tiny.start("sweep", "train", "--grid", "n=2,1,3", "--jobs", "1")
+    wait_until(lambda: tiny.unfinished)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_until(
+        lambda: [
+            pid for pid in children.read_text().split() if b"zygote" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+    )
+    worker = [pid for pid in children.read_text().split() if b"zygote" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    (tiny.root / "runner").write_text(worker[0])
+    stdout, _ = process.communicate(timeout=60)
+    assert "2 ran, 0 done already, 1 failed" in stdout
+    assert "n=2: its process was ended by signal 9" in stdout
+
+
+def test_two_at_once(tiny: Tiny) -> None:
+    """Two sweeps side by side don't disturb each other."""
+    both = [tiny.start("sweep", "train", "--grid", f"n={n},{n + 1}") for n in (1, 3)]
+    for process in both:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(tiny.runs) == 4
+
+
+def test_thousand_sets_are_planned(tiny: Tiny) -> None:
+    """A thousand sets from a file are checked and planned within seconds."""
+    (tiny.root / "sets.csv").write_text("n\n" + "\n".join(map(str, range(1000))))
+    assert "1000 sets, 0 done already" in sweep(tiny, "--sets", str(tiny.root / "sets.csv"), "--dry-run").stdout

@@ -1,0 +1,235 @@
+"""Warm kernels: the same results as cold ones, or a cold one; and nothing outlives whoever started it."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tiny import Tiny, wait_until
+
+from samebook import kernels
+from samebook.kernels import Kind
+
+ALL = """
+import os, sys, random
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import xgboost
+from sklearn.metrics import roc_auc_score
+"""
+TRAIN = """
+import samebook
+generator = np.random.default_rng(n)
+rows = pd.DataFrame(generator.normal(size=(2000, 5)), columns=list("abcde"))
+late = (rows["a"] + generator.normal(size=2000) > 0).astype(int)
+model = xgboost.train({"objective": "binary:logistic", "max_depth": 4, "nthread": 2}, xgboost.DMatrix(rows, late), 20)
+samebook.log_metric("auc", float(roc_auc_score(late, model.predict(xgboost.DMatrix(rows)))))
+model.save_model(samebook.output_path("model.ubj"))
+plt.plot(rows["a"].cumsum())
+plt.show()
+rows.describe()
+"""
+# What a notebook may see of its process.
+SEEN = """
+import json, os, signal, sys, threading, warnings, samebook
+told = {
+    "argv": [word for word in sys.argv if "/tmp/" not in word], "path": sys.path, "flags": str(sys.flags), "cwd": os.getcwd(), "main": __name__,
+    "env": sorted(os.environ), "backend": plt.get_backend(), "filters": repr(warnings.filters),
+    "mask": sorted(map(str, signal.pthread_sigmask(signal.SIG_BLOCK, []))), "leads": os.getpgid(0) == os.getpid(),
+    "handlers": {each.name: str(signal.getsignal(each)).split(" at ")[0] for each in signal.valid_signals() if each < 30},
+    "threads": sorted(each.name.split("-")[0] for each in threading.enumerate()), "stdin": os.readlink("/proc/self/fd/0"),
+}
+samebook.output_path("seen.json").write_text(json.dumps(told, indent=1, default=str))
+"""
+
+
+@pytest.fixture
+def tiny(tiny: Tiny) -> Tiny:
+    tiny.notebook("train", parameters="n: int = 1", imports=ALL, work=TRAIN)
+    return tiny
+
+
+@contextmanager
+def warm(tiny: Tiny, notebook: str = "train", *options: str) -> Iterator[subprocess.Popen[str]]:
+    """`samebook warm NOTEBOOK` beside the block, once it is."""
+    process = tiny.start("warm", notebook, *options)
+    wait_until(lambda: process.poll() is not None or list((tiny.root / "runs").glob(".warm/*")))
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        wait_until(lambda: not tiny.kernels())
+
+
+def start(run: Path) -> str:
+    """How a run's kernel started, as its receipt says."""
+    byproducts = json.loads((run / "receipt.json").read_text())["predicate"]["runDetails"]["byproducts"]
+    (told,) = (each["annotations"] for each in byproducts if each["name"] == "kernel")
+    return next(iter(told))
+
+
+def subjects(run: Path) -> list[object]:
+    return json.loads((run / "receipt.json").read_text())["subject"]
+
+
+def ran(tiny: Tiny, notebook: str = "train", *options: str, **variables: str) -> Path:
+    ended = tiny.samebook("run", notebook, *options, **variables)
+    assert ended.code == 0, ended.stderr
+    return tiny.root / ended.stdout.split()[0]
+
+
+def test_same_results(tiny: Tiny) -> None:
+    """Warm or cold, every result is the same, byte for byte: model, metrics, and what the notebook shows."""
+    cold = ran(tiny)
+    with warm(tiny):
+        both = [ran(tiny), ran(tiny)]
+    assert [start(run) for run in (cold, *both)] == ["cold", "warm", "warm"]
+    assert subjects(cold) == subjects(both[0]) == subjects(both[1])
+
+
+def test_same_process(tiny: Tiny) -> None:
+    """A notebook sees the same arguments, paths, variables, signals and threads in a warm kernel as in a cold one."""
+    tiny.notebook("seen", imports=ALL, work=SEEN)
+    cold = ran(tiny, "seen")
+    with warm(tiny, "seen"):
+        other = ran(tiny, "seen")
+    assert start(other) == "warm"
+    first, second = (json.loads((run / "outputs" / "seen.json").read_text()) for run in (cold, other))
+    assert first == second
+
+
+def test_each_draws_its_own(tiny: Tiny) -> None:
+    """Generators without a seed differ between two warm kernels, as between cold ones."""
+    draws = "import samebook, tempfile\nsamebook.log_metric('numpy', np.random.random())\n"
+    tiny.notebook("draws", imports=ALL, work=draws + "samebook.log_metric('random', random.random())")
+    with warm(tiny, "draws"):
+        first, second = (json.loads((ran(tiny, "draws") / "metrics.json").read_text()) for _ in range(2))
+    assert first["numpy"] != second["numpy"]
+    assert first["random"] != second["random"]
+
+
+@pytest.mark.parametrize("change", ["threads", "imports", "locale"])
+def test_other_kernels_start_cold(change: str, tiny: Tiny) -> None:
+    """With other variables, or after the notebook imports something else, a run starts cold and says nothing."""
+    with warm(tiny):
+        if change == "imports":
+            tiny.notebook("train", parameters="n: int = 1", imports=f"{ALL}\nimport scipy.stats", work=TRAIN)
+        given = {"threads": {"OMP_NUM_THREADS": "1"}, "locale": {"LANGUAGE": "de"}}.get(change, {})
+        assert start(ran(tiny, **given)) == "cold"
+
+
+def test_edited_module_is_read_again(tiny: Tiny) -> None:
+    """A module beside the notebook is the run's own, however often it is edited."""
+    (tiny.root / "notebooks" / "own.py").write_text("import numpy\nVALUE = 1")
+    tiny.notebook("edits", imports="import own, samebook", work="samebook.log_metric('value', own.VALUE)")
+    with warm(tiny, "edits"):
+        first = ran(tiny, "edits")
+        (tiny.root / "notebooks" / "own.py").write_text("import numpy\nVALUE = 2")
+        second = ran(tiny, "edits")
+    assert [start(run) for run in (first, second)] == ["warm", "warm"]
+    assert [json.loads((run / "metrics.json").read_text())["value"] for run in (first, second)] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("print('hello')", "an import has something to say: hello"),
+        ("import warnings\nwarnings.warn('old')", "UserWarning: old"),
+        ("import os\nos.write(2, b'from C')", "an import has something to say: from C"),
+        (
+            "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+            "has started a thread",
+        ),
+        ("1 / 0", "odd: ZeroDivisionError: division by zero"),
+        ("import sys\nsys.exit(3)", "odd: SystemExit: 3"),
+        ("import os\nos._exit(3)", "it died while it was importing"),
+        ("import os\nos.fork() or os._exit(0)", ""),
+    ],
+)
+def test_imports_with_effects(source: str, told: str, tmp_path: Path) -> None:
+    """An import that says something, starts a thread or fails would be missed in a warm kernel: there is none."""
+    (tmp_path / "odd.py").write_text(source)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with kernels.sockets() as folder, kernels.zygote(Kind("", ("odd",), env), tmp_path, Path(folder)) as started:
+        assert told in started.refused
+        assert bool(started.refused) == bool(told)
+        assert started.socket.is_socket() != bool(told)
+
+
+def test_kernel_killed(tiny: Tiny) -> None:
+    """A warm kernel that dies is told as any other, and the next run has one again."""
+    tiny.notebook("dies", imports=ALL, work="os.kill(os.getpid(), 9)")
+    with warm(tiny, "dies"):
+        assert [tiny.samebook("run", "dies").code for _ in range(2)] == [138, 138]
+
+
+def test_time_limit(tiny: Tiny) -> None:
+    """A cell over its time limit is interrupted in a warm kernel too, and what it has printed is kept."""
+    tiny.notebook("slow", imports=ALL, work="import time\nprint('so far', flush=True)\ntime.sleep(60)")
+    with warm(tiny, "slow"):
+        ended = tiny.samebook("run", "slow", "--timeout", "2")
+    assert ended.code == 1
+    assert "ran over its time limit of 2 s" in ended.stderr
+    assert "so far" in (tiny.last / "notebook.ipynb").read_text()
+
+
+@pytest.mark.parametrize("victim", ["runner", "zygote"])
+def test_nothing_outlives_a_kill(victim: str, tiny: Tiny) -> None:
+    """Whoever is killed, the kernel ends; what is started afterwards runs well."""
+    tiny.notebook("sleeps", imports=ALL, work="import time\nprint('asleep', flush=True)\ntime.sleep(60)")
+    with warm(tiny, "sleeps") as keeper:
+        runner = tiny.start("run", "sleeps")
+        wait_until(lambda: any('"printed"' in log.read_text() for log in tiny.root.glob("runs/.partial/*/run.log")))
+        before = set(tiny.kernels())
+        (runner if victim == "runner" else keeper).kill()
+        runner.communicate(timeout=30)
+        wait_until(lambda: len(before & set(tiny.kernels())) <= (victim == "runner"))
+        # The other notebook imports the same: while that is kept, its kernel is warm.
+        assert start(ran(tiny)) == ("warm" if victim == "runner" else "cold")
+
+
+def test_ends_by_itself(tiny: Tiny) -> None:
+    """Without a run for long it ends, its socket is gone, and runs start cold."""
+    process = tiny.start("warm", "train", "--idle", "1s")
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "nothing has run for a while: over" in stderr
+    assert list((tiny.root / "runs" / ".warm").iterdir()) == []
+
+
+def test_waits_for_what_runs(tiny: Tiny) -> None:
+    """Told to end, it lets the run in hand end first."""
+    tiny.notebook("sleeps", imports=ALL, work="import time\nprint('asleep', flush=True)\ntime.sleep(4)")
+    with warm(tiny, "sleeps") as keeper:
+        runner = tiny.start("run", "sleeps")
+        wait_until(lambda: any('"printed"' in log.read_text() for log in tiny.root.glob("runs/.partial/*/run.log")))
+        keeper.terminate()
+        assert runner.wait(30) == 0
+        assert keeper.wait(10) == 143
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--memory", "10m"), "can't be kept warm: it takes"),
+        (("--idle", "soon"), "expected a time, like 15m"),
+        (("--memory", "lots"), "expected a size, like 500m or 2g"),
+    ],
+)
+def test_limits(options: tuple[str, ...], message: str, tiny: Tiny) -> None:
+    """Imports that take more memory than allowed are not kept; a limit that is none is told."""
+    ended = tiny.samebook("warm", "train", *options)
+    assert ended.code == 2
+    assert message in ended.stderr
+
+
+def test_one_is_enough(tiny: Tiny) -> None:
+    """A second one for the same notebook is refused."""
+    with warm(tiny):
+        assert "train is warm already" in tiny.samebook("warm", "train").stderr
