@@ -1,19 +1,17 @@
 """The command: what to measure, and where it goes."""
 
 import argparse
-import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from tiny import CHECKOUT
-
-from benchmarks import figures, goals, machine, picture, racing
+import click
+from benchmarks import goals, machine, picture
+from benchmarks.account import Account
 from benchmarks.cases import CASES
-from benchmarks.figures import Result
-from benchmarks.places import Case, Plan, Race
-from samebook.workspace import write_whole
+from benchmarks.places import Case, Plan, Race, Survey
+from tiny import CHECKOUT
 
 JSON = CHECKOUT / ".samebook" / "bench" / "bench.json"
 
@@ -21,10 +19,11 @@ JSON = CHECKOUT / ".samebook" / "bench" / "bench.json"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 1 where a subject failed, 2 for a wrong call; a missed goal is none."""
     given = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started ends, too
     chosen = [CASES[name] for name in given.only or CASES]
     if given.list:
         return listed(chosen)
-    return bench([case for case in chosen if given.slow or not getattr(case, "is_slow", False)], given)
+    return bench([case for case in chosen if given.only or given.slow or not is_slow(case)], given)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,6 +39,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", type=Path, default=JSON, help="where every figure goes")
     made.add_argument("--picture", type=Path, help="where a picture goes")
     return made
+
+
+def is_slow(case: Case) -> bool:
+    return isinstance(case, Survey) and case.is_slow
 
 
 def words(text: str) -> list[str]:
@@ -69,57 +72,32 @@ def tens(text: str) -> int:
 def listed(chosen: Sequence[Case]) -> int:
     """Print what would be measured."""
     for case in chosen:
-        print(f"{case.name:14}{case.says}{' (with --slow)' if getattr(case, 'is_slow', False) else ''}")
+        click.echo(f"{case.name:14}{case.says}{' (only with --slow, or by name)' * is_slow(case)}")
         if isinstance(case, Race):
-            print(f"{'':14}  {', '.join(case.subjects)}")
+            click.echo(f"{'':14}  {', '.join(case.subjects)}")
     return 0
 
 
 def bench(chosen: Sequence[Case], given: argparse.Namespace) -> int:
-    """Measure the cases one after the other; what is known is written after each."""
-    plan = Plan(given.repeats, given.runs, given.rows, given.jobs, given.slow, frozenset(given.subjects))
-    found: dict[str, Any] = {"machine": machine.facts(), "cases": {}}
-    warn(machine.busy(found["machine"]["load"], found["machine"]["cores"] or 1))
-    results: dict[str, dict[str, Result]] = {}
-    facts: dict[str, list[dict[str, object]]] = {}
+    """Measure the cases one after the other; what is known is written after each. The exit code."""
+    account = Account(Plan(given.repeats, given.runs, given.rows, given.jobs, frozenset(given.subjects)))
+    say(machine.busy(account.machine["load"], account.machine["cores"] or 1))
     for case in chosen:
-        print(f"\n{case.name}: {case.says}", flush=True)
-        if isinstance(case, Race):
-            results[case.name] = racing.race(case, plan, warn)
-            lines = figures.race_table(results[case.name], case.against)
-            found["cases"][case.name] = {name: each.plain() for name, each in results[case.name].items()}
-        else:
-            facts[case.name], state = racing.survey(case, plan)
-            results[case.name] = {} if facts[case.name] else {case.name: state}
-            lines = figures.facts_table(facts[case.name]) if facts[case.name] else figures.race_table({"": state}, ())
-            found["cases"][case.name] = facts[case.name] or state.plain()
-        print("\n".join(lines), flush=True)
-        found["goals"] = list(goals.verdicts(results, facts))
-        write(given.json, found)
-    found["versions"] = machine.versions(plan.peers)
-    found["machine"]["load_after"] = machine.facts()["load"]
-    write(given.json, found)
-    return ended(found, results, given)
-
-
-def ended(found: dict[str, Any], results: dict[str, dict[str, Result]], given: argparse.Namespace) -> int:
-    """The goals, the picture, and the exit code."""
-    print("", *goals.table(found["goals"]), "", str(given.json), sep="\n")
+        click.echo(f"\n{case.name}: {case.says}")
+        click.echo("\n".join(account.measure(case, say)))
+        account.write(given.json)
+    account.write(given.json, versions=machine.versions(account.plan.peers))
+    click.echo("\n".join(["", *goals.table(account.verdicts()), "", str(given.json)]))
     if given.picture:
-        picture.draw(results, given.picture)
-        print(given.picture)
-    return int(any(each.error for case in results.values() for each in case.values()))
+        picture.draw(account.races, given.picture)
+        click.echo(given.picture)
+    return int(account.is_failed)
 
 
-def write(path: Path, found: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
-
-
-def warn(line: str) -> None:
+def say(line: str) -> None:
     """Progress, beside what is printed."""
     if line:
-        print(f"  {line}", file=sys.stderr, flush=True)
+        click.echo(f"  {line}", err=True)
 
 
 if __name__ == "__main__":

@@ -108,9 +108,16 @@ def _cells(result: Result, others: Sequence[Result]) -> list[str]:
     low, middle, high = spread(result.seconds)
     ratios = [number(found.value if (found := ratio(result, other)) else None) for other in others]
     peaks = [each.peak for each in result.rounds if each.peak is not None]
-    cpu = number(median(each.cpu for each in result.rounds))
-    peak = number(max(peaks) if peaks else None)
-    return [number(middle), f"{number(low)}-{number(high)}", *ratios, cpu, peak, str(len(result.rounds))]
+    cpus = [each.cpu for each in result.rounds if each.cpu is not None]
+    cpu, peak = median(cpus) if cpus else None, max(peaks) if peaks else None
+    return [
+        number(middle),
+        f"{number(low)}-{number(high)}",
+        *ratios,
+        number(cpu),
+        number(peak),
+        str(len(result.rounds)),
+    ]
 
 
 def facts_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

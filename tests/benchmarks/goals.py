@@ -19,7 +19,7 @@ class Goal:
     find: Find
     limit: float
     at_least: bool = False
-    unit: str = "×"
+    unit: str = "x"
 
     def missed_by(self, value: float) -> float:
         """The part of the limit by which a value misses it; 0 or less: reached."""
@@ -63,7 +63,9 @@ GOALS = (
     Goal("training, warm, to the script", ratio("training", "samebook-warm", "script"), 0.55),
     Goal("300 cells, to papermill without saves", ratio("cells", "samebook", "papermill-best"), 1.1),
     Goal("200 cells of 200 kB, to papermill without saves", ratio("outputs", "samebook", "papermill-best"), 1.1),
-    Goal("sweep, throughput to papermill's loop", ratio("sweep", "papermill-loop", "samebook-sweep"), 10, at_least=True),
+    Goal(
+        "sweep, throughput to papermill's loop", ratio("sweep", "papermill-loop", "samebook-sweep"), 10, at_least=True
+    ),
     Goal("sweep, throughput to xargs -P", ratio("sweep", "papermill-xargs", "samebook-sweep"), 5, at_least=True),
     Goal("samebook --help", seconds("help", "samebook"), 0.15, unit="s"),
     Goal("make run beyond samebook run", added("trivial", "make-run", "samebook"), 0.3, unit="s"),
@@ -94,7 +96,12 @@ def _line(verdict: Mapping[str, Any]) -> list[str]:
         return [verdict["goal"], "-", expected, "not measured"]
     found = Figure(verdict["value"], verdict["low"], verdict["high"]).shown
     by = f"{abs(verdict['missed_by']):.0%}"
-    return [verdict["goal"], f"{found} {unit}", expected, f"reached by {by}" if verdict["reached"] else f"missed by {by}"]
+    return [
+        verdict["goal"],
+        f"{found} {unit}",
+        expected,
+        f"reached by {by}" if verdict["reached"] else f"missed by {by}",
+    ]
 
 
 def _of(results: Results, case: str, subject: str) -> figures.Result | None:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from tiny import CHECKOUT
-
 from benchmarks import peers
+from tiny import CHECKOUT
 
 GIB = 2**30
 # Above this share of the cores somebody else is at work, and ratios are off.

@@ -4,10 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiny import Tiny
-
 from benchmarks.places import Place, commit
 from benchmarks.trials import Wrong
+from tiny import Tiny
 
 # What each notebook prints at its end, as a proof that it got there.
 END = "the end:"

@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tiny import CHECKOUT
-
 from benchmarks.trials import Wrong, last_words
+from tiny import CHECKOUT
 
 UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
 LOCK = CHECKOUT / "environments" / "lab.txt"

@@ -1,8 +1,12 @@
 """A bench as a picture: a panel a case, a bar a subject."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.figures import Result, Results, number, spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 OURS, OTHERS = "#0b6e4f", "#b8bfc6"
 IS_OURS = ("samebook", "make-")
@@ -21,7 +25,9 @@ def draw(results: Results, target: Path) -> None:
         return
     heights = [len(found) + 1 for found in known.values()]
     size = (9, 0.3 * sum(heights) + 0.4)
-    figure, axes = pyplot.subplots(len(known), 1, figsize=size, height_ratios=heights, squeeze=False, layout="constrained")
+    figure, axes = pyplot.subplots(
+        len(known), 1, figsize=size, height_ratios=heights, squeeze=False, layout="constrained"
+    )
     for axis, (case, found) in zip(axes[:, 0], known.items(), strict=True):
         _panel(axis, case, found)
     axes[-1, 0].set_xlabel("seconds, median; lines from the fastest to the slowest round")
@@ -30,7 +36,7 @@ def draw(results: Results, target: Path) -> None:
     pyplot.close(figure)
 
 
-def _panel(axis, case: str, found: dict[str, Result]) -> None:
+def _panel(axis: "Axes", case: str, found: dict[str, Result]) -> None:
     names = list(found)
     figures = [spread(result.seconds) for result in found.values()]
     middles = [middle for _, middle, _ in figures]

@@ -1,4 +1,4 @@
-"""Where a case happens: a temporary folder, the peers' environments, a workspace of ours, variables the same for all."""
+"""Where a case happens: a temporary folder, the peers' environments, our workspace, the same variables for all."""
 
 import os
 import sys
@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tiny import CHECKOUT, PLAIN, Tiny, git
-
 from benchmarks import peers
+from benchmarks.trials import Trial
+from tiny import CHECKOUT, PLAIN, Tiny, git
 
 # What a machine may have set, and would change what is measured, or for whom.
 DROPPED = ("SAMEBOOK_", "PYTHON", "UV_", "PIP_", "VIRTUAL_ENV", "JUPYTER", "IPYTHON", "MAKE", "MFLAGS", "DVC_", "GIT_")
@@ -24,7 +24,6 @@ class Plan:
     runs: int = 100
     rows: int = 5_000_000
     jobs: int = 2
-    slow: bool = False
     subjects: frozenset[str] = frozenset()
     peers: Path = CHECKOUT / ".samebook" / "bench" / "peers"
 
@@ -89,7 +88,7 @@ def variables() -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-type Make = Callable[[Place], "object"]
+type Make = Callable[[Place], Trial]
 
 
 @dataclass(frozen=True)

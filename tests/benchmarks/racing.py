@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.figures import SLOW, Result, number, rotated
 from benchmarks.places import Place, Plan, Race, Survey
-from benchmarks.trials import NotThere, Trial, measure
+from benchmarks.trials import NotThere, Trial, Wrong, measure
 
 type Say = Callable[[str], None]
 
@@ -65,6 +65,8 @@ def _guarded[T](result: Result, action: Callable[[], T]) -> T | None:
         return action()
     except NotThere as why:
         result.absent = str(why)
+    except Wrong as wrong:
+        result.error = str(wrong)
     except Exception as error:
         result.error = f"{type(error).__name__}: {error}"
     return None

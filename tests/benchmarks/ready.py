@@ -1,4 +1,4 @@
-"""ready.py PORT FILE COMMAND…: the seconds until the command answers on PORT, into FILE; then the command is stopped."""
+"""ready.py PORT FILE COMMAND…: the seconds until the command answers on PORT, into FILE; then it is stopped."""
 
 import json
 import os
@@ -39,16 +39,17 @@ def main(port: str, file: str, *command: str) -> int:
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """End the command and what it started."""
+    """End the command and what it started: only then is the machine free for the next."""
     for number in (signal.SIGTERM, signal.SIGKILL):
+        end = time.monotonic() + 15
         try:
             os.killpg(server.pid, number)
-            server.wait(15)
-        except ProcessLookupError:
-            break
-        except subprocess.TimeoutExpired:
-            continue
-    server.wait()
+            while time.monotonic() < end:
+                server.poll()
+                os.killpg(server.pid, 0)
+                time.sleep(0.05)
+        except ProcessLookupError:  # nobody of its group is left
+            return
 
 
 if __name__ == "__main__":

@@ -4,11 +4,10 @@ import socket
 import sys
 from pathlib import Path
 
-from tiny import CHECKOUT
-
-from benchmarks.executing import SAMEBOOK
+from benchmarks.ours import SAMEBOOK
 from benchmarks.places import Place, Race
 from benchmarks.trials import NotThere, Trial, Wrong
+from tiny import CHECKOUT
 
 READY = Path(__file__).with_name("ready.py")
 

@@ -6,11 +6,10 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
-from tiny import Ended, Tiny, git
-
-from benchmarks.executing import SAMEBOOK, clear
+from benchmarks.ours import SAMEBOOK, clear
 from benchmarks.places import Place, Race, commit
 from benchmarks.trials import Trial, Wrong
+from tiny import Ended, Tiny, git
 
 FILES, MIB = 10, 2**20
 # By default DVC copies where the file system can't share blocks; links are its fastest.
@@ -55,7 +54,12 @@ def dvc_add(place: Place, links: str = "") -> Trial:
     environ = place.environ(place.peer("dvc"))
 
     def before() -> None:
-        for folder in (root / ".dvc" / "cache", root / ".dvc" / "tmp", root / "model", Path(environ["DVC_SITE_CACHE_DIR"])):
+        for folder in (
+            root / ".dvc" / "cache",
+            root / ".dvc" / "tmp",
+            root / "model",
+            Path(environ["DVC_SITE_CACHE_DIR"]),
+        ):
             shutil.rmtree(folder, ignore_errors=True)
         (root / "model.dvc").unlink(missing_ok=True)
         fill(root / "model", 1)

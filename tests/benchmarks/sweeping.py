@@ -6,12 +6,12 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from tiny import Tiny
-
-from benchmarks.executing import BEST, SAMEBOOK, clear, must_have
+from benchmarks.executing import BEST
 from benchmarks.notebooks import TRAINING, Cells, check_executed
+from benchmarks.ours import SAMEBOOK, clear, must_have
 from benchmarks.places import Place, Race
 from benchmarks.trials import Trial, Wrong
+from tiny import Tiny
 
 # The way papermill's own documentation shows: one process, one call a set.
 LOOP = """
@@ -64,7 +64,7 @@ def xargs(place: Place) -> Trial:
     return _many(place, out, (*parallel, "papermill", *BEST, _source(place)))
 
 
-def ours(place: Place) -> Trial:
+def samebook(place: Place) -> Trial:
     """`samebook sweep`, each run with its receipt."""
     must_have(place, "sweep")
     beside = Place(place.folder("ours"), place.plan, place.stack)
@@ -78,7 +78,7 @@ def ours(place: Place) -> Trial:
 SWEEP = Race(
     "sweep",
     "a sweep of the training notebook over seeds and learning rates",
-    {"papermill-loop": loop, "papermill-xargs": xargs, "samebook-sweep": ours},
+    {"papermill-loop": loop, "papermill-xargs": xargs, "samebook-sweep": samebook},
     against=("papermill-loop", "papermill-xargs"),
 )
 

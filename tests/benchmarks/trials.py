@@ -1,7 +1,7 @@
 """One measurement: a command, what it took, and whether it did what it should.
 
-    NotThere    a subject or a case that isn't here: told, and no failure
-    Wrong       a subject that failed, or whose result is not what was asked for
+NotThere    a subject or a case that isn't here: told, and no failure
+Wrong       a subject that failed, or whose result is not what was asked for
 """
 
 import json
@@ -55,7 +55,7 @@ class Measured:
     """Seconds of wall clock, seconds of user and system, and MiB of the largest process; None: not known."""
 
     seconds: float
-    cpu: float
+    cpu: float | None
     peak: float | None
 
     def plain(self) -> dict[str, float | None]:
@@ -69,12 +69,13 @@ def measure(trial: Trial, output: Path, timeout: int = HOUR) -> Measured:
     took = _spawned(trial, output, timeout)
     printed = output.read_text(errors="replace")
     if took["code"]:
-        why = f"longer than {timeout} s" if took["seconds"] >= timeout else f"exit code {took['code']:.0f}"
+        why = f"over its {timeout} s" if took["seconds"] >= timeout else f"exit code {took['code']}"
         raise Wrong(f"{why}: {last_words(printed)}")
     trial.check(printed)
-    seconds = json.loads(trial.clock.read_text())["seconds"] if trial.clock else took["seconds"]
+    if trial.clock:  # what it needs to end is no part of it
+        return Measured(json.loads(trial.clock.read_text())["seconds"], None, None)
     # A process that works for the command is not waited for by it: its memory isn't known.
-    return Measured(seconds, took["cpu"] + _cpu(trial.beside) - busy, None if trial.beside else took["peak"])
+    return Measured(took["seconds"], took["cpu"] + _cpu(trial.beside) - busy, None if trial.beside else took["peak"])
 
 
 def last_words(printed: str) -> str:
@@ -89,16 +90,18 @@ def _spawned(trial: Trial, output: Path, timeout: int) -> dict[str, float]:
     if found is None:
         raise Wrong(f"{command[0]}: no such program")
     asked = {"command": [found, *command[1:]], "folder": str(trial.folder), "environ": dict(trial.environ)}
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", SPAWN],
-        input=json.dumps(asked | {"output": str(output), "timeout": timeout}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise Wrong(f"it could not be started: {last_words(done.stderr)}")
-    return json.loads(done.stdout)
+    said = json.dumps(asked | {"output": str(output), "timeout": timeout})
+    pipe, helper = subprocess.PIPE, [sys.executable, "-I", "-S", str(SPAWN)]
+    # Ctrl-C is ours alone, and ends what is measured by way of the helper.
+    with subprocess.Popen(helper, stdin=pipe, stdout=pipe, stderr=pipe, text=True, process_group=0) as process:
+        try:
+            printed, errors = process.communicate(said)
+        except BaseException:
+            process.terminate()
+            raise
+    if process.returncode:
+        raise Wrong(f"it could not be started: {last_words(errors)}")
+    return json.loads(printed)
 
 
 def _cpu(pid: int | None) -> float:
