@@ -19,7 +19,6 @@ JSON = CHECKOUT / ".samebook" / "bench" / "bench.json"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 1 where a subject failed, 2 for a wrong call; a missed goal is none."""
     given = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started ends, too
     chosen = [CASES[name] for name in given.only or CASES]
     if given.list:
         return listed(chosen)
@@ -30,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="bench.py", description="Us and the peers, side by side.")
     made.add_argument("--repeats", type=positive, default=Plan.repeats, help="rounds of each subject")
     made.add_argument("--only", type=cases, help="some cases, like trivial,cells")
-    made.add_argument("--subjects", type=words, default=[], help="some subjects, like script,samebook")
+    made.add_argument("--subjects", type=subjects, default=[], help="some subjects, like script,samebook")
     made.add_argument("--runs", type=tens, default=Plan.runs, help="runs of a sweep")
     made.add_argument("--rows", type=positive, default=Plan.rows, help="rows to score")
     made.add_argument("--jobs", type=positive, default=Plan.jobs, help="runs of a sweep at a time")
@@ -57,6 +56,15 @@ def cases(text: str) -> list[str]:
     return words(text)
 
 
+def subjects(text: str) -> list[str]:
+    """Names of subjects. Raises ArgumentTypeError for one that no case has."""
+    known = {name: None for case in CASES.values() if isinstance(case, Race) for name in case.subjects}
+    unknown = [name for name in words(text) if name not in known]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no subject {', '.join(unknown)}; expected some of {', '.join(known)}")
+    return words(text)
+
+
 def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number above 0")
@@ -80,12 +88,14 @@ def listed(chosen: Sequence[Case]) -> int:
 
 def bench(chosen: Sequence[Case], given: argparse.Namespace) -> int:
     """Measure the cases one after the other; what is known is written after each. The exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started ends, too
     account = Account(Plan(given.repeats, given.runs, given.rows, given.jobs, frozenset(given.subjects)))
     say(machine.busy(account.machine["load"], account.machine["cores"] or 1))
     for case in chosen:
         click.echo(f"\n{case.name}: {case.says}")
         click.echo("\n".join(account.measure(case, say)))
         account.write(given.json)
+    account.machine["load_after"] = machine.load()
     account.write(given.json, versions=machine.versions(account.plan.peers))
     click.echo("\n".join(["", *goals.table(account.verdicts()), "", str(given.json)]))
     if given.picture:

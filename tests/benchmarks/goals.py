@@ -57,6 +57,22 @@ def added(case: str, one: str, other: str) -> Find:
     return find
 
 
+def scored(variant: str, column: str, other: str = "") -> Find:
+    """A column of a scoring variant; with another variant, that one's by this one's."""
+
+    def find(_: Results, facts: Facts) -> Figure | None:
+        found = {row.get("variant"): row.get(column) for row in facts.get("scoring", ())}
+        one, above = found.get(variant), found.get(other) if other else None
+        if not isinstance(one, int | float) or (other and not isinstance(above, int | float)):
+            return None
+        value = one if above is None else above / one
+        return Figure(value, value, value)
+
+    return find
+
+
+# Variants of scoring.py: what predict does, and the bare predictor on rows in memory.
+SCORED, BARE = "samebook", "bare"
 GOALS = (
     Goal("training, cold, to the script", ratio("training", "samebook", "script"), 1.35),
     Goal("training, cold, to papermill at its leanest", ratio("training", "samebook", "papermill-best"), 0.65),
@@ -67,6 +83,8 @@ GOALS = (
         "sweep, throughput to papermill's loop", ratio("sweep", "papermill-loop", "samebook-sweep"), 10, at_least=True
     ),
     Goal("sweep, throughput to xargs -P", ratio("sweep", "papermill-xargs", "samebook-sweep"), 5, at_least=True),
+    Goal("scoring, speed to the bare predictor", scored(SCORED, "seconds", BARE), 0.95, at_least=True),
+    Goal("scoring, memory", scored(SCORED, "peak_mib"), 450, unit="MiB"),
     Goal("samebook --help", seconds("help", "samebook"), 0.15, unit="s"),
     Goal("make run beyond samebook run", added("trivial", "make-run", "samebook"), 0.3, unit="s"),
     Goal("make lab, to jupyter lab alone", ratio("lab", "make-lab", "jupyter-lab"), 1.5),

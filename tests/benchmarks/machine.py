@@ -27,8 +27,13 @@ def facts() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / GIB, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
-        "load": os.getloadavg()[0],
+        "load": load(),
     }
+
+
+def load() -> float:
+    """The mean number of processes that were running in the last minute."""
+    return round(os.getloadavg()[0], 2)
 
 
 def processor() -> str:
