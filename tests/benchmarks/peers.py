@@ -1,5 +1,6 @@
 """The peers, each in an environment of its own: the fewest packages that run the cases, at our lock's versions."""
 
+import platform
 import re
 import shutil
 import subprocess
@@ -38,8 +39,8 @@ def wanted(name: str) -> str:
 def environment(folder: Path, name: str) -> Path:
     """The peer's environment in `folder`, made where it is missing or another one is asked for. Raises Wrong."""
     made, requirements = folder / name, wanted(name)
-    stamp = made / "wanted.txt"
-    if stamp.is_file() and stamp.read_text() == requirements:
+    stamp, asked = made / "wanted.txt", f"Python {platform.python_version()}\n{requirements}"
+    if stamp.is_file() and stamp.read_text() == asked:
         return made
     if not UV.is_file():
         raise Wrong(f"{UV.relative_to(CHECKOUT)} is missing, which installs the peers: make environment ENGINE=local")
@@ -50,7 +51,7 @@ def environment(folder: Path, name: str) -> Path:
     _uv("venv", "--quiet", "--python", sys.executable, str(made))
     into = ("--quiet", "--python", str(made), "--compile-bytecode", "--constraints", str(constraints))
     _uv("pip", "install", *into, *requirements.splitlines())
-    stamp.write_text(requirements)
+    stamp.write_text(asked)
     return made
 
 
