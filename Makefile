@@ -18,7 +18,7 @@ SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
 export SAMEBOOK_UID SAMEBOOK_GID PORT
 
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
-GIVEN = PARAMS RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS
+GIVEN = PARAMS RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS REPEATS ONLY SUBJECTS PICTURE
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 
 UV    := .samebook/uv/bin/uv
@@ -43,7 +43,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: test-faults season log gc schedule pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
+.PHONY: bench test-faults season log gc schedule pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -125,6 +125,10 @@ watch: environment ## Run pipelines when data comes in: files in data/inbox/, ne
 
 season: $(LOCAL) ## Replay DAYS=120 of real flights through the inbox, with faults planted; draws docs/season.png
 	@rm -rf .samebook/season && $(INSIDE_local) python tests/season.py $(if $(DAYS),--days "$$DAYS") --folder .samebook/season --picture docs/season.png
+
+bench: $(LOCAL) ## Time us and the peers side by side: REPEATS=5 ONLY=trivial,cells PICTURE=docs/bench.png SLOW=1 LIST=1
+	@$(INSIDE_local) python tests/benchmarks/bench.py $(if $(REPEATS),--repeats "$$REPEATS") $(if $(ONLY),--only "$$ONLY") \
+	  $(if $(SUBJECTS),--subjects "$$SUBJECTS") $(if $(PICTURE),--picture "$$PICTURE") $(if $(SLOW),--slow) $(if $(LIST),--list)
 
 data: environment ## Load the sample warehouse (a first run does it by itself)
 	@$(SAMEBOOK) data --env "$$ENV"

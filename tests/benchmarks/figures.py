@@ -1,0 +1,133 @@
+"""Medians, ratios, spread, and the tables that show them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from benchmarks.trials import Measured
+
+# What takes longer needs no round to warm up, and is measured three times at most.
+SLOW, ENOUGH = 20.0, 3
+
+
+@dataclass
+class Result:
+    """A subject in a case: its rounds, else why it isn't there, or what went wrong."""
+
+    rounds: list[Measured] = field(default_factory=list)
+    absent: str = ""
+    error: str = ""
+
+    @property
+    def seconds(self) -> list[float]:
+        return [each.seconds for each in self.rounds]
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.rounds) and not self.error
+
+    def is_enough(self, repeats: int) -> bool:
+        is_slow = bool(self.rounds) and max(self.seconds) > SLOW
+        return len(self.rounds) >= (min(repeats, ENOUGH) if is_slow else repeats)
+
+    def plain(self) -> dict[str, Any]:
+        if not self.is_known:
+            return {"error": self.error} if self.error else {"absent": self.absent}
+        low, middle, high = spread(self.seconds)
+        return {"median": middle, "low": low, "high": high, "rounds": [each.plain() for each in self.rounds]}
+
+
+type Results = Mapping[str, Mapping[str, Result]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with the lowest and the highest that single rounds gave."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def shown(self) -> str:
+        return f"{number(self.value)} ({number(self.low)} to {number(self.high)})"
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Lowest, median, highest."""
+    return min(values), median(values), max(values)
+
+
+def rotated[T](items: Sequence[T], turn: int) -> list[T]:
+    """The items, begun with another one each turn: nobody is always the first."""
+    start = turn % len(items) if items else 0
+    return [*items[start:], *items[:start]]
+
+
+def ratio(one: Result | None, other: Result | None) -> Figure | None:
+    """The ratio of the medians; its spread is that of the rounds, each against its neighbour of the same round."""
+    if not (one and other and one.is_known and other.is_known):
+        return None
+    pairs = [a / b for a, b in zip(one.seconds, other.seconds, strict=False)]
+    return Figure(median(one.seconds) / median(other.seconds), min(pairs), max(pairs))
+
+
+def number(value: float | None) -> str:
+    """Three digits, without an exponent."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if value else "0"
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines with the columns under each other: names on the left, numbers on the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for first, *rest in rows:
+        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
+        yield "  ".join(cells).rstrip()
+
+
+def race_table(results: Mapping[str, Result], against: Sequence[str]) -> Iterator[str]:
+    """A case as a table; below it, what isn't there and what went wrong."""
+    shown = [name for name in against if name in results and results[name].is_known]
+    rows = [["", "median s", "spread s", *(f"÷ {name}" for name in shown), "CPU s", "peak MiB", "rounds"]]
+    for name, result in results.items():
+        if result.is_known:
+            rows.append([name, *_cells(result, [results[each] for each in shown])])
+    if len(rows) > 1:
+        yield from table(rows)
+    for name, result in results.items():
+        if result.error:
+            yield f"{name}: error: {result.error}"
+        elif result.absent:
+            yield f"{name}: not there: {result.absent}"
+
+
+def _cells(result: Result, others: Sequence[Result]) -> list[str]:
+    low, middle, high = spread(result.seconds)
+    ratios = [number(found.value if (found := ratio(result, other)) else None) for other in others]
+    peaks = [each.peak for each in result.rounds if each.peak is not None]
+    cpus = [each.cpu for each in result.rounds if each.cpu is not None]
+    cpu, peak = median(cpus) if cpus else None, max(peaks) if peaks else None
+    return [
+        number(middle),
+        f"{number(low)}-{number(high)}",
+        *ratios,
+        number(cpu),
+        number(peak),
+        str(len(result.rounds)),
+    ]
+
+
+def facts_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Rows of any columns; the first column names the row."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    if columns:
+        cells = [[_shown(row.get(name)) for name in columns] for row in rows]
+        yield from table([columns, *cells])
+
+
+def _shown(value: Any) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number(value) if is_number else "-" if value is None else str(value)

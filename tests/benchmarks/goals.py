@@ -1,0 +1,126 @@
+"""What is to be reached, and by how much it is or isn't. A bench never fails for a goal: times are no tests."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import figures
+from benchmarks.figures import Figure, Results, number
+
+type Facts = Mapping[str, Sequence[Mapping[str, Any]]]
+type Find = Callable[[Results, Facts], Figure | None]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure of the bench, and the most it may be; with `at_least`, the least."""
+
+    says: str
+    find: Find
+    limit: float
+    at_least: bool = False
+    unit: str = "x"
+
+    def missed_by(self, value: float) -> float:
+        """The part of the limit by which a value misses it; 0 or less: reached."""
+        return (self.limit - value if self.at_least else value - self.limit) / self.limit
+
+
+def ratio(case: str, one: str, other: str) -> Find:
+    """Medians of two subjects of a case, one by the other."""
+    return lambda results, _: figures.ratio(_of(results, case, one), _of(results, case, other))
+
+
+def seconds(case: str, subject: str) -> Find:
+    """A subject's median."""
+
+    def find(results: Results, _: Facts) -> Figure | None:
+        found = _of(results, case, subject)
+        if not (found and found.is_known):
+            return None
+        low, middle, high = figures.spread(found.seconds)
+        return Figure(middle, low, high)
+
+    return find
+
+
+def added(case: str, one: str, other: str) -> Find:
+    """The seconds that one subject takes beyond another, round by round."""
+
+    def find(results: Results, _: Facts) -> Figure | None:
+        first, second = _of(results, case, one), _of(results, case, other)
+        if not (first and second and first.is_known and second.is_known):
+            return None
+        low, middle, high = figures.spread([a - b for a, b in zip(first.seconds, second.seconds, strict=False)])
+        return Figure(middle, low, high)
+
+    return find
+
+
+def scored(variant: str, column: str, other: str = "") -> Find:
+    """A column of a scoring variant; with another variant, that one's by this one's."""
+
+    def find(_: Results, facts: Facts) -> Figure | None:
+        found = {row.get("variant"): row.get(column) for row in facts.get("scoring", ())}
+        one, above = found.get(variant), found.get(other) if other else None
+        if not isinstance(one, int | float) or (other and not isinstance(above, int | float)):
+            return None
+        value = one if above is None else above / one
+        return Figure(value, value, value)
+
+    return find
+
+
+# Variants of scoring.py: what predict does, and the bare predictor on rows in memory.
+SCORED, BARE = "samebook", "bare"
+GOALS = (
+    Goal("training, cold, to the script", ratio("training", "samebook", "script"), 1.35),
+    Goal("training, cold, to papermill at its leanest", ratio("training", "samebook", "papermill-best"), 0.65),
+    Goal("training, warm, to the script", ratio("training", "samebook-warm", "script"), 0.55),
+    Goal("300 cells, to papermill without saves", ratio("cells", "samebook", "papermill-best"), 1.1),
+    Goal("200 cells of 200 kB, to papermill without saves", ratio("outputs", "samebook", "papermill-best"), 1.1),
+    Goal(
+        "sweep, throughput to papermill's loop", ratio("sweep", "papermill-loop", "samebook-sweep"), 10, at_least=True
+    ),
+    Goal("sweep, throughput to xargs -P", ratio("sweep", "papermill-xargs", "samebook-sweep"), 5, at_least=True),
+    Goal("scoring, speed to the bare predictor", scored(SCORED, "seconds", BARE), 0.95, at_least=True),
+    Goal("scoring, memory", scored(SCORED, "peak_mib"), 450, unit="MiB"),
+    Goal("samebook --help", seconds("help", "samebook"), 0.15, unit="s"),
+    Goal("make run beyond samebook run", added("trivial", "make-run", "samebook"), 0.3, unit="s"),
+    Goal("make lab, to jupyter lab alone", ratio("lab", "make-lab", "jupyter-lab"), 1.5),
+)
+
+
+def verdicts(results: Results, facts: Facts) -> Iterator[dict[str, Any]]:
+    """For each goal the figure, the limit, and whether it was reached; None where it wasn't measured."""
+    for goal in GOALS:
+        found = goal.find(results, facts)
+        known = {"value": found.value, "low": found.low, "high": found.high} if found else {"value": None}
+        missed = goal.missed_by(found.value) if found else None
+        reached = None if missed is None else missed <= 0
+        limit = {"limit": goal.limit, "at_least": goal.at_least, "unit": goal.unit}
+        yield {"goal": goal.says, **known, **limit, "reached": reached, "missed_by": missed}
+
+
+def table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each goal."""
+    yield from figures.table([["goal", "found", "expected", ""], *(_line(each) for each in found)])
+
+
+def _line(verdict: Mapping[str, Any]) -> list[str]:
+    unit = verdict["unit"]
+    expected = f"{'≥' if verdict['at_least'] else '≤'} {number(verdict['limit'])} {unit}"
+    if verdict["value"] is None:
+        return [verdict["goal"], "-", expected, "not measured"]
+    found = Figure(verdict["value"], verdict["low"], verdict["high"]).shown
+    by = f"{abs(verdict['missed_by']):.0%}"
+    return [
+        verdict["goal"],
+        f"{found} {unit}",
+        expected,
+        f"reached by {by}" if verdict["reached"] else f"missed by {by}",
+    ]
+
+
+def _of(results: Results, case: str, subject: str) -> figures.Result | None:
+    return results.get(case, {}).get(subject)

@@ -1,0 +1,61 @@
+"""On what and of what a bench was: date, machine, commit, versions."""
+
+import datetime
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+from benchmarks import peers
+from tiny import CHECKOUT
+
+GIB = 2**30
+# Above this share of the cores somebody else is at work, and ratios are off.
+BUSY = 0.3
+
+
+def facts() -> dict[str, Any]:
+    """Of now, as JSON."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": _git("rev-parse", "HEAD"),
+        "changed": bool(_git("status", "--porcelain")),
+        "processor": processor(),
+        "cores": os.process_cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / GIB, 1),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load": load(),
+    }
+
+
+def load() -> float:
+    """The mean number of processes that were running in the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def processor() -> str:
+    """Its name, where the system tells."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.is_file() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def busy(load: float, cores: int) -> str:
+    """A warning where the machine has other work; else nothing."""
+    return f"the load is {load:.1f} on {cores} cores: take no ratio from this" if load > BUSY * cores else ""
+
+
+def versions(folder: Path) -> dict[str, list[str]]:
+    """By peer, the packages of its environment, where it has one."""
+    made = (folder / name for name in peers.PEERS)
+    return {path.name: peers.versions(path) for path in made if (path / "wanted.txt").is_file()}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-c", f"safe.directory={CHECKOUT}", *arguments]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

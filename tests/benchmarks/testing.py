@@ -1,0 +1,75 @@
+"""Notebook tests: testbook as its documentation has it, and our fixture over it. Four modules, three tests each."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from benchmarks.notebooks import TRAINING
+from benchmarks.places import Place, Race
+from benchmarks.trials import NotThere, Trial, Wrong
+
+MODULES, EACH = 4, 3
+TESTS = """
+def test_rows(tb):
+    assert tb.value("len(frame)") == 12_000
+
+def test_columns(tb):
+    assert tb.value("frame.shape[1]") == 20
+
+def test_both_classes(tb):
+    assert tb.value("sorted(set(late.tolist()))") == [0, 1]
+"""
+# One kernel a module, the cells that the tests need: the fastest that testbook can be used.
+THEIRS = """
+import pytest
+from testbook import testbook
+
+@pytest.fixture(scope="module")
+def tb():
+    with testbook({path!r}, execute=["parameters", "imports", "data"]) as client:
+        yield client
+"""
+OURS = """
+import pytest
+from samebook.testing import notebook
+
+@pytest.fixture(scope="module")
+def tb(notebook):
+    return notebook("training", ["parameters", "imports", "data"])
+"""
+
+
+def testbook(place: Place) -> Trial:
+    """testbook in its own environment."""
+    path = str(TRAINING.write(place).root / "notebooks" / "training.ipynb")
+    return _tests(place, "testbook", THEIRS.format(path=path), place.environ(place.peer("testbook")))
+
+
+def samebook(place: Place) -> Trial:
+    """`from samebook.testing import notebook`."""
+    if importlib.util.find_spec("samebook.testing") is None:
+        raise NotThere("no module samebook.testing")
+    return _tests(place, "ours", OURS, place.ours(TRAINING.write(place)))
+
+
+TESTING = Race(
+    "tests",
+    f"{MODULES} modules of {EACH} tests of the training notebook, which train nothing",
+    {"testbook": testbook, "samebook": samebook},
+    against=("testbook",),
+)
+
+
+def _tests(place: Place, name: str, head: str, environ: dict[str, str]) -> Trial:
+    folder: Path = place.folder(name)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    for number in range(MODULES):
+        (folder / f"test_{number}.py").write_text(head + TESTS)
+    programs = place.peer("testbook") if name == "testbook" else Path(sys.executable).parent
+
+    def check(printed: str) -> None:
+        if f"{MODULES * EACH} passed" not in printed:
+            raise Wrong(f"expected {MODULES * EACH} passed tests")
+
+    command = (programs / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", folder)
+    return Trial(command, folder, environ, check=check)

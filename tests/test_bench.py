@@ -1,0 +1,329 @@
+"""The harness of `make bench`: its arithmetic, what it takes for wrong, and a real round."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from benchmarks import command, figures, goals, machine, peers, picture, racing, scores, sweeping
+from benchmarks.cases import CASES
+from benchmarks.executing import BEST
+from benchmarks.figures import Result
+from benchmarks.goals import GOALS, Goal
+from benchmarks.notebooks import TRIVIAL, check_executed, check_printed, printing
+from benchmarks.places import Place, Plan, Race
+from benchmarks.trials import Measured, NotThere, Trial, Wrong, last_words, measure
+from tiny import CHECKOUT, wait_until
+
+SHELL = {"PATH": os.environ["PATH"]}
+
+
+def rounds(*seconds: float) -> Result:
+    return Result([Measured(each, each / 2, 100.0) for each in seconds])
+
+
+def shell(folder: Path, line: str) -> Trial:
+    return Trial(("sh", "-c", line), folder, SHELL)
+
+
+def test_median_and_spread() -> None:
+    """A result tells the median of its rounds, the lowest and the highest, and each round."""
+    told = rounds(3, 1, 2).plain()
+    assert (told["low"], told["median"], told["high"]) == (1, 2, 3)
+    assert [each["seconds"] for each in told["rounds"]] == [3, 1, 2]
+
+
+def test_ratio_of_neighbours() -> None:
+    """A ratio is that of the medians; its spread compares rounds that were measured side by side."""
+    found = figures.ratio(rounds(2, 40, 6), rounds(1, 10, 2))
+    assert found == figures.Figure(3, 2, 4)
+    assert found.shown == "3 (2 to 4)"
+
+
+@pytest.mark.parametrize("other", [None, Result(), Result(absent="no"), Result(rounds(1).rounds, error="broke")])
+def test_no_ratio_to_nothing(other: Result | None) -> None:
+    """What was not measured, or failed in any round, has no ratio."""
+    assert figures.ratio(rounds(1), other) is None
+    assert figures.ratio(other, rounds(1)) is None
+
+
+def test_turns() -> None:
+    """Each turn begins with another subject, and has them all."""
+    assert [figures.rotated("abc", turn) for turn in range(4)] == [list("abc"), list("bca"), list("cab"), list("abc")]
+    assert figures.rotated([], 1) == []
+
+
+def test_slow_is_enough_sooner() -> None:
+    """What takes longer than 20 s is measured three times at most."""
+    assert not rounds(1, 1, 1).is_enough(5)
+    assert rounds(1, 1, 1, 1, 1).is_enough(5)
+    assert rounds(30, 30, 30).is_enough(5)
+    assert rounds(30).is_enough(1)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "-"), (0, "0"), (0.01234, "0.0123"), (1.5, "1.5"), (99.96, "100"), (12345.6, "12346")]
+)
+def test_numbers(value: float | None, shown: str) -> None:
+    """Numbers have three digits and no exponent."""
+    assert figures.number(value) == shown
+
+
+def test_race_table() -> None:
+    """A table has medians, spread and ratios; below stand what isn't there and what went wrong, with their words."""
+    known = {"script": rounds(1, 2, 3), "ours": rounds(3)}
+    results = {**known, "warm": Result(absent="no command"), "x": Result(error="exit code 7")}
+    head, script, ours, warm, failed = figures.race_table(results, ("script", "papermill"))
+    assert head.split() == ["median", "s", "spread", "s", "÷", "script", "CPU", "s", "peak", "MiB", "rounds"]
+    assert script.split() == ["script", "2", "1-3", "1", "1", "100", "3"]
+    assert ours.split() == ["ours", "3", "3-3", "1.5", "1.5", "100", "1"]
+    assert [warm, failed] == ["warm: not there: no command", "x: error: exit code 7"]
+
+
+def test_facts_table() -> None:
+    """Rows with other columns share one table, with a dash where one has none."""
+    assert [line.split() for line in figures.facts_table([{"a": "x", "MB": 1.25}, {"a": "y", "s": 3}])] == [
+        ["a", "MB", "s"],
+        ["x", "1.25", "-"],
+        ["y", "-", "3"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("goal", "value", "missed"),
+    [
+        (Goal("", goals.seconds("a", "b"), 2), 1.5, -0.25),
+        (Goal("", goals.seconds("a", "b"), 2), 3, 0.5),
+        (Goal("", goals.seconds("a", "b"), 10, at_least=True), 5, 0.5),
+        (Goal("", goals.seconds("a", "b"), 10, at_least=True), 12, -0.2),
+    ],
+)
+def test_missed_by(goal: Goal, value: float, missed: float) -> None:
+    """A goal is missed by a part of its limit, from whichever side."""
+    assert goal.missed_by(value) == pytest.approx(missed)
+
+
+def test_verdicts() -> None:
+    """Each goal is reached, missed by so much, or was not measured."""
+    training = {"script": rounds(1), "samebook": rounds(1.5), "samebook-warm": rounds(0.5)}
+    trivial = {"make-run": rounds(3.2), "samebook": rounds(3)}
+    lines = goals.table(list(goals.verdicts({"training": training, "trivial": trivial}, {})))
+    said = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in lines}
+    assert said["training, cold, to the script"] == "missed by 11%"
+    assert said["training, warm, to the script"] == "reached by 9%"
+    assert said["make run beyond samebook run"] == "reached by 33%"
+    assert said["samebook --help"] == "not measured"
+
+
+def test_goals_name_what_is_there() -> None:
+    """Every goal is of a case and of subjects that there are."""
+    races = {
+        case.name: {name: rounds(1) for name in case.subjects} for case in CASES.values() if isinstance(case, Race)
+    }
+    scored = dict.fromkeys(("seconds", "peak_mib"), 1.0)
+    facts = {"scoring": [{"variant": name, **scored} for name in (goals.SCORED, goals.BARE)]}
+    assert [goal.says for goal in GOALS if goal.find(races, facts) is None] == []
+
+
+def test_measure(tmp_path: Path) -> None:
+    """A measurement has the wall clock, the processor's time with that of children, and the largest process."""
+    count = "sum(range(3 * 10**6)); bytearray(64 * 2**20)"
+    found = measure(shell(tmp_path, f'sleep 0.2; {sys.executable} -S -c "{count}"; true'), tmp_path / "out.txt")
+    assert found.seconds > found.cpu > 0.02
+    assert found.seconds > 0.2
+    assert 64 < (found.peak or 0) < 128
+
+
+def test_peak_is_its_own(tmp_path: Path) -> None:
+    """A small process isn't given the memory of the harness, which is far larger here."""
+    ballast = bytearray(os.urandom(1) * (200 * 2**20))
+    assert (measure(shell(tmp_path, "true"), tmp_path / "out.txt").peak or 0) < len(ballast) / 2**20 / 4
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("echo no such file >&2; exit 3", "exit code 3: no such file"),
+        ("exit 1", "exit code 1: nothing was printed"),
+        ("kill -9 $$", "exit code -9"),
+        ("sleep 9", "over its 1 s"),
+    ],
+)
+def test_failure_in_its_words(tmp_path: Path, line: str, told: str) -> None:
+    """What fails, is killed or takes too long raises its exit code and its last words."""
+    began = time.monotonic()
+    with pytest.raises(Wrong, match=told):
+        measure(shell(tmp_path, line), tmp_path / "out.txt", timeout=1)
+    assert time.monotonic() - began < 5
+
+
+def test_no_such_program(tmp_path: Path) -> None:
+    """A program that isn't there is named."""
+    with pytest.raises(Wrong, match="no-such-program"):
+        measure(Trial(("no-such-program",), tmp_path, SHELL), tmp_path / "out.txt")
+
+
+def test_own_clock(tmp_path: Path) -> None:
+    """What says itself when it was ready is taken at its word; how it ended doesn't count."""
+    clock = tmp_path / "clock.json"
+    trial = Trial(("sh", "-c", f"echo '{{\"seconds\": 7}}' > {clock}"), tmp_path, SHELL, clock=clock)
+    assert measure(trial, tmp_path / "out.txt") == Measured(7, None, None)
+
+
+def test_last_words() -> None:
+    """Last words are the last four lines that say something."""
+    assert last_words("a\n\nb\nc\n d \n\ne\n") == "b | c | d | e"
+
+
+def test_race_goes_on() -> None:
+    """A subject that fails, in preparation or in a round, is told and left out; the others run in turns."""
+    heard: list[str] = []
+
+    def absent(_: Place) -> Trial:
+        raise NotThere("not yet")
+
+    def broken(_: Place) -> Trial:
+        raise OSError("disk full")
+
+    subjects = {
+        "good": lambda place: shell(place.root, "true"),
+        "bad": lambda place: shell(place.root, "echo oh; exit 1"),
+        "absent": absent,
+        "broken": broken,
+    }
+    found = racing.race(Race("case", "", subjects), Plan(repeats=2), heard.append)
+    assert len(found["good"].rounds) == 2
+    assert (found["bad"].error, found["absent"].absent) == ("exit code 1: oh", "not yet")
+    assert found["broken"].error == "OSError: disk full"
+    assert "case: bad: error: exit code 1: oh" in heard
+
+
+def test_same_cells(tmp_path: Path) -> None:
+    """The script has the notebook's cells, and prints what they print."""
+    cells = printing("outputs", 2, 800)
+    done = subprocess.run([sys.executable, "-c", cells.script()], capture_output=True, text=True, check=True)
+    check_printed(done.stdout)
+    assert len(done.stdout) == pytest.approx(1600, abs=50)
+    with pytest.raises(Wrong, match="expected a line"):
+        check_printed(done.stdout.partition("the end")[0])
+    with pytest.raises(Wrong, match="not written"):
+        check_executed(tmp_path / "none.ipynb")
+
+
+@pytest.mark.host
+def test_unexecuted_is_wrong(tmp_path: Path) -> None:
+    """A notebook with its sources alone is not taken for an executed one."""
+    workspace = TRIVIAL.write(Place(tmp_path, Plan()))
+    with pytest.raises(Wrong, match="expected an output"):
+        check_executed(workspace.root / "notebooks" / "trivial.ipynb")
+
+
+def test_sets_of_a_sweep() -> None:
+    """A hundred runs are a hundred different sets; a number that isn't a multiple of ten is refused."""
+    found = {tuple(each.items()) for each in sweeping.sets(100)}
+    assert len(found) == 100
+    with pytest.raises(ValueError, match="multiple of 10"):
+        sweeping.grid(15)
+
+
+def test_same_variables_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subjects differ in PATH alone, and nobody compiles bytecode again for a variable of the machine's."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("SAMEBOOK_CELL_TIMEOUT", "1")
+    place = Place(tmp_path, Plan())
+    ours, theirs = place.environ(), place.environ(tmp_path / "bin")
+    assert {name for name in ours if ours[name] != theirs[name]} == {"PATH"}
+    assert ours["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert not {"PYTHONDONTWRITEBYTECODE", "SAMEBOOK_CELL_TIMEOUT"} & ours.keys()
+
+
+def test_peers_are_pinned() -> None:
+    """Every package that a peer's environment is asked for has a version, that of our lock where it has one."""
+    lines = [line for name in peers.PEERS for line in peers.wanted(name).splitlines()]
+    assert all("==" in line for line in lines)
+    assert peers.pins("a==1 \\\n    --hash=sha256:0\nb==2 ; python_version < '3' \\\n") == {
+        "a": "a==1",
+        "b": "b==2 ; python_version < '3'",
+    }
+
+
+def test_papermill_knows_its_flags() -> None:
+    """The flags that papermill is fastest with are flags of the version that we lock."""
+    done = subprocess.run([sys.executable, "-m", "papermill", "--help"], capture_output=True, text=True, check=True)
+    assert [flag for flag in BEST if flag.startswith("--") and flag not in done.stdout] == []
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [{"variant": "a", "seconds": 1}],
+        {"a": {"seconds": 1}},
+        {"rows": 5, "variants": [{"variant": "a", "seconds": 1}]},
+    ],
+)
+def test_rows_of_scoring(found: object) -> None:
+    """Whether scoring writes a list or objects by name, each variant is a row."""
+    assert scores.rows(found) == [{"variant": "a", "seconds": 1}]
+
+
+def test_busy() -> None:
+    """A machine with other work is told of."""
+    assert machine.busy(0.1, 2) == ""
+    assert "the load is 3.0 on 2 cores" in machine.busy(3.0, 2)
+
+
+def test_picture(tmp_path: Path) -> None:
+    """A picture has a panel for what is known, and is left out where nothing is."""
+    some = {"samebook": rounds(1, 2), "x": Result(error="no")}
+    picture.draw({"a": some, "b": {"x": Result()}}, tmp_path / "some.png")
+    picture.draw({"b": {"x": Result()}}, tmp_path / "none.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["some.png"]
+
+
+@pytest.mark.parametrize("arguments", ["--only trivail", "--subjects scrpt", "--repeats 0", "--runs 15"])
+def test_wrong_calls(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong name or number is refused before anything runs, with what was expected."""
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments.split())
+    assert ended.value.code == 2
+    assert "expected" in capsys.readouterr().err
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--list` names every case, and runs nothing."""
+    assert command.main(["--list"]) == 0
+    said = capsys.readouterr().out
+    assert [name for name in CASES if name not in said] == []
+
+
+def bench(folder: Path, *arguments: str) -> list[str]:
+    script, json_file = CHECKOUT / "tests" / "benchmarks" / "bench.py", folder / "bench.json"
+    return [sys.executable, str(script), "--only", "trivial", "--json", str(json_file), *arguments]
+
+
+@pytest.mark.host
+def test_trivial(tmp_path: Path) -> None:
+    """One real round of the trivial case: the script and ours, as a table and as JSON."""
+    command = bench(tmp_path, "--subjects", "script,samebook", "--repeats", "1")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert set(found["cases"]["trivial"]) == {"script", "samebook"}
+    assert found["cases"]["trivial"]["samebook"]["median"] > found["cases"]["trivial"]["script"]["median"] > 0
+    assert {"date", "commit", "cores", "load", "load_after"} <= set(found["machine"])
+
+
+@pytest.mark.host
+def test_stopped(tmp_path: Path) -> None:
+    """A bench that is stopped ends what it measures, and leaves no folder behind."""
+    command, environ = bench(tmp_path, "--subjects", "samebook"), {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environ) as process:
+        assert process.stderr
+        while b"to warm up" not in process.stderr.readline():
+            pass
+        process.terminate()
+        assert process.wait(30) == 143
+    wait_until(lambda: not list(tmp_path.glob("samebook-bench-*")))
