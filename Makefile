@@ -18,7 +18,7 @@ SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
 export SAMEBOOK_UID SAMEBOOK_GID PORT
 
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
-GIVEN = PARAMS RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS REPEATS ONLY SUBJECTS PICTURE
+GIVEN = PARAMS RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS GRID DRAWS SEED SETS METRIC REPEATS ONLY SUBJECTS PICTURE
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 
 UV    := .samebook/uv/bin/uv
@@ -43,7 +43,7 @@ LOST_docker = { docker version >/dev/null 2>&1 || { echo "error: the Docker daem
 TESTS    = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),test)
 
 .DEFAULT_GOAL := help
-.PHONY: bench test-faults season log gc schedule pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
+.PHONY: sweep warm warm-local warm-docker bench test-faults season log gc schedule pipeline backfill watch watch-local watch-docker uncommitted promote rollback models diff hooks reproduce check-lock lab-local test-local help lab run runs settings push pull data test check format build image base lock shell doctor clean engine environment warehouse stop
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -61,7 +61,7 @@ engine:
 
 # What runs needs production's image only; Lab and tests also the one on top of it.
 TARGETS = runtime lab
-run runs log watch settings push pull data shell doctor: TARGETS = runtime
+run sweep runs log watch settings push pull data shell doctor: TARGETS = runtime
 
 environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
@@ -70,6 +70,22 @@ run: environment ## Run NOTEBOOK headless, with PARAMS="name=value …"
 	@$(SAMEBOOK) run $(if $(PARAMS),--params "$$PARAMS") --env "$$ENV" $(if $(TIMEOUT),--timeout "$$TIMEOUT") $(if $(V),--verbose) \
 	  $(if $(RECEIPT),--receipt "$$RECEIPT",-- "$$NOTEBOOK") || \
 	{ code=$$? && $(LOST_$(ENGINE)) && exit $$code; }
+
+sweep: environment ## Run NOTEBOOK for many sets: GRID="max_depth=3,5 rate=0.01:0.3:log" DRAWS=20 or SETS=sets.csv; JOBS=2
+	@$(SAMEBOOK) sweep $(if $(GRID),--grid "$$GRID") $(if $(DRAWS),--draws "$$DRAWS") $(if $(SEED),--seed "$$SEED") $(if $(SETS),--sets "$$SETS") \
+	  $(if $(PARAMS),--params "$$PARAMS") --env "$$ENV" $(if $(JOBS),--jobs "$$JOBS") $(if $(METRIC),--metric "$$METRIC") $(if $(MINIMIZE),--minimize) \
+	  $(if $(TIMEOUT),--timeout "$$TIMEOUT") $(if $(DRY),--dry-run) -- "$$NOTEBOOK" || { code=$$? && $(LOST_$(ENGINE)) && exit $$code; }
+
+warm: engine ## Keep what NOTEBOOK imports in memory until Ctrl-C: its runs start at once (ENGINE=local)
+	@$(MAKE) --silent warm-$(ENGINE)
+
+warm-local: $(LOCAL)
+	@$(INSIDE_local) samebook warm --env "$$ENV" -- "$$NOTEBOOK"
+
+# A kernel lives in the container of its zygote, and each run has a container of its own.
+warm-docker:
+	@echo "error: a run in a container has no kernel from another" >&2 && \
+	echo "  -> make warm ENGINE=local; or, inside one container, make shell: samebook warm $$NOTEBOOK &" >&2 && exit 2
 
 runs: environment ## List what ran
 	@$(SAMEBOOK) runs

@@ -37,12 +37,15 @@ rows.describe()
 # What a notebook may see of its process.
 SEEN = """
 import json, os, signal, sys, threading, warnings, samebook
+signals = [each for each in signal.valid_signals() if each < 30]
 told = {
-    "argv": [word for word in sys.argv if "/tmp/" not in word], "path": sys.path, "flags": str(sys.flags), "cwd": os.getcwd(), "main": __name__,
-    "env": sorted(os.environ), "backend": plt.get_backend(), "filters": repr(warnings.filters),
-    "mask": sorted(map(str, signal.pthread_sigmask(signal.SIG_BLOCK, []))), "leads": os.getpgid(0) == os.getpid(),
-    "handlers": {each.name: str(signal.getsignal(each)).split(" at ")[0] for each in signal.valid_signals() if each < 30},
-    "threads": sorted(each.name.split("-")[0] for each in threading.enumerate()), "stdin": os.readlink("/proc/self/fd/0"),
+    "argv": [word for word in sys.argv if "/tmp/" not in word],
+    "path": sys.path, "flags": str(sys.flags), "main": __name__, "env": sorted(os.environ),
+    "cwd": os.getcwd(), "stdin": os.readlink("/proc/self/fd/0"), "leads": os.getpgid(0) == os.getpid(),
+    "backend": plt.get_backend(), "filters": repr(warnings.filters),
+    "mask": sorted(map(str, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
+    "handlers": {each.name: str(signal.getsignal(each)).split(" at ")[0] for each in signals},
+    "threads": sorted(each.name.split("-")[0] for each in threading.enumerate()),
 }
 samebook.output_path("seen.json").write_text(json.dumps(told, indent=1, default=str))
 """
@@ -94,7 +97,7 @@ def test_same_results(tiny: Tiny) -> None:
 
 
 def test_same_process(tiny: Tiny) -> None:
-    """A notebook sees the same arguments, paths, variables, signals and threads in a warm kernel as in a cold one."""
+    """A notebook sees the same paths, variables, warnings, signals and threads in a warm kernel as in a cold one."""
     tiny.notebook("seen", imports=ALL, work=SEEN)
     cold = ran(tiny, "seen")
     with warm(tiny, "seen"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 
-def imported(notebook: NotebookNode, folder: Path) -> tuple[str, ...]:
+def modules(notebook: NotebookNode, folder: Path) -> tuple[str, ...]:
     """The modules of installed packages, in the order in which the notebook would import them.
 
     `module:name` stands for `from module import name`, where the name may be a module of its own. What isn't sure to

@@ -14,7 +14,7 @@ def kind(prepared: Prepared) -> Kind:
     """The kind of zygote whose kernels would be the same as a cold one of this run."""
     env = environment.base_env(prepared.workspace) | environment.threads(prepared.settings.threads)
     packages = environment.identity(prepared.workspace)["digest"]
-    return kernels.kind(packages, imported.imported(prepared.notebook, prepared.path.parent), env)
+    return kernels.kind(packages, imported.modules(prepared.notebook, prepared.path.parent), env)
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def _loop(pipe: Connection, work: Callable[[Any], Any], parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal: the parent hears it too, and tells
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    with suppress(EOFError, OSError, KeyboardInterrupt):
+    with suppress(EOFError, OSError, Interrupted):
         while True:
             pipe.send(_tried(pipe.recv(), work))
 
@@ -102,7 +102,7 @@ def _tried(item: Any, work: Callable[[Any], Any]) -> Any:
     try:
         return work(item)
     except Interrupted:
-        raise SystemExit(128 + signal.SIGTERM) from None
+        raise
     except SamebookError as error:
         return Failed(error.exit_code, "\n".join((str(error), *getattr(error, "__notes__", ()))))
     except OSError as error:

@@ -85,7 +85,13 @@ class Effects:
     @classmethod
     def since(cls, env: dict[str, str], filters: list[Any]) -> "Effects":
         changed = {name: text for name, text in os.environ.items() if env.get(name) != text}
-        return cls(changed, [name for name in env if name not in os.environ], warnings.filters[: -len(filters)])
+        return cls(changed, [name for name in env if name not in os.environ], shown()[: -len(filters)])
+
+
+def shown() -> list[Any]:
+    """The list of filters that says which warnings are shown, to be changed in place."""
+    filters: Any = warnings.filters
+    return filters
 
 
 def _import(name: str) -> None:
@@ -135,9 +141,9 @@ def become(asked: dict[str, Any], effects: Effects) -> NoReturn:
 
     # ipykernel has read the variable when it was imported: too early.
     kernel = IPKernelApp.instance()
-    del warnings.filters[: len(effects.filters)]
+    del shown()[: len(effects.filters)]
     kernel.initialize([*asked["arguments"], f"--IPKernelApp.parent_handle={parent}"])
-    warnings.filters[:0] = effects.filters  # before those of the kernel, as when a cell imports
+    shown()[:0] = effects.filters  # before those of the kernel, as when a cell imports
     kernel.start()
     sys.exit(0)
 
@@ -313,9 +319,9 @@ def main(arguments: list[str]) -> None:
     number, idle, limit, *modules = arguments
     listener = socket.socket(fileno=int(number))
     why = preload(["ipykernel.kernelapp"])
-    env, filters = dict(os.environ), list(warnings.filters)
+    env, filters = dict(os.environ), list(shown())
     why = why or preload(modules)
-    if not why and warnings.filters[-len(filters) :] != filters:
+    if not why and shown()[-len(filters) :] != filters:
         why = "an import has changed which warnings are shown"
     effects = Effects.since(env, filters)
     if not why and int(limit) and resident() > int(limit):

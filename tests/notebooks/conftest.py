@@ -3,24 +3,23 @@
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pytest
-from testbook import testbook
-from testbook.client import TestbookNotebookClient
 
 from samebook import sample
+from samebook.testing import notebook
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))  # where `import flights` finds it, as in a notebook
 
+__all__ = ["notebook"]
+
 type Ask = Callable[..., pd.DataFrame]
-type Start = Callable[[str, list[str]], TestbookNotebookClient]
 
 
 @pytest.fixture(scope="session")
@@ -49,20 +48,6 @@ def ask(warehouse: duckdb.DuckDBPyConnection) -> Ask:
         return warehouse.execute(sql, {"start": start, "end": end or start}).df()
 
     return rows
-
-
-@pytest.fixture(scope="module")
-def notebook() -> Iterator[Start]:
-    """`notebook("train", ["imports", "split"])`: a kernel of that notebook, with the cells of these tags run."""
-    with ExitStack() as kernels:
-
-        def start(name: str, tags: list[str]) -> TestbookNotebookClient:
-            path = NOTEBOOKS / f"{name}.ipynb"
-            client = kernels.enter_context(testbook(path, resources={"metadata": {"path": str(NOTEBOOKS)}}))
-            client.execute_cell(tags)
-            return client
-
-        yield start
 
 
 @pytest.fixture
