@@ -7,11 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
-from samebook import dataset, environment, pipelining, signals
+from samebook import dataset, environment, pipelining, signals, steps, warming
 from samebook.errors import SamebookError, UsageError
 from samebook.pipelining import State
 from samebook.processes import Processes
 from samebook.steps import Job
+
+# From so many days on it pays to keep what their notebooks import in memory.
+MANY = 4
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,12 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
     if request.last < request.first:
         raise UsageError(f"found --from {request.first} after --to {request.last}")
     days = dataset.days(request.first, request.last)
-    pipelining.prepared(_job(request, days[0]))  # what is wrong for every day is told once, and before any
+    # What is wrong for every day is told once, and before any.
+    work = pipelining.prepared(_job(request, days[0]))
     processes, began, done = Processes(), time.monotonic(), dict[datetime.date, Day]()
-    with signals.raising(), ThreadPoolExecutor(request.jobs) as pool:
+    runs = steps.prepared(work.job, work.steps) if len(days) >= MANY else []
+    shared = environment.shared_cores(request.jobs)
+    with signals.raising(), shared, warming.warmed(runs), ThreadPoolExecutor(request.jobs) as pool:
         try:
             for future in as_completed([pool.submit(_run, request, day, processes) for day in days]):
                 done[future.result().day] = future.result()
@@ -68,9 +74,7 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
 
 
 def _job(request: BackfillRequest, day: datetime.date) -> Job:
-    """A day's job; its steps share the machine's cores with those of the days beside it."""
-    threads = max(1, environment.cores() // request.jobs)
-    return replace(request.job, given={**request.job.given, "day": str(day)}, jobs=1, threads=threads)
+    return replace(request.job, given={**request.job.given, "day": str(day)}, jobs=1)
 
 
 def _run(request: BackfillRequest, day: datetime.date, processes: Processes) -> Day:

@@ -6,6 +6,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,30 @@ def cores() -> int:
     limit = Path("/sys/fs/cgroup/cpu.max")
     quota, _, period = (limit.read_text() if limit.is_file() else "max").partition(" ")
     return here if quota.strip() == "max" else max(1, min(here, int(quota) // int(period)))
+
+
+@contextmanager
+def shared_cores(jobs: int) -> Iterator[None]:
+    """Inside the block, so many kernels share the cores, unless the caller has said how many threads each may take."""
+    if os.environ.get("OMP_NUM_THREADS"):
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = str(max(1, cores() // jobs))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+
+
+def memory() -> int:
+    """How many bytes of memory are free: for the machine, or for the container, where that has fewer."""
+    info = Path("/proc/meminfo")
+    text = info.read_text() if info.is_file() else ""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.MULTILINE)
+    free = int(found[1]) * 1024 if found else sys.maxsize
+    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    told = limit.read_text().strip() if limit.is_file() else "max"
+    return free if told == "max" else min(free, int(told) - int(used.read_text()))
 
 
 def kernel_env(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[str, str]:

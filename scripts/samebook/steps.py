@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from samebook import bundles, freshness, parameters, pipelines, policy, preparation, publishing, runfolder, settings
@@ -25,7 +25,7 @@ class Job:
     """A pipeline with its parameters, for one environment.
 
     `engine` is where notebooks run: "local" in this very environment, "docker" through make. `force` runs what a
-    finished run has done already; `jobs` steps run side by side, each with `threads` threads (0: as set elsewhere).
+    finished run has done already; `jobs` steps run side by side.
     """
 
     here: Workspace
@@ -35,7 +35,6 @@ class Job:
     engine: str = "local"
     force: bool = False
     jobs: int = 2
-    threads: int = 0
 
 
 def check(job: Job, step: Filled) -> None:
@@ -57,6 +56,12 @@ def check(job: Job, step: Filled) -> None:
 def _means_something(here: Workspace, name: str) -> bool:
     is_run = (here.runs / name / runfolder.RECEIPT).is_file() or runfolder.finished(here, name)
     return bool(bundles.is_reference(here, name) or is_run or (here.root / name).is_file())
+
+
+def prepared(job: Job, filled: Sequence[Filled]) -> list[Prepared]:
+    """The runs that a pipeline will start in this environment, as far as they can be told before it runs."""
+    runs = [step for step in filled if step.is_wanted and step.step.verb == "run"]
+    return [_prepared(job, step, {name: name for name in step.step.needs}) for step in runs if job.engine == "local"]
 
 
 def _prepared(job: Job, step: Filled, runs: Mapping[str, str]) -> Prepared:
@@ -124,8 +129,7 @@ def variables(job: Job, step: Filled) -> dict[str, str]:
     """The caller's variables; the step is told, for the log, and make which engine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     engine = {"ENGINE": "docker"} if job.engine == "docker" else {}
-    threads = {"OMP_NUM_THREADS": str(job.threads)} if job.threads else {}
-    return {**threads, **kept, **engine, STEP: f"{job.name}/{step.name}"}
+    return {**kept, **engine, STEP: f"{job.name}/{step.name}"}
 
 
 def words(stderr: str) -> str:

@@ -1,10 +1,9 @@
 """Run a notebook for many parameter sets: kernels come warm, what is done already is left out, the best is told."""
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -116,7 +115,7 @@ def sweep(request: SweepRequest, run: Runner, say: Callable[[str], None]) -> Swe
             result.add(Outcome.of(each, ran.described(path), is_new=False))
     say(f"{len(found.sets)} sets, {len(found.sets) - len(waiting)} done already")
     if waiting:
-        with signals.raising(), _threads(request), warming.warmed(found.prepared) as cold:
+        with signals.raising(), environment.shared_cores(jobs(request)), warming.warmed([found.prepared]) as cold:
             if cold:
                 say(f"kernels start cold: {cold}")
             _run(request, waiting, run, result, say)
@@ -143,16 +142,3 @@ def _run(request: SweepRequest, waiting: list[Set], run: Runner, result: Sweep, 
 def jobs(request: SweepRequest) -> int:
     """How many runs go side by side: as asked, else one a core."""
     return request.jobs or environment.cores()
-
-
-@contextmanager
-def _threads(request: SweepRequest) -> Iterator[None]:
-    """Inside the block, runs share the cores, unless the caller has said how many threads each may take."""
-    if os.environ.get("OMP_NUM_THREADS"):
-        yield
-        return
-    os.environ["OMP_NUM_THREADS"] = str(max(1, environment.cores() // jobs(request)))
-    try:
-        yield
-    finally:
-        del os.environ["OMP_NUM_THREADS"]

@@ -1,13 +1,16 @@
 """Zygotes for the runs of a notebook: which kind it takes, and one for as long as a command needs it."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from samebook import environment, imported, kernels
 from samebook.kernels import Kind, Started
 from samebook.preparation import Prepared
+
+# Bytes of free memory with which imports are kept: with less, kernels start cold, one after the other.
+ENOUGH = 1 << 30
 
 
 def kind(prepared: Prepared) -> Kind:
@@ -25,16 +28,32 @@ def zygote(prepared: Prepared, folder: Path, *, idle: float = 0, limit: int = 0)
 
 
 @contextmanager
-def warmed(prepared: Prepared) -> Iterator[str]:
-    """Inside the block, runs of this notebook that are started from here have warm kernels; else why not."""
-    if not kernels.can_fork():
-        yield "this platform can't fork"
+def warmed(notebooks: Sequence[Prepared]) -> Iterator[str]:
+    """Inside the block, runs of these notebooks that are started from here have warm kernels; else why not."""
+    if why := _impossible():
+        yield why
         return
-    with kernels.sockets() as folder, zygote(prepared, Path(folder)) as started:
-        before = os.environ.get(kernels.FOLDER)
-        os.environ[kernels.FOLDER] = folder
-        try:
-            yield started.refused
-        finally:
-            os.environ.pop(kernels.FOLDER)
-            os.environ.update({kernels.FOLDER: before} if before else {})
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(kernels.sockets()))
+        each = {kind(prepared).name: prepared for prepared in notebooks}
+        refused = [stack.enter_context(zygote(prepared, folder)).refused for prepared in each.values()]
+        stack.enter_context(_told(folder))
+        yield next(filter(None, refused), "")
+
+
+def _impossible() -> str:
+    if not kernels.can_fork():
+        return "this platform can't fork"
+    free = environment.memory()
+    return f"{free >> 20} MiB of memory are free, too few to keep imports in" if free < ENOUGH else ""
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    before = os.environ.get(kernels.FOLDER)
+    os.environ[kernels.FOLDER] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop(kernels.FOLDER)
+        os.environ.update({kernels.FOLDER: before} if before else {})
