@@ -75,9 +75,9 @@ def must_have(place: Place, verb: str) -> None:
 
 def kernel_of(run: Path) -> str:
     """What the receipt says of the kernel: warm, cold, or nothing."""
-    definition = json.loads((run / "receipt.json").read_text())["predicate"]["buildDefinition"]
-    values = {str(value) for value in definition.get("internalParameters", {}).values()}
-    return next((word for word in ("warm", "cold") if word in values), "")
+    details = json.loads((run / "receipt.json").read_text())["predicate"]["runDetails"]
+    told = (each["annotations"] for each in details["byproducts"] if each["name"] == "kernel")
+    return next((word for annotations in told for word in annotations), "")
 
 
 def check_run(workspace: Tiny, _: str, kernel: str = "") -> None:
@@ -95,8 +95,10 @@ def check_run(workspace: Tiny, _: str, kernel: str = "") -> None:
 
 def clear(workspace: Tiny) -> None:
     """As if nothing had run yet, so that each run writes all that it keeps."""
-    for name in ("runs", "store"):
-        shutil.rmtree(workspace.root / name, ignore_errors=True)
+    # Where a warm parent listens stands in runs/.warm.
+    runs = (path for path in (workspace.root / "runs").glob("*") if path.name != ".warm")
+    for path in (*runs, workspace.root / "store"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
