@@ -12,7 +12,7 @@ from s3 import ALLOWED, KEY, S3, TEXT, serving
 from tiny import Tiny
 
 from samebook import warehouse
-from samebook.settings import Warehouse
+from samebook.sections import Warehouse
 from samebook.workspace import Workspace
 
 

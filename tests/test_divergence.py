@@ -11,7 +11,7 @@ from samebook.binning import Binned, expected, places
 from samebook.distribution import described
 from samebook.divergence import Divergence, compare, merged, psi
 from samebook.monitoring import ALARM, LEVELS, WARN
-from samebook.settings import Drift
+from samebook.sections import Drift
 
 DAYS, KNOWN = 4000, 50_000
 SIZES = (100, 1000, 10_000)

@@ -16,7 +16,8 @@ from tiny import Tiny
 
 from samebook import notices, settings, story
 from samebook.errors import UsageError
-from samebook.settings import Notify, Settings
+from samebook.sections import Notify
+from samebook.settings import Settings
 from samebook.workspace import Workspace
 
 SETTINGS = Settings(notify=Notify(webhook="HOOK"))

@@ -18,7 +18,7 @@ from tiny import Tiny, wait_until
 from samebook import sample
 from samebook.errors import SamebookError, UsageError
 from samebook.postgresql_warehouse import PostgreSQL as Engine
-from samebook.settings import Warehouse
+from samebook.sections import Warehouse
 from samebook.sql import Query
 
 pytestmark = pytest.mark.host

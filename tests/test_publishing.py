@@ -15,7 +15,7 @@ from tiny import Tiny
 from samebook import warehouse
 from samebook.errors import UsageError
 from samebook.publication import Publication
-from samebook.settings import Warehouse
+from samebook.sections import Warehouse
 from samebook.workspace import Workspace
 
 DAY = datetime.date(2013, 1, 5)

@@ -11,7 +11,7 @@ import pytest
 from s3 import KEY, MARK, S3, TEXT, changing_wire
 from tiny import Ended, Tiny, wait_until
 
-from samebook import bucket, remote, settings
+from samebook import bucket, remote, sections
 from samebook.digest import sha256
 from samebook.errors import UsageError
 from samebook.store import Damaged, Store
@@ -70,7 +70,7 @@ def keyless(ended: Ended) -> str:
 def here(s3: S3, tmp_path: Path, **changes: str) -> tuple[remote.Remote, Store]:
     """The remote as settings name it, and an empty store."""
     named = {"url": f"s3://samebook/{s3.prefix}", "endpoint": s3.endpoint, "access_key": "S3_KEY"}
-    found = remote.of(settings.Store(**{**named, "secret_key": "S3_TEXT", **changes}))
+    found = remote.of(sections.Store(**{**named, "secret_key": "S3_TEXT", **changes}))
     assert found
     return found, Store(tmp_path / "store")
 
@@ -137,7 +137,7 @@ def test_missing_is_none(s3: S3, tmp_path: Path) -> None:
 
 def test_no_remote_told(tiny: Tiny) -> None:
     """Without a remote in the settings, push and pull say where to name one."""
-    assert remote.of(settings.Store()) is None
+    assert remote.of(sections.Store()) is None
     for verb in ("push", "pull"):
         ended = tiny.samebook("store", verb)
         assert ended.code == 2

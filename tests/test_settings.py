@@ -8,6 +8,7 @@ from tiny import CHECKOUT, Tiny
 
 from samebook import in_force, settings, wrong_settings
 from samebook.errors import UsageError
+from samebook.sections import Warehouse
 from samebook.workspace import Workspace
 
 
@@ -60,7 +61,7 @@ def test_variable_overrides_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("SAMEBOOK_WAREHOUSE__SAMPLE", "true")
     monkeypatch.setenv("SAMEBOOK_CELL_TIMEOUT", "60")
     found = load(tmp_path, "warehouse: {url: 'duckdb:///other.duckdb'}\ncell_timeout: 5")
-    assert found.warehouse == settings.Warehouse(url="duckdb:///other.duckdb", sample=True)
+    assert found.warehouse == Warehouse(url="duckdb:///other.duckdb", sample=True)
     assert found.cell_timeout == 60
 
 

@@ -11,6 +11,7 @@ from tiny import Tiny
 
 from samebook import log, settings, story
 from samebook.log import LogRequest
+from samebook.sections import Warehouse
 from samebook.workspace import Workspace
 
 TODAY = datetime.datetime.now(datetime.UTC).date()
@@ -88,7 +89,7 @@ def test_day_is_told_or_of_the_data(tiny: Tiny) -> None:
 def test_secret_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """`safe` takes the secrets that the settings name out of a text."""
     monkeypatch.setenv("DATABASE", "hunter2-and-more")
-    in_force = settings.Settings(warehouse=settings.Warehouse(password="DATABASE"))
+    in_force = settings.Settings(warehouse=Warehouse(password="DATABASE"))
     assert story.safe("no hunter2-and-more here", in_force) == "no [redacted DATABASE] here"
 
 

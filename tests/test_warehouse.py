@@ -11,8 +11,9 @@ from pandas.testing import assert_frame_equal
 from postgresql import PostgreSQL
 from tiny import Tiny
 
-from samebook import sample, settings, warehouse
+from samebook import sample, warehouse
 from samebook.errors import UsageError
+from samebook.sections import Warehouse
 from samebook.workspace import Workspace
 
 TYPED = """
@@ -40,24 +41,24 @@ def ask(tiny: Tiny) -> Ask:
     """`ask(settings, sql, **bound)`: the rows of a query that is written into a file first."""
     (tiny.root / "notebooks" / "queries").mkdir()
 
-    def rows(where: settings.Warehouse, sql: str, **bound: object) -> pd.DataFrame:
+    def rows(where: Warehouse, sql: str, **bound: object) -> pd.DataFrame:
         (tiny.root / "notebooks" / "queries" / "q.sql").write_text(sql)
         return warehouse.query(Workspace(tiny.root), where, "q.sql", bound)
 
     return rows
 
 
-def embedded(tiny: Tiny) -> settings.Warehouse:
+def embedded(tiny: Tiny) -> Warehouse:
     """An empty DuckDB."""
     (tiny.root / "data").mkdir()
     duckdb.connect(str(tiny.root / "data" / "warehouse.duckdb")).close()
-    return settings.Warehouse()
+    return Warehouse()
 
 
 def test_missing_without_sample(tiny: Tiny) -> None:
     """Where no sample may stand in, a missing warehouse is an error that says what mends it."""
     with pytest.raises(UsageError, match=r"no warehouse at data/other.duckdb") as missing:
-        warehouse.ensure(Workspace(tiny.root), settings.Warehouse(url="duckdb:///data/other.duckdb"))
+        warehouse.ensure(Workspace(tiny.root), Warehouse(url="duckdb:///data/other.duckdb"))
     assert "warehouse.url" in str(missing.value.mend)
     assert not (tiny.root / "data").exists()
 
@@ -67,7 +68,7 @@ def test_sample_loaded_once(tiny: Tiny, ask: Ask, monkeypatch: pytest.MonkeyPatc
     loads: list[object] = []
     load = sample.load
     monkeypatch.setattr(sample, "load", lambda path: (loads.append(path), load(path)))
-    here, wanted = Workspace(tiny.root), settings.Warehouse(sample=True)
+    here, wanted = Workspace(tiny.root), Warehouse(sample=True)
     both = [threading.Thread(target=warehouse.ensure, args=(here, wanted)) for _ in range(2)]
     for each in both:
         each.start()
@@ -89,7 +90,7 @@ def test_broken_warehouse_told(tiny: Tiny, ask: Ask) -> None:
     (tiny.root / "data").mkdir()
     (tiny.root / "data" / "warehouse.duckdb").write_text("no database" * 1000)
     with pytest.raises(UsageError, match=r"q.sql on data/warehouse.duckdb failed"):
-        ask(settings.Warehouse(), "SELECT 1")
+        ask(Warehouse(), "SELECT 1")
 
 
 @pytest.mark.host

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from samebook import context
-from samebook.settings import AbTest
+from samebook.sections import AbTest
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 BYTES = 8

@@ -13,8 +13,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from samebook import secret, settings, store
+from samebook import secret, store
 from samebook.errors import SamebookError, UsageError
+from samebook.sections import Store
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -122,7 +123,7 @@ class Bucket:
         return RemoteError(f"{self.url} can't be reached at {self.endpoint}: {cause}", mend=MENDS["up"])
 
 
-def of(where: settings.Store) -> Bucket:
+def of(where: Store) -> Bucket:
     """The bucket that settings name. Raises UsageError for what can't be one."""
     from obstore.store import S3Store
 
@@ -143,7 +144,7 @@ def of(where: settings.Store) -> Bucket:
     return Bucket(where.url, where.endpoint or "AWS", "".join(f"{part}/" for part in parts), readable, writable)
 
 
-def _credentials(where: settings.Store) -> dict[str, Any]:
+def _credentials(where: Store) -> dict[str, Any]:
     """The key that settings name; without one AWS's own ways (variables, roles), or at another S3 no signature."""
     if bool(where.access_key) != bool(where.secret_key):
         raise UsageError("settings name one of store.access_key and store.secret_key; expected both, or none")

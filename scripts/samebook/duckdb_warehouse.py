@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from samebook import sample
 from samebook.errors import SamebookError, UsageError
 from samebook.publication import CREATE, FORGET, INSERT, KNOWN, REMEMBER, Publication
-from samebook.settings import Warehouse
+from samebook.sections import Warehouse
 from samebook.sql import Query
 from samebook.workspace import Workspace, locked
 

@@ -8,9 +8,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from samebook import bundle, bundles, evidence, nested, receipt, runfolder, settings
+from samebook import bundle, bundles, evidence, nested, receipt, runfolder
 from samebook.digest import sha256
 from samebook.receipt import Json
+from samebook.sections import Gate
 from samebook.workspace import Workspace
 
 # Where code is that a comparison depends on.
@@ -19,9 +20,7 @@ CODE = (b"notebooks/", b"scripts/", b"environments/")
 type Metrics = dict[str, float | int]
 
 
-def compared(
-    here: Workspace, gate: settings.Gate, candidate: Json, champion: bundle.Bundle | None
-) -> bundle.Gate | None:
+def compared(here: Workspace, gate: Gate, candidate: Json, champion: bundle.Bundle | None) -> bundle.Gate | None:
     """The newest comparison of this very candidate with this very champion; None where there is none yet.
 
     One whose files were changed since, or that ran on code that is not committed, is none.
@@ -53,13 +52,13 @@ def _is_sound(here: Workspace, run: Path, statement: Json) -> bool:
     return not loose and not drift and not evidence.wrong(evidence.files(here, path, statement))
 
 
-def compare(here: Workspace, gate: settings.Gate, candidate: Path, champion: bundle.Bundle | None, env: str) -> None:
+def compare(here: Workspace, gate: Gate, candidate: Path, champion: bundle.Bundle | None, env: str) -> None:
     """Run the gate's notebook on a candidate's run."""
     values = {"candidate": candidate.name, **({"champion": champion.name} if champion else {})}
     nested.run_notebook(here, gate.notebook, values, env)
 
 
-def behind(gate: settings.Gate, metrics: Metrics, *, has_champion: bool) -> Iterator[str]:
+def behind(gate: Gate, metrics: Metrics, *, has_champion: bool) -> Iterator[str]:
     """How the candidate falls behind: by more than the margin behind the champion, or not ahead of the baseline."""
     needed = ("candidate", "baseline", *(("champion",) if has_champion else ()))
     if missing := [f"{who}_{gate.metric}" for who in needed if f"{who}_{gate.metric}" not in metrics]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebook import ran, retention, runfolder, settings, storekeeping, story, transfer
+from samebook.sections import Retention
 from samebook.workspace import Workspace, locked
 
 TRASH = ".trash"
@@ -71,7 +72,7 @@ def gc(workspace: Workspace, request: GcRequest) -> Collected:
     return done
 
 
-def _set_aside(workspace: Workspace, rule: settings.Retention) -> tuple[list[Gone], dict[str, int]]:
+def _set_aside(workspace: Workspace, rule: Retention) -> tuple[list[Gone], dict[str, int]]:
     """Move what goes out of runs/, by one rename each, so that half a run is never there."""
     known = retention.receipts(workspace, {})
     with locked(workspace.runs / ".partial" / runfolder.LOCK):  # no run starts or ends meanwhile
@@ -81,9 +82,7 @@ def _set_aside(workspace: Workspace, rule: settings.Retention) -> tuple[list[Gon
     return runs, kept
 
 
-def _plan(
-    workspace: Workspace, rule: settings.Retention, known: retention.Receipts
-) -> tuple[list[Gone], dict[str, int]]:
+def _plan(workspace: Workspace, rule: Retention, known: retention.Receipts) -> tuple[list[Gone], dict[str, int]]:
     """What goes, oldest first; and how many runs stay, by why."""
     now = datetime.datetime.now(datetime.UTC)
     found = retention.receipts(workspace, known)
@@ -101,7 +100,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _in_time(
-    here: dict[str, Path], found: retention.Receipts, rule: settings.Retention, now: datetime.datetime
+    here: dict[str, Path], found: retention.Receipts, rule: Retention, now: datetime.datetime
 ) -> dict[str, str]:
     """The runs that are young, or among the newest finished ones of their notebook."""
     by_notebook = defaultdict[str, list[str]](list)
@@ -112,12 +111,12 @@ def _in_time(
     return dict.fromkeys(newest, "newest") | dict.fromkeys(young, "young")
 
 
-def _is_young(name: str, path: Path, rule: settings.Retention, now: datetime.datetime) -> bool:
+def _is_young(name: str, path: Path, rule: Retention, now: datetime.datetime) -> bool:
     """By when it started; but whoever made a run may still be at it in the hour after it."""
     return now - runfolder.started(name) <= datetime.timedelta(rule.days) or time.time() - _touched(path) < HOUR
 
 
-def _old_scratch(workspace: Workspace, rule: settings.Retention, now: datetime.datetime) -> Iterator[Path]:
+def _old_scratch(workspace: Workspace, rule: Retention, now: datetime.datetime) -> Iterator[Path]:
     """The scratch runs that no Lab session has written to for so long."""
     limit = now.timestamp() - max(rule.days * 24 * HOUR, HOUR)
     yield from (path for path in sorted((workspace.runs / runfolder.SCRATCH).glob("*-*")) if _touched(path) < limit)

@@ -15,7 +15,7 @@ from samebook.digest import sha256
 from samebook.distribution import VERSION, Reference
 from samebook.divergence import Divergence, compare
 from samebook.errors import UsageError
-from samebook.settings import Drift
+from samebook.sections import Drift
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,10 +4,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import bundle, comparison, evidence, gating, git, receipt, reproduction, settings, signing
+from samebook import bundle, comparison, evidence, gating, git, receipt, reproduction, signing
 from samebook.digest import sha256
 from samebook.errors import PolicyRefused, SamebookError
 from samebook.receipt import Json
+from samebook.sections import Promotion
 from samebook.workspace import Workspace
 
 
@@ -22,7 +23,7 @@ class Candidate:
     model: str
     path: Path
     statement: Json
-    policy: settings.Promotion
+    policy: Promotion
     attestations: tuple[tuple[Path, Json], ...]
     champion: bundle.Bundle | None
     gate: bundle.Gate | None
@@ -152,7 +153,7 @@ def loose_image(engine: str | None, image: str | None, base: str | None) -> str:
     return f"it did not run in an image whose base is pinned by digest: {', '.join(loose)}" if loose else ""
 
 
-def of_bundle(found: bundle.Bundle, asked: settings.Promotion, attested: Collection[str]) -> list[str]:
+def of_bundle(found: bundle.Bundle, asked: Promotion, attested: Collection[str]) -> list[str]:
     """What a promoted model lacks of what an environment asks: a merge may bring it from one that asks for less.
 
     `attested` are the builders whose reproduction is at hand, and says IDENTICAL.

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from samebook import sample, secret
 from samebook.errors import SamebookError, UsageError
 from samebook.publication import COLUMNS, CREATE, FORGET, KNOWN, REMEMBER, Publication
-from samebook.settings import Warehouse
+from samebook.sections import Warehouse
 from samebook.sql import Query
 
 if TYPE_CHECKING:

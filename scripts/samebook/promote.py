@@ -16,6 +16,7 @@ from samebook import (
     receipt,
     reproduction,
     runfolder,
+    sections,
     settings,
     signing,
     store,
@@ -65,7 +66,7 @@ def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
     return Promotion(made, candidate.champion, commit)
 
 
-def _policy(here: Workspace, env: str) -> settings.Promotion:
+def _policy(here: Workspace, env: str) -> sections.Promotion:
     """What the environment asks, as git has it. Raises UsageError where a variable, or an edit, says otherwise."""
     loose = [name for name in os.environ if name.startswith(settings.variable(("promotion",)))]
     if loose:
@@ -74,7 +75,7 @@ def _policy(here: Workspace, env: str) -> settings.Promotion:
     return settings.load(here, env).promotion
 
 
-def _candidate(here: Workspace, request: PromoteRequest, asked: settings.Promotion, path: Path) -> Candidate:
+def _candidate(here: Workspace, request: PromoteRequest, asked: sections.Promotion, path: Path) -> Candidate:
     statement = receipt.read(path)
     champion = bundles.read(here, request.model) if bundles.path(here, request.model).is_file() else None
     gate = gating.compared(here, asked.gate, statement, champion) if asked.gate else None

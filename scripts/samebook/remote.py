@@ -6,7 +6,7 @@ Nothing is believed: what comes is hashed before it is moved into place, and wha
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from samebook import bucket, settings, store, transfer
+from samebook import bucket, sections, store, transfer
 from samebook.bucket import Bucket, RemoteError
 from samebook.errors import UsageError
 from samebook.transfer import Counter, Fate, How, Moved, Say
@@ -101,7 +101,7 @@ def counted(pieces: Iterable[bytes], count: Counter) -> Iterator[bytes]:
         yield piece
 
 
-def of(where: settings.Store) -> Remote | None:
+def of(where: sections.Store) -> Remote | None:
     """The remote that settings name; None where they name none."""
     return Remote(bucket.of(where)) if where.url else None
 

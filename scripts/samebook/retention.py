@@ -11,7 +11,7 @@ from samebook import bundles, dataset, receipt, runfolder, settings, store, stor
 from samebook.bundle import Bundle
 from samebook.errors import SamebookError, UsageError
 from samebook.receipt import Json
-from samebook.settings import AbTest
+from samebook.sections import AbTest
 from samebook.workspace import Workspace
 
 RUN = re.compile(rb"\d{8}T\d{6}Z-[^/\s\"\\]+?-[0-9a-f]{6}")

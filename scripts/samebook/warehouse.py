@@ -7,7 +7,7 @@ from samebook import sql
 from samebook.duckdb_warehouse import DuckDB
 from samebook.postgresql_warehouse import PostgreSQL
 from samebook.publication import Publication
-from samebook.settings import Warehouse
+from samebook.sections import Warehouse
 from samebook.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from conftest import CHECKOUT, base
 from samebook import receipt
 from samebook.errors import UsageError
 from samebook.postgresql_warehouse import PostgreSQL
-from samebook.settings import Warehouse
+from samebook.sections import Warehouse
 from samebook.sql import Query
 
 INGEST = "make run NOTEBOOK=ingest PARAMS='start=2013-12-29 end=2013-12-31'"

@@ -16,7 +16,7 @@ from pandera.pandas import DataFrameSchema
 import flights
 from samebook import receipt
 from samebook import warehouse as warehouses
-from samebook.settings import Warehouse
+from samebook.sections import Warehouse
 from samebook.workspace import Workspace
 
 type Ask = Callable[..., pd.DataFrame]
