@@ -6,7 +6,7 @@ Nothing is believed: what comes is hashed before it is moved into place, and wha
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from samebook import bucket, sections, store, transfer
+from samebook import bucket, sections, settings, store, transfer
 from samebook.bucket import Bucket, RemoteError
 from samebook.errors import UsageError
 from samebook.transfer import Counter, Fate, How, Moved, Say
