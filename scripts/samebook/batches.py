@@ -131,7 +131,7 @@ def writing(path: Path) -> Iterator[Writer]:
             writer.drop()
 
 
-def repeated(frames: Iterable["pd.DataFrame"], columns: list[str], hashes: "np.ndarray") -> "pd.DataFrame":
+def repeated(frames: Iterable["pd.DataFrame"], columns: list[str], hashes: list["np.ndarray"]) -> "pd.DataFrame":
     """The rows whose values in `columns` occur more than once, those columns; by the `hashes` of all rows.
 
     Two values can have the same hash: rows whose hash repeats are looked for in `frames`, and compared.
@@ -139,8 +139,9 @@ def repeated(frames: Iterable["pd.DataFrame"], columns: list[str], hashes: "np.n
     import numpy as np
     import pandas as pd
 
-    hashes.sort()
-    twice = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    every = np.concatenate(hashes)
+    every.sort()
+    twice = np.unique(every[1:][every[1:] == every[:-1]])
     if not len(twice):
         return pd.DataFrame(columns=columns)
     found = pd.concat([frame.loc[np.isin(hashed(frame[columns]), twice), columns] for frame in frames])
@@ -148,12 +149,22 @@ def repeated(frames: Iterable["pd.DataFrame"], columns: list[str], hashes: "np.n
 
 
 def hashed(frame: "pd.DataFrame") -> "np.ndarray":
-    """64 bits for each row, of its values: SipHash and a mix, the same in each process."""
+    """64 bits for each row, the same for equal rows, in each process."""
     import pandas as pd
 
-    # As plain objects: pandas would first look for what repeats, and in these columns nothing does.
-    plain = frame.astype({name: object for name in frame if isinstance(frame[name].dtype, pd.StringDtype)})
+    plain = pd.DataFrame({name: _plain(frame[name]) for name in frame})
     return pd.util.hash_pandas_object(plain, index=False, categorize=False).to_numpy()
+
+
+def _plain(values: "pd.Series") -> "pd.Series":
+    """Equal values as equal bits: a whole number is read as a float where a batch has a missing one, and -0 is 0."""
+    from pandas.api.types import is_datetime64_dtype, is_numeric_dtype
+
+    if is_numeric_dtype(values):
+        return values.astype(float) + 0.0
+    if is_datetime64_dtype(values):
+        return values.astype("datetime64[ns]")
+    return values.astype(object).where(values.notna(), None)
 
 
 def uniques(schema: "DataFrameSchema") -> list[list[str]]:

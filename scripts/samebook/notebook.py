@@ -16,6 +16,7 @@ from samebook.digest import json_bytes, sha256
 from samebook.errors import DataRejected, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
@@ -104,11 +105,10 @@ def validate_batches(read: batches.Batches, schema: "DataFrameSchema") -> Iterat
     Raises DataRejected as `validate` does: for a repeated value after the last batch, for the rest at the first that
     breaks the schema. Other checks of the schema see a batch at a time.
     """
-    import numpy as np
     from pandera.pandas import Column, DataFrameSchema
 
     unique = batches.uniques(schema)
-    hashes: list[list[np.ndarray]] = [[] for _ in unique]
+    hashes: list[list["np.ndarray"]] = [[] for _ in unique]
     for frame in read:
         valid = validate(frame, schema)
         for columns, found in zip(unique, hashes, strict=True):
@@ -116,7 +116,7 @@ def validate_batches(read: batches.Batches, schema: "DataFrameSchema") -> Iterat
         yield valid
     for columns, found in zip(unique, hashes, strict=True):
         if len(found) > 1:  # of a single batch the schema has told it
-            rows = batches.repeated((validate(frame, schema) for frame in read), columns, np.concatenate(found))
+            rows = batches.repeated((validate(frame, schema) for frame in read), columns, found)
             alone = {name: Column(unique=True, nullable=True) for name in columns if len(columns) == 1}
             validate(rows, DataFrameSchema(alone, unique=None if alone else columns, name=schema.name))
 
