@@ -19,7 +19,9 @@ from samebook.batches import Batches
 from samebook.errors import DataRejected, UsageError
 
 FIRST, SECOND = datetime.date(2013, 1, 1), datetime.date(2013, 1, 2)
-SCHEMA = DataFrameSchema({"id": Column(str, unique=True), "delay": Column(float, Check.ge(-60), nullable=True)}, name="flights")
+SCHEMA = DataFrameSchema(
+    {"id": Column(str, unique=True), "delay": Column(float, Check.ge(-60), nullable=True)}, name="flights"
+)
 COPY = """
 import samebook
 read = samebook.read_batches('flights', date(2013, 1, 1), date(2013, 1, 2), rows=3)
@@ -58,6 +60,14 @@ def read_of(folder: Path, *frames: pd.DataFrame, **size: int) -> Batches:
     return Batches(tuple((f"flights {path.stem}", path) for path in paths), **size)
 
 
+def write(path: Path, *frames: pd.DataFrame) -> bytes:
+    """A file, written in these batches: its bytes."""
+    with batches.writing(path) as partition:
+        for frame in frames:
+            partition.write(frame)
+    return path.read_bytes()
+
+
 def in_pieces(frame: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
     return (frame[start : start + size] for start in range(0, max(len(frame), 1), size))
 
@@ -68,10 +78,8 @@ def test_bytes_of_rows(tmp_path: Path, count: int) -> None:
     frame = rows(count)
     dataset.write(frame, tmp_path / "once.parquet")
     for size in (777, 100_000, 10**6):
-        with batches.writing(tmp_path / "pieces.parquet") as partition:
-            for piece in in_pieces(frame, size):
-                partition.write(piece)
-        assert (tmp_path / "pieces.parquet").read_bytes() == (tmp_path / "once.parquet").read_bytes()
+        written = write(tmp_path / "pieces.parquet", *in_pieces(frame, size))
+        assert written == (tmp_path / "once.parquet").read_bytes()
 
 
 def test_usual_layout(tmp_path: Path) -> None:
@@ -92,9 +100,8 @@ def test_usual_layout(tmp_path: Path) -> None:
 )
 def test_whole_or_not(tmp_path: Path, frames: list[pd.DataFrame], expected: str) -> None:
     """A partition that isn't written to its end, or whose batches have other columns, isn't there at all."""
-    with pytest.raises(UsageError, match=expected), batches.writing(tmp_path / "day" / "part.parquet") as partition:
-        for frame in frames:
-            partition.write(frame)
+    with pytest.raises(UsageError, match=expected):
+        write(tmp_path / "day" / "part.parquet", *frames)
     assert list((tmp_path / "day").iterdir()) == []
 
 

@@ -5,13 +5,14 @@ In memory are a batch, a row group, and, for a column whose values must not repe
 
 import datetime
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import batched
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from samebook import dataset, watching
+from samebook import dataset
 from samebook.errors import DataRejected, UsageError
 from samebook.workspace import replacing
 
@@ -37,16 +38,19 @@ class Batches:
     columns: tuple[str, ...] | None = None
 
     def __iter__(self) -> Iterator["pd.DataFrame"]:
+        return _ahead(self._frames())
+
+    def select(self, columns: Iterable[str]) -> Self:
+        """The same rows with these columns only; the others aren't even decoded."""
+        return replace(self, columns=tuple(columns))
+
+    def _frames(self) -> Iterator["pd.DataFrame"]:
         seen = 0
         for table in self._pieces() if self.rows else self._together():
             frame = table.to_pandas()
             frame.index += seen
             seen += len(frame)
             yield frame
-
-    def select(self, columns: Iterable[str]) -> Self:
-        """The same rows with these columns only; the others aren't even decoded."""
-        return replace(self, columns=tuple(columns))
 
     def _together(self) -> Iterator["pa.Table"]:
         import pyarrow as pa
@@ -66,7 +70,7 @@ class Batches:
 
         try:
             # Without a buffer ahead: it would hold all that is compressed, to the end.
-            with watching.declared(), parquet.ParquetFile(path, pre_buffer=False) as file:
+            with parquet.ParquetFile(path, pre_buffer=False) as file:
                 if not self.rows or not file.metadata.num_rows:
                     yield file.read(self.columns)
                     return
@@ -74,6 +78,15 @@ class Batches:
                     yield pa.Table.from_batches([batch])
         except pa.ArrowInvalid as error:
             raise DataRejected(f"{name} is not a whole Parquet file: {error}") from None
+
+
+def _ahead(frames: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
+    """The same, each read while the one before is worked on."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, frames, None)
+        while (frame := coming.result()) is not None:
+            coming = reader.submit(next, frames, None)
+            yield frame
 
 
 class Writer:
@@ -164,7 +177,7 @@ def _plain(values: "pd.Series") -> "pd.Series":
         return values.astype(float) + 0.0
     if is_datetime64_dtype(values):
         return values.astype("datetime64[ns]")
-    return values.astype(object).where(values.notna(), None)
+    return values.astype(object).where(values.notna(), "")
 
 
 def uniques(schema: "DataFrameSchema") -> list[list[str]]:

@@ -108,7 +108,7 @@ def validate_batches(read: batches.Batches, schema: "DataFrameSchema") -> Iterat
     from pandera.pandas import Column, DataFrameSchema
 
     unique = batches.uniques(schema)
-    hashes: list[list["np.ndarray"]] = [[] for _ in unique]
+    hashes: list[list[np.ndarray]] = [[] for _ in unique]
     for frame in read:
         valid = validate(frame, schema)
         for columns, found in zip(unique, hashes, strict=True):
