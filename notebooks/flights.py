@@ -139,10 +139,15 @@ def features(flights: pd.DataFrame, categories: Mapping[str, Iterable[str]] | No
     `categories` are those that a model was trained with: any other value becomes missing, as xgboost refuses
     what it has not seen. Without them each value that occurs is a category.
     """
-    known = categories or {name: sorted(flights[name].dropna().unique()) for name in CATEGORICAL}
+    known = categories or observed_categories(flights)
     matrix = flights[list(NUMERIC)].astype("float32")
     coded = {name: _coded(flights[name], list(known[name])) for name in CATEGORICAL}
     return pd.DataFrame(coded, index=flights.index).join(matrix)
+
+
+def observed_categories(flights: pd.DataFrame) -> dict[str, list[str]]:
+    """The values of each categorical feature that occur, sorted."""
+    return {name: sorted(flights[name].dropna().unique()) for name in CATEGORICAL}
 
 
 def _coded(values: pd.Series, known: list[str]) -> pd.Categorical:

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
         log_metrics,
         log_param,
         log_reference,
+        open_partition,
         output_path,
         query,
+        read_batches,
         read_dataset,
         validate,
+        validate_batches,
         write_partition,
     )
     from samebook.parameters import Model
@@ -45,11 +48,14 @@ __all__ = [
     "log_metrics",
     "log_param",
     "log_reference",
+    "open_partition",
     "output_path",
     "query",
+    "read_batches",
     "read_dataset",
     "sha256",
     "validate",
+    "validate_batches",
     "write_partition",
 ]
 

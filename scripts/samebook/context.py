@@ -47,14 +47,36 @@ def pinned_content(label: str) -> bytes | None:
 
 def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json | None = None) -> bytes:
     """The bytes of an input, told to the run and kept in the store, so that anyone can read the same again."""
-    digest = store.of(here()).put(content)
+    _record(label, store.of(here()).put(content), run_id, built)
+    return content
+
+
+def pinned_file(label: str) -> Path | None:
+    """As `pinned_content`, the path of its object in the store, verified; None where there is none."""
+    digest = pinned().get(label)
+    with watching.declared():
+        if not digest or not store.of(here()).has(digest):
+            return None
+        for _ in store.of(here()).pieces(digest):
+            pass
+    return store.of(here()).path(digest)
+
+
+def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
+    """As `recorded`, of a file that may be larger than memory; returns its object in the store, which never changes."""
+    with watching.declared():
+        digest = store.of(here()).put(path)
+    _record(label, digest, run_id, None)
+    return store.of(here()).path(digest)
+
+
+def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) -> None:
     if (expected := pinned().get(label)) and expected != digest:
         raise NotReproduced(
             f"input {label} was made again and differs: found {digest[:12]}…, expected {expected[:12]}…"
         )
     event = {"kind": "input", "name": label, "sha256": digest, "run": run_id, "built": built}
     runfolder.append_event(run(), event)
-    return content
 
 
 def recorded_settings(name: str) -> Any:

@@ -1,6 +1,7 @@
 """Datasets: one Parquet file a day, `data/<name>/day=YYYY-MM-DD/part-0.parquet`, as other tools read it too.
 
 The bytes are a function of the rows: no index, no writer's metadata, one row group layout, one compression.
+`samebook.batches` writes the same, a batch at a time.
 """
 
 import datetime
@@ -27,6 +28,9 @@ PART = "part-0.parquet"
 ORIGIN = "_origin.json"
 VERSIONS = ".versions"
 SHOWN_ROWS = 3
+# The rows of a row group: what is in memory while a partition is written in batches.
+GROUP_ROWS = 2**17
+COMPRESSION = "zstd"
 
 
 def partition(name: str, day: datetime.date) -> Path:
@@ -38,12 +42,18 @@ def partition(name: str, day: datetime.date) -> Path:
 
 def write(frame: "pd.DataFrame", path: Path) -> None:
     """Write a frame so that equal frames give equal bytes."""
-    import pyarrow as pa
     from pyarrow import parquet
 
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(table, path, compression="zstd")
+    rows = table(frame).combine_chunks()
+    parquet.write_table(rows, path, row_group_size=GROUP_ROWS, compression=COMPRESSION)
+
+
+def table(frame: "pd.DataFrame") -> "pa.Table":
+    """The rows of a frame as they are written: without index, attributes and pandas' own metadata."""
+    import pyarrow as pa
+
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
 def days(first: datetime.date, last: datetime.date) -> list[datetime.date]:

@@ -6,15 +6,17 @@ The same calls work with no runner around them, as in Lab: they then write to a 
 import datetime
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samebook import context, dataset, distribution, nested, runfolder, warehouse, watching
+from samebook import batches, context, dataset, distribution, nested, runfolder, warehouse, watching
 from samebook.digest import json_bytes, sha256
 from samebook.errors import DataRejected, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
@@ -97,6 +99,28 @@ def validate(frame: "pd.DataFrame", schema: "DataFrameSchema") -> "pd.DataFrame"
         raise DataRejected(dataset.rejection(error, schema.name or "the data")) from None
 
 
+def validate_batches(read: batches.Batches, schema: "DataFrameSchema") -> Iterator["pd.DataFrame"]:
+    """Each batch of `read_batches` as the schema returns it; what must be unique is so across all of them.
+
+    Raises DataRejected as `validate` does: for a repeated value after the last batch, for the rest at the first that
+    breaks the schema. Other checks of the schema see a batch at a time.
+    """
+    from pandera.pandas import Column, DataFrameSchema
+
+    unique = batches.uniques(schema)
+    hashes: list[list[np.ndarray]] = [[] for _ in unique]
+    for frame in read:
+        valid = validate(frame, schema)
+        for columns, found in zip(unique, hashes, strict=True):
+            found.append(batches.hashed(valid[columns]))
+        yield valid
+    for columns, found in zip(unique, hashes, strict=True):
+        if len(found) > 1:  # of a single batch the schema has told it
+            rows = batches.repeated((validate(frame, schema) for frame in read), columns, found)
+            alone = {name: Column(unique=True, nullable=True) for name in columns if len(columns) == 1}
+            validate(rows, DataFrameSchema(alone, unique=None if alone else columns, name=schema.name))
+
+
 def write_partition(name: str, day: datetime.date, frame: "pd.DataFrame") -> Path:
     """Write one day of a dataset into the run's outputs; published to data/ when the run is complete.
 
@@ -107,6 +131,25 @@ def write_partition(name: str, day: datetime.date, frame: "pd.DataFrame") -> Pat
     return path
 
 
+@contextmanager
+def open_partition(name: str, day: datetime.date) -> Iterator[batches.Writer]:
+    """Write one day of a dataset batch by batch, each by `.write(frame)`: the bytes that `write_partition` of all
+    rows at once gives, in whatever batches they come. Where the block fails there is nothing.
+    """
+    with batches.writing(output_path(str(dataset.partition(name, day)))) as partition:
+        yield partition
+
+
+def read_batches(
+    name: str, start: datetime.date, end: datetime.date, *, days: int = 1, rows: int = 0
+) -> batches.Batches:
+    """As `read_dataset`, for more than fits into memory: a frame for each `days` days, or, with `rows`, frames of at
+    most so many rows of a day. They can be iterated again; each day is recorded once, before the first is read.
+    """
+    found = [(day, _file(name, day)) for day in _days(name, start, end, partial=False)]
+    return batches.of_days(found, name, days, rows)
+
+
 def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial: bool = False) -> "pd.DataFrame":
     """The partitions of a dataset from `start` to `end`, both included, by day; each is recorded as an input.
 
@@ -114,6 +157,12 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial
     Raises UsageError where a day can't be made, DataRejected where what makes it says so. With `partial`, days that
     still aren't there are left out, as are outcomes that nobody knows yet.
     """
+    days = _days(name, start, end, partial=partial)
+    return dataset.frame([(f"{name} {day}", _partition(name, day)) for day in days])
+
+
+def _days(name: str, start: datetime.date, end: datetime.date, *, partial: bool) -> list[datetime.date]:
+    """The days that are there, once those that are missing have been made."""
     if end < start:
         raise UsageError(f"dataset {name}: found start {start} after end {end}")
     days = dataset.days(start, end)
@@ -131,7 +180,7 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial
             runfolder.append_event(context.run(), {"kind": "lacked", "name": label})
     elif still:
         raise UsageError(f"dataset {name}: no partition for {still[0]}, and {len(still)} of {len(days)} days missing")
-    return dataset.frame([(f"{name} {day}", _partition(name, day)) for day in days])
+    return days
 
 
 def _partition(name: str, day: datetime.date) -> bytes:
@@ -142,6 +191,13 @@ def _partition(name: str, day: datetime.date) -> bytes:
         if content is None:
             content = (context.here().data / dataset.partition(name, day)).read_bytes()
         return context.recorded(label, content, dataset.origin(context.here(), name, day, sha256(content)))
+
+
+def _file(name: str, day: datetime.date) -> Path:
+    """As `_partition`, the path of the day's object in the store."""
+    label = str(dataset.partition(name, day).parent)
+    path = context.pinned_file(label) or context.here().data / dataset.partition(name, day)
+    return context.recorded_file(label, path, dataset.origin(context.here(), name, day, sha256(path)))
 
 
 def _pinned_partition(name: str, day: datetime.date) -> bytes | None:

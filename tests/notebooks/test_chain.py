@@ -10,9 +10,14 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
+import xgboost
 
 import flights
 
+FIXED = {
+    "objective": "binary:logistic", "tree_method": "hist",
+    "min_child_weight": 20, "subsample": 0.8, "colsample_bytree": 0.6,
+}  # fmt: skip
 SMALL = ("as_of=2013-06-30", "train_days=10", "holdout_days=3", "n_estimators=20")
 
 
@@ -45,6 +50,52 @@ def test_same_bytes(workspace: Path) -> None:
         first, *others = results(workspace, notebook)
         assert {expected, "metrics.json"} <= set(first)
         assert others == [first, first]
+
+
+def change(workspace: Path, notebook: str, before: str, after: str) -> None:
+    """Replace a text of a notebook, which is there once."""
+    path = workspace / "notebooks" / f"{notebook}.ipynb"
+    assert path.read_text().count(before) == 1
+    path.write_text(path.read_text().replace(before, after))
+
+
+def test_batches_same_bytes(workspace: Path) -> None:
+    """Model, metrics and predictions have the same bytes, in whatever batches they were learnt from and scored."""
+    sizes = [("days=28", "days=28", "rows=65_536"), ("days=28", "days=3", "rows=100"), ("days=3", "days=1", "rows=7")]
+    rows = "rows=65_536"
+    for before, days, fewer in sizes:
+        change(workspace, "train", before, days)
+        change(workspace, "predict", rows, fewer)
+        rows = fewer
+        for notebook, parameters in {"train": SMALL, "predict": ("day=2013-07-01",)}.items():
+            done = run(workspace, notebook, *parameters)
+            assert done.returncode == 0, done.stderr
+    for notebook in ("train", "predict"):
+        first, *others = results(workspace, notebook)
+        assert others == [first, first]
+
+
+@pytest.mark.parametrize("extra", [(), ("max_depth=9", "learning_rate=0.3", "seed=1")])
+def test_model_as_at_once(workspace: Path, extra: tuple[str, ...]) -> None:
+    """The model has the bytes of one that a DMatrix of all flights teaches, and learns from every day but the last."""
+    done = run(workspace, "train", *SMALL, *extra)
+    assert done.returncode == 0, done.stderr
+    (made,) = workspace.glob("runs/*-train-*/outputs")
+    read = [dataset(workspace, name) for name in ("flights", "outcomes")]
+    known = read[0].merge(read[1][["id", "late"]], on="id").dropna(subset="late")
+    past = known[known["departure"] < "2013-06-28"]
+    matrix = xgboost.DMatrix(flights.features(past), past["late"].astype(int), enable_categorical=True)
+    given = {name: float(value) for name, _, value in (each.partition("=") for each in extra)}
+    settings = {"max_depth": 6, "learning_rate": 0.05, "seed": 2013} | given | FIXED
+    settings |= {name: int(settings[name]) for name in ("max_depth", "seed")}
+    assert xgboost.train(settings, matrix, 20).save_raw("ubj") == (made / "model.ubj").read_bytes()
+    assert pd.read_parquet(made / "holdout.parquet")["id"].tolist() == known["id"][len(past) :].tolist()
+
+
+def dataset(workspace: Path, name: str) -> pd.DataFrame:
+    """All days of a dataset."""
+    paths = sorted(workspace.glob(f"data/{name}/day=*/part-0.parquet"))
+    return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
 
 
 def test_partition_alone(workspace: Path) -> None:

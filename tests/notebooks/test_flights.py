@@ -101,6 +101,20 @@ def test_score_alone(scheduled: pd.DataFrame, model: xgboost.Booster) -> None:
     assert flights.score(model, scheduled.tail(1)) == scores.iloc[-1]
 
 
+def test_score_bit_for_bit(scheduled: pd.DataFrame, model: xgboost.Booster) -> None:
+    """Scores are, bit for bit, those of a DMatrix, and of bare numbers with the model's own codes: in batches too."""
+    odd = scheduled.assign(carrier="ZZ", dest=None), scheduled.assign(manufacturer=None, temp=np.nan)
+    rows = pd.concat([scheduled, *odd], ignore_index=True)
+    matrix = flights.features(rows, flights.model_categories(model))
+    codes = {name: matrix[name].cat.codes.replace(-1, np.nan) for name in flights.CATEGORICAL}
+    bare = matrix.assign(**codes).to_numpy(dtype="float32")
+    scores = flights.score(model, rows)
+    assert np.array_equal(scores, model.predict(xgboost.DMatrix(matrix, enable_categorical=True)).astype(float))
+    assert np.array_equal(scores, model.inplace_predict(bare).astype(float))
+    pieces = [flights.score(model, rows[start : start + 100]) for start in range(0, len(rows), 100)]
+    assert np.array_equal(scores, np.concatenate(pieces))
+
+
 def test_features_leave_frame(scheduled: pd.DataFrame) -> None:
     """The frame that is given stays as it is."""
     before = scheduled.copy()

@@ -9,6 +9,7 @@ type Start = Callable[[str, list[str]], TestbookNotebookClient]
 
 FRAME = """
 frame = pd.DataFrame({
+    "id": ["a", "b", "c", "d"],
     "departure": pd.to_datetime(["2013-06-16 23:59", "2013-06-17 00:00", "2013-06-30 23:00", "2013-06-01 06:00"]),
     "carrier": ["UA", "UA", "ZZ", "UA"],
     "late": [1, 1, 0, 0],
@@ -18,15 +19,16 @@ frame = pd.DataFrame({
 
 @pytest.fixture(scope="module")
 def train(notebook: Start) -> TestbookNotebookClient:
-    client = notebook("train", ["parameters", "imports", "split", "baseline"])
+    client = notebook("train", ["parameters", "imports", "label", "baseline"])
     client.inject(FRAME)
     return client
 
 
-def test_split_by_day(train: TestbookNotebookClient) -> None:
-    """The holdout is the last 14 days up to as_of, from midnight on; everything before it is learnt from."""
-    train.inject("parts = split(frame, date(2013, 6, 30), 14)")
-    assert train.value("[part['departure'].dt.day.tolist() for part in parts]") == [[16, 1], [17, 30]]
+def test_labelled(train: TestbookNotebookClient) -> None:
+    """What is learnt from are the flights that arrived, in their order, with 0 or 1; the others are left out."""
+    train.inject("ended = pd.DataFrame({'id': ['d', 'c', 'b', 'a'], 'late': [True, None, False, True]})")
+    train.inject("known = labelled(frame.drop(columns='late'), ended)")
+    assert train.value("known[['id', 'late']].to_dict('list')") == {"id": ["a", "b", "d"], "late": [1, 0, 1]}
 
 
 def test_baseline_rates(train: TestbookNotebookClient) -> None:
