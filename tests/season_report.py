@@ -237,7 +237,8 @@ def _draw_events(axes: "Axes", found: Mapping[str, Any]) -> None:
         axes.plot(planted, row, "|", color="#444444", markersize=11)
         late = (noticed - planted).days
         told = f"noticed {f'after {late} days' if late else 'the same day'}: {fault['how']}"
-        is_late = row > len(found["faults"]) / 2
+        # On the side where there is more room.
+        is_late = planted > pd.Timestamp(found["days"][len(found["days"]) // 2]["day"])
         place = {"x": planted if is_late else noticed, "ha": "right" if is_late else "left"}
         axes.text(s=f"  {told if fault['noticed'] else 'never noticed'}  ", y=row, va="center", fontsize=8, **place)
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
