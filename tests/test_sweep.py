@@ -128,7 +128,7 @@ def test_stopped_in_the_middle(signum: int, tiny: Tiny) -> None:
     process = tiny.start("sweep", "train", "--grid", "n=1,2,5,6", "--jobs", "2")
     wait_until(lambda: len(tiny.unfinished) == 2 and len(tiny.runs) == 2, seconds=60)
     os.kill(process.pid, signum)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode in (-signum, 128 + signum)
     wait_until(lambda: not tiny.kernels())
     assert "2 ran, 2 done already" in sweep(tiny, "--grid", "n=1,2,3,4").stdout

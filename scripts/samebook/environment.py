@@ -78,9 +78,12 @@ def memory() -> int:
     text = info.read_text() if info.is_file() else ""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.MULTILINE)
     free = int(found[1]) * 1024 if found else sys.maxsize
-    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    limit, used, parts = (Path("/sys/fs/cgroup") / f"memory.{name}" for name in ("max", "current", "stat"))
     told = limit.read_text().strip() if limit.is_file() else "max"
-    return free if told == "max" else min(free, int(told) - int(used.read_text()))
+    if told == "max":
+        return free
+    cached = re.search(r"^inactive_file (\d+)$", parts.read_text(), re.MULTILINE)
+    return min(free, int(told) - int(used.read_text()) + (int(cached[1]) if cached else 0))
 
 
 def kernel_env(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[str, str]:

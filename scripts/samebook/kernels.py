@@ -26,7 +26,20 @@ FOLDER = "SAMEBOOK_WARM"
 # What differs between two kernels of a zygote: nothing that a module looks at while it is imported.
 OWN = ("SAMEBOOK_", "IPYTHONDIR", "JPY_")
 # ... nor does any look at what terminals and make say of themselves.
-TERMINAL = ("SHLVL", "_", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES", "SSH_", "XDG_SESSION", "DBUS_", "WINDOWID")
+TERMINAL = (
+    "SHLVL",
+    "_",
+    "PWD",
+    "OLDPWD",
+    "TERM",
+    "COLUMNS",
+    "LINES",
+    "SSH_",
+    "XDG_SESSION",
+    "DBUS_",
+    "WINDOWID",
+    "PYTEST_",
+)
 MAKE = ("MAKE", "MFLAGS", "PARAMS", "NOTEBOOK", "ENV", "JOBS", "GRID", "TIMEOUT", "NAME", "RUN", "V")
 # Before pyplot is imported, the kernel says where figures go.
 FIGURES = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
