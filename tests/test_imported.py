@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from samebook import imported
 
 
 def told(folder: Path, *cells: str) -> tuple[str, ...]:
-    return imported.modules(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells]), folder)
+    return imported.modules(cells, folder)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A run that goes well: what it leaves, and that another leaves the same."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, override
@@ -9,7 +10,7 @@ import promoting
 import pytest
 from tiny import Ended, Tiny, git
 
-from samebook import preparation, run
+from samebook import early, kernels, preparation, run
 
 WORK = """import os, samebook
 print('depth is', depth)
@@ -185,3 +186,42 @@ def test_commit_that_was_handed_over(tmp_path: Path) -> None:
     assert "this container was started at 000000000000" in told.stderr
     assert "make watch" in told.stderr
     assert tiny.runs == []
+
+
+EFFECTS = """
+import json, sys, warnings
+import matplotlib.pyplot as plt
+import pandas as pd
+import sklearn.linear_model
+import samebook
+"""
+SHOWN = """
+told = {"filters": repr(warnings.filters), "backend": plt.get_backend(), "path": sys.path}
+samebook.output_path("told.json").write_text(json.dumps(told))
+plt.plot([1, 3, 2])
+plt.show()
+pd.DataFrame({"a": [1, 2]})
+"""
+
+
+def test_early_or_not(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a kernel has imported before its cells makes no difference to any result."""
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    tiny.notebook("effects", imports=EFFECTS, work=SHOWN)
+    assert tiny.samebook("run", "effects").code == 0
+    plain = run.run(preparation.RunRequest("effects", {}))
+    assert receipt(tiny.runs[0])["subject"] == receipt(plain)["subject"]
+
+
+@pytest.mark.parametrize("source", ["print('hello')", "1 / 0", "import os\nos._exit(3)"])
+def test_imports_with_effects_are_left_to_the_cell(source: str, tiny: Tiny) -> None:
+    """An import that prints, fails or dies does so in its cell, as ever."""
+    site = tiny.root / "site"
+    site.mkdir()
+    (site / "odd.py").write_text(source)
+    tiny.notebook("odd", imports=f"import sys\nsys.path.insert(0, {str(site)!r})", work="import odd")
+    env = {**os.environ, "PYTHONPATH": str(site)}
+    found = early.Early(env, tiny.root, ["odd"])
+    assert found.become(kernels.Request([], env, str(tiny.root))) is None
+    assert found.process.returncode is not None
+    assert tiny.samebook("run", "odd").code == {"p": 0, "1": 1, "i": 138}[source[0]]

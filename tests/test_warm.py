@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tiny import Tiny, wait_until
 
-from samebook import kernels
+from samebook import zygotes
 from samebook.kernels import Kind
 
 ALL = """
@@ -159,7 +159,7 @@ def test_imports_with_effects(source: str, told: str, tmp_path: Path) -> None:
     """An import that says something, starts a thread or fails would be missed in a warm kernel: there is none."""
     (tmp_path / "odd.py").write_text(source)
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    with kernels.sockets() as folder, kernels.zygote(Kind("", ("odd",), env), tmp_path, Path(folder)) as started:
+    with zygotes.sockets() as folder, zygotes.zygote(Kind("", ("odd",), env), tmp_path, Path(folder)) as started:
         assert told in started.refused
         assert bool(started.refused) == bool(told)
         assert started.socket.is_socket() != bool(told)

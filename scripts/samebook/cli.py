@@ -54,10 +54,10 @@ def run(
     Exit codes: 0 done, 1 a cell failed, 2 usage or parameters, 4 data rejected by its schema, 5 environment
     does not match the lock, 6 refused by a policy, 130 Ctrl-C, 138 the kernel died, 143 SIGTERM.
     """
-    from samebook import kernels
+    from samebook import early
 
-    if not dry_run:
-        kernels.start_early(workspace.find())  # beside the imports
+    if notebook and not dry_run:
+        early.start(workspace.find(), notebook)  # beside the imports
     from samebook import preparation
     from samebook import run as verb
     from samebook.console import Console

@@ -1,27 +1,34 @@
 """What a notebook imports from installed packages, read from its cells: what a kernel may have imported before."""
 
 import ast
+import json
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from nbformat import NotebookNode
+
+def by_file(notebook: Path) -> tuple[str, ...]:
+    """The modules of a notebook's file; none where it is no notebook, which others will tell."""
+    try:
+        cells = json.loads(notebook.read_text())["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return modules(sources, notebook.parent)
 
 
-def modules(notebook: NotebookNode, folder: Path) -> tuple[str, ...]:
-    """The modules of installed packages, in the order in which the notebook would import them.
+def modules(cells: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """The modules of installed packages, in the order in which a notebook with these code cells would import them.
 
     `module:name` stands for `from module import name`, where the name may be a module of its own. What isn't sure to
     be imported, as it stands in a function or below an `if`, is left out; modules beside the notebook, which somebody
     may edit, are left out, and what they import is not.
     """
-    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    found = _followed(sources, folder, set())
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(_followed(cells, folder, set())))
 
 
-def _followed(sources: list[str], folder: Path, seen: set[Path]) -> Iterator[str]:
+def _followed(sources: Sequence[str], folder: Path, seen: set[Path]) -> Iterator[str]:
     for name in (name for source in sources for name in _names(source)):
         local = folder / f"{name.split(':')[0].split('.')[0]}.py"
         if local.is_file():

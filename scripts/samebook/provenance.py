@@ -90,6 +90,7 @@ class Facts:
     run_id: str
     notebook: Path
     source: Source
+    identity: Json
     parameters: Json
     env: str
     threads: str
@@ -131,7 +132,7 @@ def write_byproducts(facts: Facts) -> None:
     # Once more: a secret that was printed in two parts is whole only here.
     whole = [replace(cell, content=facts.redaction.value(cell.content)) for cell in cells]
     (facts.run / runfolder.CANONICAL).write_bytes(canonical.content(whole))
-    (facts.run / runfolder.ENVIRONMENT).write_bytes(json_bytes(environment.identity(facts.workspace)))
+    (facts.run / runfolder.ENVIRONMENT).write_bytes(json_bytes(facts.identity))
     if facts.source.patch:
         (facts.run / runfolder.PATCH).write_bytes(facts.source.patch)
 

@@ -15,8 +15,9 @@ from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 
-from samebook import kernels
-from samebook.kernels import Early, Kind, Request
+from samebook import kernels, zygotes
+from samebook.early import Early
+from samebook.kernels import Kind, Request
 
 POLL = 0.005
 
@@ -35,7 +36,7 @@ class Source:
 
     def process(self, request: Request) -> Any:
         """A process for the kernel, None where it must be started as any other."""
-        if self.folder and self.kind and (found := kernels.forked(self.folder, self.kind, request)):
+        if self.folder and self.kind and (found := zygotes.forked(self.folder, self.kind, request)):
             self.start = "warm"
             return found
         return self.early.become(request) if self.early else None

@@ -2,12 +2,17 @@
 
 import datetime
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from samebook import (
+    early,
     environment,
-    kernels,
     parameters,
     provenance,
     publishing,
@@ -18,6 +23,7 @@ from samebook import (
     store,
     watching,
     workspace,
+    zygotes,
 )
 from samebook.digest import json_bytes
 from samebook.errors import SamebookError
@@ -27,6 +33,8 @@ from samebook.runfolder import RunFolder
 from samebook.workspace import Workspace
 
 if TYPE_CHECKING:
+    from nbconvert.exporters.html import HTMLExporter
+
     from samebook import provisioner
 
 
@@ -75,7 +83,8 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
 
     request, in_force = prepared.request, prepared.settings
     started = _now()
-    html = _Importing("nbconvert.exporters.html")
+    page = _Beside(partial(_exporter, deepcopy(prepared.notebook)))
+    identity = _Beside(partial(environment.identity, prepared.workspace))
     timeout = in_force.cell_timeout if request.cell_timeout is None else request.cell_timeout
     with runfolder.scratch(folder.path) as scratch:
         env = _kernel_env(prepared, folder, scratch)
@@ -95,11 +104,11 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
             )
         )
     runfolder.append_event(folder.path, {"kind": "kernel", "name": source.start})
-    html.wait()
-    _write_page(folder.path)
+    html, _ = page.result().from_filename(str(folder.path / runfolder.NOTEBOOK))
+    (folder.path / runfolder.PAGE).write_text(html)
     prepared.redaction.refuse(folder.outputs)
     _write_metrics(folder.path, prepared.redaction)
-    _write_receipt(folder, prepared, started)
+    _write_receipt(folder, prepared, started, identity.result())
 
 
 def _kernel_env(prepared: Prepared, folder: RunFolder, scratch: Path) -> dict[str, str]:
@@ -114,15 +123,18 @@ def _source(prepared: Prepared) -> "provisioner.Source":
     """Where the kernel may come from: from a zygote, if there is one; its kind takes time to find out."""
     from samebook import provisioner, warming
 
-    folder, early = kernels.folder(prepared.workspace), kernels.taken()
-    return provisioner.Source(folder, warming.kind(prepared) if folder else None, early)
+    folder = zygotes.folder(prepared.workspace)
+    return provisioner.Source(folder, warming.kind(prepared) if folder else None, early.taken())
 
 
-def _write_page(run: Path) -> None:
-    from nbconvert.exporters import HTMLExporter
+def _exporter(notebook: Any) -> "HTMLExporter":
+    """What makes pages of notebooks; it has made one, so that its templates are compiled."""
+    from nbconvert.exporters.html import HTMLExporter
 
-    page, _ = HTMLExporter().from_filename(str(run / runfolder.NOTEBOOK))
-    (run / runfolder.PAGE).write_text(page)
+    exporter = HTMLExporter()
+    with suppress(Exception):  # what is wrong with it is told where it counts
+        exporter.from_notebook_node(notebook)
+    return exporter
 
 
 def _write_metrics(run: Path, redaction: Redaction) -> None:
@@ -130,13 +142,14 @@ def _write_metrics(run: Path, redaction: Redaction) -> None:
     (run / runfolder.METRICS).write_bytes(json_bytes(metrics))
 
 
-def _write_receipt(folder: RunFolder, prepared: Prepared, started: str) -> None:
+def _write_receipt(folder: RunFolder, prepared: Prepared, started: str, identity: dict[str, Any]) -> None:
     facts = provenance.Facts(
         workspace=prepared.workspace,
         run=folder.path,
         run_id=folder.id,
         notebook=prepared.path,
         source=prepared.source,
+        identity=identity,
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,
         threads=environment.threads(prepared.settings.threads).get("OMP_NUM_THREADS", "all"),
@@ -173,15 +186,23 @@ def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, found
     return error
 
 
-class _Importing:
-    """Imports a module in a thread, while the kernel works."""
+class _Beside[Result]:
+    """What is done in a thread, while the kernel works."""
 
-    def __init__(self, module: str) -> None:
-        self.thread = threading.Thread(target=__import__, args=(module,), daemon=True)
-        self.thread.start()
+    def __init__(self, work: Callable[[], Result]) -> None:
+        self._work = work
+        self._done: Future[Result] = Future()
+        threading.Thread(target=self._do, daemon=True).start()
 
-    def wait(self) -> None:
-        self.thread.join()
+    def _do(self) -> None:
+        try:
+            self._done.set_result(self._work())
+        except Exception as error:
+            self._done.set_exception(error)
+
+    def result(self) -> Result:
+        """What came out; what failed is done again, alone: of two threads that import, one may see half a module."""
+        return self._work() if self._done.exception() else self._done.result()
 
 
 def _now() -> str:

@@ -11,16 +11,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import pytest
 from jupyter_client.provisioning import KernelProvisionerFactory
 from testbook import testbook
 from testbook.client import TestbookNotebookClient
 from traitlets.config import Config
 
-from samebook import imported, kernels, provisioner, workspace
+from samebook import imported, kernels, provisioner, workspace, zygotes
 from samebook.kernels import Kind
 from samebook.provisioner import Source
 
@@ -39,12 +37,12 @@ class _Zygotes:
         self.known: dict[str, bool] = {}
 
     def source(self, kind: Kind, cwd: Path) -> Source:
-        if not kernels.can_fork():
+        if not zygotes.can_fork():
             return Source()
         if self.folder is None:
-            self.folder = Path(self.stack.enter_context(kernels.sockets()))
+            self.folder = Path(self.stack.enter_context(zygotes.sockets()))
         if kind.name not in self.known and len(self.known) < MOST:
-            started = self.stack.enter_context(kernels.zygote(kind, cwd, self.folder))
+            started = self.stack.enter_context(zygotes.zygote(kind, cwd, self.folder))
             self.known[kind.name] = not started.refused
         return Source(self.folder, kind) if self.known.get(kind.name) else Source()
 
@@ -73,9 +71,7 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
 
         def start(name: str, tags: Sequence[str] = ()) -> TestbookNotebookClient:
             path = folder / f"{name}.ipynb"
-            found: Any = nbformat.read(path, as_version=4)
-            modules = imported.modules(found, path.parent)
-            source = zygotes.source(kernels.kind("", modules, os.environ), path.parent)
+            source = zygotes.source(kernels.kind("", imported.by_file(path), os.environ), path.parent)
             token = provisioner.SOURCE.set(source)
             try:
                 started = testbook(path, resources={"metadata": {"path": str(path.parent)}}, config=config)

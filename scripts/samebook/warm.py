@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import kernels, preparation, signals, warming, workspace
+from samebook import preparation, signals, warming, workspace, zygotes
 from samebook.errors import UsageError
-from samebook.kernels import Started
 from samebook.preparation import RunRequest
 from samebook.workspace import make_folder, write_whole
+from samebook.zygotes import Started
 
 POLL = 0.2
 
@@ -31,14 +31,14 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
     Raises UsageError where its kernels would not be the same as cold ones, or another such command runs already.
     """
     prepared = preparation.prepare(workspace.find(), RunRequest(request.notebook, {}, request.env))
-    if not kernels.can_fork():
+    if not zygotes.can_fork():
         raise UsageError("kernels can't be forked on this platform: runs start cold")
     name = warming.kind(prepared).name
     entry = make_folder(prepared.workspace.runs / ".warm") / name
-    if kernels.folder(prepared.workspace) and entry.is_file():
+    if zygotes.folder(prepared.workspace) and entry.is_file():
         raise UsageError(f"{request.notebook} is warm already")
     with (
-        kernels.sockets() as folder,
+        zygotes.sockets() as folder,
         signals.raising(),
         warming.zygote(prepared, Path(folder), idle=request.idle, limit=request.limit) as started,
     ):

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from samebook import environment, imported, kernels
-from samebook.kernels import Kind, Started
+from samebook import environment, imported, kernels, zygotes
+from samebook.kernels import Kind
 from samebook.preparation import Prepared
+from samebook.zygotes import Started
 
 # Bytes of free memory with which imports are kept: with less, kernels start cold, one after the other.
 ENOUGH = 1 << 30
@@ -17,13 +18,13 @@ def kind(prepared: Prepared) -> Kind:
     """The kind of zygote whose kernels would be the same as a cold one of this run."""
     env = environment.base_env(prepared.workspace) | environment.threads(prepared.settings.threads)
     packages = environment.identity(prepared.workspace)["digest"]
-    return kernels.kind(packages, imported.modules(prepared.notebook, prepared.path.parent), env)
+    return kernels.kind(packages, imported.by_file(prepared.path), env)
 
 
 @contextmanager
 def zygote(prepared: Prepared, folder: Path, *, idle: float = 0, limit: int = 0) -> Iterator[Started]:
     """A zygote for the runs of this notebook while the block runs, with its socket in the folder."""
-    with kernels.zygote(kind(prepared), prepared.path.parent, folder, idle=idle, limit=limit) as started:
+    with zygotes.zygote(kind(prepared), prepared.path.parent, folder, idle=idle, limit=limit) as started:
         yield started
 
 
@@ -34,7 +35,7 @@ def warmed(notebooks: Sequence[Prepared]) -> Iterator[str]:
         yield why
         return
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(kernels.sockets()))
+        folder = Path(stack.enter_context(zygotes.sockets()))
         each = {kind(prepared).name: prepared for prepared in notebooks}
         refused = [stack.enter_context(zygote(prepared, folder)).refused for prepared in each.values()]
         stack.enter_context(_told(folder))
@@ -42,7 +43,7 @@ def warmed(notebooks: Sequence[Prepared]) -> Iterator[str]:
 
 
 def _impossible() -> str:
-    if not kernels.can_fork():
+    if not zygotes.can_fork():
         return "this platform can't fork"
     free = environment.memory()
     return f"{free >> 20} MiB of memory are free, too few to keep imports in" if free < ENOUGH else ""
@@ -50,10 +51,10 @@ def _impossible() -> str:
 
 @contextmanager
 def _told(folder: Path) -> Iterator[None]:
-    before = os.environ.get(kernels.FOLDER)
-    os.environ[kernels.FOLDER] = str(folder)
+    before = os.environ.get(zygotes.FOLDER)
+    os.environ[zygotes.FOLDER] = str(folder)
     try:
         yield
     finally:
-        os.environ.pop(kernels.FOLDER)
-        os.environ.update({kernels.FOLDER: before} if before else {})
+        os.environ.pop(zygotes.FOLDER)
+        os.environ.update({zygotes.FOLDER: before} if before else {})

@@ -19,11 +19,12 @@ import signal
 import socket
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
+
+from samebook import preloading
 
 LINE = 1 << 22
 # What fits into one of sendmsg's ancillary messages here: stdout and stderr.
@@ -52,79 +53,7 @@ class Zygote:
     since: float = field(default_factory=time.monotonic)
 
 
-def preload(modules: list[str]) -> str:
-    """Import these modules; why kernels can't be forked from here then, "" where they can.
-
-    What a module says while it is imported would be missing in the notebook that imports it again; a thread would be
-    missing in the kernel.
-    """
-    said: list[str] = []
-    with _capturing(said):
-        for name in modules:
-            try:
-                _import(name)
-            except BaseException as error:
-                return f"{name}: {type(error).__name__}: {error}"
-    if said:
-        return f"an import has something to say: {said[0][:200]}"
-    threads = [each.name for each in threading.enumerate() if each is not threading.main_thread()]
-    return f"an import has started a thread: {threads[0]}" if threads else ""
-
-
-@dataclass(frozen=True)
-class Effects:
-    """What imports have done to the process, to be done again where another environment takes the place of this one.
-
-    `set` and `removed` are variables; `filters` are those that they have put before what Python and ipykernel had.
-    """
-
-    set: dict[str, str]
-    removed: list[str]
-    filters: list[Any]
-
-    @classmethod
-    def since(cls, env: dict[str, str], filters: list[Any]) -> "Effects":
-        changed = {name: text for name, text in os.environ.items() if env.get(name) != text}
-        return cls(changed, [name for name in env if name not in os.environ], shown()[: -len(filters)])
-
-
-def shown() -> list[Any]:
-    """The list of filters that says which warnings are shown, to be changed in place."""
-    filters: Any = warnings.filters
-    return filters
-
-
-def _import(name: str) -> None:
-    """Import a module; of `module:name` also the name, where that is a module which the first has not imported."""
-    module, _, inner = name.partition(":")
-    if inner and not hasattr(importlib.import_module(module), inner):
-        with contextlib.suppress(ModuleNotFoundError):
-            importlib.import_module(f"{module}.{inner}")
-    elif not inner:
-        importlib.import_module(module)
-
-
-@contextlib.contextmanager
-def _capturing(said: list[str]) -> Any:
-    """Catch what is written to stdout and stderr in the block, by C code too."""
-    with tempfile.TemporaryFile() as file:
-        kept = [os.dup(number) for number in (1, 2)]
-        try:
-            for number in (1, 2):
-                os.dup2(file.fileno(), number)
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for number, copy in zip((1, 2), kept, strict=True):
-                os.dup2(copy, number)
-                os.close(copy)
-            file.seek(0)
-            if text := file.read().decode(errors="replace").strip():
-                said.append(text)
-
-
-def become(asked: dict[str, Any], effects: Effects) -> NoReturn:
+def become(asked: dict[str, Any], effects: preloading.Effects) -> NoReturn:
     """Turn this process into the kernel that was asked for, as `python -m ipykernel_launcher` would have made it."""
     kept = {name: text for name, text in asked["env"].items() if name not in effects.removed}
     os.environ.clear()
@@ -141,9 +70,9 @@ def become(asked: dict[str, Any], effects: Effects) -> NoReturn:
 
     # ipykernel has read the variable when it was imported: too early.
     kernel = IPKernelApp.instance()
-    del shown()[: len(effects.filters)]
+    del preloading.shown()[: len(effects.filters)]
     kernel.initialize([*asked["arguments"], f"--IPKernelApp.parent_handle={parent}"])
-    shown()[:0] = effects.filters  # before those of the kernel, as when a cell imports
+    preloading.shown()[:0] = effects.filters  # before those of the kernel, as when a cell imports
     kernel.start()
     sys.exit(0)
 
@@ -295,35 +224,36 @@ def resident() -> int:
     return 0
 
 
-def once() -> NoReturn:
-    """Import what every kernel needs, and become the one that is asked for over stdin; end where nobody asks."""
+def once(modules: list[str]) -> NoReturn:
+    """Import what the kernel will import, and become the one that is asked for over stdin; end where nobody asks.
 
+    Where an import has effects that a cell would show, this is no kernel for it.
+    """
     connection = socket.socket(fileno=os.dup(0))
+    _no_input()
+    effects, why = preloading.preloaded(modules)
+    if why:
+        sys.exit(0)
     try:
         asked, files = received(connection)
     except (OSError, ValueError):
         sys.exit(0)
     for each in files:
         os.close(each)
+    _tell(connection, {"pid": os.getpid()})
     connection.close()
-    _no_input()
-    become(asked, Effects({}, [], []))
+    become(asked, effects)
 
 
 def main(arguments: list[str]) -> None:
-    """`once`, or: the number of the listening socket, the idle time, the limit of memory, and the modules."""
+    """`once` and the modules, or the listening socket's number, the idle time, the limit of memory, and the modules."""
     if sys.path[0] == os.getcwd():  # noqa: PTH109 - as ipykernel's own launcher does
         del sys.path[0]
-    if arguments == ["once"]:
-        once()
+    if arguments[0] == "once":
+        once(arguments[1:])
     number, idle, limit, *modules = arguments
     listener = socket.socket(fileno=int(number))
-    why = preload(["ipykernel.kernelapp"])
-    env, filters = dict(os.environ), list(shown())
-    why = why or preload(modules)
-    if not why and shown()[-len(filters) :] != filters:
-        why = "an import has changed which warnings are shown"
-    effects = Effects.since(env, filters)
+    effects, why = preloading.preloaded(modules)
     if not why and int(limit) and resident() > int(limit):
         why = f"it takes {resident() >> 20} MiB, more than {int(limit) >> 20}"
     sys.stdout.write(json.dumps({"refused": why}) + "\n")

@@ -1,0 +1,165 @@
+"""Zygotes, and the kernels that they fork: a zygote belongs to whoever started it, and ends with that.
+
+Its socket has the name of its kind: whoever needs a kernel finds the one that would be the same as a cold one, or none.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebook import kernels
+from samebook.kernels import COMMAND, FIGURES, Kind, Request
+from samebook.workspace import Workspace
+
+# The variable that names the folder of a command's own zygotes.
+FOLDER = "SAMEBOOK_WARM"
+PATIENCE = 5.0
+
+
+class Forked:
+    """A kernel that a zygote has forked, as subprocess.Popen would tell of it."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, connection: socket.socket, pid: int) -> None:
+        self.connection, self.pid = connection, pid
+        self.returncode: int | None = None
+        self._said = b""
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it lives; a zygote that has gone has taken it along."""
+        if self.returncode is None:
+            self._listen(0.0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended. Raises subprocess.TimeoutExpired."""
+        while self.returncode is None:
+            self._listen(timeout)
+            if self.returncode is None and timeout is not None:
+                raise subprocess.TimeoutExpired(COMMAND, timeout)
+        return self.returncode
+
+    def _listen(self, timeout: float | None) -> None:
+        self.connection.settimeout(timeout)
+        try:
+            said = self.connection.recv(4096)
+        except (BlockingIOError, TimeoutError):
+            return
+        except OSError:
+            said = b""
+        self._said += said
+        if not said or self._said.endswith(b"\n"):
+            self.returncode = json.loads(self._said)["code"] if self._said.endswith(b"\n") else -signal.SIGKILL
+            self.connection.close()
+
+    def send_signal(self, signum: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def forked(folder: Path, wanted: Kind, request: Request) -> Forked | None:
+    """A kernel from the zygote of this kind, if there is one in the folder that still answers."""
+    path = folder / wanted.name
+    with suppress(OSError, ValueError):
+        # A workspace's path may be longer than a socket's can be: there the file tells where it is.
+        place = path.read_text() if path.is_file() else str(path)
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(PATIENCE)
+            connection.connect(place)
+            _check_owner(connection)
+            socket.send_fds(connection, [request.as_line()], [1, 2])
+            return Forked(connection, json.loads(kernels.line(connection))["pid"])
+        except BaseException:
+            connection.close()
+            raise
+    return None
+
+
+def _check_owner(connection: socket.socket) -> None:
+    """Raise PermissionError where another user listens: it would be handed what the run knows."""
+    if sys.platform == "linux":
+        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        if int.from_bytes(told[4:8], sys.byteorder) != os.getuid():
+            raise PermissionError("another user's")
+
+
+@dataclass(frozen=True)
+class Started:
+    """A zygote's process, or why there is none: then its kernels would not be the same as cold ones."""
+
+    process: subprocess.Popen[str]
+    socket: Path
+    refused: str
+
+
+@contextmanager
+def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0, limit: int = 0) -> Iterator[Started]:
+    """A zygote of this kind while the block runs; `folder` has its socket. `idle` in seconds, `limit` in bytes."""
+    path = folder / wanted.name
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(64)
+        command = [sys.executable, "-m", "samebook.zygote", str(listener.fileno()), str(idle), str(limit)]
+        process = subprocess.Popen(
+            [*command, *wanted.modules],
+            cwd=cwd,
+            env={**wanted.env, **FIGURES},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+        )
+    try:
+        assert process.stdout
+        said = process.stdout.readline()
+        refused = json.loads(said)["refused"] if said else "it died while it was importing"
+        if refused:
+            path.unlink()
+        yield Started(process, path, refused)
+    finally:
+        path.unlink(missing_ok=True)
+        assert process.stdin
+        process.stdin.close()
+        process.wait()
+        process.stdout.close() if process.stdout else None
+
+
+def sockets() -> tempfile.TemporaryDirectory[str]:
+    """A folder for sockets, which nobody else can look into; a socket's path has 107 bytes at most."""
+    return tempfile.TemporaryDirectory(prefix="samebook-warm-")
+
+
+def folder(workspace: Workspace) -> Path | None:
+    """Where zygotes may listen: those of the command that has started this one, or of `samebook warm`."""
+    place = Path(os.environ.get(FOLDER) or workspace.runs / ".warm")
+    return place if place.is_dir() and any(map(_is_there, place.iterdir())) else None
+
+
+def _is_there(entry: Path) -> bool:
+    """Whether a socket is there: one of a workspace is named in a file, as a socket's path must be short."""
+    with suppress(OSError):
+        return Path(entry.read_text()).is_socket() if entry.is_file() else entry.is_socket()
+    return False
+
+
+def can_fork() -> bool:
+    """Whether this platform has a fork that libraries survive: macOS's don't."""
+    return hasattr(os, "fork") and sys.platform != "darwin"
