@@ -18,6 +18,7 @@ PARENT = "SAMEBOOK_PARENT"
 # The variable that tells a run which step of which pipeline it is, for its log.
 STEP = "SAMEBOOK_STEP"
 POLL = 0.5
+TIMES = 2
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,19 @@ def end_with_parent() -> None:
     """Where this program was started by `Processes`: end, as if by SIGTERM, once that process is gone."""
     parent = os.environ.pop(PARENT, "")
     if parent:
-        threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
+        end_with(int(parent))
+
+
+def end_with(parent: int) -> None:
+    """End this program once its parent is no longer this one: as if by SIGTERM, and where that is lost, by SIGKILL."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:
-    pause = threading.Event()
     while os.getppid() == parent:
-        pause.wait(POLL)
-    os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(POLL)
+    # An error that a signal raises may be swallowed, where it comes in somebody's clean-up.
+    for _ in range(TIMES):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE / TIMES)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -5,7 +5,6 @@ One that is killed costs the piece that it had in hand, and another takes its pl
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from samebook import errors
+from samebook import errors, processes
 from samebook.errors import Interrupted, SamebookError
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 # What a supervisor waits before it kills; a kernel is gone well before.
 PATIENCE = 8
-POLL = 0.5
 FORK = get_context("fork")
 
 
@@ -92,7 +90,7 @@ def _loop(pipe: Connection, work: Callable[[Any], Any], parent: int) -> None:
     """In a worker: one piece after the other, until there is none, or whoever asked for it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal: the parent hears it too, and tells
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    processes.end_with(parent)
     with suppress(EOFError, OSError, Interrupted):
         while True:
             pipe.send(_tried(pipe.recv(), work))
@@ -107,12 +105,6 @@ def _tried(item: Any, work: Callable[[Any], Any]) -> Any:
         return Failed(error.exit_code, "\n".join((str(error), *getattr(error, "__notes__", ()))))
     except OSError as error:
         return Failed(errors.SamebookError.exit_code, str(error))
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(POLL)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end(workers: Sequence[_Worker[Any]]) -> None:
