@@ -58,7 +58,7 @@ def start(workspace: Workspace, notebook: str) -> None:
     """Start the process of the kernel that this command will need, unless a zygote may have one."""
     global _early
     if not zygotes.folder(workspace):
-        path = workspace.notebooks / f"{notebook.removeprefix('notebooks/').removesuffix('.ipynb')}.ipynb"
+        path = workspace.notebook(notebook)
         if not path.is_file():  # which whoever checks the run will tell
             return
         _early = Early(environment.base_env(workspace), path.parent, imported.by_file(path))

@@ -114,9 +114,9 @@ def _drift(found: Workspace, *, allowed: bool) -> dict[str, str]:
 
 def locate(found: Workspace, name: str) -> Path:
     """The notebook `train`, `train.ipynb` or `notebooks/train.ipynb`."""
-    stem = name.removeprefix("notebooks/").removesuffix(".ipynb")
-    path = found.notebooks / f"{stem}.ipynb"
+    path = found.notebook(name)
     if not path.is_file() or not path.resolve().is_relative_to(found.notebooks):
         known = (str(other.relative_to(found.notebooks))[:-6] for other in found.notebooks.rglob("[!.]*.ipynb"))
+        stem = found.relative(path).removeprefix("notebooks/").removesuffix(".ipynb")
         raise UsageError(f"no notebook {name!r}{nearest(stem, known)}")
     return path

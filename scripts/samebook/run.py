@@ -88,7 +88,7 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
     timeout = in_force.cell_timeout if request.cell_timeout is None else request.cell_timeout
     with runfolder.scratch(folder.path) as scratch:
         env = _kernel_env(prepared, folder, scratch)
-        source = _source(prepared)
+        source = _source(prepared, identity)
         execution.execute(
             execution.Execution(
                 notebook=prepared.notebook,
@@ -119,12 +119,13 @@ def _kernel_env(prepared: Prepared, folder: RunFolder, scratch: Path) -> dict[st
     return {**env, "SAMEBOOK_PINNED": str(pinned)} if pinned else env
 
 
-def _source(prepared: Prepared) -> "provisioner.Source":
+def _source(prepared: Prepared, identity: "_Beside[dict[str, Any]]") -> "provisioner.Source":
     """Where the kernel may come from: from a zygote, if there is one; its kind takes time to find out."""
     from samebook import provisioner, warming
 
     folder = zygotes.folder(prepared.workspace)
-    return provisioner.Source(folder, warming.kind(prepared) if folder else None, early.taken())
+    kind = warming.kind(prepared, identity.result()["digest"]) if folder else None
+    return provisioner.Source(folder, kind, early.taken())
 
 
 def _exporter(notebook: Any) -> "HTMLExporter":

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import preparation, signals, warming, workspace, zygotes
+from samebook import environment, preparation, signals, warming, workspace, zygotes
 from samebook.errors import UsageError
 from samebook.preparation import RunRequest
 from samebook.workspace import make_folder, write_whole
@@ -33,14 +33,14 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
     prepared = preparation.prepare(workspace.find(), RunRequest(request.notebook, {}, request.env))
     if not zygotes.can_fork():
         raise UsageError("kernels can't be forked on this platform: runs start cold")
-    name = warming.kind(prepared).name
-    entry = make_folder(prepared.workspace.runs / ".warm") / name
+    kind = warming.kind(prepared, environment.identity(prepared.workspace)["digest"])
+    entry = make_folder(prepared.workspace.runs / ".warm") / kind.name
     if zygotes.folder(prepared.workspace) and entry.is_file():
         raise UsageError(f"{request.notebook} is warm already")
     with (
         zygotes.sockets() as folder,
         signals.raising(),
-        warming.zygote(prepared, Path(folder), idle=request.idle, limit=request.limit) as started,
+        zygotes.zygote(kind, prepared.path.parent, Path(folder), idle=request.idle, limit=request.limit) as started,
     ):
         if started.refused:
             raise UsageError(f"{request.notebook} can't be kept warm: {started.refused}", mend="its runs start cold")

@@ -8,24 +8,18 @@ from pathlib import Path
 from samebook import environment, imported, kernels, zygotes
 from samebook.kernels import Kind
 from samebook.preparation import Prepared
-from samebook.zygotes import Started
 
 # Bytes of free memory with which imports are kept: with less, kernels start cold, one after the other.
 ENOUGH = 1 << 30
 
 
-def kind(prepared: Prepared) -> Kind:
-    """The kind of zygote whose kernels would be the same as a cold one of this run."""
+def kind(prepared: Prepared, packages: str) -> Kind:
+    """The kind of zygote whose kernels would be the same as a cold one of this run.
+
+    `packages` is the digest of the environment.
+    """
     env = environment.base_env(prepared.workspace) | environment.threads(prepared.settings.threads)
-    packages = environment.identity(prepared.workspace)["digest"]
     return kernels.kind(packages, imported.by_file(prepared.path), env)
-
-
-@contextmanager
-def zygote(prepared: Prepared, folder: Path, *, idle: float = 0, limit: int = 0) -> Iterator[Started]:
-    """A zygote for the runs of this notebook while the block runs, with its socket in the folder."""
-    with zygotes.zygote(kind(prepared), prepared.path.parent, folder, idle=idle, limit=limit) as started:
-        yield started
 
 
 @contextmanager
@@ -36,8 +30,9 @@ def warmed(notebooks: Sequence[Prepared]) -> Iterator[str]:
         return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(zygotes.sockets()))
-        each = {kind(prepared).name: prepared for prepared in notebooks}
-        refused = [stack.enter_context(zygote(prepared, folder)).refused for prepared in each.values()]
+        packages = environment.identity(notebooks[0].workspace)["digest"] if notebooks else ""
+        kinds = {(found := kind(each, packages)).name: (found, each.path.parent) for each in notebooks}
+        refused = [stack.enter_context(zygotes.zygote(*each, folder)).refused for each in kinds.values()]
         stack.enter_context(_told(folder))
         yield next(filter(None, refused), "")
 

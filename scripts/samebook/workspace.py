@@ -38,6 +38,10 @@ class Workspace:
     def data(self) -> Path:
         return self.root / "data"
 
+    def notebook(self, name: str) -> Path:
+        """Where the notebook `train`, `train.ipynb` or `notebooks/train.ipynb` would be."""
+        return self.notebooks / f"{name.removeprefix('notebooks/').removesuffix('.ipynb')}.ipynb"
+
     def relative(self, path: Path) -> str:
         """`path` as people name it: from the workspace's root, where it is inside."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
