@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, override
 
@@ -147,9 +148,9 @@ def test_all_output_awaited(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None
 
     class Slow(run.Reporter):
         @override
-        def printed(self, text: str) -> None:
+        def printed(self, lines: Sequence[str]) -> None:
             time.sleep(0.1)
-            seen.append(text)
+            seen.extend(lines)
 
     run.run(preparation.RunRequest("prints", {}), Slow())
     assert seen == [str(number) for number in range(45)]

@@ -61,7 +61,7 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
     processes, began, done = Processes(), time.monotonic(), dict[datetime.date, Day]()
     runs = steps.prepared(work.job, work.steps) if len(days) >= MANY else []
     shared = environment.shared_cores(request.jobs)
-    with signals.raising(), shared, warming.warmed(runs), ThreadPoolExecutor(request.jobs) as pool:
+    with signals.raising(), shared, warming.warmed(runs, programs=True), ThreadPoolExecutor(request.jobs) as pool:
         try:
             for future in as_completed([pool.submit(_run, request, day, processes) for day in days]):
                 done[future.result().day] = future.result()

@@ -46,19 +46,20 @@ ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 CURSOR = re.compile(r"(\n|\r|\x1b\[\d{0,4}A|\x1b\[2K)")
 UP = re.compile(r"\x1b\[(\d{0,4})A")
 PLACE = r"(?:<environment>|<workspace>)?"  # what was already replaced
+# A text that a rule would change holds these words: to look for them takes next to nothing.
 RULES = (
-    (re.compile(r"\d{8}T\d{6}Z-[\w.-]+?-[0-9a-f]{6}\b"), "<run>"),
+    ("Z-", re.compile(r"\d{8}T\d{6}Z-[\w.-]+?-[0-9a-f]{6}\b"), "<run>"),
     # In a path, where a notebook's name may hold anything.
-    (re.compile(r"(?<=/)\d{8}T\d{6}Z-[^/\n]+?-[0-9a-f]{6}\b"), "<run>"),
-    (re.compile(r"\bat 0x[0-9a-f]{6,16}\b"), "at 0x…"),
-    (re.compile(r"(?<=, )(started|stopped)( daemon)? \d{6,}(?=\))"), r"\1\2 …"),
-    (re.compile(PLACE + r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
-    (re.compile(re.escape(tempfile.gettempdir()) + r"/(tmp|samebook-)[a-z0-9_]{8}(?![\w-])"), "<temporary>"),
-    (re.compile(PLACE + r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
-    (re.compile(r"(<environment>|<workspace>|/[^\s:'\"]*?)/lib/python3\.\d+/"), "<python>/"),
-    (re.compile(r"\bpid=\d+"), "pid=…"),
+    ("Z-", re.compile(r"(?<=/)\d{8}T\d{6}Z-[^/\n]+?-[0-9a-f]{6}\b"), "<run>"),
+    ("at 0x", re.compile(r"\bat 0x[0-9a-f]{6,16}\b"), "at 0x…"),
+    (", st", re.compile(r"(?<=, )(started|stopped)( daemon)? \d{6,}(?=\))"), r"\1\2 …"),
+    ("/ipykernel_", re.compile(PLACE + r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
+    ("/", re.compile(re.escape(tempfile.gettempdir()) + r"/(tmp|samebook-)[a-z0-9_]{8}(?![\w-])"), "<temporary>"),
+    ("/site-packages/", re.compile(PLACE + r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
+    ("/lib/python3.", re.compile(r"(<environment>|<workspace>|/[^\s:'\"]*?)/lib/python3\.\d+/"), "<python>/"),
+    ("pid=", re.compile(r"\bpid=\d+"), "pid=…"),
     # tqdm's times and rate: [00:01<00:02, 9.51it/s, and without a total [00:01, 1.05s/it
-    (re.compile(r"\[(\d+:)?\d\d:\d\d(<[\d:?]+)?, +[\d.?]+ ?[^\s,/\]]*/\w+"), "[…"),
+    ("/", re.compile(r"\[(\d+:)?\d\d:\d\d(<[\d:?]+)?, +[\d.?]+ ?[^\s,/\]]*/\w+"), "[…"),
 )
 STYLED = re.compile(r"""(?:<style[^>]*>\s*#|<table id=["'])(T_[0-9a-f]{5})(?![0-9a-zA-Z])""")
 
@@ -115,11 +116,13 @@ def _tags(cell: Mapping[str, Any]) -> list[str]:
 
 def _printed(outputs: Iterable[Mapping[str, Any]], name: str, workspace: str) -> str:
     text = "".join(_joined(each["text"]) for each in outputs if each.get("name") == name)
-    return _plain("\n".join(_screen(text)), workspace)
+    return _plain(_screen(text), workspace)
 
 
-def _screen(text: str) -> list[str]:
-    """The lines that a terminal would show in the end: progress bars go back in a line, and up."""
+def _screen(text: str) -> str:
+    """What a terminal would show in the end: progress bars go back in a line, and up."""
+    if "\r" not in text and "\x1b" not in text:
+        return text
     lines, row, returned = [""], 0, False
     for part in CURSOR.split(text):
         if part == "\n":
@@ -135,7 +138,7 @@ def _screen(text: str) -> list[str]:
             # Blanks at the end wipe what was longer.
             lines[row] = part.rstrip() if returned else lines[row] + part
             returned = False
-    return lines
+    return "\n".join(lines)
 
 
 def _displayed(output: Mapping[str, Any], workspace: str) -> dict[str, Any]:
@@ -169,10 +172,13 @@ def _plain(text: str, workspace: str) -> str:
     # The environment first: it may be in the checkout, as the checkout may be among temporary files.
     text = _without(sys.prefix, "<environment>", ESCAPES.sub("", text))
     text = _without(workspace, "<workspace>", text)
-    for pattern, replacement in RULES:
-        text = pattern.sub(replacement, text)
+    for word, pattern, replacement in RULES:
+        if word in text:
+            text = pattern.sub(replacement, text)
     return text
 
 
 def _without(path: str, name: str, text: str) -> str:
+    if path not in text:
+        return text
     return re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", name, text)

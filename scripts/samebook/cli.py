@@ -54,10 +54,6 @@ def run(
     Exit codes: 0 done, 1 a cell failed, 2 usage or parameters, 4 data rejected by its schema, 5 environment
     does not match the lock, 6 refused by a policy, 130 Ctrl-C, 138 the kernel died, 143 SIGTERM.
     """
-    from samebook import early
-
-    if notebook and not dry_run:
-        early.start(workspace.find(), notebook)  # beside the imports
     from samebook import preparation
     from samebook import run as verb
     from samebook.console import Console
@@ -225,9 +221,9 @@ for command in (
 
 def main() -> None:
     """The one boundary where an error becomes words on stderr and an exit code."""
-    processes.end_with_parent()
     try:
         cli(prog_name="samebook", standalone_mode=False)
+        processes.leave()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, override
@@ -59,11 +59,11 @@ class Console(Reporter):
         self._log(level=level, event="cell-finished", cell=index + 1, name=name, seconds=round(seconds, 3))
 
     @override
-    def printed(self, line: str) -> None:
-        shown = line.rsplit("\r", 1)[-1]  # what a terminal would be left with
-        self._log(event="printed", text=shown)
+    def printed(self, lines: Sequence[str]) -> None:
+        shown = [line.rsplit("\r", 1)[-1] for line in lines]  # what a terminal would be left with
+        self._log(event="printed", texts=shown)
         if self.verbose:
-            self._say(f"      | {shown}")
+            self._say("\n".join(f"      | {line}" for line in shown))
 
     @override
     def noted(self, line: str) -> None:
@@ -109,7 +109,8 @@ class Console(Reporter):
             except BrokenPipeError:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
-    def _log(self, *, event: str, level: str = "info", **facts: Any) -> None:
+    def _log(self, *, event: str, level: str = "info", texts: Sequence[str] = (), **facts: Any) -> None:
+        """Write a line; of several texts, a line each."""
         with self.lock:
             if self.run is None:
                 return
@@ -118,7 +119,8 @@ class Console(Reporter):
             line = json.dumps({"time": now, "level": level, **where, "event": event, **facts})
             if self.log is None:
                 self.log = (self.run / runfolder.LOG).open("a")
-            self.log.write(line + "\n")
+            lines = [f'{line[:-1]}, "text": {json.dumps(text)}}}\n' for text in texts] or [line + "\n"]
+            self.log.write("".join(lines))
             if event != "printed":  # of these there may be thousands a second: the ticking thread sees to them
                 self.log.flush()
 

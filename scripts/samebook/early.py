@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from samebook import environment, imported, kernels, zygotes
-from samebook.kernels import FIGURES, Request
+from samebook.kernels import IMPORTING, Request
 from samebook.workspace import Workspace
 
 # What takes longer to import is imported by the notebook's own cell, under its time limit.
@@ -26,7 +26,7 @@ class Early:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "samebook.zygote", "once", *modules],
                 cwd=cwd,
-                env={**env, **FIGURES},
+                env={**env, **IMPORTING},
                 stdin=theirs.fileno(),
                 start_new_session=True,
             )

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -158,20 +159,36 @@ def records() -> dict[str, str]:
 
     Left out is what an installer adds, which depends on where and by whom it is installed.
     """
-    return {_normal(name): f"{version} sha256:{_record(path)}" for path, name, version in _distributions()}
+    return {
+        _normal(name): f"{version} sha256:{_record(*_state(path / 'RECORD'))}"
+        for path, name, version in _distributions()
+    }
 
 
-def _record(path: Path) -> str:
-    record = path / "RECORD"
-    lines = record.read_text().splitlines() if record.is_file() else []
+def _state(path: Path) -> tuple[Path, tuple[int, ...]]:
+    """A file, and what changes when its content does; nothing where it is missing."""
+    try:
+        found = path.stat()
+    except OSError:
+        return path, ()
+    return path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@cache
+def _record(record: Path, state: tuple[int, ...]) -> str:
+    lines = record.read_text().splitlines() if state else []
     shipped = sorted(line for line in lines if not ADDED.search(line.split(",")[0]))
     return sha256("\n".join(shipped).encode())
 
 
 def debian() -> dict[str, str]:
     """The versions of Debian's packages, by name; empty elsewhere."""
-    status = Path("/var/lib/dpkg/status")
-    text = status.read_text() if status.is_file() else ""
+    return dict(_debian(*_state(Path("/var/lib/dpkg/status"))))
+
+
+@cache
+def _debian(status: Path, state: tuple[int, ...]) -> dict[str, str]:
+    text = status.read_text() if state else ""
     entries = (entry for entry in text.split("\n\n") if "\nStatus: install ok installed\n" in entry)
     fields = (dict(re.findall(r"^(Package|Version): (\S+)$", entry, re.MULTILINE)) for entry in entries)
     return {each["Package"]: each["Version"] for each in fields}

@@ -17,7 +17,9 @@ from papermill.execute import execute_notebook, remove_error_markers
 
 from samebook import errors
 from samebook.papermill_engine import Execution, name
+from samebook.workspace import write_whole
 
+EXECUTED = "executed.ipynb"  # papermill would doubt other endings
 INJECTED = "injected-parameters"
 
 
@@ -53,23 +55,18 @@ def parameters_index(notebook: NotebookNode) -> int:
     return next(tagged, -1)
 
 
-def execute(execution: Execution) -> None:
-    """Run every cell; the executed notebook is saved in `execution.output`, also when this raises.
+def execute(execution: Execution) -> NotebookNode:
+    """Run every cell; returns the executed notebook, which is saved in `execution.output`, also when this raises.
 
     Raises the error that a cell's own error means (errors.named), CellFailed for a cell over its time limit,
     KernelDied when the kernel's process ends.
     """
     try:
-        execute_notebook(
-            execution.notebook,
-            str(execution.output).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
-            engine_name="samebook",
-            progress_bar=False,
-            execution=execution,
-        )
+        return _executed(execution)
     except PapermillExecutionError as error:
-        if not _was_expected(execution.output):
-            raise _cell_error(execution, error) from error
+        if found := _as_expected(execution.output):
+            return found
+        raise _cell_error(execution, error) from error
     except CellTimeoutError as error:
         raise errors.CellFailed(
             f"cell `{_running(execution)}` ran over its time limit of {execution.cell_timeout} s",
@@ -87,13 +84,30 @@ def execute(execution: Execution) -> None:
         ) from error
 
 
-def _was_expected(output: Path) -> bool:
-    """Whether only cells tagged `raises-exception` raised: papermill ends in an error for them too, and marks it."""
+def _executed(execution: Execution) -> NotebookNode:
+    """What papermill made of it, saved whole: papermill itself writes bit by bit, into another file."""
+    written = execution.output.with_name(f".{execution.output.name}.{EXECUTED}")
+    try:
+        return execute_notebook(
+            execution.notebook,
+            str(written).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
+            engine_name="samebook",
+            progress_bar=False,
+            execution=execution,
+        )
+    finally:
+        if written.is_file():
+            written.replace(execution.output)
+
+
+def _as_expected(output: Path) -> NotebookNode | None:
+    """The notebook, if only cells tagged `raises-exception` raised: papermill marks them, and ends in an error."""
     notebook: Any = nbformat.read(output, as_version=4)
     if notebook.metadata.papermill.exception:
-        return False
-    nbformat.write(remove_error_markers(notebook), output)
-    return True
+        return None
+    found = remove_error_markers(notebook)
+    write_whole(output, nbformat.writes(found).encode())
+    return found
 
 
 def _running(execution: Execution) -> str:

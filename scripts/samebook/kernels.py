@@ -27,8 +27,8 @@ TERMINAL = (
     "PYTEST_",
 )
 MAKE = ("MAKE", "MFLAGS", "PARAMS", "NOTEBOOK", "ENV", "JOBS", "GRID", "TIMEOUT", "NAME", "RUN", "V")
-# Before pyplot is imported, the kernel says where figures go.
-FIGURES = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+# What a kernel's process is told while it imports: where figures go, and to keep the debugger's advice to itself.
+IMPORTING = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 COMMAND = (sys.executable, "-m", "ipykernel_launcher")
 
 

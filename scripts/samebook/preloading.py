@@ -29,9 +29,9 @@ class Effects:
         return cls(changed, [name for name in env if name not in os.environ], shown()[: -len(filters)])
 
 
-def preloaded(modules: list[str]) -> tuple[Effects, str]:
-    """What importing these modules, after ipykernel's own, has done; and why no kernel can come from here, if so."""
-    why = _refused(["ipykernel.kernelapp"])
+def preloaded(own: list[str], modules: list[str]) -> tuple[Effects, str]:
+    """What importing these modules, after the program's own, has done; and why nothing can be forked here, if so."""
+    why = _refused(own)
     env, filters = dict(os.environ), list(shown())
     why = why or _refused(modules)
     if not why and shown()[-len(filters) :] != filters:

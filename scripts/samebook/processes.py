@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 # What a supervisor waits before it kills; a kernel is gone well before.
 PATIENCE = 8
@@ -85,6 +86,13 @@ class Processes:
 def _signal(process: subprocess.Popen[str], signum: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signum)
+
+
+def leave(code: int = 0) -> NoReturn:
+    """End at once: to take apart in order all that a run has imported takes as long as a small run."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def end_with_parent() -> None:

@@ -83,13 +83,14 @@ def _version(workspace: Workspace) -> tuple[str, bytes | None]:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the runner knows when a run is complete; times in UTC, ISO 8601."""
+    """What the runner knows when a run is complete; `executed` is the notebook; times in UTC, ISO 8601."""
 
     workspace: Workspace
     run: Path
     run_id: str
     notebook: Path
     source: Source
+    executed: Json
     identity: Json
     parameters: Json
     env: str
@@ -127,8 +128,7 @@ def statement(facts: Facts) -> Json:
 
 def write_byproducts(facts: Facts) -> None:
     """The canonical notebook, the environment in full, and the patch of what was not committed."""
-    executed = json.loads((facts.run / runfolder.NOTEBOOK).read_text())
-    cells = canonical.cells(executed, str(facts.workspace.root))
+    cells = canonical.cells(facts.executed, str(facts.workspace.root))
     # Once more: a secret that was printed in two parts is whole only here.
     whole = [replace(cell, content=facts.redaction.value(cell.content)) for cell in cells]
     (facts.run / runfolder.CANONICAL).write_bytes(canonical.content(whole))

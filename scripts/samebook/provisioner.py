@@ -20,6 +20,8 @@ from samebook.early import Early
 from samebook.kernels import Kind, Request
 
 POLL = 0.005
+# Seconds after which what was killed is left to Jupyter's own patience.
+GONE = 1.0
 
 
 @dataclass
@@ -72,6 +74,14 @@ class Provisioner(LocalProvisioner):
                 await asyncio.sleep(POLL)
 
     @override
+    async def kill(self, restart: bool = False) -> None:
+        """Return once it is gone: whoever kills it looks for its end ten times a second only."""
+        await super().kill(restart)
+        until = time.monotonic() + GONE
+        while await self.poll() is None and time.monotonic() < until:
+            await asyncio.sleep(POLL)
+
+    @override
     async def wait(self) -> int | None:
         """Wait for its end, which is near: at other times nobody asks."""
         while self.process and self.process.poll() is None:
@@ -81,6 +91,13 @@ class Provisioner(LocalProvisioner):
 
 class Client(AsyncKernelClient):
     """A client that knows at once when a kernel is ready: Jupyter's own waits until it has been silent for a while."""
+
+    @override
+    def start_channels(
+        self, shell: bool = True, iopub: bool = True, stdin: bool = True, hb: bool = False, control: bool = True
+    ) -> None:
+        """Start them without the heartbeat: it is the process that is watched, and its thread takes time to end."""
+        super().start_channels(shell, iopub, stdin, hb, control)
 
     @override
     async def wait_for_ready(self, timeout: float | None = None) -> None:

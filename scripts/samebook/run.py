@@ -2,12 +2,11 @@
 
 import datetime
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
-from copy import deepcopy
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from samebook import (
@@ -33,8 +32,6 @@ from samebook.runfolder import RunFolder
 from samebook.workspace import Workspace
 
 if TYPE_CHECKING:
-    from nbconvert.exporters.html import HTMLExporter
-
     from samebook import provisioner
 
 
@@ -47,7 +44,7 @@ class Reporter:
 
     def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None: ...
 
-    def printed(self, line: str) -> None: ...
+    def printed(self, lines: Sequence[str]) -> None: ...
 
     def noted(self, line: str) -> None: ...
 
@@ -83,13 +80,13 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
 
     request, in_force = prepared.request, prepared.settings
     started = _now()
-    page = _Beside(partial(_exporter, deepcopy(prepared.notebook)))
+    pages = _Beside(_pages)
     identity = _Beside(partial(environment.identity, prepared.workspace))
     timeout = in_force.cell_timeout if request.cell_timeout is None else request.cell_timeout
     with runfolder.scratch(folder.path) as scratch:
         env = _kernel_env(prepared, folder, scratch)
         source = _source(prepared, identity)
-        execution.execute(
+        executed = execution.execute(
             execution.Execution(
                 notebook=prepared.notebook,
                 output=folder.path / runfolder.NOTEBOOK,
@@ -104,11 +101,10 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
             )
         )
     runfolder.append_event(folder.path, {"kind": "kernel", "name": source.start})
-    html, _ = page.result().from_filename(str(folder.path / runfolder.NOTEBOOK))
-    (folder.path / runfolder.PAGE).write_text(html)
+    (folder.path / runfolder.PAGE).write_text(pages.result().html(executed, prepared.path.stem))
     prepared.redaction.refuse(folder.outputs)
     _write_metrics(folder.path, prepared.redaction)
-    _write_receipt(folder, prepared, started, identity.result())
+    _write_receipt(folder, prepared, executed, started, identity.result())
 
 
 def _kernel_env(prepared: Prepared, folder: RunFolder, scratch: Path) -> dict[str, str]:
@@ -128,14 +124,12 @@ def _source(prepared: Prepared, identity: "_Beside[dict[str, Any]]") -> "provisi
     return provisioner.Source(folder, kind, early.taken())
 
 
-def _exporter(notebook: Any) -> "HTMLExporter":
-    """What makes pages of notebooks; it has made one, so that its templates are compiled."""
-    from nbconvert.exporters.html import HTMLExporter
+def _pages() -> ModuleType:
+    """The module that makes pages, ready to."""
+    from samebook import page
 
-    exporter = HTMLExporter()
-    with suppress(Exception):  # what is wrong with it is told where it counts
-        exporter.from_notebook_node(notebook)
-    return exporter
+    page.warm_up()
+    return page
 
 
 def _write_metrics(run: Path, redaction: Redaction) -> None:
@@ -143,13 +137,16 @@ def _write_metrics(run: Path, redaction: Redaction) -> None:
     (run / runfolder.METRICS).write_bytes(json_bytes(metrics))
 
 
-def _write_receipt(folder: RunFolder, prepared: Prepared, started: str, identity: dict[str, Any]) -> None:
+def _write_receipt(
+    folder: RunFolder, prepared: Prepared, executed: Any, started: str, identity: dict[str, Any]
+) -> None:
     facts = provenance.Facts(
         workspace=prepared.workspace,
         run=folder.path,
         run_id=folder.id,
         notebook=prepared.path,
         source=prepared.source,
+        executed=executed,
         identity=identity,
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,

@@ -102,8 +102,8 @@ def _drop_scratch_of(run: Path) -> None:
 
 def _tidy(path: Path) -> None:
     """Remove what only the running run needs."""
-    for name in (EVENTS, LOCK, SCRATCH):
-        (path / name).unlink(missing_ok=True)
+    for left in (path / EVENTS, path / LOCK, path / SCRATCH, *path.glob(f".{NOTEBOOK}.*")):
+        left.unlink(missing_ok=True)
     shutil.rmtree(path / INPUTS, ignore_errors=True)
 
 

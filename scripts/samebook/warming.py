@@ -1,13 +1,15 @@
 """Zygotes for the runs of a notebook: which kind it takes, and one for as long as a command needs it."""
 
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from samebook import environment, imported, kernels, zygotes
+from samebook import environment, imported, kernels, runners, zygotes
 from samebook.kernels import Kind
 from samebook.preparation import Prepared
+from samebook.zygote import RUNNER
 
 # Bytes of free memory with which imports are kept: with less, kernels start cold, one after the other.
 ENOUGH = 1 << 30
@@ -23,16 +25,24 @@ def kind(prepared: Prepared, packages: str) -> Kind:
 
 
 @contextmanager
-def warmed(notebooks: Sequence[Prepared]) -> Iterator[str]:
-    """Inside the block, runs of these notebooks that are started from here have warm kernels; else why not."""
-    if why := _impossible():
+def warmed(notebooks: Sequence[Prepared], *, programs: bool = False) -> Iterator[str]:
+    """Inside the block, runs of these notebooks that are started from here have warm kernels; else why not.
+
+    Those that are `programs` of their own have warm runners too; without notebooks nothing changes.
+    """
+    why = _impossible() if notebooks else ""
+    if why or not notebooks:
         yield why
         return
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(zygotes.sockets()))
-        packages = environment.identity(notebooks[0].workspace)["digest"] if notebooks else ""
-        kinds = {(found := kind(each, packages)).name: (found, each.path.parent) for each in notebooks}
-        refused = [stack.enter_context(zygotes.zygote(*each, folder)).refused for each in kinds.values()]
+        found, folder = notebooks[0].workspace, Path(stack.enter_context(zygotes.sockets()))
+        packages = environment.identity(found)["digest"]
+        kinds = {(each := kind(notebook, packages)).name: (each, notebook.path.parent) for notebook in notebooks}
+        wanted = [*kinds.values(), *([(runners.kind(found), found.root)] if programs else [])]
+        started = [stack.enter_context(zygotes.zygote(*each, folder)) for each in wanted]
+        if not programs:
+            importlib.import_module(RUNNER)  # for runs that are forked from here, while the zygotes import
+        refused = [each.refused for each in started]
         stack.enter_context(_told(folder))
         yield next(filter(None, refused), "")
 

@@ -1,8 +1,9 @@
 """The process that kernels come from: it imports what they will import, and forks one for each that asks.
 
-`python -m samebook.zygote`, started by `kernels`. Whoever asks, over a socket, sends a line of JSON with the kernel's
+`python -m samebook.zygote`, started by `zygotes`. Whoever asks, over a socket, sends a line of JSON with the kernel's
 arguments, its environment and its folder, and its own stdout and stderr; the answer is the kernel's pid, and, when it
 has ended, its exit code. A kernel ends with the connection that asked for it, and all of them with this process.
+Runners, which have stdin too, are forked in the same way: from a process of their own, as they import other things.
 
 Before a fork there may be no second thread, no event loop and no zmq context, and nothing may have been computed:
 OpenMP's threads don't survive a fork, and a library that waits for them waits for ever.
@@ -27,9 +28,13 @@ from typing import Any, NoReturn
 from samebook import preloading
 
 LINE = 1 << 22
-# What fits into one of sendmsg's ancillary messages here: stdout and stderr.
-FILES = 2
+# What comes along: stdout and stderr, and a runner's stdin.
+FILES = (1, 2, 0)
 KERNEL = "ipykernel_launcher"
+# What a kernel imports until its first cell.
+KERNELS = ["ipykernel.kernelapp", "ipykernel.debugger", "IPython.core.completerlib", "IPython.extensions.storemagic"]
+# To import this does once what every run does; a zygote of it alone forks runners.
+RUNNER = "samebook.ready"
 
 
 @dataclass
@@ -55,13 +60,8 @@ class Zygote:
 
 def become(asked: dict[str, Any], effects: preloading.Effects) -> NoReturn:
     """Turn this process into the kernel that was asked for, as `python -m ipykernel_launcher` would have made it."""
-    kept = {name: text for name, text in asked["env"].items() if name not in effects.removed}
-    os.environ.clear()
-    os.environ.update(kept | effects.set)
+    _settle(asked, effects)
     parent = os.environ["JPY_PARENT_PID"] = str(os.getppid())
-    time.tzset()
-    os.chdir(asked["cwd"])
-    tempfile.tempdir = None
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()  # else all kernels of one zygote would draw the same
     found = importlib.util.find_spec(KERNEL)
@@ -75,6 +75,26 @@ def become(asked: dict[str, Any], effects: preloading.Effects) -> NoReturn:
     preloading.shown()[:0] = effects.filters  # before those of the kernel, as when a cell imports
     kernel.start()
     sys.exit(0)
+
+
+def run(asked: dict[str, Any], effects: preloading.Effects) -> NoReturn:
+    """Turn this process into the `samebook` that was asked for."""
+    _settle(asked, effects)
+    sys.argv = ["samebook", *asked["arguments"]]
+    from samebook import cli
+
+    cli.main()
+    sys.exit(0)
+
+
+def _settle(asked: dict[str, Any], effects: preloading.Effects) -> None:
+    """Take on the environment and the folder that were asked for."""
+    kept = {name: text for name, text in asked["env"].items() if name not in effects.removed}
+    os.environ.clear()
+    os.environ.update(kept | effects.set)
+    time.tzset()
+    os.chdir(asked["cwd"])
+    tempfile.tempdir = None
 
 
 def serve(zygote: Zygote) -> dict[str, Any] | None:
@@ -154,7 +174,7 @@ def _forked(zygote: Zygote) -> dict[str, Any] | None:
 
 def received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """What somebody asks for, and the files that came with it. Raises ValueError where it is cut off."""
-    content, files, _, _ = socket.recv_fds(connection, LINE, FILES)
+    content, files, _, _ = socket.recv_fds(connection, LINE, len(FILES))
     while not content.endswith(b"\n"):
         more = connection.recv(LINE)
         if not more or len(content) > LINE:
@@ -180,10 +200,10 @@ def _leave(zygote: Zygote, connection: socket.socket, files: list[int]) -> None:
     for number in zygote.pipe:
         os.close(number)
     zygote.kernels.clear()
-    for number, file in zip((1, 2), files, strict=True):
+    _no_input()
+    for number, file in zip(FILES, files, strict=False):
         os.dup2(file, number)
         os.close(file)
-    _no_input()
 
 
 def _no_input() -> None:
@@ -231,7 +251,7 @@ def once(modules: list[str]) -> NoReturn:
     """
     connection = socket.socket(fileno=os.dup(0))
     _no_input()
-    effects, why = preloading.preloaded(modules)
+    effects, why = preloading.preloaded(KERNELS, modules)
     if why:
         sys.exit(0)
     try:
@@ -253,7 +273,8 @@ def main(arguments: list[str]) -> None:
         once(arguments[1:])
     number, idle, limit, *modules = arguments
     listener = socket.socket(fileno=int(number))
-    effects, why = preloading.preloaded(modules)
+    is_runner = modules == [RUNNER]
+    effects, why = preloading.preloaded(modules, []) if is_runner else preloading.preloaded(KERNELS, modules)
     if not why and int(limit) and resident() > int(limit):
         why = f"it takes {resident() >> 20} MiB, more than {int(limit) >> 20}"
     sys.stdout.write(json.dumps({"refused": why}) + "\n")
@@ -272,7 +293,7 @@ def main(arguments: list[str]) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(place)  # noqa: PTH108 - pathlib is not imported for a kernel's sake
     if asked:
-        become(asked, effects)
+        (run if is_runner else become)(asked, effects)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from samebook import kernels
-from samebook.kernels import COMMAND, FIGURES, Kind, Request
+from samebook.kernels import COMMAND, IMPORTING, Kind, Request
 from samebook.workspace import Workspace
 
 # The variable that names the folder of a command's own zygotes.
@@ -73,8 +74,11 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def forked(folder: Path, wanted: Kind, request: Request) -> Forked | None:
-    """A kernel from the zygote of this kind, if there is one in the folder that still answers."""
+def forked(folder: Path, wanted: Kind, request: Request, files: Sequence[int] = (1, 2)) -> Forked | None:
+    """A process from the zygote of this kind, if there is one in the folder that still answers.
+
+    It gets `files` as its stdout, stderr, and, where there is a third, stdin.
+    """
     path = folder / wanted.name
     with suppress(OSError, ValueError):
         # A workspace's path may be longer than a socket's can be: there the file tells where it is.
@@ -84,7 +88,7 @@ def forked(folder: Path, wanted: Kind, request: Request) -> Forked | None:
             connection.settimeout(PATIENCE)
             connection.connect(place)
             _check_owner(connection)
-            socket.send_fds(connection, [request.as_line()], [1, 2])
+            socket.send_fds(connection, [request.as_line()], files)
             return Forked(connection, json.loads(kernels.line(connection))["pid"])
         except BaseException:
             connection.close()
@@ -100,18 +104,30 @@ def _check_owner(connection: socket.socket) -> None:
             raise PermissionError("another user's")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Started:
-    """A zygote's process, or why there is none: then its kernels would not be the same as cold ones."""
+    """A zygote's process, which may be importing still."""
 
     process: subprocess.Popen[str]
     socket: Path
-    refused: str
+
+    @cached_property
+    def refused(self) -> str:
+        """Why nothing can be forked from it, "" where it can: what it forks would not be the same as cold ones."""
+        assert self.process.stdout
+        said = self.process.stdout.readline()
+        why = json.loads(said)["refused"] if said else "it died while it was importing"
+        if why:
+            self.socket.unlink(missing_ok=True)
+        return str(why)
 
 
 @contextmanager
 def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0, limit: int = 0) -> Iterator[Started]:
-    """A zygote of this kind while the block runs; `folder` has its socket. `idle` in seconds, `limit` in bytes."""
+    """A zygote of this kind while the block runs; `folder` has its socket. `idle` in seconds, `limit` in bytes.
+
+    Ask what it has `refused` before anything that may need it: until then it may be importing.
+    """
     path = folder / wanted.name
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -120,7 +136,7 @@ def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0, limit: int
         process = subprocess.Popen(
             [*command, *wanted.modules],
             cwd=cwd,
-            env={**wanted.env, **FIGURES},
+            env={**wanted.env, **IMPORTING},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -128,12 +144,7 @@ def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0, limit: int
             start_new_session=True,
         )
     try:
-        assert process.stdout
-        said = process.stdout.readline()
-        refused = json.loads(said)["refused"] if said else "it died while it was importing"
-        if refused:
-            path.unlink()
-        yield Started(process, path, refused)
+        yield Started(process, path)
     finally:
         path.unlink(missing_ok=True)
         assert process.stdin
@@ -150,10 +161,10 @@ def sockets() -> tempfile.TemporaryDirectory[str]:
 def folder(workspace: Workspace) -> Path | None:
     """Where zygotes may listen: those of the command that has started this one, or of `samebook warm`."""
     place = Path(os.environ.get(FOLDER) or workspace.runs / ".warm")
-    return place if place.is_dir() and any(map(_is_there, place.iterdir())) else None
+    return place if place.is_dir() and any(map(is_there, place.iterdir())) else None
 
 
-def _is_there(entry: Path) -> bool:
+def is_there(entry: Path) -> bool:
     """Whether a socket is there: one of a workspace is named in a file, as a socket's path must be short."""
     with suppress(OSError):
         return Path(entry.read_text()).is_socket() if entry.is_file() else entry.is_socket()
