@@ -62,6 +62,8 @@ def test_slow_is_enough_sooner() -> None:
     assert rounds(1, 1, 1, 1, 1).is_enough(5)
     assert rounds(30, 30, 30).is_enough(5)
     assert rounds(30).is_enough(1)
+    assert rounds(300).is_enough(5)
+    assert not rounds().is_enough(1)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from typing import Any
 
 from benchmarks.trials import Measured
 
-# What takes longer needs no round to warm up, and is measured three times at most.
+# What takes longer needs no round to warm up, and is measured three times at most; what is long, once.
 SLOW, ENOUGH = 20.0, 3
+LONG = 60.0
 
 
 @dataclass
@@ -28,8 +29,9 @@ class Result:
         return bool(self.rounds) and not self.error
 
     def is_enough(self, repeats: int) -> bool:
-        is_slow = bool(self.rounds) and max(self.seconds) > SLOW
-        return len(self.rounds) >= (min(repeats, ENOUGH) if is_slow else repeats)
+        longest = max(self.seconds) if self.rounds else 0
+        enough = 1 if longest > LONG else ENOUGH if longest > SLOW else repeats
+        return len(self.rounds) >= min(repeats, enough)
 
     def plain(self) -> dict[str, Any]:
         if not self.is_known:
