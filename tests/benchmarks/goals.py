@@ -72,7 +72,7 @@ def scored(variant: str, column: str, other: str = "") -> Find:
 
 
 # Variants of scoring.py: what predict does, and the bare predictor on rows in memory.
-SCORED, BARE = "samebook", "bare"
+SCORED, BARE = "batched", "bare"
 GOALS = (
     Goal("training, cold, to the script", ratio("training", "samebook", "script"), 1.35),
     Goal("training, cold, to papermill at its leanest", ratio("training", "samebook", "papermill-best"), 0.65),

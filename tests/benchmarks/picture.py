@@ -1,5 +1,6 @@
 """A bench as a picture: a panel a case, a bar a subject."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,17 +24,36 @@ def draw(results: Results, target: Path) -> None:
     known = {case: found for case, found in known.items() if found}
     if not known:
         return
-    heights = [len(found) + 1 for found in known.values()]
-    size = (9, 0.3 * sum(heights) + 0.4)
-    figure, axes = pyplot.subplots(
-        len(known), 1, figsize=size, height_ratios=heights, squeeze=False, layout="constrained"
-    )
-    for axis, (case, found) in zip(axes[:, 0], known.items(), strict=True):
-        _panel(axis, case, found)
-    axes[-1, 0].set_xlabel("seconds, median; lines from the fastest to the slowest round")
+    columns = _columns(known)
+    tallest = max(sum(_rows(known[case]) for case in column) for column in columns)
+    figure = pyplot.figure(figsize=(6.5 * len(columns), 0.3 * tallest + 0.4), layout="constrained")
+    for part, column in zip(figure.subfigures(1, len(columns), squeeze=False)[0], columns, strict=True):
+        heights = [_rows(known[case]) for case in column]
+        # What is shorter ends sooner: a bar is as high in all.
+        heights += [tallest - sum(heights)] if tallest > sum(heights) else []
+        axes = part.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+        for axis, case in zip(axes, column, strict=False):
+            _panel(axis, case, known[case])
+        for axis in axes[len(column) :]:
+            axis.axis("off")
+    figure.supxlabel("seconds, median; lines from the fastest to the slowest round", fontsize=9)
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=110, metadata={"Software": None})
     pyplot.close(figure)
+
+
+def _rows(found: Mapping[str, Result]) -> int:
+    """How high a panel is: its bars, and its title."""
+    return len(found) + 2
+
+
+def _columns(known: Mapping[str, Mapping[str, Result]]) -> list[list[str]]:
+    """The cases in one column, or in two that are about as high."""
+    cases, whole = list(known), sum(map(_rows, known.values()))
+    if len(cases) < 4:
+        return [cases]
+    half = min(range(1, len(cases)), key=lambda n: abs(whole - 2 * sum(_rows(known[case]) for case in cases[:n])))
+    return [cases[:half], cases[half:]]
 
 
 def _panel(axis: "Axes", case: str, found: dict[str, Result]) -> None:
