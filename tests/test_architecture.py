@@ -19,6 +19,7 @@ TOP = {
     "options",
     "__main__",
     "console",
+    "ready",
 }
 BASE = {"errors", "digest", "git", "workspace"}
 # One verb, one module, one public function of that name.

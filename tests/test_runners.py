@@ -69,7 +69,8 @@ def test_same_words_codes_and_results(tiny: Tiny) -> None:
         assert (handed.code, own.code) == (code, code)
         assert len(handed.stdout.splitlines()) == len(own.stdout.splitlines())
         assert handed.stderr.splitlines()[-1][:20] == own.stderr.splitlines()[-1][:20]
-    first, second = [run for run in tiny.runs if (run / "receipt.json").is_file()]
+    done = [run for run in tiny.runs if (run / "receipt.json").is_file()]
+    first, second = sorted(done, key=lambda run: (run / "receipt.json").stat().st_mtime_ns)
     assert (start(first), start(second)) == ("warm", "cold")
     assert subjects(first) == subjects(second)
 
@@ -92,7 +93,7 @@ def test_nothing_outlives_who_asked(tiny: Tiny) -> None:
     client.communicate(timeout=20)
     wait_until(lambda: not forked(tiny))
     assert tiny.samebook("run", "work").code == 0
-    failed, done = tiny.runs
+    failed, done = sorted(tiny.runs, key=lambda run: (run / "receipt.json").is_file())
     assert "killed" in (failed / "error.txt").read_text()
     assert (done / "receipt.json").is_file()
 

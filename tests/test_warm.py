@@ -61,7 +61,7 @@ def tiny(tiny: Tiny) -> Tiny:
 def warm(tiny: Tiny, notebook: str = "train", *options: str) -> Iterator[subprocess.Popen[str]]:
     """`samebook warm NOTEBOOK` beside the block, once it is."""
     process = tiny.start("warm", notebook, *options)
-    wait_until(lambda: process.poll() is not None or list((tiny.root / "runs").glob(".warm/*")))
+    wait_until(lambda: process.poll() is not None or len(list((tiny.root / "runs").glob(".warm/[!.]*"))) > 1)
     try:
         yield process
     finally:
@@ -140,6 +140,31 @@ def test_edited_module_is_read_again(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
+    "first",
+    [
+        "pid = os.fork()\nif not pid:\n    os._exit(0)\nprint(os.waitpid(pid, 0)[1])",
+        "import threading\nthread = threading.Thread(target=print, args=('thread',))\nthread.start()\nthread.join()",
+        "from concurrent.futures import ProcessPoolExecutor as Pool\n"
+        "with Pool(2) as pool:\n    print(list(pool.map(abs, range(-3, 0))))",
+        "import own",
+    ],
+    ids=["forks", "threads", "pool", "trains when imported"],
+)
+def test_first_cells(first: str, tiny: Tiny) -> None:
+    """A first cell that forks, starts threads or processes, or trains in an import does the same in a warm kernel."""
+    (tiny.root / "notebooks" / "own.py").write_text(
+        "import numpy, xgboost\nrows = numpy.arange(4000.0).reshape(1000, 4)\n"
+        "MODEL = xgboost.train({'nthread': 2}, xgboost.DMatrix(rows, rows[:, 0]), 5)"
+    )
+    tiny.notebook("train", parameters="n: int = 1", first=f"import os\n{first}", imports=ALL, work=TRAIN)
+    cold = ran(tiny)
+    with warm(tiny):
+        other = ran(tiny)
+    assert (start(cold), start(other)) == ("cold", "warm")
+    assert subjects(cold) == subjects(other)
+
+
+@pytest.mark.parametrize(
     ("source", "told"),
     [
         ("print('hello')", "an import has something to say: hello"),
@@ -192,7 +217,8 @@ def test_nothing_outlives_a_kill(victim: str, tiny: Tiny) -> None:
         before = set(tiny.kernels())
         (runner if victim == "runner" else keeper).kill()
         runner.communicate(timeout=30)
-        wait_until(lambda: len(before & set(tiny.kernels())) <= (victim == "runner"))
+        kept = 2 if victim == "runner" else 0  # what kernels and runners come from
+        wait_until(lambda: len(before & set(tiny.kernels())) <= kept)
         # The other notebook imports the same: while that is kept, its kernel is warm.
         assert start(ran(tiny)) == ("warm" if victim == "runner" else "cold")
 

@@ -118,9 +118,15 @@ class Tiny:
 
     def kernels(self) -> list[int]:
         """The processes of kernels of this workspace, and of what they come from."""
-        ours = f"\0SAMEBOOK_WORKSPACE={self.root}\0".encode()
-        found = (process for process in Path("/proc").glob("[0-9]*") if ours in _told(process, "environ"))
-        return [int(each.name) for each in found if KERNELS & set(_told(each, "cmdline").split(b"\0"))]
+        found = (each for each in Path("/proc").glob("[0-9]*") if KERNELS & set(_told(each, "cmdline").split(b"\0")))
+        return [int(each.name) for each in found if _folder(each).is_relative_to(self.root)]
+
+
+def _folder(process: Path) -> Path:
+    try:
+        return (process / "cwd").readlink()
+    except OSError:
+        return Path()
 
 
 def _told(process: Path, what: str) -> bytes:

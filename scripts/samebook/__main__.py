@@ -1,32 +1,48 @@
 """`samebook`, and `python -m samebook`. A run begins before the commands are imported, which take a while."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 from samebook import early, errors, processes, runners, workspace
 
-# With these, nothing runs.
-OTHERWISE = {"--help", "-h", "--dry-run"}
+# With these, nothing runs, or what a receipt says.
+OTHERWISE = {"--help", "-h", "--dry-run", "--receipt"}
+WITH_VALUE = {"--env", "--timeout", "--params", "-p", "--parameter"}
 
 
 def main() -> None:
     """Hand a run over to a warm runner, or start its kernel beside the imports; the rest is the commands'."""
     processes.end_with_parent()
-    match sys.argv[1:]:
-        case ["run", notebook, *rest] if not notebook.startswith("-") and OTHERWISE.isdisjoint(rest):
-            with suppress(errors.SamebookError, OSError):  # the command will say what is wrong
-                begin(notebook)
+    if sys.argv[1:2] == ["run"] and OTHERWISE.isdisjoint(sys.argv) and (notebook := named(sys.argv[2:])):
+        begin(notebook)
     from samebook import cli
 
     cli.main()
 
 
+def named(arguments: Sequence[str]) -> str:
+    """The first argument that is no option, nor the value of one; "" where there is none."""
+    waiting = iter(arguments)
+    for each in waiting:
+        if each in WITH_VALUE:
+            next(waiting, None)
+        elif each == "--":
+            return next(waiting, "")
+        elif not each.startswith("-"):
+            return each
+    return ""
+
+
 def begin(notebook: str) -> None:
-    found = workspace.find()
-    code = runners.handed_over(found, sys.argv[1:])
-    if code is not None:
-        processes.leave(code)
-    early.start(found, notebook)
+    runner = None
+    with suppress(errors.SamebookError, OSError):  # the command will say what is wrong
+        found = workspace.find()
+        runner = runners.asked(found, sys.argv[1:])
+        if not runner:
+            early.start(found, notebook)
+    if runner:
+        processes.leave(runners.ended(runner))
 
 
 if __name__ == "__main__":

@@ -88,16 +88,18 @@ def _executed(execution: Execution) -> NotebookNode:
     """What papermill made of it, saved whole: papermill itself writes bit by bit, into another file."""
     written = execution.output.with_name(f".{execution.output.name}.{EXECUTED}")
     try:
-        return execute_notebook(
+        found = execute_notebook(
             execution.notebook,
             str(written).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
             engine_name="samebook",
             progress_bar=False,
             execution=execution,
         )
-    finally:
-        if written.is_file():
-            written.replace(execution.output)
+    except PapermillExecutionError:  # it has written, with its marks
+        written.replace(execution.output)
+        raise
+    written.replace(execution.output)
+    return found
 
 
 def _as_expected(output: Path) -> NotebookNode | None:

@@ -1,6 +1,8 @@
 """What a kernel is asked to be, and on what it depends: one that has imported before must be the same as a cold one."""
 
 import json
+import os
+import resource
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,7 +28,41 @@ TERMINAL = (
     "WINDOWID",
     "PYTEST_",
 )
-MAKE = ("MAKE", "MFLAGS", "PARAMS", "NOTEBOOK", "ENV", "JOBS", "GRID", "TIMEOUT", "NAME", "RUN", "V")
+MAKE = (
+    *("MAKE", "MAKE_", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES", "MFLAGS", "GNUMAKEFLAGS", "PORT", "V"),
+    *(
+        "PARAMS",
+        "RUN",
+        "MODEL",
+        "TO",
+        "REOPEN",
+        "A",
+        "B",
+        "ENV",
+        "NOTEBOOK",
+        "RECEIPT",
+        "TIMES",
+        "TOLERANCE",
+        "TIMEOUT",
+    ),
+    *(
+        "DAY",
+        "LEVEL",
+        "NAME",
+        "FROM",
+        "JOBS",
+        "AS",
+        "INTO",
+        "DAYS",
+        "GRID",
+        "DRAWS",
+        "SEED",
+        "SETS",
+        "METRIC",
+        "REPEATS",
+    ),
+    *("ONLY", "SUBJECTS", "PICTURE", "DRY", "FORCE", "WHY", "ENGINE", "ONCE", "MINIMIZE"),
+)
 # What a kernel's process is told while it imports: where figures go, and to keep the debugger's advice to itself.
 IMPORTING = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 COMMAND = (sys.executable, "-m", "ipykernel_launcher")
@@ -56,8 +92,18 @@ class Kind:
     def name(self) -> str:
         """The name of its socket: the same where, and only where, its kernels are the same."""
         spaces = [path.stat().st_ino for path in map(Path, ("/proc/self/ns/pid", "/proc/self/ns/mnt")) if path.exists()]
-        told = [sys.executable, self.packages, self.modules, dict(self.env), spaces, sha256(Path(__file__))]
+        told = [sys.executable, self.packages, self.modules, dict(self.env), spaces, sha256(Path(__file__)), _bounds()]
         return sha256(json_bytes(told))[:24]
+
+
+def _bounds() -> list[object]:
+    """What a process inherits beside its environment: its limits, cores, priority, groups, and what its files may."""
+    limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    mask = os.umask(0o077)
+    os.umask(mask)
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    found = [resource.getrlimit(getattr(resource, name)) for name in limits]
+    return [found, mask, cores, os.getpriority(os.PRIO_PROCESS, 0), os.getegid(), sorted(os.getgroups())]
 
 
 def kind(packages: str, modules: Sequence[str], env: Mapping[str, str]) -> Kind:

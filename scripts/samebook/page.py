@@ -2,18 +2,20 @@
 
 import re
 from contextlib import suppress
+from copy import deepcopy
 from functools import cache
 from typing import Any, override
 
 import nbformat
 from nbconvert.exporters.html import HTMLExporter
 from nbconvert.exporters.templateexporter import TemplateExporter
+from nbformat.v4.rwbase import rejoin_lines
 
 NO_ALT = 'alt="No description has been provided for this image"'
 SCRIPT = re.compile(r"(<script\b.*?</script\s*>)", re.DOTALL | re.IGNORECASE)
 # What is changed for people who can't see a picture, and for those who go through a page with the keyboard.
 CHANGES = (
-    (re.compile(r"<img\b(?![^>]*\salt\s*=)", re.IGNORECASE), f"<img {NO_ALT}"),
+    (re.compile(r"<img\b(?![^>]*\salt(?=[\s=>/]))", re.IGNORECASE), f"<img {NO_ALT}"),
     (
         re.compile(r'<div (?=[^>]*class="(?:[^"]* )?jp-(?:Cell-inputWrapper|OutputArea-output)[ "])'),
         '<div tabindex="0" ',
@@ -23,7 +25,7 @@ CHANGES = (
 
 def html(notebook: Any, name: str) -> str:
     """The page of an executed notebook, with this title."""
-    _exporter().from_notebook_node(notebook, {"metadata": {"name": name}})
+    _exporter().from_notebook_node(rejoin_lines(deepcopy(notebook)), {"metadata": {"name": name}})
     return accessible(_exporter().made)
 
 

@@ -14,7 +14,8 @@ from samebook import kernels, zygotes
 from samebook.digest import json_bytes, sha256
 from samebook.kernels import Kind, Request
 from samebook.workspace import Workspace
-from samebook.zygote import RUNNER
+from samebook.zygote import FILES, RUNNER
+from samebook.zygotes import Forked
 
 HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -23,20 +24,33 @@ def kind(workspace: Workspace) -> Kind:
     """The kind of zygote whose runners would be the same as this process: of this code, packages and variables."""
     code = sorted(Path(__file__).parent.glob("*.py"))
     packages = sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info"))
-    told = [[str(workspace.root), sys.version], *([str(each), each.stat().st_mtime_ns] for each in (*code, *packages))]
+    states = ((each, each.stat()) for each in (*code, *packages))
+    told = [[str(workspace.root), sys.version, str(sys.flags)]]
+    told += [[str(each), found.st_mtime_ns, found.st_ctime_ns, found.st_size] for each, found in states]
     return kernels.kind(sha256(json_bytes(told)), (RUNNER,), os.environ)
 
 
-def handed_over(workspace: Workspace, arguments: Sequence[str]) -> int | None:
-    """The exit code of a warm runner that has done it all; None where there is none."""
+def asked(workspace: Workspace, arguments: Sequence[str]) -> Forked | None:
+    """A warm runner that does what these arguments say, with this process's files; None where there is none."""
     folder = zygotes.folder(workspace)
-    if not folder:
+    if not folder or not all(map(_is_open, FILES)):
         return None
     request = Request(arguments, os.environ, str(Path.cwd()))
-    runner = zygotes.forked(folder, kind(workspace), request, files=(1, 2, 0))
-    if not runner:
-        return None
+    return zygotes.forked(folder, kind(workspace), request, FILES)
+
+
+def ended(runner: Forked) -> int:
+    """Its exit code, once it has ended; signals are handed on to it meanwhile, but those that nobody hears here."""
     for signum in HANDED_ON:
-        signal.signal(signum, lambda number, _: runner.send_signal(number))
+        if signal.getsignal(signum) != signal.SIG_IGN:
+            signal.signal(signum, lambda number, _: runner.send_signal(number))
     code = runner.wait()
     return code if code >= 0 else 128 - code
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True

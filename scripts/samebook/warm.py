@@ -79,8 +79,10 @@ def _named(folder: Path, started: Sequence[Started]) -> Iterator[None]:
             write_whole(entry, str(each.socket).encode())
         yield
     finally:
-        for entry in entries:
-            entry.unlink(missing_ok=True)
+        for entry, each in zip(entries, started, strict=True):
+            with suppress(OSError):  # another's, where two were started at once
+                if entry.read_text() == str(each.socket):
+                    entry.unlink()
 
 
 def _until_over(started: Sequence[Started], say: Callable[[str], None]) -> None:

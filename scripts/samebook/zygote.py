@@ -30,6 +30,7 @@ from samebook import preloading
 LINE = 1 << 22
 # What comes along: stdout and stderr, and a runner's stdin.
 FILES = (1, 2, 0)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 KERNEL = "ipykernel_launcher"
 # What a kernel imports until its first cell.
 KERNELS = ["ipykernel.kernelapp", "ipykernel.debugger", "IPython.core.completerlib", "IPython.extensions.storemagic"]
@@ -81,9 +82,10 @@ def run(asked: dict[str, Any], effects: preloading.Effects) -> NoReturn:
     """Turn this process into the `samebook` that was asked for."""
     _settle(asked, effects)
     sys.argv = ["samebook", *asked["arguments"]]
-    from samebook import cli
-
-    cli.main()
+    processes: Any = importlib.import_module("samebook.processes")
+    processes.end_with(asked["parent"])
+    commands: Any = importlib.import_module("samebook.cli")
+    commands.main()
     sys.exit(0)
 
 
@@ -103,7 +105,7 @@ def serve(zygote: Zygote) -> dict[str, Any] | None:
     Returns twice, as fork does: None here, in the end, and in each child what it is asked to become.
     """
     signal.set_wakeup_fd(zygote.pipe[1], warn_on_full_buffer=False)
-    for signum in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+    for signum in SIGNALS:
         signal.signal(signum, lambda *_: None)
     for what, name in ((zygote.listener, "asked"), (zygote.pipe[0], "signal"), (0, "owner")):
         zygote.selector.register(what, selectors.EVENT_READ, name)
@@ -156,12 +158,17 @@ def _forked(zygote: Zygote) -> dict[str, Any] | None:
     except (OSError, ValueError):
         connection.close()
         return None
+    asked["parent"] = os.getpid()
+    # Until the child is on its own, what is meant for it would be heard here too, and what is heard there is done here.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # OpenBLAS has threads of its own, and knows about forks
         pid = os.fork()
     if not pid:
         _leave(zygote, connection, files)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         return asked
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     for file in files:
         os.close(file)
     kernel = Kernel(connection, pid)
@@ -230,8 +237,13 @@ def _tell(connection: socket.socket, what: dict[str, int]) -> None:
 
 
 def _kill(kernel: Kernel) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    try:
         os.killpg(kernel.pid, signal.SIGKILL)
+    except PermissionError:
+        pass
+    except ProcessLookupError:  # it has no group of its own yet; its number is still its own
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(kernel.pid, signal.SIGKILL)
 
 
 def resident() -> int:

@@ -50,8 +50,8 @@ class Forked:
         return self.returncode
 
     def _listen(self, timeout: float | None) -> None:
-        self.connection.settimeout(timeout)
         try:
+            self.connection.settimeout(timeout)
             said = self.connection.recv(4096)
         except (BlockingIOError, TimeoutError):
             return
