@@ -1,5 +1,6 @@
 """The environment: one lock, and what a kernel sees of the machine."""
 
+import os
 import re
 from pathlib import Path
 
@@ -57,3 +58,28 @@ def test_kernel_sees_fixed_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert "/of/the/caller" not in seen.values()
     assert (seen["PYTHONHASHSEED"], seen["TZ"], seen["OMP_WAIT_POLICY"]) == ("0", "UTC", "PASSIVE")
     assert seen["SAMEBOOK_RUN"] == str(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"cpu.max": "100000 100000\n", "memory.max": "536870912\n", "memory.current": "436870912\n"},
+        {
+            "cpu/cpu.cfs_quota_us": "100000\n",
+            "cpu/cpu.cfs_period_us": "100000\n",
+            "memory/memory.limit_in_bytes": "536870912\n",
+            "memory/memory.usage_in_bytes": "436870912\n",
+        },
+    ],
+    ids=["second", "first"],
+)
+def test_limits_of_a_container(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's cores and memory count, as either version of cgroups tells them; without a limit the machine's."""
+    monkeypatch.setattr(environment, "CGROUP", tmp_path)
+    assert environment.cores() == os.process_cpu_count()
+    assert environment.memory() > 600_000_000
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert environment.cores() == 1
+    assert environment.memory() == 100_000_000

@@ -16,6 +16,8 @@ from samebook.workspace import Workspace
 
 # Files of a package that depend on the installer and the place: scripts, bytecode, its notes.
 ADDED = re.compile(r"^\.\./|\.pyc$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_\w+\.json)$")
+# Where a container's limits are told: by the second version of cgroups, or, in folders, by the first.
+CGROUP = Path("/sys/fs/cgroup")
 # What of a user's own shell must not reach a kernel.
 # (PYTHON… too: PYTHONOPTIMIZE would switch every check off.)
 REMOVED = ("JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN", "SIGNING_KEY")
@@ -55,9 +57,11 @@ def threads(asked: int) -> dict[str, str]:
 def cores() -> int:
     """How many cores this process may use at a time: those of its container, where that has fewer than the machine."""
     here = os.process_cpu_count() or 1
-    limit = Path("/sys/fs/cgroup/cpu.max")
-    quota, _, period = (limit.read_text() if limit.is_file() else "max").partition(" ")
-    return here if quota.strip() == "max" else max(1, min(here, int(quota) // int(period)))
+    told = _read(CGROUP / "cpu.max").split() or [
+        _read(CGROUP / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period")
+    ]
+    quota, period = (*told, "")[:2]
+    return max(1, min(here, int(quota) // int(period))) if quota.isdecimal() and period.isdecimal() else here
 
 
 @contextmanager
@@ -79,12 +83,23 @@ def memory() -> int:
     text = info.read_text() if info.is_file() else ""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.MULTILINE)
     free = int(found[1]) * 1024 if found else sys.maxsize
-    limit, used, parts = (Path("/sys/fs/cgroup") / f"memory.{name}" for name in ("max", "current", "stat"))
-    told = limit.read_text().strip() if limit.is_file() else "max"
-    if told == "max":
+    second, first = ("max", "current", "stat"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")
+    limit, used, parts = (_read(CGROUP / f"memory.{name}") for name in second)
+    if not limit:
+        limit, used = (_read(CGROUP / name) for name in first)
+        parts = _read(CGROUP / "memory/memory.stat")
+    if not (limit.isdecimal() and used.isdecimal()):
         return free
-    cached = re.search(r"^inactive_file (\d+)$", parts.read_text(), re.MULTILINE)
-    return min(free, int(told) - int(used.read_text()) + (int(cached[1]) if cached else 0))
+    cached = re.search(r"^(?:total_)?inactive_file (\d+)$", parts, re.MULTILINE)
+    return min(free, int(limit) - int(used) + (int(cached[1]) if cached else 0))
+
+
+def _read(path: Path) -> str:
+    """What a file of the system's says, "" where there is none."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 def kernel_env(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[str, str]:

@@ -12,7 +12,9 @@ from pathlib import Path
 import docker
 import nbformat
 import pytest
-from conftest import CHECKOUT
+from conftest import CHECKOUT, NOBODY, Start, output
+from docker.models.images import Image
+from tiny import Tiny
 
 
 def failing(*arguments: str, cwd: Path = CHECKOUT, **env: str) -> str:
@@ -40,6 +42,22 @@ def test_taken_port_is_explained() -> None:
         port = taken.getsockname()[1]
         told = failing("lab", "ENGINE=docker", f"PORT={port}")
     assert f"port {port} taken? make lab PORT=" in told
+
+
+def test_little_memory_and_one_core(runtime: Image, start: Start, tmp_path: Path) -> None:
+    """With 512 MiB and one core a sweep runs all its sets, one after the other, cold, and says why."""
+    tiny = Tiny.create(tmp_path / "workspace")
+    work = "import os, samebook\nsamebook.log_metric('threads', float(os.environ['OMP_NUM_THREADS']))"
+    tiny.notebook("work", parameters="n: int = 1", imports="import pandas", work=work)
+    for path in (tiny.root, *tiny.root.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    options = {"mem_limit": "512m", "memswap_limit": "512m", "nano_cpus": 1_000_000_000}
+    volumes = {str(tiny.root): {"bind": "/tiny", "mode": "rw"}}
+    command = ("sweep", "work", "--grid", "n=1,2,3")
+    told = output(start(runtime, *command, volumes=volumes, environment={"SAMEBOOK_WORKSPACE": "/tiny"}, **options))
+    assert "MiB of memory are free, too few to keep imports in" in told
+    assert "3 ran, 0 done already, 0 failed" in told
+    assert len(tiny.runs) == 3
 
 
 @pytest.fixture
