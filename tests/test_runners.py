@@ -6,12 +6,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import psutil
 import pytest
 from test_warm import start, subjects, warm
 from tiny import Ended, Tiny, wait_until
 
-from samebook import runners
+from samebook import __main__, cli, runners
 from samebook.workspace import Workspace
 
 SLEEP = "import time\nprint('asleep', flush=True)\ntime.sleep(60)"
@@ -133,3 +134,12 @@ def test_other_code_or_packages_mean_another_kind(tmp_path: Path, monkeypatch: p
     found.append(runners.kind(Workspace(tmp_path)).name)
     assert found[0] == found[1]
     assert len(set(found)) == 4
+
+
+def test_every_option_is_known() -> None:
+    """What takes a value on the command line of `run` is what is looked for there before the commands are imported."""
+    options = [each for each in cli.cli.commands["run"].params if isinstance(each, click.Option) and not each.is_flag]
+    assert {name for each in options for name in each.opts} == __main__.WITH_VALUE | {"--receipt"}
+    assert __main__.named(["--env", "prod", "-p", "n=1", "-v", "--", "train"]) == "train"
+    assert __main__.named(["--timeout", "3", "train", "--params", "a=b"]) == "train"
+    assert __main__.named(["--params", "a=b", "-v"]) == ""

@@ -79,15 +79,12 @@ def shared_cores(jobs: int) -> Iterator[None]:
 
 def memory() -> int:
     """How many bytes of memory are free: for the machine, or for the container, where that has fewer."""
-    info = Path("/proc/meminfo")
-    text = info.read_text() if info.is_file() else ""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.MULTILINE)
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", _read(Path("/proc/meminfo")), re.MULTILINE)
     free = int(found[1]) * 1024 if found else sys.maxsize
-    second, first = ("max", "current", "stat"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")
-    limit, used, parts = (_read(CGROUP / f"memory.{name}") for name in second)
+    limit, used, parts = (_read(CGROUP / f"memory.{name}") for name in ("max", "current", "stat"))
     if not limit:
-        limit, used = (_read(CGROUP / name) for name in first)
-        parts = _read(CGROUP / "memory/memory.stat")
+        names = ("limit_in_bytes", "usage_in_bytes", "stat")
+        limit, used, parts = (_read(CGROUP / "memory" / f"memory.{name}") for name in names)
     if not (limit.isdecimal() and used.isdecimal()):
         return free
     cached = re.search(r"^(?:total_)?inactive_file (\d+)$", parts, re.MULTILINE)
@@ -175,12 +172,12 @@ def records() -> dict[str, str]:
     Left out is what an installer adds, which depends on where and by whom it is installed.
     """
     return {
-        _normal(name): f"{version} sha256:{_record(*_state(path / 'RECORD'))}"
+        _normal(name): f"{version} sha256:{_record(*state(path / 'RECORD'))}"
         for path, name, version in _distributions()
     }
 
 
-def _state(path: Path) -> tuple[Path, tuple[int, ...]]:
+def state(path: Path) -> tuple[Path, tuple[int, ...]]:
     """A file, and what changes when its content does; nothing where it is missing."""
     try:
         found = path.stat()
@@ -198,7 +195,7 @@ def _record(record: Path, state: tuple[int, ...]) -> str:
 
 def debian() -> dict[str, str]:
     """The versions of Debian's packages, by name; empty elsewhere."""
-    return dict(_debian(*_state(Path("/var/lib/dpkg/status"))))
+    return dict(_debian(*state(Path("/var/lib/dpkg/status"))))
 
 
 @cache

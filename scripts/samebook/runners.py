@@ -10,7 +10,7 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
-from samebook import kernels, zygotes
+from samebook import environment, kernels, zygotes
 from samebook.digest import json_bytes, sha256
 from samebook.kernels import Kind, Request
 from samebook.workspace import Workspace
@@ -24,9 +24,8 @@ def kind(workspace: Workspace) -> Kind:
     """The kind of zygote whose runners would be the same as this process: of this code, packages and variables."""
     code = sorted(Path(__file__).parent.glob("*.py"))
     packages = sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info"))
-    states = ((each, each.stat()) for each in (*code, *packages))
-    told = [[str(workspace.root), sys.version, str(sys.flags)]]
-    told += [[str(each), found.st_mtime_ns, found.st_ctime_ns, found.st_size] for each, found in states]
+    states = [(str(path), found) for path, found in map(environment.state, (*code, *packages))]
+    told = [str(workspace.root), sys.version, str(sys.flags), states]
     return kernels.kind(sha256(json_bytes(told)), (RUNNER,), os.environ)
 
 
