@@ -1,10 +1,13 @@
 """What make is given reaches the command as one value, whatever stands in it; none of it is done by make or a shell."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from tiny import CHECKOUT
+
+from samebook import kernels
 
 pytestmark = pytest.mark.host
 
@@ -89,3 +92,13 @@ def test_what_nobody_gave_is_not_there(root: Path) -> None:
     """Where nothing is given, nothing is passed on: not even what make has by itself under such a name, like AS."""
     assert make(root, "schedule") == ["schedule", "--env", "dev"]
     assert make(root, "gc") == ["gc", "--env", "dev"]
+
+
+def test_kernels_are_the_same_by_make(root: Path) -> None:
+    """A run by make finds the warm kernels of one without: no variable that make hands on makes another kind."""
+    (root / ".venv" / "bin" / "samebook").write_text("#!/bin/sh\nenv -0\n")
+    given = make(root, "run", "PARAMS=n=1", "TIMEOUT=5s", "ENV=prod")
+    found = dict(variable.partition("=")[::2] for variable in "\n".join(given).split("\0") if variable)
+    assert found["PARAMS"] == "n=1"
+    ours = kernels.decisive(os.environ) | {"PATH": found["PATH"]}
+    assert kernels.decisive(found) == {name: value for name, value in ours.items() if name in found}

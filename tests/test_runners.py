@@ -87,6 +87,25 @@ def test_signals_are_handed_on(signum: signal.Signals, code: int, tiny: Tiny) ->
     assert (tiny.last / "error.txt").is_file()
 
 
+def test_stopped_by_the_terminal(tiny: Tiny) -> None:
+    """Ctrl-Z stops the run, and `fg` lets it go on."""
+    client = sleeping(tiny)
+    (runner,) = forked(tiny)
+    client.send_signal(signal.SIGTSTP)
+    wait_until(lambda: {psutil.Process(client.pid).status(), runner.status()} == {psutil.STATUS_STOPPED})
+    client.send_signal(signal.SIGCONT)
+    wait_until(lambda: psutil.STATUS_STOPPED not in {psutil.Process(client.pid).status(), runner.status()})
+    client.send_signal(signal.SIGTERM)
+    assert client.wait(20) == 143
+
+
+def test_large_environment(tiny: Tiny) -> None:
+    """A runner is asked for with all variables, however much they hold."""
+    large = {f"SSH_LARGE_{n}": "x" * 100_000 for n in range(10)}
+    assert tiny.samebook("run", "work", **large).code == 0
+    assert start(tiny.last) == "warm"
+
+
 def test_nothing_outlives_who_asked(tiny: Tiny) -> None:
     """Whoever asked is killed: its runner and its kernel end; the next run keeps what there was as failed."""
     client = sleeping(tiny)

@@ -229,7 +229,7 @@ def test_ends_by_itself(tiny: Tiny) -> None:
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "nothing has run for a while: over" in stderr
-    assert list((tiny.root / "runs" / ".warm").iterdir()) == []
+    assert list((tiny.root / "runs").glob(".warm/[!.]*")) == []
 
 
 def test_waits_for_what_runs(tiny: Tiny) -> None:
@@ -259,6 +259,25 @@ def test_limits(options: tuple[str, ...], message: str, tiny: Tiny) -> None:
 
 
 def test_one_is_enough(tiny: Tiny) -> None:
-    """A second one for the same notebook is refused."""
+    """Of two that are started at once for the same notebook one is refused."""
+    both = [tiny.start("warm", "train"), tiny.start("warm", "train")]
+    wait_until(lambda: any(each.poll() is not None for each in both))
+    (refused,) = [each for each in both if each.poll() is not None]
+    assert "train is warm already" in refused.communicate()[1]
+    both.remove(refused)
+    wait_until(lambda: len(list((tiny.root / "runs").glob(".warm/[!.]*"))) == 2)
+    assert start(ran(tiny)) == "warm"
+    both[0].terminate()
+    assert both[0].wait(30) == 143
+
+
+def test_all_are_killed(tiny: Tiny) -> None:
+    """Where all that kept it warm is killed at once, runs start cold and clear up, and it can be warm again."""
+    with warm(tiny) as keeper:
+        for pid in (keeper.pid, *tiny.kernels()):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not tiny.kernels())
+        assert start(ran(tiny)) == "cold"
+    assert list((tiny.root / "runs").glob(".warm/[!.]*")) == []
     with warm(tiny):
-        assert "train is warm already" in tiny.samebook("warm", "train").stderr
+        assert start(ran(tiny)) == "warm"

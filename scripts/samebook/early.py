@@ -36,7 +36,7 @@ class Early:
         with suppress(OSError, ValueError):
             if kernels.decisive(request.env) == self.env and self.process.poll() is None:
                 self.connection.settimeout(LONGEST_IMPORT)
-                socket.send_fds(self.connection, [request.as_line()], [1, 2])
+                request.send(self.connection, [1, 2])
                 kernels.line(self.connection)
                 self.connection.close()
                 return self.process

@@ -28,41 +28,9 @@ TERMINAL = (
     "WINDOWID",
     "PYTEST_",
 )
-MAKE = (
-    *("MAKE", "MAKE_", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES", "MFLAGS", "GNUMAKEFLAGS", "PORT", "V"),
-    *(
-        "PARAMS",
-        "RUN",
-        "MODEL",
-        "TO",
-        "REOPEN",
-        "A",
-        "B",
-        "ENV",
-        "NOTEBOOK",
-        "RECEIPT",
-        "TIMES",
-        "TOLERANCE",
-        "TIMEOUT",
-    ),
-    *(
-        "DAY",
-        "LEVEL",
-        "NAME",
-        "FROM",
-        "JOBS",
-        "AS",
-        "INTO",
-        "DAYS",
-        "GRID",
-        "DRAWS",
-        "SEED",
-        "SETS",
-        "METRIC",
-        "REPEATS",
-    ),
-    *("ONLY", "SUBJECTS", "PICTURE", "DRY", "FORCE", "WHY", "ENGINE", "ONCE", "MINIMIZE"),
-)
+MAKE = ("MAKE", "MAKE_", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES", "MFLAGS", "GNUMAKEFLAGS", "PORT", "V")
+# The variable in which our Makefile names the others that it hands on.
+GIVEN = "GIVEN_TO_MAKE"
 # What a kernel's process is told while it imports: where figures go, and to keep the debugger's advice to itself.
 IMPORTING = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 COMMAND = (sys.executable, "-m", "ipykernel_launcher")
@@ -76,8 +44,12 @@ class Request:
     env: Mapping[str, str]
     cwd: str
 
-    def as_line(self) -> bytes:
-        return json.dumps({"arguments": list(self.arguments), "env": dict(self.env), "cwd": self.cwd}).encode() + b"\n"
+    def send(self, connection: socket.socket, files: Sequence[int]) -> None:
+        """Ask for it, with these files as its stdout, stderr, and, where there is a third, stdin."""
+        told = {"arguments": list(self.arguments), "env": dict(self.env), "cwd": self.cwd}
+        line = json.dumps(told).encode() + b"\n"
+        sent = socket.send_fds(connection, [line], files)
+        connection.sendall(line[sent:])
 
 
 @dataclass(frozen=True)
@@ -116,7 +88,7 @@ def kind(packages: str, modules: Sequence[str], env: Mapping[str, str]) -> Kind:
 
 def decisive(env: Mapping[str, str]) -> dict[str, str]:
     """The variables at which a module may look while it is imported."""
-    other = OWN + TERMINAL + MAKE
+    other = (*OWN, *TERMINAL, *MAKE, GIVEN, *env.get(GIVEN, "").split())
     return {name: value for name, value in env.items() if not _is_one_of(name, other)}
 
 

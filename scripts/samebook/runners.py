@@ -40,11 +40,21 @@ def asked(workspace: Workspace, arguments: Sequence[str]) -> Forked | None:
 
 def ended(runner: Forked) -> int:
     """Its exit code, once it has ended; signals are handed on to it meanwhile, but those that nobody hears here."""
-    for signum in HANDED_ON:
+    for signum in (*HANDED_ON, signal.SIGTSTP):
         if signal.getsignal(signum) != signal.SIG_IGN:
-            signal.signal(signum, lambda number, _: runner.send_signal(number))
+            signal.signal(signum, lambda number, _: _hand_on(runner, number))
     code = runner.wait()
     return code if code >= 0 else 128 - code
+
+
+def _hand_on(runner: Forked, signum: int) -> None:
+    """What a terminal says to this process is meant for the runner; Ctrl-Z stops both, until this one may go on."""
+    if signum != signal.SIGTSTP:
+        runner.send_signal(signum)
+        return
+    runner.send_signal(signal.SIGSTOP)  # the other is nothing to a process that no terminal has
+    os.kill(os.getpid(), signal.SIGSTOP)
+    runner.send_signal(signal.SIGCONT)
 
 
 def _is_open(number: int) -> bool:

@@ -1,16 +1,19 @@
 """Keep a notebook's imports warm: runs of it that are started meanwhile have their kernels from here."""
 
+import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samebook import environment, preparation, runners, signals, warming, workspace, zygotes
 from samebook.errors import UsageError
+from samebook.kernels import Kind
 from samebook.preparation import RunRequest
-from samebook.workspace import Workspace, make_folder, write_whole
+from samebook.workspace import make_folder, write_whole
 from samebook.zygotes import Started
 
 if TYPE_CHECKING:
@@ -41,33 +44,37 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
         raise UsageError("kernels can't be forked on this platform: runs start cold")
     kind = warming.kind(prepared, environment.identity(prepared.workspace)["digest"])
     folder = make_folder(prepared.workspace.runs / ".warm")
-    if zygotes.is_there(folder / kind.name):
-        raise UsageError(f"{request.notebook} is warm already")
-    with (
-        zygotes.sockets() as sockets,
-        signals.raising(),
-        zygotes.zygote(kind, prepared.path.parent, Path(sockets), idle=request.idle, limit=request.limit) as started,
-        _runners(prepared.workspace, Path(sockets), folder) as others,
-    ):
-        if started.refused:
-            raise UsageError(f"{request.notebook} can't be kept warm: {started.refused}", mend="its runs start cold")
-        both = [started, *([others] if others and not others.refused else [])]
-        if others and others.refused:
-            say(f"only kernels are warm, runners start cold: {others.refused}")
-        with _named(folder, both):
+    with signals.raising(), _claims(folder) as claimed, zygotes.sockets() as sockets, ExitStack() as stack:
+        if not claimed(kind):
+            raise UsageError(f"{request.notebook} is warm already")
+        bounds = {"idle": request.idle, "limit": request.limit}
+        started = [stack.enter_context(zygotes.zygote(kind, prepared.path.parent, Path(sockets), **bounds))]
+        if claimed(others := runners.kind(prepared.workspace)):  # runners serve any notebook: once is enough
+            started.append(stack.enter_context(zygotes.zygote(others, prepared.workspace.root, Path(sockets))))
+        if started[0].refused:
+            raise UsageError(f"{request.notebook} can't be kept warm: {started[0].refused}", mend="its runs start cold")
+        if started[-1].refused:
+            say(f"only kernels are warm, runners start cold: {started.pop().refused}")
+        with _named(folder, started):
             say(f"{request.notebook} is warm: make run NOTEBOOK={request.notebook}, anywhere in this checkout")
-            _until_over(both, say)
+            _until_over(started, say)
 
 
 @contextmanager
-def _runners(workspace: Workspace, sockets: Path, folder: Path) -> Iterator[Started | None]:
-    """A zygote of runners, which serve any notebook; None where there is one already."""
-    kind = runners.kind(workspace)
-    if zygotes.is_there(folder / kind.name):
-        yield None
-        return
-    with zygotes.zygote(kind, workspace.root, sockets) as started:
-        yield started
+def _claims(folder: Path) -> Iterator[Callable[[Kind], bool]]:
+    """Inside the block, tells whether a kind is kept warm by this process, and by no other that claims it too."""
+    handle = os.open(folder / ".claims", os.O_CREAT | os.O_RDWR, 0o644)
+
+    def claimed(kind: Kind) -> bool:
+        with suppress(BlockingIOError, PermissionError):
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(kind.name[:8], 16))
+            return True
+        return False
+
+    try:
+        yield claimed
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -79,10 +86,8 @@ def _named(folder: Path, started: Sequence[Started]) -> Iterator[None]:
             write_whole(entry, str(each.socket).encode())
         yield
     finally:
-        for entry, each in zip(entries, started, strict=True):
-            with suppress(OSError):  # another's, where two were started at once
-                if entry.read_text() == str(each.socket):
-                    entry.unlink()
+        for entry in entries:
+            entry.unlink(missing_ok=True)
 
 
 def _until_over(started: Sequence[Started], say: Callable[[str], None]) -> None:

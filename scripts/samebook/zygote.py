@@ -11,7 +11,6 @@ OpenMP's threads don't survive a fork, and a library that waits for them waits f
 
 import contextlib
 import gc
-import importlib
 import importlib.util
 import json
 import os
@@ -81,11 +80,8 @@ def become(asked: dict[str, Any], effects: preloading.Effects) -> NoReturn:
 def run(asked: dict[str, Any], effects: preloading.Effects) -> NoReturn:
     """Turn this process into the `samebook` that was asked for."""
     _settle(asked, effects)
-    sys.argv = ["samebook", *asked["arguments"]]
-    processes: Any = importlib.import_module("samebook.processes")
-    processes.end_with(asked["parent"])
-    commands: Any = importlib.import_module("samebook.cli")
-    commands.main()
+    ready: Any = sys.modules[RUNNER]
+    ready.main(asked["arguments"], asked["parent"])
     sys.exit(0)
 
 

@@ -88,8 +88,10 @@ def forked(folder: Path, wanted: Kind, request: Request, files: Sequence[int] = 
             connection.settimeout(PATIENCE)
             connection.connect(place)
             _check_owner(connection)
-            socket.send_fds(connection, [request.as_line()], files)
+            request.send(connection, files)
             return Forked(connection, json.loads(kernels.line(connection))["pid"])
+        except ConnectionRefusedError:  # whoever wrote the file was killed
+            path.unlink() if path.is_file() else None
         except BaseException:
             connection.close()
             raise
@@ -148,6 +150,7 @@ def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0, limit: int
     finally:
         path.unlink(missing_ok=True)
         assert process.stdin
+        process.terminate()  # while it imports it doesn't see that nobody is left
         process.stdin.close()
         process.wait()
         process.stdout.close() if process.stdout else None
@@ -161,10 +164,10 @@ def sockets() -> tempfile.TemporaryDirectory[str]:
 def folder(workspace: Workspace) -> Path | None:
     """Where zygotes may listen: those of the command that has started this one, or of `samebook warm`."""
     place = Path(os.environ.get(FOLDER) or workspace.runs / ".warm")
-    return place if place.is_dir() and any(map(is_there, place.iterdir())) else None
+    return place if place.is_dir() and any(map(_is_there, place.iterdir())) else None
 
 
-def is_there(entry: Path) -> bool:
+def _is_there(entry: Path) -> bool:
     """Whether a socket is there: one of a workspace is named in a file, as a socket's path must be short."""
     with suppress(OSError):
         return Path(entry.read_text()).is_socket() if entry.is_file() else entry.is_socket()
