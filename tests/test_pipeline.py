@@ -133,6 +133,16 @@ def test_missing_outputs_are_made_again(tiny: Tiny) -> None:
     assert pd.read_parquet(tiny.root / "data" / "doubled")["n"].tolist() == [10]
 
 
+def test_repeated_notebooks_are_warm(tiny: Tiny) -> None:
+    """A notebook that enough of the steps run has warm kernels, from the first step on; what runs once starts cold."""
+    times = "".join(f"  make{n}: {{notebook: make, parameters: {{day: $day, factor: '{n}'}}}}\n" for n in (2, 3, 4))
+    written(tiny, YAML.replace("  double:", f"{times}  double:"))
+    assert set(daily(tiny, "-p", "factor=1", "--jobs", "1").values()) == {"ran"}
+    started = {run.name.split("-")[1]: '"warm": "started"' in (run / "receipt.json").read_text() for run in tiny.runs}
+    assert started == {"make": True, "double": False, "aside": False}
+    assert not tiny.kernels()
+
+
 @pytest.mark.host
 def test_committed_work_runs_again(tiny: Tiny) -> None:
     """What ran on uncommitted work runs again once that is committed: a promotion wants a clean commit."""

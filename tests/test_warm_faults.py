@@ -15,7 +15,7 @@ import pytest
 from test_warm import ALL, TRAIN, start, subjects
 from tiny import CHECKOUT, Tiny, wait_until
 
-from samebook import preparation, warming, workspace, zygotes
+from samebook import preparation, sample, warming, workspace
 from samebook.preparation import RunRequest
 
 pytestmark = pytest.mark.timeout(3600)
@@ -26,7 +26,16 @@ AT_A_TIME = 4
 GALLERY = sorted(path.stem for path in (CHECKOUT / "tests" / "gallery").glob("*.ipynb"))
 # What draws, looks at the clock, or names a file at random is never twice the same.
 FICKLE = {"unseeded_numpy", "unseeded_random", "random_name", "wall_clock"}
+# An import warns, which a cell shows: its kernels start cold.
 WARNS = {"well_behaved"}
+# The shipped notebooks, in the order in which each reads what those before it have made.
+SHIPPED = {
+    "ingest": "start=2013-06-29 end=2013-07-01",
+    "train": "as_of=2013-06-30 train_days=10 holdout_days=3 n_estimators=20",
+    "gate": "",
+    "predict": "day=2013-07-01 model=train",
+    "monitor": "day=2013-07-01 days=2 model=train",
+}
 PLANTED = {
     "hangs": "import time\ntime.sleep(60)",
     "dies": "import os\nos.kill(os.getpid(), 9)",
@@ -52,7 +61,9 @@ def planned(notebooks: Sequence[str]) -> list[str]:
 
 def done(tiny: Tiny, notebook: str, **variables: str) -> Done:
     """Run it to its end, or to the one that was planted."""
-    process = tiny.start("run", notebook, *(("--timeout", "1") if notebook == "hangs" else ()), **variables)
+    given = [part for pair in SHIPPED.get(notebook, "").split() for part in ("-p", pair)]
+    limit = ("--timeout", "1") if notebook == "hangs" else ()
+    process = tiny.start("run", notebook, *given, *limit, **variables)
     if notebook == "killed":
         time.sleep(random.Random(process.pid).uniform(0.05, 1.5))
         process.kill()
@@ -62,22 +73,28 @@ def done(tiny: Tiny, notebook: str, **variables: str) -> Done:
 
 def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run ends as it should; warm ones have the subjects of cold ones; nothing stays when all is over."""
+    for folder in ("environments", "notebooks"):
+        shutil.copytree(CHECKOUT / folder, tiny.root / folder, dirs_exist_ok=True)
     for name in GALLERY:
         shutil.copy(CHECKOUT / "tests" / "gallery" / f"{name}.ipynb", tiny.root / "notebooks")
-    tiny.notebook("train", parameters="n: int = 1", imports=ALL, work=TRAIN)
+    (tiny.root / "data").mkdir()
+    sample.load(tiny.root / "data" / "warehouse.duckdb")
+    tiny.notebook("trains", parameters="n: int = 1", imports=ALL, work=TRAIN)
     for name, source in PLANTED.items():
         tiny.notebook(name, work=source)
-    notebooks = ["train", *GALLERY]
+    notebooks = ["trains", *SHIPPED, *GALLERY]
     cold = {name: done(tiny, name) for name in notebooks}
     assert [each.code for each in cold.values()] == [0] * len(notebooks)
 
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
     found = workspace.find()
     prepared = [preparation.prepare(found, RunRequest(name, {})) for name in (*notebooks, *PLANTED)]
-    with warming.warmed(prepared, programs=True) as refused, ThreadPoolExecutor(AT_A_TIME) as pool:
-        assert "TqdmWarning" in refused  # which a cell would show: of that notebook alone kernels start cold
-        warm = {zygotes.FOLDER: os.environ[zygotes.FOLDER]}
-        ended = list(pool.map(lambda name: done(tiny, name, **warm), planned(notebooks)))
+    with warming.Programs(warming.MANY) as programs, ThreadPoolExecutor(AT_A_TIME) as pool:
+
+        def warm(name: str) -> Done:
+            return done(tiny, name, **programs.variables(name, lambda: prepared))
+
+        ended = list(pool.map(warm, planned(notebooks)))
 
     assert Counter((each.notebook, each.code) for each in ended) == Counter(
         (name, CODES.get(name, 0)) for name in planned(notebooks)
@@ -87,5 +104,5 @@ def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
             assert start(each.run) == ("cold" if each.notebook in WARNS else "warm")
             assert each.notebook in FICKLE or subjects(each.run) == subjects(cold[each.notebook].run or each.run)
     wait_until(lambda: not tiny.kernels())
-    assert done(tiny, "train").code == 0
+    assert done(tiny, "trains").code == 0
     assert list((tiny.root / "runs" / ".partial").glob("*-*")) == []

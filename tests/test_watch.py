@@ -83,6 +83,21 @@ def test_file_is_taken_in_once(tiny: Tiny) -> None:
     assert len(names(tiny, "archive")) == 2
 
 
+def test_many_files_are_taken_in_warm(tiny: Tiny) -> None:
+    """What the files of many days import is imported once, and let go when all are taken in."""
+    for day in range(1, 5):
+        arrive(tiny, f"rows-2013-01-0{day}.csv")
+    process = tiny.start("watch")
+    wait_until(lambda: names(tiny, "inbox") == [], 60)
+    wait_until(lambda: not tiny.kernels())
+    arrive(tiny)
+    wait_until(lambda: names(tiny, "inbox") == [], 60)
+    process.terminate()
+    process.communicate(timeout=30)
+    warm = ['"warm": "started"' in (run / "receipt.json").read_text() for run in tiny.runs]
+    assert warm == [True] * 8 + [False] * 2
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [

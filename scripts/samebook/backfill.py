@@ -7,14 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
-from samebook import dataset, environment, pipelining, signals, steps, warming
+from samebook import dataset, environment, pipelining, signals, warming
 from samebook.errors import SamebookError, UsageError
 from samebook.pipelining import State
 from samebook.processes import Processes
 from samebook.steps import Job
-
-# From so many days on it pays to keep what their notebooks import in memory.
-MANY = 4
 
 
 @dataclass(frozen=True)
@@ -57,13 +54,12 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
         raise UsageError(f"found --from {request.first} after --to {request.last}")
     days = dataset.days(request.first, request.last)
     # What is wrong for every day is told once, and before any.
-    work = pipelining.prepared(_job(request, days[0]))
+    pipelining.prepared(_job(request, days[0]))
     processes, began, done = Processes(), time.monotonic(), dict[datetime.date, Day]()
-    runs = steps.prepared(work.job, work.steps) if len(days) >= MANY else []
     shared = environment.shared_cores(request.jobs)
-    with signals.raising(), shared, warming.warmed(runs, programs=True), ThreadPoolExecutor(request.jobs) as pool:
+    with signals.raising(), shared, warming.Programs(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
         try:
-            for future in as_completed([pool.submit(_run, request, day, processes) for day in days]):
+            for future in as_completed([pool.submit(_run, request, day, processes, programs) for day in days]):
                 done[future.result().day] = future.result()
                 say(_progress(future.result(), len(done), len(days), time.monotonic() - began))
         except BaseException:
@@ -77,9 +73,9 @@ def _job(request: BackfillRequest, day: datetime.date) -> Job:
     return replace(request.job, given={**request.job.given, "day": str(day)}, jobs=1)
 
 
-def _run(request: BackfillRequest, day: datetime.date, processes: Processes) -> Day:
+def _run(request: BackfillRequest, day: datetime.date, processes: Processes, programs: warming.Programs) -> Day:
     try:
-        work = replace(pipelining.prepared(_job(request, day)), processes=processes)
+        work = replace(pipelining.prepared(_job(request, day)), processes=processes, programs=programs)
         outcomes = pipelining.execute(work)
     except SamebookError as refused:
         return Day(day, State.FAILED, str(refused), refused.exit_code)

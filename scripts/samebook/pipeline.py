@@ -1,8 +1,9 @@
 """Run a pipeline: steps from data to predictions, or to a promoted model, each a run with a receipt."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from samebook import pipelining
+from samebook import pipelining, warming
 from samebook.pipelining import Outcome, State
 from samebook.steps import Job
 
@@ -12,7 +13,8 @@ def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
 
     Raises what the first failed step raised, once all that don't need it are done.
     """
-    outcomes = pipelining.execute(pipelining.prepared(job, say))
+    with warming.Programs() as programs:
+        outcomes = pipelining.execute(replace(pipelining.prepared(job, say), programs=programs))
     if error := pipelining.failure(outcomes):
         raise error
     return outcomes

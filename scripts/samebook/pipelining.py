@@ -17,7 +17,7 @@ from enum import StrEnum
 from functools import partial
 from graphlib import TopologicalSorter
 
-from samebook import errors, notices, pipelines, settings, signals, steps, story
+from samebook import errors, notices, pipelines, settings, signals, steps, story, warming
 from samebook.digest import json_bytes, sha256
 from samebook.errors import EnvironmentMismatch, Interrupted, PolicyRefused, SamebookError, UsageError
 from samebook.pipelines import Filled
@@ -54,13 +54,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Work:
-    """A pipeline that was found to be runnable: its steps in order, and who wants to know how far it is."""
+    """A pipeline that was found to be runnable: its steps in order, and who wants to know how far it is.
+
+    Without `programs` each step imports what it needs for itself.
+    """
 
     job: Job
     steps: tuple[Filled, ...]
     in_force: settings.Settings
     say: Callable[[Outcome], None]
     processes: Processes = field(default_factory=Processes)
+    programs: warming.Programs | None = None
 
     @property
     def day(self) -> str:
@@ -148,21 +152,25 @@ def _stepped(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outco
             # It may publish, and wait for who publishes already.
             if run := signals.interruptible(partial(steps.done_already, work.job, step, runs), stopped):
                 return Outcome(step.name, State.SAME, run)
-            return _called(work, step, runs, command, lock)
+            return _called(work, step, outcomes, command, lock)
     except SamebookError as error:
         return Outcome(step.name, State.FAILED, code=error.exit_code, told=str(error))
     except OSError as error:
         return Outcome(step.name, State.FAILED, code=SamebookError.exit_code, told=str(error))
 
 
-def _called(work: Work, step: Filled, runs: Mapping[str, str], command: list[str], lock: int) -> Outcome:
+def _called(work: Work, step: Filled, outcomes: Mapping[str, Outcome], command: list[str], lock: int) -> Outcome:
+    env = steps.variables(work.job, step)
+    if work.programs and step.step.verb == "run" and work.job.engine == "local":
+        left = [each for each in work.steps if each.name not in outcomes]
+        env |= work.programs.variables(step.notebook, partial(steps.prepared, work.job, left))
     began = time.monotonic()
-    ended = work.processes.call(command, work.job.here.root, steps.variables(work.job, step), (lock,))
+    ended = work.processes.call(command, work.job.here.root, env, (lock,))
     seconds = time.monotonic() - began
     if ended.code:
         code, told = steps.exit_code(ended.code, ended.stderr), steps.words(ended.stderr)
         return Outcome(step.name, State.FAILED, "", seconds, code, told)
-    return Outcome(step.name, State.DONE, steps.run_of(step, ended.stdout, runs), seconds)
+    return Outcome(step.name, State.DONE, steps.run_of(step, ended.stdout, _runs(outcomes, step)), seconds)
 
 
 def _runs(outcomes: Mapping[str, Outcome], step: Filled) -> dict[str, str]:

@@ -59,9 +59,9 @@ def _means_something(here: Workspace, name: str) -> bool:
 
 
 def prepared(job: Job, filled: Sequence[Filled]) -> list[Prepared]:
-    """The runs that a pipeline will start in this environment, as far as they can be told before it runs."""
+    """The runs that a pipeline will start, as far as they can be told before it runs."""
     runs = [step for step in filled if step.is_wanted and step.step.verb == "run"]
-    return [_prepared(job, step, {name: name for name in step.step.needs}) for step in runs if job.engine == "local"]
+    return [_prepared(job, step, {name: name for name in step.step.needs}) for step in runs]
 
 
 def _prepared(job: Job, step: Filled, runs: Mapping[str, str]) -> Prepared:

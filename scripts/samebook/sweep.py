@@ -115,7 +115,7 @@ def sweep(request: SweepRequest, run: Runner, say: Callable[[str], None]) -> Swe
             result.add(Outcome.of(each, ran.described(path), is_new=False))
     say(f"{len(found.sets)} sets, {len(found.sets) - len(waiting)} done already")
     if waiting:
-        with signals.raising(), environment.shared_cores(jobs(request)), warming.warmed([found.prepared]) as cold:
+        with signals.raising(), environment.shared_cores(jobs(request)), warming.warmed(found.prepared) as cold:
             if cold:
                 say(f"kernels start cold: {cold}")
             _run(request, waiting, run, result, say)

@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from samebook import (
@@ -25,6 +25,7 @@ from samebook import (
     signals,
     story,
     warehouse,
+    warming,
     workspace,
 )
 from samebook.digest import json_bytes
@@ -54,6 +55,7 @@ class Watcher:
     # By what failed: how often, and when it is due again.
     failed: dict[str, tuple[int, float]] = field(default_factory=dict)
     asked: float = float("-inf")
+    programs: warming.Programs | None = None
     since: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
 
 
@@ -94,10 +96,20 @@ def _ticks(folder: Path) -> Iterator[None]:
 
 def _round(watcher: Watcher) -> int:
     """Everything that is due now; how many files were rejected."""
-    rejected = sum(_arrived(watcher, path) for path in watcher.inbox.complete() if _is_due(watcher, str(path)))
+    due = [path for path in watcher.inbox.complete() if _is_due(watcher, str(path))]
+    with _together(watcher, len(due)):
+        rejected = sum(_arrived(watcher, path) for path in due)
     _ask_warehouse(watcher)
     _run_scheduled(watcher)
     return rejected
+
+
+@contextmanager
+def _together(watcher: Watcher, times: int) -> Iterator[None]:
+    """Inside the block, that many pipelines run: what they import is kept, if there are enough of them."""
+    with warming.Programs(times) as watcher.programs:
+        yield
+    watcher.programs = None
 
 
 def _arrived(watcher: Watcher, path: Path) -> bool:
@@ -144,7 +156,7 @@ def _run(watcher: Watcher, name: str, given: Mapping[str, str]) -> None:
         if outcome.state is not State.LEFT_OUT:
             watcher.say(f"  {given.get('day', '')} {outcome.step}: {outcome.state} {outcome.run}".rstrip())
 
-    work = pipelining.prepared(job, said)
+    work = replace(pipelining.prepared(job, said), programs=watcher.programs)
     outcomes = pipelining.execute(work)
     error = pipelining.failure(outcomes)
     if isinstance(error, DataRejected) and not _took_file(work, outcomes):
@@ -194,9 +206,11 @@ def _ask_warehouse(watcher: Watcher) -> None:
     except (SamebookError, KeyError, OSError) as error:
         _failed(watcher, asked.query, error)
         return
-    for day, version in sorted(days.items()):
-        if known.get(day) != version and _is_due(watcher, day) and _did_day(watcher, asked.pipeline, day):
-            write_whole(path, json_bytes(known := {**known, day: version}))
+    due = {day: version for day, version in sorted(days.items()) if known.get(day) != version and _is_due(watcher, day)}
+    with _together(watcher, len(due)):
+        for day, version in due.items():
+            if _did_day(watcher, asked.pipeline, day):
+                write_whole(path, json_bytes(known := {**known, day: version}))
 
 
 def _days(watcher: Watcher, query: str) -> dict[str, str]:
