@@ -211,7 +211,7 @@ PYTEST = --numprocesses auto --dist loadfile --ignore tests/container tests
 # What needs git or a mount, which the image has not, is tested beside it.
 HOST   = --numprocesses auto --dist loadfile --ignore tests/container -m host tests
 test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks, servers away; prints what was lost
-	@FAULTS=$(or $(TIMES),50) FAULTS_TABLE=.samebook/faults.txt $(INSIDE_local) pytest -q tests/test_faults.py tests/test_warm_faults.py; code=$$?; cat .samebook/faults.txt; exit $$code
+	@FAULTS=$(or $(TIMES),50) FAULTS_TABLE=.samebook/faults.txt $(INSIDE_local) pytest -q tests/test_faults.py tests/test_warm_faults.py tests/test_sweep.py; code=$$?; cat .samebook/faults.txt; exit $$code
 
 test-local:
 	@$(INSIDE_local) pytest $(PYTEST) && $(INSIDE_local) pytest tests/container

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -16,6 +17,8 @@ if n == 13:
 samebook.log_metrics({"score": -(n - 3) ** 2, "threads": int(os.environ["OMP_NUM_THREADS"])})
 samebook.output_path("n.txt").write_text(f"{n} {kind}")
 """
+# How many of a thousand sets run: `make test-faults` asks for all.
+SETS = 20 * int(os.environ.get("FAULTS", "2"))
 PARAMETERS = (
     "from typing import Annotated\nfrom pydantic import Field\nn: Annotated[int, Field(ge=0)] = 1\nkind: str = 'a'"
 )
@@ -166,7 +169,27 @@ def test_two_at_once(tiny: Tiny) -> None:
     assert len(tiny.runs) == 4
 
 
-def test_thousand_sets_are_planned(tiny: Tiny) -> None:
-    """A thousand sets from a file are checked and planned within seconds."""
+@pytest.mark.timeout(3600)
+def test_many_sets(tiny: Tiny) -> None:
+    """A thousand sets are planned in seconds; many run, and each is done once, though killed in the middle."""
     (tiny.root / "sets.csv").write_text("n\n" + "\n".join(map(str, range(1000))))
     assert "1000 sets, 0 done already" in sweep(tiny, "--sets", str(tiny.root / "sets.csv"), "--dry-run").stdout
+
+    few = tiny.root / "few.csv"
+    few.write_text("n\n" + "\n".join(map(str, range(SETS))))
+    killed = tiny.start("sweep", "train", "--sets", str(few))
+    wait_until(lambda: len(tiny.runs) > SETS // 3, seconds=1800)
+    killed.kill()
+    killed.communicate(timeout=60)
+    wait_until(lambda: not tiny.kernels())
+    again = tiny.start("sweep", "train", "--sets", str(few))
+    stdout, stderr = again.communicate(timeout=1800)
+    assert again.returncode == 1
+    (done,) = map(int, re.findall(r"(\d+) done already", stdout))
+    assert done > SETS // 3 - 4
+    assert f"{SETS - done - 1} ran, {done} done already, 1 failed" in stdout, stderr[-1000:]
+    assert sorted(int(row["n"]) for row in rows(tiny) if row["score"]) == [n for n in range(SETS) if n != 13]
+    receipts = [json.loads(path.read_text())["predicate"] for path in tiny.root.glob("runs/[0-9]*/receipt.json")]
+    given = [each["buildDefinition"]["externalParameters"]["parameters"]["n"] for each in receipts]
+    assert sorted(given) == [n for n in range(SETS) if n != 13]
+    assert (tiny.kernels(), tiny.unfinished) == ([], [])

@@ -6,6 +6,10 @@ One Parquet file of 20 numbers a row goes in, a file of ids and probabilities co
 `bare` only predicts, from a matrix that is in memory, and writes nothing: no other can be faster. Each way runs in a
 process of its own, all ways in turn, `--times` times; told are medians. `cpu`, of all threads,
 says more on a busy machine. Memory is the peak of what the process held.
+
+Other predictors were tried, on a million rows and 200 trees: treelite 4.8 takes 4.6 times as long as xgboost 3.4, what
+tl2cgen 1.0 compiles 1.7 times, and neither says the same (up to 4e-7 off). Several processes gain nothing: xgboost has
+all cores busy.
 """
 
 import argparse
