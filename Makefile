@@ -20,8 +20,8 @@ export SAMEBOOK_UID SAMEBOOK_GID PORT
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
 GIVEN = PARAMS RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS GRID DRAWS SEED SETS METRIC REPEATS ONLY SUBJECTS PICTURE
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
-# What comes from make is no reason to start a kernel cold.
-export GIVEN_TO_MAKE := $(strip ENGINE $(GIVEN) $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
+# All this is said to make, and no kernel sees it.
+export GIVEN_TO_MAKE := $(GIVEN) ENGINE PORT V DRY FORCE WHY ONCE MINIMIZE MARKDOWN SLOW LIST TARGETS DIST UPGRADE BASE_IMAGE
 
 UV    := .samebook/uv/bin/uv
 LOCAL := .venv/.installed

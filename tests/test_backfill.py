@@ -41,11 +41,19 @@ def test_each_day_once(tiny: Tiny) -> None:
     assert "2013-01-03: step make failed with exit code 4" in ended.stdout
     assert "4/4" in ended.stderr
     assert published(tiny) == ["2013-01-01", "2013-01-02", "2013-01-04"]
-    assert all('"warm": "started"' in path.read_text() for path in tiny.root.glob("runs/*/receipt.json"))
     assert not tiny.kernels()
     tiny.notebook("make", parameters=DAY, work=WORK.replace("== 3", "== 30"))
     assert "4 ran" in tiny.samebook("backfill", "daily", *SPAN).stdout
     assert "0 ran, 4 done already, 0 failed" in tiny.samebook("backfill", "daily", *SPAN).stdout
+
+
+def test_many_days_are_warm(tiny: Tiny) -> None:
+    """From when it is imported, what the days' notebooks import is taken from memory."""
+    assert tiny.samebook("backfill", "daily", "--from", "2013-02-04", "--to", "2013-02-20").code == 0
+    warm = ['"warm": "started"' in (run / "receipt.json").read_text() for run in tiny.runs]
+    assert len(warm) == 17
+    assert sum(warm) > 8
+    assert not tiny.kernels()
 
 
 def test_goes_on_after_a_stop(tiny: Tiny) -> None:

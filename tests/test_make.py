@@ -94,11 +94,15 @@ def test_what_nobody_gave_is_not_there(root: Path) -> None:
     assert make(root, "gc") == ["gc", "--env", "dev"]
 
 
-def test_kernels_are_the_same_by_make(root: Path) -> None:
-    """A run by make finds the warm kernels of one without: no variable that make hands on makes another kind."""
+def test_kernels_are_the_same_by_make(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run by make finds the warm kernels of one without, unless it is given what modules may look at."""
     (root / ".venv" / "bin" / "samebook").write_text("#!/bin/sh\nenv -0\n")
-    given = make(root, "run", "PARAMS=n=1", "TIMEOUT=5s", "ENV=prod")
-    found = dict(variable.partition("=")[::2] for variable in "\n".join(given).split("\0") if variable)
-    assert found["PARAMS"] == "n=1"
-    ours = kernels.decisive(os.environ) | {"PATH": found["PATH"]}
-    assert kernels.decisive(found) == {name: value for name, value in ours.items() if name in found}
+    ours = kernels.decisive(os.environ)
+    for given, others in (("TIMEOUT=5s ENV=prod", set[str]()), ("OMP_NUM_THREADS=1", {"OMP_NUM_THREADS"})):
+        told = "\n".join(make(root, "run", "PARAMS=n=1", *given.split()))
+        found = dict(variable.partition("=")[::2] for variable in told.split("\0") if variable)
+        assert found["PARAMS"] == "n=1"
+        monkeypatch.setenv(kernels.GIVEN, found[kernels.GIVEN])
+        theirs = kernels.decisive(found)
+        differ = {name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)}
+        assert differ - {"PYTHONDONTWRITEBYTECODE"} == {"PATH", *others}

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import promoting
@@ -134,12 +135,15 @@ def test_missing_outputs_are_made_again(tiny: Tiny) -> None:
 
 
 def test_repeated_notebooks_are_warm(tiny: Tiny) -> None:
-    """A notebook that enough of the steps run has warm kernels, from the first step on; what runs once starts cold."""
-    times = "".join(f"  make{n}: {{notebook: make, parameters: {{day: $day, factor: '{n}'}}}}\n" for n in (2, 3, 4))
+    """A notebook that many of the steps run has warm kernels, once it is imported; what runs once starts cold."""
+    times = "".join(f"  make{n}: {{notebook: make, parameters: {{day: $day, factor: '{n}'}}}}\n" for n in range(2, 12))
     written(tiny, YAML.replace("  double:", f"{times}  double:"))
     assert set(daily(tiny, "-p", "factor=1", "--jobs", "1").values()) == {"ran"}
-    started = {run.name.split("-")[1]: '"warm": "started"' in (run / "receipt.json").read_text() for run in tiny.runs}
-    assert started == {"make": True, "double": False, "aside": False}
+    warm = Counter(
+        run.name.split("-")[1] for run in tiny.runs if '"warm": "started"' in (run / "receipt.json").read_text()
+    )
+    assert warm["make"] > 5
+    assert warm.keys() == {"make"}
     assert not tiny.kernels()
 
 

@@ -85,6 +85,18 @@ def test_dirty_run_keeps_patch(worked: Tiny) -> None:
     assert (worked.root / "store" / found["patch"][:2] / found["patch"][2:4] / found["patch"]).is_file()
 
 
+def test_runs_are_no_uncommitted_work(tiny: Tiny) -> None:
+    """Where no .gitignore names them, what runs have written is no change of the code all the same."""
+    tiny.notebook("work", work="import samebook\nsamebook.output_path('n.txt').write_text('1')")
+    git(tiny, "init", "--quiet")
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "work")
+    for _ in range(2):
+        assert tiny.samebook("run", "work").code == 0
+    assert dependency(tiny.last, "commit")["annotations"] == {"dirty": False}
+    assert git(tiny, "status", "--porcelain") == ""
+
+
 def test_staged_work_stays_staged(worked: Tiny) -> None:
     """Making the patch leaves the user's index alone."""
     assert git(worked, "status", "--porcelain") == "?? notebooks/new.txt"

@@ -61,7 +61,8 @@ def tiny(tiny: Tiny) -> Tiny:
 def warm(tiny: Tiny, notebook: str = "train", *options: str) -> Iterator[subprocess.Popen[str]]:
     """`samebook warm NOTEBOOK` beside the block, once it is."""
     process = tiny.start("warm", notebook, *options)
-    wait_until(lambda: process.poll() is not None or len(list((tiny.root / "runs").glob(".warm/[!.]*"))) > 1)
+    assert process.stderr
+    assert any("is warm: " in line for line in process.stderr)
     try:
         yield process
     finally:
@@ -229,7 +230,7 @@ def test_ends_by_itself(tiny: Tiny) -> None:
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "nothing has run for a while: over" in stderr
-    assert list((tiny.root / "runs").glob(".warm/[!.]*")) == []
+    assert list((tiny.root / "runs").glob(".warm/*")) == []
 
 
 def test_waits_for_what_runs(tiny: Tiny) -> None:
@@ -265,19 +266,20 @@ def test_one_is_enough(tiny: Tiny) -> None:
     (refused,) = [each for each in both if each.poll() is not None]
     assert "train is warm already" in refused.communicate()[1]
     both.remove(refused)
-    wait_until(lambda: len(list((tiny.root / "runs").glob(".warm/[!.]*"))) == 2)
+    wait_until(lambda: len(list((tiny.root / "runs").glob(".warm/*"))) == 2)
     assert start(ran(tiny)) == "warm"
     both[0].terminate()
     assert both[0].wait(30) == 143
 
 
 def test_all_are_killed(tiny: Tiny) -> None:
-    """Where all that kept it warm is killed at once, runs start cold and clear up, and it can be warm again."""
+    """Where all that kept it warm is killed at once, runs start cold, and it can be warm again."""
     with warm(tiny) as keeper:
-        for pid in (keeper.pid, *tiny.kernels()):
+        for pid in (*tiny.kernels(), keeper.pid):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not tiny.kernels())
         assert start(ran(tiny)) == "cold"
-    assert list((tiny.root / "runs").glob(".warm/[!.]*")) == []
+    (tiny.root / "runs" / ".warm" / "gone").write_text("/tmp/gone")
     with warm(tiny):
+        assert len(list((tiny.root / "runs" / ".warm").iterdir())) == 2
         assert start(ran(tiny)) == "warm"

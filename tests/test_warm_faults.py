@@ -91,10 +91,11 @@ def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = [preparation.prepare(found, RunRequest(name, {})) for name in (*notebooks, *PLANTED)]
     with warming.Programs(warming.MANY) as programs, ThreadPoolExecutor(AT_A_TIME) as pool:
 
-        def warm(name: str) -> Done:
-            return done(tiny, name, **programs.variables(name, lambda: prepared))
+        def where(name: str) -> dict[str, str]:
+            return programs.variables(name, lambda: prepared, len(prepared))
 
-        ended = list(pool.map(warm, planned(notebooks)))
+        wait_until(lambda: all(where(name) for name in notebooks if name not in WARNS))
+        ended = list(pool.map(lambda name: done(tiny, name, **where(name)), planned(notebooks)))
 
     assert Counter((each.notebook, each.code) for each in ended) == Counter(
         (name, CODES.get(name, 0)) for name in planned(notebooks)

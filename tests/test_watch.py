@@ -85,8 +85,8 @@ def test_file_is_taken_in_once(tiny: Tiny) -> None:
 
 def test_many_files_are_taken_in_warm(tiny: Tiny) -> None:
     """What the files of many days import is imported once, and let go when all are taken in."""
-    for day in range(1, 5):
-        arrive(tiny, f"rows-2013-01-0{day}.csv")
+    for day in range(10, 20):
+        arrive(tiny, f"rows-2013-01-{day}.csv")
     process = tiny.start("watch")
     wait_until(lambda: names(tiny, "inbox") == [], 60)
     wait_until(lambda: not tiny.kernels())
@@ -95,7 +95,8 @@ def test_many_files_are_taken_in_warm(tiny: Tiny) -> None:
     process.terminate()
     process.communicate(timeout=30)
     warm = ['"warm": "started"' in (run / "receipt.json").read_text() for run in tiny.runs]
-    assert warm == [True] * 8 + [False] * 2
+    assert sum(warm) > 10
+    assert warm[-2:] == [False, False]
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
         try:
             for future in as_completed([pool.submit(_run, request, day, processes, programs) for day in days]):
                 done[future.result().day] = future.result()
+                programs.times = len(days) - len(done)
                 say(_progress(future.result(), len(done), len(days), time.monotonic() - began))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from samebook import kernels
 from samebook.digest import json_bytes, sha256
 from samebook.workspace import Workspace
 
@@ -20,7 +21,7 @@ ADDED = re.compile(r"^\.\./|\.pyc$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direc
 CGROUP = Path("/sys/fs/cgroup")
 # What of a user's own shell must not reach a kernel.
 # (PYTHON… too: PYTHONOPTIMIZE would switch every check off.)
-REMOVED = ("JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN", "SIGNING_KEY")
+REMOVED = ("JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN", "SAMEBOOK_WARM", "SIGNING_KEY")
 
 
 def engine() -> str:
@@ -42,7 +43,7 @@ def variables(workspace: Workspace) -> dict[str, str]:
 
 def base_env(workspace: Workspace) -> dict[str, str]:
     """The variables that all kernels have alike: the caller's, less what is private to it, plus what is fixed."""
-    private = (*REMOVED, *(name for name in os.environ if name.startswith("PYTHON")))
+    private = {*REMOVED, *kernels.given_to_make(), *(name for name in os.environ if name.startswith("PYTHON"))}
     inherited = {name: value for name, value in os.environ.items() if name not in private}
     matplotlib = {"MATPLOTLIBRC": str(workspace.environments / "matplotlibrc")}
     return {**inherited, **variables(workspace), **matplotlib}

@@ -69,6 +69,12 @@ class Inbox:
             yield path, (found.st_size, found.st_mtime_ns, found.st_ino)
 
 
+def dataset(path: Path) -> str:
+    """The dataset in a file's name; "" where there is none."""
+    known = NAME.fullmatch(path.name)
+    return known["dataset"] if known else ""
+
+
 def _day(path: Path) -> str:
     """The day in a file's name; "" where there is none."""
     known = NAME.fullmatch(path.name)

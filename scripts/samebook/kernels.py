@@ -6,7 +6,9 @@ import resource
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from samebook.digest import json_bytes, sha256
@@ -28,8 +30,8 @@ TERMINAL = (
     "WINDOWID",
     "PYTEST_",
 )
-MAKE = ("MAKE", "MAKE_", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES", "MFLAGS", "GNUMAKEFLAGS", "PORT", "V")
-# The variable in which our Makefile names the others that it hands on.
+MAKE = ("MAKE", "MAKE_", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES", "MFLAGS", "GNUMAKEFLAGS")
+# The variable in which our Makefile names those that are meant for it.
 GIVEN = "GIVEN_TO_MAKE"
 # What a kernel's process is told while it imports: where figures go, and to keep the debugger's advice to itself.
 IMPORTING = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
@@ -60,7 +62,7 @@ class Kind:
     modules: tuple[str, ...]
     env: Mapping[str, str]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name of its socket: the same where, and only where, its kernels are the same."""
         spaces = [path.stat().st_ino for path in map(Path, ("/proc/self/ns/pid", "/proc/self/ns/mnt")) if path.exists()]
@@ -71,11 +73,24 @@ class Kind:
 def _bounds() -> list[object]:
     """What a process inherits beside its environment: its limits, cores, priority, groups, and what its files may."""
     limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
-    mask = os.umask(0o077)
-    os.umask(mask)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     found = [resource.getrlimit(getattr(resource, name)) for name in limits]
-    return [found, mask, cores, os.getpriority(os.PRIO_PROCESS, 0), os.getegid(), sorted(os.getgroups())]
+    return [found, _umask(), cores, os.getpriority(os.PRIO_PROCESS, 0), os.getegid(), sorted(os.getgroups())]
+
+
+def _umask() -> int:
+    """Which bits a new file doesn't get. To ask for it is to set it, for all threads, but where Linux tells."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def given_to_make() -> list[str]:
+    """The variables of this process that are meant for make alone."""
+    return [GIVEN, *os.environ.get(GIVEN, "").split()]
 
 
 def kind(packages: str, modules: Sequence[str], env: Mapping[str, str]) -> Kind:
@@ -88,7 +103,7 @@ def kind(packages: str, modules: Sequence[str], env: Mapping[str, str]) -> Kind:
 
 def decisive(env: Mapping[str, str]) -> dict[str, str]:
     """The variables at which a module may look while it is imported."""
-    other = (*OWN, *TERMINAL, *MAKE, GIVEN, *env.get(GIVEN, "").split())
+    other = (*OWN, *TERMINAL, *MAKE, *given_to_make())
     return {name: value for name, value in env.items() if not _is_one_of(name, other)}
 
 

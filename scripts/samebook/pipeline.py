@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from samebook import pipelining, warming
+from samebook import pipelining, signals, warming
 from samebook.pipelining import Outcome, State
 from samebook.steps import Job
 
@@ -13,7 +13,7 @@ def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
 
     Raises what the first failed step raised, once all that don't need it are done.
     """
-    with warming.Programs() as programs:
+    with signals.raising(), warming.Programs() as programs:
         outcomes = pipelining.execute(replace(pipelining.prepared(job, say), programs=programs))
     if error := pipelining.failure(outcomes):
         raise error

@@ -163,7 +163,7 @@ def _called(work: Work, step: Filled, outcomes: Mapping[str, Outcome], command: 
     env = steps.variables(work.job, step)
     if work.programs and step.step.verb == "run" and work.job.engine == "local":
         left = [each for each in work.steps if each.name not in outcomes]
-        env |= work.programs.variables(step.notebook, partial(steps.prepared, work.job, left))
+        env |= work.programs.variables(step.notebook, partial(steps.prepared, work.job, left), len(left))
     began = time.monotonic()
     ended = work.processes.call(command, work.job.here.root, env, (lock,))
     seconds = time.monotonic() - began

@@ -13,7 +13,7 @@ from samebook import environment, preparation, runners, signals, warming, worksp
 from samebook.errors import UsageError
 from samebook.kernels import Kind
 from samebook.preparation import RunRequest
-from samebook.workspace import make_folder, write_whole
+from samebook.workspace import Workspace, make_folder, write_whole
 from samebook.zygotes import Started
 
 if TYPE_CHECKING:
@@ -44,12 +44,15 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
         raise UsageError("kernels can't be forked on this platform: runs start cold")
     kind = warming.kind(prepared, environment.identity(prepared.workspace)["digest"])
     folder = make_folder(prepared.workspace.runs / ".warm")
-    with signals.raising(), _claims(folder) as claimed, zygotes.sockets() as sockets, ExitStack() as stack:
-        if not claimed(kind):
+    with signals.raising(), _claims(prepared.workspace) as claim, zygotes.sockets() as sockets, ExitStack() as stack:
+        if not claim(kind):
             raise UsageError(f"{request.notebook} is warm already")
+        for entry in folder.iterdir():
+            if not zygotes.answers(entry):
+                entry.unlink()
         bounds = {"idle": request.idle, "limit": request.limit}
         started = [stack.enter_context(zygotes.zygote(kind, prepared.path.parent, Path(sockets), **bounds))]
-        if claimed(others := runners.kind(prepared.workspace)):  # runners serve any notebook: once is enough
+        if claim(others := runners.kind(prepared.workspace)):  # runners serve any notebook: once is enough
             started.append(stack.enter_context(zygotes.zygote(others, prepared.workspace.root, Path(sockets))))
         if started[0].refused:
             raise UsageError(f"{request.notebook} can't be kept warm: {started[0].refused}", mend="its runs start cold")
@@ -61,18 +64,18 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def _claims(folder: Path) -> Iterator[Callable[[Kind], bool]]:
-    """Inside the block, tells whether a kind is kept warm by this process, and by no other that claims it too."""
-    handle = os.open(folder / ".claims", os.O_CREAT | os.O_RDWR, 0o644)
+def _claims(workspace: Workspace) -> Iterator[Callable[[Kind], bool]]:
+    """Claims a kind for this process, until the block ends; False where another has it."""
+    handle = os.open(workspace.runs / ".warm.lock", os.O_CREAT | os.O_RDWR, 0o644)
 
-    def claimed(kind: Kind) -> bool:
+    def claim(kind: Kind) -> bool:
         with suppress(BlockingIOError, PermissionError):
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(kind.name[:8], 16))
             return True
         return False
 
     try:
-        yield claimed
+        yield claim
     finally:
         os.close(handle)
 

@@ -5,18 +5,23 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from samebook import environment, imported, kernels, runners, zygotes
+from samebook.errors import SamebookError
 from samebook.kernels import Kind
 from samebook.preparation import Prepared
 from samebook.zygote import RUNNER
 
+if TYPE_CHECKING:
+    from samebook.zygotes import Started
+
 # Bytes of free memory with which imports are kept: with less, kernels start cold, one after the other.
 ENOUGH = 1 << 30
 # For so many runs it pays to keep what they import.
-MANY = 3
+MANY = 4
 
 
 def kind(prepared: Prepared, packages: str) -> Kind:
@@ -44,18 +49,20 @@ def warmed(prepared: Prepared) -> Iterator[str]:
 
 
 class Programs:
-    """Warm kernels and runners for runs that are programs of their own, from the first one on until the block ends.
+    """Warm kernels and runners for runs that are programs of their own, until the block ends.
 
-    Those that are asked for while they are importing are waited for: to start cold would take as long.
+    They come from the first run on that will not be the last of its kind; those that are started while the imports
+    are under way start cold.
     """
 
     def __init__(self, times: int = 1) -> None:
-        """`times` is how often each of the runs is going to be started."""
+        """`times` is how often each run is still going to be started, at most."""
         self.times = times
         self._stack, self._lock = ExitStack(), threading.Lock()
         self._folder = ""
-        self._started: set[str] = set()
-        self._is_warm: dict[str, bool] = {}
+        self._started: dict[str, Started] = {}
+        # By notebook, the kinds that its runs take; none where they start cold.
+        self._kinds: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> "Programs":
         return self
@@ -63,35 +70,38 @@ class Programs:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def variables(self, notebook: str, runs: Callable[[], Sequence[Prepared]]) -> dict[str, str]:
-        """What tells a run of this notebook where its kernel comes from.
+    def variables(self, notebook: str, runs: Callable[[], Sequence[Prepared]], count: int) -> dict[str, str]:
+        """What tells a run of this notebook where its kernel comes from, if there is a warm one.
 
-        Of a notebook that is new here, `runs` are those that are going to be started with it.
+        Of a notebook that is new here, `runs` are those that are going to be started with it, `count` at most.
         """
         with self._lock:
-            if notebook not in self._is_warm:
-                self._is_warm |= {notebook: False, **self._kept(runs())}
-            return {zygotes.FOLDER: self._folder} if self._is_warm[notebook] else {}
+            if notebook not in self._kinds:
+                self._kinds[notebook] = ()
+                with suppress(SamebookError, OSError):  # whatever is wrong, the run will tell
+                    self._keep(runs() if count * self.times >= MANY else [])
+            kinds = self._kinds[notebook]
+            is_warm = bool(kinds) and all(self._started[name].is_ready for name in kinds)
+        return {zygotes.FOLDER: self._folder} if is_warm else {}
 
-    def _kept(self, runs: Sequence[Prepared]) -> dict[str, bool]:
-        """By notebook, whether it has warm kernels: where there are enough runs of its kind to pay for them."""
-        if not runs or zygotes.folder(runs[0].workspace) or _impossible():
-            return {}
-        packages = environment.identity(runs[0].workspace)["digest"]
+    def _keep(self, runs: Sequence[Prepared]) -> None:
+        """Start what enough of these runs take."""
+        if not runs or _impossible():
+            return
+        found = runs[0].workspace
+        packages = environment.identity(found)["digest"]
         kinds = [(kind(each, packages), each) for each in runs]
         often = Counter(each.name for each, _ in kinds)
-        warm = {run.request.notebook: often[each.name] * self.times >= MANY for each, run in kinds}
         for each, run in kinds:
-            if warm[run.request.notebook]:
-                self._keep(runners.kind(run.workspace), run.workspace.root)
-                self._keep(each, run.path.parent)
-        return warm
+            if often[each.name] * self.times >= MANY and not zygotes.answers(found.runs / ".warm" / each.name):
+                wanted = [(each, run.path.parent), (runners.kind(found), found.root)]
+                self._kinds[run.request.notebook] = tuple(self._start(*one) for one in wanted)
 
-    def _keep(self, wanted: Kind, cwd: Path) -> None:
+    def _start(self, wanted: Kind, cwd: Path) -> str:
         if wanted.name not in self._started:
             self._folder = self._folder or self._stack.enter_context(zygotes.sockets())
-            self._stack.enter_context(zygotes.zygote(wanted, cwd, Path(self._folder)))
-            self._started.add(wanted.name)
+            self._started[wanted.name] = self._stack.enter_context(zygotes.zygote(wanted, cwd, Path(self._folder)))
+        return wanted.name
 
 
 def _impossible() -> str:

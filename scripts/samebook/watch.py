@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -97,7 +98,7 @@ def _ticks(folder: Path) -> Iterator[None]:
 def _round(watcher: Watcher) -> int:
     """Everything that is due now; how many files were rejected."""
     due = [path for path in watcher.inbox.complete() if _is_due(watcher, str(path))]
-    with _together(watcher, len(due)):
+    with _together(watcher, max(Counter(map(inbox.dataset, due)).values(), default=0)):
         rejected = sum(_arrived(watcher, path) for path in due)
     _ask_warehouse(watcher)
     _run_scheduled(watcher)
@@ -106,7 +107,7 @@ def _round(watcher: Watcher) -> int:
 
 @contextmanager
 def _together(watcher: Watcher, times: int) -> Iterator[None]:
-    """Inside the block, that many pipelines run: what they import is kept, if there are enough of them."""
+    """Inside the block, a pipeline runs at most so often: what it imports is kept, if that is often enough."""
     with warming.Programs(times) as watcher.programs:
         yield
     watcher.programs = None

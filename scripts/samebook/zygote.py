@@ -178,12 +178,17 @@ def _forked(zygote: Zygote) -> dict[str, Any] | None:
 def received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """What somebody asks for, and the files that came with it. Raises ValueError where it is cut off."""
     content, files, _, _ = socket.recv_fds(connection, LINE, len(FILES))
-    while not content.endswith(b"\n"):
-        more = connection.recv(LINE)
-        if not more or len(content) > LINE:
-            raise ValueError("cut off")
-        content += more
-    return json.loads(content), files
+    try:
+        while not content.endswith(b"\n"):
+            more = connection.recv(LINE)
+            if not more or len(content) > LINE:
+                raise ValueError("cut off")
+            content += more
+        return json.loads(content), files
+    except BaseException:
+        for file in files:  # whoever waits for their end would wait for this process's
+            os.close(file)
+        raise
 
 
 def _leave(zygote: Zygote, connection: socket.socket, files: list[int]) -> None:

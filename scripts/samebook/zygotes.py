@@ -5,6 +5,7 @@ Its socket has the name of its kind: whoever needs a kernel finds the one that w
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -79,23 +80,37 @@ def forked(folder: Path, wanted: Kind, request: Request, files: Sequence[int] = 
 
     It gets `files` as its stdout, stderr, and, where there is a third, stdin.
     """
-    path = folder / wanted.name
     with suppress(OSError, ValueError):
-        # A workspace's path may be longer than a socket's can be: there the file tells where it is.
-        place = path.read_text() if path.is_file() else str(path)
-        connection = socket.socket(socket.AF_UNIX)
+        connection = _connected(folder / wanted.name)
         try:
-            connection.settimeout(PATIENCE)
-            connection.connect(place)
-            _check_owner(connection)
             request.send(connection, files)
             return Forked(connection, json.loads(kernels.line(connection))["pid"])
-        except ConnectionRefusedError:  # whoever wrote the file was killed
-            path.unlink() if path.is_file() else None
         except BaseException:
             connection.close()
             raise
     return None
+
+
+def _connected(entry: Path) -> socket.socket:
+    """A connection to the zygote of an entry. Raises OSError where none answers, or another user's."""
+    # A workspace's path may be longer than a socket's can be: there the file tells where it is.
+    place = entry.read_text() if entry.is_file() else str(entry)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(PATIENCE)
+        connection.connect(place)
+        _check_owner(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def answers(entry: Path) -> bool:
+    """Whether a zygote listens there; one that was killed may have left its file."""
+    with suppress(OSError), _connected(entry):
+        return True
+    return False
 
 
 def _check_owner(connection: socket.socket) -> None:
@@ -112,6 +127,13 @@ class Started:
 
     process: subprocess.Popen[str]
     socket: Path
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has imported all, and forks."""
+        assert self.process.stdout
+        has_said = "refused" in vars(self) or select.select([self.process.stdout], [], [], 0)[0]
+        return bool(has_said) and not self.refused
 
     @cached_property
     def refused(self) -> str:
