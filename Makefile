@@ -19,9 +19,11 @@ export SAMEBOOK_UID SAMEBOOK_GID PORT
 
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
 GIVEN = PARAMS RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS GRID DRAWS SEED SETS METRIC REPEATS ONLY SUBJECTS PICTURE
+# None of it is for a notebook, but what the caller's own environment holds.
+FLAGS = ENGINE PORT V DRY FORCE ONCE MINIMIZE MARKDOWN SLOW LIST TARGETS DIST UPGRADE BASE_IMAGE
+GIVEN_TO_MAKE := $(sort $(if $(filter-out 0,$(MAKELEVEL)),$(GIVEN_TO_MAKE)) $(foreach name,$(GIVEN) $(FLAGS),$(if $(filter-out undefined environment,$(firstword $(origin $(name)))),$(name))))
+export GIVEN_TO_MAKE
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
-# All this is said to make, and no kernel sees it.
-export GIVEN_TO_MAKE := $(GIVEN) ENGINE PORT V DRY FORCE WHY ONCE MINIMIZE MARKDOWN SLOW LIST TARGETS DIST UPGRADE BASE_IMAGE
 
 UV    := .samebook/uv/bin/uv
 LOCAL := .venv/.installed
@@ -37,6 +39,8 @@ INSIDE_docker = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(un
 OVERRIDES     = $(filter-out SAMEBOOK_UID SAMEBOOK_GID SAMEBOOK_TAG SAMEBOOK_BUILDER SAMEBOOK_COMMIT SAMEBOOK_IMAGE SAMEBOOK_WORKSPACE SAMEBOOK_ENGINE SAMEBOOK_REQUIRE_DOCKER,$(filter SAMEBOOK_%,$(.VARIABLES)))
 HANDED        = $(addprefix -e ,$(OVERRIDES) $(SECRETS)) $(if $(SIGNING_KEY),-v $(abspath $(SIGNING_KEY)):/run/secrets/signing-key:ro -e SIGNING_KEY=/run/secrets/signing-key)
 INSIDE_local  = env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/.venv/bin:$$PATH"
+# Where people run things themselves, nothing is there that was only meant for make.
+FOR_PEOPLE    = env $(addprefix -u ,GIVEN_TO_MAKE $(GIVEN_TO_MAKE))
 # What comes before a command, in the environment of the chosen engine.
 SAMEBOOK = $(INSIDE_$(ENGINE)) $(if $(filter docker,$(ENGINE)),run,samebook)
 LOST_local  = :
@@ -167,7 +171,7 @@ test: environment ## Run the tests; container tests where a Docker daemon answer
 	@$(MAKE) test-$(ENGINE)
 
 shell: environment ## A shell in the environment
-	@$(if $(filter docker,$(ENGINE)),$(INSIDE_docker) --entrypoint bash run,$(INSIDE_local) bash)
+	@$(if $(filter docker,$(ENGINE)),$(INSIDE_docker) --entrypoint bash run,$(INSIDE_local) $(FOR_PEOPLE) bash)
 
 doctor: environment ## Compare what is pinned with what is here
 	@SAMEBOOK_DOCKER="$$(timeout 10 docker version -f '{{.Server.Version}}' 2>/dev/null | grep . || echo none answers)" $(SAMEBOOK) doctor
@@ -201,7 +205,7 @@ lab-local:
 	@set -a && . environments/variables.env && set +a && \
 	token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && \
 	echo "Lab: http://127.0.0.1:$(PORT)/lab?token=$$token" && echo "Stop it: Ctrl-C" && \
-	$(INSIDE_local) JUPYTER_TOKEN=$$token SAMEBOOK_WORKSPACE="$(CURDIR)" MATPLOTLIBRC="$(CURDIR)/environments/matplotlibrc" \
+	$(INSIDE_local) $(FOR_PEOPLE) JUPYTER_TOKEN=$$token SAMEBOOK_WORKSPACE="$(CURDIR)" MATPLOTLIBRC="$(CURDIR)/environments/matplotlibrc" \
 	  jupyter lab --no-browser --ip 127.0.0.1 --port $(PORT) --ServerApp.port_retries=0 --notebook-dir . --log-level WARN \
 	  $$([ "$$(id -u)" != 0 ] || echo --allow-root) || { \
 	  echo "error: Lab did not start, or ended" >&2 && echo "  -> port $(PORT) taken? make lab PORT=8889" >&2 && exit 2; }

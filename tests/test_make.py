@@ -95,14 +95,23 @@ def test_what_nobody_gave_is_not_there(root: Path) -> None:
 
 
 def test_kernels_are_the_same_by_make(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run by make finds the warm kernels of one without, unless it is given what modules may look at."""
+    """What is meant for make makes no other kernel: only its PATH does, and what modules may look at."""
     (root / ".venv" / "bin" / "samebook").write_text("#!/bin/sh\nenv -0\n")
     ours = kernels.decisive(os.environ)
     for given, others in (("TIMEOUT=5s ENV=prod", set[str]()), ("OMP_NUM_THREADS=1", {"OMP_NUM_THREADS"})):
         told = "\n".join(make(root, "run", "PARAMS=n=1", *given.split()))
         found = dict(variable.partition("=")[::2] for variable in told.split("\0") if variable)
         assert found["PARAMS"] == "n=1"
+        assert {"PARAMS", "ENV", "NOTEBOOK"} <= set(found[kernels.GIVEN].split())
         monkeypatch.setenv(kernels.GIVEN, found[kernels.GIVEN])
         theirs = kernels.decisive(found)
         differ = {name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)}
         assert differ - {"PYTHONDONTWRITEBYTECODE"} == {"PATH", *others}
+
+
+def test_own_variables_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in the caller's own environment is for the notebook too, whatever make calls by that name."""
+    monkeypatch.setenv("SEED", "7")
+    (root / ".venv" / "bin" / "samebook").write_text(f"#!/bin/sh\necho ${kernels.GIVEN}\n")
+    assert "SEED" not in make(root, "run")[0].split()
+    assert "SEED" in make(root, "run", "SEED=7")[0].split()

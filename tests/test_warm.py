@@ -279,7 +279,7 @@ def test_all_are_killed(tiny: Tiny) -> None:
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not tiny.kernels())
         assert start(ran(tiny)) == "cold"
-    (tiny.root / "runs" / ".warm" / "gone").write_text("/tmp/gone")
+    (tiny.root / "runs" / ".warm" / ("0" * 24)).write_text("/tmp/gone")
     with warm(tiny):
         assert len(list((tiny.root / "runs" / ".warm").iterdir())) == 2
         assert start(ran(tiny)) == "warm"

@@ -94,7 +94,7 @@ def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
         def where(name: str) -> dict[str, str]:
             return programs.variables(name, lambda: prepared, len(prepared))
 
-        wait_until(lambda: all(where(name) for name in notebooks if name not in WARNS))
+        wait_until(lambda: all(where(name) for name in notebooks if name not in WARNS), seconds=300)
         ended = list(pool.map(lambda name: done(tiny, name, **where(name)), planned(notebooks)))
 
     assert Counter((each.notebook, each.code) for each in ended) == Counter(

@@ -9,17 +9,18 @@ import json
 import os
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from samebook import canonical, environment, git, receipt, runfolder
+from samebook import canonical, environment, git, receipt, runfolder, store
 from samebook.digest import json_bytes, sha256
 from samebook.errors import UsageError
 from samebook.receipt import Json
 from samebook.redaction import Redaction
-from samebook.workspace import Workspace
+from samebook.workspace import Workspace, write_whole
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,18 @@ def _version(workspace: Workspace) -> tuple[str, bytes | None]:
     if commit:
         path = workspace.root / handed if handed else None
         return commit, path.read_bytes() if path and path.is_file() else b""
-    return git.head(workspace.root), git.patch(workspace.root)
+    head = git.head(workspace.root)
+    for folder in (workspace.runs, store.of(workspace).root):
+        _leave_out(folder)
+    return head, git.patch(workspace.root)
+
+
+def _leave_out(folder: Path) -> None:
+    """Have git leave out a folder of what runs make, which the user's own .gitignore may not name."""
+    note = folder / ".gitignore"
+    if folder.is_dir() and not note.exists():
+        with suppress(OSError):  # one that can't be written is told by whoever needs to
+            write_whole(note, b"*\n")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from samebook.errors import UsageError, nearest
-from samebook.workspace import Workspace, locked, make_folder, make_output_folder, write_whole
+from samebook.workspace import Workspace, locked, make_folder, write_whole
 
 RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
 NOTEBOOK, CANONICAL, PAGE = "notebook.ipynb", "notebook.canonical.json", "notebook.html"
@@ -37,7 +37,7 @@ class RunFolder:
     @classmethod
     def create(cls, workspace: Workspace, notebook: str) -> Self:
         """A new folder `runs/.partial/<UTC time>-<notebook>-<6 hex>`."""
-        partial = make_output_folder(workspace.runs) / ".partial"
+        partial = make_folder(workspace.runs) / ".partial"
         now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
         path = partial / f"{now}-{notebook}-{secrets.token_hex(3)}"
         with locked(partial / LOCK):  # or recover() could take a folder that is not locked yet for a dead run's

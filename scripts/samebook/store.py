@@ -16,7 +16,7 @@ from pathlib import Path
 
 from samebook.digest import sha256
 from samebook.errors import SamebookError, UsageError
-from samebook.workspace import Workspace, make_output_folder, replacing
+from samebook.workspace import Workspace, replacing
 
 HEX = 64
 HOUR = 3600
@@ -47,7 +47,6 @@ class Store:
             with suppress(OSError):  # another user's: then its age is its own
                 os.utime(path)  # in use from now on, which keeps gc away until a receipt names it
             return digest
-        make_output_folder(self.root)
         with replacing(path) as temporary:
             if isinstance(content, bytes):
                 temporary.write_bytes(content)

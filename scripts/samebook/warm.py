@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from samebook import environment, preparation, runners, signals, warming, workspace, zygotes
+from samebook import environment, kernels, preparation, runners, signals, warming, workspace, zygotes
 from samebook.errors import UsageError
-from samebook.kernels import Kind
 from samebook.preparation import RunRequest
-from samebook.workspace import Workspace, make_folder, write_whole
+from samebook.workspace import make_folder, write_whole
 from samebook.zygotes import Started
 
 if TYPE_CHECKING:
@@ -44,40 +43,58 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
         raise UsageError("kernels can't be forked on this platform: runs start cold")
     kind = warming.kind(prepared, environment.identity(prepared.workspace)["digest"])
     folder = make_folder(prepared.workspace.runs / ".warm")
-    with signals.raising(), _claims(prepared.workspace) as claim, zygotes.sockets() as sockets, ExitStack() as stack:
-        if not claim(kind):
+    with signals.raising(), _Claims(folder) as claims, zygotes.sockets() as sockets, ExitStack() as stack:
+        if not claims.claim(kind.name):
             raise UsageError(f"{request.notebook} is warm already")
-        for entry in folder.iterdir():
-            if not zygotes.answers(entry):
-                entry.unlink()
+        claims.clear_up()
         bounds = {"idle": request.idle, "limit": request.limit}
         started = [stack.enter_context(zygotes.zygote(kind, prepared.path.parent, Path(sockets), **bounds))]
-        if claim(others := runners.kind(prepared.workspace)):  # runners serve any notebook: once is enough
+        if claims.claim(
+            (others := runners.kind(prepared.workspace)).name
+        ):  # runners serve any notebook: once is enough
             started.append(stack.enter_context(zygotes.zygote(others, prepared.workspace.root, Path(sockets))))
         if started[0].refused:
             raise UsageError(f"{request.notebook} can't be kept warm: {started[0].refused}", mend="its runs start cold")
         if started[-1].refused:
             say(f"only kernels are warm, runners start cold: {started.pop().refused}")
         with _named(folder, started):
-            say(f"{request.notebook} is warm: make run NOTEBOOK={request.notebook}, anywhere in this checkout")
+            how = "make run NOTEBOOK=" if kernels.GIVEN in os.environ else "samebook run "
+            say(f"{request.notebook} is warm: {how}{request.notebook}, anywhere in this checkout")
             _until_over(started, say)
 
 
-@contextmanager
-def _claims(workspace: Workspace) -> Iterator[Callable[[Kind], bool]]:
-    """Claims a kind for this process, until the block ends; False where another has it."""
-    handle = os.open(workspace.runs / ".warm.lock", os.O_CREAT | os.O_RDWR, 0o644)
+class _Claims:
+    """Says for which kinds this process, and no other, keeps zygotes: by a lock for each, which ends with it."""
 
-    def claim(kind: Kind) -> bool:
+    def __init__(self, folder: Path) -> None:
+        # Beside the folder: who closes a file that it has locked has lost all its locks on it.
+        self._folder, self._handle = folder, os.open(folder.with_name(".warm.lock"), os.O_CREAT | os.O_RDWR, 0o644)
+        self._names: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+    def claim(self, name: str) -> bool:
+        """Take a kind; False where another process has it."""
         with suppress(BlockingIOError, PermissionError):
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(kind.name[:8], 16))
+            self._lock(name, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._names.add(name)
             return True
         return False
 
-    try:
-        yield claim
-    finally:
-        os.close(handle)
+    def clear_up(self) -> None:
+        """Remove what others have left that were killed."""
+        for entry in self._folder.glob("[!.]*"):
+            if entry.name not in self._names and self.claim(entry.name):
+                entry.unlink(missing_ok=True)
+                self._lock(entry.name, fcntl.LOCK_UN)
+                self._names.remove(entry.name)
+
+    def _lock(self, name: str, how: int) -> None:
+        fcntl.lockf(self._handle, how, 1, int(name[:8], 16))
 
 
 @contextmanager

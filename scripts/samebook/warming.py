@@ -76,25 +76,23 @@ class Programs:
         Of a notebook that is new here, `runs` are those that are going to be started with it, `count` at most.
         """
         with self._lock:
-            if notebook not in self._kinds:
+            if notebook not in self._kinds and count * self.times >= MANY and not _impossible():
                 self._kinds[notebook] = ()
                 with suppress(SamebookError, OSError):  # whatever is wrong, the run will tell
-                    self._keep(runs() if count * self.times >= MANY else [])
-            kinds = self._kinds[notebook]
+                    self._keep(runs())
+            kinds = self._kinds.get(notebook, ())
             is_warm = bool(kinds) and all(self._started[name].is_ready for name in kinds)
         return {zygotes.FOLDER: self._folder} if is_warm else {}
 
     def _keep(self, runs: Sequence[Prepared]) -> None:
         """Start what enough of these runs take."""
-        if not runs or _impossible():
-            return
-        found = runs[0].workspace
-        packages = environment.identity(found)["digest"]
-        kinds = [(kind(each, packages), each) for each in runs]
+        kinds = [(kind(each, environment.identity(each.workspace)["digest"]), each) for each in runs]
         often = Counter(each.name for each, _ in kinds)
+        room = environment.memory() // ENOUGH
         for each, run in kinds:
-            if often[each.name] * self.times >= MANY and not zygotes.answers(found.runs / ".warm" / each.name):
-                wanted = [(each, run.path.parent), (runners.kind(found), found.root)]
+            is_kept = each.name in self._started or len(self._started) < room
+            if often[each.name] * self.times >= MANY and is_kept:
+                wanted = [(runners.kind(run.workspace), run.workspace.root), (each, run.path.parent)]
                 self._kinds[run.request.notebook] = tuple(self._start(*one) for one in wanted)
 
     def _start(self, wanted: Kind, cwd: Path) -> str:

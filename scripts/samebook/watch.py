@@ -98,7 +98,8 @@ def _ticks(folder: Path) -> Iterator[None]:
 def _round(watcher: Watcher) -> int:
     """Everything that is due now; how many files were rejected."""
     due = [path for path in watcher.inbox.complete() if _is_due(watcher, str(path))]
-    with _together(watcher, max(Counter(map(inbox.dataset, due)).values(), default=0)):
+    pipelines_due = Counter(watcher.in_force.watch.inbox.get(inbox.dataset(path)) for path in due)
+    with _together(watcher, max((pipelines_due[name] for name in pipelines_due if name), default=0)):
         rejected = sum(_arrived(watcher, path) for path in due)
     _ask_warehouse(watcher)
     _run_scheduled(watcher)

@@ -77,14 +77,6 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def make_output_folder(path: Path) -> Path:
-    """`path` as a folder of what runs make: git leaves it out, whatever the user's own .gitignore says."""
-    note = make_folder(path) / ".gitignore"
-    if not note.exists():
-        note.write_text("*\n")
-    return path
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file to write; it takes the place of `path` when the block ends well.

@@ -80,37 +80,21 @@ def forked(folder: Path, wanted: Kind, request: Request, files: Sequence[int] = 
 
     It gets `files` as its stdout, stderr, and, where there is a third, stdin.
     """
+    path = folder / wanted.name
     with suppress(OSError, ValueError):
-        connection = _connected(folder / wanted.name)
+        # A workspace's path may be longer than a socket's can be: there the file tells where it is.
+        place = path.read_text() if path.is_file() else str(path)
+        connection = socket.socket(socket.AF_UNIX)
         try:
+            connection.settimeout(PATIENCE)
+            connection.connect(place)
+            _check_owner(connection)
             request.send(connection, files)
             return Forked(connection, json.loads(kernels.line(connection))["pid"])
         except BaseException:
             connection.close()
             raise
     return None
-
-
-def _connected(entry: Path) -> socket.socket:
-    """A connection to the zygote of an entry. Raises OSError where none answers, or another user's."""
-    # A workspace's path may be longer than a socket's can be: there the file tells where it is.
-    place = entry.read_text() if entry.is_file() else str(entry)
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.settimeout(PATIENCE)
-        connection.connect(place)
-        _check_owner(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def answers(entry: Path) -> bool:
-    """Whether a zygote listens there; one that was killed may have left its file."""
-    with suppress(OSError), _connected(entry):
-        return True
-    return False
 
 
 def _check_owner(connection: socket.socket) -> None:
@@ -133,7 +117,7 @@ class Started:
         """Whether it has imported all, and forks."""
         assert self.process.stdout
         has_said = "refused" in vars(self) or select.select([self.process.stdout], [], [], 0)[0]
-        return bool(has_said) and not self.refused
+        return bool(has_said) and not self.refused and self.process.poll() is None
 
     @cached_property
     def refused(self) -> str:
