@@ -31,6 +31,7 @@ WARNS = {"well_behaved"}
 # The shipped notebooks, in the order in which each reads what those before it have made.
 SHIPPED = {
     "ingest": "start=2013-06-29 end=2013-07-01",
+    "intake": "day=2013-07-01 source=data/flights/day=2013-07-01/part-0.parquet",
     "train": "as_of=2013-06-30 train_days=10 holdout_days=3 n_estimators=20",
     "gate": "",
     "predict": "day=2013-07-01 model=train",

@@ -49,9 +49,8 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
         claims.clear_up()
         bounds = {"idle": request.idle, "limit": request.limit}
         started = [stack.enter_context(zygotes.zygote(kind, prepared.path.parent, Path(sockets), **bounds))]
-        if claims.claim(
-            (others := runners.kind(prepared.workspace)).name
-        ):  # runners serve any notebook: once is enough
+        others = runners.kind(prepared.workspace)  # they serve any notebook: once is enough
+        if claims.claim(others.name):
             started.append(stack.enter_context(zygotes.zygote(others, prepared.workspace.root, Path(sockets))))
         if started[0].refused:
             raise UsageError(f"{request.notebook} can't be kept warm: {started[0].refused}", mend="its runs start cold")

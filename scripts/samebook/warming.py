@@ -51,8 +51,8 @@ def warmed(prepared: Prepared) -> Iterator[str]:
 class Programs:
     """Warm kernels and runners for runs that are programs of their own, until the block ends.
 
-    They come from the first run on that will not be the last of its kind; those that are started while the imports
-    are under way start cold.
+    The first run of a notebook that will be run often starts what they come from; until that has imported all, runs
+    start cold.
     """
 
     def __init__(self, times: int = 1) -> None:
@@ -86,12 +86,13 @@ class Programs:
 
     def _keep(self, runs: Sequence[Prepared]) -> None:
         """Start what enough of these runs take."""
-        kinds = [(kind(each, environment.identity(each.workspace)["digest"]), each) for each in runs]
+        packages = environment.identity(runs[0].workspace)["digest"]
+        kinds = [(kind(each, packages), each) for each in runs]
         often = Counter(each.name for each, _ in kinds)
         room = environment.memory() // ENOUGH
         for each, run in kinds:
-            is_kept = each.name in self._started or len(self._started) < room
-            if often[each.name] * self.times >= MANY and is_kept:
+            has_room = each.name in self._started or len(self._started) < room
+            if has_room and often[each.name] * self.times >= MANY:
                 wanted = [(runners.kind(run.workspace), run.workspace.root), (each, run.path.parent)]
                 self._kinds[run.request.notebook] = tuple(self._start(*one) for one in wanted)
 

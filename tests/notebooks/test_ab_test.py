@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
+from test_warm_chain import check_same
 from testbook.client import TestbookNotebookClient
 
 import flights
@@ -253,6 +254,12 @@ def test_verdict_from_three_days(experiment: Path) -> None:
     assert found["compared"] == "the same flights, by day"
     run(experiment, "ab_test")
     assert (newest(experiment, "ab_test") / "outputs" / "verdict.json").read_bytes() == first
+
+
+@pytest.mark.host
+def test_same_warm_or_cold(experiment: Path) -> None:
+    """The verdict's run has the same subjects in a warm kernel as in a cold one."""
+    check_same(experiment, "ab_test")
 
 
 @pytest.mark.host
