@@ -20,8 +20,8 @@ export SAMEBOOK_UID SAMEBOOK_GID PORT
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
 GIVEN = PARAMS RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS GRID DRAWS SEED SETS METRIC REPEATS ONLY SUBJECTS PICTURE
 # None of it is for a notebook, but what the caller's own environment holds.
-FLAGS = ENGINE PORT V DRY FORCE ONCE MINIMIZE MARKDOWN SLOW LIST TARGETS DIST UPGRADE BASE_IMAGE
-GIVEN_TO_MAKE := $(sort $(if $(filter-out 0,$(MAKELEVEL)),$(GIVEN_TO_MAKE)) $(foreach name,$(GIVEN) $(FLAGS),$(if $(filter-out undefined environment,$(firstword $(origin $(name)))),$(name))))
+FLAGS = ENGINE PORT V DRY FORCE WHY ONCE MINIMIZE MARKDOWN SLOW LIST DIST UPGRADE
+GIVEN_TO_MAKE := $(sort BASE_IMAGE TARGETS $(if $(filter-out 0,$(MAKELEVEL)),$(GIVEN_TO_MAKE)) $(foreach name,$(GIVEN) $(FLAGS),$(if $(filter-out undefined environment,$(firstword $(origin $(name)))),$(name))))
 export GIVEN_TO_MAKE
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 

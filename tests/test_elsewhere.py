@@ -9,6 +9,8 @@ import pytest
 from postgresql import SECRET, PostgreSQL
 from tiny import Ended, Tiny, git
 
+from samebook import elsewhere, kernels
+
 pytestmark = pytest.mark.host
 
 MAKEFILE = """environment:
@@ -183,3 +185,18 @@ def test_input_gone_is_told(fed: Tiny, spoil: str) -> None:
     assert ended.code == 3
     assert "rows/day=2013-01-01" in ended.stderr
     assert ("is damaged" in ended.stderr) == (spoil == "flip")
+
+
+def test_inner_make_is_told_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was said to make around a reproduction is not said again to the one inside, and so to no kernel."""
+    for name, value in ((kernels.GIVEN, "BASE_IMAGE RUN SEED"), ("RUN", "x"), ("SEED", "7"), ("BASE_IMAGE", "base")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OWN", "own")
+    env = elsewhere._env({"predicate": {"buildDefinition": {"resolvedDependencies": []}}}, "0" * 40)
+    assert {name: env.get(name) for name in (kernels.GIVEN, "RUN", "SEED", "BASE_IMAGE", "OWN")} == {
+        kernels.GIVEN: None,
+        "RUN": None,
+        "SEED": None,
+        "BASE_IMAGE": "base",
+        "OWN": "own",
+    }

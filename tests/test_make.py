@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 
 def make(root: Path, *arguments: str) -> list[str]:
     """The arguments that samebook gets from `make ARGUMENTS`."""
-    command = ["make", "--silent", "--file", str(CHECKOUT / "Makefile"), "ENGINE=local", "BASE_IMAGE=base", *arguments]
+    command = ["make", "--silent", "--file", str(CHECKOUT / "Makefile"), "ENGINE=local", *arguments]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -97,14 +97,13 @@ def test_what_nobody_gave_is_not_there(root: Path) -> None:
 def test_kernels_are_the_same_by_make(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is meant for make makes no other kernel: only its PATH does, and what modules may look at."""
     (root / ".venv" / "bin" / "samebook").write_text("#!/bin/sh\nenv -0\n")
-    ours = kernels.decisive(os.environ)
     for given, others in (("TIMEOUT=5s ENV=prod", set[str]()), ("OMP_NUM_THREADS=1", {"OMP_NUM_THREADS"})):
         told = "\n".join(make(root, "run", "PARAMS=n=1", *given.split()))
         found = dict(variable.partition("=")[::2] for variable in told.split("\0") if variable)
         assert found["PARAMS"] == "n=1"
-        assert {"PARAMS", "ENV", "NOTEBOOK"} <= set(found[kernels.GIVEN].split())
+        assert {"PARAMS", "ENV", "NOTEBOOK", "BASE_IMAGE"} <= set(found[kernels.GIVEN].split())
         monkeypatch.setenv(kernels.GIVEN, found[kernels.GIVEN])
-        theirs = kernels.decisive(found)
+        ours, theirs = kernels.decisive(os.environ), kernels.decisive(found)
         differ = {name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)}
         assert differ - {"PYTHONDONTWRITEBYTECODE"} == {"PATH", *others}
 

@@ -96,6 +96,7 @@ def test_runs_are_no_uncommitted_work(tiny: Tiny) -> None:
     for _ in range(2):
         assert tiny.samebook("run", "work").code == 0
         assert dependency(tiny.last, "commit")["annotations"] == {"dirty": False}
+        assert git(tiny, "status", "--porcelain") == ""
 
 
 def test_staged_work_stays_staged(worked: Tiny) -> None:

@@ -15,7 +15,7 @@ import pytest
 from test_warm import ALL, TRAIN, start, subjects
 from tiny import CHECKOUT, Tiny, wait_until
 
-from samebook import preparation, sample, warming, workspace
+from samebook import environment, preparation, sample, warming, workspace
 from samebook.preparation import RunRequest
 
 pytestmark = pytest.mark.timeout(3600)
@@ -88,6 +88,7 @@ def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.code for each in cold.values()] == [0] * len(notebooks)
 
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    monkeypatch.setattr(environment, "memory", lambda: 64 << 30)  # each kind takes a quarter of what counts as enough
     found = workspace.find()
     prepared = [preparation.prepare(found, RunRequest(name, {})) for name in (*notebooks, *PLANTED)]
     with warming.Programs(warming.MANY) as programs, ThreadPoolExecutor(AT_A_TIME) as pool:

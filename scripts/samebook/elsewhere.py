@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook import bundles, git, receipt, runfolder, settings, signals, store, workspace
+from samebook import bundles, git, kernels, receipt, runfolder, settings, signals, store, workspace
 from samebook.digest import json_bytes, sha256
 from samebook.errors import EnvironmentMismatch, NotReproduced, UsageError
 from samebook.receipt import Json
@@ -76,11 +76,17 @@ def _patch(place: Elsewhere, commit: Json) -> bytes:
 def _env(statement: Json, commit: str) -> dict[str, str]:
     """The caller's variables, less those of the make and the workspace around this call; the receipt's own base.
 
-    Where the warehouse is stays the caller's word: it differs from place to place, and the rows don't.
+    Of what was said to the make around this call only the base is said to the inner one, which can't know it. Where
+    the warehouse is stays the caller's word: it differs from place to place, and the rows don't.
     """
     ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY")
     there = settings.variable(("warehouse", ""))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours) or name.startswith(there)}
+    given = {*kernels.given_to_make()} - {"BASE_IMAGE"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(there) or not (name in given or name.startswith(ours))
+    }
     kept["SAMEBOOK_BUILDER"] = receipt.builder()
     # An image of its own name, so that the one of the checkout around stays what it is.
     kept["SAMEBOOK_TAG"] = f"-{commit[:12]}"

@@ -76,20 +76,20 @@ def code(workspace: Workspace) -> str:
 def _version(workspace: Workspace) -> tuple[str, bytes | None]:
     """The commit and the patch on it: handed over by make where the runner has no git, as in the image."""
     commit, handed = (os.environ.get(name) for name in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"))
+    head = commit or git.head(workspace.root)
+    for folder in (workspace.runs, store.of(workspace).root):
+        _leave_out(folder)
     if commit:
         path = workspace.root / handed if handed else None
         return commit, path.read_bytes() if path and path.is_file() else b""
-    head = git.head(workspace.root)
-    for folder in (workspace.runs, store.of(workspace).root):
-        _leave_out(folder)
     return head, git.patch(workspace.root)
 
 
 def _leave_out(folder: Path) -> None:
     """Have git leave out a folder of what runs make, which the user's own .gitignore may not name."""
     note = folder / ".gitignore"
-    if folder.is_dir() and not note.exists():
-        with suppress(OSError):  # one that can't be written is told by whoever needs to
+    with suppress(OSError, UsageError):  # where it can't be written, whoever needs to will tell
+        if not note.exists():
             write_whole(note, b"*\n")
 
 

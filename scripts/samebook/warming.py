@@ -89,7 +89,7 @@ class Programs:
         packages = environment.identity(runs[0].workspace)["digest"]
         kinds = [(kind(each, packages), each) for each in runs]
         often = Counter(each.name for each, _ in kinds)
-        room = environment.memory() // ENOUGH
+        room = len(self._started) + environment.memory() // ENOUGH
         for each, run in kinds:
             has_room = each.name in self._started or len(self._started) < room
             if has_room and often[each.name] * self.times >= MANY:
