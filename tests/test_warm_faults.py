@@ -60,11 +60,15 @@ def planned(notebooks: Sequence[str]) -> list[str]:
     return [chance.choice((*PLANTED,)) if n % 5 == 4 else notebooks[n % len(notebooks)] for n in range(RUNS)]
 
 
+def given(notebook: str) -> list[str]:
+    """The options of a shipped notebook's run."""
+    return [part for pair in SHIPPED.get(notebook, "").split() for part in ("-p", pair)]
+
+
 def done(tiny: Tiny, notebook: str, **variables: str) -> Done:
     """Run it to its end, or to the one that was planted."""
-    given = [part for pair in SHIPPED.get(notebook, "").split() for part in ("-p", pair)]
     limit = ("--timeout", "1") if notebook == "hangs" else ()
-    process = tiny.start("run", notebook, *given, *limit, **variables)
+    process = tiny.start("run", notebook, *given(notebook), *limit, **variables)
     if notebook == "killed":
         time.sleep(random.Random(process.pid).uniform(0.05, 1.5))
         process.kill()

@@ -56,7 +56,7 @@ class Inbox:
             if path not in self.seen or self.seen[path][0] != state:
                 self.seen[path] = (state, now)
         done = (path for path, (_, since) in self.seen.items() if now - since >= self.settle)
-        return sorted(done, key=lambda path: (_day(path), path.name))
+        return sorted(done, key=lambda path: (_part(path, "day"), path.name))
 
     def _present(self) -> Iterator[tuple[Path, tuple[int, int, int]]]:
         for path in self.folder.iterdir():
@@ -71,14 +71,12 @@ class Inbox:
 
 def dataset(path: Path) -> str:
     """The dataset in a file's name; "" where there is none."""
-    known = NAME.fullmatch(path.name)
-    return known["dataset"] if known else ""
+    return _part(path, "dataset")
 
 
-def _day(path: Path) -> str:
-    """The day in a file's name; "" where there is none."""
+def _part(path: Path, part: str) -> str:
     known = NAME.fullmatch(path.name)
-    return known["day"] if known else ""
+    return known[part] if known else ""
 
 
 def arrival(path: Path, datasets: Iterable[str]) -> Arrival:

@@ -91,6 +91,7 @@ class Programs:
         often = Counter(each.name for each, _ in kinds)
         room = len(self._started) + environment.memory() // ENOUGH
         for each, run in kinds:
+            self._kinds.setdefault(run.request.notebook, ())
             has_room = each.name in self._started or len(self._started) < room
             if has_room and often[each.name] * self.times >= MANY:
                 wanted = [(runners.kind(run.workspace), run.workspace.root), (each, run.path.parent)]
