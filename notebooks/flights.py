@@ -15,7 +15,7 @@ import pandas as pd
 from pandera.pandas import Check, Column, DataFrameSchema
 
 import samebook
-from samebook.errors import nearest
+from samebook.core.errors import nearest
 
 if TYPE_CHECKING:
     import xgboost

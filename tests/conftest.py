@@ -11,9 +11,9 @@ from postgresql import PASSWORD, SECRET, PostgreSQL, programs, running
 from s3 import ALLOWED, KEY, S3, TEXT, serving
 from tiny import Tiny
 
-from samebook import warehouse
-from samebook.sections import Warehouse
-from samebook.workspace import Workspace
+from samebook.core.workspace import Workspace
+from samebook.data import warehouse
+from samebook.environment.sections import Warehouse
 
 
 @pytest.fixture

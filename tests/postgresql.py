@@ -14,7 +14,7 @@ from typing import Any
 
 from tiny import wait_until
 
-from samebook.sections import Warehouse
+from samebook.environment.sections import Warehouse
 
 # Also as it would break a URL.
 PASSWORD = "p@ss/w: o%r&d"

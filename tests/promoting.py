@@ -19,7 +19,7 @@ models:
 LEVEL = "level: int = 3"
 TRAIN = """
 import samebook
-from samebook.digest import json_bytes
+from samebook.core.digest import json_bytes
 samebook.output_path("model.txt").write_text(str(level))
 samebook.output_path("reference.json").write_bytes(json_bytes({"rows": 3}))
 samebook.log_metric("auc", level / 10)
@@ -95,8 +95,8 @@ def promote(tiny: Tiny, level: int, *options: str) -> str:
 
 def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "IDENTICAL", run: str = "") -> Path:
     """What a reproduction on another machine leaves beside the receipt, of a level's model or of a run."""
-    from samebook import reproduction
-    from samebook.digest import sha256
+    from samebook.core.digest import sha256
+    from samebook.records import attestations
 
     folder = tiny.root / "runs" / (run or run_of(tiny, level))
     who = {"builder": builder, "engine": "local", "platform": "linux/x86_64"}
@@ -108,8 +108,8 @@ def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "I
         "reproducer": who,
         "finishedOn": "2013-01-01T00:00:00+00:00",
     }
-    kind = {"_type": "https://in-toto.io/Statement/v1", "predicateType": reproduction.TYPE}
-    return reproduction.write(folder, {**kind, "subject": subject, "predicate": predicate})
+    kind = {"_type": "https://in-toto.io/Statement/v1", "predicateType": attestations.TYPE}
+    return attestations.write(folder, {**kind, "subject": subject, "predicate": predicate})
 
 
 def promoted(tiny: Tiny, ref: str = "") -> dict[str, Any]:

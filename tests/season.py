@@ -26,8 +26,9 @@ import season_report
 import yaml
 from tiny import CHECKOUT, Ended, Tiny, git
 
-from samebook import bundles, sample
-from samebook.workspace import Workspace
+from samebook.core.workspace import Workspace
+from samebook.data import sample
+from samebook.models import lookup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +152,7 @@ class Replay:
 
     def champion(self) -> str:
         """The digest of the bundle that is promoted."""
-        return bundles.read(Workspace(self.clone.root), "delay").digest
+        return lookup.read(Workspace(self.clone.root), "delay").digest
 
     def samebook(self, *arguments: str, expected: tuple[int, ...] = (0,)) -> Ended:
         """A real process. A season goes on only after what is meant to happen."""

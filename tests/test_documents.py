@@ -7,7 +7,7 @@ import click
 import pytest
 from tiny import CHECKOUT
 
-from samebook.cli import cli
+from samebook.cli.main import cli
 
 MAKEFILE = (CHECKOUT / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):.*## .+", MAKEFILE, re.MULTILINE)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tiny import CHECKOUT
 
-from samebook import kernels
+from samebook.core.make import GIVEN
+from samebook.execution.warm import kernels
 
 pytestmark = pytest.mark.host
 
@@ -101,8 +102,8 @@ def test_kernels_are_the_same_by_make(root: Path, monkeypatch: pytest.MonkeyPatc
         told = "\n".join(make(root, "run", "PARAMS=n=1", *given.split()))
         found = dict(variable.partition("=")[::2] for variable in told.split("\0") if variable)
         assert found["PARAMS"] == "n=1"
-        assert {"PARAMS", "ENV", "NOTEBOOK", "BASE_IMAGE"} <= set(found[kernels.GIVEN].split())
-        monkeypatch.setenv(kernels.GIVEN, found[kernels.GIVEN])
+        assert {"PARAMS", "ENV", "NOTEBOOK", "BASE_IMAGE"} <= set(found[GIVEN].split())
+        monkeypatch.setenv(GIVEN, found[GIVEN])
         ours, theirs = kernels.decisive(os.environ), kernels.decisive(found)
         differ = {name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)}
         assert differ - {"PYTHONDONTWRITEBYTECODE"} == {"PATH", *others}
@@ -111,6 +112,6 @@ def test_kernels_are_the_same_by_make(root: Path, monkeypatch: pytest.MonkeyPatc
 def test_own_variables_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands in the caller's own environment is for the notebook too, whatever make calls by that name."""
     monkeypatch.setenv("SEED", "7")
-    (root / ".venv" / "bin" / "samebook").write_text(f"#!/bin/sh\necho ${kernels.GIVEN}\n")
+    (root / ".venv" / "bin" / "samebook").write_text(f"#!/bin/sh\necho ${GIVEN}\n")
     assert "SEED" not in make(root, "run")[0].split()
     assert "SEED" in make(root, "run", "SEED=7")[0].split()

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import nbformat
 
-from samebook.digest import sha256
+from samebook.core.digest import sha256
 
 CHECKOUT = Path(__file__).parents[1]
 PLAIN = "datasets: {}\n"
-KERNELS = {b"samebook.zygote", b"ipykernel_launcher"}
+KERNELS = {b"samebook.execution.warm.zygote", b"ipykernel_launcher"}
 
 
 @dataclass(frozen=True)

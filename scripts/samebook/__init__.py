@@ -7,12 +7,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from samebook.artifacts import find_artifact, find_bundle, load_bundle, load_model
-    from samebook.assignment import ab_test, assign
-    from samebook.digest import sha256
-    from samebook.errors import DataRejected, UsageError
-    from samebook.monitoring import Finding, drift_of
-    from samebook.notebook import (
+    from samebook.api.artifacts import find_artifact, find_bundle, load_bundle, load_model
+    from samebook.api.assignment import ab_test, assign
+    from samebook.api.drift import drift_of
+    from samebook.api.notebook import (
         log_artifact,
         log_metric,
         log_metrics,
@@ -27,8 +25,11 @@ if TYPE_CHECKING:
         validate_batches,
         write_partition,
     )
-    from samebook.parameters import Model
-    from samebook.secret import Secret
+    from samebook.core.digest import sha256
+    from samebook.core.errors import DataRejected, UsageError
+    from samebook.core.secret import Secret
+    from samebook.execution.parameters import Model
+    from samebook.monitoring.report import Finding
 
 __all__ = [
     "DataRejected",
@@ -60,19 +61,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DataRejected": "errors",
-    "UsageError": "errors",
-    "Secret": "secret",
-    "Model": "parameters",
-    "sha256": "digest",
-    **dict.fromkeys(("find_artifact", "find_bundle", "load_bundle", "load_model"), "artifacts"),
-    **dict.fromkeys(("ab_test", "assign"), "assignment"),
-    **dict.fromkeys(("Finding", "drift_of"), "monitoring"),
+    "DataRejected": "core.errors",
+    "UsageError": "core.errors",
+    "Secret": "core.secret",
+    "Model": "execution.parameters",
+    "sha256": "core.digest",
+    **dict.fromkeys(("find_artifact", "find_bundle", "load_bundle", "load_model"), "api.artifacts"),
+    **dict.fromkeys(("ab_test", "assign"), "api.assignment"),
+    "drift_of": "api.drift",
+    "Finding": "monitoring.report",
 }
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that `samebook --help` does not pay for what only notebooks need.
     if name in __all__:
-        return getattr(importlib.import_module(f"samebook.{_HOMES.get(name, 'notebook')}"), name)
+        return getattr(importlib.import_module(f"samebook.{_HOMES.get(name, 'api.notebook')}"), name)
     raise AttributeError(f"module 'samebook' has no attribute {name!r}")

@@ -4,7 +4,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from samebook import early, errors, processes, runners, workspace
+from samebook.core import errors, processes, workspace
+from samebook.execution.warm import early
+from samebook.execution.warm import runner as runners
 
 # With these, nothing runs, or what a receipt says.
 OTHERWISE = {"--help", "-h", "--dry-run", "--receipt"}
@@ -16,7 +18,7 @@ def main() -> None:
     processes.end_with_parent()
     if sys.argv[1:2] == ["run"] and OTHERWISE.isdisjoint(sys.argv) and (notebook := named(sys.argv[2:])):
         begin(notebook)
-    from samebook import cli
+    from samebook.cli import main as cli
 
     cli.main()
 

@@ -18,9 +18,12 @@ from testbook import testbook
 from testbook.client import TestbookNotebookClient
 from traitlets.config import Config
 
-from samebook import imported, kernels, provisioner, workspace, zygotes
-from samebook.kernels import Kind
-from samebook.provisioner import Source
+from samebook.core import workspace
+from samebook.execution import provisioner
+from samebook.execution.provisioner import Source
+from samebook.execution.warm import client as zygotes
+from samebook.execution.warm import imports, kernels
+from samebook.execution.warm.kernels import Kind
 
 type Start = Callable[[str, Sequence[str]], TestbookNotebookClient]
 
@@ -71,7 +74,7 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
 
         def start(name: str, tags: Sequence[str] = ()) -> TestbookNotebookClient:
             path = folder / f"{name}.ipynb"
-            source = zygotes.source(kernels.kind("", imported.by_file(path), os.environ), path.parent)
+            source = zygotes.source(kernels.kind("", imports.by_file(path), os.environ), path.parent)
             token = provisioner.SOURCE.set(source)
             try:
                 started = testbook(path, resources={"metadata": {"path": str(path.parent)}}, config=config)

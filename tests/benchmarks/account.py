@@ -10,8 +10,8 @@ from benchmarks.figures import Result
 from benchmarks.places import Case, Plan, Race
 from benchmarks.racing import Say
 
-from samebook.digest import json_bytes
-from samebook.workspace import write_whole
+from samebook.core.digest import json_bytes
+from samebook.core.workspace import write_whole
 
 
 @dataclass

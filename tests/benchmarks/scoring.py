@@ -33,7 +33,7 @@ def make(folder: Path, rows: int, trees: int) -> None:
     import pandas as pd
     import xgboost
 
-    from samebook import batches
+    from samebook.data import batches
 
     generator = np.random.default_rng(2013)
     with batches.writing(folder / "rows.parquet") as partition:
@@ -98,7 +98,7 @@ def batched(folder: Path) -> Iterator[float]:
     """As predict.ipynb: samebook's batches, inplace_predict, written while predicting."""
     import pandas as pd
 
-    from samebook import batches
+    from samebook.data import batches
 
     model = _model(folder)
     yield time.perf_counter()
@@ -122,7 +122,7 @@ def _model(folder: Path):
 def _write(folder: Path, ids, scores) -> None:
     import pandas as pd
 
-    from samebook import dataset
+    from samebook.data import dataset
 
     dataset.write(pd.DataFrame({"id": ids, "probability": scores.astype("float64")}), folder / "scores.parquet")
 

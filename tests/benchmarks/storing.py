@@ -17,8 +17,9 @@ LINKS = "hardlink,symlink"
 ADD = """
 import sys
 from pathlib import Path
-from samebook import store, workspace
-kept = store.of(workspace.find())
+from samebook.core import workspace
+from samebook.store import objects
+kept = objects.of(workspace.find())
 print(*(kept.put(path) for path in sorted(Path(sys.argv[1]).iterdir())), sep="\\n")
 """
 # A model of the same files as DVC's: by level, so that two versions share nothing.

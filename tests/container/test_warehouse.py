@@ -12,11 +12,11 @@ import docker
 import pytest
 from conftest import CHECKOUT, base
 
-from samebook import receipt
-from samebook.errors import UsageError
-from samebook.postgresql_warehouse import PostgreSQL
-from samebook.sections import Warehouse
-from samebook.sql import Query
+from samebook.core.errors import UsageError
+from samebook.data.postgresql_warehouse import PostgreSQL
+from samebook.data.sql import Query
+from samebook.environment.sections import Warehouse
+from samebook.records import receipt
 
 INGEST = "make run NOTEBOOK=ingest PARAMS='start=2013-12-29 end=2013-12-31'"
 START = 'eval "$(make warehouse)"'

@@ -10,7 +10,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from samebook import sample
+from samebook.data import sample
 from samebook.testing import notebook
 
 ROOT = Path(__file__).parents[2]

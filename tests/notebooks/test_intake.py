@@ -10,7 +10,7 @@ from testbook.client import TestbookNotebookClient
 from testbook.exceptions import TestbookRuntimeError
 
 import flights
-from samebook import dataset
+from samebook.data import dataset
 
 DAY = date(2013, 7, 1)
 type Start = Callable[[str, list[str]], TestbookNotebookClient]

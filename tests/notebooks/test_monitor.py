@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from testbook.client import TestbookNotebookClient
 
-from samebook import sample
+from samebook.data import sample
 
 type Start = Callable[[str, list[str]], TestbookNotebookClient]
 

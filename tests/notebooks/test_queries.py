@@ -14,10 +14,10 @@ from pandas.testing import assert_frame_equal
 from pandera.pandas import DataFrameSchema
 
 import flights
-from samebook import receipt
-from samebook import warehouse as warehouses
-from samebook.sections import Warehouse
-from samebook.workspace import Workspace
+from samebook.core.workspace import Workspace
+from samebook.data import warehouse as warehouses
+from samebook.environment.sections import Warehouse
+from samebook.records import receipt
 
 type Ask = Callable[..., pd.DataFrame]
 

@@ -1,0 +1,1 @@
+"""What `import samebook` gives a notebook."""

@@ -1,0 +1,118 @@
+"""What notebooks take from elsewhere: files of other runs, and promoted models. Each is recorded by hash."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samebook.api import context
+from samebook.core import subcommand, workspace
+from samebook.core.digest import sha256
+from samebook.core.errors import UsageError
+from samebook.models import bundle, lookup, supply
+from samebook.models.bundle import Bundle
+from samebook.records import inputs, receipt, run_folder, undeclared
+from samebook.store import objects
+
+if TYPE_CHECKING:
+    import xgboost
+
+
+def find_artifact(source: str, name: str) -> Path:
+    """The file `name` of what `source` means, recorded as an input: a copy to read.
+
+    `source` is a path, a run's id, a notebook's name for its newest finished run, or a promoted model: `delay` as it
+    is promoted here, `delay@prod` as it is at a branch, tag or commit. Raises UsageError where there is none.
+    """
+    # A file that came in may be gone where its run is reproduced: what was recorded says that it was one.
+    is_file = (context.here().root / source).is_file() or Path(source).name == name in context.pinned()
+    label = name if is_file else f"{source}/{name}"
+    if (content := context.pinned_content(label)) is not None:
+        return _copy(name, context.recorded(label, content))
+    if lookup.is_reference(context.here(), source):
+        return _promoted(source, name, label)
+    path = _artifact(source, name)
+    run = path.relative_to(context.here().runs).parts[0] if path.is_relative_to(context.here().runs) else ""
+    with undeclared.declared():
+        content = path.read_bytes()
+        built = _origin(run, path.relative_to(context.here().runs / run).as_posix(), content) if run else None
+        context.recorded(label, content, run, built)
+    undeclared.declare(path)
+    return path
+
+
+def load_bundle(source: str) -> Bundle:
+    """What is promoted as `delay`, or as `delay@prod` at a branch, tag or commit; recorded as an input.
+
+    Raises UsageError where nothing is, or where the bundle is not whole.
+    """
+    label = inputs.BUNDLE + source
+    if (content := context.pinned_content(label)) is None:
+        with undeclared.declared():
+            content = lookup.read(context.here(), source).content()
+    return bundle.parse(context.recorded(label, content), source)
+
+
+def find_bundle(source: str) -> Bundle | None:
+    """What is promoted as `source`, recorded as an input; None where it means a run, a notebook or a file."""
+    known = context.pinned_content(inputs.BUNDLE + source) is not None or lookup.is_reference(context.here(), source)
+    if not known:
+        run_folder.append_event(context.run(), {"kind": "lacked", "name": inputs.BUNDLE + source})
+    return load_bundle(source) if known else None
+
+
+def load_model(name: str, at: str = "") -> "xgboost.Booster":
+    """The promoted model `name`, as it is here or at a branch, tag or commit; no checkout is needed.
+
+    Its bytes come from the store, from the remote store, or from running its source again. Raises UsageError where
+    its file is no xgboost model (`find_artifact` gives any file).
+    """
+    import xgboost
+
+    source = f"{name}@{at}" if at else name
+    files = [each for each in load_bundle(source).outputs if Path(each).stem == "model"]
+    if len(files) != 1 or Path(files[0]).suffix not in (".ubj", ".json"):
+        raise UsageError(f"model {source}: found {', '.join(files) or 'no model file'}; expected one model.ubj")
+    return xgboost.Booster(model_file=find_artifact(source, files[0]))
+
+
+def _promoted(source: str, name: str, label: str) -> Path:
+    found = load_bundle(source)
+    if name not in found.outputs:
+        raise UsageError(f"model {source} has no file {name!r}; it has {', '.join(found.outputs)}")
+    with undeclared.declared():
+        if supply.fetched(context.here(), context.in_force(), found, context.note):
+            context.note(f"model {source} is not in the store: making it again")
+            subcommand.samebook(context.here(), "models", source)
+        content = objects.of(context.here()).get(found.outputs[name].sha256)
+    assert content is not None, "what was just supplied is gone"
+    return _copy(name, context.recorded(label, content, found.receipt.run, found.built_from()))
+
+
+def _copy(name: str, content: bytes) -> Path:
+    path = context.run() / run_folder.INPUTS / sha256(content)[:12] / name
+    workspace.write_whole(path, content)
+    return path
+
+
+def _origin(run: str, name: str, content: bytes) -> receipt.Json:
+    """How a run's output was built. Raises UsageError where it is no longer what the run's receipt says."""
+    made = receipt.read(context.here().runs / run / run_folder.RECEIPT)
+    if receipt.subject_digests(made).get(name) != sha256(content):
+        raise UsageError(
+            f"{name} of {run} is not what its receipt says: it was changed since",
+            mend=f"make reproduce RUN={run}, or run its notebook again",
+        )
+    return receipt.built_from(made)
+
+
+def _artifact(source: str, name: str) -> Path:
+    given = context.here().root / source
+    if given.is_file():
+        return given
+    exact = context.here().runs / source
+    runs = [exact] if (exact / run_folder.RECEIPT).is_file() else run_folder.finished(context.here(), source)
+    if found := next((run / "outputs" / name for run in runs if (run / "outputs" / name).is_file()), None):
+        return found
+    raise UsageError(
+        f"no {name} from {source!r}: expected a promoted model, a file, a run's id, or a notebook with a finished run",
+        mend=f"make run NOTEBOOK={source}" if source.isidentifier() else "samebook runs",
+    )

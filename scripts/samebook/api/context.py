@@ -1,0 +1,95 @@
+"""What surrounds a kernel: its workspace, settings and run, and the inputs that a reproduction must read."""
+
+import datetime
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from samebook.core import workspace
+from samebook.core.errors import NotReproduced
+from samebook.environment import settings
+from samebook.records import receipt, run_folder, undeclared
+from samebook.store import objects
+
+
+@cache
+def here() -> workspace.Workspace:
+    return workspace.find()
+
+
+@cache
+def in_force() -> settings.Settings:
+    return settings.load(here(), os.environ.get("SAMEBOOK_ENV", "dev"))
+
+
+@cache
+def run() -> Path:
+    """The folder of the run around this kernel, or a scratch run's."""
+    if folder := os.environ.get("SAMEBOOK_RUN"):
+        return Path(folder)
+    run_folder.drop_scratch(here())
+    started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    return workspace.make_folder(here().runs / ".scratch" / f"{started}-{os.getpid()}")
+
+
+@cache
+def pinned() -> dict[str, str]:
+    """The inputs that a reproduction must read, by name and sha256: those of the receipt it reproduces."""
+    path = os.environ.get("SAMEBOOK_PINNED")
+    return receipt.inputs(receipt.read(Path(path))) if path else {}
+
+
+def pinned_content(label: str) -> bytes | None:
+    """The bytes of an input that a reproduction must read, from the store; None where there is none."""
+    digest = pinned().get(label)
+    with undeclared.declared():
+        return objects.of(here()).get(digest) if digest else None
+
+
+def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json | None = None) -> bytes:
+    """The bytes of an input, told to the run and kept in the store, so that anyone can read the same again."""
+    _record(label, objects.of(here()).put(content), run_id, built)
+    return content
+
+
+def pinned_file(label: str) -> Path | None:
+    """As `pinned_content`, the path of its object in the store, verified; None where there is none."""
+    digest = pinned().get(label)
+    with undeclared.declared():
+        if not digest or not objects.of(here()).has(digest):
+            return None
+        for _ in objects.of(here()).pieces(digest):
+            pass
+    return objects.of(here()).path(digest)
+
+
+def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
+    """As `recorded`, of a file that may be larger than memory; returns its object in the store, which never changes."""
+    with undeclared.declared():
+        digest = objects.of(here()).put(path)
+    _record(label, digest, run_id, None)
+    return objects.of(here()).path(digest)
+
+
+def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) -> None:
+    if (expected := pinned().get(label)) and expected != digest:
+        raise NotReproduced(
+            f"input {label} was made again and differs: found {digest[:12]}…, expected {expected[:12]}…"
+        )
+    event = {"kind": "input", "name": label, "sha256": digest, "run": run_id, "built": built}
+    run_folder.append_event(run(), event)
+
+
+def recorded_settings(name: str) -> Any:
+    """A group of this environment's settings as plain JSON, recorded as an input: so that whoever runs the notebook
+    again goes by the same, whatever the settings say by then.
+    """
+    content = pinned_content(settings.LABEL + name)
+    return json.loads(recorded(settings.LABEL + name, content or settings.content(in_force(), name)))
+
+
+def note(text: str) -> None:
+    """Tell whoever watches the run what the notebook waits for."""
+    run_folder.append_event(run(), {"kind": "note", "text": text})

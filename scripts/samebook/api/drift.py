@@ -1,0 +1,34 @@
+"""Drift for notebooks: what `samebook drift` says, of frames that the notebook has read."""
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from samebook.api import artifacts, context
+from samebook.core.digest import sha256
+from samebook.environment.sections import Drift
+from samebook.monitoring.report import Report, Watched, measured, usable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def drift_of(model: str, frames: Mapping[str, "pd.DataFrame"], day: datetime.date, days: int) -> Report:
+    """The report that `samebook drift` gives, of the frames `flights`, `predictions` and `outcomes`.
+
+    Each has its rows' day ("2013-07-01") in the column `day`, and reaches back `days` days from `day`. The reference
+    is the promoted model's, or a run's; it and the settings are recorded as inputs.
+    """
+    found = artifacts.find_bundle(model)
+    if found:
+        told, files = found.monitoring, {each.sha256 for each in found.artifacts.values()}
+    else:
+        told = json.loads(artifacts.find_artifact(model, "reference.json").read_bytes())
+        files = {sha256(artifacts.find_artifact(model, "model.ubj"))}
+    return measured(usable(told, model), Watched(model, files, frames, day, days), limits())
+
+
+def limits() -> Drift:
+    """The settings `drift` of this environment, recorded as an input: a reproduction sees the same."""
+    return Drift.model_validate(context.recorded_settings("drift"))

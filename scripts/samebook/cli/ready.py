@@ -1,0 +1,29 @@
+"""To import this does once what every run does, whatever it runs: for processes that runs are forked from."""
+
+import sys
+from collections.abc import Sequence
+
+import ipykernel.kernelspec
+from jupyter_client.provisioning import KernelProvisionerFactory
+
+from samebook.cli import console
+from samebook.cli import main as cli
+from samebook.core import processes, workspace
+from samebook.environment import identity
+from samebook.execution import engine, page, pool
+from samebook.models import supply
+from samebook.records import summary
+from samebook.verbs import run, runs
+
+__all__ = ["console", "engine", "ipykernel", "pool", "run", "runs", "summary", "supply"]
+
+KernelProvisionerFactory.instance()
+page.warm_up()
+identity.of(workspace.find())
+
+
+def main(arguments: Sequence[str], parent: int) -> None:
+    """`samebook ARGUMENTS` in this process, which was forked, and ends with its parent."""
+    sys.argv = ["samebook", *arguments]
+    processes.end_with(parent)
+    cli.main()

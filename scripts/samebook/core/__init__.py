@@ -1,0 +1,1 @@
+"""The ground: errors, files, hashes, git, processes, secrets. It knows no notebook."""

@@ -1,0 +1,74 @@
+"""Keeps secrets out of everything that a run writes or shows."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from nbformat import NotebookNode, from_dict
+
+from samebook.core.errors import PolicyRefused
+from samebook.core.secret import SHORTEST
+
+# What makes a notebook or a receipt what it is, whatever a secret's text may be.
+STRUCTURE = {"cell_type", "output_type", "id", "_type", "buildType", "predicateType", "sha256", "gitCommit", "name"}
+
+
+class Redaction:
+    """Replaces the text of secrets, also as it looks quoted or escaped, by `[redacted NAME]`."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        forms = {form: f"[redacted {name}]" for name, text in secrets.items() for form in _forms(text)}
+        # The longest first: one secret may begin with another.
+        self.forms = dict(sorted(forms.items(), key=lambda item: -len(item[0])))
+
+    def text(self, text: str) -> str:
+        """`text` with the secrets in it replaced."""
+        for form, label in self.forms.items():
+            text = text.replace(form, label)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """A JSON value, or a notebook, with the secrets in its texts replaced; its structure stays what it is."""
+        if not self.forms:
+            return value
+        if isinstance(value, Mapping):
+            changed = {key: item if key in STRUCTURE else self.value(item) for key, item in value.items()}
+            return from_dict(changed) if isinstance(value, NotebookNode) else changed
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        return self.text(value) if isinstance(value, str) else value
+
+    def refuse(self, folder: Path) -> None:
+        """Raise PolicyRefused for the first file below `folder` that holds a secret: bytes can't be redacted."""
+        for path in self._files(folder):
+            self.refuse_in(os.fsencode(path) + path.read_bytes(), str(path.relative_to(folder.parent)))
+
+    def refuse_in(self, content: bytes, what: str) -> None:
+        """Raise PolicyRefused where `content` holds a secret; `what` names it."""
+        if label := self._found(content):
+            raise PolicyRefused(
+                f"{self.text(what)} holds a secret: {label}",
+                mend="don't write the secret into an output, or into a file that git sees",
+            )
+
+    def drop(self, folder: Path) -> None:
+        """Remove the files below `folder` that hold a secret: of a failed run nobody is there to look at them."""
+        for path in self._files(folder):
+            if self._found(os.fsencode(path) + path.read_bytes()):
+                path.unlink()
+
+    def _files(self, folder: Path) -> list[Path]:
+        return [path for path in sorted(folder.rglob("*")) if path.is_file()] if self.forms else []
+
+    def _found(self, content: bytes) -> str | None:
+        return next((label for form, label in self.forms.items() if form.encode() in content), None)
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A text and, as a notebook's file splits it, each of its lines: plain, in a repr, in a URL, and these in JSON."""
+    for part in (text, *(line for line in text.splitlines() if len(line) >= SHORTEST)):
+        for form in (part, repr(part)[1:-1], quote(part, safe="")):
+            yield from (form, json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1])

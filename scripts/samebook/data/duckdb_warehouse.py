@@ -1,0 +1,124 @@
+"""DuckDB as the warehouse: embedded, in one file."""
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from samebook.core.errors import SamebookError, UsageError
+from samebook.core.workspace import Workspace, locked
+from samebook.data import sample
+from samebook.data.publication import CREATE, FORGET, INSERT, KNOWN, REMEMBER, Publication
+from samebook.data.sql import Query
+from samebook.environment.sections import Warehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+
+# Seconds that a reader waits for a writer, and a writer for readers.
+PATIENCE, PAUSE = 60, 0.1
+THERE = "SELECT 1 FROM duckdb_tables() WHERE table_name = $1"
+
+
+@dataclass(frozen=True)
+class DuckDB:
+    """`duckdb:///data/warehouse.duckdb`, a file in the workspace."""
+
+    workspace: Workspace
+    settings: Warehouse
+    dialect: ClassVar[str] = "duckdb"
+
+    @property
+    def path(self) -> Path:
+        return self.workspace.root / self.settings.url.removeprefix("duckdb:///")
+
+    @property
+    def name(self) -> str:
+        return self.workspace.relative(self.path)
+
+    def version(self) -> str:
+        """Sizes and times of the last writes to the file and to its log, which holds what came last; "" for no file."""
+        files = [self.path, self.path.with_name(f"{self.path.name}.wal")]
+        states = [path.stat() for path in files if path.is_file()]
+        written = (f"{state.st_size} bytes, written {state.st_mtime_ns}" for state in states)
+        return "; ".join(written) if self.path.is_file() else ""
+
+    def ensure(self) -> None:
+        """Find it there; the sample is loaded first where it is missing and the settings say so."""
+        if self.path.is_file():
+            return
+        if not self.settings.sample:
+            raise UsageError(
+                f"no warehouse at {self.name}",
+                mend="put it there, or name another in environments/<env>.yml: warehouse.url",
+            )
+        with locked(self.path.with_suffix(".lock")):
+            if not self.path.is_file():  # another run may have loaded it while this one waited
+                sample.load(self.path)
+
+    def rows(self, query: Query) -> "pd.DataFrame":
+        """The rows of a query, which can't change anything."""
+        import duckdb
+
+        self.ensure()
+        try:
+            with self._connected(read_only=True) as connection:
+                return connection.execute(query.sql, dict(query.bound)).df()
+        except duckdb.Error as error:
+            raise UsageError(f"{query.name} on {self.name} failed: {error}") from error
+
+    def publish(self, publication: Publication) -> bool:
+        """Replace a day's rows, in one transaction; False where they are there already."""
+        import duckdb
+
+        self.ensure()
+        rows = publication.dated()
+        try:
+            with locked(self.path.with_suffix(".lock")), self._connected(read_only=False) as connection:
+                return _published(connection, publication, rows)
+        except duckdb.IOException as error:
+            raise SamebookError(f"{self.name} can't be written: {error}", mend="run again later") from error
+        except duckdb.Error as error:
+            what = f"table {publication.table} of {self.name} does not take {publication.dataset}"
+            raise UsageError(f"{what}: {error}") from error
+
+    @contextmanager
+    def _connected(self, *, read_only: bool) -> "Iterator[duckdb.DuckDBPyConnection]":
+        """A connection. DuckDB has one writer and nobody else, or readers: the others are waited for."""
+        import duckdb
+
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                connection = duckdb.connect(str(self.path), read_only=read_only)
+                break
+            except duckdb.IOException as error:
+                if "lock" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(PAUSE)
+        with connection:
+            yield connection
+
+
+def _published(connection: "duckdb.DuckDBPyConnection", publication: Publication, rows: "pa.Table") -> bool:
+    connection.begin()
+    connection.execute(CREATE)
+    is_there = bool(connection.execute(THERE, [publication.table]).fetchall())
+    if is_there and connection.execute(KNOWN, publication.key).fetchall() == [(publication.digest,)]:
+        return False
+    if is_there:
+        publication.check(connection.table(publication.table).columns)
+        connection.register("arrived", rows)
+        connection.execute(publication.clear, publication.key[1:])
+        connection.execute(INSERT.substitute(table=publication.table))
+    else:
+        connection.from_arrow(rows).create(publication.table)
+    connection.execute(FORGET, publication.key)
+    connection.execute(REMEMBER, [*publication.key, publication.digest, publication.run])
+    connection.commit()
+    return True

@@ -1,0 +1,195 @@
+"""PostgreSQL as the warehouse, by ADBC: rows come as Arrow, and become the pandas types that DuckDB makes of them."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote, urlencode
+
+from samebook.core import secret
+from samebook.core.errors import SamebookError, UsageError
+from samebook.data import sample
+from samebook.data.publication import COLUMNS, CREATE, FORGET, KNOWN, REMEMBER, Publication
+from samebook.data.sql import Query
+from samebook.environment.sections import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from adbc_driver_manager.dbapi import Connection
+
+# libpq's, where the URL says nothing else: a server that is away is told in seconds, one that vanishes in a minute.
+DEFAULTS = {
+    "application_name": "samebook",
+    "connect_timeout": "5",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
+# Until the transaction ends. Dates as text are the same on every server, whatever it is set to; and a query ends with
+# the run that asked, where the server can tell: from 14 on, and on Linux.
+READ_ONLY = """
+SELECT set_config(name, value, true)
+FROM (VALUES ('transaction_read_only', 'on'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO')) AS ours(name, value)
+UNION ALL
+SELECT set_config(name, '5s', true)
+FROM pg_settings WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%'
+"""
+# Not by to_regclass, which remembers within a transaction what was missing before the lock was had.
+MISSING = """
+SELECT name FROM unnest(CAST($1 AS text[])) AS name
+WHERE NOT EXISTS (SELECT 1 FROM pg_class WHERE relname = name AND pg_table_is_visible(oid))
+"""
+ONE_PUBLISHER = "SELECT pg_advisory_xact_lock(hashtext('samebook published'))"
+ONE_LOADER = "SELECT pg_advisory_xact_lock(hashtext('samebook sample'))"
+
+
+@dataclass(frozen=True)
+class PostgreSQL:
+    """`postgresql://user@host:5432/database`; the settings name the secret that holds the password."""
+
+    settings: Warehouse
+    dialect: ClassVar[str] = "postgresql"
+
+    @property
+    def name(self) -> str:
+        return self.settings.url.partition("?")[0]
+
+    def version(self) -> str:
+        """Unknown: a server doesn't say what has changed since somebody asked."""
+        return ""
+
+    def ensure(self) -> None:
+        """Find it there; the sample is loaded first where it is missing and the settings say so."""
+        with self._connected() as connection, self._telling(f"the sample can't be loaded into {self.name}"):
+            if self.settings.sample and self._missing(connection):
+                _fetched(connection, ONE_LOADER)
+                if self._missing(connection):  # another run may have loaded them while this one waited
+                    _load(connection)
+
+    def rows(self, query: Query) -> "pd.DataFrame":
+        """The rows of a query, which can't change anything."""
+        self.ensure()
+        with self._connected() as connection, self._telling(f"{query.name} on {self.name} failed"):
+            _fetched(connection, READ_ONLY)
+            rows = _fetched(connection, *query.numbered())
+            if not rows.schema.names:
+                raise TypeError("found a statement without rows; expected a query")
+            return _frame(_with_doubles(rows))
+
+    def publish(self, publication: Publication) -> bool:
+        """Replace a day's rows, in one transaction; False where they are there already."""
+        what = f"table {publication.table} of {self.name} does not take {publication.dataset}"
+        with self._connected() as connection, self._telling(what):
+            _fetched(connection, ONE_PUBLISHER)
+            _done(connection, CREATE)
+            is_there = not _fetched(connection, MISSING, [[publication.table]])["name"].to_pylist()
+            known = _fetched(connection, KNOWN, publication.key)
+            if is_there and known.column(0).to_pylist() == [publication.digest]:
+                return False
+            if is_there:
+                columns = _fetched(connection, COLUMNS.substitute(table=publication.table))
+                publication.check(columns.column_names)
+                _done(connection, publication.clear, publication.key[1:])
+            with connection.cursor() as cursor:
+                cursor.adbc_ingest(publication.table, publication.dated(), mode="create_append")
+            _done(connection, FORGET, publication.key)
+            _done(connection, REMEMBER, [*publication.key, publication.digest, publication.run])
+            connection.commit()
+        return True
+
+    def _missing(self, connection: "Connection") -> bool:
+        """Whether the sample is missing. Raises UsageError for a part of it, or another's: that is left alone."""
+        missing = _fetched(connection, MISSING, [sample.TABLES])["name"].to_pylist()
+        if missing and (there := sorted(set(sample.TABLES) - set(missing))):
+            raise UsageError(
+                f"{self.name} has {', '.join(there)} but not {', '.join(missing)}; expected all of the sample, or none",
+                mend="another database, or `sample: false` where these tables are no sample",
+            )
+        return bool(missing)
+
+    @contextmanager
+    def _connected(self) -> Iterator["Connection"]:
+        """A connection in a transaction that nobody sees unless it is committed."""
+        from adbc_driver_postgresql import dbapi
+
+        try:
+            connection = dbapi.connect(self._uri())
+        except dbapi.Error as error:
+            raise UsageError(
+                f"no warehouse at {self.name}: {self._words(error)}",
+                mend="start it, or put right warehouse.url and warehouse.password: make settings shows them",
+            ) from None
+        with connection:
+            yield connection
+
+    @contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        """Errors as ours: the server's own trouble may pass, that of a query or of a value doesn't."""
+        from adbc_driver_postgresql import dbapi
+
+        try:
+            yield
+        except dbapi.OperationalError as error:
+            raise SamebookError(f"{what}: {self._words(error)}", mend="run again once the server is well") from None
+        except (dbapi.Error, ValueError, TypeError, OverflowError) as error:
+            raise UsageError(f"{what}: {self._words(error)}") from None
+
+    def _uri(self) -> str:
+        given = {name: text for name, text in DEFAULTS.items() if f"{name}=" not in self.settings.url}
+        if self.settings.password:
+            given["password"] = secret.text(self.settings.password)
+        return f"{self.settings.url}{'&' if '?' in self.settings.url else '?'}{urlencode(given, quote_via=quote)}"
+
+    def _words(self, error: Exception) -> str:
+        """What the server said, without the driver's words around it, the whole query, or a password."""
+        from samebook.core.redaction import Redaction
+
+        said = re.sub(r"(\n\nQuery was: .*)?(\. SQLSTATE: \w+)?$", "", str(error), flags=re.DOTALL)
+        said = re.sub(r"^.*?(ERROR|FATAL): +|^[A-Z_]+: (\[libpq\] )?(Failed to connect: )?", "", said, flags=re.DOTALL)
+        name = self.settings.password
+        return Redaction({name: secret.given(name)} if name else {}).text(said.strip())
+
+
+def _fetched(connection: "Connection", sql: str, values: list[object] | None = None) -> "pa.Table":
+    with connection.cursor() as cursor:
+        # COPY knows no bound values, and takes no comment at a query's end.
+        cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
+        cursor.execute(sql, values or None)
+        return cursor.fetch_arrow_table()
+
+
+def _done(connection: "Connection", sql: str, values: list[object] | None = None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values or None)
+
+
+def _load(connection: "Connection") -> None:
+    """Make the sample's tables from what DuckDB's are made from, all in one transaction."""
+    with connection.cursor() as cursor:
+        for name, rows in sample.tables():
+            cursor.adbc_ingest(name, rows)
+    connection.commit()
+
+
+def _with_doubles(rows: "pa.Table") -> "pa.Table":
+    """NUMERIC, an average of integers say, as the double that DuckDB makes of it. Raises TypeError for any other type
+    that Arrow doesn't have.
+    """
+    import pyarrow as pa
+
+    for index, field in enumerate(rows.schema):
+        if isinstance(field.type, pa.OpaqueType):
+            if field.type.type_name != "numeric":
+                raise TypeError(f"column {field.name}: found {field.type.type_name}; expected a CAST to a plain type")
+            rows = rows.set_column(index, field.name, rows.column(index).cast(pa.float64()))
+    return rows
+
+
+def _frame(rows: "pa.Table") -> "pd.DataFrame":
+    """The rows by DuckDB's own conversion, so that both warehouses give the same pandas types."""
+    import duckdb
+
+    with duckdb.connect() as memory:
+        return memory.from_arrow(rows).df()

@@ -1,0 +1,67 @@
+"""A day of a dataset on its way into a table of the warehouse, and the SQL that both dialects understand.
+
+Which bytes a day's rows are of stands in the table `samebook_published`: so a day is put there once, and again only
+when it has changed.
+"""
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from string import Template
+from typing import TYPE_CHECKING
+
+from samebook.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CREATE = """
+CREATE TABLE IF NOT EXISTS samebook_published (
+    into_table TEXT, day DATE, sha256 TEXT, run TEXT, PRIMARY KEY (into_table, day)
+)
+"""
+KNOWN = "SELECT sha256 FROM samebook_published WHERE into_table = $1 AND day = CAST($2 AS DATE)"
+FORGET = "DELETE FROM samebook_published WHERE into_table = $1 AND day = CAST($2 AS DATE)"
+REMEMBER = "INSERT INTO samebook_published VALUES ($1, CAST($2 AS DATE), $3, $4)"
+# A name can't be bound; settings let through none that could be anything else.
+INSERT = Template('INSERT INTO "$table" BY NAME SELECT * FROM arrived')
+COLUMNS = Template('SELECT * FROM "$table" LIMIT 0')
+CLEAR = Template('DELETE FROM "$table" WHERE day = CAST($$1 AS DATE)')
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The rows of a day, the sha256 of the partition that holds them, the run that made it, and where they go."""
+
+    table: str
+    dataset: str
+    day: datetime.date
+    digest: str
+    run: str
+    rows: "pa.Table"
+
+    @property
+    def key(self) -> list[object]:
+        return [self.table, str(self.day)]
+
+    @property
+    def clear(self) -> str:
+        """Removes the day's rows."""
+        return CLEAR.substitute(table=self.table)
+
+    def check(self, columns: Iterable[str]) -> None:
+        """Raise UsageError where the table has other columns than the rows: some would be lost, or empty."""
+        found, expected = sorted(columns), sorted(["day", *self.rows.column_names])
+        if found != expected:
+            raise UsageError(
+                f"table {self.table} does not take {self.dataset}: it has {', '.join(found)}; "
+                f"expected {', '.join(expected)}",
+                mend=f"drop it, or name another: datasets.{self.dataset}.into",
+            )
+
+    def dated(self) -> "pa.Table":
+        """The rows, with the column `day` before the others."""
+        import pyarrow as pa
+
+        days = pa.array([self.day] * len(self.rows), type=pa.date32())
+        return self.rows.add_column(0, "day", days)

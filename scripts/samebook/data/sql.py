@@ -1,0 +1,93 @@
+"""The queries: files of SQL, with `$name` wherever a value is bound.
+
+What looks like one in a string, a comment or a quoted name is none.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from samebook.core.errors import UsageError, nearest
+from samebook.core.workspace import Workspace
+
+# As PostgreSQL reads SQL (https://www.postgresql.org/docs/current/sql-syntax-lexical.html); DuckDB reads it alike.
+TOKEN = re.compile(
+    r"""
+      (?P<comment> /\* )                               # may hold another: its end is found by counting
+    | -- [^\n]*
+    | [eE] ' (?: [^'\\] | \\. | '' )* '
+    | ' (?: [^'] | '' )* '
+    | " (?: [^"] | "" )* "
+    | \$ (?P<tag> (?: [^\W\d] \w* )? ) \$ .*? \$ (?P=tag) \$
+    | [^\W\d] [\w$]*                                   # a name may hold a $
+    | \$ (?P<parameter> \w+ )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query by its file's name, its text, and a value for each of its parameters."""
+
+    name: str
+    sql: str
+    bound: Mapping[str, Any]
+
+    def numbered(self) -> tuple[str, list[Any]]:
+        """The text with `$1`, `$2` … for its parameters, and their values in that order."""
+        names = parameters(self.sql)
+        text, end = "", 0
+        for token in _parameters(self.sql):
+            text += f"{self.sql[end : token.start()]}${names.index(token['parameter']) + 1}"
+            end = token.end()
+        return text + self.sql[end:], [self.bound[name] for name in names]
+
+
+def read(workspace: Workspace, name: str, dialect: str, bound: Mapping[str, Any]) -> Query:
+    """The query notebooks/queries/<name>, or its variant for a dialect: flights.postgresql.sql beside flights.sql.
+
+    Raises UsageError where there is none, and for parameters that it hasn't, or that have no value.
+    """
+    path = workspace.notebooks / "queries" / name
+    path = next((found for found in (path.with_suffix(f".{dialect}{path.suffix}"), path) if found.is_file()), path)
+    if not path.is_file():
+        raise UsageError(f"no query {name!r}: expected {workspace.relative(path)}")
+    query = Query(path.name, path.read_text(), bound)
+    _check(query)
+    return query
+
+
+def parameters(sql: str) -> list[str]:
+    """The names of a text's parameters, each once, as they come."""
+    return list(dict.fromkeys(token["parameter"] for token in _parameters(sql)))
+
+
+def _check(query: Query) -> None:
+    if not query.sql.strip():
+        raise UsageError(f"{query.name} is empty; expected a query")
+    known = parameters(query.sql)
+    for name in query.bound:
+        if name not in known:
+            raise UsageError(f"{query.name}: no parameter {name!r}{nearest(name, known)}")
+    if missing := [name for name in known if name not in query.bound]:
+        raise UsageError(f"{query.name}: no value for ${missing[0]}", mend=f"samebook.query(…, {missing[0]}=…)")
+
+
+def _parameters(sql: str) -> Iterator[re.Match[str]]:
+    end = 0
+    while token := TOKEN.search(sql, end):
+        end = _end_of_comment(sql, token.end()) if token["comment"] else token.end()
+        if token["parameter"]:
+            yield token
+
+
+def _end_of_comment(sql: str, start: int) -> int:
+    """Where the comment ends whose text begins at `start`, and that may hold others."""
+    depth = 1
+    for mark in re.finditer(r"/\*|\*/", sql[start:]):
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return start + mark.end()
+    return len(sql)

@@ -1,0 +1,1 @@
+"""The folder environments/: settings, the lock, and the identity of what is installed."""

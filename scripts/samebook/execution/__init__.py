@@ -1,0 +1,1 @@
+"""A notebook is prepared, checked and executed."""

@@ -1,0 +1,139 @@
+"""Parameter sets of a sweep: every combination of a grid, draws from it, or the lines of a file."""
+
+import csv
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samebook.core.errors import UsageError
+from samebook.execution import parameters
+from samebook.execution.parameters import Parameter
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+type Set = dict[str, str]
+
+RANGE = re.compile(r"(-?[\d.eE+-]+):(-?[\d.eE+-]+)(:log)?")
+# Of a drawn number so many digits: enough for any search, and short in a name.
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A parameter of a grid: its values, or the range that numbers are drawn from, on a logarithmic scale or not."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    is_log: bool = False
+
+    @property
+    def is_range(self) -> bool:
+        return not self.values
+
+
+def axes(given: Sequence[tuple[str, str]], known: Mapping[str, Parameter]) -> list[Axis]:
+    """The axes of `max_depth=3,5,7 learning_rate=0.01:0.3:log`. Raises UsageError for a name that is there twice."""
+    names = [name for name, _ in given]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"parameter {twice} is in the grid twice")
+    return [_axis(name, text, known) for name, text in given]
+
+
+def _axis(name: str, text: str, known: Mapping[str, Parameter]) -> Axis:
+    found = RANGE.fullmatch(text)
+    if found is None or not _is_number(name, known):
+        return Axis(name, tuple(part.strip() for part in text.split(",")))
+    try:
+        axis = Axis(name, (), float(found[1]), float(found[2]), bool(found[3]))
+    except ValueError:
+        return Axis(name, (text,))
+    if axis.low > axis.high or (axis.is_log and axis.low <= 0):
+        expected = "low:high" + (" above 0 for a logarithmic scale" if axis.is_log else "")
+        raise UsageError(f"parameter {name}: found {text!r}; expected {expected}")
+    return axis
+
+
+def _is_number(name: str, known: Mapping[str, Parameter]) -> bool:
+    default = known[name].default if name in known else None
+    return isinstance(default, int | float) and not isinstance(default, bool)
+
+
+def combined(found: Sequence[Axis]) -> Iterator[Set]:
+    """Every combination, the last axis changing first. Raises UsageError for a range, of which there is no end."""
+    if ranges := [axis.name for axis in found if axis.is_range]:
+        raise UsageError(f"parameter {ranges[0]} has a range, from which values are drawn", mend="--draws 20")
+    for values in itertools.product(*(axis.values for axis in found)):
+        yield dict(zip((axis.name for axis in found), values, strict=True))
+
+
+def drawn(found: Sequence[Axis], draws: int, seed: int, known: Mapping[str, Parameter]) -> Iterator[Set]:
+    """So many sets, each axis drawn by itself; the same seed draws the same."""
+    import numpy as np
+
+    numbers = np.random.default_rng(seed)
+    for _ in range(draws):
+        yield {axis.name: _draw(axis, numbers, known) for axis in found}
+
+
+def _draw(axis: Axis, numbers: "Generator", known: Mapping[str, Parameter]) -> str:
+    if not axis.is_range:
+        return axis.values[int(numbers.integers(len(axis.values)))]
+    low, high = (math.log(axis.low), math.log(axis.high)) if axis.is_log else (axis.low, axis.high)
+    value = low + (high - low) * numbers.random()
+    value = math.exp(value) if axis.is_log else value
+    if isinstance(known[axis.name].default, int):
+        return str(min(max(round(value), math.ceil(axis.low)), math.floor(axis.high)))
+    return f"{value:.{DIGITS}g}"
+
+
+def read(path: Path) -> list[Set]:
+    """The sets in a CSV file with a header, or in one of JSON lines; an empty cell leaves the parameter alone."""
+    text = path.read_text(encoding="utf-8-sig")
+    if path.suffix == ".csv":
+        rows = csv.DictReader(text.splitlines(), strict=True)
+        try:
+            return [_row(row, number) for number, row in enumerate(rows, 2)]
+        except (csv.Error, ValueError) as error:
+            raise UsageError(f"{path}: {error}") from None
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    return [_line(path, number, line) for number, line in lines]
+
+
+def _row(row: Mapping[str | None, str | None], number: int) -> Set:
+    if None in row or None in row.values():
+        raise ValueError(f"line {number} has more, or fewer, cells than the header")
+    return {str(name): str(text) for name, text in row.items() if text}
+
+
+def _line(path: Path, number: int, line: str) -> Set:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise UsageError(f"{path}, line {number}: expected a JSON object; {error}") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}, line {number}: found {line[:40]!r}; expected a JSON object")
+    return {name: told if isinstance(told, str) else json.dumps(told) for name, told in found.items()}
+
+
+def checked(sets: Sequence[Set], known: Mapping[str, Parameter]) -> list[Set]:
+    """The sets, each once. Raises UsageError that tells everything that is wrong with any of them."""
+    once = list({json.dumps(each, sort_keys=True): each for each in sets}.values())
+    wrong: dict[str, None] = {}
+    for name, text in dict.fromkeys(pair for each in once for pair in each.items()):
+        try:
+            parameters.parsed({name: text}, known)
+        except UsageError as error:
+            wrong[str(error)] = None
+    if wrong:
+        raise UsageError("\n  ".join(("the sweep can't run:", *wrong)))
+    if not once:
+        raise UsageError("found no parameter set", mend='samebook sweep train --grid "max_depth=3,5,7"')
+    return once

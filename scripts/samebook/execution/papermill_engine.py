@@ -1,0 +1,181 @@
+"""The papermill engine `samebook`, found by its entry point.
+
+It saves the running notebook every few seconds instead of twice a cell, gives the kernel its environment and
+folder, tells an observer how far it is, and redacts secrets before anything is written.
+
+papermill imports this module while it is itself imported, so import `execution`, which imports papermill first.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, override
+
+import nbformat
+from jupyter_client.provisioning import KernelProvisionerFactory
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, NotebookExecutionManager
+from traitlets.config import Config
+
+from samebook.core import workspace
+from samebook.core.redaction import Redaction
+from samebook.execution import provisioner
+from samebook.execution.provisioner import Source
+from samebook.records import canonical
+
+# Between two saves of a notebook passes so much more time than one takes: they are at most 5 % of all.
+SHARE = 20
+
+
+class Observer(Protocol):
+    """What wants to know how far a notebook is."""
+
+    def cell_started(self, index: int, total: int, name: str) -> None: ...
+
+    def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None: ...
+
+    def printed(self, lines: Sequence[str]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What to execute and how.
+
+    `env` is all that the kernel sees of the environment variables; `scratch` is an empty folder for its sockets
+    and profile, with a short path: that of a socket has 107 bytes at most.
+    """
+
+    notebook: NotebookNode
+    output: Path
+    folder: Path
+    scratch: Path
+    env: Mapping[str, str]
+    observer: Observer
+    redaction: Redaction = field(default_factory=lambda: Redaction({}))
+    cell_timeout: int = 0
+    save_every: float = 5.0
+    source: Source = field(default_factory=Source)
+
+
+def name(cell: NotebookNode, index: int) -> str:
+    """How people know a cell."""
+    return canonical.name(cell.metadata.get("tags", []), index + 1)
+
+
+class _Manager(NotebookExecutionManager):
+    """papermill's state of a run, saved every few seconds and after an error, whole and redacted."""
+
+    def __init__(self, nb: NotebookNode, execution: Execution) -> None:
+        super().__init__(nb, str(execution.output), progress_bar=False, autosave_cell_every=execution.save_every)
+        self.execution = execution
+        self.started = 0.0
+        self.next_save = float("-inf")
+        self.unfinished_line = ""
+
+    @override
+    def save(self, **_: Any) -> None:
+        began = time.monotonic()
+        if began < self.next_save:
+            return
+        # In one line, which is ten times as quick as a notebook's usual form.
+        workspace.write_whole(self.execution.output, json.dumps(self.redacted()).encode())
+        ended = time.monotonic()
+        self.next_save = ended + max(self.execution.save_every, SHARE * (ended - began))
+        self.last_save_time = self.now()
+
+    def redacted(self) -> NotebookNode:
+        return self.execution.redaction.value(self.nb)
+
+    @override
+    def notebook_start(self, **kwargs: Any) -> None:
+        self.nb.metadata.papermill["output_path"] = str(self.execution.output)
+        super().notebook_start(**kwargs)
+
+    @override
+    def cell_start(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
+        self.started = time.monotonic()
+        if place := self._place(cell):
+            self.execution.observer.cell_started(*place, name(cell, cell_index))
+        super().cell_start(cell, cell_index, **kwargs)
+
+    @override
+    def cell_complete(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
+        super().cell_complete(cell, cell_index, **kwargs)
+        self.printed("\n" if self.unfinished_line else "")
+        seconds = time.monotonic() - self.started
+        # papermill calls this on the way out of any error, and marks only those that a cell raised.
+        failed = bool(cell.metadata.papermill["exception"]) or sys.exc_info()[0] is not None
+        if place := self._place(cell):
+            self.execution.observer.cell_finished(*place, name(cell, cell_index), seconds, failed)
+
+    def printed(self, text: str) -> None:
+        """Tell the observer of whole lines: in a part of one a secret would not be known."""
+        *lines, self.unfinished_line = (self.unfinished_line + text).split("\n")
+        if lines:
+            self.execution.observer.printed(self.execution.redaction.text("\n".join(lines)).split("\n"))
+
+    def _place(self, cell: NotebookNode) -> tuple[int, int] | None:
+        """Which of the code cells this is, and of how many; None for prose."""
+        code = [id(each) for each in self.nb.cells if each.cell_type == "code"]
+        return (code.index(id(cell)), len(code)) if id(cell) in code else None
+
+    @override
+    def notebook_complete(self, **kwargs: Any) -> None:
+        self.next_save = float("inf")
+        super().notebook_complete(**kwargs)
+        if sys.exc_info()[0] is not None:  # else papermill writes it
+            workspace.write_whole(self.execution.output, nbformat.writes(self.redacted()).encode())
+
+
+class _Client(PapermillNotebookClient):
+    """papermill's client, which also hands what the notebook prints to the observer."""
+
+    @override
+    def process_message(self, *arguments: Any, **kwargs: Any) -> Any:
+        output = super().process_message(*arguments, **kwargs)
+        if output and output.output_type == "stream":
+            self.nb_man.printed("".join(output.text))
+        return output
+
+
+class SamebookEngine(Engine):
+    """The papermill engine `samebook`."""
+
+    @classmethod
+    @override
+    def execute_notebook(cls, nb: NotebookNode, kernel_name: str, *, execution: Execution, **_: Any) -> NotebookNode:
+        manager = _Manager(nb, execution)
+        manager.notebook_start()
+        try:
+            cls.execute_managed_notebook(manager, kernel_name)
+        finally:
+            manager.notebook_complete()
+        return manager.redacted()
+
+    @classmethod
+    @override
+    def execute_managed_notebook(cls, nb_man: _Manager, kernel_name: str, **_: Any) -> None:
+        execution = nb_man.execution
+        KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
+        token = provisioner.SOURCE.set(execution.source)
+        # Sockets in a private folder: no port is raced for, and nothing crosses the network.
+        transport = {"transport": "ipc", "connection_file": str(execution.scratch / "kernel.json")}
+        client = _Client(
+            nb_man,
+            config=Config({"KernelManager": transport | {"client_class": "samebook.execution.provisioner.Client"}}),
+            kernel_name=kernel_name,
+            timeout=execution.cell_timeout or None,
+            startup_timeout=60,
+            # After a cell that prints faster than it is read, its output still has to arrive: it is waited for.
+            iopub_timeout=3600,
+            # Asking politely costs polls of 0.1 s, and now and then a stall of seconds.
+            shutdown_kernel="immediate",
+        )
+        try:
+            client.execute(env=dict(execution.env), cwd=str(execution.folder))
+        finally:
+            provisioner.SOURCE.reset(token)

@@ -1,0 +1,93 @@
+"""Makes the bundle of a finished run: what its receipt says, and what stands beside it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from samebook.core.digest import sha256
+from samebook.core.errors import UsageError
+from samebook.models.bundle import (
+    DAY,
+    REFERENCE,
+    Artifact,
+    Bundle,
+    Dataset,
+    Environment,
+    Promoted,
+    Receipt,
+    Reproduction,
+    Source,
+)
+from samebook.records import receipt, run_folder, signing
+from samebook.records.receipt import Json
+
+
+def of_run(name: str, run: Path, statement: Json, reproductions: list[Reproduction], promoted: Promoted) -> Bundle:
+    """The bundle of a finished run. Raises UsageError where its receipt names no commit."""
+    commit = receipt.dependency(statement, receipt.COMMIT)
+    if commit is None:
+        raise UsageError(f"{run.name} was made outside a git repository: nobody could run it again")
+    digests = receipt.subject_digests(statement)
+    details = statement["predicate"]["runDetails"]
+    monitoring = json.loads((run / REFERENCE).read_text()) if REFERENCE in digests else None
+    inputs = receipt.input_items(statement)
+    return Bundle(
+        schema_version=1,
+        name=name,
+        metrics=json.loads((run / run_folder.METRICS).read_text()),
+        source=Source(
+            commit=commit["digest"]["gitCommit"],
+            dirty=commit.get("annotations", {}).get("dirty", True),
+            patch=commit.get("annotations", {}).get("patch"),
+            **receipt.external(statement),
+        ),
+        artifacts=_files(run, digests),
+        byproducts=_files(run, dict(receipt.file_digests(statement).items() - digests.items())),
+        data=_datasets(inputs),
+        inputs=[item for item in inputs if not DAY.fullmatch(item["name"])],
+        environment=_environment(statement),
+        receipt=Receipt(
+            **signed(run / run_folder.RECEIPT),
+            run=details["metadata"]["invocationId"],
+            builder=details["builder"]["id"],
+            finished=details["metadata"]["finishedOn"],
+        ),
+        reproductions=reproductions,
+        monitoring=monitoring,
+        promoted=promoted,
+    ).sealed()
+
+
+def _files(run: Path, digests: Mapping[str, str]) -> dict[str, Artifact]:
+    return {name: Artifact(sha256=digest, size=(run / name).stat().st_size) for name, digest in sorted(digests.items())}
+
+
+def signed(statement: Path) -> dict[str, str]:
+    """The sha256 of a statement's file, and of the envelope with its signature where there is one."""
+    envelope = signing.envelope_of(statement)
+    return {"sha256": sha256(statement), **({"envelope": sha256(envelope)} if envelope.is_file() else {})}
+
+
+def _datasets(inputs: list[Json]) -> dict[str, Dataset]:
+    days: dict[str, dict[str, str]] = {}
+    for item in inputs:
+        if found := DAY.fullmatch(item["name"]):
+            days.setdefault(found["dataset"], {})[found["day"]] = item["digest"]["sha256"]
+    return {name: Dataset(newest=max(found), days=dict(sorted(found.items()))) for name, found in sorted(days.items())}
+
+
+def _environment(statement: Json) -> Environment:
+    found = receipt.dependency(statement, receipt.ENVIRONMENT) or {}
+    lock = receipt.dependency(statement, "environments/runtime.txt") or {}
+    told = found["annotations"]
+    images = {name: (receipt.dependency(statement, name) or {}).get("uri") for name in ("image", "base image")}
+    internal = statement["predicate"]["buildDefinition"]["internalParameters"]
+    return Environment(
+        digest=found["digest"]["sha256"],
+        lock=lock["digest"]["sha256"],
+        python=told["python"],
+        engine=internal["engine"],
+        image=images["image"],
+        base_image=images["base image"],
+        packages={name: version.split()[0] for name, version in sorted(told["packages"].items())},
+    )

@@ -1,0 +1,1 @@
+"""The statistics of drift: bins, references, the population stability index, and a report of them."""

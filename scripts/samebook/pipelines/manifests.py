@@ -1,0 +1,152 @@
+"""A schedule for where there is no checkout yet: CronJobs of Kubernetes, a workflow of GitHub."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from samebook.core.errors import UsageError
+from samebook.pipelines.timers import Jobs
+
+# Of a CronJob, whose jobs get eleven characters more: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs
+LONGEST = 52
+VOLUMES = ("runs", "store", "data")
+# All else is read-only.
+TEMPORARY = "tmp"
+USER = 1000
+KUBERNETES = """\
+# Jobs of samebook in env {env}: kubectl apply -f this file. Before it: the claims {claims}{secret}.
+"""
+WORKFLOW = """\
+# Jobs of samebook in env {env}: .github/workflows/samebook-{env}.yml. Times are UTC; GitHub may be some minutes late.
+name: samebook {env}
+on:
+  schedule:
+{times}
+  workflow_dispatch:
+    inputs:
+      job: {{description: The job to run now, type: choice, required: true, options: [{jobs}]}}
+
+# Reading is all that it takes.
+permissions:
+  contents: read
+
+jobs:
+"""
+JOB = """\
+  {job}:
+    if: github.event.schedule == '{time}' || inputs.job == '{job}'
+    runs-on: ubuntu-24.04
+    timeout-minutes: 360
+    concurrency: {{group: samebook-{env}-{job}, cancel-in-progress: false}}
+{secrets}    steps:
+      - name: Check out the commit
+        # No third-party action runs here.
+        env:
+          TOKEN: ${{{{ github.token }}}}
+          URL: ${{{{ github.server_url }}}}/${{{{ github.repository }}}}
+        run: |
+          git init --quiet .
+          git -c http.extraheader="Authorization: Basic $(printf 'x-access-token:%s' "$TOKEN" | base64 -w0)" \\
+            fetch --quiet "$URL" "$GITHUB_SHA"
+          git checkout --quiet -B main FETCH_HEAD
+"""
+STEP = """\
+      - name: {name}
+{always}        run: {command}
+"""
+
+
+def kubernetes(jobs: Jobs, image: str) -> dict[str, str]:
+    """A CronJob for each job, as one file. Raises UsageError where Kubernetes could not call a job so."""
+    names = [_name(jobs.env, job) for job in jobs.when]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"two jobs would both be called {twice}: Kubernetes' names have no _")
+    secret = f", and the secret samebook-{jobs.env} with {', '.join(jobs.secrets)}" if jobs.secrets else ""
+    head = KUBERNETES.format(env=jobs.env, claims=", ".join(f"samebook-{name}" for name in VOLUMES), secret=secret)
+    found = yaml.safe_dump_all([_cron_job(jobs, job, image) for job in jobs.when], sort_keys=False, width=118)
+    return {f"samebook-{jobs.env}.yaml": head + found}
+
+
+def _name(env: str, job: str) -> str:
+    name = f"samebook-{env}-{job}".lower().replace("_", "-")
+    if len(name) > LONGEST or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name):
+        raise UsageError(f"Kubernetes can't call a job {name}: expected at most {LONGEST} letters, digits and inner -")
+    return name
+
+
+def _cron_job(jobs: Jobs, job: str, image: str) -> dict[str, Any]:
+    empty: dict[str, Any] = {}
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(jobs, job, image)],
+        "volumes": [
+            *({"name": name, "persistentVolumeClaim": {"claimName": f"samebook-{name}"}} for name in VOLUMES),
+            {"name": TEMPORARY, "emptyDir": empty},
+        ],
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": _name(jobs.env, job)},
+        "spec": {
+            "schedule": str(jobs.when[job]),
+            "timeZone": "Etc/UTC",
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": 3600,
+            "jobTemplate": {"spec": {"backoffLimit": 0, "template": {"spec": pod}}},
+        },
+    }
+
+
+def _container(jobs: Jobs, job: str, image: str) -> dict[str, Any]:
+    of = f"samebook-{jobs.env}"
+    secrets = [{"name": name, "valueFrom": {"secretKeyRef": {"name": of, "key": name}}} for name in jobs.secrets]
+    mounts = {**{name: f"/workspace/{name}" for name in VOLUMES}, TEMPORARY: f"/{TEMPORARY}"}
+    return {
+        "name": "samebook",
+        "image": image,
+        "args": ["pipeline", job, "--env", jobs.env],
+        **({"env": secrets} if secrets else {}),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": name, "mountPath": path} for name, path in mounts.items()],
+    }
+
+
+def github(jobs: Jobs, *, shared: bool) -> dict[str, str]:
+    """A workflow, as one file. A shared store is where it brings from what jobs need, and sends what they made."""
+    times = "\n".join(f'    - cron: "{time}"' for time in dict.fromkeys(map(str, jobs.when.values())))
+    head = WORKFLOW.format(env=jobs.env, times=times, jobs=", ".join(jobs.when))
+    return {f"samebook-{jobs.env}.yml": head + "\n".join(_job(jobs, job, shared=shared) for job in jobs.when)}
+
+
+def _job(jobs: Jobs, job: str, *, shared: bool) -> str:
+    lines = [f"      {name}: ${{{{ secrets.{name} }}}}\n" for name in jobs.secrets]
+    secrets = "".join(["    env:\n", *lines]) if lines else ""
+    head = JOB.format(job=job, env=jobs.env, time=jobs.when[job], secrets=secrets)
+    return head + "".join(_steps(jobs, job, shared=shared))
+
+
+def _steps(jobs: Jobs, job: str, *, shared: bool) -> Iterator[str]:
+    handed = f' SECRETS="{" ".join(jobs.secrets)}"' if jobs.secrets else ""
+    tail = f"ENV={jobs.env}{handed}"
+    if shared:
+        yield STEP.format(name="Bring what is in the shared store", always="", command=f"make pull {tail}")
+    yield STEP.format(name=f"Run {job}", always="", command=f"make pipeline NAME={job} {tail}")
+    if shared:
+        always = "        if: ${{ !cancelled() }}\n"
+        yield STEP.format(name="Send what it made", always=always, command=f"make push {tail}")

@@ -1,0 +1,101 @@
+"""A schedule for the machine that has the checkout: as a crontab, or as units of systemd."""
+
+import datetime
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebook.core.cron import HOUR, MINUTE, MONTH, WEEK, Cron, listed
+
+CRONTAB = """\
+# Jobs of samebook in env {env}: put this at the end of what `crontab -e` shows. Times are UTC by CRON_TZ, which cronie
+# knows. Debian's own cron does not: there have the machine in UTC, or use the timers of systemd.
+CRON_TZ=UTC
+"""
+SERVICE = """\
+[Unit]
+Description=samebook: the job {job} in env {env}
+
+[Service]
+Type=oneshot
+{secrets}ExecStart=/usr/bin/env {command}
+# make hands SIGTERM on to what it runs, which then ends what it has in hand.
+KillMode=mixed
+"""
+TIMER = """\
+[Unit]
+Description=samebook: when the job {job} is due in env {env}
+
+[Timer]
+{times}
+# A time at which the machine was off is made up for.
+Persistent=true
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What is due when, of which checkout; `secrets` are the names of those that the settings refer to."""
+
+    root: Path
+    env: str
+    when: dict[str, Cron]
+    secrets: tuple[str, ...] = ()
+
+    def command(self, job: str) -> list[str]:
+        handed = [f"SECRETS={' '.join(self.secrets)}"] if self.secrets else []
+        return ["make", "--silent", "-C", str(self.root), "pipeline", f"NAME={job}", f"ENV={self.env}", *handed]
+
+    @property
+    def variables(self) -> str:
+        """The file, below the user's home, that sets the secrets: NAME=value, a line each."""
+        return f".config/samebook/{self.env}.env"
+
+
+def crontab(jobs: Jobs) -> dict[str, str]:
+    """The lines, as one file. To cron a bare % is the end of the command."""
+    begin = f'set -a && . "$HOME/{jobs.variables}" && ' if jobs.secrets else ""
+    told = f"# The secrets {' '.join(jobs.secrets)} come from ~/{jobs.variables}.\n" if jobs.secrets else ""
+    lines = [f"{when} {begin}{shlex.join(jobs.command(job))}".replace("%", r"\%") for job, when in jobs.when.items()]
+    return {f"samebook-{jobs.env}.cron": CRONTAB.format(env=jobs.env) + told + "\n".join(lines) + "\n"}
+
+
+def systemd(jobs: Jobs) -> dict[str, str]:
+    """A service and a timer for each job, by file name: for ~/.config/systemd/user/."""
+    secrets = f"EnvironmentFile=%h/{jobs.variables}\n" if jobs.secrets else ""
+    units: dict[str, str] = {}
+    for job, when in jobs.when.items():
+        name, command = f"samebook-{jobs.env}-{job}", " ".join(map(_word, jobs.command(job)))
+        times = "\n".join(f"OnCalendar={time}" for time in calendar(when))
+        units[f"{name}.service"] = SERVICE.format(job=job, env=jobs.env, secrets=secrets, command=command)
+        units[f"{name}.timer"] = TIMER.format(job=job, env=jobs.env, times=times)
+    return units
+
+
+def calendar(when: Cron) -> Iterator[str]:
+    """The same times for systemd: it takes days that are both, so where cron takes either there are two lines."""
+    hours, minutes = _numbers(when.hours, HOUR.every), _numbers(when.minutes, MINUTE.every)
+    months, time = _numbers(when.months, MONTH.every), f"{hours}:{minutes}:00 UTC"
+    if when.days or not when.weekdays:
+        yield f"*-{months}-{_numbers(when.days, ())} {time}"
+    if when.weekdays:
+        yield f"{listed(sorted(day or WEEK for day in when.weekdays), '..', _weekday)} *-{months}-* {time}"
+
+
+def _numbers(values: tuple[int, ...], every: tuple[int, ...]) -> str:
+    return "*" if values == every else listed(values, "..", "{:02}".format)
+
+
+def _weekday(number: int) -> str:
+    return datetime.date.fromisocalendar(2000, 1, number).strftime("%a")
+
+
+def _word(text: str) -> str:
+    """A word of a command line as systemd reads it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"' if set(escaped) & set(" \t'\"\\;") else escaped

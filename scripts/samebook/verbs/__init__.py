@@ -1,0 +1,1 @@
+"""`samebook X` is `verbs/X.py`, with one public function of that name."""

@@ -1,0 +1,137 @@
+"""Compare what is pinned with what is here: engine, base, OS, Python, packages, user, disk, port."""
+
+import os
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
+from samebook.environment import identity, machine
+from samebook.records import receipt
+
+LEAST_FREE_GIB = 3
+LAB_PORT = 8888
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. `mend` is what to do where `ok` is False.
+
+    `changes_results` says that a difference makes the environment another one: exit code 5.
+    """
+
+    what: str
+    pinned: str
+    found: str
+    ok: bool
+    mend: str = ""
+    changes_results: bool = False
+
+
+def doctor(workspace: Workspace) -> list[Finding]:
+    """Every finding, in a fixed order."""
+    findings = [check(workspace) for check in CHECKS]
+    return [*findings, *_packages(workspace)]
+
+
+def _engine(_: Workspace) -> Finding:
+    host = os.environ.get("SAMEBOOK_DOCKER", "not asked")
+    return Finding("engine", "docker or local", f"{machine.engine()} (Docker daemon: {host})", ok=True)
+
+
+def _base(workspace: Workspace) -> Finding:
+    dockerfile = workspace.root / "Dockerfile"
+    text = dockerfile.read_text() if dockerfile.is_file() else ""
+    pinned = re.search(r"^ARG BASE_IMAGE=(\S+)", text, re.MULTILINE)
+    wanted = pinned[1] if pinned else "none: no Dockerfile here"
+    found = os.environ.get("SAMEBOOK_BASE_IMAGE")
+    ok = found is None or wanted in (found, "none: no Dockerfile here")
+    mend = "results are the same on a base of `make base`; for the pinned one: rm .samebook/base-image"
+    return Finding("base image", _short(wanted), found or "none: the local engine has no image", ok, mend)
+
+
+def _short(image: str) -> str:
+    """An image's name, with the first digits of its digest."""
+    name, _, digest = image.partition("@sha256:")
+    return f"{name}@{digest[:8]}…" if digest else name
+
+
+def _system(_: Workspace) -> Finding:
+    return Finding("operating system", "any, Debian 13 in the image", machine.operating_system(), ok=True)
+
+
+def _python(workspace: Workspace) -> Finding:
+    pinned, found = identity.pinned_python(workspace), identity.python()
+    ok = found.startswith(f"{pinned}.")
+    mend = f"install Python {pinned}, then: make clean run"
+    return Finding("Python", f"{pinned}.*", found, ok, mend, changes_results=True)
+
+
+def _isolated(_: Workspace) -> Finding:
+    found = sys.prefix
+    ok = sys.prefix != sys.base_prefix
+    return Finding("environment", "of its own", found, ok, "run it through make, or the image", changes_results=True)
+
+
+def _user(workspace: Workspace) -> Finding:
+    owner, uid = workspace.root.stat().st_uid, os.getuid()
+    ok = os.access(workspace.root, os.W_OK) or machine.engine() == "docker"
+    return Finding("user", f"uid {owner}, who owns the checkout", f"uid {uid}", ok, f"sudo chown -R {uid} .")
+
+
+def _disk(workspace: Workspace) -> Finding:
+    free = shutil.disk_usage(workspace.root).free / 2**30
+    return Finding(
+        "disk", f"{LEAST_FREE_GIB} GiB free", f"{free:.1f} GiB free", free >= LEAST_FREE_GIB, "make clean, or free some"
+    )
+
+
+def _port(_: Workspace) -> Finding:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        port = int(os.environ.get("PORT", LAB_PORT))
+        taken = probe.connect_ex(("127.0.0.1", port)) == 0
+    found = f"port {port} " + ("is taken" if taken else "is free")
+    return Finding("port for Lab", "free, or Lab's own", found, ok=not taken, mend="make lab PORT=8889")
+
+
+CHECKS: tuple[Callable[[Workspace], Finding], ...] = (_engine, _base, _system, _python, _isolated, _user, _disk, _port)
+
+
+def _packages(workspace: Workspace) -> list[Finding]:
+    wanted, wrong = identity.locked(workspace), identity.mismatches(workspace)
+    mend = "make run renews the environment by itself; ENGINE=docker: make build"
+    lines = [
+        Finding(f"package {name}", expected, found or "missing", ok=False, mend=mend, changes_results=True)
+        for name, (expected, found) in wrong.items()
+    ]
+    summary = f"{len(wanted) - len(wrong)} of {len(wanted)} as locked"
+    return [Finding("packages", f"{len(wanted)} in runtime.txt", summary, not wrong, changes_results=True), *lines]
+
+
+def against(workspace: Workspace, statement: receipt.Json) -> list[str]:
+    """How this environment differs from the one that a receipt names, a line each; empty where results can't."""
+    named = receipt.dependency(statement, receipt.ENVIRONMENT)
+    if named is None:
+        raise UsageError("the receipt names no environment")
+    here = identity.of(workspace)
+    if here["digest"] == named["digest"]["sha256"]:
+        return []
+    then = named.get("annotations", {})
+    lines = identity.differences({"python": then.get("python", "")}, {"python": here["python"]})
+    lines += identity.differences(then.get("packages", {}), here["packages"])
+    return lines or ["the machine's kind or the fixed variables differ: see environment.json beside the receipt"]
+
+
+def table(findings: list[Finding]) -> str:
+    """The findings as text, with what to do about each difference below its line."""
+    lines = [f"   {'what':<18} {'pinned':<32} found"]
+    for finding in findings:
+        lines.append(f"{'ok' if finding.ok else '!!'} {finding.what:<18} {finding.pinned:<32} {finding.found}")
+        if not finding.ok and finding.mend:
+            lines.append(f"      -> {finding.mend}")
+    return "\n".join(lines)

@@ -1,0 +1,22 @@
+"""List what ran: each run's status, how long it took, and its metrics."""
+
+from samebook.core.workspace import Workspace
+from samebook.records.summary import Run, described
+
+METRICS_SHOWN = 4
+
+
+def runs(workspace: Workspace) -> list[Run]:
+    """All runs, newest first."""
+    folders = (path for path in workspace.runs.glob("[0-9]*Z-*") if path.is_dir())
+    return [described(path) for path in sorted(folders, reverse=True)]
+
+
+def table(found: list[Run]) -> str:
+    """The runs as text, a line each; the first metrics by name."""
+    lines = [f"{'run':<44} {'status':<7} {'seconds':>7}  metrics"]
+    for run in found:
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in list(run.metrics.items())[:METRICS_SHOWN])
+        seconds = "" if run.seconds is None else f"{run.seconds:.0f}"
+        lines.append(f"{run.id:<44} {run.status:<7} {seconds:>7}  {shown or run.error}".rstrip())
+    return "\n".join(lines)

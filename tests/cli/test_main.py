@@ -1,0 +1,56 @@
+"""The command itself: what it says of itself, and how it ends."""
+
+import subprocess
+
+import pytest
+from tiny import Tiny
+
+from samebook.cli.options import PairsType
+
+
+def test_help_needs_no_workspace(tiny: Tiny) -> None:
+    """`samebook --help` lists the commands anywhere."""
+    ended = tiny.samebook("--help", SAMEBOOK_WORKSPACE="/")
+    assert ended.code == 0
+    for command in ("run", "runs", "data", "doctor"):
+        assert f"  {command} " in ended.stdout
+
+
+def test_version_is_told(tiny: Tiny) -> None:
+    """`samebook --version` tells the package's version."""
+    assert tiny.samebook("--version").stdout.startswith("samebook, version ")
+
+
+def test_no_runs_listed(tiny: Tiny) -> None:
+    """Without a run the list is empty, and no folder is made for it."""
+    assert tiny.samebook("runs", "--json").stdout == "[]\n"
+    assert not (tiny.root / "runs").exists()
+
+
+def test_closed_pipe_is_fine(tiny: Tiny) -> None:
+    """A reader that leaves early, as in `samebook runs | head -1`, gets no complaint."""
+    for number in range(3000):
+        (tiny.root / "runs" / f"20130101T00{number:04}Z-train-abcdef").mkdir(parents=True)
+    process = subprocess.Popen(
+        tiny.command("runs"), env=tiny.environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    process.wait(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a=1 b=two words  c=x==y", (("a", "1"), ("b", "two words"), ("c", "x==y"))),
+        ('{"a": 1, "b": "two=words c=3", "c": null}', (("a", "1"), ("b", "two=words c=3"), ("c", "null"))),
+        ("  ", ()),
+    ],
+)
+def test_parameters_in_one_text(text: str, told: tuple[tuple[str, str], ...]) -> None:
+    """A space belongs to a value, unless a name and = come after it; in JSON everything may stand."""
+    assert PairsType().convert(text, None, None) == told

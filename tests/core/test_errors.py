@@ -1,0 +1,38 @@
+"""Errors: one exit code each, hints that help, and the cell's error as ours."""
+
+import signal
+
+import pytest
+
+from samebook.core import errors
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("DataRejected", 4),
+        ("SchemaErrors", 4),
+        ("UsageError", 2),
+        ("PolicyRefused", 6),
+        ("ZeroDivisionError", 1),
+        ("KeyboardInterrupt", 1),
+        ("Interrupted", 1),
+        ("nearest", 1),
+        ("annotations", 1),
+    ],
+)
+def test_cell_error_has_code(name: str, code: int) -> None:
+    """What a cell raised becomes the error of that name, and any other a failed cell."""
+    assert errors.named(name).exit_code == code
+
+
+def test_interrupted_as_shells_say() -> None:
+    """A signal's exit code is 128 and its number."""
+    assert errors.Interrupted(signal.SIGTERM).exit_code == 143
+
+
+def test_hints_help() -> None:
+    """A near name is suggested; otherwise what there is to choose from."""
+    assert errors.nearest("trian", ["train", "predict"]) == "; did you mean train?"
+    assert errors.nearest("x", ["b", "a"]) == "; expected one of: a, b"
+    assert errors.nearest("x", []) == "; there are none"

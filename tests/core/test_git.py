@@ -1,0 +1,224 @@
+"""The door to git: a patch of what is not committed, and a checkout aside that is always removed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from samebook.core import git
+from samebook.core.errors import UsageError
+
+pytestmark = pytest.mark.host
+
+IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+HOLDS = """
+import sys, time
+from pathlib import Path
+from samebook.core import git, signals
+with signals.raising(), git.worktree(Path(sys.argv[1]), "HEAD") as checkout:
+    print(checkout, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with one commit: a.txt holds `a`, everything under .samebook is ignored."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    (root / "a.txt").write_text("a\n")
+    (root / ".gitignore").write_text("/.samebook/\n")
+    git.git(root, "init", "--quiet")
+    git.git(root, "add", "--all")
+    git.git(root, *IDENTITY, "commit", "--quiet", "-m", "first")
+    return root
+
+
+def assert_untouched(root: Path) -> None:
+    """The checkout has what it had, and no worktree beside it, on disk or in git's list."""
+    assert git.git(root, "status", "--porcelain") == b""
+    assert (root / "a.txt").read_text() == "a\n"
+    assert git.git(root, "worktree", "list").count(b"\n") == 1
+    assert list((root / ".samebook").glob("*")) == []
+
+
+def test_worktree_is_the_commit(root: Path) -> None:
+    """The worktree has the commit's files, whatever has changed since; nothing is left of it."""
+    first = git.head(root)
+    (root / "a.txt").write_text("b\n")
+    git.git(root, *IDENTITY, "commit", "--quiet", "--all", "-m", "second")
+    with git.worktree(root, first) as checkout:
+        assert (checkout / "a.txt").read_text() == "a\n"
+        assert git.head(checkout) == first
+    assert not checkout.exists()
+    assert (root / "a.txt").read_text() == "b\n"
+
+
+@pytest.mark.parametrize("commit", ["0" * 40, "no-such-branch", ""])
+def test_unknown_commit_is_refused(root: Path, commit: str) -> None:
+    """A commit that is not in the repository is refused, with the way to get it."""
+    with pytest.raises(UsageError, match="is not in this repository") as raised, git.worktree(root, commit):
+        pass
+    assert raised.value.mend == "git fetch --all"
+    assert_untouched(root)
+
+
+def test_worktree_ends_with_error(root: Path) -> None:
+    """The worktree is removed when the block fails, also with files that nobody committed in it."""
+
+    def fail() -> None:
+        with git.worktree(root, "HEAD") as checkout:
+            (checkout / "new.txt").write_text("new")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert_untouched(root)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_worktree_ends_with_signal(root: Path, signum: int) -> None:
+    """The worktree is removed after Ctrl-C and after SIGTERM."""
+    command = [sys.executable, "-c", HOLDS, str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout
+        checkout = Path(process.stdout.readline().strip())
+        assert (checkout / "a.txt").is_file()
+        os.kill(process.pid, signum)
+        assert process.wait(20) != 0
+    assert_untouched(root)
+
+
+def test_abandoned_worktree_is_dropped(root: Path) -> None:
+    """What a killed process left is removed by the next that makes a worktree."""
+    command = [sys.executable, "-c", HOLDS, str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert Path(process.stdout.readline().strip()).is_dir()
+        process.kill()
+    with git.worktree(root, "HEAD"):
+        pass
+    assert_untouched(root)
+
+
+def test_patch_holds_all(root: Path) -> None:
+    """The patch makes the worktree what the checkout is: changed, new, removed, renamed and binary files."""
+    (root / "a.txt").rename(root / "b.txt")
+    (root / "new").mkdir()
+    (root / "new" / "name with blanks.bin").write_bytes(bytes(range(256)))
+    patch = git.patch(root)
+    with git.worktree(root, "HEAD", patch) as checkout:
+        found = {path.relative_to(checkout).as_posix() for path in checkout.rglob("*") if path.is_file()}
+        assert found == {".git", ".gitignore", "b.txt", "new/name with blanks.bin"}
+        assert (checkout / "new" / "name with blanks.bin").read_bytes() == bytes(range(256))
+
+
+def test_patch_that_does_not_fit(root: Path) -> None:
+    """A patch that doesn't fit the commit is git's own error, and leaves nothing."""
+    with pytest.raises(UsageError, match="git apply failed"), git.worktree(root, "HEAD", b"no patch"):
+        pass
+    assert_untouched(root)
+
+
+def test_committed_has_no_patch(root: Path) -> None:
+    """Where all is committed, the patch is empty; ignored files are none of it."""
+    (root / ".samebook").mkdir()
+    (root / ".samebook" / "cache").write_text("x")
+    assert git.patch(root) == b""
+
+
+def test_no_repository_is_told(tmp_path: Path) -> None:
+    """Outside a repository git's own words are the error."""
+    with pytest.raises(UsageError, match="git rev-parse failed: fatal: not a git repository"):
+        git.head(tmp_path)
+
+
+def test_patch_ignores_configuration(root: Path) -> None:
+    """Whatever the user's git is set to, the patch holds all and applies."""
+    settings = {
+        "diff.noprefix": "true",
+        "color.ui": "always",
+        "status.showUntrackedFiles": "no",
+        "diff.external": "false",
+    }
+    for name, value in {**settings, "apply.whitespace": "error", "diff.renames": "copies"}.items():
+        git.git(root, "config", name, value)
+    (root / "a.txt").write_text("a trailing blank \n")
+    (root / "new.py").write_text("N = 1\n")
+    patch = git.patch(root)
+    assert patch
+    with git.worktree(root, "HEAD", patch) as checkout:
+        assert (checkout / "a.txt").read_text() == "a trailing blank \n"
+        assert (checkout / "new.py").is_file()
+
+
+def test_inner_repository_fits_no_patch(root: Path) -> None:
+    """A repository inside the repository is more than a patch can hold, and is not passed off as clean."""
+    inner = root / "inner"
+    inner.mkdir()
+    git.git(inner, "init", "--quiet")
+    (inner / "file.txt").write_text("inner")
+    git.git(inner, "add", "--all")
+    git.git(inner, *IDENTITY, "commit", "--quiet", "-m", "inner")
+    assert git.patch(root) is None
+
+
+def test_worktree_runs_no_hook(root: Path, tmp_path: Path) -> None:
+    """The user's post-checkout hook does not run in the temporary checkout."""
+    hook = root / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    with git.worktree(root, "HEAD") as checkout:
+        assert (checkout / "a.txt").is_file()
+    assert not (tmp_path / "ran").exists()
+
+
+SIGNS = """#!/bin/sh
+case "$*" in
+  *--verify*) echo "gpg: Good signature" >&2; echo "[GNUPG:] GOODSIG 1 a" ;;
+  *) cat >/dev/null; echo "[GNUPG:] SIG_CREATED D" >&2
+     printf '%s\\n' '-----BEGIN PGP SIGNATURE-----' '' x '-----END PGP SIGNATURE-----' ;;
+esac
+"""
+
+
+def test_contents_ignore_configuration(root: Path, tmp_path: Path) -> None:
+    """Every content is found, newest first, where the user's git shows signatures, or hides the first commit."""
+    program = tmp_path / "gpg"
+    program.write_text(SIGNS)
+    program.chmod(0o755)
+    for name, value in {"gpg.program": str(program), "log.showSignature": "true", "log.showRoot": "false"}.items():
+        git.git(root, "config", name, value)
+    (root / "a.txt").write_text("b\n")
+    git.git(root, *IDENTITY, "commit", "--quiet", "--all", "-S", "-m", "second")
+    assert b"Good signature" in git.git(root, "log")
+    assert list(git.contents(root, "a.txt")) == [b"b\n", b"a\n"]
+
+
+def test_branch_before_tag(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tag of a branch's name does not hide the branch, with git or without; a hook's GIT_DIR changes nothing."""
+    git.git(root, "branch", "prod")
+    git.git(root, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--allow-empty", "-m", "more")
+    git.git(root, "tag", "prod")
+    branch = git.git(root, "rev-parse", "refs/heads/prod").decode().strip()
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    assert git.commit(root, "prod") == branch != git.head(root)
+    monkeypatch.setattr(git.shutil, "which", lambda _: None)
+    assert git.commit(root, "prod") == branch
+
+
+def test_shallow_clone_is_told(root: Path, tmp_path: Path) -> None:
+    """In a shallow clone an older commit comes with the past."""
+    first = git.head(root)
+    git.git(root, *IDENTITY, "commit", "--quiet", "--allow-empty", "-m", "second")
+    shallow = tmp_path / "shallow"
+    git.git(root, "clone", "--quiet", "--depth", "1", f"file://{root}", str(shallow))
+    with pytest.raises(UsageError, match="no branch, tag or commit") as unknown:
+        git.commit(shallow, first)
+    with pytest.raises(UsageError, match="is not in this repository") as missing, git.worktree(shallow, first):
+        pass
+    assert unknown.value.mend == missing.value.mend == "git fetch --unshallow"

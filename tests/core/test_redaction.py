@@ -1,0 +1,121 @@
+"""Secrets stay out of what a run shows, writes and leaves."""
+
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import nbformat
+import pytest
+from tiny import Ended, Tiny
+
+from samebook.core.errors import PolicyRefused
+from samebook.core.redaction import Redaction
+
+SECRET = "s3cr3t-'quoted'&tök€n"
+PARAMETERS = 'from samebook import Secret\ntoken: str = Secret("API_TOKEN")'
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Ended]:
+    """A run that says its secret wherever a run can say something."""
+    tiny = Tiny.create(tmp_path_factory.mktemp("told") / "workspace")
+    work = (
+        "import samebook, logging, warnings\nfrom IPython.display import HTML, display\n"
+        "print(token); print([token + '']); warnings.warn(token); display(HTML(token)); display({'a': token})\n"
+        "samebook.log_param('token', token); samebook.log_metric(f'length of {token}', len(token))"
+    )
+    tiny.notebook("tells", parameters=PARAMETERS, work=work, last="token + ''")
+    return tiny, tiny.samebook("run", "tells", "--verbose", API_TOKEN=SECRET)
+
+
+def spoken(folder: Path) -> list[str]:
+    """The files below a folder that hold the secret, plain, as JSON or as a repr has it."""
+    forms = (SECRET, json.dumps(SECRET)[1:-1], repr(SECRET)[1:-1], SECRET.replace("&", "&amp;"))
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [path.name for path in files if any(form.encode() in path.read_bytes() for form in forms)]
+
+
+def test_secret_not_shown(told: tuple[Tiny, Ended]) -> None:
+    """What a notebook prints is shown with its secrets redacted."""
+    _, ended = told
+    assert ended.code == 0, ended.stderr
+    assert "[redacted API_TOKEN]" in ended.stderr
+    assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_secret_not_kept(told: tuple[Tiny, Ended]) -> None:
+    """No file of a run, and none of the store, holds the secret: notebook, page, log, receipt, metrics."""
+    tiny, _ = told
+    assert spoken(tiny.root) == []
+    for name in ("notebook.ipynb", "notebook.html", "run.log", "receipt.json", "metrics.json"):
+        assert "[redacted API_TOKEN]" in (tiny.last / name).read_text(), name
+
+
+def test_secret_not_in_error(tiny: Tiny) -> None:
+    """An error that holds the secret is shown and kept without it."""
+    tiny.notebook("fails", parameters=PARAMETERS, work="raise ValueError(f'refused: {token}')")
+    ended = tiny.samebook("run", "fails", API_TOKEN=SECRET)
+    assert ended.code == 1
+    assert "ValueError: refused: [redacted API_TOKEN]" in ended.stderr
+    assert SECRET not in ended.stderr
+    assert spoken(tiny.root) == []
+
+
+def test_secret_refused_in_outputs(tiny: Tiny) -> None:
+    """A file with a secret among the outputs fails the run: bytes can't be redacted without changing them."""
+    tiny.notebook(
+        "writes", parameters=PARAMETERS, work="import samebook\nsamebook.output_path('plots/a.txt').write_text(token)"
+    )
+    ended = tiny.samebook("run", "writes", API_TOKEN=SECRET)
+    assert ended.code == 6
+    assert "outputs/plots/a.txt holds a secret: [redacted API_TOKEN]" in ended.stderr
+    assert not (tiny.last / "receipt.json").exists()
+
+
+def test_secret_refused_in_names(tmp_path: Path) -> None:
+    """A file whose name holds a secret is refused as well, and not named in clear."""
+    (tmp_path / f"{SECRET}.txt").touch()
+    with pytest.raises(PolicyRefused, match=r"\[redacted TOKEN\]\.txt holds a secret"):
+        Redaction({"TOKEN": SECRET}).refuse(tmp_path)
+
+
+def test_missing_secret_starts_nothing(tiny: Tiny) -> None:
+    """A notebook whose secret is not set is refused before anything is started or written."""
+    tiny.notebook("tells", parameters=PARAMETERS)
+    ended = tiny.samebook("run", "tells")
+    assert (ended.code, tiny.runs) == (2, [])
+    assert (
+        "the secret API_TOKEN is not set\n  -> export API_TOKEN=…, or write it to /run/secrets/API_TOKEN"
+        in ended.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    "secret", ["plain-secret", 'quo"ted-secret', "back\\slash-secret", "ümläut-secret", "a&b <secret>"]
+)
+def test_forms_are_redacted(secret: str) -> None:
+    """A secret is found as it is, in a repr, in JSON and in a URL, and in JSON of a repr."""
+    texts = (secret, repr(secret), json.dumps(secret), quote(secret, safe=""), json.dumps(repr(secret)))
+    for text in texts:
+        assert "secret" not in Redaction({"TOKEN": secret}).text(text), text
+
+
+def test_lines_are_redacted() -> None:
+    """A secret of several lines, such as a private key, is found where a notebook's file splits it into lines."""
+    key = "-----BEGIN KEY-----\nfirst-of-key\nsecond-of-key\n-----END KEY-----"
+    output = nbformat.v4.new_output("stream", text=f"the key: {key}\n")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(key)", outputs=[output])])
+    assert "of-key" not in Redaction({"KEY": key}).text(nbformat.writes(notebook))
+
+
+def test_longer_secret_first() -> None:
+    """A secret that begins with another is redacted whole."""
+    assert Redaction({"A": "secret", "B": "secret-and-more"}).text("secret-and-more") == "[redacted B]"
+
+
+def test_bytes_are_searched(tmp_path: Path) -> None:
+    """A secret is found in a file that is no text."""
+    (tmp_path / "model.bin").write_bytes(b"\xff\x00" + SECRET.encode() + b"\x00")
+    with pytest.raises(PolicyRefused, match=r"model\.bin holds a secret"):
+        Redaction({"TOKEN": SECRET}).refuse(tmp_path)
+    Redaction({}).refuse(tmp_path)

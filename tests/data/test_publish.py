@@ -1,0 +1,115 @@
+"""Days of a dataset in the warehouse: whole, once, and as last published, in DuckDB and in PostgreSQL."""
+
+import datetime
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from postgresql import PostgreSQL as Server
+from tiny import Tiny
+
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
+from samebook.data import warehouse
+from samebook.data.publication import Publication
+from samebook.environment.sections import Warehouse
+
+DAY = datetime.date(2013, 1, 5)
+ROWS = pa.table({"id": ["a", "b"], "probability": [0.25, 0.5], "late": pa.array([True, None])})
+FIRST = Publication("scores", "predictions", DAY, "ab" * 32, "run-1", ROWS)
+SECOND = replace(FIRST, digest="cd" * 32, run="run-2", rows=ROWS.slice(1))
+
+
+@pytest.fixture(params=["duckdb", pytest.param("postgresql", marks=pytest.mark.host)])
+def into(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Workspace, Warehouse]:
+    """An empty warehouse."""
+    if request.param == "duckdb":
+        import duckdb
+
+        duckdb.connect(str(tmp_path / "w.duckdb")).close()
+        return Workspace(tmp_path), Warehouse(url="duckdb:///w.duckdb")
+    return Workspace(tmp_path), request.getfixturevalue("empty")
+
+
+def published(
+    into: tuple[Workspace, Warehouse], sql: str = "SELECT * FROM scores ORDER BY day, id"
+) -> list[dict[str, Any]]:
+    """What a query finds there, as other programs see it."""
+    here, settings = into
+    (here.notebooks / "queries").mkdir(parents=True, exist_ok=True)
+    (here.notebooks / "queries" / "all.sql").write_text(sql)
+    return warehouse.query(here, settings, "all.sql", {}).to_dict("records")
+
+
+def test_published_once(into: tuple[Workspace, Warehouse]) -> None:
+    """The same bytes again change nothing; others take the day's place, and leave other days alone."""
+    assert warehouse.publish(*into, FIRST)
+    assert not warehouse.publish(*into, FIRST)
+    assert warehouse.publish(*into, replace(FIRST, day=DAY + datetime.timedelta(days=1)))
+    assert warehouse.publish(*into, SECOND)
+    assert [(str(row["day"])[:10], row["id"]) for row in published(into)] == [
+        ("2013-01-05", "b"),
+        ("2013-01-06", "a"),
+        ("2013-01-06", "b"),
+    ]
+    known = published(into, "SELECT sha256, run FROM samebook_published ORDER BY day")
+    assert known == [{"sha256": "cd" * 32, "run": "run-2"}, {"sha256": "ab" * 32, "run": "run-1"}]
+
+
+def test_columns_go_by_name(into: tuple[Workspace, Warehouse]) -> None:
+    """Columns in another order, and a table that was renamed or dropped, change nothing of what is stored."""
+    warehouse.publish(*into, FIRST)
+    warehouse.publish(*into, replace(SECOND, rows=ROWS.select(["late", "probability", "id"])))
+    assert [row["probability"] for row in published(into, "SELECT probability FROM scores ORDER BY id")] == [0.25, 0.5]
+    assert warehouse.publish(*into, replace(SECOND, table="others"))
+    assert len(published(into, "SELECT id FROM others")) == 1
+
+
+def test_other_columns_refused(into: tuple[Workspace, Warehouse]) -> None:
+    """Rows that the table can't take are refused with its name, and the day stays as it was."""
+    warehouse.publish(*into, FIRST)
+    with pytest.raises(
+        UsageError, match=r"table scores does not take predictions: it has day, id, late, probability; expected day, id"
+    ):
+        warehouse.publish(*into, replace(SECOND, rows=pa.table({"id": [["a list"]]})))
+    assert len(published(into)) == 2
+    assert published(into, "SELECT run FROM samebook_published") == [{"run": "run-1"}]
+
+
+def test_published_beside_each_other(into: tuple[Workspace, Warehouse]) -> None:
+    """Several that publish at once, the same day or others, leave each day whole and once."""
+    days = [DAY + datetime.timedelta(days=n % 3) for n in range(9)]
+    threads = [Thread(target=warehouse.publish, args=(*into, replace(FIRST, day=day))) for day in days]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(published(into)) == 6
+
+
+def test_run_publishes_into_warehouse(tiny: Tiny) -> None:
+    """A finished run's days go into the table that the settings name; a failed one's don't."""
+    import duckdb
+
+    (tiny.root / "environments" / "dev.yml").write_text(
+        "warehouse: {url: 'duckdb:///w.duckdb'}\ndatasets: {rows: {into: made_rows}}\n"
+    )
+    duckdb.connect(str(tiny.root / "w.duckdb")).close()
+    work = "import pandas as pd, samebook, datetime\n"
+    work += "samebook.write_partition('rows', datetime.date(2013, 1, 5), pd.DataFrame({'n': [number]}))\n"
+    tiny.notebook("make", parameters="number: int = 1", work=work + "assert number < 9")
+    assert tiny.samebook("run", "make").code == 0
+    assert tiny.samebook("run", "make", "-p", "number=9").code == 1
+    assert tiny.samebook("run", "make", "-p", "number=2").code == 0
+    with duckdb.connect(str(tiny.root / "w.duckdb")) as connection:
+        assert connection.sql("SELECT CAST(day AS TEXT), n FROM made_rows").fetchall() == [("2013-01-05", 2)]
+
+
+@pytest.fixture
+def empty(postgresql: Server) -> Warehouse:
+    """A new database without a table."""
+    return postgresql.warehouse(postgresql.database(f"published_{uuid.uuid4().hex}"))

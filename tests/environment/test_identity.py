@@ -1,0 +1,85 @@
+"""The environment: one lock, and what a kernel sees of the machine."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from tiny import CHECKOUT, Tiny
+
+from samebook.core.workspace import Workspace
+from samebook.environment import identity, machine, variables
+
+HERE = Workspace(CHECKOUT)
+
+
+def versions(lock: str) -> dict[str, str]:
+    """The version of each package that a lock names."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (CHECKOUT / "environments" / lock).read_text(), re.MULTILINE))
+
+
+def test_lab_agrees_with_runtime() -> None:
+    """Every package of runtime has the same version in lab."""
+    assert len(versions("runtime.txt")) > 50
+    assert versions("runtime.txt").items() <= versions("lab.txt").items()
+
+
+@pytest.mark.parametrize("name", ["runtime.txt", "lab.txt", "build.txt"])
+def test_lock_names_no_host(name: str) -> None:
+    """A lock names versions and hashes, and no host to download from."""
+    text = (CHECKOUT / "environments" / name).read_text()
+    assert "://" not in text
+    assert text.count("--hash=sha256:") >= len(versions(name)) > 0
+
+
+def test_slow_import_left_out() -> None:
+    """The package whose import costs each run a second is in no lock."""
+    assert not {"rfc3987-syntax", "lark"} & {*versions("runtime.txt"), *versions("lab.txt")}
+
+
+def test_environment_is_locked() -> None:
+    """What is installed here is what the lock says, package by package."""
+    assert identity.mismatches(HERE) == {}
+
+
+def test_mismatch_names_both(tiny: Tiny) -> None:
+    """A package of another version, or missing, is found with both versions; names are compared as pip does."""
+    lock = tiny.root / "environments" / "runtime.txt"
+    lock.write_text("Pandas==0.1\nno.such_package==2.0 ; python_version > '3'\nother==1 ; python_version < '3'\n")
+    found = identity.mismatches(Workspace(tiny.root))
+    assert found == {"pandas": ("0.1", versions("runtime.txt")["pandas"]), "no-such-package": ("2.0", "")}
+
+
+def test_kernel_sees_fixed_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A kernel gets the fixed variables whatever the caller's are, and none of what is private to the caller."""
+    for name in ("PYTHONPATH", "PYTHONSTARTUP", "MPLBACKEND", "JUPYTER_PATH", "PYTHONHASHSEED", "TZ"):
+        monkeypatch.setenv(name, "/of/the/caller")
+    seen = variables.of_kernel(HERE, tmp_path / "run", "dev", tmp_path)
+    assert "/of/the/caller" not in seen.values()
+    assert (seen["PYTHONHASHSEED"], seen["TZ"], seen["OMP_WAIT_POLICY"]) == ("0", "UTC", "PASSIVE")
+    assert seen["SAMEBOOK_RUN"] == str(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"cpu.max": "100000 100000\n", "memory.max": "536870912\n", "memory.current": "436870912\n"},
+        {
+            "cpu/cpu.cfs_quota_us": "100000\n",
+            "cpu/cpu.cfs_period_us": "100000\n",
+            "memory/memory.limit_in_bytes": "536870912\n",
+            "memory/memory.usage_in_bytes": "436870912\n",
+        },
+    ],
+    ids=["second", "first"],
+)
+def test_limits_of_a_container(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's cores and memory count, as either version of cgroups tells them; without a limit the machine's."""
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    assert machine.cores() == os.process_cpu_count()
+    assert machine.memory() > 600_000_000
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert machine.cores() == 1
+    assert machine.memory() == 100_000_000

@@ -1,0 +1,257 @@
+"""The settings of an environment: validated, overridable, and named when wrong."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tiny import CHECKOUT, Tiny
+
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
+from samebook.environment import explain, settings
+from samebook.environment.sections import Warehouse
+from samebook.verbs import settings as verb
+
+
+def load(tmp_path: Path, text: str) -> settings.Settings:
+    return settings.load(Workspace(Tiny.create(tmp_path / "workspace", text).root), "dev")
+
+
+@pytest.mark.parametrize("env", ["dev", "preprod", "prod"])
+def test_shipped_settings_load(env: str) -> None:
+    """The settings that ship are valid."""
+    assert settings.load(Workspace(CHECKOUT), env).warehouse.url.startswith("duckdb:///")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("cell_timout: 3", "environments/dev.yml: unknown setting 'cell_timout'; did you mean cell_timeout?"),
+        ("warehouse: {samlpe: true}", "unknown setting 'warehouse.samlpe'; did you mean sample?"),
+        (
+            "datasets: {flights: {makes: a, made_by: b}}",
+            "unknown setting 'datasets.flights.makes'; expected one of: into, made_by",
+        ),
+        ("datasets: {flights: {into: A b}}", "datasets.flights.into: "),
+        ("cell_timeout: soon", "cell_timeout: found 'soon'; Input should be a valid integer"),
+        ("cell_timeout: -1", "cell_timeout: found -1; "),
+        ("warehouse: {url: 'mysql://x'}", "warehouse.url: what was found is not shown; "),
+        ("drift: {fail_on: worn}", "drift.fail_on: found 'worn'"),
+        ("drift: {alarm: 0.05}", "drift: found {'alarm': 0.05}; Value error, alarm 0.05 is below warn 0.1"),
+        ("drift: {warn: true}", "drift.warn: found True; expected a number"),
+        ("[1, 2]", "dev.yml: found a list; expected settings"),
+        ("a: [", "dev.yml is not YAML: "),
+        ("1: 2", "unknown setting '1'"),
+        ("\0", "dev.yml is not YAML: "),
+    ],
+)
+def test_wrong_setting_named(text: str, told: str, tmp_path: Path) -> None:
+    """A setting that is unknown or wrong is named with its file, what was found, and the nearest name."""
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, text)
+    assert told in str(refused.value)
+
+
+def test_empty_file_is_defaults(tmp_path: Path) -> None:
+    """A file without settings means the defaults."""
+    assert load(tmp_path, "# nothing here") == settings.Settings()
+
+
+def test_variable_overrides_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SAMEBOOK_ variable wins over the file, key by key."""
+    monkeypatch.setenv("SAMEBOOK_WAREHOUSE__SAMPLE", "true")
+    monkeypatch.setenv("SAMEBOOK_CELL_TIMEOUT", "60")
+    found = load(tmp_path, "warehouse: {url: 'duckdb:///other.duckdb'}\ncell_timeout: 5")
+    assert found.warehouse == Warehouse(url="duckdb:///other.duckdb", sample=True)
+    assert found.cell_timeout == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SAMEBOOK_CELL_TIMEOUT", "soon"), ("SAMEBOOK_WAREHOUSE", "{"), ("SAMEBOOK_DATASETS", "flights")],
+)
+def test_wrong_variable_told(name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that makes no setting is an error of use, not a traceback."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=name.removeprefix("SAMEBOOK_").lower()):
+        load(tmp_path, "")
+
+
+@pytest.mark.parametrize("env", ["../environments/dev", "./dev", "/dev", "", "dev/../dev"])
+def test_env_is_plain_name(env: str, tiny: Tiny) -> None:
+    """An environment is a name, not a path: a receipt names each in one way."""
+    with pytest.raises(UsageError, match="no environment"):
+        settings.load(Workspace(tiny.root), env)
+
+
+def test_unknown_env_hints(tiny: Tiny) -> None:
+    """An environment that isn't there is refused with the nearest name."""
+    with pytest.raises(UsageError, match="no environment 'dve'; did you mean dev"):
+        settings.load(Workspace(tiny.root), "dve")
+
+
+def test_settings_say_where_from(tiny: Tiny) -> None:
+    """`samebook settings` names the variable, the file or the default behind each value."""
+    (tiny.root / "environments" / "dev.yml").write_text("warehouse: {sample: true}\ndatasets: {a: {made_by: b}}")
+    told = tiny.samebook("settings", SAMEBOOK_CELL_TIMEOUT="60").stdout.splitlines()
+    found = {line.split()[0]: line.split()[-1] for line in told}
+    assert found["cell_timeout"] == "SAMEBOOK_CELL_TIMEOUT"
+    assert found["warehouse.sample"] == found["datasets.a.made_by"] == "environments/dev.yml"
+    assert found["warehouse.url"] == found["promotion.gate"] == "default"
+
+
+def test_schema_is_current() -> None:
+    """The JSON Schema that editors read is that of the settings: `make format` writes it."""
+    assert (CHECKOUT / "environments" / "schemas" / "settings.json").read_bytes() == verb.schema()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("promotion: {gate: {margn: 1}}", "unknown setting 'promotion.gate.margn'; did you mean margin?"),
+        ("warehouse: {url: 'postgresql://u:s3cret@h/d'}", "a password stands in the URL"),
+        ("warehouse: {url: 'postgresql://u@h/d?password=s3cret'}", "a password stands in the URL"),
+        ("warehouse: {password: my-password}", "warehouse.password: what was found is not shown"),
+        ("schedule: {daily: noon}", "schedule.daily: found 'noon'"),
+        ("ab_test: {experiment: a, salt: s, challenger: b, share: 2, start: 2013-01-01, end: 2013-01-02}", "share"),
+        ("ab_test: {experiment: a, salt: s, challenger: b, share: 1, start: 2013-01-03, end: 2013-01-02}", "after end"),
+    ],
+)
+def test_new_settings_checked(text: str, told: str, tmp_path: Path) -> None:
+    """A policy, a password in clear, a schedule and an experiment are checked like any setting."""
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, text)
+    assert told in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "warehouse: {password: s3cret}",
+        "warehouse: {url: 'mysql://u:s3cret@h'}",
+        "warehouse: {url: 'postgresql://u:s3cret@[h/d'}",
+        "warehouse: 'postgresql://u:s3cret@h/d'",
+        "store: {access_key: s3cret}",
+        "store: {secret_key: [s3cret]}",
+        "store: {url: 's3cret'}",
+        "store: {endpoint: 'https://key:s3cret@host'}",
+        "store: {endpoint: 'https://s3cret@host'}",
+        "store: {endpoint: 's3cret'}",
+        "store: {secret_key: s3cret: a}",
+        "store: {secret_key: *s3cret }",
+        "store: {secret_key: !s3cret a}",
+    ],
+)
+def test_secret_is_not_shown(text: str, tmp_path: Path) -> None:
+    """Where a secret stands in place of its name, or in a URL, the error doesn't print it."""
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, text)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_secret_in_variable_is_not_shown(tiny: Tiny) -> None:
+    """A variable that has a secret in place of its name is named, and what it has isn't shown."""
+    ended = tiny.samebook("settings", SAMEBOOK_STORE__SECRET_KEY="hunter2")
+    assert ended.code == 2
+    assert "the variable SAMEBOOK_STORE__SECRET_KEY: store.secret_key: " in ended.stderr
+    assert "hunter2" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("promotion: {signed: true}\nthreads: 1\npromotion: {}", "dev.yml: line 3: 'promotion' is there already, in l"),
+        ("store:\n  url: s3://bucket\n  url: ''", "line 3: 'url' is there already, in line 2; expected each"),
+        ("store: {url: s3://bucket, url: ''}", "line 1: 'url' is there already, in line 1"),
+    ],
+)
+def test_setting_stands_once(text: str, told: str, tmp_path: Path) -> None:
+    """A setting, or a block of them, that stands there twice is refused with both lines."""
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, text)
+    assert told in str(refused.value)
+
+
+def test_merged_settings_stand_once(tmp_path: Path) -> None:
+    """YAML's own merge is no repetition."""
+    found = load(tmp_path, "datasets: {a: &a {made_by: x}, b: &b {<<: *a, made_by: y}, c: {<<: *b}}").datasets
+    assert {name: each.made_by for name, each in found.items()} == {"a": "x", "b": "y", "c": "y"}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("SAMEBOOK_CEL_TIMEOUT", "did you mean SAMEBOOK_CELL_TIMEOUT?"),
+        ("SAMEBOOK_STORE_URL", "did you mean SAMEBOOK_STORE__URL?"),
+        ("SAMEBOOK_CELL_TIMEOUT__SECONDS", "did you mean SAMEBOOK_CELL_TIMEOUT?"),
+        ("SAMEBOOK_WORKSPCE", "did you mean SAMEBOOK_WORKSPACE?"),
+        ("SAMEBOOK_XYZ", "expected one of a setting"),
+    ],
+)
+def test_unknown_variable_named(name: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SAMEBOOK_ variable that means nothing is refused with the nearest name: a typing mistake is never a default."""
+    monkeypatch.setenv(name, "60")
+    with pytest.raises(UsageError, match=f"unknown variable {name}; ") as refused:
+        load(tmp_path, "")
+    assert told in str(refused.value)
+
+
+def test_own_variables_are_known() -> None:
+    """Every SAMEBOOK_ variable that code, make, Docker or CI names is a setting's, or one of those known besides."""
+    here = (
+        CHECKOUT / name
+        for name in ("Makefile", "Dockerfile", "docker-compose.yml", ".ci/run", ".github/workflows/ci.yml")
+    )
+    files = [*(path for path in here if path.is_file()), *(CHECKOUT / "scripts" / "samebook").rglob("*.py")]
+    found = {name for path in files for name in re.findall(r"\bSAMEBOOK_[A-Z_]*[A-Z]\b", path.read_text())}
+    assert len(found) > 10
+    assert explain.unknown_variable(found, settings.Settings) == ""
+
+
+EXPERIMENT = "experiment: a, salt: s, challenger: b, start: 2013-01-01, end: 2013-01-02"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("promotion: {gate: {margin: true}}", "promotion.gate.margin: found True; expected a number"),
+        ("promotion: {gate: {margin: .inf}}", "promotion.gate.margin: found inf; "),
+        ("promotion: {gate: {margin: .nan}}", "promotion.gate.margin: found nan; "),
+        ("promotion: {gate: {margin: 'inf'}}", "promotion.gate.margin: found 'inf'; "),
+        ("save_every: true", "save_every: found True; expected a number"),
+        ("save_every: .inf", "save_every: found inf; "),
+        ("cell_timeout: true", "cell_timeout: found True; expected a number"),
+        (f"ab_test: {{{EXPERIMENT}, share: true}}", "ab_test.share: found True; expected a number"),
+        (f"ab_test: {{{EXPERIMENT}, share: 1, minimum_effect: .inf}}", "ab_test.minimum_effect: found inf; "),
+    ],
+)
+def test_number_is_finite(text: str, told: str, tmp_path: Path) -> None:
+    """`true` is no number, and an infinite margin, which would switch the gate off, is none either."""
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, text)
+    assert told in str(refused.value)
+
+
+def test_number_from_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number may come from a variable, which is text."""
+    monkeypatch.setenv("SAMEBOOK_PROMOTION__GATE__MARGIN", "0.25")
+    found = load(tmp_path, "promotion: {gate: {}}").promotion.gate
+    assert found is not None
+    assert found.margin == 0.25
+
+
+@pytest.mark.parametrize(
+    ("gate", "meant"),
+    [
+        ("metric: log_loss", "lower"),
+        ("metric: brier, better: higher", "lower"),
+        ("metric: calibration_error", "lower"),
+        ("metric: auc, better: lower", "higher"),
+    ],
+)
+def test_gate_is_not_inverted(gate: str, meant: str, tmp_path: Path) -> None:
+    """A gate that would take the worse of a metric that is known is refused with what is meant."""
+    with pytest.raises(UsageError, match=f"promotion.gate: .*expected `better: {meant}`"):
+        load(tmp_path, f"promotion: {{gate: {{{gate}}}}}")
+    assert load(tmp_path / "other", "promotion: {gate: {metric: profit, better: lower}}").promotion.gate

@@ -1,0 +1,102 @@
+"""Parameter sets: from a grid, by draws, from files; everything that is wrong is told at once."""
+
+from pathlib import Path
+
+import pytest
+
+from samebook.cli.options import PairsType
+from samebook.core.errors import UsageError
+from samebook.execution import grids, parameters
+
+KNOWN = parameters.declared(
+    "from typing import Annotated, Literal\nfrom pydantic import Field\n"
+    "depth: Annotated[int, Field(ge=1, le=9)] = 6\nrate: float = 0.1\nkind: str = 'a'"
+)
+
+
+def axes(text: str) -> list[grids.Axis]:
+    return grids.axes(PairsType().convert(text, None, None), KNOWN)
+
+
+def test_grid_is_every_combination() -> None:
+    """A grid has every combination, in order, the last name changing first."""
+    found = list(grids.combined(axes("depth=3,5 kind=a, b")))
+    assert found == [{"depth": depth, "kind": kind} for depth in ("3", "5") for kind in ("a", "b")]
+
+
+def test_draws_are_seeded() -> None:
+    """The same seed draws the same sets, within their ranges; another draws others."""
+    found = axes("depth=2:4 rate=0.001:1:log kind=a,b")
+    first, again, other = (list(grids.drawn(found, 50, seed, KNOWN)) for seed in (1, 1, 2))
+    assert first == again != other
+    assert {each["depth"] for each in first} == {"2", "3", "4"}
+    assert all(0.001 <= float(each["rate"]) <= 1 for each in first)
+    assert sum(float(each["rate"]) < 0.032 for each in first) > 10
+    assert {each["kind"] for each in first} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.csv", "depth,kind\n3,a\n5,\n", [{"depth": "3", "kind": "a"}, {"depth": "5"}]),
+        ("a.csv", '\ufeffkind\n"a,b"\n', [{"kind": "a,b"}]),
+        ("a.jsonl", '{"depth": 3}\n\n{"kind": "x y", "rate": 0.5}\n', [{"depth": "3"}, {"kind": "x y", "rate": "0.5"}]),
+    ],
+)
+def test_sets_from_a_file(name: str, text: str, expected: list[grids.Set], tmp_path: Path) -> None:
+    """A line is a set, in CSV as in JSON lines; an empty cell leaves its parameter alone."""
+    (tmp_path / name).write_text(text)
+    assert grids.read(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "depth,kind\n3\n", "line 2 has more, or fewer, cells"),
+        ("a.csv", "depth\n3,4\n", "line 2 has more, or fewer, cells"),
+        ("a.jsonl", '{"depth": 3}\n[1]\n', "line 2: found '[1]'; expected a JSON object"),
+        ("a.jsonl", "depth=3\n", "line 1: expected a JSON object"),
+    ],
+)
+def test_broken_file_is_told(name: str, text: str, message: str, tmp_path: Path) -> None:
+    """A file that is none of both is told with its line."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError) as refused:
+        grids.read(tmp_path / name)
+    assert message in str(refused.value)
+
+
+def test_all_that_is_wrong_is_told() -> None:
+    """Wrong names and values are told all at once, each once."""
+    sets = list(grids.combined(axes("dept=1,2 depth=3,99,x rate=fast")))
+    with pytest.raises(UsageError) as refused:
+        grids.checked(sets, KNOWN)
+    told = str(refused.value)
+    for wrong in (
+        "no parameter 'dept'; did you mean depth?",
+        "depth: found '99'",
+        "depth: found 'x'",
+        "rate: found 'fast'",
+    ):
+        assert told.count(wrong) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("depth=1:3", "parameter depth has a range"),
+        ("depth=3:1", "found '3:1'; expected low:high"),
+        ("rate=0:1:log", "expected low:high above 0"),
+        ("depth=1 depth=2", "parameter depth is in the grid twice"),
+    ],
+)
+def test_range_must_make_sense(text: str, message: str) -> None:
+    """A range without draws, upside down, or without a logarithm is refused."""
+    with pytest.raises(UsageError) as refused:
+        list(grids.combined(axes(text)))
+    assert message in str(refused.value)
+
+
+def test_equal_sets_count_once() -> None:
+    """A set that is there twice runs once."""
+    assert grids.checked([{"depth": "3"}, {"depth": "3"}], KNOWN) == [{"depth": "3"}]

@@ -1,0 +1,53 @@
+"""The page of a run: it is nbconvert's own, made faster."""
+
+import nbformat
+from bs4 import BeautifulSoup
+from nbconvert.exporters.html import HTMLExporter
+from nbformat import NotebookNode
+
+from samebook.execution import page
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+ODD = "<p>x<script>const a = '<img src=1>';</script><IMG src='b.png'><img src='c.png' alt='c'><div class='own'>y</div>"
+
+
+def shown() -> NotebookNode:
+    """A notebook with every kind of output."""
+    cells = [nbformat.v4.new_markdown_cell("# Title\n![a](b.png)"), nbformat.v4.new_code_cell("1 < 2")]
+    new, data = nbformat.v4.new_output, {"image/png": PIXEL, "text/plain": "<Figure>"}
+    cells[1].outputs = [
+        new("stream", text="a < b\n\x1b[31mred\x1b[0m\n"),
+        new("stream", name="stderr", text="<img src='no picture'>\n"),
+        new("display_data", data=data),
+        new("display_data", data={"text/html": ODD}),
+        new("execute_result", data={"text/plain": "True"}, execution_count=1),
+        new("error", ename="ValueError", evalue="no", traceback=["\x1b[0;31mValueError\x1b[0m: no"]),
+    ]
+    return nbformat.v4.new_notebook(cells=cells)
+
+
+def test_same_page_as_nbconvert() -> None:
+    """Every element, attribute and text is that of nbconvert's own page, those for people who can't see among them."""
+    notebook = shown()
+    expected, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": "shown"}})
+    found, wanted = (BeautifulSoup(each, "html.parser") for each in (page.html(notebook, "shown"), expected))
+    assert [(each.name, each.attrs) for each in found.find_all()] == [
+        (each.name, each.attrs) for each in wanted.find_all()
+    ]
+    assert found.get_text() == wanted.get_text()
+    assert len(found.select("img[alt]")) == len(found.select("img")) == 4
+    assert len(found.select("[tabindex]")) > 5
+
+
+def test_scripts_stay() -> None:
+    """What looks like a picture in a script is none."""
+    assert page.accessible(ODD).count("alt=") == 2
+    assert "const a = '<img src=1>';" in page.accessible(ODD)
+
+
+def test_pages_in_turns() -> None:
+    """A second page has nothing of the first."""
+    first, second = shown(), nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("other")])
+    alone = page.html(second, "second")
+    page.html(first, "first")
+    assert page.html(second, "second") == alone

@@ -1,0 +1,42 @@
+"""What a notebook imports, read from its cells."""
+
+from pathlib import Path
+
+import pytest
+
+from samebook.execution.warm import imports
+
+
+def told(folder: Path, *cells: str) -> tuple[str, ...]:
+    return imports.modules(cells, folder)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("import pandas as pd, numpy.linalg", ("pandas", "numpy.linalg")),
+        (
+            "from sklearn.metrics import roc_auc_score, log_loss",
+            ("sklearn.metrics:roc_auc_score", "sklearn.metrics:log_loss"),
+        ),
+        ("import json, os\nfrom pathlib import Path", ()),
+        ("%matplotlib inline\n!ls\nimport numpy", ("numpy",)),
+        ("if True:\n    import numpy\ndef f():\n    import pandas", ()),
+        ("try:\n    import numpy\nexcept ImportError:\n    pass", ()),
+        ("import nowhere", ()),
+        ("this is no python\nimport numpy", ()),
+        ("from numpy import *", ()),
+        ("from . import numpy", ()),
+    ],
+)
+def test_installed_packages(cell: str, expected: tuple[str, ...], tmp_path: Path) -> None:
+    """What is sure to be imported from an installed package is found, and nothing else."""
+    assert told(tmp_path, cell) == expected
+
+
+def test_modules_beside_the_notebook(tmp_path: Path) -> None:
+    """A module beside the notebook, which somebody may edit, is left out; what it imports is found, in order, once."""
+    (tmp_path / "flights.py").write_text("import pandas\nimport helper")
+    (tmp_path / "helper.py").write_text("import flights\nimport xgboost")
+    (tmp_path / "numpy.py").write_text("import sklearn")
+    assert told(tmp_path, "import flights", "import numpy\nimport pandas") == ("pandas", "xgboost", "sklearn")

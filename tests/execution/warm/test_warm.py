@@ -1,0 +1,285 @@
+"""Warm kernels: the same results as cold ones, or a cold one; and nothing outlives whoever started it."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tiny import Tiny, wait_until
+
+from samebook.execution.warm import client
+from samebook.execution.warm.kernels import Kind
+
+ALL = """
+import os, sys, random
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import xgboost
+from sklearn.metrics import roc_auc_score
+"""
+TRAIN = """
+import samebook
+generator = np.random.default_rng(n)
+rows = pd.DataFrame(generator.normal(size=(2000, 5)), columns=list("abcde"))
+late = (rows["a"] + generator.normal(size=2000) > 0).astype(int)
+model = xgboost.train({"objective": "binary:logistic", "max_depth": 4, "nthread": 2}, xgboost.DMatrix(rows, late), 20)
+samebook.log_metric("auc", float(roc_auc_score(late, model.predict(xgboost.DMatrix(rows)))))
+model.save_model(samebook.output_path("model.ubj"))
+plt.plot(rows["a"].cumsum())
+plt.show()
+rows.describe()
+"""
+# What a notebook may see of its process.
+SEEN = """
+import json, os, signal, sys, threading, warnings, samebook
+signals = [each for each in signal.valid_signals() if each < 30]
+told = {
+    "argv": [word for word in sys.argv if "/tmp/" not in word],
+    "path": sys.path, "flags": str(sys.flags), "main": __name__, "env": sorted(os.environ),
+    "cwd": os.getcwd(), "stdin": os.readlink("/proc/self/fd/0"), "leads": os.getpgid(0) == os.getpid(),
+    "backend": plt.get_backend(), "filters": repr(warnings.filters),
+    "mask": sorted(map(str, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
+    "handlers": {each.name: str(signal.getsignal(each)).split(" at ")[0] for each in signals},
+    "threads": sorted(each.name.split("-")[0] for each in threading.enumerate()),
+}
+samebook.output_path("seen.json").write_text(json.dumps(told, indent=1, default=str))
+"""
+
+
+@pytest.fixture
+def tiny(tiny: Tiny) -> Tiny:
+    tiny.notebook("train", parameters="n: int = 1", imports=ALL, work=TRAIN)
+    return tiny
+
+
+@contextmanager
+def warm(tiny: Tiny, notebook: str = "train", *options: str) -> Iterator[subprocess.Popen[str]]:
+    """`samebook warm NOTEBOOK` beside the block, once it is."""
+    process = tiny.start("warm", notebook, *options)
+    assert process.stderr
+    assert any("is warm: " in line for line in process.stderr)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        wait_until(lambda: not tiny.kernels())
+
+
+def start(run: Path) -> str:
+    """How a run's kernel started, as its receipt says."""
+    byproducts = json.loads((run / "receipt.json").read_text())["predicate"]["runDetails"]["byproducts"]
+    (told,) = (each["annotations"] for each in byproducts if each["name"] == "kernel")
+    return next(iter(told))
+
+
+def subjects(run: Path) -> list[object]:
+    return json.loads((run / "receipt.json").read_text())["subject"]
+
+
+def ran(tiny: Tiny, notebook: str = "train", *options: str, **variables: str) -> Path:
+    ended = tiny.samebook("run", notebook, *options, **variables)
+    assert ended.code == 0, ended.stderr
+    return tiny.root / ended.stdout.split()[0]
+
+
+def test_same_results(tiny: Tiny) -> None:
+    """Warm or cold, every result is the same, byte for byte: model, metrics, and what the notebook shows."""
+    cold = ran(tiny)
+    with warm(tiny):
+        both = [ran(tiny), ran(tiny)]
+    assert [start(run) for run in (cold, *both)] == ["cold", "warm", "warm"]
+    assert subjects(cold) == subjects(both[0]) == subjects(both[1])
+
+
+def test_same_process(tiny: Tiny) -> None:
+    """A notebook sees the same paths, variables, warnings, signals and threads in a warm kernel as in a cold one."""
+    tiny.notebook("seen", imports=ALL, work=SEEN)
+    cold = ran(tiny, "seen")
+    with warm(tiny, "seen"):
+        other = ran(tiny, "seen")
+    assert start(other) == "warm"
+    first, second = (json.loads((run / "outputs" / "seen.json").read_text()) for run in (cold, other))
+    assert first == second
+
+
+def test_each_draws_its_own(tiny: Tiny) -> None:
+    """Generators without a seed differ between two warm kernels, as between cold ones."""
+    draws = "import samebook, tempfile\nsamebook.log_metric('numpy', np.random.random())\n"
+    tiny.notebook("draws", imports=ALL, work=draws + "samebook.log_metric('random', random.random())")
+    with warm(tiny, "draws"):
+        first, second = (json.loads((ran(tiny, "draws") / "metrics.json").read_text()) for _ in range(2))
+    assert first["numpy"] != second["numpy"]
+    assert first["random"] != second["random"]
+
+
+@pytest.mark.parametrize("change", ["threads", "imports", "locale"])
+def test_other_kernels_start_cold(change: str, tiny: Tiny) -> None:
+    """With other variables, or after the notebook imports something else, a run starts cold and says nothing."""
+    with warm(tiny):
+        if change == "imports":
+            tiny.notebook("train", parameters="n: int = 1", imports=f"{ALL}\nimport scipy.stats", work=TRAIN)
+        given = {"threads": {"OMP_NUM_THREADS": "1"}, "locale": {"LANGUAGE": "de"}}.get(change, {})
+        assert start(ran(tiny, **given)) == "cold"
+
+
+def test_edited_module_is_read_again(tiny: Tiny) -> None:
+    """A module beside the notebook is the run's own, however often it is edited."""
+    (tiny.root / "notebooks" / "own.py").write_text("import numpy\nVALUE = 1")
+    tiny.notebook("edits", imports="import own, samebook", work="samebook.log_metric('value', own.VALUE)")
+    with warm(tiny, "edits"):
+        first = ran(tiny, "edits")
+        (tiny.root / "notebooks" / "own.py").write_text("import numpy\nVALUE = 2")
+        second = ran(tiny, "edits")
+    assert [start(run) for run in (first, second)] == ["warm", "warm"]
+    assert [json.loads((run / "metrics.json").read_text())["value"] for run in (first, second)] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "pid = os.fork()\nif not pid:\n    os._exit(0)\nprint(os.waitpid(pid, 0)[1])",
+        "import threading\nthread = threading.Thread(target=print, args=('thread',))\nthread.start()\nthread.join()",
+        "from concurrent.futures import ProcessPoolExecutor as Pool\n"
+        "with Pool(2) as pool:\n    print(list(pool.map(abs, range(-3, 0))))",
+        "import own",
+    ],
+    ids=["forks", "threads", "pool", "trains when imported"],
+)
+def test_first_cells(first: str, tiny: Tiny) -> None:
+    """A first cell that forks, starts threads or processes, or trains in an import does the same in a warm kernel."""
+    (tiny.root / "notebooks" / "own.py").write_text(
+        "import numpy, xgboost\nrows = numpy.arange(4000.0).reshape(1000, 4)\n"
+        "MODEL = xgboost.train({'nthread': 2}, xgboost.DMatrix(rows, rows[:, 0]), 5)"
+    )
+    tiny.notebook("train", parameters="n: int = 1", first=f"import os\n{first}", imports=ALL, work=TRAIN)
+    cold = ran(tiny)
+    with warm(tiny):
+        other = ran(tiny)
+    assert (start(cold), start(other)) == ("cold", "warm")
+    assert subjects(cold) == subjects(other)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("print('hello')", "an import has something to say: hello"),
+        ("import warnings\nwarnings.warn('old')", "UserWarning: old"),
+        ("import os\nos.write(2, b'from C')", "an import has something to say: from C"),
+        (
+            "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+            "has started a thread",
+        ),
+        ("1 / 0", "odd: ZeroDivisionError: division by zero"),
+        ("import sys\nsys.exit(3)", "odd: SystemExit: 3"),
+        ("import os\nos._exit(3)", "it died while it was importing"),
+        ("import os\nos.fork() or os._exit(0)", ""),
+    ],
+)
+def test_imports_with_effects(source: str, told: str, tmp_path: Path) -> None:
+    """An import that says something, starts a thread or fails would be missed in a warm kernel: there is none."""
+    (tmp_path / "odd.py").write_text(source)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with client.sockets() as folder, client.zygote(Kind("", ("odd",), env), tmp_path, Path(folder)) as started:
+        assert told in started.refused
+        assert bool(started.refused) == bool(told)
+        assert started.socket.is_socket() != bool(told)
+
+
+def test_kernel_killed(tiny: Tiny) -> None:
+    """A warm kernel that dies is told as any other, and the next run has one again."""
+    tiny.notebook("dies", imports=ALL, work="os.kill(os.getpid(), 9)")
+    with warm(tiny, "dies"):
+        assert [tiny.samebook("run", "dies").code for _ in range(2)] == [138, 138]
+
+
+def test_time_limit(tiny: Tiny) -> None:
+    """A cell over its time limit is interrupted in a warm kernel too, and what it has printed is kept."""
+    tiny.notebook("slow", imports=ALL, work="import time\nprint('so far', flush=True)\ntime.sleep(60)")
+    with warm(tiny, "slow"):
+        ended = tiny.samebook("run", "slow", "--timeout", "2")
+    assert ended.code == 1
+    assert "ran over its time limit of 2 s" in ended.stderr
+    assert "so far" in (tiny.last / "notebook.ipynb").read_text()
+
+
+@pytest.mark.parametrize("victim", ["runner", "zygote"])
+def test_nothing_outlives_a_kill(victim: str, tiny: Tiny) -> None:
+    """Whoever is killed, the kernel ends; what is started afterwards runs well."""
+    tiny.notebook("sleeps", imports=ALL, work="import time\nprint('asleep', flush=True)\ntime.sleep(60)")
+    with warm(tiny, "sleeps") as keeper:
+        runner = tiny.start("run", "sleeps")
+        wait_until(lambda: any('"printed"' in log.read_text() for log in tiny.root.glob("runs/.partial/*/run.log")))
+        before = set(tiny.kernels())
+        (runner if victim == "runner" else keeper).kill()
+        runner.communicate(timeout=30)
+        kept = 2 if victim == "runner" else 0  # what kernels and runners come from
+        wait_until(lambda: len(before & set(tiny.kernels())) <= kept)
+        # The other notebook imports the same: while that is kept, its kernel is warm.
+        assert start(ran(tiny)) == ("warm" if victim == "runner" else "cold")
+
+
+def test_ends_by_itself(tiny: Tiny) -> None:
+    """Without a run for long it ends, its socket is gone, and runs start cold."""
+    process = tiny.start("warm", "train", "--idle", "1s")
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "nothing has run for a while: over" in stderr
+    assert list((tiny.root / "runs").glob(".warm/*")) == []
+
+
+def test_waits_for_what_runs(tiny: Tiny) -> None:
+    """Told to end, it lets the run in hand end first."""
+    tiny.notebook("sleeps", imports=ALL, work="import time\nprint('asleep', flush=True)\ntime.sleep(4)")
+    with warm(tiny, "sleeps") as keeper:
+        runner = tiny.start("run", "sleeps")
+        wait_until(lambda: any('"printed"' in log.read_text() for log in tiny.root.glob("runs/.partial/*/run.log")))
+        keeper.terminate()
+        assert runner.wait(30) == 0
+        assert keeper.wait(10) == 143
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--memory", "10m"), "can't be kept warm: it takes"),
+        (("--idle", "soon"), "expected a time, like 15m"),
+        (("--memory", "lots"), "expected a size, like 500m or 2g"),
+    ],
+)
+def test_limits(options: tuple[str, ...], message: str, tiny: Tiny) -> None:
+    """Imports that take more memory than allowed are not kept; a limit that is none is told."""
+    ended = tiny.samebook("warm", "train", *options)
+    assert ended.code == 2
+    assert message in ended.stderr
+
+
+def test_one_is_enough(tiny: Tiny) -> None:
+    """Of two that are started at once for the same notebook one is refused."""
+    both = [tiny.start("warm", "train"), tiny.start("warm", "train")]
+    wait_until(lambda: any(each.poll() is not None for each in both))
+    (refused,) = [each for each in both if each.poll() is not None]
+    assert "train is warm already" in refused.communicate()[1]
+    both.remove(refused)
+    wait_until(lambda: len(list((tiny.root / "runs").glob(".warm/*"))) == 2)
+    assert start(ran(tiny)) == "warm"
+    both[0].terminate()
+    assert both[0].wait(30) == 143
+
+
+def test_all_are_killed(tiny: Tiny) -> None:
+    """Where all that kept it warm is killed at once, runs start cold, and it can be warm again."""
+    with warm(tiny) as keeper:
+        for pid in (*tiny.kernels(), keeper.pid):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not tiny.kernels())
+        assert start(ran(tiny)) == "cold"
+    (tiny.root / "runs" / ".warm" / ("0" * 24)).write_text("/tmp/gone")
+    with warm(tiny):
+        assert len(list((tiny.root / "runs" / ".warm").iterdir())) == 2
+        assert start(ran(tiny)) == "warm"

@@ -1,0 +1,119 @@
+"""Many warm runs at a time, with hangs, deaths and kills among them: the others' results are those of cold runs."""
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from test_warm import ALL, TRAIN, start, subjects
+from tiny import CHECKOUT, Tiny, wait_until
+
+from samebook.core import workspace
+from samebook.data import sample
+from samebook.environment import machine
+from samebook.execution import pool as warming
+from samebook.execution import preparation
+from samebook.execution.preparation import RunRequest
+
+pytestmark = pytest.mark.timeout(3600)
+
+# How many runs: `make test-faults` asks for many.
+RUNS = max(40, 4 * int(os.environ.get("FAULTS", "2")))
+AT_A_TIME = 4
+GALLERY = sorted(path.stem for path in (CHECKOUT / "tests" / "gallery").glob("*.ipynb"))
+# What draws, looks at the clock, or names a file at random is never twice the same.
+FICKLE = {"unseeded_numpy", "unseeded_random", "random_name", "wall_clock"}
+# An import warns, which a cell shows: its kernels start cold.
+WARNS = {"well_behaved"}
+# The shipped notebooks, in the order in which each reads what those before it have made.
+SHIPPED = {
+    "ingest": "start=2013-06-29 end=2013-07-01",
+    "intake": "day=2013-07-01 source=data/flights/day=2013-07-01/part-0.parquet",
+    "train": "as_of=2013-06-30 train_days=10 holdout_days=3 n_estimators=20",
+    "gate": "",
+    "predict": "day=2013-07-01 model=train",
+    "monitor": "day=2013-07-01 days=2 model=train",
+}
+PLANTED = {
+    "hangs": "import time\ntime.sleep(60)",
+    "dies": "import os\nos.kill(os.getpid(), 9)",
+    "killed": "import time\ntime.sleep(60)",
+}
+CODES = {"hangs": 1, "dies": 138, "killed": -signal.SIGKILL}
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that was started: of which notebook, how it ended, and where it is, if it ended well."""
+
+    notebook: str
+    code: int
+    run: Path | None
+
+
+def planned(notebooks: Sequence[str]) -> list[str]:
+    """Which notebooks are run, in which order: one in five is planted."""
+    chance = random.Random(0)
+    return [chance.choice((*PLANTED,)) if n % 5 == 4 else notebooks[n % len(notebooks)] for n in range(RUNS)]
+
+
+def given(notebook: str) -> list[str]:
+    """The options of a shipped notebook's run."""
+    return [part for pair in SHIPPED.get(notebook, "").split() for part in ("-p", pair)]
+
+
+def done(tiny: Tiny, notebook: str, **variables: str) -> Done:
+    """Run it to its end, or to the one that was planted."""
+    limit = ("--timeout", "1") if notebook == "hangs" else ()
+    process = tiny.start("run", notebook, *given(notebook), *limit, **variables)
+    if notebook == "killed":
+        time.sleep(random.Random(process.pid).uniform(0.05, 1.5))
+        process.kill()
+    stdout, _ = process.communicate(timeout=120)
+    return Done(notebook, process.returncode, tiny.root / stdout.split()[0] if process.returncode == 0 else None)
+
+
+def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run ends as it should; warm ones have the subjects of cold ones; nothing stays when all is over."""
+    for folder in ("environments", "notebooks"):
+        shutil.copytree(CHECKOUT / folder, tiny.root / folder, dirs_exist_ok=True)
+    for name in GALLERY:
+        shutil.copy(CHECKOUT / "tests" / "gallery" / f"{name}.ipynb", tiny.root / "notebooks")
+    (tiny.root / "data").mkdir()
+    sample.load(tiny.root / "data" / "warehouse.duckdb")
+    tiny.notebook("trains", parameters="n: int = 1", imports=ALL, work=TRAIN)
+    for name, source in PLANTED.items():
+        tiny.notebook(name, work=source)
+    notebooks = ["trains", *SHIPPED, *GALLERY]
+    cold = {name: done(tiny, name) for name in notebooks}
+    assert [each.code for each in cold.values()] == [0] * len(notebooks)
+
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    monkeypatch.setattr(machine, "memory", lambda: 64 << 30)  # each kind takes a quarter of what counts as enough
+    found = workspace.find()
+    prepared = [preparation.prepare(found, RunRequest(name, {})) for name in (*notebooks, *PLANTED)]
+    with warming.Programs(warming.MANY) as programs, ThreadPoolExecutor(AT_A_TIME) as pool:
+
+        def where(name: str) -> dict[str, str]:
+            return programs.variables(name, lambda: prepared, len(prepared))
+
+        wait_until(lambda: all(where(name) for name in notebooks if name not in WARNS), seconds=300)
+        ended = list(pool.map(lambda name: done(tiny, name, **where(name)), planned(notebooks)))
+
+    assert Counter((each.notebook, each.code) for each in ended) == Counter(
+        (name, CODES.get(name, 0)) for name in planned(notebooks)
+    )
+    for each in ended:
+        if each.run:
+            assert start(each.run) == ("cold" if each.notebook in WARNS else "warm")
+            assert each.notebook in FICKLE or subjects(each.run) == subjects(cold[each.notebook].run or each.run)
+    wait_until(lambda: not tiny.kernels())
+    assert done(tiny, "trains").code == 0
+    assert list((tiny.root / "runs" / ".partial").glob("*-*")) == []

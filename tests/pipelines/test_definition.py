@@ -1,0 +1,104 @@
+"""Pipelines as they are written: what is wrong is told before anything starts, with the nearest name."""
+
+import datetime
+from pathlib import Path
+
+import pytest
+from tiny import CHECKOUT
+
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
+from samebook.pipelines import definition
+
+TODAY = datetime.date(2013, 7, 2)
+STEPS = "steps: {one: {parameters: {day: $day}}, two: {needs: [one], parameters: {source: $one, before: $day-1}}}"
+
+
+def written(root: Path, text: str) -> Workspace:
+    (root / "environments" / "pipelines").mkdir(parents=True, exist_ok=True)
+    (root / "environments" / "pipelines" / "daily.yml").write_text(text)
+    return Workspace(root)
+
+
+def steps(root: Path, text: str, **given: str) -> list[definition.Filled]:
+    return definition.filled(definition.read(written(root, text), "daily"), given, TODAY)
+
+
+def test_values_are_filled_in(tmp_path: Path) -> None:
+    """A day counts back and forth, today is the day in UTC, and a step's run takes its place once it is known."""
+    one, two = steps(tmp_path, f"parameters: {{day: today}}\n{STEPS}")
+    assert one.parameters == {"day": "2013-07-02"}
+    assert two.parameters == {"source": "$one", "before": "2013-07-01"}
+    assert two.given({"one": "20130702T000000Z-one-abcdef"})["source"] == "20130702T000000Z-one-abcdef"
+    assert steps(tmp_path, f"parameters: {{day: yesterday}}\n{STEPS}")[0].parameters == {"day": "2013-07-01"}
+    assert steps(tmp_path, f"parameters: {{day: null}}\n{STEPS}", day="2013-01-05")[0].parameters["day"] == "2013-01-05"
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("", [True, False]), ("file.csv", [False, True])])
+def test_when_decides(given: str, wanted: list[bool], tmp_path: Path) -> None:
+    """A step is wanted where its parameter is given, or where it is not."""
+    text = 'parameters: {source: ""}\nsteps: {a: {when: not $source}, b: {when: $source}}'
+    assert [each.is_wanted for each in steps(tmp_path, text, source=given)] == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("steps: {a: {needs: [b]}, b: {needs: [a]}}", "the steps go in a circle: "),
+        ("steps: {a: {}, b: {needs: [c]}}", "step b needs 'c'; expected one of: a, b"),
+        ("steps: {a: {parameters: {day: $dya}}}\nparameters: {day: today}", "takes $dya, which nobody gives; did you"),
+        ("steps: {a: {}, b: {parameters: {x: $a}}}", "step b takes $a, but does not need it; expected needs: [a]"),
+        ("steps: {a: {neds: []}}", "unknown setting 'steps.a.neds'; did you mean needs?"),
+        ("steps: {}", "steps: found {}; "),
+        ("parameters: {}", "steps: not set; expected a value"),
+        ("steps: {A: {}}", "steps.A"),
+        ("steps: {a: {when: maybe}}", "steps.a.when: found 'maybe'"),
+        ("steps: {a: {notebook: x, reproduce: $b}, b: {}}", "one of notebook (with parameters), reproduce and promote"),
+        ("steps: [a]", "steps: found ['a']"),
+    ],
+)
+def test_wrong_pipeline_told(text: str, told: str, tmp_path: Path) -> None:
+    """A circle, a step or name that isn't there, and an unknown key are told with the file and what was expected."""
+    with pytest.raises(UsageError) as error:
+        definition.read(written(tmp_path, text), "daily")
+    assert str(error.value).startswith("environments/pipelines/daily.yml: ")
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"dya": "2013-07-01"}, "no parameter 'dya'; did you mean day?"),
+        ({"day": "July 1st"}, "parameter day: found 'July 1st'; expected a day like 2013-07-01"),
+        ({}, "parameter source must be given"),
+    ],
+)
+def test_wrong_parameter_told(given: dict[str, str], told: str, tmp_path: Path) -> None:
+    """A parameter that there isn't, one that must be given, and a day that is none are refused."""
+    text = "parameters: {day: today, source: null}\nsteps: {a: {parameters: {day: $day, source: $source}}}"
+    with pytest.raises(UsageError) as error:
+        steps(tmp_path, text, **given)
+    assert told in str(error.value)
+
+
+def test_unknown_pipeline_told(tmp_path: Path) -> None:
+    """A pipeline's name is none of a path, and a mistyped one is answered with the nearest."""
+    here = written(tmp_path, "steps: {a: {}}")
+    with pytest.raises(UsageError, match=r"no pipeline 'dayly'; did you mean daily\?"):
+        definition.read(here, "dayly")
+    with pytest.raises(UsageError, match=r"no pipeline '../pipelines/daily'"):
+        definition.read(here, "../pipelines/daily")
+
+
+def test_shipped_pipelines_are_whole() -> None:
+    """The pipelines that ship are valid."""
+    here = Workspace(CHECKOUT)
+    assert set(definition.names(here)) >= {"daily", "outcomes", "retrain"}
+    for name in definition.names(here):
+        assert definition.read(here, name).steps
+
+
+def test_schema_is_up_to_date() -> None:
+    """The JSON Schema in the checkout is what the pipelines are checked by."""
+    path = CHECKOUT / "environments" / "schemas" / "pipeline.json"
+    assert path.read_text() == definition.schema()

@@ -1,0 +1,228 @@
+"""Notices to a webhook: delivered, tried again, given up and told; never in the way, and never to anybody else."""
+
+import datetime
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, override
+
+import pytest
+from tiny import Tiny
+
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
+from samebook.environment import settings
+from samebook.environment.sections import Notify
+from samebook.environment.settings import Settings
+from samebook.pipelines import notices
+from samebook.records import story
+
+SETTINGS = Settings(notify=Notify(webhook="HOOK"))
+FACTS = {
+    "env": "prod",
+    "pipeline": "daily",
+    "step": "predict",
+    "run": "r",
+    "day": datetime.date(2013, 7, 1),
+    "text": "x",
+}
+PATH = "/services/T0/hidden?key=hidden"
+
+
+@dataclass
+class Hook:
+    """A webhook on loopback that answers with these codes, the last again and again; and what it was sent."""
+
+    codes: list[int]
+    port: int = 0
+    got: list[tuple[str, Any]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{PATH}"
+
+
+@contextmanager
+def serving(*codes: int, location: str = "") -> Iterator[Hook]:
+    hook = Hook(list(codes))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            hook.got.append((self.path, json.loads(body)))
+            self.send_response(hook.codes.pop(0) if len(hook.codes) > 1 else hook.codes[0])
+            if location:
+                self.send_header("Location", location)
+            self.end_headers()
+
+        @override
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        hook.port = server.server_port
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield hook
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def quick(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In a workspace of its own, with pauses that a test can wait for."""
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    monkeypatch.setattr(notices, "PAUSES", (0.05, 0.1))
+    monkeypatch.setattr(notices, "TIMEOUT", 0.5)
+    yield
+    assert notices.wait(20)
+
+
+def send(hook: Hook, monkeypatch: pytest.MonkeyPatch, kind: str = "failure", **facts: Any) -> None:
+    monkeypatch.setenv("HOOK", hook.url)
+    notices.send(SETTINGS, kind, {**FACTS, **facts})
+    assert notices.wait(20)
+
+
+def told(tiny: Tiny) -> list[dict[str, Any]]:
+    return list(story.told(Workspace(tiny.root), datetime.datetime.now(datetime.UTC).date()))
+
+
+def test_notice_is_delivered(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure is posted once, as generic JSON with all its facts, and nothing is told of it."""
+    with serving(204) as hook:
+        send(hook, monkeypatch, other="dropped")
+    assert hook.got == [(PATH, {"kind": "failure", **FACTS, "day": "2013-07-01"})]
+    assert told(tiny) == []
+
+
+def test_facts_may_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What isn't known is null; secrets of the settings are taken out of the text."""
+    with serving(200) as hook:
+        monkeypatch.setenv("HOOK", hook.url)
+        notices.send(SETTINGS, "alarm", {"text": f"posted to {hook.url}"})
+        assert notices.wait(20)
+    assert hook.got[0][1] == {"kind": "alarm", **dict.fromkeys(FACTS), "text": "posted to [redacted HOOK]"}
+
+
+def test_tried_again(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that fails, or is busy, is asked again, three times in all."""
+    with serving(500, 429, 200) as hook:
+        send(hook, monkeypatch)
+    assert len(hook.got) == 3
+    assert told(tiny) == []
+
+
+@pytest.mark.parametrize(("code", "tries"), [(500, 3), (404, 1)])
+def test_given_up_and_told(code: int, tries: int, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be delivered is told in the story, with its facts, without the URL; a plain no isn't asked again."""
+    with serving(code) as hook:
+        send(hook, monkeypatch)
+    assert len(hook.got) == tries
+    (line,) = told(tiny)
+    assert (line["level"], line["event"], line["text"]) == ("warning", "notice-not-delivered", f"HTTP {code}")
+    assert (line["kind"], line["pipeline"], line["day"]) == ("failure", "daily", "2013-07-01")
+    assert "hidden" not in json.dumps(line)
+
+
+def test_redirect_is_not_followed(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redirect hands the notice to nobody else."""
+    with serving(200) as other, serving(307, location=f"http://localhost:{other.port}/") as hook:
+        send(hook, monkeypatch)
+    assert (len(hook.got), other.got) == (1, [])
+    assert told(tiny)[0]["text"] == "HTTP 307"
+
+
+def test_proxy_of_a_variable_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that a variable names sees nothing."""
+    with serving(200) as proxy, serving(200) as hook:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        send(hook, monkeypatch)
+    assert (len(hook.got), proxy.got) == (1, [])
+
+
+def test_silence_holds_nobody_up(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that takes the call and never answers: sending returns at once, waiting ends when it is told to."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HOOK", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        began = time.monotonic()
+        notices.send(SETTINGS, "failure", FACTS)
+        assert time.monotonic() - began < 0.3
+        assert not notices.wait(0.1)
+        assert time.monotonic() - began < 0.5
+        assert notices.wait(20)
+    assert told(tiny)[0]["text"] == "no answer within 0.5 s"
+
+
+def test_nobody_there(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody listens, or what answers speaks no HTTP, the story tells so."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/hidden")
+    notices.send(SETTINGS, "failure", FACTS)
+    assert notices.wait(20)
+    assert told(tiny)[0]["text"] == "Connection refused"
+
+
+def test_many_at_once_are_bounded(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred failures at once the first twenty are under way, and the others are told in the story."""
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
+        monkeypatch.setenv("HOOK", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        for _ in range(100):
+            notices.send(SETTINGS, "failure", FACTS)
+        assert [line["text"] for line in told(tiny)] == ["20 others are under way"] * 80
+        assert notices.wait(20)
+
+
+@pytest.mark.parametrize("asked", [Notify(), Notify(webhook="HOOK", on=("alarm",)), Notify(webhook="HOOK", on=())])
+def test_nothing_sent_unasked(asked: Notify, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a webhook, or for a kind that the settings don't name, nothing is sent, nor told."""
+    with serving(200) as hook:
+        monkeypatch.setenv("HOOK", hook.url)
+        notices.send(Settings(notify=asked), "failure", FACTS)
+        assert notices.wait(5)
+    assert (hook.got, told(tiny)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "file:///etc/passwd",
+        "ftp://host/x",
+        "hooks.example.com/x",
+        "https:///x",
+        "http://u:p@host/",
+        "http://h:99999/",
+        "http://a b/",
+    ],
+)
+def test_wrong_url_is_refused(wrong: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no http(s) URL is refused by the secret's name, without its text; sending tells it in the story."""
+    monkeypatch.setenv("HOOK", wrong)
+    with pytest.raises(UsageError, match="the secret HOOK is no URL of a webhook") as refused:
+        notices.url(SETTINGS)
+    assert wrong not in str(refused.value)
+    notices.send(SETTINGS, "failure", FACTS)
+    assert told(tiny)[0]["text"] == str(refused.value)
+
+
+def test_secret_that_is_not_set(tiny: Tiny) -> None:
+    """A secret that is not set stops nobody: the story tells it."""
+    notices.send(SETTINGS, "failure", FACTS)
+    assert told(tiny)[0]["text"] == "the secret HOOK is not set"
+
+
+def test_settings_name_the_secret(tiny: Tiny) -> None:
+    """The settings take `on` as a name, and a webhook by the name of a secret; its URL in clear is refused unseen."""
+    path = tiny.root / "environments" / "dev.yml"
+    path.write_text("notify:\n  webhook: HOOK\n  on: [alarm]\n")
+    found = settings.load(Workspace(tiny.root), "dev")
+    assert (found.notify.on, found.secret_names()) == (("alarm",), ["HOOK"])
+    assert "notify.on  " in tiny.samebook("settings").stdout
+    path.write_text("notify: {webhook: 'https://hooks.example.com/hidden'}\n")
+    ended = tiny.samebook("settings")
+    assert (ended.code, "notify.webhook: what was found is not shown" in ended.stderr) == (2, True)
+    assert "hidden" not in ended.stdout + ended.stderr

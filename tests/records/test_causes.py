@@ -1,0 +1,54 @@
+"""The usual causes of runs that differ, as a cell's source shows them."""
+
+import pytest
+
+from samebook.records.causes import Source, suspects
+
+CAUSES = {
+    "rng = np.random.default_rng()": ["a generator without a seed"],
+    "rng = np.random.default_rng(seed)": [],
+    "random.shuffle(\n    rows\n)": ["a generator without a seed"],
+    "random.seed(7)\nrandom.shuffle(rows)": [],
+    "rng.shuffle(rows)": [],
+    "frame.sample(n=3)": ["a generator without a seed"],
+    "frame.sample(n=3, random_state=seed)": [],
+    "train_test_split(x, y, test_size=0.2)": ["a generator without a seed"],
+    "for name in {'a', 'b'}: print(name)": ["set order"],
+    "list(set(names))": ["set order"],
+    "sorted(set(names))": [],
+    "name in {'a', 'b'}": [],
+    "{'a': 1}": [],
+    "hash('a')": ["set order"],
+    "datetime.datetime.now()": ["wall clock"],
+    "time.time()": ["wall clock"],
+    "time.sleep(1)": [],
+    "Forest(n_jobs=-1)": ["thread count"],
+    "[p.name for p in Path('x').glob('*')]": ["file order"],
+    "sorted(Path('x').glob('*'))": [],
+    "os.listdir('.')": ["file order"],
+    "id(frame)": ["object address"],
+    "uuid.uuid4()": ["random name"],
+    "uuid.uuid5(namespace, 'a')": [],
+    "tempfile.mkdtemp()": ["random name"],
+    "requests.get(url)": ["network"],
+    "pd.read_csv('https://example.org/a.csv')": ["network"],
+    "%time\nid(x)": ["object address"],
+    "this is no Python": [],
+}
+
+
+@pytest.mark.parametrize("text", CAUSES)
+def test_cause_of_source(text: str) -> None:
+    """Each usual cause is found where it is, and not in its mended form."""
+    assert [each.cause.name for each in suspects([Source(1, "cell", text)])] == CAUSES[text]
+
+
+def test_suspect_names_line() -> None:
+    """A suspect names the line in its cell, also in a call over several lines."""
+    (found,) = suspects([Source(2, "draw", "x = 1\ny = (\n    frame\n    .sample(\n        n=3,\n    )\n)")])
+    assert (found.cell.name, found.line, found.text) == ("draw", 4, ".sample(")
+
+
+def test_seed_elsewhere_settles() -> None:
+    """A seed for the shared generator in one cell settles the draws of the others."""
+    assert suspects([Source(1, "seed", "np.random.seed(7)"), Source(2, "draw", "np.random.normal(size=3)")]) == []

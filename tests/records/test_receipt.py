@@ -1,0 +1,225 @@
+"""The receipt, by the standards' own bindings and by what it promises."""
+
+import json
+from pathlib import Path
+
+import pytest
+from google.protobuf import json_format
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
+from in_toto_attestation.v1.statement import Statement
+from tiny import CHECKOUT, Tiny, git, wait_until
+
+from samebook.core.digest import sha256
+
+pytestmark = pytest.mark.host
+
+READS = "import pathlib; text = pathlib.Path('../data/loose.txt').read_text(); print(text)"
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A repository with two runs of a notebook, and a third after an uncommitted change."""
+    tiny = Tiny.create(tmp_path_factory.mktemp("receipt") / "workspace")
+    work = "import samebook\nsamebook.log_metric('n', n)\nsamebook.output_path('n.txt').write_text(str(n))"
+    tiny.notebook("work", parameters="n: int = 1", work=work, read=READS)
+    (tiny.root / "data").mkdir()
+    (tiny.root / "data" / "loose.txt").write_text("loose")
+    (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n")
+    git(tiny, "init", "--quiet")
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "work")
+    for _ in range(2):
+        assert tiny.samebook("run", "work", "-p", "n=2").code == 0
+    (tiny.root / "notebooks" / "new.txt").write_text("not committed")
+    assert tiny.samebook("run", "work", "-p", "n=2").code == 0
+    return tiny
+
+
+def receipt(run: Path) -> dict:
+    return json.loads((run / "receipt.json").read_text())
+
+
+def dependency(run: Path, name: str) -> dict:
+    found = receipt(run)["predicate"]["buildDefinition"]["resolvedDependencies"]
+    return next(each for each in found if each["name"] == name)
+
+
+def test_bindings_read_statement(worked: Tiny) -> None:
+    """in-toto's own bindings parse the statement, know every field of it, and find it valid."""
+    parsed = json_format.ParseDict(receipt(worked.last), statement_pb2.Statement())
+    Statement.copy_from_pb(parsed).validate()
+
+
+def test_bindings_read_provenance(worked: Tiny) -> None:
+    """SLSA's own bindings parse the predicate and every resource in it."""
+    predicate = receipt(worked.last)["predicate"]
+    parsed = json_format.ParseDict(predicate, provenance_pb2.Provenance())
+    for each in (*parsed.build_definition.resolved_dependencies, *parsed.run_details.byproducts):
+        ResourceDescriptor.copy_from_pb(each).validate()
+    assert parsed.build_definition.external_parameters["notebook"] == "notebooks/work.ipynb"
+
+
+def test_same_run_same_receipt(worked: Tiny) -> None:
+    """Two runs of the same differ in runDetails alone."""
+    first, second = (receipt(run) for run in worked.runs[:2])
+    for each in (first, second):
+        del each["predicate"]["runDetails"]
+    assert first == second
+
+
+def test_commit_is_named(worked: Tiny) -> None:
+    """A run on committed work names its commit, and that nothing else went in."""
+    found = dependency(worked.runs[0], "commit")
+    assert found["digest"]["gitCommit"] == git(worked, "rev-parse", "HEAD")
+    assert found["annotations"] == {"dirty": False}
+
+
+def test_dirty_run_keeps_patch(worked: Tiny) -> None:
+    """A run on uncommitted work says so, and keeps what is not committed, new files included."""
+    found = dependency(worked.last, "commit")["annotations"]
+    assert found["dirty"]
+    patch = worked.last / "uncommitted.patch"
+    assert "notebooks/new.txt" in patch.read_text()
+    assert (worked.root / "store" / found["patch"][:2] / found["patch"][2:4] / found["patch"]).is_file()
+
+
+def test_runs_are_no_uncommitted_work(tiny: Tiny) -> None:
+    """Where no .gitignore names them, what runs have written is no change of the code all the same."""
+    tiny.notebook("work", work="import samebook\nsamebook.output_path('n.txt').write_text('1')")
+    git(tiny, "init", "--quiet")
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "work")
+    (tiny.root / "store" / "aa").mkdir(parents=True)
+    (tiny.root / "store" / "aa" / "pulled").write_text("x")
+    for _ in range(2):
+        assert tiny.samebook("run", "work").code == 0
+        assert dependency(tiny.last, "commit")["annotations"] == {"dirty": False}
+        assert git(tiny, "status", "--porcelain") == ""
+
+
+def test_staged_work_stays_staged(worked: Tiny) -> None:
+    """Making the patch leaves the user's index alone."""
+    assert git(worked, "status", "--porcelain") == "?? notebooks/new.txt"
+
+
+def test_environment_is_identified(worked: Tiny) -> None:
+    """The environment is named by one digest, with the files' hash of each locked package."""
+    found = dependency(worked.last, "environment")
+    assert found["annotations"]["packages"]["papermill"].split()[1].startswith("sha256:")
+    whole = json.loads((worked.last / "environment.json").read_text())
+    assert whole["digest"] == found["digest"]["sha256"]
+
+
+def test_undeclared_input_is_named(worked: Tiny) -> None:
+    """A file that was read around the API is a dependency, marked as undeclared."""
+    assert dependency(worked.last, "data/loose.txt")["annotations"] == {"undeclared": True}
+
+
+def test_drift_is_refused(tiny: Tiny) -> None:
+    """An environment that isn't the lock's is refused with exit code 5; allowed, the receipt records it."""
+    lock = tiny.root / "environments" / "runtime.txt"
+    lock.write_text(lock.read_text().replace("\npapermill==", "\npapermill==0."))
+    tiny.notebook("work", work="print(1)")
+    refused = tiny.samebook("run", "work")
+    assert refused.code == 5
+    assert "papermill" in refused.stderr
+    assert tiny.samebook("run", "work", "--allow-drift").code == 0
+    internal = receipt(tiny.last)["predicate"]["buildDefinition"]["internalParameters"]
+    assert list(internal["drift"]) == ["papermill"]
+
+
+def test_doctor_compares_with_receipt(worked: Tiny, tmp_path: Path) -> None:
+    """`doctor --against` finds the same environment here, and names a package that a receipt has otherwise."""
+    assert worked.samebook("doctor", "--against", str(worked.last / "receipt.json")).code == 0
+    other = tmp_path / "receipt.json"
+    text = (worked.last / "receipt.json").read_text().replace('"papermill": "2.', '"papermill": "1.')
+    found = dependency(worked.last, "environment")["digest"]["sha256"]
+    other.write_text(text.replace(found, "0" * 64))
+    ended = worked.samebook("doctor", "--against", str(other))
+    assert ended.code == 5
+    assert "papermill: 1." in ended.stdout
+
+
+def test_lock_and_image_agree() -> None:
+    """Lab's lock names every package of runtime's in the same version."""
+    locks = [(CHECKOUT / "environments" / f"{name}.txt").read_text() for name in ("runtime", "lab")]
+    runtime, lab = ({line.split()[0] for line in lock.splitlines() if "==" in line} for lock in locks)
+    assert runtime <= lab
+
+
+def test_receipt_tells_what_ran(tiny: Tiny) -> None:
+    """A notebook that is edited while it runs is told as it was when it started."""
+    path = tiny.notebook("edited", work="import time\ntime.sleep(3)")
+    before = sha256(path)
+    process = tiny.start("run", "edited")
+    wait_until(lambda: tiny.unfinished)
+    path.write_text(path.read_text().replace("sleep(3)", "sleep(4)"))
+    assert process.wait(60) == 0
+    for stream in (process.stdout, process.stderr):
+        assert stream
+        stream.close()
+    assert dependency(tiny.last, "notebooks/edited.ipynb")["digest"]["sha256"] == before
+
+
+def test_python_variables_stay_out(tiny: Tiny) -> None:
+    """A shell's PYTHONOPTIMIZE doesn't switch a notebook's checks off."""
+    tiny.notebook("checks", checks="assert False, 'checked'")
+    assert tiny.samebook("run", "checks", PYTHONOPTIMIZE="1").code == 1
+
+
+@pytest.mark.parametrize("make", ["path.symlink_to('/etc/hostname')", "__import__('os').mkfifo(path)"])
+def test_odd_output_is_refused(tiny: Tiny, make: str) -> None:
+    """A link or a pipe among the outputs is refused by its name: its bytes are not the run's."""
+    tiny.notebook("odd", work=f"import samebook\npath = samebook.output_path('odd')\n{make}")
+    ended = tiny.samebook("run", "odd")
+    assert ended.code == 2
+    assert "outputs/odd" in ended.stderr
+
+
+HOSTILE = [
+    ("base image", {"name": "base image", "uri": "x; touch /tmp/hostile #"}),
+    ("commit", {"name": "commit", "digest": {"gitCommit": "HEAD"}}),
+    ("patch", {"name": "commit", "digest": {"gitCommit": "0" * 40}, "annotations": {"patch": "/etc/passwd"}}),
+]
+
+
+@pytest.mark.parametrize("added", [added for _, added in HOSTILE], ids=[name for name, _ in HOSTILE])
+def test_hostile_dependency_is_refused(worked: Tiny, tmp_path: Path, added: dict) -> None:
+    """What nothing of ours would write into a receipt is refused before anything is done with it."""
+    statement = receipt(worked.runs[0])
+    statement["predicate"]["buildDefinition"]["resolvedDependencies"].insert(0, added)
+    (tmp_path / "receipt.json").write_text(json.dumps(statement))
+    ended = worked.samebook("reproduce", str(tmp_path / "receipt.json"))
+    assert ended.code == 2
+    assert "is not a whole receipt" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/hostname", "outputs/../../x", "metrics.json"])
+def test_hostile_subject_is_refused(worked: Tiny, tmp_path: Path, name: str) -> None:
+    """A subject that leaves the run's folder, or stands twice, is refused."""
+    statement = receipt(worked.runs[0])
+    statement["subject"].append({"name": name, "digest": {"sha256": "0" * 64}})
+    (tmp_path / "receipt.json").write_text(json.dumps(statement))
+    assert worked.samebook("verify", str(tmp_path / "receipt.json")).code == 2
+
+
+def test_added_output_is_found(worked: Tiny) -> None:
+    """A file among the outputs that the receipt doesn't name is found."""
+    added = worked.runs[0] / "outputs" / "added.txt"
+    added.write_text("added")
+    ended = worked.samebook("verify", str(worked.runs[0] / "receipt.json"))
+    added.unlink()
+    assert ended.code == 3
+    assert "outputs/added.txt: not in the receipt" in ended.stderr
+
+
+def test_input_of_a_run_outside_a_repository(tiny: Tiny) -> None:
+    """A run that read what one outside a repository had made, which has no commit to name, has a whole receipt."""
+    tiny.notebook("make", work="import samebook\nsamebook.output_path('a.txt').write_text('a')")
+    tiny.notebook("read", work="import samebook\nsamebook.find_artifact('make', 'a.txt')")
+    assert tiny.samebook("run", "make").code == 0
+    assert tiny.samebook("run", "read").code == 0
+    assert tiny.samebook("verify", "read").code == 0
+    assert "make" in tiny.samebook("lineage", "read").stdout

@@ -1,0 +1,203 @@
+"""Reproductions in tiny repositories, whose Makefile uses the environment of the tests."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from postgresql import SECRET, PostgreSQL
+from tiny import Ended, Tiny, git
+
+from samebook.core import make
+from samebook.records import rerun
+
+pytestmark = pytest.mark.host
+
+MAKEFILE = """environment:
+\t@{environment}
+run:
+\t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
+"""
+MAKE = """
+import datetime, pandas, samebook
+samebook.write_partition("rows", day, pandas.DataFrame({"n": [1, 2, 3]}))
+"""
+READ = """
+import samebook
+from datetime import date
+rows = samebook.read_dataset("rows", date(2013, 1, 1), date(2013, 1, 1))
+samebook.log_metric("n", rows["n"].sum())
+"""
+
+type Repository = Callable[..., Tiny]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """Make a repository with the notebook `sum`, run once; other cells by keyword."""
+
+    def make(environment: str = "true", **cells: str) -> Tiny:
+        tiny = Tiny.create(tmp_path / "workspace")
+        tiny.notebook("sum", **(cells or {"work": "import samebook\nsamebook.log_metric('n', 6)\nprint(6)"}))
+        (tiny.root / "Makefile").write_text(MAKEFILE.format(environment=environment, python=sys.executable))
+        (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n/.samebook/\n")
+        git(tiny, "init", "--quiet")
+        commit(tiny)
+        return tiny
+
+    return make
+
+
+def commit(tiny: Tiny) -> None:
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "work")
+
+
+def run(tiny: Tiny, *arguments: str) -> Path:
+    ended = tiny.samebook("run", "sum", *arguments)
+    assert ended.code == 0, ended.stderr
+    return tiny.last
+
+
+def reproduce(tiny: Tiny, what: str = "sum") -> Ended:
+    """Reproduce, after which the checkout is as it was, and nothing of the checkout aside is left."""
+    before = git(tiny, "status", "--porcelain")
+    ended = tiny.samebook("reproduce", what)
+    assert git(tiny, "status", "--porcelain") == before
+    assert len(git(tiny, "worktree", "list").splitlines()) == 1
+    assert not list((tiny.root / ".samebook").glob("worktree-*"))
+    return ended
+
+
+def test_run_is_reproduced(repository: Repository) -> None:
+    """A run is IDENTICAL, exit code 0, and the attestation names its receipt."""
+    tiny = repository()
+    made = run(tiny)
+    ended = reproduce(tiny)
+    assert ended.code == 0, ended.stderr
+    assert "IDENTICAL: 2 of 2 subjects" in ended.stdout
+    assert tiny.samebook("verify", str(made / "reproduction-1.json")).code == 0
+
+
+def test_warehouse_is_the_callers(repository: Repository, postgresql: PostgreSQL) -> None:
+    """A run that asks a warehouse which variables name is reproduced on the one that they name now."""
+    tiny = repository(work="import samebook\nprint(samebook.query('one.sql'))")
+    (tiny.root / "notebooks" / "queries").mkdir()
+    (tiny.root / "notebooks" / "queries" / "one.sql").write_text("SELECT split_part(version(), ' ', 1) AS kind")
+    commit(tiny)
+    where = {"SAMEBOOK_WAREHOUSE__URL": postgresql.url(), "SAMEBOOK_WAREHOUSE__PASSWORD": SECRET}
+    assert tiny.samebook("run", "sum", **where).code == 0
+    ended = tiny.samebook("reproduce", "sum", **where)
+    assert "IDENTICAL: 2 of 2 subjects" in ended.stdout, ended.stderr
+
+
+def test_attestation_of_another_receipt(repository: Repository) -> None:
+    """An attestation whose receipt was changed since is found."""
+    tiny = repository()
+    made = run(tiny)
+    reproduce(tiny)
+    attested = json.loads((made / "reproduction-1.json").read_text())
+    attested["predicate"]["receipt"]["sha256"] = "0" * 64
+    (made / "reproduction-1.json").write_text(json.dumps(attested))
+    assert tiny.samebook("verify", str(made / "reproduction-1.json")).code == 3
+
+
+def test_renamed_notebook_is_reproduced(repository: Repository) -> None:
+    """A notebook that was renamed since, with other parameters, is run as it was at its commit."""
+    tiny = repository()
+    made = run(tiny)
+    (tiny.root / "notebooks" / "sum.ipynb").unlink()
+    tiny.notebook("total", parameters="other: int = 1", work="print(other)")
+    commit(tiny)
+    assert reproduce(tiny, made.name).code == 0
+
+
+def test_dirty_run_is_reproduced(repository: Repository) -> None:
+    """A run on uncommitted work is reproduced from its patch, new files included."""
+    tiny = repository(work="import helper\nprint(helper.N)")
+    (tiny.root / "notebooks" / "helper.py").write_text("N = 7\n")
+    run(tiny)
+    ended = reproduce(tiny)
+    assert ended.code == 0, ended.stderr
+
+
+def test_environment_that_fails(repository: Repository) -> None:
+    """Where that commit's environment can't be made any more, exit code 5 and the other engine are named."""
+    tiny = repository(environment="false")
+    run(tiny)
+    ended = reproduce(tiny)
+    assert ended.code == 5
+    assert "try the other engine" in ended.stderr
+
+
+def test_run_that_fails_now(repository: Repository) -> None:
+    """A notebook that fails this time is not reproduced: exit code 3, with its error."""
+    tiny = repository(work="import os\nassert 'worktree-' not in os.getcwd(), 'not here'")
+    run(tiny)
+    ended = reproduce(tiny)
+    assert ended.code == 3
+    assert "fails this time" in ended.stderr
+    assert "not here" in ended.stderr
+
+
+def test_unknown_commit_is_told(repository: Repository, tmp_path: Path) -> None:
+    """A receipt of a commit that isn't here is refused with the way to get it."""
+    tiny = repository()
+    statement = (run(tiny) / "receipt.json").read_text()
+    (tmp_path / "receipt.json").write_text(statement.replace(git(tiny, "rev-parse", "HEAD").strip(), "1" * 40))
+    ended = reproduce(tiny, str(tmp_path / "receipt.json"))
+    assert ended.code == 2
+    assert "-> git fetch" in ended.stderr
+
+
+@pytest.fixture
+def fed(repository: Repository) -> Tiny:
+    """A repository whose notebook has read a partition that nothing there can make again."""
+    tiny = repository(read=READ)
+    tiny.notebook("make", parameters="from datetime import date\nday: date = date(2013, 1, 1)", work=MAKE)
+    commit(tiny)
+    assert tiny.samebook("run", "make").code == 0
+    run(tiny)
+    return tiny
+
+
+def stored(tiny: Tiny) -> Path:
+    digest = json.loads((tiny.root / "data" / "rows" / "day=2013-01-01" / "_origin.json").read_text())["sha256"]
+    return tiny.root / "store" / digest[:2] / digest[2:4] / digest
+
+
+def test_input_comes_from_store(fed: Tiny) -> None:
+    """Inputs are read from the store by their hash, whatever the datasets hold by now."""
+    (fed.root / "data" / "rows" / "day=2013-01-01" / "part-0.parquet").unlink()
+    assert reproduce(fed).code == 0
+
+
+@pytest.mark.parametrize("spoil", ["flip", "remove"])
+def test_input_gone_is_told(fed: Tiny, spoil: str) -> None:
+    """An input that is damaged or gone, and that nothing can make again, is named: exit code 3."""
+    path = stored(fed)
+    path.chmod(0o644)
+    if spoil == "flip":
+        path.write_bytes(path.read_bytes()[:-1] + b"!")
+    else:
+        path.unlink()
+    ended = reproduce(fed)
+    assert ended.code == 3
+    assert "rows/day=2013-01-01" in ended.stderr
+    assert ("is damaged" in ended.stderr) == (spoil == "flip")
+
+
+def test_inner_make_is_told_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was said to make around a reproduction is not said again to the one inside, and so to no kernel."""
+    for name, value in ((make.GIVEN, "BASE_IMAGE RUN SEED"), ("RUN", "x"), ("SEED", "7"), ("BASE_IMAGE", "base")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OWN", "own")
+    env = rerun._env({"predicate": {"buildDefinition": {"resolvedDependencies": []}}}, "0" * 40)
+    assert {name: env.get(name) for name in (make.GIVEN, "RUN", "SEED", "BASE_IMAGE", "OWN")} == {
+        make.GIVEN: None,
+        "RUN": None,
+        "SEED": None,
+        "BASE_IMAGE": "base",
+        "OWN": "own",
+    }

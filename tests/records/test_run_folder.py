@@ -1,0 +1,71 @@
+"""Run folders: made aside, moved whole, and recovered where their runner was killed."""
+
+import threading
+from pathlib import Path
+
+from samebook.core.workspace import Workspace
+from samebook.records import run_folder
+from samebook.records.run_folder import RunFolder
+
+
+def test_folder_moves_whole(tmp_path: Path) -> None:
+    """A run is under .partial until it is finished, and then in runs/ without what only the running needs."""
+    folder = RunFolder.create(Workspace(tmp_path), "train")
+    run_folder.append_event(folder.path, {"kind": "metric", "name": "auc", "value": 1})
+    assert folder.path.parent == tmp_path / "runs" / ".partial"
+    final = folder.finish()
+    assert final == tmp_path / "runs" / folder.id
+    assert [path.name for path in final.iterdir()] == ["outputs"]
+
+
+def test_running_is_not_recovered(tmp_path: Path) -> None:
+    """Recovery spares the folders of running runs, however their start and end interleave with it."""
+    here = Workspace(tmp_path)
+    ended = threading.Event()
+    recovered: list[str] = []
+
+    def recover() -> None:
+        while not ended.is_set():
+            recovered.extend(run_folder.recover(here))
+
+    other = threading.Thread(target=recover)
+    other.start()
+    try:
+        for _ in range(150):
+            RunFolder.create(here, "train").finish()
+    finally:
+        ended.set()
+        other.join()
+    assert recovered == []
+
+
+def test_dead_run_recovered_once(tmp_path: Path) -> None:
+    """What a killed runner left becomes a failed run, without a receipt, even when two look at once."""
+    left = tmp_path / "runs" / ".partial" / "20130630T120000Z-train-abcdef"
+    left.mkdir(parents=True)
+    (left / "receipt.json").touch()
+    found: list[str] = []
+    starts = [threading.Thread(target=lambda: found.extend(run_folder.recover(Workspace(tmp_path)))) for _ in range(4)]
+    for start in starts:
+        start.start()
+    for start in starts:
+        start.join()
+    assert found == [left.name]
+    assert [path.name for path in (tmp_path / "runs" / left.name).iterdir()] == ["error.txt"]
+
+
+def test_events_come_back(tmp_path: Path) -> None:
+    """What a notebook tells its run is read in its order, by kind, line breaks and all."""
+    for number in range(3):
+        run_folder.append_event(tmp_path, {"kind": "note" if number % 2 else "metric", "text": f"{number}\n\u2028"})
+    assert [event["text"] for event in run_folder.events(tmp_path, "metric")] == ["0\n\u2028", "2\n\u2028"]
+    assert len(list(run_folder.events(tmp_path))) == 3
+
+
+def test_scratch_runs_are_few(tmp_path: Path) -> None:
+    """Only the newest scratch runs of Lab are kept."""
+    for number in range(5):
+        (tmp_path / "runs" / ".scratch" / f"2013010{number}T000000Z-1").mkdir(parents=True)
+    run_folder.drop_scratch(Workspace(tmp_path), keep=2)
+    kept = sorted(path.name for path in (tmp_path / "runs" / ".scratch").iterdir())
+    assert kept == ["20130103T000000Z-1", "20130104T000000Z-1"]

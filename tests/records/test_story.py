@@ -1,0 +1,149 @@
+"""A day's story: told in whole lines by whoever runs, read back by day, with what ran on its own."""
+
+import datetime
+import json
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import Tiny
+
+from samebook.core.workspace import Workspace
+from samebook.environment import settings
+from samebook.environment.sections import Warehouse
+from samebook.records import story
+from samebook.verbs import log
+from samebook.verbs.log import LogRequest
+
+TODAY = datetime.datetime.now(datetime.UTC).date()
+
+
+def told(tiny: Tiny, day: str = f"{TODAY}") -> list[dict[str, Any]]:
+    return list(story.told(Workspace(tiny.root), datetime.date.fromisoformat(day)))
+
+
+def file(tiny: Tiny, day: str = f"{TODAY}") -> Path:
+    return tiny.root / "runs" / ".story" / f"{day}.jsonl"
+
+
+def write(tiny: Tiny, day: str, *lines: dict[str, Any]) -> None:
+    file(tiny, day).parent.mkdir(parents=True, exist_ok=True)
+    file(tiny, day).write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_line_is_told(tiny: Tiny) -> None:
+    """A line has its time in UTC to the millisecond, its level and event, then the facts, dates as text."""
+    story.tell(Workspace(tiny.root), "step-failed", level="error", env="prod", step="predict", day=TODAY)
+    line = json.loads(file(tiny).read_text())
+    assert list(line) == ["time", "level", "event", "env", "step", "day"]
+    assert datetime.datetime.fromisoformat(line["time"]).utcoffset() == datetime.timedelta(0)
+    assert len(line["time"]) == len("2026-11-21T12:34:12.123+00:00")
+    assert line["day"] == f"{TODAY}"
+
+
+def many(root: Path, writer: int) -> None:
+    for number in range(200):
+        story.tell(Workspace(root), "counted", writer=writer, number=number, text="x" * 5000)
+
+
+def test_writers_do_not_mix(tiny: Tiny) -> None:
+    """Four processes tell 200 long lines each: all are there, each whole."""
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=many, args=(tiny.root, number)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    found = {(line["writer"], line["number"]) for line in told(tiny)}
+    assert len(found) == len(file(tiny).read_text().splitlines()) == 800
+
+
+def test_full_disk_stops_nobody(tiny: Tiny) -> None:
+    """Where there is no room for a line, or its folder can't be, telling it raises nothing."""
+    file(tiny).parent.mkdir(parents=True)
+    file(tiny).symlink_to("/dev/full")
+    story.tell(Workspace(tiny.root), "lost")
+    (tiny.root / "file").touch()
+    story.tell(Workspace(tiny.root / "file"), "lost")
+
+
+def test_cut_line_costs_itself_only(tiny: Tiny) -> None:
+    """What is no whole line is skipped, and the next one stands whole, in a line of its own."""
+    file(tiny).parent.mkdir(parents=True)
+    file(tiny).write_bytes(b'\xff\x00\n[1]\n{"no": "time"}\n\n{"time": "2013-')
+    story.tell(Workspace(tiny.root), "next")
+    story.tell(Workspace(tiny.root), "and-next")
+    assert [line["event"] for line in told(tiny)] == ["next", "and-next"]
+
+
+def test_day_is_told_or_of_the_data(tiny: Tiny) -> None:
+    """A day's story is what was told that day, and what was told later of its data; a day in a text is not."""
+    later = {"time": "2026-01-03T00:00:00.000+00:00", "level": "info"}
+    write(tiny, "2026-01-02", {**later, "time": "2026-01-02T09:00:00.000+00:00", "event": "then"})
+    write(
+        tiny, "2026-01-03", {**later, "event": "of", "day": "2026-01-02"}, {**later, "event": "a", "text": "2026-01-02"}
+    )
+    assert [line["event"] for line in told(tiny, "2026-01-02")] == ["then", "of"]
+    assert len(told(tiny, "2026-01-03")) == 2
+
+
+def test_secret_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`safe` takes the secrets that the settings name out of a text."""
+    monkeypatch.setenv("DATABASE", "hunter2-and-more")
+    in_force = settings.Settings(warehouse=Warehouse(password="DATABASE"))
+    assert story.safe("no hunter2-and-more here", in_force) == "no [redacted DATABASE] here"
+
+
+@pytest.fixture
+def worked(tiny: Tiny) -> Tiny:
+    """A workspace where one notebook ran well for a day of data, and one failed."""
+    tiny.notebook("score", parameters="day: str = ''", work="import samebook\nsamebook.log_metric('rows', 3)")
+    tiny.notebook("broken", fit="raise ValueError('no such carrier')")
+    assert tiny.samebook("run", "score", "-p", "day=2013-07-01").code == 0
+    assert tiny.samebook("run", "broken").code == 1
+    story.tell(
+        Workspace(tiny.root), "step-failed", level="error", env="prod", pipeline="daily", step="predict", text="a\nb"
+    )
+    return tiny
+
+
+def test_story_has_what_ran(worked: Tiny) -> None:
+    """The story of today has the runs too, done and failed, with the cell that failed; the oldest first."""
+    lines = log.log(Workspace(worked.root), LogRequest(TODAY))
+    events = [line["event"] for line in lines]
+    assert sorted(events) == ["cell-finished", "run-done", "run-failed", "step-failed"]
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+    failed = next(line for line in lines if line["event"] == "run-failed")
+    assert (failed["env"], failed["step"], failed["level"]) == ("dev", "broken", "error")
+    assert "no such carrier" in failed["text"]
+
+
+def test_run_is_of_its_day_of_data(worked: Tiny) -> None:
+    """A run whose parameter is a day belongs to that day's story too."""
+    ended = worked.samebook("log", "--day", "2013-07-01", "--json")
+    assert [line["event"] for line in json.loads(ended.stdout)] == ["run-done"]
+
+
+def test_story_is_readable(worked: Tiny) -> None:
+    """`samebook log` prints a line an event, in columns; level and env narrow it."""
+    shown = worked.samebook("log").stdout.splitlines()
+    assert shown[0].split() == ["time", "level", "env", "pipeline", "step", "run", "what"]
+    assert len(shown) == 5
+    assert any(line.endswith("step-failed  a b") for line in shown)
+    assert len(worked.samebook("log", "--level", "error").stdout.splitlines()) == 4
+    assert len(worked.samebook("log", "--env", "prod").stdout.splitlines()) == 2
+
+
+def test_terminal_is_left_alone(tiny: Tiny) -> None:
+    """What would move a terminal's cursor, or colour it, isn't printed."""
+    story.tell(Workspace(tiny.root), "odd", text="\x1b[31mred\x1b]0;title\x07\nnew")
+    assert "\x1b" not in tiny.samebook("log").stdout
+    assert "\x07" not in tiny.samebook("log").stdout
+
+
+def test_quiet_day_is_said(tiny: Tiny) -> None:
+    """A day of which nothing is told says so; what is no day is an error of use."""
+    assert tiny.samebook("log", "--day", "2013-01-01").stdout == "nothing is told of 2013-01-01\n"
+    assert tiny.samebook("log", "--day", "2013-01-01", "--json").stdout == "[]\n"
+    assert tiny.samebook("log", "--day", "yesterday").code == 2

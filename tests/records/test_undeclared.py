@@ -1,0 +1,77 @@
+"""Undeclared inputs: what a notebook reads around the API is noticed, and only that."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from samebook.core.digest import sha256
+from samebook.records import undeclared
+
+
+def told(source: str, workspace: Path, **variables: str) -> dict[str, str]:
+    """What a process tells its run that watches itself and then runs `source`: sha256 by name."""
+    run = workspace / "runs" / ".partial" / "1"
+    run.mkdir(parents=True)
+    start = f"from samebook.records import undeclared\nundeclared.start({str(run)!r}, {str(workspace)!r})\n"
+    subprocess.run([sys.executable, "-c", start + source], cwd=workspace, env={**os.environ, **variables}, check=True)
+    events = run / ".events.jsonl"
+    lines = events.read_text().splitlines() if events.is_file() else []
+    return {event["name"]: event["sha256"] for event in map(json.loads, lines)}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    for name in ("notebooks", "notebooks_data", "models-old", "data"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.csv").write_text(name)
+    (tmp_path / "storehouse.csv").write_text("storehouse")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["data/x.csv", "notebooks_data/x.csv", "models-old/x.csv", "storehouse.csv"])
+def test_reading_is_told(name: str, workspace: Path) -> None:
+    """A file is told, also where its folder only begins like one that the commit holds."""
+    assert told(f"open({name!r}).read()", workspace) == {name: sha256(workspace / name)}
+
+
+def test_bytes_are_a_path(workspace: Path) -> None:
+    """A path in bytes is a path, also one that is no text."""
+    (workspace / "data" / os.fsdecode(b"\xff.csv")).write_text("odd")
+    found = told("open(b'data/x.csv'); open(b'data/\\xff.csv')", workspace)
+    assert set(found) == {"data/x.csv", "data/\\xff.csv"}
+
+
+def test_removed_file_is_told(workspace: Path) -> None:
+    """A file counts as it was when it was opened, whatever becomes of it."""
+    digest = sha256(workspace / "data" / "x.csv")
+    removes = "import os\nopen('data/x.csv').read()\nos.remove('data/x.csv')"
+    assert told(removes, workspace) == {"data/x.csv": digest}
+
+
+def test_late_file_is_told(workspace: Path) -> None:
+    """A file that was not there when it was first asked for counts when it is read."""
+    waits = "import shutil\ntry: open('late.csv')\nexcept OSError: pass\n"
+    by_another = "import subprocess\nsubprocess.run(['cp', 'data/x.csv', 'late.csv'], check=True)\nopen('late.csv')"
+    assert set(told(waits + by_another, workspace)) == {"late.csv"}
+
+
+def test_own_files_are_not_told(workspace: Path) -> None:
+    """What the commit holds, and what the notebook wrote itself, is no undeclared input."""
+    own = "open('notebooks/x.csv').read()\nopen('new.txt', 'w').close()\nopen('new.txt').read()"
+    assert told(own, workspace) == {}
+
+
+def test_system_is_not_told(workspace: Path) -> None:
+    """What the system holds is no undeclared input, unless the workspace is below it."""
+    assert told("open('/etc/hostname')", workspace) == {}
+    assert "/var/" in undeclared._ignored_outside("/var/ws/runs/1", "/var/ws")
+    assert not "/var/ws/data/x.csv".startswith(undeclared._ignored_inside("/var/ws/runs/1", "/var/ws"))
+
+
+def test_neighbours_of_system_count() -> None:
+    """A folder beside the system's that only begins like one is not the system's."""
+    assert not "/library/x.csv".startswith(undeclared._ignored_outside("/ws/runs/1", "/ws"))

@@ -1,0 +1,112 @@
+"""The content-addressed store: whole, read-only objects, verified on read."""
+
+import stat
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from samebook.core.digest import sha256
+from samebook.store.objects import Damaged, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def files(store: Store) -> list[Path]:
+    return sorted(path for path in store.root.rglob("*") if path.is_file())
+
+
+def put_often(root: Path, content: bytes) -> str:
+    return [Store(root).put(content) for _ in range(20)][-1]
+
+
+def test_object_is_named_by_its_bytes(store: Store, tmp_path: Path) -> None:
+    """Bytes and a file of the same bytes are one object, at aa/bb/<sha256>."""
+    (tmp_path / "a.txt").write_bytes(b"a")
+    digest = sha256(b"a")
+    assert store.put(b"a") == store.put(tmp_path / "a.txt") == digest
+    assert files(store) == [store.root / digest[:2] / digest[2:4] / digest]
+    assert (store.get(digest), store.has(digest)) == (b"a", True)
+
+
+def test_missing_is_none(store: Store) -> None:
+    """What is not there is None, not an error."""
+    assert (store.get(sha256(b"a")), store.has(sha256(b"a"))) == (None, False)
+
+
+@pytest.mark.parametrize("bit", [0, 7])
+def test_flipped_bit_is_reported(store: Store, bit: int) -> None:
+    """One flipped bit makes an object damaged: reading it names it, and what to do."""
+    digest = store.put(b"content")
+    path = store.path(digest)
+    path.chmod(0o644)
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1 << bit]) + b"ontent")
+    with pytest.raises(Damaged, match=f"store object {digest[:12]}… is damaged") as raised:
+        store.get(digest)
+    assert raised.value.mend == f"rm {path}, and it is made or fetched again"
+    assert store.damaged() == [path]
+
+
+def test_truncated_is_reported(store: Store) -> None:
+    """An object that was cut short is damaged."""
+    path = store.path(store.put(b"content"))
+    path.chmod(0o644)
+    path.write_bytes(b"con")
+    assert store.damaged() == [path]
+
+
+def test_damaged_is_replaced(store: Store) -> None:
+    """Putting the right bytes where a damaged object is mends it."""
+    digest = store.put(b"content")
+    store.path(digest).chmod(0o644)
+    store.path(digest).write_bytes(b"c0ntent")
+    assert store.put(b"content") == digest
+    assert store.get(digest) == b"content"
+
+
+def test_objects_are_read_only(store: Store) -> None:
+    """An object's file can't be written by mistake, and is no link to the file that it came from."""
+    path = store.path(store.put(b"a"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o444
+    assert path.stat().st_nlink == 1
+
+
+def test_source_can_change(store: Store, tmp_path: Path) -> None:
+    """What happens to a file after it was put changes no object."""
+    source = tmp_path / "a.txt"
+    source.write_bytes(b"a")
+    digest = store.put(source)
+    source.write_bytes(b"b")
+    assert store.get(digest) == b"a"
+
+
+def test_writers_do_not_mix(store: Store) -> None:
+    """Several processes that put the same and other objects at once leave whole ones, and nothing else."""
+    contents = [bytes([number]) * 200_000 for number in (1, 2, 1, 2)]
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        digests = list(pool.map(put_often, [store.root] * 4, contents))
+    assert digests == [sha256(content) for content in contents]
+    assert [path.name for path in files(store)] == sorted(set(digests))
+    assert store.damaged() == []
+
+
+def test_failed_put_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    """A put that fails half-way leaves no object and no temporary file."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(IsADirectoryError):
+        store.put(folder)
+    assert files(store) == []
+
+
+def test_strangers_are_no_objects(store: Store) -> None:
+    """Other files in the store's folders are no objects, and are not counted as damaged."""
+    digest = store.put(b"a")
+    (store.path(digest).parent / ".tmp-half").write_bytes(b"half")
+    assert [path.name for path in store.objects()] == [digest]
+    assert store.unreferenced([]) == [store.path(digest)]
+    assert store.unreferenced([digest]) == []

@@ -1,0 +1,65 @@
+"""Two versions of a model side by side: nothing in a bundle, which is anybody's, is more than a value there."""
+
+from pathlib import Path
+
+import promoting
+import pytest
+from promoting import promote, told
+from tiny import Tiny, git
+
+from samebook.core import git as doors
+from samebook.core.errors import UsageError
+from samebook.verbs.bundle_diff import ModelDiff, Row, markdown, text
+
+
+@pytest.mark.parametrize("value", ["good\n  auc  0.2  0.9", "a\r  auc", "a\x1b[2Kb", "a\u2028b", "a\u202eb", "a\tb"])
+def test_value_is_one_line(value: str) -> None:
+    """A value with a line's end, or with what a terminal obeys, is shown escaped in its own row."""
+    found = [ModelDiff("delay", [Row("provenance", "why", "none", value), Row("provenance", value, "a", "b")])]
+    for shown in (text(found, "main", value), markdown(found, "main", value)):
+        assert all(line.isprintable() for line in shown.split("\n"))
+    assert len(text(found, "main", "").split("\n")) == 4
+    assert len(markdown(found, "main", "").split("\n")) == 6
+
+
+@pytest.mark.parametrize(
+    ("value", "inert"),
+    [
+        ("a | b", "a &#124; b"),
+        ("\\| b", "&#92;&#124; b"),
+        ("<img src=x>", "&#60;img src=x&#62;"),
+        ("ask @everybody", "ask @<!-- -->everybody"),
+        ("fixes #12", "fixes #<!-- -->12"),
+        ("&lt;b> `c` [d](e)", "&#38;lt;b&#62; &#96;c&#96; &#91;d&#93;(e)"),
+        ("a\n\n# b", r"a&#92;n&#92;n#<!-- --> b"),
+    ],
+)
+def test_markdown_value_is_text(value: str, inert: str) -> None:
+    """In Markdown a value opens no cell, tag, link or code, and mentions nobody."""
+    shown = markdown([ModelDiff("delay", [Row("provenance", "why", "none", value)])], "main", "")
+    assert f"| provenance | why | none | {inert} |  |" in shown
+    same = markdown([ModelDiff("delay", [])], value, "")
+    assert same == f"**delay**: the same in {inert} and here"
+
+
+@pytest.mark.host
+def test_ref_without_models(tmp_path: Path) -> None:
+    """Against a commit from before the first model, without the folder, the model is new; an unknown ref fails."""
+    tiny = promoting.create(tmp_path / "workspace", 2)
+    promote(tiny, 2)
+    before = _without_models(tiny)
+    assert doors.names(tiny.root, before, "models", ".json") == []
+    assert doors.names(tiny.root, "HEAD", "models", ".json") == ["delay"]
+    shown = tiny.samebook("bundle", "diff", before)
+    assert ["run", "none", promoting.run_of(tiny, 2)] in [line.split() for line in shown.stdout.splitlines()]
+    assert "no branch, tag or commit 'x'" in told(tiny.samebook("bundle", "diff", "x"), 2)
+    with pytest.raises(UsageError, match="no branch, tag or commit"):
+        doors.names(tiny.root, "x", "models", ".json")
+
+
+def _without_models(tiny: Tiny) -> str:
+    """A commit whose tree has no folder models/."""
+    git(tiny, "switch", "--quiet", "--orphan", "old")
+    git(tiny, "commit", "--quiet", "--allow-empty", "-m", "old")
+    git(tiny, "switch", "--quiet", "main")
+    return git(tiny, "rev-parse", "old")

@@ -1,0 +1,68 @@
+"""The doctor: what is pinned against what is here."""
+
+import json
+import socket
+
+from tiny import CHECKOUT, Tiny
+
+from samebook.core.workspace import Workspace
+from samebook.environment import identity
+from samebook.verbs import doctor
+
+
+def test_healthy_environment(tiny: Tiny) -> None:
+    """In the lock's own environment the doctor lists every point, finds all packages as locked, and exits with 0."""
+    ended = tiny.samebook("doctor")
+    assert ended.code == 0, ended.stdout
+    for what in (
+        "engine",
+        "base image",
+        "operating system",
+        "Python",
+        "environment",
+        "user",
+        "disk",
+        "port",
+        "packages",
+    ):
+        assert f" {what}" in ended.stdout
+    count = len(identity.locked(Workspace(CHECKOUT)))
+    assert f"{count} of {count} as locked" in ended.stdout
+
+
+def test_other_versions_found(tiny: Tiny) -> None:
+    """A package of another version or missing is named with both versions and what to do, and exits with 5."""
+    lock = tiny.root / "environments" / "runtime.txt"
+    lock.write_text(
+        lock.read_text().replace("pandas==", "pandas==0.") + "no-such-package==1.0 \\\n    --hash=sha256:0\n"
+    )
+    ended = tiny.samebook("doctor")
+    assert ended.code == 5
+    assert "!! package pandas" in ended.stdout
+    assert "!! package no-such-package 1.0" in ended.stdout
+    assert "-> make run renews the environment by itself" in ended.stdout
+    wrong = {each["what"]: each for each in json.loads(tiny.samebook("doctor", "--json").stdout) if not each["ok"]}
+    assert wrong["package no-such-package"]["found"] == "missing"
+    assert wrong["package pandas"]["pinned"] == f"0.{wrong['package pandas']['found']}"
+
+
+def test_other_python_found(tiny: Tiny) -> None:
+    """Another minor version of Python is a difference that changes results."""
+    (tiny.root / ".python-version").write_text("3.9\n")
+    found = {each.what: each for each in doctor.doctor(Workspace(tiny.root))}["Python"]
+    assert (found.ok, found.changes_results, found.pinned) == (False, True, "3.9.*")
+
+
+def test_taken_port_told(tiny: Tiny) -> None:
+    """Whether Lab's port is taken is told, with how to use another."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port, doctor_port = server.getsockname()[1], doctor.LAB_PORT
+        doctor.LAB_PORT = port
+        try:
+            found = {each.what: each for each in doctor.doctor(Workspace(tiny.root))}["port for Lab"]
+        finally:
+            doctor.LAB_PORT = doctor_port
+    assert found.found == f"port {port} is taken"
+    assert found.mend == "make lab PORT=8889"

@@ -1,0 +1,209 @@
+"""The verb: what a day is found to be against a promoted model's reference, and what it refuses."""
+
+import datetime
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import promoting
+import pytest
+from tiny import Tiny, git
+
+from samebook.core.errors import UsageError
+from samebook.data import dataset
+from samebook.monitoring import report as monitoring
+from samebook.monitoring.report import Finding, Report
+from samebook.verbs.drift import DriftRequest, drift, table
+
+# A model is promoted, which takes git: the image has none.
+pytestmark = pytest.mark.host
+
+DAY = datetime.date(2013, 7, 1)
+# Any weather may be a day's; that there is none, or none that was ever seen, is found apart.
+HIDDEN = {"weather": "warn", "weather missing or unseen": "alarm"}
+SETTINGS = "promotion: {gate: null}\n"
+
+
+def world(day: str, rows: int = 500) -> pd.DataFrame:
+    """Flights of a day: three features that are as on any other, and one that each day has for itself."""
+    generator = np.random.default_rng(int(day.replace("-", "")))
+    return pd.DataFrame(
+        {
+            "number": generator.normal(size=rows),
+            "word": generator.choice(["a", "b", "c"], size=rows, p=[0.5, 0.4, 0.1]),
+            "constant": 7.0,
+            "weather": np.repeat(generator.normal(size=1), rows),
+            "day": day,
+        }
+    )
+
+
+WORLD = f"\nimport numpy as np\nimport pandas as pd\n\n{inspect.getsource(world)}"
+LEARN = """
+known = pd.concat([world(f"2013-0{month}-{day:02}") for month in (4, 5) for day in range(1, 31)])
+score = pd.Series(np.random.default_rng(0).uniform(size=len(known)))
+samebook.log_reference(known.drop(columns="day"), score, known["day"].reset_index(drop=True), known["day"]);
+"""
+
+
+@pytest.fixture(scope="module")
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A repository with a model that learnt from sixty days, promoted."""
+    tiny = promoting.create(tmp_path_factory.mktemp("drift") / "workspace")
+    (tiny.root / "environments" / "dev.yml").write_text(SETTINGS)
+    tiny.notebook("train", parameters=promoting.LEVEL, work=promoting.TRAIN + WORLD + LEARN)
+    git(tiny, "commit", "--quiet", "--all", "-m", "a reference")
+    for arguments in (("run", "train"), ("promote", "train", "delay")):
+        ended = tiny.samebook(*arguments)
+        assert ended.code == 0, ended.stderr
+    return tiny
+
+
+@pytest.fixture
+def watched(promoted: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tiny]:
+    """A copy of it with a quiet day, and its scores."""
+    tiny = promoting.copy(promoted, tmp_path / "workspace")
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    write(tiny, "flights", DAY, quiet())
+    write(tiny, "predictions", DAY, scores(tiny))
+    yield tiny
+    assert not tiny.unfinished
+
+
+def quiet(day: datetime.date = DAY) -> pd.DataFrame:
+    return world(str(day)).drop(columns="day")
+
+
+def scores(tiny: Tiny, day: datetime.date = DAY) -> pd.DataFrame:
+    told = promoting.promoted(tiny)["artifacts"]["outputs/model.txt"]["sha256"]
+    probability = np.random.default_rng(day.toordinal()).uniform(size=500)
+    return pd.DataFrame({"probability": probability, "model": told})
+
+
+def write(tiny: Tiny, name: str, day: datetime.date, frame: pd.DataFrame) -> None:
+    dataset.write(frame, tiny.root / "data" / dataset.partition(name, day))
+
+
+def beyond(report: Report) -> dict[str, str]:
+    """What isn't ok, and how bad it is."""
+    return {each.name: each.verdict for each in report.findings if each.verdict != "ok"}
+
+
+def test_quiet_day(watched: Tiny) -> None:
+    """A day like those that the model has learnt from is ok, in whatever weather; the verb says so and ends with 0."""
+    report = drift(DriftRequest("delay", DAY))
+    assert beyond(report) == {}
+    names = [each.name for each in report.findings if each.kind == "feature"]
+    assert names == ["constant", "number", "weather", "word"]
+    ended = watched.samebook("drift", "--day", str(DAY), "--json")
+    assert ended.code == 0, ended.stderr
+    assert json.loads(ended.stdout) == report.as_json()
+    assert report.verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda frame: frame.assign(word=frame["word"].replace("a", "z")), {"word": "alarm"}),
+        (lambda frame: frame.assign(number=None), {"number": "alarm"}),
+        (lambda frame: frame.assign(number=frame["number"] / 60), {"number": "alarm"}),
+        (lambda frame: frame.assign(constant=6.0), {"constant": "alarm"}),
+        (lambda frame: frame.assign(word=None), {"word": "alarm"}),
+        (lambda frame: frame.assign(weather=np.nan), HIDDEN),
+        (lambda frame: frame.assign(weather=30.0), HIDDEN),
+        (
+            lambda frame: frame.head(0),
+            {"rows": "alarm", "missing days": "alarm", "age of flights": "warn"},
+        ),
+        (lambda frame: frame.head(100), {"rows": "alarm"}),
+        (lambda frame: pd.concat([frame, frame]), {"rows": "alarm", "unscored": "warn"}),
+    ],
+)
+def test_changed_day(change, found: dict[str, str], watched: Tiny) -> None:
+    """A renamed category, an empty column, one in hours, another constant, too few rows or none: it alone is found."""
+    write(watched, "flights", DAY, change(quiet()))
+    assert beyond(drift(DriftRequest("delay", DAY))) == found
+
+
+def test_changed_score(watched: Tiny) -> None:
+    """Scores that are all high are an alarm; those of another model are not this one's, and said to be so."""
+    high = scores(watched).assign(probability=0.99)
+    write(watched, "predictions", DAY, high)
+    assert beyond(drift(DriftRequest("delay", DAY))) == {"probability": "alarm"}
+    write(watched, "predictions", DAY, high.assign(model="0" * 64))
+    report = drift(DriftRequest("delay", DAY))
+    assert not [each for each in report.findings if each.kind == "score"]
+    assert "500 of 500 rows have a score, 0 by this model" in table(report)
+
+
+def test_window(watched: Tiny) -> None:
+    """Over days, what is missing, unscored or old is told; a feature that has moved slowly warns and never alarms."""
+    days = [DAY - datetime.timedelta(days=n) for n in range(1, 10) if n != 5]
+    for day in days:
+        write(watched, "flights", day, quiet(day).assign(number=lambda frame: frame["number"] + 1))
+    (watched.root / "data" / dataset.partition("predictions", DAY)).unlink()
+    report = drift(DriftRequest("delay", DAY, days=10))
+    found = {"number": "warn", "missing days": "warn", "unscored": "alarm", "age of predictions": "alarm"}
+    assert beyond(report) == found | {"age of outcomes": "alarm"}
+    assert [each.span for each in report.findings if each.name == "number"] == ["day", "10 days"]
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("none", 0), ("warn", 6), ("alarm", 6)])
+def test_exit_code(fail_on: str, code: int, watched: Tiny) -> None:
+    """The settings say whether an alarm ends with exit code 6; the table stands there anyhow."""
+    write(watched, "flights", DAY, quiet().assign(number=9.0))
+    ended = watched.samebook("drift", "--day", str(DAY), SAMEBOOK_DRIFT__FAIL_ON=fail_on)
+    assert ended.code == code, ended.stderr
+    assert ended.stdout.splitlines()[1].startswith("!! number, day")
+    assert ended.stdout.splitlines()[-1] == "delay 2013-07-01: alarm  number (day)"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda frame: frame.drop(columns="word"), "flights 2013-07-01 has no column word"),
+        (lambda frame: frame.assign(number="far"), "feature number: expected numbers"),
+    ],
+)
+def test_unusable_day(change, told: str, watched: Tiny) -> None:
+    """A feature that is not in the partition, or is text in place of numbers, ends with exit code 2 and its name."""
+    write(watched, "flights", DAY, change(quiet()))
+    ended = watched.samebook("drift", "--day", str(DAY))
+    assert told in promoting.told(ended, 2)
+
+
+@pytest.mark.usefixtures("watched")
+def test_nothing_to_look_at() -> None:
+    """Without a promoted model, or a partition, the error names what was looked for and what makes it."""
+    with pytest.raises(UsageError, match="no model 'other' is promoted here"):
+        drift(DriftRequest("other", DAY))
+    with pytest.raises(UsageError, match="no partition of flights from 2014-01-01 to 2014-01-02") as refused:
+        drift(DriftRequest("delay", datetime.date(2014, 1, 2), days=2))
+    assert refused.value.mend == 'make run NOTEBOOK=ingest PARAMS="start=2014-01-01 end=2014-01-02"'
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        (None, "model delay has no reference"),
+        ({"rows": 3}, "found version 1, expected 2"),
+        ({"rows": 3, "version": 3}, "found version 3, expected 2"),
+        ({"rows": 0, "version": 2}, "found no rows"),
+    ],
+)
+def test_unusable_reference(reference: dict[str, int] | None, told: str) -> None:
+    """A reference that isn't there, is empty, or is of another version is refused."""
+    with pytest.raises(UsageError, match=told):
+        monitoring.usable(reference, "delay")
+
+
+def test_verdict_is_the_worst() -> None:
+    """A report is as bad as the worst of its findings; one without limits is only told."""
+    fine, bad = Finding("metric", "auc", "day", 0.8, None, None), Finding("data", "rows", "day", 0.5, 0.3, 0.7)
+    report = Report("delay", "2013-07-01", 1, (fine,))
+    assert report.verdict == "ok"
+    assert report.plus(bad).verdict == "warn"
+    assert list(report.plus(bad).frame()["verdict"]) == ["ok", "warn"]

@@ -1,0 +1,230 @@
+"""A run that goes well: what it leaves, and that another leaves the same."""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, override
+
+import promoting
+import pytest
+from tiny import Ended, Tiny, git
+
+from samebook.execution import preparation
+from samebook.execution.warm import early, kernels
+from samebook.verbs import run
+
+WORK = """import os, samebook
+print('depth is', depth)
+samebook.log_metrics({'auc': 0.75, 'depth': depth})
+samebook.log_param('rows', 10)
+samebook.output_path('models/model.txt').write_text('m' * depth)
+samebook.output_path('seen.txt').write_text(
+    f"{os.environ['PYTHONHASHSEED']} {os.environ['TZ']} {os.environ.get('PYTHONPATH')} {os.getcwd()}")"""
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Ended]:
+    """One notebook, run twice with the same parameter."""
+    tiny = Tiny.create(tmp_path_factory.mktemp("done") / "workspace")
+    tiny.notebook("train", parameters="depth: int = 3", work=WORK)
+    ended = tiny.samebook("run", "train", "-p", "depth=4", "--verbose", PYTHONPATH="/nowhere", TZ="Asia/Tokyo")
+    assert tiny.samebook("run", "notebooks/train.ipynb", "-p", "depth=4").code == 0
+    return tiny, ended
+
+
+def receipt(run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run / "receipt.json").read_text())
+    return found
+
+
+def test_run_shows_progress(done: tuple[Tiny, Ended]) -> None:
+    """A run tells its cells by name and, when asked, what they print; its result is one line on stdout."""
+    tiny, ended = done
+    assert ended.code == 0
+    assert ended.stdout == f"runs/{tiny.runs[0].name}  auc 0.75  depth 4\n"
+    for told in ("parameters", "injected-parameters", "work", "| depth is 4"):
+        assert told in ended.stderr
+
+
+def test_run_folder_is_whole(done: tuple[Tiny, Ended]) -> None:
+    """A finished run's folder holds what the design promises, and nothing of the running."""
+    tiny, _ = done
+    names = {path.name for path in tiny.last.iterdir()}
+    promised = {"notebook.ipynb", "notebook.html", "outputs", "metrics.json", "run.log", "receipt.json"}
+    assert promised <= names
+    assert not [name for name in names if name.startswith(".")]
+    assert json.loads((tiny.last / "metrics.json").read_text()) == {"auc": 0.75, "depth": 4.0}
+    assert not tiny.unfinished
+
+
+def test_log_is_json_lines(done: tuple[Tiny, Ended]) -> None:
+    """run.log tells the run's events in JSON, a line each."""
+    tiny, _ = done
+    events = [json.loads(line) for line in (tiny.last / "run.log").read_text().splitlines()]
+    assert {event["run"] for event in events} == {tiny.last.name}
+    assert [event["name"] for event in events if event["event"] == "cell-finished"] == [
+        "parameters",
+        "injected-parameters",
+        "work",
+    ]
+
+
+def test_same_run_same_results(done: tuple[Tiny, Ended]) -> None:
+    """Two runs of the same notebook with the same parameters have the same subjects, hash for hash."""
+    tiny, _ = done
+    first, second = (receipt(run) for run in tiny.runs)
+    assert first["subject"] == second["subject"]
+    assert {each["name"] for each in first["subject"]} >= {
+        "metrics.json",
+        "notebook.canonical.json",
+        "outputs/models/model.txt",
+    }
+    assert first["predicate"]["buildDefinition"] == second["predicate"]["buildDefinition"]
+
+
+def test_kernel_environment_is_fixed(done: tuple[Tiny, Ended]) -> None:
+    """A kernel sees fixed variables, none of the caller's own for Python, and the notebooks' folder."""
+    tiny, _ = done
+    seen = (tiny.runs[0] / "outputs" / "seen.txt").read_text()
+    assert seen == f"0 UTC None {tiny.root}/notebooks"
+
+
+def test_receipt_names_request(done: tuple[Tiny, Ended]) -> None:
+    """A receipt says which notebook ran, with which parameters, in which env."""
+    tiny, _ = done
+    definition = receipt(tiny.last)["predicate"]["buildDefinition"]
+    assert definition["externalParameters"] == {
+        "notebook": "notebooks/train.ipynb",
+        "parameters": {"depth": 4},
+        "env": "dev",
+    }
+    assert definition["internalParameters"]["logged"] == {"rows": 10}
+
+
+def test_runs_are_listed(done: tuple[Tiny, Ended]) -> None:
+    """`samebook runs` lists the runs, newest first, for people and, with --json, for machines."""
+    tiny, _ = done
+    listed = json.loads(tiny.samebook("runs", "--json").stdout)
+    assert [run["id"] for run in listed] == [run.name for run in reversed(tiny.runs)]
+    assert {(run["notebook"], run["status"]) for run in listed} == {("train", "done")}
+    assert listed[0]["parameters"] == {"depth": 4}
+    table = tiny.samebook("runs").stdout.splitlines()
+    assert table[1].startswith(tiny.last.name)
+    assert "auc 0.75" in table[1]
+
+
+def test_same_second_two_runs(tiny: Tiny) -> None:
+    """Two runs of one notebook, started at once, both end well, under ids of their own."""
+    tiny.notebook("train", work="print('done')")
+    processes = [tiny.start("run", "train") for _ in range(2)]
+    ended = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ended
+    assert len(tiny.runs) == 2
+
+
+def test_dry_run_starts_nothing(tiny: Tiny) -> None:
+    """--dry-run checks notebook and parameters, says what it would do, and leaves no trace."""
+    tiny.notebook("train", parameters="depth: int = 3")
+    before = tiny.files()
+    ended = tiny.samebook("run", "train", "-p", "depth=4", "--dry-run")
+    assert (ended.code, ended.stdout) == (0, "would run train.ipynb with {'depth': 4} in env dev\n")
+    assert tiny.samebook("run", "train", "-p", "depth=x", "--dry-run").code == 2
+    assert (tiny.runs, tiny.files()) == ([], before)
+
+
+def test_nameless_kernel_runs(tiny: Tiny) -> None:
+    """A notebook that names no kernel, as some tools leave it, runs on Python."""
+    path = tiny.notebook("bare", work="print('done')")
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps({**plain, "metadata": {}}))
+    assert tiny.samebook("run", "bare").code == 0
+
+
+def test_all_output_awaited(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that prints faster than it is read is not failed for it, and none of its output is lost."""
+    tiny.notebook("prints", work="for number in range(45):\n    print(number, flush=True)")
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    seen: list[str] = []
+
+    class Slow(run.Reporter):
+        @override
+        def printed(self, lines: Sequence[str]) -> None:
+            time.sleep(0.1)
+            seen.extend(lines)
+
+    run.run(preparation.RunRequest("prints", {}), Slow())
+    assert seen == [str(number) for number in range(45)]
+
+
+def test_expected_error_fails_no_run(tiny: Tiny) -> None:
+    """A cell tagged `raises-exception` may raise, as in Lab: the run goes on, and the error counts as a result."""
+    path = tiny.notebook("work", shown="1 / 0", rest="print('went on')")
+    path.write_text(path.read_text().replace('"shown"', '"raises-exception", "shown"'))
+    ended = tiny.samebook("run", "work")
+    assert (ended.code, "shown" in ended.stderr, "failed" in ended.stderr) == (0, True, False)
+    executed = (tiny.last / "notebook.canonical.json").read_text()
+    assert "ZeroDivisionError" in executed
+    assert "went on" in executed
+    assert "papermill-error" not in (tiny.last / "notebook.ipynb").read_text()
+
+
+def test_unexpected_error_still_fails(tiny: Tiny) -> None:
+    """After an expected error, another cell's error fails the run and is the one that is named."""
+    path = tiny.notebook("work", shown="1 / 0", rest="raise ValueError('no')")
+    path.write_text(path.read_text().replace('"shown"', '"raises-exception", "shown"'))
+    ended = tiny.samebook("run", "work")
+    assert ended.code == 1
+    assert "cell `rest` (2 of 2) raised ValueError: no" in ended.stderr
+
+
+@pytest.mark.host
+def test_commit_that_was_handed_over(tmp_path: Path) -> None:
+    """A container that outlives a `git pull` runs nothing more in the name of the old commit."""
+    tiny = promoting.create(tmp_path / "workspace")
+    assert tiny.samebook("run", "train", "--dry-run", SAMEBOOK_COMMIT=git(tiny, "rev-parse", "HEAD")).code == 0
+    told = tiny.samebook("run", "train", SAMEBOOK_COMMIT="0" * 40)
+    assert told.code == 2
+    assert "this container was started at 000000000000" in told.stderr
+    assert "make watch" in told.stderr
+    assert tiny.runs == []
+
+
+EFFECTS = """
+import json, sys, warnings
+import matplotlib.pyplot as plt
+import pandas as pd
+import sklearn.linear_model
+import samebook
+"""
+SHOWN = """
+told = {"filters": repr(warnings.filters), "backend": plt.get_backend(), "path": sys.path}
+samebook.output_path("told.json").write_text(json.dumps(told))
+plt.plot([1, 3, 2])
+plt.show()
+pd.DataFrame({"a": [1, 2]})
+"""
+
+
+def test_early_or_not(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a kernel has imported before its cells makes no difference to any result."""
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    tiny.notebook("effects", imports=EFFECTS, work=SHOWN)
+    assert tiny.samebook("run", "effects").code == 0
+    plain = run.run(preparation.RunRequest("effects", {}))
+    assert receipt(tiny.runs[0])["subject"] == receipt(plain)["subject"]
+
+
+@pytest.mark.parametrize("source", ["print('hello')", "1 / 0", "import os\nos._exit(3)"])
+def test_imports_with_effects_are_left_to_the_cell(source: str, tiny: Tiny) -> None:
+    """An import that prints, fails or dies does so in its cell, as ever."""
+    site = tiny.root / "site"
+    site.mkdir()
+    (site / "odd.py").write_text(source)
+    tiny.notebook("odd", imports=f"import sys\nsys.path.insert(0, {str(site)!r})", work="import odd")
+    env = {**os.environ, "PYTHONPATH": str(site)}
+    found = early.Early(env, tiny.root, ["odd"])
+    assert found.become(kernels.Request([], env, str(tiny.root))) is None
+    assert found.process.returncode is not None
+    assert tiny.samebook("run", "odd").code == {"p": 0, "1": 1, "i": 138}[source[0]]

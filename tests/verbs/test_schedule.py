@@ -1,0 +1,242 @@
+"""The schedule of the settings, as others are told it: each starts the same jobs at the same times."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from promoting import told
+from test_cron import SEEDED
+from tiny import Tiny
+
+from samebook.core import cron
+from samebook.pipelines import manifests, timers
+from samebook.pipelines.timers import Jobs
+
+LINES = ["30 4 * * *", "0 5 * * MON", "*/15 9-17 * * MON-FRI", "0 0 13 * FRI", "0 6 1-7,15 JAN,JUL *", "0 0 * * 0,6,7"]
+SCHEDULE = 'schedule: {daily: "30 4 * * *", re-train_2: "0 5 1 * MON"}\n'
+IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
+JOBS = ("samebook-prod-daily", "samebook-prod-re-train_2")
+NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
+SYSTEMD = shutil.which("systemd-analyze")
+
+
+@pytest.fixture
+def scheduled(tiny: Tiny) -> Tiny:
+    (tiny.root / "environments" / "prod.yml").write_text(SCHEDULE)
+    tiny.notebook("train", work="1")
+    for name in ("daily", "re-train_2"):
+        path = tiny.root / "environments" / "pipelines" / f"{name}.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("steps: {train: {}}")
+    return tiny
+
+
+def rendered(tiny: Tiny, form: str, *options: str) -> str:
+    ended = tiny.samebook("schedule", "--env", "prod", "--as", form, *options)
+    assert ended.code == 0, ended.stderr
+    return ended.stdout
+
+
+def jobs(root: str, *secrets: str) -> Jobs:
+    return Jobs(Path(root), "prod", {"daily": cron.parse("30 4 * * *")}, secrets)
+
+
+def test_next_times_are_shown(scheduled: Tiny) -> None:
+    """Without --as each job is shown with its line and its next time; an empty schedule says where it belongs."""
+    lines = scheduled.samebook("schedule", "--env", "prod").stdout.splitlines()
+    assert lines[0].split()[0] == "job"
+    assert re.fullmatch(r"daily +30 4 \* \* \* +20\d\d-\d\d-\d\d 04:30 [A-Z]..", lines[1])
+    ended = scheduled.samebook("schedule")
+    assert (ended.code, ended.stdout[:34]) == (0, "nothing is scheduled in env dev: e")
+    assert "nothing is scheduled in env dev" in told(scheduled.samebook("schedule", "--as", "cron"), 2)
+
+
+def test_crontab_calls_make(scheduled: Tiny) -> None:
+    """The crontab is in UTC, and each of its lines has the job's time in numbers and calls make in the checkout."""
+    lines = [line for line in rendered(scheduled, "cron").splitlines() if not line.startswith("#")]
+    make = f"make --silent -C {scheduled.root} pipeline"
+    assert lines == [
+        "CRON_TZ=UTC",
+        f"30 4 * * * {make} NAME=daily ENV=prod",
+        f"0 5 1 * 1 {make} NAME=re-train_2 ENV=prod",
+    ]
+
+
+ODD = '/srv/it\'s 100% $HOME; "a\\b"'
+
+
+def test_crontab_keeps_an_odd_path(tmp_path: Path) -> None:
+    """A path with %, quotes, $ and blanks reaches make as it is: as cron takes the line apart, and then a shell."""
+    line = timers.crontab(jobs(ODD))["samebook-prod.cron"].splitlines()[-1]
+    command = re.sub(r"\\%", "%", line.split(" ", 5)[5])
+    assert not re.search(r"(?<!\\)%", line)
+    assert shlex.split(command)[2:5] == ["-C", ODD, "pipeline"]
+    shown = command.replace("make", "printf '%s\\n'", 1)
+    done = subprocess.run(["sh", "-c", shown], capture_output=True, text=True, check=True)
+    assert ODD in done.stdout.splitlines()
+    assert not list(tmp_path.iterdir())
+
+
+def test_secrets_come_from_a_file() -> None:
+    """Where the settings name secrets, cron and systemd read them from a file of the user's, and make hands them on."""
+    found = jobs("/srv/flights", "A", "B")
+    assert '* * * set -a && . "$HOME/.config/samebook/prod.env" && make' in timers.crontab(found)["samebook-prod.cron"]
+    service = timers.systemd(found)["samebook-prod-daily.service"]
+    assert "EnvironmentFile=%h/.config/samebook/prod.env\n" in service
+    assert '"SECRETS=A B"' in service
+
+
+def means(line: str, moment: datetime) -> bool:
+    """Whether a line of OnCalendar, as systemd.time(7) tells it, means a minute: all its parts at once."""
+    found = re.fullmatch(r"(?:([A-Z]\S+) )?\*-(\S+)-(\S+) (\S+):(\S+):00 UTC", line)
+    assert found, line
+    weekdays = [moment.replace(day=1) + timedelta(days=number) for number in range(7)]
+    names = {f"{day:%a}": day.isoweekday() for day in weekdays}
+    days = re.sub("[A-Z]..", lambda name: str(names[name[0]]), found[1] or "*")
+    values = (moment.isoweekday(), moment.month, moment.day, moment.hour, moment.minute)
+    return all(has(part, value) for part, value in zip((days, *found.groups()[1:]), values, strict=True))
+
+
+def has(part: str, value: int) -> bool:
+    ranges = [[int(end) for end in item.split("..")] for item in part.split(",")] if part != "*" else [[value]]
+    return any(each[0] <= value <= each[-1] for each in ranges)
+
+
+def readable(lines: list[str]) -> list[str]:
+    """Those of the lines that mean something."""
+    return [line for line in lines if not isinstance(_parsed(line), ValueError)]
+
+
+def _parsed(line: str) -> cron.Cron | ValueError:
+    try:
+        return cron.parse(line)
+    except ValueError as error:
+        return error
+
+
+def test_calendar_means_the_same() -> None:
+    """At the times of lines of chance, and in the minutes around them, cron and OnCalendar agree."""
+    for line in (*LINES, *readable(SEEDED)):
+        calendar, moment = list(timers.calendar(cron.parse(line))), cron.following(line, NOON)
+        for _ in range(20):
+            assert moment is not None
+            assert any(means(each, moment) for each in calendar), (line, calendar)
+            following = cron.following(line, moment)
+            between = [moment + timedelta(minutes=number) for number in (1, 17, 60, 24 * 60 + 1)]
+            quiet = [each for each in between if following and each < following]
+            assert not any(means(each, at) for each in calendar for at in quiet), (line, calendar)
+            moment = following
+
+
+def elapses(lines: list[str]) -> list[str]:
+    """The next five times of all lines together, as systemd computes them."""
+    base = f"--base-time={NOON:%Y-%m-%d %H:%M:%S} UTC"
+    command = ["systemd-analyze", "calendar", "--iterations=5", base, *lines]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env={"TZ": "UTC", "LC_ALL": "C"}).stdout
+    told = re.sub("Original.*|Normal.*", "", shown)
+    return sorted(set(re.findall(r"(\d{4}-\d\d-\d\d \d\d:\d\d):00 UTC", told)))[:5]
+
+
+def test_systemd_elapses_then() -> None:
+    """Where systemd is installed, it computes the times that cron means."""
+    for line in [*LINES, *readable(SEEDED)[:20]] if SYSTEMD else []:
+        moment, expected = NOON, []
+        while len(expected) < 5 and (moment := cron.following(line, moment)):
+            expected.append(f"{moment:%Y-%m-%d %H:%M}")
+        assert elapses(list(timers.calendar(cron.parse(line)))) == expected
+
+
+def test_units_are_right(scheduled: Tiny, tmp_path: Path) -> None:
+    """Each job has a service and a timer of its name; systemd, where it is installed, finds nothing wrong in them."""
+    rendered(scheduled, "systemd", "--into", str(tmp_path / "units"))
+    for name, content in timers.systemd(jobs(ODD, "A", "B")).items():
+        (tmp_path / "units" / f"odd-{name}").write_text(content)
+    files = sorted(str(path) for path in (tmp_path / "units").iterdir())
+    names = [f"{name}.{kind}" for name in ("odd-samebook-prod-daily", *JOBS) for kind in ("service", "timer")]
+    assert [Path(file).name for file in files] == names
+    if SYSTEMD:
+        done = subprocess.run([SYSTEMD, "verify", *files], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_cron_jobs_have_no_rights(scheduled: Tiny) -> None:
+    """A CronJob is in UTC, one at a time, of this image, and may nothing but write its volumes and /tmp."""
+    found = list(yaml.safe_load_all(rendered(scheduled, "kubernetes", "--image", IMAGE)))
+    assert [each["metadata"]["name"] for each in found] == ["samebook-prod-daily", "samebook-prod-re-train-2"]
+    spec = found[1]["spec"]
+    assert (spec["schedule"], spec["timeZone"], spec["concurrencyPolicy"]) == ("0 5 1 * 1", "Etc/UTC", "Forbid")
+    pod = spec["jobTemplate"]["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert (container["image"], container["args"]) == (IMAGE, ["pipeline", "re-train_2", "--env", "prod"])
+    assert pod["securityContext"]["runAsNonRoot"] is container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["securityContext"]["allowPrivilegeEscalation"] is pod["automountServiceAccountToken"] is False
+    assert {each["mountPath"] for each in container["volumeMounts"]} == {
+        f"/workspace/{n}" for n in manifests.VOLUMES
+    } | {"/tmp"}
+    assert {each["name"] for each in pod["volumes"]} == {each["name"] for each in container["volumeMounts"]}
+
+
+def test_image_is_asked_for(scheduled: Tiny) -> None:
+    """Without an image, or with what is none, there is no CronJob; one by a tag is said to be able to change."""
+    for options in ([], ["--image", "a b"]):
+        assert "--image registry" in told(
+            scheduled.samebook("schedule", "--env", "prod", "--as", "kubernetes", *options), 2
+        )
+    ended = scheduled.samebook("schedule", "--env", "prod", "--as", "kubernetes", "--image", "samebook:runtime")
+    assert "a tag may come to mean another image" in ended.stderr
+
+
+def test_workflow_may_only_read(scheduled: Tiny) -> None:
+    """The workflow may read the repository and no more, runs no third-party action, and each job at its own time."""
+    found = yaml.safe_load(rendered(scheduled, "github"))
+    on = found[True]  # as YAML 1.1 reads `on`
+    assert found["permissions"] == {"contents": "read"}
+    assert on["schedule"] == [{"cron": "30 4 * * *"}, {"cron": "0 5 1 * 1"}]
+    assert on["workflow_dispatch"]["inputs"]["job"]["options"] == list(found["jobs"]) == ["daily", "re-train_2"]
+    job = found["jobs"]["daily"]
+    assert job["if"] == "github.event.schedule == '30 4 * * *' || inputs.job == 'daily'"
+    assert not any("uses" in step for step in job["steps"])
+    assert job["steps"][-1]["run"] == "make pipeline NAME=daily ENV=prod"
+
+
+def test_workflow_shares_the_store(scheduled: Tiny) -> None:
+    """With a shared store the workflow brings from it and sends to it, by the secrets that the settings name."""
+    store = "store: {url: 's3://bucket/a', access_key: KEY_ID, secret_key: KEY}\n"
+    (scheduled.root / "environments" / "prod.yml").write_text(SCHEDULE + store)
+    job = yaml.safe_load(rendered(scheduled, "github"))["jobs"]["daily"]
+    assert job["env"] == {name: f"${{{{ secrets.{name} }}}}" for name in ("KEY", "KEY_ID")}
+    runs = [step["run"].split(" ENV")[0] for step in job["steps"][1:]]
+    assert runs == ["make pull", "make pipeline NAME=daily", "make push"]
+    assert job["steps"][2]["run"].endswith('ENV=prod SECRETS="KEY KEY_ID"')
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("schedule: {daily: 99 99 * * *}", "schedule.daily: found '99 99 * * *'; minute 99: expected 0 to 59"),
+        ("schedule: {'a;b': 0 0 * * *}", "found 'a;b'; String should match"),
+        ("schedule: {'../a': 0 0 * * *}", "found '../a'; String should match"),
+    ],
+)
+def test_wrong_schedule_is_named(text: str, message: str, scheduled: Tiny) -> None:
+    """A time that is none, and a job that is no plain name, are refused with the settings."""
+    (scheduled.root / "environments" / "prod.yml").write_text(text)
+    assert message in told(scheduled.samebook("schedule", "--env", "prod"), 2)
+
+
+def test_scheduled_pipeline_is_there(scheduled: Tiny) -> None:
+    """A job that no pipeline has the name of is told before somebody is told to start it every night."""
+    (scheduled.root / "environments" / "pipelines" / "daily.yml").unlink()
+    assert "no pipeline 'daily'" in told(scheduled.samebook("schedule", "--env", "prod", "--as", "cron"), 2)
+
+
+def test_image_knows_no_checkout(scheduled: Tiny) -> None:
+    """Inside the image there is no crontab to be had: its paths are not the machine's."""
+    ended = scheduled.samebook("schedule", "--env", "prod", "--as", "cron", SAMEBOOK_ENGINE="docker")
+    assert "make schedule AS=cron ENV=prod" in told(ended, 2)
