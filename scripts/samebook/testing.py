@@ -69,7 +69,7 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
     """
     zygotes, folder = _of_session(pytestconfig), workspace.find().notebooks
     KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
-    config = Config({"KernelManager": {"client_class": "samebook.provisioner.Client"}})
+    config = Config({"KernelManager": {"client_class": "samebook.execution.provisioner.Client"}})
     with ExitStack() as clients:
 
         def start(name: str, tags: Sequence[str] = ()) -> TestbookNotebookClient:
