@@ -1,6 +1,7 @@
 """Cron lines: what they mean, and when they are due."""
 
 import datetime
+import functools
 import random
 from datetime import UTC, timedelta
 
@@ -50,6 +51,7 @@ def matches(line: str, moment: datetime.datetime) -> bool:
     return fits[0] and fits[1] and fits[3] and either
 
 
+@functools.cache
 def numbers(part: str) -> set[int]:
     ends = [[int(end) for end in item.split("-")] for item in part.split(",")]
     return {value for item in ends for value in range(item[0], item[-1] + 1)}
@@ -90,6 +92,11 @@ def test_plain_line_means_the_same() -> None:
             continue
         assert cron.parse(str(plain)) == plain
         assert not set(str(plain)) & set("/7SMTWF") or "7" not in str(plain).split()[4]
+
+
+def test_step_ends_with_its_range() -> None:
+    """A step goes no further than the end of its range, even where the range is a single value."""
+    assert str(cron.parse("48-48/2 1-5/9 * * FRI-SUN/3")) == "48 1 * * 5"
 
 
 def test_bounds() -> None:
