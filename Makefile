@@ -20,7 +20,7 @@ export SAMEBOOK_UID SAMEBOOK_GID PORT
 # What a person gives reaches a command through the environment, quoted: no $(…) in it is done, by make or by a shell.
 GIVEN = PARAMS RUN MODEL TO REOPEN A B ENV NOTEBOOK RECEIPT TIMES TOLERANCE TIMEOUT DAY LEVEL NAME FROM JOBS AS INTO DAYS GRID DRAWS SEED SETS METRIC REPEATS ONLY SUBJECTS PICTURE
 # None of it is for a notebook, but what the caller's own environment holds.
-FLAGS = ENGINE PORT V DRY FORCE WHY ONCE MINIMIZE MARKDOWN SLOW LIST DIST UPGRADE
+FLAGS = ENGINE PORT V DRY FORCE WHY ONCE MINIMIZE MARKDOWN SLOW LIST DIST UPGRADE JSON
 GIVEN_TO_MAKE := $(sort BASE_IMAGE TARGETS $(if $(filter-out 0,$(MAKELEVEL)),$(GIVEN_TO_MAKE)) $(foreach name,$(GIVEN) $(FLAGS),$(if $(filter-out undefined environment,$(firstword $(origin $(name)))),$(name))))
 export GIVEN_TO_MAKE
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
@@ -73,7 +73,7 @@ environment: engine
 	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS="$(TARGETS)"
 
 run: environment ## Run NOTEBOOK headless, with PARAMS="name=value …"
-	@$(SAMEBOOK) run $(if $(PARAMS),--params "$$PARAMS") --env "$$ENV" $(if $(TIMEOUT),--timeout "$$TIMEOUT") $(if $(V),--verbose) \
+	@$(SAMEBOOK) run $(if $(PARAMS),--params "$$PARAMS") --env "$$ENV" $(if $(TIMEOUT),--timeout "$$TIMEOUT") $(if $(V),--verbose) $(if $(JSON),--json) \
 	  $(if $(RECEIPT),--receipt "$$RECEIPT",-- "$$NOTEBOOK") || \
 	{ code=$$? && $(LOST_$(ENGINE)) && exit $$code; }
 

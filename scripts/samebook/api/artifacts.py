@@ -44,7 +44,7 @@ def load_bundle(source: str) -> Bundle:
 
     Raises UsageError where nothing is, or where the bundle is not whole.
     """
-    label = inputs.BUNDLE + source
+    label = inputs.bundle(source)
     if (content := context.pinned_content(label)) is None:
         with undeclared.declared():
             content = lookup.read(context.here(), source).content()
@@ -53,9 +53,9 @@ def load_bundle(source: str) -> Bundle:
 
 def find_bundle(source: str) -> Bundle | None:
     """What is promoted as `source`, recorded as an input; None where it means a run, a notebook or a file."""
-    known = context.pinned_content(inputs.BUNDLE + source) is not None or lookup.is_reference(context.here(), source)
+    known = context.pinned_content(inputs.bundle(source)) is not None or lookup.is_reference(context.here(), source)
     if not known:
-        run_folder.append_event(context.run(), {"kind": "lacked", "name": inputs.BUNDLE + source})
+        run_folder.append_event(context.run(), {"kind": "lacked", "name": inputs.bundle(source)})
     return load_bundle(source) if known else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from samebook.core import workspace
 from samebook.core.errors import NotReproduced
 from samebook.environment import settings
-from samebook.records import receipt, run_folder, undeclared
+from samebook.records import inputs, receipt, run_folder, undeclared
 from samebook.store import objects
 
 
@@ -86,8 +86,8 @@ def recorded_settings(name: str) -> Any:
     """A group of this environment's settings as plain JSON, recorded as an input: so that whoever runs the notebook
     again goes by the same, whatever the settings say by then.
     """
-    content = pinned_content(settings.LABEL + name)
-    return json.loads(recorded(settings.LABEL + name, content or settings.content(in_force(), name)))
+    label = inputs.settings(name)
+    return json.loads(recorded(label, pinned_content(label) or settings.content(in_force(), name)))
 
 
 def note(text: str) -> None:

@@ -39,6 +39,7 @@ def cli() -> None:
 @click.option("--allow-drift", is_flag=True, help="Run although the environment is not the lock's; recorded.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the notebook prints.")
 @click.option("--dry-run", is_flag=True, help="Check notebook, parameters and settings, and start nothing.")
+@click.option("--json", "as_json", is_flag=True, help="For machines: print the run as a JSON object, in one line.")
 def run(
     notebook: str | None,
     receipt: Path | None,
@@ -48,6 +49,7 @@ def run(
     allow_drift: bool,
     verbose: bool,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Run notebooks/NOTEBOOK.ipynb headless, into a folder of its own under runs/.
 
@@ -71,6 +73,9 @@ def run(
         return
     done = verb.run(request, Console(verbose=verbose))
     found = described(done)
+    if as_json:
+        show(json.dumps(found.as_json()))
+        return
     shown = "  ".join(f"{name} {value:.4g}" for name, value in list(found.metrics.items())[:METRICS_SHOWN])
     show(f"{workspace.find().relative(done)}  {shown}".rstrip())
 

@@ -48,8 +48,8 @@ def store_push(env: str, again: bool, dry_run: bool, jobs: int) -> None:
 
     how = verb.How(jobs, dry_run, again)
     with newest() as tell:
-        found = verb.push(workspace.find(), env, how, tell)
-    show(verb.told(found, how))
+        summary = verb.push(workspace.find(), env, how, tell)
+    show(summary)
 
 
 @store.command("pull")
@@ -66,5 +66,5 @@ def store_pull(env: str, dry_run: bool, jobs: int) -> None:
 
     how = verb.How(jobs, dry_run)
     with newest() as tell:
-        found = verb.pull(workspace.find(), env, how, tell)
-    show(verb.told(found, how))
+        summary = verb.pull(workspace.find(), env, how, tell)
+    show(summary)

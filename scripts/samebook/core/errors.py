@@ -79,11 +79,13 @@ def named(name: str) -> type[SamebookError]:
     return found if is_ours and found not in (SamebookError, Interrupted) else CellFailed
 
 
-def of_code(code: int, message: str, *, mend: str) -> SamebookError:
-    """The error of another program of ours that has ended with this exit code."""
-    kinds = (UsageError, NotReproduced, DataRejected, EnvironmentMismatch, PolicyRefused, KernelDied)
-    kind = next((each for each in kinds if each.exit_code == code), SamebookError)
-    return kind(message, mend=mend)
+def of_code(
+    code: int, message: str, *, mend: str | None = None, otherwise: type[SamebookError] = SamebookError
+) -> SamebookError:
+    """The error that the exit code of another `samebook` means; `otherwise` for a code that no class has to itself."""
+    classes = (UsageError, NotReproduced, DataRejected, EnvironmentMismatch, PolicyRefused, KernelDied)
+    error = next((candidate for candidate in classes if candidate.exit_code == code), otherwise)
+    return error(message, mend=mend)
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """Runs samebook in mid-work: another notebook, as a run of its own in a process of its own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from samebook.core.errors import DataRejected, NotReproduced, UsageError
+from samebook.core import errors
+from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 
 
@@ -15,7 +17,12 @@ def run_notebook(workspace: Workspace, notebook: str, values: Mapping[str, Any],
     """Run a notebook; returns the run's folder."""
     given = (part for name, value in values.items() for part in ("-p", f"{name}={value}"))
     chosen = env or os.environ.get("SAMEBOOK_ENV", "dev")
-    return workspace.root / samebook(workspace, "run", notebook, *given, "--env", chosen).split()[0]
+    return workspace.runs / run_id(samebook(workspace, "run", notebook, *given, "--env", chosen, "--json"))
+
+
+def run_id(output: str) -> str:
+    """The id of the run that `samebook run --json` printed: its last line is a JSON object."""
+    return json.loads(output.strip().splitlines()[-1])["id"]
 
 
 def samebook(workspace: Workspace, *arguments: str) -> str:
@@ -24,8 +31,7 @@ def samebook(workspace: Workspace, *arguments: str) -> str:
     command = (sys.executable, "-m", "samebook", *arguments)
     done = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=workspace.root, check=False)
     if done.returncode:
-        kinds = {kind.exit_code: kind for kind in (DataRejected, NotReproduced)}
-        told = done.stderr[-2000:].strip()
         what = " ".join(arguments[:2]) if arguments[0] != "run" else arguments[1]
-        raise kinds.get(done.returncode, UsageError)(f"{what} failed with exit code {done.returncode}:\n{told}")
+        message = f"{what} failed with exit code {done.returncode}:\n{done.stderr[-2000:].strip()}"
+        raise errors.of_code(done.returncode, message, otherwise=UsageError)
     return done.stdout

@@ -1,6 +1,5 @@
 """Where things are in a checkout, and how files come into being there: whole or not at all."""
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -105,12 +104,3 @@ def copy_whole(source: Path, target: Path) -> None:
     """Copy a file's content, whole or not at all; never a link, so that neither can change the other."""
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold `path` as a lock between processes; it ends with the process, however that ends."""
-    make_folder(path.parent)
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import DataRejected, UsageError
-from samebook.core.workspace import Workspace, copy_whole, locked, write_whole
+from samebook.core.locked import locked
+from samebook.core.workspace import Workspace, copy_whole, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +115,7 @@ def publish(workspace: Workspace, run: Path) -> list[str]:
     return [str(source.parent.relative_to(run / "outputs")) for source in sources]
 
 
-def held(workspace: Workspace) -> AbstractContextManager[None]:
+def held(workspace: Workspace) -> AbstractContextManager[int]:
     """Hold what is published: nobody else changes it in the block."""
     return locked(workspace.data / ".publish.lock")
 

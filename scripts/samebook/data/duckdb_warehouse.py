@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from samebook.core.errors import SamebookError, UsageError
-from samebook.core.workspace import Workspace, locked
+from samebook.core.locked import locked
+from samebook.core.workspace import Workspace
 from samebook.data import sample
 from samebook.data.publication import CREATE, FORGET, INSERT, KNOWN, REMEMBER, Publication
 from samebook.data.sql import Query

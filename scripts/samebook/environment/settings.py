@@ -33,7 +33,6 @@ from samebook.environment.sections import (
 )
 
 # What a run calls a group of settings that it went by: `settings ab_test`.
-LABEL = "settings "
 
 
 class Settings(BaseSettings):

@@ -13,8 +13,8 @@ from samebook.environment import identity, settings, variables
 from samebook.execution import parameters
 from samebook.execution.preparation import Prepared
 from samebook.models import lookup
-from samebook.models.bundle import DAY
-from samebook.records import evidence, inputs, receipt, run_folder
+from samebook.records import evidence, receipt, run_folder
+from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 
 
@@ -69,8 +69,9 @@ def _environment(here: Workspace) -> str:
 
 def _is_there(here: Workspace, label: str) -> bool:
     """Whether there is by now what a run had lacked."""
-    if label.startswith(inputs.BUNDLE):
-        return lookup.is_reference(here, label.removeprefix(inputs.BUNDLE))
+    named = Label.parse(label)
+    if named.kind is Kind.BUNDLE:
+        return lookup.is_reference(here, named.name)
     return _path(here, label).is_file()
 
 
@@ -88,14 +89,16 @@ def _warehouses(prepared: Prepared, statement: Json) -> Iterator[tuple[str, str]
 
 def now(prepared: Prepared, label: str) -> str:
     """The sha256 of what a run would read today as the input `label`; "" where there is nothing, or nobody knows."""
-    here = prepared.workspace
-    if label.startswith(inputs.BUNDLE):
-        return sha256(lookup.read(here, label.removeprefix(inputs.BUNDLE)).content())
-    if label.startswith(settings.LABEL):
-        return sha256(settings.content(prepared.settings, label.removeprefix(settings.LABEL)))
-    if DAY.fullmatch(label):
-        return sha256(_path(here, label)) if _path(here, label).is_file() else ""
-    return _file(prepared, label)
+    here, named = prepared.workspace, Label.parse(label)
+    match named.kind:
+        case Kind.BUNDLE:
+            return sha256(lookup.read(here, named.name).content())
+        case Kind.SETTINGS:
+            return sha256(settings.content(prepared.settings, named.name))
+        case Kind.DAY:
+            return sha256(_path(here, label)) if _path(here, label).is_file() else ""
+        case Kind.FILE:
+            return _file(prepared, label)
 
 
 def _file(prepared: Prepared, label: str) -> str:

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from samebook.core.table import aligned
 from samebook.execution.grids import Set
 from samebook.records.summary import Run
 
@@ -90,11 +91,7 @@ def table(found: Sweep) -> str:
         [*(each.given.get(name, "") for name in names), f"{each.metrics[found.metric]:.6g}", each.run]
         for each in ranked
     ]
-    widths = [max(map(len, column)) for column in zip(*rows[: SHOWN + 1], strict=True)]
-    lines = [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows[: SHOWN + 1]
-    ]
+    lines = aligned(rows[: SHOWN + 1])
     lines += [f"... and {len(ranked) - SHOWN} more"] if len(ranked) > SHOWN else []
     again = sum(not each.is_new for each in found.outcomes)
     lines += [

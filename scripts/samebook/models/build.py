@@ -7,7 +7,6 @@ from pathlib import Path
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.models.bundle import (
-    DAY,
     REFERENCE,
     Artifact,
     Bundle,
@@ -19,6 +18,7 @@ from samebook.models.bundle import (
     Source,
 )
 from samebook.records import receipt, run_folder, signing
+from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 
 
@@ -44,7 +44,7 @@ def of_run(name: str, run: Path, statement: Json, reproductions: list[Reproducti
         artifacts=_files(run, digests),
         byproducts=_files(run, dict(receipt.file_digests(statement).items() - digests.items())),
         data=_datasets(inputs),
-        inputs=[item for item in inputs if not DAY.fullmatch(item["name"])],
+        inputs=[item for item in inputs if Label.parse(item["name"]).kind is not Kind.DAY],
         environment=_environment(statement),
         receipt=Receipt(
             **signed(run / run_folder.RECEIPT),
@@ -71,8 +71,9 @@ def signed(statement: Path) -> dict[str, str]:
 def _datasets(inputs: list[Json]) -> dict[str, Dataset]:
     days: dict[str, dict[str, str]] = {}
     for item in inputs:
-        if found := DAY.fullmatch(item["name"]):
-            days.setdefault(found["dataset"], {})[found["day"]] = item["digest"]["sha256"]
+        label = Label.parse(item["name"])
+        if label.kind is Kind.DAY:
+            days.setdefault(label.name, {})[label.day] = item["digest"]["sha256"]
     return {name: Dataset(newest=max(found), days=dict(sorted(found.items()))) for name, found in sorted(days.items())}
 
 

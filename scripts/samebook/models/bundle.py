@@ -18,7 +18,6 @@ from samebook.records.receipt import Json
 from samebook.records.schema import Commit, Dependency, FileName, Sha256, Uri, Word
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
-DAY = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)/day=(?P<day>\d{4}-\d\d-\d\d)")
 REFERENCE = "outputs/reference.json"
 WIDTH = 118
 

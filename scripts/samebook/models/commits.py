@@ -8,7 +8,8 @@ from pathlib import Path
 
 from samebook.core.errors import UsageError
 from samebook.core.git import contents, git, head, show
-from samebook.core.workspace import Workspace, locked, write_whole
+from samebook.core.locked import locked
+from samebook.core.workspace import Workspace, write_whole
 
 UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "index.lock")
 MODE = "100644"

@@ -13,7 +13,8 @@ from samebook.core.digest import sha256
 from samebook.core.workspace import Workspace
 from samebook.environment.sections import Gate
 from samebook.models import bundle
-from samebook.records import evidence, inputs, receipt, run_folder
+from samebook.records import evidence, receipt, run_folder
+from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 
 # Where code is that a comparison depends on.
@@ -40,7 +41,7 @@ def _is_of(statement: Json, candidate: Json, champion: bundle.Bundle | None) -> 
     items = receipt.inputs(statement)
     label = f"{receipt.external(statement)['parameters'].get('candidate')}/"
     read = {digest for name, digest in items.items() if name.startswith(label)}
-    rivals = {digest for name, digest in items.items() if name.startswith(inputs.BUNDLE)}
+    rivals = {digest for name, digest in items.items() if Label.parse(name).kind is Kind.BUNDLE}
     right = {sha256(champion.content())} if champion else set()
     return bool(read) and read <= set(receipt.subject_digests(candidate).values()) and rivals == right
 

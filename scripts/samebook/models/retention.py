@@ -14,12 +14,11 @@ from samebook.environment import settings
 from samebook.environment.sections import AbTest
 from samebook.models import lookup, store_use
 from samebook.models.bundle import Bundle
-from samebook.records import receipt, run_folder
+from samebook.records import inputs, receipt, run_folder
 from samebook.records.receipt import Json
 from samebook.store import objects
 
 RUN = re.compile(rb"\d{8}T\d{6}Z-[^/\s\"\\]+?-[0-9a-f]{6}")
-DAY = re.compile(r"outputs/.+/day=(\d{4}-\d\d-\d\d)/")
 
 type Receipts = Mapping[str, Json]
 
@@ -84,8 +83,8 @@ def _variants(workspace: Workspace, test: AbTest) -> Iterator[Bundle]:
 
 def _days_of(found: Receipts, experiments: list[AbTest]) -> set[str]:
     """The runs that wrote a day of an experiment: its predictions, and whatever else."""
-    written = {run: [DAY.match(name) for name in receipt.subject_digests(told)] for run, told in found.items()}
-    days = {run: [datetime.date.fromisoformat(each[1]) for each in names if each] for run, names in written.items()}
+    written = {run: [inputs.day_written(name) for name in receipt.subject_digests(told)] for run, told in found.items()}
+    days = {run: [datetime.date.fromisoformat(each) for each in names if each] for run, names in written.items()}
     return {run for run in days if any(test.is_on(day) for test in experiments for day in days[run])}
 
 

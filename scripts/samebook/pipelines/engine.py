@@ -4,7 +4,6 @@ What a finished run has done already isn't done again, so whatever was stopped, 
 """
 
 import datetime
-import fcntl
 import json
 import os
 import signal
@@ -20,8 +19,8 @@ from graphlib import TopologicalSorter
 from samebook.core import errors, signals
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import EnvironmentMismatch, Interrupted, PolicyRefused, SamebookError, UsageError
+from samebook.core.locked import acquire
 from samebook.core.processes import Processes
-from samebook.core.workspace import make_folder
 from samebook.environment import settings
 from samebook.execution import pool as warming
 from samebook.pipelines import definition, notices, step_program
@@ -211,25 +210,18 @@ def _alone(work: Work, step: Filled, command: list[str]) -> Iterator[int]:
     is broken off.
     """
     name = sha256(json_bytes(command[1:]))[:LOCKS]
-    handle = os.open(make_folder(work.job.here.runs / ".pipelines") / name, os.O_CREAT | os.O_RDWR, 0o644)
+    path = work.job.here.runs / ".pipelines" / name
+    if (handle := acquire(path, wait=False)) is None:
+        work.say(Outcome(step.name, State.WAITING, told="somebody else runs it: waiting for that"))
+    while handle is None:
+        if work.processes.is_stopped:
+            raise Interrupted(signal.SIGTERM)
+        time.sleep(PAUSE)
+        handle = acquire(path, wait=False)
     try:
-        if not _locked(handle):
-            work.say(Outcome(step.name, State.WAITING, told="somebody else runs it: waiting for that"))
-        while not _locked(handle):
-            if work.processes.is_stopped:
-                raise Interrupted(signal.SIGTERM)
-            time.sleep(PAUSE)
         yield handle
     finally:
         os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def failure(outcomes: list[Outcome]) -> SamebookError | None:

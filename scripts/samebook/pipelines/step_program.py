@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from samebook.core import subcommand
 from samebook.core.errors import UsageError
 from samebook.core.processes import STEP
 from samebook.core.workspace import Workspace
@@ -120,9 +121,9 @@ def command(job: Job, step: Filled, runs: Mapping[str, str]) -> list[str]:
     given = step.given(runs)
     if job.engine == "docker":
         told = f"PARAMS={json.dumps(given, ensure_ascii=False)}"
-        return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", told, f"ENV={job.env}"]
+        return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", told, f"ENV={job.env}", "JSON=1"]
     pairs = [part for name, value in given.items() for part in ("-p", f"{name}={value}")]
-    return [*ours, "run", step.notebook, *pairs, "--env", job.env]
+    return [*ours, "run", step.notebook, *pairs, "--env", job.env, "--json"]
 
 
 def _why(job: Job) -> str:
@@ -154,5 +155,4 @@ def run_of(step: Filled, stdout: str, runs: Mapping[str, str]) -> str:
     """The id of the run that a step has made, or worked on."""
     if step.step.verb != "run":
         return definition.resolved(step.step.reproduce or (step.step.promote.run if step.step.promote else ""), runs)
-    lines = stdout.strip().splitlines()
-    return lines[-1].split()[0].removeprefix("runs/") if lines else ""
+    return subcommand.run_id(stdout)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from samebook.core.table import aligned
 from samebook.records.differences import difference
 
 
@@ -58,13 +59,9 @@ def _compared(name: str, original: Side, reproduced: Side, tolerance: float) -> 
 
 def table(comparisons: list[Comparison]) -> str:
     """The verdicts as text, a line a subject, with what differs below it."""
-    width = max((len(each.name) for each in comparisons), default=0)
-    lines = [f"{'subject':<{width}}  verdict"]
-    for each in comparisons:
-        lines.append(f"{each.name:<{width}}  {each.verdict}")
-        if each.detail:
-            lines.append(f"  {each.detail}")
-    return "\n".join(lines)
+    title, *lines = aligned([("subject", "verdict"), *((each.name, str(each.verdict)) for each in comparisons)])
+    details = (f"\n  {each.detail}" if each.detail else "" for each in comparisons)
+    return "\n".join((title, *map(str.__add__, lines, details)))
 
 
 def overall(comparisons: list[Comparison]) -> Verdict:

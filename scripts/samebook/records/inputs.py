@@ -1,4 +1,86 @@
-"""The labels of a receipt's inputs."""
+"""The labels of a receipt's inputs: the text by which a run names one thing that it read.
 
-# How the label of a promoted model's bundle begins: `bundle delay@prod`.
-BUNDLE = "bundle "
+`rows/day=2013-07-01`   a day of a dataset
+`bundle churn@prod`     the bundle of a promoted model
+`settings drift`        a group of settings
+anything else           a file: of a run, of a promoted model, or of the workspace
+"""
+
+import datetime
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self, override
+
+DAY = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)/day=(?P<day>\d{4}-\d\d-\d\d)")
+BUNDLE, SETTINGS = "bundle ", "settings "
+
+
+class Kind(Enum):
+    """The kind of thing that a label names."""
+
+    DAY = "day"
+    BUNDLE = "bundle"
+    SETTINGS = "settings"
+    FILE = "file"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label. `name` is the dataset, the reference of a model, the group of settings, or the path of a file."""
+
+    kind: Kind
+    name: str
+    day: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The label in a receipt's text; whatever has none of the other forms is a file."""
+        if (match := DAY.fullmatch(text)) and _is_date(match["day"]):
+            return cls(Kind.DAY, match["dataset"], match["day"])
+        if text.startswith(BUNDLE):
+            return cls(Kind.BUNDLE, text.removeprefix(BUNDLE))
+        if text.startswith(SETTINGS):
+            return cls(Kind.SETTINGS, text.removeprefix(SETTINGS))
+        return cls(Kind.FILE, text)
+
+    @override
+    def __str__(self) -> str:
+        match self.kind:
+            case Kind.DAY:
+                return f"{self.name}/day={self.day}"
+            case Kind.BUNDLE:
+                return BUNDLE + self.name
+            case Kind.SETTINGS:
+                return SETTINGS + self.name
+            case Kind.FILE:
+                return self.name
+
+
+def day(dataset: str, date: datetime.date) -> str:
+    """The label of a day of a dataset."""
+    return str(Label(Kind.DAY, dataset, date.isoformat()))
+
+
+def bundle(reference: str) -> str:
+    """The label of the bundle of a promoted model: `churn`, or `churn@prod`."""
+    return str(Label(Kind.BUNDLE, reference))
+
+
+def settings(group: str) -> str:
+    """The label of a group of settings."""
+    return str(Label(Kind.SETTINGS, group))
+
+
+def day_written(path: str) -> str:
+    """The day of the dataset partition that an output holds, by its path under the run; "" for other outputs."""
+    match = re.match(r"outputs/.+/day=(\d{4}-\d\d-\d\d)/", path)
+    return match[1] if match else ""
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -17,7 +17,8 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import EnvironmentMismatch, NotReproduced, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
-from samebook.records import inputs, receipt, run_folder
+from samebook.records import receipt, run_folder
+from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.store import objects
 
@@ -127,8 +128,9 @@ def _hand_over(place: Elsewhere, checkout: Path, statement: Json) -> None:
 def _content(place: Elsewhere, item: Json) -> bytes | None:
     digest, built = item["digest"]["sha256"], item["annotations"].get("builtFrom")
     content = undamaged(objects.of(place.here), digest, place.say)
-    if content is None and item["name"].startswith(inputs.BUNDLE):
-        return _from_history(place, item["name"].removeprefix(inputs.BUNDLE), digest)
+    label = Label.parse(item["name"])
+    if content is None and label.kind is Kind.BUNDLE:
+        return _from_history(place, label.name, digest)
     return _rebuilt(place, item["name"], digest, built) if content is None and built else content
 
 

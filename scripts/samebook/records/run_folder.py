@@ -4,7 +4,6 @@ The notebook tells its run what it logs and reads through `.events.jsonl` in tha
 """
 
 import datetime
-import fcntl
 import json
 import os
 import secrets
@@ -18,7 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from samebook.core.errors import UsageError, nearest
-from samebook.core.workspace import Workspace, locked, make_folder, write_whole
+from samebook.core.locked import acquire, is_held, locked
+from samebook.core.workspace import Workspace, make_folder, write_whole
 
 RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
 NOTEBOOK, CANONICAL, PAGE = "notebook.ipynb", "notebook.canonical.json", "notebook.html"
@@ -42,8 +42,8 @@ class RunFolder:
         path = partial / f"{now}-{notebook}-{secrets.token_hex(3)}"
         with locked(partial / LOCK):  # or recover() could take a folder that is not locked yet for a dead run's
             (path / "outputs").mkdir(parents=True)
-            lock = os.open(path / LOCK, os.O_CREAT | os.O_RDWR)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock = acquire(path / LOCK)
+            assert lock is not None
         return cls(path, lock)
 
     @property
@@ -75,7 +75,7 @@ def recover(workspace: Workspace) -> list[str]:
     if not partial.is_dir():
         return []
     with locked(partial / LOCK):
-        dead = [path for path in sorted(partial.glob("*-*")) if not _is_held(path / LOCK)]
+        dead = [path for path in sorted(partial.glob("*-*")) if not is_held(path / LOCK)]
         for path in dead:
             write_whole(path / ERROR, b"the runner was killed before the run was complete\n")
             (path / RECEIPT).unlink(missing_ok=True)
@@ -105,20 +105,6 @@ def _tidy(path: Path) -> None:
     for left in (path / EVENTS, path / LOCK, path / SCRATCH, *path.glob(f".{NOTEBOOK}.*")):
         left.unlink(missing_ok=True)
     shutil.rmtree(path / INPUTS, ignore_errors=True)
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        handle = os.open(lock, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def locate(workspace: Workspace, name: str) -> Path:

@@ -4,7 +4,6 @@ A line has `time` (UTC), `level` and `event`, then facts, among them env, pipeli
 """
 
 import datetime
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from samebook.core import secret
+from samebook.core.locked import locked
 from samebook.core.redaction import Redaction
 from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings
@@ -61,15 +61,10 @@ def _folder(workspace: Workspace) -> Path:
 
 def _append(path: Path, line: bytes) -> None:
     """One write, at the end wherever that is by now; one writer at a time, as a long line grows while it is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        size = os.fstat(handle).st_size
+    with locked(path) as handle:
+        size = os.lseek(handle, 0, os.SEEK_END)
         was_cut = size > 0 and os.pread(handle, 1, size - 1) != b"\n"  # by a disk that was full
         os.write(handle, b"\n" + line if was_cut else line)
-    finally:
-        os.close(handle)
 
 
 def parsed(written: bytes) -> Line | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from samebook.core import git
+from samebook.core import git, table
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.models import lookup
@@ -120,18 +120,13 @@ def _text(found: ModelDiff, before: str, after: str) -> str:
     if not found.rows:
         return f"{found.name}: the same in {before} and {after}"
     cells = [(f"  {_visible(row.name)}", *map(_visible, (row.before, row.after, row.change))) for row in found.rows]
-    widths = [max(map(len, column)) for column in zip((found.name, before, after, ""), *cells, strict=True)]
-    lines = [_line((found.name, before, after, ""), widths)]
-    section = ""
-    for row, cell in zip(found.rows, cells, strict=True):
+    title, *aligned = table.aligned([(found.name, before, after, ""), *cells])
+    lines, section = [title], ""
+    for row, line in zip(found.rows, aligned, strict=True):
         lines += [row.section] if row.section != section else []
-        lines.append(_line(cell, widths))
+        lines.append(line)
         section = row.section
     return "\n".join(lines)
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    return "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 def _visible(value: str) -> str:

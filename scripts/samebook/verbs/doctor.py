@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from samebook.core.errors import UsageError
+from samebook.core.table import aligned
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
 from samebook.records import receipt
@@ -129,9 +130,7 @@ def against(workspace: Workspace, statement: receipt.Json) -> list[str]:
 
 def table(findings: list[Finding]) -> str:
     """The findings as text, with what to do about each difference below its line."""
-    lines = [f"   {'what':<18} {'pinned':<32} found"]
-    for finding in findings:
-        lines.append(f"{'ok' if finding.ok else '!!'} {finding.what:<18} {finding.pinned:<32} {finding.found}")
-        if not finding.ok and finding.mend:
-            lines.append(f"      -> {finding.mend}")
-    return "\n".join(lines)
+    rows = [("ok" if finding.ok else "!!", finding.what, finding.pinned, finding.found) for finding in findings]
+    title, *lines = aligned([("", "what", "pinned", "found"), *rows])
+    mends = (f"\n      -> {finding.mend}" if not finding.ok and finding.mend else "" for finding in findings)
+    return "\n".join((title, *map(str.__add__, lines, mends)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from samebook.core import workspace
 from samebook.core.errors import UsageError
+from samebook.core.table import aligned
 from samebook.data import dataset
 from samebook.environment import settings
 from samebook.models import lookup
@@ -59,10 +60,11 @@ def drift(request: DriftRequest) -> Report:
 
 def table(report: Report) -> str:
     """The findings as text, the worst first, and the verdict below them."""
-    lines = [f"   {'what':<34} {'value':>8} {'warn':>8} {'alarm':>8}"]
+    rows: list[tuple[str, ...]] = [("", "what", "value", "warn", "alarm", "")]
     for each in sorted(report.findings, key=lambda each: -VERDICTS.index(each.verdict)):
-        numbers = "".join(f" {_number(number):>8}" for number in (each.value, each.warn, each.alarm))
-        lines.append(f"{MARKS[each.verdict]} {f'{each.name}, {each.span}':<34}{numbers}  {each.detail}")
+        numbers = map(_number, (each.value, each.warn, each.alarm))
+        rows.append((MARKS[each.verdict], f"{each.name}, {each.span}", *numbers, each.detail))
+    lines = aligned(rows, right={2, 3, 4})
     beyond = [f"{each.name} ({each.span})" for each in report.findings if each.verdict != OK]
     return "\n".join((*lines, f"{report.model} {report.day}: {report.verdict}  {', '.join(beyond)}".rstrip()))
 

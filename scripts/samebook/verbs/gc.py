@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core.workspace import Workspace, locked
+from samebook.core.locked import locked
+from samebook.core.table import aligned
+from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.sections import Retention
 from samebook.models import retention, store_use
@@ -143,7 +145,7 @@ def _collected(workspace: Workspace, runs: list[Gone], kept: dict[str, int], *, 
 
 def table(found: Collected, *, dry_run: bool) -> str:
     """What goes, a line each; why the others stay; and the sum."""
-    lines = [f"{each.path.name:<44} {each.status:<8} {transfer.readable(each.size):>10}" for each in found.runs]
+    lines = aligned([(each.path.name, each.status, transfer.readable(each.size)) for each in found.runs], right={2})
     stay = ", ".join(f"{number} {reason}" for reason, number in sorted(found.kept.items()))
     lines += [f"{sum(found.kept.values())} runs stay: {stay}"] if found.kept else []
     sizes = [transfer.readable(size) for size in (found.freed - found.object_size, found.object_size, found.freed)]

@@ -5,7 +5,6 @@ dependencies; which run made an input is in its byproduct `made by`.
 """
 
 import datetime
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.data import dataset
-from samebook.records import diagram, receipt, run_folder
+from samebook.records import diagram, inputs, receipt, run_folder
 from samebook.records.diagram import Box
+from samebook.records.inputs import Kind, Label
 
 SHORT = 12
 SHOWN = 60
-DAY = re.compile(r"(.+)/day=(\d{4}-\d\d-\d\d)")
 
 
 @dataclass(frozen=True)
@@ -99,13 +98,14 @@ def _grouped(names: list[str]) -> Iterator[list[str]]:
     """The partitions of a dataset without a gap together, everything else alone."""
     days: dict[str, list[datetime.date]] = {}
     for name in sorted(names):
-        if partition := DAY.fullmatch(name):
-            days.setdefault(partition[1], []).append(datetime.date.fromisoformat(partition[2]))
+        label = Label.parse(name)
+        if label.kind is Kind.DAY:
+            days.setdefault(label.name, []).append(datetime.date.fromisoformat(label.day))
         else:
             yield [name]
     for name, found in days.items():
         for start, end in dataset.ranges(found):
-            yield [f"{name}/day={day}" for day in found if start <= day <= end]
+            yield [inputs.day(name, day) for day in found if start <= day <= end]
 
 
 def _undeclared(statement: receipt.Json) -> Iterator[Input]:

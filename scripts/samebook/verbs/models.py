@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.core.digest import sha256
-from samebook.core.workspace import Workspace, locked, make_folder
+from samebook.core.locked import locked
+from samebook.core.workspace import Workspace, make_folder
 from samebook.environment import settings
 from samebook.models import lookup, supply
 from samebook.models.bundle import Bundle

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from samebook.core import workspace
 from samebook.core.errors import UsageError
+from samebook.core.table import aligned
 from samebook.core.workspace import Workspace
 from samebook.environment import sections, settings
 from samebook.models import build, bundle, commits, gate_run, lookup, policy
@@ -112,11 +113,12 @@ def _commit(candidate: Candidate, made: Bundle, held: commits.Held) -> str:
 def message(made: Bundle, champion: Bundle | None) -> str:
     """The commit's message: what the metrics were, and are."""
     before = champion.metrics if champion else {}
-    widest = max(map(len, made.metrics), default=0)
-    lines = [
-        f"{name:<{widest}}  {value:<12.6g}{f' was {before[name]:.6g}' if name in before else ''}".rstrip()
-        for name, value in made.metrics.items()
-    ]
+    lines = aligned(
+        [
+            (name, f"{value:.6g}", f"was {before[name]:.6g}" if name in before else "")
+            for name, value in made.metrics.items()
+        ]
+    )
     data = ", ".join(f"{name} up to {found.newest}" for name, found in made.data.items())
     facts = [f"Run: {made.receipt.run}", f"Commit: {made.source.commit}", *([f"Data: {data}"] if data else [])]
     why = [made.promoted.why, ""] if made.promoted.why else []

@@ -1,5 +1,6 @@
 """List what ran: each run's status, how long it took, and its metrics."""
 
+from samebook.core.table import aligned
 from samebook.core.workspace import Workspace
 from samebook.records.summary import Run, described
 
@@ -14,9 +15,9 @@ def runs(workspace: Workspace) -> list[Run]:
 
 def table(found: list[Run]) -> str:
     """The runs as text, a line each; the first metrics by name."""
-    lines = [f"{'run':<44} {'status':<7} {'seconds':>7}  metrics"]
+    rows = [("run", "status", "seconds", "metrics")]
     for run in found:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in list(run.metrics.items())[:METRICS_SHOWN])
         seconds = "" if run.seconds is None else f"{run.seconds:.0f}"
-        lines.append(f"{run.id:<44} {run.status:<7} {seconds:>7}  {shown or run.error}".rstrip())
-    return "\n".join(lines)
+        rows.append((run.id, run.status, seconds, shown or run.error))
+    return "\n".join(aligned(rows, right={2}))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from samebook.core import cron
 from samebook.core.errors import UsageError
+from samebook.core.table import aligned
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.pipelines import definition, manifests, timers
@@ -74,7 +75,4 @@ def table(found: settings.Settings, now: datetime.datetime) -> str:
     for job, line in found.schedule.items():
         moment = cron.following(line, now)
         lines.append((job, line, f"{moment:%Y-%m-%d %H:%M %a}" if moment else "never"))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return "\n".join(aligned(lines))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from samebook.core.digest import json_bytes
+from samebook.core.table import aligned
 from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings, file, load, values, variable
 
@@ -48,8 +49,7 @@ def _leaves(value: Any, location: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 def table(found: list[Setting]) -> str:
     """The settings as text, a line each."""
     shown = [(each.name, "" if each.value is None else json.dumps(each.value), each.origin) for each in found]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    return "\n".join(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}" for name, value, origin in shown)
+    return "\n".join(aligned(shown))
 
 
 def schema() -> bytes:

@@ -6,14 +6,13 @@ differs in it alone hangs on the order of a set, which the fixed PYTHONHASHSEED 
 
 import json
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from samebook.core import signals, workspace
+from samebook.core import errors, signals, subcommand, workspace
 from samebook.core.errors import CellFailed, NotReproduced, SamebookError
 from samebook.core.workspace import Workspace
 from samebook.records import canonical, causes, comparison, receipt, run_folder
@@ -81,7 +80,7 @@ class Stability:
 def stability(request: StabilityRequest, say: Say) -> Stability:
     """Run it, and compare. Raises the error of a first run that fails, NotReproduced where only a later one does."""
     here = workspace.find()
-    command = (sys.executable, "-m", "samebook", "run", *_what(here, request.run, say))
+    command = (sys.executable, "-m", "samebook", "run", "--json", *_what(here, request.run, say))
     attempts: list[Attempt] = []
     try:
         with signals.raising():
@@ -116,7 +115,7 @@ def _attempt(here: Workspace, command: tuple[str, ...], number: int, **variables
         told = output.read().decode()
     if code:
         raise _failed(number, code, told)
-    folder = here.root / re.findall(r"^runs/\S+", told, re.MULTILINE)[-1]
+    folder = here.runs / subcommand.run_id(told)
     subjects = receipt.subject_digests(receipt.read(folder / run_folder.RECEIPT))
     return Attempt(f"run {number}", int(env["OMP_NUM_THREADS"]), folder, subjects)
 
@@ -125,8 +124,7 @@ def _failed(number: int, code: int, told: str) -> SamebookError:
     words = told.rpartition("error: ")[2].strip()
     if number > 1:
         return NotReproduced(f"run {number} failed where run 1 was complete: {words}")
-    kinds = {kind.exit_code: kind for kind in SamebookError.__subclasses__()}
-    return kinds.get(code, CellFailed)(f"run {number} failed: {words}")
+    return errors.of_code(code, f"run {number} failed: {words}", otherwise=CellFailed)
 
 
 def _judged(attempts: list[Attempt], other: Attempt) -> Stability:

@@ -4,7 +4,6 @@ One watcher at a time. Everything it does can be done again: killed at any momen
 """
 
 import datetime
-import fcntl
 import json
 import os
 import platform
@@ -18,7 +17,8 @@ from pathlib import Path
 from samebook.core import cron, signals, workspace
 from samebook.core.digest import json_bytes
 from samebook.core.errors import DataRejected, Interrupted, SamebookError, UsageError
-from samebook.core.workspace import Workspace, make_folder, write_whole
+from samebook.core.locked import acquire
+from samebook.core.workspace import Workspace, write_whole
 from samebook.data import warehouse
 from samebook.environment import settings
 from samebook.environment.settings import Settings
@@ -245,14 +245,11 @@ def _run_scheduled(watcher: Watcher) -> None:
 @contextmanager
 def _alone(here: Workspace, env: str) -> Iterator[None]:
     """Hold the inbox. Raises UsageError naming who holds it; the lock ends with its holder, however that ends."""
-    folder = make_folder(here.runs / ".watch")
-    handle = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+    folder = here.runs / ".watch"
+    if (handle := acquire(folder / "lock", wait=False)) is None:
+        holder = (folder / "holder").read_text().strip() if (folder / "holder").is_file() else "somebody"
+        raise UsageError(f"another watcher runs: {holder}", mend="stop it first; one watcher is enough")
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = (folder / "holder").read_text().strip() if (folder / "holder").is_file() else "somebody"
-            raise UsageError(f"another watcher runs: {holder}", mend="stop it first; one watcher is enough") from None
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         write_whole(folder / "holder", f"process {os.getpid()} on {platform.node()}, env {env}, since {now}\n".encode())
         yield
