@@ -1,17 +1,30 @@
 """The documents say what the code does."""
 
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
+from pages import PAGES, Page
 from tiny import CHECKOUT
 
+import samebook
 from samebook.cli.main import cli
+from samebook.core import errors
+from samebook.environment import yaml_file
+from samebook.environment.settings import Settings
+from samebook.pipelines.definition import Pipeline
 
-MAKEFILE = (CHECKOUT / "Makefile").read_text()
-TARGETS = re.findall(r"^([a-z-]+):.*## .+", MAKEFILE, re.MULTILINE)
-README = CHECKOUT / "README.md"
+MAKEFILES = [CHECKOUT / "Makefile", *sorted(CHECKOUT.glob("*/*.mk"))]
+TARGETS = {
+    name for file in MAKEFILES for name in re.findall(r"^([a-z-]+):[^#\n]*## .+", file.read_text(), re.MULTILINE)
+}
+REFERENCE = CHECKOUT / "docs" / "reference"
+README = Page("README.md")
 
 
 def commands(group: click.Group, above: str = "samebook") -> Iterator[tuple[str, click.Command]]:
@@ -22,6 +35,39 @@ def commands(group: click.Group, above: str = "samebook") -> Iterator[tuple[str,
 
 
 COMMANDS = dict(commands(cli))
+# Targets whose name isn't their command's.
+ALIASES = {"diff": "bundle diff", "push": "store push", "pull": "store pull"}
+# What make takes for any target, and for those that are its own.
+EVERYWHERE = {"ENGINE", "BASE_IMAGE", "SECRETS", "SIGNING_KEY", "V"}
+OWN = {
+    "lab": {"PORT"},
+    "test-faults": {"TIMES"},
+    "lock": {"UPGRADE"},
+    "warehouse": {"WAREHOUSE_PORT"},
+    "season": {"DAYS"},
+    "bench": {"REPEATS", "ONLY", "SUBJECTS", "PICTURE", "SLOW", "LIST"},
+}
+
+
+def options(command: click.Command) -> set[str]:
+    """The options that a command takes, as they are typed."""
+    return {"-h", "--help", *(name for parameter in command.params for name in parameter.opts if name[0] == "-")}
+
+
+def variables(target: str) -> set[str]:
+    """The variables that a target takes: the names and metavars of its command's options, in capitals."""
+    command = COMMANDS.get(f"samebook {ALIASES.get(target, target)}", click.Command(None))
+    names = {name.lstrip("-").upper().replace("-", "_") for each in command.params for name in each.opts}
+    names |= {name for each in command.params for name in re.findall("[A-Z]+", each.metavar or "")}
+    return names | ({"DRY"} if "DRY_RUN" in names else set()) | EVERYWHERE | OWN.get(target, set())
+
+
+def named(words: list[str]) -> tuple[str, list[str]] | None:
+    """The command that these words call, and the words after it."""
+    for count in (2, 1):
+        if (typed := " ".join(("samebook", *words[:count]))) in COMMANDS:
+            return typed, words[count:]
+    return None
 
 
 @pytest.mark.parametrize("typed", COMMANDS)
@@ -29,29 +75,89 @@ def test_command_has_help(typed: str) -> None:
     """Each command says what it does, and so does each of its options."""
     command = COMMANDS[typed]
     assert command.help
-    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    assert [option.name for option in options if not option.help] == []
+    given = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    assert [option.name for option in given if not option.help] == []
 
 
-@pytest.mark.parametrize("typed", COMMANDS)
-def test_command_in_readme(typed: str) -> None:
-    """Each command appears in the README, as itself or as the make target of its name."""
-    text = README.read_text()
-    assert typed in text or typed.replace("samebook", "make") in text
+def test_reference_names_commands() -> None:
+    """The reference has a heading for each command and a row for each target, and for nothing else."""
+    assert set(re.findall(r"^## (.*)$", (REFERENCE / "commands.md").read_text(), re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^\| `make ([a-z-]+)` \|", (REFERENCE / "make.md").read_text(), re.MULTILINE)) == TARGETS
 
 
-def test_readme_lists_targets() -> None:
-    """The README's table of targets names each target that `make` lists, and no other."""
-    rows = README.read_text().partition("| make … |")[2].partition("\n\n")[0].splitlines()
-    assert sorted(name for row in rows for name in re.findall(r"`([a-z-]+)`", row.split("|")[1])) == sorted(TARGETS)
+def test_reference_is_fresh(tmp_path: Path) -> None:
+    """The generated pages are what the code, the Makefile and the settings say today."""
+    subprocess.run([sys.executable, CHECKOUT / "docs" / "generate.py", tmp_path], check=True)
+    stale = [page.name for page in tmp_path.iterdir() if page.read_text() != (REFERENCE / page.name).read_text()]
+    assert stale == [], "python docs/generate.py"
 
 
-def test_readme_commands_exist() -> None:
-    """Each command and each target that the README shows is there."""
-    text = README.read_text()
-    typed = set(re.findall(r"`(samebook [a-z]+(?: (?:verify|gc))?)", text))
-    assert [name for name in typed if not any(known.startswith(name) for known in COMMANDS)] == []
-    assert set(re.findall(r"(?:`|\$ )make ([a-z-]+)", text)) <= set(TARGETS)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_exist(page: Page) -> None:
+    """Each `samebook X --option` that a page shows is a command with that option."""
+    for words in page.typed("samebook"):
+        found = named(words)
+        assert found, f"samebook {' '.join(words)}"
+        given = {word.partition("=")[0] for word in found[1] if word.startswith("-")}
+        assert given <= options(COMMANDS[found[0]]), f"samebook {' '.join(words)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_targets_exist(page: Page) -> None:
+    """Each `make X KEY=value` that a page shows is a target that takes this variable."""
+    for words in page.typed("make"):
+        assert words[0] in TARGETS, f"make {' '.join(words)}"
+        given = {word.partition("=")[0] for word in words[1:] if "=" in word}
+        assert given <= variables(words[0]), f"make {' '.join(words)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_resolve(page: Page) -> None:
+    """Each link leads to a file that is there, and to a heading that it has; each picture is one."""
+    for link in page.links:
+        name, _, anchor = link.partition("#")
+        path = (page.path.parent / name).resolve() if name else page.path
+        assert path.is_file(), link
+        assert not anchor or anchor in Page(path.relative_to(CHECKOUT).as_posix()).anchors, link
+
+
+def test_pages_are_found() -> None:
+    """Each page of docs/ is linked from its first one."""
+    first = CHECKOUT / "docs" / "README.md"
+    linked = {(first.parent / link).resolve() for link in Page("docs/README.md").links}
+    assert {page.path for page in PAGES if page.path.is_relative_to(first.parent)} - linked == {first}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_are_valid(page: Page, tmp_path: Path) -> None:
+    """Each YAML block, and each setting in a line, is one that samebook takes."""
+    keys = tuple(f"{name}: " for name in Settings.model_fields)
+    for text in (*page.blocks("yaml"), *(span for span in page.spans if span.startswith(keys))):
+        (tmp_path / "dev.yml").write_text(text)
+        values = yaml_file.read(tmp_path / "dev.yml")
+        assert Pipeline(**values) if "steps" in values else Settings(**values)
+
+
+def test_api_is_whole() -> None:
+    """The page of the API has a row for each thing that `import samebook` gives, and for nothing else."""
+    calls = re.findall(r"^\| `(\w+)", (REFERENCE / "api.md").read_text(), re.MULTILINE)
+    assert sorted(calls) == sorted(samebook.__all__)
+
+
+def test_exit_codes_are_whole() -> None:
+    """The page of exit codes has each error, in the row of its code."""
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", (REFERENCE / "exit-codes.md").read_text(), re.MULTILINE)
+    shown = {(int(code), name) for code, names in rows for name in re.findall(r"`(\w+)`", names)}
+    signals = {(errors.Interrupted(signum).exit_code, "Interrupted") for signum in (signal.SIGINT, signal.SIGTERM)}
+    kinds = (kind for kind in vars(errors).values() if isinstance(kind, type) and kind is not errors.Interrupted)
+    leaves = {(kind.exit_code, kind.__name__) for kind in kinds if issubclass(kind, errors.SamebookError)}
+    assert shown == leaves | signals
+
+
+def test_readme_is_a_page() -> None:
+    """The README has at most 1,000 words, and the first command within 20 lines."""
+    assert len(README.text.split()) <= 1000
+    assert "$ make run" in "\n".join(README.text.splitlines()[:20])
 
 
 def test_targets_are_listed() -> None:
@@ -71,4 +177,4 @@ def test_targets_are_listed() -> None:
         "doctor",
         "clean",
     }
-    assert promised <= set(TARGETS)
+    assert promised <= TARGETS

@@ -1,4 +1,4 @@
-"""The README's walk from newer data to production: its commands as they are printed, in a fresh clone."""
+"""The walk of docs/how-to/promote.md from newer data to production: its commands in a fresh clone."""
 
 import json
 import os
@@ -14,14 +14,14 @@ PROMPT = "$ "
 
 def walk() -> list[str]:
     """The commands under "A retraining with newer data"."""
-    text = (CHECKOUT / "README.md").read_text().partition("A retraining with newer data")[2]
+    text = (CHECKOUT / "docs" / "how-to" / "promote.md").read_text().partition("A retraining with newer data")[2]
     block = re.search(r"```console\n(.*?)```", text, re.DOTALL)
     assert block
     return [line.removeprefix(PROMPT) for line in block[1].splitlines() if line.startswith(PROMPT)]
 
 
 @pytest.mark.parametrize("chosen", ["docker", "local"])
-def test_readme_walk(chosen: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_promotion_walk(chosen: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Six commands bring a model of newer data to main, and main predicts with it; so does a branch not checked out."""
     variables = {"ENGINE": chosen, "BASE_IMAGE": base(), "SAMEBOOK_TAG": "-walk"}
     if chosen == "docker":
