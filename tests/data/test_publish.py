@@ -61,12 +61,34 @@ def test_published_once(into: tuple[Workspace, Warehouse]) -> None:
 
 
 def test_columns_go_by_name(into: tuple[Workspace, Warehouse]) -> None:
-    """Columns in another order, and a table that was renamed or dropped, change nothing of what is stored."""
+    """Columns in another order, and another table of the same rows, change nothing of what is stored."""
     warehouse.publish(*into, FIRST)
     warehouse.publish(*into, replace(SECOND, rows=ROWS.select(["late", "probability", "id"])))
     assert [row["probability"] for row in published(into, "SELECT probability FROM scores ORDER BY id")] == [0.25, 0.5]
     assert warehouse.publish(*into, replace(SECOND, table="others"))
     assert len(published(into, "SELECT id FROM others")) == 1
+
+
+def test_dropped_table_comes_back(into: tuple[Workspace, Warehouse], request: pytest.FixtureRequest) -> None:
+    """A day that was published before its table was dropped is published again, from the same bytes."""
+    assert warehouse.publish(*into, FIRST)
+    drop(into, request)
+    assert warehouse.publish(*into, FIRST)
+    assert len(published(into)) == 2
+    assert not warehouse.publish(*into, FIRST)
+
+
+def drop(into: tuple[Workspace, Warehouse], request: pytest.FixtureRequest) -> None:
+    """Drop the table `scores`, as somebody does who has the warehouse open beside samebook."""
+    workspace, settings = into
+    if settings.url.startswith("duckdb"):
+        import duckdb
+
+        with duckdb.connect(str(workspace.root / "w.duckdb")) as connection:
+            connection.execute("DROP TABLE scores")
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    server.sql("DROP TABLE scores", settings.url.rpartition("/")[2])
 
 
 def test_other_columns_refused(into: tuple[Workspace, Warehouse]) -> None:

@@ -1,11 +1,13 @@
 """Keeps secrets out of everything that a run writes or shows."""
 
+import html
 import json
 import os
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from nbformat import NotebookNode, from_dict
 
@@ -14,6 +16,21 @@ from samebook.core.secret import SHORTEST
 
 # What makes a notebook or a receipt what it is, whatever a secret's text may be.
 STRUCTURE = {"cell_type", "output_type", "id", "_type", "buildType", "predicateType", "sha256", "gitCommit", "name"}
+
+# How programs write a text: in a repr (of text, of bytes), in HTML, in a URL or a form, in CSV, in a shell's quotes.
+WRITERS: tuple[Callable[[str], str], ...] = (
+    str,
+    lambda text: repr(text)[1:-1],
+    lambda text: repr(text.encode())[2:-1],
+    lambda text: text.encode("unicode_escape").decode(),
+    html.escape,
+    lambda text: html.escape(text, quote=False),
+    quote,
+    quote_plus,
+    lambda text: quote(text, safe=""),
+    lambda text: text.replace('"', '""'),
+    lambda text: shlex.quote(text).removeprefix("'").removesuffix("'"),
+)
 
 
 class Redaction:
@@ -68,7 +85,12 @@ class Redaction:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """A text and, as a notebook's file splits it, each of its lines: plain, in a repr, in a URL, and these in JSON."""
+    """A secret, and each of its lines, as other programs write it: plain, escaped, and that in JSON, once and twice."""
     for part in (text, *(line for line in text.splitlines() if len(line) >= SHORTEST)):
-        for form in (part, repr(part)[1:-1], quote(part, safe="")):
-            yield from (form, json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1])
+        for form in {write(part) for write in WRITERS}:
+            for inner in (form, *_in_json(form)):
+                yield from (inner, *_in_json(inner))
+
+
+def _in_json(text: str) -> tuple[str, str]:
+    return json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]

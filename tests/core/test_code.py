@@ -1,0 +1,41 @@
+"""The files of the package, which receipts and warm runners hash."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny import CHECKOUT
+
+from samebook.core import code
+from samebook.core.workspace import Workspace
+from samebook.records import provenance
+
+PACKAGE = CHECKOUT / "scripts" / "samebook"
+FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with a copy of the package, and a notebook folder that is empty."""
+    root = tmp_path_factory.mktemp("copy")
+    shutil.copytree(PACKAGE, root / "scripts" / "samebook", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "notebooks").mkdir()
+    return Workspace(root)
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_receipt_covers_each_file(copy: Workspace, file: Path) -> None:
+    """The hash of the code in a receipt changes with any file of the package, in whatever wing it stands."""
+    before = provenance.code(copy)
+    path = copy.root / "scripts" / "samebook" / file
+    content = path.read_bytes()
+    path.write_bytes(content + b"# changed")
+    assert provenance.code(copy) != before
+    path.write_bytes(content)
+    assert provenance.code(copy) == before
+
+
+def test_files_are_those_of_the_package() -> None:
+    """The package knows each of its files, in each of its wings."""
+    assert [path.relative_to(code.FOLDER) for path in code.files()] == FILES
+    assert len({path.parts[0] for path in FILES}) > 12
