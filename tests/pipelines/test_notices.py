@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any, override
 
 import pytest
@@ -74,7 +75,7 @@ def serving(*codes: int, location: str = "") -> Iterator[Hook]:
 def quick(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """In a workspace of its own, with pauses that a test can wait for."""
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
-    monkeypatch.setattr(notices, "PAUSES", (0.05, 0.1))
+    monkeypatch.setattr(notices, "RETRY", notices.RETRY.new(backoff_factor=0.05))
     monkeypatch.setattr(notices, "TIMEOUT", 0.5)
     yield
     assert notices.wait(20)
@@ -157,14 +158,42 @@ def test_silence_holds_nobody_up(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) ->
     assert told(tiny)[0]["text"] == "no answer within 0.5 s"
 
 
-def test_nobody_there(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody listens, or what answers speaks no HTTP, the story tells so."""
+def test_nobody_there(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Where nobody listens, the story tells so, and no log of any library tells the URL."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/hidden")
-    notices.send(SETTINGS, "failure", FACTS)
-    assert notices.wait(20)
+    with caplog.at_level("DEBUG"):
+        notices.send(SETTINGS, "failure", FACTS)
+        assert notices.wait(20)
     assert told(tiny)[0]["text"] == "Connection refused"
+    assert "hidden" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "text"),
+    [
+        ("http", b"hidden\r\n", "BadStatusLine"),
+        ("http", b"", "RemoteDisconnected"),
+        ("https", b"hidden\r\n", "its certificate is not trusted, or it speaks no TLS"),
+    ],
+)
+def test_other_protocols(scheme: str, answer: bytes, text: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that speaks no HTTP, hangs up, or speaks no TLS is told in the story without its URL and its words."""
+
+    class Handler(StreamRequestHandler):
+        @override
+        def handle(self) -> None:
+            self.request.recv(1 << 16)
+            self.wfile.write(answer)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setenv("HOOK", f"{scheme}://127.0.0.1:{server.server_address[1]}/hidden")
+        notices.send(SETTINGS, "failure", FACTS)
+        assert notices.wait(20)
+        server.shutdown()
+    assert told(tiny)[0]["text"] == text
 
 
 def test_many_at_once_are_bounded(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

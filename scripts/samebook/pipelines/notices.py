@@ -1,19 +1,22 @@
-"""Tells a webhook what went wrong, as JSON: in the background, with time-outs, never in the way of the work.
+"""Notices to a webhook of what went wrong, as JSON: sent in the background, with time-outs, never in the way of work.
 
-The webhook's URL is a secret, since whoever has it can post. What is posted goes there and nowhere else: not through a
-proxy that some variable names, and not on to where a redirect points.
+The webhook's URL is a secret: whoever has it can post. A notice goes there and nowhere else: not through a proxy that
+some variable names, and not on to where a redirect points.
 """
 
-import http.client
 import json
-import ssl
+import logging
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
+
+from urllib3 import PoolManager, Retry
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProtocolError, SSLError
+from urllib3.exceptions import TimeoutError as NoAnswer
 
 from samebook.core import secret, workspace
 from samebook.core.errors import SamebookError, UsageError
@@ -22,12 +25,21 @@ from samebook.records import story
 
 FACTS = ("env", "pipeline", "step", "run", "day", "text")
 TIMEOUT = 5.0
-# Before the second try, and before the third.
-PAUSES = (1.0, 4.0)
 # So many at a time: where a hundred jobs fail at once, the webhook hears of the first.
 MOST = 20
-DONE, REDIRECT, SERVER_ERROR = 200, 300, 500
-BUSY = {408, 425, 429}
+DONE, REDIRECT = 200, 300
+# The second try comes at once, the third after 4 s: at its end a process waits 5 s. No server may lengthen that.
+RETRY = Retry(
+    2,
+    backoff_factor=2,
+    status_forcelist={408, 425, 429, *range(500, 600)},
+    allowed_methods=None,
+    raise_on_status=False,
+    respect_retry_after_header=False,
+)
+HEADERS = {"Content-Type": "application/json", "User-Agent": "samebook"}
+# urllib3 logs the URL that it tries again.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 _under_way: set[threading.Thread] = set()
 _lock = threading.Lock()
@@ -35,7 +47,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class _Notice:
-    """What is posted where, and what of it a line of the story may tell."""
+    """A notice, the URL that it goes to, and the facts that a line of the story may tell."""
 
     url: str
     kind: str
@@ -47,12 +59,12 @@ class _Notice:
 
 
 def url(in_force: Settings) -> str:
-    """Where notices go, "" for nowhere. Raises UsageError where the secret is not set, or is no http(s) URL."""
+    """The URL that notices go to, "" for none. Raises UsageError where the secret is not set or not an http(s) URL."""
     name = in_force.notify.webhook
-    found = secret.text(name) if name else ""
-    if name and not _is_url(found):
+    text = secret.text(name) if name else ""
+    if name and not _is_url(text):
         raise UsageError(f"the secret {name} is no URL of a webhook: expected http://… or https://… and a host")
-    return found
+    return text
 
 
 def _is_url(text: str) -> bool:
@@ -67,22 +79,21 @@ def _is_url(text: str) -> bool:
 def send(in_force: Settings, kind: str, facts: Mapping[str, Any]) -> None:
     """Post {"kind", "env", "pipeline", "step", "run", "day", "text"} where the settings ask for notices of this kind.
 
-    Returns at once and raises nothing: what can't be delivered is told in the day's story.
+    Returns at once and raises nothing: a notice that can't be delivered is told in the day's story.
     """
     if in_force.notify.webhook is None or kind not in in_force.notify.on:
         return
-    told = {name: facts.get(name) for name in FACTS}
-    if isinstance(told["text"], str):
-        told["text"] = story.safe(told["text"], in_force)
+    posted = {name: facts.get(name) for name in FACTS}
+    if isinstance(posted["text"], str):
+        posted["text"] = story.safe(posted["text"], in_force)
     try:
-        notice = _Notice(url(in_force), kind, told)
-        _start(notice)
+        _start(_Notice(url(in_force), kind, posted))
     except (SamebookError, RuntimeError, OSError) as error:
-        _undelivered(kind, told, str(error))
+        _undelivered(kind, posted, str(error))
 
 
 def wait(seconds: float) -> bool:
-    """Wait for what is under way, at most so long; whether all is done."""
+    """Wait for the notices under way, at most so long; whether all are done."""
     end = time.monotonic() + seconds
     with _lock:
         waiting = list(_under_way)
@@ -102,42 +113,38 @@ def _start(notice: _Notice) -> None:
 
 def _deliver(notice: _Notice) -> None:
     try:
-        wrong, may_pass = _posted(notice)
-        for pause in PAUSES:
-            if wrong and may_pass:
-                time.sleep(pause)
-                wrong, may_pass = _posted(notice)
-        if wrong:
-            _undelivered(notice.kind, notice.facts, wrong)
+        if why := _failure(notice):
+            _undelivered(notice.kind, notice.facts, why)
     finally:
         with _lock:
             _under_way.discard(threading.current_thread())
 
 
-def _posted(notice: _Notice) -> tuple[str, bool]:
-    """What is wrong, "" for nothing, and whether it may pass; in words that don't tell the URL."""
+def _failure(notice: _Notice) -> str:
+    """Post a notice; the reason why it was not delivered, in words without the URL, "" where it was."""
     try:
-        status = _status(urlsplit(notice.url), notice.body)
-    except TimeoutError:
-        return f"no answer within {TIMEOUT:g} s", True
-    except ssl.SSLError:
-        return "its certificate is not trusted, or it speaks no TLS", True
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return getattr(error, "strerror", None) or type(error).__name__, True
-    wrong = "" if DONE <= status < REDIRECT else f"HTTP {status}"
-    return wrong, status >= SERVER_ERROR or status in BUSY
+        with (
+            PoolManager(headers=HEADERS, timeout=TIMEOUT, retries=RETRY) as pool,
+            pool.request("POST", notice.url, body=notice.body, redirect=False, preload_content=False) as response,
+        ):
+            return "" if DONE <= response.status < REDIRECT else f"HTTP {response.status}"
+    except (HTTPError, OSError, ValueError) as error:
+        return _reason(error)
 
 
-def _status(where: SplitResult, body: bytes) -> int:
-    kind = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
-    path = (where.path or "/") + (f"?{where.query}" if where.query else "")
-    headers = {"Content-Type": "application/json", "User-Agent": "samebook", "Connection": "close"}
-    with closing(kind(where.hostname or "", where.port, timeout=TIMEOUT)) as connection:
-        connection.request("POST", path, body, headers)
-        return connection.getresponse().status
+def _reason(error: Exception) -> str:
+    cause = error.reason if isinstance(error, MaxRetryError) else error
+    if isinstance(cause, NewConnectionError | ProtocolError):
+        cause = cause.__cause__ or cause.args[-1]
+    match cause:
+        case NoAnswer():
+            return f"no answer within {TIMEOUT:g} s"
+        case SSLError():
+            return "its certificate is not trusted, or it speaks no TLS"
+        case _:
+            return getattr(cause, "strerror", None) or type(cause).__name__
 
 
 def _undelivered(kind: str, facts: Mapping[str, Any], why: str) -> None:
     with suppress(UsageError):  # outside of a workspace there is no story
-        told = {**facts, "text": why}
-        story.tell(workspace.find(), "notice-not-delivered", level="warning", kind=kind, **told)
+        story.tell(workspace.find(), "notice-not-delivered", level="warning", kind=kind, **{**facts, "text": why})
