@@ -1,12 +1,15 @@
 """The tree of runs and inputs behind a result."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from defusedxml import ElementTree
 from tiny import Tiny, git
+
+from samebook.records import diagram
+from samebook.records.diagram import Box
 
 pytestmark = pytest.mark.host
 
@@ -101,17 +104,71 @@ def test_json_holds_all(worked: Tiny) -> None:
     assert len(partitions) == 6
 
 
+NODE = re.compile(r'(n\d+)\["(.+)"\]:::(run|input|undeclared)')
+ARROW = re.compile(r"(n\d+) --> (n\d+)")
+
+
+def drawn(flowchart: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """The labels of a flowchart by node, as they are shown, and its arrows. There is no other line."""
+    head, *lines = [line for line in flowchart.splitlines() if not line.startswith("classDef ")]
+    nodes = [found for line in lines if (found := NODE.fullmatch(line))]
+    arrows = [found for line in lines if (found := ARROW.fullmatch(line))]
+    assert (head, len(nodes) + len(arrows)) == ("flowchart LR", len(lines))
+    labels = {found[1]: re.sub(r"#(\d+);", lambda code: chr(int(code[1])), found[2]) for found in nodes}
+    return labels, [(labels[arrow[1]], labels[arrow[2]]) for arrow in arrows]
+
+
 def test_drawing_is_the_tree(worked: Tiny, tmp_path: Path) -> None:
-    """The SVG is well-formed, shows every box of the tree, inside its frame, and is the same each time."""
-    first, second = tmp_path / "first.svg", tmp_path / "second.svg"
-    for path in (first, second):
-        assert worked.samebook("lineage", "show", "--svg", str(path)).code == 0
-    root = ElementTree.parse(first).getroot()
-    boxes = [box for box in root.iter("{http://www.w3.org/2000/svg}rect") if box.get("rx")]
-    assert len(boxes) == 8
-    assert all(float(box.get("x")) + float(box.get("width")) < float(root.get("width")) for box in boxes)
-    assert all(float(box.get("y")) + float(box.get("height")) < float(root.get("height")) for box in boxes)
-    assert first.read_bytes() == second.read_bytes()
+    """The flowchart shows every box of the tree, an arrow from each to what came of it, and is the same each time."""
+    path = tmp_path / "lineage.mmd"
+    assert worked.samebook("lineage", "show", "--mermaid", str(path)).code == 0
+    labels, arrows = drawn(path.read_text())
+    assert (len(labels), len(arrows)) == (8, 7)
+    titles = [[label.split("<br/>")[0] for label in arrow] for arrow in arrows]
+    read, show = run_of(worked, "read").name, run_of(worked, "show").name
+    assert titles[:2] == [["read/table.csv", show], [read, "read/table.csv"]]
+    assert [arrow[0] for arrow in titles if arrow[1] == read] == [
+        "rows/day=2013-01-30 … 2013-01-31 (2 days)",
+        "rows/day=2013-02-01 … 2013-02-03 (3 days)",
+        "data/loose.txt",
+    ]
+    assert worked.samebook("lineage", "show", "--mermaid").stdout == path.read_text()
+
+
+def test_run_is_drawn_once() -> None:
+    """A run behind two inputs is one node of the flowchart; inputs of one name below two runs are two."""
+    above = Box("run", "made", ("as above",))
+    shared = Box("run", "made", ("x=1",), sources=(Box("input", "raw"),))
+    first = Box("input", "a", sources=(shared,))
+    second = Box("input", "b", sources=(Box("run", "next", sources=(Box("input", "raw", sources=(above,)),)),))
+    labels, arrows = drawn(diagram.mermaid(Box("run", "root", sources=(first, second))))
+    assert list(labels.values()) == ["root", "a", "made<br/>x=1", "raw", "b", "next", "raw"]
+    assert ("made<br/>x=1", "raw") in arrows
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'say "]:::run',
+        "a[b](c){d}|e|",
+        "two\nlines\r\u2028",
+        "<script>alert(1)</script>",
+        "<b>&lt;#35;",
+        "`*_code_*` __init__ ~~x~~",
+        "%%{init: {}}%%",
+        "style x:#12;",
+        "n0 --> n1; click n0 href",
+        "#quot;",
+    ],
+)
+def test_labels_are_escaped(text: str) -> None:
+    """A label of any text stays one label of one node: none of its signs reaches Mermaid, Markdown or HTML."""
+    flowchart = diagram.mermaid(Box("run", text, (text,), (text,)))
+    labels, _ = drawn(flowchart)
+    assert labels == {"n0": f"{text}<br/>{text}<br/>! {text}"}
+    (line,) = [line for line in flowchart.splitlines() if line.startswith("n0")]
+    assert not set(line.removeprefix('n0["').removesuffix('"]:::run').replace("<br/>", "")) & set("\"'[](){}<>|&`*:%")
+    assert "_code_" not in line
 
 
 def test_missing_maker_is_told(copied: Tiny) -> None:

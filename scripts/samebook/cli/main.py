@@ -126,9 +126,15 @@ def _repeated(run: str, times: int) -> None:
 
 @cli.command()
 @click.argument("run", metavar="RUN")
-@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw it into this file instead.")
+@click.option(
+    "--mermaid",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    is_flag=False,
+    flag_value="-",
+    help="Draw it into this file instead, or on stdout.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines: a JSON object.")
-def lineage(run: str, svg: Path | None, as_json: bool) -> None:
+def lineage(run: str, mermaid: str | None, as_json: bool) -> None:
     """Show where a result comes from: its run, what that read, the runs that made it, and so on.
 
     RUN is a run's id, the file of a receipt, or a notebook's name for its newest run.
@@ -136,9 +142,11 @@ def lineage(run: str, svg: Path | None, as_json: bool) -> None:
     from samebook.verbs import lineage as verb
 
     found = verb.lineage(workspace.find(), run)
-    if svg:
-        workspace.write_whole(svg, verb.svg(found).encode())
-        click.echo(f"drawn in {svg}")
+    if mermaid and mermaid != "-":
+        workspace.write_whole(Path(mermaid), verb.mermaid(found).encode())
+        click.echo(f"drawn in {mermaid}")
+    elif mermaid:
+        click.echo(verb.mermaid(found), nl=False)
     else:
         click.echo(json.dumps(found.as_json(), indent=2) if as_json else verb.text(found))
 

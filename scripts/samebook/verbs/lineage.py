@@ -119,24 +119,24 @@ def text(found: Run) -> str:
     return diagram.text(_run(found, set()))
 
 
-def svg(found: Run) -> str:
-    """The tree as a drawing."""
-    return diagram.svg(_run(found, set()))
+def mermaid(found: Run) -> str:
+    """The tree as a Mermaid flowchart."""
+    return diagram.mermaid(_run(found, set()))
 
 
 def _run(run: Run, shown: set[str]) -> Box:
     """A run, and what it read; a run that was shown before, without."""
     if not run.notebook:
-        return Box("run", run.id, warnings=("its receipt is not here",))
+        return Box(diagram.RUN, run.id, warnings=("its receipt is not here",))
     if run.id in shown:
-        return Box("run", run.id, ("as above",))
+        return Box(diagram.RUN, run.id, ("as above",))
     shown.add(run.id)
     given = ", ".join(f"{name}={value}" for name, value in (run.parameters or {}).items())
     names = {"commit": run.commit, "lock": run.lock, "environment": run.environment}
     facts = [f"{name} {digest[:SHORT]}" for name, digest in names.items() if digest]
     warnings = ("made on uncommitted changes",) if run.dirty else () if run.commit else ("made outside a repository",)
     lines = tuple(line for line in (_cut(given), *facts[:1], " · ".join(facts[1:])) if line)
-    return Box("run", run.id, lines, warnings, tuple(_input(each, shown) for each in run.inputs))
+    return Box(diagram.RUN, run.id, lines, warnings, tuple(_input(each, shown) for each in run.inputs))
 
 
 def _input(found: Input, shown: set[str]) -> Box:
