@@ -104,7 +104,7 @@ def test_kernels_are_the_same_by_make(root: Path, monkeypatch: pytest.MonkeyPatc
         assert found["PARAMS"] == "n=1"
         assert {"PARAMS", "ENV", "NOTEBOOK", "BASE_IMAGE"} <= set(found[GIVEN].split())
         monkeypatch.setenv(GIVEN, found[GIVEN])
-        ours, theirs = kernels.decisive(os.environ), kernels.decisive(found)
+        ours, theirs = kernels.import_variables(os.environ), kernels.import_variables(found)
         differ = {name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)}
         assert differ - {"PYTHONDONTWRITEBYTECODE"} == {"PATH", *others}
 

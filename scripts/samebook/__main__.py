@@ -40,11 +40,11 @@ def begin(notebook: str) -> None:
     runner = None
     with suppress(errors.SamebookError, OSError):  # the command will say what is wrong
         found = workspace.find()
-        runner = runners.asked(found, sys.argv[1:])
+        runner = runners.fork(found, sys.argv[1:])
         if not runner:
             early.start(found, notebook)
     if runner:
-        processes.leave(runners.ended(runner))
+        processes.leave(runners.wait(runner))
 
 
 if __name__ == "__main__":

@@ -43,17 +43,17 @@ class _Zygotes:
         if not zygotes.can_fork():
             return Source()
         if self.folder is None:
-            self.folder = Path(self.stack.enter_context(zygotes.sockets()))
+            self.folder = Path(self.stack.enter_context(zygotes.socket_folder()))
         if kind.name not in self.known and len(self.known) < MOST:
             started = self.stack.enter_context(zygotes.zygote(kind, cwd, self.folder))
-            self.known[kind.name] = not started.refused
+            self.known[kind.name] = not started.refusal
         return Source(self.folder, kind) if self.known.get(kind.name) else Source()
 
 
 _SESSION = pytest.StashKey[_Zygotes]()
 
 
-def _of_session(config: pytest.Config) -> _Zygotes:
+def _session_zygotes(config: pytest.Config) -> _Zygotes:
     if _SESSION not in config.stash:
         config.stash[_SESSION] = _Zygotes()
         config.add_cleanup(config.stash[_SESSION].stack.close)
@@ -67,14 +67,14 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
     What it imports from installed packages is in memory from the second kernel on, as in a sweep. The kernels end
     with the module that asked for them.
     """
-    zygotes, folder = _of_session(pytestconfig), workspace.find().notebooks
+    zygotes, folder = _session_zygotes(pytestconfig), workspace.find().notebooks
     KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
     config = Config({"KernelManager": {"client_class": "samebook.execution.provisioner.Client"}})
     with ExitStack() as clients:
 
         def start(name: str, tags: Sequence[str] = ()) -> TestbookNotebookClient:
             path = folder / f"{name}.ipynb"
-            source = zygotes.source(kernels.kind("", imports.by_file(path), os.environ), path.parent)
+            source = zygotes.source(kernels.kind("", imports.of_notebook(path), os.environ), path.parent)
             token = provisioner.SOURCE.set(source)
             try:
                 started = testbook(path, resources={"metadata": {"path": str(path.parent)}}, config=config)

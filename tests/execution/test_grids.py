@@ -6,9 +6,10 @@ import pytest
 
 from samebook.cli.options import PairsType
 from samebook.core.errors import UsageError
-from samebook.execution import grids, parameters
+from samebook.execution import grids
+from samebook.execution.parameters_cell import declarations
 
-KNOWN = parameters.declared(
+KNOWN = declarations(
     "from typing import Annotated, Literal\nfrom pydantic import Field\n"
     "depth: Annotated[int, Field(ge=1, le=9)] = 6\nrate: float = 0.1\nkind: str = 'a'"
 )
@@ -20,14 +21,14 @@ def axes(text: str) -> list[grids.Axis]:
 
 def test_grid_is_every_combination() -> None:
     """A grid has every combination, in order, the last name changing first."""
-    found = list(grids.combined(axes("depth=3,5 kind=a, b")))
+    found = list(grids.combinations(axes("depth=3,5 kind=a, b")))
     assert found == [{"depth": depth, "kind": kind} for depth in ("3", "5") for kind in ("a", "b")]
 
 
 def test_draws_are_seeded() -> None:
     """The same seed draws the same sets, within their ranges; another draws others."""
     found = axes("depth=2:4 rate=0.001:1:log kind=a,b")
-    first, again, other = (list(grids.drawn(found, 50, seed, KNOWN)) for seed in (1, 1, 2))
+    first, again, other = (list(grids.draw(found, 50, seed, KNOWN)) for seed in (1, 1, 2))
     assert first == again != other
     assert {each["depth"] for each in first} == {"2", "3", "4"}
     assert all(0.001 <= float(each["rate"]) <= 1 for each in first)
@@ -43,7 +44,7 @@ def test_draws_are_seeded() -> None:
         ("a.jsonl", '{"depth": 3}\n\n{"kind": "x y", "rate": 0.5}\n', [{"depth": "3"}, {"kind": "x y", "rate": "0.5"}]),
     ],
 )
-def test_sets_from_a_file(name: str, text: str, expected: list[grids.Set], tmp_path: Path) -> None:
+def test_sets_from_a_file(name: str, text: str, expected: list[grids.ParameterSet], tmp_path: Path) -> None:
     """A line is a set, in CSV as in JSON lines; an empty cell leaves its parameter alone."""
     (tmp_path / name).write_text(text)
     assert grids.read(tmp_path / name) == expected
@@ -68,9 +69,9 @@ def test_broken_file_is_told(name: str, text: str, message: str, tmp_path: Path)
 
 def test_all_that_is_wrong_is_told() -> None:
     """Wrong names and values are told all at once, each once."""
-    sets = list(grids.combined(axes("dept=1,2 depth=3,99,x rate=fast")))
+    sets = list(grids.combinations(axes("dept=1,2 depth=3,99,x rate=fast")))
     with pytest.raises(UsageError) as refused:
-        grids.checked(sets, KNOWN)
+        grids.check(sets, KNOWN)
     told = str(refused.value)
     for wrong in (
         "no parameter 'dept'; did you mean depth?",
@@ -93,10 +94,10 @@ def test_all_that_is_wrong_is_told() -> None:
 def test_range_must_make_sense(text: str, message: str) -> None:
     """A range without draws, upside down, or without a logarithm is refused."""
     with pytest.raises(UsageError) as refused:
-        list(grids.combined(axes(text)))
+        list(grids.combinations(axes(text)))
     assert message in str(refused.value)
 
 
 def test_equal_sets_count_once() -> None:
     """A set that is there twice runs once."""
-    assert grids.checked([{"depth": "3"}, {"depth": "3"}], KNOWN) == [{"depth": "3"}]
+    assert grids.check([{"depth": "3"}, {"depth": "3"}], KNOWN) == [{"depth": "3"}]

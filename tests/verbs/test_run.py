@@ -224,7 +224,7 @@ def test_imports_with_effects_are_left_to_the_cell(source: str, tiny: Tiny) -> N
     (site / "odd.py").write_text(source)
     tiny.notebook("odd", imports=f"import sys\nsys.path.insert(0, {str(site)!r})", work="import odd")
     env = {**os.environ, "PYTHONPATH": str(site)}
-    found = early.Early(env, tiny.root, ["odd"])
+    found = early.EarlyProcess(env, tiny.root, ["odd"])
     assert found.become(kernels.Request([], env, str(tiny.root))) is None
     assert found.process.returncode is not None
     assert tiny.samebook("run", "odd").code == {"p": 0, "1": 1, "i": 138}[source[0]]

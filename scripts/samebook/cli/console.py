@@ -41,7 +41,7 @@ class Console(Reporter):
         self.run = run
         self.where = {"env": request.env} | ({"step": os.environ[STEP]} if STEP in os.environ else {})
         self._say(f"{run.name}  (env {request.env})")
-        self._log(event="run-started", parameters=dict.fromkeys(request.given, "given"))
+        self._log(event="run-started", parameters=dict.fromkeys(request.parameters, "given"))
         threading.Thread(target=self._tick, daemon=True).start()
 
     @override

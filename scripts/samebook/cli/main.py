@@ -66,7 +66,7 @@ def run(
         raise errors.UsageError("expected a notebook or --receipt, one of them")
     request = preparation.RunRequest(notebook or "", given, env, timeout, allow_drift)
     if receipt:
-        request = preparation.again(receipt, request)
+        request = preparation.from_receipt(receipt, request)
     if dry_run:
         prepared = preparation.prepare(workspace.find(), request)
         show(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")

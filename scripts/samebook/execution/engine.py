@@ -17,7 +17,7 @@ from papermill.execute import execute_notebook, remove_error_markers
 
 from samebook.core import errors
 from samebook.core.workspace import write_whole
-from samebook.execution.papermill_engine import Execution, name
+from samebook.execution.papermill_engine import Execution, cell_name
 
 EXECUTED = "executed.ipynb"  # papermill would doubt other endings
 INJECTED = "injected-parameters"
@@ -117,7 +117,7 @@ def _running(execution: Execution) -> str:
     notebook: Any = nbformat.read(execution.output, as_version=4)
     for index, cell in reversed(list(enumerate(notebook.cells))):
         if cell.metadata.get("papermill", {}).get("start_time"):
-            return name(cell, index)
+            return cell_name(cell, index)
     return "?"
 
 
@@ -125,7 +125,7 @@ def _cell_error(execution: Execution, error: PapermillExecutionError) -> errors.
     cell = execution.notebook.cells[error.cell_index]
     kind = errors.named(error.ename)
     code = [each.cell_type == "code" for each in execution.notebook.cells]
-    where = f"cell `{name(cell, error.cell_index)}` ({sum(code[: error.cell_index + 1])} of {sum(code)})"
+    where = f"cell `{cell_name(cell, error.cell_index)}` ({sum(code[: error.cell_index + 1])} of {sum(code)})"
     line = _failing_line(cell.source, error.traceback)
     message = f"{where} raised {error.ename}: {error.evalue}{line}"
     return kind(execution.redaction.text(message))

@@ -11,20 +11,22 @@ from samebook.core.workspace import Workspace
 from samebook.data import dataset, warehouse
 from samebook.environment import identity, settings, variables
 from samebook.execution import parameters
-from samebook.execution.preparation import Prepared
+from samebook.execution.preparation import PreparedRun
 from samebook.models import lookup
 from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 
 
-def same(prepared: Prepared, *, in_image: bool = False, among: Iterable[Path] | None = None) -> Path | None:
+def fresh_run(
+    prepared: PreparedRun, *, in_image: bool = False, candidates: Iterable[Path] | None = None
+) -> Path | None:
     """The newest finished run of this notebook, code, parameters, environment and inputs, its files whole; or None.
 
-    `in_image`: only one that was made in the image counts, as where the policy wants that. `among`: of these runs.
+    `in_image`: only one that was made in the image counts, as where the policy wants that. `candidates`: of these runs.
     What a run read around the API, or in a warehouse that doesn't say whether it has changed, counts as changed.
     """
-    for run in run_folder.finished(prepared.workspace, prepared.path.stem) if among is None else among:
+    for run in run_folder.finished(prepared.workspace, prepared.path.stem) if candidates is None else candidates:
         with suppress(SamebookError):
             statement = receipt.read(run / run_folder.RECEIPT)
             is_elsewhere = in_image and receipt.dependency(statement, "image") is None
@@ -33,7 +35,7 @@ def same(prepared: Prepared, *, in_image: bool = False, among: Iterable[Path] | 
     return None
 
 
-def _changes(prepared: Prepared, run: Path, statement: Json) -> Iterator[bool]:
+def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool]:
     """What would be another than it was, the quickest to find out first."""
     here, source = prepared.workspace, prepared.source
     asked = {
@@ -79,7 +81,7 @@ def _path(here: Workspace, label: str) -> Path:
     return here.data / label / dataset.PART
 
 
-def _warehouses(prepared: Prepared, statement: Json) -> Iterator[tuple[str, str]]:
+def _warehouses(prepared: PreparedRun, statement: Json) -> Iterator[tuple[str, str]]:
     """The version of each warehouse that the run asked, and what it is now."""
     told = receipt.told(statement, receipt.READ_FROM)
     if told:
@@ -87,7 +89,7 @@ def _warehouses(prepared: Prepared, statement: Json) -> Iterator[tuple[str, str]
         yield from ((then, version if name == asked else "") for asked, then in told.items())
 
 
-def now(prepared: Prepared, label: str) -> str:
+def now(prepared: PreparedRun, label: str) -> str:
     """The sha256 of what a run would read today as the input `label`; "" where there is nothing, or nobody knows."""
     here, named = prepared.workspace, Label.parse(label)
     match named.kind:
@@ -101,7 +103,7 @@ def now(prepared: Prepared, label: str) -> str:
             return _file(prepared, label)
 
 
-def _file(prepared: Prepared, label: str) -> str:
+def _file(prepared: PreparedRun, label: str) -> str:
     """Of a file of the workspace, of a promoted model, or of a run."""
     here = prepared.workspace
     given = [str(each) for each in prepared.values.values() if Path(str(each)).name == label]

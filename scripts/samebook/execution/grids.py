@@ -17,7 +17,7 @@ from samebook.execution.parameters import Parameter
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-type Set = dict[str, str]
+type ParameterSet = dict[str, str]
 
 RANGE = re.compile(r"(-?[\d.eE+-]+):(-?[\d.eE+-]+)(:log)?")
 # Of a drawn number so many digits: enough for any search, and short in a name.
@@ -66,7 +66,7 @@ def _is_number(name: str, known: Mapping[str, Parameter]) -> bool:
     return isinstance(default, int | float) and not isinstance(default, bool)
 
 
-def combined(found: Sequence[Axis]) -> Iterator[Set]:
+def combinations(found: Sequence[Axis]) -> Iterator[ParameterSet]:
     """Every combination, the last axis changing first. Raises UsageError for a range, of which there is no end."""
     if ranges := [axis.name for axis in found if axis.is_range]:
         raise UsageError(f"parameter {ranges[0]} has a range, from which values are drawn", mend="--draws 20")
@@ -74,7 +74,7 @@ def combined(found: Sequence[Axis]) -> Iterator[Set]:
         yield dict(zip((axis.name for axis in found), values, strict=True))
 
 
-def drawn(found: Sequence[Axis], draws: int, seed: int, known: Mapping[str, Parameter]) -> Iterator[Set]:
+def draw(found: Sequence[Axis], draws: int, seed: int, known: Mapping[str, Parameter]) -> Iterator[ParameterSet]:
     """So many sets, each axis drawn by itself; the same seed draws the same."""
     import numpy as np
 
@@ -94,7 +94,7 @@ def _draw(axis: Axis, numbers: "Generator", known: Mapping[str, Parameter]) -> s
     return f"{value:.{DIGITS}g}"
 
 
-def read(path: Path) -> list[Set]:
+def read(path: Path) -> list[ParameterSet]:
     """The sets in a CSV file with a header, or in one of JSON lines; an empty cell leaves the parameter alone."""
     text = path.read_text(encoding="utf-8-sig")
     if path.suffix == ".csv":
@@ -107,13 +107,13 @@ def read(path: Path) -> list[Set]:
     return [_line(path, number, line) for number, line in lines]
 
 
-def _row(row: Mapping[str | None, str | None], number: int) -> Set:
+def _row(row: Mapping[str | None, str | None], number: int) -> ParameterSet:
     if None in row or None in row.values():
         raise ValueError(f"line {number} has more, or fewer, cells than the header")
     return {str(name): str(text) for name, text in row.items() if text}
 
 
-def _line(path: Path, number: int, line: str) -> Set:
+def _line(path: Path, number: int, line: str) -> ParameterSet:
     try:
         found = json.loads(line)
     except ValueError as error:
@@ -123,13 +123,13 @@ def _line(path: Path, number: int, line: str) -> Set:
     return {name: told if isinstance(told, str) else json.dumps(told) for name, told in found.items()}
 
 
-def checked(sets: Sequence[Set], known: Mapping[str, Parameter]) -> list[Set]:
+def check(sets: Sequence[ParameterSet], known: Mapping[str, Parameter]) -> list[ParameterSet]:
     """The sets, each once. Raises UsageError that tells everything that is wrong with any of them."""
     once = list({json.dumps(each, sort_keys=True): each for each in sets}.values())
     wrong: dict[str, None] = {}
     for name, text in dict.fromkeys(pair for each in once for pair in each.items()):
         try:
-            parameters.parsed({name: text}, known)
+            parameters.parse({name: text}, known)
         except UsageError as error:
             wrong[str(error)] = None
     if wrong:

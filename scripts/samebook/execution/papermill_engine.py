@@ -61,7 +61,7 @@ class Execution:
     source: Source = field(default_factory=Source)
 
 
-def name(cell: NotebookNode, index: int) -> str:
+def cell_name(cell: NotebookNode, index: int) -> str:
     """How people know a cell."""
     return canonical.name(cell.metadata.get("tags", []), index + 1)
 
@@ -99,7 +99,7 @@ class _Manager(NotebookExecutionManager):
     def cell_start(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
         self.started = time.monotonic()
         if place := self._place(cell):
-            self.execution.observer.cell_started(*place, name(cell, cell_index))
+            self.execution.observer.cell_started(*place, cell_name(cell, cell_index))
         super().cell_start(cell, cell_index, **kwargs)
 
     @override
@@ -110,7 +110,7 @@ class _Manager(NotebookExecutionManager):
         # papermill calls this on the way out of any error, and marks only those that a cell raised.
         failed = bool(cell.metadata.papermill["exception"]) or sys.exc_info()[0] is not None
         if place := self._place(cell):
-            self.execution.observer.cell_finished(*place, name(cell, cell_index), seconds, failed)
+            self.execution.observer.cell_finished(*place, cell_name(cell, cell_index), seconds, failed)
 
     def printed(self, text: str) -> None:
         """Tell the observer of whole lines: in a part of one a secret would not be known."""

@@ -1,4 +1,4 @@
-"""What is checked before a kernel starts: the notebook, its parameters, the settings, the environment, the models."""
+"""The checks before a kernel starts: of the notebook, its parameters, the settings, the environment and the models."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,104 +10,113 @@ from samebook.core import secret
 from samebook.core.errors import EnvironmentMismatch, UsageError, nearest
 from samebook.core.redaction import Redaction
 from samebook.core.workspace import Workspace
-from samebook.environment import identity, settings
-from samebook.execution import parameters
+from samebook.environment import identity
+from samebook.environment.settings import Settings, load
+from samebook.execution import parameters, parameters_cell
+from samebook.execution.parameters import Parameter
 from samebook.records import provenance, receipt
 
-SHOWN_DRIFT = 3
+SHOWN_PACKAGES = 3
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One call of `samebook run`; `given` holds the -p pairs as typed.
+    """One call of `samebook run`; `parameters` holds the texts of the -p pairs.
 
     With a `receipt`, the run reads the very inputs that it names.
     """
 
     notebook: str
-    given: Mapping[str, str]
+    parameters: Mapping[str, str]
     env: str = "dev"
     cell_timeout: int | None = None
     allow_drift: bool = False
     receipt: Path | None = None
 
 
-def again(path: Path, request: RunRequest) -> RunRequest:
-    """The request that a receipt is the answer to: its notebook, parameters and env."""
+def from_receipt(path: Path, request: RunRequest) -> RunRequest:
+    """The request with the notebook, the parameters and the env of a receipt's run, to read the same inputs."""
     external = receipt.external(receipt.read(path))
-    given = {
+    texts = {
         name: value if isinstance(value, str) else json.dumps(value) for name, value in external["parameters"].items()
     }
-    return replace(request, notebook=external["notebook"], given=given, env=external["env"], receipt=path.resolve())
+    return replace(
+        request, notebook=external["notebook"], parameters=texts, env=external["env"], receipt=path.resolve()
+    )
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A request that was found to be runnable."""
+class PreparedRun:
+    """A request that can be run, with all that its checks have read.
+
+    `notebook` has its parameters injected; `parameters` are the declared ones, `values` those that were given;
+    `drift` says, by package, how the environment differs from the lock.
+    """
 
     workspace: Workspace
     request: RunRequest
-    settings: settings.Settings
+    settings: Settings
     path: Path
     notebook: Any
     values: dict[str, Any]
-    known: dict[str, parameters.Parameter]
+    parameters: dict[str, Parameter]
     drift: dict[str, str]
     source: provenance.Source
     redaction: Redaction
 
 
-def prepare(found: Workspace, request: RunRequest, say: Callable[[str], None] = lambda _: None) -> Prepared:
+def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None] = lambda _: None) -> PreparedRun:
     """Check everything that can be checked before a kernel starts; `say` hears what takes time. Raises UsageError."""
     from samebook.execution import engine
 
-    path = locate(found, request.notebook)
-    drift = _drift(found, allowed=request.allow_drift)
-    in_force = settings.load(found, request.env)
-    provenance.check_commit(found)
-    source = provenance.source(found, path)
+    path = locate(workspace, request.notebook)
+    drift = _drift(workspace, is_allowed=request.allow_drift)
+    settings = load(workspace, request.env)
+    provenance.check_commit(workspace)
+    source = provenance.source(workspace, path)
     notebook = engine.read(path)
     index = engine.parameters_index(notebook)
-    if index < 0 and request.given:
-        names = ", ".join(request.given)
+    if index < 0 and request.parameters:
+        names = ", ".join(request.parameters)
         raise UsageError(
-            f"{found.relative(path)} has no cell tagged `parameters`, so it takes none; found {names}",
+            f"{workspace.relative(path)} has no cell tagged `parameters`, so it takes none; found {names}",
             mend="in Lab: select the cell, then Property Inspector > Add Tag > parameters",
         )
-    known = parameters.declared(notebook.cells[index].source) if index >= 0 else {}
-    values = parameters.parsed(request.given, known)
+    declarations = parameters_cell.declarations(notebook.cells[index].source) if index >= 0 else {}
+    values = parameters.parse(request.parameters, declarations)
     if request.receipt is None:  # a reproduction is handed its inputs by hash
-        _check_models(found, in_force, known, values, say)
-    redaction = Redaction(secret.known(in_force.secret_names()) | parameters.secrets(known))
+        _check_models(workspace, settings, declarations, values, say)
+    redaction = Redaction(secret.known(settings.secret_names()) | parameters.secrets(declarations))
     redaction.refuse_in(source.patch or b"", "the uncommitted work of this checkout")
     if values:
-        notebook = engine.with_parameters(notebook, parameters.injected(values))
-    return Prepared(found, request, in_force, path, notebook, values, known, drift, source, redaction)
+        notebook = engine.with_parameters(notebook, parameters.assignments(values))
+    return PreparedRun(workspace, request, settings, path, notebook, values, declarations, drift, source, redaction)
 
 
 def _check_models(
-    found: Workspace,
-    in_force: settings.Settings,
-    known: Mapping[str, parameters.Parameter],
+    workspace: Workspace,
+    settings: Settings,
+    declarations: Mapping[str, Parameter],
     values: Mapping[str, Any],
     say: Callable[[str], None],
 ) -> None:
-    """Each promoted model that the notebook will score with: its bundle whole, its files in the store."""
+    """Check each promoted model that the notebook will score with: its bundle whole, its files in the store."""
     from samebook.models import lookup, supply
 
-    named = [name for name in parameters.models(known, values) if lookup.is_reference(found, name)]
-    test = in_force.ab_test
-    variants = (test.champion, test.challenger) if test and parameters.takes_part(known, values, test.is_on) else ()
-    for reference in (*named, *variants):
-        supply.complete(found, in_force, reference, say)
+    references = [name for name in parameters.models(declarations, values) if lookup.is_reference(workspace, name)]
+    test = settings.ab_test
+    if test and parameters.takes_part(declarations, values, test.is_on):
+        references += [test.champion, test.challenger]
+    for reference in references:
+        supply.complete(workspace, settings, reference, say)
 
 
-def _drift(found: Workspace, *, allowed: bool) -> dict[str, str]:
-    """How the environment differs from the lock. Raises EnvironmentMismatch, unless that is allowed."""
-    wrong = identity.mismatches(found)
-    drift = {name: f"locked {expected}, found {version or 'none'}" for name, (expected, version) in wrong.items()}
-    if drift and not allowed:
-        first = ", ".join(f"{name} ({how})" for name, how in list(drift.items())[:SHOWN_DRIFT])
+def _drift(workspace: Workspace, *, is_allowed: bool) -> dict[str, str]:
+    """How the environment differs from the lock, by package. Raises EnvironmentMismatch, unless that is allowed."""
+    mismatches = identity.mismatches(workspace)
+    drift = {name: f"locked {locked}, found {version or 'none'}" for name, (locked, version) in mismatches.items()}
+    if drift and not is_allowed:
+        first = ", ".join(f"{name} ({versions})" for name, versions in list(drift.items())[:SHOWN_PACKAGES])
         raise EnvironmentMismatch(
             f"the environment is not the lock's in {len(drift)} packages: {first}",
             mend="make doctor shows all; make run renews the environment; --allow-drift runs all the same, and says so",
@@ -115,11 +124,12 @@ def _drift(found: Workspace, *, allowed: bool) -> dict[str, str]:
     return drift
 
 
-def locate(found: Workspace, name: str) -> Path:
-    """The notebook `train`, `train.ipynb` or `notebooks/train.ipynb`."""
-    path = found.notebook(name)
-    if not path.is_file() or not path.resolve().is_relative_to(found.notebooks):
-        known = (str(other.relative_to(found.notebooks))[:-6] for other in found.notebooks.rglob("[!.]*.ipynb"))
-        stem = found.relative(path).removeprefix("notebooks/").removesuffix(".ipynb")
-        raise UsageError(f"no notebook {name!r}{nearest(stem, known)}")
+def locate(workspace: Workspace, name: str) -> Path:
+    """The path of the notebook `train`, `train.ipynb` or `notebooks/train.ipynb`. Raises UsageError for none."""
+    path = workspace.notebook(name)
+    folder = workspace.notebooks
+    if not path.is_file() or not path.resolve().is_relative_to(folder):
+        names = (str(notebook.relative_to(folder))[:-6] for notebook in folder.rglob("[!.]*.ipynb"))
+        stem = workspace.relative(path).removeprefix("notebooks/").removesuffix(".ipynb")
+        raise UsageError(f"no notebook {name!r}{nearest(stem, names)}")
     return path

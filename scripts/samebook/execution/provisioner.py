@@ -16,7 +16,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 
 from samebook.execution.warm import client, kernels
-from samebook.execution.warm.early import Early
+from samebook.execution.warm.early import EarlyProcess
 from samebook.execution.warm.kernels import Kind, Request
 
 POLL = 0.005
@@ -33,12 +33,12 @@ class Source:
 
     folder: Path | None = None
     kind: Kind | None = None
-    early: Early | None = None
+    early: EarlyProcess | None = None
     start: str = "cold"
 
     def process(self, request: Request) -> Any:
         """A process for the kernel, None where it must be started as any other."""
-        if self.folder and self.kind and (found := client.forked(self.folder, self.kind, request)):
+        if self.folder and self.kind and (found := client.fork(self.folder, self.kind, request)):
             self.start = "warm"
             return found
         return self.early.become(request) if self.early else None

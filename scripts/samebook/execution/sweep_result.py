@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from samebook.core.table import aligned
-from samebook.execution.grids import Set
+from samebook.execution.grids import ParameterSet
 from samebook.records.summary import Run
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ COLOR, BEST = "#33618d", "#c1440e"
 class Outcome:
     """What became of a set: its run and metrics, or what went wrong; `is_new` where it was not done already."""
 
-    given: Set
+    parameters: ParameterSet
     run: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
-    told: str = ""
+    error: str = ""
     is_new: bool = True
 
     @classmethod
-    def of(cls, given: Set, run: Run, *, is_new: bool = True) -> "Outcome":
+    def of(cls, given: ParameterSet, run: Run, *, is_new: bool = True) -> "Outcome":
         return cls(given, run.id, run.metrics, run.error, is_new)
 
 
@@ -48,21 +48,21 @@ class Sweep:
 
     @property
     def failed(self) -> list[Outcome]:
-        return [each for each in self.outcomes if each.told]
+        return [each for each in self.outcomes if each.error]
 
     def ranked(self) -> list[Outcome]:
         """The outcomes that have the metric, the best first; equal ones by their set."""
         scored = [each for each in self.outcomes if self.metric in each.metrics]
         sign = 1 if self.minimize else -1
-        return sorted(scored, key=lambda each: (sign * each.metrics[self.metric], key(each.given)))
+        return sorted(scored, key=lambda each: (sign * each.metrics[self.metric], key(each.parameters)))
 
 
-def key(given: Set) -> str:
+def key(given: ParameterSet) -> str:
     """A set as one text."""
     return json.dumps(given, sort_keys=True)
 
 
-def words(given: Set) -> str:
+def description(given: ParameterSet) -> str:
     return " ".join(f"{name}={text}" for name, text in given.items())
 
 
@@ -71,24 +71,24 @@ def progress(found: Sweep, outcome: Outcome, done: int, of: int, seconds: float)
     left = datetime.timedelta(seconds=round(seconds / done * (of - done)))
     value = outcome.metrics.get(found.metric)
     told = (
-        f"failed: {outcome.told.splitlines()[0]}"
-        if outcome.told
+        f"failed: {outcome.error.splitlines()[0]}"
+        if outcome.error
         else f"{found.metric} {value:.6g}"
         if value is not None
         else "done"
     )
     best = next(iter(found.ranked()), None)
-    so_far = f"; best {best.metrics[found.metric]:.6g}: {words(best.given)}" if best else ""
-    return f"{done:>5}/{of}  {left} left  {words(outcome.given)}  {told}{so_far}"
+    so_far = f"; best {best.metrics[found.metric]:.6g}: {description(best.parameters)}" if best else ""
+    return f"{done:>5}/{of}  {left} left  {description(outcome.parameters)}  {told}{so_far}"
 
 
 def table(found: Sweep) -> str:
     """The best sets with their metric and run, then what failed and why."""
     ranked = found.ranked()
-    names = list(dict.fromkeys(name for each in found.outcomes for name in each.given))
+    names = list(dict.fromkeys(name for each in found.outcomes for name in each.parameters))
     rows = [[*names, found.metric or "metric", "run"]]
     rows += [
-        [*(each.given.get(name, "") for name in names), f"{each.metrics[found.metric]:.6g}", each.run]
+        [*(each.parameters.get(name, "") for name in names), f"{each.metrics[found.metric]:.6g}", each.run]
         for each in ranked
     ]
     lines = aligned(rows[: SHOWN + 1])
@@ -97,12 +97,12 @@ def table(found: Sweep) -> str:
     lines += [
         f"{len(found.outcomes) - again - len(found.failed)} ran, {again} done already, {len(found.failed)} failed"
     ]
-    return "\n".join((*lines, *(f"  {words(each.given)}: {each.told}" for each in found.failed)))
+    return "\n".join((*lines, *(f"  {description(each.parameters)}: {each.error}" for each in found.failed)))
 
 
 def as_csv(found: Sweep) -> str:
     """One line a set, in the order of the table, then what failed: parameters, metrics, run, error."""
-    names = list(dict.fromkeys(name for each in found.outcomes for name in each.given))
+    names = list(dict.fromkeys(name for each in found.outcomes for name in each.parameters))
     metrics = list(dict.fromkeys(name for each in found.outcomes for name in each.metrics))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -110,7 +110,7 @@ def as_csv(found: Sweep) -> str:
     ranked = found.ranked()
     for each in (*ranked, *(other for other in found.outcomes if other not in ranked)):
         values = [each.metrics.get(name, "") for name in metrics]
-        writer.writerow([*(each.given.get(name, "") for name in names), *values, each.run, each.told])
+        writer.writerow([*(each.parameters.get(name, "") for name in names), *values, each.run, each.error])
     return text.getvalue()
 
 
@@ -120,7 +120,9 @@ def picture(found: Sweep) -> bytes:
     from matplotlib.figure import Figure
 
     ranked = found.ranked()
-    names = [name for name in dict.fromkeys(name for each in ranked for name in each.given) if _varies(ranked, name)]
+    names = [
+        name for name in dict.fromkeys(name for each in ranked for name in each.parameters) if _varies(ranked, name)
+    ]
     figure = Figure(figsize=(max(3.4 * len(names), 4), 3.4), layout="constrained")
     for place, name in enumerate(names, 1):
         _draw(figure.add_subplot(1, len(names), place), found, ranked, name)
@@ -130,11 +132,11 @@ def picture(found: Sweep) -> bytes:
 
 
 def _varies(ranked: list[Outcome], name: str) -> bool:
-    return len({each.given.get(name) for each in ranked}) > 1
+    return len({each.parameters.get(name) for each in ranked}) > 1
 
 
 def _draw(axes: "Axes", found: Sweep, ranked: list[Outcome], name: str) -> None:
-    texts = [each.given.get(name, "") for each in ranked]
+    texts = [each.parameters.get(name, "") for each in ranked]
     places: list[float] = list(map(_number, texts))
     if is_text := any(place != place for place in places):
         order = sorted(set(texts))

@@ -25,11 +25,11 @@ FORK = get_context("fork")
 
 
 @dataclass(frozen=True)
-class Failed:
+class Failure:
     """A piece of work that failed: the exit code that its error means, and its words."""
 
     code: int
-    told: str
+    message: str
 
 
 @dataclass
@@ -39,9 +39,9 @@ class _Worker[Item]:
     item: Item
 
 
-def done[Item, Result](
+def results[Item, Result](
     items: Sequence[Item], jobs: int, work: Callable[[Item], Result]
-) -> Generator[tuple[Item, Result | Failed]]:
+) -> Generator[tuple[Item, Result | Failure]]:
     """Each item with what `work` makes of it, as they are done, so many at a time.
 
     No thread may be running here. What is left is ended, its work undone, when the iterator is closed.
@@ -55,7 +55,7 @@ def done[Item, Result](
             for pipe in connection.wait([each.pipe for each in workers]):
                 worker = next(each for each in workers if each.pipe is pipe)
                 item, result = worker.item, _received(worker)
-                if isinstance(result, Failed) and not worker.process.is_alive():
+                if isinstance(result, Failure) and not worker.process.is_alive():
                     workers.remove(worker)
                 elif waiting:
                     worker.item = waiting.pop()
@@ -83,7 +83,7 @@ def _received(worker: _Worker[Any]) -> Any:
     except (EOFError, OSError):
         worker.process.join()
         code = worker.process.exitcode or 0
-        return Failed(SamebookError.exit_code, f"its process was ended by signal {-code}" if code < 0 else "it ended")
+        return Failure(SamebookError.exit_code, f"its process was ended by signal {-code}" if code < 0 else "it ended")
 
 
 def _loop(pipe: Connection, work: Callable[[Any], Any], parent: int) -> None:
@@ -102,9 +102,9 @@ def _tried(item: Any, work: Callable[[Any], Any]) -> Any:
     except Interrupted:
         raise
     except SamebookError as error:
-        return Failed(error.exit_code, "\n".join((str(error), *getattr(error, "__notes__", ()))))
+        return Failure(error.exit_code, "\n".join((str(error), *getattr(error, "__notes__", ()))))
     except OSError as error:
-        return Failed(errors.SamebookError.exit_code, str(error))
+        return Failure(errors.SamebookError.exit_code, str(error))
 
 
 def _end(workers: Sequence[_Worker[Any]]) -> None:

@@ -22,7 +22,7 @@ from samebook.core.errors import EnvironmentMismatch, Interrupted, PolicyRefused
 from samebook.core.locked import acquire
 from samebook.core.processes import Processes
 from samebook.environment import settings
-from samebook.execution import pool as warming
+from samebook.execution.pool import Pool
 from samebook.pipelines import definition, notices, step_program
 from samebook.pipelines.definition import Filled
 from samebook.pipelines.step_program import Job
@@ -67,7 +67,7 @@ class Work:
     in_force: settings.Settings
     say: Callable[[Outcome], None]
     processes: Processes = field(default_factory=Processes)
-    programs: warming.Programs | None = None
+    programs: Pool | None = None
 
     @property
     def day(self) -> str:

@@ -14,7 +14,7 @@ from samebook.core.workspace import Workspace
 from samebook.data import publish
 from samebook.environment import settings
 from samebook.execution import freshness, parameters, preparation
-from samebook.execution.preparation import Prepared, RunRequest
+from samebook.execution.preparation import PreparedRun, RunRequest
 from samebook.models import lookup, policy
 from samebook.pipelines import definition
 from samebook.pipelines.definition import Filled
@@ -51,7 +51,7 @@ def check(job: Job, step: Filled) -> None:
     if step.step.verb != "run":
         return
     found = _prepared(job, step, {name: name for name in step.step.needs})
-    for name in parameters.models(found.known, found.values):
+    for name in parameters.models(found.parameters, found.values):
         if name not in step.step.needs and not _means_something(here, name):
             raise UsageError(
                 f"no model is promoted as {name!r} here, and no run or file has that name",
@@ -64,13 +64,13 @@ def _means_something(here: Workspace, name: str) -> bool:
     return bool(lookup.is_reference(here, name) or is_run or (here.root / name).is_file())
 
 
-def prepared(job: Job, filled: Sequence[Filled]) -> list[Prepared]:
+def prepared(job: Job, filled: Sequence[Filled]) -> list[PreparedRun]:
     """The runs that a pipeline will start, as far as they can be told before it runs."""
     runs = [step for step in filled if step.is_wanted and step.step.verb == "run"]
     return [_prepared(job, step, {name: name for name in step.step.needs}) for step in runs]
 
 
-def _prepared(job: Job, step: Filled, runs: Mapping[str, str]) -> Prepared:
+def _prepared(job: Job, step: Filled, runs: Mapping[str, str]) -> PreparedRun:
     return preparation.prepare(job.here, RunRequest(step.notebook, step.given(runs), job.env))
 
 
@@ -93,7 +93,7 @@ def done_already(job: Job, step: Filled, runs: Mapping[str, str]) -> str:
         return _reproduced_already(job, definition.resolved(step.step.reproduce, runs))
     in_force = settings.load(job.here, job.env)
     in_image = job.engine == "docker" and in_force.promotion.pinned_image
-    if found := freshness.same(_prepared(job, step, runs), in_image=in_image):
+    if found := freshness.fresh_run(_prepared(job, step, runs), in_image=in_image):
         publish.publish(job.here, in_force, found)
         return found.name
     return ""

@@ -12,7 +12,7 @@ from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import Processes
 from samebook.data import dataset
 from samebook.environment import variables
-from samebook.execution import pool as warming
+from samebook.execution.pool import Pool
 from samebook.pipelines import engine
 from samebook.pipelines.engine import State
 from samebook.pipelines.step_program import Job
@@ -61,7 +61,7 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
     engine.prepared(_job(request, days[0]))
     processes, began, done = Processes(), time.monotonic(), dict[datetime.date, Day]()
     shared = variables.shared_cores(request.jobs)
-    with signals.raising(), shared, warming.Programs(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
+    with signals.raising(), shared, Pool(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
         try:
             for future in as_completed([pool.submit(_run, request, day, processes, programs) for day in days]):
                 done[future.result().day] = future.result()
@@ -78,7 +78,7 @@ def _job(request: BackfillRequest, day: datetime.date) -> Job:
     return replace(request.job, given={**request.job.given, "day": str(day)}, jobs=1)
 
 
-def _run(request: BackfillRequest, day: datetime.date, processes: Processes, programs: warming.Programs) -> Day:
+def _run(request: BackfillRequest, day: datetime.date, processes: Processes, programs: Pool) -> Day:
     try:
         work = replace(engine.prepared(_job(request, day)), processes=processes, programs=programs)
         outcomes = engine.execute(work)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from samebook.core import signals
-from samebook.execution import pool
+from samebook.execution.pool import Pool
 from samebook.pipelines import engine
 from samebook.pipelines.engine import Outcome, State
 from samebook.pipelines.step_program import Job
@@ -15,7 +15,7 @@ def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
 
     Raises what the first failed step raised, once all that don't need it are done.
     """
-    with signals.raising(), pool.Programs() as programs:
+    with signals.raising(), Pool() as programs:
         outcomes = engine.execute(replace(engine.prepared(job, say), programs=programs))
     if error := engine.failure(outcomes):
         raise error

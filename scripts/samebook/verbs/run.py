@@ -17,7 +17,7 @@ from samebook.core.workspace import Workspace
 from samebook.data import publish
 from samebook.environment import identity, variables
 from samebook.execution import parameters
-from samebook.execution.preparation import Prepared, RunRequest, prepare
+from samebook.execution.preparation import PreparedRun, RunRequest, prepare
 from samebook.execution.warm import client, early
 from samebook.records import provenance, receipt, run_folder, signing, undeclared
 from samebook.records.run_folder import RunFolder
@@ -67,7 +67,7 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     return final
 
 
-def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
+def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
     from samebook.execution import engine
 
     request, in_force = prepared.request, prepared.settings
@@ -99,7 +99,7 @@ def _fill(folder: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
     _write_receipt(folder, prepared, executed, started, installed.result())
 
 
-def _kernel_env(prepared: Prepared, folder: RunFolder, scratch: Path) -> dict[str, str]:
+def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict[str, str]:
     undeclared.startup(scratch / "ipython")
     env = variables.of_kernel(prepared.workspace, folder.path, prepared.request.env, scratch)
     env |= variables.threads(prepared.settings.threads)
@@ -107,13 +107,13 @@ def _kernel_env(prepared: Prepared, folder: RunFolder, scratch: Path) -> dict[st
     return {**env, "SAMEBOOK_PINNED": str(pinned)} if pinned else env
 
 
-def _source(prepared: Prepared, installed: "_Beside[dict[str, Any]]") -> "provisioner.Source":
+def _source(prepared: PreparedRun, installed: "_Beside[dict[str, Any]]") -> "provisioner.Source":
     """Where the kernel may come from: from a zygote, if there is one; its kind takes time to find out."""
     from samebook.execution import pool, provisioner
 
     folder = client.folder(prepared.workspace)
     kind = pool.kind(prepared, installed.result()["digest"]) if folder else None
-    return provisioner.Source(folder, kind, early.taken())
+    return provisioner.Source(folder, kind, early.take())
 
 
 def _pages() -> ModuleType:
@@ -130,7 +130,7 @@ def _write_metrics(run: Path, redaction: Redaction) -> None:
 
 
 def _write_receipt(
-    folder: RunFolder, prepared: Prepared, executed: Any, started: str, installed: dict[str, Any]
+    folder: RunFolder, prepared: PreparedRun, executed: Any, started: str, installed: dict[str, Any]
 ) -> None:
     facts = provenance.Facts(
         workspace=prepared.workspace,

@@ -11,10 +11,10 @@ from samebook.core import signals, workspace
 from samebook.core.errors import SamebookError, UsageError
 from samebook.environment import machine, variables
 from samebook.execution import freshness, grids, parameters, pool, preparation, sweep_result, workers
-from samebook.execution.grids import Set
-from samebook.execution.preparation import Prepared, RunRequest
+from samebook.execution.grids import ParameterSet
+from samebook.execution.preparation import PreparedRun, RunRequest
 from samebook.execution.sweep_result import Outcome, Sweep
-from samebook.execution.workers import Failed
+from samebook.execution.workers import Failure
 from samebook.records import receipt, run_folder, summary
 
 # What does one run of a worker's: the verb run, which this one must not import.
@@ -40,8 +40,8 @@ class SweepRequest:
 class Plan:
     """The sets of a sweep, and for those that are done already their runs."""
 
-    prepared: Prepared
-    sets: list[Set]
+    prepared: PreparedRun
+    sets: list[ParameterSet]
     known: dict[str, Path] = field(default_factory=dict)
 
 
@@ -51,25 +51,25 @@ def plan(request: SweepRequest) -> Plan:
     if request.file:
         sets = grids.read(request.file)
     else:
-        axes = grids.axes(request.grid, prepared.known)
-        drawn = grids.drawn(axes, request.draws, request.seed, prepared.known)
-        sets = list(drawn if request.draws else grids.combined(axes)) if axes else []
-    if both := sorted(set(request.run.given) & {name for each in sets for name in each}):
+        axes = grids.axes(request.grid, prepared.parameters)
+        drawn = grids.draw(axes, request.draws, request.seed, prepared.parameters)
+        sets = list(drawn if request.draws else grids.combinations(axes)) if axes else []
+    if both := sorted(set(request.run.parameters) & {name for each in sets for name in each}):
         raise UsageError(f"parameter {both[0]} is given, and varies too")
-    sets = grids.checked(sets, prepared.known)
+    sets = grids.check(sets, prepared.parameters)
     return Plan(prepared, sets, _known(prepared, sets))
 
 
 def described(found: Plan) -> str:
     """What a sweep would run, a line a set."""
     lines = [
-        f"{'as before' if sweep_result.key(each) in found.known else 'run':<9}  {sweep_result.words(each)}"
+        f"{'as before' if sweep_result.key(each) in found.known else 'run':<9}  {sweep_result.description(each)}"
         for each in found.sets
     ]
     return "\n".join((*lines, f"{len(found.sets)} sets, {len(found.known)} done already"))
 
 
-def _known(prepared: Prepared, sets: list[Set]) -> dict[str, Path]:
+def _known(prepared: PreparedRun, sets: list[ParameterSet]) -> dict[str, Path]:
     """The finished run of each set that has one, by the set's key."""
     index: dict[str, list[Path]] = {}
     for run in run_folder.finished(prepared.workspace, prepared.path.stem):
@@ -78,9 +78,9 @@ def _known(prepared: Prepared, sets: list[Set]) -> dict[str, Path]:
             index.setdefault(json.dumps(with_parameters, sort_keys=True), []).append(run)
     found: dict[str, Path] = {}
     for each in sets:
-        values = parameters.parsed({**prepared.request.given, **each}, prepared.known)
+        values = parameters.parse({**prepared.request.parameters, **each}, prepared.parameters)
         among = index.get(json.dumps(parameters.json_values(values), sort_keys=True), [])
-        run = freshness.same(replace(prepared, values=values), among=among) if among else None
+        run = freshness.fresh_run(replace(prepared, values=values), candidates=among) if among else None
         found |= {sweep_result.key(each): run} if run else {}
     return found
 
@@ -105,27 +105,28 @@ def sweep(request: SweepRequest, run: Runner, say: Callable[[str], None]) -> Swe
             result.add(Outcome.of(each, summary.described(path), is_new=False))
     say(f"{len(found.sets)} sets, {len(found.sets) - len(waiting)} done already")
     if waiting:
-        with signals.raising(), variables.shared_cores(jobs(request)), pool.warmed(found.prepared) as cold:
+        with signals.raising(), variables.shared_cores(jobs(request)), pool.warm_kernels(found.prepared) as cold:
             if cold:
                 say(f"kernels start cold: {cold}")
             _run(request, waiting, run, result, say)
     return result
 
 
-def _run(request: SweepRequest, waiting: list[Set], run: Runner, result: Sweep, say: Callable[[str], None]) -> None:
+def _run(
+    request: SweepRequest, waiting: list[ParameterSet], run: Runner, result: Sweep, say: Callable[[str], None]
+) -> None:
     began = time.monotonic()
 
-    def one(each: Set) -> Path:
-        return run(replace(request.run, given={**request.run.given, **each}))
+    def one(each: ParameterSet) -> Path:
+        return run(replace(request.run, parameters={**request.run.parameters, **each}))
 
-    with closing(workers.done(waiting, jobs(request), one)) as done:
+    with closing(workers.results(waiting, jobs(request), one)) as done:
         for number, (each, path) in enumerate(done, 1):
-            outcome = (
-                Outcome(each, told=path.told) if isinstance(path, Failed) else Outcome.of(each, summary.described(path))
-            )
+            is_failure = isinstance(path, Failure)
+            outcome = Outcome(each, error=path.message) if is_failure else Outcome.of(each, summary.described(path))
             result.add(outcome)
             say(sweep_result.progress(result, outcome, number, len(waiting), time.monotonic() - began))
-            if outcome.told and request.stops:
+            if outcome.error and request.stops:
                 break
 
 

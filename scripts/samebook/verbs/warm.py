@@ -16,7 +16,7 @@ from samebook.environment import identity
 from samebook.execution import pool, preparation
 from samebook.execution.preparation import RunRequest
 from samebook.execution.warm import client, runner
-from samebook.execution.warm.client import Started
+from samebook.execution.warm.client import ZygoteProcess
 
 if TYPE_CHECKING:
     import subprocess
@@ -46,7 +46,7 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
         raise UsageError("kernels can't be forked on this platform: runs start cold")
     kind = pool.kind(prepared, identity.of(prepared.workspace)["digest"])
     folder = make_folder(prepared.workspace.runs / ".warm")
-    with signals.raising(), _Claims(folder) as claims, client.sockets() as sockets, ExitStack() as stack:
+    with signals.raising(), _Claims(folder) as claims, client.socket_folder() as sockets, ExitStack() as stack:
         if not claims.claim(kind.name):
             raise UsageError(f"{request.notebook} is warm already")
         claims.clear_up()
@@ -55,10 +55,10 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
         others = runner.kind(prepared.workspace)  # they serve any notebook: once is enough
         if claims.claim(others.name):
             started.append(stack.enter_context(client.zygote(others, prepared.workspace.root, Path(sockets))))
-        if started[0].refused:
-            raise UsageError(f"{request.notebook} can't be kept warm: {started[0].refused}", mend="its runs start cold")
-        if started[-1].refused:
-            say(f"only kernels are warm, runners start cold: {started.pop().refused}")
+        if started[0].refusal:
+            raise UsageError(f"{request.notebook} can't be kept warm: {started[0].refusal}", mend="its runs start cold")
+        if started[-1].refusal:
+            say(f"only kernels are warm, runners start cold: {started.pop().refusal}")
         with _named(folder, started):
             how = "make run NOTEBOOK=" if make.GIVEN in os.environ else "samebook run "
             say(f"{request.notebook} is warm: {how}{request.notebook}, anywhere in this checkout")
@@ -100,7 +100,7 @@ class _Claims:
 
 
 @contextmanager
-def _named(folder: Path, started: Sequence[Started]) -> Iterator[None]:
+def _named(folder: Path, started: Sequence[ZygoteProcess]) -> Iterator[None]:
     """Inside the block, files tell where the sockets are: their own paths would be too long there."""
     entries = [folder / each.socket.name for each in started]
     try:
@@ -112,7 +112,7 @@ def _named(folder: Path, started: Sequence[Started]) -> Iterator[None]:
             entry.unlink(missing_ok=True)
 
 
-def _until_over(started: Sequence[Started], say: Callable[[str], None]) -> None:
+def _until_over(started: Sequence[ZygoteProcess], say: Callable[[str], None]) -> None:
     """Return when nothing has run for long; on a signal once what runs has ended, or at once on a second one."""
     processes = [each.process for each in started]
     try:

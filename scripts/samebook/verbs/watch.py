@@ -22,7 +22,7 @@ from samebook.core.workspace import Workspace, write_whole
 from samebook.data import warehouse
 from samebook.environment import settings
 from samebook.environment.settings import Settings
-from samebook.execution import pool
+from samebook.execution.pool import Pool
 from samebook.pipelines import definition, engine, inbox, notices
 from samebook.pipelines.engine import State
 from samebook.pipelines.inbox import Inbox
@@ -48,7 +48,7 @@ class Watcher:
     # By what failed: how often, and when it is due again.
     failed: dict[str, tuple[int, float]] = field(default_factory=dict)
     asked: float = float("-inf")
-    programs: pool.Programs | None = None
+    programs: Pool | None = None
     since: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
 
 
@@ -101,7 +101,7 @@ def _round(watcher: Watcher) -> int:
 @contextmanager
 def _together(watcher: Watcher, times: int) -> Iterator[None]:
     """Inside the block, a pipeline runs at most so often: what it imports is kept, if that is often enough."""
-    with pool.Programs(times) as watcher.programs:
+    with Pool(times) as watcher.programs:
         yield
     watcher.programs = None
 

@@ -185,9 +185,9 @@ def test_imports_with_effects(source: str, told: str, tmp_path: Path) -> None:
     """An import that says something, starts a thread or fails would be missed in a warm kernel: there is none."""
     (tmp_path / "odd.py").write_text(source)
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    with client.sockets() as folder, client.zygote(Kind("", ("odd",), env), tmp_path, Path(folder)) as started:
-        assert told in started.refused
-        assert bool(started.refused) == bool(told)
+    with client.socket_folder() as folder, client.zygote(Kind("", ("odd",), env), tmp_path, Path(folder)) as started:
+        assert told in started.refusal
+        assert bool(started.refusal) == bool(told)
         assert started.socket.is_socket() != bool(told)
 
 

@@ -18,8 +18,8 @@ from tiny import CHECKOUT, Tiny, wait_until
 from samebook.core import workspace
 from samebook.data import sample
 from samebook.environment import machine
-from samebook.execution import pool as warming
 from samebook.execution import preparation
+from samebook.execution.pool import MIN_RUNS, Pool
 from samebook.execution.preparation import RunRequest
 
 pytestmark = pytest.mark.timeout(3600)
@@ -99,7 +99,7 @@ def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory", lambda: 64 << 30)  # each kind takes a quarter of what counts as enough
     found = workspace.find()
     prepared = [preparation.prepare(found, RunRequest(name, {})) for name in (*notebooks, *PLANTED)]
-    with warming.Programs(warming.MANY) as programs, ThreadPoolExecutor(AT_A_TIME) as pool:
+    with Pool(MIN_RUNS) as programs, ThreadPoolExecutor(AT_A_TIME) as pool:
 
         def where(name: str) -> dict[str, str]:
             return programs.variables(name, lambda: prepared, len(prepared))

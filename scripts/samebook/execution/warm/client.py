@@ -26,7 +26,7 @@ FOLDER = "SAMEBOOK_WARM"
 PATIENCE = 5.0
 
 
-class Forked:
+class ForkedProcess:
     """A kernel that a zygote has forked, as subprocess.Popen would tell of it."""
 
     stdin = stdout = stderr = None
@@ -75,7 +75,7 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def forked(folder: Path, wanted: Kind, request: Request, files: Sequence[int] = (1, 2)) -> Forked | None:
+def fork(folder: Path, wanted: Kind, request: Request, files: Sequence[int] = (1, 2)) -> ForkedProcess | None:
     """A process from the zygote of this kind, if there is one in the folder that still answers.
 
     It gets `files` as its stdout, stderr, and, where there is a third, stdin.
@@ -90,7 +90,7 @@ def forked(folder: Path, wanted: Kind, request: Request, files: Sequence[int] = 
             connection.connect(place)
             _check_owner(connection)
             request.send(connection, files)
-            return Forked(connection, json.loads(kernels.line(connection))["pid"])
+            return ForkedProcess(connection, json.loads(kernels.line(connection))["pid"])
         except BaseException:
             connection.close()
             raise
@@ -106,7 +106,7 @@ def _check_owner(connection: socket.socket) -> None:
 
 
 @dataclass
-class Started:
+class ZygoteProcess:
     """A zygote's process, which may be importing still."""
 
     process: subprocess.Popen[str]
@@ -116,11 +116,11 @@ class Started:
     def is_ready(self) -> bool:
         """Whether it has imported all, and forks."""
         assert self.process.stdout
-        has_said = "refused" in vars(self) or select.select([self.process.stdout], [], [], 0)[0]
-        return bool(has_said) and not self.refused and self.process.poll() is None
+        has_said = "refusal" in vars(self) or select.select([self.process.stdout], [], [], 0)[0]
+        return bool(has_said) and not self.refusal and self.process.poll() is None
 
     @cached_property
-    def refused(self) -> str:
+    def refusal(self) -> str:
         """Why nothing can be forked from it, "" where it can: what it forks would not be the same as cold ones."""
         assert self.process.stdout
         said = self.process.stdout.readline()
@@ -131,7 +131,7 @@ class Started:
 
 
 @contextmanager
-def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0, limit: int = 0) -> Iterator[Started]:
+def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0, limit: int = 0) -> Iterator[ZygoteProcess]:
     """A zygote of this kind while the block runs; `folder` has its socket. `idle` in seconds, `limit` in bytes.
 
     Ask what it has `refused` before anything that may need it: until then it may be importing.
@@ -159,7 +159,7 @@ def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0, limit: int
             start_new_session=True,
         )
     try:
-        yield Started(process, path)
+        yield ZygoteProcess(process, path)
     finally:
         path.unlink(missing_ok=True)
         assert process.stdin
@@ -169,7 +169,7 @@ def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0, limit: int
         process.stdout.close() if process.stdout else None
 
 
-def sockets() -> tempfile.TemporaryDirectory[str]:
+def socket_folder() -> tempfile.TemporaryDirectory[str]:
     """A folder for sockets, which nobody else can look into; a socket's path has 107 bytes at most."""
     return tempfile.TemporaryDirectory(prefix="samebook-warm-")
 

@@ -17,12 +17,12 @@ from samebook.execution.warm.kernels import IMPORTING, Request
 LONGEST_IMPORT = 30.0
 
 
-class Early:
+class EarlyProcess:
     """A kernel's process that is started before the run is checked, and imports meanwhile what the notebook will."""
 
     def __init__(self, env: Mapping[str, str], cwd: Path, modules: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
-        self.connection, self.env = ours, kernels.decisive(env)
+        self.connection, self.env = ours, kernels.import_variables(env)
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "samebook.execution.warm.zygote", "once", *modules],
@@ -35,7 +35,7 @@ class Early:
     def become(self, request: Request) -> "subprocess.Popen[bytes] | None":
         """Have it become this kernel; None where it can't: variables are others, or an import has had effects."""
         with suppress(OSError, ValueError):
-            if kernels.decisive(request.env) == self.env and self.process.poll() is None:
+            if kernels.import_variables(request.env) == self.env and self.process.poll() is None:
                 self.connection.settimeout(LONGEST_IMPORT)
                 request.send(self.connection, [1, 2])
                 kernels.line(self.connection)
@@ -52,7 +52,7 @@ class Early:
             self.process.wait()
 
 
-_early: Early | None = None
+_early: EarlyProcess | None = None
 
 
 def start(workspace: Workspace, notebook: str) -> None:
@@ -62,11 +62,11 @@ def start(workspace: Workspace, notebook: str) -> None:
         path = workspace.notebook(notebook)
         if not path.is_file():  # which whoever checks the run will tell
             return
-        _early = Early(variables.base(workspace), path.parent, imports.by_file(path))
+        _early = EarlyProcess(variables.base(workspace), path.parent, imports.of_notebook(path))
         atexit.register(_early.end)
 
 
-def taken() -> Early | None:
+def take() -> EarlyProcess | None:
     """The process that was started early, for the first that asks."""
     global _early
     found, _early = _early, None

@@ -8,7 +8,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 
-def by_file(notebook: Path) -> tuple[str, ...]:
+def of_notebook(notebook: Path) -> tuple[str, ...]:
     """The modules of a notebook's file; none where it is no notebook, which others will tell."""
     try:
         cells = json.loads(notebook.read_text())["cells"]

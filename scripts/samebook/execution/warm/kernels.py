@@ -91,10 +91,10 @@ def kind(packages: str, modules: Sequence[str], env: Mapping[str, str]) -> Kind:
 
     `packages` is the digest of what is installed.
     """
-    return Kind(packages, tuple(modules), decisive(env))
+    return Kind(packages, tuple(modules), import_variables(env))
 
 
-def decisive(env: Mapping[str, str]) -> dict[str, str]:
+def import_variables(env: Mapping[str, str]) -> dict[str, str]:
     """The variables at which a module may look while it is imported."""
     other = (*OWN, *TERMINAL, *make.OWN, *make.given())
     return {name: value for name, value in env.items() if not _is_one_of(name, other)}

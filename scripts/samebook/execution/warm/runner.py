@@ -15,7 +15,7 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.core.workspace import Workspace
 from samebook.environment import identity
 from samebook.execution.warm import client, kernels
-from samebook.execution.warm.client import Forked
+from samebook.execution.warm.client import ForkedProcess
 from samebook.execution.warm.kernels import Kind, Request
 from samebook.execution.warm.zygote import FILES, RUNNER
 
@@ -30,16 +30,16 @@ def kind(workspace: Workspace) -> Kind:
     return kernels.kind(sha256(json_bytes(told)), (RUNNER,), os.environ)
 
 
-def asked(workspace: Workspace, arguments: Sequence[str]) -> Forked | None:
+def fork(workspace: Workspace, arguments: Sequence[str]) -> ForkedProcess | None:
     """A warm runner that does what these arguments say, with this process's files; None where there is none."""
     folder = client.folder(workspace)
     if not folder or not all(map(_is_open, FILES)):
         return None
     request = Request(arguments, os.environ, str(Path.cwd()))
-    return client.forked(folder, kind(workspace), request, FILES)
+    return client.fork(folder, kind(workspace), request, FILES)
 
 
-def ended(runner: Forked) -> int:
+def wait(runner: ForkedProcess) -> int:
     """Its exit code, once it has ended; signals are handed on to it meanwhile, but those that nobody hears here."""
     for signum in (*HANDED_ON, signal.SIGTSTP):
         if signal.getsignal(signum) != signal.SIG_IGN:
@@ -48,7 +48,7 @@ def ended(runner: Forked) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _hand_on(runner: Forked, signum: int) -> None:
+def _hand_on(runner: ForkedProcess, signum: int) -> None:
     """What a terminal says to this process is meant for the runner; Ctrl-Z stops both, until this one may go on."""
     if signum != signal.SIGTSTP:
         runner.send_signal(signum)
