@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import CHECKOUT
 
-from samebook.core.make import GIVEN
+from samebook.core.make import COMMAND_LINE
 from samebook.execution.warm import kernels
 
 pytestmark = pytest.mark.host
@@ -102,8 +102,8 @@ def test_kernels_are_the_same_by_make(root: Path, monkeypatch: pytest.MonkeyPatc
         told = "\n".join(make(root, "run", "PARAMS=n=1", *given.split()))
         found = dict(variable.partition("=")[::2] for variable in told.split("\0") if variable)
         assert found["PARAMS"] == "n=1"
-        assert {"PARAMS", "ENV", "NOTEBOOK", "BASE_IMAGE"} <= set(found[GIVEN].split())
-        monkeypatch.setenv(GIVEN, found[GIVEN])
+        assert {"PARAMS", "ENV", "NOTEBOOK", "BASE_IMAGE"} <= set(found[COMMAND_LINE].split())
+        monkeypatch.setenv(COMMAND_LINE, found[COMMAND_LINE])
         ours, theirs = kernels.import_variables(os.environ), kernels.import_variables(found)
         differ = {name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)}
         assert differ - {"PYTHONDONTWRITEBYTECODE"} == {"PATH", *others}
@@ -112,6 +112,6 @@ def test_kernels_are_the_same_by_make(root: Path, monkeypatch: pytest.MonkeyPatc
 def test_own_variables_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands in the caller's own environment is for the notebook too, whatever make calls by that name."""
     monkeypatch.setenv("SEED", "7")
-    (root / ".venv" / "bin" / "samebook").write_text(f"#!/bin/sh\necho ${GIVEN}\n")
+    (root / ".venv" / "bin" / "samebook").write_text(f"#!/bin/sh\necho ${COMMAND_LINE}\n")
     assert "SEED" not in make(root, "run")[0].split()
     assert "SEED" in make(root, "run", "SEED=7")[0].split()

@@ -44,7 +44,7 @@ def begin(notebook: str) -> None:
         if not runner:
             early.start(found, notebook)
     if runner:
-        processes.leave(runners.wait(runner))
+        processes.exit_at_once(runners.wait(runner))
 
 
 if __name__ == "__main__":

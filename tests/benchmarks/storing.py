@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from samebook.core import workspace
 from samebook.store import objects
-kept = objects.of(workspace.find())
+kept = objects.local_store(workspace.find())
 print(*(kept.put(path) for path in sorted(Path(sys.argv[1]).iterdir())), sep="\\n")
 """
 # A model of the same files as DVC's: by level, so that two versions share nothing.

@@ -23,7 +23,7 @@ from samebook.core import errors
 )
 def test_cell_error_has_code(name: str, code: int) -> None:
     """What a cell raised becomes the error of that name, and any other a failed cell."""
-    assert errors.named(name).exit_code == code
+    assert errors.error_class(name).exit_code == code
 
 
 def test_interrupted_as_shells_say() -> None:

@@ -18,7 +18,7 @@ HOLDS = """
 import sys, time
 from pathlib import Path
 from samebook.core import git, signals
-with signals.raising(), git.worktree(Path(sys.argv[1]), "HEAD") as checkout:
+with signals.as_errors(), git.worktree(Path(sys.argv[1]), "HEAD") as checkout:
     print(checkout, flush=True)
     time.sleep(60)
 """

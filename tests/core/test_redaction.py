@@ -81,7 +81,7 @@ def test_secret_refused_in_names(tmp_path: Path) -> None:
     """A file whose name holds a secret is refused as well, and not named in clear."""
     (tmp_path / f"{SECRET}.txt").touch()
     with pytest.raises(PolicyRefused, match=r"\[redacted TOKEN\]\.txt holds a secret"):
-        Redaction({"TOKEN": SECRET}).refuse(tmp_path)
+        Redaction({"TOKEN": SECRET}).check_files(tmp_path)
 
 
 def test_missing_secret_starts_nothing(tiny: Tiny) -> None:
@@ -159,5 +159,5 @@ def test_bytes_are_searched(tmp_path: Path) -> None:
     """A secret is found in a file that is no text."""
     (tmp_path / "model.bin").write_bytes(b"\xff\x00" + SECRET.encode() + b"\x00")
     with pytest.raises(PolicyRefused, match=r"model\.bin holds a secret"):
-        Redaction({"TOKEN": SECRET}).refuse(tmp_path)
-    Redaction({}).refuse(tmp_path)
+        Redaction({"TOKEN": SECRET}).check_files(tmp_path)
+    Redaction({}).check_files(tmp_path)

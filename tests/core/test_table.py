@@ -1,18 +1,18 @@
 """Tables as text."""
 
-from samebook.core.table import aligned
+from samebook.core.table import align
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
     """Each column starts at the same place in every line, and no line ends in blanks."""
-    assert aligned([("a", "long cell", ""), ("wider", "b", "c")]) == ["a      long cell", "wider  b          c"]
+    assert align([("a", "long cell", ""), ("wider", "b", "c")]) == ["a      long cell", "wider  b          c"]
 
 
 def test_numbers_stand_to_the_right() -> None:
     """The columns that are named are aligned to the right."""
-    assert aligned([("n", "size"), ("1", "2")], right={1}) == ["n  size", "1     2"]
+    assert align([("n", "size"), ("1", "2")], right={1}) == ["n  size", "1     2"]
 
 
 def test_no_rows() -> None:
     """A table without rows has no lines."""
-    assert aligned([]) == []
+    assert align([]) == []

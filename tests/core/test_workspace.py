@@ -8,7 +8,7 @@ import pytest
 
 from samebook.core import workspace
 from samebook.core.errors import UsageError
-from samebook.core.locked import locked
+from samebook.core.file_lock import hold
 
 
 def test_replacing_is_atomic(tmp_path: Path) -> None:
@@ -47,11 +47,11 @@ def test_lock_excludes_others(tmp_path: Path) -> None:
     order: list[str] = []
 
     def second() -> None:
-        with locked(tmp_path / "lock"):
+        with hold(tmp_path / "lock"):
             order.append("second")
 
     waiting = threading.Thread(target=second)
-    with locked(tmp_path / "lock"):
+    with hold(tmp_path / "lock"):
         waiting.start()
         waiting.join(0.2)
         order.append("first")

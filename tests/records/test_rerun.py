@@ -190,12 +190,17 @@ def test_input_gone_is_told(fed: Tiny, spoil: str) -> None:
 
 def test_inner_make_is_told_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was said to make around a reproduction is not said again to the one inside, and so to no kernel."""
-    for name, value in ((make.GIVEN, "BASE_IMAGE RUN SEED"), ("RUN", "x"), ("SEED", "7"), ("BASE_IMAGE", "base")):
+    for name, value in (
+        (make.COMMAND_LINE, "BASE_IMAGE RUN SEED"),
+        ("RUN", "x"),
+        ("SEED", "7"),
+        ("BASE_IMAGE", "base"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("OWN", "own")
     env = rerun._env({"predicate": {"buildDefinition": {"resolvedDependencies": []}}}, "0" * 40)
-    assert {name: env.get(name) for name in (make.GIVEN, "RUN", "SEED", "BASE_IMAGE", "OWN")} == {
-        make.GIVEN: None,
+    assert {name: env.get(name) for name in (make.COMMAND_LINE, "RUN", "SEED", "BASE_IMAGE", "OWN")} == {
+        make.COMMAND_LINE: None,
         "RUN": None,
         "SEED": None,
         "BASE_IMAGE": "base",

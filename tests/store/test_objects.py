@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from samebook.core.digest import sha256
-from samebook.store.objects import Damaged, Store
+from samebook.store.objects import DamagedObject, Store
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_flipped_bit_is_reported(store: Store, bit: int) -> None:
     path = store.path(digest)
     path.chmod(0o644)
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1 << bit]) + b"ontent")
-    with pytest.raises(Damaged, match=f"store object {digest[:12]}… is damaged") as raised:
+    with pytest.raises(DamagedObject, match=f"store object {digest[:12]}… is damaged") as raised:
         store.get(digest)
     assert raised.value.mend == f"rm {path}, and it is made or fetched again"
     assert store.damaged() == [path]

@@ -15,7 +15,7 @@ from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.environment import sections
 from samebook.store import bucket, remote
-from samebook.store.objects import Damaged, Store
+from samebook.store.objects import DamagedObject, Store
 
 pytestmark = pytest.mark.host
 
@@ -120,11 +120,11 @@ def test_large_object_in_parts(s3: S3, tmp_path: Path) -> None:
     """An object of several parts arrives as it was, and comes back as it was."""
     there, kept = here(s3, tmp_path)
     digest = kept.put(os.urandom(LARGE))
-    there.send([digest], kept, str)
+    there.push([digest], kept, str)
     assert there.get(digest) == kept.get(digest)
     other = Store(tmp_path / "other")
     assert there.fetch([digest], other, str) == []
-    assert other.whole(digest)
+    assert other.is_whole(digest)
 
 
 def test_missing_is_none(s3: S3, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_missing_is_none(s3: S3, tmp_path: Path) -> None:
     there, kept = here(s3, tmp_path)
     digest = kept.put(b"")
     assert (there.get(digest), there.fetch([sha256(b"a"), digest], kept, str)) == (None, [sha256(b"a")])
-    there.send([digest], kept, str)
+    there.push([digest], kept, str)
     assert there.get(digest) == b""
 
 
@@ -168,10 +168,10 @@ def test_damaged_there_never_enters(s3: S3, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"a", bytes(LARGE)])
 def test_damaged_there_is_refused(content: bytes, s3: S3, tmp_path: Path) -> None:
-    """get raises Damaged for other bytes; fetch names it as good as missing, and leaves no trace of it."""
+    """get raises DamagedObject for other bytes; fetch names it as good as missing, and leaves no trace of it."""
     there, kept = here(s3, tmp_path)
     s3.put(sha256(content), content[:-1] + b"b")
-    with pytest.raises(Damaged, match=f"object {sha256(content)[:12]}… is damaged"):
+    with pytest.raises(DamagedObject, match=f"object {sha256(content)[:12]}… is damaged"):
         there.get(sha256(content))
     assert there.fetch([sha256(content)], kept, str) == [sha256(content)]
     assert [path for path in kept.root.rglob("*") if path.is_file()] == []
@@ -183,7 +183,7 @@ def test_damaged_here_is_not_sent(size: int, s3: S3, tmp_path: Path) -> None:
     there, kept = here(s3, tmp_path)
     digest, other = kept.put(os.urandom(size)), kept.put(b"whole")
     damage(kept.path(digest))
-    found = there.send([digest, other], kept, str)
+    found = there.push([digest, other], kept, str)
     assert (found.damaged, found.moved) == ([digest], [other])
     assert s3.names() == {other}
 
@@ -216,7 +216,7 @@ def test_changed_on_its_way_out(size: int, s3: S3, tmp_path: Path) -> None:
         there, kept = here(s3, tmp_path, endpoint=endpoint)
         digest = kept.put(bytes(size) + MARK)
         with pytest.raises(bucket.RemoteError, match="answers 400 BadDigest"):
-            there.send([digest], kept, str)
+            there.push([digest], kept, str)
     assert s3.names() == set()
 
 
@@ -364,12 +364,12 @@ def test_other_keys_around(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of-another-key")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
     there, kept = here(s3, tmp_path)
-    assert there.send([kept.put(b"a")], kept, str).moved == [sha256(b"a")]
+    assert there.push([kept.put(b"a")], kept, str).moved == [sha256(b"a")]
 
 
 def test_url_in_any_shape(s3: S3, tmp_path: Path) -> None:
     """A slash too many in URL or endpoint is none; without a prefix the objects are at the bucket's top."""
     there, kept = here(s3, tmp_path, url=f"s3://samebook//{s3.prefix}/", endpoint=f"{s3.endpoint}/")
-    there.send([kept.put(b"a")], kept, str)
+    there.push([kept.put(b"a")], kept, str)
     assert s3.objects() == {sha256(b"a"): b"a"}
     assert here(s3, tmp_path, url="s3://samebook")[0].bucket.prefix == ""

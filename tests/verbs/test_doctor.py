@@ -26,7 +26,7 @@ def test_healthy_environment(tiny: Tiny) -> None:
         "packages",
     ):
         assert f" {what}" in ended.stdout
-    count = len(identity.locked(Workspace(CHECKOUT)))
+    count = len(identity.locked_versions(Workspace(CHECKOUT)))
     assert f"{count} of {count} as locked" in ended.stdout
 
 

@@ -37,7 +37,7 @@ def made(tiny: Tiny, run: str, *outputs: str, read: str = "") -> Path:
     told["predicate"]["runDetails"]["byproducts"] = byproducts
     (folder / "receipt.json").write_text(json.dumps(told))
     for path in (each for each in folder.rglob("*") if each.is_file()):
-        objects.of(Workspace(tiny.root)).put(path)
+        objects.local_store(Workspace(tiny.root)).put(path)
     age(tiny)
     return folder
 
@@ -103,10 +103,10 @@ def test_what_just_ended_stays(tiny: Tiny) -> None:
     """Within the hour after its end a run stays, whatever the limits: its maker may still be at it; so do objects."""
     three(tiny)
     os.utime(tiny.root / "runs" / OLD.format("train"))
-    fresh = objects.of(Workspace(tiny.root)).put(b"on its way")
+    fresh = objects.local_store(Workspace(tiny.root)).put(b"on its way")
     assert tiny.samebook("gc", *ALL).code == 0
     assert ids(tiny) == [OLD.format("train")]
-    assert objects.of(Workspace(tiny.root)).has(fresh)
+    assert objects.local_store(Workspace(tiny.root)).has(fresh)
 
 
 def test_past_of_a_run_stays(tiny: Tiny) -> None:

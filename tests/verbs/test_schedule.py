@@ -122,11 +122,11 @@ def _parsed(line: str) -> cron.Cron | ValueError:
 def test_calendar_means_the_same() -> None:
     """At the times of lines of chance, and in the minutes around them, cron and OnCalendar agree."""
     for line in (*LINES, *readable(SEEDED)):
-        calendar, moment = list(timers.calendar(cron.parse(line))), cron.following(line, NOON)
+        calendar, moment = list(timers.calendar(cron.parse(line))), cron.next_due(line, NOON)
         for _ in range(20):
             assert moment is not None
             assert any(means(each, moment) for each in calendar), (line, calendar)
-            following = cron.following(line, moment)
+            following = cron.next_due(line, moment)
             between = [moment + timedelta(minutes=number) for number in (1, 17, 60, 24 * 60 + 1)]
             quiet = [each for each in between if following and each < following]
             assert not any(means(each, at) for each in calendar for at in quiet), (line, calendar)
@@ -146,7 +146,7 @@ def test_systemd_elapses_then() -> None:
     """Where systemd is installed, it computes the times that cron means."""
     for line in [*LINES, *readable(SEEDED)[:20]] if SYSTEMD else []:
         moment, expected = NOON, []
-        while len(expected) < 5 and (moment := cron.following(line, moment)):
+        while len(expected) < 5 and (moment := cron.next_due(line, moment)):
             expected.append(f"{moment:%Y-%m-%d %H:%M}")
         assert elapses(list(timers.calendar(cron.parse(line)))) == expected
 

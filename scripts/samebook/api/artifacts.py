@@ -81,8 +81,8 @@ def _promoted(source: str, name: str, label: str) -> Path:
     with undeclared.declared():
         if supply.fetched(context.here(), context.in_force(), found, context.note):
             context.note(f"model {source} is not in the store: making it again")
-            subcommand.samebook(context.here(), "models", source)
-        content = objects.of(context.here()).get(found.outputs[name].sha256)
+            subcommand.call(context.here(), "models", source)
+        content = objects.local_store(context.here()).get(found.outputs[name].sha256)
     assert content is not None, "what was just supplied is gone"
     return _copy(name, context.recorded(label, content, found.receipt.run, found.built_from()))
 

@@ -45,12 +45,12 @@ def pinned_content(label: str) -> bytes | None:
     """The bytes of an input that a reproduction must read, from the store; None where there is none."""
     digest = pinned().get(label)
     with undeclared.declared():
-        return objects.of(here()).get(digest) if digest else None
+        return objects.local_store(here()).get(digest) if digest else None
 
 
 def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json | None = None) -> bytes:
     """The bytes of an input, told to the run and kept in the store, so that anyone can read the same again."""
-    _record(label, objects.of(here()).put(content), run_id, built)
+    _record(label, objects.local_store(here()).put(content), run_id, built)
     return content
 
 
@@ -58,19 +58,19 @@ def pinned_file(label: str) -> Path | None:
     """As `pinned_content`, the path of its object in the store, verified; None where there is none."""
     digest = pinned().get(label)
     with undeclared.declared():
-        if not digest or not objects.of(here()).has(digest):
+        if not digest or not objects.local_store(here()).has(digest):
             return None
-        for _ in objects.of(here()).pieces(digest):
+        for _ in objects.local_store(here()).chunks(digest):
             pass
-    return objects.of(here()).path(digest)
+    return objects.local_store(here()).path(digest)
 
 
 def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
     """As `recorded`, of a file that may be larger than memory; returns its object in the store, which never changes."""
     with undeclared.declared():
-        digest = objects.of(here()).put(path)
+        digest = objects.local_store(here()).put(path)
     _record(label, digest, run_id, None)
-    return objects.of(here()).path(digest)
+    return objects.local_store(here()).path(digest)
 
 
 def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) -> None:
@@ -87,7 +87,7 @@ def recorded_settings(name: str) -> Any:
     again goes by the same, whatever the settings say by then.
     """
     label = inputs.settings(name)
-    return json.loads(recorded(label, pinned_content(label) or settings.content(in_force(), name)))
+    return json.loads(recorded(label, pinned_content(label) or settings.section_bytes(in_force(), name)))
 
 
 def note(text: str) -> None:

@@ -237,7 +237,7 @@ def main() -> None:
     """The one boundary where an error becomes words on stderr and an exit code."""
     try:
         cli(prog_name="samebook", standalone_mode=False)
-        processes.leave()
+        processes.exit_at_once()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

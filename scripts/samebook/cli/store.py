@@ -46,7 +46,7 @@ def store_push(env: str, again: bool, dry_run: bool, jobs: int) -> None:
     from samebook.cli.console import newest
     from samebook.verbs import push as verb
 
-    how = verb.How(jobs, dry_run, again)
+    how = verb.TransferOptions(jobs, dry_run, again)
     with newest() as tell:
         summary = verb.push(workspace.find(), env, how, tell)
     show(summary)
@@ -64,7 +64,7 @@ def store_pull(env: str, dry_run: bool, jobs: int) -> None:
     from samebook.cli.console import newest
     from samebook.verbs import pull as verb
 
-    how = verb.How(jobs, dry_run)
+    how = verb.TransferOptions(jobs, dry_run)
     with newest() as tell:
         summary = verb.pull(workspace.find(), env, how, tell)
     show(summary)

@@ -32,7 +32,7 @@ class Field:
     last: int
 
     @property
-    def every(self) -> tuple[int, ...]:
+    def all_values(self) -> tuple[int, ...]:
         return tuple(range(self.first, self.last + 1))
 
     def values(self, text: str) -> tuple[int, ...]:
@@ -64,9 +64,9 @@ class Cron:
     def __str__(self) -> str:
         """The same in numbers and lists alone, which every cron understands: no 7, no names, no steps."""
         fields = (self.minutes, self.hours, self.days, self.months, self.weekdays)
-        every = (MINUTE.every, HOUR.every, (), MONTH.every, ())
+        every = (MINUTE.all_values, HOUR.all_values, (), MONTH.all_values, ())
         pairs = zip(fields, every, strict=True)
-        return " ".join("*" if values == full else listed(values) for values, full in pairs)
+        return " ".join("*" if values == full else ranges(values) for values, full in pairs)
 
 
 def parse(line: str) -> Cron:
@@ -117,7 +117,7 @@ def _item(item: str, field: Field) -> tuple[int, ...]:
     return values[::step]
 
 
-def listed(values: Iterable[int], to: str = "-", name: Callable[[int], str] = str) -> str:
+def ranges(values: Iterable[int], to: str = "-", name: Callable[[int], str] = str) -> str:
     """Sorted numbers as a list, three and more in a row as a range: 1,3-5."""
     groups: list[list[str]] = []
     before = None
@@ -137,6 +137,6 @@ def due(cron: str, after: datetime.datetime, until: datetime.datetime) -> dateti
     return moment if moment and moment <= until else None
 
 
-def following(cron: str, after: datetime.datetime) -> datetime.datetime | None:
+def next_due(cron: str, after: datetime.datetime) -> datetime.datetime | None:
     """The next time at which a line is due, in UTC."""
     return due(cron, after, after + LONGEST)

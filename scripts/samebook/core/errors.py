@@ -67,7 +67,7 @@ class KernelDied(SamebookError):
     exit_code = 138
 
 
-def named(name: str) -> type[SamebookError]:
+def error_class(name: str) -> type[SamebookError]:
     """The error class that a cell raised, by name: a notebook's `DataRejected` exits with 4.
 
     pandera's own errors are rejections too; anything else is a failed cell.
@@ -79,12 +79,12 @@ def named(name: str) -> type[SamebookError]:
     return found if is_ours and found not in (SamebookError, Interrupted) else CellFailed
 
 
-def of_code(
-    code: int, message: str, *, mend: str | None = None, otherwise: type[SamebookError] = SamebookError
+def from_exit_code(
+    code: int, message: str, *, mend: str | None = None, default: type[SamebookError] = SamebookError
 ) -> SamebookError:
-    """The error that the exit code of another `samebook` means; `otherwise` for a code that no class has to itself."""
+    """The error that the exit code of another `samebook` means; `default` for a code that no class has to itself."""
     classes = (UsageError, NotReproduced, DataRejected, EnvironmentMismatch, PolicyRefused, KernelDied)
-    error = next((candidate for candidate in classes if candidate.exit_code == code), otherwise)
+    error = next((candidate for candidate in classes if candidate.exit_code == code), default)
     return error(message, mend=mend)
 
 

@@ -25,7 +25,7 @@ NO_HOOKS = "core.hooksPath=/dev/null"
 ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 
 
-def git(root: Path, *arguments: str, env: dict[str, str] | None = None, given: bytes = b"") -> bytes:
+def git(root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: bytes = b"") -> bytes:
     """What `git ARGUMENTS` prints in `root`.
 
     Raises UsageError with git's own words when it fails, or when there is no git.
@@ -34,7 +34,7 @@ def git(root: Path, *arguments: str, env: dict[str, str] | None = None, given: b
     command = ("git", "-c", f"safe.directory={root}", "-C", str(root), *arguments)
     inherited = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     try:
-        done = subprocess.run(command, capture_output=True, input=given, check=False, env={**inherited, **(env or {})})
+        done = subprocess.run(command, capture_output=True, input=stdin, check=False, env={**inherited, **(env or {})})
     except FileNotFoundError as error:
         raise UsageError("git is not installed here") from error
     if done.returncode:
@@ -54,7 +54,7 @@ def commit(root: Path, ref: str) -> str:
     raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend=_to_fetch(root))
 
 
-def is_behind(root: Path, name: str) -> bool:
+def is_ancestor(root: Path, name: str) -> bool:
     """Whether a commit is in the branch that is checked out, so that a clone of it can have it."""
     with suppress(UsageError):
         git(root, "merge-base", "--is-ancestor", name, "HEAD")
@@ -71,7 +71,7 @@ def show(root: Path, ref: str, path: str) -> bytes:
     return content
 
 
-def names(root: Path, ref: str, folder: str, suffix: str) -> list[str]:
+def file_names(root: Path, ref: str, folder: str, suffix: str) -> list[str]:
     """The names, without the suffix, of the files in a folder at a branch, tag or commit; none where it isn't there.
 
     Raises UsageError for a ref that isn't there.
@@ -168,7 +168,7 @@ def patch(root: Path) -> bytes | None:
 
 
 @contextmanager
-def worktree(root: Path, commit: str, patched: bytes = b"") -> Iterator[Path]:
+def worktree(root: Path, commit: str, changes: bytes = b"") -> Iterator[Path]:
     """A temporary checkout of `commit`, with a patch applied; removed at the end, whatever happens.
 
     Raises UsageError for a commit that is not in the repository.
@@ -184,8 +184,8 @@ def worktree(root: Path, commit: str, patched: bytes = b"") -> Iterator[Path]:
         path = Path(folder) / "checkout"
         try:
             git(root, "-c", NO_HOOKS, "worktree", "add", "--quiet", "--detach", str(path), commit)
-            if patched:
-                git(path, "apply", "--binary", "--whitespace=nowarn", "-", given=patched)
+            if changes:
+                git(path, "apply", "--binary", "--whitespace=nowarn", "-", stdin=changes)
             yield path
         finally:
             with suppress(UsageError):  # where it could not be added, that error is the one to tell

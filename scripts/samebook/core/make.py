@@ -4,9 +4,9 @@ import os
 
 OWN = ("MAKE", "MAKE_", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES", "MFLAGS", "GNUMAKEFLAGS")
 # The variable in which our Makefile names those that are meant for it.
-GIVEN = "GIVEN_TO_MAKE"
+COMMAND_LINE = "GIVEN_TO_MAKE"
 
 
-def given() -> list[str]:
+def variables() -> list[str]:
     """The variables of this process that are meant for make alone."""
-    return [GIVEN, *os.environ.get(GIVEN, "").split()]
+    return [COMMAND_LINE, *os.environ.get(COMMAND_LINE, "").split()]

@@ -23,10 +23,10 @@ TIMES = 2
 
 
 @dataclass(frozen=True)
-class Ended:
+class ProcessResult:
     """How a program ended, and what it said."""
 
-    code: int
+    exit_code: int
     stdout: str
     stderr: str
 
@@ -39,11 +39,13 @@ class Processes:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def call(self, command: Sequence[str], folder: Path, env: Mapping[str, str], held: Sequence[int] = ()) -> Ended:
+    def call(
+        self, command: Sequence[str], folder: Path, env: Mapping[str, str], held: Sequence[int] = ()
+    ) -> ProcessResult:
         """Run a program to its end. It ends too when this process does; `held` are locks that it holds on to."""
         with self._lock:
             if self._stopped:
-                return Ended(128 + signal.SIGTERM, "", "stopped")
+                return ProcessResult(128 + signal.SIGTERM, "", "stopped")
             process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -62,7 +64,7 @@ class Processes:
         finally:
             with self._lock:
                 self._running.discard(process)
-        return Ended(process.returncode, *told)
+        return ProcessResult(process.returncode, *told)
 
     @property
     def is_stopped(self) -> bool:
@@ -88,7 +90,7 @@ def _signal(process: subprocess.Popen[str], signum: int) -> None:
         os.killpg(process.pid, signum)
 
 
-def leave(code: int = 0) -> NoReturn:
+def exit_at_once(code: int = 0) -> NoReturn:
     """End at once: to take apart in order all that a run has imported takes as long as a small run."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()

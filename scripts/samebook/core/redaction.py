@@ -58,12 +58,12 @@ class Redaction:
             return [self.value(item) for item in value]
         return self.text(value) if isinstance(value, str) else value
 
-    def refuse(self, folder: Path) -> None:
+    def check_files(self, folder: Path) -> None:
         """Raise PolicyRefused for the first file below `folder` that holds a secret: bytes can't be redacted."""
         for path in self._files(folder):
-            self.refuse_in(os.fsencode(path) + path.read_bytes(), str(path.relative_to(folder.parent)))
+            self.check_content(os.fsencode(path) + path.read_bytes(), str(path.relative_to(folder.parent)))
 
-    def refuse_in(self, content: bytes, what: str) -> None:
+    def check_content(self, content: bytes, what: str) -> None:
         """Raise PolicyRefused where `content` holds a secret; `what` names it."""
         if label := self._found(content):
             raise PolicyRefused(
@@ -71,7 +71,7 @@ class Redaction:
                 mend="don't write the secret into an output, or into a file that git sees",
             )
 
-    def drop(self, folder: Path) -> None:
+    def remove_files(self, folder: Path) -> None:
         """Remove the files below `folder` that hold a secret: of a failed run nobody is there to look at them."""
         for path in self._files(folder):
             if self._found(os.fsencode(path) + path.read_bytes()):

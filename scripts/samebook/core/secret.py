@@ -38,7 +38,7 @@ class Secret(str):
 
 def text(name: str) -> str:
     """The secret's text. Raises UsageError where it is not set, or too short to be redacted everywhere."""
-    found = given(name)
+    found = optional_text(name)
     if not found:
         raise UsageError(f"the secret {name} is not set", mend=f"export {name}=…, or write it to {SECRETS / name}")
     if len(found) < SHORTEST:
@@ -46,12 +46,12 @@ def text(name: str) -> str:
     return found
 
 
-def given(name: str) -> str:
+def optional_text(name: str) -> str:
     """The secret's text; empty where it is not set."""
     file = SECRETS / name
     return os.environ.get(name) or (file.read_text().rstrip("\n") if file.is_file() else "")
 
 
-def known(names: Iterable[str]) -> dict[str, str]:
+def texts(names: Iterable[str]) -> dict[str, str]:
     """The texts, by name, of those that are set here and can be redacted: whoever needs another says so itself."""
-    return {name: text for name in names if len(text := given(name)) >= SHORTEST}
+    return {name: text for name in names if len(text := optional_text(name)) >= SHORTEST}

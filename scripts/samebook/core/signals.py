@@ -25,7 +25,7 @@ class _Stop(KeyboardInterrupt):
 
 
 @contextmanager
-def raising() -> Iterator[None]:
+def as_errors() -> Iterator[None]:
     """Inside the block both signals raise Interrupted, in the main thread; a repeat within GRACE seconds does not,
     so that what the first one has started to clean up is cleaned up.
     """
@@ -53,7 +53,7 @@ def raising() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def interruptible[Result](work: Callable[[], Result], stopped: Callable[[], bool] = lambda: False) -> Result:
+def run_interruptibly[Result](work: Callable[[], Result], stopped: Callable[[], bool] = lambda: False) -> Result:
     """What `work` returns, or raises; in a thread of its own, so that a signal is heard while C code is at work.
 
     Outside the main thread, which alone hears signals, `stopped` tells of one: then Interrupted is raised.

@@ -17,7 +17,7 @@ def run_notebook(workspace: Workspace, notebook: str, values: Mapping[str, Any],
     """Run a notebook; returns the run's folder."""
     given = (part for name, value in values.items() for part in ("-p", f"{name}={value}"))
     chosen = env or os.environ.get("SAMEBOOK_ENV", "dev")
-    return workspace.runs / run_id(samebook(workspace, "run", notebook, *given, "--env", chosen, "--json"))
+    return workspace.runs / run_id(call(workspace, "run", notebook, *given, "--env", chosen, "--json"))
 
 
 def run_id(output: str) -> str:
@@ -25,7 +25,7 @@ def run_id(output: str) -> str:
     return json.loads(output.strip().splitlines()[-1])["id"]
 
 
-def samebook(workspace: Workspace, *arguments: str) -> str:
+def call(workspace: Workspace, *arguments: str) -> str:
     """What `samebook ARGUMENTS` prints. Its errors are the caller's: UsageError, or what its exit code says."""
     variables = {name: value for name, value in os.environ.items() if name != "SAMEBOOK_RUN"}
     command = (sys.executable, "-m", "samebook", *arguments)
@@ -33,5 +33,5 @@ def samebook(workspace: Workspace, *arguments: str) -> str:
     if done.returncode:
         what = " ".join(arguments[:2]) if arguments[0] != "run" else arguments[1]
         message = f"{what} failed with exit code {done.returncode}:\n{done.stderr[-2000:].strip()}"
-        raise errors.of_code(done.returncode, message, otherwise=UsageError)
+        raise errors.from_exit_code(done.returncode, message, default=UsageError)
     return done.stdout

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 GAP = "  "
 
 
-def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
+def align(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
     """A line for each row of cells; the columns numbered in `right` are aligned to the right. Rows are equally long."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

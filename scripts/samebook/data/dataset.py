@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import DataRejected, UsageError
-from samebook.core.locked import locked
+from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace, copy_whole, write_whole
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def publish(workspace: Workspace, run: Path) -> list[str]:
 
 def held(workspace: Workspace) -> AbstractContextManager[int]:
     """Hold what is published: nobody else changes it in the block."""
-    return locked(workspace.data / ".publish.lock")
+    return hold(workspace.data / ".publish.lock")
 
 
 def _publish(source: Path, target: Path, run: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from samebook.core.errors import SamebookError, UsageError
-from samebook.core.locked import locked
+from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace
 from samebook.data import sample
 from samebook.data.publication import CREATE, FORGET, INSERT, KNOWN, REMEMBER, Publication
@@ -58,7 +58,7 @@ class DuckDB:
                 f"no warehouse at {self.name}",
                 mend="put it there, or name another in environments/<env>.yml: warehouse.url",
             )
-        with locked(self.path.with_suffix(".lock")):
+        with hold(self.path.with_suffix(".lock")):
             if not self.path.is_file():  # another run may have loaded it while this one waited
                 sample.load(self.path)
 
@@ -80,7 +80,7 @@ class DuckDB:
         self.ensure()
         rows = publication.dated()
         try:
-            with locked(self.path.with_suffix(".lock")), self._connected(read_only=False) as connection:
+            with hold(self.path.with_suffix(".lock")), self._connected(read_only=False) as connection:
                 return _published(connection, publication, rows)
         except duckdb.IOException as error:
             raise SamebookError(f"{self.name} can't be written: {error}", mend="run again later") from error

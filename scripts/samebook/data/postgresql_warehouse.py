@@ -149,7 +149,7 @@ class PostgreSQL:
         said = re.sub(r"(\n\nQuery was: .*)?(\. SQLSTATE: \w+)?$", "", str(error), flags=re.DOTALL)
         said = re.sub(r"^.*?(ERROR|FATAL): +|^[A-Z_]+: (\[libpq\] )?(Failed to connect: )?", "", said, flags=re.DOTALL)
         name = self.settings.password
-        return Redaction({name: secret.given(name)} if name else {}).text(said.strip())
+        return Redaction({name: secret.optional_text(name)} if name else {}).text(said.strip())
 
 
 def _fetched(connection: "Connection", sql: str, values: list[object] | None = None) -> "pa.Table":

@@ -31,7 +31,7 @@ OTHERS = {
 type Location = tuple[int | str, ...]
 
 
-def explained(error: ValidationError, model: type[BaseModel]) -> str:
+def explanation(error: ValidationError, model: type[BaseModel]) -> str:
     """The first thing that is wrong."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])

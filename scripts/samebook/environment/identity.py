@@ -16,7 +16,7 @@ from samebook.environment import machine, variables
 ADDED = re.compile(r"^\.\./|\.pyc$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_\w+\.json)$")
 
 
-def locked(workspace: Workspace) -> dict[str, str]:
+def locked_versions(workspace: Workspace) -> dict[str, str]:
     """The versions that the runtime lock names for this platform, by normalised name."""
     from packaging.requirements import Requirement
 
@@ -30,7 +30,7 @@ def locked(workspace: Workspace) -> dict[str, str]:
     }
 
 
-def installed() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
     """The versions that this Python finds, by normalised name; from the folders' names, as that is quick."""
     return {_normal(name): version for _, name, version in _distributions()}
 
@@ -43,8 +43,8 @@ def _distributions() -> Iterator[tuple[Path, str, str]]:
 
 def mismatches(workspace: Workspace) -> dict[str, tuple[str, str]]:
     """Packages whose version is not the lock's: expected and found ("" for missing)."""
-    found = installed()
-    wanted = locked(workspace).items()
+    found = installed_versions()
+    wanted = locked_versions(workspace).items()
     return {name: (version, found.get(name, "")) for name, version in wanted if found.get(name) != version}
 
 
@@ -55,7 +55,7 @@ def of(workspace: Workspace) -> dict[str, Any]:
     variables, and the content of each locked package. The rest (OS, Debian's packages, Python's build) is told
     beside it: two engines differ in it and give the same bytes.
     """
-    wanted = locked(workspace)
+    wanted = locked_versions(workspace)
     packages = {name: record for name, record in records().items() if name in wanted}
     decisive = {
         "python": ".".join(platform.python_version_tuple()[:2]),
@@ -66,7 +66,7 @@ def of(workspace: Workspace) -> dict[str, Any]:
     return {
         **decisive,
         "digest": sha256(json_bytes(decisive)),
-        "build": f"{platform.python_implementation()} {python()} {' '.join(platform.python_build())}",
+        "build": f"{platform.python_implementation()} {python_version()} {' '.join(platform.python_build())}",
         "os": machine.operating_system(),
         "debian": debian(),
     }
@@ -78,12 +78,12 @@ def records() -> dict[str, str]:
     Left out is what an installer adds, which depends on where and by whom it is installed.
     """
     return {
-        _normal(name): f"{version} sha256:{_record(*state(path / 'RECORD'))}"
+        _normal(name): f"{version} sha256:{_record(*file_state(path / 'RECORD'))}"
         for path, name, version in _distributions()
     }
 
 
-def state(path: Path) -> tuple[Path, tuple[int, ...]]:
+def file_state(path: Path) -> tuple[Path, tuple[int, ...]]:
     """A file, and what changes when its content does; nothing where it is missing."""
     try:
         found = path.stat()
@@ -101,7 +101,7 @@ def _record(record: Path, state: tuple[int, ...]) -> str:
 
 def debian() -> dict[str, str]:
     """The versions of Debian's packages, by name; empty elsewhere."""
-    return dict(_debian(*state(Path("/var/lib/dpkg/status"))))
+    return dict(_debian(*file_state(Path("/var/lib/dpkg/status"))))
 
 
 @cache
@@ -112,7 +112,7 @@ def _debian(status: Path, state: tuple[int, ...]) -> dict[str, str]:
     return {each["Package"]: each["Version"] for each in fields}
 
 
-def python() -> str:
+def python_version() -> str:
     return platform.python_version()
 
 

@@ -32,7 +32,7 @@ def cores() -> int:
     return max(1, min(here, int(quota) // int(period))) if quota.isdecimal() and period.isdecimal() else here
 
 
-def memory() -> int:
+def free_memory() -> int:
     """How many bytes of memory are free: for the machine, or for the container, where that has fewer."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", _read(Path("/proc/meminfo")), re.MULTILINE)
     free = int(found[1]) * 1024 if found else sys.maxsize

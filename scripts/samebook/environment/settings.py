@@ -6,7 +6,7 @@ Any of them can be overridden by a variable: SAMEBOOK_CELL_TIMEOUT=60, SAMEBOOK_
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, override
+from typing import Annotated, override
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -16,7 +16,7 @@ from samebook.core.digest import json_bytes
 from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
 from samebook.environment import yaml_file
-from samebook.environment.explain import PREFIX, UNSHOWN, explained, unknown_variable
+from samebook.environment.explain import PREFIX, UNSHOWN, explanation, unknown_variable
 from samebook.environment.sections import (
     NUMBER,
     AbTest,
@@ -85,18 +85,18 @@ class Settings(BaseSettings):
 
 def load(workspace: Workspace, env: str) -> Settings:
     """The settings in force for `env`. Raises UsageError naming the file, the key and what was expected."""
-    path = file(workspace, env)
+    path = settings_path(workspace, env)
     if wrong := unknown_variable(os.environ, Settings):
         raise UsageError(wrong)
     try:
-        return Settings(**values(path))
+        return Settings(**yaml_file.read(path))
     except ValidationError as error:
-        raise UsageError(f"{_where(error, workspace.relative(path))}: {explained(error, Settings)}") from None
+        raise UsageError(f"{_where(error, workspace.relative(path))}: {explanation(error, Settings)}") from None
     except SettingsError as error:
         raise UsageError(f"a variable {PREFIX}… is not usable, expected JSON: {error}") from None
 
 
-def file(workspace: Workspace, env: str) -> Path:
+def settings_path(workspace: Workspace, env: str) -> Path:
     """Where the settings of `env` are. Raises UsageError for an environment that there is not."""
     path = workspace.environments / f"{env}.yml"
     if not path.is_file() or Path(env).name != env:
@@ -105,12 +105,7 @@ def file(workspace: Workspace, env: str) -> Path:
     return path
 
 
-def values(path: Path) -> dict[str, Any]:
-    """What a settings file says, as it stands there."""
-    return yaml_file.read(path)
-
-
-def content(in_force: Settings, name: str) -> bytes:
+def section_bytes(in_force: Settings, name: str) -> bytes:
     """A group of settings as a run records it: JSON, `null` where the settings have none."""
     found = getattr(in_force, name)
     return json_bytes(found.model_dump(mode="json") if found else None)

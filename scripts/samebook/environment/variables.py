@@ -28,7 +28,7 @@ def fixed(workspace: Workspace) -> dict[str, str]:
 
 def base(workspace: Workspace) -> dict[str, str]:
     """The variables that all kernels have alike: the caller's, less what is private to it, plus what is fixed."""
-    private = {*REMOVED, *make.given(), *(name for name in os.environ if name.startswith("PYTHON"))}
+    private = {*REMOVED, *make.variables(), *(name for name in os.environ if name.startswith("PYTHON"))}
     inherited = {name: value for name, value in os.environ.items() if name not in private}
     matplotlib = {"MATPLOTLIBRC": str(workspace.environments / "matplotlibrc")}
     return {**inherited, **fixed(workspace), **matplotlib}

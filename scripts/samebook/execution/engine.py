@@ -58,7 +58,7 @@ def parameters_index(notebook: NotebookNode) -> int:
 def execute(execution: Execution) -> NotebookNode:
     """Run every cell; returns the executed notebook, which is saved in `execution.output`, also when this raises.
 
-    Raises the error that a cell's own error means (errors.named), CellFailed for a cell over its time limit,
+    Raises the error that a cell's own error means (errors.error_class), CellFailed for a cell over its time limit,
     KernelDied when the kernel's process ends.
     """
     try:
@@ -123,7 +123,7 @@ def _running(execution: Execution) -> str:
 
 def _cell_error(execution: Execution, error: PapermillExecutionError) -> errors.SamebookError:
     cell = execution.notebook.cells[error.cell_index]
-    kind = errors.named(error.ename)
+    kind = errors.error_class(error.ename)
     code = [each.cell_type == "code" for each in execution.notebook.cells]
     where = f"cell `{cell_name(cell, error.cell_index)}` ({sum(code[: error.cell_index + 1])} of {sum(code)})"
     line = _failing_line(cell.source, error.traceback)

@@ -96,7 +96,7 @@ def now(prepared: PreparedRun, label: str) -> str:
         case Kind.BUNDLE:
             return sha256(lookup.read(here, named.name).content())
         case Kind.SETTINGS:
-            return sha256(settings.content(prepared.settings, named.name))
+            return sha256(settings.section_bytes(prepared.settings, named.name))
         case Kind.DAY:
             return sha256(_path(here, label)) if _path(here, label).is_file() else ""
         case Kind.FILE:

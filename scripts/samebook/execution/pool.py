@@ -90,7 +90,7 @@ class Pool:
         packages = identity.of(runs[0].workspace)["digest"]
         kinds = [(kind(each, packages), each) for each in runs]
         often = Counter(each.name for each, _ in kinds)
-        room = len(self._started) + machine.memory() // ENOUGH
+        room = len(self._started) + machine.free_memory() // ENOUGH
         for each, run in kinds:
             self._kinds.setdefault(run.request.notebook, ())
             has_room = each.name in self._started or len(self._started) < room
@@ -108,7 +108,7 @@ class Pool:
 def _impossible() -> str:
     if not client.can_fork():
         return "this platform can't fork"
-    free = machine.memory()
+    free = machine.free_memory()
     return f"{free >> 20} MiB of memory are free, too few to keep imports in" if free < ENOUGH else ""
 
 

@@ -86,8 +86,8 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
     values = parameters.parse(request.parameters, declarations)
     if request.receipt is None:  # a reproduction is handed its inputs by hash
         _check_models(workspace, settings, declarations, values, say)
-    redaction = Redaction(secret.known(settings.secret_names()) | parameters.secrets(declarations))
-    redaction.refuse_in(source.patch or b"", "the uncommitted work of this checkout")
+    redaction = Redaction(secret.texts(settings.secret_names()) | parameters.secrets(declarations))
+    redaction.check_content(source.patch or b"", "the uncommitted work of this checkout")
     if values:
         notebook = engine.with_parameters(notebook, parameters.assignments(values))
     return PreparedRun(workspace, request, settings, path, notebook, values, declarations, drift, source, redaction)

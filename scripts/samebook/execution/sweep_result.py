@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from samebook.core.table import aligned
+from samebook.core.table import align
 from samebook.execution.grids import ParameterSet
 from samebook.records.summary import Run
 
@@ -91,7 +91,7 @@ def table(found: Sweep) -> str:
         [*(each.parameters.get(name, "") for name in names), f"{each.metrics[found.metric]:.6g}", each.run]
         for each in ranked
     ]
-    lines = aligned(rows[: SHOWN + 1])
+    lines = align(rows[: SHOWN + 1])
     lines += [f"... and {len(ranked) - SHOWN} more"] if len(ranked) > SHOWN else []
     again = sum(not each.is_new for each in found.outcomes)
     lines += [

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.core.errors import UsageError
+from samebook.core.file_lock import hold
 from samebook.core.git import contents, git, head, show
-from samebook.core.locked import locked
 from samebook.core.workspace import Workspace, write_whole
 
 UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "index.lock")
@@ -29,7 +29,7 @@ def holding(workspace: Workspace, path: Path) -> Iterator[Held]:
 
     Raises UsageError where a commit can't be made here, or `path` holds what is not committed.
     """
-    with locked(workspace.root / ".samebook" / "promote.lock"):
+    with hold(workspace.root / ".samebook" / "promote.lock"):
         _check(workspace.root, path)
         yield Held(branch(workspace.root), head(workspace.root))
 
@@ -79,14 +79,14 @@ def commit_file(workspace: Workspace, held: Held, path: Path, content: bytes, me
         raise UsageError(f"git moved on from {held.branch} {held.head[:12]} meanwhile", mend="look, and do it again")
     entry = _entry(workspace, path, content)
     with _index(root, entry) as index:
-        git(root, "commit", "--quiet", "--file", "-", env=index, given=message.encode())
+        git(root, "commit", "--quiet", "--file", "-", env=index, stdin=message.encode())
     git(root, "update-index", "--add", "--cacheinfo", entry)
     write_whole(path, content)
     return head(root)
 
 
 def _entry(workspace: Workspace, path: Path, content: bytes) -> str:
-    blob = git(workspace.root, "hash-object", "-w", "--stdin", given=content).decode().strip()
+    blob = git(workspace.root, "hash-object", "-w", "--stdin", stdin=content).decode().strip()
     return f"{MODE},{blob},{workspace.relative(path)}"
 
 
@@ -132,5 +132,5 @@ def reopen(workspace: Workspace, path: Path, name: str, message: str) -> None:
     theirs = git(root, "cat-file", "blob", f"{tip}:{workspace.relative(path)}")
     with _index(root, _entry(workspace, path, theirs)) as index:
         tree = git(root, "write-tree", env=index).decode().strip()
-    made = git(root, "commit-tree", tree, "-p", "HEAD", "-F", "-", given=message.encode()).decode().strip()
+    made = git(root, "commit-tree", tree, "-p", "HEAD", "-F", "-", stdin=message.encode()).decode().strip()
     git(root, "update-ref", "-m", "reopened after a rollback", f"refs/heads/{name}", made, tip)

@@ -8,7 +8,7 @@ from samebook.core.workspace import Workspace
 from samebook.models import lookup, store_use
 from samebook.store import objects, remote, transfer
 from samebook.store.remote import Remote
-from samebook.store.transfer import How, Moved, Say
+from samebook.store.transfer import Say, TransferOptions, TransferResult
 
 
 @dataclass(frozen=True)
@@ -16,40 +16,42 @@ class Direction:
     """A direction: how objects move, the words for it (done, or with a dry run), and what mends a lack."""
 
     preposition: str
-    move: Callable[..., Moved]
+    move: Callable[..., TransferResult]
     done: tuple[str, str]
     would: tuple[str, str]
     mend: str
 
-    def summary(self, moved: Moved, how: How) -> str:
+    def summary(self, moved: TransferResult, how: TransferOptions) -> str:
         """The result in a line: `sent 12 objects, 34.5 MiB; 40 were there`."""
-        return transfer.told(moved, *(self.would if how.dry_run else self.done))
+        return transfer.summary(moved, *(self.would if how.dry_run else self.done))
 
 
 PUSH = Direction(
     "to",
-    Remote.send,
+    Remote.push,
     ("sent", "were there"),
     ("would send", "are there"),
     "samebook store gc removes the damaged; make reproduce RUN=… makes them again",
 )
 PULL = Direction(
     "from",
-    Remote.bring,
+    Remote.pull,
     ("brought", "were here"),
     ("would bring", "are here"),
     f"{remote.AGAIN}; or make reproduce RUN=… makes them again",
 )
 
 
-def exchange(here: Workspace, env: str, direction: Direction, how: How, say: Say) -> str:
+def exchange(here: Workspace, env: str, direction: Direction, how: TransferOptions, say: Say) -> str:
     """Move what one side lacks; the result in a line. Raises SamebookError for what is damaged, or in neither store."""
-    there = remote.required(here, env)
+    there = remote.require(here, env)
     of_runs, of_models = store_use.references(here), lookup.references(here)
     wanted = {**of_models, **of_runs}
     say(f"{len(wanted)} objects, {direction.preposition} {there.bucket.url}")
-    with signals.raising():
-        moved = direction.move(there, wanted, objects.of(here), say, how)
+    with signals.as_errors():
+        moved = direction.move(there, wanted, objects.local_store(here), say, how)
     summary = direction.summary(moved, how)
-    transfer.check(transfer.without(moved, of_models.keys() - of_runs.keys(), say), wanted, summary, direction.mend)
+    transfer.check_complete(
+        transfer.without_models(moved, of_models.keys() - of_runs.keys(), say), wanted, summary, direction.mend
+    )
     return summary

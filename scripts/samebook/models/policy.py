@@ -75,7 +75,7 @@ def _clean_commit(candidate: Candidate) -> Unmet | None:
     name = candidate.commit["digest"]["gitCommit"]
     if candidate.policy.clean_commit and candidate.commit.get("annotations", {}).get("dirty", True):
         return Unmet("it ran on changes that are not committed", again)
-    if git.is_behind(candidate.here.root, name):
+    if git.is_ancestor(candidate.here.root, name):
         return None
     what = f"its commit {name[:12] or 'is not named'} is not in this branch, from which others could run it again"
     return Unmet(what, f"git merge {name[:12]}, or {_again(candidate)} here")

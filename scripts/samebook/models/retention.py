@@ -102,7 +102,7 @@ def _of_models(workspace: Workspace, found: Receipts, models: Iterable[Bundle]) 
 def _stored(workspace: Workspace, digest: str) -> Json | None:
     """A receipt from the store; None where it isn't there, or damaged."""
     with suppress(SamebookError):
-        content = objects.of(workspace).get(digest)
+        content = objects.local_store(workspace).get(digest)
         return json.loads(content) if content else None
     return None
 

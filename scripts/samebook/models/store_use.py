@@ -33,7 +33,7 @@ def report(workspace: Workspace, without: Collection[str] = (), grace: float = 0
 
     What was written in the last `grace` seconds is not unreferenced: the receipt that names it may be on its way.
     """
-    kept = store.of(workspace)
+    kept = store.local_store(workspace)
     wanted = references(workspace, without)
     present = {path.name for path in kept.objects()}
     missing = {digest: what for digest, what in wanted.items() if digest not in present}

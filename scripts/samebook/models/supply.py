@@ -19,9 +19,9 @@ SOURCE = ("notebook", "parameters", "env")
 
 def lacking(workspace: Workspace, found: Bundle) -> list[str]:
     """The artifacts, by name, whose bytes the store does not hold whole."""
-    kept = objects.of(workspace)
+    kept = objects.local_store(workspace)
     with ThreadPoolExecutor() as pool:
-        whole = pool.map(kept.whole, (each.sha256 for each in found.artifacts.values()))
+        whole = pool.map(kept.is_whole, (each.sha256 for each in found.artifacts.values()))
         return [name for name, is_whole in zip(found.artifacts, whole, strict=True) if not is_whole]
 
 
@@ -30,7 +30,7 @@ def fetched(workspace: Workspace, in_force: Settings, found: Bundle, say: Say) -
 
     A remote that doesn't answer, or denies, is said, and is as good as none.
     """
-    names, kept = lacking(workspace, found), objects.of(workspace)
+    names, kept = lacking(workspace, found), objects.local_store(workspace)
     statements = [each.sha256 for each in (found.receipt, *found.reproductions) if not kept.has(each.sha256)]
     if not names and not statements:
         return []
@@ -67,7 +67,7 @@ def complete(workspace: Workspace, in_force: Settings, reference: str, say: Say)
 
 def _check_receipt(workspace: Workspace, found: Bundle) -> None:
     """Raise UsageError where a bundle says other things than its receipt. From git alone there may be no receipt."""
-    content = objects.of(workspace).get(found.receipt.sha256)
+    content = objects.local_store(workspace).get(found.receipt.sha256)
     if content is None:
         return
     statement = json.loads(content)
@@ -88,7 +88,7 @@ def attested(workspace: Workspace, found: Bundle) -> set[str]:
     """Who has reproduced it, by the attestations in the store that say so of this very receipt."""
     builders = set[str]()
     for each in found.reproductions:
-        content = objects.of(workspace).get(each.sha256)
+        content = objects.local_store(workspace).get(each.sha256)
         told = attestations.parse(content) if content else None
         if told and told["predicate"]["receipt"]["sha256"] == found.receipt.sha256:
             facts = attestations.facts(told)
@@ -99,7 +99,7 @@ def attested(workspace: Workspace, found: Bundle) -> set[str]:
 def rebuild(place: Elsewhere, found: Bundle, names: list[str]) -> None:
     """Run the bundle's source again, and keep what it names. Raises NotReproduced where other bytes come out."""
     place.say(f"model {found.name}: {len(names)} files are nowhere; running {found.source.notebook} again")
-    kept = objects.of(place.here)
+    kept = objects.local_store(place.here)
     with rerun.again(place, found.plan()) as run:
         for name in (path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()):
             told = found.artifacts.get(name)

@@ -109,7 +109,7 @@ def read(workspace: Workspace, name: str) -> Pipeline:
     try:
         found = Pipeline(**yaml_file.read(path))
     except ValidationError as error:
-        raise UsageError(f"{workspace.relative(path)}: {explain.explained(error, Pipeline)}") from None
+        raise UsageError(f"{workspace.relative(path)}: {explain.explanation(error, Pipeline)}") from None
     for wrong in _wrong(found):
         raise UsageError(f"{workspace.relative(path)}: {wrong}")
     return found

@@ -19,7 +19,7 @@ from graphlib import TopologicalSorter
 from samebook.core import errors, signals
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import EnvironmentMismatch, Interrupted, PolicyRefused, SamebookError, UsageError
-from samebook.core.locked import acquire
+from samebook.core.file_lock import acquire
 from samebook.core.processes import Processes
 from samebook.environment import settings
 from samebook.execution.pool import Pool
@@ -113,7 +113,7 @@ def execute(work: Work) -> list[Outcome]:
 
     A step that fails stops those that need it; others are still run. Ctrl-C and SIGTERM stop all within seconds.
     """
-    with signals.raising():
+    with signals.as_errors():
         outcomes = _executed(work)
     return [outcomes.get(step.name) or Outcome(step.name, State.WAITING) for step in work.steps]
 
@@ -153,7 +153,7 @@ def _stepped(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outco
         with _alone(work, step, command) as lock:
             stopped = partial(getattr, work.processes, "is_stopped")
             # It may publish, and wait for who publishes already.
-            if run := signals.interruptible(partial(step_program.done_already, work.job, step, runs), stopped):
+            if run := signals.run_interruptibly(partial(step_program.done_already, work.job, step, runs), stopped):
                 return Outcome(step.name, State.SAME, run)
             return _called(work, step, outcomes, command, lock)
     except SamebookError as error:
@@ -170,8 +170,8 @@ def _called(work: Work, step: Filled, outcomes: Mapping[str, Outcome], command: 
     began = time.monotonic()
     ended = work.processes.call(command, work.job.here.root, env, (lock,))
     seconds = time.monotonic() - began
-    if ended.code:
-        code, told = step_program.exit_code(ended.code, ended.stderr), step_program.words(ended.stderr)
+    if ended.exit_code:
+        code, told = step_program.exit_code(ended.exit_code, ended.stderr), step_program.words(ended.stderr)
         return Outcome(step.name, State.FAILED, "", seconds, code, told)
     return Outcome(step.name, State.DONE, step_program.run_of(step, ended.stdout, _runs(outcomes, step)), seconds)
 
@@ -232,6 +232,6 @@ def failure(outcomes: list[Outcome]) -> SamebookError | None:
     waiting = [each.step for each in outcomes if each.state is State.WAITING]
     left = f"\nnot run, as they need it: {', '.join(waiting)}" if waiting else ""
     told = f"step {first.step} failed with exit code {first.code}:\n{first.told}{left}"
-    return errors.of_code(
+    return errors.from_exit_code(
         first.code, told, mend="mend it, and start the pipeline again: what is done is not done again"
     )

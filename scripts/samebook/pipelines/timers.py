@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core.cron import HOUR, MINUTE, MONTH, WEEK, Cron, listed
+from samebook.core.cron import HOUR, MINUTE, MONTH, WEEK, Cron, ranges
 
 CRONTAB = """\
 # Jobs of samebook in env {env}: put this at the end of what `crontab -e` shows. Times are UTC by CRON_TZ, which cronie
@@ -79,16 +79,16 @@ def systemd(jobs: Jobs) -> dict[str, str]:
 
 def calendar(when: Cron) -> Iterator[str]:
     """The same times for systemd: it takes days that are both, so where cron takes either there are two lines."""
-    hours, minutes = _numbers(when.hours, HOUR.every), _numbers(when.minutes, MINUTE.every)
-    months, time = _numbers(when.months, MONTH.every), f"{hours}:{minutes}:00 UTC"
+    hours, minutes = _numbers(when.hours, HOUR.all_values), _numbers(when.minutes, MINUTE.all_values)
+    months, time = _numbers(when.months, MONTH.all_values), f"{hours}:{minutes}:00 UTC"
     if when.days or not when.weekdays:
         yield f"*-{months}-{_numbers(when.days, ())} {time}"
     if when.weekdays:
-        yield f"{listed(sorted(day or WEEK for day in when.weekdays), '..', _weekday)} *-{months}-* {time}"
+        yield f"{ranges(sorted(day or WEEK for day in when.weekdays), '..', _weekday)} *-{months}-* {time}"
 
 
 def _numbers(values: tuple[int, ...], every: tuple[int, ...]) -> str:
-    return "*" if values == every else listed(values, "..", "{:02}".format)
+    return "*" if values == every else ranges(values, "..", "{:02}".format)
 
 
 def _weekday(number: int) -> str:

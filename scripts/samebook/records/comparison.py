@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from samebook.core.table import aligned
+from samebook.core.table import align
 from samebook.records.differences import difference
 
 
@@ -59,7 +59,7 @@ def _compared(name: str, original: Side, reproduced: Side, tolerance: float) -> 
 
 def table(comparisons: list[Comparison]) -> str:
     """The verdicts as text, a line a subject, with what differs below it."""
-    title, *lines = aligned([("subject", "verdict"), *((each.name, str(each.verdict)) for each in comparisons)])
+    title, *lines = align([("subject", "verdict"), *((each.name, str(each.verdict)) for each in comparisons)])
     details = (f"\n  {each.detail}" if each.detail else "" for each in comparisons)
     return "\n".join((title, *map(str.__add__, lines, details)))
 

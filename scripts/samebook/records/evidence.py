@@ -30,6 +30,10 @@ def where(folder: Path, name: str, digest: str, here: Workspace) -> str:
         found = sha256(beside)
         return BESIDE if found == digest else f"found sha256 {found[:12]}…, expected {digest[:12]}…"
     try:
-        return STORED if objects.of(here).get(digest) is not None else "neither beside the receipt nor in the store"
-    except objects.Damaged:
+        return (
+            STORED
+            if objects.local_store(here).get(digest) is not None
+            else "neither beside the receipt nor in the store"
+        )
+    except objects.DamagedObject:
         return "damaged in the store"

@@ -80,7 +80,7 @@ def _version(workspace: Workspace) -> tuple[str, bytes | None]:
     """The commit and the patch on it: handed over by make where the runner has no git, as in the image."""
     commit, handed = (os.environ.get(name) for name in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"))
     head = commit or git.head(workspace.root)
-    for folder in (workspace.runs, objects.of(workspace).root):
+    for folder in (workspace.runs, objects.local_store(workspace).root):
         _leave_out(folder)
     if commit:
         path = workspace.root / handed if handed else None

@@ -49,7 +49,7 @@ def again(place: Elsewhere, statement: Json) -> Iterator[Path]:
         raise UsageError("the receipt names no commit: the run was made outside a git repository")
     name = commit["digest"]["gitCommit"]
     patch = _patch(place, commit)
-    with signals.raising(), git.worktree(place.here.root, name, patch) as checkout:
+    with signals.as_errors(), git.worktree(place.here.root, name, patch) as checkout:
         changed = " and its uncommitted changes applied" if patch else ""
         place.say(f"commit {name[:12]} checked out{changed}; making its environment ({place.engine})")
         env = _env(statement, name)
@@ -68,7 +68,7 @@ def _patch(place: Elsewhere, commit: Json) -> bytes:
     if digest is None:
         return b""
     beside = (place.folder or place.here.runs) / run_folder.PATCH
-    content = beside.read_bytes() if beside.is_file() else objects.of(place.here).get(digest)
+    content = beside.read_bytes() if beside.is_file() else objects.local_store(place.here).get(digest)
     if content is None or sha256(content) != digest:
         raise UsageError(
             "the run was made on uncommitted changes, and their patch is not here",
@@ -85,7 +85,7 @@ def _env(statement: Json, commit: str) -> dict[str, str]:
     """
     ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY")
     there = settings.variable(("warehouse", ""))
-    given = {*make.given()} - {"BASE_IMAGE"}
+    given = {*make.variables()} - {"BASE_IMAGE"}
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -109,7 +109,7 @@ def _make_environment(place: Elsewhere, checkout: Path, env: Mapping[str, str]) 
 def _hand_over(place: Elsewhere, checkout: Path, statement: Json) -> None:
     """Give the checkout the receipt, and its inputs as far as they are to be had."""
     workspace.write_whole(checkout / PINNED, json_bytes(statement))
-    theirs = objects.of(Workspace(checkout))
+    theirs = objects.local_store(Workspace(checkout))
     gone: list[str] = []
     items = receipt.input_items(statement)
     for item in items:
@@ -127,7 +127,7 @@ def _hand_over(place: Elsewhere, checkout: Path, statement: Json) -> None:
 
 def _content(place: Elsewhere, item: Json) -> bytes | None:
     digest, built = item["digest"]["sha256"], item["annotations"].get("builtFrom")
-    content = undamaged(objects.of(place.here), digest, place.say)
+    content = undamaged(objects.local_store(place.here), digest, place.say)
     label = Label.parse(item["name"])
     if content is None and label.kind is Kind.BUNDLE:
         return _from_history(place, label.name, digest)
@@ -145,7 +145,7 @@ def undamaged(kept: objects.Store, digest: str, say: Say) -> bytes | None:
     """An object's bytes; None where it is missing or damaged, which is said."""
     try:
         return kept.get(digest)
-    except objects.Damaged as error:
+    except objects.DamagedObject as error:
         say(f"{error}; it is made again")
         return None
 
@@ -156,7 +156,7 @@ def _rebuilt(place: Elsewhere, name: str, digest: str, built: Json) -> bytes:
     with again(Elsewhere(place.here, place.engine, place.say), receipt.plan(built)) as run:
         for path in (run / "outputs").rglob("*"):
             if path.is_file() and sha256(path) == digest:
-                objects.of(place.here).put(path)
+                objects.local_store(place.here).put(path)
                 return path.read_bytes()
     raise NotReproduced(f"input {name} was made again and differs: expected sha256 {digest[:12]}…")
 

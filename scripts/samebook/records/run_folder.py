@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from samebook.core.errors import UsageError, nearest
-from samebook.core.locked import acquire, is_held, locked
+from samebook.core.file_lock import acquire, hold, is_held
 from samebook.core.workspace import Workspace, make_folder, write_whole
 
 RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
@@ -40,7 +40,7 @@ class RunFolder:
         partial = make_folder(workspace.runs) / ".partial"
         now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
         path = partial / f"{now}-{notebook}-{secrets.token_hex(3)}"
-        with locked(partial / LOCK):  # or recover() could take a folder that is not locked yet for a dead run's
+        with hold(partial / LOCK):  # or recover() could take a folder that is not locked yet for a dead run's
             (path / "outputs").mkdir(parents=True)
             lock = acquire(path / LOCK)
             assert lock is not None
@@ -57,7 +57,7 @@ class RunFolder:
     def finish(self) -> Path:
         """Move the run to where people look; returns its final folder."""
         final = self.path.parent.parent / self.id
-        with locked(self.path.parent / LOCK):  # or recover() could find it on its way, its own lock gone
+        with hold(self.path.parent / LOCK):  # or recover() could find it on its way, its own lock gone
             _tidy(self.path)
             self.path.rename(final)
         os.close(self.lock)
@@ -74,7 +74,7 @@ def recover(workspace: Workspace) -> list[str]:
     partial = workspace.runs / ".partial"
     if not partial.is_dir():
         return []
-    with locked(partial / LOCK):
+    with hold(partial / LOCK):
         dead = [path for path in sorted(partial.glob("*-*")) if not is_held(path / LOCK)]
         for path in dead:
             write_whole(path / ERROR, b"the runner was killed before the run was complete\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from samebook.core import secret
-from samebook.core.locked import locked
+from samebook.core.file_lock import hold
 from samebook.core.redaction import Redaction
 from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings
@@ -41,7 +41,7 @@ def stamp(moment: datetime.datetime) -> str:
 
 def safe(text: str, in_force: Settings) -> str:
     """`text` without the secrets that the settings name."""
-    return Redaction(secret.known(in_force.secret_names())).text(text)
+    return Redaction(secret.texts(in_force.secret_names())).text(text)
 
 
 def told(workspace: Workspace, day: datetime.date) -> Iterator[Line]:
@@ -61,7 +61,7 @@ def _folder(workspace: Workspace) -> Path:
 
 def _append(path: Path, line: bytes) -> None:
     """One write, at the end wherever that is by now; one writer at a time, as a long line grows while it is written."""
-    with locked(path) as handle:
+    with hold(path) as handle:
         size = os.lseek(handle, 0, os.SEEK_END)
         was_cut = size > 0 and os.pread(handle, 1, size - 1) != b"\n"  # by a disk that was full
         os.write(handle, b"\n" + line if was_cut else line)

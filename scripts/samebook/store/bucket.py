@@ -55,15 +55,15 @@ class RemoteError(SamebookError):
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket; `readable` notices a server that falls silent within seconds, `writable` has time for a slow line."""
+    """A bucket; `reader` notices a server that falls silent within seconds, `writer` has time for a slow line."""
 
     url: str
     endpoint: str
     prefix: str
-    readable: "S3Store"
-    writable: "S3Store"
+    reader: "S3Store"
+    writer: "S3Store"
 
-    def reach(self) -> None:
+    def check_access(self) -> None:
         """Raises RemoteError where the bucket is not there or denies the key: once, before many requests do."""
         self.read("samebook")
 
@@ -71,7 +71,7 @@ class Bucket:
         """How large an object is; None where there is none."""
         with self._told():
             try:
-                return self.readable.head(self.prefix + key)["size"]
+                return self.reader.head(self.prefix + key)["size"]
             except FileNotFoundError:
                 return None
 
@@ -79,23 +79,23 @@ class Bucket:
         """An object's bytes, as they come; None where there is none."""
         with self._told():
             try:
-                return self._pieces(self.readable.get(self.prefix + key))
+                return self._chunks(self.reader.get(self.prefix + key))
             except FileNotFoundError as error:
                 if NO_BUCKET in str(error):
                     raise
                 return None
 
-    def _pieces(self, found: "GetResult") -> Iterator[bytes]:
+    def _chunks(self, found: "GetResult") -> Iterator[bytes]:
         with self._told():
-            yield from found.stream(min_chunk_size=objects.PIECE)
+            yield from found.stream(min_chunk_size=objects.CHUNK)
 
     def write(self, key: str, content: bytes | Iterator[bytes]) -> None:
         """Send an object: bytes in one request, an iterator's in parts. What that raises leaves no object."""
         with self._told():
             if isinstance(content, bytes):
-                self.writable.put(self.prefix + key, content, use_multipart=False)
+                self.writer.put(self.prefix + key, content, use_multipart=False)
             else:
-                self.writable.put(self.prefix + key, content, chunk_size=PART, max_concurrency=2)
+                self.writer.put(self.prefix + key, content, chunk_size=PART, max_concurrency=2)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -141,8 +141,8 @@ def of(where: Store) -> Bucket:
     http = {"allow_http": where.endpoint.startswith("http://"), "connect_timeout": timedelta(seconds=3)}
     reading = {**http, "read_timeout": timedelta(seconds=10), "timeout": timedelta(hours=6)}
     writing = {**http, "timeout": timedelta(minutes=5)}
-    readable, writable = (S3Store(url.netloc, **options, client_options=client) for client in (reading, writing))
-    return Bucket(where.url, where.endpoint or "AWS", "".join(f"{part}/" for part in parts), readable, writable)
+    reader, writer = (S3Store(url.netloc, **options, client_options=client) for client in (reading, writing))
+    return Bucket(where.url, where.endpoint or "AWS", "".join(f"{part}/" for part in parts), reader, writer)
 
 
 def _credentials(where: Store) -> dict[str, Any]:

@@ -18,12 +18,12 @@ from samebook.core.digest import sha256
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.workspace import Workspace, replacing
 
-HEX = 64
+DIGEST_LENGTH = 64
 HOUR = 3600
-PIECE = 2**20
+CHUNK = 2**20
 
 
-class Damaged(SamebookError):
+class DamagedObject(SamebookError):
     """An object whose bytes are not those that its name promises."""
 
 
@@ -35,7 +35,7 @@ class Store:
 
     def path(self, digest: str) -> Path:
         """Where the object with this sha256 is, or would be."""
-        if not re.fullmatch(f"[0-9a-f]{{{HEX}}}", digest):
+        if not re.fullmatch(f"[0-9a-f]{{{DIGEST_LENGTH}}}", digest):
             raise UsageError(f"{digest!r} is no sha256")
         return self.root / digest[:2] / digest[2:4] / digest
 
@@ -43,7 +43,7 @@ class Store:
         """Keep bytes, or a file's content; returns the sha256. What is there already, whole, is not written again."""
         digest = sha256(content)
         path = self.path(digest)
-        if self.whole(digest):
+        if self.is_whole(digest):
             with suppress(OSError):  # another user's: then its age is its own
                 os.utime(path)  # in use from now on, which keeps gc away until a receipt names it
             return digest
@@ -62,40 +62,40 @@ class Store:
         return self.path(digest).is_file()
 
     def get(self, digest: str) -> bytes | None:
-        """The object's bytes, verified; None where there is none. Raises Damaged."""
+        """The object's bytes, verified; None where there is none. Raises DamagedObject."""
         path = self.path(digest)
         if not path.is_file():
             return None
-        return b"".join(self.pieces(digest))
+        return b"".join(self.chunks(digest))
 
-    def whole(self, digest: str) -> bool:
+    def is_whole(self, digest: str) -> bool:
         """Whether the object is here, with the bytes that its name promises."""
         path = self.path(digest)
         return path.is_file() and sha256(path) == digest
 
-    def pieces(self, digest: str) -> Iterator[bytes]:
-        """The object's bytes, piece by piece. Raises Damaged after the last where they are not what they should be."""
+    def chunks(self, digest: str) -> Iterator[bytes]:
+        """The object's bytes, chunk by chunk. Raises DamagedObject after the last where their sha256 is another."""
         path = self.path(digest)
         with path.open("rb") as stream:
-            found = iter(lambda: stream.read(PIECE), b"")
-            yield from verified(digest, found, "store", mend=f"rm {path}, and it is made or fetched again")
+            found = iter(lambda: stream.read(CHUNK), b"")
+            yield from verified_chunks(digest, found, "store", mend=f"rm {path}, and it is made or fetched again")
 
-    def receive(self, digest: str, pieces: Iterable[bytes], where: str, *, mend: str) -> None:
-        """Keep an object that comes in pieces from elsewhere. Raises Damaged, and keeps nothing, if it is another."""
+    def receive(self, digest: str, chunks: Iterable[bytes], where: str, *, mend: str) -> None:
+        """Keep an object that comes in chunks. Raises DamagedObject, and keeps nothing, where the sha256 is another."""
         path = self.path(digest)
         with replacing(path) as temporary, temporary.open("wb") as stream:
-            stream.writelines(verified(digest, pieces, where, mend=mend))
+            stream.writelines(verified_chunks(digest, chunks, where, mend=mend))
         path.chmod(0o444)
 
     def export(self, digest: str, target: Path) -> None:
-        """Copy an object to `target`, read-only, verified; never a link. Raises Damaged."""
+        """Copy an object to `target`, read-only, verified; never a link. Raises DamagedObject."""
         with target.open("wb") as stream:
-            stream.writelines(self.pieces(digest))
+            stream.writelines(self.chunks(digest))
         target.chmod(0o444)
 
     def objects(self) -> Iterator[Path]:
         """Every object, by name."""
-        yield from (path for path in sorted(self.root.glob("??/??/*")) if len(path.name) == HEX)
+        yield from (path for path in sorted(self.root.glob("??/??/*")) if len(path.name) == DIGEST_LENGTH)
 
     def abandoned(self) -> list[Path]:
         """What writers that were killed have left: not written to for an hour."""
@@ -112,17 +112,17 @@ class Store:
         return [path for path in self.objects() if path.name not in keep]
 
 
-def verified(digest: str, pieces: Iterable[bytes], where: str, *, mend: str) -> Iterator[bytes]:
-    """The pieces as they come. Raises Damaged after the last where their sha256 isn't `digest`."""
+def verified_chunks(digest: str, chunks: Iterable[bytes], where: str, *, mend: str) -> Iterator[bytes]:
+    """The chunks as they come. Raises DamagedObject after the last where their sha256 isn't `digest`."""
     found = hashlib.sha256()
-    for piece in pieces:
-        found.update(piece)
-        yield piece
+    for chunk in chunks:
+        found.update(chunk)
+        yield chunk
     if found.hexdigest() != digest:
         told = f"{where} object {digest[:12]}… is damaged: its bytes have the sha256 {found.hexdigest()[:12]}…"
-        raise Damaged(told, mend=mend)
+        raise DamagedObject(told, mend=mend)
 
 
-def of(workspace: Workspace) -> Store:
+def local_store(workspace: Workspace) -> Store:
     """The store of a workspace."""
     return Store(workspace.root / "store")

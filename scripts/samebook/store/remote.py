@@ -11,9 +11,9 @@ from samebook.core.workspace import Workspace
 from samebook.environment import sections, settings
 from samebook.store import bucket, objects, transfer
 from samebook.store.bucket import Bucket, RemoteError
-from samebook.store.transfer import Counter, Fate, How, Moved, Say
+from samebook.store.transfer import Counter, Say, Status, TransferOptions, TransferResult
 
-PLAIN = How()
+PLAIN = TransferOptions()
 AGAIN = "on a machine that has it whole: samebook store push --again"
 
 
@@ -24,70 +24,76 @@ class Remote:
     bucket: Bucket
 
     def get(self, digest: str) -> bytes | None:
-        """An object's bytes, verified; None where there is none. Raises Damaged, or RemoteError."""
-        pieces = self.bucket.read(key(digest))
-        return None if pieces is None else b"".join(objects.verified(digest, pieces, self.bucket.url, mend=AGAIN))
+        """An object's bytes, verified; None where there is none. Raises DamagedObject, or RemoteError."""
+        chunks = self.bucket.read(key(digest))
+        return (
+            None if chunks is None else b"".join(objects.verified_chunks(digest, chunks, self.bucket.url, mend=AGAIN))
+        )
 
     def fetch(self, digests: Iterable[str], kept: objects.Store, say: Say) -> list[str]:
         """Bring what is missing or damaged in `kept`; returns what the remote lacks, or has damaged, which is said."""
-        found = self.bring(digests, kept, say)
+        found = self.pull(digests, kept, say)
         for digest in found.damaged:
             say(f"{self.bucket.url} object {digest[:12]}… is damaged, and not taken")
-        return [*found.lacking, *found.damaged]
+        return [*found.missing, *found.damaged]
 
-    def bring(self, digests: Iterable[str], kept: objects.Store, say: Say, how: How = PLAIN) -> Moved:
+    def pull(
+        self, digests: Iterable[str], kept: objects.Store, say: Say, how: TransferOptions = PLAIN
+    ) -> TransferResult:
         """Bring what is missing or damaged in `kept`."""
 
-        def job(digest: str, count: Counter) -> Fate:
-            if kept.whole(digest):
-                return Fate.THERE
+        def job(digest: str, count: Counter) -> Status:
+            if kept.is_whole(digest):
+                return Status.PRESENT
             return self._counted(digest, count) if how.dry_run else self._brought(digest, kept, count)
 
-        self.bucket.reach()
-        return transfer.each(digests, job, say, how.jobs)
+        self.bucket.check_access()
+        return transfer.run(digests, job, say, how.jobs)
 
-    def _counted(self, digest: str, count: Counter) -> Fate:
+    def _counted(self, digest: str, count: Counter) -> Status:
         size = self.bucket.size(key(digest))
         count(size or 0)
-        return Fate.LACKING if size is None else Fate.MOVED
+        return Status.MISSING if size is None else Status.MOVED
 
-    def _brought(self, digest: str, kept: objects.Store, count: Counter) -> Fate:
-        pieces = self.bucket.read(key(digest))
-        if pieces is None:
-            return Fate.LACKING
+    def _brought(self, digest: str, kept: objects.Store, count: Counter) -> Status:
+        chunks = self.bucket.read(key(digest))
+        if chunks is None:
+            return Status.MISSING
         try:
-            kept.receive(digest, counted(pieces, count), self.bucket.url, mend=AGAIN)
-        except objects.Damaged:
-            return Fate.DAMAGED
-        return Fate.MOVED
+            kept.receive(digest, counted(chunks, count), self.bucket.url, mend=AGAIN)
+        except objects.DamagedObject:
+            return Status.DAMAGED
+        return Status.MOVED
 
-    def send(self, digests: Iterable[str], kept: objects.Store, say: Say, how: How = PLAIN) -> Moved:
+    def push(
+        self, digests: Iterable[str], kept: objects.Store, say: Say, how: TransferOptions = PLAIN
+    ) -> TransferResult:
         """Send what the remote lacks. Lacking is then what is in neither; what is damaged here is never sent."""
 
-        def job(digest: str, count: Counter) -> Fate:
+        def job(digest: str, count: Counter) -> Status:
             path = kept.path(digest)
             here, there = path.stat().st_size if path.is_file() else None, self.bucket.size(key(digest))
             if here is None or (here == there and not how.again):
-                return Fate.LACKING if there is None else Fate.THERE
+                return Status.MISSING if there is None else Status.PRESENT
             if how.dry_run:
                 count(here)
-                return Fate.MOVED
+                return Status.MOVED
             return self._sent(digest, kept, count, here)
 
-        self.bucket.reach()
-        return transfer.each(digests, job, say, how.jobs)
+        self.bucket.check_access()
+        return transfer.run(digests, job, say, how.jobs)
 
-    def _sent(self, digest: str, kept: objects.Store, count: Counter, size: int) -> Fate:
-        pieces = counted(kept.pieces(digest), count)
+    def _sent(self, digest: str, kept: objects.Store, count: Counter, size: int) -> Status:
+        chunks = counted(kept.chunks(digest), count)
         try:
-            # Other bytes are noticed with the last piece; the server has no object before that.
-            self.bucket.write(key(digest), pieces if size > bucket.PART else b"".join(pieces))
-        except objects.Damaged:
-            return Fate.DAMAGED
+            # Other bytes are noticed with the last chunk; the server has no object before that.
+            self.bucket.write(key(digest), chunks if size > bucket.PART else b"".join(chunks))
+        except objects.DamagedObject:
+            return Status.DAMAGED
         # For a server that doesn't look at the sha256 that it was sent.
         if (found := self.bucket.size(key(digest))) != size:
             raise RemoteError(f"{self.bucket.url} object {digest[:12]}… has {found} bytes there; expected {size}")
-        return Fate.MOVED
+        return Status.MOVED
 
 
 def key(digest: str) -> str:
@@ -95,11 +101,11 @@ def key(digest: str) -> str:
     return f"{digest[:2]}/{digest[2:4]}/{digest}"
 
 
-def counted(pieces: Iterable[bytes], count: Counter) -> Iterator[bytes]:
-    """The pieces, counted as they pass."""
-    for piece in pieces:
-        count(len(piece))
-        yield piece
+def counted(chunks: Iterable[bytes], count: Counter) -> Iterator[bytes]:
+    """The chunks, counted as they pass."""
+    for chunk in chunks:
+        count(len(chunk))
+        yield chunk
 
 
 def of(where: sections.Store) -> Remote | None:
@@ -107,7 +113,7 @@ def of(where: sections.Store) -> Remote | None:
     return Remote(bucket.of(where)) if where.url else None
 
 
-def required(here: Workspace, env: str) -> Remote:
+def require(here: Workspace, env: str) -> Remote:
     """The remote of an environment. Raises UsageError where it has none."""
     found = of(settings.load(here, env).store)
     if found is None:

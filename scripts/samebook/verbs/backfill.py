@@ -61,7 +61,7 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
     engine.prepared(_job(request, days[0]))
     processes, began, done = Processes(), time.monotonic(), dict[datetime.date, Day]()
     shared = variables.shared_cores(request.jobs)
-    with signals.raising(), shared, Pool(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
+    with signals.as_errors(), shared, Pool(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
         try:
             for future in as_completed([pool.submit(_run, request, day, processes, programs) for day in days]):
                 done[future.result().day] = future.result()

@@ -49,7 +49,7 @@ def bundle_diff(here: Workspace, before: str, after: str = "") -> list[ModelDiff
 def _bundles(here: Workspace, ref: str) -> dict[str, Bundle]:
     if not ref:
         return {path.stem: lookup.read(here, path.stem) for path in sorted(here.models.glob("*.json"))}
-    return {name: lookup.read(here, f"{name}@{ref}") for name in git.names(here.root, ref, "models", ".json")}
+    return {name: lookup.read(here, f"{name}@{ref}") for name in git.file_names(here.root, ref, "models", ".json")}
 
 
 def _rows(a: Bundle | None, b: Bundle | None) -> Iterator[Row]:
@@ -120,7 +120,7 @@ def _text(found: ModelDiff, before: str, after: str) -> str:
     if not found.rows:
         return f"{found.name}: the same in {before} and {after}"
     cells = [(f"  {_visible(row.name)}", *map(_visible, (row.before, row.after, row.change))) for row in found.rows]
-    title, *aligned = table.aligned([(found.name, before, after, ""), *cells])
+    title, *aligned = table.align([(found.name, before, after, ""), *cells])
     lines, section = [title], ""
     for row, line in zip(found.rows, aligned, strict=True):
         lines += [row.section] if row.section != section else []

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from samebook.core.errors import UsageError
-from samebook.core.table import aligned
+from samebook.core.table import align
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
 from samebook.records import receipt
@@ -66,7 +66,7 @@ def _system(_: Workspace) -> Finding:
 
 
 def _python(workspace: Workspace) -> Finding:
-    pinned, found = identity.pinned_python(workspace), identity.python()
+    pinned, found = identity.pinned_python(workspace), identity.python_version()
     ok = found.startswith(f"{pinned}.")
     mend = f"install Python {pinned}, then: make clean run"
     return Finding("Python", f"{pinned}.*", found, ok, mend, changes_results=True)
@@ -104,7 +104,7 @@ CHECKS: tuple[Callable[[Workspace], Finding], ...] = (_engine, _base, _system, _
 
 
 def _packages(workspace: Workspace) -> list[Finding]:
-    wanted, wrong = identity.locked(workspace), identity.mismatches(workspace)
+    wanted, wrong = identity.locked_versions(workspace), identity.mismatches(workspace)
     mend = "make run renews the environment by itself; ENGINE=docker: make build"
     lines = [
         Finding(f"package {name}", expected, found or "missing", ok=False, mend=mend, changes_results=True)
@@ -131,6 +131,6 @@ def against(workspace: Workspace, statement: receipt.Json) -> list[str]:
 def table(findings: list[Finding]) -> str:
     """The findings as text, with what to do about each difference below its line."""
     rows = [("ok" if finding.ok else "!!", finding.what, finding.pinned, finding.found) for finding in findings]
-    title, *lines = aligned([("", "what", "pinned", "found"), *rows])
+    title, *lines = align([("", "what", "pinned", "found"), *rows])
     mends = (f"\n      -> {finding.mend}" if not finding.ok and finding.mend else "" for finding in findings)
     return "\n".join((title, *map(str.__add__, lines, mends)))

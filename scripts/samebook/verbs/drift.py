@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from samebook.core import workspace
 from samebook.core.errors import UsageError
-from samebook.core.table import aligned
+from samebook.core.table import align
 from samebook.data import dataset
 from samebook.environment import settings
 from samebook.models import lookup
@@ -64,7 +64,7 @@ def table(report: Report) -> str:
     for each in sorted(report.findings, key=lambda each: -VERDICTS.index(each.verdict)):
         numbers = map(_number, (each.value, each.warn, each.alarm))
         rows.append((MARKS[each.verdict], f"{each.name}, {each.span}", *numbers, each.detail))
-    lines = aligned(rows, right={2, 3, 4})
+    lines = align(rows, right={2, 3, 4})
     beyond = [f"{each.name} ({each.span})" for each in report.findings if each.verdict != OK]
     return "\n".join((*lines, f"{report.model} {report.day}: {report.verdict}  {', '.join(beyond)}".rstrip()))
 

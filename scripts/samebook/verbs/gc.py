@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core.locked import locked
-from samebook.core.table import aligned
+from samebook.core.file_lock import hold
+from samebook.core.table import align
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.sections import Retention
@@ -68,7 +68,7 @@ def gc(workspace: Workspace, request: GcRequest) -> Collected:
         runs, kept = _plan(workspace, rule, {})
         return _collected(workspace, runs, kept, dry_run=True)
     run_folder.recover(workspace)
-    with locked(workspace.runs / TRASH / run_folder.LOCK):  # one at a time
+    with hold(workspace.runs / TRASH / run_folder.LOCK):  # one at a time
         runs, kept = _set_aside(workspace, rule)
         done = _collected(workspace, runs, kept, dry_run=False)
         for path in (workspace.runs / TRASH).glob("*-*"):  # also what one that was killed has left
@@ -80,7 +80,7 @@ def gc(workspace: Workspace, request: GcRequest) -> Collected:
 def _set_aside(workspace: Workspace, rule: Retention) -> tuple[list[Gone], dict[str, int]]:
     """Move what goes out of runs/, by one rename each, so that half a run is never there."""
     known = retention.receipts(workspace, {})
-    with locked(workspace.runs / ".partial" / run_folder.LOCK):  # no run starts or ends meanwhile
+    with hold(workspace.runs / ".partial" / run_folder.LOCK):  # no run starts or ends meanwhile
         runs, kept = _plan(workspace, rule, known)
         for each in runs:
             each.path.rename(workspace.runs / TRASH / each.path.name)
@@ -145,10 +145,10 @@ def _collected(workspace: Workspace, runs: list[Gone], kept: dict[str, int], *, 
 
 def table(found: Collected, *, dry_run: bool) -> str:
     """What goes, a line each; why the others stay; and the sum."""
-    lines = aligned([(each.path.name, each.status, transfer.readable(each.size)) for each in found.runs], right={2})
+    lines = align([(each.path.name, each.status, transfer.format_size(each.size)) for each in found.runs], right={2})
     stay = ", ".join(f"{number} {reason}" for reason, number in sorted(found.kept.items()))
     lines += [f"{sum(found.kept.values())} runs stay: {stay}"] if found.kept else []
-    sizes = [transfer.readable(size) for size in (found.freed - found.object_size, found.object_size, found.freed)]
+    sizes = [transfer.format_size(size) for size in (found.freed - found.object_size, found.object_size, found.freed)]
     would, free = ("would remove", "to be freed") if dry_run else ("removed", "freed")
     sums = f"{len(found.runs)} runs, {sizes[0]}, and {found.objects} objects of the store, {sizes[1]}"
     return "\n".join((*lines, f"{would} {sums}: {sizes[2]} {free}"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samebook.core.table import aligned
+from samebook.core.table import align
 from samebook.core.workspace import Workspace
 from samebook.records import receipt, run_folder, story, summary
 from samebook.records.story import Line
@@ -87,7 +87,7 @@ def table(lines: list[Line], day: datetime.date) -> str:
     rows = [(*(_plain(_cell(line, name, day)) for name in COLUMNS), _what(line)) for line in lines]
     titles = (*COLUMNS, "what")
     shown = [n for n in range(len(titles)) if any(row[n] for row in rows)]
-    return "\n".join(aligned([[row[n] for n in shown] for row in (titles, *rows)]))
+    return "\n".join(align([[row[n] for n in shown] for row in (titles, *rows)]))
 
 
 def _cell(line: Line, name: str, day: datetime.date) -> str:

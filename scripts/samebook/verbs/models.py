@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.core.digest import sha256
-from samebook.core.locked import locked
+from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace, make_folder
 from samebook.environment import settings
 from samebook.models import lookup, supply
@@ -54,7 +54,7 @@ def is_folder(here: Workspace, name: str) -> bool:
 
 def _materialised(place: Elsewhere, in_force: settings.Settings, name: str, found: Bundle) -> Materialised:
     files = make_folder(place.here.models / ".files")
-    with locked(files / ".lock"):
+    with hold(files / ".lock"):
         version = files / VERSIONS / found.digest
         if not _is_whole(version, found):
             _fill(place, in_force, found, version)
@@ -81,12 +81,12 @@ def _is_whole(folder: Path, found: Bundle) -> bool:
 
 def _fill(place: Elsewhere, in_force: settings.Settings, found: Bundle, version: Path) -> None:
     """Write the folder; what the store lacks, or has damaged, as the copies show, is supplied first."""
-    kept = objects.of(place.here)
+    kept = objects.local_store(place.here)
     try:
         if all(kept.has(each.sha256) for each in found.outputs.values()):
             _write(kept, found, version)
             return
-    except objects.Damaged as error:
+    except objects.DamagedObject as error:
         place.say(str(error))
     _supplied(place, in_force, found)
     _write(kept, found, version)
@@ -135,7 +135,7 @@ def _drop_others(files: Path, names: Iterable[str]) -> None:
     """Remove what is no longer promoted on this branch; what was asked for of another (delay@prod) stays."""
     if not files.is_dir():
         return
-    with locked(files / ".lock"):
+    with hold(files / ".lock"):
         for link in files.glob("[a-z]*"):
             if link.is_symlink() and link.name not in names and "@" not in link.name:
                 link.replace(_previous(link))

@@ -15,7 +15,7 @@ def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
 
     Raises what the first failed step raised, once all that don't need it are done.
     """
-    with signals.raising(), Pool() as programs:
+    with signals.as_errors(), Pool() as programs:
         outcomes = engine.execute(replace(engine.prepared(job, say), programs=programs))
     if error := engine.failure(outcomes):
         raise error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from samebook.core import workspace
 from samebook.core.errors import UsageError
-from samebook.core.table import aligned
+from samebook.core.table import align
 from samebook.core.workspace import Workspace
 from samebook.environment import sections, settings
 from samebook.models import build, bundle, commits, gate_run, lookup, policy
@@ -61,7 +61,7 @@ def _policy(here: Workspace, env: str) -> sections.Promotion:
     loose = [name for name in os.environ if name.startswith(settings.variable(("promotion",)))]
     if loose:
         raise UsageError(f"{loose[0]} would change the policy; expected what git says of it", mend=f"unset {loose[0]}")
-    commits.check_committed(here.root, settings.file(here, env))
+    commits.check_committed(here.root, settings.settings_path(here, env))
     return settings.load(here, env).promotion
 
 
@@ -97,7 +97,7 @@ def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
 
 def _commit(candidate: Candidate, made: Bundle, held: commits.Held) -> str:
     """Everything into the store, then the one commit."""
-    kept, run = objects.of(candidate.here), candidate.path.parent
+    kept, run = objects.local_store(candidate.here), candidate.path.parent
     for name in (*made.artifacts, *made.byproducts):
         kept.put(run / name)
     statements = (candidate.path, *(each for each, _ in candidate.attestations))
@@ -113,7 +113,7 @@ def _commit(candidate: Candidate, made: Bundle, held: commits.Held) -> str:
 def message(made: Bundle, champion: Bundle | None) -> str:
     """The commit's message: what the metrics were, and are."""
     before = champion.metrics if champion else {}
-    lines = aligned(
+    lines = align(
         [
             (name, f"{value:.6g}", f"was {before[name]:.6g}" if name in before else "")
             for name, value in made.metrics.items()

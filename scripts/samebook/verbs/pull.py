@@ -2,10 +2,10 @@
 
 from samebook.core.workspace import Workspace
 from samebook.models import exchange
-from samebook.store.transfer import How, Say
+from samebook.store.transfer import Say, TransferOptions
 
 
-def pull(here: Workspace, env: str, how: How, say: Say) -> str:
+def pull(here: Workspace, env: str, how: TransferOptions, say: Say) -> str:
     """Bring what is missing or damaged here; the result in a line.
 
     Raises SamebookError for what the remote lacks, or has damaged.

@@ -65,7 +65,7 @@ def located(here: Workspace, name: str) -> Path:
     beside = here.runs / found.receipt.run / run_folder.RECEIPT
     if beside.is_file():
         return beside
-    content = objects.of(here).get(found.receipt.sha256)
+    content = objects.local_store(here).get(found.receipt.sha256)
     if content is None:
         raise UsageError(
             f"the receipt of model {name} is not in the store",
@@ -80,12 +80,12 @@ def _judged(
     here: Workspace, request: ReproduceRequest, path: Path, original: receipt.Json, again: Path
 ) -> Reproduction:
     new = receipt.read(again / run_folder.RECEIPT)
-    before = Side(receipt.subject_digests(original), _content_of(path.parent, original, objects.of(here)))
+    before = Side(receipt.subject_digests(original), _content_of(path.parent, original, objects.local_store(here)))
     after = Side(receipt.subject_digests(new), lambda name: (again / name).read_bytes())
     comparisons = comparison.compare(before, after, request.tolerance)
     for name, digest in after.digests.items():
         if before.digests.get(name) == digest:
-            objects.of(here).put(again / name)  # made again: the store has it from now on
+            objects.local_store(here).put(again / name)  # made again: the store has it from now on
     verdict = comparison.overall(comparisons)
     statement = _attestation(request, path, original, new, comparisons)
     attestation = attestations.write(path.parent, statement)

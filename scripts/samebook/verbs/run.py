@@ -56,7 +56,7 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     folder = RunFolder.create(found, prepared.path.stem)
     try:
         reporter.run_started(folder.path, request)
-        with signals.raising():
+        with signals.as_errors():
             _fill(folder, prepared, reporter)
     except BaseException as error:
         raise _failed(folder, error, prepared.redaction, found) from error
@@ -94,7 +94,7 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
         )
     run_folder.append_event(folder.path, {"kind": "kernel", "name": source.start})
     (folder.path / run_folder.PAGE).write_text(pages.result().html(executed, prepared.path.stem))
-    prepared.redaction.refuse(folder.outputs)
+    prepared.redaction.check_files(folder.outputs)
     _write_metrics(folder.path, prepared.redaction)
     _write_receipt(folder, prepared, executed, started, installed.result())
 
@@ -150,7 +150,7 @@ def _write_receipt(
         finished=_now(),
     )
     statement = prepared.redaction.value(provenance.statement(facts))
-    kept = objects.of(prepared.workspace)
+    kept = objects.local_store(prepared.workspace)
     for name in receipt.subject_digests(statement):
         kept.put(folder.path / name)
     if (patch := folder.path / run_folder.PATCH).is_file():
@@ -166,7 +166,7 @@ def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, found
     text = redaction.text(f"{type(error).__name__}: {error}")
     try:
         (folder.path / run_folder.RECEIPT).unlink(missing_ok=True)
-        redaction.drop(folder.outputs)
+        redaction.remove_files(folder.outputs)
         (folder.path / run_folder.ERROR).write_text(text + "\n")
         kept = folder.finish()
     except OSError:

@@ -1,6 +1,6 @@
 """List what ran: each run's status, how long it took, and its metrics."""
 
-from samebook.core.table import aligned
+from samebook.core.table import align
 from samebook.core.workspace import Workspace
 from samebook.records.summary import Run, described
 
@@ -20,4 +20,4 @@ def table(found: list[Run]) -> str:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in list(run.metrics.items())[:METRICS_SHOWN])
         seconds = "" if run.seconds is None else f"{run.seconds:.0f}"
         rows.append((run.id, run.status, seconds, shown or run.error))
-    return "\n".join(aligned(rows, right={2}))
+    return "\n".join(align(rows, right={2}))

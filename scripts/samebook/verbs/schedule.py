@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from samebook.core import cron
 from samebook.core.errors import UsageError
-from samebook.core.table import aligned
+from samebook.core.table import align
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.pipelines import definition, manifests, timers
@@ -73,6 +73,6 @@ def table(found: settings.Settings, now: datetime.datetime) -> str:
     """Each job with its line, and when it is due next."""
     lines = [("job", "minute hour day month weekday", "next, UTC")]
     for job, line in found.schedule.items():
-        moment = cron.following(line, now)
+        moment = cron.next_due(line, now)
         lines.append((job, line, f"{moment:%Y-%m-%d %H:%M %a}" if moment else "never"))
-    return "\n".join(aligned(lines))
+    return "\n".join(align(lines))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from samebook.core.digest import json_bytes
-from samebook.core.table import aligned
+from samebook.core.table import align
 from samebook.core.workspace import Workspace
-from samebook.environment.settings import Settings, file, load, values, variable
+from samebook.environment import yaml_file
+from samebook.environment.settings import Settings, load, settings_path, variable
 
 DEFAULT = "default"
 
@@ -26,8 +27,8 @@ class Setting:
 def settings(workspace: Workspace, env: str) -> list[Setting]:
     """The settings of `env`, in the order of the model. Raises UsageError where they are not valid."""
     found = load(workspace, env).model_dump(mode="json")
-    path = file(workspace, env)
-    told = {location for location, _ in _leaves(values(path))}
+    path = settings_path(workspace, env)
+    told = {location for location, _ in _leaves(yaml_file.read(path))}
 
     def origin(location: tuple[str, ...]) -> str:
         above = [location[:end] for end in range(len(location), 0, -1)]
@@ -49,7 +50,7 @@ def _leaves(value: Any, location: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 def table(found: list[Setting]) -> str:
     """The settings as text, a line each."""
     shown = [(each.name, "" if each.value is None else json.dumps(each.value), each.origin) for each in found]
-    return "\n".join(aligned(shown))
+    return "\n".join(align(shown))
 
 
 def schema() -> bytes:

@@ -83,7 +83,7 @@ def stability(request: StabilityRequest, say: Say) -> Stability:
     command = (sys.executable, "-m", "samebook", "run", "--json", *_what(here, request.run, say))
     attempts: list[Attempt] = []
     try:
-        with signals.raising():
+        with signals.as_errors():
             # First, so that the data it publishes are in the end of the seed that all other runs have.
             say(f"first, with another hash seed: PYTHONHASHSEED={HASH_SEED}")
             attempts.append(_attempt(here, command, 0, SAMEBOOK_HASH_SEED=HASH_SEED))
@@ -124,7 +124,7 @@ def _failed(number: int, code: int, told: str) -> SamebookError:
     words = told.rpartition("error: ")[2].strip()
     if number > 1:
         return NotReproduced(f"run {number} failed where run 1 was complete: {words}")
-    return errors.of_code(code, f"run {number} failed: {words}", otherwise=CellFailed)
+    return errors.from_exit_code(code, f"run {number} failed: {words}", default=CellFailed)
 
 
 def _judged(attempts: list[Attempt], other: Attempt) -> Stability:

@@ -105,7 +105,7 @@ def sweep(request: SweepRequest, run: Runner, say: Callable[[str], None]) -> Swe
             result.add(Outcome.of(each, summary.described(path), is_new=False))
     say(f"{len(found.sets)} sets, {len(found.sets) - len(waiting)} done already")
     if waiting:
-        with signals.raising(), variables.shared_cores(jobs(request)), pool.warm_kernels(found.prepared) as cold:
+        with signals.as_errors(), variables.shared_cores(jobs(request)), pool.warm_kernels(found.prepared) as cold:
             if cold:
                 say(f"kernels start cold: {cold}")
             _run(request, waiting, run, result, say)

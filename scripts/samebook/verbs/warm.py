@@ -46,7 +46,7 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
         raise UsageError("kernels can't be forked on this platform: runs start cold")
     kind = pool.kind(prepared, identity.of(prepared.workspace)["digest"])
     folder = make_folder(prepared.workspace.runs / ".warm")
-    with signals.raising(), _Claims(folder) as claims, client.socket_folder() as sockets, ExitStack() as stack:
+    with signals.as_errors(), _Claims(folder) as claims, client.socket_folder() as sockets, ExitStack() as stack:
         if not claims.claim(kind.name):
             raise UsageError(f"{request.notebook} is warm already")
         claims.clear_up()
@@ -60,7 +60,7 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
         if started[-1].refusal:
             say(f"only kernels are warm, runners start cold: {started.pop().refusal}")
         with _named(folder, started):
-            how = "make run NOTEBOOK=" if make.GIVEN in os.environ else "samebook run "
+            how = "make run NOTEBOOK=" if make.COMMAND_LINE in os.environ else "samebook run "
             say(f"{request.notebook} is warm: {how}{request.notebook}, anywhere in this checkout")
             _until_over(started, say)
 

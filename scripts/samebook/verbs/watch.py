@@ -17,7 +17,7 @@ from pathlib import Path
 from samebook.core import cron, signals, workspace
 from samebook.core.digest import json_bytes
 from samebook.core.errors import DataRejected, Interrupted, SamebookError, UsageError
-from samebook.core.locked import acquire
+from samebook.core.file_lock import acquire
 from samebook.core.workspace import Workspace, write_whole
 from samebook.data import warehouse
 from samebook.environment import settings
@@ -69,7 +69,7 @@ def watch(env: str, say: Say, *, once: bool = False) -> int:
     for name in (*asked.inbox.values(), *([asked.warehouse.pipeline] if asked.warehouse else []), *scheduled):
         definition.read(here, name)
     watcher = Watcher(here, env, in_force, say, Inbox(here, 0 if once else asked.settle))
-    with _alone(here, env), signals.raising():
+    with _alone(here, env), signals.as_errors():
         run_folder.recover(here)
         say(f"watching {here.relative(watcher.inbox.folder)} (env {env})")
         rejected = _round(watcher)
@@ -194,7 +194,7 @@ def _ask_warehouse(watcher: Watcher) -> None:
     path = watcher.here.runs / ".watch" / "warehouse.json"
     known = json.loads(path.read_text()) if path.is_file() else {}
     try:
-        days = signals.interruptible(lambda: _days(watcher, asked.query))
+        days = signals.run_interruptibly(lambda: _days(watcher, asked.query))
     except Interrupted:
         raise
     except (SamebookError, KeyError, OSError) as error:

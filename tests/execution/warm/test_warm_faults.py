@@ -96,7 +96,7 @@ def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.code for each in cold.values()] == [0] * len(notebooks)
 
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
-    monkeypatch.setattr(machine, "memory", lambda: 64 << 30)  # each kind takes a quarter of what counts as enough
+    monkeypatch.setattr(machine, "free_memory", lambda: 64 << 30)  # each kind takes a quarter of what counts as enough
     found = workspace.find()
     prepared = [preparation.prepare(found, RunRequest(name, {})) for name in (*notebooks, *PLANTED)]
     with Pool(MIN_RUNS) as programs, ThreadPoolExecutor(AT_A_TIME) as pool:

@@ -25,7 +25,7 @@ HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def kind(workspace: Workspace) -> Kind:
     """The kind of zygote whose runners would be the same as this process: of this code, packages and variables."""
     packages = sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info"))
-    states = [(str(path), found) for path, found in map(identity.state, (*code.files(), *packages))]
+    states = [(str(path), found) for path, found in map(identity.file_state, (*code.files(), *packages))]
     told = [str(workspace.root), sys.version, str(sys.flags), states]
     return kernels.kind(sha256(json_bytes(told)), (RUNNER,), os.environ)
 

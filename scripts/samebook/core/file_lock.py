@@ -10,7 +10,7 @@ from samebook.core.workspace import make_folder
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[int]:
+def hold(path: Path) -> Iterator[int]:
     """Hold the file at `path`, which is made where it is missing; waits for another holder. Gives its descriptor."""
     handle = acquire(path)
     assert handle is not None

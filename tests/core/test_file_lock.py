@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from samebook.core.locked import acquire, is_held, locked
+from samebook.core.file_lock import acquire, hold, is_held
 
 
 def test_one_holder(tmp_path: Path) -> None:
     """While one holds a file nobody else gets it, and it is free again afterwards."""
     path = tmp_path / "folder" / "lock"
-    with locked(path):
+    with hold(path):
         assert is_held(path)
         assert acquire(path, wait=False) is None
     assert not is_held(path)
