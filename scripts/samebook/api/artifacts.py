@@ -1,7 +1,6 @@
 """What notebooks take from elsewhere: files of other runs, and promoted models. Each is recorded by hash."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from samebook.api import context
 from samebook.core import subcommand, workspace
@@ -9,18 +8,15 @@ from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.models import bundle, lookup, supply
 from samebook.models.bundle import Bundle
-from samebook.records import inputs, receipt, run_folder, undeclared
+from samebook.records import inputs, model_file, receipt, run_folder, undeclared
 from samebook.store import objects
-
-if TYPE_CHECKING:
-    import xgboost
 
 
 def find_artifact(source: str, name: str) -> Path:
     """The file `name` of what `source` means, recorded as an input: a copy to read.
 
-    `source` is a path, a run's id, a notebook's name for its newest finished run, or a promoted model: `delay` as it
-    is promoted here, `delay@prod` as it is at a branch, tag or commit. Raises UsageError where there is none.
+    `source` is a path, a run's id, a notebook's name for its newest finished run, or a promoted model: `churn` as it
+    is promoted here, `churn@prod` as it is at a branch, tag or commit. Raises UsageError where there is none.
     """
     # A file that came in may be gone where its run is reproduced: what was recorded says that it was one.
     is_file = (context.here().root / source).is_file() or Path(source).name == name in context.pinned()
@@ -40,7 +36,7 @@ def find_artifact(source: str, name: str) -> Path:
 
 
 def load_bundle(source: str) -> Bundle:
-    """What is promoted as `delay`, or as `delay@prod` at a branch, tag or commit; recorded as an input.
+    """What is promoted as `churn`, or as `churn@prod` at a branch, tag or commit; recorded as an input.
 
     Raises UsageError where nothing is, or where the bundle is not whole.
     """
@@ -59,19 +55,27 @@ def find_bundle(source: str) -> Bundle | None:
     return load_bundle(source) if known else None
 
 
-def load_model(name: str, at: str = "") -> "xgboost.Booster":
+def load_model(name: str, at: str = "") -> model_file.Model:
     """The promoted model `name`, as it is here or at a branch, tag or commit; no checkout is needed.
 
     Its bytes come from the store, from the remote store, or from running its source again. Raises UsageError where
-    its file is no xgboost model (`find_artifact` gives any file).
+    its file is not of a kind that can be loaded (`find_artifact` gives any file).
     """
-    import xgboost
-
     source = f"{name}@{at}" if at else name
-    files = [each for each in load_bundle(source).outputs if Path(each).stem == "model"]
-    if len(files) != 1 or Path(files[0]).suffix not in (".ubj", ".json"):
-        raise UsageError(f"model {source}: found {', '.join(files) or 'no model file'}; expected one model.ubj")
-    return xgboost.Booster(model_file=find_artifact(source, files[0]))
+    files = [name for name in load_bundle(source).outputs if Path(name).stem == model_file.STEM]
+    if len(files) != 1 or Path(files[0]).suffix not in model_file.LOADABLE:
+        expected = " or ".join(model_file.STEM + suffix for suffix in model_file.LOADABLE)
+        raise UsageError(f"model {source}: found {', '.join(files) or 'no model file'}; expected one {expected}")
+    return model_file.load(find_artifact(source, files[0]))
+
+
+def model_name(source: str) -> str:
+    """The name of the model's file, of whatever kind, that a run or a notebook's newest finished run has put out."""
+    recorded = (Path(label) for label in context.pinned() if label.startswith(f"{source}/"))
+    runs = _runs(source)
+    written = (path for run in runs for path in sorted((run / "outputs").glob(f"{model_file.STEM}.*")))
+    names = (path.name for path in (*recorded, *written) if path.stem == model_file.STEM)
+    return next(names, f"{model_file.STEM}{model_file.LOADABLE[0]}")
 
 
 def _promoted(source: str, name: str, label: str) -> Path:
@@ -108,11 +112,15 @@ def _artifact(source: str, name: str) -> Path:
     given = context.here().root / source
     if given.is_file():
         return given
-    exact = context.here().runs / source
-    runs = [exact] if (exact / run_folder.RECEIPT).is_file() else run_folder.finished(context.here(), source)
-    if found := next((run / "outputs" / name for run in runs if (run / "outputs" / name).is_file()), None):
+    if found := next((run / "outputs" / name for run in _runs(source) if (run / "outputs" / name).is_file()), None):
         return found
     raise UsageError(
         f"no {name} from {source!r}: expected a promoted model, a file, a run's id, or a notebook with a finished run",
         mend=f"make run NOTEBOOK={source}" if source.isidentifier() else "samebook runs",
     )
+
+
+def _runs(source: str) -> list[Path]:
+    """The folders of the finished runs that a run's id or a notebook's name means, the newest first."""
+    exact = context.here().runs / source
+    return [exact] if (exact / run_folder.RECEIPT).is_file() else run_folder.finished(context.here(), source)

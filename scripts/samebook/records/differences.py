@@ -15,7 +15,7 @@ from itertools import zip_longest
 from pathlib import PurePath
 from typing import Any
 
-from samebook.records import canonical
+from samebook.records import canonical, model_file
 
 SHOWN = 160
 # What stands in one of two JSON objects for a key that only the other has.
@@ -213,15 +213,12 @@ def _tables(headers: list[list[str]], rows: list[int], columns: Iterable[Column]
 
 
 def _model(old: bytes, new: bytes) -> Difference:
-    """What differs in two xgboost models, by their own JSON form."""
-    import xgboost
-
-    models = (xgboost.Booster(model_file=bytearray(each)).save_raw("json") for each in (old, new))
-    return _values(*(_unquoted(json.loads(each)) for each in models))
+    """What differs in two models, by their library's JSON form."""
+    return _values(*(_unquoted(model_file.as_json(each)) for each in (old, new)))
 
 
 def _unquoted(value: Any) -> Any:
-    """A JSON value with the numbers that are written as texts, as by xgboost ("5E-1", "[2.3E-1]"), as numbers."""
+    """A JSON value whose numbers that are written as texts ("5E-1", "[2.3E-1]") are numbers."""
     if isinstance(value, dict):
         return {key: _unquoted(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -247,6 +244,6 @@ KINDS: dict[str, Callable[[bytes, bytes], Difference]] = {
     ".json": _json,
     ".parquet": _parquet,
     ".csv": _csv,
-    ".ubj": _model,
+    **dict.fromkeys(model_file.BINARY, _model),
     ".png": _image,
 }
