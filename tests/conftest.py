@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from postgresql import PASSWORD, SECRET, PostgreSQL, programs, running
 from s3 import ALLOWED, KEY, S3, TEXT, serving
-from tiny import Tiny
+from tiny import SAMPLE, Tiny
 
 from samebook.core.workspace import Workspace
 from samebook.data import warehouse
@@ -38,7 +38,7 @@ def postgresql() -> Iterator[PostgreSQL]:
 @pytest.fixture(scope="session")
 def sampled(postgresql: PostgreSQL) -> Warehouse:
     """Settings of a database there with the whole sample, loaded once."""
-    settings = postgresql.warehouse(postgresql.database("sampled"), sample=True)
+    settings = postgresql.warehouse(postgresql.database("sampled"), sample=SAMPLE)
     warehouse.ensure(Workspace(Path()), settings)
     return settings
 

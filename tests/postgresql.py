@@ -41,7 +41,7 @@ class PostgreSQL:
     def url(self, database: str = "postgres", user: str = "samebook") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
-    def warehouse(self, database: str, *, user: str = "samebook", sample: bool = False) -> Warehouse:
+    def warehouse(self, database: str, *, user: str = "samebook", sample: str = "") -> Warehouse:
         """Settings for a database here."""
         return Warehouse(url=self.url(database, user), password=SECRET, sample=sample)
 

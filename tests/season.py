@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import season_report
 import yaml
-from tiny import CHECKOUT, Ended, Tiny, git
+from tiny import CHECKOUT, SAMPLE, Ended, Tiny, git
 
 from samebook.core.workspace import Workspace
 from samebook.data import sample
@@ -287,7 +287,7 @@ def _clone(root: Path, plan: Plan) -> Tiny:
         git(clone, "config", name, value)
     settings = root / "environments" / "dev.yml"
     found = yaml.safe_load(settings.read_text())
-    found["warehouse"] |= {"sample": False}
+    found["warehouse"] |= {"sample": ""}
     found["datasets"] = {name: {} for name in found["datasets"]}
     settings.write_text(yaml.safe_dump(found))
     pipelines = root / "environments" / "pipelines"
@@ -312,7 +312,7 @@ def _warehouse(folder: Path) -> Path:
     """The sample, out of the clone's reach."""
     path = folder / "warehouse.duckdb"
     known = CHECKOUT / "data" / "warehouse.duckdb"
-    shutil.copyfile(known, path) if known.is_file() else sample.load(path)
+    shutil.copyfile(known, path) if known.is_file() else sample.load(path, SAMPLE)
     return path
 
 

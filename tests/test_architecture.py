@@ -1,10 +1,14 @@
 """The wings of the package: imports only go down, and each outside program has one door."""
 
 import ast
+import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from pathlib import Path
 
+import pytest
 from tiny import CHECKOUT
 
 PACKAGE = CHECKOUT / "scripts" / "samebook"
@@ -90,3 +94,38 @@ def test_one_door_each() -> None:
     speakers = {module for module in SOURCES if wing(module) == "cli"} | FACES
     # A zygote is a program of its own.
     assert users("print") | users("echo") | users("exit") | users("SystemExit") <= speakers | {"execution.warm.zygote"}
+
+
+# Words of the example that ships: its data, its model and the library that it is made with. `outcomes` may be a
+# variable's name, for several of an `Outcome`.
+EXAMPLE = re.compile(
+    r"flight|predictions|nycflights|airline|airport|carrier|tailnum|planes?\b|weather|precip\b|visib\b|_delay|\bdelay\b"
+    r"|sched_dep|sched_arr|probability|manufacturer|xgboost|booster|ubj\b|\boutcomes",
+    re.IGNORECASE,
+)
+MODEL_FILE = "records/model_file.py"
+
+
+def example_words(path: Path) -> Iterator[str]:
+    """Each word of the example in a source, its names, strings and comments, as `file:line: word`."""
+    name = path.relative_to(PACKAGE).as_posix()
+    with path.open("rb") as stream:
+        for token in tokenize.tokenize(stream.readline):
+            if token.type != tokenize.NAME or token.string != "outcomes":
+                for number, line in enumerate(token.string.splitlines(), token.start[0]):
+                    yield from (f"{name}:{number}: {word}" for word in EXAMPLE.findall(line))
+
+
+def test_no_example() -> None:
+    """No source knows the example that ships, in a name, docstring, message or help; one knows kinds of model files."""
+    known = {path: list(example_words(path)) for path in sorted(PACKAGE.rglob("*.py"))}
+    assert known.pop(PACKAGE / MODEL_FILE)
+    assert [word for words in known.values() for word in words] == []
+
+
+def test_example_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word of the example is found with its line in a docstring, a comment, a name and the text of an f-string."""
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    (tmp_path / "a.py").write_text('"""One.\n\nFlights."""\noutcomes = 1  # delay\nxgboost = f"{outcomes} outcomes"\n')
+    found = ["a.py:3: Flight", "a.py:4: delay", "a.py:5: xgboost", "a.py:5: outcomes"]
+    assert list(example_words(tmp_path / "a.py")) == found

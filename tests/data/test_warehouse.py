@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from postgresql import PostgreSQL
-from tiny import Tiny
+from tiny import SAMPLE, Tiny
 
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
@@ -67,8 +67,8 @@ def test_sample_loaded_once(tiny: Tiny, ask: Ask, monkeypatch: pytest.MonkeyPatc
     """Two that need the sample at once load it once, and find all 336,776 flights."""
     loads: list[object] = []
     load = sample.load
-    monkeypatch.setattr(sample, "load", lambda path: (loads.append(path), load(path)))
-    here, wanted = Workspace(tiny.root), Warehouse(sample=True)
+    monkeypatch.setattr(sample, "load", lambda path, package: (loads.append(path), load(path, package)))
+    here, wanted = Workspace(tiny.root), Warehouse(sample=SAMPLE)
     both = [threading.Thread(target=warehouse.ensure, args=(here, wanted)) for _ in range(2)]
     for each in both:
         each.start()
@@ -77,6 +77,14 @@ def test_sample_loaded_once(tiny: Tiny, ask: Ask, monkeypatch: pytest.MonkeyPatc
     assert loads == [tiny.root / "data" / "warehouse.duckdb"]
     assert ask(wanted, "SELECT count(*) AS n FROM flights")["n"].tolist() == [336_776]
     assert {path.suffix for path in (tiny.root / "data").iterdir()} == {".duckdb", ".lock"}
+
+
+@pytest.mark.parametrize("package", ["nycflight13", "pandas"])
+def test_unusable_sample_refused(package: str, tiny: Tiny) -> None:
+    """A package that is not installed, or has no tables, is refused with the one that has some; nothing is made."""
+    with pytest.raises(UsageError, match=rf"no package '{package}' with a folder data/ .*{SAMPLE}"):
+        warehouse.ensure(Workspace(tiny.root), Warehouse(sample=package))
+    assert not (tiny.root / "data" / "warehouse.duckdb").exists()
 
 
 def test_query_is_read_only(tiny: Tiny, ask: Ask) -> None:

@@ -38,6 +38,17 @@ def test_shipped_settings_load(env: str) -> None:
         ("warehouse: {url: 'mysql://x'}", "warehouse.url: what was found is not shown; "),
         ("drift: {fail_on: worn}", "drift.fail_on: found 'worn'"),
         ("drift: {alarm: 0.05}", "drift: found {'alarm': 0.05}; Value error, alarm 0.05 is below warn 0.1"),
+        ("drift: {model: A}", "drift.model: found 'A'"),
+        (
+            "datasets: {rows: {}, scores: {}}\ndrift: {features: row, scores: scores}",
+            "drift: features: no 'row' among `datasets`; did you mean rows?",
+        ),
+        (
+            "datasets: {rows: {}}\ndrift: {features: rows, scores: rows}",
+            "expected another dataset for each",
+        ),
+        ("warehouse: {sample: true}", "warehouse.sample: found True; expected the name of a package"),
+        ("warehouse: {sample: ../rows}", "warehouse.sample: found '../rows'"),
         ("drift: {warn: true}", "drift.warn: found True; expected a number"),
         ("[1, 2]", "dev.yml: found a list; expected settings"),
         ("a: [", "dev.yml is not YAML: "),
@@ -52,6 +63,15 @@ def test_wrong_setting_named(text: str, told: str, tmp_path: Path) -> None:
     assert told in str(refused.value)
 
 
+def test_champion_is_challengers_model(tmp_path: Path) -> None:
+    """An experiment that names no champion means the challenger's model as it is promoted here."""
+    lines = "experiment: a, salt: s, challenger: churn@deeper, share: 0.5, start: 2013-01-01, end: 2013-01-02"
+    for number, (more, champion) in enumerate([("", "churn"), (", champion: churn@prod", "churn@prod")]):
+        found = load(tmp_path / str(number), f"ab_test: {{{lines}{more}}}").ab_test
+        assert found is not None
+        assert found.champion == champion
+
+
 def test_empty_file_is_defaults(tmp_path: Path) -> None:
     """A file without settings means the defaults."""
     assert load(tmp_path, "# nothing here") == settings.Settings()
@@ -59,10 +79,10 @@ def test_empty_file_is_defaults(tmp_path: Path) -> None:
 
 def test_variable_overrides_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SAMEBOOK_ variable wins over the file, key by key."""
-    monkeypatch.setenv("SAMEBOOK_WAREHOUSE__SAMPLE", "true")
+    monkeypatch.setenv("SAMEBOOK_WAREHOUSE__SAMPLE", "rows")
     monkeypatch.setenv("SAMEBOOK_CELL_TIMEOUT", "60")
     found = load(tmp_path, "warehouse: {url: 'duckdb:///other.duckdb'}\ncell_timeout: 5")
-    assert found.warehouse == Warehouse(url="duckdb:///other.duckdb", sample=True)
+    assert found.warehouse == Warehouse(url="duckdb:///other.duckdb", sample="rows")
     assert found.cell_timeout == 60
 
 
@@ -92,7 +112,7 @@ def test_unknown_env_hints(tiny: Tiny) -> None:
 
 def test_settings_say_where_from(tiny: Tiny) -> None:
     """`samebook settings` names the variable, the file or the default behind each value."""
-    (tiny.root / "environments" / "dev.yml").write_text("warehouse: {sample: true}\ndatasets: {a: {made_by: b}}")
+    (tiny.root / "environments" / "dev.yml").write_text("warehouse: {sample: rows}\ndatasets: {a: {made_by: b}}")
     told = tiny.samebook("settings", SAMEBOOK_CELL_TIMEOUT="60").stdout.splitlines()
     found = {line.split()[0]: line.split()[-1] for line in told}
     assert found["cell_timeout"] == "SAMEBOOK_CELL_TIMEOUT"

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
+from tiny import SAMPLE
 
 from samebook.data import sample
 from samebook.testing import notebook
@@ -26,7 +27,7 @@ type Ask = Callable[..., pd.DataFrame]
 def sample_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole sample, loaded once."""
     path = tmp_path_factory.mktemp("sample") / "warehouse.duckdb"
-    sample.load(path)
+    sample.load(path, SAMPLE)
     return path
 
 

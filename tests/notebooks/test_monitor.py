@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from testbook.client import TestbookNotebookClient
+from tiny import SAMPLE
 
 from samebook.data import sample
 
@@ -117,9 +118,11 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / folder, workspace / folder)
     (workspace / ".gitignore").write_text("/runs/\n/store/\n/data/\n/.samebook/\n__pycache__/\n")
     (workspace / "environments" / "dev.yml").write_text(
-        "warehouse: {sample: true}\ndatasets: {flights: {made_by: ingest}, outcomes: {made_by: ingest}}\n"
+        f"warehouse: {{sample: {SAMPLE}}}\n"
+        "datasets: {flights: {made_by: ingest}, outcomes: {made_by: ingest}, predictions: {}}\n"
+        "drift: {model: delay, features: flights, scores: predictions, score: probability, labels: outcomes}\n"
     )
-    sample.load(workspace / "data" / "warehouse.duckdb")
+    sample.load(workspace / "data" / "warehouse.duckdb", SAMPLE)
     for arguments in (["init", "--initial-branch", "main"], ["add", "--all"], ["commit", "--message", "work"]):
         identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
         subprocess.run(["git", *identity, *arguments], cwd=workspace, capture_output=True, check=True)

@@ -24,7 +24,11 @@ pytestmark = pytest.mark.host
 DAY = datetime.date(2013, 7, 1)
 # Any weather may be a day's; that there is none, or none that was ever seen, is found apart.
 HIDDEN = {"weather": "warn", "weather missing or unseen": "alarm"}
-SETTINGS = "promotion: {gate: null}\n"
+SETTINGS = """
+promotion: {gate: null}
+datasets: {flights: {made_by: ingest}, predictions: {}, outcomes: {made_by: ingest}}
+drift: {model: delay, features: flights, scores: predictions, score: probability, labels: outcomes}
+"""
 
 
 def world(day: str, rows: int = 500) -> pd.DataFrame:
@@ -183,6 +187,40 @@ def test_nothing_to_look_at() -> None:
     with pytest.raises(UsageError, match="no partition of flights from 2014-01-01 to 2014-01-02") as refused:
         drift(DriftRequest("delay", datetime.date(2014, 1, 2), days=2))
     assert refused.value.mend == 'make run NOTEBOOK=ingest PARAMS="start=2014-01-01 end=2014-01-02"'
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("", "no model is named; expected --model, or drift.model in the settings"),
+        ("drift: {model: delay}", "drift.features is not set; expected the name of a dataset"),
+        ("datasets: {rows: {}}\ndrift: {model: delay, features: rows}", "drift.scores is not set"),
+    ],
+)
+def test_settings_name_what_is_watched(settings: str, told: str, watched: Tiny) -> None:
+    """No model and no dataset is known unless the settings name it: exit code 2, and what to set."""
+    (watched.root / "environments" / "dev.yml").write_text(settings)
+    assert told in promoting.told(watched.samebook("drift", "--day", str(DAY)), 2)
+
+
+def test_datasets_by_any_name(watched: Tiny) -> None:
+    """A quiet day of datasets with other names is as quiet; without labels nothing is found of their age."""
+    names = "datasets: {rows: {}, said: {}}\ndrift: {features: rows, scores: said, score: p}"
+    (watched.root / "environments" / "dev.yml").write_text(names)
+    write(watched, "rows", DAY, quiet())
+    write(watched, "said", DAY, scores(watched).rename(columns={"probability": "p"}))
+    report = drift(DriftRequest("delay", DAY))
+    assert beyond(report) == {}
+    assert [each.name for each in report.findings if each.kind == "score"] == ["p"]
+    assert [each.name for each in report.findings if each.name.startswith("age")] == ["age of rows", "age of said"]
+
+
+def test_frames_by_the_settings_names(watched: Tiny) -> None:
+    """A notebook whose frames have other names than the datasets in the settings is told which is not there."""
+    frames = "dict.fromkeys(['flight', 'predictions', 'outcomes'])"
+    call = f"samebook.drift_of('delay', {frames}, datetime.date(2013, 7, 1), 1)"
+    watched.notebook("look", work=f"import datetime\nimport samebook\n{call}")
+    assert "no frame 'flights'; did you mean flight?" in promoting.told(watched.samebook("run", "look"), 2)
 
 
 @pytest.mark.parametrize(

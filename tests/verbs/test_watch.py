@@ -106,7 +106,7 @@ def test_many_files_are_taken_in_warm(tiny: Tiny) -> None:
         ("rows-2013-01-05.csv", "m\n1\n", "columns: found ['m']; expected n"),
         ("rows-2013-01-05.csv", "", "rows-2013-01-05.csv is empty"),
         ("rows-2013-02-30.csv", "n\n1\n", "2013-02-30 is no day"),
-        ("rows-2013-01-05.xlsx", "n\n1\n", "expected a name like flights-2013-07-01.csv"),
+        ("rows-2013-01-05.xlsx", "n\n1\n", "expected a name like orders-2013-07-01.csv"),
         ("rose-2013-01-05.csv", "n\n1\n", "no dataset 'rose' is taken in; did you mean rows?"),
     ],
 )

@@ -7,26 +7,31 @@ from typing import TYPE_CHECKING
 
 from samebook.api import artifacts, context
 from samebook.core.digest import sha256
+from samebook.core.errors import UsageError, nearest
 from samebook.environment.sections import Drift
-from samebook.monitoring.report import Report, Watched, measured, usable
+from samebook.monitoring.report import Report, Watched, measured, needed, usable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def drift_of(model: str, frames: Mapping[str, "pd.DataFrame"], day: datetime.date, days: int) -> Report:
-    """The report that `samebook drift` gives, of the frames `flights`, `predictions` and `outcomes`.
+    """The report that `samebook drift` gives, of frames by the names of the datasets in the settings (`drift`).
 
-    Each has its rows' day ("2013-07-01") in the column `day`, and reaches back `days` days from `day`. The reference
-    is the promoted model's, or a run's; it and the settings are recorded as inputs.
+    Each frame has its rows' day ("2013-07-01") in the column `day`, and reaches back `days` days from `day`. The
+    reference is the promoted model's, or a run's; it and the settings are recorded as inputs.
     """
     found = artifacts.find_bundle(model)
     if found:
         told, files = found.monitoring, {each.sha256 for each in found.artifacts.values()}
     else:
         told = json.loads(artifacts.find_artifact(model, "reference.json").read_bytes())
-        files = {sha256(artifacts.find_artifact(model, "model.ubj"))}
-    return measured(usable(told, model), Watched(model, files, frames, day, days), limits())
+        files = {sha256(artifacts.find_artifact(model, artifacts.model_name(model)))}
+    reference, settings = usable(told, model), limits()
+    if absent := needed(reference, settings).keys() - frames.keys():
+        hint = nearest(min(absent), frames)
+        raise UsageError(f"no frame {min(absent)!r}{hint}; expected those that the settings name (`drift`)")
+    return measured(reference, Watched(model, files, frames, day, days, settings))
 
 
 def limits() -> Drift:

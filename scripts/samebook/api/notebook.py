@@ -73,7 +73,7 @@ def log_reference(
 
 
 def output_path(name: str) -> Path:
-    """Where to write the output `name` ("model.ubj", "plots/roc.png"); its folder is there."""
+    """Where to write the output `name` ("scores.parquet", "plots/roc.png"); its folder is there."""
     outputs = context.run() / "outputs"
     path = (outputs / name).resolve()
     if not path.is_relative_to(outputs.resolve()) or path == outputs.resolve():
@@ -159,7 +159,7 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial
 
     Days that are not there are made first, by a run of the notebook that makes the dataset.
     Raises UsageError where a day can't be made, DataRejected where what makes it says so. With `partial`, days that
-    still aren't there are left out, as are outcomes that nobody knows yet.
+    still aren't there are left out, as are labels that nobody knows yet.
     """
     days = _days(name, start, end, partial=partial)
     return dataset.frame([(f"{name} {day}", _partition(name, day)) for day in days])

@@ -99,7 +99,7 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None) -> Non
     """Run RUN again from its receipt, elsewhere, and give a verdict by hash on each of its results.
 
     RUN is a run's id, the file of a receipt, a notebook's name for its newest run, or a promoted model's name
-    (delay, delay@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else. With
+    (churn, churn@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for anything else. With
     --times, find the first cell that makes runs of the same differ, and why; RUN may then be a notebook that has
     not run yet.
     """

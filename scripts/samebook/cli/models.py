@@ -58,7 +58,7 @@ def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
 def models(references: tuple[str, ...], env: str, engine: str) -> None:
     """Put the files of promoted models under models/.files/MODEL/, read-only, to read or to mount.
 
-    MODEL is a name like delay, or delay@prod for what a branch, tag or commit has; by default all of this branch.
+    MODEL is a name like churn, or churn@prod for what a branch, tag or commit has; by default all of this branch.
     What the store lacks comes from the remote store, else from running its source again, checked by hash.
     """
     from samebook.records.rerun import Elsewhere

@@ -11,14 +11,15 @@ from samebook.core import errors, workspace
 
 
 @click.command()
-@click.option("--model", default="delay", help="A promoted model: delay, or delay@prod as another branch has it.")
+@click.option("--model", default="", help="A promoted model: churn, or churn@prod as another branch has it.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The day to look at.")
 @click.option("--days", type=click.IntRange(1, 366), default=1, help="Look also at so many days up to it as a whole.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: a JSON object.")
 @ENV
 def drift(model: str, day: datetime.datetime, days: int, as_json: bool, env: str) -> None:
-    """Compare the flights and predictions of a day with what MODEL was made on: ok, warn or alarm, and why.
+    """Compare the features and scores of a day with what MODEL was made on: ok, warn or alarm, and why.
 
+    The settings name the datasets, and the model where none is named (drift.features, drift.model).
     Exit code 0, or 6 where the settings say that the verdict fails (drift.fail_on).
     """
     from samebook.environment import settings

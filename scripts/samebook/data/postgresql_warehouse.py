@@ -66,7 +66,7 @@ class PostgreSQL:
             if self.settings.sample and self._missing(connection):
                 _fetched(connection, ONE_LOADER)
                 if self._missing(connection):  # another run may have loaded them while this one waited
-                    _load(connection)
+                    _load(connection, self.settings.sample)
 
     def rows(self, query: Query) -> "pd.DataFrame":
         """The rows of a query, which can't change anything."""
@@ -101,11 +101,12 @@ class PostgreSQL:
 
     def _missing(self, connection: "Connection") -> bool:
         """Whether the sample is missing. Raises UsageError for a part of it, or another's: that is left alone."""
-        missing = _fetched(connection, MISSING, [sample.TABLES])["name"].to_pylist()
-        if missing and (there := sorted(set(sample.TABLES) - set(missing))):
+        tables = list(sample.paths(self.settings.sample))
+        missing = _fetched(connection, MISSING, [tables])["name"].to_pylist()
+        if missing and (there := sorted(set(tables) - set(missing))):
             raise UsageError(
                 f"{self.name} has {', '.join(there)} but not {', '.join(missing)}; expected all of the sample, or none",
-                mend="another database, or `sample: false` where these tables are no sample",
+                mend="another database, or no `sample` in the settings where these tables are others",
             )
         return bool(missing)
 
@@ -165,10 +166,10 @@ def _done(connection: "Connection", sql: str, values: list[object] | None = None
         cursor.execute(sql, values or None)
 
 
-def _load(connection: "Connection") -> None:
+def _load(connection: "Connection", package: str) -> None:
     """Make the sample's tables from what DuckDB's are made from, all in one transaction."""
     with connection.cursor() as cursor:
-        for name, rows in sample.tables():
+        for name, rows in sample.tables(package):
             cursor.adbc_ingest(name, rows)
     connection.commit()
 

@@ -46,7 +46,7 @@ class Query:
 
 
 def read(workspace: Workspace, name: str, dialect: str, bound: Mapping[str, Any]) -> Query:
-    """The query notebooks/queries/<name>, or its variant for a dialect: flights.postgresql.sql beside flights.sql.
+    """The query notebooks/queries/<name>, or its variant for a dialect: rows.postgresql.sql beside rows.sql.
 
     Raises UsageError where there is none, and for parameters that it hasn't, or that have no value.
     """

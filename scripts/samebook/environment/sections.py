@@ -20,6 +20,7 @@ from samebook.core.secret import SecretName
 from samebook.environment.explain import UNSHOWN
 
 PROMOTED = r"^[a-z][a-z0-9_-]*(@\S+)?$"
+PACKAGE = r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$"
 LOWER, HIGHER = "lower", "higher"
 # What a metric of this name means, whatever the settings say.
 BETTER = {"auc": HIGHER, "log_loss": LOWER, "brier": LOWER, "calibration_error": LOWER}
@@ -33,6 +34,12 @@ def _no_truth(value: Any) -> Any:
 
 # `true` is no 1; and no limit is infinite, or .inf would switch a gate off.
 NUMBER = BeforeValidator(_no_truth)
+
+
+def _package(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("package", "expected the name of a package with CSV files; without one, no line")
+    return value
 
 
 class Part(BaseModel):
@@ -52,7 +59,11 @@ class Warehouse(Part):
         ),
     ] = "duckdb:///data/warehouse.duckdb"
     password: Annotated[SecretName | None, Field(description="the secret that holds the password")] = None
-    sample: Annotated[bool, Field(description="load the shipped sample where the warehouse is missing")] = False
+    sample: Annotated[
+        str,
+        Field(pattern=PACKAGE, description="the package whose CSV files become tables where the warehouse is missing"),
+        BeforeValidator(_package),
+    ] = ""
 
     @model_validator(mode="after")
     def _password_is_a_reference(self) -> Self:
@@ -147,15 +158,22 @@ class AbTest(Part):
 
     experiment: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     salt: Annotated[str, Field(min_length=1, description="another salt is another assignment")]
-    champion: Annotated[str, Field(pattern=PROMOTED, description="a promoted model: delay, or delay@branch")] = "delay"
-    challenger: Annotated[str, Field(pattern=PROMOTED, description="a promoted model: delay@ab-test-deeper")]
+    challenger: Annotated[str, Field(pattern=PROMOTED, description="a promoted model: churn@ab-test-deeper")]
+    champion: Annotated[
+        str,
+        Field(
+            pattern=PROMOTED,
+            default_factory=lambda given: given.get("challenger", "").partition("@")[0],
+            description="a promoted model: churn, or churn@branch; by default the challenger's, as it is here",
+        ),
+    ]
     share: Annotated[
         float,
         Field(allow_inf_nan=False, ge=0, le=1, description="the share of entities that the challenger decides for"),
         NUMBER,
     ]
     shadow: Annotated[bool, Field(description="the challenger is scored, and never decides")] = False
-    entity: Annotated[str, Field(description="the column of flights whose values are assigned")] = "id"
+    entity: Annotated[str, Field(description="the column whose values are assigned")] = "id"
     start: Annotated[datetime.date, Field(description="the first day")]
     end: Annotated[datetime.date, Field(description="the last day, included; only then it is decided")]
     metric: Literal["log_loss", "brier", "auc"] = "log_loss"
@@ -229,13 +247,34 @@ type Job = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=30, de
 
 
 class Drift(Part):
-    """What monitoring calls drift: a PSI above these, and above what chance alone would give."""
+    """Monitoring: the model and the datasets to look at, and the PSI that counts as drift, if chance gives less."""
 
+    model: Annotated[
+        str, Field(pattern=rf"{PROMOTED}|^$", description="the promoted model that `samebook drift` means by default")
+    ] = ""
+    features: Annotated[str, Field(description="the dataset whose rows have the model's features")] = ""
+    scores: Annotated[
+        str, Field(description="the dataset of the model's scores; its column `model` is the sha256 of a model's file")
+    ] = ""
+    score: Annotated[str, Field(min_length=1, description="the column of `scores` with the score")] = "score"
+    labels: Annotated[str, Field(description="the dataset of what came true, expected a day later; may be empty")] = ""
     fail_on: Annotated[
         Literal["none", "warn", "alarm"], Field(description="the verdict that ends `samebook drift` with exit code 6")
     ] = "none"
     warn: Annotated[float, Field(allow_inf_nan=False, ge=0, description="PSI that is worth a look"), NUMBER] = 0.1
     alarm: Annotated[float, Field(allow_inf_nan=False, ge=0, description="PSI that needs somebody"), NUMBER] = 0.25
+
+    @property
+    def datasets(self) -> dict[str, str]:
+        """The names that are set, by their keys."""
+        names = {"features": self.features, "scores": self.scores, "labels": self.labels}
+        return {key: name for key, name in names.items() if name}
+
+    @model_validator(mode="after")
+    def _datasets_differ(self) -> Self:
+        if len(set(self.datasets.values())) < len(self.datasets):
+            raise ValueError("expected another dataset for each of features, scores and labels")
+        return self
 
     @model_validator(mode="after")
     def _warns_first(self) -> Self:

@@ -1,14 +1,14 @@
 """The settings of a deployment environment: `environments/<env>.yml`, validated.
 
 Any of them can be overridden by a variable: SAMEBOOK_CELL_TIMEOUT=60, SAMEBOOK_WAREHOUSE__URL=duckdb:///other.duckdb.
-`in_force.py` tells where each value comes from.
+`verbs/settings.py` tells where each value comes from.
 """
 
 import os
 from pathlib import Path
 from typing import Annotated, override
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -63,6 +63,16 @@ class Settings(BaseSettings):
         if twice := next((table for table in tables if tables.count(table) > 1), None):
             raise PydanticCustomError(UNSHOWN, "into: {table} is named for two datasets", {"table": twice})
         return datasets
+
+    @field_validator("drift")
+    @classmethod
+    def _datasets_are_known(cls, drift: Drift, info: ValidationInfo) -> Drift:
+        known = info.data.get("datasets", {})
+        for key, name in drift.datasets.items():
+            if name not in known:
+                told = {"key": key, "name": name, "hint": nearest(name, known)}
+                raise PydanticCustomError(UNSHOWN, "{key}: no '{name}' among `datasets`{hint}", told)
+        return drift
 
     @classmethod
     @override

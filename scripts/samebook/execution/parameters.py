@@ -15,7 +15,7 @@ from pydantic_core import SchemaError
 from samebook.core import secret
 from samebook.core.errors import UsageError, nearest
 
-# The model that a notebook scores with: the name of a promoted one (delay, delay@prod), of a run or notebook, or a
+# The model that a notebook scores with: the name of a promoted one (churn, churn@prod), of a run or notebook, or a
 # file. A promoted model is checked against the store before the notebook starts.
 type Model = Annotated[str, Field(min_length=1)]
 

@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass
 class Sweep:
-    """The outcomes so far; `metric` is the one that counts, by default the first that a run has."""
+    """The sets that have run so far; `metric` is the one that counts, by default the first that a run has."""
 
     notebook: str
     metric: str = ""
@@ -51,7 +51,7 @@ class Sweep:
         return [each for each in self.outcomes if each.error]
 
     def ranked(self) -> list[Outcome]:
-        """The outcomes that have the metric, the best first; equal ones by their set."""
+        """The sets that have the metric, the best first; equal ones by their set."""
         scored = [each for each in self.outcomes if self.metric in each.metrics]
         sign = 1 if self.minimize else -1
         return sorted(scored, key=lambda each: (sign * each.metrics[self.metric], key(each.parameters)))

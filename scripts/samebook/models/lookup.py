@@ -12,18 +12,18 @@ from samebook.models.bundle import NAME, Bundle, everything, parse
 def path(workspace: Workspace, name: str) -> Path:
     """Where the bundle of a model is. Raises UsageError for what is no name of a model."""
     if not NAME.fullmatch(name):
-        raise UsageError(f"model {name!r}: expected lower-case letters, digits, - and _, like delay")
+        raise UsageError(f"model {name!r}: expected lower-case letters, digits, - and _, like churn")
     return workspace.models / f"{name}.json"
 
 
 def is_reference(workspace: Workspace, text: str) -> bool:
-    """Whether `delay` or `delay@branch` means a promoted model here."""
+    """Whether `churn` or `churn@branch` means a promoted model here."""
     name, at, _ = text.partition("@")
     return NAME.fullmatch(name) is not None and (bool(at) or path(workspace, name).is_file())
 
 
 def read(workspace: Workspace, reference: str) -> Bundle:
-    """The bundle `delay`, or `delay@REF` at a branch, tag or commit.
+    """The bundle `churn`, or `churn@REF` at a branch, tag or commit.
 
     Raises UsageError where there is none, or none that is whole.
     """

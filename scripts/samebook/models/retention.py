@@ -82,7 +82,7 @@ def _variants(workspace: Workspace, test: AbTest) -> Iterator[Bundle]:
 
 
 def _days_of(found: Receipts, experiments: list[AbTest]) -> set[str]:
-    """The runs that wrote a day of an experiment: its predictions, and whatever else."""
+    """The runs that wrote a day of an experiment: its scores, and whatever else."""
     written = {run: [inputs.day_written(name) for name in receipt.subject_digests(told)] for run, told in found.items()}
     days = {run: [datetime.date.fromisoformat(each) for each in names if each] for run, names in written.items()}
     return {run for run in days if any(test.is_on(day) for test in experiments for day in days[run])}

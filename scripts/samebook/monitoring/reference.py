@@ -1,7 +1,7 @@
 """What a model's world looked like when it was made, to be told later from what it looks like then.
 
 A reference holds, for each feature and for the score, how many rows fell into each bin. Where the rows' days are given
-it also holds how alike the rows of one day are (a day of a thousand flights has one weather), and how far the most
+it also holds how alike the rows of one day are (what moves one order of a day moves others too), and how far the most
 unusual of its own days is from all of them.
 """
 

@@ -18,7 +18,6 @@ from samebook.monitoring.reference import VERSION, Reference
 if TYPE_CHECKING:
     import pandas as pd
 
-FEATURES, SCORES, OUTCOMES = DATASETS = ("flights", "predictions", "outcomes")
 OK, WARN, ALARM = VERDICTS = ("ok", "warn", "alarm")
 # The share of quiet days on which a feature stays below: one false warning in a hundred, one false alarm in a thousand.
 LEVELS = {WARN: 0.99, ALARM: 0.999}
@@ -27,7 +26,7 @@ FAR = {WARN: 1.25, ALARM: 3.0}
 # The share of a day's rows that is missing or unseen.
 ABSENT_ROWS = {WARN: 0.1, ALARM: 0.5}
 # Days that the newest partition may lie behind, and behind that before it is an alarm.
-DUE = {FEATURES: 0, SCORES: 0, OUTCOMES: 1}
+DUE = {"features": 0, "scores": 0, "labels": 1}
 PATIENCE = 3
 # How far a day's rows may be from the median of the other days, as a share of it.
 ROWS = {WARN: 0.35, ALARM: 0.7}
@@ -65,8 +64,8 @@ class Finding:
 class Watched:
     """What is looked at: the rows of each dataset with the column `day` ("2013-07-01"), and the window of days.
 
-    flights has the features, predictions `model` and `probability`; of outcomes the days alone count here. A dataset
-    of which there is nothing is an empty frame. `files` are the sha256 of the model's files, to know its scores by.
+    The settings name the datasets, and `needed` their columns; of labels the days alone count. A dataset of which
+    there is nothing is an empty frame. `files` are the sha256 of the model's files, to know its scores by.
     """
 
     model: str
@@ -74,6 +73,7 @@ class Watched:
     frames: Mapping[str, "pd.DataFrame"]
     day: datetime.date
     days: int
+    settings: Drift
 
     def rows(self, name: str) -> "pd.DataFrame":
         frame = self.frames[name]
@@ -85,7 +85,7 @@ class Watched:
 
     def ours(self) -> "pd.DataFrame":
         """The scores that are this model's; others have scored what was before it was promoted."""
-        scored = self.rows(SCORES)
+        scored = self.rows(self.settings.scores)
         return scored[scored["model"].isin(list(self.files))] if "model" in scored else scored
 
     def spans(self) -> list[str]:
@@ -143,21 +143,33 @@ def usable(reference: Reference | None, model: str) -> Reference:
     return reference
 
 
-def measured(reference: Reference, watched: Watched, settings: Drift) -> Report:
+def needed(reference: Reference, settings: Drift) -> dict[str, list[str]]:
+    """The columns that each dataset must have, by its name. Raises UsageError where the settings don't name one."""
+    if unset := [key for key in ("features", "scores") if key not in settings.datasets]:
+        raise UsageError(
+            f"drift.{unset[0]} is not set; expected the name of a dataset",
+            mend="environments/<env>.yml: drift: {features: rows, scores: scores, labels: labels}, for example",
+        )
+    columns = {settings.features: list(reference["features"]), settings.scores: ["model", settings.score]}
+    return columns | ({settings.labels: []} if settings.labels else {})
+
+
+def measured(reference: Reference, watched: Watched) -> Report:
     """Every finding, in a fixed order: features, score, then what came when.
 
     Raises UsageError for a feature that the reference has and the data lacks, or has as text in place of numbers.
     """
-    found = (*_drifts(reference, watched, settings), *_arrivals(reference, watched))
+    found = (*_drifts(reference, watched), *_arrivals(reference, watched))
     return Report(watched.model, str(watched.day), watched.days, found)
 
 
-def _drifts(reference: Reference, watched: Watched, settings: Drift) -> Iterator[Finding]:
-    flights, ours = watched.rows(FEATURES), watched.ours()
-    require(FEATURES, flights, reference["features"])
-    require(SCORES, ours, ("probability",))
-    parts = [("feature", name, flights, told, reference["days"]) for name, told in reference["features"].items()]
-    parts.append(("score", "probability", ours, reference["score"], reference["score"]["days"]))
+def _drifts(reference: Reference, watched: Watched) -> Iterator[Finding]:
+    settings = watched.settings
+    rows, ours = watched.rows(settings.features), watched.ours()
+    require(settings.features, rows, reference["features"])
+    require(settings.scores, ours, (settings.score,))
+    parts = [("feature", name, rows, told, reference["days"]) for name, told in reference["features"].items()]
+    parts.append(("score", settings.score, ours, reference["score"], reference["score"]["days"]))
     for kind, name, rows, told, days in parts:
         for span in watched.spans():
             part = watched.of(span, rows)
@@ -200,7 +212,7 @@ def _compared(name: str, told: Reference, days: int, rows: "pd.DataFrame") -> Di
 
 
 def _worse(name: str, span: str, told: Reference, rows: "pd.DataFrame", found: Finding) -> Iterator[Finding]:
-    """The finding, and beside it what is missing or unseen, where that is worse: a day's weather can't hide it."""
+    """The finding, and beside it what is missing or unseen, where that is worse: the ways of a day can't hide it."""
     yield found
     share = round(float((places(rows[name], told) >= len(expected(told)) - 2).mean()), DIGITS)
     warn, alarm = (max(ABSENT_ROWS[level], FAR[level] * told["absent"]) for level in (WARN, ALARM))
@@ -211,8 +223,9 @@ def _worse(name: str, span: str, told: Reference, rows: "pd.DataFrame", found: F
 
 def _arrivals(reference: Reference, watched: Watched) -> Iterator[Finding]:
     """Whether the data has come: rows, days, scores, and how old the newest day is."""
-    flights, scored = watched.rows(FEATURES), watched.rows(SCORES)
-    by_day = flights.groupby("day").size()
+    settings = watched.settings
+    scored = watched.rows(settings.scores)
+    by_day = watched.rows(settings.features).groupby("day").size()
     today = int(by_day.get(str(watched.day), 0))
     usual = _usual(by_day.drop(str(watched.day), errors="ignore"), reference)
     away = abs(today - usual) / usual if usual and today else float(not today)
@@ -222,7 +235,8 @@ def _arrivals(reference: Reference, watched: Watched) -> Iterator[Finding]:
     done, ours = len(watched.of("day", scored)), len(watched.of("day", watched.ours()))
     told = f"{done} of {today} rows have a score, {ours} by this model"
     yield _data("unscored", "day", 1 - done / today if today else 0.0, UNSCORED, told)
-    for name, due in DUE.items():
+    for key, name in settings.datasets.items():
+        due = DUE[key]
         newest = max(watched.rows(name)["day"], default="")
         behind = (watched.day - datetime.date.fromisoformat(newest)).days if newest else watched.days
         told = f"newest {newest or 'none'}, expected {watched.day - datetime.timedelta(days=due)}"

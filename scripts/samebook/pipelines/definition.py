@@ -1,6 +1,6 @@
 """Pipelines as they are written: environments/pipelines/<name>.yml, validated, and their steps with values filled in.
 
-    parameters: {day: today, model: delay}
+    parameters: {day: today, model: churn}
     steps:
       ingest: {parameters: {start: $day, end: $day}}
       predict: {needs: [ingest], parameters: {day: $day, model: $model}}

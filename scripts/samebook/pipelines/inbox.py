@@ -1,4 +1,4 @@
-"""The inbox, data/inbox/: files of one day of a dataset each, `flights-2013-07-01.csv` or `.parquet`.
+"""The inbox, data/inbox/: files of one day of a dataset each, `orders-2013-07-01.csv` or `.parquet`.
 
 What is accepted goes to data/archive/, named by its hash; what is rejected to data/quarantine/, with the reasons.
 Everything can be done twice: a file leaves the inbox last.
@@ -83,7 +83,7 @@ def arrival(path: Path, datasets: Iterable[str]) -> Arrival:
     """What a file is. Raises DataRejected for a name that doesn't say it, and for an empty file."""
     known = NAME.fullmatch(path.name)
     if known is None or known["kind"] not in KINDS:
-        raise DataRejected(f"{path.name}: expected a name like flights-2013-07-01.csv or flights-2013-07-01.parquet")
+        raise DataRejected(f"{path.name}: expected a name like orders-2013-07-01.csv or orders-2013-07-01.parquet")
     if known["dataset"] not in (names := list(datasets)):
         raise DataRejected(
             f"{path.name}: no dataset {known['dataset']!r} is taken in{nearest(known['dataset'], names)}"

@@ -11,7 +11,7 @@ from samebook.data import dataset
 from samebook.environment import settings
 from samebook.models import lookup
 from samebook.monitoring import report as monitoring
-from samebook.monitoring.report import FEATURES, OK, OUTCOMES, SCORES, VERDICTS, Report, Watched
+from samebook.monitoring.report import OK, VERDICTS, Report, Watched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ MARKS = dict(zip(VERDICTS, ("ok", " !", "!!"), strict=True))
 
 @dataclass(frozen=True)
 class DriftRequest:
-    """A promoted model (`delay`, `delay@prod`), the day to look at, and how many days up to it as a whole."""
+    """A promoted model (`churn`, `churn@prod`; empty: the settings'), a day, and how many days up to it as a whole."""
 
     model: str
     day: datetime.date
@@ -34,28 +34,30 @@ class DriftRequest:
 
 
 def drift(request: DriftRequest) -> Report:
-    """Compare the partitions of data/flights and data/predictions, as they are, with the model's reference.
+    """Compare the partitions in data/ of the datasets that the settings name with the model's reference.
 
-    Raises UsageError where no model is promoted, none of the days has flights, or one of them lacks a feature.
+    Raises UsageError where no model is promoted, none of the days has rows, or one of them lacks a feature.
     """
     here = workspace.find()
     in_force = settings.load(here, request.env)
-    found = lookup.read(here, request.model)
-    reference = monitoring.usable(found.monitoring, request.model)
-    needed: dict[str, list[str]] = {
-        FEATURES: list(reference["features"]),
-        SCORES: ["model", "probability"],
-        OUTCOMES: [],
-    }
+    model = request.model or in_force.drift.model
+    if not model:
+        raise UsageError("no model is named; expected --model, or drift.model in the settings", mend="samebook models")
+    found = lookup.read(here, model)
+    reference = monitoring.usable(found.monitoring, model)
+    needed = monitoring.needed(reference, in_force.drift)
     frames = {name: _rows(here, name, request, columns) for name, columns in needed.items()}
-    if "day" not in frames[FEATURES]:
+    features = in_force.drift.features
+    if "day" not in frames[features]:
+        maker = in_force.datasets[features].made_by
+        run = f'make run NOTEBOOK={maker} PARAMS="start={request.first} end={request.day}"'
         raise UsageError(
-            f"no partition of {FEATURES} from {request.first} to {request.day}",
-            mend=f'make run NOTEBOOK=ingest PARAMS="start={request.first} end={request.day}"',
+            f"no partition of {features} from {request.first} to {request.day}",
+            mend=run if maker else f"run the notebook that writes {features}",
         )
     files = {each.sha256 for each in found.artifacts.values()}
-    watched = Watched(request.model, files, frames, request.day, request.days)
-    return monitoring.measured(reference, watched, in_force.drift)
+    watched = Watched(model, files, frames, request.day, request.days, in_force.drift)
+    return monitoring.measured(reference, watched)
 
 
 def table(report: Report) -> str:

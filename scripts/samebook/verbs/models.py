@@ -32,7 +32,7 @@ class Materialised:
 
 
 def models(place: Elsewhere, references: Sequence[str] = (), env: str = "dev") -> list[Materialised]:
-    """Materialise some models (`delay`, `delay@prod`), or all that are promoted on this branch, and no others then.
+    """Materialise some models (`churn`, `churn@prod`), or all that are promoted on this branch, and no others then.
 
     What the store lacks is fetched from the remote store, else made again by running its source. Raises
     NotReproduced where that gives other bytes; the folders are then as before.
@@ -40,7 +40,7 @@ def models(place: Elsewhere, references: Sequence[str] = (), env: str = "dev") -
     here, in_force = place.here, settings.load(place.here, env)
     wanted = references or sorted(path.stem for path in here.models.glob("*.json"))
     if not wanted:
-        place.say("no model is promoted on this branch; make promote RUN=train MODEL=delay promotes one")
+        place.say("no model is promoted on this branch; make promote RUN=train MODEL=churn promotes one")
     made = [_materialised(place, in_force, name, lookup.read(here, name)) for name in wanted]
     if not references:
         _drop_others(here.models / ".files", {each.name for each in made})
@@ -65,7 +65,7 @@ def _materialised(place: Elsewhere, in_force: settings.Settings, name: str, foun
 
 
 def _link_name(reference: str) -> str:
-    """One folder for `delay@feature/x`, and another than for any other reference."""
+    """One folder for `churn@feature/x`, and another than for any other reference."""
     return reference.replace("%", "%25").replace("/", "%2F")
 
 
@@ -132,7 +132,7 @@ def _previous(link: Path) -> Path:
 
 
 def _drop_others(files: Path, names: Iterable[str]) -> None:
-    """Remove what is no longer promoted on this branch; what was asked for of another (delay@prod) stays."""
+    """Remove what is no longer promoted on this branch; what was asked for of another (churn@prod) stays."""
     if not files.is_dir():
         return
     with hold(files / ".lock"):

@@ -1,4 +1,4 @@
-"""Run a pipeline: steps from data to predictions, or to a promoted model, each a run with a receipt."""
+"""Run a pipeline: steps from data to scores, or to a promoted model, each a run with a receipt."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -35,6 +35,6 @@ def line(outcome: Outcome, width: int = 12) -> str:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """The outcomes, a line each."""
+    """The steps of a pipeline with their outcome, a line each."""
     width = max(len(each.step) for each in outcomes)
     return "\n".join(line(each, width) for each in outcomes)

@@ -43,7 +43,7 @@ def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
     here = workspace.find()
     path = lookup.path(here, request.model)
     if (here.notebooks / f"{request.model}.ipynb").is_file():
-        raise UsageError(f"{request.model} is a notebook; expected another name for the model, like delay")
+        raise UsageError(f"{request.model} is a notebook; expected another name for the model, like churn")
     asked = _policy(here, request.env)
     receipt_path = run_folder.locate(here, request.run)
     with commits.holding(here, path) as held:

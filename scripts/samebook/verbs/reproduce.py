@@ -55,7 +55,7 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
 
 
 def located(here: Workspace, name: str) -> Path:
-    """The receipt that `name` means: of a run, in a file, or behind a promoted model (`delay`, `delay@prod`).
+    """The receipt that `name` means: of a run, in a file, or behind a promoted model (`churn`, `churn@prod`).
 
     A model's receipt comes out of the store; its attestations are then left in runs/.received/.
     """

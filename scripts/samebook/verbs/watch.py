@@ -62,7 +62,7 @@ def watch(env: str, say: Say, *, once: bool = False) -> int:
     asked = in_force.watch
     if not (asked.inbox or asked.warehouse or asked.schedule):
         raise UsageError(
-            f"environments/{env}.yml names nothing to watch", mend="watch: {inbox: {flights: daily}}, for example"
+            f"environments/{env}.yml names nothing to watch", mend="watch: {inbox: {orders: daily}}, for example"
         )
     notices.url(in_force)
     scheduled = in_force.schedule if asked.schedule else ()

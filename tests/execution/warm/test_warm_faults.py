@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from test_warm import ALL, TRAIN, start, subjects
-from tiny import CHECKOUT, Tiny, wait_until
+from tiny import CHECKOUT, SAMPLE, Tiny, wait_until
 
 from samebook.core import workspace
 from samebook.data import sample
@@ -87,7 +87,7 @@ def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in GALLERY:
         shutil.copy(CHECKOUT / "tests" / "gallery" / f"{name}.ipynb", tiny.root / "notebooks")
     (tiny.root / "data").mkdir()
-    sample.load(tiny.root / "data" / "warehouse.duckdb")
+    sample.load(tiny.root / "data" / "warehouse.duckdb", SAMPLE)
     tiny.notebook("trains", parameters="n: int = 1", imports=ALL, work=TRAIN)
     for name, source in PLANTED.items():
         tiny.notebook(name, work=source)
