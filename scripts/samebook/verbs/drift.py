@@ -62,11 +62,11 @@ def drift(request: DriftRequest) -> Report:
 
 def table(report: Report) -> str:
     """The findings as text, the worst first, and the verdict below them."""
-    rows: list[tuple[str, ...]] = [("", "what", "value", "warn", "alarm", "")]
+    rows: list[tuple[str, ...]] = [("   what", "value", "warn", "alarm", "")]
     for each in sorted(report.findings, key=lambda each: -VERDICTS.index(each.verdict)):
         numbers = map(_number, (each.value, each.warn, each.alarm))
-        rows.append((MARKS[each.verdict], f"{each.name}, {each.span}", *numbers, each.detail))
-    lines = align(rows, right={2, 3, 4})
+        rows.append((f"{MARKS[each.verdict]} {each.name}, {each.span}", *numbers, each.detail))
+    lines = align(rows, right={1, 2, 3})
     beyond = [f"{each.name} ({each.span})" for each in report.findings if each.verdict != OK]
     return "\n".join((*lines, f"{report.model} {report.day}: {report.verdict}  {', '.join(beyond)}".rstrip()))
 
