@@ -15,6 +15,52 @@ from samebook.core.workspace import Workspace
 from samebook.data import warehouse
 from samebook.environment.sections import Warehouse
 
+TESTS = Path(__file__).parent
+# What starts programs, kernels or servers takes seconds; the rest is fast.
+SLOW_FIXTURES = {
+    "tiny",
+    "postgresql",
+    "sampled",
+    "served",
+    "s3",
+    "chain",
+    "worked",
+    "promoted",
+    "notebook",
+    "trained",
+    "watched",
+    "replay",
+}
+SLOW_FOLDERS = {"notebooks", "container", "gallery"}
+SLOW_MODULES = {"test_bench", "test_faults", "test_season", "test_make", "test_rerun", "test_runner", "test_warm"} | {
+    "test_tutorial",
+    "test_bundle_diff",
+    "test_gc",
+    "test_drift",
+}
+# An engine may change what these find: they run notebooks, or read the environment that they run in.
+OF_THE_ENGINE = {
+    "notebooks",
+    "execution",
+    "environment",
+    "cli",
+    "api",
+    "test_gallery.py",
+    "test_canonical.py",
+    "test_run.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is fast, and what an engine may change."""
+    for item in items:
+        parts = {*item.path.relative_to(TESTS).parts}
+        if OF_THE_ENGINE & parts:
+            item.add_marker("engine")
+        fixtures = {*getattr(item, "fixturenames", ())}
+        if not (SLOW_FIXTURES & fixtures or SLOW_FOLDERS & parts or item.path.stem in SLOW_MODULES):
+            item.add_marker("fast")
+
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Iterator[Tiny]:
