@@ -18,36 +18,18 @@ from samebook.environment.sections import Warehouse
 TESTS = Path(__file__).parent
 # What starts programs, kernels or servers takes seconds; the rest is fast.
 SLOW_FIXTURES = {
-    "tiny",
-    "postgresql",
-    "sampled",
-    "served",
-    "s3",
-    "chain",
-    "worked",
-    "promoted",
-    "notebook",
-    "trained",
-    "watched",
-    "replay",
+    *("tiny", "postgresql", "sampled", "served", "s3"),
+    *("chain", "worked", "promoted", "notebook", "trained", "watched", "replay"),
 }
 SLOW_FOLDERS = {"notebooks", "container", "gallery"}
-SLOW_MODULES = {"test_bench", "test_faults", "test_season", "test_make", "test_rerun", "test_runner", "test_warm"} | {
-    "test_tutorial",
-    "test_bundle_diff",
-    "test_gc",
-    "test_drift",
+SLOW_MODULES = {
+    *("test_bench", "test_faults", "test_season", "test_make", "test_tutorial"),
+    *("test_rerun", "test_runner", "test_warm", "test_bundle_diff", "test_gc", "test_drift"),
 }
 # An engine may change what these find: they run notebooks, or read the environment that they run in.
 OF_THE_ENGINE = {
-    "notebooks",
-    "execution",
-    "environment",
-    "cli",
-    "api",
-    "test_gallery.py",
-    "test_canonical.py",
-    "test_run.py",
+    *("notebooks", "execution", "environment", "cli", "api"),
+    *("test_gallery.py", "test_canonical.py", "test_run.py"),
 }
 
 

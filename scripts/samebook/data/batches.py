@@ -1,6 +1,6 @@
-"""Datasets in batches: what is larger than memory is read, checked and written a piece at a time.
+"""Datasets in batches: data larger than memory is read, checked and written piece by piece.
 
-In memory are a batch, a row group, and, for a column whose values must not repeat, 8 bytes a row.
+Memory holds a batch, a row group, and 8 bytes a row for each column whose values must not repeat.
 """
 
 import datetime
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batches:
-    """The rows of some days' files, in order, as frames; to be iterated as often as needed.
+    """The rows of the files of some days, in order, as frames; they can be iterated several times.
 
-    A frame is of `days` days, or, with `rows`, of at most so many rows of one day. Its index counts on from the frame
-    before. Each file is given by its name and its path, and must not change.
+    A frame holds `days` days, or, with `rows`, at most that many rows of one day. Its index continues that of the frame
+    before. `parts` are the names and paths of the files, which must not change meanwhile.
     """
 
     parts: tuple[tuple[str, Path], ...]
@@ -41,7 +41,7 @@ class Batches:
         return _ahead(self._frames())
 
     def select(self, columns: Iterable[str]) -> Self:
-        """The same rows with these columns only; the others aren't even decoded."""
+        """The same rows with these columns only; the others are not decoded."""
         return replace(self, columns=tuple(columns))
 
     def _frames(self) -> Iterator["pd.DataFrame"]:
@@ -81,16 +81,16 @@ class Batches:
 
 
 def _ahead(frames: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
-    """The same, each read while the one before is worked on."""
+    """The same frames, each read while the caller works on the one before."""
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, frames, None)
-        while (frame := coming.result()) is not None:
-            coming = reader.submit(next, frames, None)
+        next_frame = reader.submit(next, frames, None)
+        while (frame := next_frame.result()) is not None:
+            next_frame = reader.submit(next, frames, None)
             yield frame
 
 
 class Writer:
-    """One file of a dataset in the making: equal rows give equal bytes, in whatever batches they come."""
+    """A file of a dataset that is being written: equal rows give equal bytes, however they are split into batches."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -98,27 +98,27 @@ class Writer:
         self._waiting: list[pa.Table] = []
 
     def write(self, frame: "pd.DataFrame") -> None:
-        """Add rows; the first ones say what the columns are. Raises UsageError where later ones have others."""
+        """Add rows; the first frame sets the columns. Raises UsageError for a later frame with other columns."""
         from pyarrow import parquet
 
         table = dataset.table(frame)
         if self._file is None:
             self._file = parquet.ParquetWriter(self._path, table.schema, compression=dataset.COMPRESSION)
         if table.schema != self._file.schema:
-            raise UsageError(f"batches differ: found {_told(table.schema)}; expected {_told(self._file.schema)}")
+            raise UsageError(f"batches differ: found {_columns(table.schema)}; expected {_columns(self._file.schema)}")
         self._waiting.append(table)
-        while sum(each.num_rows for each in self._waiting) > dataset.GROUP_ROWS:
+        while sum(table.num_rows for table in self._waiting) > dataset.GROUP_ROWS:
             self._write_group()
 
     def end(self) -> None:
-        """Write what waits. Raises UsageError where nothing was written: nobody knows the columns."""
+        """Write the remaining rows. Raises UsageError where no frame was written, as the columns are not known."""
         if self._file is None:
             raise UsageError("no batch was written; expected one at least, if without rows")
         self._write_group()
         self._file.close()
 
     def drop(self) -> None:
-        """Close the file; what waits is lost."""
+        """Close the file without the remaining rows."""
         if self._file is not None:
             self._file.close()
 
@@ -134,7 +134,7 @@ class Writer:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """Write a file of a dataset batch by batch; it is there, whole, when the block ends well."""
+    """Write a file of a dataset batch by batch; it appears, whole, when the block ends without an error."""
     with replacing(path) as temporary:
         writer = Writer(temporary)
         try:
@@ -145,9 +145,9 @@ def writing(path: Path) -> Iterator[Writer]:
 
 
 def repeated(frames: Iterable["pd.DataFrame"], columns: list[str], hashes: list["np.ndarray"]) -> "pd.DataFrame":
-    """The rows whose values in `columns` occur more than once, those columns; by the `hashes` of all rows.
+    """The rows of `frames` whose values in `columns` occur more than once, with these columns.
 
-    Two values can have the same hash: rows whose hash repeats are looked for in `frames`, and compared.
+    `hashes` has 64 bits for each row. Two values can share a hash, so rows whose hash repeats are compared.
     """
     import numpy as np
     import pandas as pd
@@ -157,12 +157,12 @@ def repeated(frames: Iterable["pd.DataFrame"], columns: list[str], hashes: list[
     twice = np.unique(every[1:][every[1:] == every[:-1]])
     if not len(twice):
         return pd.DataFrame(columns=columns)
-    found = pd.concat([frame.loc[np.isin(hashed(frame[columns]), twice), columns] for frame in frames])
-    return found[found.duplicated(keep=False)]
+    rows = pd.concat([frame.loc[np.isin(hashed(frame[columns]), twice), columns] for frame in frames])
+    return rows[rows.duplicated(keep=False)]
 
 
 def hashed(frame: "pd.DataFrame") -> "np.ndarray":
-    """64 bits for each row, the same for equal rows, in each process."""
+    """The hash of each row: 64 bits, the same for equal rows in every process."""
     import pandas as pd
 
     plain = pd.DataFrame({name: _plain(frame[name]) for name in frame})
@@ -181,17 +181,17 @@ def _plain(values: "pd.Series") -> "pd.Series":
 
 
 def uniques(schema: "DataFrameSchema") -> list[list[str]]:
-    """The columns, alone or together, whose values a schema wants to be unique."""
+    """The groups of columns whose values a schema requires to be unique."""
     alone = [[str(name)] for name, column in schema.columns.items() if column.unique]
     return [*alone, *([list(schema.unique)] if schema.unique else [])]
 
 
 def of_days(parts: Iterable[tuple[datetime.date, Path]], name: str, days: int, rows: int) -> Batches:
-    """Batches of a dataset's days. Raises UsageError for a size that is none."""
+    """Batches of a dataset's days. Raises UsageError for fewer than one day, or for negative rows."""
     if days < 1 or rows < 0:
         raise UsageError(f"dataset {name}: found batches of {days} days, {rows} rows; expected at least one")
     return Batches(tuple((f"{name} {day}", path) for day, path in parts), days, rows)
 
 
-def _told(schema: "pa.Schema") -> str:
+def _columns(schema: "pa.Schema") -> str:
     return ", ".join(f"{field.name} {field.type}" for field in schema)

@@ -1,7 +1,7 @@
 """Datasets: one Parquet file a day, `data/<name>/day=YYYY-MM-DD/part-0.parquet`, as other tools read it too.
 
 The bytes are a function of the rows: no index, no writer's metadata, one row group layout, one compression.
-`samebook.batches` writes the same, a batch at a time.
+The module `batches` writes the same bytes, a batch at a time.
 """
 
 import datetime
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from pandera.errors import SchemaErrors
 
 PART = "part-0.parquet"
-# Other tools leave out names that begin so.
+# Tools that read Parquet datasets leave out names that begin with _ or a dot.
 ORIGIN = "_origin.json"
 VERSIONS = ".versions"
 SHOWN_ROWS = 3
-# The rows of a row group: what is in memory while a partition is written in batches.
+# The rows of a row group, which is what memory holds while a partition is written in batches.
 GROUP_ROWS = 2**17
 COMPRESSION = "zstd"
 
@@ -51,7 +51,7 @@ def write(frame: "pd.DataFrame", path: Path) -> None:
 
 
 def table(frame: "pd.DataFrame") -> "pa.Table":
-    """The rows of a frame as they are written: without index, attributes and pandas' own metadata."""
+    """The rows of a frame as Arrow: without the index, the attributes and the metadata of pandas."""
     import pyarrow as pa
 
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
@@ -75,7 +75,7 @@ def ranges(days: Iterable[datetime.date]) -> Iterator[tuple[datetime.date, datet
 
 
 def frame(partitions: Iterable[tuple[str, bytes]]) -> "pd.DataFrame":
-    """The rows of some partitions, in their order; each is given by its name and its bytes. Of none: no columns."""
+    """The rows of partitions, given by name and bytes, in their order; a frame without columns where there are none."""
     import pandas as pd
     import pyarrow as pa
 
@@ -88,8 +88,8 @@ def frame(partitions: Iterable[tuple[str, bytes]]) -> "pd.DataFrame":
 def origin(workspace: Workspace, name: str, day: datetime.date, digest: str) -> str:
     """The id of the run that made the partition with this sha256; "" where that isn't known."""
     path = (workspace.data / partition(name, day)).with_name(ORIGIN)
-    found = json.loads(path.read_text()) if path.is_file() else {}
-    return found["run"] if found.get("sha256") == digest else ""
+    origin = json.loads(path.read_text()) if path.is_file() else {}
+    return origin["run"] if origin.get("sha256") == digest else ""
 
 
 def _table(content: bytes, name: str) -> "pa.Table":
@@ -103,9 +103,9 @@ def _table(content: bytes, name: str) -> "pa.Table":
 
 
 def publish(workspace: Workspace, run: Path) -> list[str]:
-    """Copy a finished run's partitions to data/, one rename each; their names.
+    """Copy the partitions of a finished run to data/, one rename each; returns their names.
 
-    What is there already is not written again; what is replaced is kept below data/<name>/.versions/.
+    A partition with the same bytes is not written again; a replaced one is kept below data/<name>/.versions/.
     """
     sources = sorted((run / "outputs").glob(f"*/day=*/{PART}"))
     if sources:
@@ -116,16 +116,16 @@ def publish(workspace: Workspace, run: Path) -> list[str]:
 
 
 def held(workspace: Workspace) -> AbstractContextManager[int]:
-    """Hold what is published: nobody else changes it in the block."""
+    """A lock on the published partitions: no other process changes them inside the block."""
     return hold(workspace.data / ".publish.lock")
 
 
 def _publish(source: Path, target: Path, run: str) -> None:
     digest = sha256(source)
     before = sha256(target) if target.is_file() else ""
-    told = target.with_name(ORIGIN)
-    known = json.loads(told.read_text()) if told.is_file() else {}
-    if before == digest == known.get("sha256") and known.get("versions"):
+    note = target.with_name(ORIGIN)
+    origin = json.loads(note.read_text()) if note.is_file() else {}
+    if before == digest == origin.get("sha256") and origin.get("versions"):
         return
     if before and before != digest:
         copy_whole(target, version(target, before))
@@ -133,19 +133,19 @@ def _publish(source: Path, target: Path, run: str) -> None:
         copy_whole(source, target)
     # In the order in which they were published, the current one last.
     versions = [
-        *(each for each in known.get("versions", ()) if each["sha256"] != digest),
+        *(version for version in origin.get("versions", ()) if version["sha256"] != digest),
         {"run": run, "sha256": digest},
     ]
-    write_whole(told, json_bytes({"run": run, "sha256": digest, "versions": versions}))
+    write_whole(note, json_bytes({"run": run, "sha256": digest, "versions": versions}))
 
 
 def version(partition: Path, digest: str) -> Path:
-    """Where an earlier version of a partition is kept: out of the sight of whoever reads the dataset's folder."""
+    """The path of an earlier version of a partition, in a folder that readers of the dataset leave out."""
     return partition.parents[1] / VERSIONS / partition.parent.name / f"{digest}.parquet"
 
 
 def rejection(error: "SchemaErrors", name: str) -> str:
-    """pandera's findings in a person's words: column, check, how many rows, and the first of them."""
+    """The findings of pandera as text: for each column and check the number of rows, and the first of them."""
     cases = error.failure_cases.astype({"column": object, "check": object})
     lines = [f"{name} breaks its schema:"]
     for (column, check), rows in cases.groupby(["column", "check"], dropna=False, sort=True):

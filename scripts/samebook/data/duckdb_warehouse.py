@@ -43,7 +43,7 @@ class DuckDB:
         return self.workspace.relative(self.path)
 
     def version(self) -> str:
-        """Sizes and times of the last writes to the file and to its log, which holds what came last; "" for no file."""
+        """The sizes and modification times of the file and of its write-ahead log; "" where there is no file."""
         files = [self.path, self.path.with_name(f"{self.path.name}.wal")]
         states = [path.stat() for path in files if path.is_file()]
         written = (f"{state.st_size} bytes, written {state.st_mtime_ns}" for state in states)
@@ -74,7 +74,7 @@ class DuckDB:
             raise UsageError(f"{query.name} on {self.name} failed: {error}") from error
 
     def publish(self, publication: Publication) -> bool:
-        """Replace a day's rows, in one transaction; False where they are there already."""
+        """Replace the rows of a day in one transaction; False where the table holds them already."""
         import duckdb
 
         self.ensure()
@@ -90,7 +90,7 @@ class DuckDB:
 
     @contextmanager
     def _connected(self, *, read_only: bool) -> "Iterator[duckdb.DuckDBPyConnection]":
-        """A connection. DuckDB has one writer and nobody else, or readers: the others are waited for."""
+        """A connection. DuckDB lets in one writer or several readers; the others wait here."""
         import duckdb
 
         until = time.monotonic() + PATIENCE

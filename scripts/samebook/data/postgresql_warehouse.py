@@ -57,12 +57,12 @@ class PostgreSQL:
         return self.settings.url.partition("?")[0]
 
     def version(self) -> str:
-        """Unknown: a server doesn't say what has changed since somebody asked."""
+        """Unknown: a server does not say whether its content has changed."""
         return ""
 
     def ensure(self) -> None:
         """Find it there; the sample is loaded first where it is missing and the settings say so."""
-        with self._connected() as connection, self._telling(f"the sample can't be loaded into {self.name}"):
+        with self._connected() as connection, self._errors_of(f"the sample can't be loaded into {self.name}"):
             if self.settings.sample and self._missing(connection):
                 _fetched(connection, ONE_LOADER)
                 if self._missing(connection):  # another run may have loaded them while this one waited
@@ -71,7 +71,7 @@ class PostgreSQL:
     def rows(self, query: Query) -> "pd.DataFrame":
         """The rows of a query, which can't change anything."""
         self.ensure()
-        with self._connected() as connection, self._telling(f"{query.name} on {self.name} failed"):
+        with self._connected() as connection, self._errors_of(f"{query.name} on {self.name} failed"):
             _fetched(connection, READ_ONLY)
             rows = _fetched(connection, *query.numbered())
             if not rows.schema.names:
@@ -79,23 +79,23 @@ class PostgreSQL:
             return _frame(_with_doubles(rows))
 
     def publish(self, publication: Publication) -> bool:
-        """Replace a day's rows, in one transaction; False where they are there already."""
+        """Replace the rows of a day in one transaction; False where the table holds them already."""
         what = f"table {publication.table} of {self.name} does not take {publication.dataset}"
-        with self._connected() as connection, self._telling(what):
+        with self._connected() as connection, self._errors_of(what):
             _fetched(connection, ONE_PUBLISHER)
-            _done(connection, CREATE)
+            _execute(connection, CREATE)
             is_there = not _fetched(connection, MISSING, [[publication.table]])["name"].to_pylist()
-            known = _fetched(connection, KNOWN, publication.key)
-            if is_there and known.column(0).to_pylist() == [publication.digest]:
+            digests = _fetched(connection, KNOWN, publication.key)
+            if is_there and digests.column(0).to_pylist() == [publication.digest]:
                 return False
             if is_there:
                 columns = _fetched(connection, COLUMNS.substitute(table=publication.table))
                 publication.check(columns.column_names)
-                _done(connection, publication.clear, publication.key[1:])
+                _execute(connection, publication.clear, publication.key[1:])
             with connection.cursor() as cursor:
                 cursor.adbc_ingest(publication.table, publication.dated(), mode="create_append")
-            _done(connection, FORGET, publication.key)
-            _done(connection, REMEMBER, [*publication.key, publication.digest, publication.run])
+            _execute(connection, FORGET, publication.key)
+            _execute(connection, REMEMBER, [*publication.key, publication.digest, publication.run])
             connection.commit()
         return True
 
@@ -103,9 +103,10 @@ class PostgreSQL:
         """Whether the sample is missing. Raises UsageError for a part of it, or another's: that is left alone."""
         tables = list(sample.paths(self.settings.sample))
         missing = _fetched(connection, MISSING, [tables])["name"].to_pylist()
-        if missing and (there := sorted(set(tables) - set(missing))):
+        if missing and (present := sorted(set(tables) - set(missing))):
             raise UsageError(
-                f"{self.name} has {', '.join(there)} but not {', '.join(missing)}; expected all of the sample, or none",
+                f"{self.name} has {', '.join(present)} but not {', '.join(missing)}; "
+                "expected all of the sample, or none",
                 mend="another database, or no `sample` in the settings where these tables are others",
             )
         return bool(missing)
@@ -126,31 +127,33 @@ class PostgreSQL:
             yield connection
 
     @contextmanager
-    def _telling(self, what: str) -> Iterator[None]:
-        """Errors as ours: the server's own trouble may pass, that of a query or of a value doesn't."""
+    def _errors_of(self, action: str) -> Iterator[None]:
+        """The driver's errors as errors of samebook: a server's trouble may pass, a wrong query or value does not."""
         from adbc_driver_postgresql import dbapi
 
         try:
             yield
         except dbapi.OperationalError as error:
-            raise SamebookError(f"{what}: {self._words(error)}", mend="run again once the server is well") from None
+            raise SamebookError(f"{action}: {self._words(error)}", mend="run again once the server is well") from None
         except (dbapi.Error, ValueError, TypeError, OverflowError) as error:
-            raise UsageError(f"{what}: {self._words(error)}") from None
+            raise UsageError(f"{action}: {self._words(error)}") from None
 
     def _uri(self) -> str:
-        given = {name: text for name, text in DEFAULTS.items() if f"{name}=" not in self.settings.url}
+        options = {name: text for name, text in DEFAULTS.items() if f"{name}=" not in self.settings.url}
         if self.settings.password:
-            given["password"] = secret.text(self.settings.password)
-        return f"{self.settings.url}{'&' if '?' in self.settings.url else '?'}{urlencode(given, quote_via=quote)}"
+            options["password"] = secret.text(self.settings.password)
+        return f"{self.settings.url}{'&' if '?' in self.settings.url else '?'}{urlencode(options, quote_via=quote)}"
 
     def _words(self, error: Exception) -> str:
-        """What the server said, without the driver's words around it, the whole query, or a password."""
+        """The server's message, without the driver's words around it, the query, and the password."""
         from samebook.core.redaction import Redaction
 
-        said = re.sub(r"(\n\nQuery was: .*)?(\. SQLSTATE: \w+)?$", "", str(error), flags=re.DOTALL)
-        said = re.sub(r"^.*?(ERROR|FATAL): +|^[A-Z_]+: (\[libpq\] )?(Failed to connect: )?", "", said, flags=re.DOTALL)
+        message = re.sub(r"(\n\nQuery was: .*)?(\. SQLSTATE: \w+)?$", "", str(error), flags=re.DOTALL)
+        message = re.sub(
+            r"^.*?(ERROR|FATAL): +|^[A-Z_]+: (\[libpq\] )?(Failed to connect: )?", "", message, flags=re.DOTALL
+        )
         name = self.settings.password
-        return Redaction({name: secret.optional_text(name)} if name else {}).text(said.strip())
+        return Redaction({name: secret.optional_text(name)} if name else {}).text(message.strip())
 
 
 def _fetched(connection: "Connection", sql: str, values: list[object] | None = None) -> "pa.Table":
@@ -161,7 +164,7 @@ def _fetched(connection: "Connection", sql: str, values: list[object] | None = N
         return cursor.fetch_arrow_table()
 
 
-def _done(connection: "Connection", sql: str, values: list[object] | None = None) -> None:
+def _execute(connection: "Connection", sql: str, values: list[object] | None = None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, values or None)
 

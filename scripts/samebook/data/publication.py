@@ -1,7 +1,7 @@
 """A day of a dataset on its way into a table of the warehouse, and the SQL that both dialects understand.
 
-Which bytes a day's rows are of stands in the table `samebook_published`: so a day is put there once, and again only
-when it has changed.
+The table `samebook_published` holds the sha256 of each published day: a day is written once, and again only when its
+bytes have changed.
 """
 
 import datetime
@@ -31,7 +31,7 @@ CLEAR = Template('DELETE FROM "$table" WHERE day = CAST($$1 AS DATE)')
 
 @dataclass(frozen=True)
 class Publication:
-    """The rows of a day, the sha256 of the partition that holds them, the run that made it, and where they go."""
+    """The rows of a day for a table; `digest` is the sha256 of their partition, `run` the run that wrote it."""
 
     table: str
     dataset: str
@@ -46,15 +46,15 @@ class Publication:
 
     @property
     def clear(self) -> str:
-        """Removes the day's rows."""
+        """The statement that removes the rows of the day."""
         return CLEAR.substitute(table=self.table)
 
     def check(self, columns: Iterable[str]) -> None:
         """Raise UsageError where the table has other columns than the rows: some would be lost, or empty."""
-        found, expected = sorted(columns), sorted(["day", *self.rows.column_names])
-        if found != expected:
+        present, expected = sorted(columns), sorted(["day", *self.rows.column_names])
+        if present != expected:
             raise UsageError(
-                f"table {self.table} does not take {self.dataset}: it has {', '.join(found)}; "
+                f"table {self.table} does not take {self.dataset}: it has {', '.join(present)}; "
                 f"expected {', '.join(expected)}",
                 mend=f"drop it, or name another: datasets.{self.dataset}.into",
             )

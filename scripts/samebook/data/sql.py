@@ -1,6 +1,6 @@
-"""The queries: files of SQL, with `$name` wherever a value is bound.
+"""The queries: files of SQL, with a parameter `$name` for each bound value.
 
-What looks like one in a string, a comment or a quoted name is none.
+Text that looks like a parameter inside a string, a comment or a quoted name is left alone.
 """
 
 import re
@@ -36,7 +36,7 @@ class Query:
     bound: Mapping[str, Any]
 
     def numbered(self) -> tuple[str, list[Any]]:
-        """The text with `$1`, `$2` … for its parameters, and their values in that order."""
+        """The query with `$1`, `$2` … in place of its parameters, and their values in that order."""
         names = parameters(self.sql)
         text, end = "", 0
         for token in _parameters(self.sql):
@@ -48,10 +48,11 @@ class Query:
 def read(workspace: Workspace, name: str, dialect: str, bound: Mapping[str, Any]) -> Query:
     """The query notebooks/queries/<name>, or its variant for a dialect: rows.postgresql.sql beside rows.sql.
 
-    Raises UsageError where there is none, and for parameters that it hasn't, or that have no value.
+    Raises UsageError for a missing file, an unknown parameter, and a parameter without a value.
     """
     path = workspace.notebooks / "queries" / name
-    path = next((found for found in (path.with_suffix(f".{dialect}{path.suffix}"), path) if found.is_file()), path)
+    variant = path.with_suffix(f".{dialect}{path.suffix}")
+    path = variant if variant.is_file() else path
     if not path.is_file():
         raise UsageError(f"no query {name!r}: expected {workspace.relative(path)}")
     query = Query(path.name, path.read_text(), bound)
@@ -60,18 +61,18 @@ def read(workspace: Workspace, name: str, dialect: str, bound: Mapping[str, Any]
 
 
 def parameters(sql: str) -> list[str]:
-    """The names of a text's parameters, each once, as they come."""
+    """The names of the parameters of a query, each once, in the order of their first use."""
     return list(dict.fromkeys(token["parameter"] for token in _parameters(sql)))
 
 
 def _check(query: Query) -> None:
     if not query.sql.strip():
         raise UsageError(f"{query.name} is empty; expected a query")
-    known = parameters(query.sql)
+    names = parameters(query.sql)
     for name in query.bound:
-        if name not in known:
-            raise UsageError(f"{query.name}: no parameter {name!r}{nearest(name, known)}")
-    if missing := [name for name in known if name not in query.bound]:
+        if name not in names:
+            raise UsageError(f"{query.name}: no parameter {name!r}{nearest(name, names)}")
+    if missing := [name for name in names if name not in query.bound]:
         raise UsageError(f"{query.name}: no value for ${missing[0]}", mend=f"samebook.query(…, {missing[0]}=…)")
 
 
@@ -84,7 +85,7 @@ def _parameters(sql: str) -> Iterator[re.Match[str]]:
 
 
 def _end_of_comment(sql: str, start: int) -> int:
-    """Where the comment ends whose text begins at `start`, and that may hold others."""
+    """The index after a comment whose text begins at `start`; comments may be nested."""
     depth = 1
     for mark in re.finditer(r"/\*|\*/", sql[start:]):
         depth += 1 if mark[0] == "/*" else -1
