@@ -1,4 +1,4 @@
-"""Bad input, each with a clear error and its exit code, and nothing half-written."""
+"""Bad input: a clear error, its exit code, and nothing half-written."""
 
 import json
 
@@ -36,7 +36,7 @@ PARAMETERS = "from typing import Annotated\nfrom pydantic import Field\ndepth: A
     ],
 )
 def test_call_refused(arguments: list[str], told: str, tiny: Tiny) -> None:
-    """A call that can't be done is refused with exit code 2, says what was expected, and writes nothing."""
+    """An impossible call is refused with exit code 2, says what was expected, and writes nothing."""
     tiny.notebook("train", parameters=PARAMETERS, work="1")
     tiny.notebook("plain", work="1")
     (tiny.root / "environments" / "prod.yml").write_text("{}")
@@ -61,7 +61,7 @@ def test_call_refused(arguments: list[str], told: str, tiny: Tiny) -> None:
     ],
 )
 def test_no_notebook_refused(content: str, tiny: Tiny) -> None:
-    """A file that is no notebook, such as one with a merge conflict, is refused by name, with what mends it."""
+    """A file that is not a notebook, as after a merge conflict, is refused by name, with the command that mends it."""
     tiny.notebook("train").write_text(content, encoding="latin-1")
     ended = tiny.samebook("run", "train")
     assert (ended.code, tiny.runs) == (2, [])
@@ -128,7 +128,7 @@ def test_dead_kernel_named(death: str, tiny: Tiny) -> None:
 
 
 def test_slow_cell_stopped(tiny: Tiny) -> None:
-    """A cell over its time limit is stopped and named, with how to give it more."""
+    """A cell over its time limit is stopped and named, with the variable that gives it more time."""
     tiny.notebook("sleeps", work="import time\ntime.sleep(60)")
     ended = tiny.samebook("run", "sleeps", "--timeout", "1")
     assert ended.code == 1

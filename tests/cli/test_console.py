@@ -1,4 +1,4 @@
-"""What a person sees of a run: told once, and never what fails the run."""
+"""The progress of a run on a terminal or in a log: each note is shown once, and no trouble with it fails the run."""
 
 import io
 import subprocess
@@ -30,38 +30,38 @@ def test_closed_pipe_fails_no_run(tiny: Tiny) -> None:
     assert (tiny.last / "receipt.json").is_file()
 
 
-def test_note_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A note is told once, also when a cell ends as the ticking thread tells it."""
-    shown = Console(stream=io.StringIO())
-    shown.run = tmp_path
+def test_note_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note is shown once, also when a cell ends while the ticking thread shows it."""
+    progress = Console(stream=io.StringIO())
+    progress.run = tmp_path
     run_folder.append_event(tmp_path, {"kind": "note", "text": "waits"})
     read = run_folder.events
 
-    def slowly(*arguments: Any) -> list[dict[str, Any]]:
-        found = list(read(*arguments))
+    def slow_events(*arguments: Any) -> list[dict[str, Any]]:
+        notes = list(read(*arguments))
         time.sleep(0.05)
-        return found
+        return notes
 
-    monkeypatch.setattr(run_folder, "events", slowly)
-    threads = [threading.Thread(target=shown._tell_notes) for _ in range(4)]
+    monkeypatch.setattr(run_folder, "events", slow_events)
+    threads = [threading.Thread(target=progress._show_notes) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert shown.stream.getvalue().count("waits") == 1
+    assert progress.stream.getvalue().count("waits") == 1
 
 
 def test_end_of_run_ends_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that ends while the ticking thread is at work leaves it without an error, and says no more."""
+    """A run that ends while the ticking thread is at work causes no error there, and no more output."""
     monkeypatch.setattr(console, "TICK", 0.0001)
     for _ in range(50):
-        shown = Console(stream=io.StringIO())
-        shown.run_started(tmp_path, RunRequest("work", {}))
-        shown.run_ended()
-        said = shown.stream.getvalue()
+        progress = Console(stream=io.StringIO())
+        progress.run_started(tmp_path, RunRequest("work", {}))
+        progress.run_ended()
+        output = progress.stream.getvalue()
         run_folder.append_event(tmp_path, {"kind": "note", "text": "late"})
         time.sleep(0.001)
-        assert shown.stream.getvalue() == said
+        assert progress.stream.getvalue() == output
 
 
 class Terminal(io.StringIO):
@@ -69,10 +69,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_newest_line_stands() -> None:
-    """How far something is: one line on a terminal, gone at last; in a log a line each."""
+def test_status_line() -> None:
+    """Progress is one line on a terminal, which is cleared at the end; in a log it is a line for each step."""
     for stream, expected in ((Terminal(), "\r\x1b[K1 of 2\r\x1b[K2 of 2\r\x1b[K"), (io.StringIO(), "1 of 2\n2 of 2\n")):
-        with console.newest(stream) as say:
+        with console.status_line(stream) as say:
             say("1 of 2")
             say("2 of 2")
         assert stream.getvalue() == expected

@@ -1,4 +1,4 @@
-"""The command itself: what it says of itself, and how it ends."""
+"""The command itself: its help, its version, and its end."""
 
 import subprocess
 
@@ -17,7 +17,7 @@ def test_help_needs_no_workspace(tiny: Tiny) -> None:
 
 
 def test_version_is_told(tiny: Tiny) -> None:
-    """`samebook --version` tells the package's version."""
+    """`samebook --version` prints the package's version."""
     assert tiny.samebook("--version").stdout.startswith("samebook, version ")
 
 
@@ -52,5 +52,5 @@ def test_closed_pipe_is_fine(tiny: Tiny) -> None:
     ],
 )
 def test_parameters_in_one_text(text: str, told: tuple[tuple[str, str], ...]) -> None:
-    """A space belongs to a value, unless a name and = come after it; in JSON everything may stand."""
+    """A space belongs to a value, unless a name and = come after it; a JSON object may have any text."""
     assert PairsType().convert(text, None, None) == told

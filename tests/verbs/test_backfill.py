@@ -1,4 +1,4 @@
-"""Backfills: each day once, whatever failed or was killed, and days beside each other."""
+"""Backfills: each day runs once, side by side with others, whatever fails or is killed."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def published(tiny: Tiny) -> list[str]:
 
 
 def test_each_day_once(tiny: Tiny) -> None:
-    """A day that fails stops no other and is named; what is done is not done again, and mended days are made up for."""
+    """A failed day stops no other and is named; a second backfill runs the mended days, and no finished ones."""
     ended = tiny.samebook("backfill", "daily", *SPAN)
     assert ended.code == 1
     assert "3 ran, 0 done already, 1 failed" in ended.stdout
@@ -48,7 +48,7 @@ def test_each_day_once(tiny: Tiny) -> None:
 
 
 def test_many_days_are_warm(tiny: Tiny) -> None:
-    """From when it is imported, what the days' notebooks import is taken from memory."""
+    """Days that start once a notebook's imports are in memory take them from there."""
     assert tiny.samebook("backfill", "daily", "--from", "2013-02-04", "--to", "2013-02-20").code == 0
     warm = ['"warm": "started"' in (run / "receipt.json").read_text() for run in tiny.runs]
     assert len(warm) == 17
@@ -57,7 +57,7 @@ def test_many_days_are_warm(tiny: Tiny) -> None:
 
 
 def test_goes_on_after_a_stop(tiny: Tiny) -> None:
-    """Stopped, a backfill leaves nothing running; started again it does what is left."""
+    """A stopped backfill leaves nothing running; started again, it runs the days that are left."""
     tiny.notebook("make", parameters=DAY, work=WORK.replace("== 3", "== 30"))
     process = tiny.start("backfill", "daily", *SPAN, "--jobs", "1")
     wait_until(lambda: published(tiny))
@@ -80,6 +80,6 @@ def test_goes_on_after_a_stop(tiny: Tiny) -> None:
     ],
 )
 def test_wrong_call_told(arguments: tuple[str, ...], said: str, tiny: Tiny) -> None:
-    """Days in the wrong order, a day that is none, and an unknown pipeline or parameter are told before any runs."""
+    """Days in the wrong order, an impossible day, an unknown pipeline or parameter are refused before any day runs."""
     assert said in told(tiny.samebook("backfill", *arguments), 2)
     assert tiny.runs == []

@@ -1,4 +1,4 @@
-"""Two versions of a model side by side: nothing in a bundle, which is anybody's, is more than a value there."""
+"""Two versions of a model side by side: a bundle may come from anybody, and its values are shown as plain text."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from samebook.verbs.bundle_diff import ModelDiff, Row, markdown, text
 
 @pytest.mark.parametrize("value", ["good\n  auc  0.2  0.9", "a\r  auc", "a\x1b[2Kb", "a\u2028b", "a\u202eb", "a\tb"])
 def test_value_is_one_line(value: str) -> None:
-    """A value with a line's end, or with what a terminal obeys, is shown escaped in its own row."""
+    """A value with line ends or control characters is shown escaped, in its own row."""
     found = [ModelDiff("delay", [Row("provenance", "why", "none", value), Row("provenance", value, "a", "b")])]
     for shown in (text(found, "main", value), markdown(found, "main", value)):
         assert all(line.isprintable() for line in shown.split("\n"))

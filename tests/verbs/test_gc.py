@@ -1,4 +1,4 @@
-"""What goes and what stays when old runs are removed: by age and number, and never what something still needs."""
+"""Removal of old runs, by age and number: a run that something still needs is never removed."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def age(tiny: Tiny) -> None:
 
 
 def made(tiny: Tiny, run: str, *outputs: str, read: str = "") -> Path:
-    """A finished run with these outputs, kept in the store too, that has read what the run `read` made."""
+    """A finished run with these outputs, in the store too, which has read the outputs of the run `read`."""
     folder = tiny.root / "runs" / run
     for name in outputs or ("a.txt",):
         (folder / "outputs" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def three(tiny: Tiny) -> list[str]:
 
 
 def test_newest_stay(tiny: Tiny) -> None:
-    """Of each notebook the newest finished runs stay; what is older goes, and with it its objects of the store."""
+    """The newest finished runs of each notebook stay; older ones are removed, with their objects in the store."""
     names = three(tiny)
     other = made(tiny, OLDEST.format("gate")).name
     ended = tiny.samebook("gc", "--keep", "2")
@@ -67,7 +67,7 @@ def test_newest_stay(tiny: Tiny) -> None:
 
 
 def test_dry_run_says_the_same(tiny: Tiny) -> None:
-    """A dry run changes nothing, and names the runs, the objects and the space that then go."""
+    """A dry run changes nothing, and names the runs, objects and bytes that would be removed."""
     three(tiny)
     before = {path: path.stat().st_mtime_ns for path in sorted(tiny.root.rglob("*"))}
     said = tiny.samebook("gc", "--keep", "0", "--dry-run").stdout
@@ -78,7 +78,7 @@ def test_dry_run_says_the_same(tiny: Tiny) -> None:
 
 
 def test_settings_say_how_long(tiny: Tiny) -> None:
-    """Without options the settings of the environment say what stays; an option wins."""
+    """Without options the settings of the environment say which runs stay; an option overrules them."""
     names = three(tiny)
     (tiny.root / "environments" / "dev.yml").write_text("retention: {days: 30000, keep: 1}")
     tiny.samebook("gc")
@@ -88,7 +88,7 @@ def test_settings_say_how_long(tiny: Tiny) -> None:
 
 
 def test_failed_and_scratch_go_by_age(tiny: Tiny) -> None:
-    """Runs that failed and scratch runs go when they are old, however few they are; what is young stays."""
+    """Failed runs and scratch runs are removed when they are old, however few there are; young ones stay."""
     young = time.strftime("%Y%m%dT%H%M%SZ-train-dddddd", time.gmtime())
     for folder in (OLD.format("train"), young, ".scratch/20130101T000000Z-1", ".scratch/20130101T000000Z-2"):
         (tiny.root / "runs" / folder).mkdir(parents=True)
@@ -100,7 +100,7 @@ def test_failed_and_scratch_go_by_age(tiny: Tiny) -> None:
 
 
 def test_what_just_ended_stays(tiny: Tiny) -> None:
-    """Within the hour after its end a run stays, whatever the limits: its maker may still be at it; so do objects."""
+    """A run, and its objects, stay for an hour after its end, whatever the limits: its pipeline may still need it."""
     three(tiny)
     os.utime(tiny.root / "runs" / OLD.format("train"))
     fresh = objects.local_store(Workspace(tiny.root)).put(b"on its way")
@@ -122,7 +122,7 @@ def test_past_of_a_run_stays(tiny: Tiny) -> None:
 
 
 def test_published_day_keeps_its_run(tiny: Tiny) -> None:
-    """The run that made the current partition of a day stays; the one whose partition it took the place of goes."""
+    """The run that made the current partition of a day stays; the run of a replaced partition is removed."""
     three(tiny)
     origin = tiny.root / "data" / "rows" / "day=2013-01-01" / "_origin.json"
     origin.parent.mkdir(parents=True)
@@ -155,7 +155,7 @@ while not pathlib.Path("go").exists():
 
 
 def test_running_run_keeps_what_it_reads(tiny: Tiny) -> None:
-    """What a run under way was told to read stays, as does the run itself."""
+    """The runs that a run under way reads stay, as does that run itself."""
     names = three(tiny)
     tiny.notebook("held", parameters="source: str = ''", work=HELD)
     process = tiny.start("run", "held", "-p", f"source={names[0]}")
@@ -169,7 +169,7 @@ def test_running_run_keeps_what_it_reads(tiny: Tiny) -> None:
 
 @pytest.fixture(scope="module")
 def promoted(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """A repository with three models made; the first was promoted once, the second is, after a gate each."""
+    """A repository with three models; the first was promoted once, the second is promoted now, each after a gate."""
     tiny = promoting.create(tmp_path_factory.mktemp("gc") / "workspace", 3, 4, 5)
     promoting.promote(tiny, 3)
     promoting.promote(tiny, 4)
@@ -178,7 +178,7 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 @pytest.mark.host
 def test_models_keep_their_runs(promoted: Tiny, tmp_path: Path) -> None:
-    """The runs that a model of any branch names, or ever named, stay, and their gates' runs; others go."""
+    """The runs that a model of any branch names, or ever named, stay, and their gates' runs; others are removed."""
     tiny = promoting.copy(promoted, tmp_path / "copy")
     git(tiny, "switch", "--quiet", "--orphan", "empty")
     git(tiny, "checkout", "--quiet", "main", "--", "environments", ".gitignore", ".python-version")
@@ -194,7 +194,7 @@ def test_models_keep_their_runs(promoted: Tiny, tmp_path: Path) -> None:
 
 @pytest.mark.host
 def test_model_keeps_the_past_of_its_run(promoted: Tiny, tmp_path: Path) -> None:
-    """What the run of a model had read stays, though that run is here no more and its receipt is in the store alone."""
+    """The runs that a model's run has read stay, though that run's receipt is only in the store by now."""
     tiny = promoting.copy(promoted, tmp_path / "copy")
     gate = promoting.promoted(tiny)["promoted"]["gate"]["run"]
     (tiny.root / "runs" / gate).rename(tmp_path / "gate")
@@ -210,7 +210,7 @@ def test_model_keeps_the_past_of_its_run(promoted: Tiny, tmp_path: Path) -> None
 
 @pytest.mark.host
 def test_shallow_clone_refuses(promoted: Tiny, tmp_path: Path) -> None:
-    """Where the past of other branches isn't known, nothing goes: in a shallow clone, or beside the repository."""
+    """In a shallow clone, or without the repository, nothing is removed: the past of other branches isn't known."""
     git(promoted, "clone", "--quiet", "--depth", "1", f"file://{promoted.root}", str(tmp_path / "clone"))
     shallow = Tiny(tmp_path / "clone")
     names = three(shallow)
@@ -221,7 +221,7 @@ def test_shallow_clone_refuses(promoted: Tiny, tmp_path: Path) -> None:
 
 
 def test_unreadable_receipt_stops_all(tiny: Tiny) -> None:
-    """Nothing goes while a receipt can't be read: it may name any run."""
+    """Nothing is removed while a receipt can't be read: it may name any run."""
     names = three(tiny)
     (tiny.root / "runs" / names[2] / "receipt.json").write_text('{"_type":')
     assert f"{names[2]}/receipt.json" in told(tiny.samebook("gc", *ALL), 2)
@@ -229,7 +229,7 @@ def test_unreadable_receipt_stops_all(tiny: Tiny) -> None:
 
 
 def test_kill_leaves_no_half_run(tiny: Tiny) -> None:
-    """Killed while it removes, it has left whole runs in runs/; the next one removes the rest."""
+    """A gc that is killed leaves whole runs in runs/; the next gc removes the rest."""
     for number in range(40):
         made(tiny, f"20130101T000000Z-train-{number:06x}", *(f"{file}.txt" for file in range(40)))
     process = tiny.start("gc", *ALL)
@@ -243,7 +243,7 @@ def test_kill_leaves_no_half_run(tiny: Tiny) -> None:
 
 
 def test_two_at_once(tiny: Tiny) -> None:
-    """Two that start together both end well, and what stays is what one alone leaves."""
+    """Two gcs that start together both end well, with the same result as one alone."""
     names = three(tiny)
     both = [tiny.start("gc", "--keep", "1") for _ in range(2)]
     assert [process.communicate() and process.returncode for process in both] == [0, 0]
@@ -251,7 +251,7 @@ def test_two_at_once(tiny: Tiny) -> None:
 
 
 def test_others_are_left_alone(tiny: Tiny) -> None:
-    """What is no run of ours stays in runs/: files, links, folders of other names."""
+    """Files, links and folders with names that are not a run's stay in runs/."""
     (tiny.root / "runs").mkdir()
     outside = tiny.root / "outside"
     outside.mkdir()

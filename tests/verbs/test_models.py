@@ -1,4 +1,4 @@
-"""Promoted models in use: checked before a run, loaded at any branch, put into folders, made again where need be."""
+"""Promoted models in use: checked before a run, loaded from any branch, put into folders, made again where needed."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.host
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """On main the model of level 2, on `prod` that of level 3, each with what it needs in the store."""
+    """A repository with the model of level 2 on main and of level 3 on `prod`, each with its files in the store."""
     tiny = promoting.create(tmp_path_factory.mktemp("models") / "workspace", 2, 3)
     promote(tiny, 2)
     git(tiny, "switch", "--quiet", "--create", "prod")
@@ -46,7 +46,7 @@ def scored(tiny: Tiny, *options: str) -> str:
 
 
 def test_run_takes_promoted_model(tiny: Tiny) -> None:
-    """A notebook scores with what is promoted here, or on another branch, tag or commit, without a checkout."""
+    """A notebook scores with the model promoted here, or on another branch, tag or commit, without a checkout."""
     git(tiny, "tag", "v3", "prod")
     commit = git(tiny, "rev-parse", "prod")
     assert scored(tiny) == "2"
@@ -87,7 +87,7 @@ def test_unknown_model_named(tiny: Tiny, options: tuple[str, ...], said: str) ->
 
 
 def test_incomplete_store_stops_run(tiny: Tiny) -> None:
-    """A run whose model lacks a file, or has a damaged one, does not start, and says what mends it."""
+    """A run whose model lacks a file, or has a damaged one, does not start, and names the command that mends it."""
     object_of(tiny).chmod(0o644)
     object_of(tiny).write_text("9")
     runs = len(tiny.runs)
@@ -114,7 +114,7 @@ def test_receipt_overrules_bundle(tiny: Tiny) -> None:
 
 
 def test_policy_holds_for_merged_models(tiny: Tiny) -> None:
-    """A model that was promoted where less is asked doesn't run where more is, until it meets that."""
+    """A model that was promoted under a weaker policy doesn't run under a stricter one until it meets that."""
     assert "has reproduced it" in told(tiny.samebook("run", "score", "--env", "preprod"), 6)
     promoting.attest(tiny, 2)
     promote(tiny, 2, "--env", "preprod")
@@ -122,13 +122,13 @@ def test_policy_holds_for_merged_models(tiny: Tiny) -> None:
 
 
 def test_renamed_bundle_refused(tiny: Tiny) -> None:
-    """A bundle under another model's name is told."""
+    """A bundle under another model's name is refused."""
     git(tiny, "mv", "models/delay.json", "models/other.json")
     assert "models/other.json is the bundle of delay" in told(tiny.samebook("run", "score", "-p", "model=other"), 2)
 
 
 def test_models_are_folders(tiny: Tiny) -> None:
-    """`samebook models` makes read-only folders of what is promoted; on another branch they follow."""
+    """`samebook models` makes read-only folders of the promoted models, and updates them on another branch."""
     files = tiny.root / "models" / ".files"
     assert told(tiny.samebook("models"), 0) == ""
     assert (files / "delay" / "model.txt").read_text() == "2"
@@ -144,7 +144,7 @@ def test_models_are_folders(tiny: Tiny) -> None:
 
 
 def test_version_before_is_kept(tiny: Tiny) -> None:
-    """The version before stays, for a container that has it mounted; the one before that goes."""
+    """The version before stays, for a container that has it mounted; older ones are removed."""
     versions = tiny.root / "models" / ".files" / ".versions"
     assert tiny.samebook("models").code == 0
     first = (versions.parent / "delay").resolve()
@@ -158,7 +158,7 @@ def test_version_before_is_kept(tiny: Tiny) -> None:
 
 
 def test_folder_follows_promotion(tiny: Tiny) -> None:
-    """Where the model is a folder already, a promotion and a rollback renew it; else they make none."""
+    """A promotion and a rollback update the model's folder where there is one, and make none where there isn't."""
     folder = tiny.root / "models" / ".files" / "delay"
     promote(tiny, 3)
     assert not folder.exists()
@@ -170,7 +170,7 @@ def test_folder_follows_promotion(tiny: Tiny) -> None:
 
 
 def test_versions_do_not_pile_up(tmp_path: Path) -> None:
-    """Of a model's versions two are kept, whatever their order was: the one in use and the one before it."""
+    """Two versions of a model stay, in whatever order they came: the one in use and the one before it."""
     for name in ("aa", "bb", "aa", "cc", "cc"):
         version = tmp_path / models.VERSIONS / name
         version.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ def test_versions_do_not_pile_up(tmp_path: Path) -> None:
 
 
 def test_branch_may_have_a_slash(tiny: Tiny) -> None:
-    """The model of a branch like feature/x has one folder, too, its slash quoted."""
+    """The model of a branch like feature/x has one folder, in whose name the slash is quoted."""
     git(tiny, "branch", "feature/x", "prod")
     ended = tiny.samebook("models", "delay@feature/x")
     assert ended.code == 0, ended.stderr
@@ -190,7 +190,7 @@ def test_branch_may_have_a_slash(tiny: Tiny) -> None:
 
 
 def test_changed_files_are_put_right(tiny: Tiny) -> None:
-    """What somebody changed, added or removed in the folder is put right; the store's object is not a link of it."""
+    """Files that were changed, added or removed in the folder are put right; none is a link to the store's object."""
     assert tiny.samebook("models").code == 0
     folder = tiny.root / "models" / ".files" / "delay"
     (folder / "model.txt").chmod(0o644)
@@ -214,7 +214,7 @@ def test_git_alone_is_enough(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def test_git_and_bucket_are_enough(tiny: Tiny, tmp_path: Path, s3: S3) -> None:
-    """Two machines that share only git and a bucket both predict: what is pushed is fetched before the run starts."""
+    """Two machines that share only git and a bucket both predict: pushed files are fetched before the run starts."""
     shared = {"SAMEBOOK_STORE__URL": s3.url, "SAMEBOOK_STORE__ENDPOINT": s3.endpoint}
     shared |= {"SAMEBOOK_STORE__ACCESS_KEY": "S3_KEY", "SAMEBOOK_STORE__SECRET_KEY": "S3_TEXT"}
     assert tiny.samebook("store", "push", **shared).code == 0
@@ -252,7 +252,7 @@ def test_other_bytes_are_refused(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def test_nothing_promoted_is_told(tiny: Tiny) -> None:
-    """Where nothing is promoted, models says what would do it, and the folder of what was promoted goes."""
+    """Without a promoted model, `models` names the command that promotes one, and removes the old folder."""
     assert tiny.samebook("models").code == 0
     git(tiny, "rm", "--quiet", "models/delay.json")
     assert "make promote RUN=" in told(tiny.samebook("models"), 0)
@@ -271,7 +271,7 @@ def test_model_is_reproduced_by_name(tiny: Tiny) -> None:
 
 
 def test_gc_keeps_all_versions(tiny: Tiny) -> None:
-    """What any branch's model needs, or needed, stays in the store when its runs are gone."""
+    """Objects that a model of any branch needs, or needed, stay in the store when its runs are removed."""
     shutil.rmtree(tiny.root / "runs")
     kept = {path for path in (tiny.root / "store").rglob("*") if path.is_file()}
     git(tiny, "merge", "--quiet", "prod")
@@ -281,7 +281,7 @@ def test_gc_keeps_all_versions(tiny: Tiny) -> None:
 
 
 def test_gc_refused_in_shallow_clone(tiny: Tiny, tmp_path: Path) -> None:
-    """Where the past is missing, nobody can tell what earlier models need: nothing is removed."""
+    """Nothing is removed where the history is missing: the needs of earlier models aren't known."""
     git(tiny, "clone", "--quiet", "--depth", "1", f"file://{tiny.root}", str(tmp_path / "shallow"))
     assert "git fetch --unshallow" in told(Tiny(tmp_path / "shallow").samebook("store", "gc"), 2)
 

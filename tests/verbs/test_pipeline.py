@@ -1,4 +1,4 @@
-"""Pipelines end to end: what is done isn't done again, what failed stops what needs it, and a kill costs one step."""
+"""Pipelines end to end: no step runs twice, a failed step stops those that need it, a kill costs one step."""
 
 import fcntl
 import json
@@ -50,7 +50,7 @@ def written(tiny: Tiny, text: str) -> None:
 
 
 def daily(tiny: Tiny, *options: str) -> dict[str, str]:
-    """What became of each step of a pipeline that ends well."""
+    """The state of each step of a pipeline that ends well."""
     ended = tiny.samebook("pipeline", "daily", "-p", "day=2013-01-05", *options)
     assert ended.code == 0, ended.stderr
     found = [line.split() for line in ended.stdout.splitlines()]
@@ -64,7 +64,7 @@ def doubled(tiny: Tiny, day: str = "2013-01-05") -> list[int]:
 
 
 def test_done_once(tiny: Tiny) -> None:
-    """A second time nothing runs; a changed parameter, an edited notebook or other inputs run what they touch."""
+    """Nothing runs a second time; a changed parameter, notebook or input runs the steps that it touches."""
     assert daily(tiny) == {"make": "ran", "double": "ran", "aside": "ran"}
     assert doubled(tiny) == [10]
     assert set(daily(tiny).values()) == {"as before"}
@@ -78,7 +78,7 @@ def test_done_once(tiny: Tiny) -> None:
 
 
 def test_log_names_the_step(tiny: Tiny) -> None:
-    """Each line of run.log says in which environment it was, and as which step; a run of its own is no step."""
+    """Each line of run.log has the environment and the step; a run without a pipeline has no step."""
     daily(tiny)
     assert tiny.samebook("run", "aside").code == 0
     for run, step in ((tiny.root.glob("runs/*-make-*"), "daily/make"), ([tiny.last], None)):
@@ -89,7 +89,7 @@ def test_log_names_the_step(tiny: Tiny) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_waiting_to_publish_can_be_stopped(signum: int, tiny: Tiny) -> None:
-    """A pipeline that waits for somebody who publishes stops at once when it is told to."""
+    """A pipeline that waits for another process's publication stops at once on a signal."""
     daily(tiny)
     with (tiny.root / "data" / ".publish.lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -101,7 +101,7 @@ def test_waiting_to_publish_can_be_stopped(signum: int, tiny: Tiny) -> None:
 
 
 def test_versions_are_kept(tiny: Tiny) -> None:
-    """What is published anew keeps what it takes the place of, and what is published twice stands there once."""
+    """A new publication keeps the version that it replaces; the same publication twice is one version."""
     daily(tiny)
     daily(tiny, "-p", "factor=2")
     daily(tiny)
@@ -114,7 +114,7 @@ def test_versions_are_kept(tiny: Tiny) -> None:
 
 
 def test_missing_publication_is_made_up_for(tiny: Tiny) -> None:
-    """Where a run was complete, and killed before it published, the next start publishes it, and runs nothing."""
+    """A complete run that was killed before its publication is published by the next start, which runs nothing."""
     daily(tiny)
     for name in ("part-0.parquet", "_origin.json"):
         (tiny.root / "data" / "doubled" / "day=2013-01-05" / name).unlink()
@@ -123,7 +123,7 @@ def test_missing_publication_is_made_up_for(tiny: Tiny) -> None:
 
 
 def test_missing_outputs_are_made_again(tiny: Tiny) -> None:
-    """A finished run that has lost what is to be published runs again; other tools read the dataset's folder."""
+    """A finished run whose partition is lost runs again; other tools can read the dataset's folder."""
     import pandas as pd
 
     daily(tiny)
@@ -135,7 +135,7 @@ def test_missing_outputs_are_made_again(tiny: Tiny) -> None:
 
 
 def test_repeated_notebooks_are_warm(tiny: Tiny) -> None:
-    """A notebook that many of the steps run has warm kernels, once it is imported; what runs once starts cold."""
+    """A notebook that many steps run has warm kernels once its imports are done; one that runs once starts cold."""
     times = "".join(f"  make{n}: {{notebook: make, parameters: {{day: $day, factor: '{n}'}}}}\n" for n in range(2, 12))
     written(tiny, YAML.replace("  double:", f"{times}  double:"))
     assert set(daily(tiny, "-p", "factor=1", "--jobs", "1").values()) == {"ran"}
@@ -149,7 +149,7 @@ def test_repeated_notebooks_are_warm(tiny: Tiny) -> None:
 
 @pytest.mark.host
 def test_committed_work_runs_again(tiny: Tiny) -> None:
-    """What ran on uncommitted work runs again once that is committed: a promotion wants a clean commit."""
+    """A run on uncommitted changes runs again once they are committed: a promotion needs a clean commit."""
     (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n")
     git(tiny, "init", "--quiet")
     git(tiny, "add", "notebooks/make.ipynb")
@@ -163,7 +163,7 @@ def test_committed_work_runs_again(tiny: Tiny) -> None:
 
 
 def test_damaged_run_does_not_count(tiny: Tiny) -> None:
-    """A finished run whose files were changed is none: its step runs again."""
+    """A finished run whose files were changed does not count: its step runs again."""
     daily(tiny)
     (run,) = tiny.root.glob("runs/*-double-*")
     (run / "metrics.json").write_text("{}\n\n")
@@ -171,7 +171,7 @@ def test_damaged_run_does_not_count(tiny: Tiny) -> None:
 
 
 def test_failure_stops_what_needs_it(tiny: Tiny) -> None:
-    """A step that fails stops those that need it, not the others; its exit code and words are the pipeline's."""
+    """A failed step stops those that need it, not the others; the pipeline has its exit code and message."""
     tiny.notebook("make", parameters=READ, work="import samebook\nraise samebook.DataRejected('row 3 is wrong')")
     ended = tiny.samebook("pipeline", "daily")
     said = told(ended, 4)
@@ -200,7 +200,7 @@ def test_wrong_step_told_before_any_runs(change: tuple[str, str], said: str, tin
 
 
 def test_dry_run_tells_the_plan(tiny: Tiny) -> None:
-    """A dry run tells what would run and what is done already, and starts nothing."""
+    """A dry run lists the steps that would run and those done already, and starts nothing."""
     shown = tiny.samebook("pipeline", "daily", "-p", "day=2013-01-05", "--dry-run").stdout
     assert "run make day=2013-01-05 factor=1" in shown
     assert tiny.runs == []
@@ -212,7 +212,7 @@ def test_dry_run_tells_the_plan(tiny: Tiny) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_goes_on_after_a_kill(signum: int, tiny: Tiny) -> None:
-    """Killed in mid-step, a pipeline leaves no process behind; started again it does the rest, and each step once."""
+    """A pipeline killed in a step leaves no process behind; started again, it runs the rest, and each step once."""
     tiny.notebook("double", parameters=READ, work=DOUBLE + "\nimport time\ntime.sleep(3)")
     process = tiny.start("pipeline", "daily", "-p", "day=2013-01-05")
     wait_until(lambda: list(tiny.root.glob("runs/.partial/*-double-*/notebook.ipynb")))
@@ -227,7 +227,7 @@ def test_goes_on_after_a_kill(signum: int, tiny: Tiny) -> None:
 
 
 def test_two_at_once_do_it_once(tiny: Tiny) -> None:
-    """Of two that are started at once with the same parameters the second finds all done."""
+    """Of two pipelines that start at once with the same parameters, the second finds all steps done."""
     both = [tiny.start("pipeline", "daily", "-p", "day=2013-01-05") for _ in range(2)]
     for process in both:
         process.communicate(timeout=120)
@@ -258,7 +258,7 @@ def test_retraining_ends_in_a_promotion(tmp_path: Path) -> None:
 
 @pytest.mark.host
 def test_no_model_yet_is_told(tmp_path: Path) -> None:
-    """A step that scores with a model that nobody has promoted is told before the first step runs."""
+    """A step that scores with a model that is not promoted is refused before the first step runs."""
     tiny = promoting.create(tmp_path / "workspace")
     written(tiny, "steps: {train: {}, score: {needs: [train], parameters: {model: delay}}}")
     said = told(tiny.samebook("pipeline", "daily"), 2)

@@ -1,4 +1,4 @@
-"""Promotion: what the policy asks, all of it at once, and one commit or nothing."""
+"""Promotion: every condition of the policy is checked at once, and the result is one commit or nothing."""
 
 import json
 import shutil
@@ -49,7 +49,7 @@ def environment(tiny: Tiny, env: str, policy: str) -> None:
 
 
 def test_promotion_is_one_commit(tiny: Tiny) -> None:
-    """A promotion is one commit of one file, with the metrics, old and new, and why, in its message."""
+    """A promotion is one commit of one file, whose message has the metrics, old and new, and the reason."""
     promote(tiny, 3, "--why", "first")
     promote(tiny, 5, "--why", "deeper")
     message = git(tiny, "log", "-1", "--format=%B")
@@ -76,7 +76,7 @@ def test_bundle_holds_all(tiny: Tiny) -> None:
 
 
 def test_what_is_staged_stays(tiny: Tiny) -> None:
-    """What the user has changed, staged or not, is neither committed nor lost."""
+    """The user's own changes, staged or not, are neither committed nor lost."""
     (tiny.root / "staged.txt").write_text("staged")
     git(tiny, "add", "staged.txt")
     (tiny.root / "Makefile").write_text("changed")
@@ -94,7 +94,7 @@ def test_all_conditions_listed(tiny: Tiny) -> None:
 
 
 def test_own_reproduction_does_not_count(tiny: Tiny) -> None:
-    """A reproduction by who made the run, or one that differs, is none; another builder's is."""
+    """A reproduction by the run's own builder, or with another result, does not count; another builder's does."""
     author = json.loads((tiny.root / "runs" / run_of(tiny, 3) / "receipt.json").read_text())
     attest(tiny, 3, builder=author["predicate"]["runDetails"]["builder"]["id"])
     assert "only by urn:samebook:builder:" in refused(tiny, run_of(tiny, 3), "delay", "--env", "preprod")
@@ -117,7 +117,7 @@ def test_gate_compares_with_champion(tiny: Tiny) -> None:
 
 
 def test_gate_reads_champion_that_policy_refuses(tiny: Tiny) -> None:
-    """A champion from where less is asked can be compared, and so be replaced, where more is asked."""
+    """A champion of a weaker policy can be compared, and so be replaced, under a stricter policy."""
     promote(tiny, 2)
     environment(tiny, "preprod", "{reproduced: true, gate: {notebook: gate}}")
     assert "has reproduced it" in told(tiny.samebook("run", "score", "--env", "preprod"), 6)
@@ -127,7 +127,7 @@ def test_gate_reads_champion_that_policy_refuses(tiny: Tiny) -> None:
 
 
 def test_comparison_is_not_repeated(tiny: Tiny) -> None:
-    """A comparison of the same two is used again; with another champion it is made anew."""
+    """A comparison of the same two models is used again; with another champion it runs anew."""
     for level, gates in ((3, 1), (1, 2), (1, 2), (5, 3), (1, 4)):
         tiny.samebook("promote", run_of(tiny, level), "delay")
         assert len(list(tiny.root.glob("runs/*-gate-*"))) == gates
@@ -194,7 +194,7 @@ def test_failed_run_refused(tiny: Tiny) -> None:
 
 
 def test_dry_run_changes_nothing(tiny: Tiny) -> None:
-    """--dry-run says what would be committed, or what is not met, and changes nothing."""
+    """--dry-run shows the commit's message, or the unmet conditions, and changes nothing."""
     before = state(tiny)
     assert "not compared" in told(tiny.samebook("promote", run_of(tiny, 3), "delay", "--dry-run"), 6)
     attest(tiny, 3)
@@ -224,7 +224,7 @@ def test_two_at_once(tiny: Tiny) -> None:
     ],
 )
 def test_unfit_repository_refused(tiny: Tiny, prepare: tuple[str, ...], said: str) -> None:
-    """Where a commit would be lost, or nobody's, it is refused before anything is written."""
+    """Where a commit would be lost, or have no author, it is refused before anything is written."""
     git(tiny, *prepare)
     variables = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "", "EMAIL": ""}
     before = state(tiny)
@@ -276,7 +276,7 @@ def test_signed_run_is_promoted(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def test_full_store_changes_nothing(tiny: Tiny) -> None:
-    """On a store whose disk is full, a promotion ends with words, before anything is committed."""
+    """With a full disk under the store, a promotion ends with an error before anything is committed."""
     if subprocess.run(("unshare", "-m", "true"), capture_output=True, check=False).returncode:
         pytest.skip("a full disk needs a small one to be mounted, which only root may")
     attest(tiny, 3)
@@ -294,7 +294,7 @@ def test_full_store_changes_nothing(tiny: Tiny) -> None:
 
 
 def test_policy_is_what_git_says(tiny: Tiny) -> None:
-    """Neither a variable nor an edit that isn't committed changes the policy; the bundle says which one it met."""
+    """Neither a variable nor an uncommitted edit changes the policy; the bundle has the policy that it met."""
     variable = {"SAMEBOOK_PROMOTION__REPRODUCED": "false"}
     call = ("promote", run_of(tiny, 3), "delay", "--env", "preprod")
     assert "SAMEBOOK_PROMOTION__REPRODUCED would change the policy" in told(tiny.samebook(*call, **variable), 2)
@@ -336,7 +336,7 @@ def test_gate_without_champion_refused(tiny: Tiny) -> None:
 
 
 def test_branch_that_moves_is_left(tiny: Tiny) -> None:
-    """Whoever switches branches while the gate runs finds nothing committed there."""
+    """Nothing is committed on a branch that was switched to while the gate runs."""
     path = tiny.root / "notebooks" / "gate.ipynb"
     path.write_text(path.read_text().replace("import samebook", "import samebook, time; time.sleep(3)", 1))
     git(tiny, "commit", "--quiet", "--all", "-m", "slow gate")
@@ -351,7 +351,7 @@ def test_branch_that_moves_is_left(tiny: Tiny) -> None:
 
 
 def test_unreadable_bundle_is_not_committed(tiny: Tiny) -> None:
-    """A run whose reference.json is not what log_reference writes can't become a bundle that nobody can read."""
+    """A run whose reference.json is not as log_reference writes it can't become a bundle."""
     cells = promoting.TRAIN.replace('write_bytes(json_bytes({"rows": 3}))', 'write_text("{}  ")')
     tiny.notebook("train", parameters=promoting.LEVEL, work=cells)
     git(tiny, "commit", "--quiet", "--all", "-m", "other reference")

@@ -1,4 +1,4 @@
-"""What `reproduce` refuses before anything runs; whole reproductions are in tests/container."""
+"""Refusals of `reproduce` before anything runs; whole reproductions are in tests/container."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 @pytest.fixture
 def tiny(made: Tiny, tmp_path: Path) -> Tiny:
-    """A copy of it, to break."""
+    """A copy of that workspace, to break."""
     return Tiny(Path(shutil.copytree(made.root, tmp_path / "workspace")))
 
 
@@ -45,7 +45,7 @@ def definition(statement: dict[str, Any]) -> dict[str, Any]:
 
 
 def refused(tiny: Tiny, run: str) -> str:
-    """What `samebook reproduce RUN` says when it refuses, having changed nothing."""
+    """The error of `samebook reproduce RUN`, which is refused and changes nothing."""
     before = sorted(tiny.root.rglob("*"))
     ended = tiny.samebook("reproduce", run)
     assert (ended.code, ended.stdout) == (2, "")
@@ -82,7 +82,7 @@ EDITS: dict[str, Edit] = {
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_edited_receipt(tiny: Tiny, edit: str) -> None:
-    """A receipt from which a part was taken by hand is refused as a whole, in words."""
+    """A receipt without one of its parts is refused with an error, not a traceback."""
     path = receipt_of(tiny)
     statement = json.loads(path.read_text())
     EDITS[edit](statement)
@@ -102,7 +102,7 @@ def test_receipt_of_another_kind(tiny: Tiny, field: str, value: str) -> None:
 
 @pytest.mark.parametrize("content", ["[]", "null", "1", '"receipt"', "{}", "\x00\x01", '{"predicate": []}'])
 def test_no_receipt_at_all(tiny: Tiny, content: str) -> None:
-    """A file of another kind is refused as one that is no whole receipt."""
+    """A file of another kind is refused as not being a whole receipt."""
     path = tiny.root / "other.json"
     path.write_text(content)
     assert f"{path} is not a whole receipt" in refused(tiny, str(path))
@@ -115,7 +115,7 @@ def test_unreadable_receipt(tiny: Tiny) -> None:
 
 
 def test_failed_run(tiny: Tiny) -> None:
-    """A failed run has no result to reproduce, and that is said of it."""
+    """A failed run is refused: it has no result to reproduce."""
     name = run_of(tiny, "broken").name
     assert f"run {name} failed: it left no receipt" in refused(tiny, name)
 
@@ -129,7 +129,7 @@ def test_mistyped_run(tiny: Tiny) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../runs", "*", "[", "runs"])
 def test_name_of_nothing(tiny: Tiny, name: str) -> None:
-    """What names no run is refused, also where it is the name of a folder or a pattern."""
+    """A name that is not a run's is refused, also where it is a folder's or a pattern."""
     assert f"no run, notebook or receipt {name!r}" in refused(tiny, name)
 
 
@@ -139,5 +139,5 @@ def test_failed_notebook_has_no_newest_run(tiny: Tiny) -> None:
 
 
 def test_outside_a_repository(tiny: Tiny) -> None:
-    """A run that was made outside a repository can't be checked out again, and that is said."""
+    """A run from outside a repository is refused: its commit can't be checked out."""
     assert "the receipt names no commit" in refused(tiny, "work")

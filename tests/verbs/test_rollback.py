@@ -1,4 +1,4 @@
-"""Rolling back, and what git does with bundles: whole, or a conflict, or nothing."""
+"""Rollbacks, and merges of bundles by git: a whole bundle, or a conflict, or nothing."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.host
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """On main the model of level 2; on `candidate`, from there, that of level 3, not merged."""
+    """A repository with the model of level 2 on main, and of level 3 on its unmerged branch `candidate`."""
     tiny = promoting.create(tmp_path_factory.mktemp("rollback") / "workspace", 2, 3, 5)
     promote(tiny, 2)
     git(tiny, "switch", "--quiet", "--create", "candidate")
@@ -33,7 +33,7 @@ def rollback(tiny: Tiny, *options: str) -> str:
 
 
 def conflict(tiny: Tiny, *command: str) -> None:
-    """The merge stops; what is in the work tree is one version, whole."""
+    """The merge stops; the file in the work tree is one version, whole."""
     with pytest.raises(Exception, match="non-zero exit status 1"):
         git(tiny, *command)
     assert "AA models/delay.json" in (status := git(tiny, "status", "--porcelain")) or "UU models/delay.json" in status
@@ -130,7 +130,7 @@ def test_rolled_back_branch_promotes_again(tiny: Tiny) -> None:
     ],
 )
 def test_impossible_rollback_refused(tiny: Tiny, options: tuple[str, ...], said: str) -> None:
-    """What can't be rolled back, or reopened, is refused, and nothing has changed."""
+    """An impossible rollback or reopening is refused, and changes nothing."""
     head = git(tiny, "rev-parse", "HEAD", "candidate")
     assert said in told(tiny.samebook("rollback", "delay", *options), 2)
     assert git(tiny, "rev-parse", "HEAD", "candidate") == head
@@ -166,7 +166,7 @@ def test_second_promotion_is_no_version(tiny: Tiny) -> None:
 
 
 def test_broken_bundle_is_rolled_back(tiny: Tiny) -> None:
-    """Where what is promoted is no whole bundle, a rollback brings the last one that is."""
+    """Where the promoted file is not a whole bundle, a rollback restores the last whole one."""
     promote(tiny, 3)
     path = tiny.root / "models" / "delay.json"
     path.write_text(path.read_text().replace('"auc": 0.3', '"auc": 0.9'))
@@ -176,7 +176,7 @@ def test_broken_bundle_is_rolled_back(tiny: Tiny) -> None:
 
 
 def test_dry_rollback_changes_nothing(tiny: Tiny) -> None:
-    """--dry-run says where it would go."""
+    """--dry-run shows the version that would be restored."""
     git(tiny, "merge", "--quiet", "--no-edit", "candidate")
     assert f"back to {run_of(tiny, 2)}" in rollback(tiny, "--dry-run")
     assert level(tiny) == 3

@@ -1,4 +1,4 @@
-"""A run that goes well: what it leaves, and that another leaves the same."""
+"""A run that ends well: its folder, and that another run has the same results."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def receipt(run: Path) -> dict[str, Any]:
 
 
 def test_run_shows_progress(done: tuple[Tiny, Ended]) -> None:
-    """A run tells its cells by name and, when asked, what they print; its result is one line on stdout."""
+    """A run shows its cells by name and, with --verbose, their output; its result is one line on stdout."""
     tiny, ended = done
     assert ended.code == 0
     assert ended.stdout == f"runs/{tiny.runs[0].name}  auc 0.75  depth 4\n"
@@ -49,7 +49,7 @@ def test_run_shows_progress(done: tuple[Tiny, Ended]) -> None:
 
 
 def test_run_folder_is_whole(done: tuple[Tiny, Ended]) -> None:
-    """A finished run's folder holds what the design promises, and nothing of the running."""
+    """A finished run's folder has the promised files, and no temporary ones."""
     tiny, _ = done
     names = {path.name for path in tiny.last.iterdir()}
     promised = {"notebook.ipynb", "notebook.html", "outputs", "metrics.json", "run.log", "receipt.json"}
@@ -60,7 +60,7 @@ def test_run_folder_is_whole(done: tuple[Tiny, Ended]) -> None:
 
 
 def test_log_is_json_lines(done: tuple[Tiny, Ended]) -> None:
-    """run.log tells the run's events in JSON, a line each."""
+    """run.log has the run's events as JSON, a line each."""
     tiny, _ = done
     events = [json.loads(line) for line in (tiny.last / "run.log").read_text().splitlines()]
     assert {event["run"] for event in events} == {tiny.last.name}
@@ -125,7 +125,7 @@ def test_same_second_two_runs(tiny: Tiny) -> None:
 
 
 def test_dry_run_starts_nothing(tiny: Tiny) -> None:
-    """--dry-run checks notebook and parameters, says what it would do, and leaves no trace."""
+    """--dry-run checks notebook and parameters, shows the run that would start, and leaves no trace."""
     tiny.notebook("train", parameters="depth: int = 3")
     before = tiny.files()
     ended = tiny.samebook("run", "train", "-p", "depth=4", "--dry-run")
@@ -208,7 +208,7 @@ pd.DataFrame({"a": [1, 2]})
 
 
 def test_early_or_not(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a kernel has imported before its cells makes no difference to any result."""
+    """A kernel's imports before its first cell change no result."""
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
     tiny.notebook("effects", imports=EFFECTS, work=SHOWN)
     assert tiny.samebook("run", "effects").code == 0
@@ -218,7 +218,7 @@ def test_early_or_not(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("source", ["print('hello')", "1 / 0", "import os\nos._exit(3)"])
 def test_imports_with_effects_are_left_to_the_cell(source: str, tiny: Tiny) -> None:
-    """An import that prints, fails or dies does so in its cell, as ever."""
+    """An import that prints, fails or dies does so in its own cell."""
     site = tiny.root / "site"
     site.mkdir()
     (site / "odd.py").write_text(source)

@@ -1,4 +1,4 @@
-"""The schedule of the settings, as others are told it: each starts the same jobs at the same times."""
+"""The schedule in the forms of cron, systemd, Kubernetes and GitHub: the same jobs at the same times."""
 
 import re
 import shlex
@@ -92,7 +92,7 @@ def test_secrets_come_from_a_file() -> None:
 
 
 def means(line: str, moment: datetime) -> bool:
-    """Whether a line of OnCalendar, as systemd.time(7) tells it, means a minute: all its parts at once."""
+    """Whether a minute matches every part of an OnCalendar line, as systemd.time(7) defines them."""
     found = re.fullmatch(r"(?:([A-Z]\S+) )?\*-(\S+)-(\S+) (\S+):(\S+):00 UTC", line)
     assert found, line
     weekdays = [moment.replace(day=1) + timedelta(days=number) for number in range(7)]
@@ -108,7 +108,7 @@ def has(part: str, value: int) -> bool:
 
 
 def readable(lines: list[str]) -> list[str]:
-    """Those of the lines that mean something."""
+    """The lines that match at least one time."""
     return [line for line in lines if not isinstance(_parsed(line), ValueError)]
 
 
@@ -120,7 +120,7 @@ def _parsed(line: str) -> cron.Cron | ValueError:
 
 
 def test_calendar_means_the_same() -> None:
-    """At the times of lines of chance, and in the minutes around them, cron and OnCalendar agree."""
+    """Cron and OnCalendar agree at the times of random lines, and in the minutes around them."""
     for line in (*LINES, *readable(SEEDED)):
         calendar, moment = list(timers.calendar(cron.parse(line))), cron.next_due(line, NOON)
         for _ in range(20):
@@ -183,7 +183,7 @@ def test_cron_jobs_have_no_rights(scheduled: Tiny) -> None:
 
 
 def test_image_is_asked_for(scheduled: Tiny) -> None:
-    """Without an image, or with what is none, there is no CronJob; one by a tag is said to be able to change."""
+    """Without a usable image there is no CronJob; an image by tag is warned of, as it may change."""
     for options in ([], ["--image", "a b"]):
         assert "--image registry" in told(
             scheduled.samebook("schedule", "--env", "prod", "--as", "kubernetes", *options), 2
@@ -206,7 +206,7 @@ def test_workflow_may_only_read(scheduled: Tiny) -> None:
 
 
 def test_workflow_shares_the_store(scheduled: Tiny) -> None:
-    """With a shared store the workflow brings from it and sends to it, by the secrets that the settings name."""
+    """With a shared store the workflow pulls from it and pushes to it, with the secrets of the settings."""
     store = "store: {url: 's3://bucket/a', access_key: KEY_ID, secret_key: KEY}\n"
     (scheduled.root / "environments" / "prod.yml").write_text(SCHEDULE + store)
     job = yaml.safe_load(rendered(scheduled, "github"))["jobs"]["daily"]
@@ -225,18 +225,18 @@ def test_workflow_shares_the_store(scheduled: Tiny) -> None:
     ],
 )
 def test_wrong_schedule_is_named(text: str, message: str, scheduled: Tiny) -> None:
-    """A time that is none, and a job that is no plain name, are refused with the settings."""
+    """An impossible time, and a job without a plain name, are refused with the settings."""
     (scheduled.root / "environments" / "prod.yml").write_text(text)
     assert message in told(scheduled.samebook("schedule", "--env", "prod"), 2)
 
 
 def test_scheduled_pipeline_is_there(scheduled: Tiny) -> None:
-    """A job that no pipeline has the name of is told before somebody is told to start it every night."""
+    """A job without a pipeline of its name is refused."""
     (scheduled.root / "environments" / "pipelines" / "daily.yml").unlink()
     assert "no pipeline 'daily'" in told(scheduled.samebook("schedule", "--env", "prod", "--as", "cron"), 2)
 
 
 def test_image_knows_no_checkout(scheduled: Tiny) -> None:
-    """Inside the image there is no crontab to be had: its paths are not the machine's."""
+    """Inside the image a crontab is refused: its paths are not the machine's."""
     ended = scheduled.samebook("schedule", "--env", "prod", "--as", "cron", SAMEBOOK_ENGINE="docker")
     assert "make schedule AS=cron ENV=prod" in told(ended, 2)

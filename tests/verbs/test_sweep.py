@@ -1,4 +1,4 @@
-"""Sweeps: every set once, side by side, with its receipt; what is done is not done again, what fails costs itself."""
+"""Sweeps: every set runs once, side by side, with its receipt, and a failed one stops no other."""
 
 import csv
 import json
@@ -47,7 +47,7 @@ def rows(tiny: Tiny) -> list[dict[str, str]]:
 
 
 def test_every_set_once(tiny: Tiny) -> None:
-    """Each combination runs once, warm, and is told with the best first, as text, as CSV and as a picture."""
+    """Each combination runs once, warm, and is listed with the best first, as text, CSV and picture."""
     ended = sweep(tiny, "--grid", "n=1,2,3 kind=a,b", "--jobs", "2")
     assert len(tiny.runs) == 6
     assert {started(run) for run in tiny.runs} == {"warm"}
@@ -78,7 +78,7 @@ def test_cores_are_shared(tiny: Tiny) -> None:
 
 
 def test_goes_on_where_it_stopped(tiny: Tiny) -> None:
-    """What is done is left out; an edited notebook runs all again; --dry-run tells which is which."""
+    """Finished sets are left out; an edited notebook runs all again; --dry-run shows the sets of both kinds."""
     sweep(tiny, "--grid", "n=1,2")
     assert "2 ran, 2 done already" in sweep(tiny, "--grid", "n=1,2,3,4").stdout
     planned = sweep(tiny, "--grid", "n=4,5", "--dry-run").stdout
@@ -89,7 +89,7 @@ def test_goes_on_where_it_stopped(tiny: Tiny) -> None:
 
 
 def test_failure_costs_itself(tiny: Tiny) -> None:
-    """A set that fails is told at the end with its reason, and tried again the next time; the others are done."""
+    """A failed set is listed at the end with its reason, and tried again by the next sweep; the others are done."""
     ended = sweep(tiny, "--grid", "n=12,13,14", code=1)
     assert "2 ran, 0 done already, 1 failed" in ended.stdout
     assert "n=13: cell `work` (4 of 4) raised ValueError: unlucky" in ended.stdout
@@ -117,14 +117,14 @@ def test_stops_if_asked(tiny: Tiny) -> None:
     ],
 )
 def test_wrong_grid_runs_nothing(options: tuple[str, ...], message: str, tiny: Tiny) -> None:
-    """A wrong name or value is told before the first run, all at once."""
+    """Wrong names and values are refused before the first run, all at once."""
     assert message in sweep(tiny, *options, code=2).stderr
     assert tiny.runs == []
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_in_the_middle(signum: int, tiny: Tiny) -> None:
-    """Stopped or killed, a sweep leaves no process behind, and started again does the rest."""
+    """A stopped or killed sweep leaves no process behind; started again, it does the rest."""
     tiny.notebook(
         "train", parameters=PARAMETERS, imports="import numpy", work=f"{WORK}\nimport time\ntime.sleep(n // 5 * 60)"
     )
@@ -139,7 +139,7 @@ def test_stopped_in_the_middle(signum: int, tiny: Tiny) -> None:
 
 
 def test_killed_runner_costs_its_set(tiny: Tiny) -> None:
-    """Where a run's own process is killed, as for want of memory, that set alone has failed."""
+    """Where a run's process is killed, as for lack of memory, that set alone has failed."""
     tiny.notebook(
         "train",
         parameters=PARAMETERS,

@@ -1,4 +1,4 @@
-"""The watcher: each complete file once, whatever is killed when; what is wrong goes aside with its reasons."""
+"""The watcher: each complete file is taken in once, whatever is killed; a wrong file goes aside with the reason."""
 
 import datetime
 import os
@@ -13,8 +13,9 @@ from tiny import Tiny, wait_until
 
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
+from samebook.pipelines import rounds
 from samebook.pipelines.inbox import Inbox
-from samebook.verbs import watch
+from samebook.pipelines.watcher import Watcher
 
 SETTINGS = "watch: {settle: 0.2, inbox: {rows: daily}}\n"
 PARAMETERS = "from datetime import date\nday: date = date(2013, 1, 1)\nsource: str = ''"
@@ -85,7 +86,7 @@ def test_file_is_taken_in_once(tiny: Tiny) -> None:
 
 
 def test_many_files_are_taken_in_warm(tiny: Tiny) -> None:
-    """What the files of many days import is imported once, and let go when all are taken in."""
+    """Imports for the files of many days happen once, and leave memory when all files are taken in."""
     for day in range(10, 20):
         arrive(tiny, f"rows-2013-01-{day}.csv")
     process = tiny.start("watch")
@@ -111,7 +112,7 @@ def test_many_files_are_taken_in_warm(tiny: Tiny) -> None:
     ],
 )
 def test_wrong_file_goes_aside(name: str, content: str, reason: str, tiny: Tiny) -> None:
-    """A file that breaks its schema, is empty, or has a name that says nothing, goes aside with the reason."""
+    """A file that breaks its schema, is empty, or has no usable name goes aside with the reason."""
     arrive(tiny, name, content)
     assert tiny.samebook("watch", "--once").code == 1
     kept, report = names(tiny, "quarantine")
@@ -137,7 +138,7 @@ def test_corrected_file_is_not_taken_for_the_wrong_one(tiny: Tiny) -> None:
 
 
 def test_one_file_stops_no_other(tiny: Tiny) -> None:
-    """A name that is no text, and one that is very long, go aside; the file beside them is taken in."""
+    """Files with a name that is not text, or very long, go aside; the file beside them is taken in."""
     arrive(tiny, content="n\n1\n")
     inbox = os.fsencode(tiny.root / "data" / "inbox")
     for name in (b"fl\xfcge.csv", b"a" * 250 + b".csv"):
@@ -166,7 +167,7 @@ def test_unfinished_file_waits(tiny: Tiny) -> None:
 
 
 def test_one_watcher(tiny: Tiny) -> None:
-    """A second watcher says who is there already; once that one is gone, however, the next may start."""
+    """A second watcher names the first one; once the first has ended, in whatever way, the next may start."""
     process = tiny.start("watch")
     wait_until(lambda: (tiny.root / "runs" / ".watch" / "holder").is_file())
     said = told(tiny.samebook("watch", "--once"), 2)
@@ -179,7 +180,7 @@ def test_one_watcher(tiny: Tiny) -> None:
 @pytest.mark.parametrize("step", ["intake", "score"])
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_goes_on_after_a_kill(signum: int, step: str, tiny: Tiny) -> None:
-    """Killed in any step, the next watcher does the rest: one published partition, made by one finished run."""
+    """After a kill in any step, the next watcher does the rest: one published partition, made by one finished run."""
     tiny.notebook("score", parameters=PARAMETERS.rpartition("\n")[0], work=SCORE + "\nimport time\ntime.sleep(1)")
     arrive(tiny)
     process = tiny.start("watch")
@@ -195,7 +196,7 @@ def test_goes_on_after_a_kill(signum: int, step: str, tiny: Tiny) -> None:
 
 
 def test_other_failure_is_tried_again(tiny: Tiny) -> None:
-    """What is no fault of the file's leaves it where it is, for another time; a rejection in a later step, too."""
+    """A failure not caused by the file leaves it in the inbox for another try; so does a later step's rejection."""
     tiny.notebook("score", parameters=PARAMETERS.rpartition("\n")[0], work="import samebook\nraise ValueError('away')")
     arrive(tiny)
     ended = tiny.samebook("watch", "--once")
@@ -212,7 +213,7 @@ def test_other_failure_is_tried_again(tiny: Tiny) -> None:
 
 
 def test_older_days_first(tiny: Tiny) -> None:
-    """Of files that wait together those of older days are taken in first, whatever their datasets are called."""
+    """Of the files that wait together, those of older days are taken in first, whatever their datasets' names."""
     (tiny.root / "environments" / "dev.yml").write_text("watch: {inbox: {rows: daily, later: daily}}\n")
     arrive(tiny)
     arrive(tiny, "later-2013-01-06.csv")
@@ -222,7 +223,7 @@ def test_older_days_first(tiny: Tiny) -> None:
 
 
 def test_nothing_to_watch_told(tiny: Tiny) -> None:
-    """Settings that name nothing to watch are told, with what would name it; so is a pipeline that isn't there."""
+    """Settings that name nothing to watch, or an unknown pipeline, are refused."""
     (tiny.root / "environments" / "dev.yml").write_text("{}\n")
     assert "names nothing to watch" in told(tiny.samebook("watch", "--once"), 2)
     (tiny.root / "environments" / "dev.yml").write_text("watch: {inbox: {rows: dayly}}\n")
@@ -230,7 +231,7 @@ def test_nothing_to_watch_told(tiny: Tiny) -> None:
 
 
 def test_warehouse_is_asked(tiny: Tiny) -> None:
-    """A day that the warehouse has, and had not, runs the pipeline once; a day whose rows change runs it again."""
+    """A new day in the warehouse runs the pipeline once; a day whose rows change runs it again."""
     import duckdb
 
     (tiny.root / "environments" / "dev.yml").write_text(
@@ -258,17 +259,18 @@ def test_warehouse_is_asked(tiny: Tiny) -> None:
 
 
 def test_schedule_is_kept(tiny: Tiny) -> None:
-    """Where the settings say so, the watcher runs what is due, each time once."""
+    """Where the settings say so, the watcher runs each due job, once for each time."""
     (tiny.root / "environments" / "dev.yml").write_text(
         "watch: {schedule: true}\nschedule: {due: '* * * * *', later: '0 0 29 2 *'}\n"
     )
     for name in ("due", "later"):
         (tiny.root / "environments" / "pipelines" / f"{name}.yml").write_text(f"steps: {{{name}: {{}}}}")
         tiny.notebook(name, work="1")
-    here, ago = Workspace(tiny.root), datetime.timedelta(seconds=90)
-    since = datetime.datetime.now(datetime.UTC) - ago
-    watcher = watch.Watcher(here, "dev", settings.load(here, "dev"), print, Inbox(here, 0), since=since)
+    workspace = Workspace(tiny.root)
+    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=90)
+    in_force = settings.load(workspace, "dev")
+    watcher = Watcher(workspace, "dev", in_force, print, Inbox(workspace, 0), since=since)
     for _ in range(2):
-        watch._run_scheduled(watcher)
+        rounds.run_schedule(watcher)
     assert len(list(tiny.root.glob("runs/*-due-*/receipt.json"))) == 1
     assert not list(tiny.root.glob("runs/*-later-*"))

@@ -43,12 +43,12 @@ def store_push(env: str, again: bool, dry_run: bool, jobs: int) -> None:
 
     Exit code 1 when the bucket can't be reached or denies, or when an object is damaged or missing here.
     """
-    from samebook.cli.console import newest
+    from samebook.cli.console import status_line
     from samebook.verbs import push as verb
 
     how = verb.TransferOptions(jobs, dry_run, again)
-    with newest() as tell:
-        summary = verb.push(workspace.find(), env, how, tell)
+    with status_line() as say:
+        summary = verb.push(workspace.find(), env, how, say)
     show(summary)
 
 
@@ -61,10 +61,10 @@ def store_pull(env: str, dry_run: bool, jobs: int) -> None:
 
     Exit code 1 when the bucket can't be reached or denies, or when it lacks an object or has it damaged.
     """
-    from samebook.cli.console import newest
+    from samebook.cli.console import status_line
     from samebook.verbs import pull as verb
 
     how = verb.TransferOptions(jobs, dry_run)
-    with newest() as tell:
-        summary = verb.pull(workspace.find(), env, how, tell)
+    with status_line() as say:
+        summary = verb.pull(workspace.find(), env, how, say)
     show(summary)

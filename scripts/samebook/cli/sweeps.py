@@ -90,7 +90,7 @@ def sweep(
         *(grid, file, draws or 0, seed, jobs or 0, metric, minimize, on_failure == "stop"),
     )
     if dry_run:
-        show(verb.described(verb.plan(request)))
+        show(verb.description(verb.plan(request)))
         return
     # Each run's own progress would be a hundred at once; its run.log has it.
     found = verb.sweep(request, lambda each: runner.run(each, Console(stream=io.StringIO())), say)

@@ -62,7 +62,7 @@ def schedule(env: str, form: str | None, image: str, into: Path | None) -> None:
     if form is None:
         found = settings.load(workspace.find(), env)
         now = datetime.datetime.now(datetime.UTC)
-        show(verb.table(found, now) if found.schedule else verb.nothing(env))
+        show(verb.table(found, now) if found.schedule else verb.unscheduled(env))
         return
     files = verb.schedule(workspace.find(), verb.ScheduleRequest(env, form, image))
     if form == "kubernetes" and "@sha256:" not in image:

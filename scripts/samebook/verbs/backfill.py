@@ -1,4 +1,4 @@
-"""Run a pipeline for many days: side by side, each day as far as it has not been done yet."""
+"""Run a pipeline for many days, side by side; each day goes on where an earlier backfill stopped."""
 
 import datetime
 import time
@@ -29,44 +29,45 @@ class BackfillRequest:
 
 
 @dataclass(frozen=True)
-class Day:
-    """What became of a day: DONE where anything ran, SAME where all was done already, FAILED with the reason."""
+class DayOutcome:
+    """The outcome of a day: DONE where a step ran, SAME where all steps were done already, FAILED with a message."""
 
     day: datetime.date
     state: State
-    told: str = ""
+    message: str = ""
     code: int = 0
 
 
 @dataclass(frozen=True)
 class Backfill:
-    """What became of each day, in the order of days."""
+    """The outcomes of all days, in the order of the days."""
 
-    days: tuple[Day, ...]
+    days: tuple[DayOutcome, ...]
 
     @property
-    def failed(self) -> list[Day]:
-        return [each for each in self.days if each.state is State.FAILED]
+    def failed(self) -> list[DayOutcome]:
+        return [outcome for outcome in self.days if outcome.state is State.FAILED]
 
 
 def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
-    """Run the pipeline for each day; `say` hears how far it is. A day that fails stops no other.
+    """Run the pipeline for each day; `say` gets a line for each day that has ended. A day that fails stops no other.
 
     Raises UsageError where the first day can't run at all; Ctrl-C and SIGTERM stop all days within seconds.
     """
     if request.last < request.first:
         raise UsageError(f"found --from {request.first} after --to {request.last}")
     days = dataset.days(request.first, request.last)
-    # What is wrong for every day is told once, and before any.
+    # An error that every day would meet is raised once, and before any day runs.
     engine.prepared(_job(request, days[0]))
-    processes, began, done = Processes(), time.monotonic(), dict[datetime.date, Day]()
+    processes, start, done = Processes(), time.monotonic(), dict[datetime.date, DayOutcome]()
     shared = variables.shared_cores(request.jobs)
     with signals.as_errors(), shared, Pool(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
         try:
             for future in as_completed([pool.submit(_run, request, day, processes, programs) for day in days]):
-                done[future.result().day] = future.result()
+                outcome = future.result()
+                done[outcome.day] = outcome
                 programs.times = len(days) - len(done)
-                say(_progress(future.result(), len(done), len(days), time.monotonic() - began))
+                say(_progress(outcome, len(done), len(days), time.monotonic() - start))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             processes.stop()
@@ -78,27 +79,28 @@ def _job(request: BackfillRequest, day: datetime.date) -> Job:
     return replace(request.job, given={**request.job.given, "day": str(day)}, jobs=1)
 
 
-def _run(request: BackfillRequest, day: datetime.date, processes: Processes, programs: Pool) -> Day:
+def _run(request: BackfillRequest, day: datetime.date, processes: Processes, programs: Pool) -> DayOutcome:
     try:
         work = replace(engine.prepared(_job(request, day)), processes=processes, programs=programs)
         outcomes = engine.execute(work)
-    except SamebookError as refused:
-        return Day(day, State.FAILED, str(refused), refused.exit_code)
+    except SamebookError as error:
+        return DayOutcome(day, State.FAILED, str(error), error.exit_code)
     except OSError as error:
-        return Day(day, State.FAILED, str(error), SamebookError.exit_code)
-    if failed := engine.failure(outcomes):
-        return Day(day, State.FAILED, str(failed), failed.exit_code)
-    return Day(day, State.DONE if State.DONE in [each.state for each in outcomes] else State.SAME)
+        return DayOutcome(day, State.FAILED, str(error), SamebookError.exit_code)
+    if failure := engine.failure(outcomes):
+        return DayOutcome(day, State.FAILED, str(failure), failure.exit_code)
+    has_run = any(outcome.state is State.DONE for outcome in outcomes)
+    return DayOutcome(day, State.DONE if has_run else State.SAME)
 
 
-def _progress(day: Day, done: int, of: int, seconds: float) -> str:
-    left = datetime.timedelta(seconds=round(seconds / done * (of - done)))
-    return f"{done:>4}/{of}  {day.day}  {day.state:<8}  {left} left"
+def _progress(outcome: DayOutcome, done: int, total: int, seconds: float) -> str:
+    left = datetime.timedelta(seconds=round(seconds / done * (total - done)))
+    return f"{done:>4}/{total}  {outcome.day}  {outcome.state:<8}  {left} left"
 
 
-def table(found: Backfill) -> str:
-    """A summary: how many days ran, were done already, and failed; of these the reason."""
-    counts = Counter(each.state for each in found.days)
+def table(result: Backfill) -> str:
+    """The result as text: how many days ran, were done already, and failed; then a line for each failed day."""
+    counts = Counter(outcome.state for outcome in result.days)
     names = {State.DONE: "ran", State.SAME: "done already", State.FAILED: "failed"}
     lines = [", ".join(f"{counts[state]} {name}" for state, name in names.items())]
-    return "\n".join((*lines, *(f"  {each.day}: {each.told}" for each in found.failed)))
+    return "\n".join((*lines, *(f"  {outcome.day}: {outcome.message}" for outcome in result.failed)))

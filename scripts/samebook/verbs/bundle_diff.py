@@ -11,13 +11,13 @@ from samebook.models import lookup
 from samebook.models.bundle import Bundle
 
 HERE = "here"
-# A host reads mentions in what an entity has become, too; a comment between keeps them apart.
-_INERT = {each: f"&#{ord(each)};" for each in "&<>|\\`[]*~"} | {"@": "@<!-- -->", "#": "#<!-- -->"}
+# GitHub reads `@name` and `#12` as mentions even where @ and # are entities; a comment after the sign prevents it.
+_INERT = {character: f"&#{ord(character)};" for character in "&<>|\\`[]*~"} | {"@": "@<!-- -->", "#": "#<!-- -->"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line: what it is about, its value on either side, and what the change is."""
+    """One line of the comparison: a section and a name in it, the value on either side, and the change in words."""
 
     section: str
     name: str
@@ -28,127 +28,131 @@ class Row:
 
 @dataclass(frozen=True)
 class ModelDiff:
-    """A model's rows; empty where both sides have the same bundle."""
+    """A model's rows; there are none where both sides have the same bundle."""
 
     name: str
     rows: list[Row]
 
 
-def bundle_diff(here: Workspace, before: str, after: str = "") -> list[ModelDiff]:
-    """Each model of two branches, tags or commits; `after` is the work tree where it is empty.
+def bundle_diff(workspace: Workspace, before: str, after: str = "") -> list[ModelDiff]:
+    """Compare each model of two branches, tags or commits; an empty `after` means the work tree.
 
-    Raises UsageError for a branch that isn't there, or a bundle that isn't whole.
+    Raises UsageError for an unknown branch, or a bundle that isn't whole.
     """
-    sides = [_bundles(here, ref) for ref in (before, after)]
+    sides = [_bundles(workspace, ref) for ref in (before, after)]
     names = sorted({*sides[0], *sides[1]})
     if not names:
         raise UsageError(f"no model is promoted, neither at {before} nor at {after or HERE}")
     return [ModelDiff(name, list(_rows(sides[0].get(name), sides[1].get(name)))) for name in names]
 
 
-def _bundles(here: Workspace, ref: str) -> dict[str, Bundle]:
+def _bundles(workspace: Workspace, ref: str) -> dict[str, Bundle]:
     if not ref:
-        return {path.stem: lookup.read(here, path.stem) for path in sorted(here.models.glob("*.json"))}
-    return {name: lookup.read(here, f"{name}@{ref}") for name in git.file_names(here.root, ref, "models", ".json")}
+        return {path.stem: lookup.read(workspace, path.stem) for path in sorted(workspace.models.glob("*.json"))}
+    names = git.file_names(workspace.root, ref, "models", ".json")
+    return {name: lookup.read(workspace, f"{name}@{ref}") for name in names}
 
 
-def _rows(a: Bundle | None, b: Bundle | None) -> Iterator[Row]:
-    if a is None or b is None:
-        yield Row("model", "run", a.receipt.run if a else "none", b.receipt.run if b else "none")
+def _rows(old: Bundle | None, new: Bundle | None) -> Iterator[Row]:
+    if old is None or new is None:
+        yield Row("model", "run", old.receipt.run if old else "none", new.receipt.run if new else "none")
         return
-    if a.digest == b.digest:
+    if old.digest == new.digest:
         return
-    yield from _metrics(a.metrics, b.metrics)
-    yield from _values("parameters", a.source.parameters, b.source.parameters)
-    yield from _data(a, b)
-    images = [{"image": each.environment.image, "base image": each.environment.base_image} for each in (a, b)]
-    yield from _values(
-        "environment", {"python": a.environment.python, **images[0]}, {"python": b.environment.python, **images[1]}
-    )
-    yield from _values("environment", a.environment.packages, b.environment.packages)
-    yield from _values("provenance", _provenance(a), _provenance(b))
+    yield from _metrics(old.metrics, new.metrics)
+    yield from _values("parameters", old.source.parameters, new.source.parameters)
+    yield from _data(old, new)
+    yield from _values("environment", _platform(old), _platform(new))
+    yield from _values("environment", old.environment.packages, new.environment.packages)
+    yield from _values("provenance", _provenance(old), _provenance(new))
 
 
-def _metrics(a: Mapping[str, float], b: Mapping[str, float]) -> Iterator[Row]:
-    """All metrics, the same ones too: what did not change is news as well."""
-    for name in sorted({*a, *b}):
-        change = f"{b[name] - a[name]:+.6g}" if name in a and name in b and a[name] != b[name] else ""
-        before, after = (f"{each[name]:.6g}" if name in each else "none" for each in (a, b))
+def _platform(bundle: Bundle) -> dict[str, str | None]:
+    environment = bundle.environment
+    return {"python": environment.python, "image": environment.image, "base image": environment.base_image}
+
+
+def _metrics(old: Mapping[str, float], new: Mapping[str, float]) -> Iterator[Row]:
+    """All metrics, those that are equal on both sides too."""
+    for name in sorted({*old, *new}):
+        change = f"{new[name] - old[name]:+.6g}" if name in old and name in new and old[name] != new[name] else ""
+        before, after = (f"{metrics[name]:.6g}" if name in metrics else "none" for metrics in (old, new))
         yield Row("metrics", name, before, after, change)
 
 
-def _values(section: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Row]:
-    """What differs; a parameter that isn't given has the notebook's default."""
+def _values(section: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Row]:
+    """The values that differ; a parameter that a run was not given had the notebook's default."""
     missing = "default" if section == "parameters" else "none"
-    for name in sorted(name for name in {*a, *b} if a.get(name) != b.get(name)):
-        before, after = (missing if each.get(name) is None else str(each[name]) for each in (a, b))
+    for name in sorted(name for name in {*old, *new} if old.get(name) != new.get(name)):
+        before, after = (missing if values.get(name) is None else str(values[name]) for values in (old, new))
         yield Row(section, name, before, after)
 
 
-def _data(a: Bundle, b: Bundle) -> Iterator[Row]:
-    for name in sorted({*a.data, *b.data}):
-        days = [each.data[name].days if name in each.data else {} for each in (a, b)]
+def _data(old: Bundle, new: Bundle) -> Iterator[Row]:
+    for name in sorted({*old.data, *new.data}):
+        first, second = (bundle.data[name].days if name in bundle.data else {} for bundle in (old, new))
         counts = {
-            "added": len(days[1].keys() - days[0].keys()),
-            "removed": len(days[0].keys() - days[1].keys()),
-            "changed": sum(days[0][day] != days[1][day] for day in days[0].keys() & days[1].keys()),
+            "added": len(second.keys() - first.keys()),
+            "removed": len(first.keys() - second.keys()),
+            "changed": sum(first[day] != second[day] for day in first.keys() & second.keys()),
         }
-        before, after = (f"{min(each)} to {max(each)}" if each else "none" for each in days)
+        before, after = (f"{min(days)} to {max(days)}" if days else "none" for days in (first, second))
         change = ", ".join(f"{count} days {what}" for what, count in counts.items() if count)
         if change:
             yield Row("data", name, before, after, change)
 
 
-def _provenance(found: Bundle) -> dict[str, str]:
-    others = sorted({each.builder for each in found.reproductions if each.builder != found.receipt.builder})
+def _provenance(bundle: Bundle) -> dict[str, str]:
+    builders = {reproduction.builder for reproduction in bundle.reproductions} - {bundle.receipt.builder}
     return {
-        "run": found.receipt.run,
-        "commit": found.source.commit[:12],
-        "reproduced by": ", ".join(others) or "nobody else",
-        "promoted by": found.promoted.by,
-        "why": found.promoted.why,
+        "run": bundle.receipt.run,
+        "commit": bundle.source.commit[:12],
+        "reproduced by": ", ".join(sorted(builders)) or "nobody else",
+        "promoted by": bundle.promoted.by,
+        "why": bundle.promoted.why,
     }
 
 
-def text(found: list[ModelDiff], before: str, after: str) -> str:
+def text(diffs: list[ModelDiff], before: str, after: str) -> str:
     """The models as text, a line for each row."""
-    return "\n\n".join(_text(each, before, after or HERE) for each in found)
+    return "\n\n".join(_text(diff, before, after or HERE) for diff in diffs)
 
 
-def _text(found: ModelDiff, before: str, after: str) -> str:
+def _text(diff: ModelDiff, before: str, after: str) -> str:
     before, after = _visible(before), _visible(after)
-    if not found.rows:
-        return f"{found.name}: the same in {before} and {after}"
-    cells = [(f"  {_visible(row.name)}", *map(_visible, (row.before, row.after, row.change))) for row in found.rows]
-    title, *aligned = table.align([(found.name, before, after, ""), *cells])
-    lines, section = [title], ""
-    for row, line in zip(found.rows, aligned, strict=True):
-        lines += [row.section] if row.section != section else []
-        lines.append(line)
+    if not diff.rows:
+        return f"{diff.name}: the same in {before} and {after}"
+    cells = [(f"  {_visible(row.name)}", *map(_visible, (row.before, row.after, row.change))) for row in diff.rows]
+    title, *lines = table.align([(diff.name, before, after, ""), *cells])
+    output, section = [title], ""
+    for row, line in zip(diff.rows, lines, strict=True):
+        output += [row.section] if row.section != section else []
+        output.append(line)
         section = row.section
-    return "\n".join(lines)
+    return "\n".join(output)
 
 
 def _visible(value: str) -> str:
-    """On one line, and nothing in it that a terminal obeys."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in value)
+    """The value in one line, with line ends and control characters of terminals escaped."""
+    escaped = (letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in value)
+    return "".join(escaped)
 
 
-def markdown(found: list[ModelDiff], before: str, after: str) -> str:
+def markdown(diffs: list[ModelDiff], before: str, after: str) -> str:
     """The models as Markdown tables, for a pull request."""
-    return "\n\n".join(_markdown(each, _cell(before), _cell(after or HERE)) for each in found)
+    return "\n\n".join(_markdown(diff, _cell(before), _cell(after or HERE)) for diff in diffs)
 
 
-def _markdown(found: ModelDiff, before: str, after: str) -> str:
-    if not found.rows:
-        return f"**{found.name}**: the same in {before} and {after}"
+def _markdown(diff: ModelDiff, before: str, after: str) -> str:
+    if not diff.rows:
+        return f"**{diff.name}**: the same in {before} and {after}"
     rows = (
         f"| {row.section} | {' | '.join(_cell(cell) for cell in (row.name, row.before, row.after, row.change))} |"
-        for row in found.rows
+        for row in diff.rows
     )
-    return "\n".join((f"**{found.name}**\n", f"| | | {before} | {after} | |", "|---|---|---|---|---|", *rows))
+    return "\n".join((f"**{diff.name}**\n", f"| | | {before} | {after} | |", "|---|---|---|---|---|", *rows))
 
 
 def _cell(value: str) -> str:
-    """A value that is text alone: no cell of its own, no tag, link or code, and nobody is told of it by @name."""
-    return "".join(_INERT.get(each, each) for each in _visible(value))
+    """The value as plain text of a Markdown cell: it opens no cell, tag, link or code, and mentions nobody by @name."""
+    return "".join(_INERT.get(character, character) for character in _visible(value))

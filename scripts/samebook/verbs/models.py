@@ -1,6 +1,7 @@
 """Put the files of promoted models under models/.files/<name>/, to be read or mounted as a folder.
 
-The folder is a link to one that is named by the bundle's digest and never changes: readers see one model or the other.
+This folder is a link to another one, which is named by the bundle's digest and never changes, so readers see either
+the old model or the new one.
 """
 
 import shutil
@@ -23,45 +24,45 @@ VERSIONS = ".versions"
 
 
 @dataclass(frozen=True)
-class Materialised:
-    """A model's folder, and what its bundle says."""
+class ModelFolder:
+    """The folder with a promoted model's files, and the model's bundle."""
 
     name: str
     folder: Path
     bundle: Bundle
 
 
-def models(place: Elsewhere, references: Sequence[str] = (), env: str = "dev") -> list[Materialised]:
+def models(rerun: Elsewhere, references: Sequence[str] = (), env: str = "dev") -> list[ModelFolder]:
     """Materialise some models (`churn`, `churn@prod`), or all that are promoted on this branch, and no others then.
 
-    What the store lacks is fetched from the remote store, else made again by running its source. Raises
-    NotReproduced where that gives other bytes; the folders are then as before.
+    Files that the store lacks are fetched from the remote store, or else made again by running the model's source.
+    Raises NotReproduced where the source gives other bytes; the folders are then as before.
     """
-    here, in_force = place.here, settings.load(place.here, env)
-    wanted = references or sorted(path.stem for path in here.models.glob("*.json"))
-    if not wanted:
-        place.say("no model is promoted on this branch; make promote RUN=train MODEL=churn promotes one")
-    made = [_materialised(place, in_force, name, lookup.read(here, name)) for name in wanted]
+    workspace, in_force = rerun.here, settings.load(rerun.here, env)
+    names = references or sorted(path.stem for path in workspace.models.glob("*.json"))
+    if not names:
+        rerun.say("no model is promoted on this branch; make promote RUN=train MODEL=churn promotes one")
+    folders = [_update_folder(rerun, in_force, name, lookup.read(workspace, name)) for name in names]
     if not references:
-        _drop_others(here.models / ".files", {each.name for each in made})
-    return made
+        _drop_others(workspace.models / ".files", {folder.name for folder in folders})
+    return folders
 
 
-def is_folder(here: Workspace, name: str) -> bool:
-    """Whether somebody has had a model's files put into a folder."""
-    return (here.models / ".files" / _link_name(name)).is_symlink()
+def is_folder(workspace: Workspace, name: str) -> bool:
+    """Whether there is a folder with the files of this model."""
+    return (workspace.models / ".files" / _link_name(name)).is_symlink()
 
 
-def _materialised(place: Elsewhere, in_force: settings.Settings, name: str, found: Bundle) -> Materialised:
-    files = make_folder(place.here.models / ".files")
+def _update_folder(rerun: Elsewhere, in_force: settings.Settings, name: str, bundle: Bundle) -> ModelFolder:
+    files = make_folder(rerun.here.models / ".files")
     with hold(files / ".lock"):
-        version = files / VERSIONS / found.digest
-        if not _is_whole(version, found):
-            _fill(place, in_force, found, version)
+        version = files / VERSIONS / bundle.digest
+        if not _is_whole(version, bundle):
+            _fill(rerun, in_force, bundle, version)
         link = files / _link_name(name)
         _link(link, version)
         _drop_versions(files)
-    return Materialised(name, link, found)
+    return ModelFolder(name, link, bundle)
 
 
 def _link_name(reference: str) -> str:
@@ -69,42 +70,42 @@ def _link_name(reference: str) -> str:
     return reference.replace("%", "%25").replace("/", "%2F")
 
 
-def _is_whole(folder: Path, found: Bundle) -> bool:
-    """Whether a folder holds the bundle's files and nothing else."""
-    there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    if there.keys() != found.outputs.keys():
+def _is_whole(folder: Path, bundle: Bundle) -> bool:
+    """Whether a folder holds exactly the bundle's files, by hash."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    if paths.keys() != bundle.outputs.keys():
         return False
     with ThreadPoolExecutor() as pool:
-        digests = dict(zip(there, pool.map(sha256, there.values()), strict=True))
-    return digests == {name: each.sha256 for name, each in found.outputs.items()}
+        digests = dict(zip(paths, pool.map(sha256, paths.values()), strict=True))
+    return digests == {name: output.sha256 for name, output in bundle.outputs.items()}
 
 
-def _fill(place: Elsewhere, in_force: settings.Settings, found: Bundle, version: Path) -> None:
-    """Write the folder; what the store lacks, or has damaged, as the copies show, is supplied first."""
-    kept = objects.local_store(place.here)
+def _fill(rerun: Elsewhere, in_force: settings.Settings, bundle: Bundle, version: Path) -> None:
+    """Write the folder, once the files that the store lacks, or has damaged, are supplied."""
+    store = objects.local_store(rerun.here)
     try:
-        if all(kept.has(each.sha256) for each in found.outputs.values()):
-            _write(kept, found, version)
+        if all(store.has(output.sha256) for output in bundle.outputs.values()):
+            _write(store, bundle, version)
             return
     except objects.DamagedObject as error:
-        place.say(str(error))
-    _supplied(place, in_force, found)
-    _write(kept, found, version)
+        rerun.say(str(error))
+    _supply(rerun, in_force, bundle)
+    _write(store, bundle, version)
 
 
-def _supplied(place: Elsewhere, in_force: settings.Settings, found: Bundle) -> None:
-    if names := supply.fetched(place.here, in_force, found, place.say):
-        supply.rebuild(place, found, names)
+def _supply(rerun: Elsewhere, in_force: settings.Settings, bundle: Bundle) -> None:
+    if names := supply.fetched(rerun.here, in_force, bundle, rerun.say):
+        supply.rebuild(rerun, bundle, names)
 
 
-def _write(kept: objects.Store, found: Bundle, version: Path) -> None:
+def _write(store: objects.Store, bundle: Bundle, version: Path) -> None:
     """The bundle's outputs as read-only files, in a folder that appears whole."""
     with tempfile.TemporaryDirectory(dir=make_folder(version.parent)) as folder:
         new = Path(folder) / "new"
-        for name in found.outputs:
+        for name in bundle.outputs:
             (new / name).parent.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor() as pool:
-            jobs = [pool.submit(kept.export, each.sha256, new / name) for name, each in found.outputs.items()]
+            jobs = [pool.submit(store.export, output.sha256, new / name) for name, output in bundle.outputs.items()]
             for job in jobs:
                 job.result()
         shutil.rmtree(version, ignore_errors=True)
@@ -112,7 +113,7 @@ def _write(kept: objects.Store, found: Bundle, version: Path) -> None:
 
 
 def _link(link: Path, version: Path) -> None:
-    """Let `link` mean this version, by one rename."""
+    """Point `link` at this version, by one rename; a second link keeps the version before."""
     target = Path(VERSIONS) / version.name
     if link.is_symlink() and link.readlink() != target:
         _point(_previous(link), link.readlink())
@@ -127,7 +128,7 @@ def _point(link: Path, target: Path) -> None:
 
 
 def _previous(link: Path) -> Path:
-    """What keeps the version before: a container that was started on it has it mounted still."""
+    """The link to the version before, which a container that was started on it still has mounted."""
     return link.with_name(f".{link.name}.before")
 
 
@@ -143,7 +144,7 @@ def _drop_others(files: Path, names: Iterable[str]) -> None:
 
 
 def _drop_versions(files: Path) -> None:
-    """Remove the versions that no model's link means, nor meant before."""
+    """Remove the versions that no link points at, of a model or of its version before."""
     used = {link.readlink().name for link in files.iterdir() if link.is_symlink()}
     for version in (files / VERSIONS).glob("[0-9a-f]*"):
         if version.name not in used:

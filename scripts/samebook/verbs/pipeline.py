@@ -11,9 +11,9 @@ from samebook.pipelines.step_program import Job
 
 
 def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
-    """Check all steps, then run them; `say` hears of each as it ends.
+    """Check all steps, then run them; `say` gets the outcome of each step that has ended.
 
-    Raises what the first failed step raised, once all that don't need it are done.
+    Raises the error of the first failed step, once all steps that don't need it are done.
     """
     with signals.as_errors(), Pool() as programs:
         outcomes = engine.execute(replace(engine.prepared(job, say), programs=programs))
@@ -23,18 +23,18 @@ def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
 
 
 def plan(job: Job) -> list[Outcome]:
-    """What would run, and what a finished run has done already; nothing starts."""
+    """The outcome that each step would have: it would run, or a finished run has done it already."""
     return engine.planned(engine.prepared(job))
 
 
 def line(outcome: Outcome, width: int = 12) -> str:
-    """What became of a step, for a person."""
-    what = {State.DONE: f"{outcome.seconds:7.1f} s", State.SAME: "as before"}.get(outcome.state, str(outcome.state))
-    told = outcome.told.splitlines()[-1] if outcome.told and outcome.state is State.FAILED else outcome.told
-    return f"{outcome.step:<{width}} {what:>10}  {outcome.run or told}".rstrip()
+    """The outcome of a step, in a line."""
+    state = {State.DONE: f"{outcome.seconds:7.1f} s", State.SAME: "as before"}.get(outcome.state, str(outcome.state))
+    message = outcome.told.splitlines()[-1] if outcome.told and outcome.state is State.FAILED else outcome.told
+    return f"{outcome.step:<{width}} {state:>10}  {outcome.run or message}".rstrip()
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """The steps of a pipeline with their outcome, a line each."""
-    width = max(len(each.step) for each in outcomes)
-    return "\n".join(line(each, width) for each in outcomes)
+    width = max(len(outcome.step) for outcome in outcomes)
+    return "\n".join(line(outcome, width) for outcome in outcomes)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from samebook.core import workspace
+from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.table import align
 from samebook.core.workspace import Workspace
 from samebook.environment import sections, settings
-from samebook.models import build, bundle, commits, gate_run, lookup, policy
+from samebook.models import build, commits, gate_run, lookup, policy
+from samebook.models import bundle as bundles
 from samebook.models.bundle import Bundle
 from samebook.models.policy import Candidate
 from samebook.records import attestations, receipt, run_folder, signing
@@ -20,7 +21,7 @@ from samebook.store import objects
 
 @dataclass(frozen=True)
 class PromoteRequest:
-    """One call of `samebook promote`: which run, as which model, under the policy of which environment, and why."""
+    """One call of `samebook promote`: a run, the name of the model, the environment with the policy, and a reason."""
 
     run: str
     model: str
@@ -31,7 +32,7 @@ class PromoteRequest:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What was promoted, what it took the place of, and the commit that says so; empty in a dry run."""
+    """The promoted bundle, the champion that it replaces, and the commit, which is empty in a dry run."""
 
     bundle: Bundle
     champion: Bundle | None
@@ -40,40 +41,42 @@ class Promotion:
 
 def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
     """Promote a run. Raises PolicyRefused with every unmet condition; work tree, git and store are then as before."""
-    here = workspace.find()
-    path = lookup.path(here, request.model)
-    if (here.notebooks / f"{request.model}.ipynb").is_file():
+    workspace = workspaces.find()
+    path = lookup.path(workspace, request.model)
+    if (workspace.notebooks / f"{request.model}.ipynb").is_file():
         raise UsageError(f"{request.model} is a notebook; expected another name for the model, like churn")
-    asked = _policy(here, request.env)
-    receipt_path = run_folder.locate(here, request.run)
-    with commits.holding(here, path) as held:
-        candidate = _candidate(here, request, asked, receipt_path)
+    conditions = _policy(workspace, request.env)
+    receipt_path = run_folder.locate(workspace, request.run)
+    with commits.holding(workspace, path) as lock:
+        candidate = _candidate(workspace, request, conditions, receipt_path)
         if not request.dry_run:
             candidate = _gated(candidate, request, say)
         policy.enforce(candidate, request.env)
-        made = _bundle(candidate, request)
-        commit = "" if request.dry_run else _commit(candidate, made, held)
-    return Promotion(made, candidate.champion, commit)
+        bundle = _bundle(candidate, request)
+        commit = "" if request.dry_run else _commit(candidate, bundle, lock)
+    return Promotion(bundle, candidate.champion, commit)
 
 
-def _policy(here: Workspace, env: str) -> sections.Promotion:
-    """What the environment asks, as git has it. Raises UsageError where a variable, or an edit, says otherwise."""
-    loose = [name for name in os.environ if name.startswith(settings.variable(("promotion",)))]
-    if loose:
-        raise UsageError(f"{loose[0]} would change the policy; expected what git says of it", mend=f"unset {loose[0]}")
-    commits.check_committed(here.root, settings.settings_path(here, env))
-    return settings.load(here, env).promotion
+def _policy(workspace: Workspace, env: str) -> sections.Promotion:
+    """The policy of the environment, as committed. Raises UsageError where a variable, or an edit, changes it."""
+    variables = [name for name in os.environ if name.startswith(settings.variable(("promotion",)))]
+    if variables:
+        raise UsageError(
+            f"{variables[0]} would change the policy; expected what git says of it", mend=f"unset {variables[0]}"
+        )
+    commits.check_committed(workspace.root, settings.settings_path(workspace, env))
+    return settings.load(workspace, env).promotion
 
 
-def _candidate(here: Workspace, request: PromoteRequest, asked: sections.Promotion, path: Path) -> Candidate:
+def _candidate(workspace: Workspace, request: PromoteRequest, conditions: sections.Promotion, path: Path) -> Candidate:
     statement = receipt.read(path)
-    champion = lookup.read(here, request.model) if lookup.path(here, request.model).is_file() else None
-    gate = gate_run.compared(here, asked.gate, statement, champion) if asked.gate else None
-    return Candidate(here, request.model, path, statement, asked, policy.attestations(path), champion, gate)
+    champion = lookup.read(workspace, request.model) if lookup.path(workspace, request.model).is_file() else None
+    gate = gate_run.compared(workspace, conditions.gate, statement, champion) if conditions.gate else None
+    return Candidate(workspace, request.model, path, statement, conditions, policy.attestations(path), champion, gate)
 
 
 def _gated(candidate: Candidate, request: PromoteRequest, say: Callable[[str], None]) -> Candidate:
-    """The candidate, compared with the champion now, if nobody has done it and nothing else stands against it."""
+    """The candidate with its gate's comparison, which runs now if it is all that is missing."""
     gate = candidate.policy.gate
     others = replace(candidate, policy=candidate.policy.model_copy(update={"gate": None}))
     if gate is None or candidate.gate or policy.unmet(others):
@@ -86,40 +89,41 @@ def _gated(candidate: Candidate, request: PromoteRequest, say: Callable[[str], N
 def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     by = commits.author(candidate.here.root)
-    asked = candidate.policy.model_dump(mode="json")
-    promoted = bundle.Promoted(by=by, at=now, env=request.env, why=request.why, policy=asked, gate=candidate.gate)
+    conditions = candidate.policy.model_dump(mode="json")
+    promoted = bundles.Promoted(by=by, at=now, env=request.env, why=request.why, policy=conditions, gate=candidate.gate)
     reproductions = [
-        bundle.Reproduction(**build.signed(path), **attestations.facts(told)) for path, told in candidate.attestations
+        bundles.Reproduction(**build.signed(path), **attestations.facts(attestation))
+        for path, attestation in candidate.attestations
     ]
-    made = build.of_run(request.model, candidate.path.parent, candidate.statement, reproductions, promoted)
-    return bundle.parse(made.content(), f"the bundle of {candidate.run}")
+    bundle = build.of_run(request.model, candidate.path.parent, candidate.statement, reproductions, promoted)
+    return bundles.parse(bundle.content(), f"the bundle of {candidate.run}")
 
 
-def _commit(candidate: Candidate, made: Bundle, held: commits.Held) -> str:
-    """Everything into the store, then the one commit."""
-    kept, run = objects.local_store(candidate.here), candidate.path.parent
-    for name in (*made.artifacts, *made.byproducts):
-        kept.put(run / name)
-    statements = (candidate.path, *(each for each, _ in candidate.attestations))
-    envelopes = (each for each in map(signing.envelope_of, statements) if each.is_file())
+def _commit(candidate: Candidate, bundle: Bundle, lock: commits.Held) -> str:
+    """Put all files into the store, then make the commit; its hash."""
+    store, run = objects.local_store(candidate.here), candidate.path.parent
+    for name in (*bundle.artifacts, *bundle.byproducts):
+        store.put(run / name)
+    statements = (candidate.path, *(path for path, _ in candidate.attestations))
+    envelopes = (envelope for envelope in map(signing.envelope_of, statements) if envelope.is_file())
     for file in (*statements, *envelopes):
-        kept.put(file)
+        store.put(file)
     if candidate.gate:
-        kept.put(candidate.here.runs / candidate.gate.run / run_folder.RECEIPT)
-    path = lookup.path(candidate.here, made.name)
-    return commits.commit_file(candidate.here, held, path, made.content(), message(made, candidate.champion))
+        store.put(candidate.here.runs / candidate.gate.run / run_folder.RECEIPT)
+    path = lookup.path(candidate.here, bundle.name)
+    return commits.commit_file(candidate.here, lock, path, bundle.content(), message(bundle, candidate.champion))
 
 
-def message(made: Bundle, champion: Bundle | None) -> str:
-    """The commit's message: what the metrics were, and are."""
+def message(bundle: Bundle, champion: Bundle | None) -> str:
+    """The commit's message: the metrics, now and before, the run, its commit and its data."""
     before = champion.metrics if champion else {}
     lines = align(
         [
             (name, f"{value:.6g}", f"was {before[name]:.6g}" if name in before else "")
-            for name, value in made.metrics.items()
+            for name, value in bundle.metrics.items()
         ]
     )
-    data = ", ".join(f"{name} up to {found.newest}" for name, found in made.data.items())
-    facts = [f"Run: {made.receipt.run}", f"Commit: {made.source.commit}", *([f"Data: {data}"] if data else [])]
-    why = [made.promoted.why, ""] if made.promoted.why else []
-    return "\n".join((f"Promote {made.name} from {made.receipt.run}", "", *why, *lines, "", *facts, ""))
+    data = ", ".join(f"{name} up to {days.newest}" for name, days in bundle.data.items())
+    facts = [f"Run: {bundle.receipt.run}", f"Commit: {bundle.source.commit}", *([f"Data: {data}"] if data else [])]
+    why = [bundle.promoted.why, ""] if bundle.promoted.why else []
+    return "\n".join((f"Promote {bundle.name} from {bundle.receipt.run}", "", *why, *lines, "", *facts, ""))

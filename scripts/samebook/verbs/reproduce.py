@@ -1,17 +1,17 @@
 """Run a finished run again, from its receipt alone, and give a verdict by hash on each of its subjects.
 
-`elsewhere.py` does it aside; the checkout that this is called in stays as it is. The verdict is an attestation
-beside the receipt, reproduction-<n>.json.
+The run takes place in a worktree of its own, by `records/rerun.py`; the checkout stays as it is. The verdict is written
+as an attestation beside the receipt, reproduction-<n>.json.
 """
 
 import datetime
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core import workspace
+from samebook.core import workspace as workspaces
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
@@ -25,7 +25,7 @@ from samebook.store import objects
 
 @dataclass(frozen=True)
 class ReproduceRequest:
-    """One call of `samebook reproduce`: a run's id, a notebook's or model's name, or a receipt's file; which engine."""
+    """One call of `samebook reproduce`: a run's id, a notebook's or model's name, or a receipt's file; the engine."""
 
     run: str
     engine: str = "local"
@@ -34,7 +34,7 @@ class ReproduceRequest:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """The verdict, subject by subject, and where the attestation of it was written."""
+    """The verdict, the comparison of each subject, the environment's differences, and the attestation's file."""
 
     verdict: Verdict
     comparisons: list[Comparison]
@@ -46,46 +46,47 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
     """Reproduce a run. Raises UsageError for a receipt, commit or input that isn't usable, EnvironmentMismatch
     where the commit's environment can't be made, NotReproduced where the notebook fails this time.
     """
-    here = workspace.find()
+    workspace = workspaces.find()
     signing.check_key()
-    path = located(here, request.run)
+    path = receipt_path(workspace, request.run)
     original = receipt.read(path)
-    with rerun.again(Elsewhere(here, request.engine, say, path.parent), original) as again:
-        return _judged(here, request, path, original, again)
+    with rerun.again(Elsewhere(workspace, request.engine, say, path.parent), original) as rerun_folder:
+        return _judge(workspace, request, path, original, rerun_folder)
 
 
-def located(here: Workspace, name: str) -> Path:
+def receipt_path(workspace: Workspace, name: str) -> Path:
     """The receipt that `name` means: of a run, in a file, or behind a promoted model (`churn`, `churn@prod`).
 
-    A model's receipt comes out of the store; its attestations are then left in runs/.received/.
+    A model's receipt whose run is not in runs/ comes from the store, into runs/.received/, where attestations join it.
     """
-    if Path(name).is_file() or not lookup.is_reference(here, name):
-        return run_folder.locate(here, name)
-    found = lookup.read(here, name)
-    beside = here.runs / found.receipt.run / run_folder.RECEIPT
-    if beside.is_file():
-        return beside
-    content = objects.local_store(here).get(found.receipt.sha256)
+    if Path(name).is_file() or not lookup.is_reference(workspace, name):
+        return run_folder.locate(workspace, name)
+    bundle = lookup.read(workspace, name)
+    path = workspace.runs / bundle.receipt.run / run_folder.RECEIPT
+    if path.is_file():
+        return path
+    content = objects.local_store(workspace).get(bundle.receipt.sha256)
     if content is None:
         raise UsageError(
             f"the receipt of model {name} is not in the store",
             mend="make pull brings it from the remote store; make models runs the model's source again without it",
         )
-    received = here.runs / ".received" / found.receipt.run / run_folder.RECEIPT
-    workspace.write_whole(received, content)
+    received = workspace.runs / ".received" / bundle.receipt.run / run_folder.RECEIPT
+    workspaces.write_whole(received, content)
     return received
 
 
-def _judged(
-    here: Workspace, request: ReproduceRequest, path: Path, original: receipt.Json, again: Path
+def _judge(
+    workspace: Workspace, request: ReproduceRequest, path: Path, original: receipt.Json, rerun_folder: Path
 ) -> Reproduction:
-    new = receipt.read(again / run_folder.RECEIPT)
-    before = Side(receipt.subject_digests(original), _content_of(path.parent, original, objects.local_store(here)))
-    after = Side(receipt.subject_digests(new), lambda name: (again / name).read_bytes())
+    new = receipt.read(rerun_folder / run_folder.RECEIPT)
+    store = objects.local_store(workspace)
+    before = Side(receipt.subject_digests(original), _content_reader(path.parent, original, store))
+    after = Side(receipt.subject_digests(new), lambda name: (rerun_folder / name).read_bytes())
     comparisons = comparison.compare(before, after, request.tolerance)
     for name, digest in after.digests.items():
         if before.digests.get(name) == digest:
-            objects.local_store(here).put(again / name)  # made again: the store has it from now on
+            store.put(rerun_folder / name)  # the store may have lacked this file
     verdict = comparison.overall(comparisons)
     statement = _attestation(request, path, original, new, comparisons)
     attestation = attestations.write(path.parent, statement)
@@ -93,31 +94,30 @@ def _judged(
     return Reproduction(verdict, comparisons, differing_packages(original, new), attestation)
 
 
-def _content_of(run: Path, original: receipt.Json, kept: objects.Store) -> Callable[[str], bytes | None]:
-    """A way to the original's bytes: beside its receipt where they are still the same, else from the store."""
+def _content_reader(run: Path, original: receipt.Json, store: objects.Store) -> Callable[[str], bytes | None]:
+    """A reader of the original's bytes by name: from the run's folder where the hash holds, else from the store."""
     digests = receipt.subject_digests(original)
 
     def content(name: str) -> bytes | None:
-        beside = run / name
-        if beside.is_file() and sha256(beside) == digests[name]:
-            return beside.read_bytes()
-        return rerun.undamaged(kept, digests[name], lambda _: None)
+        path = run / name
+        if path.is_file() and sha256(path) == digests[name]:
+            return path.read_bytes()
+        return rerun.undamaged(store, digests[name], lambda _: None)
 
     return content
 
 
 def differing_packages(original: receipt.Json, new: receipt.Json) -> list[str]:
-    """The packages that two runs did not have alike, a line each."""
-    then, now = (receipt.dependency(each, receipt.ENVIRONMENT) or {} for each in (original, new))
-    packages = [each.get("annotations", {}).get("packages", {}) for each in (then, now)]
+    """The packages that differ between two runs, a line each."""
+    environments = (receipt.dependency(statement, receipt.ENVIRONMENT) or {} for statement in (original, new))
+    packages = [environment.get("annotations", {}).get("packages", {}) for environment in environments]
     return identity.differences(*packages)
 
 
 def _attestation(
-    request: ReproduceRequest, path: Path, original: receipt.Json, new: receipt.Json, found: Iterable[Comparison]
+    request: ReproduceRequest, path: Path, original: receipt.Json, new: receipt.Json, comparisons: list[Comparison]
 ) -> receipt.Json:
-    """An in-toto statement on the original's subjects: who ran it again, where, and what came out."""
-    comparisons = list(found)
+    """An in-toto statement on the original's subjects: the reproducer, its machine, and the verdicts."""
     internal = new["predicate"]["buildDefinition"]["internalParameters"]
     return {
         "_type": receipt.STATEMENT,
@@ -126,7 +126,9 @@ def _attestation(
         "predicate": {
             "verdict": comparison.overall(comparisons),
             "tolerance": request.tolerance,
-            "verdicts": {each.name: {"verdict": each.verdict, "detail": each.detail} for each in comparisons},
+            "verdicts": {
+                subject.name: {"verdict": subject.verdict, "detail": subject.detail} for subject in comparisons
+            },
             "receipt": {"sha256": sha256(path)},
             "original": {"builder": original["predicate"]["runDetails"]["builder"]["id"]},
             "reproducer": {
@@ -144,14 +146,15 @@ def _attestation(
     }
 
 
-def table(found: Reproduction) -> str:
-    """The verdict as text."""
-    told = [comparison.table(found.comparisons), "", f"{found.verdict}: {_count(found.comparisons)}"]
-    if found.environment:
-        told += ["environment differs:", *(f"  {line}" for line in found.environment)]
-    return "\n".join(told)
+def table(reproduction: Reproduction) -> str:
+    """The verdict as text: a line for each subject, the count, and the environment's differences."""
+    comparisons = reproduction.comparisons
+    lines = [comparison.table(comparisons), "", f"{reproduction.verdict}: {_count(comparisons)}"]
+    if reproduction.environment:
+        lines += ["environment differs:", *(f"  {line}" for line in reproduction.environment)]
+    return "\n".join(lines)
 
 
 def _count(comparisons: list[Comparison]) -> str:
-    same = sum(each.verdict is Verdict.IDENTICAL for each in comparisons)
+    same = sum(subject.verdict is Verdict.IDENTICAL for subject in comparisons)
     return f"{same} of {len(comparisons)} subjects have the same sha256"

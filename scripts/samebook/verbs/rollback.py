@@ -1,11 +1,12 @@
-"""Roll a model back: a commit forward that restores an earlier bundle, whole."""
+"""Roll a model back: restore an earlier bundle, whole, by a new commit."""
 
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core import git, workspace
+from samebook.core import git
+from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.models import bundle, commits, lookup
@@ -14,9 +15,9 @@ from samebook.models.bundle import Artifact, Bundle
 
 @dataclass(frozen=True)
 class RollbackRequest:
-    """One call of `samebook rollback`: which model, to where ("" for the version before), and what to reopen.
+    """One call of `samebook rollback`: a model, and the branch or commit to restore ("" for the version before).
 
-    `reopen` is a branch that was merged here and is to be merged again some day.
+    `reopen` is a branch that was merged here and shall be merged again later.
     """
 
     model: str
@@ -28,9 +29,9 @@ class RollbackRequest:
 
 @dataclass(frozen=True)
 class Rollback:
-    """What was promoted, what is promoted again, and the commit that says so; empty in a dry run.
+    """The bundle that was promoted, the restored one, and the commit, which is empty in a dry run.
 
-    `before` is None where what was promoted is no whole bundle: a reason to roll back.
+    `before` is None where the promoted file is not a whole bundle, which is a reason to roll back.
     """
 
     before: Bundle | None
@@ -40,56 +41,56 @@ class Rollback:
 
 def rollback(request: RollbackRequest) -> Rollback:
     """Restore an earlier bundle. Raises UsageError where there is none; work tree and git are then as before."""
-    here = workspace.find()
-    path = lookup.path(here, request.model)
-    with commits.holding(here, path) as held:
-        before = _now(here, request.model)
-        content = _earlier(here, path, request.to, before)
+    workspace = workspaces.find()
+    path = lookup.path(workspace, request.model)
+    with commits.holding(workspace, path) as lock:
+        before = _current(workspace, request.model)
+        content = _earlier(workspace, path, request.to, before)
         restored = bundle.parse(content, f"{path.name} at {request.to or 'the version before'}")
         if before and restored.digest == before.digest:
             raise UsageError(f"{request.model} is that version already: {restored.receipt.run}")
         if request.reopen:
-            commits.check_reopen(here, path, request.reopen)
+            commits.check_reopen(workspace, path, request.reopen)
         if request.dry_run:
             return Rollback(before, restored, "")
-        commit = commits.commit_file(here, held, path, content, _message(request, before, restored))
+        commit = commits.commit_file(workspace, lock, path, content, _message(request, before, restored))
         if request.reopen:
             why = f"Bring {request.model} again after the rollback {commit[:12]}\n"
-            commits.reopen(here, path, request.reopen, why)
+            commits.reopen(workspace, path, request.reopen, why)
     return Rollback(before, restored, commit)
 
 
-def _now(here: Workspace, model: str) -> Bundle | None:
-    """What is promoted; None where it is not whole. Raises UsageError where nothing is."""
-    if not lookup.path(here, model).is_file():
-        return lookup.read(here, model)
+def _current(workspace: Workspace, model: str) -> Bundle | None:
+    """The promoted bundle; None where it is not whole. Raises UsageError where the model is not promoted."""
+    if not lookup.path(workspace, model).is_file():
+        return lookup.read(workspace, model)
     with suppress(UsageError):
-        return lookup.read(here, model)
+        return lookup.read(workspace, model)
     return None
 
 
-def _earlier(here: Workspace, path: Path, to: str, before: Bundle | None) -> bytes:
-    """The file's content at `to`; without it, the last version before this one that has other files.
+def _earlier(workspace: Workspace, path: Path, to: str, before: Bundle | None) -> bytes:
+    """The file's content at `to`; without `to`, in the last version before this one that has other files.
 
-    What a rollback, or a second promotion of the same run, has put on top does not count as a version of its own.
+    A rollback, or a second promotion of the same run, does not count as a version of its own.
     """
-    known = commits.versions(here, path)
+    versions = commits.versions(workspace, path)
     if to:
-        content = git.show(here.root, to, here.relative(path))
-        if content not in [*known, *git.contents(here.root, here.relative(path), "HEAD")]:
+        content = git.show(workspace.root, to, workspace.relative(path))
+        if content not in [*versions, *git.contents(workspace.root, workspace.relative(path), "HEAD")]:
             raise UsageError(
                 f"{path.stem} at {to} was never promoted on this branch",
                 mend=f"git merge {to}, or promote its run here: make promote RUN=… MODEL={path.stem}",
             )
         return content
-    files = [_files(content) for content in known]
-    now = len(files) - 1 - files[::-1].index(before.artifacts if before else files[0])
-    older = (content for content, each in zip(known[now + 1 :], files[now + 1 :], strict=True) if each is not None)
-    if found := next(older, None):
-        return found
+    files = [_files(content) for content in versions]
+    index = len(files) - 1 - files[::-1].index(before.artifacts if before else files[0])
+    older = zip(versions[index + 1 :], files[index + 1 :], strict=True)
+    if content := next((content for content, artifacts in older if artifacts is not None), None):
+        return content
     raise UsageError(
         f"{path.stem} has no earlier version on this branch",
-        mend=f"name a branch or commit: TO=…; to withdraw it: git rm models/{path.name}",
+        mend=f"make rollback MODEL={path.stem} TO=a branch or commit; to withdraw it: git rm models/{path.name}",
     )
 
 

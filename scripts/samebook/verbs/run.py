@@ -1,4 +1,4 @@
-"""Run a notebook headless: parameters checked first, everything it leaves in one folder, whole or marked failed."""
+"""Run a notebook headless: check its parameters, then leave one folder, which is complete or marked as failed."""
 
 import datetime
 import threading
@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from samebook.core import signals, workspace
+from samebook.core import signals
+from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes
 from samebook.core.errors import SamebookError
 from samebook.core.redaction import Redaction
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """What wants to know of a run while it runs; the default says nothing."""
+    """The events of a run, as methods that the run calls; this default ignores them all."""
 
     def run_started(self, run: Path, request: RunRequest) -> None: ...
 
@@ -44,37 +45,37 @@ class Reporter:
 
 
 def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
-    """Run the notebook; returns the run's folder. Raises a SamebookError, with the failed run kept beside.
+    """Run a notebook and return the run's folder. Raises a SamebookError for a run that fails.
 
-    A failed run's folder has error.txt in place of receipt.json, and the notebook as far as it came.
+    A failed run's folder stays in runs/: it has error.txt in place of receipt.json, and the notebook as far as it came.
     """
-    found = workspace.find()
+    workspace = workspaces.find()
     signing.check_key()
-    run_folder.recover(found)
+    run_folder.recover(workspace)
     reporter = reporter or Reporter()
-    prepared = prepare(found, request, reporter.noted)
-    folder = RunFolder.create(found, prepared.path.stem)
+    prepared = prepare(workspace, request, reporter.noted)
+    folder = RunFolder.create(workspace, prepared.path.stem)
     try:
         reporter.run_started(folder.path, request)
         with signals.as_errors():
             _fill(folder, prepared, reporter)
     except BaseException as error:
-        raise _failed(folder, error, prepared.redaction, found) from error
+        raise _failed(folder, error, prepared.redaction, workspace) from error
     finally:
         reporter.run_ended()
     final = folder.finish()
-    publish.publish(found, prepared.settings, final)
+    publish.publish(workspace, prepared.settings, final)
     return final
 
 
 def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
     from samebook.execution import engine
 
-    request, in_force = prepared.request, prepared.settings
+    request, settings = prepared.request, prepared.settings
     started = _now()
-    pages = _Beside(_pages)
-    installed = _Beside(partial(identity.of, prepared.workspace))
-    timeout = in_force.cell_timeout if request.cell_timeout is None else request.cell_timeout
+    page = _Background(_page)
+    installed = _Background(partial(identity.of, prepared.workspace))
+    timeout = settings.cell_timeout if request.cell_timeout is None else request.cell_timeout
     with run_folder.scratch(folder.path) as scratch:
         env = _kernel_env(prepared, folder, scratch)
         source = _source(prepared, installed)
@@ -88,12 +89,12 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
                 observer=reporter,
                 redaction=prepared.redaction,
                 cell_timeout=timeout,
-                save_every=in_force.save_every,
+                save_every=settings.save_every,
                 source=source,
             )
         )
     run_folder.append_event(folder.path, {"kind": "kernel", "name": source.start})
-    (folder.path / run_folder.PAGE).write_text(pages.result().html(executed, prepared.path.stem))
+    (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.path.stem))
     prepared.redaction.check_files(folder.outputs)
     _write_metrics(folder.path, prepared.redaction)
     _write_receipt(folder, prepared, executed, started, installed.result())
@@ -107,8 +108,11 @@ def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict
     return {**env, "SAMEBOOK_PINNED": str(pinned)} if pinned else env
 
 
-def _source(prepared: PreparedRun, installed: "_Beside[dict[str, Any]]") -> "provisioner.Source":
-    """Where the kernel may come from: from a zygote, if there is one; its kind takes time to find out."""
+def _source(prepared: PreparedRun, installed: "_Background[dict[str, Any]]") -> "provisioner.Source":
+    """The source of the kernel: a zygote where one is warm, else a process of its own.
+
+    The zygote's kind depends on the environment's identity, which is waited for only where a zygote may be.
+    """
     from samebook.execution import pool, provisioner
 
     folder = client.folder(prepared.workspace)
@@ -116,8 +120,8 @@ def _source(prepared: PreparedRun, installed: "_Beside[dict[str, Any]]") -> "pro
     return provisioner.Source(folder, kind, early.take())
 
 
-def _pages() -> ModuleType:
-    """The module that makes pages, ready to."""
+def _page() -> ModuleType:
+    """The module `execution.page`, with its templates compiled."""
     from samebook.execution import page
 
     page.warm_up()
@@ -150,49 +154,49 @@ def _write_receipt(
         finished=_now(),
     )
     statement = prepared.redaction.value(provenance.statement(facts))
-    kept = objects.local_store(prepared.workspace)
+    store = objects.local_store(prepared.workspace)
     for name in receipt.subject_digests(statement):
-        kept.put(folder.path / name)
+        store.put(folder.path / name)
     if (patch := folder.path / run_folder.PATCH).is_file():
-        kept.put(patch)
+        store.put(patch)
     content = json_bytes(statement)
-    kept.put(content)
-    workspace.write_whole(folder.path / run_folder.RECEIPT, content)
+    store.put(content)
+    workspaces.write_whole(folder.path / run_folder.RECEIPT, content)
     signing.sign(folder.path / run_folder.RECEIPT)
 
 
-def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, found: Workspace) -> BaseException:
-    """Keep the failed run with its error.txt; the error to raise, which names where it is kept."""
+def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, workspace: Workspace) -> BaseException:
+    """Keep the failed run's folder, with an error.txt; returns the error to raise, which names the folder in a note."""
     text = redaction.text(f"{type(error).__name__}: {error}")
     try:
         (folder.path / run_folder.RECEIPT).unlink(missing_ok=True)
         redaction.remove_files(folder.outputs)
         (folder.path / run_folder.ERROR).write_text(text + "\n")
-        kept = folder.finish()
+        final = folder.finish()
     except OSError:
-        return error  # no room, or no permission, for the rest either: the next start recovers the folder
+        return error  # a full disk, or no permission: the next start of samebook recovers the folder
     if isinstance(error, SamebookError):
-        error.add_note(f"the run as far as it came: {found.relative(kept)}")
+        error.add_note(f"the run as far as it came: {workspace.relative(final)}")
     return error
 
 
-class _Beside[Result]:
-    """What is done in a thread, while the kernel works."""
+class _Background[Result]:
+    """Work in a thread, while the kernel works in its process."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self._work = work
-        self._done: Future[Result] = Future()
-        threading.Thread(target=self._do, daemon=True).start()
+        self._future: Future[Result] = Future()
+        threading.Thread(target=self._run, daemon=True).start()
 
-    def _do(self) -> None:
+    def _run(self) -> None:
         try:
-            self._done.set_result(self._work())
+            self._future.set_result(self._work())
         except Exception as error:
-            self._done.set_exception(error)
+            self._future.set_exception(error)
 
     def result(self) -> Result:
-        """What came out; what failed is done again, alone: of two threads that import, one may see half a module."""
-        return self._work() if self._done.exception() else self._done.result()
+        """The result. Failed work is done again, alone: of two threads that import, one may see half a module."""
+        return self._work() if self._future.exception() else self._future.result()
 
 
 def _now() -> str:

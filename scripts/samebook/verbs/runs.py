@@ -1,4 +1,4 @@
-"""List what ran: each run's status, how long it took, and its metrics."""
+"""List the runs: the status, duration and metrics of each."""
 
 from samebook.core.table import align
 from samebook.core.workspace import Workspace
@@ -8,16 +8,16 @@ METRICS_SHOWN = 4
 
 
 def runs(workspace: Workspace) -> list[Run]:
-    """All runs, newest first."""
+    """All runs in runs/, finished or failed, newest first."""
     folders = (path for path in workspace.runs.glob("[0-9]*Z-*") if path.is_dir())
     return [described(path) for path in sorted(folders, reverse=True)]
 
 
-def table(found: list[Run]) -> str:
-    """The runs as text, a line each; the first metrics by name."""
+def table(runs: list[Run]) -> str:
+    """The runs as text, a line each, with their first METRICS_SHOWN metrics, or the error of a failed run."""
     rows = [("run", "status", "seconds", "metrics")]
-    for run in found:
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in list(run.metrics.items())[:METRICS_SHOWN])
+    for run in runs:
+        metrics = "  ".join(f"{name} {value:.4g}" for name, value in list(run.metrics.items())[:METRICS_SHOWN])
         seconds = "" if run.seconds is None else f"{run.seconds:.0f}"
-        rows.append((run.id, run.status, seconds, shown or run.error))
+        rows.append((run.id, run.status, seconds, metrics or run.error))
     return "\n".join(align(rows, right={2}))

@@ -1,4 +1,4 @@
-"""When jobs are due, and the same for cron, systemd, Kubernetes or GitHub, which then start them."""
+"""Show when jobs are due, or write the schedule for cron, systemd, Kubernetes or GitHub, which then start the jobs."""
 
 import datetime
 import os
@@ -14,13 +14,13 @@ from samebook.pipelines import definition, manifests, timers
 from samebook.pipelines.timers import Jobs
 
 FORMS = ("cron", "systemd", "kubernetes", "github")
-# Those that start jobs in a checkout of this machine.
-HERE = {"cron", "systemd"}
+# The forms whose jobs start in a checkout on this machine.
+LOCAL = {"cron", "systemd"}
 
 
 @dataclass(frozen=True)
 class ScheduleRequest:
-    """The schedule of which environment, for whom; Kubernetes needs the image that its jobs run."""
+    """The environment whose schedule is written, the form (one of FORMS), and the image for Kubernetes' jobs."""
 
     env: str
     form: str
@@ -28,10 +28,13 @@ class ScheduleRequest:
 
 
 def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
-    """The files that say so, by name. Raises UsageError where nothing is scheduled, or can't be, or be said."""
+    """The schedule's files, content by name.
+
+    Raises UsageError where no job is scheduled, a job's pipeline is unusable, or the form can't express the schedule.
+    """
     in_force = settings.load(workspace, request.env)
     if not in_force.schedule:
-        raise UsageError(nothing(request.env))
+        raise UsageError(unscheduled(request.env))
     for job in in_force.schedule:
         definition.read(workspace, job)
     when = {job: cron.parse(line) for job, line in in_force.schedule.items()}
@@ -48,31 +51,35 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
             return manifests.github(jobs, shared=bool(in_force.store.url))
 
 
-def nothing(env: str) -> str:
+def unscheduled(env: str) -> str:
+    """The message for an environment without a schedule."""
     return f'nothing is scheduled in env {env}: environments/{env}.yml has no `schedule: {{daily: "30 4 * * *"}}`'
 
 
 def _check(jobs: Jobs, request: ScheduleRequest) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", jobs.env):
-        raise UsageError(f"env {jobs.env!r}: expected letters, digits, - and _ for a name that others use too")
-    if request.form in HERE and os.environ.get("SAMEBOOK_ENGINE") == "docker":
+        raise UsageError(f"env {jobs.env!r} can't name a job: expected letters, digits, - and _")
+    if request.form in LOCAL and os.environ.get("SAMEBOOK_ENGINE") == "docker":
         raise UsageError(
-            f"inside the image nobody knows where the checkout is that {request.form} shall start jobs in",
+            f"the schedule of {request.form} needs the path of a checkout, which is not known inside the image",
             mend=f"make schedule AS={request.form} ENV={jobs.env}",
         )
-    if request.form in HERE and not str(jobs.root).isprintable():
-        raise UsageError(f"the checkout's path {str(jobs.root)!r} can't stand in a line", mend="mv it elsewhere")
+    if request.form in LOCAL and not str(jobs.root).isprintable():
+        raise UsageError(
+            f"the checkout's path {str(jobs.root)!r} has a character that can't stand in a line; expected others",
+            mend="mv it elsewhere",
+        )
     if request.form == "kubernetes" and not re.fullmatch(r"[\w./:@-]+", request.image):
         raise UsageError(
-            f"the image {request.image!r} is none: Kubernetes has to know what to run",
+            f"--image {request.image!r} is not an image: expected the name of the image that Kubernetes shall run",
             mend="samebook schedule --as kubernetes --image registry.example.com/samebook@sha256:…",
         )
 
 
-def table(found: settings.Settings, now: datetime.datetime) -> str:
-    """Each job with its line, and when it is due next."""
-    lines = [("job", "minute hour day month weekday", "next, UTC")]
-    for job, line in found.schedule.items():
+def table(in_force: settings.Settings, now: datetime.datetime) -> str:
+    """The schedule as text: each job with its cron line, and the time when it is due next."""
+    rows = [("job", "minute hour day month weekday", "next, UTC")]
+    for job, line in in_force.schedule.items():
         moment = cron.next_due(line, now)
-        lines.append((job, line, f"{moment:%Y-%m-%d %H:%M %a}" if moment else "never"))
-    return "\n".join(align(lines))
+        rows.append((job, line, f"{moment:%Y-%m-%d %H:%M %a}" if moment else "never"))
+    return "\n".join(align(rows))

@@ -1,4 +1,4 @@
-"""Show the settings in force: each value, and whether a variable, the file or a default says so."""
+"""Show the settings in force: each value, and its origin, which is a variable, the file or the default."""
 
 import json
 import os
@@ -17,7 +17,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting by its dotted name; `origin` is a variable, a file, or `default`."""
+    """One setting by its dotted name; `origin` is the name of a variable, the path of a file, or `default`."""
 
     name: str
     value: Any
@@ -26,17 +26,18 @@ class Setting:
 
 def settings(workspace: Workspace, env: str) -> list[Setting]:
     """The settings of `env`, in the order of the model. Raises UsageError where they are not valid."""
-    found = load(workspace, env).model_dump(mode="json")
+    in_force = load(workspace, env).model_dump(mode="json")
     path = settings_path(workspace, env)
-    told = {location for location, _ in _leaves(yaml_file.read(path))}
+    in_file = {location for location, _ in _leaves(yaml_file.read(path))}
 
     def origin(location: tuple[str, ...]) -> str:
-        above = [location[:end] for end in range(len(location), 0, -1)]
-        named = next((variable(each) for each in above if variable(each) in os.environ), None)
-        is_told = any(each in told for each in above) or any(each[: len(location)] == location for each in told)
-        return named or (workspace.relative(path) if is_told else DEFAULT)
+        # A variable, or the file, may also set a whole section, or a part of the value.
+        sections = [location[:end] for end in range(len(location), 0, -1)]
+        name = next((variable(section) for section in sections if variable(section) in os.environ), None)
+        is_in_file = not in_file.isdisjoint(sections) or any(leaf[: len(location)] == location for leaf in in_file)
+        return name or (workspace.relative(path) if is_in_file else DEFAULT)
 
-    return [Setting(".".join(location), value, origin(location)) for location, value in _leaves(found)]
+    return [Setting(".".join(location), value, origin(location)) for location, value in _leaves(in_force)]
 
 
 def _leaves(value: Any, location: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -47,10 +48,13 @@ def _leaves(value: Any, location: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
         yield location, value
 
 
-def table(found: list[Setting]) -> str:
+def table(settings: list[Setting]) -> str:
     """The settings as text, a line each."""
-    shown = [(each.name, "" if each.value is None else json.dumps(each.value), each.origin) for each in found]
-    return "\n".join(align(shown))
+    rows = [
+        (setting.name, "" if setting.value is None else json.dumps(setting.value), setting.origin)
+        for setting in settings
+    ]
+    return "\n".join(align(rows))
 
 
 def schema() -> bytes:

@@ -1,4 +1,4 @@
-"""Run a notebook for many parameter sets: kernels come warm, what is done already is left out, the best is told."""
+"""Run a notebook for many parameter sets, with warm kernels; sets that a finished run has done already are left out."""
 
 import json
 import time
@@ -7,7 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from samebook.core import signals, workspace
+from samebook.core import signals
+from samebook.core import workspace as workspaces
 from samebook.core.errors import SamebookError, UsageError
 from samebook.environment import machine, variables
 from samebook.execution import freshness, grids, parameters, pool, preparation, sweep_result, workers
@@ -17,13 +18,16 @@ from samebook.execution.sweep_result import Outcome, Sweep
 from samebook.execution.workers import Failure
 from samebook.records import receipt, run_folder, summary
 
-# What does one run of a worker's: the verb run, which this one must not import.
+# The verb `run`, which the caller hands in, as no verb imports another.
 type Runner = Callable[[RunRequest], Path]
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """One call of `samebook sweep`: a run, and what varies from it; `grid` or `file`, with `draws` from the grid."""
+    """One call of `samebook sweep`: a run, and its variations by `grid` or `file`.
+
+    `draws` is how many sets are drawn from the grid (0: all of them run); `jobs` 0 is one run a core.
+    """
 
     run: RunRequest
     grid: tuple[tuple[str, str], ...] = ()
@@ -33,56 +37,54 @@ class SweepRequest:
     jobs: int = 0
     metric: str = ""
     minimize: bool = False
-    stops: bool = False
+    stop_on_failure: bool = False
 
 
 @dataclass
 class Plan:
-    """The sets of a sweep, and for those that are done already their runs."""
+    """The sets of a sweep, and the finished runs of those that are done already, by the sets' keys."""
 
     prepared: PreparedRun
     sets: list[ParameterSet]
-    known: dict[str, Path] = field(default_factory=dict)
+    finished: dict[str, Path] = field(default_factory=dict)
 
 
 def plan(request: SweepRequest) -> Plan:
-    """Check everything before the first run. Raises UsageError that tells all that is wrong with the sets."""
-    prepared = preparation.prepare(workspace.find(), request.run)
+    """Check everything before the first run. Raises UsageError with every error in the sets."""
+    prepared = preparation.prepare(workspaces.find(), request.run)
     if request.file:
         sets = grids.read(request.file)
     else:
         axes = grids.axes(request.grid, prepared.parameters)
         drawn = grids.draw(axes, request.draws, request.seed, prepared.parameters)
         sets = list(drawn if request.draws else grids.combinations(axes)) if axes else []
-    if both := sorted(set(request.run.parameters) & {name for each in sets for name in each}):
-        raise UsageError(f"parameter {both[0]} is given, and varies too")
+    if twice := sorted(set(request.run.parameters) & {name for parameter_set in sets for name in parameter_set}):
+        raise UsageError(f"parameter {twice[0]} is given, and varies too")
     sets = grids.check(sets, prepared.parameters)
-    return Plan(prepared, sets, _known(prepared, sets))
+    return Plan(prepared, sets, _finished(prepared, sets))
 
 
-def described(found: Plan) -> str:
-    """What a sweep would run, a line a set."""
-    lines = [
-        f"{'as before' if sweep_result.key(each) in found.known else 'run':<9}  {sweep_result.description(each)}"
-        for each in found.sets
-    ]
-    return "\n".join((*lines, f"{len(found.sets)} sets, {len(found.known)} done already"))
+def description(plan: Plan) -> str:
+    """The plan as text, a line for each set."""
+    states = ["as before" if sweep_result.key(values) in plan.finished else "run" for values in plan.sets]
+    lines = [f"{state:<9}  {sweep_result.description(values)}" for state, values in zip(states, plan.sets, strict=True)]
+    return "\n".join((*lines, f"{len(plan.sets)} sets, {len(plan.finished)} done already"))
 
 
-def _known(prepared: PreparedRun, sets: list[ParameterSet]) -> dict[str, Path]:
+def _finished(prepared: PreparedRun, sets: list[ParameterSet]) -> dict[str, Path]:
     """The finished run of each set that has one, by the set's key."""
     index: dict[str, list[Path]] = {}
     for run in run_folder.finished(prepared.workspace, prepared.path.stem):
-        with_parameters = _parameters(run)
-        if with_parameters is not None:
-            index.setdefault(json.dumps(with_parameters, sort_keys=True), []).append(run)
-    found: dict[str, Path] = {}
-    for each in sets:
-        values = parameters.parse({**prepared.request.parameters, **each}, prepared.parameters)
-        among = index.get(json.dumps(parameters.json_values(values), sort_keys=True), [])
-        run = freshness.fresh_run(replace(prepared, values=values), candidates=among) if among else None
-        found |= {sweep_result.key(each): run} if run else {}
-    return found
+        run_parameters = _parameters(run)
+        if run_parameters is not None:
+            index.setdefault(json.dumps(run_parameters, sort_keys=True), []).append(run)
+    finished: dict[str, Path] = {}
+    for parameter_set in sets:
+        values = parameters.parse({**prepared.request.parameters, **parameter_set}, prepared.parameters)
+        candidates = index.get(json.dumps(parameters.json_values(values), sort_keys=True), [])
+        run = freshness.fresh_run(replace(prepared, values=values), candidates=candidates) if candidates else None
+        finished |= {sweep_result.key(parameter_set): run} if run else {}
+    return finished
 
 
 def _parameters(run: Path) -> Mapping[str, object] | None:
@@ -93,43 +95,46 @@ def _parameters(run: Path) -> Mapping[str, object] | None:
 
 
 def sweep(request: SweepRequest, run: Runner, say: Callable[[str], None]) -> Sweep:
-    """Run every set that isn't done; `say` hears how far it is. A set that fails stops no other, unless asked to.
-
-    Ctrl-C and SIGTERM stop all within seconds; started again, it goes on where it stopped.
+    """Run every set that isn't done; `say` gets a line for each that has ended. A set that fails stops no other, unless
+    `request.stop_on_failure`. Ctrl-C and SIGTERM stop all within seconds; a second call goes on where it stopped.
     """
-    found = plan(request)
-    result = Sweep(found.prepared.path.stem, request.metric, request.minimize)
-    waiting = [each for each in found.sets if sweep_result.key(each) not in found.known]
-    for each in found.sets:
-        if path := found.known.get(sweep_result.key(each)):
-            result.add(Outcome.of(each, summary.described(path), is_new=False))
-    say(f"{len(found.sets)} sets, {len(found.sets) - len(waiting)} done already")
-    if waiting:
-        with signals.as_errors(), variables.shared_cores(jobs(request)), pool.warm_kernels(found.prepared) as cold:
-            if cold:
-                say(f"kernels start cold: {cold}")
-            _run(request, waiting, run, result, say)
+    sweep_plan = plan(request)
+    sets, finished = sweep_plan.sets, sweep_plan.finished
+    result = Sweep(sweep_plan.prepared.path.stem, request.metric, request.minimize)
+    remaining = [parameter_set for parameter_set in sets if sweep_result.key(parameter_set) not in finished]
+    for parameter_set in sets:
+        if path := finished.get(sweep_result.key(parameter_set)):
+            result.add(Outcome.of(parameter_set, summary.described(path), is_new=False))
+    say(f"{len(sets)} sets, {len(sets) - len(remaining)} done already")
+    if remaining:
+        shared = variables.shared_cores(jobs(request))
+        with signals.as_errors(), shared, pool.warm_kernels(sweep_plan.prepared) as reason:
+            if reason:
+                say(f"kernels start cold: {reason}")
+            _run(request, remaining, run, result, say)
     return result
 
 
 def _run(
-    request: SweepRequest, waiting: list[ParameterSet], run: Runner, result: Sweep, say: Callable[[str], None]
+    request: SweepRequest, remaining: list[ParameterSet], run: Runner, result: Sweep, say: Callable[[str], None]
 ) -> None:
-    began = time.monotonic()
+    start = time.monotonic()
 
-    def one(each: ParameterSet) -> Path:
-        return run(replace(request.run, parameters={**request.run.parameters, **each}))
+    def run_set(parameter_set: ParameterSet) -> Path:
+        return run(replace(request.run, parameters={**request.run.parameters, **parameter_set}))
 
-    with closing(workers.results(waiting, jobs(request), one)) as done:
-        for number, (each, path) in enumerate(done, 1):
-            is_failure = isinstance(path, Failure)
-            outcome = Outcome(each, error=path.message) if is_failure else Outcome.of(each, summary.described(path))
+    with closing(workers.results(remaining, jobs(request), run_set)) as done:
+        for number, (parameter_set, path) in enumerate(done, 1):
+            if isinstance(path, Failure):
+                outcome = Outcome(parameter_set, error=path.message)
+            else:
+                outcome = Outcome.of(parameter_set, summary.described(path))
             result.add(outcome)
-            say(sweep_result.progress(result, outcome, number, len(waiting), time.monotonic() - began))
-            if outcome.error and request.stops:
+            say(sweep_result.progress(result, outcome, number, len(remaining), time.monotonic() - start))
+            if outcome.error and request.stop_on_failure:
                 break
 
 
 def jobs(request: SweepRequest) -> int:
-    """How many runs go side by side: as asked, else one a core."""
+    """The number of runs side by side: the request's, else one a core."""
     return request.jobs or machine.cores()

@@ -3,48 +3,50 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core import workspace
+from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced
 from samebook.records import attestations, evidence, receipt, run_folder, signing
 
 
 @dataclass(frozen=True)
-class Verified:
-    """What was found in order: who signed, and where each subject's bytes are."""
+class Verification:
+    """A verification that held: who signed, and the place of each subject's bytes, by the subject's name."""
 
     signers: list[str]
     subjects: dict[str, str]
 
 
-def verify(path: Path) -> Verified:
-    """Verify the receipt in a file, and what it speaks of: beside it, or in the store.
+def verify(path: Path) -> Verification:
+    """Verify a receipt or an attestation: its signature, and the files that it names, beside it or in the store.
 
-    Raises PolicyRefused for a signature that doesn't hold, NotReproduced naming each file that is not what the
-    receipt says, UsageError for what is no receipt.
+    Raises PolicyRefused for a signature that doesn't hold, NotReproduced naming each file with another hash than the
+    receipt's, UsageError for a file that is not a receipt.
     """
-    here = workspace.find()
+    workspace = workspaces.find()
     if attestation := attestations.read(path):
-        return _attested(here, path, attestation)
+        return _verify_attestation(workspace, path, attestation)
     statement = receipt.read(path)
-    signers = signing.signers(here, path)
-    found = evidence.files(here, path, statement)
-    if wrong := evidence.wrong(found):
-        raise NotReproduced("\n  ".join((f"{len(wrong)} of {len(found)} files are not what the receipt says", *wrong)))
-    return Verified(signers, found)
+    signers = signing.signers(workspace, path)
+    states = evidence.files(workspace, path, statement)
+    if wrong := evidence.wrong(states):
+        raise NotReproduced("\n  ".join((f"{len(wrong)} of {len(states)} files are not what the receipt says", *wrong)))
+    return Verification(signers, states)
 
 
-def _attested(here: workspace.Workspace, path: Path, attestation: receipt.Json) -> Verified:
-    """A reproduction's attestation: signed as it is, and of the receipt that is beside it or in the store."""
-    signers = signing.signers(here, path)
+def _verify_attestation(workspace: workspaces.Workspace, path: Path, attestation: receipt.Json) -> Verification:
+    """Verify a reproduction's attestation: its signature, and the hash of the receipt that it is about."""
+    signers = signing.signers(workspace, path)
     digest = attestation["predicate"]["receipt"]["sha256"]
-    state = evidence.where(path.parent, run_folder.RECEIPT, digest, here)
+    state = evidence.where(path.parent, run_folder.RECEIPT, digest, workspace)
     if evidence.wrong({run_folder.RECEIPT: state}):
         raise NotReproduced(f"the receipt that {path.name} speaks of is not this one: {state}")
-    return Verified(signers, {run_folder.RECEIPT: state})
+    return Verification(signers, {run_folder.RECEIPT: state})
 
 
-def table(verified: Verified) -> str:
-    """The result as text."""
-    lines = [f"ok {name}  ({where})" for name, where in verified.subjects.items()]
-    signed = f"signed by {', '.join(verified.signers)}" if verified.signers else "not signed, no key trusted here"
-    return "\n".join((*lines, f"verified: all {len(lines)} hashes hold; {signed}"))
+def table(verification: Verification) -> str:
+    """The result as text, a line for each subject."""
+    lines = [f"ok {name}  ({place})" for name, place in verification.subjects.items()]
+    signature = (
+        f"signed by {', '.join(verification.signers)}" if verification.signers else "not signed, no key trusted here"
+    )
+    return "\n".join((*lines, f"verified: all {len(lines)} hashes hold; {signature}"))

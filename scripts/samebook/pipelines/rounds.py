@@ -1,0 +1,130 @@
+"""A round of the watcher: the inbox's complete files, the warehouse's new days, and the schedule's due jobs.
+
+A round can be done again: a watcher that was killed in one leaves it to the next watcher.
+"""
+
+import datetime
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+from samebook.core import cron, signals
+from samebook.core.digest import json_bytes
+from samebook.core.errors import DataRejected, Interrupted, SamebookError
+from samebook.core.workspace import write_whole
+from samebook.data import warehouse
+from samebook.pipelines import inbox
+from samebook.pipelines.watcher import Watcher
+
+
+def run(watcher: Watcher) -> int:
+    """Run everything that is due now; the number of files that were rejected."""
+    rejected = _take_in_files(watcher)
+    _run_new_days(watcher)
+    run_schedule(watcher)
+    return rejected
+
+
+def _take_in_files(watcher: Watcher) -> int:
+    datasets = watcher.settings.watch.inbox
+    due = [path for path in watcher.inbox.complete() if watcher.is_due(str(path))]
+    times = Counter(datasets[name] for name in map(inbox.dataset, due) if name in datasets)
+    with watcher.warm(max(times.values(), default=0)):
+        return sum(_take_in(watcher, path) for path in due)
+
+
+def _take_in(watcher: Watcher, path: Path) -> bool:
+    """Take a file in; whether it was rejected. A file with any other trouble stays in the inbox, for another try."""
+    try:
+        is_rejected = _process(watcher, path)
+    except Interrupted:
+        raise
+    except (SamebookError, OSError, ValueError) as error:
+        if path.exists():  # else somebody has taken it out again
+            watcher.fail(str(path), error)
+        return False
+    watcher.failures.pop(str(path), None)
+    return is_rejected
+
+
+def _process(watcher: Watcher, path: Path) -> bool:
+    """Run a file's pipeline; whether the file was rejected."""
+    workspace, datasets = watcher.workspace, watcher.settings.watch.inbox
+    try:
+        arrival = inbox.arrival(path, datasets)
+    except DataRejected as error:
+        _report_rejected(watcher, path, inbox.reject(workspace, path, str(error)), error)
+        return True
+    source = workspace.relative(inbox.archived(workspace, arrival))
+    try:
+        watcher.run(datasets[arrival.dataset], {"day": str(arrival.day), "source": source})
+    except DataRejected as error:
+        _report_rejected(watcher, path, inbox.reject_arrival(workspace, arrival, str(error)), error)
+        return True
+    inbox.accept(arrival)
+    watcher.say(f"{path.name}: done")
+    return False
+
+
+def _report_rejected(watcher: Watcher, path: Path, quarantined: Path, error: DataRejected) -> None:
+    watcher.report("rejected", f"{path.name} -> {watcher.workspace.relative(quarantined)}", str(error))
+
+
+def _run_new_days(watcher: Watcher) -> None:
+    """Run the pipeline of each day that is new in the warehouse, or has another version, since the last query."""
+    section = watcher.settings.watch.warehouse
+    if section is None or time.monotonic() - watcher.last_query < section.every:
+        return
+    watcher.last_query = time.monotonic()
+    path = watcher.workspace.runs / ".watch" / "warehouse.json"
+    versions = json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        days = signals.run_interruptibly(lambda: _days(watcher, section.query))
+    except Interrupted:
+        raise
+    except (SamebookError, KeyError, OSError) as error:
+        watcher.fail(section.query, error)
+        return
+    new = {day: version for day, version in sorted(days.items()) if versions.get(day) != version}
+    due = {day: version for day, version in new.items() if watcher.is_due(day)}
+    with watcher.warm(len(due)):
+        for day, version in due.items():
+            if _run_day(watcher, section.pipeline, day):
+                versions[day] = version
+                write_whole(path, json_bytes(versions))
+
+
+def _days(watcher: Watcher, query: str) -> dict[str, str]:
+    """The warehouse's days, with the version of each."""
+    rows = warehouse.query(watcher.workspace, watcher.settings.warehouse, query, {})
+    return dict(zip(rows["day"].astype(str).str[:10], rows["version"].astype(str), strict=True))
+
+
+def _run_day(watcher: Watcher, name: str, day: str) -> bool:
+    """Run a day's pipeline; whether it ended well. A day that fails stops no other."""
+    try:
+        watcher.run(name, {"day": day})
+    except Interrupted:
+        raise
+    except (SamebookError, OSError) as error:
+        watcher.fail(day, error)
+        return False
+    watcher.failures.pop(day, None)
+    return True
+
+
+def run_schedule(watcher: Watcher) -> None:
+    """Run the jobs that came due since the last round."""
+    if not watcher.settings.watch.schedule:
+        return
+    now = datetime.datetime.now(datetime.UTC)
+    for name, line in watcher.settings.schedule.items():
+        if cron.due(line, watcher.since, now):
+            try:
+                watcher.run(name, {})
+            except Interrupted:
+                raise
+            except (SamebookError, OSError) as error:
+                watcher.report("failed", f"scheduled {name}", str(error))
+    watcher.since = now
