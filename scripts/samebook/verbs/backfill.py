@@ -40,7 +40,7 @@ class DayOutcome:
 
 @dataclass(frozen=True)
 class Backfill:
-    """The outcomes of all days, in the order of the days."""
+    """The outcome of each day, in the order of the days."""
 
     days: tuple[DayOutcome, ...]
 
