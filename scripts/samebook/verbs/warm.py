@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import psutil
+
 from samebook.core import make, signals, workspace
 from samebook.core.errors import UsageError
 from samebook.core.workspace import make_folder, write_whole
@@ -50,19 +52,26 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
         if not claims.claim(kind.name):
             raise UsageError(f"{request.notebook} is warm already")
         claims.clear_up()
-        bounds = {"idle": request.idle, "limit": request.limit}
-        started = [stack.enter_context(client.zygote(kind, prepared.path.parent, Path(sockets), **bounds))]
+        started = [stack.enter_context(client.zygote(kind, prepared.path.parent, Path(sockets), idle=request.idle))]
         others = runner.kind(prepared.workspace)  # they serve any notebook: once is enough
         if claims.claim(others.name):
             started.append(stack.enter_context(client.zygote(others, prepared.workspace.root, Path(sockets))))
-        if started[0].refusal:
-            raise UsageError(f"{request.notebook} can't be kept warm: {started[0].refusal}", mend="its runs start cold")
+        if why := started[0].refusal or _excess(started[0].process.pid, request.limit):
+            raise UsageError(f"{request.notebook} can't be kept warm: {why}", mend="its runs start cold")
         if started[-1].refusal:
             say(f"only kernels are warm, runners start cold: {started.pop().refusal}")
         with _named(folder, started):
             how = "make run NOTEBOOK=" if make.COMMAND_LINE in os.environ else "samebook run "
             say(f"{request.notebook} is warm: {how}{request.notebook}, anywhere in this checkout")
             _until_over(started, say)
+
+
+def _excess(pid: int, limit: int) -> str:
+    """The memory of a process, where it is above the limit, in words; 0 is no limit."""
+    taken = 0
+    with suppress(psutil.Error):
+        taken = psutil.Process(pid).memory_info().rss
+    return f"it takes {taken >> 20} MiB, more than {limit >> 20}" if 0 < limit < taken else ""
 
 
 class _Claims:

@@ -131,23 +131,16 @@ class ZygoteProcess:
 
 
 @contextmanager
-def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0, limit: int = 0) -> Iterator[ZygoteProcess]:
-    """A zygote of this kind while the block runs; `folder` has its socket. `idle` in seconds, `limit` in bytes.
+def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0) -> Iterator[ZygoteProcess]:
+    """A zygote of this kind while the block runs; `folder` has its socket, `idle` is in seconds.
 
-    Ask what it has `refused` before anything that may need it: until then it may be importing.
+    Ask for its `refusal` before anything that may need it: until then it may be importing.
     """
     path = folder / wanted.name
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(64)
-        command = [
-            sys.executable,
-            "-m",
-            "samebook.execution.warm.zygote",
-            str(listener.fileno()),
-            str(idle),
-            str(limit),
-        ]
+        command = [sys.executable, "-m", "samebook.execution.warm.zygote", str(listener.fileno()), str(idle)]
         process = subprocess.Popen(
             [*command, *wanted.modules],
             cwd=cwd,

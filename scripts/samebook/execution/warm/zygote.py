@@ -248,16 +248,6 @@ def _kill(kernel: Kernel) -> None:
             os.kill(kernel.pid, signal.SIGKILL)
 
 
-def resident() -> int:
-    """The bytes of memory that this process has, 0 where nobody says."""
-    with contextlib.suppress(OSError, StopIteration):
-        from pathlib import Path
-
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
-    return 0
-
-
 def once(modules: list[str]) -> NoReturn:
     """Import what the kernel will import, and become the one that is asked for over stdin; end where nobody asks.
 
@@ -280,17 +270,15 @@ def once(modules: list[str]) -> NoReturn:
 
 
 def main(arguments: list[str]) -> None:
-    """`once` and the modules, or the listening socket's number, the idle time, the limit of memory, and the modules."""
+    """`once` and the modules, or the listening socket's number, the idle time, and the modules."""
     if sys.path[0] == os.getcwd():  # noqa: PTH109 - as ipykernel's own launcher does
         del sys.path[0]
     if arguments[0] == "once":
         once(arguments[1:])
-    number, idle, limit, *modules = arguments
+    number, idle, *modules = arguments
     listener = socket.socket(fileno=int(number))
     is_runner = modules == [RUNNER]
     effects, why = preload.preloaded(modules, []) if is_runner else preload.preloaded(KERNELS, modules)
-    if not why and int(limit) and resident() > int(limit):
-        why = f"it takes {resident() >> 20} MiB, more than {int(limit) >> 20}"
     sys.stdout.write(json.dumps({"refused": why}) + "\n")
     sys.stdout.flush()
     if why:
