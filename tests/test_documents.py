@@ -24,6 +24,7 @@ TARGETS = {
     name for file in MAKEFILES for name in re.findall(r"^([a-z-]+):[^#\n]*## .+", file.read_text(), re.MULTILINE)
 }
 REFERENCE = CHECKOUT / "docs" / "reference"
+PACKAGE = CHECKOUT / "scripts" / "samebook"
 README = Page("README.md")
 
 
@@ -119,6 +120,13 @@ def test_links_resolve(page: Page) -> None:
         path = (page.path.parent / name).resolve() if name else page.path
         assert path.is_file(), link
         assert not anchor or anchor in Page(path.relative_to(CHECKOUT).as_posix()).anchors, link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_exist(page: Page) -> None:
+    """Each module that a page names is there, in the checkout or in a wing."""
+    names = [span for span in page.spans if re.fullmatch(r"[a-z_/]+/[a-z_]+\.py", span)]
+    assert [name for name in names if not ((CHECKOUT / name).is_file() or (PACKAGE / name).is_file())] == []
 
 
 def test_pages_are_found() -> None:
