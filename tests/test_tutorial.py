@@ -62,6 +62,8 @@ def check(clone: Path, command: str, shown: list[str]) -> None:
     assert [line for line in shown if VARIES.sub("", line) not in printed] == [], f"{command}\n{said}"
 
 
+# Two minutes, most of them for two environments; on a machine that is busy, more.
+@pytest.mark.timeout(1800)
 @pytest.mark.host
 def test_tutorial(tmp_path: Path) -> None:
     """From an empty notebook to a promoted model: each command ends, and prints, as the tutorial shows."""
