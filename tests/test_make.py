@@ -2,20 +2,31 @@
 
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from tiny import CHECKOUT
 
+from samebook.cli import make_call
+from samebook.cli.main import cli
 from samebook.core.make import COMMAND_LINE
 from samebook.execution.warm import kernels
 
 pytestmark = pytest.mark.host
 
 # In the order of their age: an environment that make takes for installed.
-INSTALLED = ("environments/lab.txt", "environments/build.txt", "scripts/pyproject.toml")
-COMMAND = """#!/bin/sh
-printf '%s\\n' "$@"
+INSTALLED = ("environments/lab.txt", "environments/build.txt", "scripts/pyproject.toml", ".python-version")
+COMMAND = f"""#!{sys.executable}
+import os, sys
+from samebook.cli import main, make_call
+{{option}}
+try:
+    print(*make_call.arguments(main.cli, sys.argv[1:], os.environ), sep="\\n")
+except main.errors.UsageError as error:
+    sys.exit(f"error: {{{{error}}}}")
 """
 
 
@@ -24,17 +35,29 @@ def root(tmp_path: Path) -> Path:
     """A checkout whose samebook prints its arguments, a line each."""
     for name in (*INSTALLED, ".samebook/uv/bin/uv", ".venv/bin/samebook", ".venv/.installed"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(COMMAND)
+        (tmp_path / name).write_text(COMMAND.format(option=""))
     (tmp_path / ".venv" / "bin" / "samebook").chmod(0o755)
     return tmp_path
 
 
+def started(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`make ARGUMENTS` to its end."""
+    command = ["make", "--silent", "--file", str(CHECKOUT / "Makefile"), "ENGINE=local", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
 def make(root: Path, *arguments: str) -> list[str]:
     """The arguments that samebook gets from `make ARGUMENTS`."""
-    command = ["make", "--silent", "--file", str(CHECKOUT / "Makefile"), "ENGINE=local", *arguments]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = started(root, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+def refused(root: Path, *arguments: str) -> str:
+    """What `make ARGUMENTS` says, which ends with 2 and calls nothing."""
+    done = started(root, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr
 
 
 @pytest.mark.parametrize(
@@ -62,6 +85,7 @@ def make(root: Path, *arguments: str) -> list[str]:
         ("B", "diff A=a"),
         ("NOTEBOOK", "run"),
         ("ENV", "settings"),
+        ("WHY", "promote RUN=r MODEL=m"),
         ("DAY", "log"),
         ("AS", "schedule"),
         ("ENV", "gc"),
@@ -91,14 +115,14 @@ def test_parameters(root: Path, call: str) -> None:
 
 def test_what_nobody_gave_is_not_there(root: Path) -> None:
     """Where nothing is given, nothing is passed on: not even what make has by itself under such a name, like AS."""
-    assert make(root, "schedule") == ["schedule", "--env", "dev"]
-    assert make(root, "gc") == ["gc", "--env", "dev"]
+    assert make(root, "schedule") == ["schedule"]
+    assert make(root, "gc", "ENV=") == ["gc"]
 
 
 def test_kernels_are_the_same_by_make(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is meant for make makes no other kernel: only its PATH does, and what modules may look at."""
     (root / ".venv" / "bin" / "samebook").write_text("#!/bin/sh\nenv -0\n")
-    for given, others in (("TIMEOUT=5s ENV=prod", set[str]()), ("OMP_NUM_THREADS=1", {"OMP_NUM_THREADS"})):
+    for given, others in (("TIMEOUT=5s ENV=prod", set[str]()), ("ENV=prod OMP_NUM_THREADS=1", {"OMP_NUM_THREADS"})):
         told = "\n".join(make(root, "run", "PARAMS=n=1", *given.split()))
         found = dict(variable.partition("=")[::2] for variable in told.split("\0") if variable)
         assert found["PARAMS"] == "n=1"
@@ -115,3 +139,79 @@ def test_own_variables_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (root / ".venv" / "bin" / "samebook").write_text(f"#!/bin/sh\necho ${COMMAND_LINE}\n")
     assert "SEED" not in make(root, "run")[0].split()
     assert "SEED" in make(root, "run", "SEED=7")[0].split()
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("run PARAM=max_depth=9", "make run takes no PARAM; did you mean PARAMS or PARAMETER?"),
+        ("gc DRYRUN=1", "make gc takes no DRYRUN; did you mean DRY_RUN or DRY?"),
+        ("push JOB=2", "make push takes no JOB; did you mean JOBS?"),
+        ("pipeline NAME=daily FORCE=maybe", "FORCE=maybe; expected 1 or 0"),
+        ("promote MODEL=m", "make promote needs RUN"),
+        ("lab PROT=9", "make lab takes no PROT; did you mean PORT?"),
+        ("lock test UPGRAD=1", "make lock takes no UPGRAD; did you mean UPGRADE?"),
+        ("bench SLOW=quite", "SLOW=quite; expected 1 or 0"),
+        ("XX=1", "make help takes no XX; expected one of: ENGINE"),
+    ],
+)
+def test_stray_variable_is_refused(root: Path, call: str, told: str) -> None:
+    """A variable that nothing takes ends it with 2 and the nearest name, and so does one that is needed and missing."""
+    assert told in refused(root, *call.split())
+
+
+@pytest.mark.parametrize(
+    ("value", "options"),
+    [("1", ["--force"]), ("true", ["--force"]), ("yes", ["--force"]), ("0", []), ("no", []), ("false", []), ("", [])],
+)
+def test_flag_is_on_or_off(root: Path, value: str, options: list[str]) -> None:
+    """FORCE=1 forces, FORCE=0 doesn't."""
+    assert make(root, "pipeline", "NAME=daily", f"FORCE={value}") == ["pipeline", *options, "--", "daily"]
+
+
+@pytest.mark.parametrize("verb", ["run", "sweep", "warm"])
+def test_notebook_is_train(root: Path, verb: str) -> None:
+    """Where nothing else is said, it is the notebook train; a receipt says by itself which."""
+    assert make(root, verb) == [verb, "--", "train"]
+    assert make(root, verb, "NOTEBOOK=predict") == [verb, "--", "predict"]
+    assert make(root, "run", "RECEIPT=r.json") == ["run", "--receipt", "r.json"]
+
+
+def test_new_option_needs_no_edit(root: Path) -> None:
+    """An option that a command has from now on works from make, whatever its Makefile says."""
+    option = 'main.cli.commands["gc"].params.append(main.click.Option(["--brand-new"]))'
+    (root / ".venv" / "bin" / "samebook").write_text(COMMAND.format(option=option))
+    assert make(root, "gc", "BRAND_NEW=$5") == ["gc", "--brand-new", "$5"]
+    assert "make lab takes no BRAND_NEW" in refused(root, "lab", "BRAND_NEW=1")
+
+
+def targets(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Each command, by its target of make."""
+    renamed = {words: target for target, words in make_call.COMMANDS.items()}
+    for name, command in group.commands.items():
+        words = (*above, name)
+        if isinstance(command, click.Group):
+            yield from targets(command, words)
+        else:
+            yield renamed.get(" ".join(words), "-".join(words)), command
+
+
+@pytest.mark.parametrize(("target", "command"), list(targets(cli)))
+def test_every_option_is_reachable(root: Path, target: str, command: click.Command) -> None:
+    """Each option and argument of each command is reached by each of its names in capitals."""
+    flags = {name for each in command.params if getattr(each, "is_flag", False) for name in make_call.names(each)}
+    names = {name for each in command.params for name in make_call.names(each)} - {"ENGINE"}
+    given = {name: "1" if name in flags else f"my {name}" for name in names}
+    typed = make(root, target, *(f"{name}={value}" for name, value in given.items()))
+    for each in command.params:
+        assert isinstance(each, click.Argument) or {*each.opts} & {*typed}
+    assert {word for name, value in given.items() if name not in flags for word in value.split()} <= {
+        *" ".join(typed).split()
+    }
+
+
+def test_blank_in_path(root: Path) -> None:
+    """Where the checkout's path has a blank, the first command says so."""
+    there = root / "my work"
+    there.mkdir()
+    assert "has a blank" in refused(there, "runs")

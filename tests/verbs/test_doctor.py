@@ -53,16 +53,19 @@ def test_other_python_found(tiny: Tiny) -> None:
     assert (found.ok, found.changes_results, found.pinned) == (False, True, "3.9.*")
 
 
+def test_place_of_commands_told(tiny: Tiny) -> None:
+    """Which commands work beside the image is told where there is one, as make says it."""
+    told = {"SAMEBOOK_BESIDE": "promote gc"}
+    assert "beside it: promote gc" in tiny.samebook("doctor", SAMEBOOK_ENGINE="docker", **told).stdout
+    assert "all in this environment" in tiny.samebook("doctor", SAMEBOOK_ENGINE="local", **told).stdout
+
+
 def test_taken_port_told(tiny: Tiny) -> None:
     """Whether Lab's port is taken is told, with how to use another."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        port, doctor_port = server.getsockname()[1], doctor.LAB_PORT
-        doctor.LAB_PORT = port
-        try:
-            found = {each.what: each for each in doctor.doctor(Workspace(tiny.root))}["port for Lab"]
-        finally:
-            doctor.LAB_PORT = doctor_port
+        port = server.getsockname()[1]
+        found = {each.what: each for each in doctor.doctor(Workspace(tiny.root), port)}["port for Lab"]
     assert found.found == f"port {port} is taken"
     assert found.mend == "make lab PORT=8889"

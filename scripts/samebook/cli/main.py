@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from samebook.cli import make_call
 from samebook.cli.models import bundle, models, promote, rollback
 from samebook.cli.monitoring import drift
 from samebook.cli.options import ENGINE, ENV, FILE, parameters, say, show
@@ -38,7 +39,7 @@ def cli() -> None:
 @click.option("--timeout", type=click.IntRange(min=0), help="Seconds that a cell may take; 0 is no limit.")
 @click.option("--allow-drift", is_flag=True, help="Run although the environment is not the lock's; recorded.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the notebook prints.")
-@click.option("--dry-run", is_flag=True, help="Check notebook, parameters and settings, and start nothing.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Check notebook, parameters and settings, and start nothing.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: print the run as a JSON object, in one line.")
 def run(
     notebook: str | None,
@@ -182,7 +183,8 @@ def settings(env: str, as_json: bool, schema: bool) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="For machines: a JSON list.")
 @click.option("--against", type=FILE, help="Compare with the environment that this receipt names.")
-def doctor(as_json: bool, against: Path | None) -> None:
+@click.option("--port", type=click.IntRange(1, 65535), default=8888, help="The port that Lab shall have.")
+def doctor(as_json: bool, against: Path | None, port: int) -> None:
     """Compare the environment with what is pinned; exit code 5 when results could differ."""
     from dataclasses import asdict
 
@@ -193,7 +195,7 @@ def doctor(as_json: bool, against: Path | None) -> None:
         lines = verb.against(workspace.find(), receipt.read(against))
         show("\n".join(lines) or "the same environment, as far as results go")
         sys.exit(errors.EnvironmentMismatch.exit_code if lines else 0)
-    findings = verb.doctor(workspace.find())
+    findings = verb.doctor(workspace.find(), port)
     show(json.dumps([asdict(each) for each in findings], indent=2) if as_json else verb.table(findings))
     if any(each.changes_results and not each.ok for each in findings):
         sys.exit(errors.EnvironmentMismatch.exit_code)
@@ -236,7 +238,7 @@ for command in (
 def main() -> None:
     """The one boundary where an error becomes words on stderr and an exit code."""
     try:
-        cli(prog_name="samebook", standalone_mode=False)
+        cli(make_call.arguments(cli, sys.argv[1:], os.environ), prog_name="samebook", standalone_mode=False)
         processes.exit_at_once()
     except click.ClickException as error:
         error.show()

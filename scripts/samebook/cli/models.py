@@ -11,7 +11,7 @@ from samebook.core import workspace
 @click.argument("model", metavar="MODEL")
 @ENV
 @click.option("--why", default="", help="Why: for the commit's message and the bundle.")
-@click.option("--dry-run", is_flag=True, help="Check every condition, and change nothing.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Check every condition, and change nothing.")
 def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:
     """Promote RUN as MODEL: check it against the policy of the environment, and commit models/MODEL.json.
 
@@ -32,7 +32,7 @@ def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:
 @click.option("--to", default="", help="A branch, tag or commit that has the version; by default the one before.")
 @click.option("--reopen", default="", metavar="BRANCH", help="A branch to be merged again some day.")
 @click.option("--why", default="", help="Why: for the commit's message.")
-@click.option("--dry-run", is_flag=True, help="Say what it would be rolled back to, and change nothing.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Say what it would be rolled back to, and change nothing.")
 def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
     """Roll MODEL back: commit an earlier version of models/MODEL.json, whole, and forward.
 

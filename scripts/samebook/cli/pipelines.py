@@ -19,7 +19,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @ENGINE
 @FORCE
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Steps that run at a time.")
-@click.option("--dry-run", is_flag=True, help="Print the plan, and start nothing.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Print the plan, and start nothing.")
 def pipeline(name: str, given: dict[str, str], env: str, engine: str, force: bool, jobs: int, dry_run: bool) -> None:
     """Run environments/pipelines/NAME.yml: its steps, each after what it needs.
 

@@ -22,7 +22,7 @@ def store_verify() -> None:
 
 
 @store.command("gc")
-@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Say what would go, and remove nothing.")
 def store_gc(dry_run: bool) -> None:
     """Remove damaged objects, and those that no receipt in runs/ names."""
     from samebook.models import store_use
@@ -36,7 +36,7 @@ def store_gc(dry_run: bool) -> None:
 @store.command("push")
 @ENV
 @click.option("--again", is_flag=True, help="Send also what is there, in place of what may be damaged there.")
-@click.option("--dry-run", is_flag=True, help="Say how many objects and bytes would go, and send nothing.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Say how many objects and bytes would go, and send nothing.")
 @JOBS
 def store_push(env: str, again: bool, dry_run: bool, jobs: int) -> None:
     """Send what models and runs need to the bucket that store.url names, as far as it lacks it.
@@ -54,7 +54,7 @@ def store_push(env: str, again: bool, dry_run: bool, jobs: int) -> None:
 
 @store.command("pull")
 @ENV
-@click.option("--dry-run", is_flag=True, help="Say how many objects and bytes would come, and bring nothing.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Say how many objects and bytes would come, and bring nothing.")
 @JOBS
 def store_pull(env: str, dry_run: bool, jobs: int) -> None:
     """Bring what models and runs need from the bucket that store.url names, as far as it is missing or damaged here.

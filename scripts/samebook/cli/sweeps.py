@@ -56,7 +56,7 @@ class SizeType(click.ParamType[int]):
 @click.option("--minimize", is_flag=True, help="The lowest is the best.")
 @click.option("--timeout", type=click.IntRange(min=0), help="Seconds that a cell may take; 0 is no limit.")
 @click.option("--on-failure", type=click.Choice(["continue", "stop"]), default="continue", help="When a set fails.")
-@click.option("--dry-run", is_flag=True, help="Check the sets, say what would run, and start nothing.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Check the sets, say what would run, and start nothing.")
 def sweep(
     notebook: str,
     grid: tuple[tuple[str, str], ...],

@@ -32,7 +32,7 @@ def log(day: datetime.datetime | None, level: str, env: str, as_json: bool) -> N
 @click.command()
 @click.option("--older-than", type=DaysType(), help="Runs that started earlier, like 90d; by default retention.days.")
 @click.option("--keep", type=click.IntRange(min=0), help="Of each notebook the newest stay; by default retention.keep.")
-@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Say what would go, and remove nothing.")
 @ENV
 def gc(older_than: int | None, keep: int | None, dry_run: bool, env: str) -> None:
     """Remove old runs that nobody needs, and what the store then holds for nobody.

@@ -24,7 +24,7 @@ SECRETIVE = {
 }
 # Variables that are no settings: the caller's, and those that make, the image and the runner hand on.
 OTHERS = {
-    *("WORKSPACE", "ENV", "ENGINE", "TAG", "UID", "GID", "DOCKER", "REQUIRE_DOCKER"),
+    *("WORKSPACE", "ENV", "ENGINE", "TAG", "UID", "GID", "DOCKER", "BESIDE", "REQUIRE_DOCKER"),
     *("BASE_IMAGE", "IMAGE", "BUILDER", "COMMIT", "PATCH", "PINNED", "RUN", "HASH_SEED", "STEP", "PARENT", "WARM"),
 }
 

@@ -33,15 +33,21 @@ class Finding:
     changes_results: bool = False
 
 
-def doctor(workspace: Workspace) -> list[Finding]:
-    """Every finding, in a fixed order."""
+def doctor(workspace: Workspace, port: int = LAB_PORT) -> list[Finding]:
+    """Every finding, in a fixed order; `port` is the one that Lab shall have."""
     findings = [check(workspace) for check in CHECKS]
-    return [*findings, *_packages(workspace)]
+    return [*findings, _port(port), *_packages(workspace)]
 
 
 def _engine(_: Workspace) -> Finding:
     host = os.environ.get("SAMEBOOK_DOCKER", "not asked")
     return Finding("engine", "docker or local", f"{machine.engine()} (Docker daemon: {host})", ok=True)
+
+
+def _commands(_: Workspace) -> Finding:
+    beside = os.environ.get("SAMEBOOK_BESIDE", "")
+    found = f"beside it: {beside}" if beside and machine.engine() == "docker" else "all in this environment"
+    return Finding("commands", "in the image, or beside it", found, ok=True)
 
 
 def _base(workspace: Workspace) -> Finding:
@@ -91,16 +97,24 @@ def _disk(workspace: Workspace) -> Finding:
     )
 
 
-def _port(_: Workspace) -> Finding:
+def _port(port: int) -> Finding:
     with socket.socket() as probe:
         probe.settimeout(0.5)
-        port = int(os.environ.get("PORT", LAB_PORT))
         taken = probe.connect_ex(("127.0.0.1", port)) == 0
     found = f"port {port} " + ("is taken" if taken else "is free")
     return Finding("port for Lab", "free, or Lab's own", found, ok=not taken, mend="make lab PORT=8889")
 
 
-CHECKS: tuple[Callable[[Workspace], Finding], ...] = (_engine, _base, _system, _python, _isolated, _user, _disk, _port)
+CHECKS: tuple[Callable[[Workspace], Finding], ...] = (
+    _engine,
+    _commands,
+    _base,
+    _system,
+    _python,
+    _isolated,
+    _user,
+    _disk,
+)
 
 
 def _packages(workspace: Workspace) -> list[Finding]:

@@ -1,0 +1,109 @@
+# The Docker engine: the images, and what runs in them.
+
+# The image is for the checkout's owner when root runs make (sudo make): files must not end up root's.
+SAMEBOOK_UID := $(shell id -u | grep -vx 0 || stat -c %u .)
+SAMEBOOK_GID := $(shell [ "$$(id -u)" = 0 ] && stat -c %g . || id -g)
+export SAMEBOOK_UID SAMEBOOK_GID
+# A checkout may belong to another user than make: sudo make.
+GIT = git -c safe.directory=$(CURDIR)
+TAG = $(call quoted,$(SAMEBOOK_TAG))
+# Facts for the receipt: inside the image there is neither git nor Docker.
+COMMIT = $$($(GIT) rev-parse HEAD 2>/dev/null)
+IMAGE  = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(TAG))
+# Settings that variables override go in by name, as secrets and what make was given do; a signing key as a file that
+# only the runner reads.
+FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
+OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
+HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS),-e $(call quoted,$(name))) \
+            $(if $(SIGNING_KEY),-v $(call quoted,$(abspath $(SIGNING_KEY)):/run/secrets/signing-key:ro) -e SIGNING_KEY=/run/secrets/signing-key)
+# What comes before a command, or before its arguments.
+INSIDE_docker      = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_IMAGE=$(IMAGE) \
+                     docker compose --progress quiet run --rm $(HANDED)
+PROGRAM_docker     = $(if $(filter watch,$@),--name samebook-watch watch,run)
+BESIDE_docker      = $(BESIDE_local)
+ENVIRONMENT_docker = images uncommitted
+LIGHT_docker       = $(LOCAL)
+LOST_docker        = { docker version >/dev/null 2>&1 || { echo "error: the Docker daemon went away in mid-run; the next start lists the run as failed" >&2 && \
+                     echo "  -> start Docker again, or do without: make … ENGINE=local" >&2; }; }
+
+doctor: export SAMEBOOK_DOCKER = $(shell timeout 10 docker version -f '{{.Server.Version}}' 2>/dev/null | grep . || echo none answers)
+doctor: export SAMEBOOK_BESIDE = $(BESIDE)
+
+# The base that is pinned by digest, or the one that `make base` made here.
+BASE_IMAGE ?= $(shell cat .samebook/base-image 2>/dev/null || sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
+# Where a proxy inspects TLS, a build has to trust what this machine trusts, and to go the same way.
+CA     = $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem))
+WAYS   = $(foreach name,PIP_INDEX_URL UV_DEFAULT_INDEX HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy,$(if $($(name)),--build-arg $(name)))
+BUILD  = docker buildx build --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(WAYS) $(CA:%=--secret id=ca,src=%) $(if $(call on,V),--progress plain,--quiet)
+# An engine older than 23 doesn't know linked layers; its images are the same, its builds slower.
+LINK   = $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
+
+base: ## Build the base image from Debian packages, where no image registry can be reached
+	@environments/base/build samebook-base:trixie && mkdir -p .samebook && echo samebook-base:trixie > .samebook/base-image && \
+	echo "base: samebook-base:trixie, used from now on (rm .samebook/base-image: the pinned one again)"
+
+.PHONY: pulled-base images uncommitted lab-docker
+pulled-base:
+	@base=$(call quoted,$(BASE_IMAGE)) && docker image inspect "$$base" >/dev/null 2>&1 || docker pull --quiet "$$base" || { \
+	  echo "error: the base image $$base is not here and can't be pulled" >&2 && \
+	  echo "  -> build one from Debian packages: make base" >&2 && \
+	  echo "  -> or do without Docker: make … ENGINE=local" >&2 && exit 2; }
+
+build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
+
+images: pulled-base
+	@echo image: $(call quoted,$(TARGETS:%=samebook:%) on $(BASE_IMAGE)) >&2 && \
+	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
+	  sed '$(LINK)' Dockerfile | $(BUILD) --file - --target $$target --tag samebook:$$target$(TAG) . >/dev/null || { \
+	  echo "error: the image samebook:$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && $(PROXIES) && exit 2; }; \
+	done
+
+PLAIN = --binary --full-index --no-ext-diff --no-textconv --no-color --no-renames --src-prefix=a/ --dst-prefix=b/
+# As a patch, under an index of its own, so that what is staged stays as it is.
+uncommitted:
+	@mkdir -p .samebook && rm -f .samebook/uncommitted.patch && { ! $(GIT) rev-parse --quiet --verify HEAD >/dev/null 2>&1 || { \
+	  export GIT_INDEX_FILE=$(CURDIR)/.samebook/index && $(GIT) read-tree HEAD && $(GIT) add --all && \
+	  $(GIT) diff --cached $(PLAIN) HEAD > .samebook/uncommitted.patch && rm -f "$$GIT_INDEX_FILE"; }; }
+
+# From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
+image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests
+	@for target in runtime lab; do docker load --quiet --input $(call quoted,$(DIST))/samebook-$$target.oci.tar >/dev/null || exit 2; done
+
+DIST ?= dist
+archives: pulled-base
+	@mkdir -p $(call quoted,$(DIST)) && for target in runtime lab; do \
+	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \
+	  $(GIT) archive HEAD | $(BUILD) $(if $(call on,NO_CACHE),--no-cache) --provenance=false --target $$target --tag samebook:$$target \
+	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$$($(GIT) log -1 --format=%ct) \
+	    --output type=oci,dest="$$archive",rewrite-timestamp=true - >/dev/null && \
+	  echo "samebook:$$target $$(tar xOf "$$archive" index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
+	done
+
+lab-docker:
+	@token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && export PORT=$(call quoted,$(PORT)) && \
+	JUPYTER_TOKEN=$$token docker compose up --detach --wait lab || { \
+	  echo "error: Lab did not start" >&2 && echo "  -> port $$PORT taken? make lab PORT=8889; else: docker compose logs lab" >&2 && exit 2; } && \
+	echo "Lab: http://127.0.0.1:$$PORT/lab?token=$$token" && echo "Stop it: make stop"
+
+# Nobody but its owner gets into the folder; the container, another user, gets the file alone.
+.samebook/warehouse/password:
+	@mkdir -p -m 700 $(@D) && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' > $@ && chmod 444 $@ && \
+	docker compose --profile warehouse rm --stop --force warehouse >/dev/null 2>&1
+
+WAREHOUSE_PORT ?= 5432
+WAREHOUSE_docker = warehouse
+WAREHOUSE_local  = 127.0.0.1:$$port
+warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehouse)"
+	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
+	  echo "  -> any PostgreSQL will do: SAMEBOOK_WAREHOUSE__URL=postgresql://user@host/database" >&2 && exit 2; }; } && \
+	$(MAKE) --silent pulled-base .samebook/warehouse/password >&2 && port=$(call quoted,$(WAREHOUSE_PORT)) && \
+	environments/warehouse/build $(call quoted,$(BASE_IMAGE)) samebook:warehouse$(TAG) >/dev/null && \
+	{ WAREHOUSE_PORT="$$port" docker compose --progress quiet --profile warehouse up --detach --wait warehouse >&2 || { \
+	  echo "error: the warehouse did not start" >&2 && \
+	  echo "  -> port $$port taken? make warehouse WAREHOUSE_PORT=5433; else: docker compose logs warehouse" >&2 && exit 2; }; } && \
+	echo "export WAREHOUSE_PASSWORD=$$(cat .samebook/warehouse/password) SECRETS=\"\$$SECRETS WAREHOUSE_PASSWORD\"" && \
+	echo "export SAMEBOOK_WAREHOUSE__PASSWORD=WAREHOUSE_PASSWORD SAMEBOOK_WAREHOUSE__URL=postgresql://samebook@$(WAREHOUSE_$(ENGINE))/samebook"
+
+stop: ## Stop what runs in containers: Lab, the warehouse
+	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers; a Lab without Docker ends with Ctrl-C" >&2 && exit 2; }; } && \
+	docker compose --profile '*' down

@@ -1,0 +1,31 @@
+# The engine: where everything runs. Results are the same, byte for byte.
+
+# docker where a daemon answers and the base image can be had, else local; asked once, and only where it matters.
+ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/engine $(call quoted,$(BASE_IMAGE))))$(eval ENGINE := $(firstword $(CHOICE)))$(ENGINE)
+
+engine:
+	@case $(call quoted,$(ENGINE)) in \
+	  docker | local) echo engine: $(call quoted,$(or $(CHOICE),$(ENGINE))) >&2 ;; \
+	  *) echo "error: ENGINE="$(call quoted,$(ENGINE))"; expected docker or local" >&2 && exit 2 ;; \
+	esac
+
+# What runs needs production's image only; Lab and tests also the one on top of it.
+TARGETS = runtime lab
+$(INSIDE) shell: TARGETS = runtime
+
+environment: engine
+	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) TARGETS=$(call quoted,$(TARGETS))
+
+beside: engine
+	@$(MAKE) --silent $(LIGHT_$(ENGINE)) ENGINE=$(ENGINE)
+
+# A kernel lives in the container of its zygote, and each run has a container of its own.
+FORKABLE_local  = :
+FORKABLE_docker = echo "error: a run in a container has no kernel from another" >&2 && \
+                  echo "  -> make warm ENGINE=local; or, inside one container, make shell: samebook warm $$NOTEBOOK &" >&2 && exit 2
+forkable: engine
+	@$(FORKABLE_$(ENGINE))
+
+# What each download error says last.
+PROXIES = echo "  -> behind a proxy: HTTPS_PROXY names it, SSL_CERT_FILE its certificate;" \
+               "an index of your own: PIP_INDEX_URL and UV_DEFAULT_INDEX" >&2

@@ -1,0 +1,45 @@
+# The local engine: .venv from the lock. And the light environment of the commands that work beside the image.
+
+UV     := .samebook/uv/bin/uv
+LOCAL  := .venv/.installed
+PYTHON_VERSION = $(shell cat .python-version)
+INSIDE_local      = env -u PYTHONDONTWRITEBYTECODE PATH=$(call quoted,$(CURDIR)/.venv/bin):"$$PATH"
+PROGRAM_local     = samebook
+BESIDE_local      = BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) samebook
+ENVIRONMENT_local = $(LOCAL)
+LIGHT_local       = $(LOCAL)
+LOST_local        = :
+
+# Downloads trust what this machine trusts. Under pyenv any other Python hides where PYENV_VERSION names one.
+UV_RUN = env -u PYENV_VERSION UV_SYSTEM_CERTS=1 $(UV)
+
+# uv comes by hash from the lock into a folder of its own: nothing on the machine needs to have it, or hide it.
+$(UV): environments/build.txt
+	@echo "uv: into .samebook/uv" >&2 && rm -rf .samebook/uv && \
+	{ python3 -m venv .samebook/uv || { echo "error: python3 can't make a virtual environment" >&2 && \
+	  echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; } && \
+	{ export PIP_CERT="$${PIP_CERT:-$(filter-out /etc/ssl/cert.pem,$(CA))}" && [ -n "$$PIP_CERT" ] || unset PIP_CERT; } && \
+	{ .samebook/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environments/build.txt || { \
+	  echo "error: uv could not be downloaded" >&2 && $(PROXIES) && exit 2; }; } && touch $@
+
+# Bytecode is compiled now, or each run would pay for it where PYTHONDONTWRITEBYTECODE is set.
+$(LOCAL): environments/lab.txt environments/build.txt scripts/pyproject.toml .python-version | $(UV)
+	@echo "environment: environments/lab.txt into .venv" >&2 && rm -f $@ && \
+	{ $(UV_RUN) venv --quiet --allow-existing --python "$(PYTHON_VERSION)" .venv || { \
+	  echo "error: Python $(PYTHON_VERSION) was neither found nor fetched" >&2 && \
+	  echo "  -> install it (apt-get install python$(PYTHON_VERSION), pyenv install $(PYTHON_VERSION), …), or use Docker: make … ENGINE=docker" >&2 && \
+	  $(PROXIES) && exit 5; }; } && \
+	export VIRTUAL_ENV="$(CURDIR)/.venv" && \
+	{ $(UV_RUN) pip sync --quiet --compile-bytecode --require-hashes --build-constraints environments/build.txt environments/lab.txt || { \
+	  echo "error: the packages of environments/lab.txt could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
+	$(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && touch $@
+
+.PHONY: lab-local
+lab-local:
+	@set -a && . environments/variables.env && set +a && \
+	token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && port=$(call quoted,$(PORT)) && \
+	echo "Lab: http://127.0.0.1:$$port/lab?token=$$token" && echo "Stop it: Ctrl-C" && \
+	$(INSIDE_local) $(FOR_PEOPLE) JUPYTER_TOKEN=$$token SAMEBOOK_WORKSPACE="$(CURDIR)" MATPLOTLIBRC="$(CURDIR)/environments/matplotlibrc" \
+	  jupyter lab --no-browser --ip 127.0.0.1 --port "$$port" --ServerApp.port_retries=0 --notebook-dir . --log-level WARN \
+	  $$([ "$$(id -u)" != 0 ] || echo --allow-root) || { \
+	  echo "error: Lab did not start, or ended" >&2 && echo "  -> port $$port taken? make lab PORT=8889" >&2 && exit 2; }

@@ -1,0 +1,42 @@
+# Checks, tests and measurements: what CI runs, and what draws the pictures of the documents.
+
+test: environment ## Run the tests; container tests where a Docker daemon answers
+	@$(MAKE) test-$(ENGINE)
+
+# Container tests share the images' names, so they run one after the other.
+PYTEST = --numprocesses auto --dist loadfile --ignore tests/container tests
+# What needs git or a mount, which the image has not, is tested beside it.
+HOST   = --numprocesses auto --dist loadfile --ignore tests/container -m host tests
+.PHONY: test-local test-docker
+test-local:
+	@$(INSIDE_local) pytest $(PYTEST) && $(INSIDE_local) pytest tests/container
+
+# Container tests drive the engine from outside, so they need an environment of the machine's own.
+test-docker: $(LOCAL)
+	@$(INSIDE_docker) test -m "not host" $(PYTEST) && $(INSIDE_local) pytest $(HOST) && \
+	BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) pytest tests/container
+
+test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks, servers away; prints what was lost
+	@FAULTS=$(call quoted,$(or $(TIMES),50)) FAULTS_TABLE=.samebook/faults.txt $(INSIDE_local) \
+	pytest -q tests/test_faults.py tests/execution/warm/test_warm_faults.py tests/verbs/test_sweep.py; \
+	code=$$?; cat .samebook/faults.txt; exit $$code
+
+# A variable as an option of a program.
+option = $(if $($(1)),--$(2) $(call quoted,$($(1))))
+season: $(LOCAL) ## Replay DAYS=120 of real flights through the inbox, with faults planted; draws docs/season.png
+	@rm -rf .samebook/season && $(INSIDE_local) python tests/season.py $(call option,DAYS,days) --folder .samebook/season --picture docs/season.png
+
+bench: $(LOCAL) ## Time us and the peers side by side: REPEATS=5 ONLY=trivial,cells PICTURE=docs/bench.png SLOW=1 LIST=1
+	@$(INSIDE_local) python tests/benchmarks/bench.py $(call option,REPEATS,repeats) $(call option,ONLY,only) $(call option,SUBJECTS,subjects) \
+	  $(call option,PICTURE,picture) $(if $(call on,SLOW),--slow) $(if $(call on,LIST),--list)
+
+check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
+	@$(INSIDE_local) sh -c 'ruff check --quiet . && ruff format --quiet --check . && pyrefly check --summary=none && \
+	  nbstripout --keep-id --verify notebooks/*.ipynb && { [ "$$(uname)" != Linux ] || hadolint Dockerfile; }' && \
+	{ ! $(INSIDE_local) pyrefly check tests/canary.py >/dev/null 2>&1 || { \
+	  echo "error: the type checker passes tests/canary.py, which is wrong: it checks nothing" >&2 && exit 1; }; } && \
+	echo "check: all well"
+
+format: $(LOCAL) ## Format code, strip outputs from notebooks
+	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout --keep-id notebooks/*.ipynb && \
+	  mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json && samebook bundle schema > environments/schemas/bundle.json && samebook pipelines --schema > environments/schemas/pipeline.json'
