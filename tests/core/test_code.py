@@ -36,6 +36,6 @@ def test_receipt_covers_each_file(copy: Workspace, file: Path) -> None:
 
 
 def test_files_are_those_of_the_package() -> None:
-    """The package knows each of its files, in each of its wings."""
+    """The list of files covers all files of the package, in all of its wings."""
     assert [path.relative_to(code.FOLDER) for path in code.files()] == FILES
     assert len({path.parts[0] for path in FILES}) > 12

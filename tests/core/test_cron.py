@@ -1,4 +1,4 @@
-"""Cron lines: what they mean, and when they are due."""
+"""Cron lines: their values, and the times at which they are due."""
 
 import datetime
 import functools
@@ -14,8 +14,8 @@ BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
 def due(line: str, until: datetime.datetime, after: datetime.datetime = START) -> str:
-    found = cron.due(line, after, until)
-    return f"{found:%Y-%m-%d %H:%M}" if found else ""
+    moment = cron.due(line, after, until)
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def numbers(part: str) -> set[int]:
 
 
 def lines(seed: int, bounds: tuple[tuple[int, int], ...] = BOUNDS) -> str:
-    """A line of chance: each field `*`, a number, a range or a list of them."""
+    """A random line: every field is `*`, a number, a range or a list of them."""
     chance = random.Random(seed)
 
     def item(low: int, high: int) -> str:
         first, last = sorted(chance.choices(range(low, high + 1), k=2))
         return chance.choice((f"{first}", f"{first}-{last}"))
 
-    return " ".join(chance.choice(("*", item(*each), f"{item(*each)},{item(*each)}")) for each in bounds)
+    return " ".join(chance.choice(("*", item(*bound), f"{item(*bound)},{item(*bound)}")) for bound in bounds)
 
 
 # Weekdays to 6: a 7 in a range means another thing to the reference above.
@@ -73,7 +73,7 @@ SEEDED = [lines(seed, (*BOUNDS[:4], (0, 6))) for seed in range(200)]
 
 
 def test_agrees_with_posix() -> None:
-    """For 200 lines of chance the first times are those that a look at every minute of three days finds."""
+    """For 200 random lines, the first time is the one that a check of every minute of three days gives."""
     for line in SEEDED:
         minutes = (START.replace(second=0) + timedelta(minutes=number) for number in range(1, 3 * 24 * 60))
         expected = next((moment for moment in minutes if matches(line, moment)), None)
@@ -100,7 +100,7 @@ def test_step_ends_with_its_range() -> None:
 
 
 def test_bounds() -> None:
-    """The time it is asked after doesn't count, the time it is asked until does; either may be of any time zone."""
+    """The time `after` is excluded, the time `until` is included; both may be of any time zone."""
     at = datetime.datetime(2013, 7, 1, 4, 30, tzinfo=UTC)
     assert due("30 4 * * *", at, at - timedelta(seconds=1)) == "2013-07-01 04:30"
     assert due("30 4 * * *", at + timedelta(hours=23), at) == ""
@@ -110,7 +110,7 @@ def test_bounds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("99 99 * * *", "minute 99: expected 0 to 59"),
         ("0 24 * * *", "hour 24: expected 0 to 23"),
@@ -137,8 +137,8 @@ def test_bounds() -> None:
         ("0 0 *,3 * 1", "means other days to other crons"),
     ],
 )
-def test_nonsense_is_refused(line: str, told: str) -> None:
+def test_nonsense_is_refused(line: str, message: str) -> None:
     """A line that means nothing, never comes, or means different things to different crons is refused with why."""
     with pytest.raises(ValueError, match=r".") as refused:
         cron.parse(line)
-    assert told in str(refused.value)
+    assert message in str(refused.value)

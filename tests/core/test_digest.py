@@ -1,4 +1,4 @@
-"""Hashes, and JSON whose bytes count."""
+"""Digests, and the JSON that is hashed."""
 
 from pathlib import Path
 

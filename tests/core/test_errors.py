@@ -1,4 +1,4 @@
-"""Errors: one exit code each, hints that help, and the cell's error as ours."""
+"""Errors: their exit codes, their hints, and the classes for errors that cells raise."""
 
 import signal
 
@@ -22,7 +22,7 @@ from samebook.core import errors
     ],
 )
 def test_cell_error_has_code(name: str, code: int) -> None:
-    """What a cell raised becomes the error of that name, and any other a failed cell."""
+    """A cell's error becomes the samebook error of that name; any other becomes CellFailed."""
     assert errors.error_class(name).exit_code == code
 
 
@@ -32,7 +32,7 @@ def test_interrupted_as_shells_say() -> None:
 
 
 def test_hints_help() -> None:
-    """A near name is suggested; otherwise what there is to choose from."""
+    """A near name is suggested; otherwise the candidates are listed."""
     assert errors.nearest("trian", ["train", "predict"]) == "; did you mean train?"
     assert errors.nearest("x", ["b", "a"]) == "; expected one of: a, b"
     assert errors.nearest("x", []) == "; there are none"

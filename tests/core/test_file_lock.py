@@ -9,7 +9,7 @@ from samebook.core.file_lock import acquire, hold, is_held
 
 
 def test_one_holder(tmp_path: Path) -> None:
-    """While one holds a file nobody else gets it, and it is free again afterwards."""
+    """While one process holds a file, no other gets it; it is free again afterwards."""
     path = tmp_path / "folder" / "lock"
     with hold(path):
         assert is_held(path)
@@ -20,10 +20,10 @@ def test_one_holder(tmp_path: Path) -> None:
 def test_lock_goes_with_the_descriptor(tmp_path: Path) -> None:
     """A process that inherits the descriptor holds the file after its parent has closed it, and until it ends."""
     path = tmp_path / "lock"
-    handle = acquire(path)
-    assert handle is not None
-    with subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE, pass_fds=(handle,)) as process:
-        os.close(handle)
+    descriptor = acquire(path)
+    assert descriptor is not None
+    with subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE, pass_fds=(descriptor,)) as process:
+        os.close(descriptor)
         assert is_held(path)
         process.communicate(b"\n")
     assert not is_held(path)

@@ -1,4 +1,4 @@
-"""The door to git: a patch of what is not committed, and a checkout aside that is always removed."""
+"""Git: the patch of uncommitted changes, and the temporary checkout that is always removed."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from samebook.core.errors import UsageError
 pytestmark = pytest.mark.host
 
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c")
-HOLDS = """
+HOLDING_PROGRAM = """
 import sys, time
 from pathlib import Path
 from samebook.core import git, signals
@@ -38,7 +38,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def assert_untouched(root: Path) -> None:
-    """The checkout has what it had, and no worktree beside it, on disk or in git's list."""
+    """The checkout is unchanged, and has no worktree beside it, on disk or in git's list."""
     assert git.git(root, "status", "--porcelain") == b""
     assert (root / "a.txt").read_text() == "a\n"
     assert git.git(root, "worktree", "list").count(b"\n") == 1
@@ -46,7 +46,7 @@ def assert_untouched(root: Path) -> None:
 
 
 def test_worktree_is_the_commit(root: Path) -> None:
-    """The worktree has the commit's files, whatever has changed since; nothing is left of it."""
+    """The worktree has the commit's files, whatever has changed since; it leaves nothing behind."""
     first = git.head(root)
     (root / "a.txt").write_text("b\n")
     git.git(root, *IDENTITY, "commit", "--quiet", "--all", "-m", "second")
@@ -59,7 +59,7 @@ def test_worktree_is_the_commit(root: Path) -> None:
 
 @pytest.mark.parametrize("commit", ["0" * 40, "no-such-branch", ""])
 def test_unknown_commit_is_refused(root: Path, commit: str) -> None:
-    """A commit that is not in the repository is refused, with the way to get it."""
+    """A commit that is not in the repository is refused, with the command that fetches it."""
     with pytest.raises(UsageError, match="is not in this repository") as raised, git.worktree(root, commit):
         pass
     assert raised.value.mend == "git fetch --all"
@@ -82,7 +82,7 @@ def test_worktree_ends_with_error(root: Path) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_worktree_ends_with_signal(root: Path, signum: int) -> None:
     """The worktree is removed after Ctrl-C and after SIGTERM."""
-    command = [sys.executable, "-c", HOLDS, str(root)]
+    command = [sys.executable, "-c", HOLDING_PROGRAM, str(root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout
         checkout = Path(process.stdout.readline().strip())
@@ -92,9 +92,9 @@ def test_worktree_ends_with_signal(root: Path, signum: int) -> None:
     assert_untouched(root)
 
 
-def test_abandoned_worktree_is_dropped(root: Path) -> None:
-    """What a killed process left is removed by the next that makes a worktree."""
-    command = [sys.executable, "-c", HOLDS, str(root)]
+def test_abandoned_worktree_is_removed(root: Path) -> None:
+    """The worktree of a killed process is removed when the next one is made."""
+    command = [sys.executable, "-c", HOLDING_PROGRAM, str(root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert Path(process.stdout.readline().strip()).is_dir()
@@ -105,39 +105,39 @@ def test_abandoned_worktree_is_dropped(root: Path) -> None:
 
 
 def test_patch_holds_all(root: Path) -> None:
-    """The patch makes the worktree what the checkout is: changed, new, removed, renamed and binary files."""
+    """The patch makes the worktree equal to the checkout: changed, new, removed, renamed and binary files."""
     (root / "a.txt").rename(root / "b.txt")
     (root / "new").mkdir()
     (root / "new" / "name with blanks.bin").write_bytes(bytes(range(256)))
     patch = git.patch(root)
     with git.worktree(root, "HEAD", patch) as checkout:
-        found = {path.relative_to(checkout).as_posix() for path in checkout.rglob("*") if path.is_file()}
-        assert found == {".git", ".gitignore", "b.txt", "new/name with blanks.bin"}
+        files = {path.relative_to(checkout).as_posix() for path in checkout.rglob("*") if path.is_file()}
+        assert files == {".git", ".gitignore", "b.txt", "new/name with blanks.bin"}
         assert (checkout / "new" / "name with blanks.bin").read_bytes() == bytes(range(256))
 
 
 def test_patch_that_does_not_fit(root: Path) -> None:
-    """A patch that doesn't fit the commit is git's own error, and leaves nothing."""
+    """A patch that does not fit the commit raises git's own error, and leaves nothing behind."""
     with pytest.raises(UsageError, match="git apply failed"), git.worktree(root, "HEAD", b"no patch"):
         pass
     assert_untouched(root)
 
 
 def test_committed_has_no_patch(root: Path) -> None:
-    """Where all is committed, the patch is empty; ignored files are none of it."""
+    """Where all is committed, the patch is empty; ignored files do not count."""
     (root / ".samebook").mkdir()
     (root / ".samebook" / "cache").write_text("x")
     assert git.patch(root) == b""
 
 
-def test_no_repository_is_told(tmp_path: Path) -> None:
-    """Outside a repository git's own words are the error."""
+def test_no_repository(tmp_path: Path) -> None:
+    """Outside a repository, the error has git's own message."""
     with pytest.raises(UsageError, match="git rev-parse failed: fatal: not a git repository"):
         git.head(tmp_path)
 
 
 def test_patch_ignores_configuration(root: Path) -> None:
-    """Whatever the user's git is set to, the patch holds all and applies."""
+    """The patch holds all changes and applies, however the user has configured git."""
     settings = {
         "diff.noprefix": "true",
         "color.ui": "always",
@@ -156,7 +156,7 @@ def test_patch_ignores_configuration(root: Path) -> None:
 
 
 def test_inner_repository_fits_no_patch(root: Path) -> None:
-    """A repository inside the repository is more than a patch can hold, and is not passed off as clean."""
+    """A repository inside the repository does not fit into a patch, and does not count as clean."""
     inner = root / "inner"
     inner.mkdir()
     git.git(inner, "init", "--quiet")
@@ -177,7 +177,7 @@ def test_worktree_runs_no_hook(root: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-SIGNS = """#!/bin/sh
+SIGNING_PROGRAM = """#!/bin/sh
 case "$*" in
   *--verify*) echo "gpg: Good signature" >&2; echo "[GNUPG:] GOODSIG 1 a" ;;
   *) cat >/dev/null; echo "[GNUPG:] SIG_CREATED D" >&2
@@ -187,9 +187,9 @@ esac
 
 
 def test_contents_ignore_configuration(root: Path, tmp_path: Path) -> None:
-    """Every content is found, newest first, where the user's git shows signatures, or hides the first commit."""
+    """Every content is listed, newest first, even where the user's git shows signatures or hides the first commit."""
     program = tmp_path / "gpg"
-    program.write_text(SIGNS)
+    program.write_text(SIGNING_PROGRAM)
     program.chmod(0o755)
     for name, value in {"gpg.program": str(program), "log.showSignature": "true", "log.showRoot": "false"}.items():
         git.git(root, "config", name, value)
@@ -211,8 +211,8 @@ def test_branch_before_tag(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert git.commit(root, "prod") == branch
 
 
-def test_shallow_clone_is_told(root: Path, tmp_path: Path) -> None:
-    """In a shallow clone an older commit comes with the past."""
+def test_shallow_clone(root: Path, tmp_path: Path) -> None:
+    """In a shallow clone, the error about an older commit names the command that fetches the history."""
     first = git.head(root)
     git.git(root, *IDENTITY, "commit", "--quiet", "--allow-empty", "-m", "second")
     shallow = tmp_path / "shallow"

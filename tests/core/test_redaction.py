@@ -1,4 +1,4 @@
-"""Secrets stay out of what a run shows, writes and leaves."""
+"""Redaction: secrets stay out of the output and the files of a run."""
 
 import csv
 import html
@@ -21,9 +21,9 @@ PARAMETERS = 'from samebook import Secret\ntoken: str = Secret("API_TOKEN")'
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Ended]:
-    """A run that says its secret wherever a run can say something."""
-    tiny = Tiny.create(tmp_path_factory.mktemp("told") / "workspace")
+def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Ended]:
+    """A run that writes its secret in every way that a notebook has."""
+    tiny = Tiny.create(tmp_path_factory.mktemp("leaky") / "workspace")
     work = (
         "import samebook, logging, warnings\nfrom IPython.display import HTML, display\n"
         "print(token); print([token + '']); warnings.warn(token); display(HTML(token)); display({'a': token})\n"
@@ -33,25 +33,25 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Ended]:
     return tiny, tiny.samebook("run", "tells", "--verbose", API_TOKEN=SECRET)
 
 
-def spoken(folder: Path) -> list[str]:
-    """The files below a folder that hold the secret, plain, as JSON or as a repr has it."""
+def files_with_secret(folder: Path) -> list[str]:
+    """The names of the files below a folder that hold the secret: plain, in JSON, in a repr or in HTML."""
     forms = (SECRET, json.dumps(SECRET)[1:-1], repr(SECRET)[1:-1], SECRET.replace("&", "&amp;"))
     files = (path for path in folder.rglob("*") if path.is_file())
     return [path.name for path in files if any(form.encode() in path.read_bytes() for form in forms)]
 
 
-def test_secret_not_shown(told: tuple[Tiny, Ended]) -> None:
-    """What a notebook prints is shown with its secrets redacted."""
-    _, ended = told
+def test_secret_not_shown(leaky_run: tuple[Tiny, Ended]) -> None:
+    """The output of a notebook is shown with its secrets redacted."""
+    _, ended = leaky_run
     assert ended.code == 0, ended.stderr
     assert "[redacted API_TOKEN]" in ended.stderr
     assert SECRET not in ended.stdout + ended.stderr
 
 
-def test_secret_not_kept(told: tuple[Tiny, Ended]) -> None:
+def test_secret_not_kept(leaky_run: tuple[Tiny, Ended]) -> None:
     """No file of a run, and none of the store, holds the secret: notebook, page, log, receipt, metrics."""
-    tiny, _ = told
-    assert spoken(tiny.root) == []
+    tiny, _ = leaky_run
+    assert files_with_secret(tiny.root) == []
     for name in ("notebook.ipynb", "notebook.html", "run.log", "receipt.json", "metrics.json"):
         assert "[redacted API_TOKEN]" in (tiny.last / name).read_text(), name
 
@@ -63,7 +63,7 @@ def test_secret_not_in_error(tiny: Tiny) -> None:
     assert ended.code == 1
     assert "ValueError: refused: [redacted API_TOKEN]" in ended.stderr
     assert SECRET not in ended.stderr
-    assert spoken(tiny.root) == []
+    assert files_with_secret(tiny.root) == []
 
 
 def test_secret_refused_in_outputs(tiny: Tiny) -> None:
@@ -78,7 +78,7 @@ def test_secret_refused_in_outputs(tiny: Tiny) -> None:
 
 
 def test_secret_refused_in_names(tmp_path: Path) -> None:
-    """A file whose name holds a secret is refused as well, and not named in clear."""
+    """A file whose name holds a secret is refused as well, and the message does not hold the secret."""
     (tmp_path / f"{SECRET}.txt").touch()
     with pytest.raises(PolicyRefused, match=r"\[redacted TOKEN\]\.txt holds a secret"):
         Redaction({"TOKEN": SECRET}).check_files(tmp_path)
@@ -137,13 +137,13 @@ WRITERS: dict[str, Callable[[str], str]] = {
     ],
 )
 def test_forms_are_redacted(secret: str, writer: str) -> None:
-    """A secret is found in what the standard library's writers make of it, whatever forms the code knows."""
+    """A secret is redacted in every form that writers of the standard library give it."""
     text = WRITERS[writer](secret)
     assert "secret" not in Redaction({"TOKEN": secret}).text(text), text
 
 
 def test_lines_are_redacted() -> None:
-    """A secret of several lines, such as a private key, is found where a notebook's file splits it into lines."""
+    """A secret of several lines, such as a private key, is redacted where a notebook's file splits it into lines."""
     key = "-----BEGIN KEY-----\nfirst-of-key\nsecond-of-key\n-----END KEY-----"
     output = nbformat.v4.new_output("stream", text=f"the key: {key}\n")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(key)", outputs=[output])])
@@ -156,7 +156,7 @@ def test_longer_secret_first() -> None:
 
 
 def test_bytes_are_searched(tmp_path: Path) -> None:
-    """A secret is found in a file that is no text."""
+    """A secret is found in a binary file."""
     (tmp_path / "model.bin").write_bytes(b"\xff\x00" + SECRET.encode() + b"\x00")
     with pytest.raises(PolicyRefused, match=r"model\.bin holds a secret"):
         Redaction({"TOKEN": SECRET}).check_files(tmp_path)

@@ -1,4 +1,4 @@
-"""Runs that are stopped from outside: no process runs on, and what there is so far is kept."""
+"""Runs that are stopped by a signal: no process goes on, and the partial run is kept."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from tiny import Tiny, wait_until
 SLEEPS = "import time\nprint('asleep', flush=True)\ntime.sleep(60)"
 
 
-def started(tiny: Tiny, notebook: str) -> subprocess.Popen[str]:
+def running(tiny: Tiny, notebook: str) -> subprocess.Popen[str]:
     """A run whose cell `work` is running."""
     process = tiny.start("run", notebook)
     logs = (tiny.root / "runs" / ".partial").glob
@@ -23,7 +23,7 @@ def started(tiny: Tiny, notebook: str) -> subprocess.Popen[str]:
 def test_signal_stops_run(signum: signal.Signals, code: int, tiny: Tiny) -> None:
     """Ctrl-C and SIGTERM, even twice, stop the kernel and keep the run as failed, with the shell's exit code."""
     tiny.notebook("sleeps", work=SLEEPS)
-    process = started(tiny, "sleeps")
+    process = running(tiny, "sleeps")
     os.killpg(process.pid, signum)
     os.killpg(process.pid, signum)
     _, stderr = process.communicate(timeout=20)
@@ -35,9 +35,9 @@ def test_signal_stops_run(signum: signal.Signals, code: int, tiny: Tiny) -> None
 
 
 def test_noisy_notebook_stops(tiny: Tiny) -> None:
-    """A notebook that prints without end is stopped as well, with its errors kept to itself."""
+    """A notebook that prints without end is stopped as well, and shows no traceback."""
     tiny.notebook("noisy", work="while True:\n    print('x' * 60)")
-    process = started(tiny, "noisy")
+    process = running(tiny, "noisy")
     os.killpg(process.pid, signal.SIGTERM)
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 143
@@ -50,7 +50,7 @@ def test_nested_run_stops(tiny: Tiny) -> None:
     day = "datetime.date(2013, 1, 1)"
     tiny.notebook("ingest", parameters=f"import datetime\nstart = {day}\nend = {day}", work=SLEEPS)
     tiny.notebook("train", work=f"import datetime, samebook\nsamebook.read_dataset('flights', {day}, {day})")
-    process = started(tiny, "train")
+    process = running(tiny, "train")
     os.killpg(process.pid, signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 143
@@ -61,15 +61,15 @@ def test_nested_run_stops(tiny: Tiny) -> None:
 
 
 def test_killed_run_recovered(tiny: Tiny) -> None:
-    """The kernel of a killed runner ends by itself, and the next run keeps what it left as a failed run."""
+    """The kernel of a killed runner ends by itself, and the next run keeps its folder as a failed run."""
     tiny.notebook("sleeps", work=SLEEPS)
     tiny.notebook("next", work="1")
-    process = started(tiny, "sleeps")
+    process = running(tiny, "sleeps")
     process.kill()
     process.communicate(timeout=20)
     wait_until(lambda: not tiny.kernels(), seconds=10)
     assert len(tiny.unfinished) == 1
     assert tiny.samebook("run", "next").code == 0
-    listed = json.loads(tiny.samebook("runs", "--json").stdout)
-    assert {(run["notebook"], run["status"]) for run in listed} == {("sleeps", "failed"), ("next", "done")}
-    assert "the runner was killed" in next(run["error"] for run in listed if run["status"] == "failed")
+    runs = json.loads(tiny.samebook("runs", "--json").stdout)
+    assert {(run["notebook"], run["status"]) for run in runs} == {("sleeps", "failed"), ("next", "done")}
+    assert "the runner was killed" in next(run["error"] for run in runs if run["status"] == "failed")

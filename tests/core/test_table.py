@@ -9,7 +9,7 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
 
 
 def test_numbers_stand_to_the_right() -> None:
-    """The columns that are named are aligned to the right."""
+    """Columns whose numbers are in `right` are aligned to the right."""
     assert align([("n", "size"), ("1", "2")], right={1}) == ["n  size", "1     2"]
 
 

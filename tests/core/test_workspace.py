@@ -1,4 +1,4 @@
-"""Files come into being whole or not at all, and locks hold."""
+"""The workspace: its root is found, and files are written as a whole or not at all."""
 
 import threading
 from contextlib import suppress
@@ -43,7 +43,7 @@ def test_copy_is_no_link(tmp_path: Path) -> None:
 
 
 def test_lock_excludes_others(tmp_path: Path) -> None:
-    """What holds a lock is alone until it lets go."""
+    """A second thread waits for a lock until the first one releases it."""
     order: list[str] = []
 
     def second() -> None:
@@ -60,7 +60,7 @@ def test_lock_excludes_others(tmp_path: Path) -> None:
 
 
 def test_workspace_found_from_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workspace is found from any folder in it; outside, the error says what was looked for."""
+    """The workspace is found from any folder in it; outside, the error names the missing file."""
     monkeypatch.delenv("SAMEBOOK_WORKSPACE", raising=False)
     (tmp_path / "here" / "environments").mkdir(parents=True)
     (tmp_path / "here" / "environments" / "runtime.txt").touch()

@@ -1,1 +1,6 @@
-"""The ground: errors, files, hashes, git, processes, secrets. It knows no notebook."""
+"""The ground floor: errors, files, git, processes and secrets. Nothing here knows a notebook, a run or a setting.
+
+`errors` holds the classes of errors with their exit codes. `workspace` holds the paths of a checkout, and the ways to
+write a file as a whole. `git` is the only caller of git. `processes` and `signals` start programs and end them.
+`secret` reads secrets, and `redaction` keeps them out of everything that a run writes.
+"""

@@ -1,4 +1,4 @@
-"""The files of this package, wherever it is installed."""
+"""The package's own files, wherever it is installed."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ FOLDER = Path(__file__).parents[1]
 
 
 def files() -> list[Path]:
-    """Every Python file of the package, in all of its wings, in order."""
+    """The paths of the Python files of the package, in all of its wings, sorted."""
     return sorted(FOLDER.rglob("*.py"))

@@ -1,8 +1,8 @@
 """Cron lines, in UTC: their values, and the times at which they are due. cronsim reads lines and counts the times.
 
-Where both day of month and weekday are restricted, cron takes the days that are either. Whether `*/2` is a restriction
-differs: for Kubernetes it is, for Vixie's cron and for cronie it is not. Beside another restricted day it is refused.
-Refused is also what cronsim takes and other crons do not: `L`, `MON#2`, `5/10`, a field for seconds.
+Where both day of month and weekday are restricted, a job is due on the days that match either. Crons differ on whether
+`*/2` restricts a day: Kubernetes says yes, Vixie's cron and cronie say no. Beside another restricted day it is refused.
+Forms that cronsim reads and other crons do not are refused too: `L`, `MON#2`, `5/10`, a field for seconds.
 """
 
 import datetime
@@ -14,9 +14,9 @@ from cronsim import CronSim, CronSimError
 
 FREE = ("*", "*/1")
 ITEM = re.compile(r"(?:\*|(?P<start>\d{1,2}|[A-Z]{3})(?:-(?P<end>\d{1,2}|[A-Z]{3}))?)(?:/(?P<step>\d{1,2}))?", re.ASCII)
-# To cronsim SUN is 0 alone, and FRI-SUN goes down.
+# cronsim reads SUN as 0 only, so that FRI-SUN would go down.
 TO_SUNDAY = re.compile(r"^(?!SUN|00?-)(\w+)-SUN")
-# From one 29 February to the next it is eight years at most.
+# The longest wait: from one 29 February to the next it is eight years at most.
 LONGEST = datetime.timedelta(days=8 * 366)
 # cronsim wants a time to count from, even where only a line's values are read.
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -24,7 +24,7 @@ EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a line: its name, its name in cronsim, its smallest and its largest value."""
+    """A field of a cron line: its name, its attribute in cronsim, its smallest and its largest value."""
 
     name: str
     attribute: str
@@ -36,7 +36,7 @@ class Field:
         return tuple(range(self.first, self.last + 1))
 
     def values(self, text: str) -> tuple[int, ...]:
-        """The values of a text in this field, sorted; none where cronsim refuses it."""
+        """The sorted values that a text means in this field; none where cronsim refuses it."""
         line = " ".join(text if field == self else "*" for field in FIELDS)
         try:
             return tuple(sorted(getattr(CronSim(line, EPOCH), self.attribute)))
@@ -53,7 +53,7 @@ WEEK = 7
 
 @dataclass(frozen=True)
 class Cron:
-    """When a job is due. Sunday is 0; `days` or `weekdays` is empty where it is free."""
+    """The values of a cron line. Sunday is 0; `days` or `weekdays` is empty where the line does not restrict it."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
@@ -62,15 +62,15 @@ class Cron:
     weekdays: tuple[int, ...]
 
     def __str__(self) -> str:
-        """The same in numbers and lists alone, which every cron understands: no 7, no names, no steps."""
+        """The line in numbers and lists alone, which every cron reads: no 7, no names, no steps."""
         fields = (self.minutes, self.hours, self.days, self.months, self.weekdays)
-        every = (MINUTE.all_values, HOUR.all_values, (), MONTH.all_values, ())
-        pairs = zip(fields, every, strict=True)
+        full_ranges = (MINUTE.all_values, HOUR.all_values, (), MONTH.all_values, ())
+        pairs = zip(fields, full_ranges, strict=True)
         return " ".join("*" if values == full else ranges(values) for values, full in pairs)
 
 
 def parse(line: str) -> Cron:
-    """The values of a line of five fields. Raises ValueError: which field is wrong, and what was expected."""
+    """The values of a cron line of five fields. Raises ValueError with the wrong field and what was expected."""
     parts = line.upper().split()
     if len(parts) != len(FIELDS) or not line.isprintable():
         raise ValueError("expected five fields, minute hour day month weekday, like 30 4 * * MON-FRI")
@@ -110,7 +110,7 @@ def _item(item: str, field: Field) -> tuple[int, ...]:
     for end in filter(None, shape.group("start", "end")):
         if not field.values(end):
             raise ValueError(f"{field.name} {end}: expected {field.first} to {field.last}")
-    # The step is ours: to cronsim 48-48/2 is the same as 48/2.
+    # The step is counted here: cronsim reads 48-48/2 as 48/2.
     values, step = field.values(TO_SUNDAY.sub(r"\1-7", item.partition("/")[0])), int(shape["step"] or 1)
     if not values or not 1 <= step <= field.last:
         raise ValueError(f"{field.name} {item}: expected a range that goes up, and a step of 1 to {field.last}")
@@ -118,25 +118,25 @@ def _item(item: str, field: Field) -> tuple[int, ...]:
 
 
 def ranges(values: Iterable[int], to: str = "-", name: Callable[[int], str] = str) -> str:
-    """Sorted numbers as a list, three and more in a row as a range: 1,3-5."""
+    """Sorted numbers as a list, with three and more in a row as a range: 1,3-5."""
     groups: list[list[str]] = []
-    before = None
+    previous = None
     for value in values:
-        groups += [[]] if before is None or value != before + 1 else []
+        groups += [[]] if previous is None or value != previous + 1 else []
         groups[-1].append(name(value))
-        before = value
+        previous = value
     return ",".join(f"{group[0]}{to}{group[-1]}" if len(group) > 2 else ",".join(group) for group in groups)
 
 
 def due(cron: str, after: datetime.datetime, until: datetime.datetime) -> datetime.datetime | None:
-    """The first time after `after`, up to and with `until`, at which a line is due, in UTC; None where it is not.
+    """The first time, in UTC, at which a line is due: later than `after`, at the latest at `until`; None without one.
 
-    Both have a time zone. Raises ValueError for a line that cannot be read.
+    Both times have a time zone. Raises ValueError for a line that cannot be read.
     """
     moment = next(CronSim(str(parse(cron)), after.astimezone(datetime.UTC)), None)
     return moment if moment and moment <= until else None
 
 
 def next_due(cron: str, after: datetime.datetime) -> datetime.datetime | None:
-    """The next time at which a line is due, in UTC."""
+    """The next time after `after` at which a line is due, in UTC."""
     return due(cron, after, after + LONGEST)

@@ -1,4 +1,4 @@
-"""Hashes, and the one way to write JSON whose bytes count."""
+"""SHA-256 digests, and the one way to write JSON that is hashed."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def sha256(content: bytes | Path) -> str:
-    """The sha256 of bytes, or of a file's content, in hex."""
+    """The SHA-256 of bytes, or of a file's content: 64 lower-case hex digits."""
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()
     with content.open("rb") as stream:

@@ -1,25 +1,25 @@
-"""Everything that samebook raises. One root; each leaf is an exit code.
+"""The errors that samebook raises. They have one root; each leaf stands for an exit code.
 
 SamebookError              1   something went wrong while running
 ├── CellFailed             1   a cell raised, or ran over its time limit
-├── UsageError             2   the call, its parameters, settings or files are not usable
-├── NotReproduced          3   a reproduction gave another result
-├── DataRejected           4   data breaks its schema
-├── EnvironmentMismatch    5   the environment is not the lock's
-├── PolicyRefused          6   a gate or policy says no
-├── Interrupted      130, 143   Ctrl-C or SIGTERM
-└── KernelDied           138   the kernel's process ended in mid-run
+├── UsageError             2   the call, its parameters, its settings or its files cannot be used
+├── NotReproduced          3   a reproduction gave another result than the original
+├── DataRejected           4   the data breaks its schema
+├── EnvironmentMismatch    5   the installed packages are not those of the lock
+├── PolicyRefused          6   a gate or a policy refused
+├── Interrupted      130, 143   Ctrl-C or SIGTERM ended the command
+└── KernelDied           138   the kernel's process ended before its notebook did
 """
 
 import difflib
 import signal
 from collections.abc import Iterable
 
-SHOWN = 12
+MAX_SHOWN = 12
 
 
 class SamebookError(Exception):
-    """An error whose message names the thing, what was found and what was expected.
+    """An error. Its message says what could not be done, what was found, and what was expected.
 
     `mend` is the command, or the step, that puts it right.
     """
@@ -56,7 +56,7 @@ class PolicyRefused(SamebookError):
 
 
 class Interrupted(SamebookError):
-    """Raised where the signal found the program; shells expect 128 + the signal's number."""
+    """A signal ended the command. Shells expect the exit code 128 + the signal's number."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
@@ -68,31 +68,31 @@ class KernelDied(SamebookError):
 
 
 def error_class(name: str) -> type[SamebookError]:
-    """The error class that a cell raised, by name: a notebook's `DataRejected` exits with 4.
+    """The class for an error that a cell raised, by the error's name: `DataRejected` in a notebook exits with 4.
 
-    pandera's own errors are rejections too; anything else is a failed cell.
+    pandera's schema errors count as DataRejected; every name that is not samebook's counts as CellFailed.
     """
     if name in ("SchemaError", "SchemaErrors"):
         return DataRejected
-    found = globals().get(name)
-    is_ours = isinstance(found, type) and issubclass(found, SamebookError)
-    return found if is_ours and found not in (SamebookError, Interrupted) else CellFailed
+    kind = globals().get(name)
+    is_ours = isinstance(kind, type) and issubclass(kind, SamebookError)
+    return kind if is_ours and kind not in (SamebookError, Interrupted) else CellFailed
 
 
 def from_exit_code(
     code: int, message: str, *, mend: str | None = None, default: type[SamebookError] = SamebookError
 ) -> SamebookError:
-    """The error that the exit code of another `samebook` means; `default` for a code that no class has to itself."""
+    """The error for the exit code of another `samebook` process; `default` where no class has that code alone."""
     classes = (UsageError, NotReproduced, DataRejected, EnvironmentMismatch, PolicyRefused, KernelDied)
     error = next((candidate for candidate in classes if candidate.exit_code == code), default)
     return error(message, mend=mend)
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
-    """A hint for a mistyped name: `; did you mean train?`, or what there is to choose from."""
+    """The end of a message about a mistyped name: `; did you mean train?`, or a list of the candidates."""
     options = sorted(candidates)
     close = difflib.get_close_matches(name, options, n=3)
     if close:
         return f"; did you mean {' or '.join(close)}?"
-    shown = ", ".join(options[:SHOWN]) + (", …" if len(options) > SHOWN else "")
+    shown = ", ".join(options[:MAX_SHOWN]) + (", …" if len(options) > MAX_SHOWN else "")
     return f"; expected one of: {shown}" if options else "; there are none"

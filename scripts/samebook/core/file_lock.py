@@ -1,4 +1,4 @@
-"""Locks between processes: a file that one process at a time holds. A lock ends with its holder, however that ends."""
+"""Locks between processes: one process at a time holds a file. The lock ends with its holder, even a killed one."""
 
 import fcntl
 import os
@@ -11,38 +11,41 @@ from samebook.core.workspace import make_folder
 
 @contextmanager
 def hold(path: Path) -> Iterator[int]:
-    """Hold the file at `path`, which is made where it is missing; waits for another holder. Gives its descriptor."""
-    handle = acquire(path)
-    assert handle is not None
+    """Hold the file at `path` inside the block, which gets its descriptor. Another holder is waited for.
+
+    A missing file is made.
+    """
+    descriptor = acquire(path)
+    assert descriptor is not None
     try:
-        yield handle
+        yield descriptor
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
 def acquire(path: Path, *, wait: bool = True) -> int | None:
-    """A descriptor that holds the file at `path` until it is closed, here and in each process that inherits it.
+    """A descriptor that holds the file at `path` until it is closed, here and in every process that inherits it.
 
-    None where another process holds it and `wait` is false.
+    None where another process holds the file and `wait` is false.
     """
     make_folder(path.parent)
-    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
-        os.close(handle)
+        os.close(descriptor)
         return None
     except BaseException:
-        os.close(handle)
+        os.close(descriptor)
         raise
-    return handle
+    return descriptor
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the file at `path`; nobody holds one that is missing."""
+    """Whether a process holds the file at `path`; a missing file has no holder."""
     if not path.is_file():
         return False
-    if (handle := acquire(path, wait=False)) is None:
+    if (descriptor := acquire(path, wait=False)) is None:
         return True
-    os.close(handle)
+    os.close(descriptor)
     return False

@@ -1,4 +1,4 @@
-"""The only door to git. What only reads history works without the program too: the image has none."""
+"""Git: the only module that calls the program. Reading a commit works without the program too: the image has none."""
 
 import os
 import shutil
@@ -14,94 +14,103 @@ from samebook.core.errors import UsageError
 if TYPE_CHECKING:
     from dulwich.repo import Repo
 
-# Whatever the user's configuration says: a patch must apply on any machine.
+# These options overrule the user's configuration: a patch must apply on any machine.
 PLAIN = ("--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
 PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
 
-# A hook of the user's is for the user's checkout.
+# The user's hooks are meant for the user's checkout, not for a temporary one.
 NO_HOOKS = "core.hooksPath=/dev/null"
 
-# What git's hooks, and whoever calls us from one, have set: it would mean another repository than `root`.
-ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+# Inside a git hook these variables are set, and they would make git read another repository than `root`.
+REPOSITORY_VARIABLES = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+)
 
 
 def git(root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: bytes = b"") -> bytes:
-    """What `git ARGUMENTS` prints in `root`.
+    """The standard output of `git ARGUMENTS` in `root`.
 
-    Raises UsageError with git's own words when it fails, or when there is no git.
+    Raises UsageError with git's own message when git fails, or when it is not installed.
     """
-    # A bind mount may belong to another user than the container's: that is no reason to distrust it.
+    # A bind mount may belong to another user than the container's, and git would refuse it.
     command = ("git", "-c", f"safe.directory={root}", "-C", str(root), *arguments)
-    inherited = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    inherited = {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES}
     try:
-        done = subprocess.run(command, capture_output=True, input=stdin, check=False, env={**inherited, **(env or {})})
+        process = subprocess.run(
+            command, capture_output=True, input=stdin, check=False, env={**inherited, **(env or {})}
+        )
     except FileNotFoundError as error:
         raise UsageError("git is not installed here") from error
-    if done.returncode:
-        verb = next((each for each in arguments if each not in ("-c", NO_HOOKS)), "")
-        raise UsageError(f"git {verb} failed: {done.stderr.decode().strip()}")
-    return done.stdout
+    if process.returncode:
+        verb = next((argument for argument in arguments if argument not in ("-c", NO_HOOKS)), "")
+        raise UsageError(f"git {verb} failed: {process.stderr.decode().strip()}")
+    return process.stdout
 
 
 def commit(root: Path, ref: str) -> str:
-    """The commit that a branch, tag or hash means, in hex; a branch that is only at origin counts too.
+    """The hash of the commit that a branch, a tag or a hash names; a branch that is only at origin counts too.
 
-    A branch goes before a tag of the same name. Raises UsageError for what is none.
+    A branch goes before a tag of the same name. Raises UsageError where `ref` names no commit.
     """
-    found = (_commit(root, f"{place}{ref}") for place in ("refs/heads/", "", "origin/") if ref)
-    if name := next(filter(None, found), ""):
-        return name
-    raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend=_to_fetch(root))
+    hashes = (_commit(root, f"{prefix}{ref}") for prefix in ("refs/heads/", "", "origin/") if ref)
+    if commit_hash := next(filter(None, hashes), ""):
+        return commit_hash
+    raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend=_fetch_command(root))
 
 
-def is_ancestor(root: Path, name: str) -> bool:
-    """Whether a commit is in the branch that is checked out, so that a clone of it can have it."""
+def is_ancestor(root: Path, commit: str) -> bool:
+    """Whether a commit is in the branch that is checked out: then a clone of that branch has it too."""
     with suppress(UsageError):
-        git(root, "merge-base", "--is-ancestor", name, "HEAD")
+        git(root, "merge-base", "--is-ancestor", commit, "HEAD")
         return True
     return False
 
 
 def show(root: Path, ref: str, path: str) -> bytes:
-    """A file's content at a branch, tag or commit, without a checkout. Raises UsageError where there is none."""
-    name = commit(root, ref)
-    content = _content(root, name, path)
+    """The content of a file at a branch, a tag or a commit, without a checkout. Raises UsageError where none is."""
+    commit_hash = commit(root, ref)
+    content = _content(root, commit_hash, path)
     if content is None:
-        raise UsageError(f"there is no {path} at {ref} ({name[:12]})")
+        raise UsageError(f"there is no {path} at {ref} ({commit_hash[:12]})")
     return content
 
 
 def file_names(root: Path, ref: str, folder: str, suffix: str) -> list[str]:
-    """The names, without the suffix, of the files in a folder at a branch, tag or commit; none where it isn't there.
+    """The names, without the suffix, of the files in a folder at a branch, a tag or a commit.
 
-    Raises UsageError for a ref that isn't there.
+    Where the folder is missing, there are none. Raises UsageError where `ref` names no commit.
     """
-    listed = git(root, "ls-tree", "-z", "--full-tree", "--name-only", commit(root, ref), "--", f"{folder}/").decode()
-    return [Path(name).name.removesuffix(suffix) for name in listed.split("\0") if name.endswith(suffix)]
+    output = git(root, "ls-tree", "-z", "--full-tree", "--name-only", commit(root, ref), "--", f"{folder}/").decode()
+    return [Path(name).name.removesuffix(suffix) for name in output.split("\0") if name.endswith(suffix)]
 
 
 def contents(root: Path, path: str, *options: str) -> Iterator[bytes]:
-    """Every content that a file, or each of several (models/*.json), has had, newest first.
+    """Every content that a file, or the files of a pattern (models/*.json), ever had, newest first.
 
-    Options of `git log` say where: --all, --first-parent.
+    `options` are those of `git log` that choose commits: --all, --first-parent.
     """
-    # Whatever the user's configuration says: no words about signatures, and the first commit's files too.
+    # These options overrule the user's configuration: no lines about signatures, and the first commit's files too.
     plain = ("--format=", "--raw", "--no-abbrev", "--no-color", "--no-show-signature", "--root", "-m")
-    shown = git(root, "log", *plain, *options, "--", path).decode(errors="replace").splitlines()
-    for blob in (line.split()[3] for line in shown if line.startswith(":")):
-        if blob.strip("0"):  # else it was removed there
+    lines = git(root, "log", *plain, *options, "--", path).decode(errors="replace").splitlines()
+    for blob in (line.split()[3] for line in lines if line.startswith(":")):
+        if blob.strip("0"):  # a removed file has the hash 000…
             yield git(root, "cat-file", "blob", blob)
 
 
 def is_shallow(root: Path) -> bool:
-    """Whether the past is missing here, as in a clone with --depth."""
+    """Whether history is cut off, as in a clone with --depth."""
     with suppress(UsageError):
         return git(root, "rev-parse", "--is-shallow-repository").strip() == b"true"
     return False
 
 
-def _to_fetch(root: Path) -> str:
-    """What may bring a commit that isn't here."""
+def _fetch_command(root: Path) -> str:
+    """The command that may bring a missing commit."""
     return "git fetch --unshallow" if is_shallow(root) else "git fetch --all"
 
 
@@ -114,72 +123,72 @@ def _commit(root: Path, ref: str) -> str:
         return ""
     from dulwich.objectspec import parse_commit
 
-    with _opened(root) as repository, suppress(KeyError, ValueError):
+    with _repository(root) as repository, suppress(KeyError, ValueError):
         return parse_commit(repository, ref.encode()).id.decode()
     return ""
 
 
-def _content(root: Path, name: str, path: str) -> bytes | None:
+def _content(root: Path, commit: str, path: str) -> bytes | None:
     if shutil.which("git"):
         with suppress(UsageError):
-            return git(root, "cat-file", "blob", f"{name}:{path}")
+            return git(root, "cat-file", "blob", f"{commit}:{path}")
         return None
     from dulwich.object_store import tree_lookup_path
     from dulwich.objects import Commit
 
-    with _opened(root) as repository, suppress(KeyError):
-        found = repository[name.encode()]
-        assert isinstance(found, Commit)
-        return repository[tree_lookup_path(repository.__getitem__, found.tree, path.encode())[1]].as_raw_string()
+    with _repository(root) as repository, suppress(KeyError):
+        entry = repository[commit.encode()]
+        assert isinstance(entry, Commit)
+        return repository[tree_lookup_path(repository.__getitem__, entry.tree, path.encode())[1]].as_raw_string()
     return None
 
 
 @contextmanager
-def _opened(root: Path) -> Iterator["Repo"]:
+def _repository(root: Path) -> Iterator["Repo"]:
     from dulwich.errors import NotGitRepository
     from dulwich.repo import Repo
 
     try:
         repository = Repo(str(root))
     except NotGitRepository as error:
-        raise UsageError(f"{root} is no git repository") from error
+        raise UsageError(f"{root} is not a git repository") from error
     with closing(repository):
         yield repository
 
 
 def head(root: Path) -> str:
-    """The commit that is checked out, in hex."""
+    """The hash of the commit that is checked out."""
     return git(root, "rev-parse", "HEAD").decode().strip()
 
 
 def patch(root: Path) -> bytes | None:
-    """What is not committed, new files included, as a patch on HEAD; empty where all is.
+    """The uncommitted changes, new files included, as a patch on HEAD; empty where all is committed.
 
-    None where there is more than a patch can hold: changes inside a submodule, or a repository in the repository.
+    None where a patch cannot hold them: changes inside a submodule, or a repository inside the repository.
     """
     with tempfile.TemporaryDirectory() as folder:
-        # An index of its own: what the user has staged, or told git not to look at, stays as it is.
+        # A temporary index leaves the user's own as it is: staged changes, files that git shall not look at.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(root, "read-tree", "HEAD", env=index)
         git(root, "add", "--all", env=index)
-        found = git(root, "diff", "--cached", *PLAIN, *PREFIXES, "HEAD", env=index)
-    inner = git(root, "submodule", "foreach", "--quiet", "git status --porcelain")
-    return None if inner or b" mode 160000" in found else found
+        changes = git(root, "diff", "--cached", *PLAIN, *PREFIXES, "HEAD", env=index)
+    in_submodules = git(root, "submodule", "foreach", "--quiet", "git status --porcelain")
+    return None if in_submodules or b" mode 160000" in changes else changes
 
 
 @contextmanager
 def worktree(root: Path, commit: str, changes: bytes = b"") -> Iterator[Path]:
-    """A temporary checkout of `commit`, with a patch applied; removed at the end, whatever happens.
+    """The path of a temporary checkout of `commit`, with the patch `changes` applied; it is removed at the end.
 
     Raises UsageError for a commit that is not in the repository.
     """
     try:
         git(root, "cat-file", "-e", f"{commit}^{{commit}}")
     except UsageError:
-        raise UsageError(f"commit {commit} is not in this repository", mend=_to_fetch(root)) from None
+        raise UsageError(f"commit {commit} is not in this repository", mend=_fetch_command(root)) from None
     parent = root / ".samebook"
     parent.mkdir(exist_ok=True)
-    _drop_abandoned(root, parent)
+    _remove_abandoned(root, parent)
     with tempfile.TemporaryDirectory(prefix=f"worktree-{os.getpid()}-", dir=parent) as folder:
         path = Path(folder) / "checkout"
         try:
@@ -188,12 +197,12 @@ def worktree(root: Path, commit: str, changes: bytes = b"") -> Iterator[Path]:
                 git(path, "apply", "--binary", "--whitespace=nowarn", "-", stdin=changes)
             yield path
         finally:
-            with suppress(UsageError):  # where it could not be added, that error is the one to tell
+            with suppress(UsageError):  # where the checkout could not be added, that error is the one to report
                 git(root, "worktree", "remove", "--force", str(path))
 
 
-def _drop_abandoned(root: Path, parent: Path) -> None:
-    """Remove checkouts of processes that were killed."""
+def _remove_abandoned(root: Path, parent: Path) -> None:
+    """Remove the checkouts of processes that were killed."""
     for folder in parent.glob("worktree-*-*"):
         if not Path(f"/proc/{folder.name.split('-')[1]}").exists() and Path("/proc/self").exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,12 +1,12 @@
-"""The variables of make: its own, and those on its command line, none of which is for a notebook."""
+"""The variables of make: its own, and those on its command line. None of them is meant for a notebook."""
 
 import os
 
 OWN = ("MAKE", "MAKE_", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES", "MFLAGS", "GNUMAKEFLAGS")
-# The variable in which our Makefile names those that are meant for it.
+# The Makefile lists the names of its command line's variables in this variable.
 COMMAND_LINE = "GIVEN_TO_MAKE"
 
 
 def variables() -> list[str]:
-    """The variables of this process that are meant for make alone."""
+    """The names of the variables of this process that are meant for make alone."""
     return [COMMAND_LINE, *os.environ.get(COMMAND_LINE, "").split()]

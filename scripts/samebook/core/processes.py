@@ -1,4 +1,4 @@
-"""Programs that run beside each other, and end with whoever started them, however that ends."""
+"""Programs that run side by side, and end with the process that started them, even where that is killed."""
 
 import os
 import signal
@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-# What a supervisor waits before it kills; a kernel is gone well before.
+# Seconds between SIGTERM and SIGKILL. A kernel takes far less to end.
 PATIENCE = 8
-# The variable that tells a program whose end is its own.
+# The variable with the id of the process that a program must end with.
 PARENT = "SAMEBOOK_PARENT"
-# The variable that tells a run which step of which pipeline it is, for its log.
+# The variable with the pipeline and the step that a run is made for; it stands in the run's log.
 STEP = "SAMEBOOK_STEP"
+# Seconds between two looks at the parent.
 POLL = 0.5
-TIMES = 2
+ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """How a program ended, and what it said."""
+    """A program's exit code and its output."""
 
     exit_code: int
     stdout: str
@@ -32,7 +33,7 @@ class ProcessResult:
 
 
 class Processes:
-    """Those that were started from here, each in a group of its own; `stop` ends them all."""
+    """The programs that this process started, each in a process group of its own; `stop` ends them all."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[str]] = set()
@@ -40,9 +41,9 @@ class Processes:
         self._stopped = False
 
     def call(
-        self, command: Sequence[str], folder: Path, env: Mapping[str, str], held: Sequence[int] = ()
+        self, command: Sequence[str], folder: Path, env: Mapping[str, str], locks: Sequence[int] = ()
     ) -> ProcessResult:
-        """Run a program to its end. It ends too when this process does; `held` are locks that it holds on to."""
+        """Run a program to its end; it ends early when this process does. It inherits the descriptors in `locks`."""
         with self._lock:
             if self._stopped:
                 return ProcessResult(128 + signal.SIGTERM, "", "stopped")
@@ -56,31 +57,31 @@ class Processes:
                 text=True,
                 errors="replace",
                 start_new_session=True,
-                pass_fds=held,
+                pass_fds=locks,
             )
             self._running.add(process)
         try:
-            told = process.communicate()
+            output = process.communicate()
         finally:
             with self._lock:
                 self._running.discard(process)
-        return ProcessResult(process.returncode, *told)
+        return ProcessResult(process.returncode, *output)
 
     @property
     def is_stopped(self) -> bool:
         return self._stopped
 
     def stop(self) -> None:
-        """End all of them, and let none start any more: asked first, then killed."""
+        """End the programs, by SIGTERM and after PATIENCE by SIGKILL. No other can start from now on."""
         with self._lock:
             self._stopped = True
             running = tuple(self._running)
         for process in running:
             _signal(process, signal.SIGTERM)
-        until = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE
         for process in running:
             try:
-                process.wait(max(0.0, until - time.monotonic()))
+                process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 _signal(process, signal.SIGKILL)
 
@@ -91,29 +92,29 @@ def _signal(process: subprocess.Popen[str], signum: int) -> None:
 
 
 def exit_at_once(code: int = 0) -> NoReturn:
-    """End at once: to take apart in order all that a run has imported takes as long as a small run."""
+    """End this process without Python's clean-up, which takes as long as a small run."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
     os._exit(code)
 
 
 def end_with_parent() -> None:
-    """Where this program was started by `Processes`: end, as if by SIGTERM, once that process is gone."""
+    """End this program with the process that started it by `Processes.call`, if one did."""
     parent = os.environ.pop(PARENT, "")
     if parent:
         end_with(int(parent))
 
 
 def end_with(parent: int) -> None:
-    """End this program once its parent is no longer this one: as if by SIGTERM, and where that is lost, by SIGKILL."""
+    """End this program, by SIGTERM and in the end by SIGKILL, once its parent is another process than `parent`."""
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(POLL)
-    # An error that a signal raises may be swallowed, where it comes in somebody's clean-up.
-    for _ in range(TIMES):
+    # A library's clean-up may swallow the error that the first signal raises.
+    for _ in range(ATTEMPTS):
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(PATIENCE / TIMES)
+        time.sleep(PATIENCE / ATTEMPTS)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Keeps secrets out of everything that a run writes or shows."""
+"""Redaction: it keeps secrets out of everything that a run writes or shows."""
 
 import html
 import json
@@ -14,7 +14,7 @@ from nbformat import NotebookNode, from_dict
 from samebook.core.errors import PolicyRefused
 from samebook.core.secret import SHORTEST
 
-# What makes a notebook or a receipt what it is, whatever a secret's text may be.
+# The values of these keys make up the format of a notebook or a receipt: they stay, whatever a secret's text is.
 STRUCTURE = {"cell_type", "output_type", "id", "_type", "buildType", "predicateType", "sha256", "gitCommit", "name"}
 
 # How programs write a text: in a repr (of text, of bytes), in HTML, in a URL or a form, in CSV, in a shell's quotes.
@@ -34,21 +34,21 @@ WRITERS: tuple[Callable[[str], str], ...] = (
 
 
 class Redaction:
-    """Replaces the text of secrets, also as it looks quoted or escaped, by `[redacted NAME]`."""
+    """The replacement of secrets, plain, quoted or escaped, by `[redacted NAME]`."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         forms = {form: f"[redacted {name}]" for name, text in secrets.items() for form in _forms(text)}
-        # The longest first: one secret may begin with another.
+        # Longer forms are replaced first, as one secret may begin with another.
         self.forms = dict(sorted(forms.items(), key=lambda item: -len(item[0])))
 
     def text(self, text: str) -> str:
-        """`text` with the secrets in it replaced."""
+        """The text with the secrets in it replaced."""
         for form, label in self.forms.items():
             text = text.replace(form, label)
         return text
 
     def value(self, value: Any) -> Any:
-        """A JSON value, or a notebook, with the secrets in its texts replaced; its structure stays what it is."""
+        """A JSON value, or a notebook, with the secrets in its texts replaced; its structure stays."""
         if not self.forms:
             return value
         if isinstance(value, Mapping):
@@ -59,33 +59,34 @@ class Redaction:
         return self.text(value) if isinstance(value, str) else value
 
     def check_files(self, folder: Path) -> None:
-        """Raise PolicyRefused for the first file below `folder` that holds a secret: bytes can't be redacted."""
+        """Raise PolicyRefused for the first file below `folder` that holds a secret: bytes cannot be redacted."""
         for path in self._files(folder):
             self.check_content(os.fsencode(path) + path.read_bytes(), str(path.relative_to(folder.parent)))
 
-    def check_content(self, content: bytes, what: str) -> None:
-        """Raise PolicyRefused where `content` holds a secret; `what` names it."""
-        if label := self._found(content):
+    def check_content(self, content: bytes, name: str) -> None:
+        """Raise PolicyRefused where `content` holds a secret; the message calls it `name`."""
+        if label := self._label(content):
             raise PolicyRefused(
-                f"{self.text(what)} holds a secret: {label}",
+                f"{self.text(name)} holds a secret: {label}",
                 mend="don't write the secret into an output, or into a file that git sees",
             )
 
     def remove_files(self, folder: Path) -> None:
-        """Remove the files below `folder` that hold a secret: of a failed run nobody is there to look at them."""
+        """Remove the files below `folder` that hold a secret."""
         for path in self._files(folder):
-            if self._found(os.fsencode(path) + path.read_bytes()):
+            if self._label(os.fsencode(path) + path.read_bytes()):
                 path.unlink()
 
     def _files(self, folder: Path) -> list[Path]:
         return [path for path in sorted(folder.rglob("*")) if path.is_file()] if self.forms else []
 
-    def _found(self, content: bytes) -> str | None:
+    def _label(self, content: bytes) -> str | None:
+        """The replacement of the first secret in `content`, which names it."""
         return next((label for form, label in self.forms.items() if form.encode() in content), None)
 
 
 def _forms(text: str) -> Iterator[str]:
-    """A secret, and each of its lines, as other programs write it: plain, escaped, and that in JSON, once and twice."""
+    """The forms in which programs write a secret, or a line of it: plain, escaped, and these in JSON once or twice."""
     for part in (text, *(line for line in text.splitlines() if len(line) >= SHORTEST)):
         for form in {write(part) for write in WRITERS}:
             for inner in (form, *_in_json(form)):

@@ -1,4 +1,4 @@
-"""Secrets: named in git, kept elsewhere. The text comes from the variable NAME, or from the file /run/secrets/NAME."""
+"""Secrets: git has only their names. The text is in the variable NAME, or in the file /run/secrets/NAME."""
 
 import os
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from samebook.core.errors import UsageError
 SECRETS = Path("/run/secrets")
 SHORTEST = 6
 
-# How settings name one: never the text itself.
+# Settings hold the name of a secret, never its text.
 type SecretName = Annotated[
     str,
     Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="the NAME of a secret: of a variable, or of /run/secrets/NAME"),
@@ -20,9 +20,9 @@ type SecretName = Annotated[
 
 
 class Secret(str):
-    """A parameter that is a secret.
+    """A notebook's parameter that is a secret: a str with the secret's text.
 
-    In a notebook it is the secret's text; its repr, and every output that holds it, is redacted.
+    Its repr names it, and every output that holds the text is redacted. Raises UsageError where it is not set.
     """
 
     name: str
@@ -37,21 +37,21 @@ class Secret(str):
 
 
 def text(name: str) -> str:
-    """The secret's text. Raises UsageError where it is not set, or too short to be redacted everywhere."""
-    found = optional_text(name)
-    if not found:
+    """The text of a secret. Raises UsageError where it is not set, or too short to be redacted everywhere."""
+    content = optional_text(name)
+    if not content:
         raise UsageError(f"the secret {name} is not set", mend=f"export {name}=…, or write it to {SECRETS / name}")
-    if len(found) < SHORTEST:
-        raise UsageError(f"the secret {name} has {len(found)} characters; expected at least {SHORTEST}")
-    return found
+    if len(content) < SHORTEST:
+        raise UsageError(f"the secret {name} has {len(content)} characters; expected at least {SHORTEST}")
+    return content
 
 
 def optional_text(name: str) -> str:
-    """The secret's text; empty where it is not set."""
+    """The text of a secret; empty where it is not set."""
     file = SECRETS / name
     return os.environ.get(name) or (file.read_text().rstrip("\n") if file.is_file() else "")
 
 
 def texts(names: Iterable[str]) -> dict[str, str]:
-    """The texts, by name, of those that are set here and can be redacted: whoever needs another says so itself."""
+    """The texts, by name, of the secrets that are set here and long enough to be redacted."""
     return {name: text for name in names if len(text := optional_text(name)) >= SHORTEST}

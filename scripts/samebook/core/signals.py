@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an error, so that every `finally` on the way out is kept."""
+"""Ctrl-C and SIGTERM as an error, so that every `finally` runs on the way out."""
 
 import logging
 import os
@@ -16,64 +16,67 @@ from typing import BinaryIO, NoReturn
 
 from samebook.core.errors import Interrupted
 
+# Seconds between SIGTERM and SIGKILL for a command's process group.
 PATIENCE = 20
+# Seconds in which a repeated signal is ignored.
 GRACE = 2
 
 
 class _Stop(KeyboardInterrupt):
-    """A signal on its way out: asyncio lets a KeyboardInterrupt through, and would swallow an error of ours."""
+    """The error that a signal raises: asyncio lets a KeyboardInterrupt through, and would swallow a SamebookError."""
 
 
 @contextmanager
 def as_errors() -> Iterator[None]:
-    """Inside the block both signals raise Interrupted, in the main thread; a repeat within GRACE seconds does not,
-    so that what the first one has started to clean up is cleaned up.
+    """Inside the block, SIGINT and SIGTERM raise Interrupted in the main thread.
+
+    A second signal within GRACE seconds is ignored, so that the clean-up after the first is not cut short.
     """
-    heard, first = float("-inf"), 0
+    last_time, first = float("-inf"), 0
 
     def stop(signum: int, _: FrameType | None) -> None:
-        nonlocal heard, first
-        if time.monotonic() - heard < GRACE:
+        nonlocal last_time, first
+        if time.monotonic() - last_time < GRACE:
             return
-        heard, first = time.monotonic(), signum
+        last_time, first = time.monotonic(), signum
         raise _Stop(signum)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except KeyboardInterrupt:  # some libraries make a plain one of ours
-        # The tasks that were under way failed with the kernel: nobody asks for their errors any more.
+    except KeyboardInterrupt:  # some libraries raise a plain one in place of _Stop
+        # The kernel ended with the signal, and asyncio would report the errors of all tasks that waited for it.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise Interrupted(first or signal.SIGINT) from None
     finally:
-        for signum, handler in before.items():
+        for signum, handler in handlers.items():
             signal.signal(signum, handler)
 
 
-def run_interruptibly[Result](work: Callable[[], Result], stopped: Callable[[], bool] = lambda: False) -> Result:
-    """What `work` returns, or raises; in a thread of its own, so that a signal is heard while C code is at work.
+def run_interruptibly[Result](work: Callable[[], Result], is_stopped: Callable[[], bool] = lambda: False) -> Result:
+    """The result of `work`, or its error. It runs in a thread, so that a signal is noticed while C code is at work.
 
-    Outside the main thread, which alone hears signals, `stopped` tells of one: then Interrupted is raised.
+    Only the main thread gets signals; in another one, Interrupted is raised once `is_stopped` is true.
     """
-    done: queue.SimpleQueue[Callable[[], Result]] = queue.SimpleQueue()
+    outcomes: queue.SimpleQueue[Callable[[], Result]] = queue.SimpleQueue()
 
-    def told() -> None:
+    def run() -> None:
         try:
-            found = work()
-        except Exception as error:  # for the caller
-            done.put(partial(_raise, error))
+            result = work()
+        except Exception as error:  # the caller's thread raises it
+            outcomes.put(partial(_raise, error))
         else:
-            done.put(lambda: found)
+            outcomes.put(lambda: result)
 
-    threading.Thread(target=told, daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
     while True:
         try:
-            return done.get(timeout=GRACE)()
+            return outcomes.get(timeout=GRACE)()
         except queue.Empty:
-            if stopped():
+            if is_stopped():
                 raise Interrupted(signal.SIGTERM) from None
 
 
@@ -82,9 +85,9 @@ def _raise(error: Exception) -> NoReturn:
 
 
 def call(command: Sequence[str], folder: Path, env: Mapping[str, str], output: BinaryIO | None = None) -> int:
-    """Run a command with all that it starts in a group of its own, which ends with this call; its exit code.
+    """The exit code of a command that runs in `folder`, in a process group of its own, which ends with this call.
 
-    What it says goes to `output`, where that is given.
+    Its output and its errors go to `output`; without one, to this process's own.
     """
     with subprocess.Popen(
         command,

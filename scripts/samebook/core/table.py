@@ -1,4 +1,4 @@
-"""Tables as text: columns that are as wide as their widest cell."""
+"""Tables as text: a column is as wide as its widest cell."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,7 +6,7 @@ GAP = "  "
 
 
 def align(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
-    """A line for each row of cells; the columns numbered in `right` are aligned to the right. Rows are equally long."""
+    """A line for each row of cells. Rows are equally long; the columns with a number in `right` are aligned right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         GAP.join(

@@ -1,4 +1,4 @@
-"""Where things are in a checkout, and how files come into being there: whole or not at all."""
+"""The paths of a checkout, and the ways to write a file there as a whole or not at all."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from samebook.core.errors import UsageError
 
 @dataclass(frozen=True)
 class Workspace:
-    """A checkout, or the copy of one in the image."""
+    """A checkout, or the image's copy of one."""
 
     root: Path
 
@@ -38,18 +38,18 @@ class Workspace:
         return self.root / "data"
 
     def notebook(self, name: str) -> Path:
-        """Where the notebook `train`, `train.ipynb` or `notebooks/train.ipynb` would be."""
+        """The path of the notebook `train`, `train.ipynb` or `notebooks/train.ipynb`, whether it exists or not."""
         return self.notebooks / f"{name.removeprefix('notebooks/').removesuffix('.ipynb')}.ipynb"
 
     def relative(self, path: Path) -> str:
-        """`path` as people name it: from the workspace's root, where it is inside."""
+        """The path relative to the workspace's root; unchanged where it is outside."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 
 def find() -> Workspace:
-    """The workspace around the current folder, or the one that SAMEBOOK_WORKSPACE names."""
-    named = os.environ.get("SAMEBOOK_WORKSPACE")
-    start = Path(named) if named else Path.cwd()
+    """The workspace around the current folder, or around SAMEBOOK_WORKSPACE. Raises UsageError where there is none."""
+    variable = os.environ.get("SAMEBOOK_WORKSPACE")
+    start = Path(variable) if variable else Path.cwd()
     for folder in (start, *start.parents):
         if (folder / "environments" / "runtime.txt").is_file():
             return Workspace(folder.resolve())
@@ -60,15 +60,15 @@ def find() -> Workspace:
 
 
 def make_folder(path: Path) -> Path:
-    """`path` as an existing folder that can be written; a clear error where it can't."""
+    """Make a folder where it is missing, and return it. Raises UsageError where it cannot be written."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path, os.W_OK | os.X_OK)
+        is_writable = os.access(path, os.W_OK | os.X_OK)
     except (FileExistsError, NotADirectoryError):
         raise UsageError(f"{path} is a file; expected a folder", mend=f"mv {path} {path}.old") from None
     except PermissionError:
-        writable = False
-    if not writable:
+        is_writable = False
+    if not is_writable:
         raise UsageError(
             f"no permission to write in {path} as user {os.getuid()}",
             mend=f"sudo chown -R {os.getuid()}:{os.getgid()} {path}",
@@ -78,13 +78,13 @@ def make_folder(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file to write; it takes the place of `path` when the block ends well.
+    """The path of a temporary file to write; it replaces the file at `path` when the block ends without an error.
 
-    Readers see the old content or the new, never a part of it; a failure leaves nothing behind.
+    Readers see the old content or the new, never a part of it; an error leaves nothing behind.
     """
     make_folder(path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
     temporary = Path(name)
     try:
         yield temporary
@@ -95,12 +95,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write a file, as a whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file's content, whole or not at all; never a link, so that neither can change the other."""
+    """Copy a file's content, as a whole or not at all; never as a link, so that no file can change the other."""
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
