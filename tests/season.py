@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import season_report
 import yaml
-from tiny import CHECKOUT, SAMPLE, Ended, Tiny, git
+from tiny import CHECKOUT, SAMPLE, Result, Tiny, git
 
 from samebook.core.workspace import Workspace
 from samebook.data import sample
@@ -154,7 +154,7 @@ class Replay:
         """The digest of the bundle that is promoted."""
         return lookup.read(Workspace(self.clone.root), "delay").digest
 
-    def samebook(self, *arguments: str, expected: tuple[int, ...] = (0,)) -> Ended:
+    def samebook(self, *arguments: str, expected: tuple[int, ...] = (0,)) -> Result:
         """A real process. A season goes on only after what is meant to happen."""
         command, environ = self.clone.command(*arguments), self.clone.environ(PATH=_path())
         done = subprocess.run(
@@ -163,7 +163,7 @@ class Replay:
         if done.returncode not in expected:
             told = f"samebook {' '.join(arguments)}: exit code {done.returncode}, expected {expected}"
             raise RuntimeError(f"{told}\n{done.stdout}\n{done.stderr}")
-        return Ended(done.returncode, done.stdout, done.stderr)
+        return Result(done.returncode, done.stdout, done.stderr)
 
     def live(self, number: int) -> dict[str, Any]:
         """One day: what comes in is put into the inbox, and the watcher takes it."""

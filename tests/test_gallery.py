@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tiny import CHECKOUT, Ended, Tiny, wait_until
+from tiny import CHECKOUT, Result, Tiny, wait_until
 
 FICKLE = """
 import pathlib
@@ -16,7 +16,7 @@ assert len(list(folder.iterdir())) < 3
 UNSEEDED = "likely: a generator without a seed"
 
 
-def found(tiny: Tiny, notebook: str, times: int = 2) -> Ended:
+def found(tiny: Tiny, notebook: str, times: int = 2) -> Result:
     shutil.copy(CHECKOUT / "tests" / "gallery" / f"{notebook}.ipynb", tiny.root / "notebooks")
     return tiny.samebook("reproduce", notebook, "--times", str(times))
 

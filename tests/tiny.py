@@ -22,7 +22,7 @@ KERNELS = {b"samebook.execution.warm.zygote", b"ipykernel_launcher"}
 
 
 @dataclass(frozen=True)
-class Ended:
+class Result:
     """What is left of a command: its exit code and what it said."""
 
     code: int
@@ -61,7 +61,7 @@ class Tiny:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "samebook", *arguments]
 
-    def samebook(self, *arguments: str, **variables: str) -> Ended:
+    def samebook(self, *arguments: str, **variables: str) -> Result:
         """`samebook ARGUMENTS` to its end, with these variables set."""
         done = subprocess.run(
             self.command(*arguments),
@@ -72,7 +72,7 @@ class Tiny:
             timeout=120,
             check=False,
         )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        return Result(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """`samebook ARGUMENTS` in the background, in a process group of its own."""

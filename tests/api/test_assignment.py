@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import promoting
 import pytest
-from promoting import told
+from promoting import stderr_of
 from tiny import Tiny, git
 
 import samebook
@@ -151,7 +151,7 @@ def test_challenger_must_be_promoted(challenger: str, expected: str, promoted: T
     """A variant that isn't promoted, or whose branch isn't there, is refused before a kernel starts."""
     configure(promoted, challenger)
     before = promoted.runs
-    assert expected in told(promoted.samebook("run", "predict"), 2)
+    assert expected in stderr_of(promoted.samebook("run", "predict"), 2)
     assert promoted.runs == before
 
 
@@ -173,4 +173,4 @@ def test_damaged_challenger_found(promoted: Tiny, tmp_path: Path) -> None:
     bundle = json.loads(git(tiny, "show", "better:models/delay.json"))
     digest = bundle["artifacts"]["outputs/model.txt"]["sha256"]
     next((tiny.root / "store").rglob(digest)).unlink()
-    assert "-> make models MODEL=delay@better" in told(tiny.samebook("run", "predict"), 2)
+    assert "-> make models MODEL=delay@better" in stderr_of(tiny.samebook("run", "predict"), 2)

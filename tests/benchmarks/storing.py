@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.ours import SAMEBOOK, clear
 from benchmarks.places import Place, Race, commit
 from benchmarks.trials import Trial, Wrong
-from tiny import Ended, Tiny, git
+from tiny import Result, Tiny, git
 
 FILES, MIB = 10, 2**20
 # By default DVC copies where the file system can't share blocks; links are its fastest.
@@ -136,10 +136,10 @@ def _dvc(place: Place, name: str, links: str) -> Path:
 
 def _run(root: Path, environ: dict[str, str], *command: str) -> None:
     done = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=False)
-    _well(Ended(done.returncode, done.stdout, done.stderr))
+    _well(Result(done.returncode, done.stdout, done.stderr))
 
 
-def _well(ended: Ended) -> None:
+def _well(ended: Result) -> None:
     if ended.code:
         raise Wrong(f"exit code {ended.code}: {ended.stdout}{ended.stderr}")
 

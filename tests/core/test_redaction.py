@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import nbformat
 import pytest
-from tiny import Ended, Tiny
+from tiny import Result, Tiny
 
 from samebook.core.errors import PolicyRefused
 from samebook.core.redaction import Redaction
@@ -21,7 +21,7 @@ PARAMETERS = 'from samebook import Secret\ntoken: str = Secret("API_TOKEN")'
 
 
 @pytest.fixture(scope="module")
-def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Ended]:
+def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result]:
     """A run that writes its secret in every way that a notebook has."""
     tiny = Tiny.create(tmp_path_factory.mktemp("leaky") / "workspace")
     work = (
@@ -40,7 +40,7 @@ def files_with_secret(folder: Path) -> list[str]:
     return [path.name for path in files if any(form.encode() in path.read_bytes() for form in forms)]
 
 
-def test_secret_not_shown(leaky_run: tuple[Tiny, Ended]) -> None:
+def test_secret_not_shown(leaky_run: tuple[Tiny, Result]) -> None:
     """The output of a notebook is shown with its secrets redacted."""
     _, ended = leaky_run
     assert ended.code == 0, ended.stderr
@@ -48,7 +48,7 @@ def test_secret_not_shown(leaky_run: tuple[Tiny, Ended]) -> None:
     assert SECRET not in ended.stdout + ended.stderr
 
 
-def test_secret_not_kept(leaky_run: tuple[Tiny, Ended]) -> None:
+def test_secret_not_kept(leaky_run: tuple[Tiny, Result]) -> None:
     """No file of a run, and none of the store, holds the secret: notebook, page, log, receipt, metrics."""
     tiny, _ = leaky_run
     assert files_with_secret(tiny.root) == []

@@ -95,7 +95,7 @@ def test_plan_has_the_inputs() -> None:
 
 def test_schema_is_current() -> None:
     """The JSON Schema of bundles is that of the model: `make format` writes it."""
-    assert (CHECKOUT / "environments" / "schemas" / "bundle.json").read_bytes() == bundle.schema()
+    assert (CHECKOUT / "environments" / "schemas" / "bundle.json").read_bytes() == bundle.json_schema()
 
 
 def test_shipped_bundles_are_whole() -> None:
@@ -107,7 +107,7 @@ def test_shipped_bundles_are_whole() -> None:
 def test_readable_is_json() -> None:
     """The readable form is JSON of the same value, whatever is nested in it."""
     for value in ({}, [], [[]], [{}], [{"a": []}], {"a": [{"b": {"c": "ü\n" * 80}}], "d": None}, [1.5, True, "x"]):
-        assert json.loads(bundle.readable(value)) == value
+        assert json.loads(bundle.format_json(value)) == value
 
 
 @pytest.mark.parametrize("name", ["outputs/../../x", "outputs//tmp/x", "/etc/x", "../x", "outputs/a\nb", "outputs/."])

@@ -88,7 +88,7 @@ def send(hook: Hook, monkeypatch: pytest.MonkeyPatch, kind: str = "failure", **f
 
 
 def told(tiny: Tiny) -> list[dict[str, Any]]:
-    return list(story.told(Workspace(tiny.root), datetime.datetime.now(datetime.UTC).date()))
+    return list(story.lines(Workspace(tiny.root), datetime.datetime.now(datetime.UTC).date()))
 
 
 def test_notice_is_delivered(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from postgresql import SECRET, PostgreSQL
-from tiny import Ended, Tiny, git
+from tiny import Result, Tiny, git
 
 from samebook.core import make
 from samebook.records import rerun
@@ -60,7 +60,7 @@ def run(tiny: Tiny, *arguments: str) -> Path:
     return tiny.last
 
 
-def reproduce(tiny: Tiny, what: str = "sum") -> Ended:
+def reproduce(tiny: Tiny, what: str = "sum") -> Result:
     """Reproduce, after which the checkout is as it was, and nothing of the checkout aside is left."""
     before = git(tiny, "status", "--porcelain")
     ended = tiny.samebook("reproduce", what)

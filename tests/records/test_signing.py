@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from tiny import Ended, Tiny
+from tiny import Result, Tiny
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def copy(signed: Tiny, tmp_path: Path) -> Path:
     return Path(shutil.copytree(signed.last, tmp_path / "run"))
 
 
-def verify(tiny: Tiny, run: Path) -> Ended:
+def verify(tiny: Tiny, run: Path) -> Result:
     return tiny.samebook("verify", str(run / "receipt.json"))
 
 

@@ -20,7 +20,7 @@ TODAY = datetime.datetime.now(datetime.UTC).date()
 
 
 def told(tiny: Tiny, day: str = f"{TODAY}") -> list[dict[str, Any]]:
-    return list(story.told(Workspace(tiny.root), datetime.date.fromisoformat(day)))
+    return list(story.lines(Workspace(tiny.root), datetime.date.fromisoformat(day)))
 
 
 def file(tiny: Tiny, day: str = f"{TODAY}") -> Path:
@@ -34,7 +34,7 @@ def write(tiny: Tiny, day: str, *lines: dict[str, Any]) -> None:
 
 def test_line_is_told(tiny: Tiny) -> None:
     """A line has its time in UTC to the millisecond, its level and event, then the facts, dates as text."""
-    story.tell(Workspace(tiny.root), "step-failed", level="error", env="prod", step="predict", day=TODAY)
+    story.append(Workspace(tiny.root), "step-failed", level="error", env="prod", step="predict", day=TODAY)
     line = json.loads(file(tiny).read_text())
     assert list(line) == ["time", "level", "event", "env", "step", "day"]
     assert datetime.datetime.fromisoformat(line["time"]).utcoffset() == datetime.timedelta(0)
@@ -44,7 +44,7 @@ def test_line_is_told(tiny: Tiny) -> None:
 
 def many(root: Path, writer: int) -> None:
     for number in range(200):
-        story.tell(Workspace(root), "counted", writer=writer, number=number, text="x" * 5000)
+        story.append(Workspace(root), "counted", writer=writer, number=number, text="x" * 5000)
 
 
 def test_writers_do_not_mix(tiny: Tiny) -> None:
@@ -63,17 +63,17 @@ def test_full_disk_stops_nobody(tiny: Tiny) -> None:
     """Where there is no room for a line, or its folder can't be, telling it raises nothing."""
     file(tiny).parent.mkdir(parents=True)
     file(tiny).symlink_to("/dev/full")
-    story.tell(Workspace(tiny.root), "lost")
+    story.append(Workspace(tiny.root), "lost")
     (tiny.root / "file").touch()
-    story.tell(Workspace(tiny.root / "file"), "lost")
+    story.append(Workspace(tiny.root / "file"), "lost")
 
 
 def test_cut_line_costs_itself_only(tiny: Tiny) -> None:
     """What is no whole line is skipped, and the next one stands whole, in a line of its own."""
     file(tiny).parent.mkdir(parents=True)
     file(tiny).write_bytes(b'\xff\x00\n[1]\n{"no": "time"}\n\n{"time": "2013-')
-    story.tell(Workspace(tiny.root), "next")
-    story.tell(Workspace(tiny.root), "and-next")
+    story.append(Workspace(tiny.root), "next")
+    story.append(Workspace(tiny.root), "and-next")
     assert [line["event"] for line in told(tiny)] == ["next", "and-next"]
 
 
@@ -92,7 +92,7 @@ def test_secret_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """`safe` takes the secrets that the settings name out of a text."""
     monkeypatch.setenv("DATABASE", "hunter2-and-more")
     in_force = settings.Settings(warehouse=Warehouse(password="DATABASE"))
-    assert story.safe("no hunter2-and-more here", in_force) == "no [redacted DATABASE] here"
+    assert story.redacted("no hunter2-and-more here", in_force) == "no [redacted DATABASE] here"
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def worked(tiny: Tiny) -> Tiny:
     tiny.notebook("broken", fit="raise ValueError('no such carrier')")
     assert tiny.samebook("run", "score", "-p", "day=2013-07-01").code == 0
     assert tiny.samebook("run", "broken").code == 1
-    story.tell(
+    story.append(
         Workspace(tiny.root), "step-failed", level="error", env="prod", pipeline="daily", step="predict", text="a\nb"
     )
     return tiny
@@ -137,7 +137,7 @@ def test_story_is_readable(worked: Tiny) -> None:
 
 def test_terminal_is_left_alone(tiny: Tiny) -> None:
     """What would move a terminal's cursor, or colour it, isn't printed."""
-    story.tell(Workspace(tiny.root), "odd", text="\x1b[31mred\x1b]0;title\x07\nnew")
+    story.append(Workspace(tiny.root), "odd", text="\x1b[31mred\x1b]0;title\x07\nnew")
     assert "\x1b" not in tiny.samebook("log").stdout
     assert "\x07" not in tiny.samebook("log").stdout
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from s3 import KEY, MARK, S3, TEXT, changing_wire
-from tiny import Ended, Tiny, wait_until
+from tiny import Result, Tiny, wait_until
 
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
@@ -60,7 +60,7 @@ def damage(path: Path) -> None:
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
 
 
-def keyless(ended: Ended) -> str:
+def keyless(ended: Result) -> str:
     """What was said on stderr, which never names the key, nor is a traceback."""
     assert KEY not in ended.stdout + ended.stderr
     assert TEXT not in ended.stdout + ended.stderr
@@ -272,7 +272,7 @@ def test_denied_in_mid_push(s3: S3, tmp_path: Path) -> None:
     process = pushing(one, s3)
     s3.allow("Read", "List")
     stdout, stderr = process.communicate(timeout=60)
-    assert "denies access (403 AccessDenied)" in keyless(Ended(process.returncode, stdout, stderr))
+    assert "denies access (403 AccessDenied)" in keyless(Result(process.returncode, stdout, stderr))
     assert process.returncode == 1
     resumes(one, s3)
 

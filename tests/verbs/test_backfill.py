@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from promoting import told
+from promoting import stderr_of
 from tiny import Tiny, wait_until
 
 DAY = "from datetime import date\nday: date = date(2013, 1, 1)"
@@ -81,5 +81,5 @@ def test_goes_on_after_a_stop(tiny: Tiny) -> None:
 )
 def test_wrong_call_told(arguments: tuple[str, ...], said: str, tiny: Tiny) -> None:
     """Days in the wrong order, an impossible day, an unknown pipeline or parameter are refused before any day runs."""
-    assert said in told(tiny.samebook("backfill", *arguments), 2)
+    assert said in stderr_of(tiny.samebook("backfill", *arguments), 2)
     assert tiny.runs == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import promoting
 import pytest
-from promoting import promote, told
+from promoting import promote, stderr_of
 from tiny import Tiny, git
 
 from samebook.core import git as doors
@@ -52,7 +52,7 @@ def test_ref_without_models(tmp_path: Path) -> None:
     assert doors.names(tiny.root, "HEAD", "models", ".json") == ["delay"]
     shown = tiny.samebook("bundle", "diff", before)
     assert ["run", "none", promoting.run_of(tiny, 2)] in [line.split() for line in shown.stdout.splitlines()]
-    assert "no branch, tag or commit 'x'" in told(tiny.samebook("bundle", "diff", "x"), 2)
+    assert "no branch, tag or commit 'x'" in stderr_of(tiny.samebook("bundle", "diff", "x"), 2)
     with pytest.raises(UsageError, match="no branch, tag or commit"):
         doors.names(tiny.root, "x", "models", ".json")
 

@@ -82,7 +82,7 @@ def quiet(day: datetime.date = DAY) -> pd.DataFrame:
 
 
 def scores(tiny: Tiny, day: datetime.date = DAY) -> pd.DataFrame:
-    told = promoting.promoted(tiny)["artifacts"]["outputs/model.txt"]["sha256"]
+    told = promoting.promoted_bundle(tiny)["artifacts"]["outputs/model.txt"]["sha256"]
     probability = np.random.default_rng(day.toordinal()).uniform(size=500)
     return pd.DataFrame({"probability": probability, "model": told})
 
@@ -176,7 +176,7 @@ def test_unusable_day(change, told: str, watched: Tiny) -> None:
     """A feature that is not in the partition, or is text in place of numbers, ends with exit code 2 and its name."""
     write(watched, "flights", DAY, change(quiet()))
     ended = watched.samebook("drift", "--day", str(DAY))
-    assert told in promoting.told(ended, 2)
+    assert told in promoting.stderr_of(ended, 2)
 
 
 @pytest.mark.usefixtures("watched")
@@ -200,7 +200,7 @@ def test_nothing_to_look_at() -> None:
 def test_settings_name_what_is_watched(settings: str, told: str, watched: Tiny) -> None:
     """No model and no dataset is known unless the settings name it: exit code 2, and what to set."""
     (watched.root / "environments" / "dev.yml").write_text(settings)
-    assert told in promoting.told(watched.samebook("drift", "--day", str(DAY)), 2)
+    assert told in promoting.stderr_of(watched.samebook("drift", "--day", str(DAY)), 2)
 
 
 def test_datasets_by_any_name(watched: Tiny) -> None:
@@ -220,7 +220,7 @@ def test_frames_by_the_settings_names(watched: Tiny) -> None:
     frames = "dict.fromkeys(['flight', 'predictions', 'outcomes'])"
     call = f"samebook.drift_of('delay', {frames}, datetime.date(2013, 7, 1), 1)"
     watched.notebook("look", work=f"import datetime\nimport samebook\n{call}")
-    assert "no frame 'flights'; did you mean flight?" in promoting.told(watched.samebook("run", "look"), 2)
+    assert "no frame 'flights'; did you mean flight?" in promoting.stderr_of(watched.samebook("run", "look"), 2)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import promoting
 import pytest
-from promoting import told
+from promoting import stderr_of
 from tiny import Tiny, git, wait_until
 
 from samebook.core.workspace import Workspace
@@ -130,7 +130,7 @@ def test_published_day_keeps_its_run(tiny: Tiny) -> None:
     tiny.samebook("gc", *ALL)
     assert ids(tiny) == [OLDER.format("train")]
     origin.write_text("{")
-    assert "_origin.json" in told(tiny.samebook("gc", *ALL), 2)
+    assert "_origin.json" in stderr_of(tiny.samebook("gc", *ALL), 2)
 
 
 TEST = "ab_test: {{experiment: a, salt: s, challenger: delay@x, share: 0.5, start: 2013-07-01, end: {}}}"
@@ -184,7 +184,7 @@ def test_models_keep_their_runs(promoted: Tiny, tmp_path: Path) -> None:
     git(tiny, "checkout", "--quiet", "main", "--", "environments", ".gitignore", ".python-version")
     age(tiny)
     before = set(ids(tiny)) - {promoting.run_of(tiny, 5)}
-    told(tiny.samebook("gc", *ALL), 0)
+    stderr_of(tiny.samebook("gc", *ALL), 0)
     assert set(ids(tiny)) == before
     assert len(before) == 4
     git(tiny, "switch", "--quiet", "--force", "main")
@@ -196,14 +196,14 @@ def test_models_keep_their_runs(promoted: Tiny, tmp_path: Path) -> None:
 def test_model_keeps_the_past_of_its_run(promoted: Tiny, tmp_path: Path) -> None:
     """The runs that a model's run has read stay, though that run's receipt is only in the store by now."""
     tiny = promoting.copy(promoted, tmp_path / "copy")
-    gate = promoting.promoted(tiny)["promoted"]["gate"]["run"]
+    gate = promoting.promoted_bundle(tiny)["promoted"]["gate"]["run"]
     (tiny.root / "runs" / gate).rename(tmp_path / "gate")
     made(tiny, OLD.format("train"))
     bundle = json.loads((tmp_path / "gate" / "receipt.json").read_text())
     makers = [each for each in bundle["predicate"]["runDetails"]["byproducts"] if each["name"] == "made by"]
     assert promoting.run_of(tiny, 4) in makers[0]["annotations"]
     age(tiny)
-    told(tiny.samebook("gc", *ALL), 0)
+    stderr_of(tiny.samebook("gc", *ALL), 0)
     assert promoting.run_of(tiny, 4) in ids(tiny)
     assert OLD.format("train") not in ids(tiny)
 
@@ -214,9 +214,9 @@ def test_shallow_clone_refuses(promoted: Tiny, tmp_path: Path) -> None:
     git(promoted, "clone", "--quiet", "--depth", "1", f"file://{promoted.root}", str(tmp_path / "clone"))
     shallow = Tiny(tmp_path / "clone")
     names = three(shallow)
-    assert "git fetch --unshallow" in told(shallow.samebook("gc", *ALL), 2)
+    assert "git fetch --unshallow" in stderr_of(shallow.samebook("gc", *ALL), 2)
     (shallow.root / ".git").rename(tmp_path / "git")
-    assert "without its repository" in told(shallow.samebook("gc", *ALL, SAMEBOOK_COMMIT="0" * 40), 2)
+    assert "without its repository" in stderr_of(shallow.samebook("gc", *ALL, SAMEBOOK_COMMIT="0" * 40), 2)
     assert ids(shallow) == names
 
 
@@ -224,7 +224,7 @@ def test_unreadable_receipt_stops_all(tiny: Tiny) -> None:
     """Nothing is removed while a receipt can't be read: it may name any run."""
     names = three(tiny)
     (tiny.root / "runs" / names[2] / "receipt.json").write_text('{"_type":')
-    assert f"{names[2]}/receipt.json" in told(tiny.samebook("gc", *ALL), 2)
+    assert f"{names[2]}/receipt.json" in stderr_of(tiny.samebook("gc", *ALL), 2)
     assert ids(tiny) == names
 
 
@@ -238,7 +238,7 @@ def test_kill_leaves_no_half_run(tiny: Tiny) -> None:
     process.communicate()
     assert all(len(list((run / "outputs").iterdir())) == 40 for run in tiny.runs)
     age(tiny)
-    told(tiny.samebook("gc", *ALL), 0)
+    stderr_of(tiny.samebook("gc", *ALL), 0)
     assert (ids(tiny), list((tiny.root / "runs" / ".trash").glob("*-*"))) == ([], [])
 
 
@@ -266,4 +266,4 @@ def test_others_are_left_alone(tiny: Tiny) -> None:
 @pytest.mark.parametrize("given", ["90", "d", "-1d", "1.5d", "999999d", "٣d"])
 def test_age_is_in_days(given: str, tiny: Tiny) -> None:
     """--older-than takes whole days with their unit, and nothing else."""
-    assert "expected days, like 90d" in told(tiny.samebook("gc", f"--older-than={given}"), 2)
+    assert "expected days, like 90d" in stderr_of(tiny.samebook("gc", f"--older-than={given}"), 2)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import promoting
 import pytest
-from promoting import promote, run_of, told
+from promoting import promote, run_of, stderr_of
 from s3 import S3
 from tiny import Tiny, git
 
@@ -35,7 +35,7 @@ def tiny(trained: Tiny, tmp_path: Path) -> Tiny:
 
 
 def object_of(tiny: Tiny, name: str = "outputs/model.txt") -> Path:
-    digest = promoting.promoted(tiny)["artifacts"][name]["sha256"]
+    digest = promoting.promoted_bundle(tiny)["artifacts"][name]["sha256"]
     return tiny.root / "store" / digest[:2] / digest[2:4] / digest
 
 
@@ -59,7 +59,7 @@ def test_model_is_an_input(tiny: Tiny) -> None:
     text = (tiny.last / "receipt.json").read_text()
     assert '"name": "delay@prod/model.txt"' in text
     assert '"name": "bundle delay@prod"' in text
-    assert promoting.promoted(tiny, "prod")["source"]["commit"] in text
+    assert promoting.promoted_bundle(tiny, "prod")["source"]["commit"] in text
 
 
 def test_scoring_run_is_reproduced(tiny: Tiny) -> None:
@@ -91,9 +91,9 @@ def test_incomplete_store_stops_run(tiny: Tiny) -> None:
     object_of(tiny).chmod(0o644)
     object_of(tiny).write_text("9")
     runs = len(tiny.runs)
-    assert "outputs/model.txt is not in the store" in told(tiny.samebook("run", "score"), 2)
+    assert "outputs/model.txt is not in the store" in stderr_of(tiny.samebook("run", "score"), 2)
     object_of(tiny, "metrics.json").unlink()
-    assert "make models MODEL=delay" in told(tiny.samebook("run", "score"), 2)
+    assert "make models MODEL=delay" in stderr_of(tiny.samebook("run", "score"), 2)
     assert len(tiny.runs) == runs
 
 
@@ -101,7 +101,7 @@ def test_hand_edit_stops_run(tiny: Tiny) -> None:
     """A bundle that was edited by hand stops the run before it starts."""
     path = tiny.root / "models" / "delay.json"
     path.write_text(path.read_text().replace('"auc": 0.2', '"auc": 0.9'))
-    assert "it was edited by hand" in told(tiny.samebook("run", "score"), 2)
+    assert "it was edited by hand" in stderr_of(tiny.samebook("run", "score"), 2)
 
 
 def test_receipt_overrules_bundle(tiny: Tiny) -> None:
@@ -110,12 +110,12 @@ def test_receipt_overrules_bundle(tiny: Tiny) -> None:
     found, other = bundle.parse(path.read_bytes(), "delay"), lookup.read(Workspace(tiny.root), "delay@prod")
     files = {**found.artifacts, "outputs/model.txt": other.artifacts["outputs/model.txt"]}
     path.write_bytes(found.model_copy(update={"artifacts": files}).sealed().content())
-    assert "can't be trusted: its receipt has other files" in told(tiny.samebook("run", "score"), 2)
+    assert "can't be trusted: its receipt has other files" in stderr_of(tiny.samebook("run", "score"), 2)
 
 
 def test_policy_holds_for_merged_models(tiny: Tiny) -> None:
     """A model that was promoted under a weaker policy doesn't run under a stricter one until it meets that."""
-    assert "has reproduced it" in told(tiny.samebook("run", "score", "--env", "preprod"), 6)
+    assert "has reproduced it" in stderr_of(tiny.samebook("run", "score", "--env", "preprod"), 6)
     promoting.attest(tiny, 2)
     promote(tiny, 2, "--env", "preprod")
     assert tiny.samebook("run", "score", "--env", "preprod").code == 0
@@ -124,13 +124,15 @@ def test_policy_holds_for_merged_models(tiny: Tiny) -> None:
 def test_renamed_bundle_refused(tiny: Tiny) -> None:
     """A bundle under another model's name is refused."""
     git(tiny, "mv", "models/delay.json", "models/other.json")
-    assert "models/other.json is the bundle of delay" in told(tiny.samebook("run", "score", "-p", "model=other"), 2)
+    assert "models/other.json is the bundle of delay" in stderr_of(
+        tiny.samebook("run", "score", "-p", "model=other"), 2
+    )
 
 
 def test_models_are_folders(tiny: Tiny) -> None:
     """`samebook models` makes read-only folders of the promoted models, and updates them on another branch."""
     files = tiny.root / "models" / ".files"
-    assert told(tiny.samebook("models"), 0) == ""
+    assert stderr_of(tiny.samebook("models"), 0) == ""
     assert (files / "delay" / "model.txt").read_text() == "2"
     assert (files / "delay" / "model.txt").stat().st_mode & 0o222 == 0
     assert tiny.samebook("models", "delay@prod").code == 0
@@ -205,7 +207,7 @@ def test_changed_files_are_put_right(tiny: Tiny) -> None:
 def test_git_alone_is_enough(tiny: Tiny, tmp_path: Path) -> None:
     """A machine that has the repository alone makes the model again, checks its hash, and scores with it."""
     other = promoting.clone(tiny, tmp_path / "other")
-    said = told(other.samebook("models"), 0)
+    said = stderr_of(other.samebook("models"), 0)
     assert "running notebooks/train.ipynb again" in said
     assert (other.root / "models" / ".files" / "delay" / "model.txt").read_text() == "2"
     assert scored(other) == "2"
@@ -222,7 +224,7 @@ def test_git_and_bucket_are_enough(tiny: Tiny, tmp_path: Path, s3: S3) -> None:
     ended = other.samebook("run", "score", **shared)
     assert ended.code == 0, ended.stderr
     assert (other.last / "outputs" / "score.txt").read_text() == "2"
-    assert "again" not in told(other.samebook("models", **shared), 0)
+    assert "again" not in stderr_of(other.samebook("models", **shared), 0)
     assert other.samebook("store", "pull", **shared).code == 0
     assert other.samebook("reproduce", "delay", **shared).code == 0
 
@@ -233,10 +235,10 @@ def test_denying_bucket_is_told(tiny: Tiny, tmp_path: Path, s3: S3) -> None:
     shared = {"SAMEBOOK_STORE__URL": s3.url, "SAMEBOOK_STORE__ENDPOINT": s3.endpoint}
     shared |= {"SAMEBOOK_STORE__ACCESS_KEY": "S3_KEY", "SAMEBOOK_STORE__SECRET_KEY": "S3_TEXT"}
     other = promoting.clone(tiny, tmp_path / "other")
-    said = told(other.samebook("run", "score", **shared), 2)
+    said = stderr_of(other.samebook("run", "score", **shared), 2)
     assert "denies" in said
     assert "make models MODEL=delay" in said
-    assert "running notebooks/train.ipynb again" in told(other.samebook("models", **shared), 0)
+    assert "running notebooks/train.ipynb again" in stderr_of(other.samebook("models", **shared), 0)
 
 
 def test_other_bytes_are_refused(tiny: Tiny, tmp_path: Path) -> None:
@@ -247,7 +249,7 @@ def test_other_bytes_are_refused(tiny: Tiny, tmp_path: Path) -> None:
     path.write_bytes(found.model_copy(update={"artifacts": forged}).sealed().content())
     git(tiny, "commit", "--quiet", "--all", "-m", "forged")
     other = promoting.clone(tiny, tmp_path / "other")
-    assert "was made again and differs: outputs/model.txt" in told(other.samebook("models"), 3)
+    assert "was made again and differs: outputs/model.txt" in stderr_of(other.samebook("models"), 3)
     assert not (other.root / "models" / ".files" / "delay").exists()
 
 
@@ -255,10 +257,10 @@ def test_nothing_promoted_is_told(tiny: Tiny) -> None:
     """Without a promoted model, `models` names the command that promotes one, and removes the old folder."""
     assert tiny.samebook("models").code == 0
     git(tiny, "rm", "--quiet", "models/delay.json")
-    assert "make promote RUN=" in told(tiny.samebook("models"), 0)
+    assert "make promote RUN=" in stderr_of(tiny.samebook("models"), 0)
     assert list((tiny.root / "models" / ".files").glob("[a-z]*")) == []
     shutil.rmtree(tiny.root / "models" / ".files")
-    assert "no model is promoted on this branch" in told(tiny.samebook("models"), 0)
+    assert "no model is promoted on this branch" in stderr_of(tiny.samebook("models"), 0)
 
 
 def test_model_is_reproduced_by_name(tiny: Tiny) -> None:
@@ -283,18 +285,18 @@ def test_gc_keeps_all_versions(tiny: Tiny) -> None:
 def test_gc_refused_in_shallow_clone(tiny: Tiny, tmp_path: Path) -> None:
     """Nothing is removed where the history is missing: the needs of earlier models aren't known."""
     git(tiny, "clone", "--quiet", "--depth", "1", f"file://{tiny.root}", str(tmp_path / "shallow"))
-    assert "git fetch --unshallow" in told(Tiny(tmp_path / "shallow").samebook("store", "gc"), 2)
+    assert "git fetch --unshallow" in stderr_of(Tiny(tmp_path / "shallow").samebook("store", "gc"), 2)
 
 
 def _objects(tiny: Tiny, ref: str) -> set[str]:
     content = f"{git(tiny, 'show', f'{ref}:models/delay.json')}\n".encode()
-    return set(bundle.everything(bundle.parse(content, ref)))
+    return set(bundle.referenced_objects(bundle.parse(content, ref)))
 
 
 def test_history_without_git(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no git, as in the image, a branch's bundle is read all the same: loose, packed, in a worktree."""
     monkeypatch.setattr(doors.shutil, "which", lambda _: None)
-    expected = promoting.promoted(tiny, "prod")["digest"]
+    expected = promoting.promoted_bundle(tiny, "prod")["digest"]
     for prepare in (("status",), ("gc", "--quiet"), ("pack-refs", "--all"), ("worktree", "add", "--quiet", "tree")):
         git(tiny, *prepare)
         assert lookup.read(Workspace(tiny.root), "delay@prod").digest == expected
@@ -319,4 +321,4 @@ def test_diff_shows_both_sides(tiny: Tiny) -> None:
         "| metrics | auc | 0.2 | 0.3 | +0.1 |" in tiny.samebook("bundle", "diff", "main", "prod", "--markdown").stdout
     )
     assert "the same in main and here" in tiny.samebook("bundle", "diff", "main").stdout
-    assert "no branch, tag or commit 'x'" in told(tiny.samebook("bundle", "diff", "x"), 2)
+    assert "no branch, tag or commit 'x'" in stderr_of(tiny.samebook("bundle", "diff", "x"), 2)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import promoting
 import pytest
-from promoting import told
+from promoting import stderr_of
 from tiny import Tiny, git, wait_until
 
 READ = "from datetime import date\nday: date = date(2013, 1, 1)\nfactor: int = 1"
@@ -174,7 +174,7 @@ def test_failure_stops_what_needs_it(tiny: Tiny) -> None:
     """A failed step stops those that need it, not the others; the pipeline has its exit code and message."""
     tiny.notebook("make", parameters=READ, work="import samebook\nraise samebook.DataRejected('row 3 is wrong')")
     ended = tiny.samebook("pipeline", "daily")
-    said = told(ended, 4)
+    said = stderr_of(ended, 4)
     assert "step make failed with exit code 4" in said
     assert "raised DataRejected: row 3 is wrong" in said
     assert "not run, as they need it: double" in said
@@ -195,7 +195,7 @@ def test_failure_stops_what_needs_it(tiny: Tiny) -> None:
 def test_wrong_step_told_before_any_runs(change: tuple[str, str], said: str, tiny: Tiny) -> None:
     """An unknown notebook, an unknown parameter and a value of the wrong type stop the pipeline before its start."""
     written(tiny, YAML.replace(*change))
-    assert said in told(tiny.samebook("pipeline", "daily"), 2)
+    assert said in stderr_of(tiny.samebook("pipeline", "daily"), 2)
     assert tiny.runs == []
 
 
@@ -250,10 +250,10 @@ def test_retraining_ends_in_a_promotion(tmp_path: Path) -> None:
     git(tiny, "add", "--all")
     git(tiny, "commit", "--quiet", "-m", "pipeline")
     assert tiny.samebook("pipeline", "daily").code == 0
-    assert promoting.level(tiny) == 3
+    assert promoting.promoted_level(tiny) == 3
     assert tiny.samebook("pipeline", "daily").stdout.count("as before") == 3
-    assert "is not better than the baseline" in told(tiny.samebook("pipeline", "daily", "-p", "level=1"), 6)
-    assert promoting.level(tiny) == 3
+    assert "is not better than the baseline" in stderr_of(tiny.samebook("pipeline", "daily", "-p", "level=1"), 6)
+    assert promoting.promoted_level(tiny) == 3
 
 
 @pytest.mark.host
@@ -261,7 +261,7 @@ def test_no_model_yet_is_told(tmp_path: Path) -> None:
     """A step that scores with a model that is not promoted is refused before the first step runs."""
     tiny = promoting.create(tmp_path / "workspace")
     written(tiny, "steps: {train: {}, score: {needs: [train], parameters: {model: delay}}}")
-    said = told(tiny.samebook("pipeline", "daily"), 2)
+    said = stderr_of(tiny.samebook("pipeline", "daily"), 2)
     assert "step score: no model is promoted as 'delay' here" in said
     assert "make promote RUN=train MODEL=delay" in said
     assert tiny.runs == []

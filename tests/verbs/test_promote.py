@@ -8,7 +8,7 @@ from pathlib import Path
 
 import promoting
 import pytest
-from promoting import attest, promote, promoted, run_of, told
+from promoting import attest, promote, promoted_bundle, run_of, stderr_of
 from test_signing import key
 from tiny import Tiny, git, wait_until
 
@@ -36,7 +36,7 @@ def state(tiny: Tiny) -> tuple[str, str, set[str]]:
 
 def refused(tiny: Tiny, *arguments: str, code: int = 6) -> str:
     before = state(tiny)
-    said = told(tiny.samebook("promote", *arguments), code)
+    said = stderr_of(tiny.samebook("promote", *arguments), code)
     assert state(tiny) == before
     return said
 
@@ -64,7 +64,7 @@ def test_bundle_holds_all(tiny: Tiny) -> None:
     """Metrics, artifacts, source, environment, receipt, gate and monitoring stand in the one file."""
     attest(tiny, 3)
     promote(tiny, 3, "--why", "because")
-    found = promoted(tiny)
+    found = promoted_bundle(tiny)
     assert found["metrics"] == {"auc": 0.3}
     assert found["artifacts"]["outputs/model.txt"]["size"] == 1
     assert {"run.log", "notebook.html"} <= set(found["byproducts"])
@@ -107,23 +107,23 @@ def test_own_reproduction_does_not_count(tiny: Tiny) -> None:
 def test_gate_compares_with_champion(tiny: Tiny) -> None:
     """Worse than the champion by more than the margin, or not better than the baseline, is refused."""
     promote(tiny, 5)
-    assert "auc 0.3 is more than 0.05 worse than the champion's 0.5" in told(
+    assert "auc 0.3 is more than 0.05 worse than the champion's 0.5" in stderr_of(
         tiny.samebook("promote", run_of(tiny, 3), "delay"), 6
     )
-    assert "auc 0.1 is not better than the baseline's 0.15" in told(
+    assert "auc 0.1 is not better than the baseline's 0.15" in stderr_of(
         tiny.samebook("promote", run_of(tiny, 1), "other"), 6
     )
-    assert promoting.level(tiny) == 5
+    assert promoting.promoted_level(tiny) == 5
 
 
 def test_gate_reads_champion_that_policy_refuses(tiny: Tiny) -> None:
     """A champion of a weaker policy can be compared, and so be replaced, under a stricter policy."""
     promote(tiny, 2)
     environment(tiny, "preprod", "{reproduced: true, gate: {notebook: gate}}")
-    assert "has reproduced it" in told(tiny.samebook("run", "score", "--env", "preprod"), 6)
+    assert "has reproduced it" in stderr_of(tiny.samebook("run", "score", "--env", "preprod"), 6)
     attest(tiny, 3)
     promote(tiny, 3, "--env", "preprod")
-    assert promoted(tiny)["promoted"]["gate"]["metrics"]["champion_auc"] == 0.2
+    assert promoted_bundle(tiny)["promoted"]["gate"]["metrics"]["champion_auc"] == 0.2
 
 
 def test_comparison_is_not_repeated(tiny: Tiny) -> None:
@@ -196,7 +196,7 @@ def test_failed_run_refused(tiny: Tiny) -> None:
 def test_dry_run_changes_nothing(tiny: Tiny) -> None:
     """--dry-run shows the commit's message, or the unmet conditions, and changes nothing."""
     before = state(tiny)
-    assert "not compared" in told(tiny.samebook("promote", run_of(tiny, 3), "delay", "--dry-run"), 6)
+    assert "not compared" in stderr_of(tiny.samebook("promote", run_of(tiny, 3), "delay", "--dry-run"), 6)
     attest(tiny, 3)
     ended = tiny.samebook("promote", run_of(tiny, 3), "delay", "--env", "preprod", "--dry-run")
     assert "every condition is met; nothing changed" in ended.stdout
@@ -228,7 +228,7 @@ def test_unfit_repository_refused(tiny: Tiny, prepare: tuple[str, ...], said: st
     git(tiny, *prepare)
     variables = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "", "EMAIL": ""}
     before = state(tiny)
-    assert said in told(tiny.samebook("promote", run_of(tiny, 3), "delay", **variables), 2)
+    assert said in stderr_of(tiny.samebook("promote", run_of(tiny, 3), "delay", **variables), 2)
     assert state(tiny) == before
 
 
@@ -246,7 +246,7 @@ def test_refusing_hook_changes_nothing(tiny: Tiny) -> None:
     hook.write_text("#!/bin/sh\necho not today >&2; exit 1\n")
     hook.chmod(0o755)
     head = git(tiny, "rev-parse", "HEAD")
-    assert "not today" in told(tiny.samebook("promote", run_of(tiny, 3), "delay"), 2)
+    assert "not today" in stderr_of(tiny.samebook("promote", run_of(tiny, 3), "delay"), 2)
     assert git(tiny, "rev-parse", "HEAD") == head
     assert git(tiny, "status", "--porcelain") == ""
 
@@ -270,7 +270,7 @@ def test_signed_run_is_promoted(tiny: Tiny, tmp_path: Path) -> None:
         if name == "me":
             assert "signed by the same key" in refused(tiny, tiny.last.name, "delay", "--env", "prod")
     assert tiny.samebook("promote", tiny.last.name, "delay", "--env", "prod").code == 0
-    found = promoted(tiny)
+    found = promoted_bundle(tiny)
     assert found["receipt"]["envelope"]
     assert found["reproductions"][0]["envelope"]
 
@@ -297,24 +297,24 @@ def test_policy_is_what_git_says(tiny: Tiny) -> None:
     """Neither a variable nor an uncommitted edit changes the policy; the bundle has the policy that it met."""
     variable = {"SAMEBOOK_PROMOTION__REPRODUCED": "false"}
     call = ("promote", run_of(tiny, 3), "delay", "--env", "preprod")
-    assert "SAMEBOOK_PROMOTION__REPRODUCED would change the policy" in told(tiny.samebook(*call, **variable), 2)
+    assert "SAMEBOOK_PROMOTION__REPRODUCED would change the policy" in stderr_of(tiny.samebook(*call, **variable), 2)
     (tiny.root / "environments" / "preprod.yml").write_text("promotion: {reproduced: false}")
-    assert "preprod.yml has changes that are not committed" in told(tiny.samebook(*call), 2)
+    assert "preprod.yml has changes that are not committed" in stderr_of(tiny.samebook(*call), 2)
     git(tiny, "checkout", "--quiet", "environments/preprod.yml")
     attest(tiny, 3)
     promote(tiny, 3, "--env", "preprod")
-    assert promoted(tiny)["promoted"]["policy"]["reproduced"] is True
+    assert promoted_bundle(tiny)["promoted"]["policy"]["reproduced"] is True
 
 
 def test_gate_of_another_does_not_count(tiny: Tiny) -> None:
     """A comparison counts for its own candidate only: not for the champion that it read, nor once it was changed."""
     promote(tiny, 3)
-    refused_first = told(tiny.samebook("promote", run_of(tiny, 1), "delay"), 6)
+    refused_first = stderr_of(tiny.samebook("promote", run_of(tiny, 1), "delay"), 6)
     metrics = max(tiny.root.glob("runs/*-gate-*/metrics.json"), key=lambda path: path.stat().st_mtime_ns)
     metrics.write_text(metrics.read_text().replace('"candidate_auc": 0.1', '"candidate_auc": 0.9'))
-    assert told(tiny.samebook("promote", run_of(tiny, 1), "delay"), 6) == refused_first
+    assert stderr_of(tiny.samebook("promote", run_of(tiny, 1), "delay"), 6) == refused_first
     promote(tiny, 3)
-    assert promoted(tiny)["promoted"]["gate"]["metrics"]["candidate_auc"] == 0.3
+    assert promoted_bundle(tiny)["promoted"]["gate"]["metrics"]["candidate_auc"] == 0.3
 
 
 def test_uncommitted_gate_does_not_count(tiny: Tiny) -> None:
@@ -322,7 +322,7 @@ def test_uncommitted_gate_does_not_count(tiny: Tiny) -> None:
     promote(tiny, 3)
     path = tiny.root / "notebooks" / "gate.ipynb"
     path.write_text(path.read_text().replace("value / 10", "9.9"))
-    assert "it was not compared with the champion" in told(tiny.samebook("promote", run_of(tiny, 2), "delay"), 6)
+    assert "it was not compared with the champion" in stderr_of(tiny.samebook("promote", run_of(tiny, 2), "delay"), 6)
 
 
 def test_gate_without_champion_refused(tiny: Tiny) -> None:
@@ -331,7 +331,7 @@ def test_gate_without_champion_refused(tiny: Tiny) -> None:
     path = tiny.root / "notebooks" / "gate.ipynb"
     path.write_text(path.read_text().replace("champion_auc", "rival_auc"))
     git(tiny, "commit", "--quiet", "--all", "-m", "gate")
-    said = told(tiny.samebook("promote", run_of(tiny, 3), "delay"), 6)
+    said = stderr_of(tiny.samebook("promote", run_of(tiny, 3), "delay"), 6)
     assert "the notebook gate did not log champion_auc" in said
 
 
@@ -371,5 +371,5 @@ def test_workspace_in_a_folder_refused(tiny: Tiny, tmp_path: Path) -> None:
     git(outer, "add", "--all")
     git(outer, "commit", "--quiet", "-m", "outer")
     variables = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c"}
-    said = told(inner.samebook("promote", run_of(inner, 3), "delay", **variables), 2)
+    said = stderr_of(inner.samebook("promote", run_of(inner, 3), "delay", **variables), 2)
     assert "is the folder inner/ of a repository" in said

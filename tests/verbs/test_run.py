@@ -9,7 +9,7 @@ from typing import Any, override
 
 import promoting
 import pytest
-from tiny import Ended, Tiny, git
+from tiny import Result, Tiny, git
 
 from samebook.execution import preparation
 from samebook.execution.warm import early, kernels
@@ -25,7 +25,7 @@ samebook.output_path('seen.txt').write_text(
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Ended]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result]:
     """One notebook, run twice with the same parameter."""
     tiny = Tiny.create(tmp_path_factory.mktemp("done") / "workspace")
     tiny.notebook("train", parameters="depth: int = 3", work=WORK)
@@ -39,7 +39,7 @@ def receipt(run: Path) -> dict[str, Any]:
     return found
 
 
-def test_run_shows_progress(done: tuple[Tiny, Ended]) -> None:
+def test_run_shows_progress(done: tuple[Tiny, Result]) -> None:
     """A run shows its cells by name and, with --verbose, their output; its result is one line on stdout."""
     tiny, ended = done
     assert ended.code == 0
@@ -48,7 +48,7 @@ def test_run_shows_progress(done: tuple[Tiny, Ended]) -> None:
         assert told in ended.stderr
 
 
-def test_run_folder_is_whole(done: tuple[Tiny, Ended]) -> None:
+def test_run_folder_is_whole(done: tuple[Tiny, Result]) -> None:
     """A finished run's folder has the promised files, and no temporary ones."""
     tiny, _ = done
     names = {path.name for path in tiny.last.iterdir()}
@@ -59,7 +59,7 @@ def test_run_folder_is_whole(done: tuple[Tiny, Ended]) -> None:
     assert not tiny.unfinished
 
 
-def test_log_is_json_lines(done: tuple[Tiny, Ended]) -> None:
+def test_log_is_json_lines(done: tuple[Tiny, Result]) -> None:
     """run.log has the run's events as JSON, a line each."""
     tiny, _ = done
     events = [json.loads(line) for line in (tiny.last / "run.log").read_text().splitlines()]
@@ -71,7 +71,7 @@ def test_log_is_json_lines(done: tuple[Tiny, Ended]) -> None:
     ]
 
 
-def test_same_run_same_results(done: tuple[Tiny, Ended]) -> None:
+def test_same_run_same_results(done: tuple[Tiny, Result]) -> None:
     """Two runs of the same notebook with the same parameters have the same subjects, hash for hash."""
     tiny, _ = done
     first, second = (receipt(run) for run in tiny.runs)
@@ -84,14 +84,14 @@ def test_same_run_same_results(done: tuple[Tiny, Ended]) -> None:
     assert first["predicate"]["buildDefinition"] == second["predicate"]["buildDefinition"]
 
 
-def test_kernel_environment_is_fixed(done: tuple[Tiny, Ended]) -> None:
+def test_kernel_environment_is_fixed(done: tuple[Tiny, Result]) -> None:
     """A kernel sees fixed variables, none of the caller's own for Python, and the notebooks' folder."""
     tiny, _ = done
     seen = (tiny.runs[0] / "outputs" / "seen.txt").read_text()
     assert seen == f"0 UTC None {tiny.root}/notebooks"
 
 
-def test_receipt_names_request(done: tuple[Tiny, Ended]) -> None:
+def test_receipt_names_request(done: tuple[Tiny, Result]) -> None:
     """A receipt says which notebook ran, with which parameters, in which env."""
     tiny, _ = done
     definition = receipt(tiny.last)["predicate"]["buildDefinition"]
@@ -103,7 +103,7 @@ def test_receipt_names_request(done: tuple[Tiny, Ended]) -> None:
     assert definition["internalParameters"]["logged"] == {"rows": 10}
 
 
-def test_runs_are_listed(done: tuple[Tiny, Ended]) -> None:
+def test_runs_are_listed(done: tuple[Tiny, Result]) -> None:
     """`samebook runs` lists the runs, newest first, for people and, with --json, for machines."""
     tiny, _ = done
     listed = json.loads(tiny.samebook("runs", "--json").stdout)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from promoting import told
+from promoting import stderr_of
 from test_cron import SEEDED
 from tiny import Tiny
 
@@ -53,7 +53,7 @@ def test_next_times_are_shown(scheduled: Tiny) -> None:
     assert re.fullmatch(r"daily +30 4 \* \* \* +20\d\d-\d\d-\d\d 04:30 [A-Z]..", lines[1])
     ended = scheduled.samebook("schedule")
     assert (ended.code, ended.stdout[:34]) == (0, "nothing is scheduled in env dev: e")
-    assert "nothing is scheduled in env dev" in told(scheduled.samebook("schedule", "--as", "cron"), 2)
+    assert "nothing is scheduled in env dev" in stderr_of(scheduled.samebook("schedule", "--as", "cron"), 2)
 
 
 def test_crontab_calls_make(scheduled: Tiny) -> None:
@@ -185,7 +185,7 @@ def test_cron_jobs_have_no_rights(scheduled: Tiny) -> None:
 def test_image_is_asked_for(scheduled: Tiny) -> None:
     """Without a usable image there is no CronJob; an image by tag is warned of, as it may change."""
     for options in ([], ["--image", "a b"]):
-        assert "--image registry" in told(
+        assert "--image registry" in stderr_of(
             scheduled.samebook("schedule", "--env", "prod", "--as", "kubernetes", *options), 2
         )
     ended = scheduled.samebook("schedule", "--env", "prod", "--as", "kubernetes", "--image", "samebook:runtime")
@@ -227,16 +227,16 @@ def test_workflow_shares_the_store(scheduled: Tiny) -> None:
 def test_wrong_schedule_is_named(text: str, message: str, scheduled: Tiny) -> None:
     """An impossible time, and a job without a plain name, are refused with the settings."""
     (scheduled.root / "environments" / "prod.yml").write_text(text)
-    assert message in told(scheduled.samebook("schedule", "--env", "prod"), 2)
+    assert message in stderr_of(scheduled.samebook("schedule", "--env", "prod"), 2)
 
 
 def test_scheduled_pipeline_is_there(scheduled: Tiny) -> None:
     """A job without a pipeline of its name is refused."""
     (scheduled.root / "environments" / "pipelines" / "daily.yml").unlink()
-    assert "no pipeline 'daily'" in told(scheduled.samebook("schedule", "--env", "prod", "--as", "cron"), 2)
+    assert "no pipeline 'daily'" in stderr_of(scheduled.samebook("schedule", "--env", "prod", "--as", "cron"), 2)
 
 
 def test_image_knows_no_checkout(scheduled: Tiny) -> None:
     """Inside the image a crontab is refused: its paths are not the machine's."""
     ended = scheduled.samebook("schedule", "--env", "prod", "--as", "cron", SAMEBOOK_ENGINE="docker")
-    assert "make schedule AS=cron ENV=prod" in told(ended, 2)
+    assert "make schedule AS=cron ENV=prod" in stderr_of(ended, 2)

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tiny import Ended, Tiny, wait_until
+from tiny import Result, Tiny, wait_until
 
 WORK = """
 import os, samebook
@@ -30,7 +30,7 @@ def tiny(tiny: Tiny) -> Tiny:
     return tiny
 
 
-def sweep(tiny: Tiny, *options: str, code: int = 0, **variables: str) -> Ended:
+def sweep(tiny: Tiny, *options: str, code: int = 0, **variables: str) -> Result:
     ended = tiny.samebook("sweep", "train", *options, **variables)
     assert ended.code == code, ended.stderr
     return ended

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from promoting import told
+from promoting import stderr_of
 from tiny import Tiny, wait_until
 
 from samebook.core.workspace import Workspace
@@ -170,7 +170,7 @@ def test_one_watcher(tiny: Tiny) -> None:
     """A second watcher names the first one; once the first has ended, in whatever way, the next may start."""
     process = tiny.start("watch")
     wait_until(lambda: (tiny.root / "runs" / ".watch" / "holder").is_file())
-    said = told(tiny.samebook("watch", "--once"), 2)
+    said = stderr_of(tiny.samebook("watch", "--once"), 2)
     assert f"another watcher runs: process {process.pid} on " in said
     process.kill()
     process.communicate()
@@ -225,9 +225,9 @@ def test_older_days_first(tiny: Tiny) -> None:
 def test_nothing_to_watch_told(tiny: Tiny) -> None:
     """Settings that name nothing to watch, or an unknown pipeline, are refused."""
     (tiny.root / "environments" / "dev.yml").write_text("{}\n")
-    assert "names nothing to watch" in told(tiny.samebook("watch", "--once"), 2)
+    assert "names nothing to watch" in stderr_of(tiny.samebook("watch", "--once"), 2)
     (tiny.root / "environments" / "dev.yml").write_text("watch: {inbox: {rows: dayly}}\n")
-    assert "no pipeline 'dayly'; did you mean daily?" in told(tiny.samebook("watch", "--once"), 2)
+    assert "no pipeline 'dayly'; did you mean daily?" in stderr_of(tiny.samebook("watch", "--once"), 2)
 
 
 def test_warehouse_is_asked(tiny: Tiny) -> None:

@@ -27,7 +27,7 @@ def find_artifact(source: str, name: str) -> Path:
         return _promoted(source, name, label)
     path = _artifact(source, name)
     run = path.relative_to(context.here().runs).parts[0] if path.is_relative_to(context.here().runs) else ""
-    with undeclared.declared():
+    with undeclared.declared_reads():
         content = path.read_bytes()
         built = _origin(run, path.relative_to(context.here().runs / run).as_posix(), content) if run else None
         context.recorded(label, content, run, built)
@@ -42,7 +42,7 @@ def load_bundle(source: str) -> Bundle:
     """
     label = inputs.bundle(source)
     if (content := context.pinned_content(label)) is None:
-        with undeclared.declared():
+        with undeclared.declared_reads():
             content = lookup.read(context.here(), source).content()
     return bundle.parse(context.recorded(label, content), source)
 
@@ -82,8 +82,8 @@ def _promoted(source: str, name: str, label: str) -> Path:
     found = load_bundle(source)
     if name not in found.outputs:
         raise UsageError(f"model {source} has no file {name!r}; it has {', '.join(found.outputs)}")
-    with undeclared.declared():
-        if supply.fetched(context.here(), context.in_force(), found, context.note):
+    with undeclared.declared_reads():
+        if supply.fetch_missing(context.here(), context.in_force(), found, context.note):
             context.note(f"model {source} is not in the store: making it again")
             subcommand.call(context.here(), "models", source)
         content = objects.local_store(context.here()).get(found.outputs[name].sha256)
@@ -123,4 +123,4 @@ def _artifact(source: str, name: str) -> Path:
 def _runs(source: str) -> list[Path]:
     """The folders of the finished runs that a run's id or a notebook's name means, the newest first."""
     exact = context.here().runs / source
-    return [exact] if (exact / run_folder.RECEIPT).is_file() else run_folder.finished(context.here(), source)
+    return [exact] if (exact / run_folder.RECEIPT).is_file() else run_folder.finished_runs(context.here(), source)

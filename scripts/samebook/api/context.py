@@ -44,7 +44,7 @@ def pinned() -> dict[str, str]:
 def pinned_content(label: str) -> bytes | None:
     """The bytes of an input that a reproduction must read, from the store; None where there is none."""
     digest = pinned().get(label)
-    with undeclared.declared():
+    with undeclared.declared_reads():
         return objects.local_store(here()).get(digest) if digest else None
 
 
@@ -57,7 +57,7 @@ def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json |
 def pinned_file(label: str) -> Path | None:
     """As `pinned_content`, the path of its object in the store, verified; None where there is none."""
     digest = pinned().get(label)
-    with undeclared.declared():
+    with undeclared.declared_reads():
         if not digest or not objects.local_store(here()).has(digest):
             return None
         for _ in objects.local_store(here()).chunks(digest):
@@ -67,7 +67,7 @@ def pinned_file(label: str) -> Path | None:
 
 def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
     """As `recorded`, of a file that may be larger than memory; returns its object in the store, which never changes."""
-    with undeclared.declared():
+    with undeclared.declared_reads():
         digest = objects.local_store(here()).put(path)
     _record(label, digest, run_id, None)
     return objects.local_store(here()).path(digest)

@@ -190,7 +190,7 @@ def _days(name: str, start: datetime.date, end: datetime.date, *, partial: bool)
 def _partition(name: str, day: datetime.date) -> bytes:
     """A day's bytes, recorded as an input and kept in the store, so that anyone can read the same again."""
     label = str(dataset.partition(name, day).parent)
-    with undeclared.declared():
+    with undeclared.declared_reads():
         content = _pinned_partition(name, day)
         if content is None:
             content = (context.here().data / dataset.partition(name, day)).read_bytes()

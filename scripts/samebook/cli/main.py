@@ -59,7 +59,7 @@ def run(
     """
     from samebook.cli.console import Console
     from samebook.execution import preparation
-    from samebook.records.summary import described
+    from samebook.records.summary import summarize
     from samebook.verbs import run as verb
     from samebook.verbs.runs import METRICS_SHOWN
 
@@ -73,7 +73,7 @@ def run(
         show(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
         return
     done = verb.run(request, Console(verbose=verbose))
-    found = described(done)
+    found = summarize(done)
     if as_json:
         show(json.dumps(found.as_json()))
         return

@@ -61,22 +61,22 @@ def models(references: tuple[str, ...], env: str, engine: str) -> None:
     MODEL is a name like churn, or churn@prod for what a branch, tag or commit has; by default all of this branch.
     What the store lacks comes from the remote store, else from running its source again, checked by hash.
     """
-    from samebook.records.rerun import Elsewhere
+    from samebook.records.rerun import Site
     from samebook.verbs import models as verb
 
     here = workspace.find()
-    for made in verb.models(Elsewhere(here, engine, say), references, env):
+    for made in verb.models(Site(here, engine, say), references, env):
         show(f"{here.relative(made.folder)}  {made.bundle.receipt.run}  {len(made.bundle.outputs)} files")
 
 
 def _renew_folder(model: str, env: str) -> None:
     """Where the model's files are a folder, let it be the files of what is promoted now."""
-    from samebook.records.rerun import Elsewhere
+    from samebook.records.rerun import Site
     from samebook.verbs import models as verb
 
     here = workspace.find()
     if verb.is_folder(here, model):
-        verb.models(Elsewhere(here, "local", say), [model], env)
+        verb.models(Site(here, "local", say), [model], env)
 
 
 @click.group()
@@ -104,4 +104,4 @@ def bundle_schema() -> None:
     """Print the JSON Schema of a bundle."""
     from samebook.models import bundle as made
 
-    click.echo(made.schema(), nl=False)
+    click.echo(made.json_schema(), nl=False)

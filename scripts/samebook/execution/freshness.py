@@ -26,7 +26,7 @@ def fresh_run(
     `in_image`: only one that was made in the image counts, as where the policy wants that. `candidates`: of these runs.
     What a run read around the API, or in a warehouse that doesn't say whether it has changed, counts as changed.
     """
-    for run in run_folder.finished(prepared.workspace, prepared.path.stem) if candidates is None else candidates:
+    for run in run_folder.finished_runs(prepared.workspace, prepared.path.stem) if candidates is None else candidates:
         with suppress(SamebookError):
             statement = receipt.read(run / run_folder.RECEIPT)
             is_elsewhere = in_image and receipt.dependency(statement, "image") is None
@@ -43,7 +43,7 @@ def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool
         "parameters": parameters.json_values(prepared.values),
         "env": prepared.request.env,
     }
-    yield receipt.external(statement) != asked
+    yield receipt.external_parameters(statement) != asked
     known = {each["name"]: each["digest"].get("sha256") for each in receipt.dependencies(statement) if "digest" in each}
     yield known.get(asked["notebook"]) != source.notebook
     yield known.get(receipt.CODE) != source.code
@@ -55,11 +55,11 @@ def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool
     definition = statement["predicate"]["buildDefinition"]
     yield bool(definition["internalParameters"]["drift"] or prepared.drift)
     yield definition["internalParameters"]["variables"] != variables.fixed(here)
-    yield any(_is_there(here, name) for name in receipt.told(statement, receipt.LACKED))
+    yield any(_is_there(here, name) for name in receipt.byproduct(statement, receipt.LACKED))
     yield any(not version or version != now for version, now in _warehouses(prepared, statement))
     yield any(now(prepared, name) != digest for name, digest in receipt.inputs(statement).items())
-    found = evidence.files(here, run / run_folder.RECEIPT, statement)
-    yield bool(evidence.wrong(found))
+    found = evidence.file_states(here, run / run_folder.RECEIPT, statement)
+    yield bool(evidence.problems(found))
     # What is to be published must be beside the receipt; other files may be in the store alone.
     yield any(name.endswith(f"/{dataset.PART}") and state != evidence.BESIDE for name, state in found.items())
 
@@ -83,7 +83,7 @@ def _path(here: Workspace, label: str) -> Path:
 
 def _warehouses(prepared: PreparedRun, statement: Json) -> Iterator[tuple[str, str]]:
     """The version of each warehouse that the run asked, and what it is now."""
-    told = receipt.told(statement, receipt.READ_FROM)
+    told = receipt.byproduct(statement, receipt.READ_FROM)
     if told:
         name, version = warehouse.version(prepared.workspace, prepared.settings.warehouse)
         yield from ((then, version if name == asked else "") for asked, then in told.items())
@@ -114,6 +114,6 @@ def _file(prepared: PreparedRun, label: str) -> str:
     if lookup.is_reference(here, source):
         file = lookup.read(here, source).outputs.get(name)
         return file.sha256 if file else ""
-    exact = [here.runs / source] if (here.runs / source).is_dir() else run_folder.finished(here, source)
+    exact = [here.runs / source] if (here.runs / source).is_dir() else run_folder.finished_runs(here, source)
     found = (run / "outputs" / name for run in exact)
     return next((sha256(path) for path in found if path.is_file()), "")

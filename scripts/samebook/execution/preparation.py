@@ -36,7 +36,7 @@ class RunRequest:
 
 def from_receipt(path: Path, request: RunRequest) -> RunRequest:
     """The request with the notebook, the parameters and the env of a receipt's run, to read the same inputs."""
-    external = receipt.external(receipt.read(path))
+    external = receipt.external_parameters(receipt.read(path))
     texts = {
         name: value if isinstance(value, str) else json.dumps(value) for name, value in external["parameters"].items()
     }
@@ -108,7 +108,7 @@ def _check_models(
     if test and parameters.takes_part(declarations, values, test.is_on):
         references += [test.champion, test.challenger]
     for reference in references:
-        supply.complete(workspace, settings, reference, say)
+        supply.load_complete(workspace, settings, reference, say)
 
 
 def _drift(workspace: Workspace, *, is_allowed: bool) -> dict[str, str]:

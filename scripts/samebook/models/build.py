@@ -12,7 +12,7 @@ from samebook.models.bundle import (
     Bundle,
     Dataset,
     Environment,
-    Promoted,
+    Promotion,
     Receipt,
     Reproduction,
     Source,
@@ -22,7 +22,7 @@ from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 
 
-def of_run(name: str, run: Path, statement: Json, reproductions: list[Reproduction], promoted: Promoted) -> Bundle:
+def from_run(name: str, run: Path, statement: Json, reproductions: list[Reproduction], promoted: Promotion) -> Bundle:
     """The bundle of a finished run. Raises UsageError where its receipt names no commit."""
     commit = receipt.dependency(statement, receipt.COMMIT)
     if commit is None:
@@ -39,7 +39,7 @@ def of_run(name: str, run: Path, statement: Json, reproductions: list[Reproducti
             commit=commit["digest"]["gitCommit"],
             dirty=commit.get("annotations", {}).get("dirty", True),
             patch=commit.get("annotations", {}).get("patch"),
-            **receipt.external(statement),
+            **receipt.external_parameters(statement),
         ),
         artifacts=_files(run, digests),
         byproducts=_files(run, dict(receipt.file_digests(statement).items() - digests.items())),
@@ -47,7 +47,7 @@ def of_run(name: str, run: Path, statement: Json, reproductions: list[Reproducti
         inputs=[item for item in inputs if Label.parse(item["name"]).kind is not Kind.DAY],
         environment=_environment(statement),
         receipt=Receipt(
-            **signed(run / run_folder.RECEIPT),
+            **statement_digests(run / run_folder.RECEIPT),
             run=details["metadata"]["invocationId"],
             builder=details["builder"]["id"],
             finished=details["metadata"]["finishedOn"],
@@ -62,9 +62,9 @@ def _files(run: Path, digests: Mapping[str, str]) -> dict[str, Artifact]:
     return {name: Artifact(sha256=digest, size=(run / name).stat().st_size) for name, digest in sorted(digests.items())}
 
 
-def signed(statement: Path) -> dict[str, str]:
+def statement_digests(statement: Path) -> dict[str, str]:
     """The sha256 of a statement's file, and of the envelope with its signature where there is one."""
-    envelope = signing.envelope_of(statement)
+    envelope = signing.envelope_path(statement)
     return {"sha256": sha256(statement), **({"envelope": sha256(envelope)} if envelope.is_file() else {})}
 
 

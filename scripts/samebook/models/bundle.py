@@ -103,7 +103,7 @@ class Gate(Part):
     metrics: dict[str, float | int]
 
 
-class Promoted(Part):
+class Promotion(Part):
     """Who promoted it, when (UTC), to what environment's policy, as it was then, and why."""
 
     by: str
@@ -130,7 +130,7 @@ class Bundle(Part):
     receipt: Receipt
     reproductions: list[Reproduction] = []
     monitoring: dict[str, Any] | None = None
-    promoted: Promoted
+    promoted: Promotion
 
     def sealed(self) -> Self:
         """This bundle with its digest."""
@@ -145,7 +145,7 @@ class Bundle(Part):
 
     def content(self) -> bytes:
         """The file: a line for each short group, so that a pull request shows what changed."""
-        return (readable(self._told()) + "\n").encode()
+        return (format_json(self._told()) + "\n").encode()
 
     @property
     def outputs(self) -> dict[str, Artifact]:
@@ -202,7 +202,7 @@ def parse(content: bytes, where: str) -> Bundle:
     return found
 
 
-def everything(bundle: Bundle) -> dict[str, str]:
+def referenced_objects(bundle: Bundle) -> dict[str, str]:
     """Each object of the store that belongs to a bundle, by sha256, and what it is: to run it, and to run it again."""
     label = f"of model {bundle.name}"
     objects = {each.sha256: f"{name} {label}" for name, each in {**bundle.byproducts, **bundle.artifacts}.items()}
@@ -217,15 +217,15 @@ def everything(bundle: Bundle) -> dict[str, str]:
     return objects | {bundle.receipt.sha256: f"the receipt {label}"}
 
 
-def readable(value: Any, indent: str = "") -> str:
+def format_json(value: Any, indent: str = "") -> str:
     """JSON with a line for each group that fits in one, and for each list of numbers."""
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
     match value:
         case dict() if value and not (indent and len(indent) + len(line) <= WIDTH):
             named = ((json.dumps(key, ensure_ascii=False), item) for key, item in value.items())
-            return _block("{", [f"{key}: {readable(item, indent + '  ')}" for key, item in named], indent, "}")
+            return _block("{", [f"{key}: {format_json(item, indent + '  ')}" for key, item in named], indent, "}")
         case [dict(), *_]:
-            return _block("[", [readable(item, indent + "  ") for item in value], indent, "]")
+            return _block("[", [format_json(item, indent + "  ") for item in value], indent, "]")
         case _:
             return line
 
@@ -234,6 +234,6 @@ def _block(opening: str, parts: list[str], indent: str, closing: str) -> str:
     return opening + ",".join(f"\n{indent}  {part}" for part in parts) + f"\n{indent}{closing}"
 
 
-def schema() -> bytes:
+def json_schema() -> bytes:
     """The JSON Schema of a bundle: environments/schemas/bundle.json."""
     return json_bytes(Bundle.model_json_schema())

@@ -16,7 +16,7 @@ MODE = "100644"
 
 
 @dataclass(frozen=True)
-class Held:
+class Tip:
     """The branch that a change is for, and the commit that it goes on from."""
 
     branch: str
@@ -24,14 +24,14 @@ class Held:
 
 
 @contextmanager
-def holding(workspace: Workspace, path: Path) -> Iterator[Held]:
+def hold_branch(workspace: Workspace, path: Path) -> Iterator[Tip]:
     """Hold the branch for one change of `path`; a second one waits, and sees what the first has made.
 
     Raises UsageError where a commit can't be made here, or `path` holds what is not committed.
     """
     with hold(workspace.root / ".samebook" / "promote.lock"):
         _check(workspace.root, path)
-        yield Held(branch(workspace.root), head(workspace.root))
+        yield Tip(branch(workspace.root), head(workspace.root))
 
 
 def _check(root: Path, path: Path) -> None:
@@ -68,7 +68,7 @@ def branch(root: Path) -> str:
     return git(root, "branch", "--show-current").decode().strip()
 
 
-def commit_file(workspace: Workspace, held: Held, path: Path, content: bytes, message: str) -> str:
+def commit_file(workspace: Workspace, held: Tip, path: Path, content: bytes, message: str) -> str:
     """Commit one file's new content; what is staged or changed besides stays so. Returns the commit's hash.
 
     Git's own hooks and signing apply. Where they refuse, or somebody has moved the branch meanwhile, nothing changes.

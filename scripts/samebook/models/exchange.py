@@ -42,14 +42,14 @@ PULL = Direction(
 )
 
 
-def exchange(here: Workspace, env: str, direction: Direction, how: TransferOptions, say: Say) -> str:
+def exchange(workspace: Workspace, env: str, direction: Direction, how: TransferOptions, say: Say) -> str:
     """Move what one side lacks; the result in a line. Raises SamebookError for what is damaged, or in neither store."""
-    there = remote.require(here, env)
-    of_runs, of_models = store_use.references(here), lookup.references(here)
+    there = remote.require(workspace, env)
+    of_runs, of_models = store_use.referenced_objects(workspace), lookup.referenced_objects(workspace)
     wanted = {**of_models, **of_runs}
     say(f"{len(wanted)} objects, {direction.preposition} {there.bucket.url}")
     with signals.as_errors():
-        moved = direction.move(there, wanted, objects.local_store(here), say, how)
+        moved = direction.move(there, wanted, objects.local_store(workspace), say, how)
     summary = direction.summary(moved, how)
     transfer.check_complete(
         transfer.without_models(moved, of_models.keys() - of_runs.keys(), say), wanted, summary, direction.mend

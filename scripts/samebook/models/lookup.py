@@ -6,7 +6,8 @@ from pathlib import Path
 from samebook.core import git
 from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
-from samebook.models.bundle import NAME, Bundle, everything, parse
+from samebook.models import bundle
+from samebook.models.bundle import NAME, Bundle, parse
 
 
 def path(workspace: Workspace, name: str) -> Path:
@@ -46,13 +47,13 @@ def _named(name: str, found: Bundle, where: str) -> Bundle:
     return found
 
 
-def references(workspace: Workspace) -> dict[str, str]:
+def referenced_objects(workspace: Workspace) -> dict[str, str]:
     """What the models promoted on this branch need, by sha256. Raises UsageError for a bundle that isn't whole."""
-    files = sorted(workspace.models.glob("*.json"))
-    return {digest: what for file in files for digest, what in everything(read(workspace, file.stem)).items()}
+    bundles = [read(workspace, path.stem) for path in sorted(workspace.models.glob("*.json"))]
+    return {digest: label for each in bundles for digest, label in bundle.referenced_objects(each).items()}
 
 
-def ever(workspace: Workspace) -> list[Bundle]:
+def all_versions(workspace: Workspace) -> list[Bundle]:
     """The models of any branch, in every version there was. Raises UsageError where git isn't to be asked."""
     now = [read(workspace, file.stem) for file in sorted(workspace.models.glob("*.json"))]
     if not (workspace.root / ".git").exists():
@@ -61,9 +62,9 @@ def ever(workspace: Workspace) -> list[Bundle]:
     return now + [each for each in map(_whole, contents) if each]
 
 
-def ever_named(workspace: Workspace) -> set[str]:
+def objects_of_all_versions(workspace: Workspace) -> set[str]:
     """What the models of any branch need, or needed in any version. Raises UsageError where git isn't to be asked."""
-    return {digest for each in ever(workspace) for digest in everything(each)}
+    return {digest for each in all_versions(workspace) for digest in bundle.referenced_objects(each)}
 
 
 def _whole(content: bytes) -> Bundle | None:

@@ -45,7 +45,7 @@ def receipts(workspace: Workspace, known: Receipts) -> Receipts:
         raise UsageError(f"{error}; no run is removed while it may name any", mend="move that folder away") from None
 
 
-def needed(workspace: Workspace, found: Receipts, today: datetime.date) -> dict[str, str]:
+def required_runs(workspace: Workspace, found: Receipts, today: datetime.date) -> dict[str, str]:
     """The runs that something needs, by id, and what needs them."""
     experiments = [each for each in _experiments(workspace) if each.end >= today]
     variants = (each for test in experiments for each in _variants(workspace, test))
@@ -53,12 +53,12 @@ def needed(workspace: Workspace, found: Receipts, today: datetime.date) -> dict[
         "being read": _read_by_running(workspace),
         "published": _published(workspace),
         "of an experiment": _days_of(found, experiments),
-        "of a model": _of_models(workspace, found, [*lookup.ever(workspace), *variants]),
+        "of a model": _of_models(workspace, found, [*lookup.all_versions(workspace), *variants]),
     }
     return {run: reason for reason, runs in reasons.items() for run in sorted(runs)}
 
 
-def past(found: Receipts, runs: Iterable[str]) -> set[str]:
+def ancestors(found: Receipts, runs: Iterable[str]) -> set[str]:
     """The runs that made what these have read, those that made what those have read, and so on."""
     reached, ahead = set[str](), set(runs)
     while ahead:

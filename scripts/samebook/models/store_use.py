@@ -34,17 +34,17 @@ def report(workspace: Workspace, without: Collection[str] = (), grace: float = 0
     What was written in the last `grace` seconds is not unreferenced: the receipt that names it may be on its way.
     """
     kept = store.local_store(workspace)
-    wanted = references(workspace, without)
+    wanted = referenced_objects(workspace, without)
     present = {path.name for path in kept.objects()}
     missing = {digest: what for digest, what in wanted.items() if digest not in present}
-    damaged, unreferenced = kept.damaged(), kept.unreferenced({*wanted, *lookup.ever_named(workspace)})
+    damaged, unreferenced = kept.damaged(), kept.unreferenced({*wanted, *lookup.objects_of_all_versions(workspace)})
     unreferenced = [path for path in unreferenced if time.time() - path.stat().st_mtime >= grace]
     unreferenced += kept.abandoned()
     size = sum(path.stat().st_size for path in {*damaged, *unreferenced})
     return Report(len(present), damaged, missing, unreferenced, size)
 
 
-def references(workspace: Workspace, without: Collection[str] = ()) -> dict[str, str]:
+def referenced_objects(workspace: Workspace, without: Collection[str] = ()) -> dict[str, str]:
     """What the receipts in runs/, but for the runs `without`, need, by sha256, and which of them needs it.
 
     Raises UsageError for a receipt that can't be read: gc must not remove what it may name.

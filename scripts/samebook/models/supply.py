@@ -11,13 +11,13 @@ from samebook.models import lookup, policy
 from samebook.models.bundle import Bundle
 from samebook.records import attestations, receipt, rerun
 from samebook.records.comparison import Verdict
-from samebook.records.rerun import Elsewhere, Say
+from samebook.records.rerun import Say, Site
 from samebook.store import objects, remote
 
 SOURCE = ("notebook", "parameters", "env")
 
 
-def lacking(workspace: Workspace, found: Bundle) -> list[str]:
+def missing_artifacts(workspace: Workspace, found: Bundle) -> list[str]:
     """The artifacts, by name, whose bytes the store does not hold whole."""
     kept = objects.local_store(workspace)
     with ThreadPoolExecutor() as pool:
@@ -25,12 +25,12 @@ def lacking(workspace: Workspace, found: Bundle) -> list[str]:
         return [name for name, is_whole in zip(found.artifacts, whole, strict=True) if not is_whole]
 
 
-def fetched(workspace: Workspace, in_force: Settings, found: Bundle, say: Say) -> list[str]:
+def fetch_missing(workspace: Workspace, in_force: Settings, found: Bundle, say: Say) -> list[str]:
     """Ask the remote for what the store lacks; the artifacts, by name, that are still lacking.
 
     A remote that doesn't answer, or denies, is said, and is as good as none.
     """
-    names, kept = lacking(workspace, found), objects.local_store(workspace)
+    names, kept = missing_artifacts(workspace, found), objects.local_store(workspace)
     statements = [each.sha256 for each in (found.receipt, *found.reproductions) if not kept.has(each.sha256)]
     if not names and not statements:
         return []
@@ -41,23 +41,23 @@ def fetched(workspace: Workspace, in_force: Settings, found: Bundle, say: Say) -
         shared.fetch([*(found.artifacts[name].sha256 for name in names), *statements], kept, say)
     except SamebookError as error:
         say(str(error))
-    return lacking(workspace, found)
+    return missing_artifacts(workspace, found)
 
 
-def complete(workspace: Workspace, in_force: Settings, reference: str, say: Say) -> Bundle:
+def load_complete(workspace: Workspace, in_force: Settings, reference: str, say: Say) -> Bundle:
     """The bundle that `reference` names: its files whole in the store, itself what its receipt says.
 
     Raises UsageError where they are not, PolicyRefused where it doesn't meet the policy in force: a merge may have
     brought it from an environment that asks for less.
     """
     found = lookup.read(workspace, reference)
-    if names := fetched(workspace, in_force, found, say):
+    if names := fetch_missing(workspace, in_force, found, say):
         raise UsageError(
             f"model {reference}: {names[0]} is not in the store, nor in a remote one ({len(names)} files lack)",
             mend=f"make models MODEL={reference}, which runs its source again where need be",
         )
     _check_receipt(workspace, found)
-    if lacks := policy.of_bundle(found, in_force.promotion, attested(workspace, found)):
+    if lacks := policy.unmet_by_bundle(found, in_force.promotion, reproducers(workspace, found)):
         raise PolicyRefused(
             f"model {reference} does not meet the policy that is in force here: {'; '.join(lacks)}",
             mend=f"make promote RUN={found.receipt.run} MODEL={found.name} with the ENV that it shall run in",
@@ -76,7 +76,7 @@ def _check_receipt(workspace: Workspace, found: Bundle) -> None:
     told = {
         "files": receipt.subject_digests(statement) == {name: each.sha256 for name, each in found.artifacts.items()},
         "commit": commit["digest"].get("gitCommit") == found.source.commit,
-        "source": receipt.external(statement) == {key: getattr(found.source, key) for key in SOURCE},
+        "source": receipt.external_parameters(statement) == {key: getattr(found.source, key) for key in SOURCE},
         "inputs": receipt.inputs(statement) == receipt.inputs(found.plan()),
         "builder": statement["predicate"]["runDetails"]["builder"]["id"] == found.receipt.builder,
     }
@@ -84,7 +84,7 @@ def _check_receipt(workspace: Workspace, found: Bundle) -> None:
         raise UsageError(f"model {found.name} can't be trusted: its receipt has other {', '.join(wrong)}")
 
 
-def attested(workspace: Workspace, found: Bundle) -> set[str]:
+def reproducers(workspace: Workspace, found: Bundle) -> set[str]:
     """Who has reproduced it, by the attestations in the store that say so of this very receipt."""
     builders = set[str]()
     for each in found.reproductions:
@@ -96,14 +96,14 @@ def attested(workspace: Workspace, found: Bundle) -> set[str]:
     return builders
 
 
-def rebuild(place: Elsewhere, found: Bundle, names: list[str]) -> None:
+def rebuild(site: Site, found: Bundle, names: list[str]) -> None:
     """Run the bundle's source again, and keep what it names. Raises NotReproduced where other bytes come out."""
-    place.say(f"model {found.name}: {len(names)} files are nowhere; running {found.source.notebook} again")
-    kept = objects.local_store(place.here)
-    with rerun.again(place, found.plan()) as run:
+    site.say(f"model {found.name}: {len(names)} files are nowhere; running {found.source.notebook} again")
+    kept = objects.local_store(site.workspace)
+    with rerun.new_run(site, found.plan()) as run:
         for name in (path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()):
             told = found.artifacts.get(name)
             if told and sha256(run / name) == told.sha256:
                 kept.put(run / name)
-    if wrong := lacking(place.here, found):
+    if wrong := missing_artifacts(site.workspace, found):
         raise NotReproduced(f"model {found.name} was made again and differs: {', '.join(wrong)}")

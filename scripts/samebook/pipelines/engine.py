@@ -185,12 +185,12 @@ def _tell(work: Work, outcome: Outcome) -> None:
     work.say(outcome)
     failed = outcome.state is State.FAILED
     facts = {"env": work.job.env, "pipeline": work.job.name, "step": outcome.step, "run": outcome.run, "day": work.day}
-    text = story.safe(outcome.told, work.in_force) if failed else str(outcome.state)
-    story.tell(work.job.here, "step", level="error" if failed else "info", **facts, text=text)
+    text = story.redacted(outcome.told, work.in_force) if failed else str(outcome.state)
+    story.append(work.job.here, "step", level="error" if failed else "info", **facts, text=text)
     if failed:
         notices.send(work.in_force, "failure", {**facts, "text": text})
     elif outcome.state is State.DONE and (alarms := _alarms(work, outcome.run)):
-        story.tell(work.job.here, "alarm", level="warning", **facts, text=alarms)
+        story.append(work.job.here, "alarm", level="warning", **facts, text=alarms)
         notices.send(work.in_force, "alarm", {**facts, "text": alarms})
 
 

@@ -85,7 +85,7 @@ def send(in_force: Settings, kind: str, facts: Mapping[str, Any]) -> None:
         return
     posted = {name: facts.get(name) for name in FACTS}
     if isinstance(posted["text"], str):
-        posted["text"] = story.safe(posted["text"], in_force)
+        posted["text"] = story.redacted(posted["text"], in_force)
     try:
         _start(_Notice(url(in_force), kind, posted))
     except (SamebookError, RuntimeError, OSError) as error:
@@ -147,4 +147,4 @@ def _reason(error: Exception) -> str:
 
 def _undelivered(kind: str, facts: Mapping[str, Any], why: str) -> None:
     with suppress(UsageError):  # outside of a workspace there is no story
-        story.tell(workspace.find(), "notice-not-delivered", level="warning", kind=kind, **{**facts, "text": why})
+        story.append(workspace.find(), "notice-not-delivered", level="warning", kind=kind, **{**facts, "text": why})

@@ -60,7 +60,7 @@ def check(job: Job, step: Filled) -> None:
 
 
 def _means_something(here: Workspace, name: str) -> bool:
-    is_run = (here.runs / name / run_folder.RECEIPT).is_file() or run_folder.finished(here, name)
+    is_run = (here.runs / name / run_folder.RECEIPT).is_file() or run_folder.finished_runs(here, name)
     return bool(lookup.is_reference(here, name) or is_run or (here.root / name).is_file())
 
 

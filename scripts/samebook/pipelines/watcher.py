@@ -51,10 +51,10 @@ class Watcher:
 
     def report(self, event: str, subject: str, reason: str) -> None:
         """Show an error, write it into the story of the day, and send it to the webhook."""
-        text = story.safe(f"{subject}: {reason}", self.settings)
+        text = story.redacted(f"{subject}: {reason}", self.settings)
         self.say(f"{event} {text}")
         facts = {"env": self.env, "pipeline": "watch", "text": text}
-        story.tell(self.workspace, event, level="error", **facts)
+        story.append(self.workspace, event, level="error", **facts)
         notices.send(self.settings, "failure", facts)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What a receipt says against what is there: each file's hash, beside the receipt or in the store."""
+"""Evidence for a receipt: whether each file that it names is beside it or in the store, with the same sha256."""
 
 from pathlib import Path
 
@@ -10,30 +10,31 @@ from samebook.store import objects
 BESIDE, STORED = "beside the receipt", "in the store"
 
 
-def files(here: Workspace, path: Path, statement: receipt.Json) -> dict[str, str]:
-    """Where each file that the receipt in `path` speaks of is, or what is wrong with it; strangers in outputs/ too."""
-    found = {name: where(path.parent, name, digest, here) for name, digest in receipt.file_digests(statement).items()}
-    outputs = (each.relative_to(path.parent).as_posix() for each in (path.parent / "outputs").rglob("*"))
-    strangers = (name for name in outputs if name not in found and (path.parent / name).is_file())
-    return found | dict.fromkeys(strangers, "not in the receipt")
+def file_states(workspace: Workspace, path: Path, statement: receipt.Json) -> dict[str, str]:
+    """The state of each file that the receipt at `path` names, and of each file in outputs/ that it does not name.
+
+    A state is BESIDE, STORED, or a description of the problem.
+    """
+    digests = receipt.file_digests(statement)
+    states = {name: file_state(workspace, path.parent, name, digest) for name, digest in digests.items()}
+    outputs = (output for output in (path.parent / "outputs").rglob("*") if output.is_file())
+    names = (output.relative_to(path.parent).as_posix() for output in outputs)
+    return states | {name: "not in the receipt" for name in names if name not in states}
 
 
-def wrong(found: dict[str, str]) -> list[str]:
-    """What does not hold of what `files` found, a line each."""
-    return [f"{name}: {state}" for name, state in found.items() if state not in (BESIDE, STORED)]
+def problems(states: dict[str, str]) -> list[str]:
+    """The states that are neither BESIDE nor STORED, a line each."""
+    return [f"{name}: {state}" for name, state in states.items() if state not in (BESIDE, STORED)]
 
 
-def where(folder: Path, name: str, digest: str, here: Workspace) -> str:
-    """Where the bytes with this sha256 are: BESIDE, STORED, or what was found instead."""
-    beside = folder / name
-    if beside.is_file():
-        found = sha256(beside)
-        return BESIDE if found == digest else f"found sha256 {found[:12]}…, expected {digest[:12]}…"
+def file_state(workspace: Workspace, folder: Path, name: str, digest: str) -> str:
+    """The state of one file of the receipt in `folder`: BESIDE, STORED, or a description of the problem."""
+    path = folder / name
+    if path.is_file():
+        actual = sha256(path)
+        return BESIDE if actual == digest else f"found sha256 {actual[:12]}…, expected {digest[:12]}…"
     try:
-        return (
-            STORED
-            if objects.local_store(here).get(digest) is not None
-            else "neither beside the receipt nor in the store"
-        )
+        is_stored = objects.local_store(workspace).get(digest) is not None
     except objects.DamagedObject:
         return "damaged in the store"
+    return STORED if is_stored else "neither beside the receipt nor in the store"

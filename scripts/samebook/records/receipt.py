@@ -82,7 +82,7 @@ def input_items(statement: Json) -> list[Json]:
     return [each for each in dependencies(statement) if each.get("annotations", {}).get("input")]
 
 
-def told(statement: Json, name: str) -> Json:
+def byproduct(statement: Json, name: str) -> Json:
     """What a byproduct without a file tells: MADE_BY, READ_FROM or LACKED."""
     made = statement["predicate"].get("runDetails", {}).get("byproducts", ())
     return next((each.get("annotations", {}) for each in made if each["name"] == name), {})
@@ -90,7 +90,7 @@ def told(statement: Json, name: str) -> Json:
 
 def built_from(statement: Json) -> Json:
     """What it takes to build this receipt's outputs again: commit, notebook, parameters, env."""
-    return {"commit": dependency(statement, COMMIT), **external(statement)}
+    return {"commit": dependency(statement, COMMIT), **external_parameters(statement)}
 
 
 def plan(built: Json) -> Json:
@@ -108,9 +108,9 @@ def plan(built: Json) -> Json:
 
 def makers(statement: Json) -> dict[str, str]:
     """The id of the run that made an input, by the input's name, where that is known."""
-    return {name: run for run, names in told(statement, MADE_BY).items() if run != "unknown" for name in names}
+    return {name: run for run, names in byproduct(statement, MADE_BY).items() if run != "unknown" for name in names}
 
 
-def external(statement: Json) -> Json:
+def external_parameters(statement: Json) -> Json:
     """The notebook, its parameters and the environment's name."""
     return statement["predicate"]["buildDefinition"]["externalParameters"]

@@ -28,38 +28,38 @@ type Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class Site:
     """Where to do it: from which workspace, on which engine; `folder` may hold the patch of a dirty run."""
 
-    here: Workspace
+    workspace: Workspace
     engine: str
     say: Say
     folder: Path | None = None
 
 
 @contextmanager
-def again(place: Elsewhere, statement: Json) -> Iterator[Path]:
+def new_run(site: Site, statement: Json) -> Iterator[Path]:
     """The folder of a new run of the receipt; it is gone when the block ends, as is the checkout around it.
 
-    Raises UsageError for a commit or patch that isn't here, EnvironmentMismatch where the commit's environment
+    Raises UsageError for a commit or patch that isn't workspace, EnvironmentMismatch where the commit's environment
     can't be made, NotReproduced where the run fails this time.
     """
     commit = receipt.dependency(statement, receipt.COMMIT)
     if commit is None:
         raise UsageError("the receipt names no commit: the run was made outside a git repository")
     name = commit["digest"]["gitCommit"]
-    patch = _patch(place, commit)
-    with signals.as_errors(), git.worktree(place.here.root, name, patch) as checkout:
+    patch = _patch(site, commit)
+    with signals.as_errors(), git.worktree(site.workspace.root, name, patch) as checkout:
         changed = " and its uncommitted changes applied" if patch else ""
-        place.say(f"commit {name[:12]} checked out{changed}; making its environment ({place.engine})")
+        site.say(f"commit {name[:12]} checked out{changed}; making its environment ({site.engine})")
         env = _env(statement, name)
-        _make_environment(place, checkout, env)
-        _hand_over(place, checkout, statement)
-        place.say(f"running {receipt.external(statement)['notebook']} again")
-        yield _run(place, checkout, statement, env)
+        _make_environment(site, checkout, env)
+        _hand_over(site, checkout, statement)
+        site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
+        yield _run(site, checkout, statement, env)
 
 
-def _patch(place: Elsewhere, commit: Json) -> bytes:
+def _patch(site: Site, commit: Json) -> bytes:
     """The uncommitted changes of a dirty run: beside its receipt, or in the store."""
     told = commit.get("annotations", {})
     digest = told.get("patch")
@@ -67,8 +67,8 @@ def _patch(place: Elsewhere, commit: Json) -> bytes:
         raise UsageError("the run was made on changes that no patch holds: in a submodule, or an inner repository")
     if digest is None:
         return b""
-    beside = (place.folder or place.here.runs) / run_folder.PATCH
-    content = beside.read_bytes() if beside.is_file() else objects.local_store(place.here).get(digest)
+    beside = (site.folder or site.workspace.runs) / run_folder.PATCH
+    content = beside.read_bytes() if beside.is_file() else objects.local_store(site.workspace).get(digest)
     if content is None or sha256(content) != digest:
         raise UsageError(
             "the run was made on uncommitted changes, and their patch is not here",
@@ -98,50 +98,50 @@ def _env(statement: Json, commit: str) -> dict[str, str]:
     return {**kept, "BASE_IMAGE": base["uri"]} if base else kept
 
 
-def _make_environment(place: Elsewhere, checkout: Path, env: Mapping[str, str]) -> None:
-    if signals.call(("make", "--silent", "environment", f"ENGINE={place.engine}"), checkout, env, sys.stderr.buffer):
+def _make_environment(site: Site, checkout: Path, env: Mapping[str, str]) -> None:
+    if signals.call(("make", "--silent", "environment", f"ENGINE={site.engine}"), checkout, env, sys.stderr.buffer):
         raise EnvironmentMismatch(
             "the environment of that commit can't be made here; make's own words are above",
             mend="try the other engine: ENGINE=local or ENGINE=docker",
         )
 
 
-def _hand_over(place: Elsewhere, checkout: Path, statement: Json) -> None:
+def _hand_over(site: Site, checkout: Path, statement: Json) -> None:
     """Give the checkout the receipt, and its inputs as far as they are to be had."""
     workspace.write_whole(checkout / PINNED, json_bytes(statement))
     theirs = objects.local_store(Workspace(checkout))
     gone: list[str] = []
     items = receipt.input_items(statement)
     for item in items:
-        content = _content(place, item)
+        content = _content(site, item)
         if content is None:
             gone.append(item["name"])
         else:
             theirs.put(content)
     if gone:
-        place.say(f"{len(gone)} inputs are not in the store and are made again, {gone[0]} first")
+        site.say(f"{len(gone)} inputs are not in the store and are made again, {gone[0]} first")
     if gone or not items:  # a run that reads nothing by hash may ask the warehouse
-        for source in place.here.data.glob("*.duckdb"):
+        for source in site.workspace.data.glob("*.duckdb"):
             workspace.copy_whole(source, checkout / "data" / source.name)
 
 
-def _content(place: Elsewhere, item: Json) -> bytes | None:
+def _content(site: Site, item: Json) -> bytes | None:
     digest, built = item["digest"]["sha256"], item["annotations"].get("builtFrom")
-    content = undamaged(objects.local_store(place.here), digest, place.say)
+    content = read_object(objects.local_store(site.workspace), digest, site.say)
     label = Label.parse(item["name"])
     if content is None and label.kind is Kind.BUNDLE:
-        return _from_history(place, label.name, digest)
-    return _rebuilt(place, item["name"], digest, built) if content is None and built else content
+        return _from_history(site, label.name, digest)
+    return _rebuilt(site, item["name"], digest, built) if content is None and built else content
 
 
-def _from_history(place: Elsewhere, reference: str, digest: str) -> bytes | None:
+def _from_history(site: Site, reference: str, digest: str) -> bytes | None:
     """A bundle as some branch has, or had, it."""
     path = f"models/{reference.partition('@')[0]}.json"
-    every = git.contents(place.here.root, path, "--all")
+    every = git.contents(site.workspace.root, path, "--all")
     return next((content for content in every if sha256(content) == digest), None)
 
 
-def undamaged(kept: objects.Store, digest: str, say: Say) -> bytes | None:
+def read_object(kept: objects.Store, digest: str, say: Say) -> bytes | None:
     """An object's bytes; None where it is missing or damaged, which is said."""
     try:
         return kept.get(digest)
@@ -150,23 +150,23 @@ def undamaged(kept: objects.Store, digest: str, say: Say) -> bytes | None:
         return None
 
 
-def _rebuilt(place: Elsewhere, name: str, digest: str, built: Json) -> bytes:
+def _rebuilt(site: Site, name: str, digest: str, built: Json) -> bytes:
     """An input made again by the run that it was an output of."""
-    place.say(f"input {name} is not in the store: making it again")
-    with again(Elsewhere(place.here, place.engine, place.say), receipt.plan(built)) as run:
+    site.say(f"input {name} is not in the store: making it again")
+    with new_run(Site(site.workspace, site.engine, site.say), receipt.plan(built)) as run:
         for path in (run / "outputs").rglob("*"):
             if path.is_file() and sha256(path) == digest:
-                objects.local_store(place.here).put(path)
+                objects.local_store(site.workspace).put(path)
                 return path.read_bytes()
     raise NotReproduced(f"input {name} was made again and differs: expected sha256 {digest[:12]}…")
 
 
-def _run(place: Elsewhere, checkout: Path, statement: Json, env: Mapping[str, str]) -> Path:
+def _run(site: Site, checkout: Path, statement: Json, env: Mapping[str, str]) -> Path:
     """The folder of the new run. Raises NotReproduced where it fails."""
     signals.call(
-        ("make", "--silent", "run", f"RECEIPT={PINNED}", f"ENGINE={place.engine}"), checkout, env, sys.stderr.buffer
+        ("make", "--silent", "run", f"RECEIPT={PINNED}", f"ENGINE={site.engine}"), checkout, env, sys.stderr.buffer
     )
-    stem = Path(receipt.external(statement)["notebook"]).stem
+    stem = Path(receipt.external_parameters(statement)["notebook"]).stem
     runs = sorted((checkout / "runs").glob(f"*Z-{glob.escape(stem)}-??????"))
     if not runs:
         raise NotReproduced("the run did not start again; the words above say why")

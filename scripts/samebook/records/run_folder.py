@@ -64,7 +64,7 @@ class RunFolder:
         return final
 
 
-def started(run: str) -> datetime.datetime:
+def start_time(run: str) -> datetime.datetime:
     """When a run of this id started, UTC. Raises ValueError for what is no id."""
     return datetime.datetime.strptime(run.partition("-")[0], "%Y%m%dT%H%M%S%z")
 
@@ -115,14 +115,14 @@ def locate(workspace: Workspace, name: str) -> Path:
     is_run = exact in workspace.runs.glob("*Z-*")
     if is_run and not (exact / RECEIPT).is_file():
         raise UsageError(f"run {name} failed: it left no receipt and no result")
-    if found := [exact] if is_run else finished(workspace, name):
+    if found := [exact] if is_run else finished_runs(workspace, name):
         return found[0] / RECEIPT
     ids = {path.parent.name for path in workspace.runs.glob(f"*/{RECEIPT}")}
     known = ids if name[:1].isdigit() else {each.split("-", 1)[1].rsplit("-", 1)[0] for each in ids}
     raise UsageError(f"no run, notebook or receipt {name!r}{nearest(name, known)}", mend="samebook runs")
 
 
-def finished(workspace: Workspace, notebook: str) -> list[Path]:
+def finished_runs(workspace: Workspace, notebook: str) -> list[Path]:
     """The folders of a notebook's finished runs, newest first; within a second, by when they ended."""
     receipts = list(workspace.runs.glob(f"*Z-{escape(notebook)}-??????/{RECEIPT}"))
     newest = sorted(receipts, key=lambda path: (path.parent.name[:16], path.stat().st_mtime_ns), reverse=True)

@@ -25,7 +25,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 SUFFIX = ".dsse"
 
 
-def envelope_of(statement: Path) -> Path:
+def envelope_path(statement: Path) -> Path:
     """Where the envelope of a statement's file is."""
     return statement.with_name(statement.name + SUFFIX)
 
@@ -39,8 +39,8 @@ def sign(statement: Path) -> Path | None:
 
     envelope = Envelope(statement.read_bytes(), PAYLOAD_TYPE, {})
     envelope.sign(_signer(Path(key)))
-    write_whole(envelope_of(statement), json_bytes(envelope.to_dict()))
-    return envelope_of(statement)
+    write_whole(envelope_path(statement), json_bytes(envelope.to_dict()))
+    return envelope_path(statement)
 
 
 def check_key() -> None:
@@ -65,7 +65,7 @@ def _signer(path: Path) -> "CryptoSigner":
     return signer
 
 
-def trusted(workspace: Workspace) -> dict[str, "Key"]:
+def trusted_keys(workspace: Workspace) -> dict[str, "Key"]:
     """The keys whose signatures count, by the name of their file."""
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from securesystemslib.signer import SSlibKey
@@ -86,7 +86,7 @@ def signers(workspace: Workspace, statement: Path) -> list[str]:
     """
     from securesystemslib.dsse import Envelope
 
-    keys, path = trusted(workspace), envelope_of(statement)
+    keys, path = trusted_keys(workspace), envelope_path(statement)
     if not path.is_file():
         if keys:
             raise PolicyRefused(

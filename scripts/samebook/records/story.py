@@ -23,34 +23,34 @@ type Level = Literal["info", "warning", "error"]
 type Line = dict[str, Any]
 
 
-def tell(workspace: Workspace, event: str, *, level: Level = "info", **facts: Any) -> None:
+def append(workspace: Workspace, event: str, *, level: Level = "info", **facts: Any) -> None:
     """Append a line to today's story. A full disk, or no permission, stops nobody's work: the line is then lost.
 
     The texts are written as they are: `safe` takes secrets out of those that may hold one.
     """
     now = datetime.datetime.now(datetime.UTC)
-    line: Line = {"time": stamp(now), "level": level, "event": event, **facts}
+    line: Line = {"time": timestamp(now), "level": level, "event": event, **facts}
     with suppress(OSError):
         _append(_folder(workspace) / f"{now:%Y-%m-%d}.jsonl", json.dumps(line, default=str).encode() + b"\n")
 
 
-def stamp(moment: datetime.datetime) -> str:
+def timestamp(moment: datetime.datetime) -> str:
     """A moment as a line tells it: UTC, to the millisecond."""
     return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-def safe(text: str, in_force: Settings) -> str:
+def redacted(text: str, in_force: Settings) -> str:
     """`text` without the secrets that the settings name."""
     return Redaction(secret.texts(in_force.secret_names())).text(text)
 
 
-def told(workspace: Workspace, day: datetime.date) -> Iterator[Line]:
+def lines(workspace: Workspace, day: datetime.date) -> Iterator[Line]:
     """What was told on `day` (UTC), or at any time of that day's data, oldest first."""
     name = f"{day:%Y-%m-%d}"
     for path in sorted(_folder(workspace).glob("*.jsonl")):
         is_told_then = path.stem == name
         for written in path.read_bytes().splitlines():
-            line = parsed(written) if is_told_then or name.encode() in written else None
+            line = parse(written) if is_told_then or name.encode() in written else None
             if line and (is_told_then or line.get("day") == name):
                 yield line
 
@@ -67,7 +67,7 @@ def _append(path: Path, line: bytes) -> None:
         os.write(handle, b"\n" + line if was_cut else line)
 
 
-def parsed(written: bytes) -> Line | None:
+def parse(written: bytes) -> Line | None:
     """A line as it was told; None for what is none, as one that was cut off."""
     try:
         found = json.loads(written)

@@ -26,14 +26,14 @@ class Run:
         return asdict(self)
 
 
-def notebook(run: str) -> str:
+def notebook_name(run: str) -> str:
     """The notebook's name in a run's id."""
     return run.split("-", 1)[1].rsplit("-", 1)[0]
 
 
-def described(path: Path) -> Run:
+def summarize(path: Path) -> Run:
     """What a run's folder says of it."""
-    name = notebook(path.name)
+    name = notebook_name(path.name)
     if not (path / run_folder.RECEIPT).is_file():
         error = path / run_folder.ERROR
         first = error.read_text().splitlines()[:1] if error.is_file() else ["no error.txt"]
@@ -49,5 +49,5 @@ def _done(path: Path, name: str) -> Run:
     times = found["predicate"]["runDetails"]["metadata"]
     start, end = (datetime.datetime.fromisoformat(times[key]) for key in ("startedOn", "finishedOn"))
     metrics = json.loads((path / run_folder.METRICS).read_text())
-    parameters = receipt.external(found)["parameters"]
+    parameters = receipt.external_parameters(found)["parameters"]
     return Run(path.name, name, "done", (end - start).total_seconds(), parameters, metrics, "")

@@ -25,7 +25,7 @@ _known: set[str] = set()
 
 
 @contextmanager
-def declared() -> Iterator[None]:
+def declared_reads() -> Iterator[None]:
     """Inside the block, what is read is recorded by the caller."""
     global _declared
     _declared += 1
@@ -95,7 +95,7 @@ def _name(path: str, workspace: str) -> str:
     return os.fsencode(path.removeprefix(f"{workspace}/")).decode(errors="backslashreplace")
 
 
-def startup(folder: Path) -> None:
+def write_startup_script(folder: Path) -> None:
     """Have IPython, with `folder` as its IPYTHONDIR, watch from its start."""
     scripts = folder / "profile_default" / "startup"
     scripts.mkdir(parents=True)

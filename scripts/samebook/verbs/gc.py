@@ -76,7 +76,7 @@ def gc(workspace: Workspace, request: GcRequest) -> Collection:
         result = _collect_objects(workspace, runs, kept, dry_run=False)
         for path in (workspace.runs / TRASH).glob("*-*"):  # those of a gc that was killed, too
             shutil.rmtree(path)
-    story.tell(workspace, "gc", runs=len(runs), objects=result.objects, freed=result.freed)
+    story.append(workspace, "gc", runs=len(runs), objects=result.objects, freed=result.freed)
     return result
 
 
@@ -95,10 +95,10 @@ def _plan(workspace: Workspace, rule: Retention, read: retention.Receipts) -> tu
     now = datetime.datetime.now(datetime.UTC)
     receipts = retention.receipts(workspace, read)
     folders = {path.name: path for path in sorted(workspace.runs.glob("[0-9]*Z-*")) if _is_run(path)}
-    reasons = _in_time(folders, receipts, rule, now) | retention.needed(workspace, receipts, now.date())
-    reasons |= dict.fromkeys(retention.past(receipts, reasons) - reasons.keys(), "another's past")
+    reasons = _in_time(folders, receipts, rule, now) | retention.required_runs(workspace, receipts, now.date())
+    reasons |= dict.fromkeys(retention.ancestors(receipts, reasons) - reasons.keys(), "another's past")
     unneeded = [path for name, path in folders.items() if name not in reasons]
-    runs = [Removal(path, summary.described(path).status, _size(path)) for path in unneeded]
+    runs = [Removal(path, summary.summarize(path).status, _size(path)) for path in unneeded]
     scratch = [Removal(path, "scratch", _size(path)) for path in _old_scratch(workspace, rule, now)]
     return [*runs, *scratch], dict(Counter(reason for run, reason in reasons.items() if run in folders))
 
@@ -113,7 +113,7 @@ def _in_time(
     """The runs that are young, or among the newest finished ones of their notebook, with that reason."""
     by_notebook = defaultdict[str, list[str]](list)
     for name in sorted(receipts, reverse=True):
-        by_notebook[summary.notebook(name)].append(name)
+        by_notebook[summary.notebook_name(name)].append(name)
     newest = {name for names in by_notebook.values() for name in names[: rule.keep]}
     young = {name for name, path in folders.items() if _is_young(name, path, rule, now)}
     return dict.fromkeys(newest, "newest") | dict.fromkeys(young, "young")
@@ -121,7 +121,7 @@ def _in_time(
 
 def _is_young(name: str, path: Path, rule: Retention, now: datetime.datetime) -> bool:
     """Whether a run started within the days that runs stay, or was written to in the last hour, as by its pipeline."""
-    return now - run_folder.started(name) <= datetime.timedelta(rule.days) or time.time() - _touched(path) < HOUR
+    return now - run_folder.start_time(name) <= datetime.timedelta(rule.days) or time.time() - _touched(path) < HOUR
 
 
 def _old_scratch(workspace: Workspace, rule: Retention, now: datetime.datetime) -> Iterator[Path]:

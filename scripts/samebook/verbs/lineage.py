@@ -62,7 +62,7 @@ def _told(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...])
     name = statement["predicate"]["runDetails"]["metadata"]["invocationId"]
     if name in above:
         raise UsageError(f"the receipt of {name} says that the run read what came of it: it was edited by hand")
-    external = receipt.external(statement)
+    external = receipt.external_parameters(statement)
     commit = receipt.dependency(statement, receipt.COMMIT) or {}
     return Run(
         id=name,

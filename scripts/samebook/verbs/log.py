@@ -28,7 +28,7 @@ class LogRequest:
 
 def log(workspace: Workspace, request: LogRequest) -> list[Line]:
     """The lines written on a day (UTC), and those of runs for that day's data, oldest first."""
-    lines = list(story.told(workspace, request.day))
+    lines = list(story.lines(workspace, request.day))
     run_ids = {str(line["run"]) for line in lines if line.get("run")}
     lines += [line for run in _runs(workspace, request.day, run_ids) for line in _run_lines(run)]
     lines = [line for line in lines if _rank(line) >= LEVELS.index(request.level)]
@@ -52,12 +52,12 @@ def _is_for(run: Path, day: str) -> bool:
     path = run / run_folder.RECEIPT
     if not path.is_file() or day.encode() not in path.read_bytes():  # much cheaper than to parse each receipt
         return False
-    return summary.described(run).parameters.get("day") == day
+    return summary.summarize(run).parameters.get("day") == day
 
 
 def _run_lines(path: Path) -> Iterator[Line]:
     """The errors in a run's own log, and a line for the run's end."""
-    run, lines = summary.described(path), _log_lines(path)
+    run, lines = summary.summarize(path), _log_lines(path)
     env = next((line["env"] for line in lines if "env" in line), "")
     facts = {"env": env, "step": run.notebook, "run": run.id}
     yield from ({**line, **facts} for line in lines if line.get("level") == "error")
@@ -70,16 +70,16 @@ def _run_lines(path: Path) -> Iterator[Line]:
 def _log_lines(run: Path) -> list[Line]:
     path = run / run_folder.LOG
     contents = path.read_bytes().splitlines() if path.is_file() else []
-    return [line for content in contents if (line := story.parsed(content))]
+    return [line for content in contents if (line := story.parse(content))]
 
 
 def _end(run: Path, lines: list[Line]) -> str:
     """The time of a run's end, by its receipt; without one, of the last line in its log, else of its start."""
     try:
         details = receipt.read(run / run_folder.RECEIPT)["predicate"]["runDetails"]
-        return story.stamp(datetime.datetime.fromisoformat(details["metadata"]["finishedOn"]))
+        return story.timestamp(datetime.datetime.fromisoformat(details["metadata"]["finishedOn"]))
     except (receipt.UsageError, ValueError, KeyError):
-        return lines[-1]["time"] if lines else story.stamp(run_folder.started(run.name))
+        return lines[-1]["time"] if lines else story.timestamp(run_folder.start_time(run.name))
 
 
 def table(lines: list[Line], day: datetime.date) -> str:

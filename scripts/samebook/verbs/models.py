@@ -17,7 +17,7 @@ from samebook.core.workspace import Workspace, make_folder
 from samebook.environment import settings
 from samebook.models import lookup, supply
 from samebook.models.bundle import Bundle
-from samebook.records.rerun import Elsewhere
+from samebook.records.rerun import Site
 from samebook.store import objects
 
 VERSIONS = ".versions"
@@ -32,7 +32,7 @@ class ModelFolder:
     bundle: Bundle
 
 
-def models(rerun: Elsewhere, references: Sequence[str] = (), env: str = "dev") -> list[ModelFolder]:
+def models(rerun: Site, references: Sequence[str] = (), env: str = "dev") -> list[ModelFolder]:
     """Materialise some models (`churn`, `churn@prod`), or all that are promoted on this branch, and no others then.
 
     Files that the store lacks are fetched from the remote store, or else made again by running the model's source.
@@ -53,7 +53,7 @@ def is_folder(workspace: Workspace, name: str) -> bool:
     return (workspace.models / ".files" / _link_name(name)).is_symlink()
 
 
-def _update_folder(rerun: Elsewhere, in_force: settings.Settings, name: str, bundle: Bundle) -> ModelFolder:
+def _update_folder(rerun: Site, in_force: settings.Settings, name: str, bundle: Bundle) -> ModelFolder:
     files = make_folder(rerun.here.models / ".files")
     with hold(files / ".lock"):
         version = files / VERSIONS / bundle.digest
@@ -80,7 +80,7 @@ def _is_whole(folder: Path, bundle: Bundle) -> bool:
     return digests == {name: output.sha256 for name, output in bundle.outputs.items()}
 
 
-def _fill(rerun: Elsewhere, in_force: settings.Settings, bundle: Bundle, version: Path) -> None:
+def _fill(rerun: Site, in_force: settings.Settings, bundle: Bundle, version: Path) -> None:
     """Write the folder, once the files that the store lacks, or has damaged, are supplied."""
     store = objects.local_store(rerun.here)
     try:
@@ -93,8 +93,8 @@ def _fill(rerun: Elsewhere, in_force: settings.Settings, bundle: Bundle, version
     _write(store, bundle, version)
 
 
-def _supply(rerun: Elsewhere, in_force: settings.Settings, bundle: Bundle) -> None:
-    if names := supply.fetched(rerun.here, in_force, bundle, rerun.say):
+def _supply(rerun: Site, in_force: settings.Settings, bundle: Bundle) -> None:
+    if names := supply.fetch_missing(rerun.here, in_force, bundle, rerun.say):
         supply.rebuild(rerun, bundle, names)
 
 

@@ -47,7 +47,7 @@ def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
         raise UsageError(f"{request.model} is a notebook; expected another name for the model, like churn")
     conditions = _policy(workspace, request.env)
     receipt_path = run_folder.locate(workspace, request.run)
-    with commits.holding(workspace, path) as lock:
+    with commits.hold_branch(workspace, path) as lock:
         candidate = _candidate(workspace, request, conditions, receipt_path)
         if not request.dry_run:
             candidate = _gated(candidate, request, say)
@@ -71,7 +71,7 @@ def _policy(workspace: Workspace, env: str) -> sections.Promotion:
 def _candidate(workspace: Workspace, request: PromoteRequest, conditions: sections.Promotion, path: Path) -> Candidate:
     statement = receipt.read(path)
     champion = lookup.read(workspace, request.model) if lookup.path(workspace, request.model).is_file() else None
-    gate = gate_run.compared(workspace, conditions.gate, statement, champion) if conditions.gate else None
+    gate = gate_run.find_comparison(workspace, conditions.gate, statement, champion) if conditions.gate else None
     return Candidate(workspace, request.model, path, statement, conditions, policy.attestations(path), champion, gate)
 
 
@@ -79,39 +79,41 @@ def _gated(candidate: Candidate, request: PromoteRequest, say: Callable[[str], N
     """The candidate with its gate's comparison, which runs now if it is all that is missing."""
     gate = candidate.policy.gate
     others = replace(candidate, policy=candidate.policy.model_copy(update={"gate": None}))
-    if gate is None or candidate.gate or policy.unmet(others):
+    if gate is None or candidate.gate or policy.unmet_conditions(others):
         return candidate
     say(f"comparing with {'the champion' if candidate.champion else 'the baseline'}: running {gate.notebook}")
-    gate_run.compare(candidate.here, gate, candidate.path.parent, candidate.champion, request.env)
-    return replace(candidate, gate=gate_run.compared(candidate.here, gate, candidate.statement, candidate.champion))
+    gate_run.run_comparison(candidate.workspace, gate, candidate.path.parent, candidate.champion, request.env)
+    return replace(
+        candidate, gate=gate_run.find_comparison(candidate.workspace, gate, candidate.statement, candidate.champion)
+    )
 
 
 def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    by = commits.author(candidate.here.root)
+    by = commits.author(candidate.workspace.root)
     conditions = candidate.policy.model_dump(mode="json")
-    promoted = bundles.Promoted(by=by, at=now, env=request.env, why=request.why, policy=conditions, gate=candidate.gate)
+    promoted = bundles.Promotion(by=by, at=now, env=request.env, why=request.why, policy=conditions, gate=candidate.gate)
     reproductions = [
-        bundles.Reproduction(**build.signed(path), **attestations.facts(attestation))
+        bundles.Reproduction(**build.statement_digests(path), **attestations.facts(attestation))
         for path, attestation in candidate.attestations
     ]
-    bundle = build.of_run(request.model, candidate.path.parent, candidate.statement, reproductions, promoted)
+    bundle = build.from_run(request.model, candidate.path.parent, candidate.statement, reproductions, promoted)
     return bundles.parse(bundle.content(), f"the bundle of {candidate.run}")
 
 
-def _commit(candidate: Candidate, bundle: Bundle, lock: commits.Held) -> str:
+def _commit(candidate: Candidate, bundle: Bundle, lock: commits.Tip) -> str:
     """Put all files into the store, then make the commit; its hash."""
-    store, run = objects.local_store(candidate.here), candidate.path.parent
+    store, run = objects.local_store(candidate.workspace), candidate.path.parent
     for name in (*bundle.artifacts, *bundle.byproducts):
         store.put(run / name)
     statements = (candidate.path, *(path for path, _ in candidate.attestations))
-    envelopes = (envelope for envelope in map(signing.envelope_of, statements) if envelope.is_file())
+    envelopes = (envelope for envelope in map(signing.envelope_path, statements) if envelope.is_file())
     for file in (*statements, *envelopes):
         store.put(file)
     if candidate.gate:
-        store.put(candidate.here.runs / candidate.gate.run / run_folder.RECEIPT)
-    path = lookup.path(candidate.here, bundle.name)
-    return commits.commit_file(candidate.here, lock, path, bundle.content(), message(bundle, candidate.champion))
+        store.put(candidate.workspace.runs / candidate.gate.run / run_folder.RECEIPT)
+    path = lookup.path(candidate.workspace, bundle.name)
+    return commits.commit_file(candidate.workspace, lock, path, bundle.content(), message(bundle, candidate.champion))
 
 
 def message(bundle: Bundle, champion: Bundle | None) -> str:

@@ -19,7 +19,7 @@ from samebook.environment import identity, machine
 from samebook.models import lookup
 from samebook.records import attestations, comparison, receipt, rerun, run_folder, signing
 from samebook.records.comparison import Comparison, Side, Verdict
-from samebook.records.rerun import Elsewhere, Say
+from samebook.records.rerun import Say, Site
 from samebook.store import objects
 
 
@@ -50,7 +50,7 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
     signing.check_key()
     path = receipt_path(workspace, request.run)
     original = receipt.read(path)
-    with rerun.again(Elsewhere(workspace, request.engine, say, path.parent), original) as rerun_folder:
+    with rerun.new_run(Site(workspace, request.engine, say, path.parent), original) as rerun_folder:
         return _judge(workspace, request, path, original, rerun_folder)
 
 
@@ -102,7 +102,7 @@ def _content_reader(run: Path, original: receipt.Json, store: objects.Store) -> 
         path = run / name
         if path.is_file() and sha256(path) == digests[name]:
             return path.read_bytes()
-        return rerun.undamaged(store, digests[name], lambda _: None)
+        return rerun.read_object(store, digests[name], lambda _: None)
 
     return content
 

@@ -43,7 +43,7 @@ def rollback(request: RollbackRequest) -> Rollback:
     """Restore an earlier bundle. Raises UsageError where there is none; work tree and git are then as before."""
     workspace = workspaces.find()
     path = lookup.path(workspace, request.model)
-    with commits.holding(workspace, path) as lock:
+    with commits.hold_branch(workspace, path) as lock:
         before = _current(workspace, request.model)
         content = _earlier(workspace, path, request.to, before)
         restored = bundle.parse(content, f"{path.name} at {request.to or 'the version before'}")

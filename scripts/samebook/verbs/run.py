@@ -101,7 +101,7 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
 
 
 def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict[str, str]:
-    undeclared.startup(scratch / "ipython")
+    undeclared.write_startup_script(scratch / "ipython")
     env = variables.of_kernel(prepared.workspace, folder.path, prepared.request.env, scratch)
     env |= variables.threads(prepared.settings.threads)
     pinned = prepared.request.receipt

@@ -2,7 +2,7 @@
 
 from samebook.core.table import align
 from samebook.core.workspace import Workspace
-from samebook.records.summary import Run, described
+from samebook.records.summary import Run, summarize
 
 METRICS_SHOWN = 4
 
@@ -10,7 +10,7 @@ METRICS_SHOWN = 4
 def runs(workspace: Workspace) -> list[Run]:
     """All runs in runs/, finished or failed, newest first."""
     folders = (path for path in workspace.runs.glob("[0-9]*Z-*") if path.is_dir())
-    return [described(path) for path in sorted(folders, reverse=True)]
+    return [summarize(path) for path in sorted(folders, reverse=True)]
 
 
 def table(runs: list[Run]) -> str:

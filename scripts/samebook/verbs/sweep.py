@@ -74,7 +74,7 @@ def description(plan: Plan) -> str:
 def _finished(prepared: PreparedRun, sets: list[ParameterSet]) -> dict[str, Path]:
     """The finished run of each set that has one, by the set's key."""
     index: dict[str, list[Path]] = {}
-    for run in run_folder.finished(prepared.workspace, prepared.path.stem):
+    for run in run_folder.finished_runs(prepared.workspace, prepared.path.stem):
         run_parameters = _parameters(run)
         if run_parameters is not None:
             index.setdefault(json.dumps(run_parameters, sort_keys=True), []).append(run)
@@ -89,7 +89,7 @@ def _finished(prepared: PreparedRun, sets: list[ParameterSet]) -> dict[str, Path
 
 def _parameters(run: Path) -> Mapping[str, object] | None:
     try:
-        return receipt.external(receipt.read(run / run_folder.RECEIPT))["parameters"]
+        return receipt.external_parameters(receipt.read(run / run_folder.RECEIPT))["parameters"]
     except SamebookError:
         return None
 
@@ -104,7 +104,7 @@ def sweep(request: SweepRequest, run: Runner, say: Callable[[str], None]) -> Swe
     remaining = [parameter_set for parameter_set in sets if sweep_result.key(parameter_set) not in finished]
     for parameter_set in sets:
         if path := finished.get(sweep_result.key(parameter_set)):
-            result.add(Outcome.of(parameter_set, summary.described(path), is_new=False))
+            result.add(Outcome.of(parameter_set, summary.summarize(path), is_new=False))
     say(f"{len(sets)} sets, {len(sets) - len(remaining)} done already")
     if remaining:
         shared = variables.shared_cores(jobs(request))
@@ -128,7 +128,7 @@ def _run(
             if isinstance(path, Failure):
                 outcome = Outcome(parameter_set, error=path.message)
             else:
-                outcome = Outcome.of(parameter_set, summary.described(path))
+                outcome = Outcome.of(parameter_set, summary.summarize(path))
             result.add(outcome)
             say(sweep_result.progress(result, outcome, number, len(remaining), time.monotonic() - start))
             if outcome.error and request.stop_on_failure:

@@ -27,8 +27,8 @@ def verify(path: Path) -> Verification:
         return _verify_attestation(workspace, path, attestation)
     statement = receipt.read(path)
     signers = signing.signers(workspace, path)
-    states = evidence.files(workspace, path, statement)
-    if wrong := evidence.wrong(states):
+    states = evidence.file_states(workspace, path, statement)
+    if wrong := evidence.problems(states):
         raise NotReproduced("\n  ".join((f"{len(wrong)} of {len(states)} files are not what the receipt says", *wrong)))
     return Verification(signers, states)
 
@@ -37,8 +37,8 @@ def _verify_attestation(workspace: workspaces.Workspace, path: Path, attestation
     """Verify a reproduction's attestation: its signature, and the hash of the receipt that it is about."""
     signers = signing.signers(workspace, path)
     digest = attestation["predicate"]["receipt"]["sha256"]
-    state = evidence.where(path.parent, run_folder.RECEIPT, digest, workspace)
-    if evidence.wrong({run_folder.RECEIPT: state}):
+    state = evidence.location(path.parent, run_folder.RECEIPT, digest, workspace)
+    if evidence.problems({run_folder.RECEIPT: state}):
         raise NotReproduced(f"the receipt that {path.name} speaks of is not this one: {state}")
     return Verification(signers, {run_folder.RECEIPT: state})
 

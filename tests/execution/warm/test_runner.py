@@ -10,7 +10,7 @@ import click
 import psutil
 import pytest
 from test_warm import start, subjects, warm
-from tiny import Ended, Tiny, wait_until
+from tiny import Result, Tiny, wait_until
 
 from samebook import __main__
 from samebook.cli import main
@@ -60,7 +60,7 @@ def sleeping(tiny: Tiny) -> subprocess.Popen[str]:
     return client
 
 
-def without(tiny: Tiny, *arguments: str) -> Ended:
+def without(tiny: Tiny, *arguments: str) -> Result:
     """The same call with everything cold: the variable's value is one that modules may look at."""
     return tiny.samebook(*arguments, LANGUAGE="de")
 
