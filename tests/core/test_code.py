@@ -8,7 +8,7 @@ from tiny import CHECKOUT
 
 from samebook.core import code
 from samebook.core.workspace import Workspace
-from samebook.records import provenance
+from samebook.records import source
 
 PACKAGE = CHECKOUT / "scripts" / "samebook"
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
@@ -26,13 +26,13 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_receipt_covers_each_file(copy: Workspace, file: Path) -> None:
     """The hash of the code in a receipt changes with any file of the package, in whatever wing it stands."""
-    before = provenance.code(copy)
+    before = source.code_digest(copy)
     path = copy.root / "scripts" / "samebook" / file
     content = path.read_bytes()
     path.write_bytes(content + b"# changed")
-    assert provenance.code(copy) != before
+    assert source.code_digest(copy) != before
     path.write_bytes(content)
-    assert provenance.code(copy) == before
+    assert source.code_digest(copy) == before
 
 
 def test_files_are_those_of_the_package() -> None:

@@ -14,7 +14,9 @@ from samebook.environment import identity
 from samebook.environment.settings import Settings, load
 from samebook.execution import parameters, parameters_cell
 from samebook.execution.parameters import Parameter
-from samebook.records import provenance, receipt
+from samebook.records import receipt
+from samebook.records import source as run_source
+from samebook.records.source import Source
 
 SHOWN_PACKAGES = 3
 
@@ -61,7 +63,7 @@ class PreparedRun:
     values: dict[str, Any]
     parameters: dict[str, Parameter]
     drift: dict[str, str]
-    source: provenance.Source
+    source: Source
     redaction: Redaction
 
 
@@ -72,8 +74,8 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
     path = locate(workspace, request.notebook)
     drift = _drift(workspace, is_allowed=request.allow_drift)
     settings = load(workspace, request.env)
-    provenance.check_commit(workspace)
-    source = provenance.source(workspace, path)
+    run_source.check_commit(workspace)
+    source = run_source.read(workspace, path)
     notebook = engine.read(path)
     index = engine.parameters_index(notebook)
     if index < 0 and request.parameters:

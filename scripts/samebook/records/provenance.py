@@ -1,104 +1,36 @@
-"""Writes the receipt of a finished run: an in-toto Statement v1 with a SLSA provenance v1 predicate.
+"""The receipt of a finished run, as it is written: an in-toto Statement v1 with a SLSA provenance v1 predicate.
 
 https://in-toto.io/Statement/v1, https://slsa.dev/provenance/v1. Everything under `subject` and
-`buildDefinition` is a function of the commit, the data, the parameters and the environment; what differs
-between two runs of the same (times, ids, the builder, where inputs came from) is under `runDetails`.
+`buildDefinition` is a function of the commit, the data, the parameters and the environment. Times, ids, the builder
+and the origins of inputs differ between two runs of the same source; they are under `runDetails`.
 """
 
 import json
 import os
 import platform
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from samebook.core import git
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import UsageError
 from samebook.core.redaction import Redaction
-from samebook.core.workspace import Workspace, write_whole
+from samebook.core.workspace import Workspace
 from samebook.environment import machine, variables
 from samebook.records import canonical, receipt, run_folder
 from samebook.records.receipt import Json
-from samebook.store import objects
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a run starts from, looked at before it starts: people edit while it runs.
-
-    `commit` is empty outside a repository; `patch` is None where what isn't committed fits in none. The notebook,
-    the lock, and the modules and queries beside the notebook are told by their sha256.
-    """
-
-    commit: str
-    patch: bytes | None
-    notebook: str
-    lock: str
-    code: str
-
-
-def source(workspace: Workspace, notebook: Path) -> Source:
-    """The source of a run of this notebook, now."""
-    try:
-        commit, patch = _version(workspace)
-    except UsageError:
-        commit, patch = "", b""
-    return Source(commit, patch, sha256(notebook), sha256(workspace.environments / "runtime.txt"), code(workspace))
-
-
-def check_commit(workspace: Workspace) -> None:
-    """Raise UsageError where the commit that was handed over is no longer that of the checkout.
-
-    Whatever runs for long in a container has been told once: after a `git pull` it would name the wrong one.
-    """
-    handed = os.environ.get("SAMEBOOK_COMMIT")
-    if not handed or not (workspace.root / ".git").is_dir():
-        return
-    try:
-        found = git.commit(workspace.root, "HEAD")
-    except UsageError:  # what git has here can't be read from inside a container
-        return
-    if found != handed:
-        raise UsageError(
-            f"the checkout is at {found[:12]}; this container was started at {handed[:12]}",
-            mend="start it again, with make, which tells it where it is: make watch",
-        )
-
-
-def code(workspace: Workspace) -> str:
-    """One hash over the modules that notebooks import, the queries that they make, and samebook's own."""
-    files = sorted(path for kind in ("*.py", "*.sql") for path in workspace.notebooks.rglob(kind))
-    files += sorted((workspace.root / "scripts" / "samebook").rglob("*.py"))
-    return sha256(json_bytes({workspace.relative(path): sha256(path) for path in files}))
-
-
-def _version(workspace: Workspace) -> tuple[str, bytes | None]:
-    """The commit and the patch on it: handed over by make where the runner has no git, as in the image."""
-    commit, handed = (os.environ.get(name) for name in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"))
-    head = commit or git.head(workspace.root)
-    for folder in (workspace.runs, objects.local_store(workspace).root):
-        _leave_out(folder)
-    if commit:
-        path = workspace.root / handed if handed else None
-        return commit, path.read_bytes() if path and path.is_file() else b""
-    return head, git.patch(workspace.root)
-
-
-def _leave_out(folder: Path) -> None:
-    """Have git leave out a folder of what runs make, which the user's own .gitignore may not name."""
-    note = folder / ".gitignore"
-    with suppress(OSError, UsageError):  # where it can't be written, whoever needs to will tell
-        if not note.exists():
-            write_whole(note, b"*\n")
+from samebook.records.source import Source
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the runner knows when a run is complete; `executed` is the notebook; times in UTC, ISO 8601."""
+    """The facts about a complete run that its receipt is made of.
+
+    `run` is the run's folder, `executed` the executed notebook, `identity` the environment, `drift` the packages that
+    differ from the lock, `events` what the notebook logged and read. Times are UTC, in ISO 8601.
+    """
 
     workspace: Workspace
     run: Path
@@ -117,13 +49,13 @@ class Facts:
     finished: str
 
     def of_kind(self, kind: str) -> list[Json]:
-        """What the notebook told of one kind, each once, in the order of names."""
-        told = {event["name"]: event for event in self.events if event["kind"] == kind}
-        return [told[name] for name in sorted(told)]
+        """The last event of this kind for each name, in the order of names."""
+        events = {event["name"]: event for event in self.events if event["kind"] == kind}
+        return [events[name] for name in sorted(events)]
 
 
 def statement(facts: Facts) -> Json:
-    """The receipt; writes its byproducts, the canonical notebook among them, into the run's folder first."""
+    """The receipt of a run. Its byproducts are first written into the run's folder."""
     write_byproducts(facts)
     return {
         "_type": receipt.STATEMENT,
@@ -134,7 +66,7 @@ def statement(facts: Facts) -> Json:
                 "buildType": receipt.BUILD_TYPE,
                 "externalParameters": _external(facts),
                 "internalParameters": _internal(facts),
-                "resolvedDependencies": [each for fact in DEPENDENCIES for each in fact(facts)],
+                "resolvedDependencies": [item for dependencies in DEPENDENCIES for item in dependencies(facts)],
             },
             "runDetails": {"builder": _builder(), "metadata": _metadata(facts), "byproducts": _byproducts(facts)},
         },
@@ -142,18 +74,18 @@ def statement(facts: Facts) -> Json:
 
 
 def write_byproducts(facts: Facts) -> None:
-    """The canonical notebook, the environment in full, and the patch of what was not committed."""
+    """Write the canonical notebook, the whole environment, and the patch with the uncommitted changes."""
     cells = canonical.cells(facts.executed, str(facts.workspace.root))
-    # Once more: a secret that was printed in two parts is whole only here.
-    whole = [replace(cell, content=facts.redaction.value(cell.content)) for cell in cells]
-    (facts.run / run_folder.CANONICAL).write_bytes(canonical.content(whole))
+    # A secret that was printed in two parts is whole only in the canonical form.
+    redacted = [replace(cell, content=facts.redaction.value(cell.content)) for cell in cells]
+    (facts.run / run_folder.CANONICAL).write_bytes(canonical.content(redacted))
     (facts.run / run_folder.ENVIRONMENT).write_bytes(json_bytes(facts.identity))
     if facts.source.patch:
         (facts.run / run_folder.PATCH).write_bytes(facts.source.patch)
 
 
 def subjects(run: Path) -> list[Json]:
-    """Each output, metrics.json and the canonical notebook: name and sha256, in the order of names."""
+    """The subjects, with name and sha256: metrics.json, the canonical notebook, then outputs in the order of names."""
     names = sorted(
         _output(path, run) for path in (run / "outputs").rglob("*") if path.is_symlink() or not path.is_dir()
     )
@@ -161,10 +93,10 @@ def subjects(run: Path) -> list[Json]:
 
 
 def _output(path: Path, run: Path) -> str:
-    """The name of an output. Raises UsageError for a link, a pipe, or a name that is no text."""
+    """The name of an output. Raises UsageError for a link, a pipe, or a name that is not plain text."""
     name = path.relative_to(run).as_posix()
     if path.is_symlink() or not path.is_file() or not name.isprintable():
-        raise UsageError(f"{name!r} is no regular file with a plain name: write its content there instead")
+        raise UsageError(f"{name!r} is not a regular file with a plain name: write its content there instead")
     return name
 
 
@@ -173,8 +105,8 @@ def _file(run: Path, name: str) -> Json:
 
 
 def _resource(name: str, digest: str, **annotations: Any) -> Json:
-    found: Json = {"name": name, "digest": {"sha256": digest}}
-    return {**found, "annotations": annotations} if annotations else found
+    resource: Json = {"name": name, "digest": {"sha256": digest}}
+    return {**resource, "annotations": annotations} if annotations else resource
 
 
 def _external(facts: Facts) -> Json:
@@ -200,7 +132,7 @@ def _internal(facts: Facts) -> Json:
 def _commit(facts: Facts) -> list[Json]:
     source = facts.source
     if not source.commit:
-        return []  # a copy without a repository: nothing to name
+        return []  # the workspace is a copy without a repository
     patch = {"patch": sha256(source.patch)} if source.patch else {}
     annotations = {"dirty": source.patch != b"", **patch}
     return [{"name": receipt.COMMIT, "digest": {"gitCommit": source.commit}, "annotations": annotations}]
@@ -226,15 +158,15 @@ def _environment(facts: Facts) -> list[Json]:
 
 
 def _images(_: Facts) -> list[Json]:
-    named = {"base image": "SAMEBOOK_BASE_IMAGE", "image": "SAMEBOOK_IMAGE"}
-    return [{"name": name, "uri": os.environ[variable]} for name, variable in named.items() if os.environ.get(variable)]
+    uris = {"base image": os.environ.get("SAMEBOOK_BASE_IMAGE"), "image": os.environ.get("SAMEBOOK_IMAGE")}
+    return [{"name": name, "uri": uri} for name, uri in uris.items() if uri]
 
 
 def _inputs(facts: Facts) -> list[Json]:
-    return [_resource(item["name"], item["sha256"], input=True, **_built(item)) for item in facts.of_kind("input")]
+    return [_resource(item["name"], item["sha256"], input=True, **_origin(item)) for item in facts.of_kind("input")]
 
 
-def _built(item: Json) -> Json:
+def _origin(item: Json) -> Json:
     return {"builtFrom": item["built"]} if item.get("built") else {}
 
 
@@ -256,24 +188,24 @@ def _metadata(facts: Facts) -> Json:
 
 
 def _byproducts(facts: Facts) -> list[Json]:
-    made = (run_folder.NOTEBOOK, run_folder.PAGE, run_folder.LOG, run_folder.ENVIRONMENT, run_folder.PATCH)
-    files = [_file(facts.run, name) for name in made if (facts.run / name).is_file()]
+    names = (run_folder.NOTEBOOK, run_folder.PAGE, run_folder.LOG, run_folder.ENVIRONMENT, run_folder.PATCH)
+    files = [_file(facts.run, name) for name in names if (facts.run / name).is_file()]
     makers: dict[str, list[str]] = {}
     for item in facts.of_kind("input"):
         makers.setdefault(item.get("run") or "unknown", []).append(item["name"])
-    told = {
+    annotations = {
         receipt.MADE_BY: makers,
         receipt.READ_FROM: _versions(facts),
         receipt.KERNEL: {item["name"]: "started" for item in facts.of_kind("kernel")},
         receipt.LACKED: {item["name"]: "missing" for item in facts.of_kind("lacked")},
     }
-    return [*files, *({"name": name, "annotations": what} for name, what in told.items() if what)]
+    return [*files, *({"name": name, "annotations": values} for name, values in annotations.items() if values)]
 
 
 def _versions(facts: Facts) -> Json:
-    """The version of each warehouse that was asked; "" where it was not the same all the time."""
-    found: dict[str, set[str]] = {}
+    """The version of each warehouse that the run queried; "" where it changed during the run."""
+    versions: dict[str, set[str]] = {}
     for event in facts.events:
         if event["kind"] == "warehouse":
-            found.setdefault(event["name"], set()).add(event["version"])
-    return {name: "".join(versions) if len(versions) == 1 else "" for name, versions in sorted(found.items())}
+            versions.setdefault(event["name"], set()).add(event["version"])
+    return {name: "".join(values) if len(values) == 1 else "" for name, values in sorted(versions.items())}

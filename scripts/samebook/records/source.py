@@ -1,0 +1,84 @@
+"""The source of a run: the commit, the patch on it, and the hashes of its notebook, lock and code."""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebook.core import git
+from samebook.core.digest import json_bytes, sha256
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace, write_whole
+from samebook.store import objects
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source of a run, read before the run starts, because people edit while it runs.
+
+    `commit` is empty outside a repository. `patch` holds the uncommitted changes; it is None where no patch can, as
+    in a submodule. `notebook`, `lock` and `code` are sha256.
+    """
+
+    commit: str
+    patch: bytes | None
+    notebook: str
+    lock: str
+    code: str
+
+
+def read(workspace: Workspace, notebook: Path) -> Source:
+    """Read the source of a run of this notebook, as it is now."""
+    try:
+        commit, patch = _commit_and_patch(workspace)
+    except UsageError:
+        commit, patch = "", b""
+    lock = sha256(workspace.environments / "runtime.txt")
+    return Source(commit, patch, sha256(notebook), lock, code_digest(workspace))
+
+
+def check_commit(workspace: Workspace) -> None:
+    """Raise UsageError where the checkout has moved on from the commit in SAMEBOOK_COMMIT.
+
+    A container that runs for long gets that variable once, at its start: after a `git pull` its receipts would name
+    the wrong commit.
+    """
+    expected = os.environ.get("SAMEBOOK_COMMIT")
+    if not expected or not (workspace.root / ".git").is_dir():
+        return
+    try:
+        found = git.commit(workspace.root, "HEAD")
+    except UsageError:  # a worktree's repository may be outside the container
+        return
+    if found != expected:
+        raise UsageError(
+            f"the checkout is at {found[:12]}; this container was started at {expected[:12]}",
+            mend="start it again, with make, which tells it where it is: make watch",
+        )
+
+
+def code_digest(workspace: Workspace) -> str:
+    """One sha256 over the modules that notebooks import, their queries, and samebook itself."""
+    files = sorted(path for pattern in ("*.py", "*.sql") for path in workspace.notebooks.rglob(pattern))
+    files += sorted((workspace.root / "scripts" / "samebook").rglob("*.py"))
+    return sha256(json_bytes({workspace.relative(path): sha256(path) for path in files}))
+
+
+def _commit_and_patch(workspace: Workspace) -> tuple[str, bytes | None]:
+    """The commit and the patch on it; make hands them over where the runner has no git, as in the image."""
+    commit, patch_name = (os.environ.get(name) for name in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"))
+    head = commit or git.head(workspace.root)
+    for folder in (workspace.runs, objects.local_store(workspace).root):
+        _ignore(folder)
+    if commit:
+        path = workspace.root / patch_name if patch_name else None
+        return commit, path.read_bytes() if path and path.is_file() else b""
+    return head, git.patch(workspace.root)
+
+
+def _ignore(folder: Path) -> None:
+    """Make git ignore a folder of results, which the user's own .gitignore may not name."""
+    path = folder / ".gitignore"
+    with suppress(OSError, UsageError):  # a folder without write permission fails later, at its first real write
+        if not path.exists():
+            write_whole(path, b"*\n")
