@@ -20,8 +20,7 @@ from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.sections import Notify
 from samebook.environment.settings import Settings
-from samebook.pipelines import notices
-from samebook.records import story
+from samebook.pipelines import notices, story
 
 SETTINGS = Settings(notify=Notify(webhook="HOOK"))
 FACTS = {

@@ -23,10 +23,9 @@ from samebook.core.file_lock import acquire
 from samebook.core.processes import Processes
 from samebook.environment import settings
 from samebook.execution.pool import Pool
-from samebook.pipelines import definition, notices, step_program
+from samebook.pipelines import definition, notices, step_program, story
 from samebook.pipelines.definition import Filled
 from samebook.pipelines.step_program import Job
-from samebook.records import story
 
 # So many hex digits of a step's hash name its lock: few files, and hardly ever two steps that share one.
 LOCKS = 3

@@ -21,7 +21,7 @@ from urllib3.exceptions import TimeoutError as NoAnswer
 from samebook.core import secret, workspace
 from samebook.core.errors import SamebookError, UsageError
 from samebook.environment.settings import Settings
-from samebook.records import story
+from samebook.pipelines import story
 
 FACTS = ("env", "pipeline", "step", "run", "day", "text")
 TIMEOUT = 5.0

@@ -14,7 +14,8 @@ from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.sections import Retention
 from samebook.models import retention, store_use
-from samebook.records import run_folder, story, summary
+from samebook.pipelines import story
+from samebook.records import run_folder, summary
 from samebook.store import transfer
 
 TRASH = ".trash"

@@ -9,8 +9,9 @@ from typing import Any
 
 from samebook.core.table import align
 from samebook.core.workspace import Workspace
-from samebook.records import receipt, run_folder, story, summary
-from samebook.records.story import Line
+from samebook.pipelines import story
+from samebook.pipelines.story import Line
+from samebook.records import receipt, run_folder, summary
 
 LEVELS = ("info", "warning", "error")
 COLUMNS = ("time", "level", "env", "pipeline", "step", "run")

@@ -12,7 +12,7 @@ from tiny import Tiny
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.sections import Warehouse
-from samebook.records import story
+from samebook.pipelines import story
 from samebook.verbs import log
 from samebook.verbs.log import LogRequest
 
