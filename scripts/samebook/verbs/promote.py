@@ -92,7 +92,9 @@ def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     by = commits.author(candidate.workspace.root)
     conditions = candidate.policy.model_dump(mode="json")
-    promoted = bundles.Promotion(by=by, at=now, env=request.env, why=request.why, policy=conditions, gate=candidate.gate)
+    promoted = bundles.Promotion(
+        by=by, at=now, env=request.env, why=request.why, policy=conditions, gate=candidate.gate
+    )
     reproductions = [
         bundles.Reproduction(**build.statement_digests(path), **attestations.facts(attestation))
         for path, attestation in candidate.attestations
