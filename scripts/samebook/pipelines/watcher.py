@@ -11,11 +11,10 @@ from samebook.core.errors import DataRejected, SamebookError
 from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings
 from samebook.execution.pool import Pool
-from samebook.pipelines import engine, notices
+from samebook.pipelines import engine, notices, story
 from samebook.pipelines.engine import State
 from samebook.pipelines.inbox import Inbox
 from samebook.pipelines.step_program import Job
-from samebook.records import story
 
 # Seconds between a failure and the next try: the first pause, which doubles up to the longest one.
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 900.0

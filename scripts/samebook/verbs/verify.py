@@ -37,7 +37,7 @@ def _verify_attestation(workspace: workspaces.Workspace, path: Path, attestation
     """Verify a reproduction's attestation: its signature, and the hash of the receipt that it is about."""
     signers = signing.signers(workspace, path)
     digest = attestation["predicate"]["receipt"]["sha256"]
-    state = evidence.location(path.parent, run_folder.RECEIPT, digest, workspace)
+    state = evidence.file_state(workspace, path.parent, run_folder.RECEIPT, digest)
     if evidence.problems({run_folder.RECEIPT: state}):
         raise NotReproduced(f"the receipt that {path.name} speaks of is not this one: {state}")
     return Verification(signers, {run_folder.RECEIPT: state})
