@@ -13,6 +13,7 @@ from pages import PAGES, Page
 from tiny import CHECKOUT
 
 import samebook
+from samebook.cli import make_call
 from samebook.cli.main import cli
 from samebook.core import errors
 from samebook.environment import yaml_file
@@ -36,17 +37,11 @@ def commands(group: click.Group, above: str = "samebook") -> Iterator[tuple[str,
 
 
 COMMANDS = dict(commands(cli))
-# Targets whose name isn't their command's.
-ALIASES = {"diff": "bundle diff", "push": "store push", "pull": "store pull"}
-# What make takes for any target, and for those that are its own.
-EVERYWHERE = {"ENGINE", "BASE_IMAGE", "SECRETS", "SIGNING_KEY", "V"}
-OWN = {
-    "lab": {"PORT"},
-    "test-faults": {"TIMES"},
-    "lock": {"UPGRADE"},
-    "warehouse": {"WAREHOUSE_PORT"},
-    "season": {"DAYS"},
-    "bench": {"REPEATS", "ONLY", "SUBJECTS", "PICTURE", "SLOW", "LIST"},
+# What make takes for any target, and what each of its own takes beside that.
+EVERYWHERE, OWN = "EVERYWHERE", "TAKES_"
+MAKE = {
+    name: set(words.split())
+    for name, words in re.findall(rf"^({EVERYWHERE}|{OWN}[a-z-]+) *= *(.*)$", MAKEFILES[0].read_text(), re.MULTILINE)
 }
 
 
@@ -56,11 +51,11 @@ def options(command: click.Command) -> set[str]:
 
 
 def variables(target: str) -> set[str]:
-    """The variables that a target takes: the names and metavars of its command's options, in capitals."""
-    command = COMMANDS.get(f"samebook {ALIASES.get(target, target)}", click.Command(None))
-    names = {name.lstrip("-").upper().replace("-", "_") for each in command.params for name in each.opts}
-    names |= {name for each in command.params for name in re.findall("[A-Z]+", each.metavar or "")}
-    return names | ({"DRY"} if "DRY_RUN" in names else set()) | EVERYWHERE | OWN.get(target, set())
+    """The variables that a target takes: what make calls the options of its command, or those of its own."""
+    typed = make_call.COMMANDS.get(target, target.replace("-", " "))
+    parameters = COMMANDS[f"samebook {typed}"].params if f"samebook {typed}" in COMMANDS else []
+    names = {name for parameter in parameters for name in make_call.names(parameter)}
+    return names | MAKE[EVERYWHERE] | MAKE.get(OWN + target, set())
 
 
 def named(words: list[str]) -> tuple[str, list[str]] | None:
