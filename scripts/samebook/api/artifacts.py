@@ -1,4 +1,4 @@
-"""What notebooks take from elsewhere: files of other runs, and promoted models. Each is recorded by hash."""
+"""Inputs from other runs and from promoted models: files, bundles and models, each recorded by hash."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from samebook.store import objects
 
 
 def find_artifact(source: str, name: str) -> Path:
-    """The file `name` of what `source` means, recorded as an input: a copy to read.
+    """A copy of the file `name` of a source, recorded as an input.
 
     `source` is a path, a run's id, a notebook's name for its newest finished run, or a promoted model: `churn` as it
     is promoted here, `churn@prod` as it is at a branch, tag or commit. Raises UsageError where there is none.
     """
-    # A file that came in may be gone where its run is reproduced: what was recorded says that it was one.
+    # A file may be gone where its run is reproduced; the recorded inputs say that it was one.
     is_file = (context.here().root / source).is_file() or Path(source).name == name in context.pinned()
     label = name if is_file else f"{source}/{name}"
     if (content := context.pinned_content(label)) is not None:
@@ -36,9 +36,9 @@ def find_artifact(source: str, name: str) -> Path:
 
 
 def load_bundle(source: str) -> Bundle:
-    """What is promoted as `churn`, or as `churn@prod` at a branch, tag or commit; recorded as an input.
+    """The bundle of the promoted model `churn`, or of `churn@prod` at a branch, tag or commit; recorded as an input.
 
-    Raises UsageError where nothing is, or where the bundle is not whole.
+    Raises UsageError where no such model is promoted, and for a bundle that is not whole.
     """
     label = inputs.bundle(source)
     if (content := context.pinned_content(label)) is None:
@@ -48,11 +48,13 @@ def load_bundle(source: str) -> Bundle:
 
 
 def find_bundle(source: str) -> Bundle | None:
-    """What is promoted as `source`, recorded as an input; None where it means a run, a notebook or a file."""
-    known = context.pinned_content(inputs.bundle(source)) is not None or lookup.is_reference(context.here(), source)
-    if not known:
+    """The bundle of a promoted model, recorded as an input; None where `source` means a run, a notebook or a file."""
+    is_promoted = context.pinned_content(inputs.bundle(source)) is not None or lookup.is_reference(
+        context.here(), source
+    )
+    if not is_promoted:
         run_folder.append_event(context.run(), {"kind": "lacked", "name": inputs.bundle(source)})
-    return load_bundle(source) if known else None
+    return load_bundle(source) if is_promoted else None
 
 
 def load_model(name: str, at: str = "") -> model_file.Model:
@@ -70,7 +72,7 @@ def load_model(name: str, at: str = "") -> model_file.Model:
 
 
 def model_name(source: str) -> str:
-    """The name of the model's file, of whatever kind, that a run or a notebook's newest finished run has put out."""
+    """The name of the model file among the outputs of a run, or of a notebook's newest finished run."""
     recorded = (Path(label) for label in context.pinned() if label.startswith(f"{source}/"))
     runs = _runs(source)
     written = (path for run in runs for path in sorted((run / "outputs").glob(f"{model_file.STEM}.*")))
@@ -79,16 +81,16 @@ def model_name(source: str) -> str:
 
 
 def _promoted(source: str, name: str, label: str) -> Path:
-    found = load_bundle(source)
-    if name not in found.outputs:
-        raise UsageError(f"model {source} has no file {name!r}; it has {', '.join(found.outputs)}")
+    promoted = load_bundle(source)
+    if name not in promoted.outputs:
+        raise UsageError(f"model {source} has no file {name!r}; it has {', '.join(promoted.outputs)}")
     with undeclared.declared_reads():
-        if supply.fetch_missing(context.here(), context.in_force(), found, context.note):
+        if supply.fetch_missing(context.here(), context.in_force(), promoted, context.note):
             context.note(f"model {source} is not in the store: making it again")
             subcommand.call(context.here(), "models", source)
-        content = objects.local_store(context.here()).get(found.outputs[name].sha256)
+        content = objects.local_store(context.here()).get(promoted.outputs[name].sha256)
     assert content is not None, "what was just supplied is gone"
-    return _copy(name, context.recorded(label, content, found.receipt.run, found.built_from()))
+    return _copy(name, context.recorded(label, content, promoted.receipt.run, promoted.built_from()))
 
 
 def _copy(name: str, content: bytes) -> Path:
@@ -98,22 +100,23 @@ def _copy(name: str, content: bytes) -> Path:
 
 
 def _origin(run: str, name: str, content: bytes) -> receipt.Json:
-    """How a run's output was built. Raises UsageError where it is no longer what the run's receipt says."""
-    made = receipt.read(context.here().runs / run / run_folder.RECEIPT)
-    if receipt.subject_digests(made).get(name) != sha256(content):
+    """The origin of an output of a run: how it was built. Raises UsageError for other bytes than its receipt names."""
+    statement = receipt.read(context.here().runs / run / run_folder.RECEIPT)
+    if receipt.subject_digests(statement).get(name) != sha256(content):
         raise UsageError(
             f"{name} of {run} is not what its receipt says: it was changed since",
             mend=f"make reproduce RUN={run}, or run its notebook again",
         )
-    return receipt.built_from(made)
+    return receipt.built_from(statement)
 
 
 def _artifact(source: str, name: str) -> Path:
-    given = context.here().root / source
-    if given.is_file():
-        return given
-    if found := next((run / "outputs" / name for run in _runs(source) if (run / "outputs" / name).is_file()), None):
-        return found
+    file = context.here().root / source
+    if file.is_file():
+        return file
+    outputs = (run / "outputs" / name for run in _runs(source))
+    if path := next(filter(Path.is_file, outputs), None):
+        return path
     raise UsageError(
         f"no {name} from {source!r}: expected a promoted model, a file, a run's id, or a notebook with a finished run",
         mend=f"make run NOTEBOOK={source}" if source.isidentifier() else "samebook runs",

@@ -1,4 +1,4 @@
-"""A/B tests in batch: the experiment that the settings name, and which variant decides for whom."""
+"""A/B tests in batch: the experiment of the settings, and the variant of each entity."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -13,8 +13,8 @@ BYTES = 8
 def assign(entities: Iterable[object], *, salt: str, share: float) -> list[str]:
     """The variant of each entity, "champion" or "challenger"; `share` from 0 to 1 is the challenger's.
 
-    The first 8 bytes of sha256("salt/entity"), as a number from 0 to 1, against the share: nothing is kept, a larger
-    share only moves entities to the challenger, and another salt assigns anew. What has no value is one entity, "".
+    The first 8 bytes of sha256("salt/entity"), as a number from 0 to 1, are compared with the share: nothing is kept, a
+    larger share only moves entities to the challenger, and another salt assigns anew. A missing value is the entity "".
     """
     import pandas as pd
 
@@ -29,5 +29,5 @@ def _place(salt: str, entity: str) -> int:
 
 def ab_test() -> AbTest | None:
     """The experiment of this environment's settings, recorded as an input, or None."""
-    told = context.recorded_settings("ab_test")
-    return AbTest.model_validate(told) if told else None
+    values = context.recorded_settings("ab_test")
+    return AbTest.model_validate(values) if values else None

@@ -1,4 +1,4 @@
-"""What surrounds a kernel: its workspace, settings and run, and the inputs that a reproduction must read."""
+"""The context of a kernel: its workspace, settings and run, and the inputs that a reproduction must read."""
 
 import datetime
 import json
@@ -55,7 +55,7 @@ def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json |
 
 
 def pinned_file(label: str) -> Path | None:
-    """As `pinned_content`, the path of its object in the store, verified; None where there is none."""
+    """The path in the store, verified, of an input that a reproduction must read; None where there is none."""
     digest = pinned().get(label)
     with undeclared.declared_reads():
         if not digest or not objects.local_store(here()).has(digest):
@@ -66,7 +66,7 @@ def pinned_file(label: str) -> Path | None:
 
 
 def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
-    """As `recorded`, of a file that may be larger than memory; returns its object in the store, which never changes."""
+    """The path in the store of an input that may be larger than memory, told to the run; the object never changes."""
     with undeclared.declared_reads():
         digest = objects.local_store(here()).put(path)
     _record(label, digest, run_id, None)
@@ -83,13 +83,11 @@ def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) ->
 
 
 def recorded_settings(name: str) -> Any:
-    """A group of this environment's settings as plain JSON, recorded as an input: so that whoever runs the notebook
-    again goes by the same, whatever the settings say by then.
-    """
+    """A group of settings as plain JSON, recorded as an input: a reproduction reads the same values."""
     label = inputs.settings(name)
     return json.loads(recorded(label, pinned_content(label) or settings.section_bytes(in_force(), name)))
 
 
 def note(text: str) -> None:
-    """Tell whoever watches the run what the notebook waits for."""
+    """Tell the console what the notebook waits for."""
     run_folder.append_event(run(), {"kind": "note", "text": text})

@@ -1,6 +1,6 @@
-"""What notebooks import: log what a run found, read and write datasets by day, query the warehouse.
+"""The functions for notebooks: log metrics and outputs, read and write datasets by day, query the warehouse.
 
-The same calls work with no runner around them, as in Lab: they then write to a scratch run in runs/.scratch/.
+The same calls work without a runner, as in Lab: they then write to a scratch run in runs/.scratch/.
 """
 
 import datetime
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def log_metric(name: str, value: float) -> None:
     """Record a number that tells how good the result is; it ends up in metrics.json.
 
-    Raises UsageError for what is not a finite number.
+    Raises UsageError for a value that is not a finite number.
     """
     number = float(value)
     if not math.isfinite(number):
@@ -62,10 +62,10 @@ def log_reference(
     feature_days: "pd.Series | None" = None,
     score_days: "pd.Series | None" = None,
 ) -> Path:
-    """Keep what the model's world looks like, for monitoring: the distribution of each feature and of the score.
+    """Keep the reference for monitoring: the distribution of each feature and of the score, as reference.json.
 
-    `features` has one row a sample the model learnt from, `score` one value a sample that it had not seen. The days
-    of both, one value a sample, tell how much a day differs from another although nothing has changed.
+    `features` has one row for each sample that the model learnt from, `score` one value for each sample that it had not
+    seen. The days of both, one value a sample, tell how far days differ from each other while nothing has changed.
     """
     path = output_path("reference.json")
     path.write_bytes(json_bytes(reference.reference(features, score, feature_days, score_days)))
@@ -73,7 +73,7 @@ def log_reference(
 
 
 def output_path(name: str) -> Path:
-    """Where to write the output `name` ("scores.parquet", "plots/roc.png"); its folder is there."""
+    """The path to write the output `name` to ("scores.parquet", "plots/roc.png"); its folder exists."""
     outputs = context.run() / "outputs"
     path = (outputs / name).resolve()
     if not path.is_relative_to(outputs.resolve()) or path == outputs.resolve():
@@ -84,17 +84,17 @@ def output_path(name: str) -> Path:
 
 def query(name: str, **bound: Any) -> "pd.DataFrame":
     """The rows of notebooks/queries/<name> on the warehouse, with `$name` in it bound to values."""
-    here, settings = context.here(), context.in_force().warehouse
-    _, before = warehouse.version(here, settings)
-    rows = warehouse.query(here, settings, name, bound)
-    asked, version = warehouse.version(here, settings)
-    same = version if version == before else ""
-    run_folder.append_event(context.run(), {"kind": "warehouse", "name": asked, "version": same})
+    workspace, settings = context.here(), context.in_force().warehouse
+    _, before = warehouse.version(workspace, settings)
+    rows = warehouse.query(workspace, settings, name, bound)
+    url, after = warehouse.version(workspace, settings)
+    version = after if after == before else ""
+    run_folder.append_event(context.run(), {"kind": "warehouse", "name": url, "version": version})
     return rows
 
 
 def validate(frame: "pd.DataFrame", schema: "DataFrameSchema") -> "pd.DataFrame":
-    """`frame` as the schema returns it. Raises DataRejected with each broken check and its first rows."""
+    """The frame as the schema returns it. Raises DataRejected with each broken check and its first rows."""
     from pandera.errors import SchemaErrors
 
     try:
@@ -103,30 +103,30 @@ def validate(frame: "pd.DataFrame", schema: "DataFrameSchema") -> "pd.DataFrame"
         raise DataRejected(dataset.rejection(error, schema.name or "the data")) from None
 
 
-def validate_batches(read: batches.Batches, schema: "DataFrameSchema") -> Iterator["pd.DataFrame"]:
-    """Each batch of `read_batches` as the schema returns it; what must be unique is so across all of them.
+def validate_batches(frames: batches.Batches, schema: "DataFrameSchema") -> Iterator["pd.DataFrame"]:
+    """The batches of `read_batches` as the schema returns them; values that must be unique are so across all of them.
 
-    Raises DataRejected as `validate` does: for a repeated value after the last batch, for the rest at the first that
-    breaks the schema. Other checks of the schema see a batch at a time.
+    Raises DataRejected as `validate` does: for a repeated value after the last batch, for any other broken check at the
+    first batch that breaks it. Other checks of the schema see one batch at a time.
     """
     from pandera.pandas import Column, DataFrameSchema
 
     unique = batches.uniques(schema)
     hashes: list[list[np.ndarray]] = [[] for _ in unique]
-    for frame in read:
+    for frame in frames:
         valid = validate(frame, schema)
-        for columns, found in zip(unique, hashes, strict=True):
-            found.append(batches.hashed(valid[columns]))
+        for columns, parts in zip(unique, hashes, strict=True):
+            parts.append(batches.hashed(valid[columns]))
         yield valid
-    for columns, found in zip(unique, hashes, strict=True):
-        if len(found) > 1:  # of a single batch the schema has told it
-            rows = batches.repeated((validate(frame, schema) for frame in read), columns, found)
+    for columns, parts in zip(unique, hashes, strict=True):
+        if len(parts) > 1:  # the schema has checked a single batch by itself
+            rows = batches.repeated((validate(frame, schema) for frame in frames), columns, parts)
             alone = {name: Column(unique=True, nullable=True) for name in columns if len(columns) == 1}
             validate(rows, DataFrameSchema(alone, unique=None if alone else columns, name=schema.name))
 
 
 def write_partition(name: str, day: datetime.date, frame: "pd.DataFrame") -> Path:
-    """Write one day of a dataset into the run's outputs; published to data/ when the run is complete.
+    """Write one day of a dataset into the run's outputs; it is published to data/ when the run is complete.
 
     Equal frames give equal bytes: rows and columns stay in the order in which they come.
     """
@@ -137,8 +137,9 @@ def write_partition(name: str, day: datetime.date, frame: "pd.DataFrame") -> Pat
 
 @contextmanager
 def open_partition(name: str, day: datetime.date) -> Iterator[batches.Writer]:
-    """Write one day of a dataset batch by batch, each by `.write(frame)`: the bytes that `write_partition` of all
-    rows at once gives, in whatever batches they come. Where the block fails there is nothing.
+    """Write one day of a dataset batch by batch, with `.write(frame)`; nothing is left where the block fails.
+
+    The bytes are those of `write_partition` with all rows at once, however they are split into batches.
     """
     with batches.writing(output_path(str(dataset.partition(name, day)))) as partition:
         yield partition
@@ -147,48 +148,52 @@ def open_partition(name: str, day: datetime.date) -> Iterator[batches.Writer]:
 def read_batches(
     name: str, start: datetime.date, end: datetime.date, *, days: int = 1, rows: int = 0
 ) -> batches.Batches:
-    """As `read_dataset`, for more than fits into memory: a frame for each `days` days, or, with `rows`, frames of at
-    most so many rows of a day. They can be iterated again; each day is recorded once, before the first is read.
+    """The partitions of a dataset, as `read_dataset` gives them, in frames that fit into memory.
+
+    A frame holds `days` days, or, with `rows`, at most that many rows of one day. The batches can be iterated again;
+    each day is recorded once, before the first one is read.
     """
-    found = [(day, _file(name, day)) for day in _days(name, start, end, partial=False)]
-    return batches.of_days(found, name, days, rows)
+    files = [(day, _file(name, day)) for day in _days(name, start, end, partial=False)]
+    return batches.of_days(files, name, days, rows)
 
 
 def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial: bool = False) -> "pd.DataFrame":
     """The partitions of a dataset from `start` to `end`, both included, by day; each is recorded as an input.
 
-    Days that are not there are made first, by a run of the notebook that makes the dataset.
-    Raises UsageError where a day can't be made, DataRejected where what makes it says so. With `partial`, days that
-    still aren't there are left out, as are labels that nobody knows yet.
+    Missing days are made first, by a run of the notebook that makes the dataset. Raises UsageError for a day that can't
+    be made, DataRejected where its notebook rejects the data. With `partial`, days that are still missing are left out,
+    such as labels that are not known yet.
     """
     days = _days(name, start, end, partial=partial)
     return dataset.frame([(f"{name} {day}", _partition(name, day)) for day in days])
 
 
 def _days(name: str, start: datetime.date, end: datetime.date, *, partial: bool) -> list[datetime.date]:
-    """The days that are there, once those that are missing have been made."""
+    """The days that can be read, once the missing ones have been made."""
     if end < start:
         raise UsageError(f"dataset {name}: found start {start} after end {end}")
     days = dataset.days(start, end)
     if partial and context.pinned():  # a reproduction lacks the days that the run has lacked
         days = [day for day in days if _pinned_partition(name, day) is not None]
-    here = [day for day in days if _pinned_partition(name, day) is None]
+    of_workspace = [day for day in days if _pinned_partition(name, day) is None]
     maker = context.in_force().datasets.get(name)
     if not partial or (maker and maker.made_by):
-        _make(name, dataset.missing(context.here(), name, here))
-    still = dataset.missing(context.here(), name, here)
+        _make(name, dataset.missing(context.here(), name, of_workspace))
+    missing = dataset.missing(context.here(), name, of_workspace)
     if partial:
-        days = [day for day in days if day not in still]
-        for day in still:
+        days = [day for day in days if day not in missing]
+        for day in missing:
             label = str(dataset.partition(name, day).parent)
             run_folder.append_event(context.run(), {"kind": "lacked", "name": label})
-    elif still:
-        raise UsageError(f"dataset {name}: no partition for {still[0]}, and {len(still)} of {len(days)} days missing")
+    elif missing:
+        raise UsageError(
+            f"dataset {name}: no partition for {missing[0]}, and {len(missing)} of {len(days)} days missing"
+        )
     return days
 
 
 def _partition(name: str, day: datetime.date) -> bytes:
-    """A day's bytes, recorded as an input and kept in the store, so that anyone can read the same again."""
+    """The bytes of a day, recorded as an input and kept in the store, so that anyone can read the same again."""
     label = str(dataset.partition(name, day).parent)
     with undeclared.declared_reads():
         content = _pinned_partition(name, day)
@@ -198,7 +203,7 @@ def _partition(name: str, day: datetime.date) -> bytes:
 
 
 def _file(name: str, day: datetime.date) -> Path:
-    """As `_partition`, the path of the day's object in the store."""
+    """The path of a day in the store, recorded as an input: for partitions larger than memory."""
     label = str(dataset.partition(name, day).parent)
     path = context.pinned_file(label) or context.here().data / dataset.partition(name, day)
     return context.recorded_file(label, path, dataset.origin(context.here(), name, day, sha256(path)))
