@@ -17,4 +17,4 @@ from samebook.pipelines import step_program
 def test_exit_code_of_what_make_started(code: int, stderr: str, told: int, words: str) -> None:
     """A step that runs in Docker fails with its own exit code and words, not with make's."""
     assert step_program.exit_code(code, stderr) == told
-    assert step_program.words(stderr) == words
+    assert step_program.message(stderr) == words

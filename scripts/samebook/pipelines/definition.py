@@ -36,14 +36,14 @@ class Part(BaseModel):
 
 
 class Promote(Part):
-    """Which run becomes which model."""
+    """A promotion: the run, and the model that it becomes."""
 
     run: Annotated[str, Field(description="$step, whose run it is")]
     model: Annotated[str, Field(description="the model's name")]
 
 
 class Step(Part):
-    """A notebook with parameters, or what is done with an earlier step's run."""
+    """A step: a notebook with parameters, or the reproduction or promotion of an earlier step's run."""
 
     notebook: Annotated[str, Field(description="left out: the notebook that has the step's name")] = ""
     parameters: Annotated[dict[str, Plain], Field(description="$name stands for a parameter or a step's run")] = {}
@@ -66,13 +66,13 @@ class Step(Part):
 
     @property
     def texts(self) -> list[str]:
-        """Every value in which a reference may stand."""
+        """The values that may hold references."""
         promoted = [self.promote.run, self.promote.model] if self.promote else []
         return [*map(str, self.parameters.values()), self.reproduce, *promoted, self.when]
 
 
 class Pipeline(Part):
-    """Steps, and what they may be given."""
+    """A pipeline: its parameters with their defaults, and its steps."""
 
     parameters: Annotated[
         dict[Name, Plain | None], Field(description="defaults; `today` and `yesterday` are days; null must be given")
@@ -96,7 +96,7 @@ class Filled:
 
 
 def folder(workspace: Workspace) -> Path:
-    """Where pipelines are."""
+    """The folder of the pipelines."""
     return workspace.environments / "pipelines"
 
 
@@ -104,30 +104,29 @@ def read(workspace: Workspace, name: str) -> Pipeline:
     """The pipeline of a name. Raises UsageError naming the file, the step and what was expected."""
     path = folder(workspace) / f"{name}.yml"
     if not path.is_file() or Path(name).name != name:
-        known = (found.stem for found in folder(workspace).glob("*.yml"))
-        raise UsageError(f"no pipeline {name!r}{nearest(name, known)}")
+        raise UsageError(f"no pipeline {name!r}{nearest(name, names(workspace))}")
     try:
-        found = Pipeline(**yaml_file.read(path))
+        pipeline = Pipeline(**yaml_file.read(path))
     except ValidationError as error:
         raise UsageError(f"{workspace.relative(path)}: {explain.explanation(error, Pipeline)}") from None
-    for wrong in _wrong(found):
-        raise UsageError(f"{workspace.relative(path)}: {wrong}")
-    return found
+    for error in _errors(pipeline):
+        raise UsageError(f"{workspace.relative(path)}: {error}")
+    return pipeline
 
 
-def _wrong(pipeline: Pipeline) -> Iterator[str]:
-    """What its own types can't say: steps and names that aren't there, and circles."""
+def _errors(pipeline: Pipeline) -> Iterator[str]:
+    """The errors that the types can't find: unknown steps, unknown names, and circles."""
     steps = pipeline.steps
     for name, step in steps.items():
-        for needed in step.needs:
-            if needed not in steps:
-                yield f"step {name} needs {needed!r}{nearest(needed, steps)}"
-        known = {*pipeline.parameters, *step.needs}
-        for wanted in (found[1] for text in step.texts for found in REFERENCE.finditer(text)):
-            if wanted in steps and wanted not in known:
-                yield f"step {name} takes ${wanted}, but does not need it; expected needs: [{wanted}]"
-            elif wanted not in known:
-                yield f"step {name} takes ${wanted}, which nobody gives{nearest(wanted, known)}"
+        for other in step.needs:
+            if other not in steps:
+                yield f"step {name} needs {other!r}{nearest(other, steps)}"
+        available = {*pipeline.parameters, *step.needs}
+        for reference in (match[1] for text in step.texts for match in REFERENCE.finditer(text)):
+            if reference in steps and reference not in available:
+                yield f"step {name} takes ${reference}, but does not need it; expected needs: [{reference}]"
+            elif reference not in available:
+                yield f"step {name} takes ${reference}, which nobody gives{nearest(reference, available)}"
     try:
         TopologicalSorter({name: step.needs for name, step in steps.items()}).prepare()
     except CycleError as error:
@@ -135,9 +134,9 @@ def _wrong(pipeline: Pipeline) -> Iterator[str]:
 
 
 def filled(pipeline: Pipeline, given: Mapping[str, str], today: datetime.date) -> list[Filled]:
-    """The steps in an order in which each comes after what it needs, with the parameters in place.
+    """The steps with their parameters filled in, each after the steps that it needs.
 
-    Raises UsageError for an unknown parameter, one that must be given, or a day that is none.
+    Raises UsageError for an unknown parameter, a missing one, or a text that is not a day.
     """
     for name in given:
         if name not in pipeline.parameters:
@@ -149,14 +148,14 @@ def filled(pipeline: Pipeline, given: Mapping[str, str], today: datetime.date) -
 
 def _filled(name: str, step: Step, values: Mapping[str, str]) -> Filled:
     texts = {key: resolved(_text(value), values) for key, value in step.parameters.items()}
-    is_not, _, wanted = step.when.rpartition("$")
-    is_wanted = not step.when or bool(values.get(wanted)) != bool(is_not)
+    negation, _, parameter = step.when.rpartition("$")
+    is_wanted = not step.when or bool(values.get(parameter)) != bool(negation)
     promoted = step.promote and Promote(run=step.promote.run, model=resolved(step.promote.model, values))
     return Filled(name, step.model_copy(update={"promote": promoted}), step.notebook or name, texts, is_wanted)
 
 
 def _value(name: str, default: Plain | None, given: str | None, today: datetime.date) -> str:
-    """A parameter as text. Where the default is a day, what is given must be one."""
+    """The value of a parameter as text. Where its default is a day, the value must be one."""
     is_day = default in DAYS or isinstance(default, datetime.date)
     if given is None and default is None:
         raise UsageError(f"parameter {name} must be given", mend=f'PARAMS="{name}=…"')
@@ -176,24 +175,24 @@ def _text(value: Plain | None) -> str:
 
 
 def resolved(text: str, values: Mapping[str, str]) -> str:
-    """`text` with each reference replaced that has a value; `$day-1` counts days."""
+    """The text with each reference replaced that has a value; `$day-1` counts days."""
 
-    def value(found: re.Match[str]) -> str:
-        known = values.get(found[1])
-        if known is None:
-            return found[0]
-        if not found[2]:
-            return known
+    def value(reference: re.Match[str]) -> str:
+        base = values.get(reference[1])
+        if base is None:
+            return reference[0]
+        if not reference[2]:
+            return base
         try:
-            return str(datetime.date.fromisoformat(known) + datetime.timedelta(days=int(found[2])))
+            return str(datetime.date.fromisoformat(base) + datetime.timedelta(days=int(reference[2])))
         except ValueError:
-            raise UsageError(f"{found[0]}: found {known!r}; only to a day can days be added") from None
+            raise UsageError(f"{reference[0]}: found {base!r}; only to a day can days be added") from None
 
     return REFERENCE.sub(value, text)
 
 
 def names(workspace: Workspace) -> Iterable[str]:
-    """The pipelines that there are."""
+    """The names of the pipelines."""
     return sorted(path.stem for path in folder(workspace).glob("*.yml"))
 
 
@@ -203,10 +202,10 @@ def schema() -> str:
 
 
 def table(workspace: Workspace) -> str:
-    """The pipelines, with what they may be given and their steps."""
-    lines = ((name, read(workspace, name)) for name in names(workspace))
-    return "\n".join(f"{name:<12} {_given(found):<40} {' '.join(found.steps)}" for name, found in lines)
+    """The pipelines as text: names, parameters with their defaults, and steps."""
+    pipelines = ((name, read(workspace, name)) for name in names(workspace))
+    return "\n".join(f"{name:<12} {_defaults(pipeline):<40} {' '.join(pipeline.steps)}" for name, pipeline in pipelines)
 
 
-def _given(pipeline: Pipeline) -> str:
+def _defaults(pipeline: Pipeline) -> str:
     return " ".join(f"{name}={'…' if value is None else _text(value)}" for name, value in pipeline.parameters.items())

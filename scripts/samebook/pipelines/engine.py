@@ -1,6 +1,6 @@
-"""Runs a pipeline: each step a program of its own, those that don't depend on each other side by side.
+"""Runs a pipeline: each step is a program of its own, and independent steps run side by side.
 
-What a finished run has done already isn't done again, so whatever was stopped, goes on where it stopped.
+A step that a finished run has done already is not run again, so a stopped pipeline goes on where it stopped.
 """
 
 import datetime
@@ -27,13 +27,13 @@ from samebook.pipelines import definition, notices, step_program, story
 from samebook.pipelines.definition import Filled
 from samebook.pipelines.step_program import Job
 
-# So many hex digits of a step's hash name its lock: few files, and hardly ever two steps that share one.
-LOCKS = 3
+# The hex digits of a step's hash that name its lock: few files, and rarely two steps that share one.
+LOCK_DIGITS = 3
 PAUSE = 0.1
 
 
 class State(StrEnum):
-    """What became of a step."""
+    """The state of a step after its pipeline."""
 
     DONE = "done"
     SAME = "same"
@@ -44,38 +44,38 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a step: its run, where it has one, and for a failure its exit code and words."""
+    """The outcome of a step: its run, where it has one, and for a failure its exit code and message."""
 
     step: str
     state: State
     run: str = ""
     seconds: float = 0.0
     code: int = 0
-    told: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A pipeline that was found to be runnable: its steps in order, and who wants to know how far it is.
+    """A pipeline that has been checked: its steps in order, and a listener for the outcome of each.
 
-    Without `programs` each step imports what it needs for itself.
+    With `programs`, a step starts from a warm process where there is one.
     """
 
     job: Job
     steps: tuple[Filled, ...]
-    in_force: settings.Settings
+    settings: settings.Settings
     say: Callable[[Outcome], None]
     processes: Processes = field(default_factory=Processes)
     programs: Pool | None = None
 
     @property
     def day(self) -> str:
-        """The day of data that it is about, for the story; "" where it is about none."""
-        return next((each.parameters["day"] for each in self.steps if "day" in each.parameters), "")
+        """The day of data that the pipeline is about, for the story; "" where it is about none."""
+        return next((step.parameters["day"] for step in self.steps if "day" in step.parameters), "")
 
 
 def today() -> datetime.date:
-    """The day, UTC."""
+    """The date of today in UTC."""
     return datetime.datetime.now(datetime.UTC).date()
 
 
@@ -83,34 +83,34 @@ def prepared(job: Job, say: Callable[[Outcome], None] = lambda _: None) -> Work:
     """Check every step before the first one starts. Raises UsageError, or PolicyRefused for a model."""
     pipeline = definition.read(job.here, job.name)
     work = Work(job, tuple(definition.filled(pipeline, job.given, today())), settings.load(job.here, job.env), say)
-    notices.url(work.in_force)
-    for each in (step for step in work.steps if step.is_wanted):
+    notices.url(work.settings)
+    for step in (step for step in work.steps if step.is_wanted):
         try:
-            step_program.check(job, each)
+            step_program.check(job, step)
         except (UsageError, PolicyRefused, EnvironmentMismatch) as error:
-            raise type(error)(f"step {each.name}: {error}", mend=error.mend) from error
+            raise type(error)(f"step {step.name}: {error}", mend=error.mend) from error
     return work
 
 
 def planned(work: Work) -> list[Outcome]:
-    """What would happen to each step, as far as it can be told before the steps above it have run."""
+    """The outcome that is expected of each step, as far as it is known before the steps that it needs have run."""
     outcomes: dict[str, Outcome] = {}
     for step in work.steps:
         runs = _runs(outcomes, step)
         above = [outcomes[name].state for name in step.step.needs]
         if not step.is_wanted:
-            outcomes[step.name] = Outcome(step.name, State.LEFT_OUT, told=f"when: {step.step.when}")
+            outcomes[step.name] = Outcome(step.name, State.LEFT_OUT, message=f"when: {step.step.when}")
         elif State.WAITING not in above and (run := step_program.done_already(work.job, step, runs)):
             outcomes[step.name] = Outcome(step.name, State.SAME, run)
         else:
-            outcomes[step.name] = Outcome(step.name, State.WAITING, told=step_program.described(step))
+            outcomes[step.name] = Outcome(step.name, State.WAITING, message=step_program.described(step))
     return list(outcomes.values())
 
 
 def execute(work: Work) -> list[Outcome]:
-    """Run the steps; what became of each, in the order of the plan.
+    """Run the steps; returns their outcomes, in the order of the plan.
 
-    A step that fails stops those that need it; others are still run. Ctrl-C and SIGTERM stop all within seconds.
+    A failed step stops those that need it; others are still run. Ctrl-C and SIGTERM stop all within seconds.
     """
     with signals.as_errors():
         outcomes = _executed(work)
@@ -118,22 +118,22 @@ def execute(work: Work) -> list[Outcome]:
 
 
 def _executed(work: Work) -> dict[str, Outcome]:
-    known = {step.name: step for step in work.steps}
-    order = TopologicalSorter({name: step.step.needs for name, step in known.items()})
+    steps = {step.name: step for step in work.steps}
+    order = TopologicalSorter({name: step.step.needs for name, step in steps.items()})
     order.prepare()
     outcomes: dict[str, Outcome] = {}
-    under_way: dict[Future[Outcome], str] = {}
+    running: dict[Future[Outcome], str] = {}
     with ThreadPoolExecutor(work.job.jobs) as pool:
         try:
             while order.is_active():
                 for name in order.get_ready():
-                    under_way[pool.submit(_stepped, work, known[name], dict(outcomes))] = name
-                if not under_way:
-                    break  # what is left needs what has failed
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    name = under_way.pop(future)
+                    running[pool.submit(_run_step, work, steps[name], dict(outcomes))] = name
+                if not running:
+                    break  # the remaining steps need one that failed
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
                     outcomes[name] = future.result()
-                    _tell(work, outcomes[name])
+                    _report(work, outcomes[name])
                     if outcomes[name].state is not State.FAILED:
                         order.done(name)
         except BaseException:
@@ -142,36 +142,36 @@ def _executed(work: Work) -> dict[str, Outcome]:
     return outcomes
 
 
-def _stepped(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outcome:
-    """Run one step, unless it isn't wanted, or a finished run has done the same."""
+def _run_step(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outcome:
+    """Run a step, unless it is left out, or a finished run has done the same."""
     if not step.is_wanted:
-        return Outcome(step.name, State.LEFT_OUT, told=f"when: {step.step.when}")
+        return Outcome(step.name, State.LEFT_OUT, message=f"when: {step.step.when}")
     runs = _runs(outcomes, step)
     command = step_program.command(work.job, step, runs)
     try:
         with _alone(work, step, command) as lock:
             stopped = partial(getattr, work.processes, "is_stopped")
-            # It may publish, and wait for who publishes already.
+            # This may publish partitions, and wait for another process that publishes.
             if run := signals.run_interruptibly(partial(step_program.done_already, work.job, step, runs), stopped):
                 return Outcome(step.name, State.SAME, run)
-            return _called(work, step, outcomes, command, lock)
+            return _call(work, step, outcomes, command, lock)
     except SamebookError as error:
-        return Outcome(step.name, State.FAILED, code=error.exit_code, told=str(error))
+        return Outcome(step.name, State.FAILED, code=error.exit_code, message=str(error))
     except OSError as error:
-        return Outcome(step.name, State.FAILED, code=SamebookError.exit_code, told=str(error))
+        return Outcome(step.name, State.FAILED, code=SamebookError.exit_code, message=str(error))
 
 
-def _called(work: Work, step: Filled, outcomes: Mapping[str, Outcome], command: list[str], lock: int) -> Outcome:
+def _call(work: Work, step: Filled, outcomes: Mapping[str, Outcome], command: list[str], lock: int) -> Outcome:
     env = step_program.variables(work.job, step)
     if work.programs and step.step.verb == "run" and work.job.engine == "local":
-        left = [each for each in work.steps if each.name not in outcomes]
-        env |= work.programs.variables(step.notebook, partial(step_program.prepared, work.job, left), len(left))
-    began = time.monotonic()
+        later = [other for other in work.steps if other.name not in outcomes]
+        env |= work.programs.variables(step.notebook, partial(step_program.prepared, work.job, later), len(later))
+    start = time.monotonic()
     ended = work.processes.call(command, work.job.here.root, env, (lock,))
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - start
     if ended.exit_code:
-        code, told = step_program.exit_code(ended.exit_code, ended.stderr), step_program.words(ended.stderr)
-        return Outcome(step.name, State.FAILED, "", seconds, code, told)
+        code, message = step_program.exit_code(ended.exit_code, ended.stderr), step_program.message(ended.stderr)
+        return Outcome(step.name, State.FAILED, "", seconds, code, message)
     return Outcome(step.name, State.DONE, step_program.run_of(step, ended.stdout, _runs(outcomes, step)), seconds)
 
 
@@ -179,39 +179,39 @@ def _runs(outcomes: Mapping[str, Outcome], step: Filled) -> dict[str, str]:
     return {name: outcomes[name].run for name in step.step.needs if outcomes[name].run}
 
 
-def _tell(work: Work, outcome: Outcome) -> None:
-    """Say how a step ended: to whoever waits, to the story, and of a failure to whoever wants to be called."""
+def _report(work: Work, outcome: Outcome) -> None:
+    """Report the outcome of a step: to the listener, in the story, and a failure or an alarm as a notice."""
     work.say(outcome)
     failed = outcome.state is State.FAILED
     facts = {"env": work.job.env, "pipeline": work.job.name, "step": outcome.step, "run": outcome.run, "day": work.day}
-    text = story.redacted(outcome.told, work.in_force) if failed else str(outcome.state)
+    text = story.redacted(outcome.message, work.settings) if failed else str(outcome.state)
     story.append(work.job.here, "step", level="error" if failed else "info", **facts, text=text)
     if failed:
-        notices.send(work.in_force, "failure", {**facts, "text": text})
+        notices.send(work.settings, "failure", {**facts, "text": text})
     elif outcome.state is State.DONE and (alarms := _alarms(work, outcome.run)):
         story.append(work.job.here, "alarm", level="warning", **facts, text=alarms)
-        notices.send(work.in_force, "alarm", {**facts, "text": alarms})
+        notices.send(work.settings, "alarm", {**facts, "text": alarms})
 
 
 def _alarms(work: Work, run: str) -> str:
-    """What monitoring is alarmed by, where the run is monitoring's: its output drift.json says so."""
+    """The alarms in the output drift.json of a run of monitoring, as text; "" for other runs."""
     path = work.job.here.runs / run / "outputs" / "drift.json"
-    told = json.loads(path.read_text()) if path.is_file() else {}
-    found = [each for each in told.get("findings", ()) if each["verdict"] == told["verdict"] == "alarm"]
-    return "; ".join(f"{each['name']} {each['value']:g}: {each['detail']}" for each in found)
+    report = json.loads(path.read_text()) if path.is_file() else {}
+    alarms = [item for item in report.get("findings", ()) if item["verdict"] == report["verdict"] == "alarm"]
+    return "; ".join(f"{alarm['name']} {alarm['value']:g}: {alarm['detail']}" for alarm in alarms)
 
 
 @contextmanager
 def _alone(work: Work, step: Filled, command: list[str]) -> Iterator[int]:
-    """Hold this very step against a second of the same, of any pipeline; the program that it starts holds it too.
+    """The lock of a step with these parameters, in any pipeline; gives its descriptor, which the program of the step
+    inherits: after a kill, the same step starts again only once the program started before has ended.
 
-    So what goes on after a kill begins when what was started before it has ended. Raises Interrupted where the wait
-    is broken off.
+    Raises Interrupted where the pipeline is stopped while it waits.
     """
-    name = sha256(json_bytes(command[1:]))[:LOCKS]
+    name = sha256(json_bytes(command[1:]))[:LOCK_DIGITS]
     path = work.job.here.runs / ".pipelines" / name
     if (handle := acquire(path, wait=False)) is None:
-        work.say(Outcome(step.name, State.WAITING, told="somebody else runs it: waiting for that"))
+        work.say(Outcome(step.name, State.WAITING, message="somebody else runs it: waiting for that"))
     while handle is None:
         if work.processes.is_stopped:
             raise Interrupted(signal.SIGTERM)
@@ -224,13 +224,13 @@ def _alone(work: Work, step: Filled, command: list[str]) -> Iterator[int]:
 
 
 def failure(outcomes: list[Outcome]) -> SamebookError | None:
-    """The error that the first failed step means, with what was not run; None where all is well."""
-    first = next((each for each in outcomes if each.state is State.FAILED), None)
+    """The error of the first failed step, which names the steps that were not run; None where none failed."""
+    first = next((outcome for outcome in outcomes if outcome.state is State.FAILED), None)
     if first is None:
         return None
-    waiting = [each.step for each in outcomes if each.state is State.WAITING]
-    left = f"\nnot run, as they need it: {', '.join(waiting)}" if waiting else ""
-    told = f"step {first.step} failed with exit code {first.code}:\n{first.told}{left}"
+    waiting = [outcome.step for outcome in outcomes if outcome.state is State.WAITING]
+    rest = f"\nnot run, as they need it: {', '.join(waiting)}" if waiting else ""
+    message = f"step {first.step} failed with exit code {first.code}:\n{first.message}{rest}"
     return errors.from_exit_code(
-        first.code, told, mend="mend it, and start the pipeline again: what is done is not done again"
+        first.code, message, mend="mend it, and start the pipeline again: what is done is not done again"
     )

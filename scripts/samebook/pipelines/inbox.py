@@ -1,7 +1,7 @@
 """The inbox, data/inbox/: files of one day of a dataset each, `orders-2013-07-01.csv` or `.parquet`.
 
-What is accepted goes to data/archive/, named by its hash; what is rejected to data/quarantine/, with the reasons.
-Everything can be done twice: a file leaves the inbox last.
+An accepted file goes to data/archive/, named by its hash; a rejected one to data/quarantine/, with the reasons. Each
+action can be repeated, as a file leaves the inbox last.
 """
 
 import datetime
@@ -17,15 +17,15 @@ from samebook.core.workspace import Workspace, copy_whole, make_folder, write_wh
 
 KINDS = (".csv", ".parquet")
 NAME = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)-(?P<day>\d{4}-\d\d-\d\d)(?P<kind>\.[a-z]+)")
-# Of a name, so many letters stay: more is added to them.
+# The letters of a name that are kept where more are added to them.
 LONGEST = 100
-# What writers call a file that they are not done with.
+# The endings of files that are still being written.
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A complete file of the inbox: what it claims to hold, and the sha256 of its bytes."""
+    """A complete file of the inbox: the dataset and day in its name, and the sha256 of its bytes."""
 
     path: Path
     dataset: str
@@ -35,7 +35,7 @@ class Arrival:
 
 @dataclass
 class Inbox:
-    """Tells which files are complete: those whose size, time and place were the same for `settle` seconds."""
+    """The inbox of a workspace. A file is complete once it has not changed for `settle` seconds."""
 
     workspace: Workspace
     settle: float
@@ -46,9 +46,9 @@ class Inbox:
         return make_folder(self.workspace.data / "inbox")
 
     def complete(self) -> list[Path]:
-        """The complete files, older days first: what is known of yesterday is taken in before today is judged.
+        """The complete files, older days first, so that yesterday is taken in before today.
 
-        The clock may be set: only time that passes here counts.
+        Only time that passes in this process counts, as the clock may be set.
         """
         now, present = time.monotonic(), dict[Path, tuple[int, int, int]](self._present())
         self.seen = {path: self.seen[path] for path in present if path in self.seen}
@@ -63,71 +63,73 @@ class Inbox:
             if path.name.startswith(".") or path.name.endswith(UNFINISHED) or not path.is_file():
                 continue
             try:
-                found = path.stat()
+                state = path.stat()
             except FileNotFoundError:
                 continue  # its writer has renamed it meanwhile
-            yield path, (found.st_size, found.st_mtime_ns, found.st_ino)
+            yield path, (state.st_size, state.st_mtime_ns, state.st_ino)
 
 
 def dataset(path: Path) -> str:
-    """The dataset in a file's name; "" where there is none."""
+    """The dataset in the name of a file; "" where it has none."""
     return _part(path, "dataset")
 
 
 def _part(path: Path, part: str) -> str:
-    known = NAME.fullmatch(path.name)
-    return known[part] if known else ""
+    match = NAME.fullmatch(path.name)
+    return match[part] if match else ""
 
 
 def arrival(path: Path, datasets: Iterable[str]) -> Arrival:
-    """What a file is. Raises DataRejected for a name that doesn't say it, and for an empty file."""
-    known = NAME.fullmatch(path.name)
-    if known is None or known["kind"] not in KINDS:
+    """The arrival that a file is. Raises DataRejected for a name of another form, and for an empty file."""
+    match = NAME.fullmatch(path.name)
+    if match is None or match["kind"] not in KINDS:
         raise DataRejected(f"{path.name}: expected a name like orders-2013-07-01.csv or orders-2013-07-01.parquet")
-    if known["dataset"] not in (names := list(datasets)):
+    if match["dataset"] not in (names := list(datasets)):
         raise DataRejected(
-            f"{path.name}: no dataset {known['dataset']!r} is taken in{nearest(known['dataset'], names)}"
+            f"{path.name}: no dataset {match['dataset']!r} is taken in{nearest(match['dataset'], names)}"
         )
     try:
-        day = datetime.date.fromisoformat(known["day"])
+        day = datetime.date.fromisoformat(match["day"])
     except ValueError:
-        raise DataRejected(f"{path.name}: {known['day']} is no day") from None
+        raise DataRejected(f"{path.name}: {match['day']} is not a day") from None
     if not path.stat().st_size:
         raise DataRejected(f"{path.name} is empty")
-    return Arrival(path, known["dataset"], day, sha256(path))
+    return Arrival(path, match["dataset"], day, sha256(path))
 
 
-def archived(workspace: Workspace, found: Arrival) -> Path:
-    """The archive's copy of an arrival; it has the arrival's hash in its name, and is never another."""
-    path = workspace.data / "archive" / found.dataset / f"{found.path.stem}-{found.digest[:12]}{found.path.suffix}"
-    if not path.is_file() or sha256(path) != found.digest:
-        copy_whole(found.path, path)
+def archived(workspace: Workspace, arrival: Arrival) -> Path:
+    """The copy of an arrival in the archive, which has the arrival's hash in its name."""
+    path = (
+        workspace.data / "archive" / arrival.dataset / f"{arrival.path.stem}-{arrival.digest[:12]}{arrival.path.suffix}"
+    )
+    if not path.is_file() or sha256(path) != arrival.digest:
+        copy_whole(arrival.path, path)
     return path
 
 
-def accept(found: Arrival) -> None:
-    """Let an arrival leave the inbox: the archive has it. One that was replaced meanwhile stays, and is a new one."""
-    if found.path.is_file() and sha256(found.path) == found.digest:
-        found.path.unlink()
+def accept(arrival: Arrival) -> None:
+    """Remove an archived arrival from the inbox. A file that has replaced it meanwhile stays, as a new arrival."""
+    if arrival.path.is_file() and sha256(arrival.path) == arrival.digest:
+        arrival.path.unlink()
 
 
 def reject(workspace: Workspace, path: Path, reason: str) -> Path:
-    """Move a file that has no usable name or content to the quarantine, with a report of the reason beside it."""
+    """Move a file without a usable name or content to the quarantine, with a report of the reason beside it."""
     target = _reported(workspace, path, sha256(path), reason)
     path.replace(target)
     return target
 
 
-def reject_arrival(workspace: Workspace, found: Arrival, reason: str) -> Path:
-    """Move what was judged, the archive's copy, to the quarantine; a file that came in its place meanwhile stays."""
-    target = _reported(workspace, found.path, found.digest, reason)
-    archived(workspace, found).replace(target)
-    accept(found)
+def reject_arrival(workspace: Workspace, arrival: Arrival, reason: str) -> Path:
+    """Move the archived copy of an arrival to the quarantine. A file that has replaced it in the inbox stays there."""
+    target = _reported(workspace, arrival.path, arrival.digest, reason)
+    archived(workspace, arrival).replace(target)
+    accept(arrival)
     return target
 
 
 def _reported(workspace: Workspace, path: Path, digest: str, reason: str) -> Path:
-    """Where a file goes, once its report is there."""
+    """The path in the quarantine for a file, once its report is written there."""
     name = f"{path.stem[:LONGEST]}-{digest[:12]}{path.suffix}"
     report = f"{path.name}, sha256 {digest}\n{reason}\n".encode(errors="backslashreplace")
     write_whole(make_folder(workspace.data / "quarantine") / f"{name}.report.txt", report)

@@ -1,4 +1,4 @@
-"""A schedule for where there is no checkout yet: CronJobs of Kubernetes, a workflow of GitHub."""
+"""A schedule for machines without a checkout: CronJobs of Kubernetes, a workflow of GitHub."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from samebook.pipelines.timers import Jobs
 # Of a CronJob, whose jobs get eleven characters more: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs
 LONGEST = 52
 VOLUMES = ("runs", "store", "data")
-# All else is read-only.
+# The only other folder that can be written to.
 TEMPORARY = "tmp"
 USER = 1000
 KUBERNETES = """\
@@ -59,14 +59,14 @@ STEP = """\
 
 
 def kubernetes(jobs: Jobs, image: str) -> dict[str, str]:
-    """A CronJob for each job, as one file. Raises UsageError where Kubernetes could not call a job so."""
+    """A CronJob for each job, as one file. Raises UsageError for a job whose name Kubernetes does not allow."""
     names = [_name(jobs.env, job) for job in jobs.when]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"two jobs would both be called {twice}: Kubernetes' names have no _")
     secret = f", and the secret samebook-{jobs.env} with {', '.join(jobs.secrets)}" if jobs.secrets else ""
     head = KUBERNETES.format(env=jobs.env, claims=", ".join(f"samebook-{name}" for name in VOLUMES), secret=secret)
-    found = yaml.safe_dump_all([_cron_job(jobs, job, image) for job in jobs.when], sort_keys=False, width=118)
-    return {f"samebook-{jobs.env}.yaml": head + found}
+    manifests = yaml.safe_dump_all([_cron_job(jobs, job, image) for job in jobs.when], sort_keys=False, width=118)
+    return {f"samebook-{jobs.env}.yaml": head + manifests}
 
 
 def _name(env: str, job: str) -> str:
@@ -128,7 +128,7 @@ def _container(jobs: Jobs, job: str, image: str) -> dict[str, Any]:
 
 
 def github(jobs: Jobs, *, shared: bool) -> dict[str, str]:
-    """A workflow, as one file. A shared store is where it brings from what jobs need, and sends what they made."""
+    """A workflow, as one file. With a shared store it brings what a job needs from there, and sends what it made."""
     times = "\n".join(f'    - cron: "{time}"' for time in dict.fromkeys(map(str, jobs.when.values())))
     head = WORKFLOW.format(env=jobs.env, times=times, jobs=", ".join(jobs.when))
     return {f"samebook-{jobs.env}.yml": head + "\n".join(_job(jobs, job, shared=shared) for job in jobs.when)}
@@ -142,8 +142,8 @@ def _job(jobs: Jobs, job: str, *, shared: bool) -> str:
 
 
 def _steps(jobs: Jobs, job: str, *, shared: bool) -> Iterator[str]:
-    handed = f' SECRETS="{" ".join(jobs.secrets)}"' if jobs.secrets else ""
-    tail = f"ENV={jobs.env}{handed}"
+    secrets = f' SECRETS="{" ".join(jobs.secrets)}"' if jobs.secrets else ""
+    tail = f"ENV={jobs.env}{secrets}"
     if shared:
         yield STEP.format(name="Bring what is in the shared store", always="", command=f"make pull {tail}")
     yield STEP.format(name=f"Run {job}", always="", command=f"make pipeline NAME={job} {tail}")

@@ -1,7 +1,7 @@
-"""Notices to a webhook of what went wrong, as JSON: sent in the background, with time-outs, never in the way of work.
+"""Notices of failures and alarms to a webhook, as JSON: sent in the background, with time-outs, beside the work.
 
-The webhook's URL is a secret: whoever has it can post. A notice goes there and nowhere else: not through a proxy that
-some variable names, and not on to where a redirect points.
+The URL of the webhook is a secret, as anybody who has it can post. A notice goes there and nowhere else: not through a
+proxy that a variable names, and not to the target of a redirect.
 """
 
 import json
@@ -25,7 +25,7 @@ from samebook.pipelines import story
 
 FACTS = ("env", "pipeline", "step", "run", "day", "text")
 TIMEOUT = 5.0
-# So many at a time: where a hundred jobs fail at once, the webhook hears of the first.
+# The notices that are sent at the same time: where a hundred jobs fail at once, the webhook hears of the first.
 MOST = 20
 DONE, REDIRECT = 200, 300
 # The second try comes at once, the third after 4 s: at its end a process waits 5 s. No server may lengthen that.
@@ -58,9 +58,9 @@ class _Notice:
         return json.dumps({"kind": self.kind, **self.facts}, default=str).encode()
 
 
-def url(in_force: Settings) -> str:
-    """The URL that notices go to, "" for none. Raises UsageError where the secret is not set or not an http(s) URL."""
-    name = in_force.notify.webhook
+def url(settings: Settings) -> str:
+    """The URL of the webhook, "" for none. Raises UsageError where the secret is not set or not an http(s) URL."""
+    name = settings.notify.webhook
     text = secret.text(name) if name else ""
     if name and not _is_url(text):
         raise UsageError(f"the secret {name} is no URL of a webhook: expected http://… or https://… and a host")
@@ -76,18 +76,18 @@ def _is_url(text: str) -> bool:
     return is_server and parts.scheme in ("http", "https") and text.isascii() and text.isprintable() and " " not in text
 
 
-def send(in_force: Settings, kind: str, facts: Mapping[str, Any]) -> None:
+def send(settings: Settings, kind: str, facts: Mapping[str, Any]) -> None:
     """Post {"kind", "env", "pipeline", "step", "run", "day", "text"} where the settings ask for notices of this kind.
 
-    Returns at once and raises nothing: a notice that can't be delivered is told in the day's story.
+    Returns at once and raises nothing: a notice that can't be delivered becomes a line of the day's story.
     """
-    if in_force.notify.webhook is None or kind not in in_force.notify.on:
+    if settings.notify.webhook is None or kind not in settings.notify.on:
         return
     posted = {name: facts.get(name) for name in FACTS}
     if isinstance(posted["text"], str):
-        posted["text"] = story.redacted(posted["text"], in_force)
+        posted["text"] = story.redacted(posted["text"], settings)
     try:
-        _start(_Notice(url(in_force), kind, posted))
+        _start(_Notice(url(settings), kind, posted))
     except (SamebookError, RuntimeError, OSError) as error:
         _undelivered(kind, posted, str(error))
 

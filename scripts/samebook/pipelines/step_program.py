@@ -1,4 +1,4 @@
-"""What a step of a pipeline does: its program, what has done the same already, and whether it can run at all."""
+"""A step of a pipeline as a program: its check, its command, its result, and the finished run that did the same."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from samebook.records import run_folder
 from samebook.records.comparison import Verdict
 
 SHOWN = 4000
-# What make says of a recipe that failed, in whatever language: its own exit code is always 2.
+# The line of make about a failed recipe, in any language: the exit code of make itself is always 2.
 MAKE = re.compile(r"^make(?:\[\d+\])?: \*\*\* \[.*\] \S+ (\d+)$", re.MULTILINE)
 
 
@@ -30,7 +30,7 @@ MAKE = re.compile(r"^make(?:\[\d+\])?: \*\*\* \[.*\] \S+ (\d+)$", re.MULTILINE)
 class Job:
     """A pipeline with its parameters, for one environment.
 
-    `engine` is where notebooks run: "local" in this very environment, "docker" through make. `force` runs what a
+    `engine` says where notebooks run: "local" in this environment, "docker" through make. `force` runs steps that a
     finished run has done already; `jobs` steps run side by side.
     """
 
@@ -44,28 +44,28 @@ class Job:
 
 
 def check(job: Job, step: Filled) -> None:
-    """Raise UsageError, or PolicyRefused for a model, where a step could not run."""
+    """Check that a step can run. Raises UsageError, or PolicyRefused for a model."""
     here = job.here
     if step.step.promote:
         lookup.path(here, step.step.promote.model)
     if step.step.verb != "run":
         return
-    found = _prepared(job, step, {name: name for name in step.step.needs})
-    for name in parameters.models(found.parameters, found.values):
-        if name not in step.step.needs and not _means_something(here, name):
+    run = _prepared(job, step, {name: name for name in step.step.needs})
+    for name in parameters.models(run.parameters, run.values):
+        if name not in step.step.needs and not _exists(here, name):
             raise UsageError(
                 f"no model is promoted as {name!r} here, and no run or file has that name",
                 mend=f"make promote RUN=train MODEL={name}",
             )
 
 
-def _means_something(here: Workspace, name: str) -> bool:
+def _exists(here: Workspace, name: str) -> bool:
     is_run = (here.runs / name / run_folder.RECEIPT).is_file() or run_folder.finished_runs(here, name)
     return bool(lookup.is_reference(here, name) or is_run or (here.root / name).is_file())
 
 
 def prepared(job: Job, filled: Sequence[Filled]) -> list[PreparedRun]:
-    """The runs that a pipeline will start, as far as they can be told before it runs."""
+    """The runs that a pipeline will start, as far as they are known before it runs."""
     runs = [step for step in filled if step.is_wanted and step.step.verb == "run"]
     return [_prepared(job, step, {name: name for name in step.step.needs}) for step in runs]
 
@@ -75,7 +75,7 @@ def _prepared(job: Job, step: Filled, runs: Mapping[str, str]) -> PreparedRun:
 
 
 def described(step: Filled) -> str:
-    """What a step would do, in a line."""
+    """The action of a step, in a line."""
     if step.step.promote:
         return f"promote {step.step.promote.run} as {step.step.promote.model}"
     if step.step.reproduce:
@@ -84,46 +84,47 @@ def described(step: Filled) -> str:
 
 
 def done_already(job: Job, step: Filled, runs: Mapping[str, str]) -> str:
-    """The run that has done the same as this step would, its partitions published; "" where there is none."""
+    """The id of the finished run that did the same as this step would, its partitions published; "" for none."""
     if job.force:
         return ""
     if step.step.promote:
         return _promoted_already(job, step.step.promote, runs)
     if step.step.reproduce:
         return _reproduced_already(job, definition.resolved(step.step.reproduce, runs))
-    in_force = settings.load(job.here, job.env)
-    in_image = job.engine == "docker" and in_force.promotion.pinned_image
-    if found := freshness.fresh_run(_prepared(job, step, runs), in_image=in_image):
-        publish.publish(job.here, in_force, found)
-        return found.name
+    options = settings.load(job.here, job.env)
+    in_image = job.engine == "docker" and options.promotion.pinned_image
+    if run := freshness.fresh_run(_prepared(job, step, runs), in_image=in_image):
+        publish.publish(job.here, options, run)
+        return run.name
     return ""
 
 
-def _promoted_already(job: Job, wanted: definition.Promote, runs: Mapping[str, str]) -> str:
-    run = definition.resolved(wanted.run, runs)
-    path = lookup.path(job.here, wanted.model)
-    return run if path.is_file() and lookup.read(job.here, wanted.model).receipt.run == run else ""
+def _promoted_already(job: Job, target: definition.Promote, runs: Mapping[str, str]) -> str:
+    run = definition.resolved(target.run, runs)
+    path = lookup.path(job.here, target.model)
+    return run if path.is_file() and lookup.read(job.here, target.model).receipt.run == run else ""
 
 
 def _reproduced_already(job: Job, run: str) -> str:
-    told = policy.attestations(job.here.runs / run / run_folder.RECEIPT)
-    return run if any(each["predicate"]["verdict"] == Verdict.IDENTICAL for _, each in told) else ""
+    attestations = policy.attestations(job.here.runs / run / run_folder.RECEIPT)
+    is_reproduced = any(statement["predicate"]["verdict"] == Verdict.IDENTICAL for _, statement in attestations)
+    return run if is_reproduced else ""
 
 
 def command(job: Job, step: Filled, runs: Mapping[str, str]) -> list[str]:
-    """The program that does a step."""
-    ours = [sys.executable, "-m", "samebook"]
+    """The command of a step's program."""
+    samebook = [sys.executable, "-m", "samebook"]
     if step.step.promote:
         run = definition.resolved(step.step.promote.run, runs)
-        return [*ours, "promote", run, step.step.promote.model, "--env", job.env, "--why", _why(job)]
+        return [*samebook, "promote", run, step.step.promote.model, "--env", job.env, "--why", _why(job)]
     if step.step.reproduce:
-        return [*ours, "reproduce", definition.resolved(step.step.reproduce, runs), "--engine", job.engine]
+        return [*samebook, "reproduce", definition.resolved(step.step.reproduce, runs), "--engine", job.engine]
     given = step.given(runs)
     if job.engine == "docker":
-        told = f"PARAMS={json.dumps(given, ensure_ascii=False)}"
-        return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", told, f"ENV={job.env}", "JSON=1"]
+        params = f"PARAMS={json.dumps(given, ensure_ascii=False)}"
+        return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", params, f"ENV={job.env}", "JSON=1"]
     pairs = [part for name, value in given.items() for part in ("-p", f"{name}={value}")]
-    return [*ours, "run", step.notebook, *pairs, "--env", job.env, "--json"]
+    return [*samebook, "run", step.notebook, *pairs, "--env", job.env, "--json"]
 
 
 def _why(job: Job) -> str:
@@ -132,27 +133,27 @@ def _why(job: Job) -> str:
 
 
 def variables(job: Job, step: Filled) -> dict[str, str]:
-    """The caller's variables; the step is told, for the log, and make which engine."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    """The environment variables of a step: the caller's, the step's name for the log, and the engine for make."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     engine = {"ENGINE": "docker"} if job.engine == "docker" else {}
-    return {**kept, **engine, STEP: f"{job.name}/{step.name}"}
+    return {**inherited, **engine, STEP: f"{job.name}/{step.name}"}
 
 
-def words(stderr: str) -> str:
-    """What a program that failed said of it: from its last `error:` on, or the end of what it said."""
+def message(stderr: str) -> str:
+    """The message of a failed program: its standard error from the last `error:` on, or the end of it."""
     lines = MAKE.sub("", stderr).strip().splitlines()
     last = max((n for n, line in enumerate(lines) if line.startswith("error:")), default=0)
     return "\n".join(lines[last:])[-SHOWN:]
 
 
 def exit_code(code: int, stderr: str) -> int:
-    """The exit code of the program itself, where make has started it."""
-    told = MAKE.findall(stderr)
-    return int(told[0]) if told else code
+    """The exit code of the program itself, also where make has started it."""
+    codes = MAKE.findall(stderr)
+    return int(codes[0]) if codes else code
 
 
 def run_of(step: Filled, stdout: str, runs: Mapping[str, str]) -> str:
-    """The id of the run that a step has made, or worked on."""
+    """The id of the run that a step has started, reproduced or promoted."""
     if step.step.verb != "run":
         return definition.resolved(step.step.reproduce or (step.step.promote.run if step.step.promote else ""), runs)
     return subcommand.run_id(stdout)

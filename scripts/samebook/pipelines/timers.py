@@ -1,4 +1,4 @@
-"""A schedule for the machine that has the checkout: as a crontab, or as units of systemd."""
+"""A schedule for the machine of the checkout: as a crontab, or as units of systemd."""
 
 import datetime
 import shlex
@@ -40,7 +40,7 @@ WantedBy=timers.target
 
 @dataclass(frozen=True)
 class Jobs:
-    """What is due when, of which checkout; `secrets` are the names of those that the settings refer to."""
+    """The scheduled pipelines of a checkout; `secrets` are the names of the secrets that its settings refer to."""
 
     root: Path
     env: str
@@ -48,8 +48,8 @@ class Jobs:
     secrets: tuple[str, ...] = ()
 
     def command(self, job: str) -> list[str]:
-        handed = [f"SECRETS={' '.join(self.secrets)}"] if self.secrets else []
-        return ["make", "--silent", "-C", str(self.root), "pipeline", f"NAME={job}", f"ENV={self.env}", *handed]
+        secrets = [f"SECRETS={' '.join(self.secrets)}"] if self.secrets else []
+        return ["make", "--silent", "-C", str(self.root), "pipeline", f"NAME={job}", f"ENV={self.env}", *secrets]
 
     @property
     def variables(self) -> str:
@@ -58,11 +58,11 @@ class Jobs:
 
 
 def crontab(jobs: Jobs) -> dict[str, str]:
-    """The lines, as one file. To cron a bare % is the end of the command."""
+    """The crontab, as one file. Cron takes a bare % for the end of the command."""
     begin = f'set -a && . "$HOME/{jobs.variables}" && ' if jobs.secrets else ""
-    told = f"# The secrets {' '.join(jobs.secrets)} come from ~/{jobs.variables}.\n" if jobs.secrets else ""
+    note = f"# The secrets {' '.join(jobs.secrets)} come from ~/{jobs.variables}.\n" if jobs.secrets else ""
     lines = [f"{when} {begin}{shlex.join(jobs.command(job))}".replace("%", r"\%") for job, when in jobs.when.items()]
-    return {f"samebook-{jobs.env}.cron": CRONTAB.format(env=jobs.env) + told + "\n".join(lines) + "\n"}
+    return {f"samebook-{jobs.env}.cron": CRONTAB.format(env=jobs.env) + note + "\n".join(lines) + "\n"}
 
 
 def systemd(jobs: Jobs) -> dict[str, str]:
@@ -78,7 +78,7 @@ def systemd(jobs: Jobs) -> dict[str, str]:
 
 
 def calendar(when: Cron) -> Iterator[str]:
-    """The same times for systemd: it takes days that are both, so where cron takes either there are two lines."""
+    """The times in systemd's form. It combines day and weekday by `and`, cron by `or`: then there are two lines."""
     hours, minutes = _numbers(when.hours, HOUR.all_values), _numbers(when.minutes, MINUTE.all_values)
     months, time = _numbers(when.months, MONTH.all_values), f"{hours}:{minutes}:00 UTC"
     if when.days or not when.weekdays:
@@ -96,6 +96,6 @@ def _weekday(number: int) -> str:
 
 
 def _word(text: str) -> str:
-    """A word of a command line as systemd reads it."""
+    """A word of a command line, quoted for systemd."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"' if set(escaped) & set(" \t'\"\\;") else escaped

@@ -30,7 +30,7 @@ def plan(job: Job) -> list[Outcome]:
 def line(outcome: Outcome, width: int = 12) -> str:
     """The outcome of a step, in a line."""
     state = {State.DONE: f"{outcome.seconds:7.1f} s", State.SAME: "as before"}.get(outcome.state, str(outcome.state))
-    message = outcome.told.splitlines()[-1] if outcome.told and outcome.state is State.FAILED else outcome.told
+    message = outcome.message.splitlines()[-1] if outcome.message and outcome.state is State.FAILED else outcome.message
     return f"{outcome.step:<{width}} {state:>10}  {outcome.run or message}".rstrip()
 
 
