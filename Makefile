@@ -21,7 +21,7 @@ AMBIENT    = $(SECRETS) SAMEBOOK_% PYTHON% OMP_% OPENBLAS_% UV_% PIP_% SSL_CERT_
              PATH HOME SHELL TMPDIR TZ LANG LC_%
 # What each of make's own targets takes beside that. A command of samebook takes what its options are called.
 TAKES_lab         = PORT V
-TAKES_test        = V
+TAKES_test        = V MARK
 TAKES_test-faults = TIMES
 TAKES_shell       = V
 TAKES_build       = V
@@ -31,7 +31,7 @@ TAKES_lock        = UPGRADE
 TAKES_warehouse   = V WAREHOUSE_PORT
 TAKES_season      = DAYS
 TAKES_bench       = REPEATS ONLY SUBJECTS PICTURE SLOW LIST
-OWN = help lab test test-faults shell build image archives base lock check format hooks clean warehouse stop season bench
+OWN = help lab test test-fast test-faults shell build image archives base lock check format hooks clean warehouse stop season bench
 
 # For whom a variable is meant: its target. None of it is for a notebook.
 CHOSEN        := $(filter-out $(EVERYWHERE) $(AMBIENT),$(GIVEN))

@@ -1,20 +1,24 @@
 # Checks, tests and measurements: what CI runs, and what draws the pictures of the documents.
 
-test: environment ## Run the tests; container tests where a Docker daemon answers
+test: environment ## Run the tests; container tests where a Docker daemon answers. MARK=engine: what an engine may change
 	@$(MAKE) test-$(ENGINE)
+
+test-fast: $(LOCAL) ## Run the tests that start nothing: an answer within a minute
+	@$(INSIDE_local) pytest -q -m fast $(PYTEST)
 
 # Container tests share the images' names, so they run one after the other.
 PYTEST = --numprocesses auto --dist loadfile --ignore tests/container tests
 # What needs git or a mount, which the image has not, is tested beside it.
 HOST   = --numprocesses auto --dist loadfile --ignore tests/container -m host tests
+MARKED = $(if $(MARK),-m $(call quoted,$(MARK)))
 .PHONY: test-local test-docker
 test-local:
-	@$(INSIDE_local) pytest $(PYTEST) && $(INSIDE_local) pytest tests/container
+	@$(INSIDE_local) pytest $(MARKED) $(PYTEST) $(if $(MARK),,&& $(INSIDE_local) pytest tests/container)
 
 # Container tests drive the engine from outside, so they need an environment of the machine's own.
 test-docker: $(LOCAL)
-	@$(INSIDE_docker) test -m "not host" $(PYTEST) && $(INSIDE_local) pytest $(HOST) && \
-	BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) pytest tests/container
+	@$(INSIDE_docker) test -m $(call quoted,not host$(if $(MARK), and $(MARK))) $(PYTEST) $(if $(MARK),,&& $(INSIDE_local) pytest $(HOST) && \
+	BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) pytest tests/container)
 
 test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks, servers away; prints what was lost
 	@FAULTS=$(call quoted,$(or $(TIMES),50)) FAULTS_TABLE=.samebook/faults.txt $(INSIDE_local) \
@@ -37,6 +41,6 @@ check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI
 	  echo "error: the type checker passes tests/canary.py, which is wrong: it checks nothing" >&2 && exit 1; }; } && \
 	echo "check: all well"
 
-format: $(LOCAL) ## Format code, strip outputs from notebooks
+format: $(LOCAL) ## Format code, strip outputs from notebooks, write schemas and the generated reference
 	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout --keep-id notebooks/*.ipynb && \
-	  mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json && samebook bundle schema > environments/schemas/bundle.json && samebook pipelines --schema > environments/schemas/pipeline.json'
+	  mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json && samebook bundle schema > environments/schemas/bundle.json && samebook pipelines --schema > environments/schemas/pipeline.json && python docs/generate.py'
