@@ -1,4 +1,4 @@
-"""The environment: one lock, and what a kernel sees of the machine."""
+"""The environment: its lock, its identity, the variables of a kernel, and the limits of a container."""
 
 import os
 import re
@@ -33,31 +33,31 @@ def test_lock_names_no_host(name: str) -> None:
 
 
 def test_slow_import_left_out() -> None:
-    """The package whose import costs each run a second is in no lock."""
+    """No lock has the package whose import would take a second of every run."""
     assert not {"rfc3987-syntax", "lark"} & {*versions("runtime.txt"), *versions("lab.txt")}
 
 
 def test_environment_is_locked() -> None:
-    """What is installed here is what the lock says, package by package."""
+    """The installed packages have the versions of the lock."""
     assert identity.mismatches(HERE) == {}
 
 
 def test_mismatch_names_both(tiny: Tiny) -> None:
-    """A package of another version, or missing, is found with both versions; names are compared as pip does."""
+    """A package of another version, or a missing one, is reported with both versions; names are normalised."""
     lock = tiny.root / "environments" / "runtime.txt"
     lock.write_text("Pandas==0.1\nno.such_package==2.0 ; python_version > '3'\nother==1 ; python_version < '3'\n")
-    found = identity.mismatches(Workspace(tiny.root))
-    assert found == {"pandas": ("0.1", versions("runtime.txt")["pandas"]), "no-such-package": ("2.0", "")}
+    mismatches = identity.mismatches(Workspace(tiny.root))
+    assert mismatches == {"pandas": ("0.1", versions("runtime.txt")["pandas"]), "no-such-package": ("2.0", "")}
 
 
 def test_kernel_sees_fixed_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A kernel gets the fixed variables whatever the caller's are, and none of what is private to the caller."""
+    """A kernel gets the fixed variables in place of the caller's, and no private variable of the caller."""
     for name in ("PYTHONPATH", "PYTHONSTARTUP", "MPLBACKEND", "JUPYTER_PATH", "PYTHONHASHSEED", "TZ"):
         monkeypatch.setenv(name, "/of/the/caller")
-    seen = variables.of_kernel(HERE, tmp_path / "run", "dev", tmp_path)
-    assert "/of/the/caller" not in seen.values()
-    assert (seen["PYTHONHASHSEED"], seen["TZ"], seen["OMP_WAIT_POLICY"]) == ("0", "UTC", "PASSIVE")
-    assert seen["SAMEBOOK_RUN"] == str(tmp_path / "run")
+    kernel = variables.of_kernel(HERE, tmp_path / "run", "dev", tmp_path)
+    assert "/of/the/caller" not in kernel.values()
+    assert (kernel["PYTHONHASHSEED"], kernel["TZ"], kernel["OMP_WAIT_POLICY"]) == ("0", "UTC", "PASSIVE")
+    assert kernel["SAMEBOOK_RUN"] == str(tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_kernel_sees_fixed_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ids=["second", "first"],
 )
 def test_limits_of_a_container(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container's cores and memory count, as either version of cgroups tells them; without a limit the machine's."""
+    """A container's limits of cores and memory count, in both versions of cgroups; without them, the machine's."""
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
     assert machine.cores() == os.process_cpu_count()
     assert machine.free_memory() > 600_000_000

@@ -1,4 +1,4 @@
-"""The lock and what goes with it: one version of Python, and what `make lock` says."""
+"""The lock: its version of Python, and the output of `make lock`."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ BASE = re.search(r"^ARG BASE_IMAGE=(python:(\S+?)\.\d+-\S+)$", (CHECKOUT / "Dock
 
 
 def test_one_python() -> None:
-    """Whatever must name Python's version by itself names the one in .python-version."""
+    """Every file that names a version of Python names the one in .python-version."""
     environment, package, tools = (
         tomllib.loads((CHECKOUT / folder / "pyproject.toml").read_text()) for folder in ("environments", "scripts", ".")
     )
@@ -26,26 +26,27 @@ def test_one_python() -> None:
         assert {BASE[1]} >= set(re.findall(r"python:3\S+", workflow.read_text()))
 
 
-def locks(folder: Path, *lines: str) -> Path:
+def write_lock(folder: Path, *lines: str) -> Path:
+    """A folder with a runtime lock of these requirements."""
     folder.mkdir()
     (folder / "runtime.txt").write_text("".join(f"{line} \\\n    --hash=sha256:0\n" for line in lines))
     return folder
 
 
-def moved(old: Path, new: Path) -> list[str]:
-    """What `make lock` says where these are the locks before and after."""
+def report(old: Path, new: Path) -> list[str]:
+    """The lines that `make lock` prints when it turns the old lock into the new one."""
     command = [sys.executable, str(CHECKOUT / "environments" / "moved"), str(old), str(new)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_lock_says_what_moved(tmp_path: Path) -> None:
-    """Each package that another lock has in another version, more or less, and what to do next."""
-    old = locks(tmp_path / "old", "same==1.0", "a==1.0", "gone==2 ; sys_platform == 'darwin'")
-    new = locks(tmp_path / "new", "same==1.0", "a==1.1", "b[extra]==3.0")
-    assert moved(old, new) == [
+def test_changes_are_reported(tmp_path: Path) -> None:
+    """Every changed, added or removed package is printed, and then the next command."""
+    old = write_lock(tmp_path / "old", "same==1.0", "a==1.0", "gone==2 ; sys_platform == 'darwin'")
+    new = write_lock(tmp_path / "new", "same==1.0", "a==1.1", "b[extra]==3.0")
+    assert report(old, new) == [
         "  a 1.0 -> 1.1",
         "  b[extra] (added) -> 3.0",
         "  gone (sys_platform == 'darwin') 2 -> (removed)",
         "lock: 3 packages have moved; next: make test, then git commit environments/",
     ]
-    assert moved(old, old) == ["lock: nothing has moved"]
+    assert report(old, old) == ["lock: nothing has moved"]

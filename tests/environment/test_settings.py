@@ -1,4 +1,4 @@
-"""The settings of an environment: validated, overridable, and named when wrong."""
+"""The settings of an environment: their validation, the variables that override them, and the errors."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_shipped_settings_load(env: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("cell_timout: 3", "environments/dev.yml: unknown setting 'cell_timout'; did you mean cell_timeout?"),
         ("warehouse: {samlpe: true}", "unknown setting 'warehouse.samlpe'; did you mean sample?"),
@@ -35,7 +35,7 @@ def test_shipped_settings_load(env: str) -> None:
         ("datasets: {flights: {into: A b}}", "datasets.flights.into: "),
         ("cell_timeout: soon", "cell_timeout: found 'soon'; Input should be a valid integer"),
         ("cell_timeout: -1", "cell_timeout: found -1; "),
-        ("warehouse: {url: 'mysql://x'}", "warehouse.url: what was found is not shown; "),
+        ("warehouse: {url: 'mysql://x'}", "warehouse.url: the value is not shown; "),
         ("drift: {fail_on: worn}", "drift.fail_on: found 'worn'"),
         ("drift: {alarm: 0.05}", "drift: found {'alarm': 0.05}; Value error, alarm 0.05 is below warn 0.1"),
         ("drift: {model: A}", "drift.model: found 'A'"),
@@ -56,20 +56,20 @@ def test_shipped_settings_load(env: str) -> None:
         ("\0", "dev.yml is not YAML: "),
     ],
 )
-def test_wrong_setting_named(text: str, told: str, tmp_path: Path) -> None:
+def test_wrong_setting_named(text: str, message: str, tmp_path: Path) -> None:
     """A setting that is unknown or wrong is named with its file, what was found, and the nearest name."""
     with pytest.raises(UsageError) as refused:
         load(tmp_path, text)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_champion_is_challengers_model(tmp_path: Path) -> None:
-    """An experiment that names no champion means the challenger's model as it is promoted here."""
+    """Without a champion, an experiment takes the challenger's model as it is promoted here."""
     lines = "experiment: a, salt: s, challenger: churn@deeper, share: 0.5, start: 2013-01-01, end: 2013-01-02"
     for number, (more, champion) in enumerate([("", "churn"), (", champion: churn@prod", "churn@prod")]):
-        found = load(tmp_path / str(number), f"ab_test: {{{lines}{more}}}").ab_test
-        assert found is not None
-        assert found.champion == champion
+        ab_test = load(tmp_path / str(number), f"ab_test: {{{lines}{more}}}").ab_test
+        assert ab_test is not None
+        assert ab_test.champion == champion
 
 
 def test_empty_file_is_defaults(tmp_path: Path) -> None:
@@ -81,17 +81,17 @@ def test_variable_overrides_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A SAMEBOOK_ variable wins over the file, key by key."""
     monkeypatch.setenv("SAMEBOOK_WAREHOUSE__SAMPLE", "rows")
     monkeypatch.setenv("SAMEBOOK_CELL_TIMEOUT", "60")
-    found = load(tmp_path, "warehouse: {url: 'duckdb:///other.duckdb'}\ncell_timeout: 5")
-    assert found.warehouse == Warehouse(url="duckdb:///other.duckdb", sample="rows")
-    assert found.cell_timeout == 60
+    loaded = load(tmp_path, "warehouse: {url: 'duckdb:///other.duckdb'}\ncell_timeout: 5")
+    assert loaded.warehouse == Warehouse(url="duckdb:///other.duckdb", sample="rows")
+    assert loaded.cell_timeout == 60
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("SAMEBOOK_CELL_TIMEOUT", "soon"), ("SAMEBOOK_WAREHOUSE", "{"), ("SAMEBOOK_DATASETS", "flights")],
 )
-def test_wrong_variable_told(name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that makes no setting is an error of use, not a traceback."""
+def test_wrong_variable_is_named(name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable whose value is no setting raises UsageError."""
     monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=name.removeprefix("SAMEBOOK_").lower()):
         load(tmp_path, "")
@@ -99,49 +99,49 @@ def test_wrong_variable_told(name: str, value: str, tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("env", ["../environments/dev", "./dev", "/dev", "", "dev/../dev"])
 def test_env_is_plain_name(env: str, tiny: Tiny) -> None:
-    """An environment is a name, not a path: a receipt names each in one way."""
+    """An environment is a name, not a path, so that receipts name it in one way."""
     with pytest.raises(UsageError, match="no environment"):
         settings.load(Workspace(tiny.root), env)
 
 
 def test_unknown_env_hints(tiny: Tiny) -> None:
-    """An environment that isn't there is refused with the nearest name."""
+    """A missing environment is refused with the nearest name."""
     with pytest.raises(UsageError, match="no environment 'dve'; did you mean dev"):
         settings.load(Workspace(tiny.root), "dve")
 
 
-def test_settings_say_where_from(tiny: Tiny) -> None:
+def test_origins_of_settings(tiny: Tiny) -> None:
     """`samebook settings` names the variable, the file or the default behind each value."""
     (tiny.root / "environments" / "dev.yml").write_text("warehouse: {sample: rows}\ndatasets: {a: {made_by: b}}")
-    told = tiny.samebook("settings", SAMEBOOK_CELL_TIMEOUT="60").stdout.splitlines()
-    found = {line.split()[0]: line.split()[-1] for line in told}
-    assert found["cell_timeout"] == "SAMEBOOK_CELL_TIMEOUT"
-    assert found["warehouse.sample"] == found["datasets.a.made_by"] == "environments/dev.yml"
-    assert found["warehouse.url"] == found["promotion.gate"] == "default"
+    lines = tiny.samebook("settings", SAMEBOOK_CELL_TIMEOUT="60").stdout.splitlines()
+    origins = {line.split()[0]: line.split()[-1] for line in lines}
+    assert origins["cell_timeout"] == "SAMEBOOK_CELL_TIMEOUT"
+    assert origins["warehouse.sample"] == origins["datasets.a.made_by"] == "environments/dev.yml"
+    assert origins["warehouse.url"] == origins["promotion.gate"] == "default"
 
 
 def test_schema_is_current() -> None:
-    """The JSON Schema that editors read is that of the settings: `make format` writes it."""
+    """The JSON Schema file for editors is that of the settings; `make format` writes it."""
     assert (CHECKOUT / "environments" / "schemas" / "settings.json").read_bytes() == verb.schema()
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("promotion: {gate: {margn: 1}}", "unknown setting 'promotion.gate.margn'; did you mean margin?"),
         ("warehouse: {url: 'postgresql://u:s3cret@h/d'}", "a password stands in the URL"),
         ("warehouse: {url: 'postgresql://u@h/d?password=s3cret'}", "a password stands in the URL"),
-        ("warehouse: {password: my-password}", "warehouse.password: what was found is not shown"),
+        ("warehouse: {password: my-password}", "warehouse.password: the value is not shown"),
         ("schedule: {daily: noon}", "schedule.daily: found 'noon'"),
         ("ab_test: {experiment: a, salt: s, challenger: b, share: 2, start: 2013-01-01, end: 2013-01-02}", "share"),
         ("ab_test: {experiment: a, salt: s, challenger: b, share: 1, start: 2013-01-03, end: 2013-01-02}", "after end"),
     ],
 )
-def test_new_settings_checked(text: str, told: str, tmp_path: Path) -> None:
-    """A policy, a password in clear, a schedule and an experiment are checked like any setting."""
+def test_new_settings_checked(text: str, message: str, tmp_path: Path) -> None:
+    """A policy, a plain password, a schedule and an experiment are checked like any setting."""
     with pytest.raises(UsageError) as refused:
         load(tmp_path, text)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "s3cret" not in str(refused.value)
 
 
@@ -164,14 +164,14 @@ def test_new_settings_checked(text: str, told: str, tmp_path: Path) -> None:
     ],
 )
 def test_secret_is_not_shown(text: str, tmp_path: Path) -> None:
-    """Where a secret stands in place of its name, or in a URL, the error doesn't print it."""
+    """The error about a secret in place of its name, or in a URL, does not print it."""
     with pytest.raises(UsageError) as refused:
         load(tmp_path, text)
     assert "s3cret" not in str(refused.value)
 
 
 def test_secret_in_variable_is_not_shown(tiny: Tiny) -> None:
-    """A variable that has a secret in place of its name is named, and what it has isn't shown."""
+    """The error about a variable with a secret in place of a secret's name does not print its value."""
     ended = tiny.samebook("settings", SAMEBOOK_STORE__SECRET_KEY="hunter2")
     assert ended.code == 2
     assert "the variable SAMEBOOK_STORE__SECRET_KEY: store.secret_key: " in ended.stderr
@@ -179,61 +179,61 @@ def test_secret_in_variable_is_not_shown(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("promotion: {signed: true}\nthreads: 1\npromotion: {}", "dev.yml: line 3: 'promotion' is there already, in l"),
         ("store:\n  url: s3://bucket\n  url: ''", "line 3: 'url' is there already, in line 2; expected each"),
         ("store: {url: s3://bucket, url: ''}", "line 1: 'url' is there already, in line 1"),
     ],
 )
-def test_setting_stands_once(text: str, told: str, tmp_path: Path) -> None:
-    """A setting, or a block of them, that stands there twice is refused with both lines."""
+def test_setting_stands_once(text: str, message: str, tmp_path: Path) -> None:
+    """A setting, or a section, that stands twice in a file is refused with both lines."""
     with pytest.raises(UsageError) as refused:
         load(tmp_path, text)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_merged_settings_stand_once(tmp_path: Path) -> None:
-    """YAML's own merge is no repetition."""
-    found = load(tmp_path, "datasets: {a: &a {made_by: x}, b: &b {<<: *a, made_by: y}, c: {<<: *b}}").datasets
-    assert {name: each.made_by for name, each in found.items()} == {"a": "x", "b": "y", "c": "y"}
+    """A key that YAML's merge brings in does not count as repeated."""
+    datasets = load(tmp_path, "datasets: {a: &a {made_by: x}, b: &b {<<: *a, made_by: y}, c: {<<: *b}}").datasets
+    assert {name: dataset.made_by for name, dataset in datasets.items()} == {"a": "x", "b": "y", "c": "y"}
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("SAMEBOOK_CEL_TIMEOUT", "did you mean SAMEBOOK_CELL_TIMEOUT?"),
         ("SAMEBOOK_STORE_URL", "did you mean SAMEBOOK_STORE__URL?"),
         ("SAMEBOOK_CELL_TIMEOUT__SECONDS", "did you mean SAMEBOOK_CELL_TIMEOUT?"),
         ("SAMEBOOK_WORKSPCE", "did you mean SAMEBOOK_WORKSPACE?"),
-        ("SAMEBOOK_XYZ", "expected one of a setting"),
+        ("SAMEBOOK_XYZ", "expected the name of a setting: make settings"),
     ],
 )
-def test_unknown_variable_named(name: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A SAMEBOOK_ variable that means nothing is refused with the nearest name: a typing mistake is never a default."""
+def test_unknown_variable_named(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SAMEBOOK_ variable that overrides no setting is refused with the nearest name."""
     monkeypatch.setenv(name, "60")
     with pytest.raises(UsageError, match=f"unknown variable {name}; ") as refused:
         load(tmp_path, "")
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_own_variables_are_known() -> None:
-    """Every SAMEBOOK_ variable that code, make, Docker or CI names is a setting's, or one of those known besides."""
-    here = (
+    """Every SAMEBOOK_ variable in code, make, Docker and CI overrides a setting or is listed in OTHERS."""
+    configuration = (
         CHECKOUT / name
         for name in ("Makefile", "Dockerfile", "docker-compose.yml", ".ci/run", ".github/workflows/ci.yml")
     )
-    files = [*(path for path in here if path.is_file()), *(CHECKOUT / "scripts" / "samebook").rglob("*.py")]
-    found = {name for path in files for name in re.findall(r"\bSAMEBOOK_[A-Z_]*[A-Z]\b", path.read_text())}
-    assert len(found) > 10
-    assert explain.unknown_variable(found, settings.Settings) == ""
+    files = [*(path for path in configuration if path.is_file()), *(CHECKOUT / "scripts" / "samebook").rglob("*.py")]
+    names = {name for path in files for name in re.findall(r"\bSAMEBOOK_[A-Z_]*[A-Z]\b", path.read_text())}
+    assert len(names) > 10
+    assert explain.unknown_variable(names, settings.Settings) == ""
 
 
 EXPERIMENT = "experiment: a, salt: s, challenger: b, start: 2013-01-01, end: 2013-01-02"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("promotion: {gate: {margin: true}}", "promotion.gate.margin: found True; expected a number"),
         ("promotion: {gate: {margin: .inf}}", "promotion.gate.margin: found inf; "),
@@ -246,23 +246,23 @@ EXPERIMENT = "experiment: a, salt: s, challenger: b, start: 2013-01-01, end: 201
         (f"ab_test: {{{EXPERIMENT}, share: 1, minimum_effect: .inf}}", "ab_test.minimum_effect: found inf; "),
     ],
 )
-def test_number_is_finite(text: str, told: str, tmp_path: Path) -> None:
-    """`true` is no number, and an infinite margin, which would switch the gate off, is none either."""
+def test_number_is_finite(text: str, message: str, tmp_path: Path) -> None:
+    """`true` is not a number, and neither is an infinite margin, which would switch the gate off."""
     with pytest.raises(UsageError) as refused:
         load(tmp_path, text)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_number_from_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A number may come from a variable, which is text."""
     monkeypatch.setenv("SAMEBOOK_PROMOTION__GATE__MARGIN", "0.25")
-    found = load(tmp_path, "promotion: {gate: {}}").promotion.gate
-    assert found is not None
-    assert found.margin == 0.25
+    gate = load(tmp_path, "promotion: {gate: {}}").promotion.gate
+    assert gate is not None
+    assert gate.margin == 0.25
 
 
 @pytest.mark.parametrize(
-    ("gate", "meant"),
+    ("gate", "better"),
     [
         ("metric: log_loss", "lower"),
         ("metric: brier, better: higher", "lower"),
@@ -270,8 +270,8 @@ def test_number_from_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("metric: auc, better: lower", "higher"),
     ],
 )
-def test_gate_is_not_inverted(gate: str, meant: str, tmp_path: Path) -> None:
-    """A gate that would take the worse of a metric that is known is refused with what is meant."""
-    with pytest.raises(UsageError, match=f"promotion.gate: .*expected `better: {meant}`"):
+def test_gate_is_not_inverted(gate: str, better: str, tmp_path: Path) -> None:
+    """A gate with the wrong direction for a common metric is refused with the right one."""
+    with pytest.raises(UsageError, match=f"promotion.gate: .*expected `better: {better}`"):
         load(tmp_path, f"promotion: {{gate: {{{gate}}}}}")
     assert load(tmp_path / "other", "promotion: {gate: {metric: profit, better: lower}}").promotion.gate

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from samebook.environment.sections import Drift
+from samebook.environment.model_sections import Drift
 from samebook.monitoring.bins import Binned, expected, places
 from samebook.monitoring.psi import Divergence, compare, merged, psi
 from samebook.monitoring.reference import described

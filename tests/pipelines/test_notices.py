@@ -252,5 +252,5 @@ def test_settings_name_the_secret(tiny: Tiny) -> None:
     assert "notify.on  " in tiny.samebook("settings").stdout
     path.write_text("notify: {webhook: 'https://hooks.example.com/hidden'}\n")
     ended = tiny.samebook("settings")
-    assert (ended.code, "notify.webhook: what was found is not shown" in ended.stderr) == (2, True)
+    assert (ended.code, "notify.webhook: the value is not shown" in ended.stderr) == (2, True)
     assert "hidden" not in ended.stdout + ended.stderr

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from samebook.api import context
-from samebook.environment.sections import AbTest
+from samebook.environment.model_sections import AbTest
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 BYTES = 8

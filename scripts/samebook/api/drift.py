@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from samebook.api import artifacts, context
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError, nearest
-from samebook.environment.sections import Drift
+from samebook.environment.model_sections import Drift
 from samebook.monitoring.report import Report, Watched, measured, needed, usable
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The machine that a run has, or the container: its engine, its system, and how much of it may be used."""
+"""The machine, or the container, of a run: its engine, its operating system, its cores and its memory."""
 
 import os
 import platform
@@ -6,48 +6,48 @@ import re
 import sys
 from pathlib import Path
 
-# Where a container's limits are told: by the second version of cgroups, or, in folders, by the first.
+# The files with a container's limits: in this folder in version 2 of cgroups, in folders below it in version 1.
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def engine() -> str:
-    """`docker` in the image, `local` in an environment of the machine's own."""
+    """The engine of this process: `docker` in the image, `local` elsewhere."""
     return os.environ.get("SAMEBOOK_ENGINE", "local")
 
 
 def operating_system() -> str:
-    """The OS as it names itself, for example "Debian GNU/Linux 13 (trixie)"."""
+    """The operating system's own name, for example "Debian GNU/Linux 13 (trixie)"."""
     if sys.platform != "linux":
         return platform.platform(terse=True)
     return platform.freedesktop_os_release()["PRETTY_NAME"]
 
 
 def cores() -> int:
-    """How many cores this process may use at a time: those of its container, where that has fewer than the machine."""
-    here = os.process_cpu_count() or 1
-    told = _read(CGROUP / "cpu.max").split() or [
+    """The number of cores that this process may use: the machine's, or the container's where it has fewer."""
+    count = os.process_cpu_count() or 1
+    limits = _read(CGROUP / "cpu.max").split() or [
         _read(CGROUP / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period")
     ]
-    quota, period = (*told, "")[:2]
-    return max(1, min(here, int(quota) // int(period))) if quota.isdecimal() and period.isdecimal() else here
+    quota, period = (*limits, "")[:2]
+    return max(1, min(count, int(quota) // int(period))) if quota.isdecimal() and period.isdecimal() else count
 
 
 def free_memory() -> int:
-    """How many bytes of memory are free: for the machine, or for the container, where that has fewer."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB$", _read(Path("/proc/meminfo")), re.MULTILINE)
-    free = int(found[1]) * 1024 if found else sys.maxsize
-    limit, used, parts = (_read(CGROUP / f"memory.{name}") for name in ("max", "current", "stat"))
+    """The number of free bytes of memory: the machine's, or the container's where it has fewer."""
+    available = re.search(r"^MemAvailable:\s+(\d+) kB$", _read(Path("/proc/meminfo")), re.MULTILINE)
+    free = int(available[1]) * 1024 if available else sys.maxsize
+    limit, used, statistics = (_read(CGROUP / f"memory.{name}") for name in ("max", "current", "stat"))
     if not limit:
         names = ("limit_in_bytes", "usage_in_bytes", "stat")
-        limit, used, parts = (_read(CGROUP / "memory" / f"memory.{name}") for name in names)
+        limit, used, statistics = (_read(CGROUP / "memory" / f"memory.{name}") for name in names)
     if not (limit.isdecimal() and used.isdecimal()):
         return free
-    cached = re.search(r"^(?:total_)?inactive_file (\d+)$", parts, re.MULTILINE)
+    cached = re.search(r"^(?:total_)?inactive_file (\d+)$", statistics, re.MULTILINE)
     return min(free, int(limit) - int(used) + (int(cached[1]) if cached else 0))
 
 
 def _read(path: Path) -> str:
-    """What a file of the system's says, "" where there is none."""
+    """The content of a system file, without white space at its ends; "" where it cannot be read."""
     try:
         return path.read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""The environment variables of a kernel: what is fixed, what is the caller's, and how many threads it may take."""
+"""The environment variables of a kernel: fixed ones, the caller's, and the number of threads."""
 
 import os
 from collections.abc import Iterator
@@ -9,15 +9,14 @@ from samebook.core import make
 from samebook.core.workspace import Workspace
 from samebook.environment import machine
 
-# What of a user's own shell must not reach a kernel.
-# (PYTHON… too: PYTHONOPTIMIZE would switch every check off.)
-REMOVED = ("JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN", "SAMEBOOK_WARM", "SIGNING_KEY")
+# Variables of the caller that must not reach a kernel.
+PRIVATE = ("JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN", "SAMEBOOK_WARM", "SIGNING_KEY")
 
 
 def fixed(workspace: Workspace) -> dict[str, str]:
-    """The variables that are fixed for every kernel, from environments/variables.env.
+    """The variables in environments/variables.env, which are the same for every kernel.
 
-    SAMEBOOK_HASH_SEED takes the place of the seed there: `reproduce --times` looks for what a fixed seed hides.
+    SAMEBOOK_HASH_SEED overrides the seed: `reproduce --times` looks for differences that a fixed seed hides.
     """
     lines = (workspace.environments / "variables.env").read_text().splitlines()
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
@@ -27,8 +26,9 @@ def fixed(workspace: Workspace) -> dict[str, str]:
 
 
 def base(workspace: Workspace) -> dict[str, str]:
-    """The variables that all kernels have alike: the caller's, less what is private to it, plus what is fixed."""
-    private = {*REMOVED, *make.variables(), *(name for name in os.environ if name.startswith("PYTHON"))}
+    """The variables of all kernels: the caller's without the private ones, and the fixed ones."""
+    # PYTHON… variables stay out too: PYTHONOPTIMIZE would switch every check off.
+    private = {*PRIVATE, *make.variables(), *(name for name in os.environ if name.startswith("PYTHON"))}
     inherited = {name: value for name, value in os.environ.items() if name not in private}
     matplotlib = {"MATPLOTLIBRC": str(workspace.environments / "matplotlibrc")}
     return {**inherited, **fixed(workspace), **matplotlib}
@@ -36,24 +36,24 @@ def base(workspace: Workspace) -> dict[str, str]:
 
 def of_kernel(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[str, str]:
     """The environment variables of a run's kernel."""
-    ours = {
+    own = {
         "SAMEBOOK_RUN": str(run),
         "SAMEBOOK_ENV": env,
         "SAMEBOOK_WORKSPACE": str(workspace.root),
         "IPYTHONDIR": str(scratch / "ipython"),
     }
-    return {**base(workspace), **ours}
+    return {**base(workspace), **own}
 
 
-def threads(asked: int) -> dict[str, str]:
-    """The variable that says how many threads a kernel may take: the caller's, else `asked`; 0 for all cores."""
-    told = os.environ.get("OMP_NUM_THREADS") or str(asked or "")
-    return {"OMP_NUM_THREADS": told} if told else {}
+def threads(count: int) -> dict[str, str]:
+    """The variable for a kernel's number of threads: the caller's, or `count`; none for 0, which means all cores."""
+    value = os.environ.get("OMP_NUM_THREADS") or str(count or "")
+    return {"OMP_NUM_THREADS": value} if value else {}
 
 
 @contextmanager
 def shared_cores(jobs: int) -> Iterator[None]:
-    """Inside the block, so many kernels share the cores, unless the caller has said how many threads each may take."""
+    """Divide the cores among `jobs` kernels inside the block, unless the caller has set OMP_NUM_THREADS."""
     if os.environ.get("OMP_NUM_THREADS"):
         yield
         return

@@ -11,7 +11,7 @@ from pathlib import Path
 from samebook.core import subcommand
 from samebook.core.digest import sha256
 from samebook.core.workspace import Workspace
-from samebook.environment.sections import Gate
+from samebook.environment.model_sections import Gate
 from samebook.models import bundle
 from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label

@@ -8,7 +8,7 @@ from samebook.core import git
 from samebook.core.digest import sha256
 from samebook.core.errors import PolicyRefused, SamebookError
 from samebook.core.workspace import Workspace
-from samebook.environment.sections import Promotion
+from samebook.environment.model_sections import Promotion
 from samebook.models import bundle, gate_run
 from samebook.records import attestations as reproduction
 from samebook.records import comparison, evidence, receipt, signing

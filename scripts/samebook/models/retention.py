@@ -11,7 +11,7 @@ from samebook.core.errors import SamebookError, UsageError
 from samebook.core.workspace import Workspace
 from samebook.data import dataset
 from samebook.environment import settings
-from samebook.environment.sections import AbTest
+from samebook.environment.model_sections import AbTest
 from samebook.models import lookup, store_use
 from samebook.models.bundle import Bundle
 from samebook.records import inputs, receipt, run_folder

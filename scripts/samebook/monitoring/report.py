@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from samebook.core.errors import UsageError
-from samebook.environment.sections import Drift
+from samebook.environment.model_sections import Drift
 from samebook.models import lookup
 from samebook.monitoring.bins import expected, places
 from samebook.monitoring.psi import Divergence, compare

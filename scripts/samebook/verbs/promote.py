@@ -10,7 +10,7 @@ from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.table import align
 from samebook.core.workspace import Workspace
-from samebook.environment import sections, settings
+from samebook.environment import model_sections, settings
 from samebook.models import build, commits, gate_run, lookup, policy
 from samebook.models import bundle as bundles
 from samebook.models.bundle import Bundle
@@ -57,7 +57,7 @@ def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
     return Promotion(bundle, candidate.champion, commit)
 
 
-def _policy(workspace: Workspace, env: str) -> sections.Promotion:
+def _policy(workspace: Workspace, env: str) -> model_sections.Promotion:
     """The policy of the environment, as committed. Raises UsageError where a variable, or an edit, changes it."""
     variables = [name for name in os.environ if name.startswith(settings.variable(("promotion",)))]
     if variables:
@@ -68,7 +68,9 @@ def _policy(workspace: Workspace, env: str) -> sections.Promotion:
     return settings.load(workspace, env).promotion
 
 
-def _candidate(workspace: Workspace, request: PromoteRequest, conditions: sections.Promotion, path: Path) -> Candidate:
+def _candidate(
+    workspace: Workspace, request: PromoteRequest, conditions: model_sections.Promotion, path: Path
+) -> Candidate:
     statement = receipt.read(path)
     champion = lookup.read(workspace, request.model) if lookup.path(workspace, request.model).is_file() else None
     gate = gate_run.find_comparison(workspace, conditions.gate, statement, champion) if conditions.gate else None
