@@ -1,10 +1,10 @@
-"""Tell whether what a promoted model meets, and what it says, is still what it was made for."""
+"""Compare a model's features and scores of a day with the reference of its training: has the data drifted?"""
 
 import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from samebook.core import workspace
+from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.table import align
 from samebook.data import dataset
@@ -21,7 +21,10 @@ MARKS = dict(zip(VERDICTS, ("ok", " !", "!!"), strict=True))
 
 @dataclass(frozen=True)
 class DriftRequest:
-    """A promoted model (`churn`, `churn@prod`; empty: the settings'), a day, and how many days up to it as a whole."""
+    """One call of `samebook drift`: a promoted model (`churn`, `churn@prod`, "" for the settings'), and a day.
+
+    `days` is how many days up to that one are compared as a whole, too.
+    """
 
     model: str
     day: datetime.date
@@ -34,19 +37,21 @@ class DriftRequest:
 
 
 def drift(request: DriftRequest) -> Report:
-    """Compare the partitions in data/ of the datasets that the settings name with the model's reference.
+    """Compare partitions in data/, of the datasets that the settings name, with the model's reference.
 
     Raises UsageError where no model is promoted, none of the days has rows, or one of them lacks a feature.
     """
-    here = workspace.find()
-    in_force = settings.load(here, request.env)
+    workspace = workspaces.find()
+    in_force = settings.load(workspace, request.env)
     model = request.model or in_force.drift.model
     if not model:
-        raise UsageError("no model is named; expected --model, or drift.model in the settings", mend="samebook models")
-    found = lookup.read(here, model)
-    reference = monitoring.usable(found.monitoring, model)
+        raise UsageError(
+            "no model is named; expected --model, or drift.model in the settings", mend="make drift MODEL=… DAY=…"
+        )
+    bundle = lookup.read(workspace, model)
+    reference = monitoring.usable(bundle.monitoring, model)
     needed = monitoring.needed(reference, in_force.drift)
-    frames = {name: _rows(here, name, request, columns) for name, columns in needed.items()}
+    frames = {name: _rows(workspace, name, request, columns) for name, columns in needed.items()}
     features = in_force.drift.features
     if "day" not in frames[features]:
         maker = in_force.datasets[features].made_by
@@ -55,7 +60,7 @@ def drift(request: DriftRequest) -> Report:
             f"no partition of {features} from {request.first} to {request.day}",
             mend=run if maker else f"run the notebook that writes {features}",
         )
-    files = {each.sha256 for each in found.artifacts.values()}
+    files = {artifact.sha256 for artifact in bundle.artifacts.values()}
     watched = Watched(model, files, frames, request.day, request.days, in_force.drift)
     return monitoring.measured(reference, watched)
 
@@ -63,11 +68,11 @@ def drift(request: DriftRequest) -> Report:
 def table(report: Report) -> str:
     """The findings as text, the worst first, and the verdict below them."""
     rows: list[tuple[str, ...]] = [("   what", "value", "warn", "alarm", "")]
-    for each in sorted(report.findings, key=lambda each: -VERDICTS.index(each.verdict)):
-        numbers = map(_number, (each.value, each.warn, each.alarm))
-        rows.append((f"{MARKS[each.verdict]} {each.name}, {each.span}", *numbers, each.detail))
+    for finding in sorted(report.findings, key=lambda finding: -VERDICTS.index(finding.verdict)):
+        numbers = map(_number, (finding.value, finding.warn, finding.alarm))
+        rows.append((f"{MARKS[finding.verdict]} {finding.name}, {finding.span}", *numbers, finding.detail))
     lines = align(rows, right={1, 2, 3})
-    beyond = [f"{each.name} ({each.span})" for each in report.findings if each.verdict != OK]
+    beyond = [f"{finding.name} ({finding.span})" for finding in report.findings if finding.verdict != OK]
     return "\n".join((*lines, f"{report.model} {report.day}: {report.verdict}  {', '.join(beyond)}".rstrip()))
 
 
@@ -75,19 +80,19 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _rows(here: workspace.Workspace, name: str, request: DriftRequest, columns: list[str]) -> "pd.DataFrame":
-    """These columns of the days that are there, and `day`; no column at all where none is.
+def _rows(workspace: workspaces.Workspace, name: str, request: DriftRequest, columns: list[str]) -> "pd.DataFrame":
+    """The rows of the days that have a partition, with these columns and `day`; no column where no day has one.
 
-    Raises UsageError naming the day that lacks one of them.
+    Raises UsageError naming a day that lacks one of the columns.
     """
     import pandas as pd
 
     days = dataset.days(request.first, request.day)
-    paths = {day: here.data / dataset.partition(name, day) for day in days}
+    paths = {day: workspace.data / dataset.partition(name, day) for day in days}
     frames = []
     for day, path in paths.items():
         if path.is_file():
-            rows = dataset.frame([(here.relative(path), path.read_bytes())]).assign(day=str(day))
+            rows = dataset.frame([(workspace.relative(path), path.read_bytes())]).assign(day=str(day))
             monitoring.require(name, rows, columns)
             frames.append(rows.reindex(columns=[*columns, "day"]))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

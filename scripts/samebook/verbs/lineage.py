@@ -1,7 +1,7 @@
-"""Where a result comes from: the run that made it, what it read, the runs that made that, and so on.
+"""Show where a result comes from: the run that made it, its inputs, the runs that made those, and so on.
 
-All of it is in receipts. The commit, the lock, the environment and what was read are a receipt's resolved
-dependencies; which run made an input is in its byproduct `made by`.
+Receipts hold all of it: the commit, the lock, the environment and the inputs are a receipt's resolved dependencies,
+and its byproduct `made by` names the run that made each input.
 """
 
 import datetime
@@ -23,9 +23,9 @@ SHOWN = 60
 
 @dataclass(frozen=True)
 class Input:
-    """Something that a run read: sha256 by name. `made_by` is the run that made it, None where that isn't known.
+    """An input of a run, or several days of a dataset: sha256 by name, and the run that made it, None if unknown.
 
-    `note` says what is wrong with it, and is empty for nothing.
+    `note` says what is wrong with the input; it is empty where nothing is.
     """
 
     digests: dict[str, str]
@@ -35,7 +35,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its receipt tells of it; of one whose receipt is not here, only the id is known."""
+    """A run by its receipt; only `id` is set where the receipt is not in runs/."""
 
     id: str
     notebook: str = ""
@@ -51,17 +51,18 @@ class Run:
 
 
 def lineage(workspace: Workspace, name: str) -> Run:
-    """The tree behind a run: its id, the file of a receipt, or a notebook's name for its newest finished run.
+    """The tree of runs and inputs behind a run.
 
-    Raises UsageError for a receipt on the way that can't be read.
+    `name` is a run's id, the file of a receipt, or a notebook's name for its newest finished run. Raises UsageError for
+    a receipt in the tree that can't be read.
     """
-    return _told(workspace, receipt.read(run_folder.locate(workspace, name)), ())
+    return _tree(workspace, receipt.read(run_folder.locate(workspace, name)), ())
 
 
-def _told(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...]) -> Run:
+def _tree(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...]) -> Run:
     name = statement["predicate"]["runDetails"]["metadata"]["invocationId"]
     if name in above:
-        raise UsageError(f"the receipt of {name} says that the run read what came of it: it was edited by hand")
+        raise UsageError(f"the receipt of {name} says that the run read its own result: it was edited by hand")
     external = receipt.external_parameters(statement)
     commit = receipt.dependency(statement, receipt.COMMIT) or {}
     return Run(
@@ -81,71 +82,71 @@ def _digest(statement: receipt.Json, name: str) -> str:
 
 
 def _inputs(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...]) -> Iterator[Input]:
-    """The declared inputs, those of a dataset and a maker together."""
+    """The declared inputs; the days of a dataset that one run made are one input."""
     digests, makers = receipt.inputs(statement), receipt.makers(statement)
     for maker in sorted({makers.get(name, "") for name in digests}):
         names = [name for name in digests if makers.get(name, "") == maker]
         path = workspace.runs / Path(maker).name / run_folder.RECEIPT
-        made = receipt.read(path) if maker and path.is_file() else None
-        run = _told(workspace, made, above) if made else Run(maker) if maker else None
-        results = set(receipt.subject_digests(made).values()) if made else set(digests.values())
-        for group in _grouped(names):
-            found = {name: digests[name] for name in group}
-            yield Input(found, run, "" if results.issuperset(found.values()) else "not what that run made")
+        maker_statement = receipt.read(path) if maker and path.is_file() else None
+        run = _tree(workspace, maker_statement, above) if maker_statement else Run(maker) if maker else None
+        results = set(receipt.subject_digests(maker_statement).values()) if maker_statement else set(digests.values())
+        for group in _groups(names):
+            selected = {name: digests[name] for name in group}
+            yield Input(selected, run, "" if results.issuperset(selected.values()) else "not what that run made")
 
 
-def _grouped(names: list[str]) -> Iterator[list[str]]:
-    """The partitions of a dataset without a gap together, everything else alone."""
-    days: dict[str, list[datetime.date]] = {}
+def _groups(names: list[str]) -> Iterator[list[str]]:
+    """The inputs in groups: consecutive days of a dataset together, every other input alone."""
+    datasets: dict[str, list[datetime.date]] = {}
     for name in sorted(names):
         label = Label.parse(name)
         if label.kind is Kind.DAY:
-            days.setdefault(label.name, []).append(datetime.date.fromisoformat(label.day))
+            datasets.setdefault(label.name, []).append(datetime.date.fromisoformat(label.day))
         else:
             yield [name]
-    for name, found in days.items():
-        for start, end in dataset.ranges(found):
-            yield [inputs.day(name, day) for day in found if start <= day <= end]
+    for name, days in datasets.items():
+        for start, end in dataset.ranges(days):
+            yield [inputs.day(name, day) for day in days if start <= day <= end]
 
 
 def _undeclared(statement: receipt.Json) -> Iterator[Input]:
-    for each in receipt.dependencies(statement):
-        if each.get("annotations", {}).get("undeclared"):
-            yield Input({each["name"]: each["digest"]["sha256"]}, None, "undeclared: read around the API")
+    for dependency in receipt.dependencies(statement):
+        if dependency.get("annotations", {}).get("undeclared"):
+            yield Input({dependency["name"]: dependency["digest"]["sha256"]}, None, "undeclared: read around the API")
 
 
-def text(found: Run) -> str:
+def text(run: Run) -> str:
     """The tree as text."""
-    return diagram.text(_run(found, set()))
+    return diagram.text(_run_box(run, set()))
 
 
-def mermaid(found: Run) -> str:
+def mermaid(run: Run) -> str:
     """The tree as a Mermaid flowchart."""
-    return diagram.mermaid(_run(found, set()))
+    return diagram.mermaid(_run_box(run, set()))
 
 
-def _run(run: Run, shown: set[str]) -> Box:
-    """A run, and what it read; a run that was shown before, without."""
+def _run_box(run: Run, ids: set[str]) -> Box:
+    """The box of a run with its inputs, which are left out where the tree has the run already (`ids`)."""
     if not run.notebook:
         return Box(diagram.RUN, run.id, warnings=("its receipt is not here",))
-    if run.id in shown:
+    if run.id in ids:
         return Box(diagram.RUN, run.id, ("as above",))
-    shown.add(run.id)
-    given = ", ".join(f"{name}={value}" for name, value in (run.parameters or {}).items())
+    ids.add(run.id)
+    parameters = ", ".join(f"{name}={value}" for name, value in (run.parameters or {}).items())
     names = {"commit": run.commit, "lock": run.lock, "environment": run.environment}
     facts = [f"{name} {digest[:SHORT]}" for name, digest in names.items() if digest]
     warnings = ("made on uncommitted changes",) if run.dirty else () if run.commit else ("made outside a repository",)
-    lines = tuple(line for line in (_cut(given), *facts[:1], " · ".join(facts[1:])) if line)
-    return Box(diagram.RUN, run.id, lines, warnings, tuple(_input(each, shown) for each in run.inputs))
+    lines = tuple(line for line in (_cut(parameters), *facts[:1], " · ".join(facts[1:])) if line)
+    return Box(diagram.RUN, run.id, lines, warnings, tuple(_input_box(run_input, ids) for run_input in run.inputs))
 
 
-def _input(found: Input, shown: set[str]) -> Box:
-    first, *more = found.digests
-    title = f"{first} … {more[-1].rpartition('=')[2]} ({len(found.digests)} days)" if more else first
-    lines = () if more else (f"sha256 {found.digests[first][:SHORT]}",)
-    warnings = (found.note,) if found.note else () if found.made_by else ("made by no run that is known",)
-    kind = "undeclared" if found.note else "input"
-    return Box(kind, title, lines, warnings, (_run(found.made_by, shown),) if found.made_by else ())
+def _input_box(run_input: Input, ids: set[str]) -> Box:
+    digests, maker, note = run_input.digests, run_input.made_by, run_input.note
+    first, *more = digests
+    title = f"{first} … {more[-1].rpartition('=')[2]} ({len(digests)} days)" if more else first
+    lines = () if more else (f"sha256 {digests[first][:SHORT]}",)
+    warnings = (note,) if note else () if maker else ("made by no run that is known",)
+    return Box("undeclared" if note else "input", title, lines, warnings, (_run_box(maker, ids),) if maker else ())
 
 
 def _cut(line: str) -> str:

@@ -1,4 +1,4 @@
-"""Keep a notebook's imports warm: runs of it that are started meanwhile have their kernels from here."""
+"""Keep a notebook's imports in memory: runs of it that start meanwhile have their kernels forked from this process."""
 
 import fcntl
 import os
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
-from samebook.core import make, signals, workspace
+from samebook.core import make, signals
+from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.workspace import make_folder, write_whole
 from samebook.environment import identity
@@ -28,7 +29,7 @@ POLL = 0.2
 
 @dataclass(frozen=True)
 class WarmRequest:
-    """Which notebook, in which environment; it ends after `idle` seconds without a run, and takes `limit` bytes."""
+    """One call of `samebook warm`: a notebook and an environment; `idle` in seconds without a run, `limit` in bytes."""
 
     notebook: str
     env: str = "dev"
@@ -37,13 +38,12 @@ class WarmRequest:
 
 
 def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
-    """Import what the notebook imports, and fork a kernel for each run of it, until Ctrl-C or nothing runs for long.
+    """Import a notebook's packages, and fork a kernel for each run of it, until Ctrl-C or `idle` seconds without a run.
 
-    What every run imports is kept warm too: the runner itself is forked.
-
-    Raises UsageError where its kernels would not be the same as cold ones, or another such command runs already.
+    The runner's own imports are kept warm too, and each run is forked from them. Raises UsageError where such kernels
+    would not be the same as cold ones, or where the notebook is warm already.
     """
-    prepared = preparation.prepare(workspace.find(), RunRequest(request.notebook, {}, request.env))
+    prepared = preparation.prepare(workspaces.find(), RunRequest(request.notebook, {}, request.env))
     if not client.can_fork():
         raise UsageError("kernels can't be forked on this platform: runs start cold")
     kind = pool.kind(prepared, identity.of(prepared.workspace)["digest"])
@@ -52,22 +52,22 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
         if not claims.claim(kind.name):
             raise UsageError(f"{request.notebook} is warm already")
         claims.clear_up()
-        started = [stack.enter_context(client.zygote(kind, prepared.path.parent, Path(sockets), idle=request.idle))]
-        others = runner.kind(prepared.workspace)  # they serve any notebook: once is enough
-        if claims.claim(others.name):
-            started.append(stack.enter_context(client.zygote(others, prepared.workspace.root, Path(sockets))))
-        if why := started[0].refusal or _excess(started[0].process.pid, request.limit):
-            raise UsageError(f"{request.notebook} can't be kept warm: {why}", mend="its runs start cold")
-        if started[-1].refusal:
-            say(f"only kernels are warm, runners start cold: {started.pop().refusal}")
-        with _named(folder, started):
-            how = "make run NOTEBOOK=" if make.COMMAND_LINE in os.environ else "samebook run "
-            say(f"{request.notebook} is warm: {how}{request.notebook}, anywhere in this checkout")
-            _until_over(started, say)
+        zygotes = [stack.enter_context(client.zygote(kind, prepared.path.parent, Path(sockets), idle=request.idle))]
+        runners = runner.kind(prepared.workspace)  # one zygote serves the runners of all notebooks
+        if claims.claim(runners.name):
+            zygotes.append(stack.enter_context(client.zygote(runners, prepared.workspace.root, Path(sockets))))
+        if reason := zygotes[0].refusal or _excess(zygotes[0].process.pid, request.limit):
+            raise UsageError(f"{request.notebook} can't be kept warm: {reason}", mend="its runs start cold")
+        if zygotes[-1].refusal:
+            say(f"only kernels are warm, runners start cold: {zygotes.pop().refusal}")
+        with _announced(folder, zygotes):
+            command = "make run NOTEBOOK=" if make.COMMAND_LINE in os.environ else "samebook run "
+            say(f"{request.notebook} is warm: {command}{request.notebook}, anywhere in this checkout")
+            _wait(zygotes, say)
 
 
 def _excess(pid: int, limit: int) -> str:
-    """The memory of a process, where it is above the limit, in words; 0 is no limit."""
+    """A message where a process takes more memory than `limit` bytes, else ""; 0 is no limit."""
     taken = 0
     with suppress(psutil.Error):
         taken = psutil.Process(pid).memory_info().rss
@@ -75,10 +75,10 @@ def _excess(pid: int, limit: int) -> str:
 
 
 class _Claims:
-    """Says for which kinds this process, and no other, keeps zygotes: by a lock for each, which ends with it."""
+    """The kinds of zygotes that this process, and no other, keeps: a lock for each, which ends with the process."""
 
     def __init__(self, folder: Path) -> None:
-        # Beside the folder: who closes a file that it has locked has lost all its locks on it.
+        # The locks are on one file beside the folder: a process that closes a file loses all its locks on it.
         self._folder, self._handle = folder, os.open(folder.with_name(".warm.lock"), os.O_CREAT | os.O_RDWR, 0o644)
         self._names: set[str] = set()
 
@@ -97,48 +97,48 @@ class _Claims:
         return False
 
     def clear_up(self) -> None:
-        """Remove what others have left that were killed."""
+        """Remove the entries of processes that were killed."""
         for entry in self._folder.glob("[!.]*"):
             if entry.name not in self._names and self.claim(entry.name):
                 entry.unlink(missing_ok=True)
                 self._lock(entry.name, fcntl.LOCK_UN)
                 self._names.remove(entry.name)
 
-    def _lock(self, name: str, how: int) -> None:
-        fcntl.lockf(self._handle, how, 1, int(name[:8], 16))
+    def _lock(self, name: str, flags: int) -> None:
+        fcntl.lockf(self._handle, flags, 1, int(name[:8], 16))
 
 
 @contextmanager
-def _named(folder: Path, started: Sequence[ZygoteProcess]) -> Iterator[None]:
-    """Inside the block, files tell where the sockets are: their own paths would be too long there."""
-    entries = [folder / each.socket.name for each in started]
+def _announced(folder: Path, zygotes: Sequence[ZygoteProcess]) -> Iterator[None]:
+    """Inside the block, files in the folder name the sockets, whose paths would be too long in there themselves."""
+    entries = [folder / zygote.socket.name for zygote in zygotes]
     try:
-        for entry, each in reversed(list(zip(entries, started, strict=True))):
-            write_whole(entry, str(each.socket).encode())
+        for entry, zygote in reversed(list(zip(entries, zygotes, strict=True))):
+            write_whole(entry, str(zygote.socket).encode())
         yield
     finally:
         for entry in entries:
             entry.unlink(missing_ok=True)
 
 
-def _until_over(started: Sequence[ZygoteProcess], say: Callable[[str], None]) -> None:
-    """Return when nothing has run for long; on a signal once what runs has ended, or at once on a second one."""
-    processes = [each.process for each in started]
+def _wait(zygotes: Sequence[ZygoteProcess], say: Callable[[str], None]) -> None:
+    """Return after a long time without a run; on a signal once all runs have ended, or at once on a second signal."""
+    processes = [zygote.process for zygote in zygotes]
     try:
-        while processes[0].poll() is None:  # of kernels: it is they that are idle
+        while processes[0].poll() is None:  # the zygote of kernels, which ends when it is idle
             time.sleep(POLL)
         say("nothing has run for a while: over")
-        _ended(processes)
+        _stop(processes)
     except KeyboardInterrupt:
         say("ends as soon as nothing runs; Ctrl-C again ends that too")
         with suppress(KeyboardInterrupt):
-            _ended(processes)
+            _stop(processes)
         raise
 
 
-def _ended(processes: Sequence["subprocess.Popen[str]"]) -> None:
-    """Let them take no more, and wait until what runs there has ended."""
-    for each in processes:
-        each.terminate()
-    for each in processes:
-        each.wait()
+def _stop(processes: Sequence["subprocess.Popen[str]"]) -> None:
+    """Let the zygotes take no more runs, and wait until their runs have ended."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait()
