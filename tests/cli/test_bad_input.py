@@ -11,7 +11,7 @@ PARAMETERS = "from typing import Annotated\nfrom pydantic import Field\ndepth: A
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["run", "trian"], "no notebook 'trian'; did you mean train?"),
         (["run", "zzz"], "no notebook 'zzz'; expected one of: plain, train"),
@@ -35,7 +35,7 @@ PARAMETERS = "from typing import Annotated\nfrom pydantic import Field\ndepth: A
         (["rnu"], "rnu"),
     ],
 )
-def test_call_refused(arguments: list[str], told: str, tiny: Tiny) -> None:
+def test_call_refused(arguments: list[str], message: str, tiny: Tiny) -> None:
     """An impossible call is refused with exit code 2, says what was expected, and writes nothing."""
     tiny.notebook("train", parameters=PARAMETERS, work="1")
     tiny.notebook("plain", work="1")
@@ -43,7 +43,7 @@ def test_call_refused(arguments: list[str], told: str, tiny: Tiny) -> None:
     before = tiny.files()
     ended = tiny.samebook(*arguments)
     assert (ended.code, tiny.runs, tiny.files()) == (2, [], before), ended
-    assert told in ended.stderr.replace("\n", " ")
+    assert message in ended.stderr.replace("\n", " ")
     assert "Traceback" not in ended.stderr
 
 
@@ -105,15 +105,15 @@ def test_raising_cell_named(tiny: Tiny) -> None:
         "fails", before="import samebook\nsamebook.log_metric('auc', 1)", work="x = 0\nprint(1 / x)", after="2"
     )
     ended = tiny.samebook("run", "fails")
-    told = "cell `work` (2 of 3) raised ZeroDivisionError: division by zero\n  line 2: print(1 / x)\n"
+    message = "cell `work` (2 of 3) raised ZeroDivisionError: division by zero\n  line 2: print(1 / x)\n"
     assert ended.code == 1
-    assert f"error: {told}  the run as far as it came: runs/{tiny.last.name}\n" in ended.stderr
-    assert (tiny.last / "error.txt").read_text() == f"CellFailed: {told}"
+    assert f"error: {message}  the run as far as it came: runs/{tiny.last.name}\n" in ended.stderr
+    assert (tiny.last / "error.txt").read_text() == f"CellFailed: {message}"
     assert not (tiny.last / "receipt.json").exists()
     executed = json.loads((tiny.last / "notebook.ipynb").read_text())
     assert "ZeroDivisionError" in json.dumps(executed)
     listed = json.loads(tiny.samebook("runs", "--json").stdout)
-    assert [(run["status"], run["error"]) for run in listed] == [("failed", f"CellFailed: {told.splitlines()[0]}")]
+    assert [(run["status"], run["error"]) for run in listed] == [("failed", f"CellFailed: {message.splitlines()[0]}")]
 
 
 @pytest.mark.parametrize("death", ["os._exit(1)", "os.kill(os.getpid(), 9)"])

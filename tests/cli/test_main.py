@@ -44,13 +44,13 @@ def test_closed_pipe_is_fine(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a=1 b=two words  c=x==y", (("a", "1"), ("b", "two words"), ("c", "x==y"))),
         ('{"a": 1, "b": "two=words c=3", "c": null}', (("a", "1"), ("b", "two=words c=3"), ("c", "null"))),
         ("  ", ()),
     ],
 )
-def test_parameters_in_one_text(text: str, told: tuple[tuple[str, str], ...]) -> None:
+def test_parameters_in_one_text(text: str, message: tuple[tuple[str, str], ...]) -> None:
     """A space belongs to a value, unless a name and = come after it; a JSON object may have any text."""
-    assert PairsType().convert(text, None, None) == told
+    assert PairsType().convert(text, None, None) == message

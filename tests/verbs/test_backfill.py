@@ -71,7 +71,7 @@ def test_goes_on_after_a_stop(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("daily", "--from", "2013-02-01", "--to", "2013-01-01"), "--from 2013-02-01 after --to 2013-01-01"),
         (("daily", "--from", "Monday", "--to", "2013-01-01"), "'Monday' does not match the format '%Y-%m-%d'"),
@@ -79,7 +79,7 @@ def test_goes_on_after_a_stop(tiny: Tiny) -> None:
         (("daily", *SPAN, "-p", "x=1"), "no parameter 'x'"),
     ],
 )
-def test_wrong_call_told(arguments: tuple[str, ...], said: str, tiny: Tiny) -> None:
+def test_wrong_call_told(arguments: tuple[str, ...], message: str, tiny: Tiny) -> None:
     """Days in the wrong order, an impossible day, an unknown pipeline or parameter are refused before any day runs."""
-    assert said in stderr_of(tiny.samebook("backfill", *arguments), 2)
+    assert message in stderr_of(tiny.samebook("backfill", *arguments), 2)
     assert tiny.runs == []

@@ -15,11 +15,11 @@ from samebook.verbs.bundle_diff import ModelDiff, Row, markdown, text
 @pytest.mark.parametrize("value", ["good\n  auc  0.2  0.9", "a\r  auc", "a\x1b[2Kb", "a\u2028b", "a\u202eb", "a\tb"])
 def test_value_is_one_line(value: str) -> None:
     """A value with line ends or control characters is shown escaped, in its own row."""
-    found = [ModelDiff("delay", [Row("provenance", "why", "none", value), Row("provenance", value, "a", "b")])]
-    for shown in (text(found, "main", value), markdown(found, "main", value)):
+    diffs = [ModelDiff("delay", [Row("provenance", "why", "none", value), Row("provenance", value, "a", "b")])]
+    for shown in (text(diffs, "main", value), markdown(diffs, "main", value)):
         assert all(line.isprintable() for line in shown.split("\n"))
-    assert len(text(found, "main", "").split("\n")) == 4
-    assert len(markdown(found, "main", "").split("\n")) == 6
+    assert len(text(diffs, "main", "").split("\n")) == 4
+    assert len(markdown(diffs, "main", "").split("\n")) == 6
 
 
 @pytest.mark.parametrize(

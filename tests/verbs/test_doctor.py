@@ -41,7 +41,7 @@ def test_other_versions_found(tiny: Tiny) -> None:
     assert "!! package pandas" in ended.stdout
     assert "!! package no-such-package 1.0" in ended.stdout
     assert "-> make run renews the environment by itself" in ended.stdout
-    wrong = {each["what"]: each for each in json.loads(tiny.samebook("doctor", "--json").stdout) if not each["ok"]}
+    wrong = {entry["what"]: entry for entry in json.loads(tiny.samebook("doctor", "--json").stdout) if not entry["ok"]}
     assert wrong["package no-such-package"]["found"] == "missing"
     assert wrong["package pandas"]["pinned"] == f"0.{wrong['package pandas']['found']}"
 
@@ -49,8 +49,8 @@ def test_other_versions_found(tiny: Tiny) -> None:
 def test_other_python_found(tiny: Tiny) -> None:
     """Another minor version of Python is a difference that changes results."""
     (tiny.root / ".python-version").write_text("3.9\n")
-    found = {each.what: each for each in doctor.doctor(Workspace(tiny.root))}["Python"]
-    assert (found.ok, found.changes_results, found.pinned) == (False, True, "3.9.*")
+    finding = {entry.what: entry for entry in doctor.doctor(Workspace(tiny.root))}["Python"]
+    assert (finding.ok, finding.changes_results, finding.pinned) == (False, True, "3.9.*")
 
 
 def test_place_of_commands_told(tiny: Tiny) -> None:
@@ -66,6 +66,6 @@ def test_taken_port_told(tiny: Tiny) -> None:
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]
-        found = {each.what: each for each in doctor.doctor(Workspace(tiny.root), port)}["port for Lab"]
-    assert found.found == f"port {port} is taken"
-    assert found.mend == "make lab PORT=8889"
+        finding = {entry.what: entry for entry in doctor.doctor(Workspace(tiny.root), port)}["port for Lab"]
+    assert finding.found == f"port {port} is taken"
+    assert finding.mend == "make lab PORT=8889"

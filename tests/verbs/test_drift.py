@@ -82,9 +82,9 @@ def quiet(day: datetime.date = DAY) -> pd.DataFrame:
 
 
 def scores(tiny: Tiny, day: datetime.date = DAY) -> pd.DataFrame:
-    told = promoting.promoted_bundle(tiny)["artifacts"]["outputs/model.txt"]["sha256"]
+    digest = promoting.promoted(tiny)["artifacts"]["outputs/model.txt"]["sha256"]
     probability = np.random.default_rng(day.toordinal()).uniform(size=500)
-    return pd.DataFrame({"probability": probability, "model": told})
+    return pd.DataFrame({"probability": probability, "model": digest})
 
 
 def write(tiny: Tiny, name: str, day: datetime.date, frame: pd.DataFrame) -> None:
@@ -93,14 +93,14 @@ def write(tiny: Tiny, name: str, day: datetime.date, frame: pd.DataFrame) -> Non
 
 def beyond(report: Report) -> dict[str, str]:
     """What isn't ok, and how bad it is."""
-    return {each.name: each.verdict for each in report.findings if each.verdict != "ok"}
+    return {finding.name: finding.verdict for finding in report.findings if finding.verdict != "ok"}
 
 
 def test_quiet_day(watched: Tiny) -> None:
     """A day like those that the model has learnt from is ok, in whatever weather; the verb says so and ends with 0."""
     report = drift(DriftRequest("delay", DAY))
     assert beyond(report) == {}
-    names = [each.name for each in report.findings if each.kind == "feature"]
+    names = [finding.name for finding in report.findings if finding.kind == "feature"]
     assert names == ["constant", "number", "weather", "word"]
     ended = watched.samebook("drift", "--day", str(DAY), "--json")
     assert ended.code == 0, ended.stderr
@@ -109,7 +109,7 @@ def test_quiet_day(watched: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "verdicts"),
     [
         (lambda frame: frame.assign(word=frame["word"].replace("a", "z")), {"word": "alarm"}),
         (lambda frame: frame.assign(number=None), {"number": "alarm"}),
@@ -126,10 +126,10 @@ def test_quiet_day(watched: Tiny) -> None:
         (lambda frame: pd.concat([frame, frame]), {"rows": "alarm", "unscored": "warn"}),
     ],
 )
-def test_changed_day(change, found: dict[str, str], watched: Tiny) -> None:
+def test_changed_day(change, verdicts: dict[str, str], watched: Tiny) -> None:
     """A renamed category, an empty column, one in hours, another constant, too few rows or none: it alone is found."""
     write(watched, "flights", DAY, change(quiet()))
-    assert beyond(drift(DriftRequest("delay", DAY))) == found
+    assert beyond(drift(DriftRequest("delay", DAY))) == verdicts
 
 
 def test_changed_score(watched: Tiny) -> None:
@@ -139,7 +139,7 @@ def test_changed_score(watched: Tiny) -> None:
     assert beyond(drift(DriftRequest("delay", DAY))) == {"probability": "alarm"}
     write(watched, "predictions", DAY, high.assign(model="0" * 64))
     report = drift(DriftRequest("delay", DAY))
-    assert not [each for each in report.findings if each.kind == "score"]
+    assert not [finding for finding in report.findings if finding.kind == "score"]
     assert "500 of 500 rows have a score, 0 by this model" in table(report)
 
 
@@ -150,9 +150,9 @@ def test_window(watched: Tiny) -> None:
         write(watched, "flights", day, quiet(day).assign(number=lambda frame: frame["number"] + 1))
     (watched.root / "data" / dataset.partition("predictions", DAY)).unlink()
     report = drift(DriftRequest("delay", DAY, days=10))
-    found = {"number": "warn", "missing days": "warn", "unscored": "alarm", "age of predictions": "alarm"}
-    assert beyond(report) == found | {"age of outcomes": "alarm"}
-    assert [each.span for each in report.findings if each.name == "number"] == ["day", "10 days"]
+    verdicts = {"number": "warn", "missing days": "warn", "unscored": "alarm", "age of predictions": "alarm"}
+    assert beyond(report) == verdicts | {"age of outcomes": "alarm"}
+    assert [finding.span for finding in report.findings if finding.name == "number"] == ["day", "10 days"]
 
 
 @pytest.mark.parametrize(("fail_on", "code"), [("none", 0), ("warn", 6), ("alarm", 6)])
@@ -166,17 +166,17 @@ def test_exit_code(fail_on: str, code: int, watched: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda frame: frame.drop(columns="word"), "flights 2013-07-01 has no column word"),
         (lambda frame: frame.assign(number="far"), "feature number: expected numbers"),
     ],
 )
-def test_unusable_day(change, told: str, watched: Tiny) -> None:
+def test_unusable_day(change, message: str, watched: Tiny) -> None:
     """A feature that is not in the partition, or is text in place of numbers, ends with exit code 2 and its name."""
     write(watched, "flights", DAY, change(quiet()))
     ended = watched.samebook("drift", "--day", str(DAY))
-    assert told in promoting.stderr_of(ended, 2)
+    assert message in promoting.stderr_of(ended, 2)
 
 
 @pytest.mark.usefixtures("watched")
@@ -190,17 +190,17 @@ def test_nothing_to_look_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ("", "no model is named; expected --model, or drift.model in the settings"),
         ("drift: {model: delay}", "drift.features is not set; expected the name of a dataset"),
         ("datasets: {rows: {}}\ndrift: {model: delay, features: rows}", "drift.scores is not set"),
     ],
 )
-def test_settings_name_what_is_watched(settings: str, told: str, watched: Tiny) -> None:
+def test_settings_name_what_is_watched(settings: str, message: str, watched: Tiny) -> None:
     """No model and no dataset is known unless the settings name it: exit code 2, and what to set."""
     (watched.root / "environments" / "dev.yml").write_text(settings)
-    assert told in promoting.stderr_of(watched.samebook("drift", "--day", str(DAY)), 2)
+    assert message in promoting.stderr_of(watched.samebook("drift", "--day", str(DAY)), 2)
 
 
 def test_datasets_by_any_name(watched: Tiny) -> None:
@@ -211,8 +211,11 @@ def test_datasets_by_any_name(watched: Tiny) -> None:
     write(watched, "said", DAY, scores(watched).rename(columns={"probability": "p"}))
     report = drift(DriftRequest("delay", DAY))
     assert beyond(report) == {}
-    assert [each.name for each in report.findings if each.kind == "score"] == ["p"]
-    assert [each.name for each in report.findings if each.name.startswith("age")] == ["age of rows", "age of said"]
+    assert [finding.name for finding in report.findings if finding.kind == "score"] == ["p"]
+    assert [finding.name for finding in report.findings if finding.name.startswith("age")] == [
+        "age of rows",
+        "age of said",
+    ]
 
 
 def test_frames_by_the_settings_names(watched: Tiny) -> None:
@@ -224,7 +227,7 @@ def test_frames_by_the_settings_names(watched: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "told"),
+    ("reference", "message"),
     [
         (None, "model delay has no reference"),
         ({"rows": 3}, "found version 1, expected 2"),
@@ -232,9 +235,9 @@ def test_frames_by_the_settings_names(watched: Tiny) -> None:
         ({"rows": 0, "version": 2}, "found no rows"),
     ],
 )
-def test_unusable_reference(reference: dict[str, int] | None, told: str) -> None:
+def test_unusable_reference(reference: dict[str, int] | None, message: str) -> None:
     """A reference that isn't there, is empty, or is of another version is refused."""
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         monitoring.usable(reference, "delay")
 
 

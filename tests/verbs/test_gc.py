@@ -20,11 +20,11 @@ ALL = ("--older-than", "0d", "--keep", "0")
 
 def age(tiny: Tiny) -> None:
     """Nothing was written in the last hour."""
-    for path in (each for folder in ("runs", "store") for each in (tiny.root / folder).rglob("*")):
+    for path in (entry for folder in ("runs", "store") for entry in (tiny.root / folder).rglob("*")):
         os.utime(path, (time.time() - 7200,) * 2, follow_symlinks=False)
 
 
-def made(tiny: Tiny, run: str, *outputs: str, read: str = "") -> Path:
+def finished_run(tiny: Tiny, run: str, *outputs: str, read: str = "") -> Path:
     """A finished run with these outputs, in the store too, which has read the outputs of the run `read`."""
     folder = tiny.root / "runs" / run
     for name in outputs or ("a.txt",):
@@ -32,11 +32,11 @@ def made(tiny: Tiny, run: str, *outputs: str, read: str = "") -> Path:
         (folder / "outputs" / name).write_text(f"{name} of {run}")
     (folder / "metrics.json").write_text("{}")
     tiny.receipt(run)
-    told = json.loads((folder / "receipt.json").read_text())
+    statement = json.loads((folder / "receipt.json").read_text())
     byproducts = [{"name": "made by", "annotations": {read: ["a"], "unknown": ["b"]}}] if read else []
-    told["predicate"]["runDetails"]["byproducts"] = byproducts
-    (folder / "receipt.json").write_text(json.dumps(told))
-    for path in (each for each in folder.rglob("*") if each.is_file()):
+    statement["predicate"]["runDetails"]["byproducts"] = byproducts
+    (folder / "receipt.json").write_text(json.dumps(statement))
+    for path in (entry for entry in folder.rglob("*") if entry.is_file()):
         objects.local_store(Workspace(tiny.root)).put(path)
     age(tiny)
     return folder
@@ -48,16 +48,16 @@ def ids(tiny: Tiny) -> list[str]:
 
 def three(tiny: Tiny) -> list[str]:
     """Three finished runs of train, the oldest first."""
-    names = [each.format("train") for each in (OLDEST, OLDER, OLD)]
+    names = [entry.format("train") for entry in (OLDEST, OLDER, OLD)]
     for name in names:
-        made(tiny, name)
+        finished_run(tiny, name)
     return names
 
 
 def test_newest_stay(tiny: Tiny) -> None:
     """The newest finished runs of each notebook stay; older ones are removed, with their objects in the store."""
     names = three(tiny)
-    other = made(tiny, OLDEST.format("gate")).name
+    other = finished_run(tiny, OLDEST.format("gate")).name
     ended = tiny.samebook("gc", "--keep", "2")
     assert ended.code == 0, ended.stderr
     assert ids(tiny) == sorted([other, *names[1:]])
@@ -70,11 +70,11 @@ def test_dry_run_says_the_same(tiny: Tiny) -> None:
     """A dry run changes nothing, and names the runs, objects and bytes that would be removed."""
     three(tiny)
     before = {path: path.stat().st_mtime_ns for path in sorted(tiny.root.rglob("*"))}
-    said = tiny.samebook("gc", "--keep", "0", "--dry-run").stdout
+    message = tiny.samebook("gc", "--keep", "0", "--dry-run").stdout
     assert {path: path.stat().st_mtime_ns for path in sorted(tiny.root.rglob("*"))} == before
     done = tiny.samebook("gc", "--keep", "0").stdout
-    assert said == done.replace("removed", "would remove").replace(" freed", " to be freed")
-    assert len(said.splitlines()) == 4
+    assert message == done.replace("removed", "would remove").replace(" freed", " to be freed")
+    assert len(message.splitlines()) == 4
 
 
 def test_settings_say_how_long(tiny: Tiny) -> None:
@@ -111,12 +111,12 @@ def test_what_just_ended_stays(tiny: Tiny) -> None:
 
 def test_past_of_a_run_stays(tiny: Tiny) -> None:
     """A run that stays keeps the run whose result it read, and the one before that."""
-    made(tiny, OLDEST.format("ingest"))
-    made(tiny, OLDER.format("ingest"), read=OLDEST.format("ingest"))
-    made(tiny, OLD.format("ingest"))
-    made(tiny, OLD.format("train"), read=OLDER.format("ingest"))
+    finished_run(tiny, OLDEST.format("ingest"))
+    finished_run(tiny, OLDER.format("ingest"), read=OLDEST.format("ingest"))
+    finished_run(tiny, OLD.format("ingest"))
+    finished_run(tiny, OLD.format("train"), read=OLDER.format("ingest"))
     assert "2 another's past" in tiny.samebook("gc", "--keep", "1", "--dry-run").stdout
-    made(tiny, OLD.format("train").replace("cccccc", "dddddd"))
+    finished_run(tiny, OLD.format("train").replace("cccccc", "dddddd"))
     tiny.samebook("gc", "--keep", "1")
     assert ids(tiny) == [OLD.format("ingest"), OLD.format("train").replace("cccccc", "dddddd")]
 
@@ -140,8 +140,8 @@ TEST = "ab_test: {{experiment: a, salt: s, challenger: delay@x, share: 0.5, star
 def test_open_experiment_keeps_its_days(end: str, stay: int, tiny: Tiny) -> None:
     """While an experiment of any environment is open, the runs that wrote its days stay, and no others."""
     (tiny.root / "environments" / "prod.yml").write_text(TEST.format(end))
-    made(tiny, OLD.format("predict"), "predictions/day=2013-07-01/part-0.parquet")
-    made(tiny, OLDER.format("predict"), "predictions/day=2013-06-30/part-0.parquet")
+    finished_run(tiny, OLD.format("predict"), "predictions/day=2013-07-01/part-0.parquet")
+    finished_run(tiny, OLDER.format("predict"), "predictions/day=2013-06-30/part-0.parquet")
     tiny.samebook("gc", *ALL)
     assert ids(tiny) == [OLD.format("predict")][:stay]
 
@@ -198,9 +198,9 @@ def test_model_keeps_the_past_of_its_run(promoted: Tiny, tmp_path: Path) -> None
     tiny = promoting.copy(promoted, tmp_path / "copy")
     gate = promoting.promoted_bundle(tiny)["promoted"]["gate"]["run"]
     (tiny.root / "runs" / gate).rename(tmp_path / "gate")
-    made(tiny, OLD.format("train"))
+    finished_run(tiny, OLD.format("train"))
     bundle = json.loads((tmp_path / "gate" / "receipt.json").read_text())
-    makers = [each for each in bundle["predicate"]["runDetails"]["byproducts"] if each["name"] == "made by"]
+    makers = [entry for entry in bundle["predicate"]["runDetails"]["byproducts"] if entry["name"] == "made by"]
     assert promoting.run_of(tiny, 4) in makers[0]["annotations"]
     age(tiny)
     stderr_of(tiny.samebook("gc", *ALL), 0)
@@ -231,7 +231,7 @@ def test_unreadable_receipt_stops_all(tiny: Tiny) -> None:
 def test_kill_leaves_no_half_run(tiny: Tiny) -> None:
     """A gc that is killed leaves whole runs in runs/; the next gc removes the rest."""
     for number in range(40):
-        made(tiny, f"20130101T000000Z-train-{number:06x}", *(f"{file}.txt" for file in range(40)))
+        finished_run(tiny, f"20130101T000000Z-train-{number:06x}", *(f"{file}.txt" for file in range(40)))
     process = tiny.start("gc", *ALL)
     wait_until(lambda: list((tiny.root / "runs" / ".trash").glob("*-*")))
     process.send_signal(signal.SIGKILL)

@@ -68,8 +68,8 @@ def edit(run: Path, old: str, new: str) -> None:
 
 def test_tree_reaches_the_makers(worked: Tiny) -> None:
     """Each input stands below the run that read it, with the run that made it below, days without a gap in one line."""
-    told = worked.samebook("lineage", "show").stdout
-    titles = [line.strip("│├└─ ") for line in told.splitlines() if "── " in line]
+    message = worked.samebook("lineage", "show").stdout
+    titles = [line.strip("│├└─ ") for line in message.splitlines() if "── " in line]
     assert titles == [
         "read/table.csv",
         run_of(worked, "read").name,
@@ -81,10 +81,10 @@ def test_tree_reaches_the_makers(worked: Tiny) -> None:
 
 def test_run_names_its_origin(worked: Tiny) -> None:
     """A run is shown with its parameters, commit, lock and environment, in short."""
-    told = worked.samebook("lineage", run_of(worked, "make").name).stdout
-    assert "end=2013-02-03, start=2013-02-01" in told
-    assert f"commit {git(worked, 'rev-parse', 'HEAD')[:12]}\n" in told
-    assert " · environment " in told
+    message = worked.samebook("lineage", run_of(worked, "make").name).stdout
+    assert "end=2013-02-03, start=2013-02-01" in message
+    assert f"commit {git(worked, 'rev-parse', 'HEAD')[:12]}\n" in message
+    assert " · environment " in message
 
 
 def test_flaws_are_marked(worked: Tiny) -> None:
@@ -99,7 +99,7 @@ def test_json_holds_all(worked: Tiny) -> None:
     """The JSON has the whole tree, with each input's sha256."""
     tree = json.loads(worked.samebook("lineage", "show", "--json").stdout)
     (table,) = tree["inputs"]
-    partitions = [name for each in table["made_by"]["inputs"] for name in each["digests"]]
+    partitions = [name for entry in table["made_by"]["inputs"] for name in entry["digests"]]
     assert [len(digest) for digest in table["digests"].values()] == [64]
     assert len(partitions) == 6
 
@@ -111,10 +111,10 @@ ARROW = re.compile(r"(n\d+) --> (n\d+)")
 def drawn(flowchart: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """The labels of a flowchart by node, as they are shown, and its arrows. There is no other line."""
     head, *lines = [line for line in flowchart.splitlines() if not line.startswith("classDef ")]
-    nodes = [found for line in lines if (found := NODE.fullmatch(line))]
-    arrows = [found for line in lines if (found := ARROW.fullmatch(line))]
+    nodes = [match for line in lines if (match := NODE.fullmatch(line))]
+    arrows = [match for line in lines if (match := ARROW.fullmatch(line))]
     assert (head, len(nodes) + len(arrows)) == ("flowchart LR", len(lines))
-    labels = {found[1]: re.sub(r"#(\d+);", lambda code: chr(int(code[1])), found[2]) for found in nodes}
+    labels = {match[1]: re.sub(r"#(\d+);", lambda code: chr(int(code[1])), match[2]) for match in nodes}
     return labels, [(labels[arrow[1]], labels[arrow[2]]) for arrow in arrows]
 
 
@@ -175,16 +175,16 @@ def test_missing_maker_is_told(copied: Tiny) -> None:
     """A run whose folder is gone is named, and said to be gone."""
     gone = run_of(copied, "make", 0)
     shutil.rmtree(gone)
-    told = copied.samebook("lineage", "read").stdout
-    assert f"{gone.name}\n" in told
-    assert "! its receipt is not here" in told
+    message = copied.samebook("lineage", "read").stdout
+    assert f"{gone.name}\n" in message
+    assert "! its receipt is not here" in message
 
 
 def test_swapped_input_is_marked(copied: Tiny) -> None:
     """An input that is not among the results of the run that is said to have made it is marked."""
     maker = run_of(copied, "make", 0)
     first = next(
-        each for each in json.loads((maker / "receipt.json").read_text())["subject"] if "rows/" in each["name"]
+        subject for subject in json.loads((maker / "receipt.json").read_text())["subject"] if "rows/" in subject["name"]
     )
     edit(maker, first["digest"]["sha256"], 64 * "0")
     assert copied.samebook("lineage", "read").stdout.count("! not what that run made") == 1

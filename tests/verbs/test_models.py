@@ -35,7 +35,7 @@ def tiny(trained: Tiny, tmp_path: Path) -> Tiny:
 
 
 def object_of(tiny: Tiny, name: str = "outputs/model.txt") -> Path:
-    digest = promoting.promoted_bundle(tiny)["artifacts"][name]["sha256"]
+    digest = promoting.promoted(tiny)["artifacts"][name]["sha256"]
     return tiny.root / "store" / digest[:2] / digest[2:4] / digest
 
 
@@ -59,7 +59,7 @@ def test_model_is_an_input(tiny: Tiny) -> None:
     text = (tiny.last / "receipt.json").read_text()
     assert '"name": "delay@prod/model.txt"' in text
     assert '"name": "bundle delay@prod"' in text
-    assert promoting.promoted_bundle(tiny, "prod")["source"]["commit"] in text
+    assert promoting.promoted(tiny, "prod")["source"]["commit"] in text
 
 
 def test_scoring_run_is_reproduced(tiny: Tiny) -> None:
@@ -73,7 +73,7 @@ def test_scoring_run_is_reproduced(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("-p", "model=delay@prd"), "no branch, tag or commit 'prd'"),
         (("-p", "model=dealy@prod"), "there is no models/dealy.json at prod"),
@@ -81,9 +81,9 @@ def test_scoring_run_is_reproduced(tiny: Tiny) -> None:
         (("-p", "model="), "parameter model: found ''"),
     ],
 )
-def test_unknown_model_named(tiny: Tiny, options: tuple[str, ...], said: str) -> None:
+def test_unknown_model_named(tiny: Tiny, options: tuple[str, ...], message: str) -> None:
     """A model, or a branch, that isn't there is named."""
-    assert said in tiny.samebook("run", "score", *options).stderr
+    assert message in tiny.samebook("run", "score", *options).stderr
 
 
 def test_incomplete_store_stops_run(tiny: Tiny) -> None:
@@ -107,9 +107,9 @@ def test_hand_edit_stops_run(tiny: Tiny) -> None:
 def test_receipt_overrules_bundle(tiny: Tiny) -> None:
     """A bundle that names another model's file than its receipt does is refused, though its own hashes hold."""
     path = tiny.root / "models" / "delay.json"
-    found, other = bundle.parse(path.read_bytes(), "delay"), lookup.read(Workspace(tiny.root), "delay@prod")
-    files = {**found.artifacts, "outputs/model.txt": other.artifacts["outputs/model.txt"]}
-    path.write_bytes(found.model_copy(update={"artifacts": files}).sealed().content())
+    promoted_bundle, other = bundle.parse(path.read_bytes(), "delay"), lookup.read(Workspace(tiny.root), "delay@prod")
+    files = {**promoted_bundle.artifacts, "outputs/model.txt": other.artifacts["outputs/model.txt"]}
+    path.write_bytes(promoted_bundle.model_copy(update={"artifacts": files}).sealed().content())
     assert "can't be trusted: its receipt has other files" in stderr_of(tiny.samebook("run", "score"), 2)
 
 
@@ -207,8 +207,8 @@ def test_changed_files_are_put_right(tiny: Tiny) -> None:
 def test_git_alone_is_enough(tiny: Tiny, tmp_path: Path) -> None:
     """A machine that has the repository alone makes the model again, checks its hash, and scores with it."""
     other = promoting.clone(tiny, tmp_path / "other")
-    said = stderr_of(other.samebook("models"), 0)
-    assert "running notebooks/train.ipynb again" in said
+    message = stderr_of(other.samebook("models"), 0)
+    assert "running notebooks/train.ipynb again" in message
     assert (other.root / "models" / ".files" / "delay" / "model.txt").read_text() == "2"
     assert scored(other) == "2"
     loaded = other.samebook("models", "delay@prod")
@@ -235,18 +235,18 @@ def test_denying_bucket_is_told(tiny: Tiny, tmp_path: Path, s3: S3) -> None:
     shared = {"SAMEBOOK_STORE__URL": s3.url, "SAMEBOOK_STORE__ENDPOINT": s3.endpoint}
     shared |= {"SAMEBOOK_STORE__ACCESS_KEY": "S3_KEY", "SAMEBOOK_STORE__SECRET_KEY": "S3_TEXT"}
     other = promoting.clone(tiny, tmp_path / "other")
-    said = stderr_of(other.samebook("run", "score", **shared), 2)
-    assert "denies" in said
-    assert "make models MODEL=delay" in said
+    message = stderr_of(other.samebook("run", "score", **shared), 2)
+    assert "denies" in message
+    assert "make models MODEL=delay" in message
     assert "running notebooks/train.ipynb again" in stderr_of(other.samebook("models", **shared), 0)
 
 
 def test_other_bytes_are_refused(tiny: Tiny, tmp_path: Path) -> None:
     """A bundle whose source gives other bytes, and whose objects are nowhere, is an error; no folder appears."""
     path = tiny.root / "models" / "delay.json"
-    found = bundle.parse(path.read_bytes(), "delay")
-    forged = {**found.artifacts, "outputs/model.txt": bundle.Artifact(sha256="ab" * 32, size=1)}
-    path.write_bytes(found.model_copy(update={"artifacts": forged}).sealed().content())
+    promoted_bundle = bundle.parse(path.read_bytes(), "delay")
+    forged = {**promoted_bundle.artifacts, "outputs/model.txt": bundle.Artifact(sha256="ab" * 32, size=1)}
+    path.write_bytes(promoted_bundle.model_copy(update={"artifacts": forged}).sealed().content())
     git(tiny, "commit", "--quiet", "--all", "-m", "forged")
     other = promoting.clone(tiny, tmp_path / "other")
     assert "was made again and differs: outputs/model.txt" in stderr_of(other.samebook("models"), 3)
@@ -290,23 +290,23 @@ def test_gc_refused_in_shallow_clone(tiny: Tiny, tmp_path: Path) -> None:
 
 def _objects(tiny: Tiny, ref: str) -> set[str]:
     content = f"{git(tiny, 'show', f'{ref}:models/delay.json')}\n".encode()
-    return set(bundle.referenced_objects(bundle.parse(content, ref)))
+    return set(bundle.everything(bundle.parse(content, ref)))
 
 
 def test_history_without_git(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no git, as in the image, a branch's bundle is read all the same: loose, packed, in a worktree."""
     monkeypatch.setattr(doors.shutil, "which", lambda _: None)
-    expected = promoting.promoted_bundle(tiny, "prod")["digest"]
+    expected = promoting.promoted(tiny, "prod")["digest"]
     for prepare in (("status",), ("gc", "--quiet"), ("pack-refs", "--all"), ("worktree", "add", "--quiet", "tree")):
         git(tiny, *prepare)
         assert lookup.read(Workspace(tiny.root), "delay@prod").digest == expected
     assert lookup.read(Workspace(tiny.root / "tree"), "delay@prod").digest == expected
-    for reference, said in {
+    for reference, message in {
         "delay@nowhere": "no branch",
         "delay@prod~9": "no branch",
         "other@prod": "there is no",
     }.items():
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=message):
             lookup.read(Workspace(tiny.root), reference)
 
 

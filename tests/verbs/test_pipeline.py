@@ -53,8 +53,8 @@ def daily(tiny: Tiny, *options: str) -> dict[str, str]:
     """The state of each step of a pipeline that ends well."""
     ended = tiny.samebook("pipeline", "daily", "-p", "day=2013-01-05", *options)
     assert ended.code == 0, ended.stderr
-    found = [line.split() for line in ended.stdout.splitlines()]
-    return {parts[0]: "ran" if parts[2] == "s" else " ".join(parts[1:3]) for parts in found}
+    rows = [line.split() for line in ended.stdout.splitlines()]
+    return {parts[0]: "ran" if parts[2] == "s" else " ".join(parts[1:3]) for parts in rows}
 
 
 def doubled(tiny: Tiny, day: str = "2013-01-05") -> list[int]:
@@ -105,12 +105,12 @@ def test_versions_are_kept(tiny: Tiny) -> None:
     daily(tiny)
     daily(tiny, "-p", "factor=2")
     daily(tiny)
-    told = json.loads((tiny.root / "data" / "doubled" / "day=2013-01-05" / "_origin.json").read_text())
+    origin = json.loads((tiny.root / "data" / "doubled" / "day=2013-01-05" / "_origin.json").read_text())
     assert doubled(tiny) == [10]
-    assert [each["sha256"] for each in told["versions"]][-1] == told["sha256"]
+    assert [version["sha256"] for version in origin["versions"]][-1] == origin["sha256"]
     kept = sorted(path.stem for path in (tiny.root / "data" / "doubled" / ".versions").rglob("*.parquet"))
-    assert len(told["versions"]) == 2
-    assert kept == sorted(each["sha256"] for each in told["versions"])
+    assert len(origin["versions"]) == 2
+    assert kept == sorted(version["sha256"] for version in origin["versions"])
 
 
 def test_missing_publication_is_made_up_for(tiny: Tiny) -> None:
@@ -174,10 +174,10 @@ def test_failure_stops_what_needs_it(tiny: Tiny) -> None:
     """A failed step stops those that need it, not the others; the pipeline has its exit code and message."""
     tiny.notebook("make", parameters=READ, work="import samebook\nraise samebook.DataRejected('row 3 is wrong')")
     ended = tiny.samebook("pipeline", "daily")
-    said = stderr_of(ended, 4)
-    assert "step make failed with exit code 4" in said
-    assert "raised DataRejected: row 3 is wrong" in said
-    assert "not run, as they need it: double" in said
+    message = stderr_of(ended, 4)
+    assert "step make failed with exit code 4" in message
+    assert "raised DataRejected: row 3 is wrong" in message
+    assert "not run, as they need it: double" in message
     assert {line.split()[0] for line in ended.stdout.splitlines()} == {"aside", "make"}
     assert not (tiny.root / "data").exists()
     story = "".join(path.read_text() for path in (tiny.root / "runs" / ".story").glob("*.jsonl"))
@@ -185,17 +185,17 @@ def test_failure_stops_what_needs_it(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (("make: {parameters", "make: {notebook: mke, parameters"), "step make: no notebook 'mke'; did you mean make?"),
         (("factor: $factor", "facter: $factor"), "step make: no parameter 'facter'; did you mean factor?"),
         (("factor: $factor", "factor: many"), "step make: parameter factor: found 'many'"),
     ],
 )
-def test_wrong_step_told_before_any_runs(change: tuple[str, str], said: str, tiny: Tiny) -> None:
+def test_wrong_step_told_before_any_runs(change: tuple[str, str], message: str, tiny: Tiny) -> None:
     """An unknown notebook, an unknown parameter and a value of the wrong type stop the pipeline before its start."""
     written(tiny, YAML.replace(*change))
-    assert said in stderr_of(tiny.samebook("pipeline", "daily"), 2)
+    assert message in stderr_of(tiny.samebook("pipeline", "daily"), 2)
     assert tiny.runs == []
 
 
@@ -250,10 +250,10 @@ def test_retraining_ends_in_a_promotion(tmp_path: Path) -> None:
     git(tiny, "add", "--all")
     git(tiny, "commit", "--quiet", "-m", "pipeline")
     assert tiny.samebook("pipeline", "daily").code == 0
-    assert promoting.promoted_level(tiny) == 3
+    assert promoting.level(tiny) == 3
     assert tiny.samebook("pipeline", "daily").stdout.count("as before") == 3
     assert "is not better than the baseline" in stderr_of(tiny.samebook("pipeline", "daily", "-p", "level=1"), 6)
-    assert promoting.promoted_level(tiny) == 3
+    assert promoting.level(tiny) == 3
 
 
 @pytest.mark.host
@@ -261,9 +261,9 @@ def test_no_model_yet_is_told(tmp_path: Path) -> None:
     """A step that scores with a model that is not promoted is refused before the first step runs."""
     tiny = promoting.create(tmp_path / "workspace")
     written(tiny, "steps: {train: {}, score: {needs: [train], parameters: {model: delay}}}")
-    said = stderr_of(tiny.samebook("pipeline", "daily"), 2)
-    assert "step score: no model is promoted as 'delay' here" in said
-    assert "make promote RUN=train MODEL=delay" in said
+    message = stderr_of(tiny.samebook("pipeline", "daily"), 2)
+    assert "step score: no model is promoted as 'delay' here" in message
+    assert "make promote RUN=train MODEL=delay" in message
     assert tiny.runs == []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import promoting
 import pytest
-from promoting import attest, promote, promoted_bundle, run_of, stderr_of
+from promoting import attest, promote, promoted, run_of, stderr_of
 from test_signing import key
 from tiny import Tiny, git, wait_until
 
@@ -36,9 +36,9 @@ def state(tiny: Tiny) -> tuple[str, str, set[str]]:
 
 def refused(tiny: Tiny, *arguments: str, code: int = 6) -> str:
     before = state(tiny)
-    said = stderr_of(tiny.samebook("promote", *arguments), code)
+    message = stderr_of(tiny.samebook("promote", *arguments), code)
     assert state(tiny) == before
-    return said
+    return message
 
 
 def environment(tiny: Tiny, env: str, policy: str) -> None:
@@ -64,15 +64,15 @@ def test_bundle_holds_all(tiny: Tiny) -> None:
     """Metrics, artifacts, source, environment, receipt, gate and monitoring stand in the one file."""
     attest(tiny, 3)
     promote(tiny, 3, "--why", "because")
-    found = promoted_bundle(tiny)
-    assert found["metrics"] == {"auc": 0.3}
-    assert found["artifacts"]["outputs/model.txt"]["size"] == 1
-    assert {"run.log", "notebook.html"} <= set(found["byproducts"])
-    assert found["source"]["parameters"] == {"level": 3}
-    assert found["monitoring"] == {"rows": 3}
-    assert found["promoted"]["by"] == "a <a@b.c>"
-    assert found["promoted"]["gate"]["metrics"] == {"baseline_auc": 0.15, "candidate_auc": 0.3}
-    assert [each["builder"] for each in found["reproductions"]] == ["urn:other"]
+    bundle = promoted(tiny)
+    assert bundle["metrics"] == {"auc": 0.3}
+    assert bundle["artifacts"]["outputs/model.txt"]["size"] == 1
+    assert {"run.log", "notebook.html"} <= set(bundle["byproducts"])
+    assert bundle["source"]["parameters"] == {"level": 3}
+    assert bundle["monitoring"] == {"rows": 3}
+    assert bundle["promoted"]["by"] == "a <a@b.c>"
+    assert bundle["promoted"]["gate"]["metrics"] == {"baseline_auc": 0.15, "candidate_auc": 0.3}
+    assert [reproduction["builder"] for reproduction in bundle["reproductions"]] == ["urn:other"]
 
 
 def test_what_is_staged_stays(tiny: Tiny) -> None:
@@ -87,10 +87,10 @@ def test_what_is_staged_stays(tiny: Tiny) -> None:
 def test_all_conditions_listed(tiny: Tiny) -> None:
     """A refusal names every condition that is not met, each with the command that meets it."""
     environment(tiny, "prod", "{pinned_image: true, reproduced: true, signed: true, gate: {notebook: gate}}")
-    said = refused(tiny, run_of(tiny, 3), "delay", "--env", "prod")
+    message = refused(tiny, run_of(tiny, 3), "delay", "--env", "prod")
     for condition in ("in an image", "reproduced by nobody", "not signed", "not compared with the champion"):
-        assert condition in said
-    assert said.count("->") == 5
+        assert condition in message
+    assert message.count("->") == 5
 
 
 def test_own_reproduction_does_not_count(tiny: Tiny) -> None:
@@ -113,7 +113,7 @@ def test_gate_compares_with_champion(tiny: Tiny) -> None:
     assert "auc 0.1 is not better than the baseline's 0.15" in stderr_of(
         tiny.samebook("promote", run_of(tiny, 1), "other"), 6
     )
-    assert promoting.promoted_level(tiny) == 5
+    assert promoting.level(tiny) == 5
 
 
 def test_gate_reads_champion_that_policy_refuses(tiny: Tiny) -> None:
@@ -123,7 +123,7 @@ def test_gate_reads_champion_that_policy_refuses(tiny: Tiny) -> None:
     assert "has reproduced it" in stderr_of(tiny.samebook("run", "score", "--env", "preprod"), 6)
     attest(tiny, 3)
     promote(tiny, 3, "--env", "preprod")
-    assert promoted_bundle(tiny)["promoted"]["gate"]["metrics"]["champion_auc"] == 0.2
+    assert promoted(tiny)["promoted"]["gate"]["metrics"]["champion_auc"] == 0.2
 
 
 def test_comparison_is_not_repeated(tiny: Tiny) -> None:
@@ -134,7 +134,7 @@ def test_comparison_is_not_repeated(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("train", "Delay"), "model 'Delay': expected lower-case letters"),
         (("train", "../x"), "model '../x'"),
@@ -143,9 +143,9 @@ def test_comparison_is_not_repeated(tiny: Tiny) -> None:
         (("train", "delay", "--env", "prd"), "no environment 'prd'"),
     ],
 )
-def test_bad_call_named(tiny: Tiny, arguments: tuple[str, ...], said: str) -> None:
+def test_bad_call_named(tiny: Tiny, arguments: tuple[str, ...], message: str) -> None:
     """A wrong name of run, model or environment is refused as such."""
-    assert said in refused(tiny, *arguments, code=2)
+    assert message in refused(tiny, *arguments, code=2)
 
 
 def _dirty(tiny: Tiny) -> None:
@@ -171,7 +171,7 @@ def _unknown_commit(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (_dirty, "it ran on changes that are not committed"),
         (_drifted, "it ran in an environment that is not the lock's: not-installed"),
@@ -179,10 +179,10 @@ def _unknown_commit(tiny: Tiny) -> None:
         (_unknown_commit, "is not in this branch"),
     ],
 )
-def test_spoilt_run_refused(tiny: Tiny, spoil: Callable[[Tiny], None], said: str) -> None:
+def test_spoilt_run_refused(tiny: Tiny, spoil: Callable[[Tiny], None], message: str) -> None:
     """A dirty, drifted or changed run, or one of an unknown commit, is never promoted."""
     spoil(tiny)
-    assert said in refused(tiny, tiny.last.name, "delay")
+    assert message in refused(tiny, tiny.last.name, "delay")
 
 
 def test_failed_run_refused(tiny: Tiny) -> None:
@@ -217,18 +217,18 @@ def test_two_at_once(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prepare", "said"),
+    ("prepare", "message"),
     [
         (("checkout", "--quiet", "--detach"), "no branch is checked out"),
         (("config", "user.email", ""), "git does not know who you are"),
     ],
 )
-def test_unfit_repository_refused(tiny: Tiny, prepare: tuple[str, ...], said: str) -> None:
+def test_unfit_repository_refused(tiny: Tiny, prepare: tuple[str, ...], message: str) -> None:
     """Where a commit would be lost, or have no author, it is refused before anything is written."""
     git(tiny, *prepare)
     variables = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "", "EMAIL": ""}
     before = state(tiny)
-    assert said in stderr_of(tiny.samebook("promote", run_of(tiny, 3), "delay", **variables), 2)
+    assert message in stderr_of(tiny.samebook("promote", run_of(tiny, 3), "delay", **variables), 2)
     assert state(tiny) == before
 
 
@@ -270,9 +270,9 @@ def test_signed_run_is_promoted(tiny: Tiny, tmp_path: Path) -> None:
         if name == "me":
             assert "signed by the same key" in refused(tiny, tiny.last.name, "delay", "--env", "prod")
     assert tiny.samebook("promote", tiny.last.name, "delay", "--env", "prod").code == 0
-    found = promoted_bundle(tiny)
-    assert found["receipt"]["envelope"]
-    assert found["reproductions"][0]["envelope"]
+    bundle = promoted(tiny)
+    assert bundle["receipt"]["envelope"]
+    assert bundle["reproductions"][0]["envelope"]
 
 
 def test_full_store_changes_nothing(tiny: Tiny) -> None:
@@ -303,7 +303,7 @@ def test_policy_is_what_git_says(tiny: Tiny) -> None:
     git(tiny, "checkout", "--quiet", "environments/preprod.yml")
     attest(tiny, 3)
     promote(tiny, 3, "--env", "preprod")
-    assert promoted_bundle(tiny)["promoted"]["policy"]["reproduced"] is True
+    assert promoted(tiny)["promoted"]["policy"]["reproduced"] is True
 
 
 def test_gate_of_another_does_not_count(tiny: Tiny) -> None:
@@ -314,7 +314,7 @@ def test_gate_of_another_does_not_count(tiny: Tiny) -> None:
     metrics.write_text(metrics.read_text().replace('"candidate_auc": 0.1', '"candidate_auc": 0.9'))
     assert stderr_of(tiny.samebook("promote", run_of(tiny, 1), "delay"), 6) == refused_first
     promote(tiny, 3)
-    assert promoted_bundle(tiny)["promoted"]["gate"]["metrics"]["candidate_auc"] == 0.3
+    assert promoted(tiny)["promoted"]["gate"]["metrics"]["candidate_auc"] == 0.3
 
 
 def test_uncommitted_gate_does_not_count(tiny: Tiny) -> None:
@@ -331,8 +331,8 @@ def test_gate_without_champion_refused(tiny: Tiny) -> None:
     path = tiny.root / "notebooks" / "gate.ipynb"
     path.write_text(path.read_text().replace("champion_auc", "rival_auc"))
     git(tiny, "commit", "--quiet", "--all", "-m", "gate")
-    said = stderr_of(tiny.samebook("promote", run_of(tiny, 3), "delay"), 6)
-    assert "the notebook gate did not log champion_auc" in said
+    message = stderr_of(tiny.samebook("promote", run_of(tiny, 3), "delay"), 6)
+    assert "the notebook gate did not log champion_auc" in message
 
 
 def test_branch_that_moves_is_left(tiny: Tiny) -> None:
@@ -344,9 +344,9 @@ def test_branch_that_moves_is_left(tiny: Tiny) -> None:
     promotion = tiny.start("promote", run_of(tiny, 3), "delay")
     wait_until(lambda: list(tiny.root.glob("runs/.partial/*-gate-*")))
     git(tiny, "switch", "--quiet", "other")
-    _, said = promotion.communicate(timeout=60)
+    _, message = promotion.communicate(timeout=60)
     assert promotion.returncode == 2
-    assert "git moved on from main" in said
+    assert "git moved on from main" in message
     assert git(tiny, "log", "--all", "--format=%s", "-1") == "slow gate"
 
 
@@ -357,8 +357,8 @@ def test_unreadable_bundle_is_not_committed(tiny: Tiny) -> None:
     git(tiny, "commit", "--quiet", "--all", "-m", "other reference")
     assert tiny.samebook("run", "train").code == 0
     attest(tiny, 3, run=tiny.last.name)
-    said = refused(tiny, tiny.last.name, "delay", "--env", "preprod", code=2)
-    assert "what it says of outputs/reference.json" in said
+    message = refused(tiny, tiny.last.name, "delay", "--env", "preprod", code=2)
+    assert "what it says of outputs/reference.json" in message
 
 
 def test_workspace_in_a_folder_refused(tiny: Tiny, tmp_path: Path) -> None:
@@ -371,5 +371,5 @@ def test_workspace_in_a_folder_refused(tiny: Tiny, tmp_path: Path) -> None:
     git(outer, "add", "--all")
     git(outer, "commit", "--quiet", "-m", "outer")
     variables = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c"}
-    said = stderr_of(inner.samebook("promote", run_of(inner, 3), "delay", **variables), 2)
-    assert "is the folder inner/ of a repository" in said
+    message = stderr_of(inner.samebook("promote", run_of(inner, 3), "delay", **variables), 2)
+    assert "is the folder inner/ of a repository" in message

@@ -16,7 +16,7 @@ Edit = Callable[[dict[str, Any]], object]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A workspace, outside any repository, with a finished and a failed run."""
     tiny = Tiny.create(tmp_path_factory.mktemp("reproduce") / "workspace")
     tiny.notebook("work", work="import samebook\nsamebook.log_metric('n', 1)")
@@ -27,9 +27,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 
 @pytest.fixture
-def tiny(made: Tiny, tmp_path: Path) -> Tiny:
+def tiny(finished: Tiny, tmp_path: Path) -> Tiny:
     """A copy of that workspace, to break."""
-    return Tiny(Path(shutil.copytree(made.root, tmp_path / "workspace")))
+    return Tiny(Path(shutil.copytree(finished.root, tmp_path / "workspace")))
 
 
 def run_of(tiny: Tiny, notebook: str) -> Path:

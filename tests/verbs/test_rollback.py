@@ -4,7 +4,7 @@ from pathlib import Path
 
 import promoting
 import pytest
-from promoting import promote, promoted_level, run_of, stderr_of
+from promoting import level, promote, run_of, stderr_of
 from tiny import Tiny, git
 
 pytestmark = pytest.mark.host
@@ -37,15 +37,15 @@ def conflict(tiny: Tiny, *command: str) -> None:
     with pytest.raises(Exception, match="non-zero exit status 1"):
         git(tiny, *command)
     assert "AA models/delay.json" in (status := git(tiny, "status", "--porcelain")) or "UU models/delay.json" in status
-    assert promoted_level(tiny) in (2, 3, 5)
+    assert level(tiny) in (2, 3, 5)
 
 
 def test_merge_is_promotion(tiny: Tiny) -> None:
     """Merging a branch brings its bundle whole, be it a fast-forward or not."""
-    before = promoting.promoted_bundle(tiny, "candidate")
+    before = promoting.promoted(tiny, "candidate")
     git(tiny, "commit", "--quiet", "--allow-empty", "-m", "meanwhile")
     git(tiny, "merge", "--quiet", "--no-edit", "candidate")
-    assert promoting.promoted_bundle(tiny) == before
+    assert promoting.promoted(tiny) == before
     assert "3" in stderr_of(tiny.samebook("run", "score", "--verbose"), 0)
 
 
@@ -53,12 +53,12 @@ def test_both_changed_is_conflict(tiny: Tiny) -> None:
     """Where both branches have changed the model, the merge stops, and either version can be taken whole."""
     promote(tiny, 5)
     conflict(tiny, "merge", "--no-edit", "candidate")
-    said = stderr_of(tiny.samebook("promote", run_of(tiny, 5), "delay"), 2)
-    assert "git is in the middle of something: MERGE_HEAD" in said
+    message = stderr_of(tiny.samebook("promote", run_of(tiny, 5), "delay"), 2)
+    assert "git is in the middle of something: MERGE_HEAD" in message
     git(tiny, "checkout", "--theirs", "models/delay.json")
     git(tiny, "add", "models/delay.json")
     git(tiny, "commit", "--quiet", "--no-edit")
-    assert promoted_level(tiny) == 3
+    assert level(tiny) == 3
     assert tiny.samebook("run", "score").code == 0
 
 
@@ -90,7 +90,7 @@ def test_rollback_is_forward(tiny: Tiny) -> None:
     git(tiny, "merge", "--quiet", "--no-edit", "--no-ff", "candidate")
     promote(tiny, 5)
     rollback(tiny)
-    assert promoted_level(tiny) == 3
+    assert level(tiny) == 3
     assert "from" in rollback(tiny, "--why", "worse")
     assert (tiny.root / "models" / "delay.json").read_bytes() == first
     assert git(tiny, "show", "--name-only", "--format=") == "models/delay.json"
@@ -101,9 +101,9 @@ def test_rolled_back_branch_merges_again(tiny: Tiny) -> None:
     """After a rollback that reopens the branch, merging it brings its model again."""
     git(tiny, "merge", "--quiet", "--no-edit", "candidate")
     assert "git" not in rollback(tiny, "--reopen", "candidate")
-    assert promoted_level(tiny) == 2
+    assert level(tiny) == 2
     git(tiny, "merge", "--quiet", "--no-edit", "candidate")
-    assert promoted_level(tiny) == 3
+    assert level(tiny) == 3
     assert tiny.samebook("run", "score").code == 0
 
 
@@ -116,11 +116,11 @@ def test_rolled_back_branch_promotes_again(tiny: Tiny) -> None:
     promote(tiny, 5)
     git(tiny, "switch", "--quiet", "main")
     git(tiny, "merge", "--quiet", "candidate")
-    assert promoted_level(tiny) == 5
+    assert level(tiny) == 5
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--to", "nowhere"), "no branch, tag or commit 'nowhere'"),
         (("--to", "main"), "is that version already"),
@@ -129,16 +129,16 @@ def test_rolled_back_branch_promotes_again(tiny: Tiny) -> None:
         ((), "has no earlier version"),
     ],
 )
-def test_impossible_rollback_refused(tiny: Tiny, options: tuple[str, ...], said: str) -> None:
+def test_impossible_rollback_refused(tiny: Tiny, options: tuple[str, ...], message: str) -> None:
     """An impossible rollback or reopening is refused, and changes nothing."""
     head = git(tiny, "rev-parse", "HEAD", "candidate")
-    assert said in stderr_of(tiny.samebook("rollback", "delay", *options), 2)
+    assert message in stderr_of(tiny.samebook("rollback", "delay", *options), 2)
     assert git(tiny, "rev-parse", "HEAD", "candidate") == head
     assert git(tiny, "status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize(
-    ("branch", "said"),
+    ("branch", "message"),
     [
         ("nobody", "no branch 'nobody' here"),
         ("main~1", "no branch 'main~1' here"),
@@ -147,13 +147,13 @@ def test_impossible_rollback_refused(tiny: Tiny, options: tuple[str, ...], said:
         ("ahead", "has commits that are not merged here"),
     ],
 )
-def test_impossible_reopening_refused(tiny: Tiny, branch: str, said: str) -> None:
+def test_impossible_reopening_refused(tiny: Tiny, branch: str, message: str) -> None:
     """A branch that can't be reopened stops the rollback before anything is committed."""
     git(tiny, "branch", "old", "main~1")
     git(tiny, "merge", "--quiet", "--no-edit", "candidate")
     git(tiny, "branch", "ahead", git(tiny, "commit-tree", "-p", "HEAD", "-m", "x", "HEAD^{tree}"))
     head = git(tiny, "rev-parse", "HEAD")
-    assert said in stderr_of(tiny.samebook("rollback", "delay", "--reopen", branch), 2)
+    assert message in stderr_of(tiny.samebook("rollback", "delay", "--reopen", branch), 2)
     assert git(tiny, "rev-parse", "HEAD") == head
 
 
@@ -162,7 +162,7 @@ def test_second_promotion_is_no_version(tiny: Tiny) -> None:
     for _ in range(2):
         promote(tiny, 5)
     rollback(tiny)
-    assert promoted_level(tiny) == 2
+    assert level(tiny) == 2
 
 
 def test_broken_bundle_is_rolled_back(tiny: Tiny) -> None:
@@ -172,11 +172,11 @@ def test_broken_bundle_is_rolled_back(tiny: Tiny) -> None:
     path.write_text(path.read_text().replace('"auc": 0.3', '"auc": 0.9'))
     git(tiny, "commit", "--quiet", "--all", "-m", "by hand")
     assert "a bundle that is not whole" in rollback(tiny)
-    assert promoted_level(tiny) == 3
+    assert level(tiny) == 3
 
 
 def test_dry_rollback_changes_nothing(tiny: Tiny) -> None:
     """--dry-run shows the version that would be restored."""
     git(tiny, "merge", "--quiet", "--no-edit", "candidate")
     assert f"back to {run_of(tiny, 2)}" in rollback(tiny, "--dry-run")
-    assert promoted_level(tiny) == 3
+    assert level(tiny) == 3

@@ -35,8 +35,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result]:
 
 
 def receipt(run: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((run / "receipt.json").read_text())
-    return found
+    statement: dict[str, Any] = json.loads((run / "receipt.json").read_text())
+    return statement
 
 
 def test_run_shows_progress(done: tuple[Tiny, Result]) -> None:
@@ -44,8 +44,8 @@ def test_run_shows_progress(done: tuple[Tiny, Result]) -> None:
     tiny, ended = done
     assert ended.code == 0
     assert ended.stdout == f"runs/{tiny.runs[0].name}  auc 0.75  depth 4\n"
-    for told in ("parameters", "injected-parameters", "work", "| depth is 4"):
-        assert told in ended.stderr
+    for message in ("parameters", "injected-parameters", "work", "| depth is 4"):
+        assert message in ended.stderr
 
 
 def test_run_folder_is_whole(done: tuple[Tiny, Result]) -> None:
@@ -76,7 +76,7 @@ def test_same_run_same_results(done: tuple[Tiny, Result]) -> None:
     tiny, _ = done
     first, second = (receipt(run) for run in tiny.runs)
     assert first["subject"] == second["subject"]
-    assert {each["name"] for each in first["subject"]} >= {
+    assert {subject["name"] for subject in first["subject"]} >= {
         "metrics.json",
         "notebook.canonical.json",
         "outputs/models/model.txt",
@@ -184,10 +184,10 @@ def test_commit_that_was_handed_over(tmp_path: Path) -> None:
     """A container that outlives a `git pull` runs nothing more in the name of the old commit."""
     tiny = promoting.create(tmp_path / "workspace")
     assert tiny.samebook("run", "train", "--dry-run", SAMEBOOK_COMMIT=git(tiny, "rev-parse", "HEAD")).code == 0
-    told = tiny.samebook("run", "train", SAMEBOOK_COMMIT="0" * 40)
-    assert told.code == 2
-    assert "this container was started at 000000000000" in told.stderr
-    assert "make watch" in told.stderr
+    ended = tiny.samebook("run", "train", SAMEBOOK_COMMIT="0" * 40)
+    assert ended.code == 2
+    assert "this container was started at 000000000000" in ended.stderr
+    assert "make watch" in ended.stderr
     assert tiny.runs == []
 
 
@@ -224,7 +224,7 @@ def test_imports_with_effects_are_left_to_the_cell(source: str, tiny: Tiny) -> N
     (site / "odd.py").write_text(source)
     tiny.notebook("odd", imports=f"import sys\nsys.path.insert(0, {str(site)!r})", work="import odd")
     env = {**os.environ, "PYTHONPATH": str(site)}
-    found = early.EarlyProcess(env, tiny.root, ["odd"])
-    assert found.become(kernels.Request([], env, str(tiny.root))) is None
-    assert found.process.returncode is not None
+    process = early.EarlyProcess(env, tiny.root, ["odd"])
+    assert process.become(kernels.Request([], env, str(tiny.root))) is None
+    assert process.process.returncode is not None
     assert tiny.samebook("run", "odd").code == {"p": 0, "1": 1, "i": 138}[source[0]]

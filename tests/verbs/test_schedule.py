@@ -84,27 +84,29 @@ def test_crontab_keeps_an_odd_path(tmp_path: Path) -> None:
 
 def test_secrets_come_from_a_file() -> None:
     """Where the settings name secrets, cron and systemd read them from a file of the user's, and make hands them on."""
-    found = jobs("/srv/flights", "A", "B")
-    assert '* * * set -a && . "$HOME/.config/samebook/prod.env" && make' in timers.crontab(found)["samebook-prod.cron"]
-    service = timers.systemd(found)["samebook-prod-daily.service"]
+    selected = jobs("/srv/flights", "A", "B")
+    assert (
+        '* * * set -a && . "$HOME/.config/samebook/prod.env" && make' in timers.crontab(selected)["samebook-prod.cron"]
+    )
+    service = timers.systemd(selected)["samebook-prod-daily.service"]
     assert "EnvironmentFile=%h/.config/samebook/prod.env\n" in service
     assert '"SECRETS=A B"' in service
 
 
 def means(line: str, moment: datetime) -> bool:
     """Whether a minute matches every part of an OnCalendar line, as systemd.time(7) defines them."""
-    found = re.fullmatch(r"(?:([A-Z]\S+) )?\*-(\S+)-(\S+) (\S+):(\S+):00 UTC", line)
-    assert found, line
+    match = re.fullmatch(r"(?:([A-Z]\S+) )?\*-(\S+)-(\S+) (\S+):(\S+):00 UTC", line)
+    assert match, line
     weekdays = [moment.replace(day=1) + timedelta(days=number) for number in range(7)]
     names = {f"{day:%a}": day.isoweekday() for day in weekdays}
-    days = re.sub("[A-Z]..", lambda name: str(names[name[0]]), found[1] or "*")
+    days = re.sub("[A-Z]..", lambda name: str(names[name[0]]), match[1] or "*")
     values = (moment.isoweekday(), moment.month, moment.day, moment.hour, moment.minute)
-    return all(has(part, value) for part, value in zip((days, *found.groups()[1:]), values, strict=True))
+    return all(has(part, value) for part, value in zip((days, *match.groups()[1:]), values, strict=True))
 
 
 def has(part: str, value: int) -> bool:
     ranges = [[int(end) for end in item.split("..")] for item in part.split(",")] if part != "*" else [[value]]
-    return any(each[0] <= value <= each[-1] for each in ranges)
+    return any(span[0] <= value <= span[-1] for span in ranges)
 
 
 def readable(lines: list[str]) -> list[str]:
@@ -125,11 +127,11 @@ def test_calendar_means_the_same() -> None:
         calendar, moment = list(timers.calendar(cron.parse(line))), cron.next_due(line, NOON)
         for _ in range(20):
             assert moment is not None
-            assert any(means(each, moment) for each in calendar), (line, calendar)
+            assert any(means(line, moment) for line in calendar), (line, calendar)
             following = cron.next_due(line, moment)
             between = [moment + timedelta(minutes=number) for number in (1, 17, 60, 24 * 60 + 1)]
-            quiet = [each for each in between if following and each < following]
-            assert not any(means(each, at) for each in calendar for at in quiet), (line, calendar)
+            quiet = [time for time in between if following and time < following]
+            assert not any(means(line, at) for line in calendar for at in quiet), (line, calendar)
             moment = following
 
 
@@ -138,8 +140,8 @@ def elapses(lines: list[str]) -> list[str]:
     base = f"--base-time={NOON:%Y-%m-%d %H:%M:%S} UTC"
     command = ["systemd-analyze", "calendar", "--iterations=5", base, *lines]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, env={"TZ": "UTC", "LC_ALL": "C"}).stdout
-    told = re.sub("Original.*|Normal.*", "", shown)
-    return sorted(set(re.findall(r"(\d{4}-\d\d-\d\d \d\d:\d\d):00 UTC", told)))[:5]
+    calendar = re.sub("Original.*|Normal.*", "", shown)
+    return sorted(set(re.findall(r"(\d{4}-\d\d-\d\d \d\d:\d\d):00 UTC", calendar)))[:5]
 
 
 def test_systemd_elapses_then() -> None:
@@ -166,9 +168,9 @@ def test_units_are_right(scheduled: Tiny, tmp_path: Path) -> None:
 
 def test_cron_jobs_have_no_rights(scheduled: Tiny) -> None:
     """A CronJob is in UTC, one at a time, of this image, and may nothing but write its volumes and /tmp."""
-    found = list(yaml.safe_load_all(rendered(scheduled, "kubernetes", "--image", IMAGE)))
-    assert [each["metadata"]["name"] for each in found] == ["samebook-prod-daily", "samebook-prod-re-train-2"]
-    spec = found[1]["spec"]
+    resources = list(yaml.safe_load_all(rendered(scheduled, "kubernetes", "--image", IMAGE)))
+    assert [entry["metadata"]["name"] for entry in resources] == ["samebook-prod-daily", "samebook-prod-re-train-2"]
+    spec = resources[1]["spec"]
     assert (spec["schedule"], spec["timeZone"], spec["concurrencyPolicy"]) == ("0 5 1 * 1", "Etc/UTC", "Forbid")
     pod = spec["jobTemplate"]["spec"]["template"]["spec"]
     container = pod["containers"][0]
@@ -176,10 +178,10 @@ def test_cron_jobs_have_no_rights(scheduled: Tiny) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container["securityContext"]["allowPrivilegeEscalation"] is pod["automountServiceAccountToken"] is False
-    assert {each["mountPath"] for each in container["volumeMounts"]} == {
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {
         f"/workspace/{n}" for n in manifests.VOLUMES
     } | {"/tmp"}
-    assert {each["name"] for each in pod["volumes"]} == {each["name"] for each in container["volumeMounts"]}
+    assert {volume["name"] for volume in pod["volumes"]} == {volume["name"] for volume in container["volumeMounts"]}
 
 
 def test_image_is_asked_for(scheduled: Tiny) -> None:
@@ -194,12 +196,12 @@ def test_image_is_asked_for(scheduled: Tiny) -> None:
 
 def test_workflow_may_only_read(scheduled: Tiny) -> None:
     """The workflow may read the repository and no more, runs no third-party action, and each job at its own time."""
-    found = yaml.safe_load(rendered(scheduled, "github"))
-    on = found[True]  # as YAML 1.1 reads `on`
-    assert found["permissions"] == {"contents": "read"}
+    workflow = yaml.safe_load(rendered(scheduled, "github"))
+    on = workflow[True]  # as YAML 1.1 reads `on`
+    assert workflow["permissions"] == {"contents": "read"}
     assert on["schedule"] == [{"cron": "30 4 * * *"}, {"cron": "0 5 1 * 1"}]
-    assert on["workflow_dispatch"]["inputs"]["job"]["options"] == list(found["jobs"]) == ["daily", "re-train_2"]
-    job = found["jobs"]["daily"]
+    assert on["workflow_dispatch"]["inputs"]["job"]["options"] == list(workflow["jobs"]) == ["daily", "re-train_2"]
+    job = workflow["jobs"]["daily"]
     assert job["if"] == "github.event.schedule == '30 4 * * *' || inputs.job == 'daily'"
     assert not any("uses" in step for step in job["steps"])
     assert job["steps"][-1]["run"] == "make pipeline NAME=daily ENV=prod"

@@ -38,7 +38,7 @@ def sweep(tiny: Tiny, *options: str, code: int = 0, **variables: str) -> Result:
 
 def started(run: Path) -> str:
     byproducts = json.loads((run / "receipt.json").read_text())["predicate"]["runDetails"]["byproducts"]
-    return next(name for each in byproducts if each["name"] == "kernel" for name in each["annotations"])
+    return next(name for byproduct in byproducts if byproduct["name"] == "kernel" for name in byproduct["annotations"])
 
 
 def rows(tiny: Tiny) -> list[dict[str, str]]:
@@ -190,6 +190,6 @@ def test_many_sets(tiny: Tiny) -> None:
     assert f"{SETS - done - 1} ran, {done} done already, 1 failed" in stdout, stderr[-1000:]
     assert sorted(int(row["n"]) for row in rows(tiny) if row["score"]) == [n for n in range(SETS) if n != 13]
     receipts = [json.loads(path.read_text())["predicate"] for path in tiny.root.glob("runs/[0-9]*/receipt.json")]
-    given = [each["buildDefinition"]["externalParameters"]["parameters"]["n"] for each in receipts]
+    given = [receipt["buildDefinition"]["externalParameters"]["parameters"]["n"] for receipt in receipts]
     assert sorted(given) == [n for n in range(SETS) if n != 13]
     assert (tiny.kernels(), tiny.unfinished) == ([], [])

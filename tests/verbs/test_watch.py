@@ -170,8 +170,8 @@ def test_one_watcher(tiny: Tiny) -> None:
     """A second watcher names the first one; once the first has ended, in whatever way, the next may start."""
     process = tiny.start("watch")
     wait_until(lambda: (tiny.root / "runs" / ".watch" / "holder").is_file())
-    said = stderr_of(tiny.samebook("watch", "--once"), 2)
-    assert f"another watcher runs: process {process.pid} on " in said
+    message = stderr_of(tiny.samebook("watch", "--once"), 2)
+    assert f"another watcher runs: process {process.pid} on " in message
     process.kill()
     process.communicate()
     assert tiny.samebook("watch", "--once").code == 0
@@ -218,8 +218,8 @@ def test_older_days_first(tiny: Tiny) -> None:
     arrive(tiny)
     arrive(tiny, "later-2013-01-06.csv")
     arrive(tiny, "rows-2013-01-07.csv")
-    said = tiny.samebook("watch", "--once").stderr
-    assert re.findall(r"(\S+)\.csv: done", said) == ["rows-2013-01-05", "later-2013-01-06", "rows-2013-01-07"]
+    message = tiny.samebook("watch", "--once").stderr
+    assert re.findall(r"(\S+)\.csv: done", message) == ["rows-2013-01-05", "later-2013-01-06", "rows-2013-01-07"]
 
 
 def test_nothing_to_watch_told(tiny: Tiny) -> None:
