@@ -144,6 +144,6 @@ def test_terminal_is_left_alone(tiny: Tiny) -> None:
 
 def test_quiet_day_is_said(tiny: Tiny) -> None:
     """A day of which nothing is told says so; what is no day is an error of use."""
-    assert tiny.samebook("log", "--day", "2013-01-01").stdout == "nothing is told of 2013-01-01\n"
+    assert tiny.samebook("log", "--day", "2013-01-01").stdout == "no event on 2013-01-01\n"
     assert tiny.samebook("log", "--day", "2013-01-01", "--json").stdout == "[]\n"
     assert tiny.samebook("log", "--day", "yesterday").code == 2

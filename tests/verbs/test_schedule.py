@@ -191,7 +191,7 @@ def test_image_is_asked_for(scheduled: Tiny) -> None:
             scheduled.samebook("schedule", "--env", "prod", "--as", "kubernetes", *options), 2
         )
     ended = scheduled.samebook("schedule", "--env", "prod", "--as", "kubernetes", "--image", "samebook:runtime")
-    assert "a tag may come to mean another image" in ended.stderr
+    assert "a tag may be moved to another image" in ended.stderr
 
 
 def test_workflow_may_only_read(scheduled: Tiny) -> None:

@@ -1,4 +1,4 @@
-"""The commands around promoted models."""
+"""The commands for promoted models: promote, roll back, put into a folder, compare."""
 
 import click
 
@@ -10,13 +10,15 @@ from samebook.core import workspace
 @click.argument("run", metavar="RUN")
 @click.argument("model", metavar="MODEL")
 @ENV
-@click.option("--why", default="", help="Why: for the commit's message and the bundle.")
-@click.option("--dry-run", "--dry", is_flag=True, help="Check every condition, and change nothing.")
+@click.option("--why", default="", help="Reason, for the commit's message and the bundle.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Check every condition, without a commit.")
 def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:
     """Promote RUN as MODEL: check it against the policy of the environment, and commit models/MODEL.json.
 
-    RUN is a run's id, or a notebook's name for its newest run. Exit code 6 names every condition that isn't met,
-    with the command that meets it.
+    Example: samebook promote train churn --why "a year more of data"
+
+    RUN is a run's id, or a notebook's name for its newest run. A run that doesn't meet every condition is refused with
+    exit code 6; the error names each unmet condition, with the command that meets it.
     """
     from samebook.verbs import promote as verb
 
@@ -29,15 +31,21 @@ def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.option("--to", default="", help="A branch, tag or commit that has the version; by default the one before.")
-@click.option("--reopen", default="", metavar="BRANCH", help="A branch to be merged again some day.")
-@click.option("--why", default="", help="Why: for the commit's message.")
-@click.option("--dry-run", "--dry", is_flag=True, help="Say what it would be rolled back to, and change nothing.")
+@click.option(
+    "--to", default="", help="Branch, tag or commit with the version to restore; by default the version before."
+)
+@click.option(
+    "--reopen", default="", metavar="BRANCH", help="Branch that was merged here, and shall be merged again later."
+)
+@click.option("--why", default="", help="Reason, for the commit's message.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Show the version that would be restored, without a commit.")
 def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
-    """Roll MODEL back: commit an earlier version of models/MODEL.json, whole, and forward.
+    """Roll MODEL back: restore an earlier version of models/MODEL.json, whole, by a new commit.
 
-    Git never merges twice what it has merged once. --reopen BRANCH moves that branch one commit on, so that merging
-    it brings its version again.
+    Example: samebook rollback churn --to prod
+
+    Git never merges the same commit twice. --reopen BRANCH adds a commit to that branch, so that the next merge brings
+    its version again.
     """
     from samebook.verbs import rollback as verb
 
@@ -48,7 +56,7 @@ def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
     if done.commit:
         _renew_folder(model, "dev")
     if done.commit and not reopen:
-        click.echo("a branch that was merged and shall be merged again some day: --reopen BRANCH", err=True)
+        click.echo("a branch that was merged here, and shall be merged again later, needs --reopen BRANCH", err=True)
 
 
 @click.command()
@@ -59,49 +67,52 @@ def models(references: tuple[str, ...], env: str, engine: str) -> None:
     """Put the files of promoted models under models/.files/MODEL/, read-only, to read or to mount.
 
     MODEL is a name like churn, or churn@prod for what a branch, tag or commit has; by default all of this branch.
-    What the store lacks comes from the remote store, else from running its source again, checked by hash.
+    Files that the store lacks come from the remote store, or else from running the model's source again, checked by
+    hash.
     """
     from samebook.records.rerun import Site
     from samebook.verbs import models as verb
 
-    here = workspace.find()
-    for made in verb.models(Site(here, engine, say), references, env):
-        show(f"{here.relative(made.folder)}  {made.bundle.receipt.run}  {len(made.bundle.outputs)} files")
+    checkout = workspace.find()
+    for model in verb.models(Site(checkout, engine, say), references, env):
+        show(f"{checkout.relative(model.folder)}  {model.bundle.receipt.run}  {len(model.bundle.outputs)} files")
 
 
 def _renew_folder(model: str, env: str) -> None:
-    """Where the model's files are a folder, let it be the files of what is promoted now."""
+    """Update the folder with the model's files, where there is one, to the promoted version."""
     from samebook.records.rerun import Site
     from samebook.verbs import models as verb
 
-    here = workspace.find()
-    if verb.is_folder(here, model):
-        verb.models(Site(here, "local", say), [model], env)
+    checkout = workspace.find()
+    if verb.is_folder(checkout, model):
+        verb.models(Site(checkout, "local", say), [model], env)
 
 
 @click.group()
 def bundle() -> None:
-    """Look at bundles: what is promoted on this branch and on others."""
+    """Show bundles, the files of promoted models, of this branch and of others."""
 
 
 @bundle.command("diff")
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="[B]", default="")
-@click.option("--markdown", is_flag=True, help="As tables for a pull request.")
+@click.option("--markdown", is_flag=True, help="Print Markdown tables, for a pull request.")
 def bundle_diff(before: str, after: str, markdown: bool) -> None:
     """Compare the models of two branches, tags or commits: metrics, parameters, days of data, environment.
+
+    Example: samebook bundle diff prod
 
     B is the work tree where it isn't given.
     """
     from samebook.verbs import bundle_diff as verb
 
-    found = verb.bundle_diff(workspace.find(), before, after)
-    show((verb.markdown if markdown else verb.text)(found, before, after))
+    diffs = verb.bundle_diff(workspace.find(), before, after)
+    show((verb.markdown if markdown else verb.text)(diffs, before, after))
 
 
 @bundle.command("schema")
 def bundle_schema() -> None:
     """Print the JSON Schema of a bundle."""
-    from samebook.models import bundle as made
+    from samebook.models import bundle as bundles
 
-    click.echo(made.json_schema(), nl=False)
+    click.echo(bundles.json_schema(), nl=False)

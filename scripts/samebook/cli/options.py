@@ -1,4 +1,4 @@
-"""What the commands share: their common options, and how they print."""
+"""The options that commands share, and the functions by which they print."""
 
 import functools
 import json
@@ -28,7 +28,7 @@ class PairType(click.ParamType[tuple[str, str]]):
 
 
 class PairsType(click.ParamType[tuple[tuple[str, str], ...]]):
-    """`a=1 b=two words`, as make's PARAMS says it, or a JSON object, in which a value may be any text."""
+    """`a=1 b=two words`, as --params takes it, or a JSON object, whose values may be any text."""
 
     name = "name=value …"
 
@@ -38,14 +38,14 @@ class PairsType(click.ParamType[tuple[tuple[str, str], ...]]):
     ) -> tuple[tuple[str, str], ...]:
         text = str(value).strip()
         if not text.startswith("{"):
-            # The next name, and not just any space, ends a value.
+            # A value may have spaces: only the next `name=` ends it.
             parts = re.split(r"\s+(?=[^\W\d]\w*=)", text) if text else []
             return tuple(PairType().convert(part, param, ctx) for part in parts)
         try:
-            found = json.loads(text)
+            values = json.loads(text)
         except ValueError as error:
             self.fail(f"found {text!r}; expected a JSON object: {error}", param, ctx)
-        return tuple((name, told if isinstance(told, str) else json.dumps(told)) for name, told in found.items())
+        return tuple((name, value if isinstance(value, str) else json.dumps(value)) for name, value in values.items())
 
 
 class DaysType(click.ParamType[int]):
@@ -62,34 +62,44 @@ class DaysType(click.ParamType[int]):
 
 
 ENV = click.option(
-    "--env", default="dev", envvar="SAMEBOOK_ENV", help="Settings: environments/<env>.yml ($SAMEBOOK_ENV)."
+    "--env", default="dev", envvar="SAMEBOOK_ENV", help="Take the settings of environments/<env>.yml ($SAMEBOOK_ENV)."
 )
 ENGINE = click.option(
-    "--engine", type=click.Choice(["docker", "local"]), default="local", help="Where to run it again ($ENGINE)."
+    "--engine",
+    type=click.Choice(["docker", "local"]),
+    default="local",
+    help="Run in the image or in an environment on this machine (ENGINE of make).",
 )
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Objects that move at a time.")
+JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Transfer this many objects at a time.")
 
 
 def parameters[Result](command: Callable[..., Result]) -> Callable[..., Result]:
-    """Let a command take parameters, as its `given`: each once, with -p, or as make hands them on, all in one text."""
+    """Add -p and --params to a command; it gets the parameters of both as `given`. A name may be given once."""
 
     @functools.wraps(command)
-    def told(*, given: tuple[tuple[str, str], ...], together: tuple[tuple[str, str], ...], **others: Any) -> Result:
-        pairs = (*given, *together)
+    def call(*, given: tuple[tuple[str, str], ...], params: tuple[tuple[str, str], ...], **others: Any) -> Result:
+        pairs = (*given, *params)
         names = [name for name, _ in pairs]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise UsageError(f"parameter {twice} is given twice")
         return command(given=dict(pairs), **others)
 
     several = {"type": PairsType(), "default": "", "show_default": False}
-    every = click.option("--params", "together", **several, help="Set several, like PARAMS of make.")
-    one = click.option("-p", "--parameter", "given", type=PairType(), multiple=True, help="Set a parameter.")
-    return one(every(told))
+    every = click.option("--params", **several, help='Set several parameters, like "as_of=2013-06-30 max_depth=4".')
+    one = click.option(
+        "-p",
+        "--parameter",
+        "given",
+        type=PairType(),
+        multiple=True,
+        help="Set a parameter; may be repeated for others.",
+    )
+    return one(every(call))
 
 
 def show(text: object) -> None:
-    """Print a result; a reader that left (`samebook runs | head`) is no error."""
+    """Print a result on stdout; a closed pipe (`samebook runs | head`) is not an error."""
     try:
         click.echo(text)
     except BrokenPipeError:
@@ -97,5 +107,5 @@ def show(text: object) -> None:
 
 
 def say(line: str) -> None:
-    """What a person who waits wants to know."""
+    """Print progress on stderr."""
     click.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""The commands of unattended work: pipelines, for a day or many, and the watcher."""
+"""The commands for unattended work: a pipeline, for one day or many, and the watcher."""
 
 import sys
 from datetime import date, datetime
@@ -8,7 +8,7 @@ import click
 from samebook.cli.options import ENGINE, ENV, parameters, say, show
 from samebook.core import errors, workspace
 
-FORCE = click.option("--force", is_flag=True, help="Run what a finished run has done already, too.")
+FORCE = click.option("--force", is_flag=True, help="Run also the steps that a finished run has done already.")
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -18,10 +18,12 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @ENV
 @ENGINE
 @FORCE
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Steps that run at a time.")
-@click.option("--dry-run", "--dry", is_flag=True, help="Print the plan, and start nothing.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Run this many steps at a time.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Print the plan, without a run.")
 def pipeline(name: str, given: dict[str, str], env: str, engine: str, force: bool, jobs: int, dry_run: bool) -> None:
-    """Run environments/pipelines/NAME.yml: its steps, each after what it needs.
+    """Run environments/pipelines/NAME.yml: its steps, each after those that it needs.
+
+    Example: samebook pipeline daily -p day=2013-07-01
 
     A step that a finished run has done already (the same notebook, parameters, environment and inputs) is left out,
     so a pipeline that was stopped goes on where it stopped. The exit code is that of the first step that failed.
@@ -43,24 +45,24 @@ def pipeline(name: str, given: dict[str, str], env: str, engine: str, force: boo
 @click.command()
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a pipeline instead.")
 def pipelines(schema: bool) -> None:
-    """List the pipelines in environments/pipelines/: what each may be given, and its steps."""
-    from samebook.pipelines import definition as found
+    """List the pipelines in environments/pipelines/: the parameters and steps of each."""
+    from samebook.pipelines import definition
 
     if schema:
-        click.echo(found.schema(), nl=False)
+        click.echo(definition.schema(), nl=False)
         return
-    show(found.table(workspace.find()))
+    show(definition.table(workspace.find()))
 
 
 @click.command()
 @click.argument("name", metavar="NAME")
-@click.option("--from", "first", type=DAY, required=True, help="The first day.")
-@click.option("--to", "last", type=DAY, required=True, help="The last day, included.")
+@click.option("--from", "first", type=DAY, required=True, help="First day.")
+@click.option("--to", "last", type=DAY, required=True, help="Last day, included.")
 @parameters
 @ENV
 @ENGINE
 @FORCE
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Days that run at a time.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Run this many days at a time.")
 def backfill(
     name: str,
     first: datetime,
@@ -71,26 +73,28 @@ def backfill(
     force: bool,
     jobs: int,
 ) -> None:
-    """Run the pipeline NAME for each day, side by side; what is done already is not done again.
+    """Run the pipeline NAME for each day of a span, side by side; steps that are done already are left out.
 
-    Exit code 1 where a day failed; the others are done all the same.
+    Example: samebook backfill daily --from 2013-07-01 --to 2013-07-31
+
+    Exit code 1 where a day failed; the other days run all the same.
     """
     from samebook.pipelines.step_program import Job
     from samebook.verbs import backfill as verb
 
     job = Job(workspace.find(), name, given, env, engine, force)
     span: tuple[date, date] = (first.date(), last.date())
-    found = verb.backfill(verb.BackfillRequest(job, *span, jobs), say)
-    show(verb.table(found))
-    if found.failed:
+    result = verb.backfill(verb.BackfillRequest(job, *span, jobs), say)
+    show(verb.table(result))
+    if result.failed:
         sys.exit(errors.SamebookError.exit_code)
 
 
 @click.command()
 @ENV
-@click.option("--once", is_flag=True, help="Take in what is there, and end: exit code 1 where something failed.")
+@click.option("--once", is_flag=True, help="End once nothing waits, with exit code 1 where something failed.")
 def watch(env: str, once: bool) -> None:
-    """Run pipelines when data comes in: a complete file of a day in data/inbox/, or new days in the warehouse.
+    """Run pipelines when data comes in: a complete file in data/inbox/, a new day in the warehouse, or a job's time.
 
     A file that breaks its schema goes to data/quarantine/ with a report; any other failure is tried again.
     """

@@ -1,4 +1,4 @@
-"""To import this does once what every run does, whatever it runs: for processes that runs are forked from."""
+"""The imports that every run needs, whatever its notebook: a runner's zygote imports this once, and forks the runs."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The commands that look after the store."""
+"""The commands for the store: verify, clean up, push and pull."""
 
 import click
 
@@ -8,40 +8,40 @@ from samebook.core import workspace
 
 @click.group()
 def store() -> None:
-    """Look after the content-addressed store of inputs and results."""
+    """Verify, clean up or share the store, which has inputs and results by their hash."""
 
 
 @store.command("verify")
 def store_verify() -> None:
-    """Read every object: name what is damaged, missing or unreferenced."""
+    """Read every object of the store, and name the damaged and missing ones; count the unreferenced ones."""
     from samebook.models import store_use
 
-    found = store_use.report(workspace.find())
-    store_use.check(found)
-    show(f"{found.objects} objects, all whole; {len(found.unreferenced)} that no receipt names")
+    report = store_use.report(workspace.find())
+    store_use.check(report)
+    show(f"{report.objects} objects, all whole; {len(report.unreferenced)} that no receipt names")
 
 
 @store.command("gc")
-@click.option("--dry-run", "--dry", is_flag=True, help="Say what would go, and remove nothing.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Count the objects that would be removed, and remove none.")
 def store_gc(dry_run: bool) -> None:
     """Remove damaged objects, and those that no receipt in runs/ names."""
     from samebook.models import store_use
 
-    found = store_use.gc(workspace.find(), dry_run=dry_run)
-    would = "would remove" if dry_run else "removed"
-    damaged = f", {len(found.damaged)} damaged" if found.damaged else ""
-    show(f"{would} {len(found.unreferenced)} unreferenced objects{damaged}: {found.reclaimable / 2**20:.1f} MiB")
+    report = store_use.gc(workspace.find(), dry_run=dry_run)
+    removed = "would remove" if dry_run else "removed"
+    damaged = f", {len(report.damaged)} damaged" if report.damaged else ""
+    show(f"{removed} {len(report.unreferenced)} unreferenced objects{damaged}: {report.reclaimable / 2**20:.1f} MiB")
 
 
 @store.command("push")
 @ENV
-@click.option("--again", is_flag=True, help="Send also what is there, in place of what may be damaged there.")
-@click.option("--dry-run", "--dry", is_flag=True, help="Say how many objects and bytes would go, and send nothing.")
+@click.option("--again", is_flag=True, help="Send also the objects that the bucket has, as they may be damaged there.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Count the objects and bytes that would be sent, and send none.")
 @JOBS
 def store_push(env: str, again: bool, dry_run: bool, jobs: int) -> None:
-    """Send what models and runs need to the bucket that store.url names, as far as it lacks it.
+    """Send the objects that models and runs need, and the bucket lacks, to the bucket of the setting store.url.
 
-    Exit code 1 when the bucket can't be reached or denies, or when an object is damaged or missing here.
+    Exit code 1 where the bucket can't be reached or denies access, or an object is damaged or missing here.
     """
     from samebook.cli.console import status_line
     from samebook.verbs import push as verb
@@ -54,12 +54,14 @@ def store_push(env: str, again: bool, dry_run: bool, jobs: int) -> None:
 
 @store.command("pull")
 @ENV
-@click.option("--dry-run", "--dry", is_flag=True, help="Say how many objects and bytes would come, and bring nothing.")
+@click.option(
+    "--dry-run", "--dry", is_flag=True, help="Count the objects and bytes that would be brought, and bring none."
+)
 @JOBS
 def store_pull(env: str, dry_run: bool, jobs: int) -> None:
-    """Bring what models and runs need from the bucket that store.url names, as far as it is missing or damaged here.
+    """Bring the objects that models and runs need, and are missing or damaged here, from the bucket of store.url.
 
-    Exit code 1 when the bucket can't be reached or denies, or when it lacks an object or has it damaged.
+    Exit code 1 where the bucket can't be reached or denies access, or an object is missing or damaged there.
     """
     from samebook.cli.console import status_line
     from samebook.verbs import pull as verb

@@ -44,19 +44,35 @@ class SizeType(click.ParamType[int]):
 @click.command()
 @click.argument("notebook", metavar="NOTEBOOK")
 @click.option(
-    "--grid", type=PairsType(), default="", show_default=False, help='Like "max_depth=3,5 rate=0.01:0.3:log".'
+    "--grid",
+    type=PairsType(),
+    default="",
+    show_default=False,
+    help='Values of each parameter, like "max_depth=3,5 rate=0.01:0.3:log".',
 )
-@click.option("--draws", type=click.IntRange(1, 100_000), help="Draw so many sets from the grid; a:b is a range.")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of the draws: the same seed draws the same.")
-@click.option("--sets", "file", type=FILE, help="The sets instead: CSV with a header, or JSON lines.")
+@click.option(
+    "--draws",
+    type=click.IntRange(1, 100_000),
+    help="Draw this many sets at random from the grid, where a:b is a range.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the draws; the same seed draws the same sets.")
+@click.option(
+    "--sets", "file", type=FILE, help="Take the sets from this file instead: CSV with a header, or JSON lines."
+)
 @parameters
 @ENV
-@click.option("--jobs", type=click.IntRange(1, 64), help="Runs side by side; by default one a core.")
-@click.option("--metric", default="", help="What counts; by default a run's first metric.")
-@click.option("--minimize", is_flag=True, help="The lowest is the best.")
-@click.option("--timeout", type=click.IntRange(min=0), help="Seconds that a cell may take; 0 is no limit.")
-@click.option("--on-failure", type=click.Choice(["continue", "stop"]), default="continue", help="When a set fails.")
-@click.option("--dry-run", "--dry", is_flag=True, help="Check the sets, say what would run, and start nothing.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Run this many sets at a time; by default one a core.")
+@click.option("--metric", default="", help="Metric that ranks the sets; by default a run's first one.")
+@click.option("--minimize", is_flag=True, help="Rank the lowest value of the metric first.")
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=0),
+    help="Seconds that a cell may take; 0 is no limit, the default is cell_timeout of the settings.",
+)
+@click.option(
+    "--on-failure", type=click.Choice(["continue", "stop"]), default="continue", help="What to do when a set fails."
+)
+@click.option("--dry-run", "--dry", is_flag=True, help="Check the sets and list them, without a run.")
 def sweep(
     notebook: str,
     grid: tuple[tuple[str, str], ...],
@@ -74,13 +90,15 @@ def sweep(
 ) -> None:
     """Run NOTEBOOK once for each parameter set, side by side, each run with its receipt.
 
-    What a finished run has done already is not done again, so a sweep that was stopped goes on where it stopped.
-    The table is kept as sweep.csv and sweep.png in runs/.sweeps/. Exit code 1 where a set failed.
+    Example: samebook sweep train --grid "max_depth=3,5,7" --metric auc
+
+    Sets that a finished run has done already are left out, so a sweep that was stopped goes on where it stopped.
+    The table is written as sweep.csv and sweep.png in runs/.sweeps/. Exit code 1 where a set failed.
     """
     from samebook.cli.console import Console
     from samebook.execution import sweep_result
     from samebook.execution.preparation import RunRequest
-    from samebook.verbs import run as runner
+    from samebook.verbs import run as run_verb
     from samebook.verbs import sweep as verb
 
     if file and (grid or draws):
@@ -92,29 +110,36 @@ def sweep(
     if dry_run:
         show(verb.description(verb.plan(request)))
         return
-    # Each run's own progress would be a hundred at once; its run.log has it.
-    found = verb.sweep(request, lambda each: runner.run(each, Console(stream=io.StringIO())), say)
-    show(sweep_result.table(found))
-    if found.ranked():
+    # The progress of many runs at once would be unreadable; each run's run.log has its own.
+    result = verb.sweep(request, lambda run: run_verb.run(run, Console(stream=io.StringIO())), say)
+    show(sweep_result.table(result))
+    if result.ranked():
         now = datetime.datetime.now(datetime.UTC)
-        folder = workspace.find().runs / ".sweeps" / f"{now:%Y%m%dT%H%M%SZ}-{found.notebook}-{os.getpid()}"
-        workspace.write_whole(folder / "sweep.csv", sweep_result.as_csv(found).encode())
-        workspace.write_whole(folder / "sweep.png", sweep_result.picture(found))
+        folder = workspace.find().runs / ".sweeps" / f"{now:%Y%m%dT%H%M%SZ}-{result.notebook}-{os.getpid()}"
+        workspace.write_whole(folder / "sweep.csv", sweep_result.as_csv(result).encode())
+        workspace.write_whole(folder / "sweep.png", sweep_result.picture(result))
         show(f"kept in {workspace.find().relative(folder)}")
-    if found.failed:
+    if result.failed:
         sys.exit(errors.SamebookError.exit_code)
 
 
 @click.command()
 @click.argument("notebook", metavar="NOTEBOOK")
 @ENV
-@click.option("--idle", type=DurationType(), default="15m", help="End after so long without a run; 0s: never.")
-@click.option("--memory", type=SizeType(), default="0", help="End where the imports take more, like 2g; 0: no limit.")
+@click.option("--idle", type=DurationType(), default="15m", help="End after this long without a run; 0s is never.")
+@click.option(
+    "--memory",
+    type=SizeType(),
+    default="0",
+    help="End where the imports take more memory than this, like 2g; 0 is no limit.",
+)
 def warm(notebook: str, env: str, idle: float, memory: int) -> None:
-    """Keep what NOTEBOOK imports in memory, until Ctrl-C: runs of it start at once, with the same results.
+    """Keep the imports of NOTEBOOK in memory until Ctrl-C: runs of it start at once, with the same results.
 
-    Only installed packages are kept; code of your own is read by each run. Where anything differs (packages,
-    variables, what the notebook imports), a run starts a kernel of its own as ever.
+    Example: samebook warm train --idle 1h
+
+    Only installed packages are kept; each run reads your own code anew. A run with other packages, variables or imports
+    starts a kernel of its own, as without this command.
     """
     from samebook.verbs import warm as verb
 

@@ -1,0 +1,166 @@
+"""The commands for runs: run a notebook, list its runs, and reproduce, trace or verify one."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from samebook.cli.options import ENGINE, ENV, FILE, parameters, say, show
+from samebook.core import errors, workspace
+
+
+@click.command()
+@click.argument("notebook", metavar="NOTEBOOK", required=False)
+@click.option("--receipt", type=FILE, help="Repeat the run of this receipt: its notebook, parameters and environment.")
+@parameters
+@ENV
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=0),
+    help="Seconds that a cell may take; 0 is no limit, the default is cell_timeout of the settings.",
+)
+@click.option(
+    "--allow-drift", is_flag=True, help="Run although the environment differs from the lock; the receipt records it."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show the output of the notebook's cells.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Check notebook, parameters and settings, without a run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run as a JSON object, in one line.")
+def run(
+    notebook: str | None,
+    receipt: Path | None,
+    given: dict[str, str],
+    env: str,
+    timeout: int | None,
+    allow_drift: bool,
+    verbose: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Run notebooks/NOTEBOOK.ipynb headless, into a folder of its own under runs/.
+
+    Example: samebook run train -p max_depth=4 --env prod
+
+    Exit codes: 0 done, 1 a cell failed, 2 usage or parameters, 4 data rejected by its schema, 5 environment
+    does not match the lock, 6 refused by a policy, 130 Ctrl-C, 138 the kernel died, 143 SIGTERM.
+    """
+    from samebook.cli.console import Console
+    from samebook.execution import preparation
+    from samebook.records.summary import summarize
+    from samebook.verbs import run as verb
+    from samebook.verbs.runs import METRICS_SHOWN
+
+    if (notebook is None) == (receipt is None):
+        raise errors.UsageError("expected a notebook or --receipt, one of them")
+    request = preparation.RunRequest(notebook or "", given, env, timeout, allow_drift)
+    if receipt:
+        request = preparation.from_receipt(receipt, request)
+    if dry_run:
+        prepared = preparation.prepare(workspace.find(), request)
+        show(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
+        return
+    folder = verb.run(request, Console(verbose=verbose))
+    summary = summarize(folder)
+    if as_json:
+        show(json.dumps(summary.as_json()))
+        return
+    metrics = "  ".join(f"{name} {value:.4g}" for name, value in list(summary.metrics.items())[:METRICS_SHOWN])
+    show(f"{workspace.find().relative(folder)}  {metrics}".rstrip())
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def runs(as_json: bool) -> None:
+    """List the runs, newest first: the status, seconds and metrics of each."""
+    from samebook.verbs import runs as verb
+
+    summaries = verb.runs(workspace.find())
+    show(json.dumps([run.as_json() for run in summaries], indent=2) if as_json else verb.table(summaries))
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@ENGINE
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Accept numbers that are at most this far apart, as EQUIVALENT.",
+)
+@click.option(
+    "--times",
+    type=click.IntRange(min=2),
+    help="Run it this many times on this machine instead, and find the first cell that differs.",
+)
+def reproduce(run: str, engine: str, tolerance: float, times: int | None) -> None:
+    """Run RUN again from its receipt, in a worktree of its own, and give a verdict by hash on each of its results.
+
+    Example: samebook reproduce train
+
+    RUN is a run's id, the file of a receipt, a notebook's name for its newest run, or a promoted model's name
+    (churn, churn@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for any other verdict.
+    With --times, RUN may also be a notebook that has not run yet.
+    """
+    from samebook.verbs import reproduce as verb
+
+    if times:
+        _print_stability(run, times)
+        return
+    reproduction = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance), say)
+    show(verb.table(reproduction))
+    show(f"attested in {workspace.find().relative(reproduction.attestation)}")
+    if reproduction.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
+        sys.exit(errors.NotReproduced.exit_code)
+
+
+def _print_stability(run: str, times: int) -> None:
+    from samebook.verbs import stability as verb
+
+    result = verb.stability(verb.StabilityRequest(run, times), say)
+    click.echo(verb.table(result))
+    if result.difference:
+        sys.exit(errors.NotReproduced.exit_code)
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--mermaid",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    is_flag=False,
+    flag_value="-",
+    help="Write it into this file as a Mermaid flowchart, or on stdout without a file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def lineage(run: str, mermaid: str | None, as_json: bool) -> None:
+    """Show where a result comes from: its run, that run's inputs, the runs that made those, and so on.
+
+    Example: samebook lineage predict --mermaid lineage.mmd
+
+    RUN is a run's id, the file of a receipt, or a notebook's name for its newest run.
+    """
+    from samebook.verbs import lineage as verb
+
+    tree = verb.lineage(workspace.find(), run)
+    if mermaid and mermaid != "-":
+        workspace.write_whole(Path(mermaid), verb.mermaid(tree).encode())
+        click.echo(f"drawn in {mermaid}")
+    elif mermaid:
+        click.echo(verb.mermaid(tree), nl=False)
+    else:
+        click.echo(json.dumps(tree.as_json(), indent=2) if as_json else verb.text(tree))
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+def verify(run: str) -> None:
+    """Check the signature of RUN's receipt, and its hash of each result and byproduct against the files.
+
+    RUN is a run's id, a notebook's name for its newest run, or the file of a receipt or of an attestation.
+    Exit code 0 where the signature and all hashes hold, 3 for a file with another hash, 6 for a signature that is
+    missing, unknown or wrong.
+    """
+    from samebook.records import run_folder
+    from samebook.verbs import verify as verb
+
+    show(verb.table(verb.verify(run_folder.locate(workspace.find(), run))))
