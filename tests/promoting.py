@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tiny import Ended, Tiny, git
+from tiny import Result, Tiny, git
 
 MAKEFILE = """.PHONY: environment run models
 environment:
@@ -112,18 +112,18 @@ def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "I
     return attestations.write(folder, {**kind, "subject": subject, "predicate": predicate})
 
 
-def promoted(tiny: Tiny, ref: str = "") -> dict[str, Any]:
+def promoted_bundle(tiny: Tiny, ref: str = "") -> dict[str, Any]:
     """models/delay.json, of the work tree or of a branch."""
     path = tiny.root / "models" / "delay.json"
     return json.loads(git(tiny, "show", f"{ref}:models/delay.json") if ref else path.read_text())
 
 
-def level(tiny: Tiny, ref: str = "") -> int:
+def promoted_level(tiny: Tiny, ref: str = "") -> int:
     """Which model is promoted."""
-    return round(promoted(tiny, ref)["metrics"]["auc"] * 10)
+    return round(promoted_bundle(tiny, ref)["metrics"]["auc"] * 10)
 
 
-def stderr_of(ended: Ended, code: int) -> str:
+def stderr_of(ended: Result, code: int) -> str:
     """The stderr of a command that ended with this exit code, and without a traceback."""
     assert ended.code == code, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr

@@ -55,9 +55,9 @@ def test_other_python_found(tiny: Tiny) -> None:
 
 def test_place_of_commands_told(tiny: Tiny) -> None:
     """Which commands work beside the image is told where there is one, as make says it."""
-    told = {"SAMEBOOK_BESIDE": "promote gc"}
-    assert "beside it: promote gc" in tiny.samebook("doctor", SAMEBOOK_ENGINE="docker", **told).stdout
-    assert "all in this environment" in tiny.samebook("doctor", SAMEBOOK_ENGINE="local", **told).stdout
+    message = {"SAMEBOOK_BESIDE": "promote gc"}
+    assert "beside it: promote gc" in tiny.samebook("doctor", SAMEBOOK_ENGINE="docker", **message).stdout
+    assert "all in this environment" in tiny.samebook("doctor", SAMEBOOK_ENGINE="local", **message).stdout
 
 
 def test_taken_port_told(tiny: Tiny) -> None:

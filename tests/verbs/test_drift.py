@@ -82,7 +82,7 @@ def quiet(day: datetime.date = DAY) -> pd.DataFrame:
 
 
 def scores(tiny: Tiny, day: datetime.date = DAY) -> pd.DataFrame:
-    digest = promoting.promoted(tiny)["artifacts"]["outputs/model.txt"]["sha256"]
+    digest = promoting.promoted_bundle(tiny)["artifacts"]["outputs/model.txt"]["sha256"]
     probability = np.random.default_rng(day.toordinal()).uniform(size=500)
     return pd.DataFrame({"probability": probability, "model": digest})
 

@@ -35,7 +35,7 @@ def tiny(trained: Tiny, tmp_path: Path) -> Tiny:
 
 
 def object_of(tiny: Tiny, name: str = "outputs/model.txt") -> Path:
-    digest = promoting.promoted(tiny)["artifacts"][name]["sha256"]
+    digest = promoting.promoted_bundle(tiny)["artifacts"][name]["sha256"]
     return tiny.root / "store" / digest[:2] / digest[2:4] / digest
 
 
@@ -59,7 +59,7 @@ def test_model_is_an_input(tiny: Tiny) -> None:
     text = (tiny.last / "receipt.json").read_text()
     assert '"name": "delay@prod/model.txt"' in text
     assert '"name": "bundle delay@prod"' in text
-    assert promoting.promoted(tiny, "prod")["source"]["commit"] in text
+    assert promoting.promoted_bundle(tiny, "prod")["source"]["commit"] in text
 
 
 def test_scoring_run_is_reproduced(tiny: Tiny) -> None:
@@ -290,13 +290,13 @@ def test_gc_refused_in_shallow_clone(tiny: Tiny, tmp_path: Path) -> None:
 
 def _objects(tiny: Tiny, ref: str) -> set[str]:
     content = f"{git(tiny, 'show', f'{ref}:models/delay.json')}\n".encode()
-    return set(bundle.everything(bundle.parse(content, ref)))
+    return set(bundle.referenced_objects(bundle.parse(content, ref)))
 
 
 def test_history_without_git(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no git, as in the image, a branch's bundle is read all the same: loose, packed, in a worktree."""
     monkeypatch.setattr(doors.shutil, "which", lambda _: None)
-    expected = promoting.promoted(tiny, "prod")["digest"]
+    expected = promoting.promoted_bundle(tiny, "prod")["digest"]
     for prepare in (("status",), ("gc", "--quiet"), ("pack-refs", "--all"), ("worktree", "add", "--quiet", "tree")):
         git(tiny, *prepare)
         assert lookup.read(Workspace(tiny.root), "delay@prod").digest == expected

@@ -250,10 +250,10 @@ def test_retraining_ends_in_a_promotion(tmp_path: Path) -> None:
     git(tiny, "add", "--all")
     git(tiny, "commit", "--quiet", "-m", "pipeline")
     assert tiny.samebook("pipeline", "daily").code == 0
-    assert promoting.level(tiny) == 3
+    assert promoting.promoted_level(tiny) == 3
     assert tiny.samebook("pipeline", "daily").stdout.count("as before") == 3
     assert "is not better than the baseline" in stderr_of(tiny.samebook("pipeline", "daily", "-p", "level=1"), 6)
-    assert promoting.level(tiny) == 3
+    assert promoting.promoted_level(tiny) == 3
 
 
 @pytest.mark.host

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import promoting
 import pytest
-from promoting import attest, promote, promoted, run_of, stderr_of
+from promoting import attest, promote, promoted_bundle, run_of, stderr_of
 from test_signing import key
 from tiny import Tiny, git, wait_until
 
@@ -64,7 +64,7 @@ def test_bundle_holds_all(tiny: Tiny) -> None:
     """Metrics, artifacts, source, environment, receipt, gate and monitoring stand in the one file."""
     attest(tiny, 3)
     promote(tiny, 3, "--why", "because")
-    bundle = promoted(tiny)
+    bundle = promoted_bundle(tiny)
     assert bundle["metrics"] == {"auc": 0.3}
     assert bundle["artifacts"]["outputs/model.txt"]["size"] == 1
     assert {"run.log", "notebook.html"} <= set(bundle["byproducts"])
@@ -113,7 +113,7 @@ def test_gate_compares_with_champion(tiny: Tiny) -> None:
     assert "auc 0.1 is not better than the baseline's 0.15" in stderr_of(
         tiny.samebook("promote", run_of(tiny, 1), "other"), 6
     )
-    assert promoting.level(tiny) == 5
+    assert promoting.promoted_level(tiny) == 5
 
 
 def test_gate_reads_champion_that_policy_refuses(tiny: Tiny) -> None:
@@ -123,7 +123,7 @@ def test_gate_reads_champion_that_policy_refuses(tiny: Tiny) -> None:
     assert "has reproduced it" in stderr_of(tiny.samebook("run", "score", "--env", "preprod"), 6)
     attest(tiny, 3)
     promote(tiny, 3, "--env", "preprod")
-    assert promoted(tiny)["promoted"]["gate"]["metrics"]["champion_auc"] == 0.2
+    assert promoted_bundle(tiny)["promoted"]["gate"]["metrics"]["champion_auc"] == 0.2
 
 
 def test_comparison_is_not_repeated(tiny: Tiny) -> None:
@@ -270,7 +270,7 @@ def test_signed_run_is_promoted(tiny: Tiny, tmp_path: Path) -> None:
         if name == "me":
             assert "signed by the same key" in refused(tiny, tiny.last.name, "delay", "--env", "prod")
     assert tiny.samebook("promote", tiny.last.name, "delay", "--env", "prod").code == 0
-    bundle = promoted(tiny)
+    bundle = promoted_bundle(tiny)
     assert bundle["receipt"]["envelope"]
     assert bundle["reproductions"][0]["envelope"]
 
@@ -303,7 +303,7 @@ def test_policy_is_what_git_says(tiny: Tiny) -> None:
     git(tiny, "checkout", "--quiet", "environments/preprod.yml")
     attest(tiny, 3)
     promote(tiny, 3, "--env", "preprod")
-    assert promoted(tiny)["promoted"]["policy"]["reproduced"] is True
+    assert promoted_bundle(tiny)["promoted"]["policy"]["reproduced"] is True
 
 
 def test_gate_of_another_does_not_count(tiny: Tiny) -> None:
@@ -314,7 +314,7 @@ def test_gate_of_another_does_not_count(tiny: Tiny) -> None:
     metrics.write_text(metrics.read_text().replace('"candidate_auc": 0.1', '"candidate_auc": 0.9'))
     assert stderr_of(tiny.samebook("promote", run_of(tiny, 1), "delay"), 6) == refused_first
     promote(tiny, 3)
-    assert promoted(tiny)["promoted"]["gate"]["metrics"]["candidate_auc"] == 0.3
+    assert promoted_bundle(tiny)["promoted"]["gate"]["metrics"]["candidate_auc"] == 0.3
 
 
 def test_uncommitted_gate_does_not_count(tiny: Tiny) -> None:

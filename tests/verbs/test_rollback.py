@@ -4,7 +4,7 @@ from pathlib import Path
 
 import promoting
 import pytest
-from promoting import level, promote, run_of, stderr_of
+from promoting import promote, promoted_level, run_of, stderr_of
 from tiny import Tiny, git
 
 pytestmark = pytest.mark.host
@@ -37,15 +37,15 @@ def conflict(tiny: Tiny, *command: str) -> None:
     with pytest.raises(Exception, match="non-zero exit status 1"):
         git(tiny, *command)
     assert "AA models/delay.json" in (status := git(tiny, "status", "--porcelain")) or "UU models/delay.json" in status
-    assert level(tiny) in (2, 3, 5)
+    assert promoted_level(tiny) in (2, 3, 5)
 
 
 def test_merge_is_promotion(tiny: Tiny) -> None:
     """Merging a branch brings its bundle whole, be it a fast-forward or not."""
-    before = promoting.promoted(tiny, "candidate")
+    before = promoting.promoted_bundle(tiny, "candidate")
     git(tiny, "commit", "--quiet", "--allow-empty", "-m", "meanwhile")
     git(tiny, "merge", "--quiet", "--no-edit", "candidate")
-    assert promoting.promoted(tiny) == before
+    assert promoting.promoted_bundle(tiny) == before
     assert "3" in stderr_of(tiny.samebook("run", "score", "--verbose"), 0)
 
 
@@ -58,7 +58,7 @@ def test_both_changed_is_conflict(tiny: Tiny) -> None:
     git(tiny, "checkout", "--theirs", "models/delay.json")
     git(tiny, "add", "models/delay.json")
     git(tiny, "commit", "--quiet", "--no-edit")
-    assert level(tiny) == 3
+    assert promoted_level(tiny) == 3
     assert tiny.samebook("run", "score").code == 0
 
 
@@ -90,7 +90,7 @@ def test_rollback_is_forward(tiny: Tiny) -> None:
     git(tiny, "merge", "--quiet", "--no-edit", "--no-ff", "candidate")
     promote(tiny, 5)
     rollback(tiny)
-    assert level(tiny) == 3
+    assert promoted_level(tiny) == 3
     assert "from" in rollback(tiny, "--why", "worse")
     assert (tiny.root / "models" / "delay.json").read_bytes() == first
     assert git(tiny, "show", "--name-only", "--format=") == "models/delay.json"
@@ -101,9 +101,9 @@ def test_rolled_back_branch_merges_again(tiny: Tiny) -> None:
     """After a rollback that reopens the branch, merging it brings its model again."""
     git(tiny, "merge", "--quiet", "--no-edit", "candidate")
     assert "git" not in rollback(tiny, "--reopen", "candidate")
-    assert level(tiny) == 2
+    assert promoted_level(tiny) == 2
     git(tiny, "merge", "--quiet", "--no-edit", "candidate")
-    assert level(tiny) == 3
+    assert promoted_level(tiny) == 3
     assert tiny.samebook("run", "score").code == 0
 
 
@@ -116,7 +116,7 @@ def test_rolled_back_branch_promotes_again(tiny: Tiny) -> None:
     promote(tiny, 5)
     git(tiny, "switch", "--quiet", "main")
     git(tiny, "merge", "--quiet", "candidate")
-    assert level(tiny) == 5
+    assert promoted_level(tiny) == 5
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_second_promotion_is_no_version(tiny: Tiny) -> None:
     for _ in range(2):
         promote(tiny, 5)
     rollback(tiny)
-    assert level(tiny) == 2
+    assert promoted_level(tiny) == 2
 
 
 def test_broken_bundle_is_rolled_back(tiny: Tiny) -> None:
@@ -172,11 +172,11 @@ def test_broken_bundle_is_rolled_back(tiny: Tiny) -> None:
     path.write_text(path.read_text().replace('"auc": 0.3', '"auc": 0.9'))
     git(tiny, "commit", "--quiet", "--all", "-m", "by hand")
     assert "a bundle that is not whole" in rollback(tiny)
-    assert level(tiny) == 3
+    assert promoted_level(tiny) == 3
 
 
 def test_dry_rollback_changes_nothing(tiny: Tiny) -> None:
     """--dry-run shows the version that would be restored."""
     git(tiny, "merge", "--quiet", "--no-edit", "candidate")
     assert f"back to {run_of(tiny, 2)}" in rollback(tiny, "--dry-run")
-    assert level(tiny) == 3
+    assert promoted_level(tiny) == 3
