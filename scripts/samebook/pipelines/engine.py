@@ -108,7 +108,7 @@ def planned(work: Work) -> list[Outcome]:
 
 
 def execute(work: Work) -> list[Outcome]:
-    """Run the steps; returns their outcomes, in the order of the plan.
+    """Run the steps; returns the outcome of each, in the order of the plan.
 
     A failed step stops those that need it; others are still run. Ctrl-C and SIGTERM stop all within seconds.
     """
