@@ -92,8 +92,8 @@ def test_integers_are_exact(gap: list[None]) -> None:
     [
         ("id,code\n007,\n", "id,code\n7,NA\n", "id in 1 of 1 rows, code in 1 of 1 rows"),
         ("id\n7\nA7\n", "id\n8\nA7\n", "id in 1 of 2 rows"),
-        ("a\n1\n", "a\n1,2\n", "not readable as .csv: expected a header and rows as long, found [1, 2] fields"),
-        ("a\n1\n", "", "not readable as .csv: expected a header and rows as long, found nothing fields"),
+        ("a\n1\n", "a\n1,2\n", "not readable as .csv: expected a header and rows of its length, found [1, 2] fields"),
+        ("a\n1\n", "", "not readable as .csv: expected a header and rows of its length, found nothing fields"),
     ],
 )
 def test_codes_are_texts(old: str, new: str, detail: str) -> None:

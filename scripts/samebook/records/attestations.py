@@ -1,4 +1,4 @@
-"""Attestations that somebody ran a run again: reproduction-<n>.json beside its receipt."""
+"""Attestations of reproductions: reproduction-<n>.json beside the receipt of the run that was run again."""
 
 import json
 from itertools import count
@@ -12,7 +12,7 @@ TYPE = "urn:samebook:reproduction:v1"
 
 
 def read(path: Path) -> Json | None:
-    """The attestation in a file; None where it holds something else, a receipt for example."""
+    """The attestation in a file; None where the file holds something else, as a receipt does."""
     try:
         return parse(path.read_bytes())
     except OSError:
@@ -20,30 +20,32 @@ def read(path: Path) -> Json | None:
 
 
 def parse(content: bytes) -> Json | None:
-    """An attestation from its bytes; None where they are something else."""
+    """The attestation in these bytes; None where they hold something else."""
     try:
-        found = json.loads(content)
-        ours = found["_type"] == receipt.STATEMENT and found["predicateType"] == TYPE
-        whole = isinstance(found["predicate"]["receipt"]["sha256"], str) and isinstance(found["subject"], list)
-        return found if ours and whole and facts(found) and verdicts(found) is not None else None
+        statement = json.loads(content)
+        is_typed = statement["_type"] == receipt.STATEMENT and statement["predicateType"] == TYPE
+        has_digest = isinstance(statement["predicate"]["receipt"]["sha256"], str)
+        has_subjects = isinstance(statement["subject"], list)
+        facts(statement), verdicts(statement)  # raise where a field is missing
+        return statement if is_typed and has_digest and has_subjects else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def facts(attestation: Json) -> dict[str, str]:
-    """Who ran it again, where, when, and what came out."""
-    told = attestation["predicate"]
-    who = {name: str(told["reproducer"][name]) for name in ("builder", "engine", "platform")}
-    return {**who, "verdict": str(told["verdict"]), "finished": str(told["finishedOn"])}
+    """The builder, engine and platform of the reproduction, its verdict, and the time when it finished."""
+    predicate = attestation["predicate"]
+    reproducer = {name: str(predicate["reproducer"][name]) for name in ("builder", "engine", "platform")}
+    return {**reproducer, "verdict": str(predicate["verdict"]), "finished": str(predicate["finishedOn"])}
 
 
 def verdicts(attestation: Json) -> dict[str, str]:
-    """The verdict on each subject."""
-    return {name: str(each["verdict"]) for name, each in attestation["predicate"]["verdicts"].items()}
+    """The verdict on each subject, by the subject's name."""
+    return {name: str(item["verdict"]) for name, item in attestation["predicate"]["verdicts"].items()}
 
 
 def write(folder: Path, statement: Json) -> Path:
-    """Write an attestation under the first number that is free; two that end together take two numbers."""
+    """Write an attestation under the first free number; two processes that write at once take two numbers."""
     for number in count(1):
         path = folder / f"reproduction-{number}.json"
         try:

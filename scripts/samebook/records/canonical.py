@@ -1,31 +1,30 @@
-"""The canonical form of an executed notebook: what counts as its result, and nothing else.
+"""The canonical form of an executed notebook: its result, without the parts that differ between two equal runs.
 
-It counts, in this order for each cell: its name and type, its source with its attachments, its printed text (all of
-stdout, then all of stderr: how the text was split into messages is a matter of timing), then what it displays, in
-order, by MIME type. Images and other binary data count by the sha256 of their bytes.
+For each cell the form has, in this order: name and type; source and attachments; printed text (all of stdout, then
+all of stderr, because timing decides how the text is split into messages); displayed data, in order, by MIME type.
+Images and other binary data are replaced by the sha256 of their bytes.
 
-It does not count, because two runs of the same differ in it: metadata, ids and execution counts; papermill's
-timings and error banners; what a progress bar overwrote, its times and its rate; colours and other codes for a
-terminal; and inside text
+The form leaves out: metadata, ids and execution counts; papermill's timings and error banners; the text that a
+progress bar overwrote, its times and its rate; colours and other terminal codes. It replaces inside text:
 
     run ids                     20130630T120000Z-train-1a2b3c           -> <run>
     memory addresses            <object at 0x7f3a5c0d1e80>              -> <object at 0x…>
     threads' ids                <Thread(Thread-1, started 1404…)>       -> <Thread(Thread-1, started …)>
     a cell's temporary file     /tmp/ipykernel_42/123456.py             -> <cell>
     temporary files' names      /tmp/tmpk3_x9a0b, /tmp/samebook-k3_x9a0b -> <temporary>
-    where packages are          /opt/samebook/lib/python3.13/site-packages/ -> <packages>/
-    where Python's own are      /usr/lib/python3.13/                    -> <python>/
+    folder of packages          /opt/samebook/lib/python3.13/site-packages/ -> <packages>/
+    folder of Python itself     /usr/lib/python3.13/                    -> <python>/
     process ids                 (pid=42)                                -> (pid=…)
-    where the environment is    /opt/samebook                           -> <environment>
-    where the checkout is       /workspace                              -> <workspace>
+    folder of the environment   /opt/samebook                           -> <environment>
+    folder of the checkout      /workspace                              -> <workspace>
     ids of styled tables        <table id="T_0a1b2">, in text/html      -> <table id="T_">
-    random ids of widgets                                               -> removed
+    ids of widgets, random                                              -> removed
 
-A memory address is what follows `at`; the id of a styled table, what its <style> or <table> begins with: a hash
-or a column's name that looks like one counts. The environment is that of the process that makes the canonical form:
-the runner's, whose kernels run in the same.
+Only a hexadecimal number after `at` is a memory address, and only an id at the start of a <style> or <table> is that
+of a styled table: a hash, or a column's name, that looks alike stays. The environment is that of the process that
+makes the canonical form, which is the runner's; its kernels run in the same.
 
-Everything else counts: a time that a cell prints makes two runs differ, and should.
+Everything else stays: two runs of a cell that prints the time differ, and should.
 """
 
 import base64
@@ -38,24 +37,24 @@ from typing import Any
 
 from samebook.core.digest import json_bytes, sha256
 
-RESERVED = ("raises-exception", "skip-execution")  # Jupyter's: they say what to do with a cell, not what it is
+RESERVED = ("raises-exception", "skip-execution")  # tags that Jupyter defines; they do not name a cell
 BANNER = "papermill-error-cell-tag"
 BINARY = ("image/png", "image/jpeg", "image/gif", "application/pdf")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 CURSOR = re.compile(r"(\n|\r|\x1b\[\d{0,4}A|\x1b\[2K)")
 UP = re.compile(r"\x1b\[(\d{0,4})A")
-PLACE = r"(?:<environment>|<workspace>)?"  # what was already replaced
-# A text that a rule would change holds these words: to look for them takes next to nothing.
+PREFIX = r"(?:<environment>|<workspace>)?"  # a folder that is replaced before the rules apply
+# Word, pattern, replacement. A text without the word cannot match, and finding a word is much cheaper than matching.
 RULES = (
     ("Z-", re.compile(r"\d{8}T\d{6}Z-[\w.-]+?-[0-9a-f]{6}\b"), "<run>"),
     # In a path, where a notebook's name may hold anything.
     ("Z-", re.compile(r"(?<=/)\d{8}T\d{6}Z-[^/\n]+?-[0-9a-f]{6}\b"), "<run>"),
     ("at 0x", re.compile(r"\bat 0x[0-9a-f]{6,16}\b"), "at 0x…"),
     (", st", re.compile(r"(?<=, )(started|stopped)( daemon)? \d{6,}(?=\))"), r"\1\2 …"),
-    ("/ipykernel_", re.compile(PLACE + r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
+    ("/ipykernel_", re.compile(PREFIX + r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
     ("/", re.compile(re.escape(tempfile.gettempdir()) + r"/(tmp|samebook-)[a-z0-9_]{8}(?![\w-])"), "<temporary>"),
-    ("/site-packages/", re.compile(PLACE + r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
+    ("/site-packages/", re.compile(PREFIX + r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
     ("/lib/python3.", re.compile(r"(<environment>|<workspace>|/[^\s:'\"]*?)/lib/python3\.\d+/"), "<python>/"),
     ("pid=", re.compile(r"\bpid=\d+"), "pid=…"),
     # tqdm's times and rate: [00:01<00:02, 9.51it/s, and without a total [00:01, 1.05s/it
@@ -66,7 +65,7 @@ STYLED = re.compile(r"""(?:<style[^>]*>\s*#|<table id=["'])(T_[0-9a-f]{5})(?![0-
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the canonical form; `digest` is over all of it."""
+    """One cell of the canonical form; `digest` is the sha256 of its content."""
 
     name: str
     content: dict[str, Any]
@@ -77,13 +76,13 @@ class Cell:
 
 
 def cells(notebook: Mapping[str, Any], workspace: str) -> list[Cell]:
-    """The canonical cells of an executed notebook, nbformat 4 as plain JSON; `workspace` is its checkout's path."""
-    counted = [cell for cell in notebook["cells"] if BANNER not in _tags(cell)]
-    return [_cell(cell, number, workspace) for number, cell in enumerate(counted, start=1)]
+    """The canonical cells of an executed notebook (nbformat 4, as plain JSON); `workspace` is its checkout's path."""
+    without_banners = [cell for cell in notebook["cells"] if BANNER not in _tags(cell)]
+    return [_cell(cell, number, workspace) for number, cell in enumerate(without_banners, start=1)]
 
 
 def name(tags: Iterable[str], number: int) -> str:
-    """How people know a cell: by its first tag that is a name, else by its number."""
+    """The name of a cell: its first tag that Jupyter does not reserve, else `cell-<number>`."""
     return next((tag for tag in tags if tag not in RESERVED), f"cell-{number}")
 
 
@@ -95,7 +94,7 @@ def content(canonical: Iterable[Cell]) -> bytes:
 def _cell(cell: Mapping[str, Any], number: int, workspace: str) -> Cell:
     tags = _tags(cell)
     outputs = cell.get("outputs", ())
-    found = {
+    content = {
         "type": cell["cell_type"],
         "tags": tags,
         "source": _joined(cell["source"]),
@@ -103,11 +102,11 @@ def _cell(cell: Mapping[str, Any], number: int, workspace: str) -> Cell:
         "displayed": [_displayed(output, workspace) for output in outputs if output["output_type"] != "stream"],
     }
     if attachments := cell.get("attachments"):
-        found["attachments"] = {
+        content["attachments"] = {
             name: {kind: _data(kind, value, workspace) for kind, value in data.items()}
             for name, data in attachments.items()
         }
-    return Cell(name(tags, number), found)
+    return Cell(name(tags, number), content)
 
 
 def _tags(cell: Mapping[str, Any]) -> list[str]:
@@ -115,12 +114,12 @@ def _tags(cell: Mapping[str, Any]) -> list[str]:
 
 
 def _printed(outputs: Iterable[Mapping[str, Any]], name: str, workspace: str) -> str:
-    text = "".join(_joined(each["text"]) for each in outputs if each.get("name") == name)
+    text = "".join(_joined(output["text"]) for output in outputs if output.get("name") == name)
     return _plain(_screen(text), workspace)
 
 
 def _screen(text: str) -> str:
-    """What a terminal would show in the end: progress bars go back in a line, and up."""
+    """The text that a terminal shows in the end, after progress bars moved back in a line, and up."""
     if "\r" not in text and "\x1b" not in text:
         return text
     lines, row, returned = [""], 0, False
@@ -135,7 +134,7 @@ def _screen(text: str) -> str:
         elif part == "\r":
             returned = True
         elif part:
-            # Blanks at the end wipe what was longer.
+            # A progress bar pads a shorter text with blanks, to overwrite the longer one before it.
             lines[row] = part.rstrip() if returned else lines[row] + part
             returned = False
     return "\n".join(lines)
@@ -158,9 +157,9 @@ def _data(kind: str, value: Any, workspace: str) -> Any:
 
 
 def _without_style_ids(html: str) -> str:
-    """Each pandas Styler has a random id, which begins the ids of its cells."""
-    for found in set(STYLED.findall(html)):
-        html = re.sub(rf"\b{found}(?![0-9a-zA-Z])", "T_", html)
+    """HTML without the random id of each pandas Styler, which also begins the ids of its cells."""
+    for style_id in set(STYLED.findall(html)):
+        html = re.sub(rf"\b{style_id}(?![0-9a-zA-Z])", "T_", html)
     return html
 
 
@@ -169,7 +168,7 @@ def _joined(text: str | list[str]) -> str:
 
 
 def _plain(text: str, workspace: str) -> str:
-    # The environment first: it may be in the checkout, as the checkout may be among temporary files.
+    # In this order, because the environment may be in the checkout, and the checkout in the temporary folder.
     text = _without(sys.prefix, "<environment>", ESCAPES.sub("", text))
     text = _without(workspace, "<workspace>", text)
     for word, pattern, replacement in RULES:

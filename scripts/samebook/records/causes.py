@@ -1,8 +1,8 @@
-"""Why runs of a cell may differ: the usual causes, found in its source, each with its fix.
+"""Causes why two runs of a cell may differ, searched in its source, each with its fix.
 
-What is found is a guess for a person to judge; that runs differ is the proof. A pattern is matched from the start
-of one call, written plainly and in one line: `np.random.default_rng()`, `_.sample(n=3)` where what is before the
-name is itself a call, `set(...)` for a set in any spelling.
+A suspect is a guess for a person to judge; only differing runs are a proof. A pattern is matched from the start of
+one call, as `ast.unparse` writes it in one line: `np.random.default_rng()`; `_.sample(n=3)` for a method of another
+call's result; `set(...)` for a set in any spelling.
 """
 
 import ast
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cause:
-    """A way for runs to differ.
+    """A cause for runs to differ: its name, the pattern of a call, and the fix.
 
-    Where `order` is what differs, sorting heals it; text that matches `unless`, in any cell, settles it. What is of
-    the `machine` is alike in all runs on one, and differs on another.
+    `order`: only the order differs, so that sorting mends it. `machine`: all runs on one machine are alike, those on
+    another differ. `unless`: a pattern that rules the cause out where the text of any cell matches it.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Source:
-    """A code cell, by the number and name that people know it by."""
+    """The source of a code cell, with the cell's number and name."""
 
     number: int
     name: str
@@ -38,7 +38,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Suspect:
-    """A line of a cell that may be the reason."""
+    """A line of a cell where a cause may be at work."""
 
     cause: Cause
     cell: Source
@@ -46,7 +46,7 @@ class Suspect:
 
     @property
     def text(self) -> str:
-        """The line itself."""
+        """The text of the line."""
         return self.cell.text.splitlines()[self.line - 1].strip()
 
 
@@ -105,16 +105,16 @@ CAUSES = (
         machine=True,
     ),
 )
-# What doesn't depend on the order of its argument.
+# Functions whose result does not depend on the order of their argument.
 ORDERLESS = ("sorted", "len", "min", "max", "any", "all", "set", "frozenset")
 
 
 def suspects(cells: Iterable[Source]) -> list[Suspect]:
-    """What may make runs of these cells differ, in the cells' order."""
+    """The suspects in these cells, in the order of the cells."""
     sources = list(cells)
     text = "\n".join(cell.text for cell in sources)
-    found = (suspect for cell in sources for suspect in _of_cell(cell))
-    return [each for each in found if not re.search(each.cause.unless, text)]
+    candidates = (suspect for cell in sources for suspect in _of_cell(cell))
+    return [suspect for suspect in candidates if not re.search(suspect.cause.unless, text)]
 
 
 def _of_cell(cell: Source) -> Iterator[Suspect]:
@@ -125,7 +125,7 @@ def _of_cell(cell: Source) -> Iterator[Suspect]:
 
 
 def _parsed(text: str) -> ast.AST:
-    """The syntax tree of a cell without IPython's own lines; an empty one where it is no Python."""
+    """The syntax tree of a cell without IPython's own lines; an empty one where the rest is not Python."""
     plain = re.sub(r"^(\s*)[%!].*", r"\1pass", text, flags=re.MULTILINE)
     try:
         return ast.parse(plain)
@@ -134,11 +134,11 @@ def _parsed(text: str) -> ast.AST:
 
 
 def _calls(node: ast.AST, *, ordered: bool) -> Iterator[tuple[str, int, bool]]:
-    """Each call and set below a node: written plainly, its line, and whether its order can reach a result."""
+    """The calls and sets below a node: their text, their line, and whether their order can reach a result."""
     if isinstance(node, ast.Set | ast.SetComp):
         yield "set(...)", node.lineno, ordered
     if isinstance(node, ast.Call):
-        arguments = ", ".join(ast.unparse(each) for each in (*node.args, *node.keywords))
+        arguments = ", ".join(ast.unparse(argument) for argument in (*node.args, *node.keywords))
         yield f"{_dotted(node.func)}({arguments})", node.func.end_lineno or node.lineno, ordered
     orderless = isinstance(node, ast.Compare) or (isinstance(node, ast.Call) and _dotted(node.func) in ORDERLESS)
     for child in ast.iter_child_nodes(node):

@@ -1,7 +1,7 @@
-"""Compare two results subject by subject: the verdict by hash, and what differs where hashes do.
+"""Comparison of two results, subject by subject: a verdict by hash, and the difference where the hashes differ.
 
-A verdict is IDENTICAL (same sha256), EQUIVALENT (only numbers differ, all within a tolerance that was asked for),
-DIFFERENT, or MISSING (one side lacks the subject). Without a tolerance, other bytes are DIFFERENT.
+A verdict is IDENTICAL (same sha256), EQUIVALENT (only numbers differ, all within the given tolerance), DIFFERENT, or
+MISSING (one side lacks the subject). Without a tolerance, other bytes are DIFFERENT.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdict on one subject; `detail` says what differs, and is empty for IDENTICAL."""
+    """The verdict on one subject; `detail` describes the difference, and is empty for IDENTICAL."""
 
     name: str
     verdict: Verdict
@@ -30,19 +30,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Side:
-    """One result: the sha256 of each subject, and a way to its bytes, where they are here."""
+    """One of two results: the sha256 of each subject, and a function to its bytes (None where they are not here)."""
 
     digests: Mapping[str, str]
     content: Callable[[str], bytes | None]
 
 
 def compare(original: Side, reproduced: Side, tolerance: float = 0.0) -> list[Comparison]:
-    """Every subject of either side, in the order of names."""
+    """Compare every subject of either side, in the order of names; `tolerance` as in `differences.gap`."""
     names = sorted({*original.digests, *reproduced.digests})
-    return [_compared(name, original, reproduced, tolerance) for name in names]
+    return [_compare_subject(name, original, reproduced, tolerance) for name in names]
 
 
-def _compared(name: str, original: Side, reproduced: Side, tolerance: float) -> Comparison:
+def _compare_subject(name: str, original: Side, reproduced: Side, tolerance: float) -> Comparison:
     before, after = original.digests.get(name), reproduced.digests.get(name)
     if before is None or after is None:
         return Comparison(name, Verdict.MISSING, "only in the " + ("reproduction" if before is None else "original"))
@@ -51,21 +51,21 @@ def _compared(name: str, original: Side, reproduced: Side, tolerance: float) -> 
     old, new = original.content(name), reproduced.content(name)
     if old is None or new is None:
         return Comparison(name, Verdict.DIFFERENT, "the original's bytes are not here to look into")
-    found = difference(name, old, new)
-    if tolerance > 0 and found.largest is not None and found.largest <= tolerance:
-        return Comparison(name, Verdict.EQUIVALENT, f"{found.detail}, within {tolerance:g}")
-    return Comparison(name, Verdict.DIFFERENT, found.detail)
+    change = difference(name, old, new)
+    if tolerance > 0 and change.largest is not None and change.largest <= tolerance:
+        return Comparison(name, Verdict.EQUIVALENT, f"{change.detail}, within {tolerance:g}")
+    return Comparison(name, Verdict.DIFFERENT, change.detail)
 
 
 def table(comparisons: list[Comparison]) -> str:
-    """The verdicts as text, a line a subject, with what differs below it."""
-    title, *lines = align([("subject", "verdict"), *((each.name, str(each.verdict)) for each in comparisons)])
-    details = (f"\n  {each.detail}" if each.detail else "" for each in comparisons)
+    """The verdicts as text: a line a subject, with the detail below it."""
+    title, *lines = align([("subject", "verdict"), *((subject.name, str(subject.verdict)) for subject in comparisons)])
+    details = (f"\n  {subject.detail}" if subject.detail else "" for subject in comparisons)
     return "\n".join((title, *map(str.__add__, lines, details)))
 
 
 def overall(comparisons: list[Comparison]) -> Verdict:
     """The worst verdict of all."""
-    found = {each.verdict for each in comparisons}
-    worst = (Verdict.MISSING, Verdict.DIFFERENT, Verdict.EQUIVALENT)
-    return next((verdict for verdict in worst if verdict in found), Verdict.IDENTICAL)
+    verdicts = {subject.verdict for subject in comparisons}
+    worst_first = (Verdict.MISSING, Verdict.DIFFERENT, Verdict.EQUIVALENT)
+    return next((verdict for verdict in worst_first if verdict in verdicts), Verdict.IDENTICAL)

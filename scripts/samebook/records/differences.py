@@ -1,7 +1,7 @@
-"""What differs in two contents of one kind: values, the cells of a notebook, columns, pixels.
+"""Differences between two contents of one kind: JSON values, cells of a notebook, columns of a table, pixels.
 
-A number's difference is relative to the larger of the two, and absolute below 1. A whole number is compared as
-one; a truth value, a missing value and a text such as 007 are no numbers.
+The difference of two numbers is relative to the larger one, and absolute below 1. Whole numbers of any size are
+compared exactly. A truth value, a missing value and a text such as 007 are not numbers.
 """
 
 import csv
@@ -17,10 +17,10 @@ from typing import Any
 
 from samebook.records import canonical, model_file
 
-SHOWN = 160
-# What stands in one of two JSON objects for a key that only the other has.
+WIDTH = 160
+# The value that a JSON object is taken to have for a key that only the other object has.
 ABSENT = object()
-# How tables write that there is no number; each is like itself alone.
+# The ways in which tables write a missing number; each is equal to itself only.
 BLANKS = ("", "NA", "NaN", "nan")
 
 type Column = tuple[str, Sequence[Any], Sequence[Any]]
@@ -28,51 +28,52 @@ type Column = tuple[str, Sequence[Any], Sequence[Any]]
 
 @dataclass(frozen=True)
 class Difference:
-    """How two contents differ. `largest` is the largest difference of numbers; None where more than numbers differs."""
+    """The difference of two contents; `largest` is that of their numbers, None where more than numbers differs."""
 
     detail: str
     largest: float | None = None
 
 
 def difference(name: str, old: bytes, new: bytes) -> Difference:
-    """What differs between two contents of one subject, by the kind that its name tells."""
+    """The difference between two contents of one subject; the suffix of its name says their kind."""
     kind = "".join(PurePath(name).suffixes[-2:]) if name.endswith(".canonical.json") else PurePath(name).suffix
     try:
         return KINDS.get(kind, _bytes)(old, new)
     except Exception as error:
-        # Readers raise anything for bytes that are not of their kind (RecursionError, csv.Error, SyntaxError).
+        # Readers raise errors of any class for bytes of another kind (RecursionError, csv.Error, SyntaxError).
         return Difference(f"not readable as {kind}: {error}")
 
 
 def _bytes(old: bytes, new: bytes) -> Difference:
-    return Difference(f"{len(old):,} and {len(new):,} bytes, first different at byte {_alike(old, new):,}")
+    return Difference(f"{len(old):,} and {len(new):,} bytes, first different at byte {_common_length(old, new):,}")
 
 
-def _alike(old: Sequence[Any], new: Sequence[Any]) -> int:
-    """How many of the first items are the same."""
-    return next((place for place, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+def _common_length(old: Sequence[Any], new: Sequence[Any]) -> int:
+    """The length of the longest common beginning."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((position for position, (a, b) in pairs if a != b), min(len(old), len(new)))
 
 
 def _json(old: bytes, new: bytes) -> Difference:
-    return _values(*(json.loads(each, object_pairs_hook=_unique) for each in (old, new)))
+    return _values(*(json.loads(content, object_pairs_hook=_object) for content in (old, new)))
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object that has no name twice: which of the two counts would be a guess."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError where a name is there twice: which value counts would be a guess."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise ValueError(f"expected each name once, found {[name for name, _ in pairs]}")
-    return found
+    return members
 
 
 def _values(old: Any, new: Any) -> Difference:
-    """The first place where two JSON values differ, and how many more."""
+    """The first place where two JSON values differ, and the number of further places."""
     differing = list(_leaves(old, new, ""))
     if not differing:
         return Difference("the same values, written differently", 0.0)
     path, before, after = differing[0]
     more = f", and {len(differing) - 1} more" if len(differing) > 1 else ""
-    return _sized(f"{path}: {_short(before)} became {_short(after)}{more}", [(a, b) for _, a, b in differing])
+    return _with_largest(f"{path}: {_short(before)} became {_short(after)}{more}", [(a, b) for _, a, b in differing])
 
 
 def _leaves(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
@@ -88,21 +89,21 @@ def _leaves(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Python's True == 1 == 1.0 are three values here; two NaN are one."""
+    """Whether two values are the same: True, 1 and 1.0 are three different ones here, and NaN equals NaN."""
     return type(old) is type(new) and (old == new or (old != old and new != new))
 
 
-def _sized(detail: str, differing: list[tuple[Any, Any]]) -> Difference:
-    """The difference, with the largest of the numbers where nothing else differs."""
-    gaps = [each for each in (gap(old, new) for old, new in differing) if each is not None]
+def _with_largest(detail: str, differing: list[tuple[Any, Any]]) -> Difference:
+    """The difference, with the largest one of numbers where only numbers differ."""
+    gaps = [size for size in (gap(old, new) for old, new in differing) if size is not None]
     if len(gaps) < len(differing):
         return Difference(detail)
     return Difference(f"{detail}; largest difference {max(gaps):.3g}", max(gaps))
 
 
 def gap(old: Any, new: Any) -> float | None:
-    """The difference of two numbers, relative above 1; None for what is no number."""
-    if not all(type(each) in (int, float) and math.isfinite(each) for each in (old, new)):
+    """The difference of two numbers, relative to the larger one, absolute below 1; None where one is not a number."""
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in (old, new)):
         return None
     return abs(old - new) / max(1, abs(old), abs(new))
 
@@ -113,7 +114,7 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class CellDifference:
-    """A cell of canonical notebooks that differs: its number from 1, its name, where in it, and both lines there."""
+    """A cell in which two canonical notebooks differ: its number from 1, its name, the path in it, both lines there."""
 
     number: int
     name: str
@@ -123,14 +124,14 @@ class CellDifference:
 
 
 def first_cell(old: bytes, new: bytes) -> CellDifference | None:
-    """The first cell in which two canonical notebooks differ; None where all that both have are alike."""
+    """The first cell in which two canonical notebooks differ; None where all cells that both have are the same."""
     for number, (first, second) in enumerate(zip(json.loads(old), json.loads(new), strict=False), start=1):
         leaves = list(_leaves(first, second, ""))
         if leaves:
             name = canonical.name(first["tags"], number)
-            # What people see in Lab is in HTML as well, which reads worse.
-            path, was, now = min(leaves, key=lambda leaf: leaf[0].endswith("text/html"))
-            return CellDifference(number, name, path, *_lines(was, now))
+            # Displayed data is there as plain text, too, which reads better than HTML.
+            path, before, after = min(leaves, key=lambda leaf: leaf[0].endswith("text/html"))
+            return CellDifference(number, name, path, *_lines(before, after))
     return None
 
 
@@ -139,34 +140,37 @@ def _notebook(old: bytes, new: bytes) -> Difference:
     cell = first_cell(old, new)
     if cell is None:
         return Difference(f"{len(json.loads(old))} and {len(json.loads(new))} cells")
-    where = f"first in cell {cell.number} `{cell.name}`, {cell.path}"
-    return Difference(f"{where}:\n    original   {cell.before}\n    reproduced {cell.after}")
+    position = f"first in cell {cell.number} `{cell.name}`, {cell.path}"
+    return Difference(f"{position}:\n    original   {cell.before}\n    reproduced {cell.after}")
 
 
 def _lines(old: Any, new: Any) -> tuple[str, str]:
-    """The first lines in which two texts differ, cut to where they do; last newlines, and other values, as JSON."""
+    """The first lines in which two texts differ, cut around the difference.
+
+    Values that are not texts, and texts that differ only in their last newlines, are written as JSON.
+    """
     if not (isinstance(old, str) and isinstance(new, str)):
         return _short(old), _short(new)
     body = old.rstrip("\n")
     if body == new.rstrip("\n"):
-        start = max(body.rfind("\n") + 1, len(body) - SHOWN // 2)
+        start = max(body.rfind("\n") + 1, len(body) - WIDTH // 2)
         return _short(old[start:]), _short(new[start:])
     pairs = zip_longest(old.split("\n"), new.split("\n"), fillvalue="")
     first, second = next((a, b) for a, b in pairs if a != b)
-    start = max(0, _alike(first, second) - SHOWN // 2) if max(len(first), len(second)) > SHOWN else 0
+    start = max(0, _common_length(first, second) - WIDTH // 2) if max(len(first), len(second)) > WIDTH else 0
     return _cut(first, start), _cut(second, start)
 
 
 def _cut(line: str, start: int) -> str:
-    return "…" * (start > 0) + line[start : start + SHOWN] + "…" * (len(line) > start + SHOWN)
+    return "…" * (start > 0) + line[start : start + WIDTH] + "…" * (len(line) > start + WIDTH)
 
 
 def _parquet(old: bytes, new: bytes) -> Difference:
-    # Not through pandas, which makes integers with gaps floats.
+    # Not through pandas, which makes floats of integers with gaps.
     from pyarrow import parquet
 
-    before, after = (parquet.read_table(io.BytesIO(each)) for each in (old, new))
-    headers = [[f"{field.name} {field.type}" for field in each.schema] for each in (before, after)]
+    before, after = (parquet.read_table(io.BytesIO(content)) for content in (old, new))
+    headers = [[f"{field.name} {field.type}" for field in table.schema] for table in (before, after)]
     columns = zip(before.column_names, before.columns, after.columns, strict=True)
     changed = ((name, a.to_pylist(), b.to_pylist()) for name, a, b in columns if not a.equals(b))
     return _tables(headers, [before.num_rows, after.num_rows], changed)
@@ -179,42 +183,44 @@ def _csv(old: bytes, new: bytes) -> Difference:
 
 
 def _rows(content: bytes) -> list[list[str]]:
-    """The header and the rows of a CSV file, as texts: pandas would guess types, and take 007 for 7."""
+    """The header and the rows of a CSV file, as texts; pandas would guess types, and read 007 as 7."""
     rows = list(csv.reader(io.StringIO(content.decode(), newline="")))
     lengths = {len(row) for row in rows}
     if len(lengths) != 1:
-        raise ValueError(f"expected a header and rows as long, found {sorted(lengths) or 'nothing'} fields")
+        raise ValueError(f"expected a header and rows of its length, found {sorted(lengths) or 'nothing'} fields")
     return rows
 
 
 def _numbers(old: Sequence[str], new: Sequence[str]) -> tuple[list[Any], list[Any]]:
-    """A column as numbers where all in it are numbers or blanks; otherwise as texts, since 12 beside 007 is a code."""
-    before, after = ([text if text in BLANKS else _unquoted(text) for text in each] for each in (old, new))
+    """A column as numbers where all its texts are numbers or blanks, else as texts: 12 beside 007 is a code."""
+    before, after = ([text if text in BLANKS else _unquoted(text) for text in column] for column in (old, new))
     numeric = all(value in BLANKS or gap(value, value) == 0 for value in before + after)
     return (before, after) if numeric else (list(old), list(new))
 
 
 def _tables(headers: list[list[str]], rows: list[int], columns: Iterable[Column]) -> Difference:
-    """What differs in two tables: which columns (each with the values of both), in how many rows."""
+    """The columns in which two tables differ, each with its number of rows; `columns` has both tables' values."""
     (old, new), (before, after) = headers, rows
     if old != new:
-        gone, came = sorted(set(old) - set(new)), sorted(set(new) - set(old))
-        changed = f"columns differ: without {gone or 'none'}, with new {came or 'none'}"
-        return Difference(changed if gone or came else "the same columns in another order")
+        removed, added = sorted(set(old) - set(new)), sorted(set(new) - set(old))
+        detail = f"columns differ: without {removed or 'none'}, with new {added or 'none'}"
+        return Difference(detail if removed or added else "the same columns in another order")
     if before != after:
         return Difference(f"{before:,} rows became {after:,}")
-    told: list[str] = []
+    details: list[str] = []
     pairs: list[tuple[Any, Any]] = []
     for name, first, second in columns:
         differing = [(a, b) for a, b in zip(first, second, strict=True) if not _same(a, b)]
-        told += [f"{name} in {len(differing):,} of {before:,} rows"] * bool(differing)
+        details += [f"{name} in {len(differing):,} of {before:,} rows"] * bool(differing)
         pairs += differing
-    return _sized(", ".join(told), pairs) if told else Difference("the same rows, written differently", 0.0)
+    return (
+        _with_largest(", ".join(details), pairs) if details else Difference("the same rows, written differently", 0.0)
+    )
 
 
 def _model(old: bytes, new: bytes) -> Difference:
-    """What differs in two models, by their library's JSON form."""
-    return _values(*(_unquoted(model_file.as_json(each)) for each in (old, new)))
+    """The difference of two models, in their library's JSON form."""
+    return _values(*(_unquoted(model_file.as_json(content)) for content in (old, new)))
 
 
 def _unquoted(value: Any) -> Any:
@@ -232,7 +238,7 @@ def _image(old: bytes, new: bytes) -> Difference:
     import numpy as np
     from PIL import Image
 
-    first, second = (np.asarray(Image.open(io.BytesIO(each)).convert("RGBA"), dtype=int) for each in (old, new))
+    first, second = (np.asarray(Image.open(io.BytesIO(image)).convert("RGBA"), dtype=int) for image in (old, new))
     if first.shape != second.shape:
         return Difference(f"an image of {first.shape[1::-1]} became one of {second.shape[1::-1]} pixels")
     changed = int((first != second).any(axis=2).sum())

@@ -1,4 +1,4 @@
-"""The labels of a receipt's inputs: the text by which a run names one thing that it read.
+"""Labels of a receipt's inputs: the text by which a run names one thing that it read.
 
 `rows/day=2013-07-01`   a day of a dataset
 `bundle churn@prod`     the bundle of a promoted model
@@ -17,7 +17,7 @@ BUNDLE, SETTINGS = "bundle ", "settings "
 
 
 class Kind(Enum):
-    """The kind of thing that a label names."""
+    """The kind of input that a label names."""
 
     DAY = "day"
     BUNDLE = "bundle"
@@ -27,7 +27,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Label:
-    """A label. `name` is the dataset, the reference of a model, the group of settings, or the path of a file."""
+    """A label; `name` is the dataset, the reference of a model, the group of settings, or the path of a file."""
 
     kind: Kind
     name: str
@@ -35,7 +35,7 @@ class Label:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The label in a receipt's text; whatever has none of the other forms is a file."""
+        """The label in a text of a receipt; a text in none of the other forms is a file."""
         if (match := DAY.fullmatch(text)) and _is_date(match["day"]):
             return cls(Kind.DAY, match["dataset"], match["day"])
         if text.startswith(BUNDLE):

@@ -1,4 +1,4 @@
-"""Reads receipts: what came out of a run, and what it came from. `provenance.py` writes them."""
+"""Receipts, as they are read: the subjects of a run, its dependencies and its byproducts. `provenance` writes them."""
 
 import json
 import os
@@ -15,33 +15,34 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:samebook:run:v1"
 COMMIT, ENVIRONMENT, CODE = "commit", "environment", "code beside the notebook"
-# Byproducts that tell of inputs: who had made them, the warehouses that were asked, the days that were nowhere.
+# Byproducts without a file: the runs that made the inputs, the warehouses that were queried, the days that no
+# warehouse had, and how the kernel started.
 MADE_BY, READ_FROM, LACKED, KERNEL = "made by", "read from", "lacked", "kernel"
 
 type Json = dict[str, Any]
 
 
 def builder() -> str:
-    """Whose machine this is; in CI, the job's runner."""
+    """The builder's id: SAMEBOOK_BUILDER, which CI sets for its runner, or a URN with this machine's name."""
     return os.environ.get("SAMEBOOK_BUILDER") or f"urn:samebook:builder:{platform.node()}"
 
 
 def read(path: Path) -> Json:
-    """A receipt from its file. Raises UsageError for what is not a whole receipt of ours."""
+    """The receipt in a file. Raises UsageError where the file holds no whole receipt."""
     try:
-        found = json.loads(path.read_bytes())
+        statement = json.loads(path.read_bytes())
     except ValueError as error:
         raise UsageError(f"{path} is not a whole receipt: {error}") from error
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from error
-    check(found, str(path))
-    return found
+    check(statement, str(path))
+    return statement
 
 
 def check(statement: Json, name: str) -> None:
-    """Raise UsageError for a statement that isn't one of ours, or holds what nothing of ours would write.
+    """Raise UsageError where a statement is not a receipt by `schema`; `name` is that of its file.
 
-    A receipt may come from anybody: no name in it leaves the run's folder, and nothing in it can be a command.
+    A receipt may come from anybody: no name in it leads out of the run's folder, and no text can be a command.
     """
     try:
         schema.Statement.model_validate(statement)
@@ -53,48 +54,49 @@ def check(statement: Json, name: str) -> None:
 
 def subject_digests(statement: Json) -> dict[str, str]:
     """The sha256 of each subject, by name."""
-    return {each["name"]: each["digest"]["sha256"] for each in statement["subject"]}
+    return {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
 
 
 def file_digests(statement: Json) -> dict[str, str]:
-    """The sha256 of each file in the run's folder that the receipt speaks of: subjects, then byproducts."""
-    made = statement["predicate"]["runDetails"].get("byproducts", ())
-    return {each["name"]: each["digest"]["sha256"] for each in (*statement["subject"], *made) if "digest" in each}
+    """The sha256 of each file in the run's folder that the receipt names: subjects, then byproducts."""
+    byproducts = statement["predicate"]["runDetails"].get("byproducts", ())
+    files = (item for item in (*statement["subject"], *byproducts) if "digest" in item)
+    return {file["name"]: file["digest"]["sha256"] for file in files}
 
 
 def dependencies(statement: Json) -> list[Json]:
-    """What the run was resolved to: commit, lock, environment, inputs."""
+    """The resolved dependencies of the run: commit, lock, environment, images, inputs."""
     return statement["predicate"]["buildDefinition"]["resolvedDependencies"]
 
 
 def dependency(statement: Json, name: str) -> Json | None:
-    """One of the dependencies, by name."""
-    return next((each for each in dependencies(statement) if each["name"] == name), None)
+    """The dependency of this name."""
+    return next((item for item in dependencies(statement) if item["name"] == name), None)
 
 
 def inputs(statement: Json) -> dict[str, str]:
     """The sha256 of each declared input, by name."""
-    return {each["name"]: each["digest"]["sha256"] for each in input_items(statement)}
+    return {item["name"]: item["digest"]["sha256"] for item in input_items(statement)}
 
 
 def input_items(statement: Json) -> list[Json]:
-    """The declared inputs; a run's output says under annotations.builtFrom how it was built."""
-    return [each for each in dependencies(statement) if each.get("annotations", {}).get("input")]
+    """The declared inputs; one that is an output of a run has that run's source under annotations.builtFrom."""
+    return [item for item in dependencies(statement) if item.get("annotations", {}).get("input")]
 
 
 def byproduct(statement: Json, name: str) -> Json:
-    """What a byproduct without a file tells: MADE_BY, READ_FROM or LACKED."""
-    made = statement["predicate"].get("runDetails", {}).get("byproducts", ())
-    return next((each.get("annotations", {}) for each in made if each["name"] == name), {})
+    """The annotations of a byproduct without a file: MADE_BY, READ_FROM, LACKED or KERNEL."""
+    byproducts = statement["predicate"].get("runDetails", {}).get("byproducts", ())
+    return next((item.get("annotations", {}) for item in byproducts if item["name"] == name), {})
 
 
 def built_from(statement: Json) -> Json:
-    """What it takes to build this receipt's outputs again: commit, notebook, parameters, env."""
+    """The source that builds this receipt's outputs again: commit, notebook, parameters, env."""
     return {"commit": dependency(statement, COMMIT), **external_parameters(statement)}
 
 
 def plan(built: Json) -> Json:
-    """What `built_from` told, as a receipt without subjects, to run again."""
+    """A receipt without subjects, to run the source of `built_from` again."""
     external = {name: built[name] for name in ("notebook", "parameters", "env")}
     commits = [built["commit"]] if built["commit"] else []
     definition = {"buildType": BUILD_TYPE, "externalParameters": external, "resolvedDependencies": commits}
@@ -107,10 +109,10 @@ def plan(built: Json) -> Json:
 
 
 def makers(statement: Json) -> dict[str, str]:
-    """The id of the run that made an input, by the input's name, where that is known."""
+    """The id of the run that made each input, by the input's name; inputs of unknown origin are left out."""
     return {name: run for run, names in byproduct(statement, MADE_BY).items() if run != "unknown" for name in names}
 
 
 def external_parameters(statement: Json) -> Json:
-    """The notebook, its parameters and the environment's name."""
+    """The notebook's path, its parameters, and the name of the env."""
     return statement["predicate"]["buildDefinition"]["externalParameters"]

@@ -1,7 +1,7 @@
-"""Does again what a receipt says, aside: at its commit, in that commit's environment, on its inputs.
+"""The rerun of a receipt in a worktree: at its commit, in that commit's environment, on its inputs.
 
-Inputs come from the store by their hash. What is gone is made again there, from the warehouse or by the run that
-its receipt says it was built from, and checked: other bytes are an error, not another input.
+Inputs come from the store, by hash. An input that the store lacks is made again, from the warehouse or by the run
+that the receipt names for it, and checked: other bytes are an error, not another input.
 """
 
 import glob
@@ -29,7 +29,10 @@ type Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Site:
-    """Where to do it: from which workspace, on which engine; `folder` may hold the patch of a dirty run."""
+    """The site of a rerun: the workspace that it starts from, the engine, and a function that hears of each step.
+
+    `folder` is the receipt's, which may hold the patch of a dirty run.
+    """
 
     workspace: Workspace
     engine: str
@@ -39,10 +42,10 @@ class Site:
 
 @contextmanager
 def new_run(site: Site, statement: Json) -> Iterator[Path]:
-    """The folder of a new run of the receipt; it is gone when the block ends, as is the checkout around it.
+    """The folder of a new run of the receipt. It ends with the block, as does the worktree around it.
 
-    Raises UsageError for a commit or patch that isn't workspace, EnvironmentMismatch where the commit's environment
-    can't be made, NotReproduced where the run fails this time.
+    Raises UsageError where the commit or the patch is missing, EnvironmentMismatch where the commit's environment
+    can't be made, NotReproduced where the new run fails.
     """
     commit = receipt.dependency(statement, receipt.COMMIT)
     if commit is None:
@@ -60,10 +63,10 @@ def new_run(site: Site, statement: Json) -> Iterator[Path]:
 
 
 def _patch(site: Site, commit: Json) -> bytes:
-    """The uncommitted changes of a dirty run: beside its receipt, or in the store."""
-    told = commit.get("annotations", {})
-    digest = told.get("patch")
-    if digest is None and told.get("dirty"):
+    """The patch with the uncommitted changes of a dirty run, from beside its receipt or from the store."""
+    annotations = commit.get("annotations", {})
+    digest = annotations.get("patch")
+    if digest is None and annotations.get("dirty"):
         raise UsageError("the run was made on changes that no patch holds: in a submodule, or an inner repository")
     if digest is None:
         return b""
@@ -78,28 +81,34 @@ def _patch(site: Site, commit: Json) -> bytes:
 
 
 def _env(statement: Json, commit: str) -> dict[str, str]:
-    """The caller's variables, less those of the make and the workspace around this call; the receipt's own base.
+    """The variables of the rerun: the caller's, without those of the calling make and workspace.
 
-    Of what was said to the make around this call only the base is said to the inner one, which can't know it. Where
-    the warehouse is stays the caller's word: it differs from place to place, and the rows don't.
+    The receipt's base image is named, because a checkout cannot know one that was made here. The variables that locate
+    the warehouse stay, because its place differs from machine to machine, and its rows do not.
     """
     ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY")
-    there = settings.variable(("warehouse", ""))
-    given = {*make.variables()} - {"BASE_IMAGE"}
-    kept = {
+    warehouse = settings.variable(("warehouse", ""))
+    from_make = {*make.variables()} - {"BASE_IMAGE"}
+    env = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(there) or not (name in given or name.startswith(ours))
+        if name.startswith(warehouse) or not (name in from_make or name.startswith(ours))
     }
-    kept["SAMEBOOK_BUILDER"] = receipt.builder()
-    # An image of its own name, so that the one of the checkout around stays what it is.
-    kept["SAMEBOOK_TAG"] = f"-{commit[:12]}"
+    env["SAMEBOOK_BUILDER"] = receipt.builder()
+    # Another tag, so that the image of the caller's checkout is not overwritten.
+    env["SAMEBOOK_TAG"] = f"-{commit[:12]}"
     base = receipt.dependency(statement, "base image")
-    return {**kept, "BASE_IMAGE": base["uri"]} if base else kept
+    return {**env, "BASE_IMAGE": base["uri"]} if base else env
+
+
+def _make(site: Site, checkout: Path, env: Mapping[str, str], *arguments: str) -> int:
+    """Run make in the checkout, its output on standard error; returns the exit code."""
+    command = ("make", "--silent", *arguments, f"ENGINE={site.engine}")
+    return signals.call(command, checkout, env, sys.stderr.buffer)
 
 
 def _make_environment(site: Site, checkout: Path, env: Mapping[str, str]) -> None:
-    if signals.call(("make", "--silent", "environment", f"ENGINE={site.engine}"), checkout, env, sys.stderr.buffer):
+    if _make(site, checkout, env, "environment"):
         raise EnvironmentMismatch(
             "the environment of that commit can't be made here; make's own words are above",
             mend="try the other engine: ENGINE=local or ENGINE=docker",
@@ -107,53 +116,54 @@ def _make_environment(site: Site, checkout: Path, env: Mapping[str, str]) -> Non
 
 
 def _hand_over(site: Site, checkout: Path, statement: Json) -> None:
-    """Give the checkout the receipt, and its inputs as far as they are to be had."""
+    """Put the receipt into the checkout, and its inputs into the checkout's store, as far as they can be had."""
     workspace.write_whole(checkout / PINNED, json_bytes(statement))
-    theirs = objects.local_store(Workspace(checkout))
-    gone: list[str] = []
+    store = objects.local_store(Workspace(checkout))
+    missing: list[str] = []
     items = receipt.input_items(statement)
     for item in items:
         content = _content(site, item)
         if content is None:
-            gone.append(item["name"])
+            missing.append(item["name"])
         else:
-            theirs.put(content)
-    if gone:
-        site.say(f"{len(gone)} inputs are not in the store and are made again, {gone[0]} first")
-    if gone or not items:  # a run that reads nothing by hash may ask the warehouse
+            store.put(content)
+    if missing:
+        site.say(f"{len(missing)} inputs are not in the store and are made again, {missing[0]} first")
+    if missing or not items:  # a run that reads nothing by hash may query the warehouse
         for source in site.workspace.data.glob("*.duckdb"):
             workspace.copy_whole(source, checkout / "data" / source.name)
 
 
 def _content(site: Site, item: Json) -> bytes | None:
-    digest, built = item["digest"]["sha256"], item["annotations"].get("builtFrom")
+    """The bytes of an input, from the store, from git or by a rerun; None where none of them has it."""
+    digest, built_from = item["digest"]["sha256"], item["annotations"].get("builtFrom")
     content = read_object(objects.local_store(site.workspace), digest, site.say)
     label = Label.parse(item["name"])
     if content is None and label.kind is Kind.BUNDLE:
         return _from_history(site, label.name, digest)
-    return _rebuilt(site, item["name"], digest, built) if content is None and built else content
+    return _rebuild(site, item["name"], digest, built_from) if content is None and built_from else content
 
 
 def _from_history(site: Site, reference: str, digest: str) -> bytes | None:
-    """A bundle as some branch has, or had, it."""
+    """A bundle from any commit of any branch."""
     path = f"models/{reference.partition('@')[0]}.json"
-    every = git.contents(site.workspace.root, path, "--all")
-    return next((content for content in every if sha256(content) == digest), None)
+    contents = git.contents(site.workspace.root, path, "--all")
+    return next((content for content in contents if sha256(content) == digest), None)
 
 
-def read_object(kept: objects.Store, digest: str, say: Say) -> bytes | None:
-    """An object's bytes; None where it is missing or damaged, which is said."""
+def read_object(store: objects.Store, digest: str, say: Say) -> bytes | None:
+    """The bytes of an object; None where it is missing or damaged. `say` hears of a damaged one."""
     try:
-        return kept.get(digest)
+        return store.get(digest)
     except objects.DamagedObject as error:
         say(f"{error}; it is made again")
         return None
 
 
-def _rebuilt(site: Site, name: str, digest: str, built: Json) -> bytes:
-    """An input made again by the run that it was an output of."""
+def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
+    """Make an input again, by a rerun of the run that it was an output of. Raises NotReproduced for other bytes."""
     site.say(f"input {name} is not in the store: making it again")
-    with new_run(Site(site.workspace, site.engine, site.say), receipt.plan(built)) as run:
+    with new_run(Site(site.workspace, site.engine, site.say), receipt.plan(built_from)) as run:
         for path in (run / "outputs").rglob("*"):
             if path.is_file() and sha256(path) == digest:
                 objects.local_store(site.workspace).put(path)
@@ -163,9 +173,7 @@ def _rebuilt(site: Site, name: str, digest: str, built: Json) -> bytes:
 
 def _run(site: Site, checkout: Path, statement: Json, env: Mapping[str, str]) -> Path:
     """The folder of the new run. Raises NotReproduced where it fails."""
-    signals.call(
-        ("make", "--silent", "run", f"RECEIPT={PINNED}", f"ENGINE={site.engine}"), checkout, env, sys.stderr.buffer
-    )
+    _make(site, checkout, env, "run", f"RECEIPT={PINNED}")
     stem = Path(receipt.external_parameters(statement)["notebook"]).stem
     runs = sorted((checkout / "runs").glob(f"*Z-{glob.escape(stem)}-??????"))
     if not runs:

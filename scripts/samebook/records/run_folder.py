@@ -1,6 +1,6 @@
-"""A run's folder: made aside under runs/.partial/, moved into runs/ by one rename when nothing more will change.
+"""The folder of a run: written under runs/.partial/, then moved into runs/ by one rename when it is complete.
 
-The notebook tells its run what it logs and reads through `.events.jsonl` in that folder, a line an event.
+The notebook logs its metrics, inputs and other events into `.events.jsonl` in that folder, a JSON line an event.
 """
 
 import datetime
@@ -29,18 +29,18 @@ TEMPORARY = "samebook-"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of a run that is being made, locked by the process that makes it."""
+    """The folder of a run under way, locked by the process that runs it."""
 
     path: Path
     lock: int
 
     @classmethod
     def create(cls, workspace: Workspace, notebook: str) -> Self:
-        """A new folder `runs/.partial/<UTC time>-<notebook>-<6 hex>`."""
+        """Make a new folder `runs/.partial/<UTC time>-<notebook>-<6 hex>`."""
         partial = make_folder(workspace.runs) / ".partial"
         now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
         path = partial / f"{now}-{notebook}-{secrets.token_hex(3)}"
-        with hold(partial / LOCK):  # or recover() could take a folder that is not locked yet for a dead run's
+        with hold(partial / LOCK):  # or recover() could take a folder that is not locked yet for that of a dead run
             (path / "outputs").mkdir(parents=True)
             lock = acquire(path / LOCK)
             assert lock is not None
@@ -55,9 +55,9 @@ class RunFolder:
         return self.path / "outputs"
 
     def finish(self) -> Path:
-        """Move the run to where people look; returns its final folder."""
+        """Move the run into runs/; returns its final folder."""
         final = self.path.parent.parent / self.id
-        with hold(self.path.parent / LOCK):  # or recover() could find it on its way, its own lock gone
+        with hold(self.path.parent / LOCK):  # or recover() could take the folder while its own lock is already removed
             _tidy(self.path)
             self.path.rename(final)
         os.close(self.lock)
@@ -65,12 +65,12 @@ class RunFolder:
 
 
 def start_time(run: str) -> datetime.datetime:
-    """When a run of this id started, UTC. Raises ValueError for what is no id."""
+    """The time (UTC) at which the run of this id started. Raises ValueError for a text that is not an id."""
     return datetime.datetime.strptime(run.partition("-")[0], "%Y%m%dT%H%M%S%z")
 
 
 def recover(workspace: Workspace) -> list[str]:
-    """Move what ended processes left under runs/.partial/ into runs/ as failed runs; their ids."""
+    """Move the folders of dead processes from runs/.partial/ into runs/, as failed runs; returns their ids."""
     partial = workspace.runs / ".partial"
     if not partial.is_dir():
         return []
@@ -79,7 +79,7 @@ def recover(workspace: Workspace) -> list[str]:
         for path in dead:
             write_whole(path / ERROR, b"the runner was killed before the run was complete\n")
             (path / RECEIPT).unlink(missing_ok=True)
-            _drop_scratch_of(path)
+            _remove_scratch(path)
             _tidy(path)
             path.rename(workspace.runs / path.name)
     return [path.name for path in dead]
@@ -87,77 +87,84 @@ def recover(workspace: Workspace) -> list[str]:
 
 @contextmanager
 def scratch(run: Path) -> Iterator[Path]:
-    """A folder for the kernel's sockets and profile, in /tmp as paths of sockets must be short."""
+    """A folder for the kernel's sockets and profile: in /tmp, because the path of a socket must be short."""
     with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
-        (run / SCRATCH).write_text(folder)  # so that recover() finds it when this process is killed
+        (run / SCRATCH).write_text(folder)  # recover() removes it after this process was killed
         yield Path(folder)
 
 
-def _drop_scratch_of(run: Path) -> None:
-    named = run / SCRATCH
-    folder = Path(named.read_text()) if named.is_file() else None
+def _remove_scratch(run: Path) -> None:
+    """Remove the scratch folder that a dead run has named; only one that `scratch` can have made."""
+    path = run / SCRATCH
+    folder = Path(path.read_text()) if path.is_file() else None
     if folder and folder.name.startswith(TEMPORARY) and folder.parent == Path(tempfile.gettempdir()):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tidy(path: Path) -> None:
-    """Remove what only the running run needs."""
-    for left in (path / EVENTS, path / LOCK, path / SCRATCH, *path.glob(f".{NOTEBOOK}.*")):
-        left.unlink(missing_ok=True)
+    """Remove the files that only a run under way needs."""
+    for file in (path / EVENTS, path / LOCK, path / SCRATCH, *path.glob(f".{NOTEBOOK}.*")):
+        file.unlink(missing_ok=True)
     shutil.rmtree(path / INPUTS, ignore_errors=True)
 
 
 def locate(workspace: Workspace, name: str) -> Path:
-    """The receipt that `name` means: a file, a run's id, or a notebook's name for its newest finished run."""
+    """The path of a receipt; `name` is its file, a run's id, or a notebook's name for its newest finished run.
+
+    Raises UsageError for another name, and for a failed run.
+    """
     if Path(name).is_file():
         return Path(name)
-    exact = workspace.runs / name
-    is_run = exact in workspace.runs.glob("*Z-*")
-    if is_run and not (exact / RECEIPT).is_file():
+    folder = workspace.runs / name
+    is_run = folder in workspace.runs.glob("*Z-*")
+    if is_run and not (folder / RECEIPT).is_file():
         raise UsageError(f"run {name} failed: it left no receipt and no result")
-    if found := [exact] if is_run else finished_runs(workspace, name):
-        return found[0] / RECEIPT
+    if folders := [folder] if is_run else finished_runs(workspace, name):
+        return folders[0] / RECEIPT
     ids = {path.parent.name for path in workspace.runs.glob(f"*/{RECEIPT}")}
-    known = ids if name[:1].isdigit() else {each.split("-", 1)[1].rsplit("-", 1)[0] for each in ids}
-    raise UsageError(f"no run, notebook or receipt {name!r}{nearest(name, known)}", mend="samebook runs")
+    candidates = ids if name[:1].isdigit() else {notebook_name(run) for run in ids}
+    raise UsageError(f"no run, notebook or receipt {name!r}{nearest(name, candidates)}", mend="make runs")
+
+
+def notebook_name(run: str) -> str:
+    """The notebook's name in a run's id."""
+    return run.split("-", 1)[1].rsplit("-", 1)[0]
 
 
 def finished_runs(workspace: Workspace, notebook: str) -> list[Path]:
-    """The folders of a notebook's finished runs, newest first; within a second, by when they ended."""
+    """The folders of a notebook's finished runs, newest first; of two in one second, the one that ended last."""
     receipts = list(workspace.runs.glob(f"*Z-{escape(notebook)}-??????/{RECEIPT}"))
     newest = sorted(receipts, key=lambda path: (path.parent.name[:16], path.stat().st_mtime_ns), reverse=True)
     return [path.parent for path in newest]
 
 
 def append_event(folder: Path, event: dict[str, Any]) -> None:
-    """Tell the run in `folder` something; one write a line, so that writers don't mix."""
+    """Append an event to those of the run in `folder`: in one write, so that lines of several processes don't mix."""
     line = json.dumps(event, allow_nan=False).encode() + b"\n"
     with (folder / EVENTS).open("ab", buffering=0) as stream:
         stream.write(line)
 
 
 def events(folder: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
-    """What the notebook told its run so far, oldest first."""
+    """The events of the run in `folder` so far, oldest first; `kind` selects those of one kind."""
     path = folder / EVENTS
     lines = path.read_text().splitlines() if path.is_file() else []
     for line in lines:
         try:
             event = json.loads(line)
         except ValueError:
-            continue  # the notebook was killed in mid-line
+            continue  # a killed notebook leaves half a line
         if kind in (None, event["kind"]):
             yield event
 
 
 def set_aside(workspace: Workspace, run: Path) -> None:
-    """Move a run among the scratch runs, where no name finds it, and from where old ones go."""
-    aside = make_folder(workspace.runs / SCRATCH)
-    run.rename(aside / run.name)
+    """Move a run to the scratch runs: no name finds it there, and `drop_scratch` removes the older ones."""
+    run.rename(make_folder(workspace.runs / SCRATCH) / run.name)
     drop_scratch(workspace)
 
 
 def drop_scratch(workspace: Workspace, keep: int = 20) -> None:
-    """Keep the newest scratch runs only: of Lab sessions, and of trials."""
-    old = sorted((workspace.runs / SCRATCH).glob("*-*"))[:-keep]
-    for path in old:
+    """Remove all scratch runs, which Lab sessions and trials leave, but the newest."""
+    for path in sorted((workspace.runs / SCRATCH).glob("*-*"))[:-keep]:
         shutil.rmtree(path, ignore_errors=True)

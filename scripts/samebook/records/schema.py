@@ -1,5 +1,5 @@
-"""What a receipt may hold. One may come from anybody: no name in it leaves the run's folder, nothing in it can be
-a command, and every hash is one. Fields that are not named here are not looked at, and not relied on.
+"""The schema of a receipt, which may come from anybody: no name in it leads out of the run's folder, no text in it can
+be a command, and each hash is one. Fields that are not listed here are ignored, and nothing relies on them.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 
 def _inside(name: str) -> str:
-    """A name that stays in the run's folder."""
+    """The name, where it is a path inside the run's folder. Raises ValueError for another one."""
     if name.startswith("/") or not name.isprintable() or {"", ".", ".."} & set(name.split("/")):
         raise ValueError(f"found {name!r}; expected a path inside the run's folder")
     return name
@@ -23,7 +23,7 @@ type Uri = Annotated[str, Field(pattern=r"^[\w./:@-]+$")]
 
 
 class Part(BaseModel):
-    """Names in a receipt are written as SLSA writes them, resolvedDependencies."""
+    """A part of a receipt; its fields are written in camel case, as SLSA does: resolvedDependencies."""
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True)
 
@@ -62,20 +62,20 @@ class Dependency(Part):
     annotations: "Annotations | None" = None
 
     @model_validator(mode="after")
-    def _told(self) -> Self:
-        """A commit is told by its own hash, an image by its uri, anything else by a sha256."""
+    def _identified(self) -> Self:
+        """Check that a commit has git's hash, an image its uri, and anything else a sha256."""
         if not (self.digest.git_commit if self.name == "commit" else self.uri or self.digest.sha256):
             raise ValueError(f"{self.name} has no digest")
         return self
 
 
-class Built(External):
-    commit: Dependency | None  # made outside a repository
+class BuiltFrom(External):
+    commit: Dependency | None  # None for a run outside a repository
 
 
 class Annotations(Part):
     patch: Sha256 | None = None
-    built_from: Built | None = None
+    built_from: BuiltFrom | None = None
 
 
 class Definition(Part):
@@ -109,11 +109,11 @@ class Statement(Part):
     def files(self) -> list[str]:
         """The names of subjects and byproducts."""
         details = self.predicate.run_details
-        return [each.name for each in (*self.subject, *(details.byproducts if details else ()))]
+        return [file.name for file in (*self.subject, *(details.byproducts if details else ()))]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        """A plan has neither results nor a run; a receipt has both, and names each file once."""
+        """Check that a plan has neither results nor a run, and a receipt both; each file is named once."""
         if bool(self.subject) != bool(self.predicate.run_details):
             raise ValueError("results without a run, or a run without results")
         if twice := next((name for name in self.files if self.files.count(name) > 1), None):

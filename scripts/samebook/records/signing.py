@@ -1,7 +1,7 @@
-"""Signatures: DSSE envelopes with ed25519, through securesystemslib.
+"""Signatures of statements: DSSE envelopes with ed25519, through securesystemslib.
 
-A signed statement `receipt.json` has `receipt.json.dsse` beside it: an envelope whose payload is that file, byte
-for byte. Keys whose signatures count are PEM files in environments/trusted-keys/. Make a pair with openssl:
+A signed `receipt.json` has `receipt.json.dsse` beside it: an envelope whose payload is that file, byte for byte.
+The trusted keys are the PEM files in environments/trusted-keys/. openssl makes a pair:
 
     openssl genpkey -algorithm ed25519 -out me.pem
     openssl pkey -in me.pem -pubout -out environments/trusted-keys/me.pem
@@ -26,12 +26,12 @@ SUFFIX = ".dsse"
 
 
 def envelope_path(statement: Path) -> Path:
-    """Where the envelope of a statement's file is."""
+    """The path of the envelope of a statement's file."""
     return statement.with_name(statement.name + SUFFIX)
 
 
 def sign(statement: Path) -> Path | None:
-    """Sign a statement's file with the key that SIGNING_KEY names, a PEM file; None where it names none."""
+    """Sign a statement's file with the PEM file in SIGNING_KEY; returns the envelope's path, None without a key."""
     key = os.environ.get("SIGNING_KEY")
     if not key:
         return None
@@ -44,7 +44,7 @@ def sign(statement: Path) -> Path | None:
 
 
 def check_key() -> None:
-    """Raise UsageError where SIGNING_KEY names no usable key: before a run, not after it."""
+    """Raise UsageError where SIGNING_KEY is not a usable key, so that a run fails before it starts."""
     if key := os.environ.get("SIGNING_KEY"):
         _signer(Path(key))
 
@@ -66,7 +66,7 @@ def _signer(path: Path) -> "CryptoSigner":
 
 
 def trusted_keys(workspace: Workspace) -> dict[str, "Key"]:
-    """The keys whose signatures count, by the name of their file."""
+    """The trusted keys, by the name of their file."""
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from securesystemslib.signer import SSlibKey
 
@@ -80,9 +80,9 @@ def trusted_keys(workspace: Workspace) -> dict[str, "Key"]:
 
 
 def signers(workspace: Workspace, statement: Path) -> list[str]:
-    """The names of the trusted keys that signed a statement's file; none where no key is trusted and none signed.
+    """The names of the trusted keys that signed a statement's file; empty where no key is trusted and none signed.
 
-    Raises PolicyRefused for a signature that is missing, unknown, or of other bytes.
+    Raises PolicyRefused for a signature that is missing, by an unknown key, or of other bytes.
     """
     from securesystemslib.dsse import Envelope
 
@@ -100,21 +100,22 @@ def signers(workspace: Workspace, statement: Path) -> list[str]:
         raise PolicyRefused(f"{path.name} is not a DSSE envelope: {error}") from error
     if envelope.payload_type != PAYLOAD_TYPE or envelope.payload != statement.read_bytes():
         raise PolicyRefused(f"{statement.name} is not what was signed: the envelope holds other bytes, or another type")
-    return _verified(envelope, keys, path.name)
+    return _verify(envelope, keys, path.name)
 
 
-def _verified(envelope: "Envelope", keys: dict[str, "Key"], name: str) -> list[str]:
+def _verify(envelope: "Envelope", keys: dict[str, "Key"], file: str) -> list[str]:
+    """The names of the trusted keys whose signatures the envelope has. Raises PolicyRefused where it has none."""
     from securesystemslib.exceptions import VerificationError
 
-    named = {key.keyid: who for who, key in keys.items()}
+    names = {key.keyid: name for name, key in keys.items()}
     accepted: dict[str, Key] = {}
     if keys:
         with suppress(VerificationError):
             accepted = envelope.verify(list(keys.values()), threshold=1)
     if not accepted:
-        found = ", ".join(keyid[:12] for keyid in envelope.signatures) or "none"
+        signatures = ", ".join(keyid[:12] for keyid in envelope.signatures) or "none"
         raise PolicyRefused(
-            f"{name}: an unknown key, or a wrong signature: found {found}; trusted: {', '.join(keys) or 'none'}",
+            f"{file}: an unknown key, or a wrong signature: found {signatures}; trusted: {', '.join(keys) or 'none'}",
             mend="put the signer's public key into environments/trusted-keys/, if you trust it",
         )
-    return sorted(named[keyid] for keyid in accepted)
+    return sorted(names[keyid] for keyid in accepted)

@@ -1,4 +1,4 @@
-"""What a run's folder says of it: how it ended, how long it took, and its metrics."""
+"""Summaries of runs, from their folders: status, duration, parameters, metrics, error."""
 
 import datetime
 import json
@@ -12,7 +12,7 @@ from samebook.records import receipt, run_folder
 
 @dataclass(frozen=True)
 class Run:
-    """A folder in runs/: `status` is done, failed or damaged, `seconds` is None where it isn't known."""
+    """The summary of a run: `status` is done, failed or damaged; `seconds` is None where a run has no receipt."""
 
     id: str
     notebook: str
@@ -26,28 +26,23 @@ class Run:
         return asdict(self)
 
 
-def notebook_name(run: str) -> str:
-    """The notebook's name in a run's id."""
-    return run.split("-", 1)[1].rsplit("-", 1)[0]
-
-
 def summarize(path: Path) -> Run:
-    """What a run's folder says of it."""
-    name = notebook_name(path.name)
+    """The summary of the run in a folder of runs/."""
+    name = run_folder.notebook_name(path.name)
     if not (path / run_folder.RECEIPT).is_file():
         error = path / run_folder.ERROR
-        first = error.read_text().splitlines()[:1] if error.is_file() else ["no error.txt"]
-        return Run(path.name, name, "failed", None, {}, {}, "".join(first))
+        lines = error.read_text().splitlines() if error.is_file() else ["no error.txt"]
+        return Run(path.name, name, "failed", None, {}, {}, "".join(lines[:1]))
     try:
-        return _done(path, name)
+        return _summarize_done(path, name)
     except (UsageError, ValueError, OSError) as error:
         return Run(path.name, name, "damaged", None, {}, {}, str(error))
 
 
-def _done(path: Path, name: str) -> Run:
-    found = receipt.read(path / run_folder.RECEIPT)
-    times = found["predicate"]["runDetails"]["metadata"]
+def _summarize_done(path: Path, name: str) -> Run:
+    statement = receipt.read(path / run_folder.RECEIPT)
+    times = statement["predicate"]["runDetails"]["metadata"]
     start, end = (datetime.datetime.fromisoformat(times[key]) for key in ("startedOn", "finishedOn"))
     metrics = json.loads((path / run_folder.METRICS).read_text())
-    parameters = receipt.external_parameters(found)["parameters"]
+    parameters = receipt.external_parameters(statement)["parameters"]
     return Run(path.name, name, "done", (end - start).total_seconds(), parameters, metrics, "")

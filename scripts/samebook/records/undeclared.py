@@ -1,8 +1,8 @@
-"""Notices, inside a kernel, files that a notebook reads around the API: undeclared inputs of its receipt.
+"""Undeclared inputs: files that a notebook reads without the API, which a kernel records for the receipt.
 
-An audit hook (PEP 578) sees what Python opens; a library that opens files in C (DuckDB, pyarrow) is not seen.
-What doesn't count: what the commit or the environment holds, what the system and caches hold, and what the
-notebook itself has written before. What counts is told with its sha256 as it is opened: it may be gone at the end.
+An audit hook (PEP 578) sees the files that Python opens, but not those that a library opens in C (DuckDB, pyarrow).
+Files of the commit, the environment, the system and caches are not recorded, nor are files that the notebook has
+written itself. The sha256 is taken when a file is opened, because it may be removed before the run ends.
 """
 
 import os
@@ -20,63 +20,63 @@ SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/sys", "/dev", "
 COMMITTED = ("notebooks", "scripts", "environments", "models", "store", ".samebook", ".venv")
 CACHES = ("MPLCONFIGDIR", "IPYTHONDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
-_declared = 0
-_known: set[str] = set()
+_declaring = 0  # depth of the blocks of declared_reads()
+_seen: set[str] = set()
 
 
 @contextmanager
 def declared_reads() -> Iterator[None]:
-    """Inside the block, what is read is recorded by the caller."""
-    global _declared
-    _declared += 1
+    """A block whose reads are not recorded here, because the caller records them."""
+    global _declaring
+    _declaring += 1
     try:
         yield
     finally:
-        _declared -= 1
+        _declaring -= 1
 
 
 def declare(path: Path) -> None:
-    """What is in this file is recorded: the notebook may read it as it likes."""
-    _known.add(str(path))
+    """Declare a file whose content the receipt has: the notebook may read it in any way."""
+    _seen.add(str(path))
 
 
 def start(run: str, workspace: str) -> None:
-    """Watch this process from now on; what it reads is told to the run's folder, each file once."""
+    """Record from now on, in the run's folder, the files that this process reads, each file once."""
     inside, outside = _ignored_inside(run, workspace), _ignored_outside(run, workspace)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event != "open" or _declared or not isinstance(arguments[0], (str, bytes)):
+        if event != "open" or _declaring or not isinstance(arguments[0], (str, bytes)):
             return
         path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - pathlib is too slow for every open
         ignored = inside if path.startswith(f"{workspace}/") else outside
-        if path in _known or path.startswith(ignored):
+        if path in _seen or path.startswith(ignored):
             return
-        reads = _reads(arguments[1], arguments[2])
-        if reads and not os.path.isfile(path):  # noqa: PTH113
+        is_reading = _is_reading(arguments[1], arguments[2])
+        if is_reading and not os.path.isfile(path):  # noqa: PTH113
             return
-        _known.add(path)
-        if reads:
-            _tell(Path(run), path, workspace)
+        _seen.add(path)
+        if is_reading:
+            _record(Path(run), path, workspace)
 
     sys.addaudithook(hook)
 
 
-def _tell(run: Path, path: str, workspace: str) -> None:
-    with suppress(OSError):  # the notebook can't read it either
+def _record(run: Path, path: str, workspace: str) -> None:
+    with suppress(OSError):  # the notebook cannot read the file either
         digest = sha256(Path(path))
         event = {"kind": "undeclared", "name": _name(path, workspace), "sha256": digest}
         run_folder.append_event(run, event)
 
 
 def _ignored_inside(run: str, workspace: str) -> tuple[str, ...]:
-    """What doesn't count wherever it is, in the workspace too."""
+    """The folders whose files are ignored inside and outside of the workspace."""
     committed = (f"{workspace}/{folder}" for folder in COMMITTED)
     caches = (os.environ[name] for name in CACHES if os.environ.get(name))
     return _folders(*committed, run, sys.prefix, str(code.FOLDER), *caches)
 
 
 def _ignored_outside(run: str, workspace: str) -> tuple[str, ...]:
-    """... and outside of the workspace, which may itself be below one of these."""
+    """The folders whose files are ignored outside of the workspace, which may itself be in one of them."""
     home = Path.home()
     personal = (str(home / name) for name in (".cache", ".config", ".ipython", ".local"))
     return (*_ignored_inside(run, workspace), *_folders(*SYSTEM, *personal, sys.base_prefix))
@@ -86,17 +86,17 @@ def _folders(*paths: str) -> tuple[str, ...]:
     return tuple(f"{path.rstrip('/')}/" for path in paths)
 
 
-def _reads(mode: str | None, flags: int) -> bool:
+def _is_reading(mode: str | None, flags: int) -> bool:
     return "r" in mode if mode else flags & os.O_ACCMODE == os.O_RDONLY
 
 
 def _name(path: str, workspace: str) -> str:
-    """In the workspace, the path from there; bytes that are no UTF-8 are escaped, as JSON has none."""
+    """The path, relative to the workspace where it is inside; bytes that are not UTF-8 are escaped, for JSON."""
     return os.fsencode(path.removeprefix(f"{workspace}/")).decode(errors="backslashreplace")
 
 
 def write_startup_script(folder: Path) -> None:
-    """Have IPython, with `folder` as its IPYTHONDIR, watch from its start."""
+    """Write the script with which IPython, with `folder` as its IPYTHONDIR, records from its start."""
     scripts = folder / "profile_default" / "startup"
     scripts.mkdir(parents=True)
     (scripts / "00-samebook.py").write_text(

@@ -114,7 +114,7 @@ def _in_time(
     """The runs that are young, or among the newest finished ones of their notebook, with that reason."""
     by_notebook = defaultdict[str, list[str]](list)
     for name in sorted(receipts, reverse=True):
-        by_notebook[summary.notebook_name(name)].append(name)
+        by_notebook[run_folder.notebook_name(name)].append(name)
     newest = {name for names in by_notebook.values() for name in names[: rule.keep]}
     young = {name for name, path in folders.items() if _is_young(name, path, rule, now)}
     return dict.fromkeys(newest, "newest") | dict.fromkeys(young, "young")
