@@ -1,7 +1,7 @@
 """The variables of make's command line as a command's arguments: `make gc DRY=1` is `samebook gc --dry-run`.
 
-make calls `samebook make gc -- DRY ENGINE`: its target, and the names of the variables, which hold the values. A
-variable is called as the option is, or as the help calls the argument.
+make calls `samebook make gc -- DRY ENGINE`, with its target and the names of the variables; their values are in the
+environment. A variable has the name of the option, or the name of the argument in the help, in capitals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,16 @@ from samebook.core.errors import UsageError, nearest
 
 # Targets whose name is not the command's.
 COMMANDS = {"push": "store push", "pull": "store pull", "diff": "bundle diff"}
-# make chooses it for every target; only some commands have the option.
+# make sets this variable for every target; only some commands have the option.
 CHOSEN = "ENGINE"
 ON = ("1", "true", "yes")
 OFF = ("0", "no", "false", "")
 
 
 def arguments(group: click.Group, typed: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """The arguments of a command that make calls; others as they were typed.
+    """The arguments of the command that make calls; arguments that a person typed are returned as they are.
 
-    Raises UsageError for a variable that the command has no option for, and for one that it needs.
+    Raises UsageError for a variable that the command doesn't have, and for a missing one that it needs.
     """
     if typed[:1] != ["make"] or typed[2:3] != ["--"]:
         return list(typed)
@@ -37,7 +37,7 @@ def arguments(group: click.Group, typed: Sequence[str], environ: Mapping[str, st
 
 
 def names(parameter: click.Parameter) -> list[str]:
-    """What make may call a parameter of a command: --dry-run is DRY_RUN, the argument [MODEL]... is MODEL."""
+    """The names of a parameter as make's variables: --dry-run is DRY_RUN, the argument [MODEL]... is MODEL."""
     if isinstance(parameter, click.Option):
         return [option.lstrip("-").replace("-", "_").upper() for option in parameter.opts]
     return [(parameter.metavar or parameter.name or "").strip("[].").upper()]
@@ -55,7 +55,7 @@ def _check(target: str, command: click.Command, values: Mapping[str, str]) -> No
 
 
 def _options(command: click.Command, values: Mapping[str, str]) -> list[str]:
-    """The options as one types them; a variable that is empty sets none."""
+    """The options as a person types them; an empty variable sets none."""
     typed: list[str] = []
     for parameter in command.params:
         for name in names(parameter):
@@ -72,7 +72,7 @@ def _is_on(name: str, value: str) -> bool:
 
 
 def _positional(command: click.Command, values: Mapping[str, str]) -> list[str]:
-    """The arguments in their order; of one that may be several, each word."""
+    """The positional arguments in their order; for a repeatable one, every word of its variable."""
     typed: list[str] = []
     for parameter in command.params:
         if isinstance(parameter, click.Argument) and (value := values.get(names(parameter)[0])):

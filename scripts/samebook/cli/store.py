@@ -46,9 +46,9 @@ def store_push(env: str, again: bool, dry_run: bool, jobs: int) -> None:
     from samebook.cli.console import status_line
     from samebook.verbs import push as verb
 
-    how = verb.TransferOptions(jobs, dry_run, again)
+    options = verb.TransferOptions(jobs, dry_run, again)
     with status_line() as say:
-        summary = verb.push(workspace.find(), env, how, say)
+        summary = verb.push(workspace.find(), env, options, say)
     show(summary)
 
 
@@ -66,7 +66,7 @@ def store_pull(env: str, dry_run: bool, jobs: int) -> None:
     from samebook.cli.console import status_line
     from samebook.verbs import pull as verb
 
-    how = verb.TransferOptions(jobs, dry_run)
+    options = verb.TransferOptions(jobs, dry_run)
     with status_line() as say:
-        summary = verb.pull(workspace.find(), env, how, say)
+        summary = verb.pull(workspace.find(), env, options, say)
     show(summary)

@@ -1,4 +1,4 @@
-"""Compare what is pinned with what is here: engine, base, OS, Python, packages, user, disk, port."""
+"""Compare this environment with the pinned one: engine, commands, base, OS, Python, packages, user, disk, port."""
 
 import os
 import re
@@ -20,9 +20,9 @@ LAB_PORT = 8888
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. `mend` is what to do where `ok` is False.
+    """One line of the report; `mend` is the command that puts a difference right, where `ok` is False.
 
-    `changes_results` says that a difference makes the environment another one: exit code 5.
+    `changes_results` says that results could differ with this difference, which is exit code 5.
     """
 
     what: str
@@ -34,7 +34,7 @@ class Finding:
 
 
 def doctor(workspace: Workspace, port: int = LAB_PORT) -> list[Finding]:
-    """Every finding, in a fixed order; `port` is the one that Lab shall have."""
+    """All findings, in a fixed order; `port` is the one that Lab shall have."""
     findings = [check(workspace) for check in CHECKS]
     return [*findings, _port(port), *_packages(workspace)]
 
@@ -54,11 +54,11 @@ def _base(workspace: Workspace) -> Finding:
     dockerfile = workspace.root / "Dockerfile"
     text = dockerfile.read_text() if dockerfile.is_file() else ""
     pinned = re.search(r"^ARG BASE_IMAGE=(\S+)", text, re.MULTILINE)
-    wanted = pinned[1] if pinned else "none: no Dockerfile here"
+    expected = pinned[1] if pinned else "none: no Dockerfile here"
     found = os.environ.get("SAMEBOOK_BASE_IMAGE")
-    ok = found is None or wanted in (found, "none: no Dockerfile here")
+    ok = found is None or expected in (found, "none: no Dockerfile here")
     mend = "results are the same on a base of `make base`; for the pinned one: rm .samebook/base-image"
-    return Finding("base image", _short(wanted), found or "none: the local engine has no image", ok, mend)
+    return Finding("base image", _short(expected), found or "none: the local engine has no image", ok, mend)
 
 
 def _short(image: str) -> str:
@@ -118,32 +118,32 @@ CHECKS: tuple[Callable[[Workspace], Finding], ...] = (
 
 
 def _packages(workspace: Workspace) -> list[Finding]:
-    wanted, wrong = identity.locked_versions(workspace), identity.mismatches(workspace)
+    locked, wrong = identity.locked_versions(workspace), identity.mismatches(workspace)
     mend = "make run renews the environment by itself; ENGINE=docker: make build"
     lines = [
         Finding(f"package {name}", expected, found or "missing", ok=False, mend=mend, changes_results=True)
         for name, (expected, found) in wrong.items()
     ]
-    summary = f"{len(wanted) - len(wrong)} of {len(wanted)} as locked"
-    return [Finding("packages", f"{len(wanted)} in runtime.txt", summary, not wrong, changes_results=True), *lines]
+    summary = f"{len(locked) - len(wrong)} of {len(locked)} as locked"
+    return [Finding("packages", f"{len(locked)} in runtime.txt", summary, not wrong, changes_results=True), *lines]
 
 
 def against(workspace: Workspace, statement: receipt.Json) -> list[str]:
-    """How this environment differs from the one that a receipt names, a line each; empty where results can't."""
-    named = receipt.dependency(statement, receipt.ENVIRONMENT)
-    if named is None:
+    """The differences between this environment and a receipt's, a line each; none where results can't differ."""
+    original = receipt.dependency(statement, receipt.ENVIRONMENT)
+    if original is None:
         raise UsageError("the receipt names no environment")
-    here = identity.of(workspace)
-    if here["digest"] == named["digest"]["sha256"]:
+    current = identity.of(workspace)
+    if current["digest"] == original["digest"]["sha256"]:
         return []
-    then = named.get("annotations", {})
-    lines = identity.differences({"python": then.get("python", "")}, {"python": here["python"]})
-    lines += identity.differences(then.get("packages", {}), here["packages"])
+    annotations = original.get("annotations", {})
+    lines = identity.differences({"python": annotations.get("python", "")}, {"python": current["python"]})
+    lines += identity.differences(annotations.get("packages", {}), current["packages"])
     return lines or ["the machine's kind or the fixed variables differ: see environment.json beside the receipt"]
 
 
 def table(findings: list[Finding]) -> str:
-    """The findings as text, with what to do about each difference below its line."""
+    """The findings as text, with the mend of each difference below its line."""
     rows = [("ok" if finding.ok else "!!", finding.what, finding.pinned, finding.found) for finding in findings]
     title, *lines = align([("", "what", "pinned", "found"), *rows])
     mends = (f"\n      -> {finding.mend}" if not finding.ok and finding.mend else "" for finding in findings)

@@ -1,13 +1,13 @@
-"""Bring what models and runs need from the store's remote."""
+"""Bring the objects that models and runs need from the remote store."""
 
 from samebook.core.workspace import Workspace
 from samebook.models import exchange
 from samebook.store.transfer import Say, TransferOptions
 
 
-def pull(here: Workspace, env: str, how: TransferOptions, say: Say) -> str:
-    """Bring what is missing or damaged here; the result in a line.
+def pull(workspace: Workspace, env: str, options: TransferOptions, say: Say) -> str:
+    """Bring the objects that are missing or damaged here; the result in a line.
 
-    Raises SamebookError for what the remote lacks, or has damaged.
+    Raises SamebookError for an object that is missing or damaged in the remote store.
     """
-    return exchange.exchange(here, env, exchange.PULL, how, say)
+    return exchange.exchange(workspace, env, exchange.PULL, options, say)

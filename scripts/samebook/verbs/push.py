@@ -1,10 +1,13 @@
-"""Send what models and runs need to the store's remote, for other machines."""
+"""Send the objects that models and runs need to the remote store, for other machines."""
 
 from samebook.core.workspace import Workspace
 from samebook.models import exchange
 from samebook.store.transfer import Say, TransferOptions
 
 
-def push(here: Workspace, env: str, how: TransferOptions, say: Say) -> str:
-    """Send what the remote lacks; the result in a line. Raises SamebookError for what is damaged here, or nowhere."""
-    return exchange.exchange(here, env, exchange.PUSH, how, say)
+def push(workspace: Workspace, env: str, options: TransferOptions, say: Say) -> str:
+    """Send the objects that the remote store lacks; the result in a line.
+
+    Raises SamebookError for an object that is damaged here, or is in neither store.
+    """
+    return exchange.exchange(workspace, env, exchange.PUSH, options, say)
