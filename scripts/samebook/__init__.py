@@ -1,6 +1,6 @@
 """samebook: the same notebook, on every machine.
 
-In a notebook, `import samebook` gives the functions below; nothing is loaded before it is used.
+In a notebook, `import samebook` gives the names below; a module is loaded when one of its names is first used.
 """
 
 import importlib
@@ -60,7 +60,7 @@ __all__ = [
     "write_partition",
 ]
 
-_HOMES = {
+_MODULES = {
     "DataRejected": "core.errors",
     "UsageError": "core.errors",
     "Secret": "core.secret",
@@ -74,7 +74,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that `samebook --help` does not pay for what only notebooks need.
+    # Lazy, so that `samebook --help` does not import the modules that only notebooks need.
     if name in __all__:
-        return getattr(importlib.import_module(f"samebook.{_HOMES.get(name, 'api.notebook')}"), name)
+        return getattr(importlib.import_module(f"samebook.{_MODULES.get(name, 'api.notebook')}"), name)
     raise AttributeError(f"module 'samebook' has no attribute {name!r}")

@@ -1,60 +1,61 @@
-"""`samebook`, and `python -m samebook`. A run begins before the commands are imported, which take a while."""
+"""`samebook`, and `python -m samebook`. A run starts before the commands are imported, which takes a while."""
 
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from samebook.core import errors, processes, workspace
-from samebook.execution.warm import early
-from samebook.execution.warm import runner as runners
+from samebook.core import errors, processes
+from samebook.core.workspace import find
+from samebook.execution.warm import early, runner
 
-# With these, nothing runs, or what a receipt says; as options, and as variables of make.
-OTHERWISE = {"--help", "-h", "--dry-run", "--dry", "--receipt", "DRY_RUN", "DRY", "RECEIPT"}
-WITH_VALUE = {"--env", "--timeout", "--params", "-p", "--parameter"}
+# Options, and variables of make, with which nothing runs, or a receipt names the notebook.
+NO_EARLY_START = {"--help", "-h", "--dry-run", "--dry", "--receipt", "DRY_RUN", "DRY", "RECEIPT"}
+OPTIONS_WITH_VALUE = {"--env", "--timeout", "--params", "-p", "--parameter"}
 
 
 def main() -> None:
-    """Hand a run over to a warm runner, or start its kernel beside the imports; the rest is the commands'."""
+    """Hand a run over to a warm runner, or start its kernel beside the imports; then call the command."""
     processes.end_with_parent()
     if notebook := notebook_of(sys.argv[1:]):
-        begin(notebook)
+        start(notebook)
     from samebook.cli import main as cli
 
     cli.main()
 
 
 def notebook_of(arguments: Sequence[str]) -> str:
-    """The notebook that `run NAME`, or make's `make run -- NOTEBOOK`, will run; "" where it is anything else."""
-    if not OTHERWISE.isdisjoint(arguments):
+    """The notebook that `run NAME`, or make's `make run -- NOTEBOOK`, will run; "" for any other command."""
+    if not NO_EARLY_START.isdisjoint(arguments):
         return ""
     if arguments[:3] == ["make", "run", "--"]:
         return os.environ.get("NOTEBOOK", "") if "NOTEBOOK" in arguments else ""
-    return named(arguments[1:]) if arguments[:1] == ["run"] else ""
+    return operand(arguments[1:]) if arguments[:1] == ["run"] else ""
 
 
-def named(arguments: Sequence[str]) -> str:
-    """The first argument that is no option, nor the value of one; "" where there is none."""
-    waiting = iter(arguments)
-    for each in waiting:
-        if each in WITH_VALUE:
-            next(waiting, None)
-        elif each == "--":
-            return next(waiting, "")
-        elif not each.startswith("-"):
-            return each
+def operand(arguments: Sequence[str]) -> str:
+    """The first argument that is neither an option nor an option's value; "" where there is none."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in OPTIONS_WITH_VALUE:
+            next(rest, None)
+        elif argument == "--":
+            return next(rest, "")
+        elif not argument.startswith("-"):
+            return argument
     return ""
 
 
-def begin(notebook: str) -> None:
-    runner = None
-    with suppress(errors.SamebookError, OSError):  # the command will say what is wrong
-        found = workspace.find()
-        runner = runners.fork(found, sys.argv[1:])
-        if not runner:
-            early.start(found, notebook)
-    if runner:
-        processes.exit_at_once(runners.wait(runner))
+def start(notebook: str) -> None:
+    """Start the run in a warm runner, and end with it; where there is none, start the run's kernel."""
+    process = None
+    with suppress(errors.SamebookError, OSError):  # the command will raise it again
+        workspace = find()
+        process = runner.fork(workspace, sys.argv[1:])
+        if not process:
+            early.start(workspace, notebook)
+    if process:
+        processes.exit_at_once(runner.wait(process))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""For tests of notebooks with pytest: `from samebook.testing import notebook`, and a kernel is there at once.
+"""A pytest fixture for tests of notebooks: `from samebook.testing import notebook`. Its kernels start warm.
 
     def test_split(notebook):
         client = notebook("train", ["imports", "split"])
         assert client.ref("split")...
 
-https://testbook.readthedocs.io is what the client is.
+The client is testbook's: https://testbook.readthedocs.io
 """
 
 import os
@@ -27,58 +27,59 @@ from samebook.execution.warm.kernels import Kind
 
 type Start = Callable[[str, Sequence[str]], TestbookNotebookClient]
 
-# A zygote takes memory: beyond so many, kernels start cold.
-MOST = 4
+# A zygote takes memory: with so many, kernels of other kinds start cold.
+MAX_ZYGOTES = 4
 
 
 class _Zygotes:
-    """The zygotes of a test session, each started when its first kernel is asked for."""
+    """The zygotes of a test session, each started for the first kernel of its kind."""
 
     def __init__(self) -> None:
         self.stack = ExitStack()
         self.folder: Path | None = None
-        self.known: dict[str, bool] = {}
+        # By the name of its kind, whether a zygote can fork.
+        self.is_usable: dict[str, bool] = {}
 
     def source(self, kind: Kind, cwd: Path) -> Source:
         if not zygotes.can_fork():
             return Source()
         if self.folder is None:
             self.folder = Path(self.stack.enter_context(zygotes.socket_folder()))
-        if kind.name not in self.known and len(self.known) < MOST:
-            started = self.stack.enter_context(zygotes.zygote(kind, cwd, self.folder))
-            self.known[kind.name] = not started.refusal
-        return Source(self.folder, kind) if self.known.get(kind.name) else Source()
+        if kind.name not in self.is_usable and len(self.is_usable) < MAX_ZYGOTES:
+            zygote = self.stack.enter_context(zygotes.zygote(kind, cwd, self.folder))
+            self.is_usable[kind.name] = not zygote.refusal
+        return Source(self.folder, kind) if self.is_usable.get(kind.name) else Source()
 
 
-_SESSION = pytest.StashKey[_Zygotes]()
+_ZYGOTES = pytest.StashKey[_Zygotes]()
 
 
 def _session_zygotes(config: pytest.Config) -> _Zygotes:
-    if _SESSION not in config.stash:
-        config.stash[_SESSION] = _Zygotes()
-        config.add_cleanup(config.stash[_SESSION].stack.close)
-    return config.stash[_SESSION]
+    if _ZYGOTES not in config.stash:
+        config.stash[_ZYGOTES] = _Zygotes()
+        config.add_cleanup(config.stash[_ZYGOTES].stack.close)
+    return config.stash[_ZYGOTES]
 
 
 @pytest.fixture(scope="module")
 def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
     """`notebook("train", ["imports", "split"])`: a kernel of that notebook, with the cells of these tags run.
 
-    What it imports from installed packages is in memory from the second kernel on, as in a sweep. The kernels end
-    with the module that asked for them.
+    From the second kernel on, imports from installed packages are in memory, as in a sweep. The kernels of a test
+    module end with it.
     """
-    zygotes, folder = _session_zygotes(pytestconfig), workspace.find().notebooks
+    session, folder = _session_zygotes(pytestconfig), workspace.find().notebooks
     KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
     config = Config({"KernelManager": {"client_class": "samebook.execution.provisioner.Client"}})
     with ExitStack() as clients:
 
         def start(name: str, tags: Sequence[str] = ()) -> TestbookNotebookClient:
             path = folder / f"{name}.ipynb"
-            source = zygotes.source(kernels.kind("", imports.of_notebook(path), os.environ), path.parent)
-            token = provisioner.SOURCE.set(source)
+            kind = kernels.kind("", imports.of_notebook(path), os.environ)
+            token = provisioner.SOURCE.set(session.source(kind, path.parent))
             try:
-                started = testbook(path, resources={"metadata": {"path": str(path.parent)}}, config=config)
-                client = clients.enter_context(started)
+                kernel = testbook(path, resources={"metadata": {"path": str(path.parent)}}, config=config)
+                client = clients.enter_context(kernel)
             finally:
                 provisioner.SOURCE.reset(token)
             if tags:

@@ -8,7 +8,8 @@ from pathlib import Path
 import faults
 from conftest import NOBODY, Start, output
 from docker.models.images import Image
-from faults import Site
+from tiny import wait_until
+from watched_site import PARAMETERS, Site
 
 TIMES = 4
 
@@ -30,10 +31,10 @@ def test_killed_container_loses_nothing(runtime: Image, start: Start, tmp_path: 
 def test_stopped_container_ends_in_time(runtime: Image, start: Start, tmp_path: Path) -> None:
     """`docker stop` ends the watcher within ten seconds, in mid-step, and says that it was stopped."""
     site = Site.create(tmp_path / "site")
-    site.tiny.notebook("score", parameters=faults.PARAMETERS, work="import time\ntime.sleep(60)")
+    site.tiny.notebook("score", parameters=PARAMETERS, work="import time\ntime.sleep(60)")
     site.arrive()
     container = start(runtime, "watch", volumes=mounted(site))
-    faults.wait_until(lambda: list(site.tiny.root.glob("runs/.partial/*-score-*/notebook.ipynb")))
+    wait_until(lambda: list(site.tiny.root.glob("runs/.partial/*-score-*/notebook.ipynb")))
     began = time.monotonic()
     container.stop(timeout=20)
     assert time.monotonic() - began < 10

@@ -1,4 +1,4 @@
-"""Parameter sets: from a grid, by draws, from files; everything that is wrong is told at once."""
+"""Parameter sets: from a grid, by draws, from files; all mistakes are reported at once."""
 
 from pathlib import Path
 
@@ -9,31 +9,31 @@ from samebook.core.errors import UsageError
 from samebook.execution import grids
 from samebook.execution.parameters_cell import declarations
 
-KNOWN = declarations(
+PARAMETERS = declarations(
     "from typing import Annotated, Literal\nfrom pydantic import Field\n"
     "depth: Annotated[int, Field(ge=1, le=9)] = 6\nrate: float = 0.1\nkind: str = 'a'"
 )
 
 
 def axes(text: str) -> list[grids.Axis]:
-    return grids.axes(PairsType().convert(text, None, None), KNOWN)
+    return grids.axes(PairsType().convert(text, None, None), PARAMETERS)
 
 
 def test_grid_is_every_combination() -> None:
     """A grid has every combination, in order, the last name changing first."""
-    found = list(grids.combinations(axes("depth=3,5 kind=a, b")))
-    assert found == [{"depth": depth, "kind": kind} for depth in ("3", "5") for kind in ("a", "b")]
+    sets = list(grids.combinations(axes("depth=3,5 kind=a, b")))
+    assert sets == [{"depth": depth, "kind": kind} for depth in ("3", "5") for kind in ("a", "b")]
 
 
 def test_draws_are_seeded() -> None:
     """The same seed draws the same sets, within their ranges; another draws others."""
-    found = axes("depth=2:4 rate=0.001:1:log kind=a,b")
-    first, again, other = (list(grids.draw(found, 50, seed, KNOWN)) for seed in (1, 1, 2))
+    ranges = axes("depth=2:4 rate=0.001:1:log kind=a,b")
+    first, again, other = (list(grids.draw(ranges, 50, seed, PARAMETERS)) for seed in (1, 1, 2))
     assert first == again != other
-    assert {each["depth"] for each in first} == {"2", "3", "4"}
-    assert all(0.001 <= float(each["rate"]) <= 1 for each in first)
-    assert sum(float(each["rate"]) < 0.032 for each in first) > 10
-    assert {each["kind"] for each in first} == {"a", "b"}
+    assert {values["depth"] for values in first} == {"2", "3", "4"}
+    assert all(0.001 <= float(values["rate"]) <= 1 for values in first)
+    assert sum(float(values["rate"]) < 0.032 for values in first) > 10
+    assert {values["kind"] for values in first} == {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -59,27 +59,27 @@ def test_sets_from_a_file(name: str, text: str, expected: list[grids.ParameterSe
         ("a.jsonl", "depth=3\n", "line 1: expected a JSON object"),
     ],
 )
-def test_broken_file_is_told(name: str, text: str, message: str, tmp_path: Path) -> None:
-    """A file that is none of both is told with its line."""
+def test_broken_file_is_refused(name: str, text: str, message: str, tmp_path: Path) -> None:
+    """A file that is neither is refused, with the line."""
     (tmp_path / name).write_text(text)
     with pytest.raises(UsageError) as refused:
         grids.read(tmp_path / name)
     assert message in str(refused.value)
 
 
-def test_all_that_is_wrong_is_told() -> None:
-    """Wrong names and values are told all at once, each once."""
+def test_all_mistakes_are_reported() -> None:
+    """Wrong names and values are reported all at once, and none twice."""
     sets = list(grids.combinations(axes("dept=1,2 depth=3,99,x rate=fast")))
     with pytest.raises(UsageError) as refused:
-        grids.check(sets, KNOWN)
-    told = str(refused.value)
+        grids.check(sets, PARAMETERS)
+    message = str(refused.value)
     for wrong in (
         "no parameter 'dept'; did you mean depth?",
         "depth: found '99'",
         "depth: found 'x'",
         "rate: found 'fast'",
     ):
-        assert told.count(wrong) == 1
+        assert message.count(wrong) == 1
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_range_must_make_sense(text: str, message: str) -> None:
 
 
 def test_equal_sets_count_once() -> None:
-    """A set that is there twice runs once."""
-    assert grids.check([{"depth": "3"}, {"depth": "3"}], KNOWN) == [{"depth": "3"}]
+    """A set that occurs twice runs once."""
+    assert grids.check([{"depth": "3"}, {"depth": "3"}], PARAMETERS) == [{"depth": "3"}]

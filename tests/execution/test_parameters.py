@@ -20,8 +20,8 @@ from datetime import date, timedelta
 """
 
 
-def injected(declaration: str, text: str, folder: Path) -> Any:
-    """What `x` is in the notebook when its cell says `x: DECLARATION` and `-p x=TEXT` is given."""
+def injected_value(declaration: str, text: str, folder: Path) -> Any:
+    """The value of `x` in the notebook whose cell says `x: DECLARATION`, with `-p x=TEXT`."""
     source = f"{IMPORTS}x: {declaration}\n"
     cells = folder / "cells.py"
     cells.write_text(source + parameters.assignments(parameters.parse({"x": text}, declarations(source))))
@@ -73,10 +73,10 @@ def injected(declaration: str, text: str, folder: Path) -> Any:
     ],
 )
 def test_value_arrives_typed(declaration: str, text: str, value: object, tmp_path: Path) -> None:
-    """A value given as text is in the notebook what its declaration says."""
-    found = injected(declaration, text, tmp_path)
-    assert found == value
-    assert type(found) is type(value)
+    """A value given as text has the type of its declaration in the notebook."""
+    arrived = injected_value(declaration, text, tmp_path)
+    assert arrived == value
+    assert type(arrived) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +144,11 @@ def test_secret_from_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert Secret("API_TOKEN") == "from-the-file"
 
 
-@pytest.mark.parametrize(("text", "told"), [("", "is not set"), ("short", "expected at least 6")])
-def test_secret_must_be_usable(text: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("text", "message"), [("", "is not set"), ("short", "expected at least 6")])
+def test_secret_must_be_usable(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret that is not set, or too short to be redacted without harm, is refused."""
     monkeypatch.setenv("API_TOKEN", text)
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         parameters.secrets(declarations('token: str = Secret("API_TOKEN")'))
 
 

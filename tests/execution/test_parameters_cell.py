@@ -50,7 +50,7 @@ def test_annotation_runs_nothing(annotation: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         ("x = 1\nfor y in ():\n    pass", "line 2"),
         ("x: int", "found `x: int`"),
@@ -64,11 +64,11 @@ def test_annotation_runs_nothing(annotation: str, tmp_path: Path) -> None:
         ("x = Secret(name)", 'expected `Secret("NAME")`'),
     ],
 )
-def test_cell_must_be_plain(source: str, told: str) -> None:
+def test_cell_must_be_plain(source: str, message: str) -> None:
     """A parameters cell that is more than imports and plain assignments is refused, with the place and the reason."""
     with pytest.raises(UsageError) as refused:
         declarations(source)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(

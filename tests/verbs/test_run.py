@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -177,6 +178,21 @@ def test_unexpected_error_still_fails(tiny: Tiny) -> None:
     ended = tiny.samebook("run", "work")
     assert ended.code == 1
     assert "cell `rest` (2 of 2) raised ValueError: no" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "error"), [("raise ValueError('no')", "ValueError: no"), ("raise SystemExit(0)", "SystemExit: 0")]
+)
+def test_cell_is_counted_in_one_way(source: str, error: str, tiny: Tiny) -> None:
+    """A failed cell has the same number in its line of progress and in the error, which counts code cells."""
+    path = tiny.notebook("work", shown="1 / 0", rest=source, after="1")
+    notebook = json.loads(path.read_text().replace('"shown"', '"raises-exception", "shown"'))
+    notebook["cells"].insert(0, {"cell_type": "markdown", "id": "title", "metadata": {}, "source": "# Title"})
+    path.write_text(json.dumps(notebook))
+    ended = tiny.samebook("run", "work")
+    assert ended.code == 1
+    assert re.search(r"^ +2/3 rest .* failed$", ended.stderr, re.MULTILINE)
+    assert f"cell `rest` (2 of 3) raised {error}\n" in ended.stderr
 
 
 @pytest.mark.host

@@ -1,6 +1,6 @@
-"""Reads notebooks and executes them through papermill; errors come out as ours.
+"""Notebooks, read from their files and executed through papermill, whose errors become samebook's own.
 
-The engine itself is `papermill_engine.py`; no other module imports papermill.
+`papermill_engine.py` is the engine that papermill calls; no other module imports papermill.
 """
 
 import re
@@ -17,14 +17,16 @@ from papermill.execute import execute_notebook, remove_error_markers
 
 from samebook.core import errors
 from samebook.core.workspace import write_whole
-from samebook.execution.papermill_engine import Execution, cell_name
+from samebook.execution.papermill_engine import Execution, cell_name, cell_number
 
 EXECUTED = "executed.ipynb"  # papermill would doubt other endings
 INJECTED = "injected-parameters"
+# The error of a failed cell without one among its outputs, as papermill names it.
+NO_ERROR = NotebookNode(ename="CellExecutionError", evalue="", traceback=[])
 
 
 def read(path: Path) -> NotebookNode:
-    """A notebook from its file. Raises UsageError where it is none."""
+    """A notebook from its file, as nbformat 4. Raises UsageError where the file is not a notebook."""
     try:
         notebook: Any = nbformat.from_dict(nbformat.read(path, as_version=4))
         nbformat.validate(notebook)
@@ -34,7 +36,7 @@ def read(path: Path) -> NotebookNode:
             f"{path.name} is not a notebook: {first[:200]}",
             mend=f"git checkout -- notebooks/{path.name}, or save it again in Lab",
         ) from error
-    # Some tools leave out what papermill insists on.
+    # Some tools leave the language out, on which papermill insists.
     kernel = notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3"})
     kernel.setdefault("language", "python")
     return notebook
@@ -50,31 +52,34 @@ def with_parameters(notebook: NotebookNode, source: str) -> NotebookNode:
 
 
 def parameters_index(notebook: NotebookNode) -> int:
-    """Where the cell tagged `parameters` is; -1 where there is none."""
-    tagged = (n for n, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
-    return next(tagged, -1)
+    """The index of the cell tagged `parameters`; -1 where there is none."""
+    indices = (index for index, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
+    return next(indices, -1)
 
 
 def execute(execution: Execution) -> NotebookNode:
     """Run every cell; returns the executed notebook, which is saved in `execution.output`, also when this raises.
 
     Raises the error that a cell's own error means (errors.error_class), CellFailed for a cell over its time limit,
-    KernelDied when the kernel's process ends.
+    KernelDied when the kernel's process ends, UsageError for a kernel that is not installed.
     """
     try:
-        return _executed(execution)
+        return _execute(execution)
     except PapermillExecutionError as error:
-        if found := _as_expected(execution.output):
-            return found
-        raise _cell_error(execution, error) from error
+        notebook = remove_error_markers(_saved(execution))
+        index = _failed_index(notebook)
+        if index is None:  # only cells tagged `raises-exception` raised: papermill takes them for failures
+            write_whole(execution.output, nbformat.writes(notebook).encode())
+            return notebook
+        raise _cell_error(execution, notebook, index) from error
     except CellTimeoutError as error:
         raise errors.CellFailed(
-            f"cell `{_running(execution)}` ran over its time limit of {execution.cell_timeout} s",
+            f"cell `{_running_cell(execution)}` ran over its time limit of {execution.cell_timeout} s",
             mend="give it more: make run … TIMEOUT=seconds, or cell_timeout in environments/<env>.yml",
         ) from error
     except DeadKernelError as error:
         raise errors.KernelDied(
-            f"the kernel died in cell `{_running(execution)}`: its process ended without a word",
+            f"the kernel died in cell `{_running_cell(execution)}`: its process ended without a word",
             mend="out of memory is the usual cause: try a smaller slice, or give the machine more",
         ) from error
     except NoSuchKernel as error:
@@ -84,59 +89,60 @@ def execute(execution: Execution) -> NotebookNode:
         ) from error
 
 
-def _executed(execution: Execution) -> NotebookNode:
-    """What papermill made of it, saved whole: papermill itself writes bit by bit, into another file."""
-    written = execution.output.with_name(f".{execution.output.name}.{EXECUTED}")
+def _execute(execution: Execution) -> NotebookNode:
+    """Execute through papermill, which writes the notebook bit by bit: into a file beside the output, then moved."""
+    path = execution.output.with_name(f".{execution.output.name}.{EXECUTED}")
     try:
-        found = execute_notebook(
+        notebook = execute_notebook(
             execution.notebook,
-            str(written).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
+            str(path).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
             engine_name="samebook",
             progress_bar=False,
             execution=execution,
         )
-    except PapermillExecutionError:  # it has written, with its marks
-        written.replace(execution.output)
+    except PapermillExecutionError:  # papermill has written the notebook, with its marks
+        path.replace(execution.output)
         raise
-    written.replace(execution.output)
-    return found
+    path.replace(execution.output)
+    return notebook
 
 
-def _as_expected(output: Path) -> NotebookNode | None:
-    """The notebook, if only cells tagged `raises-exception` raised: papermill marks them, and ends in an error."""
-    notebook: Any = nbformat.read(output, as_version=4)
-    if notebook.metadata.papermill.exception:
-        return None
-    found = remove_error_markers(notebook)
-    write_whole(output, nbformat.writes(found).encode())
-    return found
-
-
-def _running(execution: Execution) -> str:
-    """The cell that was running when the kernel stopped answering: the last that was started, as saved."""
+def _saved(execution: Execution) -> NotebookNode:
     notebook: Any = nbformat.read(execution.output, as_version=4)
-    for index, cell in reversed(list(enumerate(notebook.cells))):
+    return notebook
+
+
+def _failed_index(notebook: NotebookNode) -> int | None:
+    """The index of the cell that ended the run, None where there is none.
+
+    Not PapermillExecutionError's own index: that may be of an earlier cell tagged `raises-exception`.
+    """
+    failed = (n for n, cell in enumerate(notebook.cells) if cell.metadata.get("papermill", {}).get("exception"))
+    return next(failed, None)
+
+
+def _running_cell(execution: Execution) -> str:
+    """The name of the cell that was running when the kernel stopped answering: the last that started, as saved."""
+    for index, cell in reversed(list(enumerate(_saved(execution).cells))):
         if cell.metadata.get("papermill", {}).get("start_time"):
             return cell_name(cell, index)
     return "?"
 
 
-def _cell_error(execution: Execution, error: PapermillExecutionError) -> errors.SamebookError:
-    cell = execution.notebook.cells[error.cell_index]
-    kind = errors.error_class(error.ename)
-    code = [each.cell_type == "code" for each in execution.notebook.cells]
-    where = f"cell `{cell_name(cell, error.cell_index)}` ({sum(code[: error.cell_index + 1])} of {sum(code)})"
+def _cell_error(execution: Execution, notebook: NotebookNode, index: int) -> errors.SamebookError:
+    cell = notebook.cells[index]
+    error = next((output for output in cell.outputs if output.output_type == "error"), NO_ERROR)
+    number, total = cell_number(notebook, cell) or (0, 0)
     line = _failing_line(cell.source, error.traceback)
-    message = f"{where} raised {error.ename}: {error.evalue}{line}"
-    return kind(execution.redaction.text(message))
+    message = f"cell `{cell_name(cell, index)}` ({number} of {total}) raised {error.ename}: {error.evalue}{line}"
+    return errors.error_class(error.ename)(execution.redaction.text(message))
 
 
 def _failing_line(source: str, traceback: list[str]) -> str:
-    """The cell's own line that raised, as IPython's traceback marks it."""
+    """The cell's own line that raised, as IPython's traceback marks it; "" where it marks none."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback))
-    marked = re.findall(r"^-+> (\d+) (.*)$", plain, re.MULTILINE)
     lines = source.splitlines()
-    for number, text in marked:
+    for number, text in re.findall(r"^-+> (\d+) (.*)$", plain, re.MULTILINE):
         if int(number) <= len(lines) and lines[int(number) - 1].strip() == text.strip():
             return f"\n  line {number}: {text.strip()}"
     return ""

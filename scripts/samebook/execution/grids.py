@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samebook.core.errors import UsageError
-from samebook.execution import parameters
-from samebook.execution.parameters import Parameter
+from samebook.execution.parameters import Parameter, parse
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 type ParameterSet = dict[str, str]
 
 RANGE = re.compile(r"(-?[\d.eE+-]+):(-?[\d.eE+-]+)(:log)?")
-# Of a drawn number so many digits: enough for any search, and short in a name.
+# Significant digits of a drawn number: enough for any search, and short in a name.
 DIGITS = 6
 
 
@@ -39,20 +38,20 @@ class Axis:
         return not self.values
 
 
-def axes(given: Sequence[tuple[str, str]], known: Mapping[str, Parameter]) -> list[Axis]:
-    """The axes of `max_depth=3,5,7 learning_rate=0.01:0.3:log`. Raises UsageError for a name that is there twice."""
-    names = [name for name, _ in given]
+def axes(grid: Sequence[tuple[str, str]], parameters: Mapping[str, Parameter]) -> list[Axis]:
+    """The axes of `max_depth=3,5,7 learning_rate=0.01:0.3:log`. Raises UsageError for a name that occurs twice."""
+    names = [name for name, _ in grid]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"parameter {twice} is in the grid twice")
-    return [_axis(name, text, known) for name, text in given]
+    return [_axis(name, text, parameters) for name, text in grid]
 
 
-def _axis(name: str, text: str, known: Mapping[str, Parameter]) -> Axis:
-    found = RANGE.fullmatch(text)
-    if found is None or not _is_number(name, known):
+def _axis(name: str, text: str, parameters: Mapping[str, Parameter]) -> Axis:
+    match = RANGE.fullmatch(text)
+    if match is None or not _is_number(name, parameters):
         return Axis(name, tuple(part.strip() for part in text.split(",")))
     try:
-        axis = Axis(name, (), float(found[1]), float(found[2]), bool(found[3]))
+        axis = Axis(name, (), float(match[1]), float(match[2]), bool(match[3]))
     except ValueError:
         return Axis(name, (text,))
     if axis.low > axis.high or (axis.is_log and axis.low <= 0):
@@ -61,35 +60,37 @@ def _axis(name: str, text: str, known: Mapping[str, Parameter]) -> Axis:
     return axis
 
 
-def _is_number(name: str, known: Mapping[str, Parameter]) -> bool:
-    default = known[name].default if name in known else None
+def _is_number(name: str, parameters: Mapping[str, Parameter]) -> bool:
+    default = parameters[name].default if name in parameters else None
     return isinstance(default, int | float) and not isinstance(default, bool)
 
 
-def combinations(found: Sequence[Axis]) -> Iterator[ParameterSet]:
-    """Every combination, the last axis changing first. Raises UsageError for a range, of which there is no end."""
-    if ranges := [axis.name for axis in found if axis.is_range]:
-        raise UsageError(f"parameter {ranges[0]} has a range, from which values are drawn", mend="--draws 20")
-    for values in itertools.product(*(axis.values for axis in found)):
-        yield dict(zip((axis.name for axis in found), values, strict=True))
+def combinations(axes: Sequence[Axis]) -> Iterator[ParameterSet]:
+    """Every combination, the last axis changing first. Raises UsageError for a range, which has no end of values."""
+    if ranges := [axis.name for axis in axes if axis.is_range]:
+        raise UsageError(
+            f"parameter {ranges[0]} has a range, from which values are drawn", mend="make sweep … DRAWS=20"
+        )
+    for values in itertools.product(*(axis.values for axis in axes)):
+        yield dict(zip((axis.name for axis in axes), values, strict=True))
 
 
-def draw(found: Sequence[Axis], draws: int, seed: int, known: Mapping[str, Parameter]) -> Iterator[ParameterSet]:
-    """So many sets, each axis drawn by itself; the same seed draws the same."""
+def draw(axes: Sequence[Axis], draws: int, seed: int, parameters: Mapping[str, Parameter]) -> Iterator[ParameterSet]:
+    """As many sets as `draws`, each axis drawn by itself; the same seed draws the same."""
     import numpy as np
 
-    numbers = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     for _ in range(draws):
-        yield {axis.name: _draw(axis, numbers, known) for axis in found}
+        yield {axis.name: _draw_value(axis, generator, parameters) for axis in axes}
 
 
-def _draw(axis: Axis, numbers: "Generator", known: Mapping[str, Parameter]) -> str:
+def _draw_value(axis: Axis, generator: "Generator", parameters: Mapping[str, Parameter]) -> str:
     if not axis.is_range:
-        return axis.values[int(numbers.integers(len(axis.values)))]
+        return axis.values[int(generator.integers(len(axis.values)))]
     low, high = (math.log(axis.low), math.log(axis.high)) if axis.is_log else (axis.low, axis.high)
-    value = low + (high - low) * numbers.random()
+    value = low + (high - low) * generator.random()
     value = math.exp(value) if axis.is_log else value
-    if isinstance(known[axis.name].default, int):
+    if isinstance(parameters[axis.name].default, int):
         return str(min(max(round(value), math.ceil(axis.low)), math.floor(axis.high)))
     return f"{value:.{DIGITS}g}"
 
@@ -115,25 +116,25 @@ def _row(row: Mapping[str | None, str | None], number: int) -> ParameterSet:
 
 def _line(path: Path, number: int, line: str) -> ParameterSet:
     try:
-        found = json.loads(line)
+        values = json.loads(line)
     except ValueError as error:
         raise UsageError(f"{path}, line {number}: expected a JSON object; {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise UsageError(f"{path}, line {number}: found {line[:40]!r}; expected a JSON object")
-    return {name: told if isinstance(told, str) else json.dumps(told) for name, told in found.items()}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
-def check(sets: Sequence[ParameterSet], known: Mapping[str, Parameter]) -> list[ParameterSet]:
-    """The sets, each once. Raises UsageError that tells everything that is wrong with any of them."""
-    once = list({json.dumps(each, sort_keys=True): each for each in sets}.values())
-    wrong: dict[str, None] = {}
-    for name, text in dict.fromkeys(pair for each in once for pair in each.items()):
+def check(sets: Sequence[ParameterSet], parameters: Mapping[str, Parameter]) -> list[ParameterSet]:
+    """The sets without repetitions. Raises UsageError with every mistake in any of them."""
+    distinct = list({json.dumps(values, sort_keys=True): values for values in sets}.values())
+    mistakes: dict[str, None] = {}
+    for name, text in dict.fromkeys(pair for values in distinct for pair in values.items()):
         try:
-            parameters.parse({name: text}, known)
+            parse({name: text}, parameters)
         except UsageError as error:
-            wrong[str(error)] = None
-    if wrong:
-        raise UsageError("\n  ".join(("the sweep can't run:", *wrong)))
-    if not once:
-        raise UsageError("found no parameter set", mend='samebook sweep train --grid "max_depth=3,5,7"')
-    return once
+            mistakes[str(error)] = None
+    if mistakes:
+        raise UsageError("\n  ".join(("the sweep can't run:", *mistakes)))
+    if not distinct:
+        raise UsageError("found no parameter set", mend='make sweep NOTEBOOK=train GRID="max_depth=3,5,7"')
+    return distinct

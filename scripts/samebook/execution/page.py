@@ -1,4 +1,4 @@
-"""The page of a run: its notebook as HTML, made by nbconvert. What makes pages is made once in a process."""
+"""The page of a run: its notebook as HTML, by nbconvert. A process has one exporter, as it takes long to make."""
 
 import re
 from contextlib import suppress
@@ -13,7 +13,7 @@ from nbformat.v4.rwbase import rejoin_lines
 
 NO_ALT = 'alt="No description has been provided for this image"'
 SCRIPT = re.compile(r"(<script\b.*?</script\s*>)", re.DOTALL | re.IGNORECASE)
-# What is changed for people who can't see a picture, and for those who go through a page with the keyboard.
+# Changes for people who can't see a picture, and for those who go through a page with the keyboard.
 CHANGES = (
     (re.compile(r"<img\b(?![^>]*\salt(?=[\s=>/]))", re.IGNORECASE), f"<img {NO_ALT}"),
     (
@@ -26,11 +26,11 @@ CHANGES = (
 def html(notebook: Any, name: str) -> str:
     """The page of an executed notebook, with this title."""
     _exporter().from_notebook_node(rejoin_lines(deepcopy(notebook)), {"metadata": {"name": name}})
-    return accessible(_exporter().made)
+    return accessible(_exporter().page)
 
 
 def accessible(page: str) -> str:
-    """A page in which each picture has a text, and cells and outputs can be reached with the keyboard."""
+    """The page with a text for each picture, and with cells and outputs that the keyboard can reach."""
     parts = SCRIPT.split(page)
     for pattern, replacement in CHANGES:
         parts[::2] = [pattern.sub(replacement, part) for part in parts[::2]]
@@ -39,26 +39,29 @@ def accessible(page: str) -> str:
 
 @cache
 def warm_up() -> None:
-    """Make a page, so that the templates are compiled and all that pages need is imported."""
+    """Make a page, so that the templates are compiled and all imports of nbconvert are done."""
     cells = [nbformat.v4.new_markdown_cell("# A page"), nbformat.v4.new_code_cell("print(1)")]
     cells[1].outputs = [nbformat.v4.new_output("stream", text="1\n")]
-    with suppress(Exception):  # what is wrong is told where it counts
+    with suppress(Exception):  # the first real page will raise it again
         html(nbformat.v4.new_notebook(cells=cells), "page")
 
 
-class _Kept(TemplateExporter):
-    """Keeps what the templates make, and hands on nothing."""
+class _PageKeeper(TemplateExporter):
+    """Keeps the page that the templates make, and hands nothing on."""
 
-    made = ""
+    page = ""
 
     @override
     def from_notebook_node(self, nb: Any, resources: Any = None, **kw: Any) -> Any:
-        self.made, found = super().from_notebook_node(nb, resources, **kw)
-        return "", found
+        self.page, resources = super().from_notebook_node(nb, resources, **kw)
+        return "", resources
 
 
-class _Exporter(HTMLExporter, _Kept):
-    """As nbconvert's, which parses the whole page for what `accessible` does, and so takes thrice the time."""
+class _Exporter(HTMLExporter, _PageKeeper):
+    """nbconvert's exporter of HTML, without its own changes for accessibility.
+
+    For these it would parse the whole page, which takes three times as long as `accessible`: it gets an empty one.
+    """
 
 
 @cache

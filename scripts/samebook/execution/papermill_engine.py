@@ -1,9 +1,9 @@
 """The papermill engine `samebook`, found by its entry point.
 
-It saves the running notebook every few seconds instead of twice a cell, gives the kernel its environment and
-folder, tells an observer how far it is, and redacts secrets before anything is written.
+The engine saves the running notebook every few seconds instead of twice a cell, gives the kernel its environment and
+folder, reports progress to an observer, and redacts secrets before anything is written.
 
-papermill imports this module while it is itself imported, so import `execution`, which imports papermill first.
+papermill imports this module while it is itself imported: import `engine` instead, which imports papermill first.
 """
 
 import json
@@ -27,12 +27,12 @@ from samebook.execution import provisioner
 from samebook.execution.provisioner import Source
 from samebook.records import canonical
 
-# Between two saves of a notebook passes so much more time than one takes: they are at most 5 % of all.
+# The time between two saves of a notebook is so many times that of a save: saving takes at most 5 % of a run.
 SHARE = 20
 
 
 class Observer(Protocol):
-    """What wants to know how far a notebook is."""
+    """A listener to the progress of a notebook; `index` counts its code cells from 0, `total` is their number."""
 
     def cell_started(self, index: int, total: int, name: str) -> None: ...
 
@@ -43,10 +43,10 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Execution:
-    """What to execute and how.
+    """The execution of a notebook: its input and output, its kernel's surroundings, and its limits in seconds.
 
-    `env` is all that the kernel sees of the environment variables; `scratch` is an empty folder for its sockets
-    and profile, with a short path: that of a socket has 107 bytes at most.
+    `env` holds all environment variables of the kernel; `scratch` is an empty folder for its sockets and profile,
+    with a short path: that of a socket has 107 bytes at most.
     """
 
     notebook: NotebookNode
@@ -62,29 +62,35 @@ class Execution:
 
 
 def cell_name(cell: NotebookNode, index: int) -> str:
-    """How people know a cell."""
+    """The name of a cell, which is at this index among all cells."""
     return canonical.name(cell.metadata.get("tags", []), index + 1)
 
 
+def cell_number(notebook: NotebookNode, cell: NotebookNode) -> tuple[int, int] | None:
+    """The number of a code cell among the code cells, from 1, and how many there are; None for prose."""
+    code = [id(other) for other in notebook.cells if other.cell_type == "code"]
+    return (code.index(id(cell)) + 1, len(code)) if id(cell) in code else None
+
+
 class _Manager(NotebookExecutionManager):
-    """papermill's state of a run, saved every few seconds and after an error, whole and redacted."""
+    """papermill's state of a run; it saves the notebook every few seconds and after an error, whole and redacted."""
 
     def __init__(self, nb: NotebookNode, execution: Execution) -> None:
         super().__init__(nb, str(execution.output), progress_bar=False, autosave_cell_every=execution.save_every)
         self.execution = execution
-        self.started = 0.0
+        self.cell_start_time = 0.0
         self.next_save = float("-inf")
         self.unfinished_line = ""
 
     @override
     def save(self, **_: Any) -> None:
-        began = time.monotonic()
-        if began < self.next_save:
+        start = time.monotonic()
+        if start < self.next_save:
             return
-        # In one line, which is ten times as quick as a notebook's usual form.
+        # As one line of JSON, which is ten times as quick as a notebook's usual form.
         workspace.write_whole(self.execution.output, json.dumps(self.redacted()).encode())
-        ended = time.monotonic()
-        self.next_save = ended + max(self.execution.save_every, SHARE * (ended - began))
+        end = time.monotonic()
+        self.next_save = end + max(self.execution.save_every, SHARE * (end - start))
         self.last_save_time = self.now()
 
     def redacted(self) -> NotebookNode:
@@ -97,31 +103,27 @@ class _Manager(NotebookExecutionManager):
 
     @override
     def cell_start(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
-        self.started = time.monotonic()
-        if place := self._place(cell):
-            self.execution.observer.cell_started(*place, cell_name(cell, cell_index))
+        self.cell_start_time = time.monotonic()
+        if number := cell_number(self.nb, cell):
+            self.execution.observer.cell_started(number[0] - 1, number[1], cell_name(cell, cell_index))
         super().cell_start(cell, cell_index, **kwargs)
 
     @override
     def cell_complete(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
         super().cell_complete(cell, cell_index, **kwargs)
         self.printed("\n" if self.unfinished_line else "")
-        seconds = time.monotonic() - self.started
+        seconds = time.monotonic() - self.cell_start_time
         # papermill calls this on the way out of any error, and marks only those that a cell raised.
-        failed = bool(cell.metadata.papermill["exception"]) or sys.exc_info()[0] is not None
-        if place := self._place(cell):
-            self.execution.observer.cell_finished(*place, cell_name(cell, cell_index), seconds, failed)
+        has_failed = bool(cell.metadata.papermill["exception"]) or sys.exc_info()[0] is not None
+        if number := cell_number(self.nb, cell):
+            name = cell_name(cell, cell_index)
+            self.execution.observer.cell_finished(number[0] - 1, number[1], name, seconds, has_failed)
 
     def printed(self, text: str) -> None:
-        """Tell the observer of whole lines: in a part of one a secret would not be known."""
+        """Hand whole lines to the observer: in a part of a line a secret would not be recognised."""
         *lines, self.unfinished_line = (self.unfinished_line + text).split("\n")
         if lines:
             self.execution.observer.printed(self.execution.redaction.text("\n".join(lines)).split("\n"))
-
-    def _place(self, cell: NotebookNode) -> tuple[int, int] | None:
-        """Which of the code cells this is, and of how many; None for prose."""
-        code = [id(each) for each in self.nb.cells if each.cell_type == "code"]
-        return (code.index(id(cell)), len(code)) if id(cell) in code else None
 
     @override
     def notebook_complete(self, **kwargs: Any) -> None:
@@ -162,7 +164,7 @@ class SamebookEngine(Engine):
         execution = nb_man.execution
         KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
         token = provisioner.SOURCE.set(execution.source)
-        # Sockets in a private folder: no port is raced for, and nothing crosses the network.
+        # Sockets in a private folder: processes don't compete for ports, and nothing crosses the network.
         transport = {"transport": "ipc", "connection_file": str(execution.scratch / "kernel.json")}
         client = _Client(
             nb_man,
@@ -170,9 +172,9 @@ class SamebookEngine(Engine):
             kernel_name=kernel_name,
             timeout=execution.cell_timeout or None,
             startup_timeout=60,
-            # After a cell that prints faster than it is read, its output still has to arrive: it is waited for.
+            # Seconds to wait for the output of a cell that prints faster than it is read.
             iopub_timeout=3600,
-            # Asking politely costs polls of 0.1 s, and now and then a stall of seconds.
+            # A shutdown by request costs polls of 0.1 s, and now and then a stall of seconds.
             shutdown_kernel="immediate",
         )
         try:

@@ -1,4 +1,4 @@
-"""Zygotes for the runs of a notebook: which kind it takes, and one for as long as a command needs it."""
+"""Zygotes for the runs of a command: the kind that a run takes, and as many as pay, until the command ends."""
 
 import importlib
 import os
@@ -13,15 +13,15 @@ from samebook.core.errors import SamebookError
 from samebook.environment import identity, machine, variables
 from samebook.execution.preparation import PreparedRun
 from samebook.execution.warm import client, imports, kernels, runner
+from samebook.execution.warm.child import RUNNER
 from samebook.execution.warm.kernels import Kind
-from samebook.execution.warm.zygote import RUNNER
 
 if TYPE_CHECKING:
     from samebook.execution.warm.client import ZygoteProcess
 
-# Bytes of free memory with which imports are kept: with less, kernels start cold, one after the other.
-ENOUGH = 1 << 30
-# For so many runs it pays to keep what they import.
+# Bytes of free memory that a zygote needs: with less, kernels start cold, one after the other.
+ZYGOTE_MEMORY = 1 << 30
+# The number of runs from which on a zygote pays.
 MIN_RUNS = 4
 
 
@@ -36,23 +36,26 @@ def kind(prepared: PreparedRun, packages: str) -> Kind:
 
 @contextmanager
 def warm_kernels(prepared: PreparedRun) -> Iterator[str]:
-    """Inside the block, runs of this notebook that are forked from this process have warm kernels; else why not."""
-    if why := _impossible():
-        yield why
+    """Inside the block, runs of this notebook that are forked from this process have warm kernels.
+
+    The block gets the reason why they start cold, "" where they are warm.
+    """
+    if obstacle := _obstacle():
+        yield obstacle
         return
     with client.socket_folder() as folder:
         wanted = kind(prepared, identity.of(prepared.workspace)["digest"])
-        with client.zygote(wanted, prepared.path.parent, Path(folder)) as started:
-            importlib.import_module(RUNNER)  # what each of them needs, while the zygote imports
-            refused = started.refusal
-            with _told(folder):
-                yield refused
+        with client.zygote(wanted, prepared.path.parent, Path(folder)) as zygote:
+            importlib.import_module(RUNNER)  # the imports of the runs, while the zygote does those of the kernels
+            refusal = zygote.refusal
+            with _folder_variable(folder):
+                yield refusal
 
 
 class Pool:
     """Warm kernels and runners for runs that are programs of their own, until the block ends.
 
-    The first run of a notebook that will be run often starts what they come from; until that has imported all, runs
+    The first run of a notebook that will be run often starts their zygotes; until these have imported all, runs
     start cold.
     """
 
@@ -61,8 +64,8 @@ class Pool:
         self.times = times
         self._stack, self._lock = ExitStack(), threading.Lock()
         self._folder = ""
-        self._started: dict[str, ZygoteProcess] = {}
-        # By notebook, the kinds that its runs take; none where they start cold.
+        self._zygotes: dict[str, ZygoteProcess] = {}
+        # By notebook, the names of the kinds that its runs take; none where they start cold.
         self._kinds: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> "Pool":
@@ -72,48 +75,50 @@ class Pool:
         self._stack.close()
 
     def variables(self, notebook: str, runs: Callable[[], Sequence[PreparedRun]], count: int) -> dict[str, str]:
-        """What tells a run of this notebook where its kernel comes from, if there is a warm one.
+        """The variables for a run of this notebook, which name the folder of warm kernels if there are any for it.
 
         Of a notebook that is new here, `runs` are those that are going to be started with it, `count` at most.
         """
         with self._lock:
-            if notebook not in self._kinds and count * self.times >= MIN_RUNS and not _impossible():
+            if notebook not in self._kinds and count * self.times >= MIN_RUNS and not _obstacle():
                 self._kinds[notebook] = ()
-                with suppress(SamebookError, OSError):  # whatever is wrong, the run will tell
-                    self._keep(runs())
+                with suppress(SamebookError, OSError):  # the run itself will raise it
+                    self._start_frequent(runs())
             kinds = self._kinds.get(notebook, ())
-            is_warm = bool(kinds) and all(self._started[name].is_ready for name in kinds)
+            is_warm = bool(kinds) and all(self._zygotes[name].is_ready for name in kinds)
         return {client.FOLDER: self._folder} if is_warm else {}
 
-    def _keep(self, runs: Sequence[PreparedRun]) -> None:
-        """Start what enough of these runs take."""
+    def _start_frequent(self, runs: Sequence[PreparedRun]) -> None:
+        """Start the zygotes that enough of these runs take, as far as memory goes."""
         packages = identity.of(runs[0].workspace)["digest"]
-        kinds = [(kind(each, packages), each) for each in runs]
-        often = Counter(each.name for each, _ in kinds)
-        room = len(self._started) + machine.free_memory() // ENOUGH
-        for each, run in kinds:
+        kinds = [kind(run, packages) for run in runs]
+        counts = Counter(of_kernel.name for of_kernel in kinds)
+        limit = len(self._zygotes) + machine.free_memory() // ZYGOTE_MEMORY
+        for run, of_kernel in zip(runs, kinds, strict=True):
             self._kinds.setdefault(run.request.notebook, ())
-            has_room = each.name in self._started or len(self._started) < room
-            if has_room and often[each.name] * self.times >= MIN_RUNS:
-                wanted = [(runner.kind(run.workspace), run.workspace.root), (each, run.path.parent)]
-                self._kinds[run.request.notebook] = tuple(self._start(*one) for one in wanted)
+            has_room = of_kernel.name in self._zygotes or len(self._zygotes) < limit
+            if has_room and counts[of_kernel.name] * self.times >= MIN_RUNS:
+                of_runner = self._start(runner.kind(run.workspace), run.workspace.root)
+                self._kinds[run.request.notebook] = (of_runner, self._start(of_kernel, run.path.parent))
 
     def _start(self, wanted: Kind, cwd: Path) -> str:
-        if wanted.name not in self._started:
+        if wanted.name not in self._zygotes:
             self._folder = self._folder or self._stack.enter_context(client.socket_folder())
-            self._started[wanted.name] = self._stack.enter_context(client.zygote(wanted, cwd, Path(self._folder)))
+            self._zygotes[wanted.name] = self._stack.enter_context(client.zygote(wanted, cwd, Path(self._folder)))
         return wanted.name
 
 
-def _impossible() -> str:
+def _obstacle() -> str:
+    """The reason why no kernel can be warm on this machine, "" where it can."""
     if not client.can_fork():
         return "this platform can't fork"
     free = machine.free_memory()
-    return f"{free >> 20} MiB of memory are free, too few to keep imports in" if free < ENOUGH else ""
+    return f"{free >> 20} MiB of memory are free, too few to keep imports in" if free < ZYGOTE_MEMORY else ""
 
 
 @contextmanager
-def _told(folder: str) -> Iterator[None]:
+def _folder_variable(folder: str) -> Iterator[None]:
+    """Inside the block, the variable that names the folder of zygotes is set."""
     before = os.environ.get(client.FOLDER)
     os.environ[client.FOLDER] = folder
     try:

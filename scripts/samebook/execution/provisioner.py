@@ -19,16 +19,16 @@ from samebook.execution.warm import client, kernels
 from samebook.execution.warm.early import EarlyProcess
 from samebook.execution.warm.kernels import Kind, Request
 
+# Seconds between two looks at a process, and for which a killed one is looked at; then Jupyter's own wait goes on.
 POLL = 0.005
-# Seconds after which what was killed is left to Jupyter's own patience.
-GONE = 1.0
+KILL_WAIT = 1.0
 
 
 @dataclass
 class Source:
-    """Where a kernel may come from: a zygote of this kind, with its socket in the folder, or one that started early.
+    """The origin of a kernel: a zygote of this kind, with its socket in the folder, or an early process.
 
-    `start` says, once it has started, where it came from.
+    `start` is "warm" once a zygote has forked the kernel, else "cold", as the receipt says.
     """
 
     folder: Path | None = None
@@ -37,26 +37,26 @@ class Source:
     start: str = "cold"
 
     def process(self, request: Request) -> Any:
-        """A process for the kernel, None where it must be started as any other."""
-        if self.folder and self.kind and (found := client.fork(self.folder, self.kind, request)):
+        """A process for the kernel; None where it must be started as any other."""
+        if self.folder and self.kind and (forked := client.fork(self.folder, self.kind, request)):
             self.start = "warm"
-            return found
+            return forked
         return self.early.become(request) if self.early else None
 
 
-# Where the kernel that is started next may come from: Jupyter has no way to hand it on.
+# The source of the kernel that is started next: Jupyter has no way to hand it on.
 SOURCE: ContextVar[Source | None] = ContextVar("SOURCE", default=None)
 
 
 class Provisioner(LocalProvisioner):
-    """Starts a kernel where its source says; then it is as any other."""
+    """Starts a kernel from its source; from then on the kernel is like any other."""
 
     @override
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         source = SOURCE.get()
-        is_ours = tuple(cmd[:3]) == kernels.COMMAND
+        is_python = tuple(cmd[:3]) == kernels.COMMAND
         request = Request(cmd[3:], kwargs["env"], str(kwargs.get("cwd") or Path.cwd()))
-        process = source.process(request) if source and is_ours else None
+        process = source.process(request) if source and is_python else None
         if process is None:
             return await super().launch_kernel(cmd, **kwargs)
         self.process, self.pid, self.pgid = process, process.pid, process.pid
@@ -65,65 +65,66 @@ class Provisioner(LocalProvisioner):
 
     @override
     async def post_launch(self, **kwargs: Any) -> None:
-        """Return once it listens: who knocks before that waits for zmq to knock again."""
+        """Return once the kernel listens: a client that connects before that waits until zmq tries again."""
         await super().post_launch(**kwargs)
-        found = self.connection_info
-        if found.get("transport") == "ipc":
-            paths = [Path(f"{found['ip']}-{number}") for name, number in found.items() if name.endswith("_port")]
+        info = self.connection_info
+        if info.get("transport") == "ipc":
+            paths = [Path(f"{info['ip']}-{number}") for name, number in info.items() if name.endswith("_port")]
             while await self.poll() is None and not all(path.exists() for path in paths):
                 await asyncio.sleep(POLL)
 
     @override
     async def kill(self, restart: bool = False) -> None:
-        """Return once it is gone: whoever kills it looks for its end ten times a second only."""
+        """Return once the process has ended: Jupyter would look for its end only ten times a second."""
         await super().kill(restart)
-        until = time.monotonic() + GONE
-        while await self.poll() is None and time.monotonic() < until:
+        deadline = time.monotonic() + KILL_WAIT
+        while await self.poll() is None and time.monotonic() < deadline:
             await asyncio.sleep(POLL)
 
     @override
     async def wait(self) -> int | None:
-        """Wait for its end, which is near: at other times nobody asks."""
+        """Return once the process has ended; Jupyter calls this only when the end is near."""
         while self.process and self.process.poll() is None:
             await asyncio.sleep(POLL)
         return await super().wait()
 
 
 class Client(AsyncKernelClient):
-    """A client that knows at once when a kernel is ready: Jupyter's own waits until it has been silent for a while."""
+    """A client that sees at once that a kernel is ready; Jupyter's own waits until it has been silent for a while."""
 
     @override
     def start_channels(
         self, shell: bool = True, iopub: bool = True, stdin: bool = True, hb: bool = False, control: bool = True
     ) -> None:
-        """Start them without the heartbeat: it is the process that is watched, and its thread takes time to end."""
+        """Start them without the heartbeat, whose thread takes time to end: the process is watched instead."""
         super().start_channels(shell, iopub, stdin, hb, control)
 
     @override
     async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Return once a request was answered and its end was published: then nothing that is printed gets lost.
+        """Return once a request was answered and its end was published: from then on no output gets lost.
 
-        Raises RuntimeError where the kernel dies, or says nothing for so many seconds.
+        Raises RuntimeError where the kernel dies, or does not answer within `timeout` seconds.
         """
-        until = time.monotonic() + (timeout or float("inf"))
+        deadline = time.monotonic() + (timeout or float("inf"))
         pause = 0.05
-        while time.monotonic() < until:
-            asked = self.kernel_info()
-            if await self._is_published(asked, time.monotonic() + pause):
+        while time.monotonic() < deadline:
+            request = self.kernel_info()
+            if await self._is_published(request, time.monotonic() + pause):
                 return
             pause = min(pause * 2, 1.0)
             if not await self._async_is_alive():
                 raise RuntimeError("Kernel died before replying to kernel_info")
         raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
 
-    async def _is_published(self, asked: str, until: float) -> bool:
-        """Whether the end of a request is heard of in time; then its answer is there as well."""
-        while (left := until - time.monotonic()) > 0:
+    async def _is_published(self, request: str, deadline: float) -> bool:
+        """Whether the end of a request is published in time; then its answer has arrived as well."""
+        while (seconds := deadline - time.monotonic()) > 0:
             try:
-                told = await self.iopub_channel.get_msg(timeout=left)
+                message = await self.iopub_channel.get_msg(timeout=seconds)
             except Empty:
                 return False
-            if told["parent_header"].get("msg_id") == asked and told["content"].get("execution_state") == "idle":
+            is_of_request = message["parent_header"].get("msg_id") == request
+            if is_of_request and message["content"].get("execution_state") == "idle":
                 self._handle_kernel_info_reply(await self.shell_channel.get_msg(timeout=1))
                 return True
         return False

@@ -1,9 +1,10 @@
-"""What came out of a sweep: each set with its run and its metrics, as a table, as CSV, and as a picture."""
+"""The result of a sweep: each parameter set with its run and its metrics, as a table, as CSV, and as a picture."""
 
 import csv
 import datetime
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ COLOR, BEST = "#33618d", "#c1440e"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a set: its run and metrics, or what went wrong; `is_new` where it was not done already."""
+    """The outcome of a parameter set: its run and metrics, or its error; `is_new` where this sweep ran it."""
 
     parameters: ParameterSet
     run: str = ""
@@ -29,13 +30,13 @@ class Outcome:
     is_new: bool = True
 
     @classmethod
-    def of(cls, given: ParameterSet, run: Run, *, is_new: bool = True) -> "Outcome":
-        return cls(given, run.id, run.metrics, run.error, is_new)
+    def of(cls, parameters: ParameterSet, run: Run, *, is_new: bool = True) -> "Outcome":
+        return cls(parameters, run.id, run.metrics, run.error, is_new)
 
 
 @dataclass
 class Sweep:
-    """The sets that have run so far; `metric` is the one that counts, by default the first that a run has."""
+    """The sets that have run so far; `metric` is the one to compare them by, by default the first that a run has."""
 
     notebook: str
     metric: str = ""
@@ -48,106 +49,112 @@ class Sweep:
 
     @property
     def failed(self) -> list[Outcome]:
-        return [each for each in self.outcomes if each.error]
+        return [outcome for outcome in self.outcomes if outcome.error]
 
     def ranked(self) -> list[Outcome]:
         """The sets that have the metric, the best first; equal ones by their set."""
-        scored = [each for each in self.outcomes if self.metric in each.metrics]
+        scored = [outcome for outcome in self.outcomes if self.metric in outcome.metrics]
         sign = 1 if self.minimize else -1
-        return sorted(scored, key=lambda each: (sign * each.metrics[self.metric], key(each.parameters)))
+        return sorted(scored, key=lambda outcome: (sign * outcome.metrics[self.metric], key(outcome.parameters)))
 
 
-def key(given: ParameterSet) -> str:
-    """A set as one text."""
-    return json.dumps(given, sort_keys=True)
+def key(parameters: ParameterSet) -> str:
+    """A parameter set as one text, the same for equal sets."""
+    return json.dumps(parameters, sort_keys=True)
 
 
-def description(given: ParameterSet) -> str:
-    return " ".join(f"{name}={text}" for name, text in given.items())
+def description(parameters: ParameterSet) -> str:
+    """A parameter set as a person types it: `max_depth=3 eta=0.1`."""
+    return " ".join(f"{name}={text}" for name, text in parameters.items())
 
 
-def progress(found: Sweep, outcome: Outcome, done: int, of: int, seconds: float) -> str:
-    """A line: how far it is, how long it may take still, this set, and the best so far."""
-    left = datetime.timedelta(seconds=round(seconds / done * (of - done)))
-    value = outcome.metrics.get(found.metric)
-    told = (
-        f"failed: {outcome.error.splitlines()[0]}"
-        if outcome.error
-        else f"{found.metric} {value:.6g}"
-        if value is not None
-        else "done"
-    )
-    best = next(iter(found.ranked()), None)
-    so_far = f"; best {best.metrics[found.metric]:.6g}: {description(best.parameters)}" if best else ""
-    return f"{done:>5}/{of}  {left} left  {description(outcome.parameters)}  {told}{so_far}"
+def progress(sweep: Sweep, outcome: Outcome, done: int, total: int, seconds: float) -> str:
+    """One line: sets done of the total, the time that is left, this outcome, and the best so far."""
+    left = datetime.timedelta(seconds=round(seconds / done * (total - done)))
+    best = next(iter(sweep.ranked()), None)
+    so_far = f"; best {best.metrics[sweep.metric]:.6g}: {description(best.parameters)}" if best else ""
+    return f"{done:>5}/{total}  {left} left  {description(outcome.parameters)}  {_state(sweep, outcome)}{so_far}"
 
 
-def table(found: Sweep) -> str:
-    """The best sets with their metric and run, then what failed and why."""
-    ranked = found.ranked()
-    names = list(dict.fromkeys(name for each in found.outcomes for name in each.parameters))
-    rows = [[*names, found.metric or "metric", "run"]]
+def _state(sweep: Sweep, outcome: Outcome) -> str:
+    if outcome.error:
+        return f"failed: {outcome.error.splitlines()[0]}"
+    value = outcome.metrics.get(sweep.metric)
+    return "done" if value is None else f"{sweep.metric} {value:.6g}"
+
+
+def table(sweep: Sweep) -> str:
+    """The best sets with their metric and run, then the failed ones with their errors."""
+    ranked = sweep.ranked()
+    names = _names(sweep.outcomes)
+    rows = [[*names, sweep.metric or "metric", "run"]]
     rows += [
-        [*(each.parameters.get(name, "") for name in names), f"{each.metrics[found.metric]:.6g}", each.run]
-        for each in ranked
+        [*_cells(outcome, names), f"{outcome.metrics[sweep.metric]:.6g}", outcome.run] for outcome in ranked[:SHOWN]
     ]
-    lines = align(rows[: SHOWN + 1])
+    lines = align(rows)
     lines += [f"... and {len(ranked) - SHOWN} more"] if len(ranked) > SHOWN else []
-    again = sum(not each.is_new for each in found.outcomes)
-    lines += [
-        f"{len(found.outcomes) - again - len(found.failed)} ran, {again} done already, {len(found.failed)} failed"
-    ]
-    return "\n".join((*lines, *(f"  {description(each.parameters)}: {each.error}" for each in found.failed)))
+    again = sum(not outcome.is_new for outcome in sweep.outcomes)
+    ran = len(sweep.outcomes) - again - len(sweep.failed)
+    lines += [f"{ran} ran, {again} done already, {len(sweep.failed)} failed"]
+    failures = (f"  {description(outcome.parameters)}: {outcome.error}" for outcome in sweep.failed)
+    return "\n".join((*lines, *failures))
 
 
-def as_csv(found: Sweep) -> str:
-    """One line a set, in the order of the table, then what failed: parameters, metrics, run, error."""
-    names = list(dict.fromkeys(name for each in found.outcomes for name in each.parameters))
-    metrics = list(dict.fromkeys(name for each in found.outcomes for name in each.metrics))
+def as_csv(sweep: Sweep) -> str:
+    """A line for each set, in the order of the table, then the failed ones: parameters, metrics, run, error."""
+    names = _names(sweep.outcomes)
+    metrics = list(dict.fromkeys(name for outcome in sweep.outcomes for name in outcome.metrics))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*names, *metrics, "run", "error"])
-    ranked = found.ranked()
-    for each in (*ranked, *(other for other in found.outcomes if other not in ranked)):
-        values = [each.metrics.get(name, "") for name in metrics]
-        writer.writerow([*(each.parameters.get(name, "") for name in names), *values, each.run, each.error])
+    ranked = sweep.ranked()
+    for outcome in (*ranked, *(other for other in sweep.outcomes if other not in ranked)):
+        values = [outcome.metrics.get(name, "") for name in metrics]
+        writer.writerow([*_cells(outcome, names), *values, outcome.run, outcome.error])
     return text.getvalue()
 
 
-def picture(found: Sweep) -> bytes:
+def _names(outcomes: Iterable[Outcome]) -> list[str]:
+    """The names of the parameters, in the order in which they first appear."""
+    return list(dict.fromkeys(name for outcome in outcomes for name in outcome.parameters))
+
+
+def _cells(outcome: Outcome, names: Iterable[str]) -> list[str]:
+    return [outcome.parameters.get(name, "") for name in names]
+
+
+def picture(sweep: Sweep) -> bytes:
     """A PNG: the metric against each parameter that varies, the best set marked."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    ranked = found.ranked()
-    names = [
-        name for name in dict.fromkeys(name for each in ranked for name in each.parameters) if _varies(ranked, name)
-    ]
+    ranked = sweep.ranked()
+    names = [name for name in _names(ranked) if _varies(ranked, name)]
     figure = Figure(figsize=(max(3.4 * len(names), 4), 3.4), layout="constrained")
-    for place, name in enumerate(names, 1):
-        _draw(figure.add_subplot(1, len(names), place), found, ranked, name)
+    for position, name in enumerate(names, 1):
+        _draw(figure.add_subplot(1, len(names), position), sweep, ranked, name)
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
     return content.getvalue()
 
 
-def _varies(ranked: list[Outcome], name: str) -> bool:
-    return len({each.parameters.get(name) for each in ranked}) > 1
+def _varies(outcomes: list[Outcome], name: str) -> bool:
+    return len({outcome.parameters.get(name) for outcome in outcomes}) > 1
 
 
-def _draw(axes: "Axes", found: Sweep, ranked: list[Outcome], name: str) -> None:
-    texts = [each.parameters.get(name, "") for each in ranked]
-    places: list[float] = list(map(_number, texts))
-    if is_text := any(place != place for place in places):
-        order = sorted(set(texts))
-        places = [float(order.index(text)) for text in texts]
-        axes.set_xticks(range(len(order)), order)
-    scores = [each.metrics[found.metric] for each in ranked]
-    axes.plot(places, scores, "o", color=COLOR, markersize=4, alpha=0.7)
-    axes.plot(places[:1], scores[:1], "o", color=BEST, markersize=7)
-    if not is_text and min(places) > 0 and max(places) / min(places) >= 100:
+def _draw(axes: "Axes", sweep: Sweep, ranked: list[Outcome], name: str) -> None:
+    texts = [outcome.parameters.get(name, "") for outcome in ranked]
+    positions: list[float] = list(map(_number, texts))
+    if is_text := any(position != position for position in positions):
+        categories = sorted(set(texts))
+        positions = [float(categories.index(text)) for text in texts]
+        axes.set_xticks(range(len(categories)), categories)
+    scores = [outcome.metrics[sweep.metric] for outcome in ranked]
+    axes.plot(positions, scores, "o", color=COLOR, markersize=4, alpha=0.7)
+    axes.plot(positions[:1], scores[:1], "o", color=BEST, markersize=7)
+    if not is_text and min(positions) > 0 and max(positions) / min(positions) >= 100:
         axes.set_xscale("log")
-    axes.set(xlabel=name, ylabel=found.metric)
+    axes.set(xlabel=name, ylabel=sweep.metric)
 
 
 def _number(text: str) -> float:

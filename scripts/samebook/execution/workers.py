@@ -1,6 +1,6 @@
-"""Processes that do many pieces of work beside each other, each forked once all that they need is imported.
+"""Worker processes: many pieces of work at a time, in processes forked once their imports are done.
 
-One that is killed costs the piece that it had in hand, and another takes its place.
+A worker that is killed costs the piece that it had in hand, and another takes its place.
 """
 
 import os
@@ -13,20 +13,20 @@ from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from samebook.core import errors, processes
+from samebook.core import processes
 from samebook.core.errors import Interrupted, SamebookError
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkProcess
 
-# What a supervisor waits before it kills; a kernel is gone well before.
+# Seconds between SIGTERM and SIGKILL: less than supervisors wait, more than a kernel needs to end.
 PATIENCE = 8
 FORK = get_context("fork")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A piece of work that failed: the exit code that its error means, and its words."""
+    """A piece of work that failed: the exit code that its error means, and the error's message."""
 
     code: int
     message: str
@@ -42,19 +42,19 @@ class _Worker[Item]:
 def results[Item, Result](
     items: Sequence[Item], jobs: int, work: Callable[[Item], Result]
 ) -> Generator[tuple[Item, Result | Failure]]:
-    """Each item with what `work` makes of it, as they are done, so many at a time.
+    """Each item with the result of `work`, in the order in which they are done, `jobs` at a time.
 
-    No thread may be running here. What is left is ended, its work undone, when the iterator is closed.
+    No thread may be running in this process. When the iterator is closed, work that is not done is ended.
     """
     waiting = list(reversed(items))
     workers: list[_Worker[Item]] = []
     try:
         while waiting or workers:
             while waiting and len(workers) < jobs:
-                workers.append(_started(waiting.pop(), work))
-            for pipe in connection.wait([each.pipe for each in workers]):
-                worker = next(each for each in workers if each.pipe is pipe)
-                item, result = worker.item, _received(worker)
+                workers.append(_start(waiting.pop(), work))
+            for pipe in connection.wait([worker.pipe for worker in workers]):
+                worker = next(worker for worker in workers if worker.pipe is pipe)
+                item, result = worker.item, _receive(worker)
                 if isinstance(result, Failure) and not worker.process.is_alive():
                     workers.remove(worker)
                 elif waiting:
@@ -68,16 +68,16 @@ def results[Item, Result](
         _end(workers)
 
 
-def _started[Item, Result](item: Item, work: Callable[[Item], Result]) -> _Worker[Item]:
-    ours, theirs = FORK.Pipe()
-    process = FORK.Process(target=_loop, args=(theirs, work, os.getpid()), daemon=False)
+def _start[Item, Result](item: Item, work: Callable[[Item], Result]) -> _Worker[Item]:
+    pipe, workers_end = FORK.Pipe()
+    process = FORK.Process(target=_loop, args=(workers_end, work, os.getpid()), daemon=False)
     process.start()
-    theirs.close()
-    ours.send(item)
-    return _Worker(process, ours, item)
+    workers_end.close()
+    pipe.send(item)
+    return _Worker(process, pipe, item)
 
 
-def _received(worker: _Worker[Any]) -> Any:
+def _receive(worker: _Worker[Any]) -> Any:
     try:
         return worker.pipe.recv()
     except (EOFError, OSError):
@@ -87,16 +87,16 @@ def _received(worker: _Worker[Any]) -> Any:
 
 
 def _loop(pipe: Connection, work: Callable[[Any], Any], parent: int) -> None:
-    """In a worker: one piece after the other, until there is none, or whoever asked for it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal: the parent hears it too, and tells
+    """In a worker: do one piece after the other, until there are no more, or the parent has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the parent too, which ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     processes.end_with(parent)
     with suppress(EOFError, OSError, Interrupted):
         while True:
-            pipe.send(_tried(pipe.recv(), work))
+            pipe.send(_result(pipe.recv(), work))
 
 
-def _tried(item: Any, work: Callable[[Any], Any]) -> Any:
+def _result(item: Any, work: Callable[[Any], Any]) -> Any:
     try:
         return work(item)
     except Interrupted:
@@ -104,16 +104,16 @@ def _tried(item: Any, work: Callable[[Any], Any]) -> Any:
     except SamebookError as error:
         return Failure(error.exit_code, "\n".join((str(error), *getattr(error, "__notes__", ()))))
     except OSError as error:
-        return Failure(errors.SamebookError.exit_code, str(error))
+        return Failure(SamebookError.exit_code, str(error))
 
 
 def _end(workers: Sequence[_Worker[Any]]) -> None:
-    """End them: asked first, then killed."""
-    for each in workers:
-        each.pipe.close()
-        each.process.terminate()
-    until = time.monotonic() + PATIENCE
-    for each in workers:
-        each.process.join(max(0.0, until - time.monotonic()))
-        each.process.kill()
-        each.process.join()
+    """End these workers: by SIGTERM first, then by SIGKILL."""
+    for worker in workers:
+        worker.pipe.close()
+        worker.process.terminate()
+    deadline = time.monotonic() + PATIENCE
+    for worker in workers:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        worker.process.kill()
+        worker.process.join()

@@ -1,4 +1,4 @@
-"""What a notebook imports, read from its cells."""
+"""The modules that a notebook imports, read from its cells."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from samebook.execution.warm import imports
 
 
-def told(folder: Path, *cells: str) -> tuple[str, ...]:
+def modules(folder: Path, *cells: str) -> tuple[str, ...]:
     return imports.modules(cells, folder)
 
 
@@ -30,13 +30,13 @@ def told(folder: Path, *cells: str) -> tuple[str, ...]:
     ],
 )
 def test_installed_packages(cell: str, expected: tuple[str, ...], tmp_path: Path) -> None:
-    """What is sure to be imported from an installed package is found, and nothing else."""
-    assert told(tmp_path, cell) == expected
+    """Imports from installed packages that are sure to happen are read, and no others."""
+    assert modules(tmp_path, cell) == expected
 
 
 def test_modules_beside_the_notebook(tmp_path: Path) -> None:
-    """A module beside the notebook, which somebody may edit, is left out; what it imports is found, in order, once."""
+    """A module beside the notebook, which somebody may edit, is left out; its own imports are read, in order, once."""
     (tmp_path / "flights.py").write_text("import pandas\nimport helper")
     (tmp_path / "helper.py").write_text("import flights\nimport xgboost")
     (tmp_path / "numpy.py").write_text("import sklearn")
-    assert told(tmp_path, "import flights", "import numpy\nimport pandas") == ("pandas", "xgboost", "sklearn")
+    assert modules(tmp_path, "import flights", "import numpy\nimport pandas") == ("pandas", "xgboost", "sklearn")

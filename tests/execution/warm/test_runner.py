@@ -1,4 +1,4 @@
-"""Warm runners: what a run does, says and leaves is the same, and signals and kills reach it."""
+"""Warm runners: a run has the same output, exit code and results, and signals and kills reach it."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from tiny import Result, Tiny, wait_until
 from samebook import __main__
 from samebook.cli import main
 from samebook.core.workspace import Workspace
-from samebook.execution.warm import runner as runners
+from samebook.execution.warm import runner
 
 SLEEP = "import time\nprint('asleep', flush=True)\ntime.sleep(60)"
 
@@ -35,13 +35,13 @@ def tiny(tiny: Tiny) -> Iterator[Tiny]:
         yield tiny
 
 
-def forked(tiny: Tiny) -> list[psutil.Process]:
-    """The runners that work right now: children of the process that has what they import."""
-    (keeper,) = [each for each in psutil.process_iter() if is_of(each, tiny)]
-    return keeper.children()
+def runners(tiny: Tiny) -> list[psutil.Process]:
+    """The runners at work: the children of the zygote of runners."""
+    (zygote,) = [process for process in psutil.process_iter() if is_zygote(process, tiny)]
+    return zygote.children()
 
 
-def is_of(process: psutil.Process, tiny: Tiny) -> bool:
+def is_zygote(process: psutil.Process, tiny: Tiny) -> bool:
     try:
         command = process.cmdline()
         if command[-1:] != ["samebook.cli.ready"] or process.cwd() != str(tiny.root):
@@ -56,22 +56,22 @@ def sleeping(tiny: Tiny) -> subprocess.Popen[str]:
     """`samebook run work`, once its cell sleeps in a kernel of a warm runner."""
     client = tiny.start("run", "work", "-p", "what=sleep")
     wait_until(lambda: any('"printed"' in log.read_text() for log in tiny.root.glob("runs/.partial/*/run.log")))
-    assert len(forked(tiny)) == 1
+    assert len(runners(tiny)) == 1
     return client
 
 
-def without(tiny: Tiny, *arguments: str) -> Result:
-    """The same call with everything cold: the variable's value is one that modules may look at."""
+def cold(tiny: Tiny, *arguments: str) -> Result:
+    """The same call with everything cold, because of a variable at which modules may look."""
     return tiny.samebook(*arguments, LANGUAGE="de")
 
 
 def test_same_words_codes_and_results(tiny: Tiny) -> None:
-    """A run that goes well, one that fails and one that is refused say what they say in a process of their own."""
+    """A complete run, a failed one and a refused one have the output that they have in a process of their own."""
     for arguments, code in (((), 0), (("-p", "what=fail"), 1), (("-p", "wat=fail"), 2), (("--timeout", "x"), 2)):
-        handed, own = tiny.samebook("run", "work", *arguments), without(tiny, "run", "work", *arguments)
-        assert (handed.code, own.code) == (code, code)
-        assert len(handed.stdout.splitlines()) == len(own.stdout.splitlines())
-        assert handed.stderr.splitlines()[-1][:20] == own.stderr.splitlines()[-1][:20]
+        warm_run, cold_run = tiny.samebook("run", "work", *arguments), cold(tiny, "run", "work", *arguments)
+        assert (warm_run.code, cold_run.code) == (code, code)
+        assert len(warm_run.stdout.splitlines()) == len(cold_run.stdout.splitlines())
+        assert warm_run.stderr.splitlines()[-1][:20] == cold_run.stderr.splitlines()[-1][:20]
     done = [run for run in tiny.runs if (run / "receipt.json").is_file()]
     first, second = sorted(done, key=lambda run: (run / "receipt.json").stat().st_mtime_ns)
     assert (start(first), start(second)) == ("warm", "cold")
@@ -79,12 +79,12 @@ def test_same_words_codes_and_results(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_are_handed_on(signum: signal.Signals, code: int, tiny: Tiny) -> None:
-    """Ctrl-C and SIGTERM end the run as they end any other, and nothing stays."""
+def test_signals_are_forwarded(signum: signal.Signals, code: int, tiny: Tiny) -> None:
+    """Ctrl-C and SIGTERM end the run as they end any other, and no runner stays."""
     client = sleeping(tiny)
     client.send_signal(signum)
     assert client.wait(20) == code
-    assert not forked(tiny)
+    assert not runners(tiny)
     assert list((tiny.root / "runs" / ".partial").glob("*-*")) == []
     assert (tiny.last / "error.txt").is_file()
 
@@ -92,11 +92,11 @@ def test_signals_are_handed_on(signum: signal.Signals, code: int, tiny: Tiny) ->
 def test_stopped_by_the_terminal(tiny: Tiny) -> None:
     """Ctrl-Z stops the run, and `fg` lets it go on."""
     client = sleeping(tiny)
-    (runner,) = forked(tiny)
+    (process,) = runners(tiny)
     client.send_signal(signal.SIGTSTP)
-    wait_until(lambda: {psutil.Process(client.pid).status(), runner.status()} == {psutil.STATUS_STOPPED})
+    wait_until(lambda: {psutil.Process(client.pid).status(), process.status()} == {psutil.STATUS_STOPPED})
     client.send_signal(signal.SIGCONT)
-    wait_until(lambda: psutil.STATUS_STOPPED not in {psutil.Process(client.pid).status(), runner.status()})
+    wait_until(lambda: psutil.STATUS_STOPPED not in {psutil.Process(client.pid).status(), process.status()})
     client.send_signal(signal.SIGTERM)
     assert client.wait(20) == 143
 
@@ -108,23 +108,23 @@ def test_large_environment(tiny: Tiny) -> None:
     assert start(tiny.last) == "warm"
 
 
-def test_nothing_outlives_who_asked(tiny: Tiny) -> None:
-    """Whoever asked is killed: its runner and its kernel end; the next run keeps what there was as failed."""
+def test_nothing_outlives_its_client(tiny: Tiny) -> None:
+    """With a client that is killed its runner and its kernel end; the next run keeps the run as failed."""
     client = sleeping(tiny)
     client.kill()
     client.communicate(timeout=20)
-    wait_until(lambda: not forked(tiny))
+    wait_until(lambda: not runners(tiny))
     assert tiny.samebook("run", "work").code == 0
     failed, done = sorted(tiny.runs, key=lambda run: (run / "receipt.json").is_file())
     assert "killed" in (failed / "error.txt").read_text()
     assert (done / "receipt.json").is_file()
 
 
-def test_killed_runner_is_told(tiny: Tiny) -> None:
+def test_killed_runner_is_reported(tiny: Tiny) -> None:
     """A runner that is killed, for lack of memory, ends with the code of that signal, and others run on."""
     client, other = sleeping(tiny), tiny.start("run", "work")
     assert other.wait(60) == 0
-    forked(tiny)[0].kill()
+    runners(tiny)[0].kill()
     assert client.wait(20) == 128 + signal.SIGKILL
     assert tiny.samebook("run", "work").code == 0
 
@@ -146,21 +146,23 @@ def test_other_code_or_packages_mean_another_kind(tmp_path: Path, monkeypatch: p
     (package / "wing" / "module.py").write_text("")
     monkeypatch.setattr("samebook.core.code.FOLDER", package)
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(packages))
-    found = [runners.kind(Workspace(tmp_path)).name for _ in range(2)]
+    names = [runner.kind(Workspace(tmp_path)).name for _ in range(2)]
     os.utime(package / "wing" / "module.py", (1, 1))
-    found.append(runners.kind(Workspace(tmp_path)).name)
+    names.append(runner.kind(Workspace(tmp_path)).name)
     (packages / "two-1.0.dist-info").mkdir()
-    found.append(runners.kind(Workspace(tmp_path)).name)
+    names.append(runner.kind(Workspace(tmp_path)).name)
     monkeypatch.setenv("LANGUAGE", "de")
-    found.append(runners.kind(Workspace(tmp_path)).name)
-    assert found[0] == found[1]
-    assert len(set(found)) == 4
+    names.append(runner.kind(Workspace(tmp_path)).name)
+    assert names[0] == names[1]
+    assert len(set(names)) == 4
 
 
 def test_every_option_is_known() -> None:
-    """What takes a value on the command line of `run` is what is looked for there before the commands are imported."""
-    options = [each for each in main.cli.commands["run"].params if isinstance(each, click.Option) and not each.is_flag]
-    assert {name for each in options for name in each.opts} == __main__.WITH_VALUE | {"--receipt"}
-    assert __main__.named(["--env", "prod", "-p", "n=1", "-v", "--", "train"]) == "train"
-    assert __main__.named(["--timeout", "3", "train", "--params", "a=b"]) == "train"
-    assert __main__.named(["--params", "a=b", "-v"]) == ""
+    """The options of `run` that take a value are those that the program knows before the commands are imported."""
+    options = [
+        option for option in main.cli.commands["run"].params if isinstance(option, click.Option) and not option.is_flag
+    ]
+    assert {name for option in options for name in option.opts} == __main__.OPTIONS_WITH_VALUE | {"--receipt"}
+    assert __main__.operand(["--env", "prod", "-p", "n=1", "-v", "--", "train"]) == "train"
+    assert __main__.operand(["--timeout", "3", "train", "--params", "a=b"]) == "train"
+    assert __main__.operand(["--params", "a=b", "-v"]) == ""

@@ -1,4 +1,4 @@
-"""Warm kernels: the same results as cold ones, or a cold one; and nothing outlives whoever started it."""
+"""Warm kernels: the same results as cold ones, or a cold one; and none outlives the process that started it."""
 
 import json
 import os
@@ -34,20 +34,20 @@ plt.plot(rows["a"].cumsum())
 plt.show()
 rows.describe()
 """
-# What a notebook may see of its process.
+# The state of its process that a notebook may see.
 SEEN = """
 import json, os, signal, sys, threading, warnings, samebook
-signals = [each for each in signal.valid_signals() if each < 30]
-told = {
+signals = [number for number in signal.valid_signals() if number < 30]
+state = {
     "argv": [word for word in sys.argv if "/tmp/" not in word],
     "path": sys.path, "flags": str(sys.flags), "main": __name__, "env": sorted(os.environ),
     "cwd": os.getcwd(), "stdin": os.readlink("/proc/self/fd/0"), "leads": os.getpgid(0) == os.getpid(),
     "backend": plt.get_backend(), "filters": repr(warnings.filters),
     "mask": sorted(map(str, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
-    "handlers": {each.name: str(signal.getsignal(each)).split(" at ")[0] for each in signals},
-    "threads": sorted(each.name.split("-")[0] for each in threading.enumerate()),
+    "handlers": {number.name: str(signal.getsignal(number)).split(" at ")[0] for number in signals},
+    "threads": sorted(thread.name.split("-")[0] for thread in threading.enumerate()),
 }
-samebook.output_path("seen.json").write_text(json.dumps(told, indent=1, default=str))
+samebook.output_path("seen.json").write_text(json.dumps(state, indent=1, default=str))
 """
 
 
@@ -59,7 +59,7 @@ def tiny(tiny: Tiny) -> Tiny:
 
 @contextmanager
 def warm(tiny: Tiny, notebook: str = "train", *options: str) -> Iterator[subprocess.Popen[str]]:
-    """`samebook warm NOTEBOOK` beside the block, once it is."""
+    """`samebook warm NOTEBOOK` beside the block, once the notebook is warm."""
     process = tiny.start("warm", notebook, *options)
     assert process.stderr
     assert any("is warm: " in line for line in process.stderr)
@@ -72,10 +72,10 @@ def warm(tiny: Tiny, notebook: str = "train", *options: str) -> Iterator[subproc
 
 
 def start(run: Path) -> str:
-    """How a run's kernel started, as its receipt says."""
+    """The start of a run's kernel, "warm" or "cold", as its receipt says."""
     byproducts = json.loads((run / "receipt.json").read_text())["predicate"]["runDetails"]["byproducts"]
-    (told,) = (each["annotations"] for each in byproducts if each["name"] == "kernel")
-    return next(iter(told))
+    (annotations,) = (item["annotations"] for item in byproducts if item["name"] == "kernel")
+    return next(iter(annotations))
 
 
 def subjects(run: Path) -> list[object]:
@@ -124,8 +124,8 @@ def test_other_kernels_start_cold(change: str, tiny: Tiny) -> None:
     with warm(tiny):
         if change == "imports":
             tiny.notebook("train", parameters="n: int = 1", imports=f"{ALL}\nimport scipy.stats", work=TRAIN)
-        given = {"threads": {"OMP_NUM_THREADS": "1"}, "locale": {"LANGUAGE": "de"}}.get(change, {})
-        assert start(ran(tiny, **given)) == "cold"
+        variables = {"threads": {"OMP_NUM_THREADS": "1"}, "locale": {"LANGUAGE": "de"}}.get(change, {})
+        assert start(ran(tiny, **variables)) == "cold"
 
 
 def test_edited_module_is_read_again(tiny: Tiny) -> None:
@@ -166,7 +166,7 @@ def test_first_cells(first: str, tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "refusal"),
     [
         ("print('hello')", "an import has something to say: hello"),
         ("import warnings\nwarnings.warn('old')", "UserWarning: old"),
@@ -181,18 +181,18 @@ def test_first_cells(first: str, tiny: Tiny) -> None:
         ("import os\nos.fork() or os._exit(0)", ""),
     ],
 )
-def test_imports_with_effects(source: str, told: str, tmp_path: Path) -> None:
-    """An import that says something, starts a thread or fails would be missed in a warm kernel: there is none."""
+def test_imports_with_effects(source: str, refusal: str, tmp_path: Path) -> None:
+    """No kernel is warm where an import prints, starts a thread or fails: the notebook would miss that."""
     (tmp_path / "odd.py").write_text(source)
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    with client.socket_folder() as folder, client.zygote(Kind("", ("odd",), env), tmp_path, Path(folder)) as started:
-        assert told in started.refusal
-        assert bool(started.refusal) == bool(told)
-        assert started.socket.is_socket() != bool(told)
+    with client.socket_folder() as folder, client.zygote(Kind("", ("odd",), env), tmp_path, Path(folder)) as zygote:
+        assert refusal in zygote.refusal
+        assert bool(zygote.refusal) == bool(refusal)
+        assert zygote.socket.is_socket() != bool(refusal)
 
 
 def test_kernel_killed(tiny: Tiny) -> None:
-    """A warm kernel that dies is told as any other, and the next run has one again."""
+    """A warm kernel that dies is reported as any other, and the next run has a warm one again."""
     tiny.notebook("dies", imports=ALL, work="os.kill(os.getpid(), 9)")
     with warm(tiny, "dies"):
         assert [tiny.samebook("run", "dies").code for _ in range(2)] == [138, 138]
@@ -210,7 +210,7 @@ def test_time_limit(tiny: Tiny) -> None:
 
 @pytest.mark.parametrize("victim", ["runner", "zygote"])
 def test_nothing_outlives_a_kill(victim: str, tiny: Tiny) -> None:
-    """Whoever is killed, the kernel ends; what is started afterwards runs well."""
+    """When the runner or the zygote is killed, the kernel ends; a run that starts afterwards is complete."""
     tiny.notebook("sleeps", imports=ALL, work="import time\nprint('asleep', flush=True)\ntime.sleep(60)")
     with warm(tiny, "sleeps") as keeper:
         runner = tiny.start("run", "sleeps")
@@ -218,7 +218,7 @@ def test_nothing_outlives_a_kill(victim: str, tiny: Tiny) -> None:
         before = set(tiny.kernels())
         (runner if victim == "runner" else keeper).kill()
         runner.communicate(timeout=30)
-        kept = 2 if victim == "runner" else 0  # what kernels and runners come from
+        kept = 2 if victim == "runner" else 0  # the zygotes of kernels and of runners
         wait_until(lambda: len(before & set(tiny.kernels())) <= kept)
         # The other notebook imports the same: while that is kept, its kernel is warm.
         assert start(ran(tiny)) == ("warm" if victim == "runner" else "cold")
@@ -233,8 +233,8 @@ def test_ends_by_itself(tiny: Tiny) -> None:
     assert list((tiny.root / "runs").glob(".warm/*")) == []
 
 
-def test_waits_for_what_runs(tiny: Tiny) -> None:
-    """Told to end, it lets the run in hand end first."""
+def test_waits_for_runs(tiny: Tiny) -> None:
+    """On SIGTERM it lets the run in hand end first."""
     tiny.notebook("sleeps", imports=ALL, work="import time\nprint('asleep', flush=True)\ntime.sleep(4)")
     with warm(tiny, "sleeps") as keeper:
         runner = tiny.start("run", "sleeps")
@@ -253,7 +253,7 @@ def test_waits_for_what_runs(tiny: Tiny) -> None:
     ],
 )
 def test_limits(options: tuple[str, ...], message: str, tiny: Tiny) -> None:
-    """Imports that take more memory than allowed are not kept; a limit that is none is told."""
+    """Imports that take more memory than allowed are not kept; a text that is not a limit is refused."""
     ended = tiny.samebook("warm", "train", *options)
     assert ended.code == 2
     assert message in ended.stderr
@@ -262,8 +262,8 @@ def test_limits(options: tuple[str, ...], message: str, tiny: Tiny) -> None:
 def test_one_is_enough(tiny: Tiny) -> None:
     """Of two that are started at once for the same notebook one is refused."""
     both = [tiny.start("warm", "train"), tiny.start("warm", "train")]
-    wait_until(lambda: any(each.poll() is not None for each in both))
-    (refused,) = [each for each in both if each.poll() is not None]
+    wait_until(lambda: any(process.poll() is not None for process in both))
+    (refused,) = [process for process in both if process.poll() is not None]
     assert "train is warm already" in refused.communicate()[1]
     both.remove(refused)
     wait_until(lambda: len(list((tiny.root / "runs").glob(".warm/*"))) == 2)
@@ -273,7 +273,7 @@ def test_one_is_enough(tiny: Tiny) -> None:
 
 
 def test_all_are_killed(tiny: Tiny) -> None:
-    """Where all that kept it warm is killed at once, runs start cold, and it can be warm again."""
+    """When its zygotes and their parent are killed at once, runs start cold, and it can be warm again."""
     with warm(tiny) as keeper:
         for pid in (*tiny.kernels(), keeper.pid):
             os.kill(pid, signal.SIGKILL)

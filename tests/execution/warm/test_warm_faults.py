@@ -24,15 +24,15 @@ from samebook.execution.preparation import RunRequest
 
 pytestmark = pytest.mark.timeout(3600)
 
-# How many runs: `make test-faults` asks for many.
+# The number of runs: `make test-faults` sets many.
 RUNS = max(40, 4 * int(os.environ.get("FAULTS", "2")))
 AT_A_TIME = 4
 GALLERY = sorted(path.stem for path in (CHECKOUT / "tests" / "gallery").glob("*.ipynb"))
-# What draws, looks at the clock, or names a file at random is never twice the same.
+# Notebooks that draw, look at the clock, or name a file at random: their results are never twice the same.
 FICKLE = {"unseeded_numpy", "unseeded_random", "random_name", "wall_clock"}
 # An import warns, which a cell shows: its kernels start cold.
 WARNS = {"well_behaved"}
-# The shipped notebooks, in the order in which each reads what those before it have made.
+# The shipped notebooks with their parameters, in an order in which their inputs are there.
 SHIPPED = {
     "ingest": "start=2013-06-29 end=2013-07-01",
     "intake": "day=2013-07-01 source=data/flights/day=2013-07-01/part-0.parquet",
@@ -50,8 +50,8 @@ CODES = {"hangs": 1, "dies": 138, "killed": -signal.SIGKILL}
 
 
 @dataclass(frozen=True)
-class Done:
-    """A run that was started: of which notebook, how it ended, and where it is, if it ended well."""
+class Ended:
+    """A run that has ended: its notebook, its exit code, and its folder if it is complete."""
 
     notebook: str
     code: int
@@ -59,25 +59,25 @@ class Done:
 
 
 def planned(notebooks: Sequence[str]) -> list[str]:
-    """Which notebooks are run, in which order: one in five is planted."""
+    """The notebooks to run, in order: one in five has a planted fault."""
     chance = random.Random(0)
     return [chance.choice((*PLANTED,)) if n % 5 == 4 else notebooks[n % len(notebooks)] for n in range(RUNS)]
 
 
-def given(notebook: str) -> list[str]:
+def options(notebook: str) -> list[str]:
     """The options of a shipped notebook's run."""
     return [part for pair in SHIPPED.get(notebook, "").split() for part in ("-p", pair)]
 
 
-def done(tiny: Tiny, notebook: str, **variables: str) -> Done:
-    """Run it to its end, or to the one that was planted."""
+def run(tiny: Tiny, notebook: str, **variables: str) -> Ended:
+    """Run a notebook to its end, or to the planted one."""
     limit = ("--timeout", "1") if notebook == "hangs" else ()
-    process = tiny.start("run", notebook, *given(notebook), *limit, **variables)
+    process = tiny.start("run", notebook, *options(notebook), *limit, **variables)
     if notebook == "killed":
         time.sleep(random.Random(process.pid).uniform(0.05, 1.5))
         process.kill()
     stdout, _ = process.communicate(timeout=120)
-    return Done(notebook, process.returncode, tiny.root / stdout.split()[0] if process.returncode == 0 else None)
+    return Ended(notebook, process.returncode, tiny.root / stdout.split()[0] if process.returncode == 0 else None)
 
 
 def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,28 +92,28 @@ def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, source in PLANTED.items():
         tiny.notebook(name, work=source)
     notebooks = ["trains", *SHIPPED, *GALLERY]
-    cold = {name: done(tiny, name) for name in notebooks}
-    assert [each.code for each in cold.values()] == [0] * len(notebooks)
+    cold = {name: run(tiny, name) for name in notebooks}
+    assert [ended.code for ended in cold.values()] == [0] * len(notebooks)
 
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
     monkeypatch.setattr(machine, "free_memory", lambda: 64 << 30)  # each kind takes a quarter of what counts as enough
-    found = workspace.find()
-    prepared = [preparation.prepare(found, RunRequest(name, {})) for name in (*notebooks, *PLANTED)]
-    with Pool(MIN_RUNS) as programs, ThreadPoolExecutor(AT_A_TIME) as pool:
+    here = workspace.find()
+    prepared = [preparation.prepare(here, RunRequest(name, {})) for name in (*notebooks, *PLANTED)]
+    with Pool(MIN_RUNS) as pool, ThreadPoolExecutor(AT_A_TIME) as threads:
 
-        def where(name: str) -> dict[str, str]:
-            return programs.variables(name, lambda: prepared, len(prepared))
+        def variables(name: str) -> dict[str, str]:
+            return pool.variables(name, lambda: prepared, len(prepared))
 
-        wait_until(lambda: all(where(name) for name in notebooks if name not in WARNS), seconds=300)
-        ended = list(pool.map(lambda name: done(tiny, name, **where(name)), planned(notebooks)))
+        wait_until(lambda: all(variables(name) for name in notebooks if name not in WARNS), seconds=300)
+        results = list(threads.map(lambda name: run(tiny, name, **variables(name)), planned(notebooks)))
 
-    assert Counter((each.notebook, each.code) for each in ended) == Counter(
+    assert Counter((ended.notebook, ended.code) for ended in results) == Counter(
         (name, CODES.get(name, 0)) for name in planned(notebooks)
     )
-    for each in ended:
-        if each.run:
-            assert start(each.run) == ("cold" if each.notebook in WARNS else "warm")
-            assert each.notebook in FICKLE or subjects(each.run) == subjects(cold[each.notebook].run or each.run)
+    for ended in results:
+        if ended.run:
+            assert start(ended.run) == ("cold" if ended.notebook in WARNS else "warm")
+            assert ended.notebook in FICKLE or subjects(ended.run) == subjects(cold[ended.notebook].run or ended.run)
     wait_until(lambda: not tiny.kernels())
-    assert done(tiny, "trains").code == 0
+    assert run(tiny, "trains").code == 0
     assert list((tiny.root / "runs" / ".partial").glob("*-*")) == []

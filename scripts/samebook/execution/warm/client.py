@@ -1,6 +1,7 @@
-"""Zygotes, and the kernels that they fork: a zygote belongs to whoever started it, and ends with that.
+"""Zygotes and the processes that they fork, from the outside: a zygote ends with the process that started it.
 
-Its socket has the name of its kind: whoever needs a kernel finds the one that would be the same as a cold one, or none.
+A zygote's socket has the name of its kind, so that a client finds only a zygote whose kernels are the same as cold
+ones.
 """
 
 import json
@@ -18,26 +19,26 @@ from functools import cached_property
 from pathlib import Path
 
 from samebook.core.workspace import Workspace
-from samebook.execution.warm import kernels
-from samebook.execution.warm.kernels import COMMAND, IMPORTING, Kind, Request
+from samebook.execution.warm import messages
+from samebook.execution.warm.kernels import COMMAND, IMPORT_ENV, Kind, Request
 
 # The variable that names the folder of a command's own zygotes.
 FOLDER = "SAMEBOOK_WARM"
-PATIENCE = 5.0
+PATIENCE = 5.0  # seconds
 
 
 class ForkedProcess:
-    """A kernel that a zygote has forked, as subprocess.Popen would tell of it."""
+    """A process that a zygote has forked, with the interface of subprocess.Popen."""
 
     stdin = stdout = stderr = None
 
     def __init__(self, connection: socket.socket, pid: int) -> None:
         self.connection, self.pid = connection, pid
         self.returncode: int | None = None
-        self._said = b""
+        self._received = b""
 
     def poll(self) -> int | None:
-        """Its exit code, None while it lives; a zygote that has gone has taken it along."""
+        """Its exit code, None while it lives; with its zygote it has ended too."""
         if self.returncode is None:
             self._listen(0.0)
         return self.returncode
@@ -53,14 +54,15 @@ class ForkedProcess:
     def _listen(self, timeout: float | None) -> None:
         try:
             self.connection.settimeout(timeout)
-            said = self.connection.recv(4096)
+            content = self.connection.recv(4096)
         except (BlockingIOError, TimeoutError):
             return
         except OSError:
-            said = b""
-        self._said += said
-        if not said or self._said.endswith(b"\n"):
-            self.returncode = json.loads(self._said)["code"] if self._said.endswith(b"\n") else -signal.SIGKILL
+            content = b""
+        self._received += content
+        is_whole = self._received.endswith(b"\n")
+        if is_whole or not content:
+            self.returncode = json.loads(self._received)["code"] if is_whole else -signal.SIGKILL
             self.connection.close()
 
     def send_signal(self, signum: int) -> None:
@@ -75,22 +77,22 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def fork(folder: Path, wanted: Kind, request: Request, files: Sequence[int] = (1, 2)) -> ForkedProcess | None:
-    """A process from the zygote of this kind, if there is one in the folder that still answers.
+def fork(folder: Path, kind: Kind, request: Request, files: Sequence[int] = (1, 2)) -> ForkedProcess | None:
+    """A process from the zygote of this kind in the folder; None where there is none, or it doesn't answer.
 
-    It gets `files` as its stdout, stderr, and, where there is a third, stdin.
+    `files` are the process's stdout, stderr, and, where there is a third, stdin.
     """
-    path = folder / wanted.name
+    entry = folder / kind.name
     with suppress(OSError, ValueError):
-        # A workspace's path may be longer than a socket's can be: there the file tells where it is.
-        place = path.read_text() if path.is_file() else str(path)
+        # A workspace's path may be longer than a socket's can be: there a file holds the socket's path.
+        address = entry.read_text() if entry.is_file() else str(entry)
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.settimeout(PATIENCE)
-            connection.connect(place)
+            connection.connect(address)
             _check_owner(connection)
             request.send(connection, files)
-            return ForkedProcess(connection, json.loads(kernels.line(connection))["pid"])
+            return ForkedProcess(connection, messages.receive(connection)["pid"])
         except BaseException:
             connection.close()
             raise
@@ -98,16 +100,16 @@ def fork(folder: Path, wanted: Kind, request: Request, files: Sequence[int] = (1
 
 
 def _check_owner(connection: socket.socket) -> None:
-    """Raise PermissionError where another user listens: it would be handed what the run knows."""
+    """Raise PermissionError where another user listens, who would get the run's variables."""
     if sys.platform == "linux":
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        if int.from_bytes(told[4:8], sys.byteorder) != os.getuid():
-            raise PermissionError("another user's")
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        if int.from_bytes(credentials[4:8], sys.byteorder) != os.getuid():
+            raise PermissionError("the socket belongs to another user")
 
 
 @dataclass
 class ZygoteProcess:
-    """A zygote's process, which may be importing still."""
+    """A zygote's process, which may be importing still, and the path of its socket."""
 
     process: subprocess.Popen[str]
     socket: Path
@@ -116,35 +118,35 @@ class ZygoteProcess:
     def is_ready(self) -> bool:
         """Whether it has imported all, and forks."""
         assert self.process.stdout
-        has_said = "refusal" in vars(self) or select.select([self.process.stdout], [], [], 0)[0]
-        return bool(has_said) and not self.refusal and self.process.poll() is None
+        has_answered = "refusal" in vars(self) or select.select([self.process.stdout], [], [], 0)[0]
+        return bool(has_answered) and not self.refusal and self.process.poll() is None
 
     @cached_property
     def refusal(self) -> str:
-        """Why nothing can be forked from it, "" where it can: what it forks would not be the same as cold ones."""
+        """The reason why its kernels would not be the same as cold ones, "" where they are; waits for its imports."""
         assert self.process.stdout
-        said = self.process.stdout.readline()
-        why = json.loads(said)["refused"] if said else "it died while it was importing"
-        if why:
+        line = self.process.stdout.readline()
+        reason = json.loads(line)["refused"] if line else "it died while it was importing"
+        if reason:
             self.socket.unlink(missing_ok=True)
-        return str(why)
+        return str(reason)
 
 
 @contextmanager
-def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0) -> Iterator[ZygoteProcess]:
+def zygote(kind: Kind, cwd: Path, folder: Path, *, idle: float = 0) -> Iterator[ZygoteProcess]:
     """A zygote of this kind while the block runs; `folder` has its socket, `idle` is in seconds.
 
-    Ask for its `refusal` before anything that may need it: until then it may be importing.
+    Read its `refusal` before a kernel is forked from it: until then it may be importing.
     """
-    path = folder / wanted.name
+    path = folder / kind.name
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(64)
-        command = [sys.executable, "-m", "samebook.execution.warm.zygote", str(listener.fileno()), str(idle)]
+        command = [sys.executable, "-m", "samebook.execution.warm.zygote"]
         process = subprocess.Popen(
-            [*command, *wanted.modules],
+            [*command, str(listener.fileno()), str(idle), *kind.modules],
             cwd=cwd,
-            env={**wanted.env, **IMPORTING},
+            env={**kind.env, **IMPORT_ENV},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -156,30 +158,30 @@ def zygote(wanted: Kind, cwd: Path, folder: Path, *, idle: float = 0) -> Iterato
     finally:
         path.unlink(missing_ok=True)
         assert process.stdin
-        process.terminate()  # while it imports it doesn't see that nobody is left
+        process.terminate()  # while it imports it doesn't notice that its stdin is closed
         process.stdin.close()
         process.wait()
         process.stdout.close() if process.stdout else None
 
 
 def socket_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder for sockets, which nobody else can look into; a socket's path has 107 bytes at most."""
+    """A folder for sockets that no other user can look into; its path is short: a socket's has 107 bytes at most."""
     return tempfile.TemporaryDirectory(prefix="samebook-warm-")
 
 
 def folder(workspace: Workspace) -> Path | None:
-    """Where zygotes may listen: those of the command that has started this one, or of `samebook warm`."""
-    place = Path(os.environ.get(FOLDER) or workspace.runs / ".warm")
-    return place if place.is_dir() and any(map(_is_there, place.iterdir())) else None
+    """The folder of zygotes that listen: those of the command that started this one, or of `samebook warm`."""
+    path = Path(os.environ.get(FOLDER) or workspace.runs / ".warm")
+    return path if path.is_dir() and any(map(_is_socket, path.iterdir())) else None
 
 
-def _is_there(entry: Path) -> bool:
-    """Whether a socket is there: one of a workspace is named in a file, as a socket's path must be short."""
+def _is_socket(entry: Path) -> bool:
+    """Whether an entry is a socket, or a file that holds the path of one: a socket's path must be short."""
     with suppress(OSError):
         return Path(entry.read_text()).is_socket() if entry.is_file() else entry.is_socket()
     return False
 
 
 def can_fork() -> bool:
-    """Whether this platform has a fork that libraries survive: macOS's don't."""
+    """Whether libraries survive a fork on this platform: on macOS they don't."""
     return hasattr(os, "fork") and sys.platform != "darwin"

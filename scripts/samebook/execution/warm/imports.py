@@ -1,4 +1,4 @@
-"""What a notebook imports from installed packages, read from its cells: what a kernel may have imported before."""
+"""The modules that a notebook imports from installed packages, read from its cells."""
 
 import ast
 import json
@@ -8,34 +8,35 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 
-def of_notebook(notebook: Path) -> tuple[str, ...]:
-    """The modules of a notebook's file; none where it is no notebook, which others will tell."""
+def of_notebook(path: Path) -> tuple[str, ...]:
+    """The modules of a notebook's file; none where it is not a notebook, which the check of the run reports."""
     try:
-        cells = json.loads(notebook.read_text())["cells"]
+        cells = json.loads(path.read_text())["cells"]
         sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    return modules(sources, notebook.parent)
+    return modules(sources, path.parent)
 
 
-def modules(cells: Sequence[str], folder: Path) -> tuple[str, ...]:
+def modules(sources: Sequence[str], folder: Path) -> tuple[str, ...]:
     """The modules of installed packages, in the order in which a notebook with these code cells would import them.
 
-    `module:name` stands for `from module import name`, where the name may be a module of its own. What isn't sure to
-    be imported, as it stands in a function or below an `if`, is left out; modules beside the notebook, which somebody
-    may edit, are left out, and what they import is not.
+    `module:name` stands for `from module import name`, where the name may be a module of its own. An import in a
+    function or below an `if` is left out, as it may not happen. A module beside the notebook, in `folder`, is left
+    out, as somebody may edit it; the modules that it imports are not.
     """
-    return tuple(dict.fromkeys(_followed(cells, folder, set())))
+    return tuple(dict.fromkeys(_installed(sources, folder, set())))
 
 
-def _followed(sources: Sequence[str], folder: Path, seen: set[Path]) -> Iterator[str]:
+def _installed(sources: Sequence[str], folder: Path, visited: set[Path]) -> Iterator[str]:
     for name in (name for source in sources for name in _names(source)):
-        local = folder / f"{name.split(':')[0].split('.')[0]}.py"
+        package = name.split(":")[0].split(".")[0]
+        local = folder / f"{package}.py"
         if local.is_file():
-            if local not in seen:
-                seen.add(local)
-                yield from _followed([local.read_text()], folder, seen)
-        elif _is_installed(name.split(":")[0].split(".")[0]):
+            if local not in visited:
+                visited.add(local)
+                yield from _installed([local.read_text()], folder, visited)
+        elif _is_installed(package):
             yield name
 
 
@@ -48,7 +49,7 @@ def _names(source: str) -> Iterator[str]:
 
 
 def _statements(source: str) -> list[ast.stmt]:
-    """A cell's statements, its magics left out; of what is no Python, none."""
+    """A cell's statements without its magics; none where the rest is not Python."""
     for text in (source, "\n".join(line for line in source.splitlines() if not line.lstrip().startswith(("%", "!")))):
         try:
             return ast.parse(text).body
@@ -57,6 +58,6 @@ def _statements(source: str) -> list[ast.stmt]:
     return []
 
 
-def _is_installed(name: str) -> bool:
-    places = [sysconfig.get_path(kind) for kind in ("purelib", "platlib")]
-    return PathFinder.find_spec(name, places) is not None
+def _is_installed(package: str) -> bool:
+    paths = [sysconfig.get_path(kind) for kind in ("purelib", "platlib")]
+    return PathFinder.find_spec(package, paths) is not None

@@ -1,6 +1,5 @@
-"""What a kernel is asked to be, and on what it depends: one that has imported before must be the same as a cold one."""
+"""Requests of kernels, and the kinds of kernels: a warm one must be the same as a cold one of its kind."""
 
-import json
 import os
 import resource
 import socket
@@ -13,10 +12,11 @@ from pathlib import Path
 
 from samebook.core import make
 from samebook.core.digest import json_bytes, sha256
+from samebook.execution.warm import messages
 
-# What differs between two kernels of a zygote: nothing that a module looks at while it is imported.
+# Variables of one kernel, at which no module looks while it is imported; one that ends in "_" is a prefix.
 OWN = ("SAMEBOOK_", "IPYTHONDIR", "JPY_")
-# ... nor does any look at what terminals and make say of themselves.
+# Variables that terminals, desktops and pytest set, at which no module looks either.
 TERMINAL = (
     "SHLVL",
     "_",
@@ -31,30 +31,28 @@ TERMINAL = (
     "WINDOWID",
     "PYTEST_",
 )
-# What a kernel's process is told while it imports: where figures go, and to keep the debugger's advice to itself.
-IMPORTING = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+# Variables of a process while it imports: where figures go, and that the debugger keeps its advice to itself.
+IMPORT_ENV = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 COMMAND = (sys.executable, "-m", "ipykernel_launcher")
 
 
 @dataclass(frozen=True)
 class Request:
-    """A kernel: the arguments of its program, all of its environment, and its folder."""
+    """A kernel, or a runner: the arguments of its program, all of its environment variables, and its folder."""
 
     arguments: Sequence[str]
     env: Mapping[str, str]
     cwd: str
 
     def send(self, connection: socket.socket, files: Sequence[int]) -> None:
-        """Ask for it, with these files as its stdout, stderr, and, where there is a third, stdin."""
-        told = {"arguments": list(self.arguments), "env": dict(self.env), "cwd": self.cwd}
-        line = json.dumps(told).encode() + b"\n"
-        sent = socket.send_fds(connection, [line], files)
-        connection.sendall(line[sent:])
+        """Send it with these files as its stdout, stderr, and, where there is a third, stdin."""
+        message = {"arguments": list(self.arguments), "env": dict(self.env), "cwd": self.cwd}
+        messages.send(connection, message, files)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """On what the kernels of a zygote depend: what is imported before, and the environment of its program."""
+    """A kind of kernels that one zygote can fork: those with the same packages, imported modules and variables."""
 
     packages: str
     modules: tuple[str, ...]
@@ -62,22 +60,22 @@ class Kind:
 
     @cached_property
     def name(self) -> str:
-        """The name of its socket: the same where, and only where, its kernels are the same."""
+        """A digest of all that kernels of this kind have in common: 24 hex digits, the name of a zygote's socket."""
         spaces = [path.stat().st_ino for path in map(Path, ("/proc/self/ns/pid", "/proc/self/ns/mnt")) if path.exists()]
-        told = [sys.executable, self.packages, self.modules, dict(self.env), spaces, sha256(Path(__file__)), _bounds()]
-        return sha256(json_bytes(told))[:24]
+        facts = [sys.executable, self.packages, self.modules, dict(self.env), spaces, sha256(Path(__file__)), _limits()]
+        return sha256(json_bytes(facts))[:24]
 
 
-def _bounds() -> list[object]:
-    """What a process inherits beside its environment: its limits, cores, priority, groups, and what its files may."""
-    limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+def _limits() -> list[object]:
+    """A process's inheritance beside its environment: limits, umask, cores, priority and groups."""
+    names = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    limits = [resource.getrlimit(getattr(resource, name)) for name in names]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    found = [resource.getrlimit(getattr(resource, name)) for name in limits]
-    return [found, _umask(), cores, os.getpriority(os.PRIO_PROCESS, 0), os.getegid(), sorted(os.getgroups())]
+    return [limits, _umask(), cores, os.getpriority(os.PRIO_PROCESS, 0), os.getegid(), sorted(os.getgroups())]
 
 
 def _umask() -> int:
-    """Which bits a new file doesn't get. To ask for it is to set it, for all threads, but where Linux tells."""
+    """The umask. Python can read it only by setting it, for every thread; Linux has it in /proc."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
@@ -87,29 +85,18 @@ def _umask() -> int:
 
 
 def kind(packages: str, modules: Sequence[str], env: Mapping[str, str]) -> Kind:
-    """The kind of zygote for a kernel with this environment, of a notebook that imports these modules.
+    """The kind of a kernel with this environment, for a notebook that imports these modules.
 
-    `packages` is the digest of what is installed.
+    `packages` is the digest of the installed packages.
     """
     return Kind(packages, tuple(modules), import_variables(env))
 
 
 def import_variables(env: Mapping[str, str]) -> dict[str, str]:
     """The variables at which a module may look while it is imported."""
-    other = (*OWN, *TERMINAL, *make.OWN, *make.variables())
-    return {name: value for name, value in env.items() if not _is_one_of(name, other)}
+    others = (*OWN, *TERMINAL, *make.OWN, *make.variables())
+    return {name: value for name, value in env.items() if not _is_one_of(name, others)}
 
 
 def _is_one_of(name: str, names: Sequence[str]) -> bool:
-    return any(name.startswith(each) if each.endswith("_") and len(each) > 1 else name == each for each in names)
-
-
-def line(connection: socket.socket) -> bytes:
-    """A line that the process of a kernel says, and nothing more. Raises ValueError where it is cut off."""
-    content = b""
-    while not content.endswith(b"\n"):
-        more = connection.recv(1)  # the kernel's end may be told right behind it
-        if not more:
-            raise ValueError("cut off")
-        content += more
-    return content
+    return any(name.startswith(other) if other.endswith("_") and len(other) > 1 else name == other for other in names)

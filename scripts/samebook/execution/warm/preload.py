@@ -1,4 +1,7 @@
-"""Imports modules in place of a notebook's cells, and tells what the cells would have shown, or would miss."""
+"""Imports in place of a notebook's cells, and their effects: output, threads, variables and warning filters.
+
+A zygote imports this module: it must import nothing that a kernel would not import.
+"""
 
 import contextlib
 import importlib
@@ -7,16 +10,16 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Effects:
-    """What imports have done to the process, to be done again where another environment takes the place of this one.
+    """Changes that imports made to the process, to be made again in the environment of a kernel.
 
-    `set` and `removed` are variables; `filters` are those that they have put before what Python and ipykernel had.
+    `set` and `removed` are variables; `filters` are the warning filters that imports put before the others.
     """
 
     set: dict[str, str]
@@ -25,47 +28,52 @@ class Effects:
 
     @classmethod
     def since(cls, env: dict[str, str], filters: list[Any]) -> "Effects":
+        """The changes to these variables and these warning filters."""
         changed = {name: text for name, text in os.environ.items() if env.get(name) != text}
-        return cls(changed, [name for name in env if name not in os.environ], shown()[: -len(filters)])
+        removed = [name for name in env if name not in os.environ]
+        return cls(changed, removed, warning_filters()[: -len(filters)])
 
 
-def preloaded(own: list[str], modules: list[str]) -> tuple[Effects, str]:
-    """What importing these modules, after the program's own, has done; and why nothing can be forked here, if so."""
-    why = _refused(own)
-    env, filters = dict(os.environ), list(shown())
-    why = why or _refused(modules)
-    if not why and shown()[-len(filters) :] != filters:
-        why = "an import has changed which warnings are shown"
-    return Effects.since(env, filters), why
+def preload(own: Sequence[str], modules: Sequence[str]) -> tuple[Effects, str]:
+    """Import the program's own modules, then a notebook's `modules`; returns the effects of the latter.
+
+    The text says why no kernel can be forked from this process; it is "" where one can.
+    """
+    refusal = _import_all(own)
+    env, filters = dict(os.environ), list(warning_filters())
+    refusal = refusal or _import_all(modules)
+    if not refusal and warning_filters()[-len(filters) :] != filters:
+        refusal = "an import has changed which warnings are shown"
+    return Effects.since(env, filters), refusal
 
 
-def _refused(modules: list[str]) -> str:
-    """Import these modules; why kernels can't be forked from here then, "" where they can.
+def _import_all(modules: Sequence[str]) -> str:
+    """Import these modules; returns why no kernel can be forked from this process then, "" where one can.
 
-    What a module says while it is imported would be missing in the notebook that imports it again; a thread would be
+    The output of an import would be missing in the notebook that imports the module again; a thread would be
     missing in the kernel.
     """
-    said: list[str] = []
-    with _capturing(said):
+    outputs: list[str] = []
+    with _capture(outputs):
         for name in modules:
             try:
                 _import(name)
             except BaseException as error:
                 return f"{name}: {type(error).__name__}: {error}"
-    if said:
-        return f"an import has something to say: {said[0][:200]}"
-    threads = [each.name for each in threading.enumerate() if each is not threading.main_thread()]
+    if outputs:
+        return f"an import has something to say: {outputs[0][:200]}"
+    threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     return f"an import has started a thread: {threads[0]}" if threads else ""
 
 
-def shown() -> list[Any]:
-    """The list of filters that says which warnings are shown, to be changed in place."""
+def warning_filters() -> list[Any]:
+    """The list of filters that decides which warnings are shown, to be changed in place."""
     filters: Any = warnings.filters
     return filters
 
 
 def _import(name: str) -> None:
-    """Import a module; of `module:name` also the name, where that is a module which the first has not imported."""
+    """Import a module; of `module:name` also the name, where it is a module that the first has not imported."""
     module, _, inner = name.partition(":")
     if inner and not hasattr(importlib.import_module(module), inner):
         with contextlib.suppress(ModuleNotFoundError):
@@ -75,10 +83,10 @@ def _import(name: str) -> None:
 
 
 @contextlib.contextmanager
-def _capturing(said: list[str]) -> Iterator[None]:
-    """Catch what is written to stdout and stderr in the block, by C code too."""
+def _capture(outputs: list[str]) -> Iterator[None]:
+    """Add the text that the block writes to stdout and stderr, by C code too, to `outputs`."""
     with tempfile.TemporaryFile() as file:
-        kept = [os.dup(number) for number in (1, 2)]
+        copies = [os.dup(number) for number in (1, 2)]
         try:
             for number in (1, 2):
                 os.dup2(file.fileno(), number)
@@ -86,9 +94,9 @@ def _capturing(said: list[str]) -> Iterator[None]:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            for number, copy in zip((1, 2), kept, strict=True):
+            for number, copy in zip((1, 2), copies, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)
             file.seek(0)
             if text := file.read().decode(errors="replace").strip():
-                said.append(text)
+                outputs.append(text)

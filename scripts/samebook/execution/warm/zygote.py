@@ -1,10 +1,10 @@
-"""The process that kernels come from: it imports what they will import, and forks one for each that asks.
+"""The process that kernels are forked from: it imports the modules of a notebook once, then forks for each request.
 
 `python -m samebook.execution.warm.zygote`, started by `client`. A client sends a line of JSON over a socket, with the
 kernel's arguments, its environment and its folder, and with it its own stdout and stderr; the answer is the kernel's
-pid, and, when it has ended, its exit code. A kernel ends with the connection that asked for it, and all of them end
-with this process.
-Runners, which have stdin too, are forked in the same way: from a process of their own, as they import other things.
+pid, and, when it has ended, its exit code. A kernel ends with the connection of its client, and all kernels end with
+this process.
+Runners, which have stdin too, are forked in the same way: from a process of their own, as they import other modules.
 
 Before a fork there may be no second thread, no event loop and no zmq context, and nothing may have been computed:
 OpenMP's threads don't survive a fork, and a library that waits for them waits for ever.
@@ -12,35 +12,25 @@ OpenMP's threads don't survive a fork, and a library that waits for them waits f
 
 import contextlib
 import gc
-import importlib.util
 import json
 import os
 import selectors
 import signal
 import socket
 import sys
-import tempfile
 import time
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
-from samebook.execution.warm import preload
+from samebook.execution.warm import child, messages, preload
 
-LINE = 1 << 22
-# What comes along: stdout and stderr, and a runner's stdin.
-FILES = (1, 2, 0)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
-KERNEL = "ipykernel_launcher"
-# What a kernel imports until its first cell.
-KERNELS = ["ipykernel.kernelapp", "ipykernel.debugger", "IPython.core.completerlib", "IPython.extensions.storemagic"]
-# To import this does once what every run does; a zygote of it alone forks runners.
-RUNNER = "samebook.cli.ready"
 
 
 @dataclass
-class Kernel:
-    """A kernel that was forked, and the connection that asked for it."""
+class Child:
+    """A forked process, and the connection of the client that requested it."""
 
     connection: socket.socket
     pid: int
@@ -48,80 +38,43 @@ class Kernel:
 
 @dataclass
 class Zygote:
-    """The process's state: who listens, what lives, and when it is over."""
+    """The process's state: its socket, its children, and the seconds without any after which it ends."""
 
     listener: socket.socket
     idle: float
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    kernels: dict[int, Kernel] = field(default_factory=dict)
+    children: dict[int, Child] = field(default_factory=dict)
     pipe: tuple[int, int] = field(default_factory=lambda: os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC))
     is_ending: bool = False
-    since: float = field(default_factory=time.monotonic)
-
-
-def become(asked: dict[str, Any], effects: preload.Effects) -> NoReturn:
-    """Turn this process into the kernel that was asked for, as `python -m ipykernel_launcher` would have made it."""
-    _settle(asked, effects)
-    parent = os.environ["JPY_PARENT_PID"] = str(os.getppid())
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed()  # else all kernels of one zygote would draw the same
-    found = importlib.util.find_spec(KERNEL)
-    sys.argv = [str(found.origin) if found else KERNEL, *asked["arguments"]]
-    from ipykernel.kernelapp import IPKernelApp
-
-    # ipykernel has read the variable when it was imported: too early.
-    kernel = IPKernelApp.instance()
-    del preload.shown()[: len(effects.filters)]
-    kernel.initialize([*asked["arguments"], f"--IPKernelApp.parent_handle={parent}"])
-    preload.shown()[:0] = effects.filters  # before those of the kernel, as when a cell imports
-    kernel.start()
-    sys.exit(0)
-
-
-def run(asked: dict[str, Any], effects: preload.Effects) -> NoReturn:
-    """Turn this process into the `samebook` that was asked for."""
-    _settle(asked, effects)
-    ready: Any = sys.modules[RUNNER]
-    ready.main(asked["arguments"], asked["parent"])
-    sys.exit(0)
-
-
-def _settle(asked: dict[str, Any], effects: preload.Effects) -> None:
-    """Take on the environment and the folder that were asked for."""
-    kept = {name: text for name, text in asked["env"].items() if name not in effects.removed}
-    os.environ.clear()
-    os.environ.update(kept | effects.set)
-    time.tzset()
-    os.chdir(asked["cwd"])
-    tempfile.tempdir = None
+    last_use: float = field(default_factory=time.monotonic)
 
 
 def serve(zygote: Zygote) -> dict[str, Any] | None:
-    """Fork a kernel for each that asks, until whoever started this process ends, or nothing happens for too long.
+    """Fork a child for each request, until the process that started this one ends, or nothing happens for too long.
 
-    Returns twice, as fork does: None here, in the end, and in each child what it is asked to become.
+    Returns twice, as fork does: None here, in the end, and in each child its request.
     """
     signal.set_wakeup_fd(zygote.pipe[1], warn_on_full_buffer=False)
     for signum in SIGNALS:
         signal.signal(signum, lambda *_: None)
-    for what, name in ((zygote.listener, "asked"), (zygote.pipe[0], "signal"), (0, "owner")):
-        zygote.selector.register(what, selectors.EVENT_READ, name)
-    while zygote.kernels or not zygote.is_ending:
+    for file, role in ((zygote.listener, "client"), (zygote.pipe[0], "signal"), (0, "owner")):
+        zygote.selector.register(file, selectors.EVENT_READ, role)
+    while zygote.children or not zygote.is_ending:
         events = zygote.selector.select(1.0)
         for key, _ in events:
-            if asked := _handled(zygote, key):
-                return asked
-        if zygote.kernels or events:
-            zygote.since = time.monotonic()
-        elif zygote.idle and time.monotonic() - zygote.since > zygote.idle:
+            if request := _handle(zygote, key):
+                return request
+        if zygote.children or events:
+            zygote.last_use = time.monotonic()
+        elif zygote.idle and time.monotonic() - zygote.last_use > zygote.idle:
             break
     return None
 
 
-def _handled(zygote: Zygote, key: selectors.SelectorKey) -> dict[str, Any] | None:
+def _handle(zygote: Zygote, key: selectors.SelectorKey) -> dict[str, Any] | None:
     match key.data:
-        case "asked":
-            return _forked(zygote)
+        case "client":
+            return _fork(zygote)
         case "signal":
             signals = os.read(key.fd, 512)
             _reap(zygote)
@@ -130,15 +83,15 @@ def _handled(zygote: Zygote, key: selectors.SelectorKey) -> dict[str, Any] | Non
         case "owner":
             if not os.read(0, 512):
                 raise SystemExit(0)
-        case Kernel() as kernel:
-            # Nothing else is ever said by whoever asked: it has gone.
-            _kill(kernel)
-            zygote.selector.unregister(kernel.connection)
+        case Child() as ended:
+            # A client sends nothing after its request: the connection is readable because the client has ended.
+            _kill(ended)
+            zygote.selector.unregister(ended.connection)
     return None
 
 
 def _end(zygote: Zygote) -> None:
-    """Take no more: what runs may end, unless it is said twice."""
+    """Take no more requests. Children may end by themselves, unless this is the second signal."""
     if zygote.is_ending:
         raise SystemExit(0)
     zygote.is_ending = True
@@ -146,17 +99,17 @@ def _end(zygote: Zygote) -> None:
     zygote.listener.close()
 
 
-def _forked(zygote: Zygote) -> dict[str, Any] | None:
-    """Fork a kernel for whoever has connected: what it shall become, in the child alone."""
+def _fork(zygote: Zygote) -> dict[str, Any] | None:
+    """Fork a child for the client that has connected; returns its request, in the child alone."""
     connection, _ = zygote.listener.accept()
     connection.settimeout(5)
     try:
-        asked, files = received(connection)
+        request, files = messages.receive_with_files(connection)
     except (OSError, ValueError):
         connection.close()
         return None
-    asked["parent"] = os.getpid()
-    # Until the child is on its own, what is meant for it would be heard here too, and what is heard there is done here.
+    request["parent"] = os.getpid()
+    # Until the child has its own handlers, its signals would be written into this process's pipe.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # OpenBLAS has threads of its own, and knows about forks
@@ -164,109 +117,88 @@ def _forked(zygote: Zygote) -> dict[str, Any] | None:
     if not pid:
         _leave(zygote, connection, files)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        return asked
+        return request
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     for file in files:
         os.close(file)
-    kernel = Kernel(connection, pid)
-    zygote.kernels[pid] = kernel
+    zygote.children[pid] = Child(connection, pid)
     connection.settimeout(None)
-    zygote.selector.register(connection, selectors.EVENT_READ, kernel)
-    _tell(connection, {"pid": pid})
+    zygote.selector.register(connection, selectors.EVENT_READ, zygote.children[pid])
+    _answer(connection, {"pid": pid})
     return None
 
 
-def received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What somebody asks for, and the files that came with it. Raises ValueError where it is cut off."""
-    content, files, _, _ = socket.recv_fds(connection, LINE, len(FILES))
-    try:
-        while not content.endswith(b"\n"):
-            more = connection.recv(LINE)
-            if not more or len(content) > LINE:
-                raise ValueError("cut off")
-            content += more
-        return json.loads(content), files
-    except BaseException:
-        for file in files:  # whoever waits for their end would wait for this process's
-            os.close(file)
-        raise
-
-
 def _leave(zygote: Zygote, connection: socket.socket, files: list[int]) -> None:
-    """In the child: a session of its own, and nothing of the parent's."""
+    """In the child: start a session of its own, and close all that is the parent's."""
     os.setsid()
     signal.set_wakeup_fd(-1)
     for signum in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for each in (
-        zygote.selector,
-        zygote.listener,
-        connection,
-        *(kernel.connection for kernel in zygote.kernels.values()),
-    ):
-        each.close()
+    siblings = [sibling.connection for sibling in zygote.children.values()]
+    for resource in (zygote.selector, zygote.listener, connection, *siblings):
+        resource.close()
     for number in zygote.pipe:
         os.close(number)
-    zygote.kernels.clear()
-    _no_input()
-    for number, file in zip(FILES, files, strict=False):
+    zygote.children.clear()
+    _close_stdin()
+    for number, file in zip(messages.FILES, files, strict=False):
         os.dup2(file, number)
         os.close(file)
 
 
-def _no_input() -> None:
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+def _close_stdin() -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
 
 
 def _reap(zygote: Zygote) -> None:
-    """Tell whoever asked how their kernel ended."""
-    for pid, kernel in tuple(zygote.kernels.items()):
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            _tell(kernel.connection, {"code": os.waitstatus_to_exitcode(status)})
+    """Send the exit codes of the children that have ended to their clients."""
+    for pid, ended in tuple(zygote.children.items()):
+        number, status = os.waitpid(pid, os.WNOHANG)
+        if number:
+            _answer(ended.connection, {"code": os.waitstatus_to_exitcode(status)})
             with contextlib.suppress(KeyError, ValueError):
-                zygote.selector.unregister(kernel.connection)
-            kernel.connection.close()
-            del zygote.kernels[pid]
+                zygote.selector.unregister(ended.connection)
+            ended.connection.close()
+            del zygote.children[pid]
 
 
-def _tell(connection: socket.socket, what: dict[str, int]) -> None:
-    with contextlib.suppress(OSError):  # nobody is left to be told
-        connection.sendall(json.dumps(what).encode() + b"\n")
+def _answer(connection: socket.socket, message: dict[str, int]) -> None:
+    with contextlib.suppress(OSError):  # the client has ended
+        messages.send(connection, message)
 
 
-def _kill(kernel: Kernel) -> None:
+def _kill(victim: Child) -> None:
     try:
-        os.killpg(kernel.pid, signal.SIGKILL)
+        os.killpg(victim.pid, signal.SIGKILL)
     except PermissionError:
         pass
-    except ProcessLookupError:  # it has no group of its own yet; its number is still its own
+    except ProcessLookupError:  # it has no group of its own yet; its pid is still its own
         with contextlib.suppress(ProcessLookupError):
-            os.kill(kernel.pid, signal.SIGKILL)
+            os.kill(victim.pid, signal.SIGKILL)
 
 
-def once(modules: list[str]) -> NoReturn:
-    """Import what the kernel will import, and become the one that is asked for over stdin; end where nobody asks.
+def once(modules: list[str]) -> None:
+    """Import the modules of a notebook, and become the kernel that is requested over stdin; end without a request.
 
-    Where an import has effects that a cell would show, this is no kernel for it.
+    Where an import has effects that a cell would show, this process can't become a kernel, and ends.
     """
     connection = socket.socket(fileno=os.dup(0))
-    _no_input()
-    effects, why = preload.preloaded(KERNELS, modules)
-    if why:
-        sys.exit(0)
+    _close_stdin()
+    effects, refusal = preload.preload(child.KERNEL_MODULES, modules)
+    if refusal:
+        return
     try:
-        asked, files = received(connection)
+        request, files = messages.receive_with_files(connection)
     except (OSError, ValueError):
-        sys.exit(0)
-    for each in files:
-        os.close(each)
-    _tell(connection, {"pid": os.getpid()})
+        return
+    for file in files:
+        os.close(file)
+    _answer(connection, {"pid": os.getpid()})
     connection.close()
-    become(asked, effects)
+    child.run_kernel(request, effects)
 
 
 def main(arguments: list[str]) -> None:
@@ -275,27 +207,33 @@ def main(arguments: list[str]) -> None:
         del sys.path[0]
     if arguments[0] == "once":
         once(arguments[1:])
+        return
     number, idle, *modules = arguments
     listener = socket.socket(fileno=int(number))
-    is_runner = modules == [RUNNER]
-    effects, why = preload.preloaded(modules, []) if is_runner else preload.preloaded(KERNELS, modules)
-    sys.stdout.write(json.dumps({"refused": why}) + "\n")
+    is_runner = modules == [child.RUNNER]
+    effects, refusal = preload.preload(modules, []) if is_runner else preload.preload(child.KERNEL_MODULES, modules)
+    sys.stdout.write(json.dumps({"refused": refusal}) + "\n")
     sys.stdout.flush()
-    if why:
+    if refusal:
         return
     gc.collect()
     gc.freeze()
-    zygote, place, asked = Zygote(listener, float(idle)), listener.getsockname(), None
+    if request := _serve_to_the_end(Zygote(listener, float(idle))):
+        (child.run_command if is_runner else child.run_kernel)(request, effects)
+
+
+def _serve_to_the_end(zygote: Zygote) -> dict[str, Any] | None:
+    """Serve; at the end kill the children that are left and remove the socket. Returns a child's request."""
+    path, request = zygote.listener.getsockname(), None
     try:
-        asked = serve(zygote)
+        request = serve(zygote)
     finally:
-        for kernel in zygote.kernels.values():
-            _kill(kernel)
-        if not asked:
+        for survivor in zygote.children.values():
+            _kill(survivor)
+        if not request:
             with contextlib.suppress(OSError):
-                os.unlink(place)  # noqa: PTH108 - pathlib is not imported for a kernel's sake
-    if asked:
-        (run if is_runner else become)(asked, effects)
+                os.unlink(path)  # noqa: PTH108 - pathlib is not imported for a kernel's sake
+    return request
 
 
 if __name__ == "__main__":
