@@ -1,4 +1,4 @@
-"""The content-addressed store: whole, read-only objects, verified on read."""
+"""The local store: whole, read-only objects, verified on read."""
 
 import stat
 from concurrent.futures import ProcessPoolExecutor
@@ -34,13 +34,13 @@ def test_object_is_named_by_its_bytes(store: Store, tmp_path: Path) -> None:
 
 
 def test_missing_is_none(store: Store) -> None:
-    """What is not there is None, not an error."""
+    """A missing object is None, not an error."""
     assert (store.get(sha256(b"a")), store.has(sha256(b"a"))) == (None, False)
 
 
 @pytest.mark.parametrize("bit", [0, 7])
 def test_flipped_bit_is_reported(store: Store, bit: int) -> None:
-    """One flipped bit makes an object damaged: reading it names it, and what to do."""
+    """One flipped bit makes an object damaged: the error of reading it names it and the command that mends it."""
     digest = store.put(b"content")
     path = store.path(digest)
     path.chmod(0o644)
@@ -60,7 +60,7 @@ def test_truncated_is_reported(store: Store) -> None:
 
 
 def test_damaged_is_replaced(store: Store) -> None:
-    """Putting the right bytes where a damaged object is mends it."""
+    """Putting the right bytes again mends a damaged object."""
     digest = store.put(b"content")
     store.path(digest).chmod(0o644)
     store.path(digest).write_bytes(b"c0ntent")
@@ -69,14 +69,14 @@ def test_damaged_is_replaced(store: Store) -> None:
 
 
 def test_objects_are_read_only(store: Store) -> None:
-    """An object's file can't be written by mistake, and is no link to the file that it came from."""
+    """An object's file can't be written by mistake, and is not a link to its source."""
     path = store.path(store.put(b"a"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o444
     assert path.stat().st_nlink == 1
 
 
 def test_source_can_change(store: Store, tmp_path: Path) -> None:
-    """What happens to a file after it was put changes no object."""
+    """A later change of the source changes no object."""
     source = tmp_path / "a.txt"
     source.write_bytes(b"a")
     digest = store.put(source)
@@ -103,8 +103,8 @@ def test_failed_put_leaves_nothing(store: Store, tmp_path: Path) -> None:
     assert files(store) == []
 
 
-def test_strangers_are_no_objects(store: Store) -> None:
-    """Other files in the store's folders are no objects, and are not counted as damaged."""
+def test_other_files_are_not_objects(store: Store) -> None:
+    """Other files in the folders of the store are not objects, and do not count as damaged."""
     digest = store.put(b"a")
     (store.path(digest).parent / ".tmp-half").write_bytes(b"half")
     assert [path.name for path in store.objects()] == [digest]

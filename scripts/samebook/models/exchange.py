@@ -1,4 +1,4 @@
-"""Exchanges what models and runs need with the remote store of an environment, in either direction."""
+"""The exchange of the objects of models and runs with the remote store of an environment, in either direction."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from samebook.store.transfer import Say, TransferOptions, TransferResult
 
 @dataclass(frozen=True)
 class Direction:
-    """A direction: how objects move, the words for it (done, or with a dry run), and what mends a lack."""
+    """A direction: the function that moves objects, its words (done, or in a dry run), and the mend of a lack."""
 
     preposition: str
     move: Callable[..., TransferResult]
@@ -21,9 +21,9 @@ class Direction:
     would: tuple[str, str]
     mend: str
 
-    def summary(self, moved: TransferResult, how: TransferOptions) -> str:
+    def summary(self, result: TransferResult, options: TransferOptions) -> str:
         """The result in a line: `sent 12 objects, 34.5 MiB; 40 were there`."""
-        return transfer.summary(moved, *(self.would if how.dry_run else self.done))
+        return transfer.summary(result, *(self.would if options.dry_run else self.done))
 
 
 PUSH = Direction(
@@ -31,7 +31,7 @@ PUSH = Direction(
     Remote.push,
     ("sent", "were there"),
     ("would send", "are there"),
-    "samebook store gc removes the damaged; make reproduce RUN=… makes them again",
+    "make store-gc removes the damaged objects; make reproduce RUN=… makes them again",
 )
 PULL = Direction(
     "from",
@@ -42,16 +42,16 @@ PULL = Direction(
 )
 
 
-def exchange(workspace: Workspace, env: str, direction: Direction, how: TransferOptions, say: Say) -> str:
-    """Move what one side lacks; the result in a line. Raises SamebookError for what is damaged, or in neither store."""
-    there = remote.require(workspace, env)
+def exchange(workspace: Workspace, env: str, direction: Direction, options: TransferOptions, say: Say) -> str:
+    """Move the objects that one side lacks; the result in a line. Raises SamebookError for damaged and missing ones."""
+    remote_store = remote.require(workspace, env)
     of_runs, of_models = store_use.referenced_objects(workspace), lookup.referenced_objects(workspace)
-    wanted = {**of_models, **of_runs}
-    say(f"{len(wanted)} objects, {direction.preposition} {there.bucket.url}")
+    names = {**of_models, **of_runs}
+    say(f"{len(names)} objects, {direction.preposition} {remote_store.bucket.url}")
     with signals.as_errors():
-        moved = direction.move(there, wanted, objects.local_store(workspace), say, how)
-    summary = direction.summary(moved, how)
+        result = direction.move(remote_store, names, objects.local_store(workspace), say, options)
+    summary = direction.summary(result, options)
     transfer.check_complete(
-        transfer.without_models(moved, of_models.keys() - of_runs.keys(), say), wanted, summary, direction.mend
+        transfer.without_models(result, of_models.keys() - of_runs.keys(), say), names, summary, direction.mend
     )
     return summary

@@ -1,7 +1,7 @@
-"""The one door to S3: objects in a bucket, below a prefix.
+"""S3: objects in a bucket, below a prefix. No other module calls it.
 
-The server gets the sha256 of all that is sent, to verify it; an object is there whole, or not at all. What goes
-wrong is told in words of ours: an S3's own may name the key.
+The server gets the SHA-256 of each object and verifies it; an object exists as a whole or not at all. Errors have
+messages of samebook's own, as those of an S3 may hold the key.
 """
 
 import os
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from obstore import GetResult
     from obstore.store import S3Credential, S3Store
 
-# What is larger is sent in parts of this size; S3 takes up to 10,000 of them.
+# Larger objects are sent in parts of this many bytes; S3 takes up to 10,000 parts.
 PART = 8 * 2**20
-# Enough for a server that is busy or starts anew; one that isn't there is told within seconds.
+# Retries outlast a server that is busy or restarts, and give up on a missing one within seconds.
 RETRY = {
     "max_retries": 4,
     "backoff": {"init_backoff": timedelta(milliseconds=250), "max_backoff": timedelta(seconds=2), "base": 2},
     "retry_timeout": timedelta(seconds=10),
 }
 NO_BUCKET = "NoSuchBucket"
-# Where a machine of AWS is asked for the key of its role.
+# The address where the library asks a machine of AWS for the key of its role.
 ROLE = "/latest/api/token"
-# What the library's words come down to, the first that fits.
+# The causes of the library's messages; the first whose text occurs in a message is its cause.
 CAUSES = {
     "ConnectionRefused": "the connection is refused",
     "dns error": "no such host",
@@ -44,18 +44,18 @@ CAUSES = {
 MENDS = {
     "bucket": "make it there, or name another: store.url in environments/<env>.yml",
     "key": "name the secrets with a key that may list, read and write there: store.access_key, store.secret_key",
-    "again": "try again, and it goes on from there; is store.region in environments/<env>.yml right?",
+    "again": "run the command again, and it goes on from there; is store.region in environments/<env>.yml right?",
     "up": "is it up? is store.endpoint in environments/<env>.yml right, seen from here or from the container?",
 }
 
 
 class RemoteError(SamebookError):
-    """The S3 is not there, denies, or answers what no S3 should."""
+    """A bucket that cannot be reached, denies access, or answers with an error."""
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket; `reader` notices a server that falls silent within seconds, `writer` has time for a slow line."""
+    """A bucket. `reader` gives up on a silent server within seconds, `writer` has time for a slow line."""
 
     url: str
     endpoint: str
@@ -64,20 +64,20 @@ class Bucket:
     writer: "S3Store"
 
     def check_access(self) -> None:
-        """Raises RemoteError where the bucket is not there or denies the key: once, before many requests do."""
+        """Raise RemoteError where the bucket is missing or denies access: once, before many requests do."""
         self.read("samebook")
 
     def size(self, key: str) -> int | None:
-        """How large an object is; None where there is none."""
-        with self._told():
+        """The size of an object in bytes; None where it is missing."""
+        with self._remote_errors():
             try:
                 return self.reader.head(self.prefix + key)["size"]
             except FileNotFoundError:
                 return None
 
     def read(self, key: str) -> Iterator[bytes] | None:
-        """An object's bytes, as they come; None where there is none."""
-        with self._told():
+        """The bytes of an object, in chunks; None where it is missing."""
+        with self._remote_errors():
             try:
                 return self._chunks(self.reader.get(self.prefix + key))
             except FileNotFoundError as error:
@@ -85,77 +85,81 @@ class Bucket:
                     raise
                 return None
 
-    def _chunks(self, found: "GetResult") -> Iterator[bytes]:
-        with self._told():
-            yield from found.stream(min_chunk_size=objects.CHUNK)
+    def _chunks(self, response: "GetResult") -> Iterator[bytes]:
+        with self._remote_errors():
+            yield from response.stream(min_chunk_size=objects.CHUNK)
 
     def write(self, key: str, content: bytes | Iterator[bytes]) -> None:
-        """Send an object: bytes in one request, an iterator's in parts. What that raises leaves no object."""
-        with self._told():
+        """Write an object: bytes in one request, an iterator in parts. An error of the iterator leaves no object."""
+        with self._remote_errors():
             if isinstance(content, bytes):
                 self.writer.put(self.prefix + key, content, use_multipart=False)
             else:
                 self.writer.put(self.prefix + key, content, chunk_size=PART, max_concurrency=2)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _remote_errors(self) -> Iterator[None]:
+        """Inside the block, errors of the library become RemoteError."""
         from obstore.exceptions import BaseError
 
         try:
             yield
         except (BaseError, FileNotFoundError) as error:
-            if getattr(error, "errno", None) is not None:  # a file of this machine's
+            if getattr(error, "errno", None) is not None:  # an error about a file of this machine
                 raise
             raise self._failure(str(error)) from None
 
-    def _failure(self, told: str) -> RemoteError:
-        """An error of ours for the library's words, of which it takes a status and a code, and nothing else."""
-        status, code = re.search(r"status code: (\d{3})", told), re.search(r"<Code>(\w+)</Code>", told)
-        answer = " ".join(found[1] for found in (status, code) if found)
+    def _failure(self, message: str) -> RemoteError:
+        """The error for a message of the library, which may hold the key: only its status and its code are taken."""
+        status, code = re.search(r"status code: (\d{3})", message), re.search(r"<Code>(\w+)</Code>", message)
+        answer = " ".join(match[1] for match in (status, code) if match)
         if NO_BUCKET in answer:
             return RemoteError(f"{self.url}: there is no such bucket at {self.endpoint}", mend=MENDS["bucket"])
         if answer.startswith(("401", "403")):
             return RemoteError(f"{self.url}: {self.endpoint} denies access ({answer})", mend=MENDS["key"])
         if answer:
             return RemoteError(f"{self.url}: {self.endpoint} answers {answer}", mend=MENDS["again"])
-        if ROLE in told:
+        if ROLE in message:
             return RemoteError(f"{self.url}: settings name no key, and this machine has none", mend=MENDS["key"])
-        cause = next(words for part, words in CAUSES.items() if part in told)
+        cause = next(cause for text, cause in CAUSES.items() if text in message)
         return RemoteError(f"{self.url} can't be reached at {self.endpoint}: {cause}", mend=MENDS["up"])
 
 
-def of(where: Store) -> Bucket:
-    """The bucket that settings name. Raises UsageError for what can't be one."""
+def of(section: Store) -> Bucket:
+    """The bucket of a section of settings. Raises UsageError for a URL, an endpoint or keys that cannot be used."""
     from obstore.store import S3Store
 
-    url = urlsplit(where.url)
+    url = urlsplit(section.url)
     parts = [part for part in url.path.split("/") if part]
     if {".", ".."} & set(parts):
-        raise UsageError(f"store.url: found {where.url}; expected s3://bucket/prefix, without `..`")
-    if urlsplit(where.endpoint).username:
+        raise UsageError(f"store.url: found {section.url}; expected s3://bucket/prefix, without `..`")
+    if urlsplit(section.endpoint).username:
         raise UsageError("store.endpoint holds a name or password; expected secrets, by name: access_key, secret_key")
-    options: dict[str, Any] = {"region": where.region, "retry_config": RETRY, "checksum_algorithm": "sha256"}
-    options |= _credentials(where)
-    if where.endpoint:  # under this name it wins over AWS_ENDPOINT_URL_S3 and the like
-        options["aws_endpoint_url_s3"] = where.endpoint.rstrip("/")
-    http = {"allow_http": where.endpoint.startswith("http://"), "connect_timeout": timedelta(seconds=3)}
+    options: dict[str, Any] = {"region": section.region, "retry_config": RETRY, "checksum_algorithm": "sha256"}
+    options |= _credentials(section)
+    if section.endpoint:  # this name overrides AWS_ENDPOINT_URL_S3 and the like
+        options["aws_endpoint_url_s3"] = section.endpoint.rstrip("/")
+    http = {"allow_http": section.endpoint.startswith("http://"), "connect_timeout": timedelta(seconds=3)}
     reading = {**http, "read_timeout": timedelta(seconds=10), "timeout": timedelta(hours=6)}
     writing = {**http, "timeout": timedelta(minutes=5)}
     reader, writer = (S3Store(url.netloc, **options, client_options=client) for client in (reading, writing))
-    return Bucket(where.url, where.endpoint or "AWS", "".join(f"{part}/" for part in parts), reader, writer)
+    return Bucket(section.url, section.endpoint or "AWS", "".join(f"{part}/" for part in parts), reader, writer)
 
 
-def _credentials(where: Store) -> dict[str, Any]:
-    """The key that settings name; without one AWS's own ways (variables, roles), or at another S3 no signature."""
-    if bool(where.access_key) != bool(where.secret_key):
+def _credentials(section: Store) -> dict[str, Any]:
+    """The options for the key that settings name.
+
+    Without a key, AWS's own variables and roles count; at another S3, requests are not signed.
+    """
+    if bool(section.access_key) != bool(section.secret_key):
         raise UsageError("settings name one of store.access_key and store.secret_key; expected both, or none")
-    if where.access_key is None or where.secret_key is None:
-        return {"skip_signature": True} if where.endpoint and "AWS_ACCESS_KEY_ID" not in os.environ else {}
-    found: S3Credential = {
-        "access_key_id": secret.text(where.access_key),
-        "secret_access_key": secret.text(where.secret_key),
+    if section.access_key is None or section.secret_key is None:
+        return {"skip_signature": True} if section.endpoint and "AWS_ACCESS_KEY_ID" not in os.environ else {}
+    credential: S3Credential = {
+        "access_key_id": secret.text(section.access_key),
+        "secret_access_key": secret.text(section.secret_key),
         "token": None,
         "expires_at": None,
     }
-    # Given as options they would be joined by an AWS_SESSION_TOKEN that belongs to another key.
-    return {"credential_provider": lambda: found}
+    # As plain options they would be combined with an AWS_SESSION_TOKEN of another key.
+    return {"credential_provider": lambda: credential}

@@ -1,7 +1,7 @@
-"""The content-addressed store: store/aa/bb/<sha256>, each file named by the hash of its bytes.
+"""The local store: a folder with an object at store/aa/bb/<sha256>, named by the SHA-256 of its bytes.
 
-Objects are written whole, read-only, and never linked into the workspace, so that nothing outside can change
-them. Every read is verified: a damaged object is reported by name, and is as good as missing.
+Objects are written as a whole, read-only, and never linked into the workspace, so that nothing outside can change them.
+Every read is verified: a damaged object is reported by its name and counts as missing.
 """
 
 import hashlib
@@ -20,32 +20,33 @@ from samebook.core.workspace import Workspace, replacing
 
 DIGEST_LENGTH = 64
 HOUR = 3600
+# Bytes that are read at a time.
 CHUNK = 2**20
 
 
 class DamagedObject(SamebookError):
-    """An object whose bytes are not those that its name promises."""
+    """An object whose bytes have another SHA-256 than its name."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """A store in a local folder."""
+    """A store in a local folder. Digests are 64 lower-case hex digits; others raise UsageError."""
 
     root: Path
 
     def path(self, digest: str) -> Path:
-        """Where the object with this sha256 is, or would be."""
+        """The path of an object, whether it exists or not."""
         if not re.fullmatch(f"[0-9a-f]{{{DIGEST_LENGTH}}}", digest):
-            raise UsageError(f"{digest!r} is no sha256")
+            raise UsageError(f"{digest!r} is not a SHA-256; expected {DIGEST_LENGTH} lower-case hex digits")
         return self.root / digest[:2] / digest[2:4] / digest
 
     def put(self, content: bytes | Path) -> str:
-        """Keep bytes, or a file's content; returns the sha256. What is there already, whole, is not written again."""
+        """Store bytes, or a file's content, and return the digest. An undamaged object is not written again."""
         digest = sha256(content)
         path = self.path(digest)
         if self.is_whole(digest):
-            with suppress(OSError):  # another user's: then its age is its own
-                os.utime(path)  # in use from now on, which keeps gc away until a receipt names it
+            with suppress(OSError):  # the file may belong to another user
+                os.utime(path)  # gc leaves a young object alone until a receipt names it
             return digest
         with replacing(path) as temporary:
             if isinstance(content, bytes):
@@ -58,71 +59,71 @@ class Store:
         return digest
 
     def has(self, digest: str) -> bool:
-        """Whether there is an object of this name; its content is not looked at."""
+        """Whether the object exists; its bytes are not verified."""
         return self.path(digest).is_file()
 
     def get(self, digest: str) -> bytes | None:
-        """The object's bytes, verified; None where there is none. Raises DamagedObject."""
+        """The verified bytes of an object; None where it is missing. Raises DamagedObject."""
         path = self.path(digest)
         if not path.is_file():
             return None
         return b"".join(self.chunks(digest))
 
     def is_whole(self, digest: str) -> bool:
-        """Whether the object is here, with the bytes that its name promises."""
+        """Whether the object exists and is undamaged."""
         path = self.path(digest)
         return path.is_file() and sha256(path) == digest
 
     def chunks(self, digest: str) -> Iterator[bytes]:
-        """The object's bytes, chunk by chunk. Raises DamagedObject after the last where their sha256 is another."""
+        """The bytes of an object, chunk by chunk. Raises DamagedObject after the last chunk of a damaged object."""
         path = self.path(digest)
         with path.open("rb") as stream:
-            found = iter(lambda: stream.read(CHUNK), b"")
-            yield from verified_chunks(digest, found, "store", mend=f"rm {path}, and it is made or fetched again")
+            chunks = iter(lambda: stream.read(CHUNK), b"")
+            yield from verified_chunks(digest, chunks, "store", mend=f"rm {path}, and it is made or fetched again")
 
-    def receive(self, digest: str, chunks: Iterable[bytes], where: str, *, mend: str) -> None:
-        """Keep an object that comes in chunks. Raises DamagedObject, and keeps nothing, where the sha256 is another."""
+    def receive(self, digest: str, chunks: Iterable[bytes], source: str, *, mend: str) -> None:
+        """Store an object from chunks of `source`. Raises DamagedObject, and stores nothing, where it is damaged."""
         path = self.path(digest)
         with replacing(path) as temporary, temporary.open("wb") as stream:
-            stream.writelines(verified_chunks(digest, chunks, where, mend=mend))
+            stream.writelines(verified_chunks(digest, chunks, source, mend=mend))
         path.chmod(0o444)
 
     def export(self, digest: str, target: Path) -> None:
-        """Copy an object to `target`, read-only, verified; never a link. Raises DamagedObject."""
+        """Write a verified, read-only copy of an object to `target`; never a link. Raises DamagedObject."""
         with target.open("wb") as stream:
             stream.writelines(self.chunks(digest))
         target.chmod(0o444)
 
     def objects(self) -> Iterator[Path]:
-        """Every object, by name."""
+        """The paths of all objects, sorted."""
         yield from (path for path in sorted(self.root.glob("??/??/*")) if len(path.name) == DIGEST_LENGTH)
 
     def abandoned(self) -> list[Path]:
-        """What writers that were killed have left: not written to for an hour."""
-        begun = (path for path in self.root.glob("??/??/.*") if path.is_file())
-        return [path for path in sorted(begun) if time.time() - path.stat().st_mtime > HOUR]
+        """The temporary files of killed writers: those that nothing has written to for an hour."""
+        temporary = (path for path in self.root.glob("??/??/.*") if path.is_file())
+        return [path for path in sorted(temporary) if time.time() - path.stat().st_mtime > HOUR]
 
     def damaged(self) -> list[Path]:
-        """The objects whose bytes are not those that their name promises."""
+        """The paths of the damaged objects."""
         return [path for path in self.objects() if sha256(path) != path.name]
 
-    def unreferenced(self, wanted: Iterable[str]) -> list[Path]:
-        """The objects that nothing in `wanted` names."""
-        keep = set(wanted)
-        return [path for path in self.objects() if path.name not in keep]
+    def unreferenced(self, digests: Iterable[str]) -> list[Path]:
+        """The paths of the objects that are not among the digests."""
+        referenced = set(digests)
+        return [path for path in self.objects() if path.name not in referenced]
 
 
-def verified_chunks(digest: str, chunks: Iterable[bytes], where: str, *, mend: str) -> Iterator[bytes]:
-    """The chunks as they come. Raises DamagedObject after the last where their sha256 isn't `digest`."""
-    found = hashlib.sha256()
+def verified_chunks(digest: str, chunks: Iterable[bytes], source: str, *, mend: str) -> Iterator[bytes]:
+    """The same chunks. Raises DamagedObject after the last one where their SHA-256 is not `digest`."""
+    actual = hashlib.sha256()
     for chunk in chunks:
-        found.update(chunk)
+        actual.update(chunk)
         yield chunk
-    if found.hexdigest() != digest:
-        told = f"{where} object {digest[:12]}… is damaged: its bytes have the sha256 {found.hexdigest()[:12]}…"
-        raise DamagedObject(told, mend=mend)
+    if actual.hexdigest() != digest:
+        message = f"{source} object {digest[:12]}… is damaged: its bytes have the sha256 {actual.hexdigest()[:12]}…"
+        raise DamagedObject(message, mend=mend)
 
 
 def local_store(workspace: Workspace) -> Store:
-    """The store of a workspace."""
+    """The store in the folder store/ of a workspace."""
     return Store(workspace.root / "store")

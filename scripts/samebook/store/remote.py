@@ -1,6 +1,6 @@
-"""The store's remote: the same objects, at <prefix>/aa/bb/<sha256> in an S3 bucket that machines share.
+"""The remote store: the objects of the local one, at <prefix>/aa/bb/<sha256> in an S3 bucket that machines share.
 
-Nothing is believed: what comes is hashed before it is moved into place, and what goes is hashed on its way out.
+Every object is hashed in both directions: before it enters the local store, and while it is sent.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,8 +13,8 @@ from samebook.store import bucket, objects, transfer
 from samebook.store.bucket import Bucket, RemoteError
 from samebook.store.transfer import Counter, Say, Status, TransferOptions, TransferResult
 
-PLAIN = TransferOptions()
-AGAIN = "on a machine that has it whole: samebook store push --again"
+DEFAULTS = TransferOptions()
+AGAIN = "make push AGAIN=1, on a machine that has the object undamaged"
 
 
 @dataclass(frozen=True)
@@ -24,102 +24,104 @@ class Remote:
     bucket: Bucket
 
     def get(self, digest: str) -> bytes | None:
-        """An object's bytes, verified; None where there is none. Raises DamagedObject, or RemoteError."""
+        """The verified bytes of an object; None where it is missing. Raises DamagedObject or RemoteError."""
         chunks = self.bucket.read(key(digest))
-        return (
-            None if chunks is None else b"".join(objects.verified_chunks(digest, chunks, self.bucket.url, mend=AGAIN))
-        )
+        if chunks is None:
+            return None
+        return b"".join(objects.verified_chunks(digest, chunks, self.bucket.url, mend=AGAIN))
 
-    def fetch(self, digests: Iterable[str], kept: objects.Store, say: Say) -> list[str]:
-        """Bring what is missing or damaged in `kept`; returns what the remote lacks, or has damaged, which is said."""
-        found = self.pull(digests, kept, say)
-        for digest in found.damaged:
+    def fetch(self, digests: Iterable[str], store: objects.Store, say: Say) -> list[str]:
+        """Pull the objects that `store` lacks; returns the digests of those that the bucket lacks or has damaged."""
+        result = self.pull(digests, store, say)
+        for digest in result.damaged:
             say(f"{self.bucket.url} object {digest[:12]}… is damaged, and not taken")
-        return [*found.missing, *found.damaged]
+        return [*result.missing, *result.damaged]
 
     def pull(
-        self, digests: Iterable[str], kept: objects.Store, say: Say, how: TransferOptions = PLAIN
+        self, digests: Iterable[str], store: objects.Store, say: Say, options: TransferOptions = DEFAULTS
     ) -> TransferResult:
-        """Bring what is missing or damaged in `kept`."""
+        """Copy the objects that are missing or damaged in `store` from the bucket. Raises RemoteError."""
 
-        def job(digest: str, count: Counter) -> Status:
-            if kept.is_whole(digest):
+        def job(digest: str, counter: Counter) -> Status:
+            if store.is_whole(digest):
                 return Status.PRESENT
-            return self._counted(digest, count) if how.dry_run else self._brought(digest, kept, count)
+            return self._measure(digest, counter) if options.dry_run else self._download(digest, store, counter)
 
         self.bucket.check_access()
-        return transfer.run(digests, job, say, how.jobs)
+        return transfer.run(digests, job, say, options.jobs)
 
-    def _counted(self, digest: str, count: Counter) -> Status:
+    def _measure(self, digest: str, counter: Counter) -> Status:
         size = self.bucket.size(key(digest))
-        count(size or 0)
+        counter(size or 0)
         return Status.MISSING if size is None else Status.MOVED
 
-    def _brought(self, digest: str, kept: objects.Store, count: Counter) -> Status:
+    def _download(self, digest: str, store: objects.Store, counter: Counter) -> Status:
         chunks = self.bucket.read(key(digest))
         if chunks is None:
             return Status.MISSING
         try:
-            kept.receive(digest, counted(chunks, count), self.bucket.url, mend=AGAIN)
+            store.receive(digest, _counted_chunks(chunks, counter), self.bucket.url, mend=AGAIN)
         except objects.DamagedObject:
             return Status.DAMAGED
         return Status.MOVED
 
     def push(
-        self, digests: Iterable[str], kept: objects.Store, say: Say, how: TransferOptions = PLAIN
+        self, digests: Iterable[str], store: objects.Store, say: Say, options: TransferOptions = DEFAULTS
     ) -> TransferResult:
-        """Send what the remote lacks. Lacking is then what is in neither; what is damaged here is never sent."""
+        """Copy the objects that the bucket lacks from `store`. Raises RemoteError.
 
-        def job(digest: str, count: Counter) -> Status:
-            path = kept.path(digest)
-            here, there = path.stat().st_size if path.is_file() else None, self.bucket.size(key(digest))
-            if here is None or (here == there and not how.again):
-                return Status.MISSING if there is None else Status.PRESENT
-            if how.dry_run:
-                count(here)
+        Missing are the objects that neither side has. An object that is damaged in `store` is never sent.
+        """
+
+        def job(digest: str, counter: Counter) -> Status:
+            path = store.path(digest)
+            local_size, remote_size = path.stat().st_size if path.is_file() else None, self.bucket.size(key(digest))
+            if local_size is None or (local_size == remote_size and not options.again):
+                return Status.MISSING if remote_size is None else Status.PRESENT
+            if options.dry_run:
+                counter(local_size)
                 return Status.MOVED
-            return self._sent(digest, kept, count, here)
+            return self._upload(digest, store, counter, local_size)
 
         self.bucket.check_access()
-        return transfer.run(digests, job, say, how.jobs)
+        return transfer.run(digests, job, say, options.jobs)
 
-    def _sent(self, digest: str, kept: objects.Store, count: Counter, size: int) -> Status:
-        chunks = counted(kept.chunks(digest), count)
+    def _upload(self, digest: str, store: objects.Store, counter: Counter, size: int) -> Status:
+        chunks = _counted_chunks(store.chunks(digest), counter)
         try:
-            # Other bytes are noticed with the last chunk; the server has no object before that.
+            # Damage shows with the last chunk, and the server makes the object only after that.
             self.bucket.write(key(digest), chunks if size > bucket.PART else b"".join(chunks))
         except objects.DamagedObject:
             return Status.DAMAGED
-        # For a server that doesn't look at the sha256 that it was sent.
-        if (found := self.bucket.size(key(digest))) != size:
-            raise RemoteError(f"{self.bucket.url} object {digest[:12]}… has {found} bytes there; expected {size}")
+        # Some servers do not compare the object with the SHA-256 that was sent with it.
+        if (remote_size := self.bucket.size(key(digest))) != size:
+            raise RemoteError(f"{self.bucket.url} object {digest[:12]}… has {remote_size} bytes; expected {size}")
         return Status.MOVED
 
 
 def key(digest: str) -> str:
-    """Where an object is below the prefix: as in a local store."""
+    """The key of an object below the bucket's prefix; it is the path in a local store."""
     return f"{digest[:2]}/{digest[2:4]}/{digest}"
 
 
-def counted(chunks: Iterable[bytes], count: Counter) -> Iterator[bytes]:
-    """The chunks, counted as they pass."""
+def _counted_chunks(chunks: Iterable[bytes], counter: Counter) -> Iterator[bytes]:
     for chunk in chunks:
-        count(len(chunk))
+        counter(len(chunk))
         yield chunk
 
 
-def of(where: sections.Store) -> Remote | None:
-    """The remote that settings name; None where they name none."""
-    return Remote(bucket.of(where)) if where.url else None
+def of(section: sections.Store) -> Remote | None:
+    """The remote store of a section of settings; None where the section has no URL."""
+    return Remote(bucket.of(section)) if section.url else None
 
 
-def require(here: Workspace, env: str) -> Remote:
-    """The remote of an environment. Raises UsageError where it has none."""
-    found = of(settings.load(here, env).store)
-    if found is None:
+def require(workspace: Workspace, env: str) -> Remote:
+    """The remote store of an environment. Raises UsageError where the settings have none."""
+    remote = of(settings.load(workspace, env).store)
+    if remote is None:
         raise UsageError(
             f"environment {env} shares no store: store.url is not set",
             mend=f"write `store: {{url: s3://bucket/prefix}}` in environments/{env}.yml, "
             "or export SAMEBOOK_STORE__URL=s3://bucket/prefix",
         )
-    return found
+    return remote

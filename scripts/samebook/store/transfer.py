@@ -1,4 +1,4 @@
-"""Moves many objects at once, and says how far it is."""
+"""The transfer of many objects in parallel, with its progress and its result."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -8,15 +8,17 @@ from enum import Enum
 
 from samebook.core.errors import SamebookError
 
-SECOND = 1.0
-SHOWN = 12
+# Seconds between two lines of progress.
+INTERVAL = 1.0
+# The number of objects that an error lists.
+MAX_SHOWN = 12
 
 type Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """How to move: so many at a time; or only counted; and whether also what is there already."""
+    """The options of a transfer: how many objects at a time, only counted, and whether present ones are sent again."""
 
     jobs: int = 8
     dry_run: bool = False
@@ -24,7 +26,7 @@ class TransferOptions:
 
 
 class Status(Enum):
-    """What becomes of an object: moved, needless since it is there, nowhere to be had, or damaged where it is."""
+    """The result for an object: it was moved, it was present already, its source lacks it, or has it damaged."""
 
     MOVED = "moved"
     PRESENT = "present"
@@ -34,7 +36,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class TransferResult:
-    """What became of many objects, by sha256; `size` is the bytes that were moved."""
+    """The digests of many objects by their status, sorted; `size` is the number of bytes that were moved."""
 
     moved: list[str]
     present: list[str]
@@ -44,7 +46,7 @@ class TransferResult:
 
 
 class Counter:
-    """Counts the bytes that all threads move, and ends each of them at its next chunk once nobody waits for it."""
+    """The number of bytes that all threads have moved. Once `stopped` is set, it ends each thread at its next chunk."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -62,46 +64,50 @@ type Job = Callable[[str, Counter], Status]
 
 
 def run(digests: Iterable[str], job: Job, say: Say, jobs: int) -> TransferResult:
-    """Do `job` for every object, `jobs` at a time. The first error ends it all; what is moved by then stays."""
-    count, fates = Counter(), dict[str, Status]()
+    """Call `job` for every digest, `jobs` at a time. The first error ends the transfer; moved objects stay."""
+    counter, statuses = Counter(), dict[str, Status]()
     pool = ThreadPoolExecutor(jobs)
     try:
-        waiting: dict[Future[Status], str] = {pool.submit(job, digest, count): digest for digest in sorted({*digests})}
+        waiting: dict[Future[Status], str] = {
+            pool.submit(job, digest, counter): digest for digest in sorted({*digests})
+        }
         total = len(waiting)
         while waiting:
-            done, _ = wait(waiting, SECOND, FIRST_EXCEPTION)
-            fates |= {waiting.pop(future): future.result() for future in done}
+            done, _ = wait(waiting, INTERVAL, FIRST_EXCEPTION)
+            statuses |= {waiting.pop(future): future.result() for future in done}
             if waiting:
-                say(f"{len(fates)} of {total} objects, {format_size(count.size)}; {len(waiting)} to go")
+                say(f"{len(statuses)} of {total} objects, {format_size(counter.size)}; {len(waiting)} to go")
     finally:
-        count.stopped = True
+        counter.stopped = True
         pool.shutdown(cancel_futures=True)
-    moved, there, missing, damaged = ([name for name in sorted(fates) if fates[name] is fate] for fate in Status)
-    return TransferResult(moved, there, missing, damaged, count.size)
+    moved, present, missing, damaged = (
+        [digest for digest in sorted(statuses) if statuses[digest] is status] for status in Status
+    )
+    return TransferResult(moved, present, missing, damaged, counter.size)
 
 
-def summary(found: TransferResult, moved: str, there: str) -> str:
-    """The result in a line: `sent 12 objects, 34.5 MiB; 40 were there`."""
-    return f"{moved} {len(found.moved)} objects, {format_size(found.size)}; {len(found.present)} {there}"
+def summary(result: TransferResult, moved: str, present: str) -> str:
+    """The result in a line, with the words for both statuses: `sent 12 objects, 34.5 MiB; 40 were there`."""
+    return f"{moved} {len(result.moved)} objects, {format_size(result.size)}; {len(result.present)} {present}"
 
 
-def check_complete(found: TransferResult, wanted: Mapping[str, str], done: str, mend: str) -> None:
-    """Raise SamebookError where not all that was wanted is there now; `done` says what is."""
-    lines = [f"damaged: {digest[:12]}…, {wanted[digest]}" for digest in found.damaged]
-    lines += [f"missing: {digest[:12]}…, {wanted[digest]}" for digest in found.missing]
+def check_complete(result: TransferResult, names: Mapping[str, str], summary: str, mend: str) -> None:
+    """Raise SamebookError where objects are damaged or missing. `names` has the name of each digest's object."""
+    lines = [f"damaged: {digest[:12]}…, {names[digest]}" for digest in result.damaged]
+    lines += [f"missing: {digest[:12]}…, {names[digest]}" for digest in result.missing]
     if lines:
-        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-        raise SamebookError("\n  ".join((done, *lines[:SHOWN], *more)), mend=mend)
+        more = [f"and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
+        raise SamebookError("\n  ".join((summary, *lines[:MAX_SHOWN], *more)), mend=mend)
 
 
-def without_models(found: TransferResult, models: Collection[str], say: Say) -> TransferResult:
-    """What was found, less the objects of models that are nowhere: it is said, but they can be made again."""
-    missing = [digest for digest in found.missing if digest not in models]
-    if gone := len(found.missing) - len(missing):
-        say(f"{gone} objects of promoted models are in neither store; make models makes again what a model needs")
-    return replace(found, missing=missing)
+def without_models(result: TransferResult, models: Collection[str], say: Say) -> TransferResult:
+    """The result without the missing objects of models, which can be made again: their number is said."""
+    missing = [digest for digest in result.missing if digest not in models]
+    if count := len(result.missing) - len(missing):
+        say(f"{count} objects of promoted models are in neither store; make models makes again what a model needs")
+    return replace(result, missing=missing)
 
 
 def format_size(size: int) -> str:
-    """Bytes as people say them: 34.5 MiB, or 12.0 KiB."""
+    """A number of bytes for people: 34.5 MiB, or 12.0 KiB."""
     return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
