@@ -14,7 +14,7 @@ from tiny import Tiny, git
 
 from samebook.core.errors import UsageError
 from samebook.data import dataset
-from samebook.monitoring import report as monitoring
+from samebook.monitoring.reference import usable_reference
 from samebook.monitoring.report import Finding, Report
 from samebook.verbs.drift import DriftRequest, drift, table
 
@@ -238,7 +238,7 @@ def test_frames_by_the_settings_names(watched: Tiny) -> None:
 def test_unusable_reference(reference: dict[str, int] | None, message: str) -> None:
     """A reference that isn't there, is empty, or is of another version is refused."""
     with pytest.raises(UsageError, match=message):
-        monitoring.usable(reference, "delay")
+        usable_reference(reference, "delay")
 
 
 def test_verdict_is_the_worst() -> None:

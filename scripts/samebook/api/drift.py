@@ -9,7 +9,10 @@ from samebook.api import artifacts, context
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError, nearest
 from samebook.environment.model_sections import Drift
-from samebook.monitoring.report import Report, Watched, measured, needed, usable
+from samebook.monitoring.measure import measure
+from samebook.monitoring.observations import Observations, required_columns
+from samebook.monitoring.reference import usable_reference
+from samebook.monitoring.report import Report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,17 +24,17 @@ def drift_of(model: str, frames: Mapping[str, "pd.DataFrame"], day: datetime.dat
     Each frame has its rows' day ("2013-07-01") in the column `day`, and reaches back `days` days from `day`. The
     reference is the promoted model's, or a run's; it and the settings are recorded as inputs.
     """
-    found = artifacts.find_bundle(model)
-    if found:
-        told, files = found.monitoring, {each.sha256 for each in found.artifacts.values()}
+    bundle = artifacts.find_bundle(model)
+    if bundle:
+        reference, files = bundle.monitoring, {artifact.sha256 for artifact in bundle.artifacts.values()}
     else:
-        told = json.loads(artifacts.find_artifact(model, "reference.json").read_bytes())
+        reference = json.loads(artifacts.find_artifact(model, "reference.json").read_bytes())
         files = {sha256(artifacts.find_artifact(model, artifacts.model_name(model)))}
-    reference, settings = usable(told, model), limits()
-    if absent := needed(reference, settings).keys() - frames.keys():
+    reference, settings = usable_reference(reference, model), limits()
+    if absent := required_columns(reference, settings).keys() - frames.keys():
         hint = nearest(min(absent), frames)
         raise UsageError(f"no frame {min(absent)!r}{hint}; expected those that the settings name (`drift`)")
-    return measured(reference, Watched(model, files, frames, day, days, settings))
+    return measure(reference, Observations(model, files, frames, day, days, settings))
 
 
 def limits() -> Drift:

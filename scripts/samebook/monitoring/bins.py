@@ -1,6 +1,7 @@
-"""Bins: how many values fall into each, by what a reference says of them; and a sample's place in them.
+"""Bins of values: how many rows a reference has in each, and the bin that a new value falls into.
 
-Numbers are cut at deciles; missing values, and values that were not there, have bins of their own: they are drift too.
+Numbers are cut at deciles. Missing values have a bin of their own, and so have values that the reference has not seen,
+because both are drift too.
 """
 
 import math
@@ -10,70 +11,74 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-BINS = 10
+QUANTILES = 10
 
-type Binned = dict[str, Any]
+type Bins = dict[str, Any]
 
 
-def binned(values: "pd.Series") -> Binned:
-    """Numbers: `edges`, `counts` of the bins that they cut, and `range`, beyond which a number is another thing.
+def bin_values(values: "pd.Series") -> Bins:
+    """The bins of a reference's values, as plain JSON.
 
-    Others: `values` and their counts. `missing` counts what is null.
+    Numbers have `edges`, the `counts` of the bins between them, and the `range` outside of which a number is unseen.
+    Other values have `values`, with the count of each. `missing` is the number of nulls.
     """
     import pandas as pd
 
-    known = values.dropna()
+    present = values.dropna()
     missing = int(values.isna().sum())
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        edges = _edges(known)
-        return {"edges": edges, "counts": counted(known, edges), "missing": missing, "range": _range(known)}
-    counts = known.astype(str).value_counts()
+        edges = _edges(present)
+        return {"edges": edges, "counts": _counts(present, edges), "missing": missing, "range": _range(present)}
+    counts = present.astype(str).value_counts()
     return {"values": {value: int(count) for value, count in sorted(counts.items()) if count}, "missing": missing}
 
 
-def counted(values: "pd.Series", edges: list[float]) -> list[int]:
-    """How many values lie in each bin: up to the first edge, between two, above the last."""
-    import numpy as np
+def expected_counts(bins: Bins) -> "np.ndarray":
+    """The rows that a sample as large as the reference has in each bin: the bins in order, then missing, then unseen.
 
-    bins = np.searchsorted(np.asarray(edges, dtype=float), values.to_numpy(dtype=float), side="left")
-    return [int(count) for count in np.bincount(bins, minlength=len(edges) + 1)]
-
-
-def expected(found: Binned) -> "np.ndarray":
-    """How many rows a sample as large as the reference has in each bin: its own in order, then missing, then unseen.
-
-    Numbers beyond the range are unseen. A value that was seen once may as well not have been, and is unseen. The rows
-    to expect there, and among values seen twice, are Good's and Turing's (Biometrika, 1953): as many as the values of
-    the next count hold.
+    Numbers outside of the range are unseen, and so are values that the reference has once: another sample may well not
+    have them. The counts to expect of unseen values, and of values that occur twice, are those of Good and Turing
+    (Biometrika, 1953): as many rows as the values of the next count have.
     """
     import numpy as np
 
-    if "edges" in found:
-        return np.array([*found["counts"], found["missing"], 0], dtype=float)
-    own = np.array(list(found["values"].values()), dtype=float)
-    unseen = own[own <= 2].sum()
-    return np.array([*np.where(own <= 2, 0, own), found["missing"], unseen])
+    if "edges" in bins:
+        return np.array([*bins["counts"], bins["missing"], 0], dtype=float)
+    counts = np.array(list(bins["values"].values()), dtype=float)
+    unseen = counts[counts <= 2].sum()
+    return np.array([*np.where(counts <= 2, 0, counts), bins["missing"], unseen])
 
 
-def places(values: "pd.Series", found: Binned) -> "np.ndarray":
-    """The bin that each row falls into, by its number in `expected`. Raises ValueError for text among numbers."""
+def bin_numbers(values: "pd.Series", bins: Bins) -> "np.ndarray":
+    """The bin of each value, as its place in `expected_counts`. Raises ValueError for text among numbers."""
     import numpy as np
 
-    null = values.isna().to_numpy()
-    if "edges" in found:
-        numbers = values.where(~null, math.nan).astype(float).to_numpy()
-        bins = np.searchsorted(np.asarray(found["edges"], dtype=float), numbers, side="left")
-        low, high = found["range"] or (math.inf, -math.inf)
-        unseen = len(found["counts"]) + 1
-        return np.where(null, unseen - 1, np.where((numbers < low) | (numbers > high), unseen, bins))
-    unseen = len(found["values"]) + 1
-    known = {value: place for place, (value, count) in enumerate(found["values"].items()) if count > 1}
-    bins = values.astype(object).where(~null, "").astype(str).map(known).fillna(unseen)
-    return np.where(null, unseen - 1, bins.to_numpy(dtype=int))
+    is_null = values.isna().to_numpy()
+    if "edges" in bins:
+        numbers = values.where(~is_null, math.nan).astype(float).to_numpy()
+        places = np.searchsorted(np.asarray(bins["edges"], dtype=float), numbers, side="left")
+        low, high = bins["range"] or (math.inf, -math.inf)
+        unseen = len(bins["counts"]) + 1
+        return np.where(is_null, unseen - 1, np.where((numbers < low) | (numbers > high), unseen, places))
+    unseen = len(bins["values"]) + 1
+    place_of = {value: place for place, (value, count) in enumerate(bins["values"].items()) if count > 1}
+    places = values.astype(object).where(~is_null, "").astype(str).map(place_of).fillna(unseen)
+    return np.where(is_null, unseen - 1, places.to_numpy(dtype=int))
+
+
+def _counts(values: "pd.Series", edges: list[float]) -> list[int]:
+    """The number of values in each bin: up to the first edge, between two edges, above the last."""
+    import numpy as np
+
+    places = np.searchsorted(np.asarray(edges, dtype=float), values.to_numpy(dtype=float), side="left")
+    return [int(count) for count in np.bincount(places, minlength=len(edges) + 1)]
 
 
 def _range(values: "pd.Series") -> list[float]:
-    """From the smallest to the largest, and a tenth of the way further: a record is not yet another unit."""
+    """The range from the smallest to the largest value, and a tenth of it on each side.
+
+    A value that is a little beyond all others is a record; one that is far beyond them comes in another unit.
+    """
     values = values[values.abs() < math.inf]
     if values.empty:
         return []
@@ -82,8 +87,9 @@ def _range(values: "pd.Series") -> list[float]:
 
 
 def _edges(values: "pd.Series") -> list[float]:
-    """The inner deciles, each once; values that occur, so that no bin is empty."""
+    """The inner deciles without repetition. They are values that occur, so that no bin is empty."""
     if values.empty:
         return []
-    quantiles = values.astype(float).quantile([n / BINS for n in range(1, BINS)], interpolation="lower")
+    shares = [n / QUANTILES for n in range(1, QUANTILES)]
+    quantiles = values.astype(float).quantile(shares, interpolation="lower")
     return sorted({float(value) for value in quantiles if value < values.max()})

@@ -1,14 +1,16 @@
-"""What a model's world looked like when it was made, to be told later from what it looks like then.
+"""The monitoring reference of a model: the distribution of its features and its score, to compare later days with.
 
-A reference holds, for each feature and for the score, how many rows fell into each bin. Where the rows' days are given
-it also holds how alike the rows of one day are (what moves one order of a day moves others too), and how far the most
-unusual of its own days is from all of them.
+A reference holds, for each feature and for the score, the number of rows in each bin. Where the days of the rows are
+given it also holds how alike the rows of one day are, because an event moves many rows of a day at once, and how far
+its most unusual day is from all of them.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from samebook.monitoring.bins import binned, expected, places
-from samebook.monitoring.psi import DIGITS, merged, psi
+from samebook.core.errors import UsageError
+from samebook.models import lookup
+from samebook.monitoring.bins import Bins, bin_numbers, bin_values, expected_counts
+from samebook.monitoring.psi import DIGITS, bin_groups, psi
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,46 +27,61 @@ def reference(
     feature_days: "pd.Series | None" = None,
     score_days: "pd.Series | None" = None,
 ) -> Reference:
-    """The distribution of each feature (one row a sample, a column each) and of the score, as plain JSON.
+    """The reference of features (one row a sample, one column a feature) and of a score, as plain JSON.
 
-    `feature_days` and `score_days` say which day each sample is of; without them samples count as independent.
+    `feature_days` and `score_days` hold the day of each sample; without them samples count as independent.
     """
     return {
         "version": VERSION,
         "rows": len(features),
-        "days": _days(feature_days),
-        "features": {str(name): described(features[name], feature_days) for name in features},
-        "score": {"rows": len(score), "days": _days(score_days), **described(score, score_days)},
+        "days": _count_days(feature_days),
+        "features": {str(name): distribution(features[name], feature_days) for name in features},
+        "score": {"rows": len(score), "days": _count_days(score_days), **distribution(score, score_days)},
     }
 
 
-def described(values: "pd.Series", days: "pd.Series | None" = None) -> Reference:
-    """The bins of some values, and what their days are like.
+def usable_reference(reference: Reference | None, model: str) -> Reference:
+    """The reference of a model. Raises UsageError where it is missing, empty or of another version."""
+    name = lookup.NAME.match(model)
+    mend = f"make run NOTEBOOK=train, then make promote RUN=train MODEL={name[0] if name else model}"
+    if reference is None:
+        raise UsageError(f"model {model} has no reference; its notebook calls samebook.log_reference", mend=mend)
+    if not reference.get("rows"):
+        raise UsageError(f"the monitoring reference of model {model}: found no rows, expected those of its training")
+    version = reference.get("version", 1)
+    if version != VERSION:
+        message = f"the monitoring reference of model {model}: found version {version}, expected {VERSION}"
+        raise UsageError(message, mend=mend)
+    return reference
 
-    `intraclass`: from 0, rows of a day are independent, to 1, they are all alike. `farthest`: the largest PSI of a
-    day against all. `absent`: the largest share of a day that is missing. Without days the first two are 0.
+
+def distribution(values: "pd.Series", days: "pd.Series | None" = None) -> Bins:
+    """The bins of some values, and how their days differ.
+
+    `intraclass`: from 0, the rows of a day are independent, to 1, they are all alike. `farthest`: the largest PSI of a
+    day against all days. `absent`: the largest share of a day that is missing. Without days the first two are 0.
     """
     import pandas as pd
 
-    found = binned(values)
+    bins = bin_values(values)
     if values.empty:
-        return found | {"intraclass": 0.0, "farthest": 0.0, "absent": 0.0}
+        return bins | {"intraclass": 0.0, "farthest": 0.0, "absent": 0.0}
     if days is None:
-        return found | {"intraclass": 0.0, "farthest": 0.0, "absent": round(float(values.isna().mean()), DIGITS)}
-    before = expected(found)
-    table = pd.crosstab(days.to_numpy(), places(values, found)).reindex(columns=range(len(before)), fill_value=0)
+        return bins | {"intraclass": 0.0, "farthest": 0.0, "absent": round(float(values.isna().mean()), DIGITS)}
+    before = expected_counts(bins)
+    table = pd.crosstab(days.to_numpy(), bin_numbers(values, bins)).reindex(columns=range(len(before)), fill_value=0)
     by_day = table.to_numpy(dtype=float)
-    found |= {"intraclass": _intraclass(_joined(by_day, before, found, len(values) // len(by_day)))}
+    bins |= {"intraclass": _intraclass(_merge_bins(by_day, before, bins, len(values) // len(by_day)))}
     absent = round(float((by_day[:, -2] / by_day.sum(axis=1)).max()), DIGITS)
-    return found | {"farthest": _farthest(by_day, before, found), "absent": absent}
+    return bins | {"farthest": _farthest(by_day, before, bins), "absent": absent}
 
 
-def _days(days: "pd.Series | None") -> int:
+def _count_days(days: "pd.Series | None") -> int:
     return 0 if days is None else int(days.nunique())
 
 
 def _intraclass(table: "np.ndarray") -> float:
-    """The intraclass correlation of the bins' shares, of counts with one row a day and one column a bin.
+    """The intraclass correlation of the bins' shares, from counts with one row a day and one column a bin.
 
     Chi-square of the table, over its degrees of freedom, is the mean design effect (Rao and Scott, 1981): 1 for
     independent rows, the number of a day's rows where they are all alike.
@@ -79,19 +96,19 @@ def _intraclass(table: "np.ndarray") -> float:
     return round(float(min(max((effect - 1) / (size - 1), 0.0), 1.0)), DIGITS) if size > 1 else 0.0
 
 
-def _farthest(table: "np.ndarray", before: "np.ndarray", told: Reference) -> float:
-    """The largest PSI of a day, its rare bins merged as they will be."""
-    found = 0.0
-    for now in table:
+def _farthest(by_day: "np.ndarray", before: "np.ndarray", bins: Bins) -> float:
+    """The largest PSI of a day against all days. Rare bins are merged as they are for a new day."""
+    largest = 0.0
+    for now in by_day:
         size = int(now.sum())
-        known, here = _joined(before, before, told, size), _joined(now, before, told, size)
-        found = max(found, float(psi(known, here)))
-    return round(found, DIGITS)
+        pair = _merge_bins(before, before, bins, size), _merge_bins(now, before, bins, size)
+        largest = max(largest, float(psi(*pair)))
+    return round(largest, DIGITS)
 
 
-def _joined(counts: "np.ndarray", before: "np.ndarray", told: Reference, size: int) -> "np.ndarray":
-    """Counts by bin, the last axis, as counts by group of bins: those that so many rows have."""
+def _merge_bins(counts: "np.ndarray", before: "np.ndarray", bins: Bins, size: int) -> "np.ndarray":
+    """The counts by group of bins, from the counts by bin on the last axis; the groups are those of `size` rows."""
     import numpy as np
 
-    groups = merged(before, min(size, int(before.sum())), ordered="edges" in told)
+    groups = bin_groups(before, min(size, int(before.sum())), is_ordered="edges" in bins)
     return counts @ np.eye(int(groups.max()) + 1)[groups]

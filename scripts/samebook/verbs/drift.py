@@ -10,8 +10,10 @@ from samebook.core.table import align
 from samebook.data import dataset
 from samebook.environment import settings
 from samebook.models import lookup
-from samebook.monitoring import report as monitoring
-from samebook.monitoring.report import OK, VERDICTS, Report, Watched
+from samebook.monitoring.measure import measure
+from samebook.monitoring.observations import Observations, check_columns, required_columns
+from samebook.monitoring.reference import usable_reference
+from samebook.monitoring.report import OK, VERDICTS, Report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,9 +51,9 @@ def drift(request: DriftRequest) -> Report:
             "no model is named; expected --model, or drift.model in the settings", mend="make drift MODEL=… DAY=…"
         )
     bundle = lookup.read(workspace, model)
-    reference = monitoring.usable(bundle.monitoring, model)
-    needed = monitoring.needed(reference, in_force.drift)
-    frames = {name: _rows(workspace, name, request, columns) for name, columns in needed.items()}
+    reference = usable_reference(bundle.monitoring, model)
+    required = required_columns(reference, in_force.drift)
+    frames = {name: _rows(workspace, name, request, columns) for name, columns in required.items()}
     features = in_force.drift.features
     if "day" not in frames[features]:
         maker = in_force.datasets[features].made_by
@@ -61,8 +63,8 @@ def drift(request: DriftRequest) -> Report:
             mend=run if maker else f"run the notebook that writes {features}",
         )
     files = {artifact.sha256 for artifact in bundle.artifacts.values()}
-    watched = Watched(model, files, frames, request.day, request.days, in_force.drift)
-    return monitoring.measured(reference, watched)
+    observations = Observations(model, files, frames, request.day, request.days, in_force.drift)
+    return measure(reference, observations)
 
 
 def table(report: Report) -> str:
@@ -93,6 +95,6 @@ def _rows(workspace: workspaces.Workspace, name: str, request: DriftRequest, col
     for day, path in paths.items():
         if path.is_file():
             rows = dataset.frame([(workspace.relative(path), path.read_bytes())]).assign(day=str(day))
-            monitoring.require(name, rows, columns)
+            check_columns(name, rows, columns)
             frames.append(rows.reindex(columns=[*columns, "day"]))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
