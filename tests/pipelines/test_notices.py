@@ -230,7 +230,7 @@ def test_nothing_sent_unasked(asked: Notify, tiny: Tiny, monkeypatch: pytest.Mon
 def test_wrong_url_is_refused(wrong: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is no http(s) URL is refused by the secret's name, without its text; sending tells it in the story."""
     monkeypatch.setenv("HOOK", wrong)
-    with pytest.raises(UsageError, match="the secret HOOK is no URL of a webhook") as refused:
+    with pytest.raises(UsageError, match="the secret HOOK is not the URL of a webhook") as refused:
         notices.url(SETTINGS)
     assert wrong not in str(refused.value)
     notices.send(SETTINGS, "failure", FACTS)

@@ -21,9 +21,9 @@ def of(workspace: Workspace, settings: Warehouse) -> DuckDB | PostgreSQL:
 
 def ensure(workspace: Workspace, settings: Warehouse) -> str:
     """The warehouse's name, once it is there. Raises UsageError where it isn't, and no sample may stand in for it."""
-    found = of(workspace, settings)
-    found.ensure()
-    return found.name
+    warehouse = of(workspace, settings)
+    warehouse.ensure()
+    return warehouse.name
 
 
 def query(workspace: Workspace, settings: Warehouse, name: str, bound: Mapping[str, Any]) -> "pd.DataFrame":
@@ -31,8 +31,8 @@ def query(workspace: Workspace, settings: Warehouse, name: str, bound: Mapping[s
 
     Raises UsageError for a query or warehouse that isn't usable, SamebookError where the server fails in mid-query.
     """
-    found = of(workspace, settings)
-    return found.rows(sql.read(workspace, name, found.dialect, bound))
+    warehouse = of(workspace, settings)
+    return warehouse.rows(sql.read(workspace, name, warehouse.dialect, bound))
 
 
 def publish(workspace: Workspace, settings: Warehouse, publication: Publication) -> bool:
@@ -45,5 +45,5 @@ def publish(workspace: Workspace, settings: Warehouse, publication: Publication)
 
 def version(workspace: Workspace, settings: Warehouse) -> tuple[str, str]:
     """The warehouse's name, and what changes whenever its content does; "" where that isn't known."""
-    found = of(workspace, settings)
-    return found.name, found.version()
+    warehouse = of(workspace, settings)
+    return warehouse.name, warehouse.version()

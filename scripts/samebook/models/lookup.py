@@ -11,7 +11,7 @@ from samebook.models.bundle import NAME, Bundle, parse
 
 
 def path(workspace: Workspace, name: str) -> Path:
-    """Where the bundle of a model is. Raises UsageError for what is no name of a model."""
+    """Where the bundle of a model is. Raises UsageError for a text that can't be the name of a model."""
     if not NAME.fullmatch(name):
         raise UsageError(f"model {name!r}: expected lower-case letters, digits, - and _, like churn")
     return workspace.models / f"{name}.json"
