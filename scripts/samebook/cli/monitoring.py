@@ -14,6 +14,7 @@ from samebook.core import errors, workspace
 @click.option(
     "--model",
     default="",
+    show_default=False,
     help="Promoted model, like churn or churn@prod; by default drift.model.",
 )
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Day whose data are compared.")
