@@ -136,4 +136,4 @@ def test_odd_values_refused(changes: dict[str, Any]) -> None:
 def test_later_fields_change_nothing() -> None:
     """A bundle that was written before a field came to bundles stays what it was."""
     assert b"byproducts" not in made().content()
-    assert bundle.parse(made().content(), "delay").wrong() is None
+    assert bundle.parse(made().content(), "delay").mismatch() is None

@@ -1,4 +1,4 @@
-"""Makes the bundle of a finished run: what its receipt says, and what stands beside it."""
+"""The bundle of a finished run, built from its receipt and the files beside it."""
 
 import json
 from collections.abc import Mapping
@@ -69,26 +69,26 @@ def statement_digests(statement: Path) -> dict[str, str]:
 
 
 def _datasets(inputs: list[Json]) -> dict[str, Dataset]:
-    days: dict[str, dict[str, str]] = {}
+    datasets: dict[str, dict[str, str]] = {}
     for item in inputs:
         label = Label.parse(item["name"])
         if label.kind is Kind.DAY:
-            days.setdefault(label.name, {})[label.day] = item["digest"]["sha256"]
-    return {name: Dataset(newest=max(found), days=dict(sorted(found.items()))) for name, found in sorted(days.items())}
+            datasets.setdefault(label.name, {})[label.day] = item["digest"]["sha256"]
+    return {name: Dataset(newest=max(days), days=dict(sorted(days.items()))) for name, days in sorted(datasets.items())}
 
 
 def _environment(statement: Json) -> Environment:
-    found = receipt.dependency(statement, receipt.ENVIRONMENT) or {}
+    environment = receipt.dependency(statement, receipt.ENVIRONMENT) or {}
     lock = receipt.dependency(statement, "environments/runtime.txt") or {}
-    told = found["annotations"]
+    annotations = environment["annotations"]
     images = {name: (receipt.dependency(statement, name) or {}).get("uri") for name in ("image", "base image")}
     internal = statement["predicate"]["buildDefinition"]["internalParameters"]
     return Environment(
-        digest=found["digest"]["sha256"],
+        digest=environment["digest"]["sha256"],
         lock=lock["digest"]["sha256"],
-        python=told["python"],
+        python=annotations["python"],
         engine=internal["engine"],
         image=images["image"],
         base_image=images["base image"],
-        packages={name: version.split()[0] for name, version in sorted(told["packages"].items())},
+        packages={name: version.split()[0] for name, version in sorted(annotations["packages"].items())},
     )

@@ -1,8 +1,8 @@
-"""Bundles: models/<name>.json holds all that belongs to one promoted model, in one readable file.
+"""Bundles: models/<name>.json holds everything about one promoted model, in one readable file.
 
-One file, because git merges a file whole or stops with a conflict, and separate files into a mixture. Its `digest` is
-over all the rest: two versions differ in that line, so not even a line-by-line merge can make a third of them.
-The bytes it names are in the store; what it says of them (metrics, monitoring) is checked against their hashes.
+It is one file because git merges separate files into a mixture, and stops with a conflict in one. Its `digest` is over
+all other fields: two versions differ in that line, so that even a line-by-line merge cannot make a third one of them.
+The files that a bundle names are in the store. Its copies of metrics and monitoring are checked against their hashes.
 """
 
 import json
@@ -23,16 +23,16 @@ WIDTH = 118
 
 
 def _hashed(item: Json) -> Json:
-    """An input as a receipt has it, with its sha256."""
+    """An input in the form of a receipt. Raises ValueError where it has no sha256."""
     if Dependency.model_validate(item).digest.sha256 is None:
         raise ValueError("an input without a sha256")
     return item
 
 
 class Part(BaseModel):
-    """A group of a bundle's fields; what nobody knows is refused, as is what is not of its type.
+    """A group of a bundle's fields; unknown fields and other types are refused.
 
-    A bundle may come from anybody: no name in it leaves its folder, nothing in it can be a command.
+    A bundle may come from anybody: no name in it leads out of its folder, and no text in it can be a command.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -44,7 +44,7 @@ class Artifact(Part):
 
 
 class Source(Part):
-    """What was run."""
+    """The source of the model: commit, notebook and parameters of its run."""
 
     commit: Commit
     dirty: bool
@@ -55,7 +55,7 @@ class Source(Part):
 
 
 class Environment(Part):
-    """What it ran in; packages by version."""
+    """The environment of the model's run; packages by version."""
 
     digest: Sha256
     lock: Sha256
@@ -67,14 +67,14 @@ class Environment(Part):
 
 
 class Dataset(Part):
-    """What it learnt from: the sha256 of each day's partition."""
+    """A dataset that the model was trained on: the sha256 of each day's partition."""
 
     newest: str
     days: dict[str, Sha256]
 
 
 class Receipt(Part):
-    """The receipt in the store, and its key facts."""
+    """The receipt of the model's run: its sha256 in the store, and its key facts."""
 
     sha256: Sha256
     envelope: Sha256 | None = None
@@ -84,7 +84,7 @@ class Receipt(Part):
 
 
 class Reproduction(Part):
-    """An attestation in the store that somebody ran it again, and its key facts."""
+    """A reproduction of the model's run: the sha256 of the attestation in the store, and its key facts."""
 
     sha256: Sha256
     envelope: Sha256 | None = None
@@ -96,7 +96,7 @@ class Reproduction(Part):
 
 
 class Gate(Part):
-    """The comparison with the champion that let it pass: a run of the gate's notebook, and its receipt."""
+    """The passed comparison with the champion: a run of the gate's notebook, and its receipt."""
 
     run: str
     receipt: Sha256
@@ -104,7 +104,7 @@ class Gate(Part):
 
 
 class Promotion(Part):
-    """Who promoted it, when (UTC), to what environment's policy, as it was then, and why."""
+    """The promotion: author, time (UTC), reason, and the policy of its environment at that time."""
 
     by: str
     at: str
@@ -137,43 +137,45 @@ class Bundle(Part):
         return self.model_copy(update={"digest": self._digest()})
 
     def _digest(self) -> str:
-        return sha256(json_bytes(self._told(exclude={"digest"})))
+        return sha256(json_bytes(self._fields(exclude={"digest"})))
 
-    def _told(self, **options: Any) -> Json:
-        """What was said when it was made: a field that came to bundles later changes no older one."""
+    def _fields(self, **options: Any) -> Json:
+        """The fields that were set: a field that bundles got later changes no older bundle's digest."""
         return self.model_dump(mode="json", exclude_unset=True, **options)
 
     def content(self) -> bytes:
-        """The file: a line for each short group, so that a pull request shows what changed."""
-        return (format_json(self._told()) + "\n").encode()
+        """The file's bytes, with a line for each short group, so that a pull request shows which groups changed."""
+        return (format_json(self._fields()) + "\n").encode()
 
     @property
     def outputs(self) -> dict[str, Artifact]:
-        """The files that the notebook left, by their name below outputs/."""
+        """The artifacts in outputs/, by their path below it."""
         prefix = "outputs/"
-        return {name.removeprefix(prefix): each for name, each in self.artifacts.items() if name.startswith(prefix)}
+        files = self.artifacts.items()
+        return {name.removeprefix(prefix): artifact for name, artifact in files if name.startswith(prefix)}
 
-    def wrong(self) -> str | None:
-        """What in it is not what its own hashes say; None where all holds."""
+    def mismatch(self) -> str | None:
+        """The first mismatch of the bundle with its own hashes; None where there is none."""
         if self.digest != self._digest():
             return "its digest is not that of its content: it was edited by hand, or mixed from two"
         inline = {run_folder.METRICS: self.metrics, REFERENCE: self.monitoring}
         for name, value in inline.items():
-            told = self.artifacts.get(name)
-            if (value is not None or told) and (told is None or told.sha256 != sha256(json_bytes(value))):
+            artifact = self.artifacts.get(name)
+            if value is None and artifact is None:
+                continue
+            if artifact is None or artifact.sha256 != sha256(json_bytes(value)):
                 return f"what it says of {name} is not what that file's hash says"
         return None
 
     def built_from(self) -> Json:
-        """What it takes to build its artifacts again, as `receipt.built_from` tells it."""
-        patch = {"patch": self.source.patch} if self.source.patch else {}
-        annotations = {"dirty": self.source.dirty, **patch}
-        commit = {"name": receipt.COMMIT, "digest": {"gitCommit": self.source.commit}, "annotations": annotations}
-        told = {"notebook": self.source.notebook, "parameters": self.source.parameters, "env": self.source.env}
-        return {"commit": commit, **told}
+        """The source that builds the artifacts again, in the form of `receipt.built_from`."""
+        source = self.source
+        annotations = {"dirty": source.dirty, **({"patch": source.patch} if source.patch else {})}
+        commit = {"name": receipt.COMMIT, "digest": {"gitCommit": source.commit}, "annotations": annotations}
+        return {"commit": commit, "notebook": source.notebook, "parameters": source.parameters, "env": source.env}
 
     def plan(self) -> Json:
-        """A receipt without subjects, to run again on the very same inputs."""
+        """A receipt without subjects, to run the source again on the same inputs."""
         days = {
             f"{name}/day={day}": digest for name, dataset in self.data.items() for day, digest in dataset.days.items()
         }
@@ -186,32 +188,36 @@ class Bundle(Part):
         return plan
 
 
-def parse(content: bytes, where: str) -> Bundle:
-    """A bundle from its file's content, checked against its own hashes. Raises UsageError where they don't hold."""
+def parse(content: bytes, file: str) -> Bundle:
+    """The bundle in a file's content, checked against its own hashes; errors name `file`.
+
+    Raises UsageError where it is not whole, a hash does not hold, or the file is not as it was written.
+    """
     mend = "take one version whole: git checkout --ours (or --theirs) models/…, or git checkout HEAD models/…"
     try:
-        found = Bundle.model_validate_json(content)
+        bundle = Bundle.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{where} is not a whole bundle: {place}: {first['msg']}", mend=mend) from error
-    if wrong := found.wrong():
-        raise UsageError(f"{where} can't be trusted: {wrong}", mend=mend)
-    if content.replace(b"\r\n", b"\n") != found.content():
-        raise UsageError(f"{where} is not as it was written: it was edited by hand, or by a formatter", mend=mend)
-    return found
+        raise UsageError(f"{file} is not a whole bundle: {place}: {first['msg']}", mend=mend) from error
+    if mismatch := bundle.mismatch():
+        raise UsageError(f"{file} can't be trusted: {mismatch}", mend=mend)
+    if content.replace(b"\r\n", b"\n") != bundle.content():
+        raise UsageError(f"{file} is not as it was written: it was edited by hand, or by a formatter", mend=mend)
+    return bundle
 
 
 def referenced_objects(bundle: Bundle) -> dict[str, str]:
-    """Each object of the store that belongs to a bundle, by sha256, and what it is: to run it, and to run it again."""
+    """A description of each object that a bundle needs in the store, for use and for a rerun, by sha256."""
     label = f"of model {bundle.name}"
-    objects = {each.sha256: f"{name} {label}" for name, each in {**bundle.byproducts, **bundle.artifacts}.items()}
-    for name, found in bundle.data.items():
-        objects |= {digest: f"{name} {day} {label}" for day, digest in found.days.items()}
+    files = {**bundle.byproducts, **bundle.artifacts}
+    objects = {file.sha256: f"{name} {label}" for name, file in files.items()}
+    for name, dataset in bundle.data.items():
+        objects |= {digest: f"{name} {day} {label}" for day, digest in dataset.days.items()}
     objects |= {item["digest"]["sha256"]: f"{item['name']} {label}" for item in bundle.inputs}
     statements = (bundle.receipt, *bundle.reproductions)
-    objects |= {each.sha256: f"a reproduction {label}" for each in bundle.reproductions}
-    objects |= {each.envelope: f"a signature {label}" for each in statements if each.envelope}
+    objects |= {reproduction.sha256: f"a reproduction {label}" for reproduction in bundle.reproductions}
+    objects |= {statement.envelope: f"a signature {label}" for statement in statements if statement.envelope}
     objects |= {bundle.source.patch: f"the patch {label}"} if bundle.source.patch else {}
     objects |= {bundle.promoted.gate.receipt: f"the gate's receipt {label}"} if bundle.promoted.gate else {}
     return objects | {bundle.receipt.sha256: f"the receipt {label}"}
@@ -222,8 +228,8 @@ def format_json(value: Any, indent: str = "") -> str:
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
     match value:
         case dict() if value and not (indent and len(indent) + len(line) <= WIDTH):
-            named = ((json.dumps(key, ensure_ascii=False), item) for key, item in value.items())
-            return _block("{", [f"{key}: {format_json(item, indent + '  ')}" for key, item in named], indent, "}")
+            members = ((json.dumps(key, ensure_ascii=False), item) for key, item in value.items())
+            return _block("{", [f"{key}: {format_json(item, indent + '  ')}" for key, item in members], indent, "}")
         case [dict(), *_]:
             return _block("[", [format_json(item, indent + "  ") for item in value], indent, "]")
         case _:

@@ -1,4 +1,4 @@
-"""What promotions and rollbacks do in git: one file, one commit forward, or nothing at all."""
+"""Commits of promotions and rollbacks: each changes one file, in one commit on top of HEAD, or nothing at all."""
 
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ MODE = "100644"
 
 @dataclass(frozen=True)
 class Tip:
-    """The branch that a change is for, and the commit that it goes on from."""
+    """The tip of the checked out branch: its name, and the commit that a change goes on from."""
 
     branch: str
     head: str
@@ -25,9 +25,9 @@ class Tip:
 
 @contextmanager
 def hold_branch(workspace: Workspace, path: Path) -> Iterator[Tip]:
-    """Hold the branch for one change of `path`; a second one waits, and sees what the first has made.
+    """Hold the branch for one change of `path`; a second change waits, and then sees the first one's commit.
 
-    Raises UsageError where a commit can't be made here, or `path` holds what is not committed.
+    Raises UsageError where a commit can't be made here, or `path` has uncommitted changes.
     """
     with hold(workspace.root / ".samebook" / "promote.lock"):
         _check(workspace.root, path)
@@ -47,13 +47,13 @@ def _check(root: Path, path: Path) -> None:
 
 
 def check_committed(root: Path, path: Path) -> None:
-    """Raise UsageError where a file is not what the commit has."""
+    """Raise UsageError where a file has uncommitted changes."""
     if git(root, "status", "--porcelain", "--", str(path)):
         raise UsageError(f"{path.name} has changes that are not committed", mend=f"git diff HEAD -- {path}")
 
 
 def author(root: Path) -> str:
-    """Who commits here: `Name <address>`. Raises UsageError where git doesn't know."""
+    """The author of commits here: `Name <address>`. Raises UsageError where git has none."""
     try:
         return git(root, "var", "GIT_AUTHOR_IDENT").decode().rsplit(" ", 2)[0]
     except UsageError as error:
@@ -64,19 +64,19 @@ def author(root: Path) -> str:
 
 
 def branch(root: Path) -> str:
-    """The branch that is checked out; empty where none is."""
+    """The name of the checked out branch; empty where there is none."""
     return git(root, "branch", "--show-current").decode().strip()
 
 
-def commit_file(workspace: Workspace, held: Tip, path: Path, content: bytes, message: str) -> str:
-    """Commit one file's new content; what is staged or changed besides stays so. Returns the commit's hash.
+def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes, message: str) -> str:
+    """Commit one file's new content; other staged and unstaged changes stay. Returns the commit's hash.
 
-    Git's own hooks and signing apply. Where they refuse, or somebody has moved the branch meanwhile, nothing changes.
+    Git's own hooks and signing apply. Where they refuse, or the branch has moved since `tip`, nothing changes.
     """
     root = workspace.root
     _check(root, path)
-    if (branch(root), head(root)) != (held.branch, held.head):
-        raise UsageError(f"git moved on from {held.branch} {held.head[:12]} meanwhile", mend="look, and do it again")
+    if (branch(root), head(root)) != (tip.branch, tip.head):
+        raise UsageError(f"git moved on from {tip.branch} {tip.head[:12]} meanwhile", mend="look, and do it again")
     entry = _entry(workspace, path, content)
     with _index(root, entry) as index:
         git(root, "commit", "--quiet", "--file", "-", env=index, stdin=message.encode())
@@ -92,7 +92,7 @@ def _entry(workspace: Workspace, path: Path, content: bytes) -> str:
 
 @contextmanager
 def _index(root: Path, entry: str) -> Iterator[dict[str, str]]:
-    """The variable that names an index of HEAD with one entry changed; the user's own stays as it is."""
+    """The variable for git that names a temporary index: HEAD with one entry changed. The user's index stays."""
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(root, "read-tree", "HEAD", env=index)
@@ -101,12 +101,12 @@ def _index(root: Path, entry: str) -> Iterator[dict[str, str]]:
 
 
 def versions(workspace: Workspace, path: Path) -> list[bytes]:
-    """The contents that a file has had on this branch, newest first."""
+    """The contents of a file in the commits of this branch, newest first."""
     return list(contents(workspace.root, workspace.relative(path), "--first-parent"))
 
 
 def check_reopen(workspace: Workspace, path: Path, name: str) -> None:
-    """Raise UsageError where `reopen` could not do its work."""
+    """Raise UsageError where `reopen` would fail."""
     root = workspace.root
     try:
         git(root, "show-ref", "--verify", "--quiet", f"refs/heads/{name}")
@@ -123,14 +123,15 @@ def check_reopen(workspace: Workspace, path: Path, name: str) -> None:
 
 
 def reopen(workspace: Workspace, path: Path, name: str, message: str) -> None:
-    """Move the branch `name` one commit beyond HEAD, with its own version of the file.
+    """Move the branch `name` to a new commit on top of HEAD, with the branch's own version of the file.
 
-    Git counts what was merged once as merged for ever; from there the branch brings its version again.
+    To git, a commit that was merged once is merged for ever, even after a rollback. The new commit is not merged yet,
+    so that a merge brings the branch's version again.
     """
     root = workspace.root
-    tip = git(root, "rev-parse", f"refs/heads/{name}").decode().strip()
-    theirs = git(root, "cat-file", "blob", f"{tip}:{workspace.relative(path)}")
-    with _index(root, _entry(workspace, path, theirs)) as index:
+    branch_tip = git(root, "rev-parse", f"refs/heads/{name}").decode().strip()
+    content = git(root, "cat-file", "blob", f"{branch_tip}:{workspace.relative(path)}")
+    with _index(root, _entry(workspace, path, content)) as index:
         tree = git(root, "write-tree", env=index).decode().strip()
-    made = git(root, "commit-tree", tree, "-p", "HEAD", "-F", "-", stdin=message.encode()).decode().strip()
-    git(root, "update-ref", "-m", "reopened after a rollback", f"refs/heads/{name}", made, tip)
+    commit = git(root, "commit-tree", tree, "-p", "HEAD", "-F", "-", stdin=message.encode()).decode().strip()
+    git(root, "update-ref", "-m", "reopened after a rollback", f"refs/heads/{name}", commit, branch_tip)

@@ -1,4 +1,4 @@
-"""The gate between a candidate and the champion: which run compared the two, and what its metrics say.
+"""The gate between a candidate and the champion: the run that compares the two, and the verdict on its metrics.
 
 The gate's notebook takes the parameters `candidate` and `champion`, scores both on the candidate's holdout, and logs
 `candidate_<metric>`, `champion_<metric>` where there is one, and `baseline_<metric>`.
@@ -17,7 +17,7 @@ from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 
-# Where code is that a comparison depends on.
+# The folders with the code that a comparison depends on.
 CODE = (b"notebooks/", b"scripts/", b"environments/")
 
 type Metrics = dict[str, float | int]
@@ -26,9 +26,9 @@ type Metrics = dict[str, float | int]
 def find_comparison(
     workspace: Workspace, gate: Gate, candidate: Json, champion: bundle.Bundle | None
 ) -> bundle.Gate | None:
-    """The newest comparison of this very candidate with this very champion; None where there is none yet.
+    """The newest comparison of this candidate with this champion; None where there is none yet.
 
-    One whose files were changed since, or that ran on code that is not committed, is none.
+    A run whose files were changed, or whose code was not committed, does not count.
     """
     for run in run_folder.finished_runs(workspace, gate.notebook):
         statement = receipt.read(run / run_folder.RECEIPT)
@@ -39,22 +39,22 @@ def find_comparison(
 
 
 def _is_of(statement: Json, candidate: Json, champion: bundle.Bundle | None) -> bool:
-    """Whether what a run read as its candidate is this one, and as its champion this one, or none."""
-    items = receipt.inputs(statement)
-    label = f"{receipt.external_parameters(statement)['parameters'].get('candidate')}/"
-    read = {digest for name, digest in items.items() if name.startswith(label)}
-    rivals = {digest for name, digest in items.items() if Label.parse(name).kind is Kind.BUNDLE}
-    right = {sha256(champion.content())} if champion else set()
-    return bool(read) and read <= set(receipt.subject_digests(candidate).values()) and rivals == right
+    """Whether a run has read files of this candidate, as its candidate, and the bundle of this champion or of none."""
+    inputs = receipt.inputs(statement)
+    prefix = f"{receipt.external_parameters(statement)['parameters'].get('candidate')}/"
+    files = {digest for name, digest in inputs.items() if name.startswith(prefix)}
+    champions = {digest for name, digest in inputs.items() if Label.parse(name).kind is Kind.BUNDLE}
+    expected = {sha256(champion.content())} if champion else set()
+    return bool(files) and files <= set(receipt.subject_digests(candidate).values()) and champions == expected
 
 
 def _is_sound(workspace: Workspace, run: Path, statement: Json) -> bool:
-    """Whether a comparison can be believed: its files are its receipt's, its code and environment the commit's."""
+    """Whether a run can be trusted: its files are those of its receipt, its code and environment those of a commit."""
     path, patch = run / run_folder.RECEIPT, run / run_folder.PATCH
-    changed = patch.read_bytes().splitlines() if patch.is_file() else []
-    loose = [line for line in changed if line.startswith(tuple(b"diff --git a/" + folder for folder in CODE))]
+    lines = patch.read_bytes().splitlines() if patch.is_file() else []
+    is_code_changed = any(line.startswith(tuple(b"diff --git a/" + folder for folder in CODE)) for line in lines)
     drift = statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("drift")
-    return not loose and not drift and not evidence.problems(evidence.file_states(workspace, path, statement))
+    return not is_code_changed and not drift and not evidence.problems(evidence.file_states(workspace, path, statement))
 
 
 def run_comparison(workspace: Workspace, gate: Gate, candidate: Path, champion: bundle.Bundle | None, env: str) -> None:
@@ -64,9 +64,9 @@ def run_comparison(workspace: Workspace, gate: Gate, candidate: Path, champion: 
 
 
 def shortfalls(gate: Gate, metrics: Metrics, *, has_champion: bool) -> Iterator[str]:
-    """How the candidate falls behind: by more than the margin behind the champion, or not ahead of the baseline."""
-    needed = ("candidate", "baseline", *(("champion",) if has_champion else ()))
-    if missing := [f"{who}_{gate.metric}" for who in needed if f"{who}_{gate.metric}" not in metrics]:
+    """The shortfalls of the candidate: behind the champion by more than the margin, or not ahead of the baseline."""
+    models = ("candidate", "baseline", *(("champion",) if has_champion else ()))
+    if missing := [name for name in (f"{model}_{gate.metric}" for model in models) if name not in metrics]:
         yield f"the notebook {gate.notebook} did not log {', '.join(missing)}"
         return
     sign = 1 if gate.better == "higher" else -1

@@ -1,4 +1,4 @@
-"""Where bundles are: models/<name>.json in the work tree, on any branch, and in its past."""
+"""Lookup of bundles: models/<name>.json in the work tree, on any branch, and in all earlier commits."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -6,69 +6,78 @@ from pathlib import Path
 from samebook.core import git
 from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
-from samebook.models import bundle
+from samebook.models import bundle as bundles
 from samebook.models.bundle import NAME, Bundle, parse
 
 
 def path(workspace: Workspace, name: str) -> Path:
-    """Where the bundle of a model is. Raises UsageError for a text that can't be the name of a model."""
+    """The path of a model's bundle. Raises UsageError where `name` can't be the name of a model."""
     if not NAME.fullmatch(name):
         raise UsageError(f"model {name!r}: expected lower-case letters, digits, - and _, like churn")
     return workspace.models / f"{name}.json"
 
 
 def is_reference(workspace: Workspace, text: str) -> bool:
-    """Whether `churn` or `churn@branch` means a promoted model here."""
+    """Whether a text such as `churn` or `churn@branch` is the reference of a promoted model."""
     name, at, _ = text.partition("@")
     return NAME.fullmatch(name) is not None and (bool(at) or path(workspace, name).is_file())
 
 
 def read(workspace: Workspace, reference: str) -> Bundle:
-    """The bundle `churn`, or `churn@REF` at a branch, tag or commit.
+    """The bundle that a reference names: `churn`, or `churn@REF` at a branch, tag or commit.
 
-    Raises UsageError where there is none, or none that is whole.
+    Raises UsageError where there is no bundle, or it is not whole.
     """
     name, at, ref = reference.partition("@")
     file = path(workspace, name)
     if at:
-        return _named(name, parse(git.show(workspace.root, ref, workspace.relative(file)), reference), reference)
+        return _parse(git.show(workspace.root, ref, workspace.relative(file)), name, reference)
     if not file.is_file():
-        known = (found.stem for found in workspace.models.glob("*.json"))
+        names = (file.stem for file in workspace.models.glob("*.json"))
         raise UsageError(
-            f"no model {name!r} is promoted here{nearest(name, known)}",
+            f"no model {name!r} is promoted here{nearest(name, names)}",
             mend=f"make promote RUN=train MODEL={name}, or name a branch that has it: {name}@prod",
         )
-    return _named(name, parse(file.read_bytes(), workspace.relative(file)), workspace.relative(file))
+    return _parse(file.read_bytes(), name, workspace.relative(file))
 
 
-def _named(name: str, found: Bundle, where: str) -> Bundle:
-    if found.name != name:
-        raise UsageError(f"{where} is the bundle of {found.name}", mend=f"git mv it back to models/{found.name}.json")
-    return found
+def _parse(content: bytes, name: str, file: str) -> Bundle:
+    """The bundle in a file's content. Raises UsageError where it is not whole, or that of another model."""
+    bundle = parse(content, file)
+    if bundle.name != name:
+        raise UsageError(f"{file} is the bundle of {bundle.name}", mend=f"git mv it back to models/{bundle.name}.json")
+    return bundle
 
 
 def referenced_objects(workspace: Workspace) -> dict[str, str]:
-    """What the models promoted on this branch need, by sha256. Raises UsageError for a bundle that isn't whole."""
-    bundles = [read(workspace, path.stem) for path in sorted(workspace.models.glob("*.json"))]
-    return {digest: label for each in bundles for digest, label in bundle.referenced_objects(each).items()}
+    """A description of each object that the models promoted on this branch need, by sha256.
+
+    Raises UsageError for a bundle that isn't whole.
+    """
+    promoted = _promoted(workspace)
+    return {digest: label for bundle in promoted for digest, label in bundles.referenced_objects(bundle).items()}
 
 
 def all_versions(workspace: Workspace) -> list[Bundle]:
-    """The models of any branch, in every version there was. Raises UsageError where git isn't to be asked."""
-    now = [read(workspace, file.stem) for file in sorted(workspace.models.glob("*.json"))]
+    """The bundles of this branch, then those of every commit of any branch. Raises UsageError where git fails."""
+    promoted = _promoted(workspace)
     if not (workspace.root / ".git").exists():
-        return now
+        return promoted
     contents = git.contents(workspace.root, "models/*.json", "--all")
-    return now + [each for each in map(_whole, contents) if each]
+    return promoted + [bundle for bundle in map(_from_history, contents) if bundle]
 
 
 def objects_of_all_versions(workspace: Workspace) -> set[str]:
-    """What the models of any branch need, or needed in any version. Raises UsageError where git isn't to be asked."""
-    return {digest for each in all_versions(workspace) for digest in bundle.referenced_objects(each)}
+    """The sha256 of each object that a bundle of any commit of any branch needs. Raises UsageError where git fails."""
+    return {digest for bundle in all_versions(workspace) for digest in bundles.referenced_objects(bundle)}
 
 
-def _whole(content: bytes) -> Bundle | None:
-    """A bundle from the past; None for what was none, and so was never used."""
+def _promoted(workspace: Workspace) -> list[Bundle]:
+    return [read(workspace, path.stem) for path in sorted(workspace.models.glob("*.json"))]
+
+
+def _from_history(content: bytes) -> Bundle | None:
+    """A bundle from a commit; None where it was not whole, so that no run can have used it."""
     with suppress(UsageError):
         return parse(content, "a bundle")
     return None

@@ -1,4 +1,4 @@
-"""What a run must show before its model is promoted: one function a condition, each with what mends it."""
+"""The policy of a promotion: the conditions that a run must meet, one function each, with the command that mends it."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -10,8 +10,7 @@ from samebook.core.errors import PolicyRefused, SamebookError
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Promotion
 from samebook.models import bundle, gate_run
-from samebook.records import attestations as reproduction
-from samebook.records import comparison, evidence, receipt, signing
+from samebook.records import attestations, comparison, evidence, receipt, signing
 from samebook.records.receipt import Json
 
 
@@ -19,7 +18,8 @@ from samebook.records.receipt import Json
 class Candidate:
     """A finished run that is to be promoted as `model`, under the policy of an environment.
 
-    `champion` is the bundle of that name on this branch; `gate` is the finished comparison of the two.
+    `path` is that of its receipt; `attestations` are those of its reproductions, with their paths. `champion` is the
+    bundle of that name on this branch; `gate` is the finished comparison of the two.
     """
 
     workspace: Workspace
@@ -46,28 +46,28 @@ class Candidate:
 
 @dataclass(frozen=True)
 class UnmetCondition:
-    """A condition that does not hold: what was found, and the command that mends it."""
+    """A condition that does not hold: the finding, and the command that mends it."""
 
-    what: str
+    finding: str
     mend: str
 
 
 def unmet_conditions(candidate: Candidate) -> list[UnmetCondition]:
     """Every condition of the policy that the candidate does not meet."""
-    return [found for condition in CONDITIONS if (found := condition(candidate))]
+    return [unmet for condition in CONDITIONS if (unmet := condition(candidate))]
 
 
 def _whole(candidate: Candidate) -> UnmetCondition | None:
-    found = evidence.file_states(candidate.workspace, candidate.path, candidate.statement)
-    wrong = [f"{name}: {state}" for name, state in found.items() if state != evidence.BESIDE]
-    what = f"its files are not what its receipt says: {'; '.join(wrong)}"
-    return UnmetCondition(what, "run it again") if wrong else None
+    states = evidence.file_states(candidate.workspace, candidate.path, candidate.statement)
+    problems = [f"{name}: {state}" for name, state in states.items() if state != evidence.BESIDE]
+    finding = f"its files are not what its receipt says: {'; '.join(problems)}"
+    return UnmetCondition(finding, "run it again") if problems else None
 
 
 def _undrifted(candidate: Candidate) -> UnmetCondition | None:
     drift = candidate.internal.get("drift")
-    what = f"it ran in an environment that is not the lock's: {', '.join(drift or ())}"
-    return UnmetCondition(what, "run it again without --allow-drift") if drift else None
+    finding = f"it ran in an environment that is not the lock's: {', '.join(drift or ())}"
+    return UnmetCondition(finding, "run it again without --allow-drift") if drift else None
 
 
 def _clean_commit(candidate: Candidate) -> UnmetCondition | None:
@@ -77,38 +77,38 @@ def _clean_commit(candidate: Candidate) -> UnmetCondition | None:
         return UnmetCondition("it ran on changes that are not committed", again)
     if git.is_ancestor(candidate.workspace.root, name):
         return None
-    what = f"its commit {name[:12] or 'is not named'} is not in this branch, from which others could run it again"
-    return UnmetCondition(what, f"git merge {name[:12]}, or {_again(candidate)} here")
+    finding = f"its commit {name[:12] or 'is not named'} is not in this branch, from which others could run it again"
+    return UnmetCondition(finding, f"git merge {name[:12]}, or {_again(candidate)} here")
 
 
 def _pinned_image(candidate: Candidate) -> UnmetCondition | None:
     if not candidate.policy.pinned_image:
         return None
-    found = {name: (receipt.dependency(candidate.statement, name) or {}).get("uri") for name in ("image", "base image")}
-    engine = candidate.internal.get("engine")
-    what = unpinned_image(engine, found["image"], found["base image"])
-    return UnmetCondition(what, _again(candidate, "ENGINE=docker")) if what else None
+    image, base = (receipt.dependency(candidate.statement, name) or {} for name in ("image", "base image"))
+    finding = _unpinned_image(candidate.internal.get("engine"), image.get("uri"), base.get("uri"))
+    return UnmetCondition(finding, _again(candidate, "ENGINE=docker")) if finding else None
 
 
 def _reproduced(candidate: Candidate) -> UnmetCondition | None:
     if not candidate.policy.reproduced:
         return None
     author = candidate.statement["predicate"]["runDetails"]["builder"]["id"]
-    told = [each["predicate"] for _, each in candidate.attestations]
-    same = [each["predicate"] for _, each in candidate.attestations if _is_identical(candidate.statement, each)]
-    if any(each["reproducer"]["builder"] != author for each in same):
+    reproductions = [attestation for _, attestation in candidate.attestations]
+    identical = [attestation for attestation in reproductions if _is_identical(candidate.statement, attestation)]
+    if any(attestation["predicate"]["reproducer"]["builder"] != author for attestation in identical):
         return None
-    found = f"only by {author}, who made it" if same else f"{len(told)} times, never IDENTICAL" if told else "by nobody"
+    others = f"{len(reproductions)} times, never IDENTICAL" if reproductions else "by nobody"
+    by = f"only by {author}, who made it" if identical else others
     mend = f"on another machine, or in CI: make reproduce RUN={candidate.run}, and bring reproduction-<n>.json here"
-    return UnmetCondition(f"it was reproduced {found}", mend)
+    return UnmetCondition(f"it was reproduced {by}", mend)
 
 
 def _is_identical(statement: Json, attestation: Json) -> bool:
-    """Whether a reproduction speaks of all that the receipt speaks of, and found each the same."""
-    verdicts = reproduction.verdicts(attestation)
+    """Whether a reproduction has the receipt's subjects, all of them, and the verdict IDENTICAL for each."""
+    verdicts = attestations.verdicts(attestation)
     subjects = set(receipt.subject_digests(statement))
-    every = attestation["subject"] == statement["subject"] and set(verdicts) == subjects
-    return every and {*verdicts.values(), attestation["predicate"]["verdict"]} == {comparison.Verdict.IDENTICAL}
+    is_complete = attestation["subject"] == statement["subject"] and set(verdicts) == subjects
+    return is_complete and {*verdicts.values(), attestation["predicate"]["verdict"]} == {comparison.Verdict.IDENTICAL}
 
 
 def _signed(candidate: Candidate) -> UnmetCondition | None:
@@ -158,45 +158,44 @@ CONDITIONS: tuple[Callable[[Candidate], UnmetCondition | None], ...] = (
 )
 
 
-def unpinned_image(engine: str | None, image: str | None, base: str | None) -> str:
-    """How a run was not in an image on a base that is named by digest; empty where it was."""
-    named = {"image": image, "base image": base}
-    loose = [f"{name} {uri or 'none'}" for name, uri in named.items() if "sha256:" not in (uri or "")]
-    loose += [] if engine == "docker" else [f"engine {engine}"]
-    return f"it did not run in an image whose base is pinned by digest: {', '.join(loose)}" if loose else ""
+def _unpinned_image(engine: str | None, image: str | None, base: str | None) -> str:
+    """The finding that a run was not in an image on a base that is pinned by digest; empty where it was."""
+    uris = {"image": image, "base image": base}
+    unpinned = [f"{name} {uri or 'none'}" for name, uri in uris.items() if "sha256:" not in (uri or "")]
+    unpinned += [] if engine == "docker" else [f"engine {engine}"]
+    return f"it did not run in an image whose base is pinned by digest: {', '.join(unpinned)}" if unpinned else ""
 
 
-def unmet_by_bundle(found: bundle.Bundle, asked: Promotion, attested: Collection[str]) -> list[str]:
-    """What a promoted model lacks of what an environment asks: a merge may bring it from one that asks for less.
+def unmet_by_bundle(model: bundle.Bundle, policy: Promotion, reproducers: Collection[str]) -> list[str]:
+    """The conditions of a policy that a promoted model does not meet: a merge may bring it from a weaker policy.
 
-    `attested` are the builders whose reproduction is at hand, and says IDENTICAL.
+    `reproducers` are the builders that have reproduced it with the verdict IDENTICAL.
     """
-    environment = found.environment
-    lacks = {
-        "it ran on changes that are not committed": asked.clean_commit and found.source.dirty,
-        "nobody but its author's machine has reproduced it": asked.reproduced
-        and not set(attested) - {found.receipt.builder},
-        "it is not signed": asked.signed and not found.receipt.envelope,
-        "no gate has compared it": asked.gate and not found.promoted.gate,
-        unpinned_image(environment.engine, environment.image, environment.base_image): asked.pinned_image,
+    environment = model.environment
+    others = set(reproducers) - {model.receipt.builder}
+    unmet = {
+        "it ran on changes that are not committed": policy.clean_commit and model.source.dirty,
+        "nobody but its author's machine has reproduced it": policy.reproduced and not others,
+        "it is not signed": policy.signed and not model.receipt.envelope,
+        "no gate has compared it": policy.gate and not model.promoted.gate,
+        _unpinned_image(environment.engine, environment.image, environment.base_image): policy.pinned_image,
     }
-    return [what for what, is_lacking in lacks.items() if what and is_lacking]
+    return [finding for finding, is_unmet in unmet.items() if finding and is_unmet]
 
 
 def enforce(candidate: Candidate, env: str) -> None:
-    """Raise PolicyRefused with every unmet condition, each with what mends it."""
-    found = unmet_conditions(candidate)
-    if found:
-        lines = (f"  - {each.what}\n    -> {each.mend}" for each in found)
+    """Raise PolicyRefused with every unmet condition, each with the command that mends it."""
+    if unmet := unmet_conditions(candidate):
+        lines = (f"  - {condition.finding}\n    -> {condition.mend}" for condition in unmet)
         raise PolicyRefused(
             "\n".join((f"{candidate.run} can't be promoted as {candidate.model} in {env}:", *lines)),
             mend="see what the policy asks: make settings ENV=" + env,
         )
 
 
-def attestations(path: Path) -> tuple[tuple[Path, Json], ...]:
-    """The reproductions beside a receipt that speak of this very receipt, oldest first."""
+def find_attestations(path: Path) -> tuple[tuple[Path, Json], ...]:
+    """The attestations beside a receipt that name its sha256, with their paths, oldest first."""
     files = sorted(path.parent.glob("reproduction-*.json"), key=lambda file: (len(file.name), file.name))
-    found = ((each, reproduction.read(each)) for each in files)
+    statements = ((file, attestations.read(file)) for file in files)
     digest = sha256(path)
-    return tuple((each, told) for each, told in found if told and told["predicate"]["receipt"]["sha256"] == digest)
+    return tuple((file, item) for file, item in statements if item and item["predicate"]["receipt"]["sha256"] == digest)

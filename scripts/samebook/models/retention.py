@@ -1,4 +1,4 @@
-"""Which runs must stay, and why: those that models, experiments, published days and running runs need, and theirs."""
+"""Retention of runs: those that models, experiments, published days and runs under way need, and their ancestors."""
 
 import datetime
 import json
@@ -24,7 +24,7 @@ type Receipts = Mapping[str, Json]
 
 
 def check(workspace: Workspace) -> None:
-    """Raise UsageError where it can't be known what other branches' models need."""
+    """Raise UsageError where the bundles of other branches or earlier commits are not here."""
     store_use.check_history(workspace)
     if os.environ.get("SAMEBOOK_COMMIT") and not (workspace.root / ".git").exists():
         raise UsageError(
@@ -33,38 +33,38 @@ def check(workspace: Workspace) -> None:
         )
 
 
-def receipts(workspace: Workspace, known: Receipts) -> Receipts:
-    """The receipt of each finished run, by its id; those that are `known` are not read again.
+def receipts(workspace: Workspace, cache: Receipts) -> Receipts:
+    """The receipt of each finished run, by the run's id; receipts in `cache` are not read again.
 
-    Raises UsageError for one that can't be read: it may name any run.
+    Raises UsageError for a receipt that can't be read, because it may name any run.
     """
     paths = sorted(workspace.runs.glob(f"[0-9]*Z-*/{run_folder.RECEIPT}"))
     try:
-        return {path.parent.name: known.get(path.parent.name) or receipt.read(path) for path in paths}
+        return {path.parent.name: cache.get(path.parent.name) or receipt.read(path) for path in paths}
     except UsageError as error:
         raise UsageError(f"{error}; no run is removed while it may name any", mend="move that folder away") from None
 
 
-def required_runs(workspace: Workspace, found: Receipts, today: datetime.date) -> dict[str, str]:
-    """The runs that something needs, by id, and what needs them."""
-    experiments = [each for each in _experiments(workspace) if each.end >= today]
-    variants = (each for test in experiments for each in _variants(workspace, test))
+def required_runs(workspace: Workspace, receipts: Receipts, today: datetime.date) -> dict[str, str]:
+    """The reason why a run must stay, by the run's id."""
+    experiments = [test for test in _experiments(workspace) if test.end >= today]
+    variants = (bundle for test in experiments for bundle in _variants(workspace, test))
     reasons = {
         "being read": _read_by_running(workspace),
         "published": _published(workspace),
-        "of an experiment": _days_of(found, experiments),
-        "of a model": _of_models(workspace, found, [*lookup.all_versions(workspace), *variants]),
+        "of an experiment": _writers(receipts, experiments),
+        "of a model": _of_models(workspace, receipts, [*lookup.all_versions(workspace), *variants]),
     }
     return {run: reason for reason, runs in reasons.items() for run in sorted(runs)}
 
 
-def ancestors(found: Receipts, runs: Iterable[str]) -> set[str]:
-    """The runs that made what these have read, those that made what those have read, and so on."""
+def ancestors(receipts: Receipts, runs: Iterable[str]) -> set[str]:
+    """The runs that made the inputs of these runs, those that made the inputs of those, and so on."""
     reached, ahead = set[str](), set(runs)
     while ahead:
-        made = {maker for run in ahead if run in found for maker in receipt.makers(found[run]).values()}
-        ahead = made - reached
-        reached |= made
+        makers = {maker for run in ahead if run in receipts for maker in receipt.makers(receipts[run]).values()}
+        ahead = makers - reached
+        reached |= makers
     return reached
 
 
@@ -75,32 +75,39 @@ def _experiments(workspace: Workspace) -> Iterator[AbTest]:
 
 
 def _variants(workspace: Workspace, test: AbTest) -> Iterator[Bundle]:
-    """The bundles of an experiment. One that isn't here, as its branch isn't, names no run of here."""
+    """The bundles of an experiment. A bundle whose branch isn't here names no run that is."""
     for reference in (test.champion, test.challenger):
         with suppress(UsageError):
             yield lookup.read(workspace, reference)
 
 
-def _days_of(found: Receipts, experiments: list[AbTest]) -> set[str]:
-    """The runs that wrote a day of an experiment: its scores, and whatever else."""
-    written = {run: [inputs.day_written(name) for name in receipt.subject_digests(told)] for run, told in found.items()}
-    days = {run: [datetime.date.fromisoformat(each) for each in names if each] for run, names in written.items()}
-    return {run for run in days if any(test.is_on(day) for test in experiments for day in days[run])}
+def _writers(receipts: Receipts, experiments: list[AbTest]) -> set[str]:
+    """The runs that wrote a partition of a day of an experiment."""
+    return {
+        run
+        for run, statement in receipts.items()
+        if any(test.is_on(day) for test in experiments for day in _days_written(statement))
+    }
 
 
-def _of_models(workspace: Workspace, found: Receipts, models: Iterable[Bundle]) -> set[str]:
-    """The runs that bundles name, and those that their receipts name, which may be in the store alone."""
-    named = set[str]()
-    for each in models:
-        gate = each.promoted.gate
-        runs = {each.receipt.run: each.receipt.sha256} | ({gate.run: gate.receipt} if gate else {})
-        stored = [_stored(workspace, digest) for run, digest in runs.items() if run not in found]
-        named |= {*runs, *(maker for told in stored if told for maker in receipt.makers(told).values())}
-    return named
+def _days_written(statement: Json) -> list[datetime.date]:
+    days = (inputs.day_written(name) for name in receipt.subject_digests(statement))
+    return [datetime.date.fromisoformat(day) for day in days if day]
+
+
+def _of_models(workspace: Workspace, receipts: Receipts, bundles: Iterable[Bundle]) -> set[str]:
+    """The runs that bundles name, and the makers of their inputs where their receipt is only in the store."""
+    names = set[str]()
+    for bundle in bundles:
+        gate = bundle.promoted.gate
+        runs = {bundle.receipt.run: bundle.receipt.sha256} | ({gate.run: gate.receipt} if gate else {})
+        stored = (_stored(workspace, digest) for run, digest in runs.items() if run not in receipts)
+        names |= {*runs, *(maker for statement in stored if statement for maker in receipt.makers(statement).values())}
+    return names
 
 
 def _stored(workspace: Workspace, digest: str) -> Json | None:
-    """A receipt from the store; None where it isn't there, or damaged."""
+    """A receipt from the store; None where it is missing or damaged."""
     with suppress(SamebookError):
         content = objects.local_store(workspace).get(digest)
         return json.loads(content) if content else None
@@ -108,7 +115,7 @@ def _stored(workspace: Workspace, digest: str) -> Json | None:
 
 
 def _published(workspace: Workspace) -> set[str]:
-    """The runs whose partitions are the current ones."""
+    """The runs whose partitions are published now."""
     origins = sorted(workspace.data.glob(f"*/day=*/{dataset.ORIGIN}"))
     try:
         return {json.loads(path.read_bytes())["run"] for path in origins}
@@ -117,7 +124,7 @@ def _published(workspace: Workspace) -> set[str]:
 
 
 def _read_by_running(workspace: Workspace) -> set[str]:
-    """The runs that those under way have read, or were told to read: as the files say that they have so far."""
+    """The runs whose ids stand in the notebooks and events of the runs under way, which read their outputs."""
     names = (run_folder.NOTEBOOK, run_folder.EVENTS)
     files = (run / name for run in (workspace.runs / ".partial").glob("*-*") for name in names)
-    return {each.decode() for file in files if file.is_file() for each in RUN.findall(file.read_bytes())}
+    return {run.decode() for file in files if file.is_file() for run in RUN.findall(file.read_bytes())}

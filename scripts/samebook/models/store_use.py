@@ -1,6 +1,6 @@
-"""Look after the store: damaged, missing and unreferenced objects, and room for new ones.
+"""Use of the store by runs and models: its damaged, missing and unreferenced objects, and their removal.
 
-What any branch's models name, or ever named, stays: a rollback may want it.
+The objects that a bundle of any commit of any branch names stay, because a rollback may need them.
 """
 
 import time
@@ -19,7 +19,11 @@ from samebook.store import objects as store
 
 @dataclass(frozen=True)
 class Report:
-    """What the store holds: objects by path, what receipts name that it lacks by sha256, and bytes that gc frees."""
+    """The state of the store.
+
+    `objects` is their number; `damaged` and `unreferenced` are paths; `missing` describes each missing object by its
+    sha256; `reclaimable` is the number of bytes that gc frees.
+    """
 
     objects: int
     damaged: list[Path]
@@ -29,43 +33,44 @@ class Report:
 
 
 def report(workspace: Workspace, without: Collection[str] = (), grace: float = 0) -> Report:
-    """Read every object and every receipt; as if the runs `without` were gone.
+    """Read every object and every receipt but those of the runs `without`; returns the state of the store.
 
-    What was written in the last `grace` seconds is not unreferenced: the receipt that names it may be on its way.
+    An object of the last `grace` seconds is not unreferenced, because its receipt may not be written yet.
     """
-    kept = store.local_store(workspace)
-    wanted = referenced_objects(workspace, without)
-    present = {path.name for path in kept.objects()}
-    missing = {digest: what for digest, what in wanted.items() if digest not in present}
-    damaged, unreferenced = kept.damaged(), kept.unreferenced({*wanted, *lookup.objects_of_all_versions(workspace)})
+    local = store.local_store(workspace)
+    labels = referenced_objects(workspace, without)
+    present = {path.name for path in local.objects()}
+    missing = {digest: label for digest, label in labels.items() if digest not in present}
+    referenced = {*labels, *lookup.objects_of_all_versions(workspace)}
+    damaged, unreferenced = local.damaged(), local.unreferenced(referenced)
     unreferenced = [path for path in unreferenced if time.time() - path.stat().st_mtime >= grace]
-    unreferenced += kept.abandoned()
+    unreferenced += local.abandoned()
     size = sum(path.stat().st_size for path in {*damaged, *unreferenced})
     return Report(len(present), damaged, missing, unreferenced, size)
 
 
 def referenced_objects(workspace: Workspace, without: Collection[str] = ()) -> dict[str, str]:
-    """What the receipts in runs/, but for the runs `without`, need, by sha256, and which of them needs it.
+    """A description of each object that the runs in runs/ need, but the runs `without`, by sha256.
 
-    Raises UsageError for a receipt that can't be read: gc must not remove what it may name.
+    Raises UsageError for a receipt that can't be read: gc must not remove an object that it may name.
     """
-    # First, since a run that ends meanwhile has its receipt in runs/ by then.
+    # The runs under way come first, because one that ends meanwhile then has its receipt in runs/.
     running = (workspace.runs / ".partial").glob("*-*")
-    read = (event for run in running for event in run_folder.events(run, "input"))
-    wanted = {event["sha256"]: f"{event['name']}, which a run is reading" for event in read}
+    inputs = (event for run in running for event in run_folder.events(run, "input"))
+    labels = {event["sha256"]: f"{event['name']}, which a run is reading" for event in inputs}
     receipts = sorted(workspace.runs.glob(f"*/{run_folder.RECEIPT}"))
     for path in (path for path in receipts if path.parent.name not in without):
         run, statement = path.parent.name, receipt.read(path)
         commit = receipt.dependency(statement, receipt.COMMIT) or {}
         patch = commit.get("annotations", {}).get("patch")
         digests = {**receipt.subject_digests(statement), **receipt.inputs(statement)}
-        wanted |= {digest: f"{name} of {run}" for name, digest in digests.items()}
-        wanted |= {sha256(path): f"the receipt of {run}"} | ({patch: f"the patch of {run}"} if patch else {})
-    return wanted
+        labels |= {digest: f"{name} of {run}" for name, digest in digests.items()}
+        labels |= {sha256(path): f"the receipt of {run}"} | ({patch: f"the patch of {run}"} if patch else {})
+    return labels
 
 
 def check_history(workspace: Workspace) -> None:
-    """Raise UsageError in a shallow clone: what earlier models need can't be told from what nobody needs."""
+    """Raise UsageError in a shallow clone, which lacks the bundles of earlier commits."""
     if git.is_shallow(workspace.root):
         raise UsageError(
             "this clone is shallow: it does not know what earlier models need", mend="git fetch --unshallow"
@@ -73,27 +78,27 @@ def check_history(workspace: Workspace) -> None:
 
 
 def gc(workspace: Workspace, *, dry_run: bool, without: Collection[str] = (), grace: float = 0) -> Report:
-    """Remove what no receipt names, and damaged objects with it; with `dry_run` only say what.
+    """Remove unreferenced and damaged objects, or with `dry_run` only report them; returns the state before it.
 
     `without` and `grace` are those of `report`. Raises UsageError in a shallow clone.
     """
     if not dry_run:
         check_history(workspace)
-    found = report(workspace, without, grace)
+    state = report(workspace, without, grace)
     if not dry_run:
-        for path in {*found.unreferenced, *found.damaged}:
+        for path in {*state.unreferenced, *state.damaged}:
             path.unlink(missing_ok=True)
-    return found
+    return state
 
 
-def check(found: Report) -> None:
+def check(state: Report) -> None:
     """Raise UsageError where objects are damaged or missing."""
-    if found.damaged or found.missing:
-        lines = [f"damaged: {path.name}" for path in found.damaged]
-        lines += [f"missing: {digest[:12]}…, {what}" for digest, what in found.missing.items()]
+    if state.damaged or state.missing:
+        lines = [f"damaged: {path.name}" for path in state.damaged]
+        lines += [f"missing: {digest[:12]}…, {label}" for digest, label in state.missing.items()]
         raise UsageError(
             "\n  ".join(
-                (f"the store has {len(found.damaged)} damaged and {len(found.missing)} missing objects", *lines)
+                (f"the store has {len(state.damaged)} damaged and {len(state.missing)} missing objects", *lines)
             ),
             mend="samebook store gc removes the damaged; make reproduce RUN=… makes them again",
         )

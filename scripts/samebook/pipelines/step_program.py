@@ -106,7 +106,7 @@ def _promoted_already(job: Job, target: definition.Promote, runs: Mapping[str, s
 
 
 def _reproduced_already(job: Job, run: str) -> str:
-    attestations = policy.attestations(job.here.runs / run / run_folder.RECEIPT)
+    attestations = policy.find_attestations(job.here.runs / run / run_folder.RECEIPT)
     is_reproduced = any(statement["predicate"]["verdict"] == Verdict.IDENTICAL for _, statement in attestations)
     return run if is_reproduced else ""
 

@@ -74,7 +74,9 @@ def _candidate(
     statement = receipt.read(path)
     champion = lookup.read(workspace, request.model) if lookup.path(workspace, request.model).is_file() else None
     gate = gate_run.find_comparison(workspace, conditions.gate, statement, champion) if conditions.gate else None
-    return Candidate(workspace, request.model, path, statement, conditions, policy.attestations(path), champion, gate)
+    return Candidate(
+        workspace, request.model, path, statement, conditions, policy.find_attestations(path), champion, gate
+    )
 
 
 def _gated(candidate: Candidate, request: PromoteRequest, say: Callable[[str], None]) -> Candidate:
