@@ -27,20 +27,18 @@ def shown() -> NotebookNode:
 
 
 def test_same_page_as_nbconvert() -> None:
-    """Every element, attribute and text is that of nbconvert's own page, those for people who can't see among them."""
+    """Every element, attribute and text is that of nbconvert's own page, with those for people who can't see."""
     notebook = shown()
     expected, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": "shown"}})
-    found, wanted = (BeautifulSoup(each, "html.parser") for each in (page.html(notebook, "shown"), expected))
-    assert [(each.name, each.attrs) for each in found.find_all()] == [
-        (each.name, each.attrs) for each in wanted.find_all()
-    ]
-    assert found.get_text() == wanted.get_text()
-    assert len(found.select("img[alt]")) == len(found.select("img")) == 4
-    assert len(found.select("[tabindex]")) > 5
+    actual, wanted = (BeautifulSoup(html, "html.parser") for html in (page.html(notebook, "shown"), expected))
+    assert [(tag.name, tag.attrs) for tag in actual.find_all()] == [(tag.name, tag.attrs) for tag in wanted.find_all()]
+    assert actual.get_text() == wanted.get_text()
+    assert len(actual.select("img[alt]")) == len(actual.select("img")) == 4
+    assert len(actual.select("[tabindex]")) > 5
 
 
 def test_scripts_stay() -> None:
-    """What looks like a picture in a script is none."""
+    """A text in a script that looks like a picture stays as it is."""
     assert page.accessible(ODD).count("alt=") == 2
     assert "const a = '<img src=1>';" in page.accessible(ODD)
 
