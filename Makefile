@@ -40,10 +40,12 @@ export GIVEN_TO_MAKE
 # Where people run things themselves, nothing is there that was only meant for make.
 FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,$(name)))
 
-# All commands run in the image but these, which write to git, build environments or start containers: beside it.
-BESIDE = $(if $(filter TIMES,$(CHOSEN)),,reproduce) promote rollback models schedule gc diff pipeline backfill
-INSIDE = $(if $(filter TIMES,$(CHOSEN)),reproduce) run sweep warm runs log settings data push pull watch doctor lineage \
-         verify drift pipelines store-verify store-gc bundle-schema
+# All commands run in the image but these, which write to git, build environments or start containers: beside it. What
+# does none of that, reproduce TIMES=3 and pipeline DRY=1, runs in the image too.
+MOVED  = $(if $(filter TIMES,$(CHOSEN)),reproduce) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
+BESIDE = $(filter-out $(MOVED),reproduce promote rollback models schedule gc diff pipeline backfill)
+INSIDE = $(MOVED) run sweep warm runs log settings data push pull watch doctor lineage \
+         verify compare drift pipelines store-verify store-gc bundle-schema
 VERBS  = $(INSIDE) $(BESIDE)
 
 .DEFAULT_GOAL := help
@@ -68,6 +70,7 @@ sweep: ## Run NOTEBOOK for many sets: GRID="max_depth=3,5 rate=0.01:0.3:log" DRA
 warm: forkable ## Keep what NOTEBOOK imports in memory until Ctrl-C: its runs start at once (ENGINE=local)
 runs: ## List what ran
 log: ## A day's story: what ran, what went wrong; DAY=2013-07-01 LEVEL=warning
+compare: ## Compare two files of results, OLD=<file> and NEW=<file>, as reproduce does
 lineage: ## Where a result comes from: RUN=<id, receipt or notebook>
 verify: ## Check the signature of RUN=<run>, and its hash of each file
 reproduce: ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash; TIMES=3: here

@@ -20,9 +20,9 @@ HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) 
 INSIDE_docker      = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_IMAGE=$(IMAGE) \
                      docker compose --progress quiet run --rm $(HANDED)
 PROGRAM_docker     = $(if $(filter watch,$@),--name samebook-watch watch,run)
-BESIDE_docker      = $(BESIDE_local)
+BESIDE_docker      = BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) PATH=$(call quoted,$(CURDIR)/.samebook/command/bin):"$$PATH" samebook
 ENVIRONMENT_docker = images uncommitted
-LIGHT_docker       = $(LOCAL)
+LIGHT_docker       = .samebook/command/.installed
 LOST_docker        = { docker version >/dev/null 2>&1 || { echo "error: the Docker daemon went away in mid-run; the next start lists the run as failed" >&2 && \
                      echo "  -> start Docker again, or do without: make … ENGINE=local" >&2; }; }
 

@@ -22,17 +22,23 @@ $(UV): environments/build.txt
 	{ .samebook/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environments/build.txt || { \
 	  echo "error: uv could not be downloaded" >&2 && $(PROXIES) && exit 2; }; } && touch $@
 
-# Bytecode is compiled now, or each run would pay for it where PYTHONDONTWRITEBYTECODE is set.
+# An environment from a lock. Bytecode is compiled now, or each run would pay for it where PYTHONDONTWRITEBYTECODE is set.
+define install
+@echo "environment: $< into $(@D)" >&2 && rm -f $@ && \
+{ $(UV_RUN) venv --quiet --allow-existing --python "$(PYTHON_VERSION)" $(@D) || { \
+  echo "error: Python $(PYTHON_VERSION) was neither found nor fetched" >&2 && \
+  echo "  -> install it: apt-get install python$(PYTHON_VERSION), pyenv install $(PYTHON_VERSION), …" >&2 && $(PROXIES) && exit 5; }; } && \
+export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
+{ $(UV_RUN) pip sync --quiet --compile-bytecode --require-hashes --build-constraints environments/build.txt $< || { \
+  echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
+$(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && touch $@
+endef
+
 $(LOCAL): environments/lab.txt environments/build.txt scripts/pyproject.toml .python-version | $(UV)
-	@echo "environment: environments/lab.txt into .venv" >&2 && rm -f $@ && \
-	{ $(UV_RUN) venv --quiet --allow-existing --python "$(PYTHON_VERSION)" .venv || { \
-	  echo "error: Python $(PYTHON_VERSION) was neither found nor fetched" >&2 && \
-	  echo "  -> install it (apt-get install python$(PYTHON_VERSION), pyenv install $(PYTHON_VERSION), …), or use Docker: make … ENGINE=docker" >&2 && \
-	  $(PROXIES) && exit 5; }; } && \
-	export VIRTUAL_ENV="$(CURDIR)/.venv" && \
-	{ $(UV_RUN) pip sync --quiet --compile-bytecode --require-hashes --build-constraints environments/build.txt environments/lab.txt || { \
-	  echo "error: the packages of environments/lab.txt could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
-	$(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && touch $@
+	$(install)
+
+.samebook/command/.installed: environments/command.txt environments/build.txt scripts/pyproject.toml .python-version | $(UV)
+	$(install)
 
 .PHONY: lab-local
 lab-local:

@@ -1,11 +1,12 @@
 # The lock: what environments/pyproject.toml asks for, by version and hash.
 
-LOCKS   = runtime lab build
+LOCKS   = runtime lab command build
 COMPILE = ../$(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) --generate-hashes --no-header --no-annotate --no-emit-index-url
-# Each lock is made from the one before it: lab can't disagree with runtime.
+# Each lock is made from the one before it: lab and command can't disagree with runtime.
 define compile_into
 export UV_SYSTEM_CERTS=1 && cd environments && $(COMPILE) pyproject.toml $(2) -o $(1)/runtime.txt && \
 $(COMPILE) pyproject.toml $(2) --group lab -c $(1)/runtime.txt -o $(1)/lab.txt && \
+$(COMPILE) --group command -c $(1)/runtime.txt $(2) -o $(1)/command.txt && \
 $(COMPILE) --group build $(2) -o $(1)/build.txt && cd ..
 endef
 

@@ -12,7 +12,7 @@ from samebook.cli.environment import data, doctor, settings
 from samebook.cli.models import bundle, models, promote, rollback
 from samebook.cli.monitoring import drift
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
-from samebook.cli.runs import lineage, reproduce, run, runs, verify
+from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify
 from samebook.cli.store import store
 from samebook.cli.sweeps import sweep, warm
 from samebook.cli.upkeep import gc, log, schedule
@@ -33,7 +33,7 @@ def cli() -> None:
 
 
 for command in (
-    *(run, runs, reproduce, lineage, verify),
+    *(run, runs, reproduce, compare, lineage, verify),
     *(data, settings, doctor),
     *(promote, rollback, models, bundle, store),
     *(pipeline, pipelines, backfill, watch),

@@ -1,7 +1,8 @@
-"""The commands for runs: run a notebook, list its runs, and reproduce, trace or verify one."""
+"""The commands for runs: run a notebook, list its runs, and reproduce, compare, trace or verify one."""
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -25,6 +26,7 @@ from samebook.core import errors, workspace
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the output of the notebook's cells.")
 @click.option("--dry-run", "--dry", is_flag=True, help="Check notebook, parameters and settings, without a run.")
+@click.option("--reuse", is_flag=True, help="Give the finished run that did the same, where there is one, without a run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as a JSON object, in one line.")
 def run(
     notebook: str | None,
@@ -35,6 +37,7 @@ def run(
     allow_drift: bool,
     verbose: bool,
     dry_run: bool,
+    reuse: bool,
     as_json: bool,
 ) -> None:
     """Run notebooks/NOTEBOOK.ipynb headless, into a folder of its own under runs/.
@@ -59,10 +62,11 @@ def run(
         prepared = preparation.prepare(workspace.find(), request)
         show(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
         return
-    folder = verb.run(request, Console(verbose=verbose))
+    earlier = verb.finished_run(request) if reuse else None
+    folder = earlier or verb.run(request, Console(verbose=verbose))
     summary = summarize(folder)
     if as_json:
-        show(json.dumps(summary.as_json()))
+        show(json.dumps({**summary.as_json(), "reused": earlier is not None}))
         return
     metrics = "  ".join(f"{name} {value:.4g}" for name, value in list(summary.metrics.items())[:METRICS_SHOWN])
     show(f"{workspace.find().relative(folder)}  {metrics}".rstrip())
@@ -120,6 +124,21 @@ def _print_stability(run: str, times: int) -> None:
     click.echo(verb.table(result))
     if result.difference:
         sys.exit(errors.NotReproduced.exit_code)
+
+
+@click.command()
+@click.argument("old", metavar="OLD", type=FILE)
+@click.argument("new", metavar="NEW", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def compare(old: Path, new: Path, as_json: bool) -> None:
+    """Compare two files of results as `samebook reproduce` does: values, cells, columns or pixels, by their kind.
+
+    Example: samebook compare runs/<id>/metrics.json runs/<other id>/metrics.json
+    """
+    from samebook.verbs import compare as verb
+
+    difference = verb.compare(old, new)
+    show(json.dumps(asdict(difference)) if as_json else difference.detail)
 
 
 @click.command()

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from nbformat import NotebookNode, from_dict
-
 from samebook.core.errors import PolicyRefused
 from samebook.core.secret import SHORTEST
 
@@ -53,7 +51,7 @@ class Redaction:
             return value
         if isinstance(value, Mapping):
             changed = {key: item if key in STRUCTURE else self.value(item) for key, item in value.items()}
-            return from_dict(changed) if isinstance(value, NotebookNode) else changed
+            return type(value)(changed) if isinstance(value, dict) else changed  # a notebook's nodes are dicts too
         if isinstance(value, list):
             return [self.value(item) for item in value]
         return self.text(value) if isinstance(value, str) else value

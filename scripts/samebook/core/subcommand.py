@@ -1,10 +1,15 @@
-"""Samebook inside samebook: a command, or the run of another notebook, in a process of its own."""
+"""Samebook inside samebook: a command, or the run of another notebook, in a process of its own.
+
+The light environment beside the image has no kernel: there make runs notebooks, in the image.
+"""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +18,34 @@ from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 
 
+SHOWN = 4000
+# The line of make about a failed recipe, in any language: the exit code of make itself is always 2.
+MAKE = re.compile(r"^make(?:\[\d+\])?: \*\*\* \[.*\] \S+ (\d+)$", re.MULTILINE)
+
+
+def has_kernels() -> bool:
+    """Whether notebooks can run in this environment; in the light one beside the image they can't."""
+    return find_spec("ipykernel") is not None
+
+
 def run_notebook(workspace: Workspace, notebook: str, values: Mapping[str, Any], env: str = "") -> Path:
     """Run a notebook with parameters; returns the run's folder. Without `env` it runs in the caller's environment."""
-    parameters = (part for name, value in values.items() for part in ("-p", f"{name}={value}"))
     env = env or os.environ.get("SAMEBOOK_ENV", "dev")
+    if not has_kernels():
+        params = json.dumps(values, ensure_ascii=False)
+        return workspace.runs / run_id(make(workspace, "run", NOTEBOOK=notebook, PARAMS=params, ENV=env, JSON="1"))
+    parameters = (part for name, value in values.items() for part in ("-p", f"{name}={value}"))
     return workspace.runs / run_id(call(workspace, "run", notebook, *parameters, "--env", env, "--json"))
 
 
 def run_id(output: str) -> str:
-    """The id of a run, from the output of `samebook run --json`, whose last line is a JSON object."""
-    return json.loads(output.strip().splitlines()[-1])["id"]
+    """The id of a run, from the output of `samebook run --json`."""
+    return run_facts(output)["id"]
+
+
+def run_facts(output: str) -> dict[str, Any]:
+    """The JSON object in the last line of the output of `samebook run --json`."""
+    return json.loads(output.strip().splitlines()[-1])
 
 
 def call(workspace: Workspace, *arguments: str) -> str:
@@ -35,3 +58,28 @@ def call(workspace: Workspace, *arguments: str) -> str:
         message = f"{subject} failed with exit code {process.returncode}:\n{process.stderr[-2000:].strip()}"
         raise errors.from_exit_code(process.returncode, message, default=UsageError)
     return process.stdout
+
+
+def make(workspace: Workspace, target: str, **variables: str) -> str:
+    """The standard output of `make TARGET NAME=value …`, in the image. Raises the error of its exit code."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    assignments = (f"{name}={value}" for name, value in {**variables, "ENGINE": "docker"}.items())
+    command = ("make", "--silent", target, *assignments)
+    process = subprocess.run(command, env=env, capture_output=True, text=True, cwd=workspace.root, check=False)
+    if process.returncode:
+        code, text = exit_code(process.returncode, process.stderr), message(process.stderr)
+        raise errors.from_exit_code(code, text.removeprefix("error: "))
+    return process.stdout
+
+
+def message(stderr: str) -> str:
+    """The message of a failed program: its standard error from the last `error:` on, or the end of it."""
+    lines = MAKE.sub("", stderr).strip().splitlines()
+    last = max((n for n, line in enumerate(lines) if line.startswith("error:")), default=0)
+    return "\n".join(lines[last:])[-SHOWN:]
+
+
+def exit_code(code: int, stderr: str) -> int:
+    """The exit code of the program itself, also where make has started it."""
+    codes = MAKE.findall(stderr)
+    return int(codes[0]) if codes else code

@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import partial
 from graphlib import TopologicalSorter
 
-from samebook.core import errors, signals
+from samebook.core import errors, signals, subcommand
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import EnvironmentMismatch, Interrupted, PolicyRefused, SamebookError, UsageError
 from samebook.core.file_lock import acquire
@@ -79,11 +79,19 @@ def today() -> datetime.date:
     return datetime.datetime.now(datetime.UTC).date()
 
 
-def prepared(job: Job, say: Callable[[Outcome], None] = lambda _: None) -> Work:
-    """Check every step before the first one starts. Raises UsageError, or PolicyRefused for a model."""
+def prepared(job: Job, say: Callable[[Outcome], None] = lambda _: None, *, is_checked: bool = False) -> Work:
+    """Check every step before the first one starts, unless it is checked already.
+
+    Raises UsageError, or PolicyRefused for a model.
+    """
     pipeline = definition.read(job.here, job.name)
     work = Work(job, tuple(definition.filled(pipeline, job.given, today())), settings.load(job.here, job.env), say)
     notices.url(work.settings)
+    if is_checked:
+        return work
+    if not subcommand.has_kernels():
+        step_program.check_in_image(job)
+        return work
     for step in (step for step in work.steps if step.is_wanted):
         try:
             step_program.check(job, step)
@@ -170,9 +178,10 @@ def _call(work: Work, step: Filled, outcomes: Mapping[str, Outcome], command: li
     ended = work.processes.call(command, work.job.here.root, env, (lock,))
     seconds = time.monotonic() - start
     if ended.exit_code:
-        code, message = step_program.exit_code(ended.exit_code, ended.stderr), step_program.message(ended.stderr)
+        code, message = subcommand.exit_code(ended.exit_code, ended.stderr), subcommand.message(ended.stderr)
         return Outcome(step.name, State.FAILED, "", seconds, code, message)
-    return Outcome(step.name, State.DONE, step_program.run_of(step, ended.stdout, _runs(outcomes, step)), seconds)
+    state = State.SAME if step_program.is_reused(step, ended.stdout) else State.DONE
+    return Outcome(step.name, state, step_program.run_of(step, ended.stdout, _runs(outcomes, step)), seconds)
 
 
 def _runs(outcomes: Mapping[str, Outcome], step: Filled) -> dict[str, str]:

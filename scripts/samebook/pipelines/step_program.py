@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,6 @@ from samebook.pipelines import definition
 from samebook.pipelines.definition import Filled
 from samebook.records import run_folder
 from samebook.records.comparison import Verdict
-
-SHOWN = 4000
-# The line of make about a failed recipe, in any language: the exit code of make itself is always 2.
-MAKE = re.compile(r"^make(?:\[\d+\])?: \*\*\* \[.*\] \S+ (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -59,6 +54,12 @@ def check(job: Job, step: Filled) -> None:
             )
 
 
+def check_in_image(job: Job) -> None:
+    """Check every step by planning the pipeline in the image. Raises the error of the first that can't run."""
+    params = json.dumps(job.given, ensure_ascii=False)
+    subcommand.make(job.here, "pipeline", NAME=job.name, PARAMS=params, ENV=job.env, DRY="1")
+
+
 def _exists(here: Workspace, name: str) -> bool:
     is_run = (here.runs / name / run_folder.RECEIPT).is_file() or run_folder.finished_runs(here, name)
     return bool(lookup.is_reference(here, name) or is_run or (here.root / name).is_file())
@@ -91,6 +92,8 @@ def done_already(job: Job, step: Filled, runs: Mapping[str, str]) -> str:
         return _promoted_already(job, step.step.promote, runs)
     if step.step.reproduce:
         return _reproduced_already(job, definition.resolved(step.step.reproduce, runs))
+    if not subcommand.has_kernels():
+        return ""  # the run itself looks, in the image
     options = settings.load(job.here, job.env)
     in_image = job.engine == "docker" and options.promotion.pinned_image
     if run := freshness.fresh_run(_prepared(job, step, runs), in_image=in_image):
@@ -122,7 +125,8 @@ def command(job: Job, step: Filled, runs: Mapping[str, str]) -> list[str]:
     given = step.given(runs)
     if job.engine == "docker":
         params = f"PARAMS={json.dumps(given, ensure_ascii=False)}"
-        return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", params, f"ENV={job.env}", "JSON=1"]
+        reuse = [] if job.force or subcommand.has_kernels() else ["REUSE=1"]
+        return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", params, f"ENV={job.env}", "JSON=1", *reuse]
     pairs = [part for name, value in given.items() for part in ("-p", f"{name}={value}")]
     return [*samebook, "run", step.notebook, *pairs, "--env", job.env, "--json"]
 
@@ -139,17 +143,9 @@ def variables(job: Job, step: Filled) -> dict[str, str]:
     return {**inherited, **engine, STEP: f"{job.name}/{step.name}"}
 
 
-def message(stderr: str) -> str:
-    """The message of a failed program: its standard error from the last `error:` on, or the end of it."""
-    lines = MAKE.sub("", stderr).strip().splitlines()
-    last = max((n for n, line in enumerate(lines) if line.startswith("error:")), default=0)
-    return "\n".join(lines[last:])[-SHOWN:]
-
-
-def exit_code(code: int, stderr: str) -> int:
-    """The exit code of the program itself, also where make has started it."""
-    codes = MAKE.findall(stderr)
-    return int(codes[0]) if codes else code
+def is_reused(step: Filled, stdout: str) -> bool:
+    """Whether a finished run had done the same as this step, so that nothing ran."""
+    return step.step.verb == "run" and subcommand.run_facts(stdout).get("reused", False)
 
 
 def run_of(step: Filled, stdout: str, runs: Mapping[str, str]) -> str:

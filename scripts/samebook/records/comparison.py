@@ -4,12 +4,16 @@ A verdict is IDENTICAL (same sha256), EQUIVALENT (only numbers differ, all withi
 MISSING (one side lacks the subject). Without a tolerance, other bytes are DIFFERENT.
 """
 
+import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path, PurePath
 
+from samebook.core import subcommand, workspace
 from samebook.core.table import align
-from samebook.records.differences import difference
+from samebook.records.differences import Difference, difference
 
 
 class Verdict(StrEnum):
@@ -51,10 +55,25 @@ def _compare_subject(name: str, original: Side, reproduced: Side, tolerance: flo
     old, new = original.content(name), reproduced.content(name)
     if old is None or new is None:
         return Comparison(name, Verdict.DIFFERENT, "the original's bytes are not here to look into")
-    change = difference(name, old, new)
+    change = _difference(name, old, new)
     if tolerance > 0 and change.largest is not None and change.largest <= tolerance:
         return Comparison(name, Verdict.EQUIVALENT, f"{change.detail}, within {tolerance:g}")
     return Comparison(name, Verdict.DIFFERENT, change.detail)
+
+
+def _difference(name: str, old: bytes, new: bytes) -> Difference:
+    """The difference of two contents; beside the image, which has the libraries to read them, the image finds it."""
+    try:
+        return difference(name, old, new)
+    except ModuleNotFoundError:
+        here = workspace.find()
+        with tempfile.TemporaryDirectory(dir=workspace.make_folder(here.root / ".samebook")) as folder:
+            paths = [Path(folder) / side / PurePath(name).name for side in ("old", "new")]
+            for path, content in zip(paths, (old, new), strict=True):
+                workspace.write_whole(path, content)
+                path.chmod(0o644)
+            files = dict(zip(("OLD", "NEW"), map(here.relative, paths), strict=True))
+            return Difference(**json.loads(subcommand.make(here, "compare", **files, JSON="1")))
 
 
 def table(comparisons: list[Comparison]) -> str:

@@ -39,6 +39,8 @@ def difference(name: str, old: bytes, new: bytes) -> Difference:
     kind = "".join(PurePath(name).suffixes[-2:]) if name.endswith(".canonical.json") else PurePath(name).suffix
     try:
         return KINDS.get(kind, _bytes)(old, new)
+    except ModuleNotFoundError:
+        raise  # beside the image, where the readers' libraries are not
     except Exception as error:
         # Readers raise errors of any class for bytes of another kind (RecursionError, csv.Error, SyntaxError).
         return Difference(f"not readable as {kind}: {error}")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
-from samebook.core import signals
+from samebook.core import signals, subcommand
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import Processes
 from samebook.data import dataset
@@ -81,7 +81,11 @@ def _job(request: BackfillRequest, day: datetime.date) -> Job:
 
 def _run(request: BackfillRequest, day: datetime.date, processes: Processes, programs: Pool) -> DayOutcome:
     try:
-        work = replace(engine.prepared(_job(request, day)), processes=processes, programs=programs)
+        work = replace(
+            engine.prepared(_job(request, day), is_checked=not subcommand.has_kernels()),
+            processes=processes,
+            programs=programs,
+        )
         outcomes = engine.execute(work)
     except SamebookError as error:
         return DayOutcome(day, State.FAILED, str(error), error.exit_code)

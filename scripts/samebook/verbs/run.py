@@ -16,7 +16,7 @@ from samebook.core.errors import SamebookError
 from samebook.core.redaction import Redaction
 from samebook.core.workspace import Workspace
 from samebook.data import publish
-from samebook.environment import identity, variables
+from samebook.environment import identity, machine, variables
 from samebook.execution import parameters
 from samebook.execution.preparation import PreparedRun, RunRequest, prepare
 from samebook.execution.warm import client, early
@@ -66,6 +66,18 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     final = folder.finish()
     publish.publish(workspace, prepared.settings, final)
     return final
+
+
+def finished_run(request: RunRequest) -> Path | None:
+    """The finished run that did the same as this request would, its partitions published; None where there is none."""
+    from samebook.execution import freshness
+
+    workspace = workspaces.find()
+    prepared = prepare(workspace, request)
+    in_image = machine.engine() == "docker" and prepared.settings.promotion.pinned_image
+    if run := freshness.fresh_run(prepared, in_image=in_image):
+        publish.publish(workspace, prepared.settings, run)
+    return run
 
 
 def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
