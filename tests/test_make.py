@@ -166,7 +166,14 @@ def test_stray_variable_is_refused(root: Path, call: str, told: str) -> None:
 )
 def test_flag_is_on_or_off(root: Path, value: str, options: list[str]) -> None:
     """FORCE=1 forces, FORCE=0 doesn't."""
-    assert make(root, "pipeline", "NAME=daily", f"FORCE={value}") == ["pipeline", *options, "--", "daily"]
+    assert make(root, "pipeline", "NAME=daily", f"FORCE={value}") == [
+        "pipeline",
+        "--engine",
+        "local",
+        *options,
+        "--",
+        "daily",
+    ]
 
 
 @pytest.mark.parametrize("verb", ["run", "sweep", "warm"])
@@ -208,6 +215,17 @@ def test_every_option_is_reachable(root: Path, target: str, command: click.Comma
     assert {word for name, value in given.items() if name not in flags for word in value.split()} <= {
         *" ".join(typed).split()
     }
+
+
+def test_beside_the_image(root: Path) -> None:
+    """With ENGINE=docker, what works beside the image starts from the light environment."""
+    light = root / ".samebook" / "command"
+    (light / "bin").mkdir(parents=True)
+    (root / ".venv" / "bin" / "samebook").rename(light / "bin" / "samebook")
+    (root / "environments" / "command.txt").touch()
+    (light / ".installed").touch()
+    assert make(root, "gc", "ENGINE=docker", "DRY=1") == ["gc", "--dry-run"]
+    assert make(root, "models", "ENGINE=docker") == ["models", "--engine", "docker"]
 
 
 def test_blank_in_path(root: Path) -> None:

@@ -26,7 +26,7 @@ from samebook.core import errors, workspace
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the output of the notebook's cells.")
 @click.option("--dry-run", "--dry", is_flag=True, help="Check notebook, parameters and settings, without a run.")
-@click.option("--reuse", is_flag=True, help="Give the finished run that did the same, where there is one, without a run.")
+@click.option("--reuse", is_flag=True, help="Give a finished run that did the same, without a new run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as a JSON object, in one line.")
 def run(
     notebook: str | None,

@@ -17,7 +17,6 @@ from samebook.core import errors
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 
-
 SHOWN = 4000
 # The line of make about a failed recipe, in any language: the exit code of make itself is always 2.
 MAKE = re.compile(r"^make(?:\[\d+\])?: \*\*\* \[.*\] \S+ (\d+)$", re.MULTILINE)

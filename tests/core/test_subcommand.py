@@ -1,8 +1,8 @@
-"""What the program of a step says, and how it ends."""
+"""A program of ours that make has started: its exit code and its message."""
 
 import pytest
 
-from samebook.pipelines import step_program
+from samebook.core import subcommand
 
 
 @pytest.mark.parametrize(
@@ -16,5 +16,5 @@ from samebook.pipelines import step_program
 )
 def test_exit_code_of_what_make_started(code: int, stderr: str, told: int, words: str) -> None:
     """A step that runs in Docker fails with its own exit code and words, not with make's."""
-    assert step_program.exit_code(code, stderr) == told
-    assert step_program.message(stderr) == words
+    assert subcommand.exit_code(code, stderr) == told
+    assert subcommand.message(stderr) == words
