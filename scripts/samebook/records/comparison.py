@@ -68,6 +68,7 @@ def _difference(name: str, old: bytes, new: bytes) -> Difference:
     except ModuleNotFoundError:
         here = workspace.find()
         with tempfile.TemporaryDirectory(dir=workspace.make_folder(here.root / ".samebook")) as folder:
+            Path(folder).chmod(0o755)  # the container may be another user
             paths = [Path(folder) / side / PurePath(name).name for side in ("old", "new")]
             for path, content in zip(paths, (old, new), strict=True):
                 workspace.write_whole(path, content)

@@ -144,7 +144,7 @@ def against(workspace: Workspace, statement: receipt.Json) -> list[str]:
 
 def table(findings: list[Finding]) -> str:
     """The findings as text, with the mend of each difference below its line."""
-    rows = [("ok" if finding.ok else "!!", finding.what, finding.pinned, finding.found) for finding in findings]
-    title, *lines = align([("", "what", "pinned", "found"), *rows])
+    rows = [(f"{'ok' if finding.ok else '!!'} {finding.what}", finding.pinned, finding.found) for finding in findings]
+    title, *lines = align([("   what", "pinned", "found"), *rows])
     mends = (f"\n      -> {finding.mend}" if not finding.ok and finding.mend else "" for finding in findings)
     return "\n".join((title, *map(str.__add__, lines, mends)))
