@@ -75,9 +75,11 @@ def _clean_commit(candidate: Candidate) -> UnmetCondition | None:
     name = candidate.commit["digest"]["gitCommit"]
     if candidate.policy.clean_commit and candidate.commit.get("annotations", {}).get("dirty", True):
         return UnmetCondition("it ran on changes that are not committed", again)
+    if not name:
+        return UnmetCondition("its receipt names no commit", again)
     if git.is_ancestor(candidate.workspace.root, name):
         return None
-    finding = f"its commit {name[:12] or 'is not named'} is not in this branch, from which others could run it again"
+    finding = f"its commit {name[:12]} is not in this branch, so a clone of it can't run it again"
     return UnmetCondition(finding, f"git merge {name[:12]}, or {_again(candidate)} here")
 
 
