@@ -1,4 +1,4 @@
-"""How models are compared: the same scores everywhere, and intervals that know that flights come in groups."""
+"""Comparison of models: scores, and bootstrap intervals that draw whole groups of flights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 import flights
 
-# Whether a larger value is better.
+# 1 where a larger value is better, -1 where a smaller one is.
 BETTER = {"auc": 1, "log_loss": -1, "brier": -1}
 WATCHED = ("auc", "log_loss", "calibration_error")
 DIGITS = 6
 LEVEL = 0.95
-# Draws that are in memory at once.
+# The draws in memory at once.
 CHUNK = 50
 
 type Interval = dict[str, float]
@@ -25,21 +25,21 @@ type Interval = dict[str, float]
 def scores(label: pd.Series, probability: pd.Series) -> dict[str, float]:
     """AUC (higher is better), log loss, Brier score and calibration error (lower is better), to six decimals.
 
-    What lies beyond says nothing, and processors round it differently.
+    Processors round further decimals differently, and those say nothing.
     """
-    found = {
+    values = {
         "auc": roc_auc_score(label, probability),
         "log_loss": log_loss(label, probability),
         "brier": brier_score_loss(label, probability),
         "calibration_error": flights.calibration_error(label, probability),
     }
-    return {name: round(float(value), DIGITS) for name, value in found.items()}
+    return {name: round(float(value), DIGITS) for name, value in values.items()}
 
 
 def measured(metric: str, label: pd.Series, probability: pd.Series) -> float:
-    """One of the metrics in BETTER, one row a sample; NaN where it isn't defined, as AUC without one of the classes."""
+    """The value of a metric in BETTER, one row a sample; NaN where it is not defined, as AUC of one class is not."""
     side = Side.of(label, probability, label)
-    return float(side.measured(metric, np.ones((1, len(label))))[0]) if len(label) else float("nan")
+    return float(side.values(metric, np.ones((1, len(label))))[0]) if len(label) else float("nan")
 
 
 def intervals(
@@ -47,48 +47,50 @@ def intervals(
 ) -> dict[str, Interval]:
     """AUC, log loss and calibration error of one model: value, low and high of the 95 % interval, by metric.
 
-    Whole groups are drawn with replacement: one row a sample, three columns of equal length, of both classes. What
-    the draws are off on average is taken off the interval: a calibration error of fewer flights is a larger one.
+    Whole groups are drawn with replacement: one row a sample, three columns of equal length, of both classes. The
+    mean error of the draws is subtracted from the interval, because fewer flights have a larger calibration error.
     """
     generator = np.random.default_rng(seed)
     side = Side.of(label, probability, groups)
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in WATCHED}
+    values: dict[str, list[np.ndarray]] = {name: [] for name in WATCHED}
     for start in range(0, draws, CHUNK):
         weights = side.weights(generator, min(CHUNK, draws - start))
         for name in WATCHED:
-            drawn[name].append(side.measured(name, weights))
-    once = np.ones((1, len(label)))
-    return {name: _centred(float(side.measured(name, once)[0]), np.concatenate(drawn[name])) for name in WATCHED}
+            values[name].append(side.values(name, weights))
+    all_rows = np.ones((1, len(label)))
+    return {name: _centred(float(side.values(name, all_rows)[0]), np.concatenate(values[name])) for name in WATCHED}
 
 
 def paired_bootstrap(
-    label: pd.Series, ours: pd.Series, theirs: pd.Series, *, groups: pd.Series, draws: int, seed: int
+    label: pd.Series, score: pd.Series, baseline: pd.Series, *, groups: pd.Series, draws: int, seed: int
 ) -> dict[str, Interval]:
-    """How much better `ours` is than `theirs` on the same rows, by metric: gain, low and high of the 95 % interval.
+    """The gain of `score` over `baseline` on the same rows, by metric: gain, low and high of the 95 % interval.
 
     Whole groups are drawn with replacement, the same ones for both: one row a sample, four columns of equal length.
     A gain above 0 is an improvement, whatever the metric's direction. Efron and Tibshirani, 1993, chapters 8 and 13.
     """
     generator = np.random.default_rng(seed)
-    sides = Side.of(label, ours, groups), Side.of(label, theirs, groups)
+    sides = Side.of(label, score, groups), Side.of(label, baseline, groups)
 
     def weights(count: int) -> tuple[np.ndarray, np.ndarray]:
-        drawn = sides[0].weights(generator, count)
-        return drawn, drawn
+        shared = sides[0].weights(generator, count)
+        return shared, shared
 
     return _intervals(sides, weights, draws)
 
 
 def group_bootstrap(
-    label: pd.Series, probability: pd.Series, ours: pd.Series, *, entities: pd.Series, draws: int, seed: int
+    label: pd.Series, probability: pd.Series, is_challenger: pd.Series, *, entities: pd.Series, draws: int, seed: int
 ) -> dict[str, Interval]:
-    """How much better the rows of `ours` (True) fare than the others, by metric, as `paired_bootstrap` tells it.
+    """The gain of the challenger's rows over the champion's, by metric, in the form of `paired_bootstrap`.
 
-    Where each row has the score of one model only. Entities, which were assigned, are drawn with replacement on each
+    Each row has the score of one model only. Entities, the units of assignment, are drawn with replacement on each
     side: one row a sample, four columns of equal length, and rows on both sides.
     """
     generator = np.random.default_rng(seed)
-    first, second = (Side.of(label[rows], probability[rows], entities[rows]) for rows in (ours, ~ours))
+    first, second = (
+        Side.of(label[rows], probability[rows], entities[rows]) for rows in (is_challenger, ~is_challenger)
+    )
 
     def weights(count: int) -> tuple[np.ndarray, np.ndarray]:
         return first.weights(generator, count), second.weights(generator, count)
@@ -96,20 +98,21 @@ def group_bootstrap(
     return _intervals((first, second), weights, draws)
 
 
-def sample_ratio(ours: pd.Series, share: float) -> float:
-    """The p-value of as many entities on our side (True), one row an entity, where `share` was to be.
+def sample_ratio(is_challenger: pd.Series, share: float) -> float:
+    """The p-value of the challenger's number of entities (one row each), of which a share `share` is expected.
 
-    Chi-square: Fabijan et al., KDD 2019. With a share of 0 or 1 one entity astray is impossible.
+    Chi-square: Fabijan et al., KDD 2019. With a share of 0 or 1, one entity on the other side is impossible.
     """
     if share in (0, 1):
-        return float((ours == bool(share)).all())
-    counts, expected = [ours.sum(), (~ours).sum()], [share * len(ours), (1 - share) * len(ours)]
+        return float((is_challenger == bool(share)).all())
+    counts, size = [is_challenger.sum(), (~is_challenger).sum()], len(is_challenger)
+    expected = [share * size, (1 - share) * size]
     return float(f"{chisquare(counts, expected).pvalue:.6g}")
 
 
 @dataclass(frozen=True)
 class Side:
-    """The rows that a model is judged on: what happened, what it said, and the number of each row's group."""
+    """The rows that a model is measured on: the label, its probability and the number of its group, for each."""
 
     truth: np.ndarray
     probability: np.ndarray
@@ -122,11 +125,12 @@ class Side:
         return cls(label.to_numpy(), probability.to_numpy(dtype=float), codes, len(names))
 
     def weights(self, generator: np.random.Generator, count: int) -> np.ndarray:
-        """How often each row counts, one column a row, in each of `count` draws of groups, one row a draw."""
-        drawn = generator.integers(self.groups, size=(count, self.groups))
-        return np.stack([np.bincount(draw, minlength=self.groups)[self.group] for draw in drawn]).astype(float)
+        """The weights of the rows (columns) in `count` draws of groups (rows): how often each row is drawn."""
+        draws = generator.integers(self.groups, size=(count, self.groups))
+        return np.stack([np.bincount(draw, minlength=self.groups)[self.group] for draw in draws]).astype(float)
 
-    def measured(self, name: str, weights: np.ndarray) -> np.ndarray:
+    def values(self, name: str, weights: np.ndarray) -> np.ndarray:
+        """The values of a metric, one a row of weights."""
         return _weighted(name, self.truth, self.probability, weights)
 
 
@@ -136,20 +140,20 @@ def _intervals(
     """By metric, the gain of the first side on all rows, and the interval of the draws."""
     gains: dict[str, list[np.ndarray]] = {name: [] for name in BETTER}
     for start in range(0, draws, CHUNK):
-        drawn = weights(min(CHUNK, draws - start))
+        chunk = weights(min(CHUNK, draws - start))
         for name in BETTER:
-            gains[name].append(_gain(name, sides, drawn))
-    once = np.ones((1, len(sides[0].truth))), np.ones((1, len(sides[1].truth)))
-    return {name: _interval(_gain(name, sides, once)[0], np.concatenate(found)) for name, found in gains.items()}
+            gains[name].append(_gain(name, sides, chunk))
+    all_rows = np.ones((1, len(sides[0].truth))), np.ones((1, len(sides[1].truth)))
+    return {name: _interval(_gain(name, sides, all_rows)[0], np.concatenate(gains[name])) for name in BETTER}
 
 
 def _gain(name: str, sides: tuple[Side, Side], weights: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    ours, theirs = (side.measured(name, each) for side, each in zip(sides, weights, strict=True))
-    return BETTER[name] * (ours - theirs)
+    first, second = (side.values(name, weight) for side, weight in zip(sides, weights, strict=True))
+    return BETTER[name] * (first - second)
 
 
 def _weighted(name: str, truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """A metric for each row of weights: one row a draw, one column a sample."""
+    """The weighted metric of each draw; `weights` has one row a draw and one column a sample."""
     if name == "auc":
         return _auc(truth, probability, weights)
     if name == "calibration_error":
@@ -161,7 +165,7 @@ def _weighted(name: str, truth: np.ndarray, probability: np.ndarray, weights: np
 
 
 def _auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The weighted share of pairs, one late and one not, that are ranked right; ties count half."""
+    """The weighted share of pairs of a late and a punctual flight that are ranked right; ties count half."""
     order = np.argsort(probability, kind="stable")
     ranked, values = truth[order] == 1, probability[order]
     starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
@@ -180,14 +184,14 @@ def _calibration_error(truth: np.ndarray, probability: np.ndarray, weights: np.n
     return np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1)
 
 
-def _centred(value: float, drawn: np.ndarray) -> Interval:
+def _centred(value: float, values: np.ndarray) -> Interval:
     """The value, and the interval of the draws around it, without their bias; none of these metrics is below 0."""
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - (np.nanmean(drawn) - value)
-    told = {"value": value, "low": max(float(low), 0.0), "high": float(high)}
-    return {name: round(each, DIGITS) for name, each in told.items()}
+    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - (np.nanmean(values) - value)
+    interval = {"value": value, "low": max(float(low), 0.0), "high": float(high)}
+    return {name: round(number, DIGITS) for name, number in interval.items()}
 
 
 def _interval(gain: float, gains: np.ndarray) -> Interval:
-    """The gain, and the interval of the draws in which both classes occur."""
+    """The gain, and the interval of the draws that have both classes."""
     low, high = np.nanquantile(gains, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {"gain": round(float(gain), DIGITS), "low": round(float(low), DIGITS), "high": round(float(high), DIGITS)}

@@ -1,4 +1,4 @@
-"""What the notebooks share: the columns of each dataset, and what is computed from them alike everywhere.
+"""The schemas of the datasets, and the features, scores and checks that several notebooks share.
 
 Datasets hold one row a flight, partitioned by the day of its scheduled departure, New York time. `id` begins with
 that day: 2013-06-30-UA-1545-EWR-IAH-0515.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CATEGORICAL = ("carrier", "origin", "dest", "manufacturer")
 SCHEDULE = ("weekday", "departure_minute", "clock_minutes", "distance", "hour_departures", "day_departures")
 PLANE = ("plane_leg", "plane_age", "seats")
-WEATHER = {  # what a reading may be: °F, °F, %, °, mph, mph, inch, hPa, miles; then the worst of six hours
+WEATHER = {  # the range of a reading: °F, °F, %, °, mph, mph, inch, hPa, miles; then the worst of six hours
     "temp": (-40, 130), "dewp": (-60, 100), "humid": (0, 100), "wind_dir": (0, 360), "wind_speed": (0, 200),
     "wind_gust": (0, 200), "precip": (0, 15), "pressure": (850, 1100), "visib": (0, 10),
     "precip_6h": (0, 15), "visib_6h": (0, 10),
@@ -89,9 +89,9 @@ OUTCOMES = DataFrameSchema(
     ordered=True,
 )
 
-# `variant` is what decided: with its probability, its model (sha256), the digest of the bundle that it was promoted
-# in, and the run that had trained it, both "" for a model that nobody has promoted. Without an experiment ("") that is
-# the champion, alone; in one, the `other` variant has scored the same flights, to be compared, and decided nothing.
+# `variant` is the model that decided: `probability` is its score, `model` its sha256, `bundle` the digest of its bundle
+# and `run` the run that trained it, both "" for a model that is not promoted. Without an experiment ("") only the
+# champion scores. In an experiment the `other` variant scores the same flights for comparison, and decides nothing.
 PREDICTIONS = DataFrameSchema(
     {
         "id": _ID,
@@ -121,12 +121,12 @@ def of_day(frame: pd.DataFrame, day: date) -> pd.DataFrame:
 
 
 def dated(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a dataset with the column `day` ("2013-07-01"); of no rows, and no columns, nothing."""
+    """The rows of a dataset with the column `day` ("2013-07-01"); a frame without columns stays as it is."""
     return frame.assign(day=frame["id"].str[:10]) if "id" in frame else frame
 
 
 def entities(flights: pd.DataFrame, column: str) -> pd.Series:
-    """What an experiment assigns, for each flight. Raises UsageError where `flights` has no such column."""
+    """The unit of assignment of each flight in an experiment. Raises UsageError where `flights` has no such column."""
     if column not in flights:
         hint = nearest(column, map(str, flights))
         raise samebook.UsageError(f"ab_test.entity: flights has no column {column!r}{hint}")
@@ -136,13 +136,13 @@ def entities(flights: pd.DataFrame, column: str) -> pd.Series:
 def features(flights: pd.DataFrame, categories: Mapping[str, Iterable[str]] | None = None) -> pd.DataFrame:
     """The model's inputs: one row a flight, the columns FEATURES, numbers as float32.
 
-    `categories` are those that a model was trained with: any other value becomes missing, as xgboost refuses
-    what it has not seen. Without them each value that occurs is a category.
+    `categories` are those that a model was trained with. Any other value becomes missing, because xgboost refuses
+    unseen ones. Without `categories` each value that occurs is a category.
     """
-    known = categories or observed_categories(flights)
+    categories = categories or observed_categories(flights)
     matrix = flights[list(NUMERIC)].astype("float32")
-    coded = {name: _coded(flights[name], list(known[name])) for name in CATEGORICAL}
-    return pd.DataFrame(coded, index=flights.index).join(matrix)
+    columns = {name: _categorical(flights[name], list(categories[name])) for name in CATEGORICAL}
+    return pd.DataFrame(columns, index=flights.index).join(matrix)
 
 
 def observed_categories(flights: pd.DataFrame) -> dict[str, list[str]]:
@@ -150,25 +150,25 @@ def observed_categories(flights: pd.DataFrame) -> dict[str, list[str]]:
     return {name: sorted(flights[name].dropna().unique()) for name in CATEGORICAL}
 
 
-def _coded(values: pd.Series, known: list[str]) -> pd.Categorical:
-    return pd.Categorical(values.where(values.isin(known)), categories=known)
+def _categorical(values: pd.Series, categories: list[str]) -> pd.Categorical:
+    return pd.Categorical(values.where(values.isin(categories)), categories=categories)
 
 
 def model_categories(model: "xgboost.Booster") -> dict[str, list[str]]:
     """The values of each categorical feature that the model was trained with."""
-    stored = model.get_categories(export_to_arrow=True).to_arrow()
-    return {name: values.to_pylist() for name, values in stored if values is not None}
+    categories = model.get_categories(export_to_arrow=True).to_arrow()
+    return {name: values.to_pylist() for name, values in categories if values is not None}
 
 
 def score(model: "xgboost.Booster", flights: pd.DataFrame) -> np.ndarray:
-    """The probability, as float64, that each flight arrives late. What the model has not seen counts as missing."""
+    """The probability, as float64, that each flight arrives late. Unseen categories count as missing."""
     return model.inplace_predict(features(flights, model_categories(model))).astype("float64")
 
 
 def calibration_error(late: pd.Series, probability: pd.Series, bins: int = 10) -> float:
-    """How far predicted and observed rates are apart: the mean over flights, between 0 and 1.
+    """The expected calibration error: the mean distance of predicted and observed rates, between 0 and 1.
 
-    The expected calibration error of Naeini et al., AAAI 2015: bins of equal width, weighted by their flights.
+    It has bins of equal width, weighted by their flights: Naeini et al., AAAI 2015.
     """
     bin_of = np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)
     gaps = np.asarray(probability, float) - np.asarray(late, float)
@@ -179,7 +179,7 @@ def calibration_error(late: pd.Series, probability: pd.Series, bins: int = 10) -
 def read_file(path: Path, schema: DataFrameSchema) -> pd.DataFrame:
     """The rows of a CSV (UTF-8, numbers to the last digit) or Parquet file, as text where the schema says text.
 
-    Raises DataRejected for what is neither.
+    Raises DataRejected for any other content.
     """
     texts = {name: str for name, column in schema.columns.items() if str(column.dtype).startswith("str")}
     content = path.read_bytes()
@@ -190,22 +190,22 @@ def read_file(path: Path, schema: DataFrameSchema) -> pd.DataFrame:
             return pd.read_parquet(io.BytesIO(content))
         rows = io.BytesIO(content)
         return pd.read_csv(rows, dtype=texts, float_precision="round_trip", keep_default_na=False, na_values=[""])
-    except (ValueError, OSError) as error:  # of the content: it has been read already
-        raise samebook.DataRejected(f"{path.name} is no whole {path.suffix[1:]} file in UTF-8: {error}") from None
+    except (ValueError, OSError) as error:  # of the content: the file itself has been read already
+        raise samebook.DataRejected(f"{path.name} is not a whole {path.suffix[1:]} file in UTF-8: {error}") from None
 
 
 def check_whole(rows: pd.DataFrame, day: date) -> None:
-    """Raise DataRejected for a day of `flights` that lacks some, or has some of another: it says itself how many."""
-    found = rows.groupby("origin")["id"].transform("size")
-    if wrong := sorted(set(rows.loc[found != rows["day_departures"], "origin"])):
-        raise samebook.DataRejected(f"not all flights from {', '.join(wrong)}: other numbers than day_departures says")
+    """Raise DataRejected for a day of `flights` whose number differs from `day_departures`, or with another day's."""
+    counts = rows.groupby("origin")["id"].transform("size")
+    if origins := sorted(set(rows.loc[counts != rows["day_departures"], "origin"])):
+        raise samebook.DataRejected(f"not all flights from {', '.join(origins)}: day_departures has other numbers")
     if (rows["departure"].dt.date != day).any():
         raise samebook.DataRejected(f"departures on other days than {day}")
 
 
 def check_integers(rows: pd.DataFrame, schema: DataFrameSchema) -> None:
-    """Raise DataRejected for a fraction where the schema wants whole numbers: it would cut them off."""
+    """Raise DataRejected for a fraction where the schema has whole numbers; its coercion would cut the fraction off."""
     whole = [name for name, column in schema.columns.items() if str(column.dtype) == "int64" and name in rows]
     numbers = rows[whole].select_dtypes("float")
-    if wrong := [str(name) for name in numbers if (numbers[name] % 1 != 0).any()]:
-        raise samebook.DataRejected(f"columns {', '.join(wrong)}: fractions; expected whole numbers")
+    if columns := [str(name) for name in numbers if (numbers[name] % 1 != 0).any()]:
+        raise samebook.DataRejected(f"columns {', '.join(columns)}: fractions; expected whole numbers")

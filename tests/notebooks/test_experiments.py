@@ -1,4 +1,4 @@
-"""How models are compared: scores, and the interval of their difference."""
+"""Comparison of models: scores, and the interval of their difference."""
 
 import numpy as np
 import pandas as pd
@@ -12,38 +12,38 @@ LABEL = pd.Series([0, 1, 0, 1])
 
 
 def sample(rows: int, seed: int) -> pd.DataFrame:
-    """Labels, a score that knows something of them, one that knows less, and the day of each."""
+    """Labels, a good and a poor score of them, and the day of each row."""
     draw = np.random.default_rng(seed)
     label = draw.integers(2, size=rows)
     good, poor = (np.clip(0.5 + (label - 0.5) * by + draw.normal(0, 0.15, rows), 0.01, 0.99) for by in (0.3, 0.1))
     return pd.DataFrame({"label": label, "good": good, "poor": poor, "day": draw.integers(14, size=rows)})
 
 
-def compared(frame: pd.DataFrame, ours: str, theirs: str) -> dict[str, dict[str, float]]:
+def gains(frame: pd.DataFrame, score: str, baseline: str) -> dict[str, dict[str, float]]:
     return experiments.paired_bootstrap(
-        frame["label"], frame[ours], frame[theirs], groups=frame["day"], draws=200, seed=1
+        frame["label"], frame[score], frame[baseline], groups=frame["day"], draws=200, seed=1
     )
 
 
 def test_scores_of_a_perfect_model() -> None:
-    """Who is always right has AUC 1 and no loss; who always says one half has AUC 0.5 and log loss ln 2."""
+    """A model that is always right has AUC 1 and no loss; one that always says 0.5 has AUC 0.5 and log loss ln 2."""
     perfect, half = (experiments.scores(LABEL, pd.Series(p)) for p in ([0.0, 1.0, 0.0, 1.0], [0.5] * 4))
     assert perfect == {"auc": 1.0, "log_loss": 0.0, "brier": 0.0, "calibration_error": 0.0}
     assert half == {"auc": 0.5, "log_loss": 0.693147, "brier": 0.25, "calibration_error": 0.0}
 
 
 def test_gain_is_the_difference() -> None:
-    """The gain is what scikit-learn's metrics differ by; above zero is better, whatever the metric."""
+    """The gain is the difference of scikit-learn's metrics; above zero is better, whatever the metric."""
     frame = sample(500, 3)
-    found = compared(frame, "good", "poor")
+    gain_of = gains(frame, "good", "poor")
     auc, loss = (
         metric(frame["label"], frame["good"]) - metric(frame["label"], frame["poor"])
         for metric in (roc_auc_score, log_loss)
     )
-    assert found["auc"]["gain"] == pytest.approx(auc, abs=1e-6)
-    assert found["log_loss"]["gain"] == pytest.approx(-loss, abs=1e-6)
-    assert all(each["low"] < each["gain"] < each["high"] for each in found.values())
-    assert found["auc"]["low"] > 0
+    assert gain_of["auc"]["gain"] == pytest.approx(auc, abs=1e-6)
+    assert gain_of["log_loss"]["gain"] == pytest.approx(-loss, abs=1e-6)
+    assert all(gain["low"] < gain["gain"] < gain["high"] for gain in gain_of.values())
+    assert gain_of["auc"]["low"] > 0
 
 
 def test_weighted_auc_repeats_rows() -> None:
@@ -51,81 +51,87 @@ def test_weighted_auc_repeats_rows() -> None:
     frame = sample(60, 4).round(1)
     weights = np.random.default_rng(0).integers(0, 4, size=60)
     repeated = frame.loc[frame.index.repeat(weights)]
-    found = experiments._auc(frame["label"].to_numpy(), frame["good"].to_numpy(), weights[None].astype(float))
-    assert found[0] == pytest.approx(roc_auc_score(repeated["label"], repeated["good"]))
+    auc = experiments._auc(frame["label"].to_numpy(), frame["good"].to_numpy(), weights[None].astype(float))
+    assert auc[0] == pytest.approx(roc_auc_score(repeated["label"], repeated["good"]))
 
 
 def test_values_have_intervals() -> None:
-    """One model's metrics are those of `scores`, each inside its interval, which depends on what is drawn."""
+    """One model's metrics are those of `scores`, each inside its interval, which depends on the groups."""
     frame = sample(2000, 6)
     common = {"groups": frame["day"], "draws": 200, "seed": 1}
-    found = experiments.intervals(frame["label"], frame["good"], **common)
-    told = experiments.scores(frame["label"], frame["good"])
-    assert {name: each["value"] for name, each in found.items()} == {name: told[name] for name in found}
-    assert list(found) == ["auc", "log_loss", "calibration_error"]
-    assert all(each["low"] < each["value"] < each["high"] for each in found.values())
+    intervals = experiments.intervals(frame["label"], frame["good"], **common)
+    scores = experiments.scores(frame["label"], frame["good"])
+    assert {name: interval["value"] for name, interval in intervals.items()} == {
+        name: scores[name] for name in intervals
+    }
+    assert list(intervals) == ["auc", "log_loss", "calibration_error"]
+    assert all(interval["low"] < interval["value"] < interval["high"] for interval in intervals.values())
     alone = experiments.intervals(frame["label"], frame["good"], **common | {"groups": frame["day"] // 5})
-    assert alone["auc"] != found["auc"]
+    assert alone["auc"] != intervals["auc"]
 
 
 def test_calibration_error_is_covered() -> None:
-    """In 60 repetitions at least 85 % of the intervals hold a calibration error of 0.1, few though the rows are."""
-    held = 0
+    """In 60 repetitions at least 85 % of the intervals hold a calibration error of 0.1, in spite of few rows."""
+    covered = 0
     for seed in range(60):
         draw = np.random.default_rng(seed)
         probability = pd.Series(draw.uniform(0.15, 0.85, size=400))
         label = pd.Series((draw.uniform(size=400) < probability + 0.1).astype(int))
-        each = experiments.intervals(label, probability, groups=pd.Series(label.index), draws=100, seed=seed)
-        held += each["calibration_error"]["low"] <= 0.1 <= each["calibration_error"]["high"]
-    assert held >= 51
+        interval = experiments.intervals(label, probability, groups=pd.Series(label.index), draws=100, seed=seed)[
+            "calibration_error"
+        ]
+        covered += interval["low"] <= 0.1 <= interval["high"]
+    assert covered >= 51
 
 
 def test_same_model_gains_nothing() -> None:
     """Against itself a model gains exactly nothing, in every draw."""
-    found = compared(sample(300, 5), "good", "good")
-    assert all(each == {"gain": 0.0, "low": 0.0, "high": 0.0} for each in found.values())
+    gain_of = gains(sample(300, 5), "good", "good")
+    assert all(gain == {"gain": 0.0, "low": 0.0, "high": 0.0} for gain in gain_of.values())
 
 
 def test_interval_covers_the_truth() -> None:
     """In 40 repetitions about 95 % of the intervals hold the difference that a large sample has."""
-    truth = compared(sample(40_000, 0), "good", "poor")["brier"]["gain"]
-    found = [compared(sample(400, seed), "good", "poor")["brier"] for seed in range(1, 41)]
-    assert sum(each["low"] <= truth <= each["high"] for each in found) >= 34
+    truth = gains(sample(40_000, 0), "good", "poor")["brier"]["gain"]
+    intervals = [gains(sample(400, seed), "good", "poor")["brier"] for seed in range(1, 41)]
+    assert sum(interval["low"] <= truth <= interval["high"] for interval in intervals) >= 34
 
 
-def grouped(frame: pd.DataFrame, ours: pd.Series, column: str = "good", entity: str = "entity") -> dict[str, float]:
-    return experiments.group_bootstrap(frame["label"], frame[column], ours, entities=frame[entity], draws=200, seed=1)[
-        "log_loss"
-    ]
+def group_gain(
+    frame: pd.DataFrame, is_challenger: pd.Series, column: str = "good", entity: str = "entity"
+) -> dict[str, float]:
+    label, score = frame["label"], frame[column]
+    common = {"entities": frame[entity], "draws": 200, "seed": 1}
+    return experiments.group_bootstrap(label, score, is_challenger, **common)["log_loss"]
 
 
 def test_measured_as_scores() -> None:
-    """One metric alone is what all of them say together; AUC of one class isn't defined."""
+    """One metric alone has the value that `scores` gives; AUC of one class is not defined."""
     frame = sample(300, 6)
     for name in experiments.BETTER:
-        found = experiments.measured(name, frame["label"], frame["good"])
-        assert found == pytest.approx(experiments.scores(frame["label"], frame["good"])[name], abs=1e-6)
+        value = experiments.measured(name, frame["label"], frame["good"])
+        assert value == pytest.approx(experiments.scores(frame["label"], frame["good"])[name], abs=1e-6)
     late = frame[frame["label"] == 1]
     assert np.isnan(experiments.measured("auc", late["label"], late["good"]))
     assert np.isnan(experiments.measured("brier", late["label"].head(0), late["good"].head(0)))
 
 
 def test_groups_differ_by_their_metric() -> None:
-    """Two groups' gain is the difference of their metric, and an effect that is there is found."""
+    """The gain of two groups is the difference of their metric, and a real effect has an interval above zero."""
     frame = sample(2000, 7).assign(entity=range(2000))
-    ours = pd.Series(np.arange(2000) % 2 == 0)
-    mixed = frame.assign(score=frame["good"].where(ours, frame["poor"]))
-    found = grouped(mixed, ours, "score")
-    losses = [log_loss(part["label"], part["score"]) for part in (mixed[ours], mixed[~ours])]
-    assert found["gain"] == pytest.approx(losses[1] - losses[0], abs=1e-6)
-    assert 0 < found["low"] < found["gain"] < found["high"]
+    is_challenger = pd.Series(np.arange(2000) % 2 == 0)
+    mixed = frame.assign(score=frame["good"].where(is_challenger, frame["poor"]))
+    gain = group_gain(mixed, is_challenger, "score")
+    losses = [log_loss(part["label"], part["score"]) for part in (mixed[is_challenger], mixed[~is_challenger])]
+    assert gain["gain"] == pytest.approx(losses[1] - losses[0], abs=1e-6)
+    assert 0 < gain["low"] < gain["gain"] < gain["high"]
 
 
 def test_entities_are_drawn_whole() -> None:
-    """Rows that come in entities say less than as many rows of their own: the interval is wider."""
+    """Rows of few entities say less than as many independent rows: the interval is wider."""
     frame = pd.concat([sample(200, 8).assign(entity=range(200))] * 10, ignore_index=True).assign(row=range(2000))
-    ours = frame["entity"] % 2 == 0
-    whole, alone = (grouped(frame, ours, entity=name) for name in ("entity", "row"))
+    is_challenger = frame["entity"] % 2 == 0
+    whole, alone = (group_gain(frame, is_challenger, entity=name) for name in ("entity", "row"))
     assert whole["high"] - whole["low"] > 2 * (alone["high"] - alone["low"])
 
 
@@ -134,29 +140,29 @@ def test_same_model_in_two_groups(entities: int) -> None:
     """A/A: of 300 assignments of one model's scores about 5 % have an interval without zero, not more."""
     frame = sample(1000, 9)
     frame["entity"] = np.random.default_rng(9).integers(entities, size=1000)
-    found = []
+    gains = []
     for salt in range(300):
-        ours = pd.Series(samebook.assign(frame["entity"], salt=f"{salt}", share=0.5)) == "challenger"
-        found.append(grouped(frame, ours))
-    assert 3 <= sum(each["low"] > 0 or each["high"] < 0 for each in found) <= 27
+        is_challenger = pd.Series(samebook.assign(frame["entity"], salt=f"{salt}", share=0.5)) == "challenger"
+        gains.append(group_gain(frame, is_challenger))
+    assert 3 <= sum(gain["low"] > 0 or gain["high"] < 0 for gain in gains) <= 27
 
 
 def test_sample_ratio() -> None:
-    """A ratio as planned is likely, one that isn't is not, and one astray from a share of 0 or 1 is impossible."""
-    ours = pd.Series([True] * 500 + [False] * 500)
-    assert experiments.sample_ratio(ours, 0.5) == 1.0
-    assert experiments.sample_ratio(ours, 0.48) > 0.1
-    assert experiments.sample_ratio(ours, 0.4) < 1e-9
-    assert [experiments.sample_ratio(ours[:500], share) for share in (0.0, 1.0)] == [0.0, 1.0]
-    assert [experiments.sample_ratio(ours[499:], share) for share in (0.0, 1.0)] == [0.0, 0.0]
+    """A ratio as planned is likely, another one is not, and one entity astray from a share of 0 or 1 is impossible."""
+    is_challenger = pd.Series([True] * 500 + [False] * 500)
+    assert experiments.sample_ratio(is_challenger, 0.5) == 1.0
+    assert experiments.sample_ratio(is_challenger, 0.48) > 0.1
+    assert experiments.sample_ratio(is_challenger, 0.4) < 1e-9
+    assert [experiments.sample_ratio(is_challenger[:500], share) for share in (0.0, 1.0)] == [0.0, 1.0]
+    assert [experiments.sample_ratio(is_challenger[499:], share) for share in (0.0, 1.0)] == [0.0, 0.0]
 
 
 def test_sample_ratio_seldom_cries() -> None:
     """Of 1,000 sound assignments hardly one is called wrong at p < 0.001."""
     entities = range(500)
-    found = [
+    chances = [
         experiments.sample_ratio(pd.Series(samebook.assign(entities, salt=f"{salt}", share=0.3)) == "challenger", 0.3)
         for salt in range(1000)
     ]
-    assert sum(chance < 0.001 for chance in found) <= 4
-    assert sum(chance < 0.05 for chance in found) == pytest.approx(50, abs=25)
+    assert sum(chance < 0.001 for chance in chances) <= 4
+    assert sum(chance < 0.05 for chance in chances) == pytest.approx(50, abs=25)
