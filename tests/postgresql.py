@@ -16,23 +16,23 @@ from tiny import wait_until
 
 from samebook.environment.sections import Warehouse
 
-# Also as it would break a URL.
+# With characters that would break a URL.
 PASSWORD = "p@ss/w: o%r&d"
 SECRET = "WAREHOUSE_PASSWORD"
-# It refuses to run as root.
+# PostgreSQL refuses to run as root.
 USER = "postgres" if os.geteuid() == 0 else None
 
 
 def programs() -> Path | None:
-    """The folder of initdb and postgres, where they are installed."""
+    """The folder of initdb and postgres; None where they are not installed."""
     newest = max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=None)
-    found = newest or shutil.which("initdb")
-    return Path(found).resolve().parent if found else None
+    initdb = newest or shutil.which("initdb")
+    return Path(initdb).resolve().parent if initdb else None
 
 
 @dataclass
 class PostgreSQL:
-    """The server; its superuser is `samebook`, who needs PASSWORD."""
+    """A server whose superuser is `samebook`, with the password PASSWORD."""
 
     folder: Path
     port: int
@@ -42,7 +42,7 @@ class PostgreSQL:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     def warehouse(self, database: str, *, user: str = "samebook", sample: str = "") -> Warehouse:
-        """Settings for a database here."""
+        """The settings for a database of this server."""
         return Warehouse(url=self.url(database, user), password=SECRET, sample=sample)
 
     def sql(self, text: str, database: str = "postgres") -> list[tuple[Any, ...]]:
@@ -66,7 +66,7 @@ class PostgreSQL:
         wait_until(self._answers)
 
     def stop(self) -> None:
-        """At once: who is connected is thrown out."""
+        """Stop the server at once; it ends all connections."""
         if self.process:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(30)
@@ -81,7 +81,7 @@ class PostgreSQL:
 
 @contextmanager
 def running() -> Iterator[PostgreSQL]:
-    """A new server, gone at the end."""
+    """A new server, which the end of the block stops and deletes."""
     folder = Path(tempfile.mkdtemp(prefix="samebook-pg-"))  # short, for its socket, and not below root's own
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -91,8 +91,8 @@ def running() -> Iterator[PostgreSQL]:
         shutil.chown(path, USER or os.geteuid())
     try:
         options = ("--username=samebook", "--auth=scram-sha-256", f"--pwfile={folder}/password", "--no-sync")
-        made = [*_program("initdb"), "--pgdata", folder / "data", "--locale=C.UTF-8", *options]
-        subprocess.run(made, user=USER, stdout=subprocess.DEVNULL, check=True)
+        command = [*_program("initdb"), "--pgdata", folder / "data", "--locale=C.UTF-8", *options]
+        subprocess.run(command, user=USER, stdout=subprocess.DEVNULL, check=True)
         server.start()
         yield server
     finally:

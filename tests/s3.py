@@ -1,4 +1,4 @@
-"""A real S3 on loopback, SeaweedFS: it verifies signatures, rights and checksums. And a wire that changes bytes."""
+"""A real S3 on loopback, SeaweedFS, which verifies signatures, rights and checksums; a proxy that changes bytes."""
 
 import json
 import os
@@ -46,9 +46,9 @@ class S3:
         return f"s3://{BUCKET}/{self.prefix}"
 
     def settings(self, **changes: str) -> str:
-        """An environments/dev.yml that names the bucket, less what the test says otherwise."""
-        named = {"access_key": "S3_KEY", "secret_key": "S3_TEXT", "endpoint": self.endpoint}
-        return json.dumps({"datasets": {}, "store": {"url": self.url, **named, **changes}})
+        """The text of an environments/dev.yml that names the bucket, with a test's changes."""
+        settings = {"access_key": "S3_KEY", "secret_key": "S3_TEXT", "endpoint": self.endpoint}
+        return json.dumps({"datasets": {}, "store": {"url": self.url, **settings, **changes}})
 
     def bucket(self) -> S3Store:
         """The bucket, for its owner."""
@@ -56,11 +56,11 @@ class S3:
         return S3Store(BUCKET, endpoint=self.endpoint, **OWNER, **options)
 
     def names(self) -> set[str]:
-        """What is there below the test's prefix."""
-        return {Path(found["path"]).name for found in self.bucket().list(self.prefix).collect()}
+        """The names of the objects below the test's prefix."""
+        return {Path(entry["path"]).name for entry in self.bucket().list(self.prefix).collect()}
 
     def objects(self) -> dict[str, bytes]:
-        """The same, with its bytes."""
+        """The bytes of the objects below the test's prefix, by name."""
         return {name: bytes(self.bucket().get(self.path(name)).bytes()) for name in self.names()}
 
     def path(self, digest: str) -> str:
@@ -71,16 +71,16 @@ class S3:
         self.bucket().put(self.path(digest), content)
 
     def allow(self, *actions: str) -> None:
-        """What the machines' key may do from now on."""
+        """Set what the machines' key may do from now on."""
         write_identities(self.root, actions)
         self.process.send_signal(signal.SIGHUP)
 
 
 def write_identities(root: Path, actions: tuple[str, ...]) -> Path:
-    who = [(KEY, TEXT, actions), (*OWNER.values(), (*ALLOWED, "Admin"))]
+    keys = [(KEY, TEXT, actions), (*OWNER.values(), (*ALLOWED, "Admin"))]
     identities = [
-        {"name": key, "credentials": [{"accessKey": key, "secretKey": text}], "actions": list(may)}
-        for key, text, may in who
+        {"name": key, "credentials": [{"accessKey": key, "secretKey": text}], "actions": list(actions)}
+        for key, text, actions in keys
     ]
     path = root / "identities.json"
     path.write_text(json.dumps({"identities": identities}))
@@ -90,37 +90,37 @@ def write_identities(root: Path, actions: tuple[str, ...]) -> Path:
 def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
+        return [listener.getsockname()[1] for listener in sockets]
 
 
 @contextmanager
 def serving(root: Path) -> Iterator[S3]:
-    """The server while the block lasts: on loopback alone, and it reports to nobody."""
+    """A server for the time of the block, on loopback alone and without telemetry."""
     ports = free_ports(2 * len(SERVICES))
-    places = [f"-{name}.port{kind}={ports.pop()}" for name in SERVICES for kind in (".grpc", "")]
-    port = int(places[-1].partition("=")[2])
+    port_options = [f"-{name}.port{kind}={ports.pop()}" for name in SERVICES for kind in (".grpc", "")]
+    port = int(port_options[-1].partition("=")[2])
     off = ("-master.telemetry=false", "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0")
-    here = (f"-dir={root}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.volumeSizeLimitMB=64", "-volume.max=0")
-    known = f"-s3.config={write_identities(root, ALLOWED)}"
-    command = ("weed", "-logtostderr=true", "server", *here, "-filer", "-s3", known, *places, *off)
-    # The one that the environment holds, also where that isn't in PATH.
-    found = {**os.environ, "PATH": os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))}
-    with (root / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=found) as process:
+    folder = (f"-dir={root}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.volumeSizeLimitMB=64", "-volume.max=0")
+    identities = f"-s3.config={write_identities(root, ALLOWED)}"
+    command = ("weed", "-logtostderr=true", "server", *folder, "-filer", "-s3", identities, *port_options, *off)
+    # The program weed is in the environment's folder, which need not be in PATH.
+    environ = {**os.environ, "PATH": os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))}
+    with (root / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environ) as process:
         try:
-            served = S3(root, port, process)
-            wait_until(lambda: made(served), 60)
-            yield served
+            server = S3(root, port, process)
+            wait_until(lambda: try_to_make_bucket(server), 60)
+            yield server
         finally:
-            process.kill()  # told to end, it waits 15 s for itself
-            for place in places:
-                for left in Path("/tmp").glob(f"seaweedfs-*-{place.partition('=')[2]}.sock"):
-                    left.unlink()
+            process.kill()  # on SIGTERM it waits for 15 s
+            for option in port_options:
+                for path in Path("/tmp").glob(f"seaweedfs-*-{option.partition('=')[2]}.sock"):
+                    path.unlink()
 
 
-def made(served: S3) -> bool:
-    """Whether the bucket could be made: at first nobody listens, or not all of the server is up."""
+def try_to_make_bucket(server: S3) -> bool:
+    """Whether the bucket could be made; not before all parts of the server have started."""
     request = urllib.request.Request(
-        obstore.sign(served.bucket(), "PUT", "", timedelta(minutes=1)), method="PUT", data=b""
+        obstore.sign(server.bucket(), "PUT", "", timedelta(minutes=1)), method="PUT", data=b""
     )
     with suppress(urllib.error.URLError), urllib.request.urlopen(request):
         return True
@@ -128,7 +128,7 @@ def made(served: S3) -> bool:
 
 
 def flow(source: socket.socket, target: socket.socket) -> None:
-    """Pass on what comes until it ends: MARK as another byte."""
+    """Pass bytes on until the source ends, with another byte for MARK."""
     with suppress(OSError):
         while data := source.recv(2**16):
             target.sendall(data.replace(MARK, b"\xfe"))
@@ -137,23 +137,22 @@ def flow(source: socket.socket, target: socket.socket) -> None:
 
 @contextmanager
 def changing_wire(s3: S3) -> Iterator[str]:
-    """The endpoint of a wire to the server that changes each byte MARK, either way."""
-
+    """The endpoint of a proxy to the server that changes each byte MARK, in both directions."""
     connections: list[socket.socket] = []
 
     class Wire(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            with socket.create_connection(("127.0.0.1", s3.port)) as there:
-                connections.append(there)
-                back = threading.Thread(target=flow, args=(there, self.request))
+            with socket.create_connection(("127.0.0.1", s3.port)) as server:
+                connections.append(server)
+                back = threading.Thread(target=flow, args=(server, self.request))
                 back.start()
-                flow(self.request, there)
+                flow(self.request, server)
                 back.join()
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Wire) as listening:
         threading.Thread(target=listening.serve_forever).start()
         yield f"http://127.0.0.1:{listening.server_address[1]}"
         listening.shutdown()
-        for there in connections:  # clients keep theirs open, for later
+        for connection in connections:  # clients keep theirs open
             with suppress(OSError):
-                there.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
