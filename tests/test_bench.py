@@ -1,4 +1,4 @@
-"""The harness of `make bench`: its arithmetic, what it takes for wrong, and a real round."""
+"""The harness of `make bench`: its arithmetic, its checks, and a real round."""
 
 import json
 import os
@@ -8,21 +8,21 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks import command, figures, goals, machine, peers, picture, racing, scores, sweeping
+from benchmarks import command, figures, goals, machine, peers, picture, racing, scoring_survey, sweeping
 from benchmarks.cases import CASES
 from benchmarks.executing import BEST
 from benchmarks.figures import Result
 from benchmarks.goals import GOALS, Goal
 from benchmarks.notebooks import TRIVIAL, check_executed, check_printed, printing
 from benchmarks.places import Place, Plan, Race
-from benchmarks.trials import Measured, NotThere, Trial, Wrong, last_words, measure
+from benchmarks.trials import FailedTrial, Measurement, MissingTool, Trial, last_words, measure
 from tiny import CHECKOUT, wait_until
 
 SHELL = {"PATH": os.environ["PATH"]}
 
 
 def rounds(*seconds: float) -> Result:
-    return Result([Measured(each, each / 2, 100.0) for each in seconds])
+    return Result([Measurement(second, second / 2, 100.0) for second in seconds])
 
 
 def shell(folder: Path, line: str) -> Trial:
@@ -30,22 +30,22 @@ def shell(folder: Path, line: str) -> Trial:
 
 
 def test_median_and_spread() -> None:
-    """A result tells the median of its rounds, the lowest and the highest, and each round."""
-    told = rounds(3, 1, 2).plain()
-    assert (told["low"], told["median"], told["high"]) == (1, 2, 3)
-    assert [each["seconds"] for each in told["rounds"]] == [3, 1, 2]
+    """A result has the median of its rounds, the lowest and the highest, and each round."""
+    result = rounds(3, 1, 2).as_json()
+    assert (result["low"], result["median"], result["high"]) == (1, 2, 3)
+    assert [measurement["seconds"] for measurement in result["rounds"]] == [3, 1, 2]
 
 
 def test_ratio_of_neighbours() -> None:
     """A ratio is that of the medians; its spread compares rounds that were measured side by side."""
-    found = figures.ratio(rounds(2, 40, 6), rounds(1, 10, 2))
-    assert found == figures.Figure(3, 2, 4)
-    assert found.shown == "3 (2 to 4)"
+    ratio = figures.ratio(rounds(2, 40, 6), rounds(1, 10, 2))
+    assert ratio == figures.Figure(3, 2, 4)
+    assert ratio.shown == "3 (2 to 4)"
 
 
 @pytest.mark.parametrize("other", [None, Result(), Result(absent="no"), Result(rounds(1).rounds, error="broke")])
 def test_no_ratio_to_nothing(other: Result | None) -> None:
-    """What was not measured, or failed in any round, has no ratio."""
+    """A subject that was not measured, or failed in a round, has no ratio."""
     assert figures.ratio(rounds(1), other) is None
     assert figures.ratio(other, rounds(1)) is None
 
@@ -57,7 +57,7 @@ def test_turns() -> None:
 
 
 def test_slow_is_enough_sooner() -> None:
-    """What takes longer than 20 s is measured three times at most."""
+    """A subject that takes longer than 20 s is measured three times at most, one of more than 60 s once."""
     assert not rounds(1, 1, 1).is_enough(5)
     assert rounds(1, 1, 1, 1, 1).is_enough(5)
     assert rounds(30, 30, 30).is_enough(5)
@@ -75,7 +75,7 @@ def test_numbers(value: float | None, shown: str) -> None:
 
 
 def test_race_table() -> None:
-    """A table has medians, spread and ratios; below stand what isn't there and what went wrong, with their words."""
+    """A table has medians, spread and ratios; below it stand the absent and the failed subjects, with their reasons."""
     known = {"script": rounds(1, 2, 3), "ours": rounds(3)}
     results = {**known, "warm": Result(absent="no command"), "x": Result(error="exit code 7")}
     head, script, ours, warm, failed = figures.race_table(results, ("script", "papermill"))
@@ -104,7 +104,7 @@ def test_facts_table() -> None:
     ],
 )
 def test_missed_by(goal: Goal, value: float, missed: float) -> None:
-    """A goal is missed by a part of its limit, from whichever side."""
+    """A goal is missed by a part of its limit, from either side."""
     assert goal.missed_by(value) == pytest.approx(missed)
 
 
@@ -113,40 +113,40 @@ def test_verdicts() -> None:
     training = {"script": rounds(1), "samebook": rounds(1.5), "samebook-warm": rounds(0.5)}
     trivial = {"make-run": rounds(3.2), "samebook": rounds(3)}
     lines = goals.table(list(goals.verdicts({"training": training, "trivial": trivial}, {})))
-    said = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in lines}
-    assert said["training, cold, to the script"] == "missed by 11%"
-    assert said["training, warm, to the script"] == "reached by 9%"
-    assert said["make run beyond samebook run"] == "reached by 33%"
-    assert said["samebook --help"] == "not measured"
+    verdict_of = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in lines}
+    assert verdict_of["training, cold, to the script"] == "missed by 11%"
+    assert verdict_of["training, warm, to the script"] == "reached by 9%"
+    assert verdict_of["make run beyond samebook run"] == "reached by 33%"
+    assert verdict_of["samebook --help"] == "not measured"
 
 
 def test_goals_name_what_is_there() -> None:
-    """Every goal is of a case and of subjects that there are."""
+    """Every goal names an existing case and its subjects."""
     races = {
         case.name: {name: rounds(1) for name in case.subjects} for case in CASES.values() if isinstance(case, Race)
     }
     scored = dict.fromkeys(("seconds", "peak_mib"), 1.0)
     facts = {"scoring": [{"variant": name, **scored} for name in (goals.SCORED, goals.BARE)]}
-    assert [goal.says for goal in GOALS if goal.find(races, facts) is None] == []
+    assert [goal.title for goal in GOALS if goal.find(races, facts) is None] == []
 
 
 def test_measure(tmp_path: Path) -> None:
     """A measurement has the wall clock, the processor's time with that of children, and the largest process."""
     count = "sum(range(3 * 10**6)); bytearray(64 * 2**20)"
-    found = measure(shell(tmp_path, f'sleep 0.2; {sys.executable} -S -c "{count}"; true'), tmp_path / "out.txt")
-    assert found.seconds > found.cpu > 0.02
-    assert found.seconds > 0.2
-    assert 64 < (found.peak or 0) < 128
+    measurement = measure(shell(tmp_path, f'sleep 0.2; {sys.executable} -S -c "{count}"; true'), tmp_path / "out.txt")
+    assert measurement.seconds > measurement.cpu > 0.02
+    assert measurement.seconds > 0.2
+    assert 64 < (measurement.peak or 0) < 128
 
 
 def test_peak_is_its_own(tmp_path: Path) -> None:
-    """A small process isn't given the memory of the harness, which is far larger here."""
+    """The peak of a small process is its own, not that of the harness, which is far larger here."""
     ballast = bytearray(os.urandom(1) * (200 * 2**20))
     assert (measure(shell(tmp_path, "true"), tmp_path / "out.txt").peak or 0) < len(ballast) / 2**20 / 4
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("echo no such file >&2; exit 3", "exit code 3: no such file"),
         ("exit 1", "exit code 1: nothing was printed"),
@@ -154,38 +154,38 @@ def test_peak_is_its_own(tmp_path: Path) -> None:
         ("sleep 9", "over its 1 s"),
     ],
 )
-def test_failure_in_its_words(tmp_path: Path, line: str, told: str) -> None:
-    """What fails, is killed or takes too long raises its exit code and its last words."""
+def test_failure_in_its_words(tmp_path: Path, line: str, message: str) -> None:
+    """A command that fails, is killed or takes too long raises its exit code and its last words."""
     began = time.monotonic()
-    with pytest.raises(Wrong, match=told):
+    with pytest.raises(FailedTrial, match=message):
         measure(shell(tmp_path, line), tmp_path / "out.txt", timeout=1)
     assert time.monotonic() - began < 5
 
 
 def test_no_such_program(tmp_path: Path) -> None:
-    """A program that isn't there is named."""
-    with pytest.raises(Wrong, match="no-such-program"):
+    """The error for a missing program names it."""
+    with pytest.raises(FailedTrial, match="no-such-program"):
         measure(Trial(("no-such-program",), tmp_path, SHELL), tmp_path / "out.txt")
 
 
 def test_own_clock(tmp_path: Path) -> None:
-    """What says itself when it was ready is taken at its word; how it ended doesn't count."""
+    """The seconds that a command writes itself count; the time to its end does not."""
     clock = tmp_path / "clock.json"
     trial = Trial(("sh", "-c", f"echo '{{\"seconds\": 7}}' > {clock}"), tmp_path, SHELL, clock=clock)
-    assert measure(trial, tmp_path / "out.txt") == Measured(7, None, None)
+    assert measure(trial, tmp_path / "out.txt") == Measurement(7, None, None)
 
 
 def test_last_words() -> None:
-    """Last words are the last four lines that say something."""
+    """Last words are the last four lines that are not blank."""
     assert last_words("a\n\nb\nc\n d \n\ne\n") == "b | c | d | e"
 
 
 def test_race_goes_on() -> None:
-    """A subject that fails, in preparation or in a round, is told and left out; the others run in turns."""
-    heard: list[str] = []
+    """A subject that fails, in preparation or in a round, is reported and left out; the others run in turns."""
+    progress: list[str] = []
 
     def absent(_: Place) -> Trial:
-        raise NotThere("not yet")
+        raise MissingTool("not yet")
 
     def broken(_: Place) -> Trial:
         raise OSError("disk full")
@@ -196,43 +196,43 @@ def test_race_goes_on() -> None:
         "absent": absent,
         "broken": broken,
     }
-    found = racing.race(Race("case", "", subjects), Plan(repeats=2), heard.append)
-    assert len(found["good"].rounds) == 2
-    assert (found["bad"].error, found["absent"].absent) == ("exit code 1: oh", "not yet")
-    assert found["broken"].error == "OSError: disk full"
-    assert "case: bad: error: exit code 1: oh" in heard
+    results = racing.race(Race("case", "", subjects), Plan(repeats=2), progress.append)
+    assert len(results["good"].rounds) == 2
+    assert (results["bad"].error, results["absent"].absent) == ("exit code 1: oh", "not yet")
+    assert results["broken"].error == "OSError: disk full"
+    assert "case: bad: error: exit code 1: oh" in progress
 
 
 def test_same_cells(tmp_path: Path) -> None:
-    """The script has the notebook's cells, and prints what they print."""
+    """The script has the notebook's cells, and the same output."""
     cells = printing("outputs", 2, 800)
     done = subprocess.run([sys.executable, "-c", cells.script()], capture_output=True, text=True, check=True)
     check_printed(done.stdout)
     assert len(done.stdout) == pytest.approx(1600, abs=50)
-    with pytest.raises(Wrong, match="expected a line"):
+    with pytest.raises(FailedTrial, match="expected a line"):
         check_printed(done.stdout.partition("the end")[0])
-    with pytest.raises(Wrong, match="not written"):
+    with pytest.raises(FailedTrial, match="not written"):
         check_executed(tmp_path / "none.ipynb")
 
 
 @pytest.mark.host
 def test_unexecuted_is_wrong(tmp_path: Path) -> None:
-    """A notebook with its sources alone is not taken for an executed one."""
+    """A notebook without outputs does not count as executed."""
     workspace = TRIVIAL.write(Place(tmp_path, Plan()))
-    with pytest.raises(Wrong, match="expected an output"):
+    with pytest.raises(FailedTrial, match="expected an output"):
         check_executed(workspace.root / "notebooks" / "trivial.ipynb")
 
 
 def test_sets_of_a_sweep() -> None:
     """A hundred runs are a hundred different sets; a number that isn't a multiple of ten is refused."""
-    found = {tuple(each.items()) for each in sweeping.sets(100)}
-    assert len(found) == 100
+    sets = {tuple(parameters.items()) for parameters in sweeping.sets(100)}
+    assert len(sets) == 100
     with pytest.raises(ValueError, match="multiple of 10"):
         sweeping.grid(15)
 
 
 def test_same_variables_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Subjects differ in PATH alone, and nobody compiles bytecode again for a variable of the machine's."""
+    """Subjects differ in PATH alone, and no variable of the machine makes one compile bytecode again."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("SAMEBOOK_CELL_TIMEOUT", "1")
     place = Place(tmp_path, Plan())
@@ -243,8 +243,8 @@ def test_same_variables_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_peers_are_pinned() -> None:
-    """Every package that a peer's environment is asked for has a version, that of our lock where it has one."""
-    lines = [line for name in peers.PEERS for line in peers.wanted(name).splitlines()]
+    """Every requirement of a peer has a version: that of our lock, if the lock has the package."""
+    lines = [line for name in peers.PEERS for line in peers.requirements(name).splitlines()]
     assert all("==" in line for line in lines)
     assert peers.pins("a==1 \\\n    --hash=sha256:0\nb==2 ; python_version < '3' \\\n") == {
         "a": "a==1",
@@ -253,32 +253,32 @@ def test_peers_are_pinned() -> None:
 
 
 def test_papermill_knows_its_flags() -> None:
-    """The flags that papermill is fastest with are flags of the version that we lock."""
+    """The fastest flags of papermill are flags of the locked version."""
     done = subprocess.run([sys.executable, "-m", "papermill", "--help"], capture_output=True, text=True, check=True)
     assert [flag for flag in BEST if flag.startswith("--") and flag not in done.stdout] == []
 
 
 @pytest.mark.parametrize(
-    "found",
+    "content",
     [
         [{"variant": "a", "seconds": 1}],
         {"a": {"seconds": 1}},
         {"rows": 5, "variants": [{"variant": "a", "seconds": 1}]},
     ],
 )
-def test_rows_of_scoring(found: object) -> None:
+def test_rows_of_scoring(content: object) -> None:
     """Whether scoring writes a list or objects by name, each variant is a row."""
-    assert scores.rows(found) == [{"variant": "a", "seconds": 1}]
+    assert scoring_survey.rows(content) == [{"variant": "a", "seconds": 1}]
 
 
 def test_busy() -> None:
-    """A machine with other work is told of."""
-    assert machine.busy(0.1, 2) == ""
-    assert "the load is 3.0 on 2 cores" in machine.busy(3.0, 2)
+    """A machine with other work gives a warning."""
+    assert machine.load_warning(0.1, 2) == ""
+    assert "the load is 3.0 on 2 cores" in machine.load_warning(3.0, 2)
 
 
 def test_picture(tmp_path: Path) -> None:
-    """A picture has a panel for what is known, and is left out where nothing is."""
+    """A picture has a panel for each case with results; without results there is no picture."""
     some = {"samebook": rounds(1, 2), "x": Result(error="no")}
     picture.draw({"a": some, "b": {"x": Result()}}, tmp_path / "some.png")
     picture.draw({"b": {"x": Result()}}, tmp_path / "none.png")
@@ -297,8 +297,8 @@ def test_wrong_calls(arguments: str, capsys: pytest.CaptureFixture[str]) -> None
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     """`--list` names every case, and runs nothing."""
     assert command.main(["--list"]) == 0
-    said = capsys.readouterr().out
-    assert [name for name in CASES if name not in said] == []
+    output = capsys.readouterr().out
+    assert [name for name in CASES if name not in output] == []
 
 
 def bench(folder: Path, *arguments: str) -> list[str]:
@@ -312,15 +312,15 @@ def test_trivial(tmp_path: Path) -> None:
     command = bench(tmp_path, "--subjects", "script,samebook", "--repeats", "1")
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads((tmp_path / "bench.json").read_text())
-    assert set(found["cases"]["trivial"]) == {"script", "samebook"}
-    assert found["cases"]["trivial"]["samebook"]["median"] > found["cases"]["trivial"]["script"]["median"] > 0
-    assert {"date", "commit", "cores", "load", "load_after"} <= set(found["machine"])
+    report = json.loads((tmp_path / "bench.json").read_text())
+    assert set(report["cases"]["trivial"]) == {"script", "samebook"}
+    assert report["cases"]["trivial"]["samebook"]["median"] > report["cases"]["trivial"]["script"]["median"] > 0
+    assert {"date", "commit", "cores", "load", "load_after"} <= set(report["machine"])
 
 
 @pytest.mark.host
 def test_stopped(tmp_path: Path) -> None:
-    """A bench that is stopped ends what it measures, and leaves no folder behind."""
+    """A stopped bench ends the measured command, and leaves no folder behind."""
     command, environ = bench(tmp_path, "--subjects", "samebook"), {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environ) as process:
         assert process.stderr

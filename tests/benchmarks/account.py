@@ -1,4 +1,4 @@
-"""What a bench has found so far: as tables while it goes, as JSON, and whether anything failed."""
+"""The results of a bench so far: as tables while it runs, and as JSON."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from samebook.core.workspace import write_whole
 
 @dataclass
 class Account:
-    """Races by case and subject, surveys by case: their rows, or why there are none."""
+    """Races by case and subject; surveys by case: their rows, or the reason that they have none."""
 
     plan: Plan
     machine: dict[str, Any] = field(default_factory=machine.facts)
@@ -25,7 +25,7 @@ class Account:
     without_rows: dict[str, Result] = field(default_factory=dict)
 
     def measure(self, case: Case, say: Say) -> Iterator[str]:
-        """Measure a case; its table."""
+        """Measure a case, and give its table."""
         if isinstance(case, Race):
             self.races[case.name] = racing.race(case, self.plan, say)
             return figures.race_table(self.races[case.name], case.against)
@@ -38,22 +38,24 @@ class Account:
 
     @property
     def is_failed(self) -> bool:
-        """Whether a subject failed, or a survey; what isn't there did not."""
+        """Whether a subject or a survey failed; a missing one did not."""
         raced = [result for results in self.races.values() for result in results.values()]
         return any(result.error for result in [*raced, *self.without_rows.values()])
 
     def verdicts(self) -> list[dict[str, Any]]:
         return list(goals.verdicts(self.races, self.surveys))
 
-    def plain(self) -> dict[str, Any]:
-        """All of it, as JSON."""
-        asked = {name: getattr(self.plan, name) for name in ("repeats", "runs", "rows", "jobs")}
-        races = {case: {name: each.plain() for name, each in found.items()} for case, found in self.races.items()}
-        nothing = {case: state.plain() for case, state in self.without_rows.items()}
-        cases = {**races, **self.surveys, **nothing}
-        return {"machine": self.machine, "asked": asked, "cases": cases, "goals": self.verdicts()}
+    def as_json(self) -> dict[str, Any]:
+        """The whole account, as JSON."""
+        plan = {name: getattr(self.plan, name) for name in ("repeats", "runs", "rows", "jobs")}
+        races = {
+            case: {name: result.as_json() for name, result in results.items()} for case, results in self.races.items()
+        }
+        without_rows = {case: state.as_json() for case, state in self.without_rows.items()}
+        cases = {**races, **self.surveys, **without_rows}
+        return {"machine": self.machine, "asked": plan, "cases": cases, "goals": self.verdicts()}
 
     def write(self, path: Path, **more: Any) -> None:
-        """As JSON, into a file that is whole at any time."""
+        """Write the account as JSON. The file is whole at any time."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json_bytes(self.plain() | more))
+        write_whole(path, json_bytes(self.as_json() | more))

@@ -1,4 +1,4 @@
-"""`make bench`: python tests/benchmarks/bench.py --repeats 5 --only trivial,cells; `--list` shows what there is."""
+"""`make bench`: python tests/benchmarks/bench.py --repeats 5 --only trivial,cells; `--list` shows the cases."""
 
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""The command: what to measure, and where it goes."""
+"""The command line of the bench."""
 
 import argparse
 import signal
@@ -17,27 +17,27 @@ JSON = CHECKOUT / ".samebook" / "bench" / "bench.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 1 where a subject failed, 2 for a wrong call; a missed goal is none."""
-    given = parser().parse_args(arguments)
-    chosen = [CASES[name] for name in given.only or CASES]
-    if given.list:
-        return listed(chosen)
-    return bench([case for case in chosen if given.only or given.slow or not is_slow(case)], given)
+    """Run the bench. Exit code 1 where a subject failed, 2 for a wrong call; a missed goal is not a failure."""
+    options = options_parser().parse_args(arguments)
+    chosen = [CASES[name] for name in options.only or CASES]
+    if options.list:
+        return print_cases(chosen)
+    return bench([case for case in chosen if options.only or options.slow or not is_slow(case)], options)
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="bench.py", description="Us and the peers, side by side.")
-    made.add_argument("--repeats", type=positive, default=Plan.repeats, help="rounds of each subject")
-    made.add_argument("--only", type=cases, help="some cases, like trivial,cells")
-    made.add_argument("--subjects", type=subjects, default=[], help="some subjects, like script,samebook")
-    made.add_argument("--runs", type=tens, default=Plan.runs, help="runs of a sweep")
-    made.add_argument("--rows", type=positive, default=Plan.rows, help="rows to score")
-    made.add_argument("--jobs", type=positive, default=Plan.jobs, help="runs of a sweep at a time")
-    made.add_argument("--slow", action="store_true", help="also what takes minutes: a changed lock, built")
-    made.add_argument("--list", action="store_true", help="only list cases and subjects")
-    made.add_argument("--json", type=Path, default=JSON, help="where every figure goes")
-    made.add_argument("--picture", type=Path, help="where a picture goes")
-    return made
+def options_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench.py", description="Us and the peers, side by side.")
+    parser.add_argument("--repeats", type=positive, default=Plan.repeats, help="rounds of each subject")
+    parser.add_argument("--only", type=cases, help="some cases, like trivial,cells")
+    parser.add_argument("--subjects", type=subjects, default=[], help="some subjects, like script,samebook")
+    parser.add_argument("--runs", type=tens, default=Plan.runs, help="runs of a sweep")
+    parser.add_argument("--rows", type=positive, default=Plan.rows, help="rows to score")
+    parser.add_argument("--jobs", type=positive, default=Plan.jobs, help="runs of a sweep at a time")
+    parser.add_argument("--slow", action="store_true", help="also what takes minutes: a changed lock, built")
+    parser.add_argument("--list", action="store_true", help="only list cases and subjects")
+    parser.add_argument("--json", type=Path, default=JSON, help="where every figure goes")
+    parser.add_argument("--picture", type=Path, help="where a picture goes")
+    return parser
 
 
 def is_slow(case: Case) -> bool:
@@ -49,7 +49,7 @@ def words(text: str) -> list[str]:
 
 
 def cases(text: str) -> list[str]:
-    """Names of cases. Raises ArgumentTypeError for one that isn't there."""
+    """Names of cases. Raises ArgumentTypeError for an unknown one."""
     unknown = [name for name in words(text) if name not in CASES]
     if unknown:
         raise argparse.ArgumentTypeError(f"no case {', '.join(unknown)}; expected some of {', '.join(CASES)}")
@@ -57,7 +57,7 @@ def cases(text: str) -> list[str]:
 
 
 def subjects(text: str) -> list[str]:
-    """Names of subjects. Raises ArgumentTypeError for one that no case has."""
+    """Names of subjects. Raises ArgumentTypeError for an unknown one."""
     known = {name: None for case in CASES.values() if isinstance(case, Race) for name in case.subjects}
     unknown = [name for name in words(text) if name not in known]
     if unknown:
@@ -77,35 +77,35 @@ def tens(text: str) -> int:
     return int(text)
 
 
-def listed(chosen: Sequence[Case]) -> int:
-    """Print what would be measured."""
+def print_cases(chosen: Sequence[Case]) -> int:
+    """Print the cases and their subjects, and measure nothing."""
     for case in chosen:
-        click.echo(f"{case.name:14}{case.says}{' (only with --slow, or by name)' * is_slow(case)}")
+        click.echo(f"{case.name:14}{case.title}{' (only with --slow, or by name)' * is_slow(case)}")
         if isinstance(case, Race):
             click.echo(f"{'':14}  {', '.join(case.subjects)}")
     return 0
 
 
-def bench(chosen: Sequence[Case], given: argparse.Namespace) -> int:
-    """Measure the cases one after the other; what is known is written after each. The exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started ends, too
-    account = Account(Plan(given.repeats, given.runs, given.rows, given.jobs, frozenset(given.subjects)))
-    say(machine.busy(account.machine["load"], account.machine["cores"] or 1))
+def bench(chosen: Sequence[Case], options: argparse.Namespace) -> int:
+    """Measure the cases one after the other, and write all results after each. Returns the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # its processes end, too
+    account = Account(Plan(options.repeats, options.runs, options.rows, options.jobs, frozenset(options.subjects)))
+    say(machine.load_warning(account.machine["load"], account.machine["cores"] or 1))
     for case in chosen:
-        click.echo(f"\n{case.name}: {case.says}")
+        click.echo(f"\n{case.name}: {case.title}")
         click.echo("\n".join(account.measure(case, say)))
-        account.write(given.json)
+        account.write(options.json)
     account.machine["load_after"] = machine.load()
-    account.write(given.json, versions=machine.versions(account.plan.peers))
-    click.echo("\n".join(["", *goals.table(account.verdicts()), "", str(given.json)]))
-    if given.picture:
-        picture.draw(account.races, given.picture)
-        click.echo(given.picture)
+    account.write(options.json, versions=machine.versions(account.plan.peers))
+    click.echo("\n".join(["", *goals.table(account.verdicts()), "", str(options.json)]))
+    if options.picture:
+        picture.draw(account.races, options.picture)
+        click.echo(options.picture)
     return int(account.is_failed)
 
 
 def say(line: str) -> None:
-    """Progress, beside what is printed."""
+    """Print progress to standard error."""
     if line:
         click.echo(f"  {line}", err=True)
 

@@ -1,16 +1,16 @@
-"""Who executes a notebook: the plain script, the peers, and ours cold and warm."""
+"""Races of a notebook: as a plain script, by the peers, by samebook cold and warm."""
 
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from benchmarks import ours
+from benchmarks import samebook_runs
 from benchmarks.notebooks import Cells, check_executed, check_printed
 from benchmarks.places import Place, Race
 from benchmarks.trials import Trial
 
-# Saves nothing before the end, shows no progress and logs nothing: the fastest that its command line can be told to be.
+# The fastest flags of papermill's command line: it saves only at the end, shows no progress and logs nothing.
 BEST = ("--no-progress-bar", "--no-request-save-on-cell-execute", "--autosave-cell-every", "0", "--log-level", "ERROR")
 
 
@@ -42,15 +42,15 @@ SUBJECTS: Mapping[str, Callable[[Cells, Place], Trial]] = {
     "papermill": papermill,
     "papermill-best": lambda cells, place: papermill(cells, place, *BEST),
     "nbconvert": nbconvert,
-    "samebook": ours.samebook,
-    "samebook-warm": ours.warm,
+    "samebook": samebook_runs.samebook,
+    "samebook-warm": samebook_runs.warm,
 }
 
 
-def executed(says: str, cells: Cells, **more: Callable[[Cells, Place], Trial]) -> Race:
-    """The case that a notebook is for all of them, and for `more`."""
+def notebook_race(title: str, cells: Cells, **more: Callable[[Cells, Place], Trial]) -> Race:
+    """The race of all subjects, and of `more`, to execute a notebook."""
     subjects = {name: partial(make, cells) for name, make in {**SUBJECTS, **more}.items()}
-    return Race(cells.name, says, subjects)
+    return Race(cells.name, title, subjects)
 
 
 def _source(cells: Cells, place: Place) -> Path:
@@ -58,7 +58,7 @@ def _source(cells: Cells, place: Place) -> Path:
 
 
 def _notebook(place: Place, peer: str, command: tuple[str | Path, ...], target: Path) -> Trial:
-    """A peer that leaves an executed notebook."""
+    """The trial of a peer that writes an executed notebook."""
     environ = place.environ(place.peer(peer))
     return Trial(
         command, target.parent, environ, partial(target.unlink, missing_ok=True), lambda _: check_executed(target)

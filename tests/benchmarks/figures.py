@@ -5,24 +5,24 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from benchmarks.trials import Measured
+from benchmarks.trials import Measurement
 
-# What takes longer needs no round to warm up, and is measured three times at most; what is long, once.
+# Seconds. A slow subject needs no round to warm up and is measured three times at most; a long one, once.
 SLOW, ENOUGH = 20.0, 3
 LONG = 60.0
 
 
 @dataclass
 class Result:
-    """A subject in a case: its rounds, else why it isn't there, or what went wrong."""
+    """The result of a subject in a case: its rounds, or the reason that it is absent, or its error."""
 
-    rounds: list[Measured] = field(default_factory=list)
+    rounds: list[Measurement] = field(default_factory=list)
     absent: str = ""
     error: str = ""
 
     @property
     def seconds(self) -> list[float]:
-        return [each.seconds for each in self.rounds]
+        return [measurement.seconds for measurement in self.rounds]
 
     @property
     def is_known(self) -> bool:
@@ -33,11 +33,16 @@ class Result:
         enough = 1 if longest > LONG else ENOUGH if longest > SLOW else repeats
         return len(self.rounds) >= min(repeats, enough)
 
-    def plain(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         if not self.is_known:
             return {"error": self.error} if self.error else {"absent": self.absent}
         low, middle, high = spread(self.seconds)
-        return {"median": middle, "low": low, "high": high, "rounds": [each.plain() for each in self.rounds]}
+        return {
+            "median": middle,
+            "low": low,
+            "high": high,
+            "rounds": [measurement.as_json() for measurement in self.rounds],
+        }
 
 
 type Results = Mapping[str, Mapping[str, Result]]
@@ -45,7 +50,7 @@ type Results = Mapping[str, Mapping[str, Result]]
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with the lowest and the highest that single rounds gave."""
+    """A number, with the lowest and the highest of single rounds."""
 
     value: float
     low: float
@@ -57,12 +62,12 @@ class Figure:
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
-    """Lowest, median, highest."""
+    """The lowest value, the median, the highest value."""
     return min(values), median(values), max(values)
 
 
 def rotated[T](items: Sequence[T], turn: int) -> list[T]:
-    """The items, begun with another one each turn: nobody is always the first."""
+    """The items, starting with another one each turn, so that none is always the first."""
     start = turn % len(items) if items else 0
     return [*items[start:], *items[:start]]
 
@@ -76,14 +81,14 @@ def ratio(one: Result | None, other: Result | None) -> Figure | None:
 
 
 def number(value: float | None) -> str:
-    """Three digits, without an exponent."""
+    """A number in three digits, without an exponent."""
     if value is None:
         return "-"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if value else "0"
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines with the columns under each other: names on the left, numbers on the right."""
+    """The lines of a table: names flush left, numbers flush right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for first, *rest in rows:
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
@@ -91,7 +96,7 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def race_table(results: Mapping[str, Result], against: Sequence[str]) -> Iterator[str]:
-    """A case as a table; below it, what isn't there and what went wrong."""
+    """The table of a case; below it, the subjects that are absent and those that failed."""
     shown = [name for name in against if name in results and results[name].is_known]
     rows = [["", "median s", "spread s", *(f"÷ {name}" for name in shown), "CPU s", "peak MiB", "rounds"]]
     for name, result in results.items():

@@ -1,4 +1,4 @@
-"""What is to be reached, and by how much it is or isn't. A bench never fails for a goal: times are no tests."""
+"""The goals of the bench, and by how much they are reached or missed. A bench never fails for a missed goal."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ type Find = Callable[[Results, Facts], Figure | None]
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure of the bench, and the most it may be; with `at_least`, the least."""
+    """A figure of the bench, and the most that it may be; with `at_least`, the least."""
 
-    says: str
+    title: str
     find: Find
     limit: float
     at_least: bool = False
@@ -27,18 +27,18 @@ class Goal:
 
 
 def ratio(case: str, one: str, other: str) -> Find:
-    """Medians of two subjects of a case, one by the other."""
+    """The ratio of the medians of two subjects of a case."""
     return lambda results, _: figures.ratio(_of(results, case, one), _of(results, case, other))
 
 
 def seconds(case: str, subject: str) -> Find:
-    """A subject's median."""
+    """The median of a subject."""
 
     def find(results: Results, _: Facts) -> Figure | None:
-        found = _of(results, case, subject)
-        if not (found and found.is_known):
+        result = _of(results, case, subject)
+        if not (result and result.is_known):
             return None
-        low, middle, high = figures.spread(found.seconds)
+        low, middle, high = figures.spread(result.seconds)
         return Figure(middle, low, high)
 
     return find
@@ -58,11 +58,11 @@ def added(case: str, one: str, other: str) -> Find:
 
 
 def scored(variant: str, column: str, other: str = "") -> Find:
-    """A column of a scoring variant; with another variant, that one's by this one's."""
+    """A column of a scoring variant; with `other`, the ratio of that variant's value to this one's."""
 
     def find(_: Results, facts: Facts) -> Figure | None:
-        found = {row.get("variant"): row.get(column) for row in facts.get("scoring", ())}
-        one, above = found.get(variant), found.get(other) if other else None
+        values = {row.get("variant"): row.get(column) for row in facts.get("scoring", ())}
+        one, above = values.get(variant), values.get(other) if other else None
         if not isinstance(one, int | float) or (other and not isinstance(above, int | float)):
             return None
         value = one if above is None else above / one
@@ -71,7 +71,7 @@ def scored(variant: str, column: str, other: str = "") -> Find:
     return find
 
 
-# Variants of scoring.py: what predict does, and the bare predictor on rows in memory.
+# Variants of scoring.py: the way of the notebook predict, and the bare predictor on rows in memory.
 SCORED, BARE = "batched", "bare"
 GOALS = (
     Goal("training, cold, to the script", ratio("training", "samebook", "script"), 1.35),
@@ -92,19 +92,19 @@ GOALS = (
 
 
 def verdicts(results: Results, facts: Facts) -> Iterator[dict[str, Any]]:
-    """For each goal the figure, the limit, and whether it was reached; None where it wasn't measured."""
+    """The figure and the limit of each goal, and whether it was reached; None where it was not measured."""
     for goal in GOALS:
-        found = goal.find(results, facts)
-        known = {"value": found.value, "low": found.low, "high": found.high} if found else {"value": None}
-        missed = goal.missed_by(found.value) if found else None
+        figure = goal.find(results, facts)
+        values = {"value": figure.value, "low": figure.low, "high": figure.high} if figure else {"value": None}
+        missed = goal.missed_by(figure.value) if figure else None
         reached = None if missed is None else missed <= 0
         limit = {"limit": goal.limit, "at_least": goal.at_least, "unit": goal.unit}
-        yield {"goal": goal.says, **known, **limit, "reached": reached, "missed_by": missed}
+        yield {"goal": goal.title, **values, **limit, "reached": reached, "missed_by": missed}
 
 
-def table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each goal."""
-    yield from figures.table([["goal", "found", "expected", ""], *(_line(each) for each in found)])
+def table(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The table of verdicts, one line a goal."""
+    yield from figures.table([["goal", "found", "expected", ""], *(_line(verdict) for verdict in verdicts)])
 
 
 def _line(verdict: Mapping[str, Any]) -> list[str]:
@@ -112,11 +112,11 @@ def _line(verdict: Mapping[str, Any]) -> list[str]:
     expected = f"{'≥' if verdict['at_least'] else '≤'} {number(verdict['limit'])} {unit}"
     if verdict["value"] is None:
         return [verdict["goal"], "-", expected, "not measured"]
-    found = Figure(verdict["value"], verdict["low"], verdict["high"]).shown
+    figure = Figure(verdict["value"], verdict["low"], verdict["high"]).shown
     by = f"{abs(verdict['missed_by']):.0%}"
     return [
         verdict["goal"],
-        f"{found} {unit}",
+        f"{figure} {unit}",
         expected,
         f"reached by {by}" if verdict["reached"] else f"missed by {by}",
     ]

@@ -1,4 +1,4 @@
-"""Sizes of images, and how long a change takes to be in them: only where a Docker daemon answers."""
+"""Sizes of images, and the time of a rebuild after a change. Both need a Docker daemon."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.places import Place, Survey
-from benchmarks.trials import NotThere, Wrong, last_words
+from benchmarks.trials import FailedTrial, MissingTool, last_words
 from tiny import CHECKOUT
 
 TAG = "-bench"
@@ -16,33 +16,33 @@ MB = 10**6
 
 
 def sizes(_: Place) -> list[dict[str, object]]:
-    """The images that `make build` made, with their sizes in MB."""
+    """The images of `make build`, with their sizes in MB."""
     _docker("version")
     rows = []
     for target in ("runtime", "lab"):
         name = f"samebook:{target}"
-        told = _asked("docker", "image", "inspect", "--format", "{{.Size}}", name)
-        listed = _asked("docker", "image", "ls", "--format", "{{.Size}}", name)
-        # An engine with containerd's image store tells what is pulled, an older one what is unpacked, like the list.
+        size = _output("docker", "image", "inspect", "--format", "{{.Size}}", name)
+        listed = _output("docker", "image", "ls", "--format", "{{.Size}}", name)
+        # With containerd's image store Docker gives the size to pull; without it the unpacked size, as in the list.
         rows.append(
-            {"image": name, "listed": listed or "not built here", "inspected MB": int(told) / MB if told else None}
+            {"image": name, "listed": listed or "not built here", "inspected MB": int(size) / MB if size else None}
         )
     return rows
 
 
 def rebuilt(path: str, line: str, place: Place) -> list[dict[str, object]]:
-    """Seconds of `make build` in a clone: of nothing new, and after a line is added to a file; images of its own."""
+    """Seconds of `make build` in a clone, of images of its own: without a change, and with a line added to a file."""
     _docker("version")
     clone = _clone(place)
-    place.stack.callback(_asked, "docker", "image", "rm", "--force", f"samebook:runtime{TAG}")
+    place.stack.callback(_output, "docker", "image", "rm", "--force", f"samebook:runtime{TAG}")
     _build(clone)
-    nothing = _build(clone)
+    unchanged = _build(clone)
     with (clone / path).open("a") as file:
         file.write(line)
-    return [{"change": "none", "s": nothing}, {"change": path, "s": _build(clone)}]
+    return [{"change": "none", "s": unchanged}, {"change": path, "s": _build(clone)}]
 
 
-SIZES = Survey("images", "what images weigh", sizes)
+SIZES = Survey("images", "sizes of images", sizes)
 # JSON may end in blank lines; in the lock the first of a line makes it a comment.
 NOTEBOOK = Survey("rebuild", "a change in a notebook, in the image", partial(rebuilt, "notebooks/train.ipynb", "\n"))
 LOCK = Survey(
@@ -55,8 +55,8 @@ LOCK = Survey(
 
 def _clone(place: Place) -> Path:
     clone = place.root / "clone"
-    if _asked("git", "clone", "--quiet", str(CHECKOUT), str(clone)) is None:
-        raise Wrong(f"{CHECKOUT} can't be cloned")
+    if _output("git", "clone", "--quiet", str(CHECKOUT), str(clone)) is None:
+        raise FailedTrial(f"{CHECKOUT} can't be cloned")
     base = CHECKOUT / ".samebook" / "base-image"
     if base.is_file():
         (clone / ".samebook").mkdir()
@@ -72,17 +72,17 @@ def _build(clone: Path) -> float:
     began = time.perf_counter()
     done = subprocess.run(command, cwd=clone, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Wrong(f"make build: {last_words(done.stderr)}")
+        raise FailedTrial(f"make build: {last_words(done.stderr)}")
     return time.perf_counter() - began
 
 
 def _docker(*arguments: str) -> None:
-    if _asked("timeout", "10", "docker", *arguments) is None:
-        raise NotThere("no Docker daemon answers")
+    if _output("timeout", "10", "docker", *arguments) is None:
+        raise MissingTool("no Docker daemon answers")
 
 
-def _asked(*command: str) -> str | None:
-    """What a command prints; None where it fails."""
+def _output(*command: str) -> str | None:
+    """The output of a command; None where it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""On what and of what a bench was: date, machine, commit, versions."""
+"""The circumstances of a bench: date, machine, commit, versions."""
 
 import datetime
 import os
@@ -12,12 +12,12 @@ from benchmarks import peers
 from tiny import CHECKOUT
 
 GIB = 2**30
-# Above this share of the cores somebody else is at work, and ratios are off.
+# Above this share of the cores other work is running, and ratios are off.
 BUSY = 0.3
 
 
 def facts() -> dict[str, Any]:
-    """Of now, as JSON."""
+    """The present circumstances, as JSON."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD"),
@@ -32,27 +32,27 @@ def facts() -> dict[str, Any]:
 
 
 def load() -> float:
-    """The mean number of processes that were running in the last minute."""
+    """The mean number of running processes in the last minute."""
     return round(os.getloadavg()[0], 2)
 
 
 def processor() -> str:
-    """Its name, where the system tells."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text().splitlines() if told.is_file() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+    """The name of the processor; of the architecture where the system gives no name."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
-def busy(load: float, cores: int) -> str:
-    """A warning where the machine has other work; else nothing."""
+def load_warning(load: float, cores: int) -> str:
+    """A warning where the machine has other work; else an empty text."""
     return f"the load is {load:.1f} on {cores} cores: take no ratio from this" if load > BUSY * cores else ""
 
 
 def versions(folder: Path) -> dict[str, list[str]]:
-    """By peer, the packages of its environment, where it has one."""
-    made = (folder / name for name in peers.PEERS)
-    return {path.name: peers.versions(path) for path in made if (path / "wanted.txt").is_file()}
+    """The packages of each peer that has an environment."""
+    environments = (folder / name for name in peers.PEERS)
+    return {path.name: peers.versions(path) for path in environments if (path / "wanted.txt").is_file()}
 
 
 def _git(*arguments: str) -> str:

@@ -1,21 +1,21 @@
-"""What is executed: the same cells as a notebook for whoever runs notebooks, and as a plain script."""
+"""The notebooks of the cases; the same cells as a notebook and as a plain script."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.places import Place, commit
-from benchmarks.trials import Wrong
+from benchmarks.trials import FailedTrial
 from tiny import Tiny
 
-# What each notebook prints at its end, as a proof that it got there.
+# Each notebook prints it at its end, as a proof that it ran to the end.
 END = "the end:"
 LINE = 80
 
 
 @dataclass(frozen=True)
 class Cells:
-    """A notebook: its name, and by tag its cells."""
+    """A notebook: its name, and its cells by tag."""
 
     name: str
     cells: dict[str, str]
@@ -24,7 +24,7 @@ class Cells:
         return "\n\n".join(self.cells.values()) + "\n"
 
     def write(self, place: Place) -> Tiny:
-        """Into a committed workspace, and as a script beside it; returns the workspace."""
+        """Write the notebook into a committed workspace, and the script beside it; returns the workspace."""
         workspace = place.workspace()
         path = workspace.root / "notebooks" / f"{self.name}.ipynb"
         if not path.exists():
@@ -54,27 +54,27 @@ TRAINING = Cells(
 
 
 def many(count: int) -> Cells:
-    """So many cells that do next to nothing."""
+    """A notebook of `count` cells that do next to nothing."""
     cells = {f"cell-{n}": f"value_{n} = {n}\nprint(value_{n})" for n in range(count - 1)}
     return Cells("cells", {**cells, "end": f"print('{END} {count}')"})
 
 
 def printing(name: str, count: int, size: int) -> Cells:
-    """So many cells that print so many bytes each, in lines."""
+    """A notebook of `count` cells that print `size` bytes each, in lines."""
     cell = f"print('\\n'.join('0123456789' * {LINE // 10} for _ in range({size // LINE})))"
     return Cells(name, {**{f"cell-{n}": cell for n in range(count)}, "end": f"print('{END} {count}')"})
 
 
 def check_executed(path: Path) -> None:
-    """Raise Wrong where an executed notebook did not get to its end."""
+    """Raise FailedTrial where a notebook was not executed to its end."""
     if not path.is_file():
-        raise Wrong(f"expected {path.name}, which was not written")
-    # In the source the words stand after a quote.
+        raise FailedTrial(f"expected {path.name}, which was not written")
+    # In a source these words follow a single quote; only an output begins with them.
     if not re.search(rf'"{END} ', path.read_text()):
-        raise Wrong(f"expected an output `{END} …` in {path.name}, found none")
+        raise FailedTrial(f"expected an output `{END} …` in {path.name}, found none")
 
 
 def check_printed(printed: str) -> None:
-    """Raise Wrong where a script did not get to its end."""
+    """Raise FailedTrial where a script did not run to its end."""
     if f"\n{END} " not in f"\n{printed}":
-        raise Wrong(f"expected a line `{END} …`, found none")
+        raise FailedTrial(f"expected a line `{END} …`, found none")

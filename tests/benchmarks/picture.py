@@ -1,4 +1,4 @@
-"""A bench as a picture: a panel a case, a bar a subject."""
+"""The picture of a bench: a panel a case, a bar a subject."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +14,17 @@ IS_OURS = ("samebook", "make-")
 
 
 def draw(results: Results, target: Path) -> None:
-    """Medians in seconds, with lines from the fastest to the slowest round. Nothing known, nothing drawn."""
+    """Draw medians in seconds, with lines from the fastest to the slowest round. Without results it draws nothing."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    known = {case: {name: each for name, each in found.items() if each.is_known} for case, found in results.items()}
-    known = {case: found for case, found in known.items() if found}
+    known = {
+        case: {name: result for name, result in subjects.items() if result.is_known}
+        for case, subjects in results.items()
+    }
+    known = {case: subjects for case, subjects in known.items() if subjects}
     if not known:
         return
     columns = _columns(known)
@@ -29,7 +32,7 @@ def draw(results: Results, target: Path) -> None:
     figure = pyplot.figure(figsize=(6.5 * len(columns), 0.3 * tallest + 0.4), layout="constrained")
     for part, column in zip(figure.subfigures(1, len(columns), squeeze=False)[0], columns, strict=True):
         heights = [_rows(known[case]) for case in column]
-        # What is shorter ends sooner: a bar is as high in all.
+        # A shorter column ends sooner, so that bars are as high in all columns.
         heights += [tallest - sum(heights)] if tallest > sum(heights) else []
         axes = part.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         for axis, case in zip(axes, column, strict=False):
@@ -42,13 +45,13 @@ def draw(results: Results, target: Path) -> None:
     pyplot.close(figure)
 
 
-def _rows(found: Mapping[str, Result]) -> int:
-    """How high a panel is: its bars, and its title."""
-    return len(found) + 2
+def _rows(subjects: Mapping[str, Result]) -> int:
+    """The height of a panel: its bars, and its title."""
+    return len(subjects) + 2
 
 
 def _columns(known: Mapping[str, Mapping[str, Result]]) -> list[list[str]]:
-    """The cases in one column, or in two that are about as high."""
+    """The cases in one column, or in two columns of about the same height."""
     cases, whole = list(known), sum(map(_rows, known.values()))
     if len(cases) < 4:
         return [cases]
@@ -56,9 +59,9 @@ def _columns(known: Mapping[str, Mapping[str, Result]]) -> list[list[str]]:
     return [cases[:half], cases[half:]]
 
 
-def _panel(axis: "Axes", case: str, found: dict[str, Result]) -> None:
-    names = list(found)
-    figures = [spread(result.seconds) for result in found.values()]
+def _panel(axis: "Axes", case: str, results: dict[str, Result]) -> None:
+    names = list(results)
+    figures = [spread(result.seconds) for result in results.values()]
     middles = [middle for _, middle, _ in figures]
     errors = [[middle - low for low, middle, _ in figures], [high - middle for _, middle, high in figures]]
     colours = [OURS if name.startswith(IS_OURS) else OTHERS for name in names]

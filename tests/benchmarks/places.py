@@ -1,4 +1,4 @@
-"""Where a case happens: a temporary folder, the peers' environments, our workspace, the same variables for all."""
+"""The place of a case: a temporary folder, the peers' environments, a workspace, the same variables for all."""
 
 import os
 import sys
@@ -11,14 +11,14 @@ from benchmarks import peers
 from benchmarks.trials import Trial
 from tiny import CHECKOUT, PLAIN, Tiny, git
 
-# What a machine may have set, and would change what is measured, or for whom.
+# Variables of the machine that would change the measurement, or that of some subjects.
 DROPPED = ("SAMEBOOK_", "PYTHON", "UV_", "PIP_", "VIRTUAL_ENV", "JUPYTER", "IPYTHON", "MAKE", "MFLAGS", "DVC_", "GIT_")
 IGNORED = "/runs/\n/store/\n/data/\n/.samebook/\n/models/.files/\n"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What was asked for."""
+    """The options of a bench."""
 
     repeats: int = 5
     runs: int = 100
@@ -30,59 +30,59 @@ class Plan:
 
 @dataclass(frozen=True)
 class Place:
-    """A case's folder, and what it needs; the stack ends what was started there."""
+    """The folder of a case, and its plan; the stack ends the processes of the case."""
 
     root: Path
     plan: Plan
     stack: ExitStack = field(default_factory=ExitStack)
 
     def folder(self, name: str) -> Path:
-        made = self.root / name
-        made.mkdir(parents=True, exist_ok=True)
-        return made
+        path = self.root / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
 
     def peer(self, name: str) -> Path:
         """The bin folder of a peer's environment."""
         return peers.environment(self.plan.peers, name) / "bin"
 
     def environ(self, programs: Path | None = None) -> dict[str, str]:
-        """The variables of every subject: the same but for PATH, with this bin folder first; by default ours."""
+        """The variables of every subject. They differ only in PATH: `programs` is its first folder, by default ours."""
         first = programs or Path(sys.executable).parent
         own = {"IPYTHONDIR": "ipython", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data"}
         own |= {"JUPYTER_RUNTIME_DIR": "runtime", "DVC_SITE_CACHE_DIR": "dvc", "DVC_GLOBAL_CONFIG_DIR": "dvc-config"}
         folders = {name: str(self.folder(f"home/{folder}")) for name, folder in own.items()}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
         path = {"PATH": f"{first}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-        return {**kept, **variables(), **folders, **path, "DVC_NO_ANALYTICS": "1"}
+        return {**inherited, **variables(), **folders, **path, "DVC_NO_ANALYTICS": "1"}
 
     def workspace(self, name: str = "workspace", settings: str = PLAIN) -> Tiny:
-        """A workspace of ours, committed to git as users have it."""
+        """A workspace of samebook, committed to git as users have it."""
         root = self.root / name
         if root.is_dir():
             return Tiny(root)
-        made = Tiny.create(root, settings)
+        workspace = Tiny.create(root, settings)
         (root / ".gitignore").write_text(IGNORED)
         (root / ".gitattributes").write_text("models/*.json -merge\n")
-        git(made, "init", "--quiet", "--initial-branch", "main")
-        git(made, "config", "user.name", "bench")
-        git(made, "config", "user.email", "bench@example.com")
-        commit(made)
-        return made
+        git(workspace, "init", "--quiet", "--initial-branch", "main")
+        git(workspace, "config", "user.name", "bench")
+        git(workspace, "config", "user.email", "bench@example.com")
+        commit(workspace)
+        return workspace
 
-    def ours(self, workspace: Tiny) -> dict[str, str]:
-        """The variables of our own subjects."""
+    def samebook_environ(self, workspace: Tiny) -> dict[str, str]:
+        """The variables of samebook's subjects."""
         return {**self.environ(), "SAMEBOOK_WORKSPACE": str(workspace.root)}
 
 
 def commit(workspace: Tiny) -> None:
-    """All that there is, where it isn't yet."""
+    """Commit all changes, if there are any."""
     git(workspace, "add", "--all")
     if git(workspace, "status", "--porcelain"):
         git(workspace, "commit", "--quiet", "-m", "work")
 
 
 def variables() -> dict[str, str]:
-    """What our runner sets for a kernel; the peers get it too."""
+    """The variables that our runner sets for a kernel; the peers get them too."""
     lines = (CHECKOUT / "environments" / "variables.env").read_text().splitlines()
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name: value for name, _, value in pairs}
@@ -93,23 +93,23 @@ type Make = Callable[[Place], Trial]
 
 @dataclass(frozen=True)
 class Race:
-    """A case in which subjects do the same, measured in turns; `against` are those that the others are compared with.
+    """A case whose subjects do the same, measured in turns; the others are compared with the subjects `against`.
 
-    A subject is a function that prepares its trial, and raises NotThere where it can't be.
+    A subject is a function that prepares its trial. It raises MissingTool where that is impossible.
     """
 
     name: str
-    says: str
+    title: str
     subjects: Mapping[str, Make]
     against: Sequence[str] = ("script", "papermill")
 
 
 @dataclass(frozen=True)
 class Survey:
-    """A case whose rows are found in one go: sizes, or what another script measures. Slow ones are asked for."""
+    """A case whose rows come in one go: sizes, or the results of another script. Slow ones are only for `--slow`."""
 
     name: str
-    says: str
+    title: str
     find: Callable[[Place], list[dict[str, object]]]
     is_slow: bool = False
 

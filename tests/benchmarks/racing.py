@@ -1,4 +1,4 @@
-"""Measures cases: the subjects of one in turns, so that what changes meanwhile changes for all."""
+"""The measurement of cases: subjects take turns, so that a change of the machine hits all of them."""
 
 import tempfile
 from collections.abc import Callable
@@ -6,21 +6,21 @@ from pathlib import Path
 
 from benchmarks.figures import SLOW, Result, number, rotated
 from benchmarks.places import Place, Plan, Race, Survey
-from benchmarks.trials import NotThere, Trial, Wrong, measure
+from benchmarks.trials import FailedTrial, MissingTool, Trial, measure
 
 type Say = Callable[[str], None]
 
 
 def race(case: Race, plan: Plan, say: Say) -> dict[str, Result]:
-    """By subject, its rounds, or why there are none."""
+    """The result of each subject."""
     with tempfile.TemporaryDirectory(prefix="samebook-bench-", ignore_cleanup_errors=True) as folder:
         place = Place(Path(folder), plan)
         with place.stack:
-            return _raced(case, place, say)
+            return _race_in(case, place, say)
 
 
 def survey(case: Survey, plan: Plan) -> tuple[list[dict[str, object]], Result]:
-    """The rows of a case, and why there are none."""
+    """The rows of a case; without rows the result has the reason."""
     with tempfile.TemporaryDirectory(prefix="samebook-bench-", ignore_cleanup_errors=True) as folder:
         place = Place(Path(folder), plan)
         result = Result()
@@ -29,7 +29,7 @@ def survey(case: Survey, plan: Plan) -> tuple[list[dict[str, object]], Result]:
         return rows or [], result
 
 
-def _raced(case: Race, place: Place, say: Say) -> dict[str, Result]:
+def _race_in(case: Race, place: Place, say: Say) -> dict[str, Result]:
     chosen = {name: make for name, make in case.subjects.items() if name in (place.plan.subjects or case.subjects)}
     results = {name: Result() for name in chosen}
     trials = {}
@@ -48,25 +48,25 @@ def _is_waiting(result: Result, plan: Plan, turn: int) -> bool:
 
 
 def _round(case: str, name: str, trial: Trial, result: Result, place: Place, say: Say, *, is_first: bool) -> None:
-    """Measure once. The first round warms up what is read from disk, and counts only where it took long."""
-    took = _guarded(result, lambda: measure(trial, place.root / f"{name}.txt"))
-    if took is None:
+    """Measure a subject once. The first round warms up the disk's cache, and counts only for a slow subject."""
+    measurement = _guarded(result, lambda: measure(trial, place.root / f"{name}.txt"))
+    if measurement is None:
         say(f"{case}: {name}: error: {result.error}")
         return
-    counts = not is_first or took.seconds > SLOW
-    say(f"{case}: {name}: {number(took.seconds)} s{'' if counts else ', to warm up'}")
+    counts = not is_first or measurement.seconds > SLOW
+    say(f"{case}: {name}: {number(measurement.seconds)} s{'' if counts else ', to warm up'}")
     if counts:
-        result.rounds.append(took)
+        result.rounds.append(measurement)
 
 
 def _guarded[T](result: Result, action: Callable[[], T]) -> T | None:
-    """What an action returns; what it fails with goes into the result: a failing subject doesn't end a bench."""
+    """The value of an action. Its failure goes into the result, because a failing subject does not end a bench."""
     try:
         return action()
-    except NotThere as why:
-        result.absent = str(why)
-    except Wrong as wrong:
-        result.error = str(wrong)
+    except MissingTool as error:
+        result.absent = str(error)
+    except FailedTrial as error:
+        result.error = str(error)
     except Exception as error:
         result.error = f"{type(error).__name__}: {error}"
     return None

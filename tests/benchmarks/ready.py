@@ -1,4 +1,4 @@
-"""ready.py PORT FILE COMMAND…: the seconds until the command answers on PORT, into FILE; then it is stopped."""
+"""ready.py PORT FILE COMMAND…: write the seconds until the command answers on PORT to FILE, then stop it."""
 
 import json
 import os
@@ -14,7 +14,7 @@ PATIENCE = 120
 
 
 def answers(port: str) -> bool:
-    """Whether Lab's login page is there."""
+    """Whether the server gives Lab's login page."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/login", timeout=5) as response:
             return response.status == 200
@@ -23,7 +23,7 @@ def answers(port: str) -> bool:
 
 
 def main(port: str, file: str, *command: str) -> int:
-    """Exit code 0 where it answered."""
+    """Measure the command; exit code 0 if it answered."""
     Path(file).unlink(missing_ok=True)
     began = time.monotonic()
     server = subprocess.Popen(command, start_new_session=True)
@@ -39,7 +39,7 @@ def main(port: str, file: str, *command: str) -> int:
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """End the command and what it started: only then is the machine free for the next."""
+    """End the command and its children: only then is the machine free for the next command."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         end = time.monotonic() + 15
         try:
@@ -48,7 +48,7 @@ def stop(server: subprocess.Popen[bytes]) -> None:
                 server.poll()
                 os.killpg(server.pid, 0)
                 time.sleep(0.05)
-        except ProcessLookupError:  # nobody of its group is left
+        except ProcessLookupError:  # the group has no process any more
             return
 
 

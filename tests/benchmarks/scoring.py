@@ -1,14 +1,14 @@
-"""Scoring many rows: seconds and memory of the ways to do it, side by side.
+"""The scoring of many rows: seconds and memory of several ways, side by side.
 
     python tests/benchmarks/scoring.py --rows 5000000 --json scoring.json
 
 One Parquet file of 20 numbers a row goes in, a file of ids and probabilities comes out, whose values must be equal.
 `bare` only predicts, from a matrix that is in memory, and writes nothing: no other can be faster. Each way runs in a
-process of its own, all ways in turn, `--times` times; told are medians. `cpu`, of all threads,
-says more on a busy machine. Memory is the peak of what the process held.
+process of its own, all ways in turn, `--times` times; the results are medians. `cpu`, of all threads, says more on a
+busy machine. Memory is the peak of the process.
 
-Other predictors were tried, on a million rows and 200 trees: treelite 4.8 takes 4.6 times as long as xgboost 3.4, what
-tl2cgen 1.0 compiles 1.7 times, and neither says the same (up to 4e-7 off). Several processes gain nothing: xgboost has
+Other predictors were tried, on a million rows and 200 trees: treelite 4.8 takes 4.6 times as long as xgboost 3.4, a
+model compiled by tl2cgen 1.0 1.7 times, and both differ by up to 4e-7. Several processes gain nothing: xgboost has
 all cores busy.
 """
 
@@ -28,7 +28,7 @@ BATCH = 65_536
 
 
 def make(folder: Path, rows: int, trees: int) -> None:
-    """The data, with one value in twenty missing, and a model of it."""
+    """Write data with one value in twenty missing, and a model of them."""
     import numpy as np
     import pandas as pd
     import xgboost
@@ -55,7 +55,7 @@ def bare(folder: Path) -> Iterator[float]:
     from pyarrow import parquet
 
     model = _model(folder)
-    # Not what is measured: how the matrix came into memory.
+    # The time to read the matrix is not measured.
     matrix = parquet.read_table(folder / "rows.parquet", columns=COLUMNS).to_pandas().to_numpy()
     yield time.perf_counter()
     model.inplace_predict(matrix)
@@ -95,7 +95,7 @@ def whole(folder: Path) -> Iterator[float]:
 
 
 def batched(folder: Path) -> Iterator[float]:
-    """As predict.ipynb: samebook's batches, inplace_predict, written while predicting."""
+    """The way of predict.ipynb: samebook's batches, inplace_predict, written while predicting."""
     import pandas as pd
 
     from samebook.data import batches
@@ -109,7 +109,7 @@ def batched(folder: Path) -> Iterator[float]:
 
 
 WAYS: dict[str, Callable[[Path], Iterator[float]]] = {
-    each.__name__: each for each in (bare, sklearn, dmatrix, whole, batched)
+    way.__name__: way for way in (bare, sklearn, dmatrix, whole, batched)
 }
 
 
@@ -128,16 +128,16 @@ def _write(folder: Path, ids, scores) -> None:
 
 
 def measure(folder: Path, way: str) -> dict[str, float | str]:
-    """One way, in a process of its own: seconds, MiB at most, and the sha256 of what it wrote."""
+    """Measure a way in a process of its own: seconds, peak MiB, and the sha256 of its file."""
     (folder / "scores.parquet").unlink(missing_ok=True)
     command = [sys.executable, __file__, "--way", way, "--folder", str(folder)]
-    told = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    written = folder / "scores.parquet"
-    return told | {"sha256": hashlib.sha256(written.read_bytes()).hexdigest() if written.exists() else ""}
+    result = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    scores = folder / "scores.parquet"
+    return result | {"sha256": hashlib.sha256(scores.read_bytes()).hexdigest() if scores.exists() else ""}
 
 
 def run(folder: Path, way: str) -> dict[str, float]:
-    """One way, here."""
+    """Run a way in this process, and measure it."""
     steps = WAYS[way](folder)
     start = next(steps)
     used = time.process_time()
@@ -145,28 +145,28 @@ def run(folder: Path, way: str) -> dict[str, float]:
         pass
     seconds = time.perf_counter() - start
     cpu = time.process_time() - used
-    # Not ru_maxrss: it counts what the parent held when it started this process.
+    # Not ru_maxrss: it counts the memory of the parent at the start of this process.
     peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
     return {"seconds": seconds, "cpu": cpu, "peak_mib": int(peak) / 1024}
 
 
 def compare(folder: Path, times: int) -> dict[str, dict[str, float]]:
-    """By way, the medians. Raises AssertionError where two ways say different things."""
-    found: dict[str, list[dict]] = {way: [] for way in WAYS}
+    """The medians of each way. Raises AssertionError where the ways give different scores."""
+    results: dict[str, list[dict]] = {way: [] for way in WAYS}
     for _ in range(times):
         for way in WAYS:
-            found[way].append(measure(folder, way))
-    written = {each["sha256"] for runs in found.values() for each in runs if each["sha256"]}
-    assert len(written) == 1, f"the ways don't agree: {written}"
+            results[way].append(measure(folder, way))
+    digests = {run["sha256"] for runs in results.values() for run in runs if run["sha256"]}
+    assert len(digests) == 1, f"the ways don't agree: {digests}"
     return {
         way: {
-            "seconds": median(each["seconds"] for each in runs),
-            "cpu": median(each["cpu"] for each in runs),
-            "fastest": min(each["seconds"] for each in runs),
-            "slowest": max(each["seconds"] for each in runs),
-            "peak_mib": median(each["peak_mib"] for each in runs),
+            "seconds": median(run["seconds"] for run in runs),
+            "cpu": median(run["cpu"] for run in runs),
+            "fastest": min(run["seconds"] for run in runs),
+            "slowest": max(run["seconds"] for run in runs),
+            "peak_mib": median(run["peak_mib"] for run in runs),
         }
-        for way, runs in found.items()
+        for way, runs in results.items()
     }
 
 
@@ -178,20 +178,22 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.way:
-        sys.stdout.write(json.dumps(run(given.folder, given.way)))
+    options = parser.parse_args()
+    if options.way:
+        sys.stdout.write(json.dumps(run(options.folder, options.way)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        make(Path(folder), given.rows, given.trees)
-        found = compare(Path(folder), given.times)
+        make(Path(folder), options.rows, options.trees)
+        results = compare(Path(folder), options.times)
     sys.stdout.write(f"{'way':10} {'seconds':>8} {'CPU':>8} {'speed of bare':>14} {'peak MiB':>9}\n")
-    for way, told in found.items():
-        speed = found["bare"]["seconds"] / told["seconds"]
-        sys.stdout.write(f"{way:10} {told['seconds']:8.2f} {told['cpu']:8.2f} {speed:14.2f} {told['peak_mib']:9.0f}\n")
-    if given.json:
-        told = {"rows": given.rows, "trees": given.trees, "times": given.times, "batch": BATCH, "ways": found}
-        given.json.write_text(json.dumps(told, indent=2))
+    for way, result in results.items():
+        speed = results["bare"]["seconds"] / result["seconds"]
+        sys.stdout.write(
+            f"{way:10} {result['seconds']:8.2f} {result['cpu']:8.2f} {speed:14.2f} {result['peak_mib']:9.0f}\n"
+        )
+    if options.json:
+        report = {"rows": options.rows, "trees": options.trees, "times": options.times, "batch": BATCH, "ways": results}
+        options.json.write_text(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Runs one command, told as JSON on standard input, and prints what it took.
+"""Run the command that standard input describes as JSON, and print its cost.
 
-A process of its own, started with `python -I -S`: on Linux a child's peak memory begins with what its parent has, and
-this parent has next to nothing.
+It is a process of its own, started with `python -I -S`: on Linux a child's peak memory begins with that of its parent,
+and this parent has next to none.
 """
 
 import json
@@ -19,18 +19,18 @@ def stop(number: int, _: object) -> NoReturn:
     raise SystemExit(-number)
 
 
-def run(asked: dict[str, Any]) -> dict[str, float]:
-    """Exit code, seconds of wall clock and of processor, and the MiB of the largest process that was waited for."""
-    os.chdir(asked["folder"])
+def run(request: dict[str, Any]) -> dict[str, float]:
+    """Exit code, seconds of wall clock and of processor, and the MiB of the largest process among those waited for."""
+    os.chdir(request["folder"])
     files = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, asked["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+        (os.POSIX_SPAWN_OPEN, 1, request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    command = asked["command"]
-    signal.alarm(asked["timeout"])
+    command = request["command"]
+    signal.alarm(request["timeout"])
     began = time.perf_counter()
-    pid = os.posix_spawn(command[0], command, asked["environ"], file_actions=files, setpgroup=0)
+    pid = os.posix_spawn(command[0], command, request["environ"], file_actions=files, setpgroup=0)
     try:
         _, status, used = os.wait4(pid, 0)
     except BaseException as stopped:

@@ -1,23 +1,23 @@
-"""How long it takes until something answers: help texts, and Lab."""
+"""Races to a first answer: help texts, and Lab."""
 
 import socket
 import sys
 from pathlib import Path
 
-from benchmarks.ours import SAMEBOOK
 from benchmarks.places import Place, Race
-from benchmarks.trials import NotThere, Trial, Wrong
+from benchmarks.samebook_runs import SAMEBOOK
+from benchmarks.trials import FailedTrial, MissingTool, Trial
 from tiny import CHECKOUT
 
 READY = Path(__file__).with_name("ready.py")
 
 
-def told(expected: str, place: Place, *command: str | Path, programs: Path | None = None) -> Trial:
-    """A command that prints a text with this word in it."""
+def printing(expected: str, place: Place, *command: str | Path, programs: Path | None = None) -> Trial:
+    """The trial of a command whose output contains `expected`."""
 
     def check(printed: str) -> None:
         if expected not in printed:
-            raise Wrong(f"expected {expected!r} in what is printed, found none")
+            raise FailedTrial(f"expected {expected!r} in the output, found none")
 
     return Trial(command, place.root, place.environ(programs), check=check)
 
@@ -26,26 +26,28 @@ HELP = Race(
     "help",
     "help texts",
     {
-        "python": lambda place: told("bare", place, sys.executable, "-c", "print('bare')"),
-        "papermill": lambda place: told("papermill", place, "papermill", "--help", programs=place.peer("papermill")),
-        "samebook": lambda place: told("samebook", place, *SAMEBOOK, "--help"),
-        "make-help": lambda place: told("make run", place, "make", "--silent", "-C", CHECKOUT, "help"),
+        "python": lambda place: printing("bare", place, sys.executable, "-c", "print('bare')"),
+        "papermill": lambda place: printing(
+            "papermill", place, "papermill", "--help", programs=place.peer("papermill")
+        ),
+        "samebook": lambda place: printing("samebook", place, *SAMEBOOK, "--help"),
+        "make-help": lambda place: printing("make run", place, "make", "--silent", "-C", CHECKOUT, "help"),
     },
     against=("python", "papermill"),
 )
 
 
 def jupyter_lab(place: Place) -> Trial:
-    """`jupyter lab` in an environment with nothing else."""
+    """The trial of `jupyter lab` in an environment with nothing else."""
     port = _free_port()
     command = ("jupyter", "lab", "--no-browser", "--allow-root", "--ip", "127.0.0.1", "--port", port)
     return _lab(place, port, command, place.environ(place.peer("jupyterlab")))
 
 
 def make_lab(place: Place) -> Trial:
-    """`make lab`, of the local engine."""
+    """The trial of `make lab` with the local engine."""
     if not (CHECKOUT / ".venv" / ".installed").is_file():
-        raise NotThere("the checkout has no environment of its own: make environment ENGINE=local")
+        raise MissingTool("the checkout has no environment of its own: make environment ENGINE=local")
     port = _free_port()
     command = ("make", "--silent", "-C", str(CHECKOUT), "lab", "ENGINE=local", f"PORT={port}")
     return _lab(place, port, command, place.environ())
@@ -66,6 +68,6 @@ def _lab(place: Place, port: str, command: tuple[str, ...], environ: dict[str, s
 
 
 def _free_port() -> str:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return str(asked.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])

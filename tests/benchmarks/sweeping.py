@@ -1,4 +1,4 @@
-"""A sweep of many parameter sets: papermill in a loop, papermill two at a time, ours."""
+"""A race to sweep many parameter sets: papermill in a loop, papermill two at a time, samebook."""
 
 import itertools
 import json
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from benchmarks.executing import BEST
 from benchmarks.notebooks import TRAINING, Cells, check_executed
-from benchmarks.ours import SAMEBOOK, clear, must_have
 from benchmarks.places import Place, Race
-from benchmarks.trials import Trial, Wrong
+from benchmarks.samebook_runs import SAMEBOOK, clear, must_have
+from benchmarks.trials import FailedTrial, Trial
 from tiny import Tiny
 
-# The way papermill's own documentation shows: one process, one call a set.
+# The way of papermill's own documentation: one process, one call a set.
 LOOP = """
 import json, sys
 import papermill
@@ -22,12 +22,12 @@ quick = {"progress_bar": False, "request_save_on_cell_execute": False, "autosave
 for target, parameters in json.load(open(sets)).items():
     papermill.execute_notebook(source, target, parameters, **quick)
 """
-# Whoever sweeps with ours logs what is to be compared.
+# A sweep of samebook compares runs by a metric that they log.
 OURS = Cells("training", {**TRAINING.cells, "metric": "import samebook\nsamebook.log_metric('auc', auc)"})
 
 
 def grid(runs: int) -> dict[str, list[int | float]]:
-    """Seeds and learning rates, which together make so many sets. Raises ValueError where `runs` is no multiple of 10.
+    """Seeds and learning rates that give `runs` sets. Raises ValueError where `runs` is not a multiple of 10.
 
     At most 10 rates; the rest are seeds.
     """
@@ -43,21 +43,21 @@ def sets(runs: int) -> list[dict[str, int | float]]:
 
 
 def loop(place: Place) -> Trial:
-    """One after the other, in one process, with papermill's fastest options."""
+    """The trial of papermill in one process, set after set, with its fastest options."""
     out = place.folder("loop")
     (place.root / "loop.py").write_text(LOOP)
-    targets = {str(out / f"{n}.ipynb"): each for n, each in enumerate(sets(place.plan.runs))}
+    targets = {str(out / f"{n}.ipynb"): parameters for n, parameters in enumerate(sets(place.plan.runs))}
     (place.root / "loop.json").write_text(json.dumps(targets))
     command = ("python", place.root / "loop.py", _source(place), place.root / "loop.json")
     return _many(place, out, command)
 
 
 def xargs(place: Place) -> Trial:
-    """As many as ours at a time, each the command line with its fastest flags."""
+    """The trial of papermill's command line with its fastest flags, as many at a time as ours."""
     out = place.folder("xargs")
     lines = (
-        f"{out}/{n}.ipynb " + " ".join(f"-p {name} {value}" for name, value in each.items())
-        for n, each in enumerate(sets(place.plan.runs))
+        f"{out}/{n}.ipynb " + " ".join(f"-p {name} {value}" for name, value in parameters.items())
+        for n, parameters in enumerate(sets(place.plan.runs))
     )
     (place.root / "xargs.txt").write_text("".join(f"{line}\n" for line in lines))
     parallel = ("xargs", "-a", place.root / "xargs.txt", "-L", "1", "-P", str(place.plan.jobs))
@@ -65,14 +65,14 @@ def xargs(place: Place) -> Trial:
 
 
 def samebook(place: Place) -> Trial:
-    """`samebook sweep`, each run with its receipt."""
+    """The trial of `samebook sweep`, with a receipt for each run."""
     must_have(place, "sweep")
     beside = Place(place.folder("ours"), place.plan, place.stack)
     workspace = OURS.write(beside)
-    given = " ".join(f"{name}={','.join(map(str, values))}" for name, values in grid(place.plan.runs).items())
-    command = (*SAMEBOOK, "sweep", OURS.name, "--grid", given, "--jobs", str(place.plan.jobs))
+    axes = " ".join(f"{name}={','.join(map(str, values))}" for name, values in grid(place.plan.runs).items())
+    command = (*SAMEBOOK, "sweep", OURS.name, "--grid", axes, "--jobs", str(place.plan.jobs))
     check = partial(_check_runs, workspace, place.plan.runs)
-    return Trial(command, workspace.root, place.ours(workspace), partial(clear, workspace), check)
+    return Trial(command, workspace.root, place.samebook_environ(workspace), partial(clear, workspace), check)
 
 
 SWEEP = Race(
@@ -100,9 +100,9 @@ def _many(place: Place, out: Path, command: tuple[str | Path, ...]) -> Trial:
 
 
 def _check_runs(workspace: Tiny, runs: int, _: str) -> None:
-    found = len(list(workspace.root.glob("runs/*-training-*/receipt.json")))
-    if found != runs:
-        raise Wrong(f"expected {runs} runs with a receipt, found {found}")
+    count = len(list(workspace.root.glob("runs/*-training-*/receipt.json")))
+    if count != runs:
+        raise FailedTrial(f"expected {runs} runs with a receipt, found {count}")
     for run in workspace.runs:
         if "-training-" in run.name:
             check_executed(run / "notebook.ipynb")

@@ -1,4 +1,4 @@
-"""Notebook tests: testbook as its documentation has it, and our fixture over it. Four modules, three tests each."""
+"""A race of notebook tests: testbook as in its documentation, and our fixture. Four modules of three tests."""
 
 import importlib.util
 import sys
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from benchmarks.notebooks import TRAINING
 from benchmarks.places import Place, Race
-from benchmarks.trials import NotThere, Trial, Wrong
+from benchmarks.trials import FailedTrial, MissingTool, Trial
 
-MODULES, EACH = 4, 3
+MODULES, TESTS_EACH = 4, 3
 TESTS = """
 def test_rows(tb):
     assert tb.value("len(frame)") == 12_000
@@ -19,7 +19,7 @@ def test_columns(tb):
 def test_both_classes(tb):
     assert tb.value("sorted(set(late.tolist()))") == [0, 1]
 """
-# One kernel a module, the cells that the tests need: the fastest that testbook can be used.
+# One kernel a module, and only the cells that the tests need: the fastest use of testbook.
 THEIRS = """
 import pytest
 from testbook import testbook
@@ -40,21 +40,21 @@ def tb(notebook):
 
 
 def testbook(place: Place) -> Trial:
-    """testbook in its own environment."""
+    """The trial of testbook in its own environment."""
     path = str(TRAINING.write(place).root / "notebooks" / "training.ipynb")
     return _tests(place, "testbook", THEIRS.format(path=path), place.environ(place.peer("testbook")))
 
 
 def samebook(place: Place) -> Trial:
-    """`from samebook.testing import notebook`."""
+    """The trial of the fixture `samebook.testing.notebook`."""
     if importlib.util.find_spec("samebook.testing") is None:
-        raise NotThere("no module samebook.testing")
-    return _tests(place, "ours", OURS, place.ours(TRAINING.write(place)))
+        raise MissingTool("no module samebook.testing")
+    return _tests(place, "ours", OURS, place.samebook_environ(TRAINING.write(place)))
 
 
 TESTING = Race(
     "tests",
-    f"{MODULES} modules of {EACH} tests of the training notebook, which train nothing",
+    f"{MODULES} modules of {TESTS_EACH} tests of the training notebook, which train nothing",
     {"testbook": testbook, "samebook": samebook},
     against=("testbook",),
 )
@@ -68,8 +68,8 @@ def _tests(place: Place, name: str, head: str, environ: dict[str, str]) -> Trial
     programs = place.peer("testbook") if name == "testbook" else Path(sys.executable).parent
 
     def check(printed: str) -> None:
-        if f"{MODULES * EACH} passed" not in printed:
-            raise Wrong(f"expected {MODULES * EACH} passed tests")
+        if f"{MODULES * TESTS_EACH} passed" not in printed:
+            raise FailedTrial(f"expected {MODULES * TESTS_EACH} passed tests")
 
     command = (programs / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", folder)
     return Trial(command, folder, environ, check=check)

@@ -1,7 +1,7 @@
-"""One measurement: a command, what it took, and whether it did what it should.
+"""Trials: the measurement of a command, and the check of its result.
 
-NotThere    a subject or a case that isn't here: told, and no failure
-Wrong       a subject that failed, or whose result is not what was asked for
+MissingTool    a subject or a case that this machine cannot measure; it is reported, and is not a failure
+FailedTrial    a subject that failed, or gave a wrong result
 """
 
 import json
@@ -20,25 +20,25 @@ HOUR = 3600
 LAST_LINES = 4
 
 
-class NotThere(Exception):
-    """What can't be measured here; its text says why."""
+class MissingTool(Exception):
+    """A subject or a case cannot be measured here; the text says why."""
 
 
-class Wrong(Exception):
-    """What was measured did something else than it should."""
+class FailedTrial(Exception):
+    """A subject failed, or gave a wrong result."""
 
 
 def nothing(*_: object) -> None:
-    """What most trials need before and after."""
+    """Do nothing, as most trials need it before and after."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What is measured again and again.
+    """A command that is measured several times.
 
-    `before` makes things as they were at the first time; `check` is given what was printed and raises Wrong. `beside`
-    is a process that works for the command. `clock` is a file in which the command leaves its own {"seconds": …}, for
-    what is ready before it ends.
+    `before` restores the state of the first time. `check` takes the output, and raises FailedTrial. `beside` is a
+    process that works for the command. `clock` is a file to which a command that is ready before it ends writes its
+    own {"seconds": …}.
     """
 
     command: Sequence[str | Path]
@@ -51,61 +51,61 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Seconds of wall clock, seconds of user and system, and MiB of the largest process; None: not known."""
+class Measurement:
+    """Seconds of wall clock, seconds of user and system, and MiB of the largest process; None: unknown."""
 
     seconds: float
     cpu: float | None
     peak: float | None
 
-    def plain(self) -> dict[str, float | None]:
+    def as_json(self) -> dict[str, float | None]:
         return asdict(self)
 
 
-def measure(trial: Trial, output: Path, timeout: int = HOUR) -> Measured:
-    """Run the trial once; what it prints goes to `output`. Raises Wrong."""
+def measure(trial: Trial, output: Path, timeout: int = HOUR) -> Measurement:
+    """Run the trial once, with its output in `output`. Raises FailedTrial."""
     trial.before()
     busy = _cpu(trial.beside)
-    took = _spawned(trial, output, timeout)
+    cost = _spawn(trial, output, timeout)
     printed = output.read_text(errors="replace")
-    if took["code"]:
-        why = f"over its {timeout} s" if took["seconds"] >= timeout else f"exit code {took['code']}"
-        raise Wrong(f"{why}: {last_words(printed)}")
+    if cost["code"]:
+        reason = f"over its {timeout} s" if cost["seconds"] >= timeout else f"exit code {cost['code']}"
+        raise FailedTrial(f"{reason}: {last_words(printed)}")
     trial.check(printed)
-    if trial.clock:  # what it needs to end is no part of it
-        return Measured(json.loads(trial.clock.read_text())["seconds"], None, None)
-    # A process that works for the command is not waited for by it: its memory isn't known.
-    return Measured(took["seconds"], took["cpu"] + _cpu(trial.beside) - busy, None if trial.beside else took["peak"])
+    if trial.clock:  # the time to end does not count
+        return Measurement(json.loads(trial.clock.read_text())["seconds"], None, None)
+    # The command does not wait for a process that works for it, so the memory of that process is unknown.
+    return Measurement(cost["seconds"], cost["cpu"] + _cpu(trial.beside) - busy, None if trial.beside else cost["peak"])
 
 
 def last_words(printed: str) -> str:
-    """The last lines that say something, as one."""
+    """The last lines that are not blank, as one."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     return " | ".join(lines[-LAST_LINES:])[-500:] or "nothing was printed"
 
 
-def _spawned(trial: Trial, output: Path, timeout: int) -> dict[str, float]:
+def _spawn(trial: Trial, output: Path, timeout: int) -> dict[str, float]:
     command = [str(part) for part in trial.command]
-    found = shutil.which(command[0], path=trial.environ.get("PATH", os.defpath))
-    if found is None:
-        raise Wrong(f"{command[0]}: no such program")
-    asked = {"command": [found, *command[1:]], "folder": str(trial.folder), "environ": dict(trial.environ)}
-    said = json.dumps(asked | {"output": str(output), "timeout": timeout})
+    program = shutil.which(command[0], path=trial.environ.get("PATH", os.defpath))
+    if program is None:
+        raise FailedTrial(f"{command[0]}: no such program")
+    request = {"command": [program, *command[1:]], "folder": str(trial.folder), "environ": dict(trial.environ)}
+    message = json.dumps(request | {"output": str(output), "timeout": timeout})
     pipe, helper = subprocess.PIPE, [sys.executable, "-I", "-S", str(SPAWN)]
-    # Ctrl-C is ours alone, and ends what is measured by way of the helper.
+    # Ctrl-C reaches only this process, which ends the measured command by way of the helper.
     with subprocess.Popen(helper, stdin=pipe, stdout=pipe, stderr=pipe, text=True, process_group=0) as process:
         try:
-            printed, errors = process.communicate(said)
+            printed, errors = process.communicate(message)
         except BaseException:
             process.terminate()
             raise
     if process.returncode:
-        raise Wrong(f"it could not be started: {last_words(errors)}")
+        raise FailedTrial(f"it could not be started: {last_words(errors)}")
     return json.loads(printed)
 
 
 def _cpu(pid: int | None) -> float:
-    """Seconds of processor that a process and those it has waited for have used."""
+    """The processor seconds of a process and of the children that it has waited for."""
     if pid is None:
         return 0
     times = psutil.Process(pid).cpu_times()

@@ -1,4 +1,4 @@
-"""Ours: `samebook run` cold, beside a warm parent, and by make; and whether a run did what it should."""
+"""Trials of `samebook run`: cold, beside a warm parent, and by make; and the check of a run."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.notebooks import Cells, check_executed
 from benchmarks.places import Place
-from benchmarks.trials import NotThere, Trial, Wrong, last_words
+from benchmarks.trials import FailedTrial, MissingTool, Trial, last_words
 from tiny import CHECKOUT, Tiny
 
 SAMEBOOK = (sys.executable, "-m", "samebook")
@@ -18,25 +18,25 @@ WARM_UP = 60
 
 
 def samebook(cells: Cells, place: Place) -> Trial:
-    """`samebook run`, with everything that a run leaves: receipt, page, store."""
+    """The trial of `samebook run`, with all results of a run: receipt, page, store."""
     workspace = cells.write(place)
     command = (*SAMEBOOK, "run", cells.name)
-    ours = partial(check_run, workspace)
-    return Trial(command, workspace.root, place.ours(workspace), partial(clear, workspace), ours)
+    check = partial(check_run, workspace)
+    return Trial(command, workspace.root, place.samebook_environ(workspace), partial(clear, workspace), check)
 
 
 def make_run(cells: Cells, place: Place) -> Trial:
-    """`make run`, of the local engine."""
+    """The trial of `make run` with the local engine."""
     if not (CHECKOUT / ".venv" / ".installed").is_file():
-        raise NotThere("the checkout has no environment of its own: make environment ENGINE=local")
+        raise MissingTool("the checkout has no environment of its own: make environment ENGINE=local")
     workspace = cells.write(place)
     command = ("make", "--silent", "-C", CHECKOUT, "run", "ENGINE=local", f"NOTEBOOK={cells.name}")
-    ours = partial(check_run, workspace)
-    return Trial(command, workspace.root, place.ours(workspace), partial(clear, workspace), ours)
+    check = partial(check_run, workspace)
+    return Trial(command, workspace.root, place.samebook_environ(workspace), partial(clear, workspace), check)
 
 
 def warm(cells: Cells, place: Place) -> Trial:
-    """`samebook run` beside a `samebook warm`."""
+    """The trial of `samebook run` beside a `samebook warm`."""
     # A workspace of its own, or the cold subject would find the warm parent.
     beside = Place(place.folder("warm"), place.plan, place.stack)
     workspace = cells.write(beside)
@@ -47,10 +47,10 @@ def warm(cells: Cells, place: Place) -> Trial:
 
 
 def warm_parent(place: Place, workspace: Tiny, name: str) -> int:
-    """Start `samebook warm` for a notebook, until a run is warm; it ends with the case. Raises NotThere."""
+    """Start `samebook warm` for a notebook, and wait for a warm run; it ends with the case. Raises MissingTool."""
     must_have(place, "warm")
     log = (place.root / "warm.log").open("w")
-    command, environ = [*SAMEBOOK, "warm", name], place.ours(workspace)
+    command, environ = [*SAMEBOOK, "warm", name], place.samebook_environ(workspace)
     parent = subprocess.Popen(command, cwd=workspace.root, env=environ, stdout=log, stderr=subprocess.STDOUT)
     place.stack.callback(_end, parent)
     end = time.monotonic() + WARM_UP
@@ -61,41 +61,41 @@ def warm_parent(place: Place, workspace: Tiny, name: str) -> int:
         )
         if ended.returncode == 0 and kernel_of(workspace.last) == "warm":
             return parent.pid
-    said = last_words(Path(log.name).read_text())
-    raise Wrong(f"no run was warm after {WARM_UP} s, or `samebook warm` ended ({parent.poll()}): {said}")
+    output = last_words(Path(log.name).read_text())
+    raise FailedTrial(f"no run was warm after {WARM_UP} s, or `samebook warm` ended ({parent.poll()}): {output}")
 
 
 def must_have(place: Place, verb: str) -> None:
-    """Raise NotThere where `samebook` has no such command yet."""
+    """Raise MissingTool where `samebook` has no such command."""
     workspace = place.workspace()
-    command, environ = [*SAMEBOOK, verb, "--help"], place.ours(workspace)
+    command, environ = [*SAMEBOOK, verb, "--help"], place.samebook_environ(workspace)
     if subprocess.run(command, cwd=workspace.root, env=environ, capture_output=True, check=False).returncode:
-        raise NotThere(f"no command `samebook {verb}`")
+        raise MissingTool(f"no command `samebook {verb}`")
 
 
 def kernel_of(run: Path) -> str:
-    """What the receipt says of the kernel: warm, cold, or nothing."""
+    """The kernel of a run, by its receipt: warm, cold, or an empty text."""
     details = json.loads((run / "receipt.json").read_text())["predicate"]["runDetails"]
-    told = (each["annotations"] for each in details["byproducts"] if each["name"] == "kernel")
-    return next((word for annotations in told for word in annotations), "")
+    byproducts = (entry for entry in details["byproducts"] if entry["name"] == "kernel")
+    return next((kind for byproduct in byproducts for kind in byproduct["annotations"]), "")
 
 
 def check_run(workspace: Tiny, _: str, kernel: str = "") -> None:
-    """Raise Wrong where the newest run isn't whole, or its kernel wasn't this one."""
+    """Raise FailedTrial where the newest run is not whole, or had another kernel."""
     if not workspace.runs:
-        raise Wrong("expected a run, found none")
+        raise FailedTrial("expected a run, found none")
     run = workspace.last
     check_executed(run / "notebook.ipynb")
     missing = [name for name in ("receipt.json", "notebook.html", "metrics.json") if not (run / name).is_file()]
     if missing:
-        raise Wrong(f"the run has no {', '.join(missing)}")
+        raise FailedTrial(f"the run has no {', '.join(missing)}")
     if kernel and kernel_of(run) != kernel:
-        raise Wrong(f"expected a {kernel} kernel, the receipt says {kernel_of(run) or 'nothing'}")
+        raise FailedTrial(f"expected a {kernel} kernel, the receipt says {kernel_of(run) or 'nothing'}")
 
 
 def clear(workspace: Tiny) -> None:
-    """As if nothing had run yet, so that each run writes all that it keeps."""
-    # Where a warm parent listens stands in runs/.warm.
+    """Delete all runs and the store, so that each run writes all its files."""
+    # The address of a warm parent stands in runs/.warm.
     runs = (path for path in (workspace.root / "runs").glob("*") if path.name != ".warm")
     for path in (*runs, workspace.root / "store"):
         shutil.rmtree(path, ignore_errors=True)
