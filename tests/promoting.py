@@ -44,7 +44,7 @@ PREPROD = "promotion: {reproduced: true, gate: null}\n"
 
 
 def create(root: Path, *levels: int) -> Tiny:
-    """The repository, all committed, with a run of train for each level, and none of gate."""
+    """Make the repository, all committed, with a run of `train` for each level, and none of `gate`."""
     tiny = Tiny.create(root, DEV)
     (tiny.root / "environments" / "preprod.yml").write_text(PREPROD)
     tiny.notebook("train", parameters=LEVEL, work=TRAIN)
@@ -61,23 +61,23 @@ def create(root: Path, *levels: int) -> Tiny:
     git(tiny, "add", "--all")
     git(tiny, "commit", "--quiet", "-m", "work")
     for level in levels:
-        ended = tiny.samebook("run", "train", "-p", f"level={level}")
-        assert ended.code == 0, ended.stderr
+        result = tiny.samebook("run", "train", "-p", f"level={level}")
+        assert result.code == 0, result.stderr
     return tiny
 
 
 def copy(tiny: Tiny, root: Path) -> Tiny:
-    """The repository once more, with its runs and its store, to change."""
+    """Copy the repository with its runs and its store."""
     return Tiny(Path(shutil.copytree(tiny.root, root, symlinks=True)))
 
 
 def clone(tiny: Tiny, root: Path, *options: str) -> Tiny:
-    """A machine that has the repository alone: no runs, no store."""
+    """Clone the repository, as on another machine: without runs and store."""
     git(tiny, "clone", "--quiet", *options, str(tiny.root), str(root))
-    made = Tiny(root)
+    cloned = Tiny(root)
     for name, value in {"user.name": "b", "user.email": "b@b.c"}.items():
-        git(made, "config", name, value)
-    return made
+        git(cloned, "config", name, value)
+    return cloned
 
 
 def run_of(tiny: Tiny, level: int) -> str:
@@ -88,13 +88,13 @@ def run_of(tiny: Tiny, level: int) -> str:
 
 def promote(tiny: Tiny, level: int, *options: str) -> str:
     """Promote the model of a level as `delay`; returns the commit."""
-    ended = tiny.samebook("promote", run_of(tiny, level), "delay", *options)
-    assert ended.code == 0, ended.stderr
+    result = tiny.samebook("promote", run_of(tiny, level), "delay", *options)
+    assert result.code == 0, result.stderr
     return git(tiny, "rev-parse", "HEAD")
 
 
 def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "IDENTICAL", run: str = "") -> Path:
-    """What a reproduction on another machine leaves beside the receipt, of a level's model or of a run."""
+    """Write the attestation of a reproduction on another machine, of a level's model or of a run; returns its path."""
     from samebook.core.digest import sha256
     from samebook.records import attestations
 
@@ -103,7 +103,7 @@ def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "I
     subject = json.loads((folder / "receipt.json").read_text())["subject"]
     predicate = {
         "verdict": verdict,
-        "verdicts": {each["name"]: {"verdict": verdict, "detail": ""} for each in subject},
+        "verdicts": {item["name"]: {"verdict": verdict, "detail": ""} for item in subject},
         "receipt": {"sha256": sha256(folder / "receipt.json")},
         "reproducer": who,
         "finishedOn": "2013-01-01T00:00:00+00:00",
@@ -113,18 +113,18 @@ def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "I
 
 
 def promoted_bundle(tiny: Tiny, ref: str = "") -> dict[str, Any]:
-    """models/delay.json, of the work tree or of a branch."""
+    """The content of models/delay.json, in the work tree or on a branch."""
     path = tiny.root / "models" / "delay.json"
     return json.loads(git(tiny, "show", f"{ref}:models/delay.json") if ref else path.read_text())
 
 
 def promoted_level(tiny: Tiny, ref: str = "") -> int:
-    """Which model is promoted."""
+    """The level of the promoted model."""
     return round(promoted_bundle(tiny, ref)["metrics"]["auc"] * 10)
 
 
-def stderr_of(ended: Result, code: int) -> str:
+def stderr_of(result: Result, code: int) -> str:
     """The stderr of a command that ended with this exit code, and without a traceback."""
-    assert ended.code == code, ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
-    return ended.stderr
+    assert result.code == code, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stderr

@@ -23,7 +23,7 @@ KERNELS = {b"samebook.execution.warm.zygote", b"ipykernel_launcher"}
 
 @dataclass(frozen=True)
 class Result:
-    """What is left of a command: its exit code and what it said."""
+    """The result of a command: exit code and output."""
 
     code: int
     stdout: str
@@ -100,7 +100,7 @@ class Tiny:
         return sorted((self.root / "runs" / ".partial").glob("*-*"))
 
     def receipt(self, run: str) -> None:
-        """Give a run that was only made up the least of a receipt: its outputs."""
+        """Write the smallest receipt for a run that a test has made up: its outputs."""
         folder = self.root / "runs" / run
         outputs = (path for path in (folder / "outputs").rglob("*") if path.is_file())
         subject = [
@@ -115,13 +115,13 @@ class Tiny:
 
     def files(self) -> set[str]:
         """Every file outside runs/, by its path."""
-        found = (path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file())
-        return {str(path) for path in found if path.parts[0] != "runs"}
+        paths = (path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file())
+        return {str(path) for path in paths if path.parts[0] != "runs"}
 
     def kernels(self) -> list[int]:
-        """The processes of kernels of this workspace, and of what they come from."""
-        found = (each for each in Path("/proc").glob("[0-9]*") if KERNELS & set(_told(each, "cmdline").split(b"\0")))
-        return [int(each.name) for each in found if _folder(each).is_relative_to(self.root)]
+        """The ids of the processes of this workspace's kernels, and of the zygotes that they are forked from."""
+        processes = (path for path in Path("/proc").glob("[0-9]*") if KERNELS & set(_arguments(path)))
+        return [int(path.name) for path in processes if _folder(path).is_relative_to(self.root)]
 
 
 def _folder(process: Path) -> Path:
@@ -131,15 +131,15 @@ def _folder(process: Path) -> Path:
         return Path()
 
 
-def _told(process: Path, what: str) -> bytes:
+def _arguments(process: Path) -> list[bytes]:
     try:
-        return b"\0" + (process / what).read_bytes()
-    except OSError:  # it ended meanwhile, or it is another user's
-        return b""
+        return (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:  # the process has ended, or belongs to another user
+        return []
 
 
 def git(tiny: Tiny, *arguments: str) -> str:
-    """What `git ARGUMENTS` prints in the workspace, as somebody whom git knows."""
+    """The output of `git ARGUMENTS` in the workspace, with a name and address for commits."""
     command = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments]
     done = subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, check=True)
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""Bundles: one readable file, whose own hashes tell a hand's edit and a mixture."""
+"""Bundles: one readable file, whose own hashes show an edit by hand and a mixture."""
 
 import json
 from collections.abc import Callable
@@ -15,8 +15,8 @@ METRICS = {"auc": 0.75, "rows": 12.0}
 HEX = "ab" * 32
 
 
-def made(**changes: Any) -> bundle.Bundle:
-    """A bundle that only this file knows, with some fields changed before it is sealed."""
+def example(**changes: Any) -> bundle.Bundle:
+    """An example bundle, with these fields changed before it gets its digest."""
     facts: dict[str, Any] = {
         "schema_version": 1,
         "name": "delay",
@@ -35,22 +35,22 @@ def made(**changes: Any) -> bundle.Bundle:
 
 
 def test_file_reads_back() -> None:
-    """What is written is read as the same bundle, and written again as the same bytes."""
-    found = bundle.parse(made().content(), "delay")
-    assert found == made()
-    assert found.content() == made().content()
+    """A written bundle is read as the same bundle, and written again as the same bytes."""
+    found = bundle.parse(example().content(), "delay")
+    assert found == example()
+    assert found.content() == example().content()
 
 
 def test_file_is_readable() -> None:
     """Short groups and lists of numbers take a line each, so that a diff shows what changed."""
-    lines = made(monitoring=None).content().decode().splitlines()
+    lines = example(monitoring=None).content().decode().splitlines()
     assert '  "metrics": {"auc": 0.75, "rows": 12.0},' in lines
     assert f'    "outputs/model.ubj": {{"sha256": "{HEX}", "size": 5}}' in lines
     assert max(map(len, lines)) <= 120
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "message"),
     [
         (lambda text: text.replace("0.75", "0.95"), "its digest is not that of its content"),
         (lambda text: text.replace("because", "reasons"), "its digest is not that of its content"),
@@ -62,33 +62,33 @@ def test_file_is_readable() -> None:
         (lambda _: "", "is not a whole bundle"),
     ],
 )
-def test_edited_bundle_named(edit: Callable[[str], str], told: str) -> None:
-    """A bundle that was edited by hand, cut short, or left in conflict is refused, with what mends it."""
+def test_edited_bundle_named(edit: Callable[[str], str], message: str) -> None:
+    """A bundle that was edited by hand, cut short, or left in conflict is refused, with the command that mends it."""
     with pytest.raises(UsageError) as refused:
-        bundle.parse(edit(made().content().decode()).encode(), "models/delay.json")
-    assert told in str(refused.value)
+        bundle.parse(edit(example().content().decode()).encode(), "models/delay.json")
+    assert message in str(refused.value)
     assert "git checkout" in (refused.value.mend or "")
 
 
 @pytest.mark.parametrize("changes", [{"metrics": {"auc": 0.95}}, {"monitoring": {"rows": 3}}])
 def test_forged_facts_named(changes: dict[str, Any]) -> None:
-    """Metrics, or a monitoring reference, that are not those of the run are found though the digest was made to fit."""
+    """Metrics or a monitoring reference of another run are refused, even where the digest fits."""
     with pytest.raises(UsageError, match="is not what that file's hash says"):
-        bundle.parse(made(**changes).content(), "delay")
+        bundle.parse(example(**changes).content(), "delay")
 
 
 def test_two_versions_differ_in_a_line() -> None:
     """Any two bundles differ in their digest's line: a line-by-line merge of two changes can't succeed."""
-    first, second = (made(metrics=METRICS, promoted={**made().promoted.model_dump(), "why": why}) for why in "ab")
-    digests = [next(line for line in each.content().splitlines() if b'"digest"' in line) for each in (first, second)]
+    first, second = (example(metrics=METRICS, promoted={**example().promoted.model_dump(), "why": why}) for why in "ab")
+    digests = [next(line for line in item.content().splitlines() if b'"digest"' in line) for item in (first, second)]
     assert digests[0] != digests[1]
 
 
 def test_plan_has_the_inputs() -> None:
-    """Without its receipt, a bundle still says what to run, on which inputs by hash."""
-    definition = made().plan()["predicate"]["buildDefinition"]
+    """The plan of a bundle has its notebook, and its inputs by hash, without the receipt."""
+    definition = example().plan()["predicate"]["buildDefinition"]
     assert definition["externalParameters"] == {"notebook": "train.ipynb", "parameters": {"n": 3}, "env": "dev"}
-    named = {each["name"]: each["digest"] for each in definition["resolvedDependencies"]}
+    named = {item["name"]: item["digest"] for item in definition["resolvedDependencies"]}
     assert named["commit"] == {"gitCommit": "c" * 40}
     assert named["flights/day=2013-01-01"] == {"sha256": HEX}
 
@@ -99,41 +99,41 @@ def test_schema_is_current() -> None:
 
 
 def test_shipped_bundles_are_whole() -> None:
-    """What is promoted in this repository can be trusted."""
+    """The bundles in this repository are whole."""
     for path in (CHECKOUT / "models").glob("*.json"):
         assert bundle.parse(path.read_bytes(), path.name).name == path.stem
 
 
 def test_readable_is_json() -> None:
-    """The readable form is JSON of the same value, whatever is nested in it."""
+    """The readable form is JSON of the same value, with any nesting."""
     for value in ({}, [], [[]], [{}], [{"a": []}], {"a": [{"b": {"c": "ü\n" * 80}}], "d": None}, [1.5, True, "x"]):
         assert json.loads(bundle.format_json(value)) == value
 
 
 @pytest.mark.parametrize("name", ["outputs/../../x", "outputs//tmp/x", "/etc/x", "../x", "outputs/a\nb", "outputs/."])
 def test_hostile_name_refused(name: str) -> None:
-    """No artifact's name leaves its folder, whoever wrote the bundle."""
+    """A name of an artifact that leads out of its folder is refused."""
     with pytest.raises(ValueError, match="expected a path inside"):
-        made(artifacts={name: {"sha256": HEX, "size": 1}})
+        example(artifacts={name: {"sha256": HEX, "size": 1}})
 
 
 @pytest.mark.parametrize(
     "source", [{"commit": "--upload-pack=x"}, {"commit": "HEAD"}, {"notebook": "../x.ipynb"}, {"env": "../dev"}]
 )
 def test_hostile_source_refused(source: dict[str, str]) -> None:
-    """What a bundle would have run again is a commit, a notebook of the workspace, and an environment's name."""
+    """A source whose commit, notebook or env could be something else than that is refused."""
     with pytest.raises(ValueError, match="source"):
-        made(source=made().source.model_dump() | source)
+        example(source=example().source.model_dump() | source)
 
 
 @pytest.mark.parametrize("changes", [{"inputs": [{}]}, {"metrics": {"auc": float("nan")}}, {"monitoring": [1]}])
 def test_odd_values_refused(changes: dict[str, Any]) -> None:
-    """An input without a hash, a number that is none and a reference that is no object are refused."""
+    """An input without a hash, a metric that is not a number and a reference that is not an object are refused."""
     with pytest.raises(ValueError, match=next(iter(changes))):
-        made(**changes)
+        example(**changes)
 
 
 def test_later_fields_change_nothing() -> None:
-    """A bundle that was written before a field came to bundles stays what it was."""
-    assert b"byproducts" not in made().content()
-    assert bundle.parse(made().content(), "delay").mismatch() is None
+    """A bundle from before a field was added keeps its content and its digest."""
+    assert b"byproducts" not in example().content()
+    assert bundle.parse(example().content(), "delay").mismatch() is None

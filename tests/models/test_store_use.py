@@ -1,4 +1,4 @@
-"""The store's upkeep: what is damaged, missing, and no longer needed."""
+"""The state of the store: damaged, missing and unreferenced objects, and their removal."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ def objects(tiny: Tiny) -> list[Path]:
 
 
 def test_whole_store_is_well(kept: Tiny) -> None:
-    """A store as runs leave it is whole, and nothing in it is unneeded."""
+    """A store that only runs have written is whole, and all of it is referenced."""
     ended = kept.samebook("store", "verify")
     assert ended.code == 0
     assert "all whole; 0 that no receipt names" in ended.stdout
@@ -38,7 +38,7 @@ def test_flipped_bit_is_named(kept: Tiny) -> None:
 
 
 def test_missing_object_is_named(kept: Tiny) -> None:
-    """An object that a receipt needs and the store lacks is named with what it was."""
+    """A missing object that a receipt names is reported, with its description."""
     victim = next(path for path in objects(kept) if path.read_bytes() == b"a")
     victim.unlink()
     ended = kept.samebook("store", "verify")
@@ -47,7 +47,7 @@ def test_missing_object_is_named(kept: Tiny) -> None:
 
 
 def test_dry_run_removes_nothing(kept: Tiny) -> None:
-    """gc --dry-run says what would go; gc removes what no receipt names, and nothing else."""
+    """gc --dry-run lists the objects that no receipt names; gc removes them, and nothing else."""
     stray = kept.root / "store" / "00" / "11" / ("0011" + "0" * 60)
     stray.parent.mkdir(parents=True)
     stray.write_bytes(b"stray")
@@ -69,7 +69,7 @@ def test_unreadable_receipt_stops_gc(kept: Tiny) -> None:
 
 
 def test_leftovers_of_killed_writers_go(kept: Tiny) -> None:
-    """What a writer that was killed has left goes after an hour, and not while somebody may be writing it."""
+    """The file of a killed writer is removed after an hour, and not while a process may be writing it."""
     old, new = (objects(kept)[0].with_name(f".{name}") for name in ("old", "new"))
     for path in (old, new):
         path.write_text("half")

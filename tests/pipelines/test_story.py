@@ -1,4 +1,4 @@
-"""A day's story: told in whole lines by whoever runs, read back by day, with what ran on its own."""
+"""The story of a day: whole lines of many processes, read back by day, together with the runs."""
 
 import datetime
 import json
@@ -19,7 +19,7 @@ from samebook.verbs.log import LogRequest
 TODAY = datetime.datetime.now(datetime.UTC).date()
 
 
-def told(tiny: Tiny, day: str = f"{TODAY}") -> list[dict[str, Any]]:
+def lines_of(tiny: Tiny, day: str = f"{TODAY}") -> list[dict[str, Any]]:
     return list(story.lines(Workspace(tiny.root), datetime.date.fromisoformat(day)))
 
 
@@ -32,7 +32,7 @@ def write(tiny: Tiny, day: str, *lines: dict[str, Any]) -> None:
     file(tiny, day).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_line_is_told(tiny: Tiny) -> None:
+def test_line_has_facts(tiny: Tiny) -> None:
     """A line has its time in UTC to the millisecond, its level and event, then the facts, dates as text."""
     story.append(Workspace(tiny.root), "step-failed", level="error", env="prod", step="predict", day=TODAY)
     line = json.loads(file(tiny).read_text())
@@ -48,19 +48,19 @@ def many(root: Path, writer: int) -> None:
 
 
 def test_writers_do_not_mix(tiny: Tiny) -> None:
-    """Four processes tell 200 long lines each: all are there, each whole."""
+    """Four processes write 200 long lines each: all are there, and whole."""
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=many, args=(tiny.root, number)) for number in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    found = {(line["writer"], line["number"]) for line in told(tiny)}
+    found = {(line["writer"], line["number"]) for line in lines_of(tiny)}
     assert len(found) == len(file(tiny).read_text().splitlines()) == 800
 
 
 def test_full_disk_stops_nobody(tiny: Tiny) -> None:
-    """Where there is no room for a line, or its folder can't be, telling it raises nothing."""
+    """A line without room, or without a folder, is lost without an error."""
     file(tiny).parent.mkdir(parents=True)
     file(tiny).symlink_to("/dev/full")
     story.append(Workspace(tiny.root), "lost")
@@ -69,27 +69,27 @@ def test_full_disk_stops_nobody(tiny: Tiny) -> None:
 
 
 def test_cut_line_costs_itself_only(tiny: Tiny) -> None:
-    """What is no whole line is skipped, and the next one stands whole, in a line of its own."""
+    """A line that is cut off is skipped, and the next one is whole, in a line of its own."""
     file(tiny).parent.mkdir(parents=True)
     file(tiny).write_bytes(b'\xff\x00\n[1]\n{"no": "time"}\n\n{"time": "2013-')
     story.append(Workspace(tiny.root), "next")
     story.append(Workspace(tiny.root), "and-next")
-    assert [line["event"] for line in told(tiny)] == ["next", "and-next"]
+    assert [line["event"] for line in lines_of(tiny)] == ["next", "and-next"]
 
 
-def test_day_is_told_or_of_the_data(tiny: Tiny) -> None:
-    """A day's story is what was told that day, and what was told later of its data; a day in a text is not."""
+def test_day_of_line_or_of_data(tiny: Tiny) -> None:
+    """A day's story has the lines of that day, and later lines about its data, but not those that only mention it."""
     later = {"time": "2026-01-03T00:00:00.000+00:00", "level": "info"}
     write(tiny, "2026-01-02", {**later, "time": "2026-01-02T09:00:00.000+00:00", "event": "then"})
     write(
         tiny, "2026-01-03", {**later, "event": "of", "day": "2026-01-02"}, {**later, "event": "a", "text": "2026-01-02"}
     )
-    assert [line["event"] for line in told(tiny, "2026-01-02")] == ["then", "of"]
-    assert len(told(tiny, "2026-01-03")) == 2
+    assert [line["event"] for line in lines_of(tiny, "2026-01-02")] == ["then", "of"]
+    assert len(lines_of(tiny, "2026-01-03")) == 2
 
 
 def test_secret_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`safe` takes the secrets that the settings name out of a text."""
+    """`redacted` takes the secrets that the settings name out of a text."""
     monkeypatch.setenv("DATABASE", "hunter2-and-more")
     in_force = settings.Settings(warehouse=Warehouse(password="DATABASE"))
     assert story.redacted("no hunter2-and-more here", in_force) == "no [redacted DATABASE] here"
@@ -108,7 +108,7 @@ def worked(tiny: Tiny) -> Tiny:
     return tiny
 
 
-def test_story_has_what_ran(worked: Tiny) -> None:
+def test_story_has_the_runs(worked: Tiny) -> None:
     """The story of today has the runs too, done and failed, with the cell that failed; the oldest first."""
     lines = log.log(Workspace(worked.root), LogRequest(TODAY))
     events = [line["event"] for line in lines]
@@ -136,14 +136,14 @@ def test_story_is_readable(worked: Tiny) -> None:
 
 
 def test_terminal_is_left_alone(tiny: Tiny) -> None:
-    """What would move a terminal's cursor, or colour it, isn't printed."""
+    """Codes that move a terminal's cursor, or colour it, are not printed."""
     story.append(Workspace(tiny.root), "odd", text="\x1b[31mred\x1b]0;title\x07\nnew")
     assert "\x1b" not in tiny.samebook("log").stdout
     assert "\x07" not in tiny.samebook("log").stdout
 
 
 def test_quiet_day_is_said(tiny: Tiny) -> None:
-    """A day of which nothing is told says so; what is no day is an error of use."""
+    """`samebook log` says that a day has no lines; a text that is not a day is an error of use."""
     assert tiny.samebook("log", "--day", "2013-01-01").stdout == "no event on 2013-01-01\n"
     assert tiny.samebook("log", "--day", "2013-01-01", "--json").stdout == "[]\n"
     assert tiny.samebook("log", "--day", "yesterday").code == 2

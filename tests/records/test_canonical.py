@@ -86,7 +86,7 @@ SAME = {
 
 @pytest.mark.parametrize("rule", SAME)
 def test_rule_removes(rule: str) -> None:
-    """What two runs of the same differ in doesn't count."""
+    """The parts in which two equal runs differ don't count."""
     first, second = SAME[rule]
     assert form(first) == form(second)
 
@@ -128,19 +128,19 @@ def test_rest_counts(rule: str) -> None:
 
 def test_checkout_is_anywhere() -> None:
     """A path in the checkout is the same in every checkout, also that of the checkout itself."""
-    found = form(printed(f"{HERE}\n{HERE}/data/a.csv\n'{HERE}'")).decode()
-    assert r"<workspace>\n<workspace>/data/a.csv\n'<workspace>'" in found
+    content = form(printed(f"{HERE}\n{HERE}/data/a.csv\n'{HERE}'")).decode()
+    assert r"<workspace>\n<workspace>/data/a.csv\n'<workspace>'" in content
 
 
 def test_environment_is_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment, its packages and Python's own modules are the same wherever the environment is."""
-    found = set()
+    content = set()
     for prefix in ("/opt/samebook", f"{HERE}/.venv", "/home/my own/.venv"):
         monkeypatch.setattr(sys, "prefix", prefix)
         packages = f"{prefix}/lib/python3.13/site-packages/pandas/core.py"
-        found.add(form(printed(f"{prefix}/bin/python\n{packages}\n{prefix}/lib/python3.13/json/decoder.py\n")))
-    assert len(found) == 1
-    assert r"<environment>/bin/python\n<packages>/pandas/core.py\n<python>/json/decoder.py" in found.pop().decode()
+        content.add(form(printed(f"{prefix}/bin/python\n{packages}\n{prefix}/lib/python3.13/json/decoder.py\n")))
+    assert len(content) == 1
+    assert r"<environment>/bin/python\n<packages>/pandas/core.py\n<python>/json/decoder.py" in content.pop().decode()
 
 
 def test_checkout_among_temporary_files() -> None:
@@ -159,7 +159,7 @@ def test_attachments_count() -> None:
 
 
 def test_split_streams_are_one() -> None:
-    """How printed text is split into messages, and how stdout and stderr interleave, doesn't count."""
+    """The split of printed text into messages, and the order of stdout and stderr, don't count."""
     together = form(printed("a\nb\n"), printed("x\n", "stderr"))
     assert form(printed("a\n"), printed("x\n", "stderr"), printed("b\n")) == together
 
@@ -176,7 +176,7 @@ def test_tags_and_source_count() -> None:
 
 
 def test_banner_is_left_out() -> None:
-    """papermill's error banner is no cell."""
+    """papermill's error banner is not a cell."""
     banner = {"cell_type": "markdown", "metadata": {"tags": [canonical.BANNER]}, "source": "An Exception…"}
     assert len(canonical.cells({"cells": [banner, CELL]}, HERE)) == 1
 
@@ -217,7 +217,7 @@ def bars(seconds: float) -> str:
 
 
 def test_cell_is_named() -> None:
-    """A cell is known by its first tag that is no order to Jupyter, else by its number."""
+    """The name of a cell is its first tag that Jupyter does not reserve, else its number."""
     plain, raising, named = ({**CELL, "metadata": {"tags": tags}} for tags in ([], RAISES, [*RAISES, "shown"]))
     cells = canonical.cells({"cells": [CELL, plain, raising, named]}, HERE)
     assert [cell.name for cell in cells] == ["work", "cell-2", "cell-3", "shown"]

@@ -39,14 +39,14 @@ CAUSES = {
 
 @pytest.mark.parametrize("text", CAUSES)
 def test_cause_of_source(text: str) -> None:
-    """Each usual cause is found where it is, and not in its mended form."""
-    assert [each.cause.name for each in suspects([Source(1, "cell", text)])] == CAUSES[text]
+    """A usual cause is found in a source that has it, and not in the mended source."""
+    assert [suspect.cause.name for suspect in suspects([Source(1, "cell", text)])] == CAUSES[text]
 
 
 def test_suspect_names_line() -> None:
     """A suspect names the line in its cell, also in a call over several lines."""
-    (found,) = suspects([Source(2, "draw", "x = 1\ny = (\n    frame\n    .sample(\n        n=3,\n    )\n)")])
-    assert (found.cell.name, found.line, found.text) == ("draw", 4, ".sample(")
+    (suspect,) = suspects([Source(2, "draw", "x = 1\ny = (\n    frame\n    .sample(\n        n=3,\n    )\n)")])
+    assert (suspect.cell.name, suspect.line, suspect.text) == ("draw", 4, ".sample(")
 
 
 def test_seed_elsewhere_settles() -> None:

@@ -6,11 +6,11 @@ from samebook.core.digest import sha256
 from samebook.records.comparison import Comparison, Side, Verdict, compare, overall, table
 
 
-def compared(name: str, old: bytes | None, new: bytes | None, tolerance: float = 0.0) -> Comparison:
+def comparison_of(name: str, old: bytes | None, new: bytes | None, tolerance: float = 0.0) -> Comparison:
     """The verdict on one subject, given its bytes on both sides; None where a side lacks it."""
     before, after = (side({name: content} if content is not None else {}) for content in (old, new))
-    (found,) = compare(before, after, tolerance)
-    return found
+    (result,) = compare(before, after, tolerance)
+    return result
 
 
 def side(contents: dict[str, bytes]) -> Side:
@@ -25,24 +25,24 @@ def test_same_bytes_are_identical() -> None:
 
 @pytest.mark.parametrize(("old", "new", "where"), [(b"{}", None, "original"), (None, b"{}", "reproduction")])
 def test_one_sided_is_missing(old: bytes | None, new: bytes | None, where: str) -> None:
-    """A subject that one side lacks is MISSING, and it is told which side has it."""
-    assert compared("a.json", old, new) == Comparison("a.json", Verdict.MISSING, f"only in the {where}")
+    """A subject that one side lacks is MISSING, and the detail names the other side."""
+    assert comparison_of("a.json", old, new) == Comparison("a.json", Verdict.MISSING, f"only in the {where}")
 
 
 def test_lost_bytes_are_different() -> None:
-    """Other hashes without the original's bytes are DIFFERENT, and it is told why no more is known."""
-    (found,) = compare(Side({"a": "00"}, lambda _: None), side({"a": b"1"}))
-    assert (found.verdict, found.detail) == (Verdict.DIFFERENT, "the original's bytes are not here to look into")
+    """Other hashes without the original's bytes are DIFFERENT, and the detail says so."""
+    (result,) = compare(Side({"a": "00"}, lambda _: None), side({"a": b"1"}))
+    assert (result.verdict, result.detail) == (Verdict.DIFFERENT, "the original's bytes are not here to look into")
 
 
 def test_numbers_within_tolerance() -> None:
     """Numbers within the tolerance are EQUIVALENT; beyond it, or with none, DIFFERENT; each with the largest gap."""
     old, new = b'{"auc": 0.81, "n": 5}', b'{"auc": 0.8100001, "n": 5}'
-    found = compared("metrics.json", old, new, 1e-6)
-    assert found.verdict == Verdict.EQUIVALENT
-    assert found.detail == "auc: 0.81 became 0.8100001; largest difference 1e-07, within 1e-06"
-    assert compared("metrics.json", old, new, 1e-8).verdict == Verdict.DIFFERENT
-    assert compared("metrics.json", old, new).verdict == Verdict.DIFFERENT
+    result = comparison_of("metrics.json", old, new, 1e-6)
+    assert result.verdict == Verdict.EQUIVALENT
+    assert result.detail == "auc: 0.81 became 0.8100001; largest difference 1e-07, within 1e-06"
+    assert comparison_of("metrics.json", old, new, 1e-8).verdict == Verdict.DIFFERENT
+    assert comparison_of("metrics.json", old, new).verdict == Verdict.DIFFERENT
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_numbers_within_tolerance() -> None:
     ],
 )
 def test_tolerance_is_asked_for(name: str, old: bytes, new: bytes) -> None:
-    """The same values written differently are EQUIVALENT within a tolerance that was asked for, DIFFERENT without."""
-    assert compared(name, old, new, 1e-9).verdict == Verdict.EQUIVALENT
-    assert compared(name, old, new).verdict == Verdict.DIFFERENT
+    """The same values written differently are EQUIVALENT within a tolerance, DIFFERENT without one."""
+    assert comparison_of(name, old, new, 1e-9).verdict == Verdict.EQUIVALENT
+    assert comparison_of(name, old, new).verdict == Verdict.DIFFERENT
 
 
 @pytest.mark.parametrize(
@@ -72,20 +72,20 @@ def test_tolerance_is_asked_for(name: str, old: bytes, new: bytes) -> None:
 )
 def test_other_values_are_different(name: str, old: bytes, new: bytes) -> None:
     """Codes, blanks, missing keys, truth values, doubled names and bottomless lists are DIFFERENT at any tolerance."""
-    assert compared(name, old, new, tolerance=9).verdict == Verdict.DIFFERENT
+    assert comparison_of(name, old, new, tolerance=9).verdict == Verdict.DIFFERENT
 
 
 def test_worst_verdict_counts() -> None:
     """The verdict on all subjects is the worst of them."""
     verdicts = [Verdict.IDENTICAL, Verdict.EQUIVALENT, Verdict.DIFFERENT, Verdict.MISSING]
     for number, verdict in enumerate(verdicts, start=1):
-        assert overall([Comparison(each, each) for each in verdicts[:number]]) == verdict
+        assert overall([Comparison(name, name) for name in verdicts[:number]]) == verdict
     assert overall([]) == Verdict.IDENTICAL
 
 
 def test_table_has_line_each() -> None:
-    """The table has a line a subject, with what differs below it."""
-    found = [Comparison("a.json", Verdict.IDENTICAL), Comparison("metrics.json", Verdict.DIFFERENT, "n: 1 became 2")]
-    assert table(found) == (
+    """The table has a line a subject, with the detail below it."""
+    result = [Comparison("a.json", Verdict.IDENTICAL), Comparison("metrics.json", Verdict.DIFFERENT, "n: 1 became 2")]
+    assert table(result) == (
         "subject       verdict\na.json        IDENTICAL\nmetrics.json  DIFFERENT\n  n: 1 became 2"
     )  # fmt: skip

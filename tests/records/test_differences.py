@@ -1,4 +1,4 @@
-"""What differs, for each kind of content."""
+"""Differences, for each kind of content."""
 
 import datetime
 import io
@@ -103,27 +103,27 @@ def test_codes_are_texts(old: str, new: str, detail: str) -> None:
 
 def test_doubled_name_is_refused() -> None:
     """A JSON object with a name twice is not read as its last."""
-    found = difference("a.json", b'{"a": 1, "a": 2}', b'{"a": 2}')
-    assert found == Difference("not readable as .json: expected each name once, found ['a', 'a']")
+    result = difference("a.json", b'{"a": 1, "a": 2}', b'{"a": 2}')
+    assert result == Difference("not readable as .json: expected each name once, found ['a', 'a']")
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_table_numbers_have_size(kind: str) -> None:
-    """Of numbers in a table the largest difference is told, missing ones on both sides left out."""
+    """The difference of tables has the largest difference of numbers, missing ones on both sides left out."""
     old, new = (pd.DataFrame({"a": [1.0, 200.0, None], "b": ["x", "y", "z"]}) for _ in range(2))
     new.loc[1, "a"] = 200.0002
     written = [getattr(frame, f"to_{kind}")(index=False) for frame in (old, new)]
-    contents = [each.encode() if isinstance(each, str) else each for each in written]
-    found = difference(f"a.{kind}", *contents)
-    assert found.detail == "a in 1 of 3 rows; largest difference 1e-06"
-    assert found.largest == pytest.approx(1e-6, rel=1e-3)
+    contents = [text.encode() if isinstance(text, str) else text for text in written]
+    result = difference(f"a.{kind}", *contents)
+    assert result.detail == "a in 1 of 3 rows; largest difference 1e-06"
+    assert result.largest == pytest.approx(1e-6, rel=1e-3)
 
 
 def test_same_rows_are_told() -> None:
     """The same rows in another compression have nothing that differs."""
     frame = pd.DataFrame({"a": [1, 2]})
-    found = difference("a.parquet", frame.to_parquet(compression="gzip"), frame.to_parquet())
-    assert found == Difference("the same rows, written differently", 0.0)
+    result = difference("a.parquet", frame.to_parquet(compression="gzip"), frame.to_parquet())
+    assert result == Difference("the same rows, written differently", 0.0)
 
 
 def test_first_cell_is_named() -> None:
@@ -150,26 +150,26 @@ def test_longer_output_is_shown() -> None:
 @pytest.mark.parametrize(("text", "shown"), [("a", '"a"'), ("a\nb", '"b"'), ("x" * 500, f'"{"x" * 80}"')])
 def test_last_newline_is_shown(text: str, shown: str) -> None:
     """Texts that differ by newlines at the end alone are shown as JSON, which shows them."""
-    found = difference("n.canonical.json", notebook(text), notebook(f"{text}\n")).detail
-    assert found.endswith(f':\n    original   {shown}\n    reproduced {shown[:-1]}\\n"')
+    result = difference("n.canonical.json", notebook(text), notebook(f"{text}\n")).detail
+    assert result.endswith(f':\n    original   {shown}\n    reproduced {shown[:-1]}\\n"')
 
 
 def test_truth_value_in_cell_is_named() -> None:
-    """A cell in which only true became 1 is found, and what it displayed or not."""
+    """A cell in which only true became 1 is found, and so is its displayed data."""
     old, new = (
-        [{"tags": ["t"], "displayed": [{"application/json": each}]}] for each in ({"a": True}, {"a": 1, "b": 2})
+        [{"tags": ["t"], "displayed": [{"application/json": value}]}] for value in ({"a": True}, {"a": 1, "b": 2})
     )
-    found = first_cell(json.dumps(old).encode(), json.dumps(new).encode())
-    assert found == CellDifference(1, "t", "displayed[0].application/json.a", "true", "1")
+    result = first_cell(json.dumps(old).encode(), json.dumps(new).encode())
+    assert result == CellDifference(1, "t", "displayed[0].application/json.a", "true", "1")
 
 
 def test_more_cells_are_counted() -> None:
-    """A notebook with another number of cells is told so."""
+    """The difference of notebooks names another number of cells."""
     assert difference("notebook.canonical.json", notebook("a"), notebook("a", "b")).detail == "1 and 2 cells"
 
 
 def test_images_differ_by_pixels() -> None:
-    """Of two images the pixels that differ are counted, or the sizes told."""
+    """The difference of images counts the pixels that differ, or names the sizes."""
     assert difference("a.png", png(0, 1, 2), png(0, 1, 3)).detail == "1 of 3 pixels differ"
     assert difference("a.png", png(0, 1), png(0)).detail == "an image of (2, 1) became one of (1, 1) pixels"
 
@@ -182,9 +182,9 @@ def test_near_models_are_equivalent() -> None:
         labels = (inputs[:, 0] > 0) + shift
         return bytes(xgboost.train({"max_depth": 2}, xgboost.DMatrix(inputs, labels), 3).save_raw("ubj"))
 
-    found = difference("model.ubj", nearly(0), nearly(1e-6))
-    assert found.largest is not None
-    assert 0 < found.largest < 1e-4
+    result = difference("model.ubj", nearly(0), nearly(1e-6))
+    assert result.largest is not None
+    assert 0 < result.largest < 1e-4
 
 
 def test_models_differ_by_place() -> None:
@@ -195,7 +195,7 @@ def test_models_differ_by_place() -> None:
 
 
 def test_other_bytes_have_place() -> None:
-    """Of any other file sizes and the first byte that differs are told."""
+    """The difference of other files names sizes and the first byte that differs."""
     assert difference("a.bin", b"abcd", b"abXde").detail == "4 and 5 bytes, first different at byte 2"
     assert difference("a", b"ab", b"abc").detail == "2 and 3 bytes, first different at byte 2"
 
@@ -203,13 +203,13 @@ def test_other_bytes_have_place() -> None:
 @pytest.mark.parametrize("name", ["a.json", "a.parquet", "a.csv", "a.png", "a.ubj", "notebook.canonical.json"])
 def test_unreadable_is_different(name: str) -> None:
     """Bytes that are not what their name promises have no size of difference, and are no error."""
-    found = difference(name, b"\x00\x01not", b"\xff\xfenor")
-    assert found.largest is None
-    assert found.detail.startswith("not readable as ")
+    result = difference(name, b"\x00\x01not", b"\xff\xfenor")
+    assert result.largest is None
+    assert result.detail.startswith("not readable as ")
 
 
 def test_deep_json_is_unreadable() -> None:
-    """JSON that is nested deeper than Python goes is told so, and is no error."""
-    found = difference("a.json", b"[" * 100_000 + b"]" * 100_000, b"1")
-    assert found.largest is None
-    assert found.detail.startswith("not readable as .json: ")
+    """JSON that is nested too deep for Python is not readable, without an error."""
+    result = difference("a.json", b"[" * 100_000 + b"]" * 100_000, b"1")
+    assert result.largest is None
+    assert result.detail.startswith("not readable as .json: ")

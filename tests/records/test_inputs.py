@@ -1,4 +1,4 @@
-"""The labels of inputs: each text is one kind of thing, and comes back as it was."""
+"""The labels of inputs: a text has one kind, and is written as it was read."""
 
 import datetime
 
@@ -34,6 +34,6 @@ def test_labels_are_written() -> None:
 
 
 def test_day_that_was_written() -> None:
-    """The day of an output is told for partitions alone."""
+    """Only an output that is a partition has a day."""
     assert inputs.day_written("outputs/rows/day=2013-07-01/part-0.parquet") == "2013-07-01"
     assert inputs.day_written("outputs/model.ubj") == ""

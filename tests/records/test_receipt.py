@@ -42,8 +42,8 @@ def receipt(run: Path) -> dict:
 
 
 def dependency(run: Path, name: str) -> dict:
-    found = receipt(run)["predicate"]["buildDefinition"]["resolvedDependencies"]
-    return next(each for each in found if each["name"] == name)
+    items = receipt(run)["predicate"]["buildDefinition"]["resolvedDependencies"]
+    return next(item for item in items if item["name"] == name)
 
 
 def test_bindings_read_statement(worked: Tiny) -> None:
@@ -56,37 +56,37 @@ def test_bindings_read_provenance(worked: Tiny) -> None:
     """SLSA's own bindings parse the predicate and every resource in it."""
     predicate = receipt(worked.last)["predicate"]
     parsed = json_format.ParseDict(predicate, provenance_pb2.Provenance())
-    for each in (*parsed.build_definition.resolved_dependencies, *parsed.run_details.byproducts):
-        ResourceDescriptor.copy_from_pb(each).validate()
+    for item in (*parsed.build_definition.resolved_dependencies, *parsed.run_details.byproducts):
+        ResourceDescriptor.copy_from_pb(item).validate()
     assert parsed.build_definition.external_parameters["notebook"] == "notebooks/work.ipynb"
 
 
 def test_same_run_same_receipt(worked: Tiny) -> None:
-    """Two runs of the same differ in runDetails alone."""
+    """Two runs of the same source differ only in runDetails."""
     first, second = (receipt(run) for run in worked.runs[:2])
-    for each in (first, second):
-        del each["predicate"]["runDetails"]
+    for statement in (first, second):
+        del statement["predicate"]["runDetails"]
     assert first == second
 
 
 def test_commit_is_named(worked: Tiny) -> None:
     """A run on committed work names its commit, and that nothing else went in."""
-    found = dependency(worked.runs[0], "commit")
-    assert found["digest"]["gitCommit"] == git(worked, "rev-parse", "HEAD")
-    assert found["annotations"] == {"dirty": False}
+    item = dependency(worked.runs[0], "commit")
+    assert item["digest"]["gitCommit"] == git(worked, "rev-parse", "HEAD")
+    assert item["annotations"] == {"dirty": False}
 
 
 def test_dirty_run_keeps_patch(worked: Tiny) -> None:
-    """A run on uncommitted work says so, and keeps what is not committed, new files included."""
-    found = dependency(worked.last, "commit")["annotations"]
-    assert found["dirty"]
+    """A dirty run says so, and keeps the uncommitted changes, new files included."""
+    item = dependency(worked.last, "commit")["annotations"]
+    assert item["dirty"]
     patch = worked.last / "uncommitted.patch"
     assert "notebooks/new.txt" in patch.read_text()
-    assert (worked.root / "store" / found["patch"][:2] / found["patch"][2:4] / found["patch"]).is_file()
+    assert (worked.root / "store" / item["patch"][:2] / item["patch"][2:4] / item["patch"]).is_file()
 
 
 def test_runs_are_no_uncommitted_work(tiny: Tiny) -> None:
-    """Where no .gitignore names them, what runs have written is no change of the code all the same."""
+    """Files of runs are not uncommitted changes, even where no .gitignore names them."""
     tiny.notebook("work", work="import samebook\nsamebook.output_path('n.txt').write_text('1')")
     git(tiny, "init", "--quiet")
     git(tiny, "add", "--all")
@@ -106,10 +106,10 @@ def test_staged_work_stays_staged(worked: Tiny) -> None:
 
 def test_environment_is_identified(worked: Tiny) -> None:
     """The environment is named by one digest, with the files' hash of each locked package."""
-    found = dependency(worked.last, "environment")
-    assert found["annotations"]["packages"]["papermill"].split()[1].startswith("sha256:")
+    item = dependency(worked.last, "environment")
+    assert item["annotations"]["packages"]["papermill"].split()[1].startswith("sha256:")
     whole = json.loads((worked.last / "environment.json").read_text())
-    assert whole["digest"] == found["digest"]["sha256"]
+    assert whole["digest"] == item["digest"]["sha256"]
 
 
 def test_undeclared_input_is_named(worked: Tiny) -> None:
@@ -135,8 +135,8 @@ def test_doctor_compares_with_receipt(worked: Tiny, tmp_path: Path) -> None:
     assert worked.samebook("doctor", "--against", str(worked.last / "receipt.json")).code == 0
     other = tmp_path / "receipt.json"
     text = (worked.last / "receipt.json").read_text().replace('"papermill": "2.', '"papermill": "1.')
-    found = dependency(worked.last, "environment")["digest"]["sha256"]
-    other.write_text(text.replace(found, "0" * 64))
+    item = dependency(worked.last, "environment")["digest"]["sha256"]
+    other.write_text(text.replace(item, "0" * 64))
     ended = worked.samebook("doctor", "--against", str(other))
     assert ended.code == 5
     assert "papermill: 1." in ended.stdout
@@ -149,8 +149,8 @@ def test_lock_and_image_agree() -> None:
     assert runtime <= lab
 
 
-def test_receipt_tells_what_ran(tiny: Tiny) -> None:
-    """A notebook that is edited while it runs is told as it was when it started."""
+def test_receipt_has_source_at_start(tiny: Tiny) -> None:
+    """The receipt has the hash of the notebook at the start, even where it is edited while it runs."""
     path = tiny.notebook("edited", work="import time\ntime.sleep(3)")
     before = sha256(path)
     process = tiny.start("run", "edited")
@@ -187,7 +187,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("added", [added for _, added in HOSTILE], ids=[name for name, _ in HOSTILE])
 def test_hostile_dependency_is_refused(worked: Tiny, tmp_path: Path, added: dict) -> None:
-    """What nothing of ours would write into a receipt is refused before anything is done with it."""
+    """A receipt with a dependency that samebook would not write is refused before it is used."""
     statement = receipt(worked.runs[0])
     statement["predicate"]["buildDefinition"]["resolvedDependencies"].insert(0, added)
     (tmp_path / "receipt.json").write_text(json.dumps(statement))
@@ -216,7 +216,7 @@ def test_added_output_is_found(worked: Tiny) -> None:
 
 
 def test_input_of_a_run_outside_a_repository(tiny: Tiny) -> None:
-    """A run that read what one outside a repository had made, which has no commit to name, has a whole receipt."""
+    """A run that read the output of a run outside a repository, which has no commit, has a whole receipt."""
     tiny.notebook("make", work="import samebook\nsamebook.output_path('a.txt').write_text('a')")
     tiny.notebook("read", work="import samebook\nsamebook.find_artifact('make', 'a.txt')")
     assert tiny.samebook("run", "make").code == 0

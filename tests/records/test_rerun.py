@@ -73,15 +73,15 @@ def reproduce(tiny: Tiny, what: str = "sum") -> Result:
 def test_run_is_reproduced(repository: Repository) -> None:
     """A run is IDENTICAL, exit code 0, and the attestation names its receipt."""
     tiny = repository()
-    made = run(tiny)
+    folder = run(tiny)
     ended = reproduce(tiny)
     assert ended.code == 0, ended.stderr
     assert "IDENTICAL: 2 of 2 subjects" in ended.stdout
-    assert tiny.samebook("verify", str(made / "reproduction-1.json")).code == 0
+    assert tiny.samebook("verify", str(folder / "reproduction-1.json")).code == 0
 
 
 def test_warehouse_is_the_callers(repository: Repository, postgresql: PostgreSQL) -> None:
-    """A run that asks a warehouse which variables name is reproduced on the one that they name now."""
+    """A run that queries a warehouse is reproduced on the one that the variables name now."""
     tiny = repository(work="import samebook\nprint(samebook.query('one.sql'))")
     (tiny.root / "notebooks" / "queries").mkdir()
     (tiny.root / "notebooks" / "queries" / "one.sql").write_text("SELECT split_part(version(), ' ', 1) AS kind")
@@ -93,24 +93,24 @@ def test_warehouse_is_the_callers(repository: Repository, postgresql: PostgreSQL
 
 
 def test_attestation_of_another_receipt(repository: Repository) -> None:
-    """An attestation whose receipt was changed since is found."""
+    """An attestation whose receipt was changed afterwards is refused."""
     tiny = repository()
-    made = run(tiny)
+    folder = run(tiny)
     reproduce(tiny)
-    attested = json.loads((made / "reproduction-1.json").read_text())
+    attested = json.loads((folder / "reproduction-1.json").read_text())
     attested["predicate"]["receipt"]["sha256"] = "0" * 64
-    (made / "reproduction-1.json").write_text(json.dumps(attested))
-    assert tiny.samebook("verify", str(made / "reproduction-1.json")).code == 3
+    (folder / "reproduction-1.json").write_text(json.dumps(attested))
+    assert tiny.samebook("verify", str(folder / "reproduction-1.json")).code == 3
 
 
 def test_renamed_notebook_is_reproduced(repository: Repository) -> None:
     """A notebook that was renamed since, with other parameters, is run as it was at its commit."""
     tiny = repository()
-    made = run(tiny)
+    folder = run(tiny)
     (tiny.root / "notebooks" / "sum.ipynb").unlink()
     tiny.notebook("total", parameters="other: int = 1", work="print(other)")
     commit(tiny)
-    assert reproduce(tiny, made.name).code == 0
+    assert reproduce(tiny, folder.name).code == 0
 
 
 def test_dirty_run_is_reproduced(repository: Repository) -> None:
@@ -123,7 +123,7 @@ def test_dirty_run_is_reproduced(repository: Repository) -> None:
 
 
 def test_environment_that_fails(repository: Repository) -> None:
-    """Where that commit's environment can't be made any more, exit code 5 and the other engine are named."""
+    """Where that commit's environment can't be made any more, the exit code is 5, and the other engine is named."""
     tiny = repository(environment="false")
     run(tiny)
     ended = reproduce(tiny)
@@ -141,7 +141,7 @@ def test_run_that_fails_now(repository: Repository) -> None:
     assert "not here" in ended.stderr
 
 
-def test_unknown_commit_is_told(repository: Repository, tmp_path: Path) -> None:
+def test_unknown_commit_is_refused(repository: Repository, tmp_path: Path) -> None:
     """A receipt of a commit that isn't here is refused with the way to get it."""
     tiny = repository()
     statement = (run(tiny) / "receipt.json").read_text()
@@ -174,7 +174,7 @@ def test_input_comes_from_store(fed: Tiny) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["flip", "remove"])
-def test_input_gone_is_told(fed: Tiny, spoil: str) -> None:
+def test_missing_input_is_named(fed: Tiny, spoil: str) -> None:
     """An input that is damaged or gone, and that nothing can make again, is named: exit code 3."""
     path = stored(fed)
     path.chmod(0o644)
@@ -188,8 +188,8 @@ def test_input_gone_is_told(fed: Tiny, spoil: str) -> None:
     assert ("is damaged" in ended.stderr) == (spoil == "flip")
 
 
-def test_inner_make_is_told_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was said to make around a reproduction is not said again to the one inside, and so to no kernel."""
+def test_inner_make_gets_no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of the make around a reproduction do not reach the make inside it, nor its kernel."""
     for name, value in (
         (make.COMMAND_LINE, "BASE_IMAGE RUN SEED"),
         ("RUN", "x"),

@@ -1,4 +1,4 @@
-"""Run folders: made aside, moved whole, and recovered where their runner was killed."""
+"""Run folders: written aside, moved whole, and recovered after their runner was killed."""
 
 import threading
 from pathlib import Path
@@ -9,7 +9,7 @@ from samebook.records.run_folder import RunFolder
 
 
 def test_folder_moves_whole(tmp_path: Path) -> None:
-    """A run is under .partial until it is finished, and then in runs/ without what only the running needs."""
+    """A run is under .partial until it is finished, then in runs/, without the files of a run under way."""
     folder = RunFolder.create(Workspace(tmp_path), "train")
     run_folder.append_event(folder.path, {"kind": "metric", "name": "auc", "value": 1})
     assert folder.path.parent == tmp_path / "runs" / ".partial"
@@ -40,22 +40,22 @@ def test_running_is_not_recovered(tmp_path: Path) -> None:
 
 
 def test_dead_run_recovered_once(tmp_path: Path) -> None:
-    """What a killed runner left becomes a failed run, without a receipt, even when two look at once."""
+    """The folder of a killed runner becomes one failed run, without a receipt, even when several processes recover."""
     left = tmp_path / "runs" / ".partial" / "20130630T120000Z-train-abcdef"
     left.mkdir(parents=True)
     (left / "receipt.json").touch()
-    found: list[str] = []
-    starts = [threading.Thread(target=lambda: found.extend(run_folder.recover(Workspace(tmp_path)))) for _ in range(4)]
+    ids: list[str] = []
+    starts = [threading.Thread(target=lambda: ids.extend(run_folder.recover(Workspace(tmp_path)))) for _ in range(4)]
     for start in starts:
         start.start()
     for start in starts:
         start.join()
-    assert found == [left.name]
+    assert ids == [left.name]
     assert [path.name for path in (tmp_path / "runs" / left.name).iterdir()] == ["error.txt"]
 
 
 def test_events_come_back(tmp_path: Path) -> None:
-    """What a notebook tells its run is read in its order, by kind, line breaks and all."""
+    """The events of a notebook are read in their order, by kind, with their line breaks."""
     for number in range(3):
         run_folder.append_event(tmp_path, {"kind": "note" if number % 2 else "metric", "text": f"{number}\n\u2028"})
     assert [event["text"] for event in run_folder.events(tmp_path, "metric")] == ["0\n\u2028", "2\n\u2028"]

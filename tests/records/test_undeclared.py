@@ -1,4 +1,4 @@
-"""Undeclared inputs: what a notebook reads around the API is noticed, and only that."""
+"""Undeclared inputs: the files that a notebook reads without the API, and only those, are recorded."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from samebook.core.digest import sha256
 from samebook.records import undeclared
 
 
-def told(source: str, workspace: Path, **variables: str) -> dict[str, str]:
-    """What a process tells its run that watches itself and then runs `source`: sha256 by name."""
+def recorded(source: str, workspace: Path, **variables: str) -> dict[str, str]:
+    """The files that a process records while it runs `source`: sha256 by name."""
     run = workspace / "runs" / ".partial" / "1"
     run.mkdir(parents=True)
     start = f"from samebook.records import undeclared\nundeclared.start({str(run)!r}, {str(workspace)!r})\n"
@@ -33,41 +33,41 @@ def workspace(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["data/x.csv", "notebooks_data/x.csv", "models-old/x.csv", "storehouse.csv"])
-def test_reading_is_told(name: str, workspace: Path) -> None:
-    """A file is told, also where its folder only begins like one that the commit holds."""
-    assert told(f"open({name!r}).read()", workspace) == {name: sha256(workspace / name)}
+def test_reading_is_recorded(name: str, workspace: Path) -> None:
+    """A file is recorded, also where the name of its folder only begins like that of a committed one."""
+    assert recorded(f"open({name!r}).read()", workspace) == {name: sha256(workspace / name)}
 
 
 def test_bytes_are_a_path(workspace: Path) -> None:
-    """A path in bytes is a path, also one that is no text."""
+    """A path in bytes is recorded, also one that is not UTF-8."""
     (workspace / "data" / os.fsdecode(b"\xff.csv")).write_text("odd")
-    found = told("open(b'data/x.csv'); open(b'data/\\xff.csv')", workspace)
-    assert set(found) == {"data/x.csv", "data/\\xff.csv"}
+    files = recorded("open(b'data/x.csv'); open(b'data/\\xff.csv')", workspace)
+    assert set(files) == {"data/x.csv", "data/\\xff.csv"}
 
 
-def test_removed_file_is_told(workspace: Path) -> None:
-    """A file counts as it was when it was opened, whatever becomes of it."""
+def test_removed_file_is_recorded(workspace: Path) -> None:
+    """A file is recorded with its content when it was opened, even if it is removed later."""
     digest = sha256(workspace / "data" / "x.csv")
     removes = "import os\nopen('data/x.csv').read()\nos.remove('data/x.csv')"
-    assert told(removes, workspace) == {"data/x.csv": digest}
+    assert recorded(removes, workspace) == {"data/x.csv": digest}
 
 
-def test_late_file_is_told(workspace: Path) -> None:
-    """A file that was not there when it was first asked for counts when it is read."""
+def test_late_file_is_recorded(workspace: Path) -> None:
+    """A file that was missing at the first try is recorded when it is read."""
     waits = "import shutil\ntry: open('late.csv')\nexcept OSError: pass\n"
     by_another = "import subprocess\nsubprocess.run(['cp', 'data/x.csv', 'late.csv'], check=True)\nopen('late.csv')"
-    assert set(told(waits + by_another, workspace)) == {"late.csv"}
+    assert set(recorded(waits + by_another, workspace)) == {"late.csv"}
 
 
-def test_own_files_are_not_told(workspace: Path) -> None:
-    """What the commit holds, and what the notebook wrote itself, is no undeclared input."""
+def test_own_files_are_not_recorded(workspace: Path) -> None:
+    """Committed files, and files that the notebook has written, are not undeclared inputs."""
     own = "open('notebooks/x.csv').read()\nopen('new.txt', 'w').close()\nopen('new.txt').read()"
-    assert told(own, workspace) == {}
+    assert recorded(own, workspace) == {}
 
 
-def test_system_is_not_told(workspace: Path) -> None:
-    """What the system holds is no undeclared input, unless the workspace is below it."""
-    assert told("open('/etc/hostname')", workspace) == {}
+def test_system_is_not_recorded(workspace: Path) -> None:
+    """Files of the system are not undeclared inputs, unless the workspace is among them."""
+    assert recorded("open('/etc/hostname')", workspace) == {}
     assert "/var/" in undeclared._ignored_outside("/var/ws/runs/1", "/var/ws")
     assert not "/var/ws/data/x.csv".startswith(undeclared._ignored_inside("/var/ws/runs/1", "/var/ws"))
 
