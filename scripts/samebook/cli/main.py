@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _print_error(error: Exception, code: int, mend: str | None) -> int:
-    """Print an error with its notes and its mend; the exit code."""
+    """Print an error, its notes and the command that mends it; returns the exit code."""
     click.secho("error: ", fg="red", bold=True, err=True, nl=False)
     click.echo(error, err=True)
     for note in getattr(error, "__notes__", ()):
@@ -71,7 +71,7 @@ def _print_error(error: Exception, code: int, mend: str | None) -> int:
 
 
 def _storage(error: OSError) -> tuple[int, str | None]:
-    """The exit code and the mend of an error of the file system."""
+    """The exit code for an error of the file system, and what mends it."""
     folder = Path(error.filename or ".").parent
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return errors.SamebookError.exit_code, f"free some space at {folder}: make clean, or an older run in runs/"

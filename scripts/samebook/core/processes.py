@@ -1,4 +1,4 @@
-"""Programs that run side by side, and end with the process that started them, even where that is killed."""
+"""Programs that run side by side. They end with the process that started them, even if it is killed."""
 
 import os
 import signal
@@ -20,6 +20,7 @@ PARENT = "SAMEBOOK_PARENT"
 STEP = "SAMEBOOK_STEP"
 # Seconds between two looks at the parent.
 POLL = 0.5
+# How often SIGTERM is sent before SIGKILL.
 ATTEMPTS = 2
 
 
@@ -43,13 +44,17 @@ class Processes:
     def call(
         self, command: Sequence[str], folder: Path, env: Mapping[str, str], locks: Sequence[int] = ()
     ) -> ProcessResult:
-        """Run a program to its end; it ends early when this process does. It inherits the descriptors in `locks`."""
+        """Run a program to its end; returns its result.
+
+        The program ends early where this process does, and inherits the descriptors in `locks`.
+        """
         with self._lock:
             if self._stopped:
                 return ProcessResult(128 + signal.SIGTERM, "", "stopped")
             process = subprocess.Popen(
                 command,
                 cwd=folder,
+                # samebook's own programs watch PARENT; others would ignore it.
                 env={**env, **({PARENT: str(os.getpid())} if command[0] == sys.executable else {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -106,7 +111,10 @@ def end_with_parent() -> None:
 
 
 def end_with(parent: int) -> None:
-    """End this program, by SIGTERM and in the end by SIGKILL, once its parent is another process than `parent`."""
+    """End this program once the process `parent`, which started it, has ended.
+
+    It is ended by SIGTERM, and in the end by SIGKILL.
+    """
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 

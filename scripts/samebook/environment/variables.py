@@ -26,8 +26,8 @@ def fixed(workspace: Workspace) -> dict[str, str]:
 
 
 def base(workspace: Workspace) -> dict[str, str]:
-    """The variables of all kernels: the caller's without the private ones, and the fixed ones."""
-    # PYTHON… variables stay out too: PYTHONOPTIMIZE would switch every check off.
+    """The environment variables of every kernel: the caller's without the private ones, and the fixed ones."""
+    # PYTHON… variables stay out too: PYTHONOPTIMIZE would disable every assert.
     private = {*PRIVATE, *make.variables(), *(name for name in os.environ if name.startswith("PYTHON"))}
     inherited = {name: value for name, value in os.environ.items() if name not in private}
     matplotlib = {"MATPLOTLIBRC": str(workspace.environments / "matplotlibrc")}
@@ -46,7 +46,10 @@ def of_kernel(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[
 
 
 def threads(count: int) -> dict[str, str]:
-    """The variable for a kernel's number of threads: the caller's, or `count`; none for 0, which means all cores."""
+    """The variable OMP_NUM_THREADS: the caller's value, else `count`.
+
+    It is left out where neither is given (`count` is 0): the kernel then uses all cores.
+    """
     value = os.environ.get("OMP_NUM_THREADS") or str(count or "")
     return {"OMP_NUM_THREADS": value} if value else {}
 

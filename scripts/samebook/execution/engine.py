@@ -19,9 +19,9 @@ from samebook.core import errors
 from samebook.core.workspace import write_whole
 from samebook.execution.papermill_engine import Execution, cell_name, cell_number
 
-EXECUTED = "executed.ipynb"  # papermill would doubt other endings
+EXECUTED = "executed.ipynb"  # papermill warns about other endings
 INJECTED = "injected-parameters"
-# The error of a failed cell without one among its outputs, as papermill names it.
+# Stands in for the error of a failed cell that has no error output.
 NO_ERROR = NotebookNode(ename="CellExecutionError", evalue="", traceback=[])
 
 
@@ -58,10 +58,10 @@ def parameters_index(notebook: NotebookNode) -> int:
 
 
 def execute(execution: Execution) -> NotebookNode:
-    """Run every cell; returns the executed notebook, which is saved in `execution.output`, also when this raises.
+    """Run every cell, and return the executed notebook. It is saved in `execution.output` even where this raises.
 
-    Raises the error that a cell's own error means (errors.error_class), CellFailed for a cell over its time limit,
-    KernelDied when the kernel's process ends, UsageError for a kernel that is not installed.
+    Raises the class that `errors.error_class` gives for a cell's error; CellFailed for a cell over its time limit;
+    KernelDied where the kernel's process ends; UsageError for a kernel that is not installed.
     """
     try:
         return _execute(execution)
@@ -90,7 +90,10 @@ def execute(execution: Execution) -> NotebookNode:
 
 
 def _execute(execution: Execution) -> NotebookNode:
-    """Execute through papermill, which writes the notebook bit by bit: into a file beside the output, then moved."""
+    """Execute through papermill.
+
+    It writes the notebook several times, so it gets a file beside the output, which replaces the output at the end.
+    """
     path = execution.output.with_name(f".{execution.output.name}.{EXECUTED}")
     try:
         notebook = execute_notebook(
@@ -115,14 +118,16 @@ def _saved(execution: Execution) -> NotebookNode:
 def _failed_index(notebook: NotebookNode) -> int | None:
     """The index of the cell that ended the run, None where there is none.
 
-    Not PapermillExecutionError's own index: that may be of an earlier cell tagged `raises-exception`.
+    PapermillExecutionError's own index may be that of an earlier cell tagged `raises-exception`.
     """
     failed = (n for n, cell in enumerate(notebook.cells) if cell.metadata.get("papermill", {}).get("exception"))
     return next(failed, None)
 
 
 def _running_cell(execution: Execution) -> str:
-    """The name of the cell that was running when the kernel stopped answering: the last that started, as saved."""
+    """The name of the cell that was running when the kernel stopped answering: the last one that started in the saved
+    notebook.
+    """
     for index, cell in reversed(list(enumerate(_saved(execution).cells))):
         if cell.metadata.get("papermill", {}).get("start_time"):
             return cell_name(cell, index)

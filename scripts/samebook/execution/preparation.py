@@ -25,7 +25,7 @@ SHOWN_PACKAGES = 3
 class RunRequest:
     """One call of `samebook run`; `parameters` holds the texts of the -p pairs.
 
-    With a `receipt`, the run reads the very inputs that it names.
+    With a `receipt`, the run reads exactly the inputs that the receipt names.
     """
 
     notebook: str
@@ -37,7 +37,7 @@ class RunRequest:
 
 
 def from_receipt(path: Path, request: RunRequest) -> RunRequest:
-    """The request with the notebook, the parameters and the env of a receipt's run, to read the same inputs."""
+    """The request to repeat a receipt's run: with its notebook, parameters, env and inputs."""
     external = receipt.external_parameters(receipt.read(path))
     texts = {
         name: value if isinstance(value, str) else json.dumps(value) for name, value in external["parameters"].items()
@@ -49,10 +49,10 @@ def from_receipt(path: Path, request: RunRequest) -> RunRequest:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A request that can be run, with all that its checks have read.
+    """A request that has passed its checks, with everything that they have read.
 
-    `notebook` has its parameters injected; `parameters` are the declared ones, `values` those that were given;
-    `drift` says, by package, how the environment differs from the lock.
+    `path` is the notebook's file, `notebook` its content with the given values injected. `parameters` has the
+    declarations and `values` the given values, by name. `drift` says for each package how it differs from the lock.
     """
 
     workspace: Workspace
@@ -68,7 +68,11 @@ class PreparedRun:
 
 
 def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None] = lambda _: None) -> PreparedRun:
-    """Check everything that can be checked before a kernel starts; `say` hears what takes time. Raises UsageError."""
+    """Check everything that can be checked before a kernel starts; `say` hears of steps that take time.
+
+    Raises UsageError, EnvironmentMismatch where packages differ from the lock, and PolicyRefused for a model that does
+    not meet the policy or for a secret in uncommitted changes.
+    """
     from samebook.execution import engine
 
     path = locate(workspace, request.notebook)
@@ -86,7 +90,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
         )
     declarations = parameters_cell.declarations(notebook.cells[index].source) if index >= 0 else {}
     values = parameters.parse(request.parameters, declarations)
-    if request.receipt is None:  # a reproduction is handed its inputs by hash
+    if request.receipt is None:  # A run from a receipt reads its models by hash.
         _check_models(workspace, settings, declarations, values, say)
     redaction = Redaction(secret.texts(settings.secret_names()) | parameters.secrets(declarations))
     redaction.check_content(source.patch or b"", "the uncommitted work of this checkout")
@@ -102,7 +106,7 @@ def _check_models(
     values: Mapping[str, Any],
     say: Callable[[str], None],
 ) -> None:
-    """Check each promoted model that the notebook will score with: its bundle whole, its files in the store."""
+    """Check that the bundle of each model the notebook will use is intact, and that its files are in the store."""
     from samebook.models import lookup, supply
 
     references = [name for name in parameters.models(declarations, values) if lookup.is_reference(workspace, name)]

@@ -33,7 +33,7 @@ PAUSE = 0.1
 
 
 class State(StrEnum):
-    """The state of a step after its pipeline."""
+    """The state of a step: run now, done already by an earlier run, left out by its `when`, failed, or not run."""
 
     DONE = "done"
     SAME = "same"
@@ -56,9 +56,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Work:
-    """A pipeline that has been checked: its steps in order, and a listener for the outcome of each.
+    """A pipeline whose steps have been checked. `steps` are in order; `say` hears the outcome of each.
 
-    With `programs`, a step starts from a warm process where there is one.
+    `programs` are warm processes that steps can start from; None where each step starts a process of its own.
     """
 
     job: Job
@@ -80,12 +80,13 @@ def today() -> datetime.date:
 
 
 def prepared(job: Job, say: Callable[[Outcome], None] = lambda _: None, *, is_checked: bool = False) -> Work:
-    """Check every step before the first one starts, unless it is checked already.
+    """The pipeline of a job, with every step checked before the first one starts, unless `is_checked` already.
 
-    Raises UsageError, or PolicyRefused for a model.
+    Raises UsageError, EnvironmentMismatch, or PolicyRefused for a model.
     """
     pipeline = definition.read(job.here, job.name)
     work = Work(job, tuple(definition.filled(pipeline, job.given, today())), settings.load(job.here, job.env), say)
+    # Raises UsageError where the webhook can't be used.
     notices.url(work.settings)
     if is_checked:
         return work
@@ -118,7 +119,7 @@ def planned(work: Work) -> list[Outcome]:
 def execute(work: Work) -> list[Outcome]:
     """Run the steps; returns the outcome of each, in the order of the plan.
 
-    A failed step stops those that need it; others are still run. Ctrl-C and SIGTERM stop all within seconds.
+    Steps that need a failed step are not run; all others are. Ctrl-C and SIGTERM end the pipeline within seconds.
     """
     with signals.as_errors():
         outcomes = _executed(work)
@@ -159,7 +160,7 @@ def _run_step(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outc
     try:
         with _alone(work, step, command) as lock:
             stopped = partial(getattr, work.processes, "is_stopped")
-            # This may publish partitions, and wait for another process that publishes.
+            # done_already may publish partitions, and wait for another process that publishes.
             if run := signals.run_interruptibly(partial(step_program.done_already, work.job, step, runs), stopped):
                 return Outcome(step.name, State.SAME, run)
             return _call(work, step, outcomes, command, lock)
@@ -212,10 +213,11 @@ def _alarms(work: Work, run: str) -> str:
 
 @contextmanager
 def _alone(work: Work, step: Filled, command: list[str]) -> Iterator[int]:
-    """The lock of a step with these parameters, in any pipeline; gives its descriptor, which the program of the step
-    inherits: after a kill, the same step starts again only once the program started before has ended.
+    """Hold the lock of a step with these parameters, whichever pipeline it belongs to; yields the lock's descriptor.
 
-    Raises Interrupted where the pipeline is stopped while it waits.
+    The step's program inherits the descriptor. After a kill, the step can start again only once that program has ended.
+
+    Raises Interrupted where the pipeline is stopped while it waits for the lock.
     """
     name = sha256(json_bytes(command[1:]))[:LOCK_DIGITS]
     path = work.job.here.runs / ".pipelines" / name

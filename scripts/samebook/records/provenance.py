@@ -1,4 +1,4 @@
-"""The receipt of a finished run, as it is written: an in-toto Statement v1 with a SLSA provenance v1 predicate.
+"""The content of a finished run's receipt: an in-toto Statement v1 with an SLSA provenance v1 predicate.
 
 https://in-toto.io/Statement/v1, https://slsa.dev/provenance/v1. Everything under `subject` and
 `buildDefinition` is a function of the commit, the data, the parameters and the environment. Times, ids, the builder
@@ -26,10 +26,11 @@ from samebook.records.source import Source
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts about a complete run that its receipt is made of.
+    """The facts about a complete run from which its receipt is made.
 
-    `run` is the run's folder, `executed` the executed notebook, `identity` the environment, `drift` the packages that
-    differ from the lock, `events` what the notebook logged and read. Times are UTC, in ISO 8601.
+    `run` is its folder and `notebook` its notebook's path; `executed` is the executed notebook. `identity` describes
+    the environment; `drift` has the packages that differ from the lock. `events` are what the notebook logged and read.
+    Times are UTC, in ISO 8601.
     """
 
     workspace: Workspace
@@ -49,14 +50,17 @@ class Facts:
     finished: str
 
     def of_kind(self, kind: str) -> list[Json]:
-        """The last event of this kind for each name, in the order of names."""
+        """The events of one kind, sorted by name; of several with one name, the last."""
         events = {event["name"]: event for event in self.events if event["kind"] == kind}
         return [events[name] for name in sorted(events)]
 
 
 def statement(facts: Facts) -> Json:
-    """The receipt of a run. Its byproducts are first written into the run's folder."""
-    write_byproducts(facts)
+    """The receipt of a run, as JSON.
+
+    Files that the receipt adds to the run are written first, because it has their hashes.
+    """
+    write_files(facts)
     return {
         "_type": receipt.STATEMENT,
         "subject": subjects(facts.run),
@@ -73,8 +77,8 @@ def statement(facts: Facts) -> Json:
     }
 
 
-def write_byproducts(facts: Facts) -> None:
-    """Write the canonical notebook, the whole environment, and the patch with the uncommitted changes."""
+def write_files(facts: Facts) -> None:
+    """Write the files that the receipt adds to the run: the canonical notebook, the environment, the patch."""
     cells = canonical.cells(facts.executed, str(facts.workspace.root))
     # A secret that was printed in two parts is whole only in the canonical form.
     redacted = [replace(cell, content=facts.redaction.value(cell.content)) for cell in cells]
@@ -134,6 +138,7 @@ def _commit(facts: Facts) -> list[Json]:
     if not source.commit:
         return []  # the workspace is a copy without a repository
     patch = {"patch": sha256(source.patch)} if source.patch else {}
+    # None too: there are changes, but no patch can hold them.
     annotations = {"dirty": source.patch != b"", **patch}
     return [{"name": receipt.COMMIT, "digest": {"gitCommit": source.commit}, "annotations": annotations}]
 

@@ -29,9 +29,10 @@ type Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Site:
-    """The site of a rerun: the workspace that it starts from, the engine, and a function that hears of each step.
+    """The place of a rerun: `workspace` is the checkout that it starts from, `engine` is docker or local, `say` hears
+    of each step.
 
-    `folder` is the receipt's, which may hold the patch of a dirty run.
+    `folder` is the receipt's folder, where the patch of a run on uncommitted changes may be.
     """
 
     workspace: Workspace
@@ -42,7 +43,9 @@ class Site:
 
 @contextmanager
 def new_run(site: Site, statement: Json) -> Iterator[Path]:
-    """The folder of a new run of the receipt. It ends with the block, as does the worktree around it.
+    """The folder of a new run, made from the receipt in a new worktree.
+
+    Folder and worktree are removed after the block.
 
     Raises UsageError where the commit or the patch is missing, EnvironmentMismatch where the commit's environment
     can't be made, NotReproduced where the new run fails.
@@ -83,8 +86,8 @@ def _patch(site: Site, commit: Json) -> bytes:
 def _env(statement: Json, commit: str) -> dict[str, str]:
     """The variables of the rerun: the caller's, without those of the calling make and workspace.
 
-    The receipt's base image is named, because a checkout cannot know one that was made here. The variables that locate
-    the warehouse stay, because its place differs from machine to machine, and its rows do not.
+    BASE_IMAGE is the base image in the receipt: a checkout does not know one that was built on this machine. Variables
+    that locate the warehouse stay: its address differs from machine to machine, its rows are the same.
     """
     ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY")
     warehouse = settings.variable(("warehouse", ""))
@@ -116,7 +119,10 @@ def _make_environment(site: Site, checkout: Path, env: Mapping[str, str]) -> Non
 
 
 def _hand_over(site: Site, checkout: Path, statement: Json) -> None:
-    """Put the receipt into the checkout, and its inputs into the checkout's store, as far as they can be had."""
+    """Write the receipt into the checkout, and put its inputs into the checkout's store.
+
+    Inputs that are nowhere are left to the new run.
+    """
     workspace.write_whole(checkout / PINNED, json_bytes(statement))
     store = objects.local_store(Workspace(checkout))
     missing: list[str] = []
@@ -129,7 +135,8 @@ def _hand_over(site: Site, checkout: Path, statement: Json) -> None:
             store.put(content)
     if missing:
         site.say(f"{len(missing)} inputs are not in the store and are made again, {missing[0]} first")
-    if missing or not items:  # a run that reads nothing by hash may query the warehouse
+    if missing or not items:
+        # A run without declared inputs may query the warehouse.
         for source in site.workspace.data.glob("*.duckdb"):
             workspace.copy_whole(source, checkout / "data" / source.name)
 
@@ -161,7 +168,7 @@ def read_object(store: objects.Store, digest: str, say: Say) -> bytes | None:
 
 
 def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
-    """Make an input again, by a rerun of the run that it was an output of. Raises NotReproduced for other bytes."""
+    """Make an input again, by running again the notebook that made it. Raises NotReproduced where the bytes differ."""
     site.say(f"input {name} is not in the store: making it again")
     with new_run(Site(site.workspace, site.engine, site.say), receipt.plan(built_from)) as run:
         for path in (run / "outputs").rglob("*"):

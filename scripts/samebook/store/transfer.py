@@ -18,7 +18,10 @@ type Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """The options of a transfer: how many objects at a time, only counted, and whether present ones are sent again."""
+    """The options of a transfer.
+
+    `jobs` objects are moved at a time; `dry_run` only counts them; `again` moves present ones too.
+    """
 
     jobs: int = 8
     dry_run: bool = False
@@ -46,7 +49,10 @@ class TransferResult:
 
 
 class Counter:
-    """The number of bytes that all threads have moved. Once `stopped` is set, it ends each thread at its next chunk."""
+    """The number of bytes that all threads have moved.
+
+    Once `stopped` is set, each thread's next call raises SamebookError.
+    """
 
     def __init__(self) -> None:
         self.size = 0
@@ -101,7 +107,7 @@ def check_complete(result: TransferResult, names: Mapping[str, str], summary: st
 
 
 def without_models(result: TransferResult, models: Collection[str], say: Say) -> TransferResult:
-    """The result without the missing objects of models, which can be made again: their number is said."""
+    """The result without the missing objects of promoted models, which can be made again; `say` hears their number."""
     missing = [digest for digest in result.missing if digest not in models]
     if count := len(result.missing) - len(missing):
         say(f"{count} objects of promoted models are in neither store; make models makes again what a model needs")

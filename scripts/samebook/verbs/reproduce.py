@@ -25,7 +25,11 @@ from samebook.store import objects
 
 @dataclass(frozen=True)
 class ReproduceRequest:
-    """One call of `samebook reproduce`: a run's id, a notebook's or model's name, or a receipt's file; the engine."""
+    """One call of `samebook reproduce`.
+
+    `run` is a run's id, the name of a notebook or a promoted model, or a receipt's file. `tolerance` is the largest
+    difference of two numbers that still count as EQUIVALENT.
+    """
 
     run: str
     engine: str = "local"
@@ -55,9 +59,11 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
 
 
 def receipt_path(workspace: Workspace, name: str) -> Path:
-    """The receipt that `name` means: of a run, in a file, or behind a promoted model (`churn`, `churn@prod`).
+    """The path of the receipt that `name` stands for: a run, a notebook, a file, or a promoted model (`churn`,
+    `churn@prod`).
 
-    A model's receipt whose run is not in runs/ comes from the store, into runs/.received/, where attestations join it.
+    Where a model's run is not in runs/, its receipt is copied from the store into runs/.received/, and attestations are
+    written beside it.
     """
     if Path(name).is_file() or not lookup.is_reference(workspace, name):
         return run_folder.locate(workspace, name)
@@ -79,6 +85,7 @@ def receipt_path(workspace: Workspace, name: str) -> Path:
 def _judge(
     workspace: Workspace, request: ReproduceRequest, path: Path, original: receipt.Json, rerun_folder: Path
 ) -> Reproduction:
+    """The verdict on a new run, compared with the original. The attestation of it is written and signed."""
     new = receipt.read(rerun_folder / run_folder.RECEIPT)
     store = objects.local_store(workspace)
     before = Side(receipt.subject_digests(original), _content_reader(path.parent, original, store))

@@ -178,7 +178,7 @@ def _write_receipt(
 
 
 def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, workspace: Workspace) -> BaseException:
-    """Keep the failed run's folder, with an error.txt; returns the error to raise, which names the folder in a note."""
+    """Keep the folder of a failed run, with an error.txt; a note on the error names the folder."""
     text = redaction.text(f"{type(error).__name__}: {error}")
     try:
         (folder.path / run_folder.RECEIPT).unlink(missing_ok=True)
@@ -193,7 +193,7 @@ def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, works
 
 
 class _Background[Result]:
-    """Work in a thread, while the kernel works in its process."""
+    """Work that a thread does while the kernel runs in its own process."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self._work = work
@@ -207,7 +207,10 @@ class _Background[Result]:
             self._future.set_exception(error)
 
     def result(self) -> Result:
-        """The result. Failed work is done again, alone: of two threads that import, one may see half a module."""
+        """The result.
+
+        Work that failed is done again in this thread, because an import in two threads at once can fail.
+        """
         return self._work() if self._future.exception() else self._future.result()
 
 

@@ -1,10 +1,12 @@
 """The process that kernels are forked from: it imports the modules of a notebook once, then forks for each request.
 
-`python -m samebook.execution.warm.zygote`, started by `client`. A client sends a line of JSON over a socket, with the
-kernel's arguments, its environment and its folder, and with it its own stdout and stderr; the answer is the kernel's
-pid, and, when it has ended, its exit code. A kernel ends with the connection of its client, and all kernels end with
-this process.
-Runners, which have stdin too, are forked in the same way: from a process of their own, as they import other modules.
+`client` starts it as `python -m samebook.execution.warm.zygote`. A client connects to its socket and sends one line of
+JSON, with the kernel's arguments, environment and folder, and its own stdout and stderr as open files. The zygote
+answers twice: with the kernel's pid, and with its exit code once it has ended. A kernel ends when its client
+disconnects; all kernels end with the zygote.
+
+Runners are forked in the same way, and get stdin too. They have a zygote of their own, because they import other
+modules.
 
 Before a fork there may be no second thread, no event loop and no zmq context, and nothing may have been computed:
 OpenMP's threads don't survive a fork, and a library that waits for them waits for ever.
@@ -38,7 +40,10 @@ class Child:
 
 @dataclass
 class Zygote:
-    """The process's state: its socket, its children, and the seconds without any after which it ends."""
+    """The state of the process: its socket and its children.
+
+    It ends after `idle` seconds without a child; 0 is never.
+    """
 
     listener: socket.socket
     idle: float
@@ -50,9 +55,10 @@ class Zygote:
 
 
 def serve(zygote: Zygote) -> dict[str, Any] | None:
-    """Fork a child for each request, until the process that started this one ends, or nothing happens for too long.
+    """Fork a child for each request, until the process that started this one ends, or no child has run for `idle`
+    seconds.
 
-    Returns twice, as fork does: None here, in the end, and in each child its request.
+    It returns in several processes, as os.fork does: in each child the request, in this process None at the end.
     """
     signal.set_wakeup_fd(zygote.pipe[1], warn_on_full_buffer=False)
     for signum in SIGNALS:
@@ -72,6 +78,7 @@ def serve(zygote: Zygote) -> dict[str, Any] | None:
 
 
 def _handle(zygote: Zygote, key: selectors.SelectorKey) -> dict[str, Any] | None:
+    """The request, in a child that an event has forked; None otherwise."""
     match key.data:
         case "client":
             return _fork(zygote)
@@ -181,8 +188,9 @@ def _kill(victim: Child) -> None:
 
 
 def once(modules: list[str]) -> None:
-    """Import the modules of a notebook, and become the kernel that is requested over stdin; end without a request.
+    """Import the modules of a notebook, then become the kernel that a client requests over stdin.
 
+    Without a request, this process ends.
     Where an import has effects that a cell would show, this process can't become a kernel, and ends.
     """
     connection = socket.socket(fileno=os.dup(0))
@@ -202,7 +210,9 @@ def once(modules: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """`once` and the modules, or the listening socket's number, the idle time, and the modules."""
+    """Run the program. Its arguments are `once` and the modules, or the socket's number, the idle seconds and the
+    modules.
+    """
     if sys.path[0] == os.getcwd():  # noqa: PTH109 - as ipykernel's own launcher does
         del sys.path[0]
     if arguments[0] == "once":
