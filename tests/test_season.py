@@ -1,11 +1,12 @@
-"""A season of five days: what is planted is noticed the same day, and each day is scored once by the right model."""
+"""A season of five days: planted faults are noticed the same day, and the right model scores each day once."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 import season_report
-from season import HOURS, NEW, Plan, Replay, result, season
+from season import Replay, result, season
+from season_plan import HOURS, NEW, Plan
 
 pytestmark = pytest.mark.host
 
@@ -16,7 +17,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
 
 
 @pytest.fixture(scope="module")
-def found(replay: Replay) -> dict[str, Any]:
+def report(replay: Replay) -> dict[str, Any]:
     return result(replay)
 
 
@@ -29,15 +30,15 @@ def test_plan_has_it_all(days: int) -> None:
     assert plan.least < days
 
 
-def test_each_day_is_scored_once(found: dict[str, Any]) -> None:
-    """Nothing is lost or double, and each day has the scores of the bundle of its time; so has one that came again."""
-    assert found["wrong"] == []
+def test_each_day_is_scored_once(report: dict[str, Any]) -> None:
+    """No day is lost or double, and each has the scores of the bundle of its time; so has one that arrived again."""
+    assert report["wrong"] == []
 
 
-def test_each_fault_is_noticed_the_same_day(found: dict[str, Any]) -> None:
-    """The schema break, the new code, the bad model and the other unit are noticed on the day they come."""
-    assert len(found["faults"]) == 4
-    assert [fault["noticed"] for fault in found["faults"]] == [fault["planted"] for fault in found["faults"]]
+def test_each_fault_is_noticed_the_same_day(report: dict[str, Any]) -> None:
+    """The schema break, the new code, the bad model and the other unit are noticed on the day of their arrival."""
+    assert len(report["faults"]) == 4
+    assert [fault["noticed"] for fault in report["faults"]] == [fault["planted"] for fault in report["faults"]]
 
 
 def test_schema_break_is_made_good(replay: Replay) -> None:
@@ -45,16 +46,16 @@ def test_schema_break_is_made_good(replay: Replay) -> None:
     first, second = replay.days[:2]
     assert (first["scored"], first["quarantined"]) == ([], ["2013-07-01"])
     assert second["scored"] == ["2013-07-01", "2013-07-02"]
-    (report,) = (replay.data / "quarantine").glob("*.report.txt")
-    assert "columns missing: ['distance']" in report.read_text()
+    (reason,) = (replay.data / "quarantine").glob("*.report.txt")
+    assert "columns missing: ['distance']" in reason.read_text()
 
 
-def test_drift_is_named(found: dict[str, Any]) -> None:
+def test_drift_is_named(report: dict[str, Any]) -> None:
     """Alarms name the feature that has drifted, on its days and on no other; made good, the unit alarms no more."""
-    named = {day: set(each["alarms"]) for day, each in season_report.first_seen(found["days"]).items()}
+    named = {day: set(findings["alarms"]) for day, findings in season_report.first_seen(report["days"]).items()}
     assert [day for day, names in named.items() if "carrier" in names] == sorted(named)[1:]
     assert [day for day, names in named.items() if HOURS in names] == ["2013-07-04"]
-    assert HOURS not in found["days"][4]["seen"]["2013-07-04"]["alarms"]
+    assert HOURS not in report["days"][4]["seen"]["2013-07-04"]["alarms"]
 
 
 def test_bad_model_is_refused(replay: Replay) -> None:
@@ -65,22 +66,23 @@ def test_bad_model_is_refused(replay: Replay) -> None:
     assert replay.scored["2013-07-04"][-1] == replay.scored["2013-07-05"][-1] == replay.champion()
 
 
-def test_table_and_picture(found: dict[str, Any], tmp_path: Path) -> None:
+def test_table_and_picture(report: dict[str, Any], tmp_path: Path) -> None:
     """The table has a line for each fault, and the picture is drawn."""
-    table = season_report.table(found)
+    table = season_report.table(report)
     assert f"carrier UA is {NEW}" in table
     assert "none is missing, none double" in table
-    season_report.draw(found, tmp_path / "season.png")
+    season_report.draw(report, tmp_path / "season.png")
     assert (tmp_path / "season.png").stat().st_size > 20_000
 
 
 def test_a_lost_day_is_told(replay: Replay) -> None:
-    """What is lost, or is a stranger, does not go unseen by the checks."""
+    """The checks find a strange file beside the predictions, and a file left in the inbox."""
     folder = replay.data / "predictions" / "day=2013-07-03"
     (folder / "part-1.parquet").write_bytes(b"")
-    wrong = season_report.checked(replay)
+    wrong = season_report.failed_checks(replay)
     (folder / "part-1.parquet").unlink()
     assert len(wrong) == 1
     assert wrong[0].startswith("2013-07-03: files: found")
     (replay.data / "inbox" / "flights-2013-07-05.csv").touch()
-    assert "files left in the inbox: found ['flights-2013-07-05.csv'], expected []" in season_report.checked(replay)
+    message = "files left in the inbox: found ['flights-2013-07-05.csv'], expected []"
+    assert message in season_report.failed_checks(replay)
