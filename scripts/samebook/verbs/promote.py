@@ -127,7 +127,7 @@ def message(bundle: Bundle, champion: Bundle | None) -> str:
     before = champion.metrics if champion else {}
     lines = align(
         [
-            (name, f"{value:.6g}", f"was {before[name]:.6g}" if name in before else "")
+            (name, f"{value:<11.6g}", f"was {before[name]:.6g}" if name in before else "")
             for name, value in bundle.metrics.items()
         ]
     )
