@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 from test_warm import ran, start, subjects, warm
-from test_warm_faults import SHIPPED, given
+from test_warm_faults import SHIPPED, options
 from tiny import Tiny
 
 
 def check_same(workspace: Path, notebook: str) -> None:
     """Run it cold and warm."""
     tiny = Tiny(workspace)
-    cold = ran(tiny, notebook, *given(notebook))
+    cold = ran(tiny, notebook, *options(notebook))
     with warm(tiny, notebook):
-        other = ran(tiny, notebook, *given(notebook))
+        other = ran(tiny, notebook, *options(notebook))
     assert (start(cold), start(other)) == ("cold", "warm")
     assert subjects(cold) == subjects(other)
 
