@@ -34,7 +34,8 @@ BASE_IMAGE ?= $(shell cat .samebook/base-image 2>/dev/null || sed -n 's/^ARG BAS
 # Where a proxy inspects TLS, a build has to trust what this machine trusts, and to go the same way.
 CA     = $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem))
 WAYS   = $(foreach name,PIP_INDEX_URL UV_DEFAULT_INDEX HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy,$(if $($(name)),--build-arg $(name)))
-BUILD  = docker buildx build --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(WAYS) $(CA:%=--secret id=ca,src=%) $(if $(call on,V),--progress plain,--quiet)
+# Without an attestation, which holds the time of the build: what is built again from the same is the same image.
+BUILD  = BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx build --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(WAYS) $(CA:%=--secret id=ca,src=%) $(if $(call on,V),--progress plain,--quiet)
 # An engine older than 23 doesn't know linked layers; its images are the same, its builds slower.
 LINK   = $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
 
