@@ -43,7 +43,7 @@ base: ## Build the base image from Debian packages, where no image registry can 
 	@environments/base/build samebook-base:trixie && mkdir -p .samebook && echo samebook-base:trixie > .samebook/base-image && \
 	echo "base: samebook-base:trixie, used from now on (rm .samebook/base-image: the pinned one again)"
 
-.PHONY: pulled-base images uncommitted lab-docker
+.PHONY: pulled-base images uv-of-image uncommitted lab-docker
 pulled-base:
 	@base=$(call quoted,$(BASE_IMAGE)) && docker image inspect "$$base" >/dev/null 2>&1 || docker pull --quiet "$$base" || { \
 	  echo "error: the base image $$base is not here and can't be pulled" >&2 && \
@@ -58,6 +58,11 @@ images: pulled-base
 	  sed '$(LINK)' Dockerfile | $(BUILD) --file - --target $$target --tag samebook:$$target$(TAG) . >/dev/null || { \
 	  echo "error: the image samebook:$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && $(PROXIES) && exit 2; }; \
 	done
+
+uv-of-image: pulled-base
+	@sed '$(LINK)' Dockerfile | $(BUILD) --file - --target tools --tag samebook:tools$(TAG) . >/dev/null && mkdir -p $(dir $(UV)) && \
+	container=$$(docker create samebook:tools$(TAG) true) && \
+	docker cp "$$container:/opt/uv/bin/uv" $(UV) >/dev/null 2>&1 && docker rm "$$container" >/dev/null
 
 PLAIN = --binary --full-index --no-ext-diff --no-textconv --no-color --no-renames --src-prefix=a/ --dst-prefix=b/
 # As a patch, under an index of its own, so that what is staged stays as it is.

@@ -13,14 +13,19 @@ LOST_local        = :
 # Downloads trust what this machine trusts. Under pyenv any other Python hides where PYENV_VERSION names one.
 UV_RUN = env -u PYENV_VERSION UV_SYSTEM_CERTS=1 $(UV)
 
-# uv comes by hash from the lock into a folder of its own: nothing on the machine needs to have it, or hide it.
+# uv comes by hash from the lock into a folder of its own: nothing on the machine needs to have it, or hide it. Where
+# there is no Python to begin with, the image's build has it: Docker and make are enough.
 $(UV): environments/build.txt
 	@echo "uv: into .samebook/uv" >&2 && rm -rf .samebook/uv && \
-	{ python3 -m venv .samebook/uv || { echo "error: python3 can't make a virtual environment" >&2 && \
-	  echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; } && \
-	{ export PIP_CERT="$${PIP_CERT:-$(filter-out /etc/ssl/cert.pem,$(CA))}" && [ -n "$$PIP_CERT" ] || unset PIP_CERT; } && \
-	{ .samebook/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environments/build.txt || { \
-	  echo "error: uv could not be downloaded" >&2 && $(PROXIES) && exit 2; }; } && touch $@
+	if python3 -m venv .samebook/uv 2>/dev/null || /usr/bin/python3 -m venv .samebook/uv 2>/dev/null; then \
+	  { export PIP_CERT="$${PIP_CERT:-$(filter-out /etc/ssl/cert.pem,$(CA))}" && [ -n "$$PIP_CERT" ] || unset PIP_CERT; } && \
+	  .samebook/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environments/build.txt || { \
+	    echo "error: uv could not be downloaded" >&2 && $(PROXIES) && exit 2; }; \
+	else \
+	  rm -rf .samebook/uv && { $(if $(filter docker,$(ENGINE)),[ "$$(uname)" = Linux ] && $(MAKE) --silent uv-of-image,false) || { \
+	    echo "error: python3 can't make a virtual environment, or there is none" >&2 && \
+	    echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; }; \
+	fi && touch $@
 
 # An environment from a lock. Bytecode is compiled now, or each run would pay for it where PYTHONDONTWRITEBYTECODE is set.
 define install

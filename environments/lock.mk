@@ -13,7 +13,7 @@ endef
 lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes the newest versions
 	@old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && cp $(LOCKS:%=environments/%.txt) "$$old" && \
 	{ $(call compile_into,.,$(if $(call on,UPGRADE),--upgrade)) || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \
-	.samebook/uv/bin/python environments/moved "$$old" environments
+	$(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments
 
 .PHONY: check-lock
 check-lock: $(UV)

@@ -228,6 +228,36 @@ def test_beside_the_image(root: Path) -> None:
     assert make(root, "models", "ENGINE=docker") == ["models", "--engine", "docker"]
 
 
+@pytest.mark.parametrize(
+    ("docker", "engine"),
+    [
+        ("exit 0", "docker"),
+        ("exit 1", "local (no Docker daemon answers)"),
+        (
+            '[ "$1" = version ]',
+            "local (Docker's base image base:x is not here and can't be pulled; make base builds one)",
+        ),
+        ('[ "$1" != image ]', "docker"),
+    ],
+)
+def test_engine_falls_back(root: Path, docker: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ENGINE it is docker where a daemon answers and has the base, or gets it; else local, and why."""
+    (root / "bin").mkdir()
+    (root / "bin" / "docker").write_text(f"#!/bin/sh\n{docker}\n")
+    (root / "bin" / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.delenv("ENGINE", raising=False)
+    command = ["make", "--silent", "--file", str(CHECKOUT / "Makefile"), "engine", "BASE_IMAGE=base:x"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stderr == f"engine: {engine}\n"
+
+
+def test_other_engine_is_refused(root: Path) -> None:
+    """An engine that there is not is refused, and nothing of its name is run."""
+    assert "ENGINE=$(touch f); expected docker or local" in refused(root, "runs", "ENGINE=$(touch f)")
+    assert not (root / "f").exists()
+
+
 def test_blank_in_path(root: Path) -> None:
     """Where the checkout's path has a blank, the first command says so."""
     there = root / "my work"
