@@ -12,7 +12,7 @@ from tiny import CHECKOUT
 
 from samebook.cli import make_call
 from samebook.cli.main import cli
-from samebook.core.make import COMMAND_LINE
+from samebook.core.make import COMMAND_LINE, OWN
 from samebook.execution.warm import kernels
 
 pytestmark = pytest.mark.host
@@ -31,8 +31,10 @@ except main.errors.UsageError as error:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A checkout whose samebook prints its arguments, a line each."""
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout whose samebook prints its arguments, a line each. The make that runs the tests hands nothing on."""
+    for name in ("ENGINE", *OWN):
+        monkeypatch.delenv(name, raising=False)
     for name in (*INSTALLED, ".samebook/uv/bin/uv", ".venv/bin/samebook", ".venv/.installed"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(COMMAND.format(option=""))
@@ -246,7 +248,6 @@ def test_engine_falls_back(root: Path, docker: str, engine: str, monkeypatch: py
     (root / "bin" / "docker").write_text(f"#!/bin/sh\n{docker}\n")
     (root / "bin" / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.delenv("ENGINE", raising=False)
     command = ["make", "--silent", "--file", str(CHECKOUT / "Makefile"), "engine", "BASE_IMAGE=base:x"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert done.stderr == f"engine: {engine}\n"

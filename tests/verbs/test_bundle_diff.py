@@ -7,7 +7,7 @@ import pytest
 from promoting import promote, stderr_of
 from tiny import Tiny, git
 
-from samebook.core import git as doors
+from samebook.core import git as commits
 from samebook.core.errors import UsageError
 from samebook.verbs.bundle_diff import ModelDiff, Row, markdown, text
 
@@ -48,13 +48,13 @@ def test_ref_without_models(tmp_path: Path) -> None:
     tiny = promoting.create(tmp_path / "workspace", 2)
     promote(tiny, 2)
     before = _without_models(tiny)
-    assert doors.names(tiny.root, before, "models", ".json") == []
-    assert doors.names(tiny.root, "HEAD", "models", ".json") == ["delay"]
+    assert commits.file_names(tiny.root, before, "models", ".json") == []
+    assert commits.file_names(tiny.root, "HEAD", "models", ".json") == ["delay"]
     shown = tiny.samebook("bundle", "diff", before)
     assert ["run", "none", promoting.run_of(tiny, 2)] in [line.split() for line in shown.stdout.splitlines()]
     assert "no branch, tag or commit 'x'" in stderr_of(tiny.samebook("bundle", "diff", "x"), 2)
     with pytest.raises(UsageError, match="no branch, tag or commit"):
-        doors.names(tiny.root, "x", "models", ".json")
+        commits.file_names(tiny.root, "x", "models", ".json")
 
 
 def _without_models(tiny: Tiny) -> str:

@@ -9,7 +9,7 @@ from promoting import promote, run_of, stderr_of
 from s3 import S3
 from tiny import Tiny, git
 
-from samebook.core import git as doors
+from samebook.core import git as commits
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.models import bundle, lookup
@@ -295,7 +295,7 @@ def _objects(tiny: Tiny, ref: str) -> set[str]:
 
 def test_history_without_git(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no git, as in the image, a branch's bundle is read all the same: loose, packed, in a worktree."""
-    monkeypatch.setattr(doors.shutil, "which", lambda _: None)
+    monkeypatch.setattr(commits.shutil, "which", lambda _: None)
     expected = promoting.promoted_bundle(tiny, "prod")["digest"]
     for prepare in (("status",), ("gc", "--quiet"), ("pack-refs", "--all"), ("worktree", "add", "--quiet", "tree")):
         git(tiny, *prepare)
