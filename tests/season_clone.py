@@ -46,5 +46,5 @@ def copy_warehouse(folder: Path) -> Path:
     """A copy of the warehouse with the sample, out of the clone's reach."""
     path = folder / "warehouse.duckdb"
     existing = CHECKOUT / "data" / "warehouse.duckdb"
-    shutil.copyfile(existing, path) if existing.is_file() else sample.load(path, SAMPLE)
+    shutil.copyfile(existing, path) if existing.is_file() else sample.load_duckdb(path, SAMPLE)
     return path

@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 from samebook.core import workspace
 from samebook.execution import provisioner
-from samebook.execution.provisioner import Source
+from samebook.execution.provisioner import KernelSource
 from samebook.execution.warm import client as zygotes
 from samebook.execution.warm import imports, kernels
 from samebook.execution.warm.kernels import Kind
@@ -40,15 +40,15 @@ class _Zygotes:
         # By the name of its kind, whether a zygote can fork.
         self.is_usable: dict[str, bool] = {}
 
-    def source(self, kind: Kind, cwd: Path) -> Source:
+    def source(self, kind: Kind, cwd: Path) -> KernelSource:
         if not zygotes.can_fork():
-            return Source()
+            return KernelSource()
         if self.folder is None:
             self.folder = Path(self.stack.enter_context(zygotes.socket_folder()))
         if kind.name not in self.is_usable and len(self.is_usable) < MAX_ZYGOTES:
             zygote = self.stack.enter_context(zygotes.zygote(kind, cwd, self.folder))
             self.is_usable[kind.name] = not zygote.refusal
-        return Source(self.folder, kind) if self.is_usable.get(kind.name) else Source()
+        return KernelSource(self.folder, kind) if self.is_usable.get(kind.name) else KernelSource()
 
 
 _ZYGOTES = pytest.StashKey[_Zygotes]()
@@ -76,12 +76,12 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
         def start(name: str, tags: Sequence[str] = ()) -> TestbookNotebookClient:
             path = folder / f"{name}.ipynb"
             kind = kernels.kind("", imports.of_notebook(path), os.environ)
-            token = provisioner.SOURCE.set(session.source(kind, path.parent))
+            token = provisioner.KERNEL_SOURCE.set(session.source(kind, path.parent))
             try:
                 kernel = testbook(path, resources={"metadata": {"path": str(path.parent)}}, config=config)
                 client = clients.enter_context(kernel)
             finally:
-                provisioner.SOURCE.reset(token)
+                provisioner.KERNEL_SOURCE.reset(token)
             if tags:
                 client.execute_cell(list(tags))
             return client

@@ -66,8 +66,8 @@ def test_missing_without_sample(tiny: Tiny) -> None:
 def test_sample_loaded_once(tiny: Tiny, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that need the sample at once load it once, and find all 336,776 flights."""
     loads: list[object] = []
-    load = sample.load
-    monkeypatch.setattr(sample, "load", lambda path, package: (loads.append(path), load(path, package)))
+    load = sample.load_duckdb
+    monkeypatch.setattr(sample, "load_duckdb", lambda path, package: (loads.append(path), load(path, package)))
     here, wanted = Workspace(tiny.root), Warehouse(sample=SAMPLE)
     both = [threading.Thread(target=warehouse.ensure, args=(here, wanted)) for _ in range(2)]
     for each in both:

@@ -27,7 +27,7 @@ type Ask = Callable[..., pd.DataFrame]
 def sample_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole sample, loaded once."""
     path = tmp_path_factory.mktemp("sample") / "warehouse.duckdb"
-    sample.load(path, SAMPLE)
+    sample.load_duckdb(path, SAMPLE)
     return path
 
 

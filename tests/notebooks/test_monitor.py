@@ -122,7 +122,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "datasets: {flights: {made_by: ingest}, outcomes: {made_by: ingest}, predictions: {}}\n"
         "drift: {model: delay, features: flights, scores: predictions, score: probability, labels: outcomes}\n"
     )
-    sample.load(workspace / "data" / "warehouse.duckdb", SAMPLE)
+    sample.load_duckdb(workspace / "data" / "warehouse.duckdb", SAMPLE)
     for arguments in (["init", "--initial-branch", "main"], ["add", "--all"], ["commit", "--message", "work"]):
         identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
         subprocess.run(["git", *identity, *arguments], cwd=workspace, capture_output=True, check=True)

@@ -60,7 +60,7 @@ class DuckDB:
             )
         with hold(self.path.with_suffix(".lock")):
             if not self.path.is_file():  # another run may have loaded it while this one waited
-                sample.load(self.path, self.settings.sample)
+                sample.load_duckdb(self.path, self.settings.sample)
 
     def rows(self, query: Query) -> "pd.DataFrame":
         """The rows of a query, which can't change anything."""

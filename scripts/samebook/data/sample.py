@@ -22,7 +22,7 @@ FILE = re.compile(r"([a-z][a-z0-9_]*)\.csv(\.\w+)?")
 INSTANT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
-def load(warehouse: Path, package: str) -> None:
+def load_duckdb(warehouse: Path, package: str) -> None:
     """Make the DuckDB file `warehouse` with the tables of a package, whole or not at all."""
     import duckdb
 

@@ -24,7 +24,7 @@ from traitlets.config import Config
 from samebook.core import workspace
 from samebook.core.redaction import Redaction
 from samebook.execution import provisioner
-from samebook.execution.provisioner import Source
+from samebook.execution.provisioner import KernelSource
 from samebook.records import canonical
 
 # The time between two saves of a notebook is so many times that of a save: saving takes at most 5 % of a run.
@@ -58,7 +58,7 @@ class Execution:
     redaction: Redaction = field(default_factory=lambda: Redaction({}))
     cell_timeout: int = 0
     save_every: float = 5.0
-    source: Source = field(default_factory=Source)
+    source: KernelSource = field(default_factory=KernelSource)
 
 
 def cell_name(cell: NotebookNode, index: int) -> str:
@@ -163,7 +163,7 @@ class SamebookEngine(Engine):
     def execute_managed_notebook(cls, nb_man: _Manager, kernel_name: str, **_: Any) -> None:
         execution = nb_man.execution
         KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
-        token = provisioner.SOURCE.set(execution.source)
+        token = provisioner.KERNEL_SOURCE.set(execution.source)
         # Sockets in a private folder: processes don't compete for ports, and nothing crosses the network.
         transport = {"transport": "ipc", "connection_file": str(execution.scratch / "kernel.json")}
         client = _Client(
@@ -180,4 +180,4 @@ class SamebookEngine(Engine):
         try:
             client.execute(env=dict(execution.env), cwd=str(execution.folder))
         finally:
-            provisioner.SOURCE.reset(token)
+            provisioner.KERNEL_SOURCE.reset(token)

@@ -25,7 +25,7 @@ KILL_WAIT = 1.0
 
 
 @dataclass
-class Source:
+class KernelSource:
     """The origin of a kernel: a zygote of this kind, with its socket in the folder, or an early process.
 
     `start` is "warm" once a zygote has forked the kernel, else "cold", as the receipt says.
@@ -45,7 +45,7 @@ class Source:
 
 
 # The source of the kernel that is started next: Jupyter has no way to hand it on.
-SOURCE: ContextVar[Source | None] = ContextVar("SOURCE", default=None)
+KERNEL_SOURCE: ContextVar[KernelSource | None] = ContextVar("KERNEL_SOURCE", default=None)
 
 
 class Provisioner(LocalProvisioner):
@@ -53,7 +53,7 @@ class Provisioner(LocalProvisioner):
 
     @override
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        source = SOURCE.get()
+        source = KERNEL_SOURCE.get()
         is_python = tuple(cmd[:3]) == kernels.COMMAND
         request = Request(cmd[3:], kwargs["env"], str(kwargs.get("cwd") or Path.cwd()))
         process = source.process(request) if source and is_python else None

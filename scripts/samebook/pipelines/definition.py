@@ -85,7 +85,7 @@ class Filled:
     """A step of a pipeline with its parameters filled in; runs of earlier steps are still `$step`."""
 
     name: str
-    step: Step
+    declaration: Step
     notebook: str
     parameters: dict[str, str]
     is_wanted: bool

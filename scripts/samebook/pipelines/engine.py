@@ -36,10 +36,10 @@ class State(StrEnum):
     """The state of a step: run now, done already by an earlier run, left out by its `when`, failed, or not run."""
 
     DONE = "done"
-    SAME = "same"
+    DONE_ALREADY = "same"
     LEFT_OUT = "left out"
     FAILED = "failed"
-    WAITING = "not run"
+    NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def today() -> datetime.date:
     return datetime.datetime.now(datetime.UTC).date()
 
 
-def prepared(job: Job, say: Callable[[Outcome], None] = lambda _: None, *, is_checked: bool = False) -> Work:
+def prepare(job: Job, say: Callable[[Outcome], None] = lambda _: None, *, is_checked: bool = False) -> Work:
     """The pipeline of a job, with every step checked before the first one starts, unless `is_checked` already.
 
     Raises UsageError, EnvironmentMismatch, or PolicyRefused for a model.
@@ -106,13 +106,13 @@ def planned(work: Work) -> list[Outcome]:
     outcomes: dict[str, Outcome] = {}
     for step in work.steps:
         runs = _runs(outcomes, step)
-        above = [outcomes[name].state for name in step.step.needs]
+        above = [outcomes[name].state for name in step.declaration.needs]
         if not step.is_wanted:
-            outcomes[step.name] = Outcome(step.name, State.LEFT_OUT, message=f"when: {step.step.when}")
-        elif State.WAITING not in above and (run := step_program.done_already(work.job, step, runs)):
-            outcomes[step.name] = Outcome(step.name, State.SAME, run)
+            outcomes[step.name] = Outcome(step.name, State.LEFT_OUT, message=f"when: {step.declaration.when}")
+        elif State.NOT_RUN not in above and (run := step_program.done_already(work.job, step, runs)):
+            outcomes[step.name] = Outcome(step.name, State.DONE_ALREADY, run)
         else:
-            outcomes[step.name] = Outcome(step.name, State.WAITING, message=step_program.described(step))
+            outcomes[step.name] = Outcome(step.name, State.NOT_RUN, message=step_program.described(step))
     return list(outcomes.values())
 
 
@@ -123,12 +123,12 @@ def execute(work: Work) -> list[Outcome]:
     """
     with signals.as_errors():
         outcomes = _executed(work)
-    return [outcomes.get(step.name) or Outcome(step.name, State.WAITING) for step in work.steps]
+    return [outcomes.get(step.name) or Outcome(step.name, State.NOT_RUN) for step in work.steps]
 
 
 def _executed(work: Work) -> dict[str, Outcome]:
     steps = {step.name: step for step in work.steps}
-    order = TopologicalSorter({name: step.step.needs for name, step in steps.items()})
+    order = TopologicalSorter({name: step.declaration.needs for name, step in steps.items()})
     order.prepare()
     outcomes: dict[str, Outcome] = {}
     running: dict[Future[Outcome], str] = {}
@@ -154,7 +154,7 @@ def _executed(work: Work) -> dict[str, Outcome]:
 def _run_step(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outcome:
     """Run a step, unless it is left out, or a finished run has done the same."""
     if not step.is_wanted:
-        return Outcome(step.name, State.LEFT_OUT, message=f"when: {step.step.when}")
+        return Outcome(step.name, State.LEFT_OUT, message=f"when: {step.declaration.when}")
     runs = _runs(outcomes, step)
     command = step_program.command(work.job, step, runs)
     try:
@@ -162,7 +162,7 @@ def _run_step(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outc
             stopped = partial(getattr, work.processes, "is_stopped")
             # done_already may publish partitions, and wait for another process that publishes.
             if run := signals.run_interruptibly(partial(step_program.done_already, work.job, step, runs), stopped):
-                return Outcome(step.name, State.SAME, run)
+                return Outcome(step.name, State.DONE_ALREADY, run)
             return _call(work, step, outcomes, command, lock)
     except SamebookError as error:
         return Outcome(step.name, State.FAILED, code=error.exit_code, message=str(error))
@@ -172,21 +172,21 @@ def _run_step(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outc
 
 def _call(work: Work, step: Filled, outcomes: Mapping[str, Outcome], command: list[str], lock: int) -> Outcome:
     env = step_program.variables(work.job, step)
-    if work.programs and step.step.verb == "run" and work.job.engine == "local":
+    if work.programs and step.declaration.verb == "run" and work.job.engine == "local":
         later = [other for other in work.steps if other.name not in outcomes]
-        env |= work.programs.variables(step.notebook, partial(step_program.prepared, work.job, later), len(later))
+        env |= work.programs.variables(step.notebook, partial(step_program.prepare, work.job, later), len(later))
     start = time.monotonic()
     ended = work.processes.call(command, work.job.here.root, env, (lock,))
     seconds = time.monotonic() - start
     if ended.exit_code:
         code, message = subcommand.exit_code(ended.exit_code, ended.stderr), subcommand.message(ended.stderr)
         return Outcome(step.name, State.FAILED, "", seconds, code, message)
-    state = State.SAME if step_program.is_reused(step, ended.stdout) else State.DONE
+    state = State.DONE_ALREADY if step_program.is_reused(step, ended.stdout) else State.DONE
     return Outcome(step.name, state, step_program.run_of(step, ended.stdout, _runs(outcomes, step)), seconds)
 
 
 def _runs(outcomes: Mapping[str, Outcome], step: Filled) -> dict[str, str]:
-    return {name: outcomes[name].run for name in step.step.needs if outcomes[name].run}
+    return {name: outcomes[name].run for name in step.declaration.needs if outcomes[name].run}
 
 
 def _report(work: Work, outcome: Outcome) -> None:
@@ -222,7 +222,7 @@ def _alone(work: Work, step: Filled, command: list[str]) -> Iterator[int]:
     name = sha256(json_bytes(command[1:]))[:LOCK_DIGITS]
     path = work.job.here.runs / ".pipelines" / name
     if (handle := acquire(path, wait=False)) is None:
-        work.say(Outcome(step.name, State.WAITING, message="somebody else runs it: waiting for that"))
+        work.say(Outcome(step.name, State.NOT_RUN, message="somebody else runs it: waiting for that"))
     while handle is None:
         if work.processes.is_stopped:
             raise Interrupted(signal.SIGTERM)
@@ -239,8 +239,8 @@ def failure(outcomes: list[Outcome]) -> SamebookError | None:
     first = next((outcome for outcome in outcomes if outcome.state is State.FAILED), None)
     if first is None:
         return None
-    waiting = [outcome.step for outcome in outcomes if outcome.state is State.WAITING]
-    rest = f"\nnot run, as they need it: {', '.join(waiting)}" if waiting else ""
+    not_run = [outcome.step for outcome in outcomes if outcome.state is State.NOT_RUN]
+    rest = f"\nnot run, as they need it: {', '.join(not_run)}" if not_run else ""
     message = f"step {first.step} failed with exit code {first.code}:\n{first.message}{rest}"
     return errors.from_exit_code(
         first.code, message, mend="mend it, and start the pipeline again: what is done is not done again"

@@ -41,13 +41,13 @@ class Job:
 def check(job: Job, step: Filled) -> None:
     """Check that a step can run. Raises UsageError, or PolicyRefused for a model."""
     here = job.here
-    if step.step.promote:
-        lookup.path(here, step.step.promote.model)
-    if step.step.verb != "run":
+    if step.declaration.promote:
+        lookup.path(here, step.declaration.promote.model)
+    if step.declaration.verb != "run":
         return
-    run = _prepared(job, step, {name: name for name in step.step.needs})
+    run = _prepare_run(job, step, {name: name for name in step.declaration.needs})
     for name in parameters.models(run.parameters, run.values):
-        if name not in step.step.needs and not _exists(here, name):
+        if name not in step.declaration.needs and not _exists(here, name):
             raise UsageError(
                 f"no model is promoted as {name!r} here, and no run or file has that name",
                 mend=f"make promote RUN=train MODEL={name}",
@@ -65,22 +65,22 @@ def _exists(here: Workspace, name: str) -> bool:
     return bool(lookup.is_reference(here, name) or is_run or (here.root / name).is_file())
 
 
-def prepared(job: Job, filled: Sequence[Filled]) -> list[PreparedRun]:
+def prepare(job: Job, filled: Sequence[Filled]) -> list[PreparedRun]:
     """The runs that a pipeline will start, as far as they are known before it runs."""
-    runs = [step for step in filled if step.is_wanted and step.step.verb == "run"]
-    return [_prepared(job, step, {name: name for name in step.step.needs}) for step in runs]
+    runs = [step for step in filled if step.is_wanted and step.declaration.verb == "run"]
+    return [_prepare_run(job, step, {name: name for name in step.declaration.needs}) for step in runs]
 
 
-def _prepared(job: Job, step: Filled, runs: Mapping[str, str]) -> PreparedRun:
+def _prepare_run(job: Job, step: Filled, runs: Mapping[str, str]) -> PreparedRun:
     return preparation.prepare(job.here, RunRequest(step.notebook, step.given(runs), job.env))
 
 
 def described(step: Filled) -> str:
     """The action of a step, in a line."""
-    if step.step.promote:
-        return f"promote {step.step.promote.run} as {step.step.promote.model}"
-    if step.step.reproduce:
-        return f"reproduce {step.step.reproduce}"
+    if step.declaration.promote:
+        return f"promote {step.declaration.promote.run} as {step.declaration.promote.model}"
+    if step.declaration.reproduce:
+        return f"reproduce {step.declaration.reproduce}"
     return " ".join((f"run {step.notebook}", *(f"{name}={value}" for name, value in step.parameters.items())))
 
 
@@ -88,15 +88,15 @@ def done_already(job: Job, step: Filled, runs: Mapping[str, str]) -> str:
     """The id of the finished run that did the same as this step would, its partitions published; "" for none."""
     if job.force:
         return ""
-    if step.step.promote:
-        return _promoted_already(job, step.step.promote, runs)
-    if step.step.reproduce:
-        return _reproduced_already(job, definition.resolved(step.step.reproduce, runs))
+    if step.declaration.promote:
+        return _promoted_already(job, step.declaration.promote, runs)
+    if step.declaration.reproduce:
+        return _reproduced_already(job, definition.resolved(step.declaration.reproduce, runs))
     if not subcommand.has_kernels():
         return ""  # the run itself looks, in the image
     options = settings.load(job.here, job.env)
     in_image = job.engine == "docker" and options.promotion.pinned_image
-    if run := freshness.fresh_run(_prepared(job, step, runs), in_image=in_image):
+    if run := freshness.fresh_run(_prepare_run(job, step, runs), in_image=in_image):
         publish.publish(job.here, options, run)
         return run.name
     return ""
@@ -117,11 +117,11 @@ def _reproduced_already(job: Job, run: str) -> str:
 def command(job: Job, step: Filled, runs: Mapping[str, str]) -> list[str]:
     """The command of a step's program."""
     samebook = [sys.executable, "-m", "samebook"]
-    if step.step.promote:
-        run = definition.resolved(step.step.promote.run, runs)
-        return [*samebook, "promote", run, step.step.promote.model, "--env", job.env, "--why", _why(job)]
-    if step.step.reproduce:
-        return [*samebook, "reproduce", definition.resolved(step.step.reproduce, runs), "--engine", job.engine]
+    if step.declaration.promote:
+        run = definition.resolved(step.declaration.promote.run, runs)
+        return [*samebook, "promote", run, step.declaration.promote.model, "--env", job.env, "--why", _why(job)]
+    if step.declaration.reproduce:
+        return [*samebook, "reproduce", definition.resolved(step.declaration.reproduce, runs), "--engine", job.engine]
     given = step.given(runs)
     if job.engine == "docker":
         params = f"PARAMS={json.dumps(given, ensure_ascii=False)}"
@@ -145,11 +145,13 @@ def variables(job: Job, step: Filled) -> dict[str, str]:
 
 def is_reused(step: Filled, stdout: str) -> bool:
     """Whether a finished run had done the same as this step, so that nothing ran."""
-    return step.step.verb == "run" and subcommand.run_facts(stdout).get("reused", False)
+    return step.declaration.verb == "run" and subcommand.run_facts(stdout).get("reused", False)
 
 
 def run_of(step: Filled, stdout: str, runs: Mapping[str, str]) -> str:
     """The id of the run that a step has started, reproduced or promoted."""
-    if step.step.verb != "run":
-        return definition.resolved(step.step.reproduce or (step.step.promote.run if step.step.promote else ""), runs)
+    if step.declaration.verb != "run":
+        return definition.resolved(
+            step.declaration.reproduce or (step.declaration.promote.run if step.declaration.promote else ""), runs
+        )
     return subcommand.run_id(stdout)

@@ -74,7 +74,7 @@ class Watcher:
                 self.say(f"  {parameters.get('day', '')} {outcome.step}: {outcome.state} {outcome.run}".rstrip())
 
         job = Job(self.workspace, name, parameters, self.env)
-        work = replace(engine.prepared(job, show), programs=self.programs)
+        work = replace(engine.prepare(job, show), programs=self.programs)
         outcomes = engine.execute(work)
         error = engine.failure(outcomes)
         if isinstance(error, DataRejected) and not _has_file_failed(work, outcomes):

@@ -58,7 +58,7 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
         raise UsageError(f"found --from {request.first} after --to {request.last}")
     days = dataset.days(request.first, request.last)
     # An error that every day would meet is raised once, and before any day runs.
-    engine.prepared(_job(request, days[0]))
+    engine.prepare(_job(request, days[0]))
     processes, start, done = Processes(), time.monotonic(), dict[datetime.date, DayOutcome]()
     shared = variables.shared_cores(request.jobs)
     with signals.as_errors(), shared, Pool(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
@@ -82,7 +82,7 @@ def _job(request: BackfillRequest, day: datetime.date) -> Job:
 def _run(request: BackfillRequest, day: datetime.date, processes: Processes, programs: Pool) -> DayOutcome:
     try:
         work = replace(
-            engine.prepared(_job(request, day), is_checked=not subcommand.has_kernels()),
+            engine.prepare(_job(request, day), is_checked=not subcommand.has_kernels()),
             processes=processes,
             programs=programs,
         )
@@ -94,7 +94,7 @@ def _run(request: BackfillRequest, day: datetime.date, processes: Processes, pro
     if failure := engine.failure(outcomes):
         return DayOutcome(day, State.FAILED, str(failure), failure.exit_code)
     has_run = any(outcome.state is State.DONE for outcome in outcomes)
-    return DayOutcome(day, State.DONE if has_run else State.SAME)
+    return DayOutcome(day, State.DONE if has_run else State.DONE_ALREADY)
 
 
 def _progress(outcome: DayOutcome, done: int, total: int, seconds: float) -> str:
@@ -105,6 +105,6 @@ def _progress(outcome: DayOutcome, done: int, total: int, seconds: float) -> str
 def table(result: Backfill) -> str:
     """The result as text: how many days ran, were done already, and failed; then a line for each failed day."""
     counts = Counter(outcome.state for outcome in result.days)
-    names = {State.DONE: "ran", State.SAME: "done already", State.FAILED: "failed"}
+    names = {State.DONE: "ran", State.DONE_ALREADY: "done already", State.FAILED: "failed"}
     lines = [", ".join(f"{counts[state]} {name}" for state, name in names.items())]
     return "\n".join((*lines, *(f"  {outcome.day}: {outcome.message}" for outcome in result.failed)))

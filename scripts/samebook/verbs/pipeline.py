@@ -16,7 +16,7 @@ def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
     Raises the error of the first failed step, once all steps that don't need it are done.
     """
     with signals.as_errors(), Pool() as programs:
-        outcomes = engine.execute(replace(engine.prepared(job, say), programs=programs))
+        outcomes = engine.execute(replace(engine.prepare(job, say), programs=programs))
     if error := engine.failure(outcomes):
         raise error
     return outcomes
@@ -24,12 +24,14 @@ def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
 
 def plan(job: Job) -> list[Outcome]:
     """The outcome that each step would have: it would run, or a finished run has done it already."""
-    return engine.planned(engine.prepared(job))
+    return engine.planned(engine.prepare(job))
 
 
 def line(outcome: Outcome, width: int = 12) -> str:
     """The outcome of a step, in a line."""
-    state = {State.DONE: f"{outcome.seconds:7.1f} s", State.SAME: "as before"}.get(outcome.state, str(outcome.state))
+    state = {State.DONE: f"{outcome.seconds:7.1f} s", State.DONE_ALREADY: "as before"}.get(
+        outcome.state, str(outcome.state)
+    )
     message = outcome.message.splitlines()[-1] if outcome.message and outcome.state is State.FAILED else outcome.message
     return f"{outcome.step:<{width}} {state:>10}  {outcome.run or message}".rstrip()
 

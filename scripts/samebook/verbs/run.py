@@ -90,7 +90,7 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
     timeout = settings.cell_timeout if request.cell_timeout is None else request.cell_timeout
     with run_folder.scratch(folder.path) as scratch:
         env = _kernel_env(prepared, folder, scratch)
-        source = _source(prepared, installed)
+        source = _kernel_source(prepared, installed)
         executed = engine.execute(
             engine.Execution(
                 notebook=prepared.notebook,
@@ -120,7 +120,7 @@ def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict
     return {**env, "SAMEBOOK_PINNED": str(pinned)} if pinned else env
 
 
-def _source(prepared: PreparedRun, installed: "_Background[dict[str, Any]]") -> "provisioner.Source":
+def _kernel_source(prepared: PreparedRun, installed: "_Background[dict[str, Any]]") -> "provisioner.KernelSource":
     """The source of the kernel: a zygote where one is warm, else a process of its own.
 
     The zygote's kind depends on the environment's identity, which is waited for only where a zygote may be.
@@ -129,7 +129,7 @@ def _source(prepared: PreparedRun, installed: "_Background[dict[str, Any]]") -> 
 
     folder = client.folder(prepared.workspace)
     kind = pool.kind(prepared, installed.result()["digest"]) if folder else None
-    return provisioner.Source(folder, kind, early.take())
+    return provisioner.KernelSource(folder, kind, early.take())
 
 
 def _page() -> ModuleType:

@@ -87,7 +87,7 @@ def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in GALLERY:
         shutil.copy(CHECKOUT / "tests" / "gallery" / f"{name}.ipynb", tiny.root / "notebooks")
     (tiny.root / "data").mkdir()
-    sample.load(tiny.root / "data" / "warehouse.duckdb", SAMPLE)
+    sample.load_duckdb(tiny.root / "data" / "warehouse.duckdb", SAMPLE)
     tiny.notebook("trains", parameters="n: int = 1", imports=ALL, work=TRAIN)
     for name, source in PLANTED.items():
         tiny.notebook(name, work=source)
