@@ -24,9 +24,9 @@ def found(tiny: Tiny, notebook: str, times: int = 2) -> Result:
 @pytest.mark.parametrize(
     ("notebook", "cell", "cause"),
     [
-        ("unseeded_numpy", "4 `shuffle`", f"{UNSEEDED} (cell 2 `setup`, line 3: rng = np.random.default_rng())"),
-        ("unseeded_random", "3 `shuffle`", f"{UNSEEDED} (line 1: random.shuffle(names))"),
-        ("wall_clock", "3 `stamp`", "likely: wall clock (line 1: "),
+        ("unseeded_numpy", "3 `shuffle`", f"{UNSEEDED} (cell 1 `setup`, line 3: rng = np.random.default_rng())"),
+        ("unseeded_random", "2 `shuffle`", f"{UNSEEDED} (line 1: random.shuffle(names))"),
+        ("wall_clock", "2 `stamp`", "likely: wall clock (line 1: "),
     ],
 )
 def test_cause_is_found(tiny: Tiny, notebook: str, cell: str, cause: str) -> None:
@@ -42,7 +42,7 @@ def test_thread_count_is_found(tiny: Tiny) -> None:
     """A sum that only the number of threads changes is told apart from chance."""
     ended = found(tiny, "thread_count", times=3)
     assert ended.code == 3
-    assert "cell 3 `total` differs first" in ended.stdout
+    assert "cell 2 `total` differs first" in ended.stdout
     assert "cause: thread count (runs with as many threads are alike)" in ended.stdout
 
 
@@ -51,7 +51,7 @@ def test_set_order_is_found(tiny: Tiny) -> None:
     ended = found(tiny, "set_order")
     assert ended.code == 0
     assert "warning: depends on PYTHONHASHSEED" in ended.stdout
-    assert "cause: set order (only the run with PYTHONHASHSEED=1 differs)\n  in cell 2 `carriers`" in ended.stdout
+    assert "cause: set order (only the run with PYTHONHASHSEED=1 differs)\n  in cell 1 `carriers`" in ended.stdout
     assert '"PYTHONHASHSEED": "0"' in (trials(tiny)[-1] / "receipt.json").read_text()
 
 
@@ -59,14 +59,14 @@ def test_file_order_is_found(tiny: Tiny) -> None:
     """The order in which a folder lists its files, which one machine never changes, is a warning."""
     ended = found(tiny, "file_order")
     assert ended.code == 0
-    assert "warning: file order may be another on another machine (cell 4 `list`, line 1: " in ended.stdout
+    assert "warning: file order may be another on another machine (cell 3 `list`, line 1: " in ended.stdout
 
 
 def test_random_name_is_found(tiny: Tiny) -> None:
     """Files that differ while no cell shows it are named, with the run that has them."""
     ended = found(tiny, "random_name")
     assert ended.code == 3
-    assert "no cell shows a difference, but files differ\nlikely: random name (cell 3 `save`" in ended.stdout
+    assert "no cell shows a difference, but files differ\nlikely: random name (cell 2 `save`" in ended.stdout
     assert ".csv: only in run 2" in ended.stdout
 
 

@@ -218,6 +218,15 @@ def bars(seconds: float) -> str:
 
 def test_cell_is_named() -> None:
     """The name of a cell is its first tag that Jupyter does not reserve, else its number."""
-    plain, raising, named = ({**CELL, "metadata": {"tags": tags}} for tags in ([], RAISES, [*RAISES, "shown"]))
-    cells = canonical.cells({"cells": [CELL, plain, raising, named]}, HERE)
-    assert [cell.name for cell in cells] == ["work", "cell-2", "cell-3", "shown"]
+    tags = (["work"], [], RAISES, [*RAISES, "shown"])
+    assert [canonical.name(cell, number) for number, cell in enumerate(tags, start=1)] == [
+        "work",
+        "cell-2",
+        "cell-3",
+        "shown",
+    ]
+
+
+def test_code_is_counted() -> None:
+    """Code cells are counted from 1, as in the progress of a run; prose has the number of the code below it."""
+    assert canonical.numbers(["markdown", "code", "markdown", "raw", "code"]) == [1, 1, 2, 2, 2]

@@ -157,7 +157,8 @@ def test_last_newline_is_shown(text: str, shown: str) -> None:
 def test_truth_value_in_cell_is_named() -> None:
     """A cell in which only true became 1 is found, and so is its displayed data."""
     old, new = (
-        [{"tags": ["t"], "displayed": [{"application/json": value}]}] for value in ({"a": True}, {"a": 1, "b": 2})
+        [{"type": "code", "tags": ["t"], "displayed": [{"application/json": value}]}]
+        for value in ({"a": True}, {"a": 1, "b": 2})
     )
     result = first_cell(json.dumps(old).encode(), json.dumps(new).encode())
     assert result == CellDifference(1, "t", "displayed[0].application/json.a", "true", "1")

@@ -17,7 +17,7 @@ from papermill.execute import execute_notebook, remove_error_markers
 
 from samebook.core import errors
 from samebook.core.workspace import write_whole
-from samebook.execution.papermill_engine import Execution, cell_name, cell_number
+from samebook.execution.papermill_engine import Execution, Position
 
 EXECUTED = "executed.ipynb"  # papermill warns about other endings
 INJECTED = "injected-parameters"
@@ -128,18 +128,20 @@ def _running_cell(execution: Execution) -> str:
     """The name of the cell that was running when the kernel stopped answering: the last one that started in the saved
     notebook.
     """
-    for index, cell in reversed(list(enumerate(_saved(execution).cells))):
-        if cell.metadata.get("papermill", {}).get("start_time"):
-            return cell_name(cell, index)
-    return "?"
+    notebook = _saved(execution)
+    started = [cell for cell in notebook.cells if cell.metadata.get("papermill", {}).get("start_time")]
+    positions = filter(None, (Position.of(cell, notebook) for cell in reversed(started)))
+    return next((position.name for position in positions), "?")
 
 
 def _cell_error(execution: Execution, notebook: NotebookNode, index: int) -> errors.SamebookError:
     cell = notebook.cells[index]
     error = next((output for output in cell.outputs if output.output_type == "error"), NO_ERROR)
-    number, total = cell_number(notebook, cell) or (0, 0)
+    position = Position.of(cell, notebook) or Position(0, 0, "?")
     line = _failing_line(cell.source, error.traceback)
-    message = f"cell `{cell_name(cell, index)}` ({number} of {total}) raised {error.ename}: {error.evalue}{line}"
+    message = (
+        f"cell `{position.name}` ({position.number} of {position.total}) raised {error.ename}: {error.evalue}{line}"
+    )
     return errors.error_class(error.ename)(execution.redaction.text(message))
 
 

@@ -61,15 +61,22 @@ class Execution:
     source: KernelSource = field(default_factory=KernelSource)
 
 
-def cell_name(cell: NotebookNode, index: int) -> str:
-    """The name of a cell, which is at this index among all cells."""
-    return canonical.name(cell.metadata.get("tags", []), index + 1)
+@dataclass(frozen=True)
+class Position:
+    """The place of a code cell: its number among the code cells, from 1, how many they are, and its name."""
 
+    number: int
+    total: int
+    name: str
 
-def cell_number(notebook: NotebookNode, cell: NotebookNode) -> tuple[int, int] | None:
-    """The number of a code cell among the code cells, from 1, and how many there are; None for prose."""
-    code = [id(other) for other in notebook.cells if other.cell_type == "code"]
-    return (code.index(id(cell)) + 1, len(code)) if id(cell) in code else None
+    @classmethod
+    def of(cls, cell: NotebookNode, notebook: NotebookNode) -> "Position | None":
+        """The position of a cell in a notebook; None for prose."""
+        code = [id(other) for other in notebook.cells if other.cell_type == "code"]
+        if id(cell) not in code:
+            return None
+        number = code.index(id(cell)) + 1
+        return cls(number, len(code), canonical.name(cell.metadata.get("tags", []), number))
 
 
 class _Manager(NotebookExecutionManager):
@@ -104,8 +111,8 @@ class _Manager(NotebookExecutionManager):
     @override
     def cell_start(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
         self.cell_start_time = time.monotonic()
-        if number := cell_number(self.nb, cell):
-            self.execution.observer.cell_started(number[0] - 1, number[1], cell_name(cell, cell_index))
+        if position := Position.of(cell, self.nb):
+            self.execution.observer.cell_started(position.number - 1, position.total, position.name)
         super().cell_start(cell, cell_index, **kwargs)
 
     @override
@@ -115,9 +122,9 @@ class _Manager(NotebookExecutionManager):
         seconds = time.monotonic() - self.cell_start_time
         # papermill calls this on the way out of any error, and marks only those that a cell raised.
         has_failed = bool(cell.metadata.papermill["exception"]) or sys.exc_info()[0] is not None
-        if number := cell_number(self.nb, cell):
-            name = cell_name(cell, cell_index)
-            self.execution.observer.cell_finished(number[0] - 1, number[1], name, seconds, has_failed)
+        if position := Position.of(cell, self.nb):
+            index = position.number - 1
+            self.execution.observer.cell_finished(index, position.total, position.name, seconds, has_failed)
 
     def printed(self, text: str) -> None:
         """Hand whole lines to the observer: in a part of a line a secret would not be recognised."""

@@ -28,11 +28,11 @@ Everything else stays: two runs of a cell that prints the time differ, and shoul
 """
 
 import base64
+import itertools
 import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from samebook.core.digest import json_bytes, sha256
@@ -63,22 +63,16 @@ RULES = (
 STYLED = re.compile(r"""(?:<style[^>]*>\s*#|<table id=["'])(T_[0-9a-f]{5})(?![0-9a-zA-Z])""")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell of the canonical form; `digest` is the sha256 of its content."""
-
-    name: str
-    content: dict[str, Any]
-
-    @property
-    def digest(self) -> str:
-        return sha256(json_bytes(self.content))
-
-
-def cells(notebook: Mapping[str, Any], workspace: str) -> list[Cell]:
+def cells(notebook: Mapping[str, Any], workspace: str) -> list[dict[str, Any]]:
     """The canonical cells of an executed notebook (nbformat 4, as plain JSON); `workspace` is its checkout's path."""
-    without_banners = [cell for cell in notebook["cells"] if BANNER not in _tags(cell)]
-    return [_cell(cell, number, workspace) for number, cell in enumerate(without_banners, start=1)]
+    return [_cell(cell, workspace) for cell in notebook["cells"] if BANNER not in _tags(cell)]
+
+
+def numbers(types: Iterable[str]) -> list[int]:
+    """The number of each cell of these types: code is counted from 1, and prose has the number of the code below it."""
+    kinds = list(types)
+    code_cells = itertools.accumulate(kind == "code" for kind in kinds)
+    return [count + (kind != "code") for kind, count in zip(kinds, code_cells, strict=True)]
 
 
 def name(tags: Iterable[str], number: int) -> str:
@@ -86,17 +80,16 @@ def name(tags: Iterable[str], number: int) -> str:
     return next((tag for tag in tags if tag not in RESERVED), f"cell-{number}")
 
 
-def content(canonical: Iterable[Cell]) -> bytes:
+def content(canonical: list[dict[str, Any]]) -> bytes:
     """The canonical notebook's bytes."""
-    return json_bytes([cell.content for cell in canonical])
+    return json_bytes(canonical)
 
 
-def _cell(cell: Mapping[str, Any], number: int, workspace: str) -> Cell:
-    tags = _tags(cell)
+def _cell(cell: Mapping[str, Any], workspace: str) -> dict[str, Any]:
     outputs = cell.get("outputs", ())
     content = {
         "type": cell["cell_type"],
-        "tags": tags,
+        "tags": _tags(cell),
         "source": _joined(cell["source"]),
         "printed": {name: text for name in ("stdout", "stderr") if (text := _printed(outputs, name, workspace))},
         "displayed": [_displayed(output, workspace) for output in outputs if output["output_type"] != "stream"],
@@ -106,7 +99,7 @@ def _cell(cell: Mapping[str, Any], number: int, workspace: str) -> Cell:
             name: {kind: _data(kind, value, workspace) for kind, value in data.items()}
             for name, data in attachments.items()
         }
-    return Cell(name(tags, number), content)
+    return content
 
 
 def _tags(cell: Mapping[str, Any]) -> list[str]:

@@ -116,7 +116,7 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class CellDifference:
-    """A cell in which two canonical notebooks differ: its number from 1, its name, the path in it, both lines there."""
+    """A cell in which two canonical notebooks differ: its number, its name, the path in it, both lines there."""
 
     number: int
     name: str
@@ -127,7 +127,9 @@ class CellDifference:
 
 def first_cell(old: bytes, new: bytes) -> CellDifference | None:
     """The first cell in which two canonical notebooks differ; None where all cells that both have are the same."""
-    for number, (first, second) in enumerate(zip(json.loads(old), json.loads(new), strict=False), start=1):
+    cells = json.loads(old)
+    numbers = canonical.numbers(cell["type"] for cell in cells)
+    for number, first, second in zip(numbers, cells, json.loads(new), strict=False):
         leaves = list(_leaves(first, second, ""))
         if leaves:
             name = canonical.name(first["tags"], number)

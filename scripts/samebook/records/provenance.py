@@ -9,7 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,7 @@ def write_files(facts: Facts) -> None:
     """Write the files that the receipt adds to the run: the canonical notebook, the environment, the patch."""
     cells = canonical.cells(facts.executed, str(facts.workspace.root))
     # A secret that was printed in two parts is whole only in the canonical form.
-    redacted = [replace(cell, content=facts.redaction.value(cell.content)) for cell in cells]
-    (facts.run / run_folder.CANONICAL).write_bytes(canonical.content(redacted))
+    (facts.run / run_folder.CANONICAL).write_bytes(canonical.content(facts.redaction.value(cells)))
     (facts.run / run_folder.ENVIRONMENT).write_bytes(json_bytes(facts.identity))
     if facts.source.patch:
         (facts.run / run_folder.PATCH).write_bytes(facts.source.patch)

@@ -166,8 +166,8 @@ def _reader(folder: Path) -> Callable[[str], bytes]:
 
 def _suspects(content: bytes, differing: CellDifference | None) -> list[Suspect]:
     """The suspected causes in the differing cell, then those in the cells before it; without such a cell, in all."""
-    numbered = [(number, cell) for number, cell in enumerate(json.loads(content), start=1) if cell["type"] == "code"]
-    sources = [Source(number, canonical.name(cell["tags"], number), cell["source"]) for number, cell in numbered]
+    code = enumerate((cell for cell in json.loads(content) if cell["type"] == "code"), start=1)
+    sources = [Source(number, canonical.name(cell["tags"], number), cell["source"]) for number, cell in code]
     last = differing.number if differing else sys.maxsize
     suspects = (suspect for suspect in causes.suspects(sources) if suspect.cell.number <= last)
     return sorted(suspects, key=lambda suspect: -suspect.cell.number)
