@@ -1,24 +1,20 @@
 """Reproductions in tiny repositories, whose Makefile uses the environment of the tests."""
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from postgresql import SECRET, PostgreSQL
-from tiny import Result, Tiny, git
+from reproducing import commit, make_repository, reproduce, run
+from tiny import Tiny, git
 
 from samebook.core import make
 from samebook.records import rerun
 
 pytestmark = pytest.mark.host
 
-MAKEFILE = """environment:
-\t@{environment}
-run:
-\t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
-"""
 MAKE = """
 import datetime, pandas, samebook
 samebook.write_partition("rows", day, pandas.DataFrame({"n": [1, 2, 3]}))
@@ -35,39 +31,8 @@ type Repository = Callable[..., Tiny]
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    """Make a repository with the notebook `sum`, run once; other cells by keyword."""
-
-    def make(environment: str = "true", **cells: str) -> Tiny:
-        tiny = Tiny.create(tmp_path / "workspace")
-        tiny.notebook("sum", **(cells or {"work": "import samebook\nsamebook.log_metric('n', 6)\nprint(6)"}))
-        (tiny.root / "Makefile").write_text(MAKEFILE.format(environment=environment, python=sys.executable))
-        (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n/.samebook/\n")
-        git(tiny, "init", "--quiet")
-        commit(tiny)
-        return tiny
-
-    return make
-
-
-def commit(tiny: Tiny) -> None:
-    git(tiny, "add", "--all")
-    git(tiny, "commit", "--quiet", "-m", "work")
-
-
-def run(tiny: Tiny, *arguments: str) -> Path:
-    ended = tiny.samebook("run", "sum", *arguments)
-    assert ended.code == 0, ended.stderr
-    return tiny.last
-
-
-def reproduce(tiny: Tiny, what: str = "sum") -> Result:
-    """Reproduce, after which the checkout is as it was, and nothing of the checkout aside is left."""
-    before = git(tiny, "status", "--porcelain")
-    ended = tiny.samebook("reproduce", what)
-    assert git(tiny, "status", "--porcelain") == before
-    assert len(git(tiny, "worktree", "list").splitlines()) == 1
-    assert not list((tiny.root / ".samebook").glob("worktree-*"))
-    return ended
+    """Make a repository with the notebook `sum`; other cells by keyword."""
+    return partial(make_repository, tmp_path / "workspace")
 
 
 def test_run_is_reproduced(repository: Repository) -> None:

@@ -10,7 +10,7 @@ from samebook.records.run_folder import RunFolder
 
 def test_folder_moves_whole(tmp_path: Path) -> None:
     """A run is under .partial until it is finished, then in runs/, without the files of a run under way."""
-    folder = RunFolder.create(Workspace(tmp_path), "train")
+    folder = RunFolder.create(Workspace(tmp_path), run_folder.new_id("train"))
     run_folder.append_event(folder.path, {"kind": "metric", "name": "auc", "value": 1})
     assert folder.path.parent == tmp_path / "runs" / ".partial"
     final = folder.finish()
@@ -32,7 +32,7 @@ def test_running_is_not_recovered(tmp_path: Path) -> None:
     other.start()
     try:
         for _ in range(150):
-            RunFolder.create(here, "train").finish()
+            RunFolder.create(here, run_folder.new_id("train")).finish()
     finally:
         ended.set()
         other.join()

@@ -25,7 +25,8 @@ SHOWN_PACKAGES = 3
 class RunRequest:
     """One call of `samebook run`; `parameters` holds the texts of the -p pairs.
 
-    With a `receipt`, the run reads exactly the inputs that the receipt names.
+    With a `receipt`, the run reads exactly the inputs that the receipt names. `run` is the id of the new run; where it
+    is empty, the run makes one.
     """
 
     notebook: str
@@ -34,16 +35,23 @@ class RunRequest:
     cell_timeout: int | None = None
     allow_drift: bool = False
     receipt: Path | None = None
+    run: str = ""
 
 
 def from_receipt(path: Path, request: RunRequest) -> RunRequest:
     """The request to repeat a receipt's run: with its notebook, parameters, env and inputs."""
-    external = receipt.external_parameters(receipt.read(path))
+    statement = receipt.read(path)
+    external = receipt.external_parameters(statement)
     texts = {
         name: value if isinstance(value, str) else json.dumps(value) for name, value in external["parameters"].items()
     }
     return replace(
-        request, notebook=external["notebook"], parameters=texts, env=external["env"], receipt=path.resolve()
+        request,
+        notebook=external["notebook"],
+        parameters=texts,
+        env=external["env"],
+        receipt=path.resolve(),
+        run=receipt.planned_run(statement),
     )
 
 

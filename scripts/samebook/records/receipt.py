@@ -108,6 +108,23 @@ def plan(built: Json) -> Json:
     }
 
 
+def handover(statement: Json, run: str) -> Json:
+    """The plan for a new run of this id, from a receipt: the same notebook, parameters and inputs, and no result."""
+    plan_ = plan({"commit": None, **external_parameters(statement)})
+    definition = plan_["predicate"]["buildDefinition"]
+    definition["internalParameters"] = {"run": run}
+    definition["resolvedDependencies"] = [
+        {"name": item["name"], "digest": item["digest"], "annotations": {"input": True}}
+        for item in input_items(statement)
+    ]
+    return plan_
+
+
+def planned_run(statement: Json) -> str:
+    """The id of the run that a plan is for; "" where the statement names none."""
+    return statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("run", "")
+
+
 def makers(statement: Json) -> dict[str, str]:
     """The id of the run that made each input, by the input's name; inputs of unknown origin are left out."""
     return {name: run for run, names in byproduct(statement, MADE_BY).items() if run != "unknown" for name in names}

@@ -17,12 +17,14 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import EnvironmentMismatch, NotReproduced, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
-from samebook.records import receipt, run_folder
+from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.store import objects
 
 PINNED = Path(".samebook") / "receipt.json"
+# The folders of a checkout that no commit may hold.
+WRITTEN = ("runs", "store", ".samebook", ".venv")
 
 type Say = Callable[[str], None]
 
@@ -56,13 +58,25 @@ def new_run(site: Site, statement: Json) -> Iterator[Path]:
     name = commit["digest"]["gitCommit"]
     patch = _patch(site, commit)
     with signals.as_errors(), git.worktree(site.workspace.root, name, patch) as checkout:
+        _check_new(checkout, name)
         changed = " and its uncommitted changes applied" if patch else ""
         site.say(f"commit {name[:12]} checked out{changed}; making its environment ({site.engine})")
         env = _env(statement, name)
         _make_environment(site, checkout, env)
-        _hand_over(site, checkout, statement)
+        _hand_over_inputs(site, checkout, statement)
         site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
         yield _run(site, checkout, statement, env)
+
+
+def _check_new(checkout: Path, commit: str) -> None:
+    """Raise UsageError where a new checkout holds what only make or a run may write, or where its data are a link."""
+    planted = [name for name in WRITTEN if (checkout / name).exists() or (checkout / name).is_symlink()]
+    planted += ["data"] if (checkout / "data").is_symlink() else []
+    if planted:
+        raise UsageError(
+            f"commit {commit[:12]} holds {planted[0]}/, where only make and runs may write: its results may be planted",
+            mend=f"git rm -r --cached {planted[0]}, commit, and run it again",
+        )
 
 
 def _patch(site: Site, commit: Json) -> bytes:
@@ -118,12 +132,8 @@ def _make_environment(site: Site, checkout: Path, env: Mapping[str, str]) -> Non
         )
 
 
-def _hand_over(site: Site, checkout: Path, statement: Json) -> None:
-    """Write the receipt into the checkout, and put its inputs into the checkout's store.
-
-    Inputs that are nowhere are left to the new run.
-    """
-    workspace.write_whole(checkout / PINNED, json_bytes(statement))
+def _hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
+    """Put the inputs that the receipt names into the checkout's store; those that are nowhere are left to the run."""
     store = objects.local_store(Workspace(checkout))
     missing: list[str] = []
     items = receipt.input_items(statement)
@@ -179,13 +189,38 @@ def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
 
 
 def _run(site: Site, checkout: Path, statement: Json, env: Mapping[str, str]) -> Path:
-    """The folder of the new run. Raises NotReproduced where it fails."""
-    _make(site, checkout, env, "run", f"RECEIPT={PINNED}")
+    """The folder of the new run. Raises NotReproduced where it fails, and where its files are not its receipt's.
+
+    The checkout gets a plan, not the receipt: nothing in it may know the results that are expected.
+    """
     stem = Path(receipt.external_parameters(statement)["notebook"]).stem
-    runs = sorted((checkout / "runs").glob(f"*Z-{glob.escape(stem)}-??????"))
-    if not runs:
+    new = run_folder.new_id(stem)
+    workspace.write_whole(checkout / PINNED, json_bytes(receipt.handover(statement, new)))
+    code = _make(site, checkout, env, "run", f"RECEIPT={PINNED}")
+    folder = _folder(checkout, stem, new)
+    if code or not (folder / run_folder.RECEIPT).is_file():
+        error = folder / run_folder.ERROR
+        reason = error.read_text().strip() if error.is_file() else f"make run ended with exit code {code}"
+        raise NotReproduced(f"the run was complete once, and fails this time: {reason}")
+    path = folder / run_folder.RECEIPT
+    states = evidence.file_states(Workspace(checkout), path, receipt.read(path))
+    if wrong := [f"{name}: {state}" for name, state in states.items() if state != evidence.BESIDE]:
+        raise NotReproduced("the new run is not what its receipt says: " + "; ".join(wrong))
+    return folder
+
+
+def _folder(checkout: Path, notebook: str, new: str) -> Path:
+    """The folder of the run of this id, whether it finished or failed.
+
+    A commit whose samebook doesn't take an id may have one run of the notebook, and no other.
+    """
+    folder = checkout / "runs" / new
+    if folder.is_dir():
+        return folder
+    folders = list((checkout / "runs").glob(f"*Z-{glob.escape(notebook)}-??????"))
+    if not folders:
         raise NotReproduced("the run did not start again; the words above say why")
-    if not (runs[-1] / run_folder.RECEIPT).is_file():
-        error = (runs[-1] / run_folder.ERROR).read_text().strip()
-        raise NotReproduced(f"the run was complete once, and fails this time: {error}")
-    return runs[-1]
+    if len(folders) > 1:
+        names = ", ".join(sorted(folder.name for folder in folders))
+        raise NotReproduced(f"it can't be told which run is the new one: found {names}; expected {new}")
+    return folders[0]

@@ -35,11 +35,12 @@ class RunFolder:
     lock: int
 
     @classmethod
-    def create(cls, workspace: Workspace, notebook: str) -> Self:
-        """Make a new folder `runs/.partial/<UTC time>-<notebook>-<6 hex>`."""
+    def create(cls, workspace: Workspace, run: str) -> Self:
+        """Make a new folder `runs/.partial/<run>`. Raises UsageError where there is a run of that id."""
         partial = make_folder(workspace.runs) / ".partial"
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-        path = partial / f"{now}-{notebook}-{secrets.token_hex(3)}"
+        path = partial / run
+        if path.exists() or (workspace.runs / run).exists():
+            raise UsageError(f"run {run} exists already; expected the id of a new run")
         with hold(partial / LOCK):  # or recover() could take a folder that is not locked yet for that of a dead run
             (path / "outputs").mkdir(parents=True)
             lock = acquire(path / LOCK)
@@ -62,6 +63,12 @@ class RunFolder:
             self.path.rename(final)
         os.close(self.lock)
         return final
+
+
+def new_id(notebook: str) -> str:
+    """The id of a new run: `<UTC time>-<notebook>-<6 hex>`."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{now}-{notebook}-{secrets.token_hex(3)}"
 
 
 def start_time(run: str) -> datetime.datetime:

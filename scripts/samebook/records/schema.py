@@ -19,6 +19,7 @@ type Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 type Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 type FileName = Annotated[str, AfterValidator(_inside)]
 type Word = Annotated[str, Field(pattern=r"^[\w-]+$")]
+type RunId = Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[^/\n]+-[0-9a-f]{6}$")]
 type Uri = Annotated[str, Field(pattern=r"^[\w./:@-]+$")]
 
 
@@ -78,9 +79,14 @@ class Annotations(Part):
     built_from: BuiltFrom | None = None
 
 
+class Internal(Part):
+    run: RunId = ""
+
+
 class Definition(Part):
     build_type: Literal["urn:samebook:run:v1"]
     external_parameters: External
+    internal_parameters: Internal = Internal()
     resolved_dependencies: list[Dependency]
 
 

@@ -54,7 +54,7 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     run_folder.recover(workspace)
     reporter = reporter or Reporter()
     prepared = prepare(workspace, request, reporter.noted)
-    folder = RunFolder.create(workspace, prepared.path.stem)
+    folder = RunFolder.create(workspace, request.run or run_folder.new_id(prepared.path.stem))
     try:
         reporter.run_started(folder.path, request)
         with signals.as_errors():
