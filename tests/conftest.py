@@ -24,7 +24,8 @@ SLOW_FIXTURES = {
 SLOW_FOLDERS = {"notebooks", "container", "gallery"}
 SLOW_MODULES = {
     *("test_bench", "test_faults", "test_season", "test_make", "test_light", "test_tutorial"),
-    *("test_rerun", "test_rerun_cheats", "test_runner", "test_warm", "test_bundle_diff", "test_gc", "test_drift"),
+    *("test_rerun", "test_rerun_cheats", "test_rerun_aside", "test_runner", "test_warm"),
+    *("test_bundle_diff", "test_gc", "test_drift"),
 }
 # An engine may change what these find: they run notebooks, or read the environment that they run in.
 OF_THE_ENGINE = {

@@ -27,6 +27,7 @@ from samebook.core import errors, workspace
 @click.option("-v", "--verbose", is_flag=True, help="Show the output of the notebook's cells.")
 @click.option("--dry-run", "--dry", is_flag=True, help="Check notebook, parameters and settings, without a run.")
 @click.option("--reuse", is_flag=True, help="Give a finished run that did the same, without a new run.")
+@click.option("--trial", is_flag=True, help="Publish nothing: days of datasets stay in the run's folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as a JSON object, in one line.")
 def run(
     notebook: str | None,
@@ -38,6 +39,7 @@ def run(
     verbose: bool,
     dry_run: bool,
     reuse: bool,
+    trial: bool,
     as_json: bool,
 ) -> None:
     """Run notebooks/NOTEBOOK.ipynb headless, into a folder of its own under runs/.
@@ -55,7 +57,7 @@ def run(
 
     if (notebook is None) == (receipt is None):
         raise errors.UsageError("expected a notebook or --receipt, one of them")
-    request = preparation.RunRequest(notebook or "", given, env, timeout, allow_drift)
+    request = preparation.RunRequest(notebook or "", given, env, timeout, allow_drift, is_trial=trial)
     if receipt:
         request = preparation.from_receipt(receipt, request)
     if dry_run:

@@ -6,6 +6,7 @@ Publishing can be repeated: what is there already is left alone, so a second cal
 import datetime
 import io
 import json
+import os
 from pathlib import Path
 
 from samebook.core.digest import sha256
@@ -14,13 +15,16 @@ from samebook.data import dataset, warehouse
 from samebook.data.warehouse import Publication
 from samebook.environment.settings import Settings
 
+# Set for the runs that a trial's kernel starts, to make its inputs: they fill data/, and leave the warehouse alone.
+TRIAL = "SAMEBOOK_TRIAL"
+
 
 def publish(workspace: Workspace, settings: Settings, run: Path) -> None:
     """Publish a finished run's partitions, each whole or not at all; readers see the old one or the new one."""
     for partition in dataset.publish(workspace, run):
         name, _, day = partition.partition("/day=")
         options = settings.datasets.get(name)
-        if options and options.into:
+        if options and options.into and not os.environ.get(TRIAL):
             _into_warehouse(workspace, settings, options.into, name, datetime.date.fromisoformat(day))
 
 

@@ -25,7 +25,8 @@ SENSITIVE = {
 # Variables that override no setting: the caller's, and those of make, the image and the runner.
 OTHERS = {
     *("WORKSPACE", "ENV", "ENGINE", "TAG", "UID", "GID", "DOCKER", "BESIDE", "REQUIRE_DOCKER"),
-    *("BASE_IMAGE", "IMAGE", "BUILDER", "COMMIT", "PATCH", "PINNED", "RUN", "HASH_SEED", "STEP", "PARENT", "WARM"),
+    *("BASE_IMAGE", "IMAGE", "BUILDER", "COMMIT", "PATCH"),
+    *("PINNED", "TRIAL", "RUN", "HASH_SEED", "STEP", "PARENT", "WARM"),
 }
 
 type Location = tuple[int | str, ...]

@@ -10,7 +10,7 @@ from samebook.core.workspace import Workspace
 from samebook.environment import machine
 
 # Variables of the caller that must not reach a kernel.
-PRIVATE = ("JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_RUN", "SAMEBOOK_WARM", "SIGNING_KEY")
+PRIVATE = ("JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_HASH_SEED", "SAMEBOOK_RUN", "SAMEBOOK_WARM", "SIGNING_KEY")
 
 
 def fixed(workspace: Workspace) -> dict[str, str]:

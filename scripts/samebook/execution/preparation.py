@@ -26,7 +26,7 @@ class RunRequest:
     """One call of `samebook run`; `parameters` holds the texts of the -p pairs.
 
     With a `receipt`, the run reads exactly the inputs that the receipt names. `run` is the id of the new run; where it
-    is empty, the run makes one.
+    is empty, the run makes one. A trial publishes nothing.
     """
 
     notebook: str
@@ -36,6 +36,7 @@ class RunRequest:
     allow_drift: bool = False
     receipt: Path | None = None
     run: str = ""
+    is_trial: bool = False
 
 
 def from_receipt(path: Path, request: RunRequest) -> RunRequest:
@@ -52,6 +53,7 @@ def from_receipt(path: Path, request: RunRequest) -> RunRequest:
         env=external["env"],
         receipt=path.resolve(),
         run=receipt.planned_run(statement),
+        is_trial=True,
     )
 
 

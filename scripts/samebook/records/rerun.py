@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from samebook.core import git, make, signals, workspace
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import EnvironmentMismatch, NotReproduced, UsageError
 from samebook.core.workspace import Workspace
-from samebook.environment import settings
+from samebook.environment import settings, yaml_file
 from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.store import objects
 
 PINNED = Path(".samebook") / "receipt.json"
+WAREHOUSE_URL = settings.variable(("warehouse", "url"))
 # The folders of a checkout that no commit may hold.
 WRITTEN = ("runs", "store", ".samebook", ".venv")
 
@@ -61,7 +63,7 @@ def new_run(site: Site, statement: Json) -> Iterator[Path]:
         _check_new(checkout, name)
         changed = " and its uncommitted changes applied" if patch else ""
         site.say(f"commit {name[:12]} checked out{changed}; making its environment ({site.engine})")
-        env = _env(statement, name)
+        env = {**_env(statement, name), **_warehouse(statement, checkout)}
         _make_environment(site, checkout, env)
         _hand_over_inputs(site, checkout, statement)
         site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
@@ -116,6 +118,26 @@ def _env(statement: Json, commit: str) -> dict[str, str]:
     env["SAMEBOOK_TAG"] = f"-{commit[:12]}"
     base = receipt.dependency(statement, "base image")
     return {**env, "BASE_IMAGE": base["uri"]} if base else env
+
+
+def _warehouse(statement: Json, checkout: Path) -> dict[str, str]:
+    """The variable with the URL of a warehouse that is a server: the caller's, else that of the commit's settings.
+
+    The server is told to refuse writes, because the samebook of an older commit would publish.
+    """
+    path = settings.settings_path(Workspace(checkout), receipt.external_parameters(statement)["env"])
+    section = yaml_file.read(path).get("warehouse")
+    written = section.get("url") if isinstance(section, dict) else None
+    url = os.environ.get(WAREHOUSE_URL) or str(written)
+    return {WAREHOUSE_URL: read_only(url)} if url.startswith("postgres") else {}
+
+
+def read_only(url: str) -> str:
+    """The URL of a PostgreSQL server by which each session refuses to write."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    query["options"] = f"{query.get('options', '')} -c default_transaction_read_only=on".strip()
+    return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
 
 
 def _make(site: Site, checkout: Path, env: Mapping[str, str], *arguments: str) -> int:

@@ -64,8 +64,13 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     finally:
         reporter.run_ended()
     final = folder.finish()
-    publish.publish(workspace, prepared.settings, final)
+    _publish(prepared, final)
     return final
+
+
+def _publish(prepared: PreparedRun, run: Path) -> None:
+    if not prepared.request.is_trial:
+        publish.publish(prepared.workspace, prepared.settings, run)
 
 
 def finished_run(request: RunRequest) -> Path | None:
@@ -76,7 +81,7 @@ def finished_run(request: RunRequest) -> Path | None:
     prepared = prepare(workspace, request)
     in_image = machine.engine() == "docker" and prepared.settings.promotion.pinned_image
     if run := freshness.fresh_run(prepared, in_image=in_image):
-        publish.publish(workspace, prepared.settings, run)
+        _publish(prepared, run)
     return run
 
 
@@ -117,7 +122,8 @@ def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict
     env = variables.of_kernel(prepared.workspace, folder.path, prepared.request.env, scratch)
     env |= variables.threads(prepared.settings.threads)
     pinned = prepared.request.receipt
-    return {**env, "SAMEBOOK_PINNED": str(pinned)} if pinned else env
+    env |= {"SAMEBOOK_PINNED": str(pinned)} if pinned else {}
+    return {**env, publish.TRIAL: "1"} if prepared.request.is_trial else env
 
 
 def _kernel_source(prepared: PreparedRun, installed: "_Background[dict[str, Any]]") -> "provisioner.KernelSource":

@@ -81,11 +81,11 @@ class Stability:
 def stability(request: StabilityRequest, say: Say) -> Stability:
     """Run it, and compare. Raises the error of the first run, NotReproduced where only a later run fails."""
     workspace = workspaces.find()
-    command = (sys.executable, "-m", "samebook", "run", "--json", *_run_arguments(workspace, request.run, say))
+    arguments = ("run", "--trial", "--json", *_run_arguments(workspace, request.run, say))
+    command = (sys.executable, "-m", "samebook", *arguments)
     attempts: list[Attempt] = []
     try:
         with signals.as_errors():
-            # This run is the first one, so that the data that stay published are those of the usual seed.
             say(f"first, with another hash seed: PYTHONHASHSEED={HASH_SEED}")
             attempts.append(_attempt(workspace, command, 0, SAMEBOOK_HASH_SEED=HASH_SEED))
             for number in range(1, request.times + 1):

@@ -1,0 +1,71 @@
+"""Nothing leaves a run that is only a trial: no day of a dataset, no row of the warehouse."""
+
+import datetime
+from pathlib import Path
+
+import pyarrow
+import pytest
+from postgresql import SECRET, PostgreSQL
+from reproducing import commit, make_repository, reproduce, run
+from tiny import Tiny
+
+from samebook.core.errors import SamebookError
+from samebook.core.workspace import Workspace
+from samebook.data import warehouse
+from samebook.data.publication import Publication
+from samebook.records import rerun
+
+DAY = "from datetime import date\nday: date = date(2013, 1, 1)"
+WRITE = """
+import pandas, samebook
+samebook.write_partition("rows", day, pandas.DataFrame({"n": [1, 2, 3]}))
+"""
+READ = """
+import samebook
+from datetime import date
+rows = samebook.read_dataset("rows", date(2013, 1, 1), date(2013, 1, 1))
+samebook.log_metric("n", rows["n"].sum())
+"""
+MADE = "from datetime import date\nstart: date = date(2013, 1, 1)\nend: date = date(2013, 1, 1)"
+INTO = "datasets: {rows: {made_by: make, into: rows}}\nwarehouse: {url: 'duckdb:///data/w.duckdb'}\n"
+
+
+@pytest.mark.parametrize("times", [(), ("--times", "2")])
+def test_published_days_stay(tiny: Tiny, times: tuple[str, ...]) -> None:
+    """Trials of a notebook, and runs of a receipt, leave the published days as they are."""
+    tiny.notebook("sum", parameters=DAY, work=WRITE)
+    folder = run(tiny)
+    day = tiny.root / "data" / "rows" / "day=2013-01-01" / "part-0.parquet"
+    day.write_bytes(b"later")
+    again = ("reproduce", "sum", *times) if times else ("run", "--receipt", str(folder / "receipt.json"))
+    ended = tiny.samebook(*again)
+    assert ended.code == 0, ended.stderr
+    assert day.read_bytes() == b"later"
+
+
+@pytest.mark.host
+def test_warehouse_is_not_written(tmp_path: Path, postgresql: PostgreSQL) -> None:
+    """A reproduction writes no row into the warehouse, also where a run in it makes an input again."""
+    database = postgresql.database("aside")
+    where = {"SAMEBOOK_WAREHOUSE__URL": postgresql.url(database), "SAMEBOOK_WAREHOUSE__PASSWORD": SECRET}
+    tiny = make_repository(tmp_path / "workspace", work=READ)
+    tiny.notebook("make", parameters=MADE, work=f"day = start{WRITE}")
+    (tiny.root / "environments" / "dev.yml").write_text(INTO)
+    commit(tiny)
+    run(tiny, **where)
+    postgresql.sql("DROP TABLE rows", database)
+    for path in (tiny.root / "store").rglob("?" * 64):
+        path.unlink()
+    ended = reproduce(tiny, "sum", **where)
+    assert ended.code == 0, ended.stderr
+    assert postgresql.sql("SELECT to_regclass('rows') IS NULL", database) == [(True,)]
+
+
+@pytest.mark.host
+def test_warehouse_is_read_only(postgresql: PostgreSQL, tmp_path: Path) -> None:
+    """In a reproduction the server itself refuses to write, also for a commit whose samebook would publish."""
+    day = Publication("rows", "rows", datetime.date(2013, 1, 1), "ab" * 32, "run", pyarrow.table({"n": [1]}))
+    settings = postgresql.warehouse(postgresql.database("refusing"))
+    url = rerun.read_only(f"{settings.url}?options=-c%20statement_timeout%3D1min")
+    with pytest.raises(SamebookError, match="read-only transaction"):
+        warehouse.publish(Workspace(tmp_path), settings.model_copy(update={"url": url}), day)
