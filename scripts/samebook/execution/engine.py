@@ -4,6 +4,7 @@
 """
 
 import re
+import signal
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,12 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook, remove_error_markers
 
-from samebook.core import errors
-from samebook.core.workspace import write_whole
+from samebook.core import errors, workspace
+from samebook.execution import cell_end
 from samebook.execution.papermill_engine import Execution, Position
 
 EXECUTED = "executed.ipynb"  # papermill warns about other endings
 INJECTED = "injected-parameters"
-# Stands in for the error of a failed cell that has no error output.
-NO_ERROR = NotebookNode(ename="CellExecutionError", evalue="", traceback=[])
 
 
 def read(path: Path) -> NotebookNode:
@@ -64,35 +63,38 @@ def execute(execution: Execution) -> NotebookNode:
     KernelDied where the kernel's process ends; UsageError for a kernel that is not installed.
     """
     try:
-        return _execute(execution)
-    except PapermillExecutionError as error:
-        notebook = remove_error_markers(_saved(execution))
-        index = _failed_index(notebook)
-        if index is None:  # only cells tagged `raises-exception` raised: papermill takes them for failures
-            write_whole(execution.output, nbformat.writes(notebook).encode())
-            return notebook
-        raise _cell_error(execution, notebook, index) from error
+        notebook = _execute(execution)
     except CellTimeoutError as error:
         raise errors.CellFailed(
             f"cell `{_running_cell(execution)}` ran over its time limit of {execution.cell_timeout} s",
             mend="give it more: make run … TIMEOUT=seconds, or cell_timeout in environments/<env>.yml",
         ) from error
     except DeadKernelError as error:
+        end, mend = _kernel_end(execution.source.exit_code)
         raise errors.KernelDied(
-            f"the kernel died in cell `{_running_cell(execution)}`: its process ended without a word",
-            mend="out of memory is the usual cause: try a smaller slice, or give the machine more",
+            f"the kernel died in cell `{_running_cell(execution)}`: its process {end}", mend=mend
+        ) from error
+    except nbformat.ValidationError as error:
+        first = execution.redaction.text(str(error).splitlines()[0])
+        raise errors.CellFailed(
+            f"cell `{_running_cell(execution)}` displayed what a notebook cannot hold: {first}",
+            mend="display text for a type of text, such as text/html",
         ) from error
     except NoSuchKernel as error:
         raise errors.UsageError(
             f"the notebook wants the kernel {error.name!r}; the environment has `python3`",
             mend="in Lab: Kernel > Change Kernel… > Python 3",
         ) from error
+    if failed := _failed_cell(notebook):
+        raise _cell_error(execution, notebook, failed)
+    return notebook
 
 
 def _execute(execution: Execution) -> NotebookNode:
-    """Execute through papermill.
+    """Execute through papermill, and return the notebook, whose failed cell papermill has marked.
 
-    It writes the notebook several times, so it gets a file beside the output, which replaces the output at the end.
+    papermill writes the notebook several times, so it gets a file beside the output, which replaces the output at the
+    end. It raises for each cell with an error, tagged `raises-exception` or not, but not for `sys.exit(0)`.
     """
     path = execution.output.with_name(f".{execution.output.name}.{EXECUTED}")
     try:
@@ -103,25 +105,24 @@ def _execute(execution: Execution) -> NotebookNode:
             progress_bar=False,
             execution=execution,
         )
-    except PapermillExecutionError:  # papermill has written the notebook, with its marks
+    except PapermillExecutionError:  # papermill has written the notebook, with its banners
         path.replace(execution.output)
-        raise
+        notebook = remove_error_markers(_saved(execution))
+        if not _failed_cell(notebook):
+            workspace.write_whole(execution.output, nbformat.writes(notebook).encode())
+        return notebook
     path.replace(execution.output)
     return notebook
+
+
+def _failed_cell(notebook: NotebookNode) -> NotebookNode | None:
+    """The cell that ended the run, None where there is none."""
+    return next((cell for cell in notebook.cells if cell.metadata.get("papermill", {}).get("exception")), None)
 
 
 def _saved(execution: Execution) -> NotebookNode:
     notebook: Any = nbformat.read(execution.output, as_version=4)
     return notebook
-
-
-def _failed_index(notebook: NotebookNode) -> int | None:
-    """The index of the cell that ended the run, None where there is none.
-
-    PapermillExecutionError's own index may be that of an earlier cell tagged `raises-exception`.
-    """
-    failed = (n for n, cell in enumerate(notebook.cells) if cell.metadata.get("papermill", {}).get("exception"))
-    return next(failed, None)
 
 
 def _running_cell(execution: Execution) -> str:
@@ -134,15 +135,27 @@ def _running_cell(execution: Execution) -> str:
     return next((position.name for position in positions), "?")
 
 
-def _cell_error(execution: Execution, notebook: NotebookNode, index: int) -> errors.SamebookError:
-    cell = notebook.cells[index]
-    error = next((output for output in cell.outputs if output.output_type == "error"), NO_ERROR)
-    position = Position.of(cell, notebook) or Position(0, 0, "?")
+def _kernel_end(code: int | None) -> tuple[str, str]:
+    """The end of a kernel's process in words, by its exit code as in `subprocess`, and what mends it."""
+    if code is None:
+        return "does not answer", "run it again"
+    if code >= 0:
+        return f"ended with exit code {code}", "leave out what ends the kernel's process, as os._exit does"
+    end = f"ended with signal {-code} ({signal.Signals(-code).name})"
+    if -code == signal.SIGKILL:
+        return end, "out of memory is the usual cause: try a smaller slice, or give the machine more"
+    return end, "a compiled library is the usual cause: run the cell in Lab with `import faulthandler`"
+
+
+def _cell_error(execution: Execution, notebook: NotebookNode, cell: NotebookNode) -> errors.SamebookError:
+    error = cell_end.error(cell)
+    assert error is not None
+    position = Position.of(cell, notebook)
     line = _failing_line(cell.source, error.traceback)
-    message = (
-        f"cell `{position.name}` ({position.number} of {position.total}) raised {error.ename}: {error.evalue}{line}"
-    )
-    return errors.error_class(error.ename)(execution.redaction.text(message))
+    message = f"{position} raised {error.ename}: {error.evalue}{line}"
+    # An error without a traceback is IPython's: its UsageError is not samebook's.
+    kind = errors.error_class(error.ename) if error.traceback else errors.CellFailed
+    return kind(execution.redaction.text(message))
 
 
 def _failing_line(source: str, traceback: list[str]) -> str:

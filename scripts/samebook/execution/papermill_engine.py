@@ -22,8 +22,9 @@ from papermill.engines import Engine, NotebookExecutionManager
 from traitlets.config import Config
 
 from samebook.core import workspace
+from samebook.core.errors import CellFailed
 from samebook.core.redaction import Redaction
-from samebook.execution import provisioner
+from samebook.execution import cell_end, provisioner
 from samebook.execution.provisioner import KernelSource
 from samebook.records import canonical
 
@@ -39,6 +40,8 @@ class Observer(Protocol):
     def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None: ...
 
     def printed(self, lines: Sequence[str]) -> None: ...
+
+    def noted(self, line: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,9 @@ class Position:
             return None
         number = code.index(id(cell)) + 1
         return cls(number, len(code), canonical.name(cell.metadata.get("tags", []), number))
+
+    def __str__(self) -> str:
+        return f"cell `{self.name}` ({self.number} of {self.total})"
 
 
 class _Manager(NotebookExecutionManager):
@@ -141,7 +147,21 @@ class _Manager(NotebookExecutionManager):
 
 
 class _Client(PapermillNotebookClient):
-    """papermill's client, which also hands what the notebook prints to the observer."""
+    """papermill's client, which also hands what the notebook prints to the observer, and checks how each cell ends."""
+
+    nb_man: _Manager
+
+    def cell_ended(self, *, cell: NotebookNode, execute_reply: Mapping[str, Any], **_: Any) -> None:
+        """Raise CellExecutionError for a cell that has failed, CellFailed for one that asks for its kernel's end."""
+        reply = execute_reply["content"]
+        cell_end.check(cell, reply)
+        position = Position.of(cell, self.nb)
+        if cell_end.asks_for_the_end(reply):
+            raise CellFailed(
+                f"{position} asked its kernel to end", mend="leave out exit and quit: the run ends by itself"
+            )
+        if cell_end.may_raise(cell) and reply["status"] == "ok" and not cell_end.error(cell):
+            self.nb_man.execution.observer.noted(f"{position} is tagged `{cell_end.TAG}`, and raised nothing")
 
     @override
     def process_message(self, *arguments: Any, **kwargs: Any) -> Any:
@@ -185,6 +205,7 @@ class SamebookEngine(Engine):
             shutdown_kernel="immediate",
         )
         try:
+            client.on_cell_executed = client.cell_ended
             client.execute(env=dict(execution.env), cwd=str(execution.folder))
         finally:
             provisioner.KERNEL_SOURCE.reset(token)

@@ -28,13 +28,15 @@ KILL_WAIT = 1.0
 class KernelSource:
     """The origin of a kernel: a zygote of this kind, with its socket in the folder, or an early process.
 
-    `start` is "warm" once a zygote has forked the kernel, else "cold", as the receipt says.
+    `start` is "warm" once a zygote has forked the kernel, else "cold", as the receipt says. `exit_code` is that of the
+    kernel's process once it has ended: below 0 for a signal, as in `subprocess`.
     """
 
     folder: Path | None = None
     kind: Kind | None = None
     early: EarlyProcess | None = None
     start: str = "cold"
+    exit_code: int | None = None
 
     def process(self, request: Request) -> Any:
         """A process for the kernel; None where it must be started as any other."""
@@ -51,9 +53,11 @@ KERNEL_SOURCE: ContextVar[KernelSource | None] = ContextVar("KERNEL_SOURCE", def
 class Provisioner(LocalProvisioner):
     """Starts a kernel from its source; from then on the kernel is like any other."""
 
+    source: KernelSource | None = None
+
     @override
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        source = KERNEL_SOURCE.get()
+        source = self.source = KERNEL_SOURCE.get()
         is_python = tuple(cmd[:3]) == kernels.COMMAND
         request = Request(cmd[3:], kwargs["env"], str(kwargs.get("cwd") or Path.cwd()))
         process = source.process(request) if source and is_python else None
@@ -72,6 +76,13 @@ class Provisioner(LocalProvisioner):
             paths = [Path(f"{info['ip']}-{number}") for name, number in info.items() if name.endswith("_port")]
             while await self.poll() is None and not all(path.exists() for path in paths):
                 await asyncio.sleep(POLL)
+
+    @override
+    async def poll(self) -> int | None:
+        code = await super().poll()
+        if self.source and self.source.exit_code is None:
+            self.source.exit_code = code
+        return code
 
     @override
     async def kill(self, restart: bool = False) -> None:

@@ -21,6 +21,21 @@ def test_kernel_killed(tiny: Tiny) -> None:
         assert [tiny.samebook("run", "dies").code for _ in range(2)] == [138, 138]
 
 
+def test_failed_cell(tiny: Tiny) -> None:
+    """A warm kernel's cell that fails without a word of its own fails the run, and its process's end is told."""
+    (tiny.root / "notebooks" / "raises.py").write_text("raise RuntimeError('in script')")
+    tiny.notebook("script", imports="import os", work="%run raises.py", after="print('went on')")
+    tiny.notebook("dies", imports="import os", work="os.kill(os.getpid(), 11)")
+    tiny.notebook("ends_well", imports="import os")
+    with warm(tiny, "script"):
+        assert start(ran(tiny, "ends_well")) == "warm"
+        script, dies = (tiny.samebook("run", name) for name in ("script", "dies"))
+        assert (script.code, dies.code) == (1, 138)
+    assert "cell `work` (2 of 3) raised RuntimeError: in script" in script.stderr
+    assert "in cell `work`: its process ended with signal 11 (SIGSEGV)" in dies.stderr
+    assert [run.parent.name.split("-")[1] for run in tiny.root.glob("runs/*/receipt.json")] == ["ends_well"]
+
+
 def test_time_limit(tiny: Tiny) -> None:
     """A cell over its time limit is interrupted in a warm kernel too, and what it has printed is kept."""
     tiny.notebook("slow", imports=ALL, work="import time\nprint('so far', flush=True)\ntime.sleep(60)")

@@ -1,0 +1,129 @@
+"""The end of a cell decides about its run: only one tagged `raises-exception` may end with an error in a done run."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import override
+
+import nbformat
+import pytest
+
+from samebook.core import errors
+from samebook.execution import engine
+from samebook.execution.papermill_engine import Execution
+from samebook.verbs.run import Reporter
+
+pytestmark = pytest.mark.timeout(60)
+
+RAISES = "raises-exception"
+# A message that a library sends past the cell's own end.
+SENT = """kernel = get_ipython().kernel
+kernel.send_response(kernel.iopub_socket, "error", {"ename": "Odd", "evalue": "sent", "traceback": []})"""
+SHOWN = """class Odd:
+    def _repr_html_(self):
+        raise ValueError("no form")
+Odd()"""
+MISSING = "Line magic function `%no_such` not found."
+
+
+class Notes(Reporter):
+    """The lines that a run notes, and the cells that it shows as failed."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.failed: list[str] = []
+
+    @override
+    def noted(self, line: str) -> None:
+        self.lines.append(line)
+
+    @override
+    def cell_finished(self, index: int, total: int, name: str, seconds: float, failed: bool) -> None:
+        self.failed += [name] * failed
+
+
+def executed(folder: Path, *cells: tuple[str, Sequence[str]], notes: Notes | None = None) -> nbformat.NotebookNode:
+    """A notebook of these cells, sources and tags, executed in the folder; a last cell prints `went on`."""
+    nodes = [nbformat.v4.new_code_cell(source, metadata={"tags": [*tags]}) for source, tags in cells]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nodes.append(nbformat.v4.new_code_cell("print('went on')"))
+    notebook = nbformat.v4.new_notebook(cells=nodes, metadata=metadata)
+    with tempfile.TemporaryDirectory() as scratch:
+        return engine.execute(
+            Execution(
+                notebook=notebook,
+                output=folder / "notebook.ipynb",
+                folder=folder,
+                scratch=Path(scratch),
+                env=dict(os.environ),
+                observer=notes or Notes(),
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("%run raises.py", "RuntimeError: in script"),
+        ("%run exits.py", "SystemExit: 4"),
+        ("%%capture\nraise RuntimeError('lost')", "RuntimeError: lost"),
+        ("import sys\nsys.exit(0)", "SystemExit: 0"),
+        ("%no_such", f"UsageError: {MISSING}"),
+        (SENT, "Odd: sent"),
+        (SHOWN, "ValueError: no form"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
+        ("exit()", "asked its kernel to end"),
+    ],
+)
+def test_failed_cell_ends_run(source: str, error: str, tmp_path: Path) -> None:
+    """A cell that ends with an error, however it was told, is shown as failed, ends the run and is named with it."""
+    (tmp_path / "raises.py").write_text("raise RuntimeError('in script')")
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(4)")
+    notes = Notes()
+    with pytest.raises(errors.CellFailed) as raised:
+        executed(tmp_path, (source, ["odd"]), notes=notes)
+    assert "cell `odd` (1 of 2)" in str(raised.value)
+    assert error in str(raised.value)
+    assert notes.failed == ["odd"]
+    assert '"went on' not in (tmp_path / "notebook.ipynb").read_text()
+
+
+def test_error_of_tagged_cell_counts_as_result(tmp_path: Path) -> None:
+    """A tagged cell may raise, in a script or under %%capture too; one that raises nothing is told."""
+    (tmp_path / "raises.py").write_text("raise RuntimeError('in script')")
+    notes = Notes()
+    sources = ("%run raises.py", "%%capture\n1 / 0", "import sys\nsys.exit(4)", "1 + 1")
+    cells = [(source, [RAISES, f"c{number}"]) for number, source in enumerate(sources)]
+    notebook = executed(tmp_path, *cells, notes=notes)
+    assert notebook.cells[-1].outputs[0].text == "went on\n"
+    assert notes.failed == []
+    assert notes.lines == ["cell `c3` (4 of 5) is tagged `raises-exception`, and raised nothing"]
+
+
+def test_interrupt_is_never_expected(tmp_path: Path) -> None:
+    """A tagged cell that is interrupted has failed, as one over its time limit has."""
+    with pytest.raises(errors.CellFailed, match="KeyboardInterrupt"):
+        executed(tmp_path, ("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\ninput", [RAISES]))
+
+
+def test_display_that_no_notebook_holds(tmp_path: Path) -> None:
+    """A cell that displays a number as HTML is named as failed."""
+    with pytest.raises(errors.CellFailed, match="cell `odd` displayed what a notebook cannot hold: 3 is not"):
+        executed(tmp_path, ("display({'text/html': 3}, raw=True)", ["odd"]))
+
+
+@pytest.mark.parametrize(
+    ("source", "end", "mend"),
+    [
+        ("os.kill(os.getpid(), 9)", "signal 9 (SIGKILL)", "memory"),
+        ("os.kill(os.getpid(), 11)", "signal 11 (SIGSEGV)", "library"),
+        ("os._exit(3)", "exit code 3", "os._exit"),
+    ],
+)
+def test_end_of_kernel_is_told(source: str, end: str, mend: str, tmp_path: Path) -> None:
+    """A kernel that dies is told with the signal or the exit code of its process, and memory only where it may be."""
+    with pytest.raises(errors.KernelDied) as raised:
+        executed(tmp_path, (f"import os\n{source}", ["odd", RAISES]))
+    assert f"the kernel died in cell `odd`: its process ended with {end}" in str(raised.value)
+    assert mend in str(raised.value.mend)
