@@ -53,8 +53,8 @@ def executed(folder: Path, *cells: tuple[str, Sequence[str]], notes: Notes | Non
         return engine.execute(
             Execution(
                 notebook=notebook,
+                path=folder / "odd.ipynb",
                 output=folder / "notebook.ipynb",
-                folder=folder,
                 scratch=Path(scratch),
                 env=dict(os.environ),
                 observer=notes or Notes(),
@@ -97,6 +97,7 @@ def test_error_of_tagged_cell_counts_as_result(tmp_path: Path) -> None:
     cells = [(source, [RAISES, f"c{number}"]) for number, source in enumerate(sources)]
     notebook = executed(tmp_path, *cells, notes=notes)
     assert notebook.cells[-1].outputs[0].text == "went on\n"
+    assert notebook.metadata.papermill.input_path == str(tmp_path / "odd.ipynb")
     assert notes.failed == []
     assert notes.lines == ["cell `c3` (4 of 5) is tagged `raises-exception`, and raised nothing"]
 

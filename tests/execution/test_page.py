@@ -1,6 +1,7 @@
 """The page of a run: it is nbconvert's own, made faster."""
 
 import nbformat
+import pytest
 from bs4 import BeautifulSoup
 from nbconvert.exporters.html import HTMLExporter
 from nbformat import NotebookNode
@@ -49,3 +50,40 @@ def test_pages_in_turns() -> None:
     alone = page.html(second, "second")
     page.html(first, "first")
     assert page.html(second, "second") == alone
+
+
+@pytest.mark.parametrize(
+    ("url", "name"), [("größe.png", "größe.png"), ("a%20b.png", "a b.png"), ("a%20b.png", "a%20b.png")]
+)
+def test_picture_of_any_name(url: str, name: str) -> None:
+    """An attached picture is on the page, however its name is written in the text."""
+    cell = nbformat.v4.new_markdown_cell(f"![x](attachment:{url})", attachments={name: {"image/png": PIXEL}})
+    assert PIXEL in page.html(nbformat.v4.new_notebook(cells=[cell]), "attached")
+
+
+MISSING = nbformat.v4.new_markdown_cell("# Prose\n![x](attachment:gone.png)")
+ODD_DATA = nbformat.v4.new_code_cell("show()")
+ODD_DATA.outputs = [
+    nbformat.v4.new_output("stream", text="printed"),
+    nbformat.v4.new_output("display_data", data={"text/plain": "W", "image/png": ""}, metadata={"image/png": 3}),
+]
+
+
+@pytest.mark.parametrize(("cell", "kept"), [(MISSING, "![x](attachment:gone.png)"), (ODD_DATA, "W")])
+def test_cell_that_cannot_be_shown(cell: NotebookNode, kept: str) -> None:
+    """A cell that nbconvert cannot show is plain text on the page, which says so; all others are as ever."""
+    html = page.html(nbformat.v4.new_notebook(cells=[*shown().cells, cell]), "odd")
+    text = BeautifulSoup(html, "html.parser").get_text()
+    assert kept in text
+    assert "not shown in full" in text
+    assert PIXEL in html
+
+
+@pytest.mark.parametrize("state", [{"abc": {}}, {}, None])
+def test_widget_without_state(state: object) -> None:
+    """A widget whose state the notebook does not hold is the text that it displayed."""
+    cells = [nbformat.v4.new_code_cell("widget")]
+    data = {"application/vnd.jupyter.widget-view+json": {"model_id": "abc"}, "text/plain": "W"}
+    cells[0].outputs = [nbformat.v4.new_output("display_data", data=data)]
+    metadata = {"widgets": {"application/vnd.jupyter.widget-state+json": state}}
+    assert "<pre>W</pre>" in page.html(nbformat.v4.new_notebook(cells=cells, metadata=metadata), "widget")

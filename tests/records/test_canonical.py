@@ -3,6 +3,7 @@
 import base64
 import copy
 import io
+import json
 import sys
 import tempfile
 import time
@@ -230,3 +231,19 @@ def test_cell_is_named() -> None:
 def test_code_is_counted() -> None:
     """Code cells are counted from 1, as in the progress of a run; prose has the number of the code below it."""
     assert canonical.numbers(["markdown", "code", "markdown", "raw", "code"]) == [1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("value", [[1, 2, 3], ["a", "b"], [], {"a": [1]}, "a", 3, None, True])
+def test_json_stays_itself(value: Any) -> None:
+    """Displayed JSON is kept as it is, whatever its type."""
+    output = {"output_type": "display_data", "metadata": {}, "data": {"application/json": value}}
+    (cell,) = json.loads(form(output))
+    assert cell["displayed"] == [{"application/json": value}]
+
+
+@pytest.mark.parametrize("value", ["not base64", "größe", {"a": 1}, 3, ["iVBORw", "0KGgo="]])
+def test_odd_picture_has_a_form(value: Any) -> None:
+    """A picture that is not one is kept by what it is, and another one differs."""
+    data = ({"image/png": picture} for picture in (value, "x"))
+    output, other = ({"output_type": "display_data", "metadata": {}, "data": picture} for picture in data)
+    assert form(output) != form(other)

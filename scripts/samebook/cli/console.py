@@ -68,6 +68,7 @@ class Console(Reporter):
     @override
     def noted(self, line: str) -> None:
         self._say(line)
+        self._log(event="note", text=line)
 
     @override
     def run_ended(self) -> None:

@@ -4,11 +4,14 @@ import re
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
+from textwrap import indent
 from typing import Any, override
 
-import nbformat
+from mistune.util import escape_url
 from nbconvert.exporters.html import HTMLExporter
 from nbconvert.exporters.templateexporter import TemplateExporter
+from nbformat import from_dict
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbformat.v4.rwbase import rejoin_lines
 
 NO_ALT = 'alt="No description has been provided for this image"'
@@ -24,9 +27,53 @@ CHANGES = (
 
 
 def html(notebook: Any, name: str) -> str:
-    """The page of an executed notebook, with this title."""
-    _exporter().from_notebook_node(rejoin_lines(deepcopy(notebook)), {"metadata": {"name": name}})
+    """The page of an executed notebook, with this title.
+
+    Where nbconvert cannot make it, the cells that it cannot show are plain text, and a note says so.
+    """
+    node = rejoin_lines(deepcopy(notebook))
+    for cell in node.cells:
+        # A picture is looked up by its URL, where its name is quoted.
+        pictures = cell.get("attachments", {})
+        pictures.update({escape_url(name): data for name, data in pictures.items()})
+    try:
+        return _html(node, name)
+    except Exception as error:  # the libraries that take part raise errors of any class
+        return _html(_in_part(node, error), name)
+
+
+def _html(notebook: Any, name: str) -> str:
+    _exporter().from_notebook_node(notebook, {"metadata": {"name": name}})
     return accessible(_exporter().page)
+
+
+def _in_part(notebook: Any, error: Exception) -> Any:
+    """A notebook of the cells that nbconvert can show, and the text of the others, without the state of widgets."""
+    metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info") if key in notebook.metadata}
+    bare = {**notebook, "metadata": metadata}
+    note = new_markdown_cell(f"*This page is not shown in full, the notebook has all. The cause:*\n\n{_text(error)}")
+    cells = [cell if _is_shown({**bare, "cells": [cell]}) else _plain(cell) for cell in notebook.cells]
+    return from_dict({**bare, "cells": [note, *cells]})
+
+
+def _is_shown(notebook: dict[str, Any]) -> bool:
+    try:
+        return bool(_html(from_dict(notebook), "cell"))
+    except Exception:
+        return False
+
+
+def _plain(cell: Any) -> Any:
+    """A cell with its text only: its source, and what it printed and displayed as plain text."""
+    if cell.cell_type != "code":
+        return new_markdown_cell(_text(cell.source))
+    texts = (output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+    return new_code_cell(cell.source, outputs=[new_output("stream", text=str(text)) for text in texts])
+
+
+def _text(text: object) -> str:
+    """Markdown that shows a text as it is."""
+    return indent(str(text), "    ", lambda _: True)
 
 
 def accessible(page: str) -> str:
@@ -40,10 +87,9 @@ def accessible(page: str) -> str:
 @cache
 def warm_up() -> None:
     """Make a page, so that the templates are compiled and all imports of nbconvert are done."""
-    cells = [nbformat.v4.new_markdown_cell("# A page"), nbformat.v4.new_code_cell("print(1)")]
-    cells[1].outputs = [nbformat.v4.new_output("stream", text="1\n")]
+    cells = [new_markdown_cell("# A page"), new_code_cell("print(1)", outputs=[new_output("stream", text="1\n")])]
     with suppress(Exception):  # the first real page will raise it again
-        html(nbformat.v4.new_notebook(cells=cells), "page")
+        html(new_notebook(cells=cells), "page")
 
 
 class _PageKeeper(TemplateExporter):

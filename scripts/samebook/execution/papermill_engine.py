@@ -48,13 +48,14 @@ class Observer(Protocol):
 class Execution:
     """The execution of a notebook: its input and output, its kernel's surroundings, and its limits in seconds.
 
+    `path` is the notebook's file, beside which its kernel starts; `notebook` is its content, with parameters.
     `env` holds all environment variables of the kernel; `scratch` is an empty folder for its sockets and profile,
     with a short path: that of a socket has 107 bytes at most.
     """
 
     notebook: NotebookNode
+    path: Path
     output: Path
-    folder: Path
     scratch: Path
     env: Mapping[str, str]
     observer: Observer
@@ -111,6 +112,7 @@ class _Manager(NotebookExecutionManager):
 
     @override
     def notebook_start(self, **kwargs: Any) -> None:
+        self.nb.metadata.papermill["input_path"] = str(self.execution.path)
         self.nb.metadata.papermill["output_path"] = str(self.execution.output)
         super().notebook_start(**kwargs)
 
@@ -206,6 +208,6 @@ class SamebookEngine(Engine):
         )
         try:
             client.on_cell_executed = client.cell_ended
-            client.execute(env=dict(execution.env), cwd=str(execution.folder))
+            client.execute(env=dict(execution.env), cwd=str(execution.path.parent))
         finally:
             provisioner.KERNEL_SOURCE.reset(token)

@@ -2,7 +2,7 @@
 
 For each cell the form has, in this order: name and type; source and attachments; printed text (all of stdout, then
 all of stderr, because timing decides how the text is split into messages); displayed data, in order, by MIME type.
-Images and other binary data are replaced by the sha256 of their bytes.
+Images and other binary data are replaced by the sha256 of their bytes; JSON stays as it is.
 
 The form leaves out: metadata, ids and execution counts; papermill's timings and error banners; the text that a
 progress bar overwrote, its times and its rate; colours and other terminal codes. It replaces inside text:
@@ -141,12 +141,22 @@ def _displayed(output: Mapping[str, Any], workspace: str) -> dict[str, Any]:
 
 
 def _data(kind: str, value: Any, workspace: str) -> Any:
-    if kind in BINARY:
-        return {"sha256": sha256(base64.b64decode(_joined(value)))}
-    if not isinstance(value, (str, list)):
+    is_json = kind == "application/json" or kind.endswith("+json")
+    is_lines = isinstance(value, list) and not is_json and all(isinstance(line, str) for line in value)
+    if not (isinstance(value, str) or is_lines):
         return value
+    if kind in BINARY:
+        return {"sha256": sha256(_bytes(_joined(value)))}
     text = _plain(_joined(value), workspace)
     return _without_style_ids(text) if kind == "text/html" else text
+
+
+def _bytes(text: str) -> bytes:
+    """The bytes of binary data, whose base64 is the text; those of the text where it is not base64."""
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        return text.encode()
 
 
 def _without_style_ids(html: str) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import UsageError
 from samebook.core.redaction import Redaction
 from samebook.core.workspace import Workspace
 from samebook.environment import machine, variables
@@ -89,18 +88,8 @@ def write_files(facts: Facts) -> None:
 
 def subjects(run: Path) -> list[Json]:
     """The subjects, with name and sha256: metrics.json, the canonical notebook, then outputs in the order of names."""
-    names = sorted(
-        _output(path, run) for path in (run / "outputs").rglob("*") if path.is_symlink() or not path.is_dir()
-    )
+    names = sorted(path.relative_to(run).as_posix() for path in (run / "outputs").rglob("*") if path.is_file())
     return [_file(run, name) for name in (run_folder.METRICS, run_folder.CANONICAL, *names)]
-
-
-def _output(path: Path, run: Path) -> str:
-    """The name of an output. Raises UsageError for a link, a pipe, or a name that is not plain text."""
-    name = path.relative_to(run).as_posix()
-    if path.is_symlink() or not path.is_file() or not name.isprintable():
-        raise UsageError(f"{name!r} is not a regular file with a plain name: write its content there instead")
-    return name
 
 
 def _file(run: Path, name: str) -> Json:

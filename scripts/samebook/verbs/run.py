@@ -17,7 +17,7 @@ from samebook.core.redaction import Redaction
 from samebook.core.workspace import Workspace
 from samebook.data import publish
 from samebook.environment import identity, machine, variables
-from samebook.execution import parameters
+from samebook.execution import outputs, parameters
 from samebook.execution.preparation import PreparedRun, RunRequest, prepare
 from samebook.execution.warm import client, early
 from samebook.records import provenance, receipt, run_folder, signing, undeclared
@@ -99,8 +99,8 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
         executed = engine.execute(
             engine.Execution(
                 notebook=prepared.notebook,
+                path=prepared.path,
                 output=folder.path / run_folder.NOTEBOOK,
-                folder=prepared.path.parent,
                 scratch=scratch,
                 env=env,
                 observer=reporter,
@@ -112,6 +112,8 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
         )
     run_folder.append_event(folder.path, {"kind": "kernel", "name": source.start})
     (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.path.stem))
+    for line in outputs.settle(folder.outputs):
+        reporter.noted(line)
     prepared.redaction.check_files(folder.outputs)
     _write_metrics(folder.path, prepared.redaction)
     _write_receipt(folder, prepared, executed, started, installed.result())

@@ -1,0 +1,58 @@
+"""The outputs of a run, once it has ended: regular files with plain names, which a receipt can name and hash."""
+
+import shutil
+from pathlib import Path
+
+from samebook.core.workspace import copy_whole
+
+LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder outside"
+
+
+def settle(folder: Path) -> list[str]:
+    """Make each entry below a folder a regular file with a plain name; returns a line for each entry that changed.
+
+    A link becomes its content. One without a content of its own is left out, as pipes and sockets are: it leads
+    nowhere, around itself, or to a folder outside (which may be large, and no part of the result).
+    """
+    folder = folder.resolve()
+    notes: list[str] = []
+    for path in sorted(folder.rglob("*")):
+        name = ascii(path.relative_to(folder.parent).as_posix())[1:-1]
+        if path.is_symlink():
+            is_kept = _resolve(path, folder)
+            notes.append(f"{name} {'was a link: its content is kept' if is_kept else LEFT_OUT}")
+        elif not path.is_file() and not path.is_dir():
+            path.unlink()
+            notes.append(f"{name} is left out: it is not a file")
+    return notes + _rename(folder)
+
+
+def _resolve(path: Path, folder: Path) -> bool:
+    """Replace a link by its content; whether it has one."""
+    target = path.resolve()
+    is_beside = target.is_relative_to(folder) and not path.is_relative_to(target)
+    path.unlink()
+    if target.is_file():
+        copy_whole(target, path)
+    elif target.is_dir() and is_beside:
+        shutil.copytree(target, path, ignore=_links_to_folders)
+    return path.exists()
+
+
+def _links_to_folders(folder: str, names: list[str]) -> list[str]:
+    """The names that are not copied with a folder: links to folders, which may lead around, and what is not a file."""
+    paths = [Path(folder, name) for name in names]
+    return [path.name for path in paths if not path.is_file() and (path.is_symlink() or not path.is_dir())]
+
+
+def _rename(folder: Path) -> list[str]:
+    """Write names with underscores for what a receipt cannot hold; the deepest first, as a folder moves its own."""
+    notes: list[str] = []
+    for path in sorted(folder.rglob("*"), key=lambda path: -len(path.parts)):
+        if not path.name.isprintable():
+            plain = "".join(character if character.isprintable() else "_" for character in path.name)
+            while path.with_name(plain).exists():
+                plain += "_"
+            notes.append(f"{path.name!a} among the outputs is now {plain}")
+            path.rename(path.with_name(plain))
+    return notes

@@ -1,0 +1,53 @@
+"""The outputs of a run are regular files with plain names, whatever the notebook left there."""
+
+import os
+from pathlib import Path
+
+from samebook.execution import outputs
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The text of each file below a folder, by its path."""
+    assert not [path for path in folder.rglob("*") if path.is_symlink()]
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if not path.is_dir()}
+
+
+def test_link_becomes_its_content(tmp_path: Path) -> None:
+    """A link to a file, or to a folder of the outputs, becomes what it shows."""
+    folder = tmp_path / "outputs"
+    (folder / "5").mkdir(parents=True)
+    (folder / "5" / "model.bin").write_text("w")
+    (folder / "last").symlink_to("5")
+    (folder / "last.bin").symlink_to("last/model.bin")
+    (tmp_path / "outside").write_text("o")
+    (folder / "outside").symlink_to(tmp_path / "outside")
+    notes = outputs.settle(folder)
+    assert contents(folder) == {"5/model.bin": "w", "last/model.bin": "w", "last.bin": "w", "outside": "o"}
+    assert (tmp_path / "outside").read_text() == "o"
+    assert notes == [f"outputs/{name} was a link: its content is kept" for name in ("last", "last.bin", "outside")]
+
+
+def test_no_content_is_left_out(tmp_path: Path) -> None:
+    """A link that leads nowhere, around or to another folder, and a pipe, are left out, and each is told."""
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    (folder / "file").write_text("f")
+    targets = {"above": tmp_path, "around": ".", "gone": "x", "itself": "itself"}
+    for name, target in targets.items():
+        (folder / name).symlink_to(target)
+    os.mkfifo(folder / "pipe")
+    notes = outputs.settle(folder)
+    assert contents(folder) == {"file": "f"}
+    assert [note.split()[0] for note in notes] == [f"outputs/{name}" for name in (*targets, "pipe")]
+    assert all("left out" in note for note in notes)
+
+
+def test_name_becomes_plain(tmp_path: Path) -> None:
+    """Names that a receipt cannot hold are written with underscores, and no file replaces another."""
+    (tmp_path / "a\n").mkdir()
+    for name in (b"a\n/x\x1b", b"b\xff", b"b_"):
+        (tmp_path / os.fsdecode(name)).write_text(repr(name))
+    notes = outputs.settle(tmp_path)
+    assert contents(tmp_path) == {"a_/x_": repr(b"a\n/x\x1b"), "b__": repr(b"b\xff"), "b_": repr(b"b_")}
+    assert len(notes) == 3
+    assert all(note.isprintable() for note in notes)
