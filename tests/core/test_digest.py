@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from samebook.core import digest
+from samebook.core.digest import parse_json
 
 
 def test_sha256_of_both(tmp_path: Path) -> None:
@@ -27,3 +28,12 @@ def test_nan_is_refused() -> None:
     """NaN, which JSON does not have, is an error instead of a file that others can't read."""
     with pytest.raises(ValueError, match="JSON"):
         digest.json_bytes({"auc": float("nan")})
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": 1, "a": 2}', '[{"b": {"c": 1, "c": 1}}]', "NaN", '{"a": -Infinity}', "[" * 10**5]
+)
+def test_ambiguous_json_is_refused(text: str) -> None:
+    """JSON that two readers could read differently, or that no reader can, is a ValueError."""
+    with pytest.raises(ValueError, match=r"twice|NaN|Infinity|deep"):
+        parse_json(text)

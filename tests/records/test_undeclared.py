@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from samebook.records import undeclared
 def recorded(source: str, workspace: Path, **variables: str) -> dict[str, str]:
     """The files that a process records while it runs `source`: sha256 by name."""
     run = workspace / "runs" / ".partial" / "1"
+    shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
     start = f"from samebook.records import undeclared\nundeclared.start({str(run)!r}, {str(workspace)!r})\n"
     subprocess.run([sys.executable, "-c", start + source], cwd=workspace, env={**os.environ, **variables}, check=True)
@@ -75,3 +78,21 @@ def test_system_is_not_recorded(workspace: Path) -> None:
 def test_neighbours_of_system_count() -> None:
     """A folder beside the system's that only begins like one is not the system's."""
     assert not "/library/x.csv".startswith(undeclared._ignored_outside("/ws/runs/1", "/ws"))
+
+
+@pytest.mark.parametrize("link", ["notebooks/link.csv", ".samebook/link.csv"])
+def test_link_out_of_a_folder_is_recorded(link: str, workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A link in a folder whose files are not recorded, to a file elsewhere, is recorded as that file is."""
+    target = tmp_path_factory.mktemp("elsewhere") / "earlier.csv"
+    target.write_text("earlier")
+    (workspace / link).parent.mkdir(exist_ok=True)
+    (workspace / link).symlink_to(target)
+    assert recorded(f"open({link!r}).read()", workspace) == {link: sha256(target)}
+    by_proc = f"/proc/self/root{target}"
+    assert recorded(f"open({by_proc!r}).read()", workspace) == {by_proc: sha256(target)}
+
+
+def test_place_that_anybody_writes_is_recorded(workspace: Path) -> None:
+    """A file in a part of the system that outlives a run, as shared memory does, is recorded."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        assert set(recorded(f"open({file.name!r}).read()", workspace)) == {file.name}

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from tiny import Tiny
 
-from samebook.core.errors import UsageError
-from samebook.records import receipt
+from samebook.core.errors import PolicyRefused, UsageError
+from samebook.core.workspace import Workspace
+from samebook.records import receipt, run_folder
+from samebook.verbs import reproduce as verb
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -44,10 +46,10 @@ def definition(statement: dict[str, Any]) -> dict[str, Any]:
     return statement["predicate"]["buildDefinition"]
 
 
-def refused(tiny: Tiny, run: str) -> str:
+def refused(tiny: Tiny, run: str, *options: str) -> str:
     """The error of `samebook reproduce RUN`, which is refused and changes nothing."""
     before = sorted(tiny.root.rglob("*"))
-    ended = tiny.samebook("reproduce", run)
+    ended = tiny.samebook("reproduce", run, *options)
     assert (ended.code, ended.stdout) == (2, "")
     assert "Traceback" not in ended.stderr
     assert sorted(tiny.root.rglob("*")) == before
@@ -141,3 +143,36 @@ def test_failed_notebook_has_no_newest_run(tiny: Tiny) -> None:
 def test_outside_a_repository(tiny: Tiny) -> None:
     """A run from outside a repository is refused: its commit can't be checked out."""
     assert "the receipt names no commit" in refused(tiny, "work")
+
+
+def test_file_named_as_a_notebook(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in the checkout, which a commit may have brought, can't stand for a notebook's newest run."""
+    (tiny.root / "work").write_bytes(receipt_of(tiny).read_bytes())
+    monkeypatch.chdir(tiny.root)
+    assert run_folder.locate(Workspace(tiny.root), "work") == receipt_of(tiny)
+
+
+def test_altered_file_is_refused(tiny: Tiny) -> None:
+    """Where a file beside the receipt is not what the receipt says, nothing is attested: exit code 3."""
+    (run_of(tiny, "work") / "metrics.json").write_text("{}")
+    (run_of(tiny, "work") / "outputs" / "planted.csv").write_text("planted")
+    ended = tiny.samebook("reproduce", "work")
+    assert ended.code == 3
+    assert "metrics.json: found sha256" in ended.stderr
+    assert "outputs/planted.csv: not in the receipt" in ended.stderr
+
+
+@pytest.mark.parametrize("envelope", ["", "{}", '{"payload": "", "payloadType": "x", "signatures": []}'])
+def test_broken_signature_is_refused(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, envelope: str) -> None:
+    """A receipt whose signature is broken is said to be so before anything runs, and nothing is attested on it."""
+    path = receipt_of(tiny)
+    path.with_name("receipt.json.dsse").write_text(envelope)
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    with pytest.raises(PolicyRefused, match=r"receipt\.json"):
+        verb.reproduce(verb.ReproduceRequest("work"), lambda _: None)
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "-inf", "-1"])
+def test_tolerance_is_a_number(tiny: Tiny, tolerance: str) -> None:
+    """A tolerance within which anything is alike is refused at once."""
+    assert "expected a number" in refused(tiny, "work", "--tolerance", tolerance)

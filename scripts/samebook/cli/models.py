@@ -70,7 +70,7 @@ def models(references: tuple[str, ...], env: str, engine: str) -> None:
     Files that the store lacks come from the remote store, or else from running the model's source again, checked by
     hash.
     """
-    from samebook.records.rerun import Site
+    from samebook.reproduction.rerun import Site
     from samebook.verbs import models as verb
 
     checkout = workspace.find()
@@ -80,7 +80,7 @@ def models(references: tuple[str, ...], env: str, engine: str) -> None:
 
 def _renew_folder(model: str, env: str) -> None:
     """Update the folder with the model's files, where there is one, to the promoted version."""
-    from samebook.records.rerun import Site
+    from samebook.reproduction.rerun import Site
     from samebook.verbs import models as verb
 
     checkout = workspace.find()

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import re
 import sys
@@ -59,6 +60,22 @@ class DaysType(click.ParamType[int]):
         if not (days.isdecimal() and days.isascii() and len(days) <= 5 and str(value).endswith("d")):
             self.fail(f"found {value!r}; expected days, like 90d", param, ctx)
         return int(days)
+
+
+class ToleranceType(click.ParamType[float]):
+    """`1e-9`, as --tolerance takes it: within an infinite one, or none that is a number, anything would be alike."""
+
+    name = "number"
+
+    @override
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            tolerance = float(str(value))
+        except ValueError:
+            tolerance = math.nan
+        if not 0 <= tolerance < math.inf:
+            self.fail(f"found {value!r}; expected a number, 0 or more, like 1e-9", param, ctx)
+        return tolerance
 
 
 ENV = click.option(

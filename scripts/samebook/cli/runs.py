@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from samebook.cli.options import ENGINE, ENV, FILE, parameters, say, show
+from samebook.cli.options import ENGINE, ENV, FILE, ToleranceType, parameters, say, show
 from samebook.core import errors, workspace
 
 
@@ -89,7 +89,7 @@ def runs(as_json: bool) -> None:
 @ENGINE
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
+    type=ToleranceType(),
     default=0.0,
     help="Accept numbers that are at most this far apart, as EQUIVALENT.",
 )
@@ -98,7 +98,8 @@ def runs(as_json: bool) -> None:
     type=click.IntRange(min=2),
     help="Run it this many times on this machine instead, and find the first cell that differs.",
 )
-def reproduce(run: str, engine: str, tolerance: float, times: int | None) -> None:
+@click.option("--strict", is_flag=True, help="Refuse a run that reads files which it does not declare.")
+def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict: bool) -> None:
     """Run RUN again from its receipt, in a worktree of its own, and give a verdict by hash on each of its results.
 
     Example: samebook reproduce train
@@ -112,7 +113,7 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None) -> Non
     if times:
         _print_stability(run, times)
         return
-    reproduction = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance), say)
+    reproduction = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance, strict), say)
     show(verb.table(reproduction))
     show(f"attested in {workspace.find().relative(reproduction.attestation)}")
     if reproduction.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):

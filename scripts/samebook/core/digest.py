@@ -1,4 +1,4 @@
-"""SHA-256 digests, and the one way to write JSON that is hashed."""
+"""SHA-256 digests, and the one way to write and to read JSON that is hashed."""
 
 import hashlib
 import json
@@ -21,3 +21,26 @@ def json_bytes(value: Any) -> bytes:
     """
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return text.encode() + b"\n"
+
+
+def parse_json(content: bytes | str) -> Any:
+    """The value of a JSON text that can mean one thing only.
+
+    Raises ValueError for anything else: a name twice in one object, NaN, an infinity, or too many levels.
+    """
+    try:
+        return json.loads(content, object_pairs_hook=_object, parse_constant=_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return members
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"found {name}, which JSON does not have")

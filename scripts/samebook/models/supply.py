@@ -9,9 +9,10 @@ from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings
 from samebook.models import lookup, policy
 from samebook.models.bundle import Bundle
-from samebook.records import attestations, receipt, rerun
+from samebook.records import attestations, receipt
 from samebook.records.comparison import Verdict
-from samebook.records.rerun import Say, Site
+from samebook.reproduction import rerun
+from samebook.reproduction.rerun import Say, Site
 from samebook.store import objects, remote
 
 SOURCE = ("notebook", "parameters", "env")

@@ -1,10 +1,9 @@
 """Attestations of reproductions: reproduction-<n>.json beside the receipt of the run that was run again."""
 
-import json
 from itertools import count
 from pathlib import Path
 
-from samebook.core.digest import json_bytes
+from samebook.core.digest import json_bytes, parse_json
 from samebook.records import receipt
 from samebook.records.receipt import Json
 
@@ -22,7 +21,7 @@ def read(path: Path) -> Json | None:
 def parse(content: bytes) -> Json | None:
     """The attestation in these bytes; None where they hold something else."""
     try:
-        statement = json.loads(content)
+        statement = parse_json(content)
         is_typed = statement["_type"] == receipt.STATEMENT and statement["predicateType"] == TYPE
         has_digest = isinstance(statement["predicate"]["receipt"]["sha256"], str)
         has_subjects = isinstance(statement["subject"], list)

@@ -8,6 +8,7 @@ from samebook.records import receipt
 from samebook.store import objects
 
 BESIDE, STORED = "beside the receipt", "in the store"
+ABSENT, DAMAGED = "neither beside the receipt nor in the store", "damaged in the store"
 
 
 def file_states(workspace: Workspace, path: Path, statement: receipt.Json) -> dict[str, str]:
@@ -27,6 +28,11 @@ def problems(states: dict[str, str]) -> list[str]:
     return [f"{name}: {state}" for name, state in states.items() if state not in (BESIDE, STORED)]
 
 
+def alterations(states: dict[str, str]) -> list[str]:
+    """The states of files beside the receipt that are not what it says, a line each; files may be missing."""
+    return [f"{name}: {state}" for name, state in states.items() if state not in (BESIDE, STORED, ABSENT, DAMAGED)]
+
+
 def file_state(workspace: Workspace, folder: Path, name: str, digest: str) -> str:
     """The state of one file of the receipt in `folder`: BESIDE, STORED, or a description of the problem."""
     path = folder / name
@@ -36,5 +42,5 @@ def file_state(workspace: Workspace, folder: Path, name: str, digest: str) -> st
     try:
         is_stored = objects.local_store(workspace).get(digest) is not None
     except objects.DamagedObject:
-        return "damaged in the store"
-    return STORED if is_stored else "neither beside the receipt nor in the store"
+        return DAMAGED
+    return STORED if is_stored else ABSENT

@@ -1,6 +1,5 @@
 """Receipts, as they are read: the subjects of a run, its dependencies and its byproducts. `provenance` writes them."""
 
-import json
 import os
 import platform
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
 from samebook.records import schema
 
@@ -30,12 +30,19 @@ def builder() -> str:
 def read(path: Path) -> Json:
     """The receipt in a file. Raises UsageError where the file holds no whole receipt."""
     try:
-        statement = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UsageError(f"{path} is not a whole receipt: {error}") from error
+        content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from error
-    check(statement, str(path))
+    return parse(content, str(path))
+
+
+def parse(content: bytes, name: str) -> Json:
+    """The receipt in these bytes; `name` is that of its file. Raises UsageError where they are not a whole receipt."""
+    try:
+        statement = parse_json(content)
+    except ValueError as error:
+        raise UsageError(f"{name} is not a whole receipt: {error}") from error
+    check(statement, name)
     return statement
 
 

@@ -120,14 +120,14 @@ def locate(workspace: Workspace, name: str) -> Path:
 
     Raises UsageError for another name, and for a failed run.
     """
-    if Path(name).is_file():
-        return Path(name)
     folder = workspace.runs / name
     is_run = folder in workspace.runs.glob("*Z-*")
     if is_run and not (folder / RECEIPT).is_file():
         raise UsageError(f"run {name} failed: it left no receipt and no result")
     if folders := [folder] if is_run else finished_runs(workspace, name):
         return folders[0] / RECEIPT
+    if Path(name).is_file():  # last, because a commit may hold a file with the name of a notebook
+        return Path(name)
     ids = {path.parent.name for path in workspace.runs.glob(f"*/{RECEIPT}")}
     candidates = ids if name[:1].isdigit() else {notebook_name(run) for run in ids}
     raise UsageError(f"no run, notebook or receipt {name!r}{nearest(name, candidates)}", mend="make runs")

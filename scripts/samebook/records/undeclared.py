@@ -2,7 +2,8 @@
 
 An audit hook (PEP 578) sees the files that Python opens, but not those that a library opens in C (DuckDB, pyarrow).
 Files of the commit, the environment, the system and caches are not recorded, nor are files that the notebook has
-written itself. The sha256 is taken when a file is opened, because it may be removed before the run ends.
+written itself. Where a path leads decides, through every link. The sha256 is taken when
+a file is opened, because it may be removed before the run ends.
 """
 
 import os
@@ -17,6 +18,8 @@ from samebook.core.digest import sha256
 from samebook.records import run_folder
 
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/sys", "/dev", "/run", "/var")
+# The parts of it in which anybody may leave a file for the next run.
+WRITABLE = tuple(f"/{name}/" for name in ("dev/shm", "run/lock", "run/user", "var/lock", "var/tmp"))
 COMMITTED = ("notebooks", "scripts", "environments", "models", "store", ".samebook", ".venv")
 CACHES = ("MPLCONFIGDIR", "IPYTHONDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
@@ -43,13 +46,18 @@ def declare(path: Path) -> None:
 def start(run: str, workspace: str) -> None:
     """Record from now on, in the run's folder, the files that this process reads, each file once."""
     inside, outside = _ignored_inside(run, workspace), _ignored_outside(run, workspace)
+    libraries = _folders(sys.prefix, sys.base_prefix)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open" or _declaring or not isinstance(arguments[0], (str, bytes)):
             return
         path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - pathlib is too slow for every open
-        ignored = inside if path.startswith(f"{workspace}/") else outside
-        if path in _seen or path.startswith(ignored):
+        # Most files are of libraries; for the others it is worth to follow links.
+        if path in _seen or path.startswith(libraries):
+            return
+        real = os.path.realpath(path)
+        ignored = inside if real.startswith(f"{workspace}/") else outside
+        if real.startswith(ignored) and not real.startswith(WRITABLE):
             return
         is_reading = _is_reading(arguments[1], arguments[2])
         if is_reading and not os.path.isfile(path):  # noqa: PTH113
@@ -83,7 +91,7 @@ def _ignored_outside(run: str, workspace: str) -> tuple[str, ...]:
 
 
 def _folders(*paths: str) -> tuple[str, ...]:
-    return tuple(f"{path.rstrip('/')}/" for path in paths)
+    return tuple(f"{os.path.realpath(path).rstrip('/')}/" for path in paths)
 
 
 def _is_reading(mode: str | None, flags: int) -> bool:

@@ -17,7 +17,7 @@ from samebook.core.workspace import Workspace, make_folder
 from samebook.environment import settings
 from samebook.models import lookup, supply
 from samebook.models.bundle import Bundle
-from samebook.records.rerun import Site
+from samebook.reproduction.rerun import Site
 from samebook.store import objects
 
 VERSIONS = ".versions"

@@ -1,7 +1,7 @@
 """Run a finished run again, from its receipt alone, and give a verdict by hash on each of its subjects.
 
-The run takes place in a worktree of its own, by `records/rerun.py`; the checkout stays as it is. The verdict is written
-as an attestation beside the receipt, reproduction-<n>.json.
+The run takes place in a worktree of its own, by `reproduction/rerun.py`; the checkout stays as it is. The verdict
+is written as an attestation beside the receipt, reproduction-<n>.json.
 """
 
 import datetime
@@ -13,14 +13,20 @@ from pathlib import Path
 
 from samebook.core import workspace as workspaces
 from samebook.core.digest import sha256
-from samebook.core.errors import UsageError
+from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
-from samebook.models import lookup
-from samebook.records import attestations, comparison, receipt, rerun, run_folder, signing
+from samebook.models import bundle, lookup
+from samebook.records import attestations, comparison, evidence, receipt, run_folder, signing
 from samebook.records.comparison import Comparison, Side, Verdict
-from samebook.records.rerun import Say, Site
+from samebook.reproduction import definition, rerun
+from samebook.reproduction.definition import Divergence
+from samebook.reproduction.rerun import Say, Site
 from samebook.store import objects
+
+# The divergences that a table shows in a way of its own.
+PACKAGES = (f"{receipt.ENVIRONMENT}.annotations.packages.",)
+UNDECLARED = "undeclared "
 
 
 @dataclass(frozen=True)
@@ -28,77 +34,128 @@ class ReproduceRequest:
     """One call of `samebook reproduce`.
 
     `run` is a run's id, the name of a notebook or a promoted model, or a receipt's file. `tolerance` is the largest
-    difference of two numbers that still count as EQUIVALENT.
+    difference of two numbers that still count as EQUIVALENT. A strict one refuses a run that reads undeclared files.
     """
 
     run: str
     engine: str = "local"
     tolerance: float = 0.0
+    is_strict: bool = False
+
+
+@dataclass(frozen=True)
+class Original:
+    """The run that is reproduced: its receipt's path, the sha256 and content of the receipt, and who signed it."""
+
+    path: Path
+    digest: str
+    statement: receipt.Json
+    signers: list[str]
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """The verdict, the comparison of each subject, the environment's differences, and the attestation's file."""
+    """The verdict, the comparison of each subject, the differences of the definitions and of the packages, the files
+    that the new run read without declaring them, and the attestation's file.
+    """
 
     verdict: Verdict
     comparisons: list[Comparison]
+    divergences: list[Divergence]
     environment: list[str]
+    undeclared: dict[str, str]
     attestation: Path
 
 
 def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
-    """Reproduce a run. Raises UsageError for a receipt, commit or input that isn't usable, EnvironmentMismatch
-    where the commit's environment can't be made, NotReproduced where the notebook fails this time.
+    """Reproduce a run. Raises UsageError for a receipt, commit or input that isn't usable, PolicyRefused for a broken
+    signature, EnvironmentMismatch where the commit's environment can't be made, NotReproduced where a file of the run
+    was altered, and where the notebook fails this time.
     """
     workspace = workspaces.find()
     signing.check_key()
-    path = receipt_path(workspace, request.run)
-    original = receipt.read(path)
-    with rerun.new_run(Site(workspace, request.engine, say, path.parent), original) as rerun_folder:
-        return _judge(workspace, request, path, original, rerun_folder)
+    original = _original(workspace, receipt_path(workspace, request.run))
+    with rerun.new_run(Site(workspace, request.engine, say, original.path.parent), original.statement) as folder:
+        return _judge(workspace, request, original, folder)
+
+
+def _original(workspace: Workspace, path: Path) -> Original:
+    """The run of a receipt, read once, and checked before anything runs: a verdict must not speak for altered files."""
+    statement = receipt.read(path)
+    digest = sha256(path)
+    signers = signing.signers(workspace, path) if signing.envelope_path(path).is_file() else []
+    if altered := evidence.alterations(evidence.file_states(workspace, path, statement)):
+        raise NotReproduced(
+            f"{path} can't be reproduced, as files beside it are not what it says: {'; '.join(altered)}",
+            mend=f"remove them, and the receipt stands alone: rm {path.parent / altered[0].partition(': ')[0]}",
+        )
+    return Original(path, digest, statement, signers)
 
 
 def receipt_path(workspace: Workspace, name: str) -> Path:
     """The path of the receipt that `name` stands for: a run, a notebook, a file, or a promoted model (`churn`,
     `churn@prod`).
 
-    Where a model's run is not in runs/, its receipt is copied from the store into runs/.received/, and attestations are
-    written beside it.
+    Where a model's receipt is not in runs/, or another one is there, it is copied from the store into runs/.received/,
+    and attestations are written beside it.
     """
-    if Path(name).is_file() or not lookup.is_reference(workspace, name):
+    is_path = Path(name).is_file() and not bundle.NAME.fullmatch(name)
+    if is_path or not lookup.is_reference(workspace, name):
         return run_folder.locate(workspace, name)
-    bundle = lookup.read(workspace, name)
-    path = workspace.runs / bundle.receipt.run / run_folder.RECEIPT
-    if path.is_file():
+    promoted = lookup.read(workspace, name).receipt
+    path = workspace.runs / promoted.run / run_folder.RECEIPT
+    if path.is_file() and sha256(path) == promoted.sha256:
         return path
-    content = objects.local_store(workspace).get(bundle.receipt.sha256)
+    content = objects.local_store(workspace).get(promoted.sha256)
     if content is None:
         raise UsageError(
             f"the receipt of model {name} is not in the store",
             mend="make pull brings it from the remote store; make models runs the model's source again without it",
         )
-    received = workspace.runs / ".received" / bundle.receipt.run / run_folder.RECEIPT
+    received = workspace.runs / ".received" / promoted.run / run_folder.RECEIPT
     workspaces.write_whole(received, content)
     return received
 
 
-def _judge(
-    workspace: Workspace, request: ReproduceRequest, path: Path, original: receipt.Json, rerun_folder: Path
-) -> Reproduction:
+def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, rerun_folder: Path) -> Reproduction:
     """The verdict on a new run, compared with the original. The attestation of it is written and signed."""
     new = receipt.read(rerun_folder / run_folder.RECEIPT)
-    store = objects.local_store(workspace)
-    before = Side(receipt.subject_digests(original), _content_reader(path.parent, original, store))
+    undeclared = check_declared(new, is_strict=request.is_strict)
+    store, statement = objects.local_store(workspace), original.statement
+    before = Side(receipt.subject_digests(statement), _content_reader(original.path.parent, statement, store))
     after = Side(receipt.subject_digests(new), lambda name: (rerun_folder / name).read_bytes())
     comparisons = comparison.compare(before, after, request.tolerance)
     for name, digest in after.digests.items():
         if before.digests.get(name) == digest:
             store.put(rerun_folder / name)  # the store may have lacked this file
-    verdict = comparison.overall(comparisons)
-    statement = _attestation(request, path, original, new, comparisons)
-    attestation = attestations.write(path.parent, statement)
+    divergences = definition.divergences(statement, new)
+    is_another = any(divergence.is_essential for divergence in divergences)
+    verdict = comparison.overall([*comparisons, *([Comparison("", Verdict.DIFFERENT)] if is_another else [])])
+    predicate = _predicate(request, original, new, comparisons)
+    predicate |= {"verdict": verdict, "definition": _table_of(divergences), "undeclared": undeclared}
+    attestation = attestations.write(original.path.parent, _attestation(statement, predicate))
     signing.sign(attestation)
-    return Reproduction(verdict, comparisons, differing_packages(original, new), attestation)
+    packages = differing_packages(statement, new)
+    return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation)
+
+
+def check_declared(statement: receipt.Json, *, is_strict: bool) -> dict[str, str]:
+    """The files that a run has read without declaring them. Raises NotReproduced for them, where that is asked for."""
+    undeclared = definition.undeclared(statement)
+    if is_strict and undeclared:
+        raise NotReproduced(
+            f"the new run reads files that it does not declare: {', '.join(map(printable, undeclared))}",
+            mend="read them by samebook.find_artifact, or reproduce without STRICT=1: the verdict lists them",
+        )
+    return undeclared
+
+
+def _table_of(divergences: list[Divergence]) -> receipt.Json:
+    """The divergences by their names, for the attestation."""
+    return {
+        item.name: {"original": item.original, "reproduced": item.reproduced, "essential": item.is_essential}
+        for item in divergences
+    }
 
 
 def _content_reader(run: Path, original: receipt.Json, store: objects.Store) -> Callable[[str], bytes | None]:
@@ -121,45 +178,66 @@ def differing_packages(original: receipt.Json, new: receipt.Json) -> list[str]:
     return identity.differences(*packages)
 
 
-def _attestation(
-    request: ReproduceRequest, path: Path, original: receipt.Json, new: receipt.Json, comparisons: list[Comparison]
+def _attestation(original: receipt.Json, predicate: receipt.Json) -> receipt.Json:
+    """An in-toto statement on the original's subjects."""
+    kind = {"_type": receipt.STATEMENT, "predicateType": attestations.TYPE}
+    return {**kind, "subject": original["subject"], "predicate": predicate}
+
+
+def _predicate(
+    request: ReproduceRequest, original: Original, new: receipt.Json, comparisons: list[Comparison]
 ) -> receipt.Json:
-    """An in-toto statement on the original's subjects: the reproducer, its machine, and the verdicts."""
+    """The facts of a reproduction: the receipt, the verdict on each subject, the reproducer and its machine."""
     internal = new["predicate"]["buildDefinition"]["internalParameters"]
     return {
-        "_type": receipt.STATEMENT,
-        "subject": original["subject"],
-        "predicateType": attestations.TYPE,
-        "predicate": {
-            "verdict": comparison.overall(comparisons),
-            "tolerance": request.tolerance,
-            "verdicts": {
-                subject.name: {"verdict": subject.verdict, "detail": subject.detail} for subject in comparisons
-            },
-            "receipt": {"sha256": sha256(path)},
-            "original": {"builder": original["predicate"]["runDetails"]["builder"]["id"]},
-            "reproducer": {
-                "builder": receipt.builder(),
-                "user": f"uid {os.getuid()}",
-                "engine": internal["engine"],
-                "platform": internal["platform"],
-                "os": machine.operating_system(),
-                "kernel": platform.release(),
-                "environment": (receipt.dependency(new, receipt.ENVIRONMENT) or {}).get("digest"),
-            },
-            "run": new["predicate"]["runDetails"]["metadata"],
-            "finishedOn": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "tolerance": request.tolerance,
+        "verdicts": {subject.name: {"verdict": subject.verdict, "detail": subject.detail} for subject in comparisons},
+        "receipt": {"sha256": original.digest},
+        "original": {
+            "builder": original.statement["predicate"]["runDetails"]["builder"]["id"],
+            "signers": original.signers,
         },
+        "reproducer": {
+            "builder": receipt.builder(),
+            "user": f"uid {os.getuid()}",
+            "engine": internal["engine"],
+            "platform": internal["platform"],
+            "os": machine.operating_system(),
+            "kernel": platform.release(),
+            "environment": (receipt.dependency(new, receipt.ENVIRONMENT) or {}).get("digest"),
+        },
+        "run": new["predicate"]["runDetails"]["metadata"],
+        "finishedOn": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
 
 def table(reproduction: Reproduction) -> str:
-    """The verdict as text: a line for each subject, the count, and the environment's differences."""
+    """The verdict as text: a line for each subject, the count, and whatever else differs or was read undeclared."""
     comparisons = reproduction.comparisons
     lines = [comparison.table(comparisons), "", f"{reproduction.verdict}: {_count(comparisons)}"]
-    if reproduction.environment:
-        lines += ["environment differs:", *(f"  {line}" for line in reproduction.environment)]
+    parts = {
+        "the receipt is wrong about the run:": _lines(reproduction.divergences, is_essential=True),
+        "it ran in another place:": _lines(reproduction.divergences, is_essential=False),
+        "environment differs:": reproduction.environment,
+        "read without being declared:": list(map(printable, reproduction.undeclared)),
+    }
+    for title, content in parts.items():
+        lines += [title, *(f"  {line}" for line in content)] if content else []
     return "\n".join(lines)
+
+
+def _lines(divergences: list[Divergence], *, is_essential: bool) -> list[str]:
+    """The divergences of one kind, a line each; packages have lines of their own."""
+    return [
+        f"{printable(item.name)}: it says {printable(item.original)}, found {printable(item.reproduced)}"
+        for item in divergences
+        if item.is_essential == is_essential and not item.name.startswith((*PACKAGES, UNDECLARED))
+    ]
+
+
+def printable(text: str) -> str:
+    """A text of a receipt for the terminal, on which it can be no command."""
+    return text if text.isprintable() else repr(text)
 
 
 def _count(comparisons: list[Comparison]) -> str:

@@ -13,7 +13,7 @@ from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
 from samebook.data import warehouse
 from samebook.data.publication import Publication
-from samebook.records import rerun
+from samebook.reproduction import isolation
 
 DAY = "from datetime import date\nday: date = date(2013, 1, 1)"
 WRITE = """
@@ -66,6 +66,6 @@ def test_warehouse_is_read_only(postgresql: PostgreSQL, tmp_path: Path) -> None:
     """In a reproduction the server itself refuses to write, also for a commit whose samebook would publish."""
     day = Publication("rows", "rows", datetime.date(2013, 1, 1), "ab" * 32, "run", pyarrow.table({"n": [1]}))
     settings = postgresql.warehouse(postgresql.database("refusing"))
-    url = rerun.read_only(f"{settings.url}?options=-c%20statement_timeout%3D1min")
+    url = isolation.read_only(f"{settings.url}?options=-c%20statement_timeout%3D1min")
     with pytest.raises(SamebookError, match="read-only transaction"):
         warehouse.publish(Workspace(tmp_path), settings.model_copy(update={"url": url}), day)

@@ -5,26 +5,23 @@ that the receipt names for it, and checked: other bytes are an error, not anothe
 """
 
 import glob
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from samebook.core import git, make, signals, workspace
+from samebook.core import git, signals, workspace
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import EnvironmentMismatch, NotReproduced, UsageError
 from samebook.core.workspace import Workspace
-from samebook.environment import settings, yaml_file
 from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
+from samebook.reproduction import isolation
 from samebook.store import objects
 
 PINNED = Path(".samebook") / "receipt.json"
-WAREHOUSE_URL = settings.variable(("warehouse", "url"))
 # The folders of a checkout that no commit may hold.
 WRITTEN = ("runs", "store", ".samebook", ".venv")
 
@@ -63,11 +60,12 @@ def new_run(site: Site, statement: Json) -> Iterator[Path]:
         _check_new(checkout, name)
         changed = " and its uncommitted changes applied" if patch else ""
         site.say(f"commit {name[:12]} checked out{changed}; making its environment ({site.engine})")
-        env = {**_env(statement, name), **_warehouse(statement, checkout)}
+        env = {**isolation.inherited(statement, name), **isolation.warehouse(statement, checkout)}
         _make_environment(site, checkout, env)
         _hand_over_inputs(site, checkout, statement)
         site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
-        yield _run(site, checkout, statement, env)
+        with isolation.fresh(site.engine, env) as fresh:
+            yield _run(site, checkout, statement, fresh)
 
 
 def _check_new(checkout: Path, commit: str) -> None:
@@ -97,47 +95,6 @@ def _patch(site: Site, commit: Json) -> bytes:
             mend=f"bring {run_folder.PATCH} from the folder of that run",
         )
     return content
-
-
-def _env(statement: Json, commit: str) -> dict[str, str]:
-    """The variables of the rerun: the caller's, without those of the calling make and workspace.
-
-    BASE_IMAGE is the base image in the receipt: a checkout does not know one that was built on this machine. Variables
-    that locate the warehouse stay: its address differs from machine to machine, its rows are the same.
-    """
-    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY")
-    warehouse = settings.variable(("warehouse", ""))
-    from_make = {*make.variables()} - {"BASE_IMAGE"}
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(warehouse) or not (name in from_make or name.startswith(ours))
-    }
-    env["SAMEBOOK_BUILDER"] = receipt.builder()
-    # Another tag, so that the image of the caller's checkout is not overwritten.
-    env["SAMEBOOK_TAG"] = f"-{commit[:12]}"
-    base = receipt.dependency(statement, "base image")
-    return {**env, "BASE_IMAGE": base["uri"]} if base else env
-
-
-def _warehouse(statement: Json, checkout: Path) -> dict[str, str]:
-    """The variable with the URL of a warehouse that is a server: the caller's, else that of the commit's settings.
-
-    The server is told to refuse writes, because the samebook of an older commit would publish.
-    """
-    path = settings.settings_path(Workspace(checkout), receipt.external_parameters(statement)["env"])
-    section = yaml_file.read(path).get("warehouse")
-    written = section.get("url") if isinstance(section, dict) else None
-    url = os.environ.get(WAREHOUSE_URL) or str(written)
-    return {WAREHOUSE_URL: read_only(url)} if url.startswith("postgres") else {}
-
-
-def read_only(url: str) -> str:
-    """The URL of a PostgreSQL server by which each session refuses to write."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    query["options"] = f"{query.get('options', '')} -c default_transaction_read_only=on".strip()
-    return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
 
 
 def _make(site: Site, checkout: Path, env: Mapping[str, str], *arguments: str) -> int:

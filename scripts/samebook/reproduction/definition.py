@@ -1,0 +1,85 @@
+"""The definition of a run, compared between a receipt and the new run that repeats it.
+
+Source, parameters, inputs, variables and what the notebook logged must be the same: a receipt that says otherwise is
+wrong. So must the packages, on the same platform. Where it ran may differ: engine, platform, images, threads, and
+whether the commit had changes on it, whose content the hashes of notebook and code cover.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from samebook.records import receipt
+from samebook.records.receipt import Json
+
+NONE = "none"
+PLATFORM = "internalParameters.platform"
+PLACES = (PLATFORM, "internalParameters.engine", "internalParameters.threads", "image", "base image")
+CHANGES = f"{receipt.COMMIT}.annotations."
+# They are the same wherever the platform is.
+PACKAGES = ("internalParameters.papermill", receipt.ENVIRONMENT, f"{receipt.ENVIRONMENT}.annotations.")
+# Marks of an input, and how it could be made again: it is the input's hash that counts.
+MARKS = ("input", "undeclared", "builtFrom")
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """A fact that the receipt and the new run state differently; NONE where one of them does not state it.
+
+    `is_essential` is false for the place of the run.
+    """
+
+    name: str
+    original: str
+    reproduced: str
+    is_essential: bool
+
+
+def divergences(original: Json, reproduced: Json) -> list[Divergence]:
+    """Every fact of the two definitions that differs, in the order of names."""
+    before, after = _facts(original), _facts(reproduced)
+    is_same_platform = before.get(PLATFORM) == after.get(PLATFORM)
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    return [
+        Divergence(name, before.get(name, NONE), after.get(name, NONE), _is_essential(name, is_same_platform))
+        for name in names
+    ]
+
+
+def undeclared(statement: Json) -> dict[str, str]:
+    """The sha256 of each file that a run has read without declaring it, by its path."""
+    items = receipt.dependencies(statement)
+    return {item["name"]: item["digest"]["sha256"] for item in items if item.get("annotations", {}).get("undeclared")}
+
+
+def _is_essential(name: str, is_same_platform: bool) -> bool:
+    if name in PLACES or name.startswith((CHANGES, "undeclared ")):
+        return False
+    return is_same_platform or not name.startswith(PACKAGES)
+
+
+def _facts(statement: Json) -> dict[str, str]:
+    """The facts of a definition: each value as JSON, by the path to it."""
+    definition = statement["predicate"]["buildDefinition"]
+    facts = dict(_leaves(definition, ("externalParameters", "internalParameters")))
+    for item in definition["resolvedDependencies"]:
+        annotations = item.get("annotations") or {}
+        kind = next((f"{mark} " for mark in ("input", "undeclared") if annotations.get(mark)), "")
+        others = {name: value for name, value in annotations.items() if name not in MARKS}
+        identity = next(iter((item.get("digest") or {}).values()), item.get("uri"))
+        name = f"{kind}{item['name']}"
+        while name in facts:
+            name += " again"
+        facts |= {name: str(identity), **dict(_leaves({f"{name}.annotations": others}))}
+    return facts
+
+
+def _leaves(value: Any, names: tuple[str, ...] = (), path: str = "") -> Iterator[tuple[str, str]]:
+    """The values below a JSON object, by their paths; of the outermost object those with these names, or all."""
+    if not isinstance(value, dict):
+        yield path, json.dumps(value)
+        return
+    for name in names or value:
+        if name in value:
+            yield from _leaves(value[name], (), f"{path}.{name}" if path else name)

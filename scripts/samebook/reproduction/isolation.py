@@ -1,0 +1,82 @@
+"""The isolation of a rerun: the variables that it gets, and what it can't write to or remember.
+
+The caller's home, temporary files and caches may hold an earlier result, and the caller's warehouse is production's.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from samebook.core import make
+from samebook.core.workspace import Workspace
+from samebook.environment import settings, yaml_file
+from samebook.records import receipt, run_folder
+from samebook.records.receipt import Json
+
+WAREHOUSE_URL = settings.variable(("warehouse", "url"))
+# The beginnings and the ends of variables that name a cache, or a folder that keeps something for the next run.
+CACHES = ("XDG_", "HF_", "TORCH_HOME", "MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_")
+CACHE = ("_CACHE", "_CACHE_DIR", "_CACHEDIR")
+
+
+def inherited(statement: Json, commit: str) -> dict[str, str]:
+    """The variables of the rerun: the caller's, without those of the calling make and workspace.
+
+    BASE_IMAGE is the base image in the receipt: a checkout does not know one that was built on this machine. Variables
+    that locate the warehouse stay: its address differs from machine to machine, its rows are the same.
+    """
+    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY")
+    of_warehouse = settings.variable(("warehouse", ""))
+    from_make = {*make.variables()} - {"BASE_IMAGE"}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(of_warehouse) or not (name in from_make or name.startswith(ours))
+    }
+    env["SAMEBOOK_BUILDER"] = receipt.builder()
+    # Another tag, so that the image of the caller's checkout is not overwritten.
+    env["SAMEBOOK_TAG"] = f"-{commit[:12]}"
+    base = receipt.dependency(statement, "base image")
+    return {**env, "BASE_IMAGE": base["uri"]} if base else env
+
+
+@contextmanager
+def fresh(engine: str, env: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The variables of a run without a memory: with a home, a temporary folder and caches that are new and empty.
+
+    In a container they are new anyway, and what is outside needs its home to find Docker. Git keeps its configuration,
+    with the filters that the checkout was written by. The folders are short, as sockets are made in them.
+    """
+    if engine == "docker":
+        yield dict(env)
+        return
+    kept = {name: value for name, value in env.items() if not name.startswith(CACHES) and not name.endswith(CACHE)}
+    kept.setdefault("GIT_CONFIG_GLOBAL", str(Path.home() / ".gitconfig"))
+    with tempfile.TemporaryDirectory(prefix=run_folder.TEMPORARY) as folder:
+        home, temporary = Path(folder) / "home", Path(folder) / "tmp"
+        home.mkdir()
+        temporary.mkdir()
+        yield {**kept, "HOME": str(home), **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary))}
+
+
+def warehouse(statement: Json, checkout: Path) -> dict[str, str]:
+    """The variable with the URL of a warehouse that is a server: the caller's, else that of the commit's settings.
+
+    The server is told to refuse writes, because the samebook of an older commit would publish.
+    """
+    path = settings.settings_path(Workspace(checkout), receipt.external_parameters(statement)["env"])
+    section = yaml_file.read(path).get("warehouse")
+    written = section.get("url") if isinstance(section, dict) else None
+    url = os.environ.get(WAREHOUSE_URL) or str(written)
+    return {WAREHOUSE_URL: read_only(url)} if url.startswith("postgres") else {}
+
+
+def read_only(url: str) -> str:
+    """The URL of a PostgreSQL server by which each session refuses to write."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    query["options"] = f"{query.get('options', '')} -c default_transaction_read_only=on".strip()
+    return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))

@@ -1,0 +1,106 @@
+"""The definitions of a receipt and of the run that repeats it: what must be the same, and what is only told."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from samebook.reproduction import definition
+
+STATEMENT: dict[str, Any] = {
+    "predicate": {
+        "buildDefinition": {
+            "externalParameters": {"notebook": "notebooks/sum.ipynb", "parameters": {"n": 2}, "env": "dev"},
+            "internalParameters": {
+                "engine": "local",
+                "platform": "linux/x86_64",
+                "papermill": "2",
+                "threads": "2",
+                "variables": {"TZ": "UTC"},
+                "drift": {},
+                "logged": {"rows": 3},
+            },
+            "resolvedDependencies": [
+                {"name": "commit", "digest": {"gitCommit": "a" * 40}, "annotations": {"dirty": False}},
+                {"name": "notebooks/sum.ipynb", "digest": {"sha256": "b" * 64}},
+                {"name": "code beside the notebook", "digest": {"sha256": "c" * 64}},
+                {"name": "environment", "digest": {"sha256": "d" * 64}, "annotations": {"packages": {"numpy": "2"}}},
+                {"name": "rows/day=2013-01-01", "digest": {"sha256": "e" * 64}, "annotations": {"input": True}},
+            ],
+        }
+    }
+}
+DAY = "input rows/day=2013-01-01"
+EXTERNAL, INTERNAL, DEPENDENCIES = "externalParameters", "internalParameters", "resolvedDependencies"
+UNREAD = {"name": "rows/day=2013-01-02", "digest": {"sha256": "f" * 64}, "annotations": {"input": True}}
+IMAGE = {"name": "image", "uri": "samebook@sha256:" + "0" * 64}
+
+# A change of the receipt, the fact by which it is named, and whether a result that claims it is another one.
+CHANGES: dict[str, tuple[Callable[[Any], object], str, bool]] = {
+    "a day that was not read": (lambda it: it[DEPENDENCIES].append(UNREAD), "input rows/day=2013-01-02", True),
+    "an input twice": (
+        lambda it: it[DEPENDENCIES].append(it[DEPENDENCIES][4]),
+        f"{DAY} again",
+        True,
+    ),
+    "other rows": (lambda it: it[DEPENDENCIES][4]["digest"].update(sha256="0" * 64), DAY, True),
+    "another parameter": (lambda it: it[EXTERNAL]["parameters"].update(n="2"), "externalParameters.parameters.n", True),
+    "another commit": (lambda it: it[DEPENDENCIES][0]["digest"].update(gitCommit="0" * 40), "commit", True),
+    "other code": (lambda it: it[DEPENDENCIES][2]["digest"].update(sha256="0" * 64), "code beside the notebook", True),
+    "a logged value": (lambda it: it[INTERNAL]["logged"].update(rows=4), "internalParameters.logged.rows", True),
+    "another variable": (lambda it: it[INTERNAL]["variables"].pop("TZ"), "internalParameters.variables.TZ", True),
+    "drift": (lambda it: it[INTERNAL]["drift"].update(numpy="1"), "internalParameters.drift.numpy", True),
+    "another package": (
+        lambda it: it[DEPENDENCIES][3]["annotations"]["packages"].update(numpy="1"),
+        "environment.annotations.packages.numpy",
+        True,
+    ),
+    "another environment": (lambda it: it[DEPENDENCIES][3]["digest"].update(sha256="0" * 64), "environment", True),
+    "an unknown claim": (lambda it: it[INTERNAL].update(reviewed="yes"), "internalParameters.reviewed", True),
+    "another engine": (lambda it: it[INTERNAL].update(engine="docker"), "internalParameters.engine", False),
+    "an image": (lambda it: it[DEPENDENCIES].append(IMAGE), "image", False),
+    "uncommitted changes": (
+        lambda it: it[DEPENDENCIES][0]["annotations"].update(dirty=True),
+        "commit.annotations.dirty",
+        False,
+    ),
+    "another number of threads": (lambda it: it[INTERNAL].update(threads="1"), "internalParameters.threads", False),
+}
+
+
+def changed(change: Callable[[Any], object]) -> dict[str, Any]:
+    statement = copy.deepcopy(STATEMENT)
+    change(statement["predicate"]["buildDefinition"])
+    return statement
+
+
+def test_same_definition() -> None:
+    """Equal definitions don't differ."""
+    assert definition.divergences(STATEMENT, copy.deepcopy(STATEMENT)) == []
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_divergence_is_named(change: str) -> None:
+    """Whatever differs is named; a place may differ, a claim about the run may not."""
+    edit, name, is_essential = CHANGES[change]
+    found = definition.divergences(changed(edit), STATEMENT)
+    assert [(item.name, item.is_essential) for item in found] == [(name, is_essential)]
+
+
+def test_packages_of_other_platform() -> None:
+    """On another platform the packages are others, and the result may be the same."""
+
+    def other(it: Any) -> None:
+        it[INTERNAL]["platform"] = "linux/aarch64"
+        it[DEPENDENCIES][3]["digest"]["sha256"] = "0" * 64
+
+    assert not any(item.is_essential for item in definition.divergences(changed(other), STATEMENT))
+
+
+def test_undeclared_reads() -> None:
+    """Files that were read without being declared are listed, and make no run another: they are told."""
+    item = {"name": "/tmp/cache", "digest": {"sha256": "9" * 64}, "annotations": {"undeclared": True}}
+    statement = changed(lambda it: it[DEPENDENCIES].append(item))
+    assert definition.undeclared(statement) == {"/tmp/cache": "9" * 64}
+    assert [found.is_essential for found in definition.divergences(STATEMENT, statement)] == [False]
