@@ -119,7 +119,7 @@ def _artifact(source: str, name: str) -> Path:
         return path
     raise UsageError(
         f"no {name} from {source!r}: expected a promoted model, a file, a run's id, or a notebook with a finished run",
-        mend=f"make run NOTEBOOK={source}" if source.isidentifier() else "samebook runs",
+        mend=f"make run NOTEBOOK={source}" if source.isidentifier() else "make runs",
     )
 
 
