@@ -27,15 +27,22 @@ SLOW_MODULES = {
     *("test_rerun", "test_rerun_cheats", "test_rerun_aside", "test_runner", "test_warm"),
     *("test_bundle_diff", "test_gc", "test_drift"),
 }
-# An engine may change what these find: they run notebooks, or read the environment that they run in.
+# An engine may change what these find: they read the environment, or look at the kernels and bytes that it gives.
 OF_THE_ENGINE = {
-    *("notebooks", "execution", "environment", "cli", "api"),
-    *("test_gallery.py", "test_canonical.py", "test_run.py"),
+    *("environment", "test_canonical.py", "test_console.py", "test_main.py", "test_page.py"),
+    *("test_parameters.py", "test_parameters_cell.py", "test_run.py", "test_warm.py"),
+    *("test_chain.py", "test_flights.py", "test_ingest.py", "test_queries.py", "test_train.py"),
 }
+# These take minutes, so they start first: with one of them last, all cores but one would wait for its end.
+LONGEST = (
+    *("test_season", "test_pipeline", "test_watch", "test_chain", "test_ab_test", "test_promote", "test_gallery"),
+    *("test_warm", "test_sweep", "test_models"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is fast, and what an engine may change."""
+    """Mark what is fast, and what an engine may change; the longest modules come first."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     for item in items:
         parts = {*item.path.relative_to(TESTS).parts}
         if OF_THE_ENGINE & parts:
