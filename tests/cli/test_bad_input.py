@@ -61,12 +61,12 @@ def test_call_refused(arguments: list[str], message: str, tiny: Tiny) -> None:
     ],
 )
 def test_no_notebook_refused(content: str, tiny: Tiny) -> None:
-    """A file that is not a notebook, as after a merge conflict, is refused by name, with the command that mends it."""
+    """A file that is not a notebook, as after a merge conflict, is refused by name, with a command that keeps edits."""
     tiny.notebook("train").write_text(content, encoding="latin-1")
     ended = tiny.samebook("run", "train")
     assert (ended.code, tiny.runs) == (2, [])
     assert "error: train.ipynb is not a notebook: " in ended.stderr
-    assert "-> git checkout -- notebooks/train.ipynb" in ended.stderr
+    assert "-> git diff -- notebooks/train.ipynb" in ended.stderr
 
 
 def test_notebook_outside_refused(tiny: Tiny) -> None:

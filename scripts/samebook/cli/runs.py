@@ -61,7 +61,7 @@ def run(
     if receipt:
         request = preparation.from_receipt(receipt, request)
     if dry_run:
-        prepared = preparation.prepare(workspace.find(), request)
+        prepared = preparation.prepare(workspace.find(), request, say)
         show(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
         return
     earlier = verb.finished_run(request) if reuse else None

@@ -1,4 +1,4 @@
-"""Notebooks, read from their files and executed through papermill, whose errors become samebook's own.
+"""Notebooks, executed through papermill, whose errors become samebook's own.
 
 `papermill_engine.py` is the engine that papermill calls; no other module imports papermill.
 """
@@ -6,7 +6,6 @@
 import re
 import signal
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -22,23 +21,6 @@ from samebook.execution.papermill_engine import Execution, Position
 
 EXECUTED = "executed.ipynb"  # papermill warns about other endings
 INJECTED = "injected-parameters"
-
-
-def read(path: Path) -> NotebookNode:
-    """A notebook from its file, as nbformat 4. Raises UsageError where the file is not a notebook."""
-    try:
-        notebook: Any = nbformat.from_dict(nbformat.read(path, as_version=4))
-        nbformat.validate(notebook)
-    except (nbformat.ValidationError, ValueError, AttributeError, TypeError) as error:
-        first = str(error).splitlines()[0]
-        raise errors.UsageError(
-            f"{path.name} is not a notebook: {first[:200]}",
-            mend=f"git checkout -- notebooks/{path.name}, or save it again in Lab",
-        ) from error
-    # Some tools leave the language out, on which papermill insists.
-    kernel = notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3"})
-    kernel.setdefault("language", "python")
-    return notebook
 
 
 def with_parameters(notebook: NotebookNode, source: str) -> NotebookNode:

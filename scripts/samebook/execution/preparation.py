@@ -78,19 +78,20 @@ class PreparedRun:
 
 
 def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None] = lambda _: None) -> PreparedRun:
-    """Check everything that can be checked before a kernel starts; `say` hears of steps that take time.
+    """Check everything that can be checked before a kernel starts; `say` hears of steps that take time, and of a
+    notebook that is not valid.
 
     Raises UsageError, EnvironmentMismatch where packages differ from the lock, and PolicyRefused for a model that does
     not meet the policy or for a secret in uncommitted changes.
     """
-    from samebook.execution import engine
+    from samebook.execution import engine, notebook_file
 
     path = locate(workspace, request.notebook)
     drift = _drift(workspace, is_allowed=request.allow_drift)
     settings = load(workspace, request.env)
     run_source.check_commit(workspace)
     source = run_source.read(workspace, path)
-    notebook = engine.read(path)
+    notebook = notebook_file.read(path, say)
     index = engine.parameters_index(notebook)
     if index < 0 and request.parameters:
         names = ", ".join(request.parameters)

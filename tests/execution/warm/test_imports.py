@@ -1,5 +1,6 @@
 """The modules that a notebook imports, read from its cells."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,12 @@ def test_modules_beside_the_notebook(tmp_path: Path) -> None:
     (tmp_path / "helper.py").write_text("import flights\nimport xgboost")
     (tmp_path / "numpy.py").write_text("import sklearn")
     assert modules(tmp_path, "import flights", "import numpy\nimport pandas") == ("pandas", "xgboost", "sklearn")
+
+
+@pytest.mark.parametrize("source", ["print('\ud83d')", "import latin", "-" * 99999 + "1"])
+def test_what_cannot_be_read_is_left_to_the_run(source: str, tmp_path: Path) -> None:
+    """A cell or a module that the parser cannot read stops no run before its check."""
+    (tmp_path / "latin.py").write_bytes(b"# coding: latin-1\nname = '\xe9'")
+    cell = {"cell_type": "code", "source": source}
+    (tmp_path / "odd.ipynb").write_text(json.dumps({"cells": [{"cell_type": "code", "source": "import numpy"}, cell]}))
+    assert imports.of_notebook(tmp_path / "odd.ipynb") == ()

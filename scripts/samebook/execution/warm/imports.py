@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 def of_notebook(path: Path) -> tuple[str, ...]:
-    """The modules of a notebook's file; none where it is not a notebook, which the check of the run reports."""
+    """The modules of a notebook's file; none where it, or a module beside it, cannot be read: the run will say so."""
     try:
         cells = json.loads(path.read_text())["cells"]
         sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return modules(sources, path.parent)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError):
         return ()
-    return modules(sources, path.parent)
 
 
 def modules(sources: Sequence[str], folder: Path) -> tuple[str, ...]:
