@@ -58,6 +58,15 @@ SAME = {
         printed(f"{TEMPORARY}/tmp00000000.csv {TEMPORARY}/samebook-00000000/kernel.json"),
     ),
     "memory addresses": (printed("<Model at 0x7f3a5c0d1e80>"), printed("<Model at 0x55d0aa00>")),
+    "addresses in an address's object": (
+        printed("<bound method A.f of <A object at 0x7f3a5c0d1e80>> <weakref at 0x7f00000000; to 'A' at 0x7f11111111>"),
+        printed("<bound method A.f of <A object at 0x55d0aa00>> <weakref at 0x5500000000; to 'A' at 0x5511111111>"),
+    ),
+    "addresses in HTML": (
+        displayed(html="<td>&lt;A at 0x7f3a5c0d1e80&gt;"),
+        displayed(html="<td>&lt;A at 0x55d0aa00&gt;"),
+    ),
+    "bars that were wiped": (printed("\rdata: 12.5MB/s\r3/5 [=>  ]\r ETA 0:01 \r     \rdone\n"), printed("done\n")),
     "a cell's file": (
         printed("/tmp/ipykernel_42/123.py:1: UserWarning: few"),
         printed("/tmp/ipykernel_7/9.py:1: UserWarning: few"),
@@ -102,6 +111,11 @@ OTHER = {
         printed("5/5 [00:01<00:00, 4.99it/s, loss=0.25]"),
         printed("5/5 [00:01<00:00, 4.99it/s, loss=0.26]"),
     ),
+    "an address without an object": (printed("at 0x7f3a5c0d1e80"), printed("at 0x55d0aa00")),
+    "a thread without a thread": (printed("(a, started 20130630)"), printed("(a, started 20130701)")),
+    "a number like a process's": (printed("spid=42"), printed("spid=43")),
+    "what was wiped": (printed("0.25\rdone\n"), printed("0.26\rdone\n")),
+    "what was cleared": (printed("0.25\n\x1b[1A\x1b[2Kdone"), printed("0.26\n\x1b[1A\x1b[2Kdone")),
     "which stream": (printed("a"), printed("a", "stderr")),
     "what is displayed": (displayed(plain="1"), displayed(plain="2")),
     "the order of what is displayed": (displayed(plain="1", html="2"), displayed(plain="2", html="1")),

@@ -4,8 +4,9 @@ For each cell the form has, in this order: name and type; source and attachments
 all of stderr, because timing decides how the text is split into messages); displayed data, in order, by MIME type.
 Images and other binary data are replaced by the sha256 of their bytes; JSON stays as it is.
 
-The form leaves out: metadata, ids and execution counts; papermill's timings and error banners; the text that a
-progress bar overwrote, its times and its rate; colours and other terminal codes. It replaces inside text:
+The form leaves out: metadata, ids and execution counts; papermill's timings and error banners; the overwritten text of
+a progress bar (with a percentage, a count such as 3/5, a rate, or ETA), its times and its rate; colours and other
+terminal codes. It replaces inside text:
 
     run ids                     20130630T120000Z-train-1a2b3c           -> <run>
     memory addresses            <object at 0x7f3a5c0d1e80>              -> <object at 0x…>
@@ -20,9 +21,12 @@ progress bar overwrote, its times and its rate; colours and other terminal codes
     ids of styled tables        <table id="T_0a1b2">, in text/html      -> <table id="T_">
     ids of widgets, random                                              -> removed
 
-Only a hexadecimal number after `at` is a memory address, and only an id at the start of a <style> or <table> is that
-of a styled table: a hash, or a column's name, that looks alike stays. The environment is that of the process that
-makes the canonical form, which is the runner's; its kernels run in the same.
+Only a hexadecimal number after `at` inside <…> is a memory address, and only an id at the start of a <style> or <table>
+is that of a styled table: a hash, or a column's name, that looks alike stays. The environment is that of the process
+that makes the canonical form, which is the runner's; its kernels run in the same.
+
+A notebook that sets out to hide a difference can put a number into the form of one of these parts, or on an overwritten
+line that looks like a progress bar.
 
 Everything else stays: two runs of a cell that prints the time differ, and should.
 """
@@ -50,16 +54,20 @@ RULES = (
     ("Z-", re.compile(r"\d{8}T\d{6}Z-[\w.-]+?-[0-9a-f]{6}\b"), "<run>"),
     # In a path, where a notebook's name may hold anything.
     ("Z-", re.compile(r"(?<=/)\d{8}T\d{6}Z-[^/\n]+?-[0-9a-f]{6}\b"), "<run>"),
-    ("at 0x", re.compile(r"\bat 0x[0-9a-f]{6,16}\b"), "at 0x…"),
-    (", st", re.compile(r"(?<=, )(started|stopped)( daemon)? \d{6,}(?=\))"), r"\1\2 …"),
+    # Of an object that describes itself, <object at 0x…>, once or twice: <weakref at 0x…; to 'A' at 0x…>.
+    ("at 0x", re.compile(r"((?:<|&lt;)[^<>\n]*\bat )0x[0-9a-f]{6,16}\b"), r"\g<1>0x…"),
+    ("at 0x", re.compile(r"((?:<|&lt;)[^<>\n]*\bat )0x[0-9a-f]{6,16}\b"), r"\g<1>0x…"),
+    (", st", re.compile(r"(<\w+\([^<>()\n]*, (?:started|stopped)(?: daemon)? )\d{6,}(?=\))"), r"\1…"),
     ("/ipykernel_", re.compile(PREFIX + r"/\S*?/ipykernel_\d+/\d+\.py"), "<cell>"),
     ("/", re.compile(re.escape(tempfile.gettempdir()) + r"/(tmp|samebook-)[a-z0-9_]{8}(?![\w-])"), "<temporary>"),
     ("/site-packages/", re.compile(PREFIX + r"/[^\s:'\"]*?/site-packages/"), "<packages>/"),
     ("/lib/python3.", re.compile(r"(<environment>|<workspace>|/[^\s:'\"]*?)/lib/python3\.\d+/"), "<python>/"),
-    ("pid=", re.compile(r"\bpid=\d+"), "pid=…"),
+    ("pid=", re.compile(r"(?<=[( ])pid=\d{1,7}\b"), "pid=…"),
     # tqdm's times and rate: [00:01<00:02, 9.51it/s, and without a total [00:01, 1.05s/it
     ("/", re.compile(r"\[(\d+:)?\d\d:\d\d(<[\d:?]+)?, +[\d.?]+ ?[^\s,/\]]*/\w+"), "[…"),
 )
+# Text that a progress bar draws: a share, a count of a whole, a rate, or the time that is left.
+PROGRESS = re.compile(r"\d ?%|\d+/\d+|[\d.?]+ ?\w+/s\b|\bETA\b")
 STYLED = re.compile(r"""(?:<style[^>]*>\s*#|<table id=["'])(T_[0-9a-f]{5})(?![0-9a-zA-Z])""")
 
 
@@ -112,15 +120,19 @@ def _printed(outputs: Iterable[Mapping[str, Any]], name: str, workspace: str) ->
 
 
 def _screen(text: str) -> str:
-    """The text that a terminal shows in the end, after progress bars moved back in a line, and up."""
+    """The text that a terminal shows in the end, after progress bars moved back in a line, and up.
+
+    Other text that was overwritten stands below it: it was printed, whether it can still be seen or not.
+    """
     if "\r" not in text and "\x1b" not in text:
         return text
-    lines, row, returned = [""], 0, False
+    lines, wiped, row, returned = [""], list[str](), 0, False
     for part in CURSOR.split(text):
         if part == "\n":
             row, returned = row + 1, False
             lines += [""] * (row == len(lines))
         elif part == "\x1b[2K":
+            wiped.append(lines[row])
             lines[row] = ""
         elif up := UP.fullmatch(part):
             row = max(0, row - int(up[1] or 1))
@@ -128,9 +140,10 @@ def _screen(text: str) -> str:
             returned = True
         elif part:
             # A progress bar pads a shorter text with blanks, to overwrite the longer one before it.
+            wiped += [lines[row]] if returned else []
             lines[row] = part.rstrip() if returned else lines[row] + part
             returned = False
-    return "\n".join(lines)
+    return "\n".join((*lines, *(f"<wiped> {text}" for text in wiped if text.strip() and not PROGRESS.search(text))))
 
 
 def _displayed(output: Mapping[str, Any], workspace: str) -> dict[str, Any]:
