@@ -43,7 +43,9 @@ class Notes(Reporter):
         self.failed += [name] * failed
 
 
-def executed(folder: Path, *cells: tuple[str, Sequence[str]], notes: Notes | None = None) -> nbformat.NotebookNode:
+def executed(
+    folder: Path, *cells: tuple[str, Sequence[str]], notes: Notes | None = None, cell_timeout: int = 0
+) -> nbformat.NotebookNode:
     """A notebook of these cells, sources and tags, executed in the folder; a last cell prints `went on`."""
     nodes = [nbformat.v4.new_code_cell(source, metadata={"tags": [*tags]}) for source, tags in cells]
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -58,6 +60,7 @@ def executed(folder: Path, *cells: tuple[str, Sequence[str]], notes: Notes | Non
                 scratch=Path(scratch),
                 env=dict(os.environ),
                 observer=notes or Notes(),
+                cell_timeout=cell_timeout,
             )
         )
 
@@ -102,10 +105,18 @@ def test_error_of_tagged_cell_counts_as_result(tmp_path: Path) -> None:
     assert notes.lines == ["cell `c3` (4 of 5) is tagged `raises-exception`, and raised nothing"]
 
 
-def test_interrupt_is_never_expected(tmp_path: Path) -> None:
-    """A tagged cell that is interrupted has failed, as one over its time limit has."""
-    with pytest.raises(errors.CellFailed, match="KeyboardInterrupt"):
-        executed(tmp_path, ("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\ninput", [RAISES]))
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\ninput", "KeyboardInterrupt"),
+        ("import time\ntime.sleep(60)", "over its time limit of 2 s"),
+        ("exit()", "asked its kernel to end"),
+    ],
+)
+def test_end_from_outside_is_never_expected(source: str, error: str, tmp_path: Path) -> None:
+    """A tagged cell that is interrupted, runs over its time limit or ends the kernel has failed as any other."""
+    with pytest.raises(errors.CellFailed, match=error):
+        executed(tmp_path, (source, [RAISES]), cell_timeout=2)
 
 
 def test_display_that_no_notebook_holds(tmp_path: Path) -> None:
@@ -128,3 +139,11 @@ def test_end_of_kernel_is_told(source: str, end: str, mend: str, tmp_path: Path)
         executed(tmp_path, (f"import os\n{source}", ["odd", RAISES]))
     assert f"the kernel died in cell `odd`: its process ended with {end}" in str(raised.value)
     assert mend in str(raised.value.mend)
+
+
+def test_kernel_that_does_not_start(tmp_path: Path) -> None:
+    """A kernel that ends before its first cell, as of a module that hides one of Python's, is told as that."""
+    (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit(3)")
+    with pytest.raises(errors.KernelDied, match="before its first cell: its process ended with exit code 3") as raised:
+        executed(tmp_path, ("1", ["odd"]))
+    assert "a module beside the notebook" in str(raised.value.mend)

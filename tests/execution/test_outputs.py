@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+import pytest
+
+from samebook.core.errors import UsageError
 from samebook.execution import outputs
 
 
@@ -40,6 +43,16 @@ def test_no_content_is_left_out(tmp_path: Path) -> None:
     assert contents(folder) == {"file": "f"}
     assert [note.split()[0] for note in notes] == [f"outputs/{name}" for name in (*targets, "pipe")]
     assert all("left out" in note for note in notes)
+
+
+def test_folder_is_a_link(tmp_path: Path) -> None:
+    """Outputs that the notebook has moved elsewhere stay as they are there, and the run is refused."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "last").symlink_to("x")
+    (tmp_path / "outputs").symlink_to("elsewhere")
+    with pytest.raises(UsageError, match="outputs is a link"):
+        outputs.settle(tmp_path / "outputs")
+    assert (tmp_path / "elsewhere" / "last").is_symlink()
 
 
 def test_name_becomes_plain(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 
+from samebook.core.digest import json_bytes
 from samebook.core.workspace import Workspace
 from samebook.records import run_folder
 from samebook.records.run_folder import RunFolder
@@ -69,3 +70,11 @@ def test_scratch_runs_are_few(tmp_path: Path) -> None:
     run_folder.drop_scratch(Workspace(tmp_path), keep=2)
     kept = sorted(path.name for path in (tmp_path / "runs" / ".scratch").iterdir())
     assert kept == ["20130103T000000Z-1", "20130104T000000Z-1"]
+
+
+def test_event_can_be_hashed(tmp_path: Path) -> None:
+    """A name with half a character, as of a file whose name is not UTF-8, is one that a receipt can hold."""
+    run_folder.append_event(tmp_path, {"kind": "param", "name": "\udcff.txt", "value": "\ud83d, \u2028 and ü"})
+    (event,) = run_folder.events(tmp_path)
+    assert json_bytes(event)
+    assert (event["name"], event["value"]) == ("?.txt", "?, \u2028 and ü")

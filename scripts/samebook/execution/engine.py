@@ -52,10 +52,7 @@ def execute(execution: Execution) -> NotebookNode:
             mend="give it more: make run … TIMEOUT=seconds, or cell_timeout in environments/<env>.yml",
         ) from error
     except DeadKernelError as error:
-        end, mend = _kernel_end(execution.source.exit_code)
-        raise errors.KernelDied(
-            f"the kernel died in cell `{_running_cell(execution)}`: its process {end}", mend=mend
-        ) from error
+        raise _kernel_died(execution) from error
     except nbformat.ValidationError as error:
         first = execution.redaction.text(str(error).splitlines()[0])
         raise errors.CellFailed(
@@ -109,12 +106,21 @@ def _saved(execution: Execution) -> NotebookNode:
 
 def _running_cell(execution: Execution) -> str:
     """The name of the cell that was running when the kernel stopped answering: the last one that started in the saved
-    notebook.
+    notebook, "" where none has.
     """
     notebook = _saved(execution)
     started = [cell for cell in notebook.cells if cell.metadata.get("papermill", {}).get("start_time")]
     positions = filter(None, (Position.of(cell, notebook) for cell in reversed(started)))
-    return next((position.name for position in positions), "?")
+    return next((position.name for position in positions), "")
+
+
+def _kernel_died(execution: Execution) -> errors.KernelDied:
+    cell = _running_cell(execution)
+    end, mend = _kernel_end(execution.source.exit_code)
+    if not cell:
+        mend = "rename a module beside the notebook that has the name of one of Python's or Jupyter's"
+    place = f"in cell `{cell}`" if cell else "before its first cell"
+    return errors.KernelDied(f"the kernel died {place}: its process {end}", mend=mend)
 
 
 def _kernel_end(code: int | None) -> tuple[str, str]:

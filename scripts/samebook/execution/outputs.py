@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from samebook.core.errors import UsageError
 from samebook.core.workspace import copy_whole
 
 LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder outside"
@@ -12,8 +13,11 @@ def settle(folder: Path) -> list[str]:
     """Make each entry below a folder a regular file with a plain name; returns a line for each entry that changed.
 
     A link becomes its content. One without a content of its own is left out, as pipes and sockets are: it leads
-    nowhere, around itself, or to a folder outside (which may be large, and no part of the result).
+    nowhere, around itself, or to a folder outside (which may be large, and no part of the result). Raises UsageError
+    where the folder itself has become a link, as what it leads to is not the run's to change.
     """
+    if folder.is_symlink():
+        raise UsageError(f"{folder.name} is a link to {folder.readlink()}; expected the folder that the run was given")
     folder = folder.resolve()
     notes: list[str] = []
     for path in sorted(folder.rglob("*")):

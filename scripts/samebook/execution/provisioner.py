@@ -14,6 +14,7 @@ from typing import Any, override
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
+from nbclient.exceptions import DeadKernelError
 
 from samebook.execution.warm import client, kernels
 from samebook.execution.warm.early import EarlyProcess
@@ -114,7 +115,7 @@ class Client(AsyncKernelClient):
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Return once a request was answered and its end was published: from then on no output gets lost.
 
-        Raises RuntimeError where the kernel dies, or does not answer within `timeout` seconds.
+        Raises DeadKernelError where the kernel dies, or does not answer within `timeout` seconds.
         """
         deadline = time.monotonic() + (timeout or float("inf"))
         pause = 0.05
@@ -124,8 +125,8 @@ class Client(AsyncKernelClient):
                 return
             pause = min(pause * 2, 1.0)
             if not await self._async_is_alive():
-                raise RuntimeError("Kernel died before replying to kernel_info")
-        raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
+                raise DeadKernelError("Kernel died before replying to kernel_info")
+        raise DeadKernelError(f"Kernel didn't respond in {timeout} seconds")
 
     async def _is_published(self, request: str, deadline: float) -> bool:
         """Whether the end of a request is published in time; then its answer has arrived as well."""

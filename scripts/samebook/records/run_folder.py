@@ -146,8 +146,11 @@ def finished_runs(workspace: Workspace, notebook: str) -> list[Path]:
 
 
 def append_event(folder: Path, event: dict[str, Any]) -> None:
-    """Append an event to those of the run in `folder`: in one write, so that lines of several processes don't mix."""
-    line = json.dumps(event, allow_nan=False).encode() + b"\n"
+    """Append an event to those of the run in `folder`: in one write, so that lines of several processes don't mix.
+
+    Half a character, as in a file's name that is not UTF-8, becomes `?`, because a receipt cannot hold it.
+    """
+    line = json.dumps(event, allow_nan=False, ensure_ascii=False).encode(errors="replace") + b"\n"
     with (folder / EVENTS).open("ab", buffering=0) as stream:
         stream.write(line)
 
@@ -155,7 +158,7 @@ def append_event(folder: Path, event: dict[str, Any]) -> None:
 def events(folder: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
     """The events of the run in `folder` so far, oldest first; `kind` selects those of one kind."""
     path = folder / EVENTS
-    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = path.read_bytes().splitlines() if path.is_file() else []
     for line in lines:
         try:
             event = json.loads(line)
