@@ -24,7 +24,7 @@ SLOW_FIXTURES = {
 SLOW_FOLDERS = {"notebooks", "container", "gallery"}
 SLOW_MODULES = {
     *("test_bench", "test_faults", "test_season", "test_make", "test_light", "test_tutorial"),
-    *("test_rerun", "test_rerun_cheats", "test_rerun_aside", "test_runner", "test_warm"),
+    *("test_rerun", "test_rerun_cheats", "test_rerun_aside", "test_rerun_times", "test_runner", "test_warm"),
     *("test_bundle_diff", "test_gc", "test_drift"),
 }
 # An engine may change what these find: they read the environment, or look at the kernels and bytes that it gives.

@@ -77,15 +77,6 @@ def test_same_is_same(tiny: Tiny, notebook: str) -> None:
     assert (ended.code, ended.stdout) == (0, "IDENTICAL: 2 runs, with 1 and 2 threads\n")
 
 
-def test_run_is_repeated(tiny: Tiny) -> None:
-    """A finished run is run again as its receipt says, with its parameters."""
-    tiny.notebook("work", parameters="n: int = 1", work="print(n)")
-    tiny.samebook("run", "work", "-p", "n=7")
-    ended = tiny.samebook("reproduce", tiny.last.name, "--times", "2")
-    assert (ended.code, len(trials(tiny))) == (0, 3)
-    assert '"7\\n"' in (trials(tiny)[-1] / "notebook.canonical.json").read_text()
-
-
 def test_trials_are_set_aside(tiny: Tiny) -> None:
     """Trials are no results: afterwards a notebook's newest run is still the one that its author made."""
     tiny.notebook("work", work="print(1)")

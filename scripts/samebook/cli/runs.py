@@ -106,12 +106,12 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict
 
     RUN is a run's id, the file of a receipt, a notebook's name for its newest run, or a promoted model's name
     (churn, churn@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for any other verdict.
-    With --times, RUN may also be a notebook that has not run yet.
+    With --times, RUN may also be a notebook that has not run yet; a run is compared with new ones at its commit.
     """
     from samebook.verbs import reproduce as verb
 
     if times:
-        _print_stability(run, times)
+        _print_stability(run, times, engine)
         return
     reproduction = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance, strict), say)
     show(verb.table(reproduction))
@@ -120,10 +120,10 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict
         sys.exit(errors.NotReproduced.exit_code)
 
 
-def _print_stability(run: str, times: int) -> None:
+def _print_stability(run: str, times: int, engine: str) -> None:
     from samebook.verbs import stability as verb
 
-    result = verb.stability(verb.StabilityRequest(run, times), say)
+    result = verb.stability(verb.StabilityRequest(run, times, engine), say)
     click.echo(verb.table(result))
     if result.difference:
         sys.exit(errors.NotReproduced.exit_code)

@@ -26,6 +26,8 @@ PINNED = Path(".samebook") / "receipt.json"
 WRITTEN = ("runs", "store", ".samebook", ".venv")
 
 type Say = Callable[[str], None]
+# Makes a new run, with some variables of its own; returns its folder.
+type Again = Callable[[Mapping[str, str]], Path]
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,20 @@ class Site:
 
 @contextmanager
 def new_run(site: Site, statement: Json) -> Iterator[Path]:
-    """The folder of a new run, made from the receipt in a new worktree.
+    """The folder of a new run, made from the receipt in a new worktree; both are removed after the block.
 
-    Folder and worktree are removed after the block.
+    Raises what `aside` and its function raise.
+    """
+    with aside(site, statement) as again:
+        yield again({})
+
+
+@contextmanager
+def aside(site: Site, statement: Json) -> Iterator[Again]:
+    """A function that makes new runs of the receipt, in one new worktree, which is removed after the block.
 
     Raises UsageError where the commit or the patch is missing, EnvironmentMismatch where the commit's environment
-    can't be made, NotReproduced where the new run fails.
+    can't be made; the function raises NotReproduced where a new run fails.
     """
     commit = receipt.dependency(statement, receipt.COMMIT)
     if commit is None:
@@ -63,9 +73,13 @@ def new_run(site: Site, statement: Json) -> Iterator[Path]:
         env = {**isolation.inherited(statement, name), **isolation.warehouse(statement, checkout)}
         _make_environment(site, checkout, env)
         _hand_over_inputs(site, checkout, statement)
-        site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
-        with isolation.fresh(site.engine, env) as fresh:
-            yield _run(site, checkout, statement, fresh)
+
+        def again(variables: Mapping[str, str]) -> Path:
+            site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
+            with isolation.fresh(site.engine, env) as fresh:
+                return _run(site, checkout, statement, {**fresh, **variables})
+
+        yield again
 
 
 def _check_new(checkout: Path, commit: str) -> None:

@@ -7,7 +7,6 @@ is written as an attestation beside the receipt, reproduction-<n>.json.
 import datetime
 import os
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +16,12 @@ from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
 from samebook.models import bundle, lookup
-from samebook.records import attestations, comparison, evidence, receipt, run_folder, signing
+from samebook.records import attestations, comparison, receipt, run_folder, signing
 from samebook.records.comparison import Comparison, Side, Verdict
 from samebook.reproduction import definition, rerun
+from samebook.reproduction import original as originals
 from samebook.reproduction.definition import Divergence
+from samebook.reproduction.original import Original
 from samebook.reproduction.rerun import Say, Site
 from samebook.store import objects
 
@@ -44,16 +45,6 @@ class ReproduceRequest:
 
 
 @dataclass(frozen=True)
-class Original:
-    """The run that is reproduced: its receipt's path, the sha256 and content of the receipt, and who signed it."""
-
-    path: Path
-    digest: str
-    statement: receipt.Json
-    signers: list[str]
-
-
-@dataclass(frozen=True)
 class Reproduction:
     """The verdict, the comparison of each subject, the differences of the definitions and of the packages, the files
     that the new run read without declaring them, and the attestation's file.
@@ -74,22 +65,9 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
     """
     workspace = workspaces.find()
     signing.check_key()
-    original = _original(workspace, receipt_path(workspace, request.run))
+    original = originals.read(workspace, receipt_path(workspace, request.run))
     with rerun.new_run(Site(workspace, request.engine, say, original.path.parent), original.statement) as folder:
         return _judge(workspace, request, original, folder)
-
-
-def _original(workspace: Workspace, path: Path) -> Original:
-    """The run of a receipt, read once, and checked before anything runs: a verdict must not speak for altered files."""
-    statement = receipt.read(path)
-    digest = sha256(path)
-    signers = signing.signers(workspace, path) if signing.envelope_path(path).is_file() else []
-    if altered := evidence.alterations(evidence.file_states(workspace, path, statement)):
-        raise NotReproduced(
-            f"{path} can't be reproduced, as files beside it are not what it says: {'; '.join(altered)}",
-            mend=f"remove them, and the receipt stands alone: rm {path.parent / altered[0].partition(': ')[0]}",
-        )
-    return Original(path, digest, statement, signers)
 
 
 def receipt_path(workspace: Workspace, name: str) -> Path:
@@ -122,7 +100,7 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     new = receipt.read(rerun_folder / run_folder.RECEIPT)
     undeclared = check_declared(new, is_strict=request.is_strict)
     store, statement = objects.local_store(workspace), original.statement
-    before = Side(receipt.subject_digests(statement), _content_reader(original.path.parent, statement, store))
+    before = originals.side(workspace, original)
     after = Side(receipt.subject_digests(new), lambda name: (rerun_folder / name).read_bytes())
     comparisons = comparison.compare(before, after, request.tolerance)
     for name, digest in after.digests.items():
@@ -156,19 +134,6 @@ def _table_of(divergences: list[Divergence]) -> receipt.Json:
         item.name: {"original": item.original, "reproduced": item.reproduced, "essential": item.is_essential}
         for item in divergences
     }
-
-
-def _content_reader(run: Path, original: receipt.Json, store: objects.Store) -> Callable[[str], bytes | None]:
-    """A reader of the original's bytes by name: from the run's folder where the hash holds, else from the store."""
-    digests = receipt.subject_digests(original)
-
-    def content(name: str) -> bytes | None:
-        path = run / name
-        if path.is_file() and sha256(path) == digests[name]:
-            return path.read_bytes()
-        return rerun.read_object(store, digests[name], lambda _: None)
-
-    return content
 
 
 def differing_packages(original: receipt.Json, new: receipt.Json) -> list[str]:

@@ -5,31 +5,30 @@ in this run alone comes from the order of a set, which the fixed PYTHONHASHSEED 
 """
 
 import json
-import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 
-from samebook.core import errors, signals, subcommand
+from samebook.core import signals
 from samebook.core import workspace as workspaces
-from samebook.core.errors import CellFailed, NotReproduced, SamebookError
 from samebook.core.workspace import Workspace
-from samebook.records import canonical, causes, comparison, receipt, run_folder
+from samebook.records import canonical, causes, comparison, run_folder
 from samebook.records.causes import Cause, Source, Suspect
-from samebook.records.comparison import Comparison, Side, Verdict
+from samebook.records.comparison import Comparison, Verdict
 from samebook.records.differences import CellDifference, first_cell
+from samebook.reproduction import original as originals
+from samebook.reproduction import rerun, trial
+from samebook.reproduction.rerun import Say, Site
+from samebook.reproduction.trial import Attempt, Try
 
-THREADS = (1, 2)
+THREADS = ("1", "2")
 HASH_SEED = "1"
 SHOWN = 3
 PROOF = {
     causes.THREADS.name: "runs with as many threads are alike",
     causes.SET_ORDER.name: f"only the run with PYTHONHASHSEED={HASH_SEED} differs",
 }
-
-type Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,7 @@ class StabilityRequest:
 
     run: str
     times: int
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One of the runs: its label in messages, its threads, its folder, and its subjects' sha256 by name."""
-
-    label: str
-    threads: int
-    folder: Path
-    subjects: dict[str, str]
+    engine: str = "local"
 
 
 @dataclass(frozen=True)
@@ -81,63 +71,46 @@ class Stability:
 def stability(request: StabilityRequest, say: Say) -> Stability:
     """Run it, and compare. Raises the error of the first run, NotReproduced where only a later run fails."""
     workspace = workspaces.find()
-    arguments = ("run", "--trial", "--json", *_run_arguments(workspace, request.run, say))
-    command = (sys.executable, "-m", "samebook", *arguments)
+    stem = request.run.removeprefix("notebooks/").removesuffix(".ipynb")
+    if (workspace.notebooks / f"{stem}.ipynb").is_file():
+        say(f"notebooks/{stem}.ipynb as it is now, with its defaults (a run's id instead: that run, at its commit)")
+        with signals.as_errors():
+            return _stability(workspace, request.times, partial(trial.in_place, workspace, request.run), [], say)
+    original = originals.read(workspace, run_folder.locate(workspace, request.run))
+    site = Site(workspace, request.engine, say, original.path.parent)
+    with rerun.aside(site, original.statement) as again:
+        return _stability(
+            workspace, request.times, partial(trial.aside, again), [trial.repeated(workspace, original)], say
+        )
+
+
+def _stability(workspace: Workspace, times: int, attempt: Try, first: list[Attempt], say: Say) -> Stability:
+    """The comparison of new runs with each other, and with the run that they repeat, where they repeat one."""
     attempts: list[Attempt] = []
     try:
-        with signals.as_errors():
-            say(f"first, with another hash seed: PYTHONHASHSEED={HASH_SEED}")
-            attempts.append(_attempt(workspace, command, 0, SAMEBOOK_HASH_SEED=HASH_SEED))
-            for number in range(1, request.times + 1):
-                threads = THREADS[(number - 1) % len(THREADS)]
-                say(f"run {number} of {request.times}, OMP_NUM_THREADS={threads}")
-                attempts.append(_attempt(workspace, command, number, OMP_NUM_THREADS=str(threads)))
+        say(f"first, with another hash seed: PYTHONHASHSEED={HASH_SEED}")
+        attempts.append(attempt(0, {"OMP_NUM_THREADS": THREADS[0], "SAMEBOOK_HASH_SEED": HASH_SEED}))
+        for number in range(1, times + 1):
+            threads = THREADS[(number - 1) % len(THREADS)]
+            say(f"run {number} of {times}, OMP_NUM_THREADS={threads}")
+            attempts.append(attempt(number, {"OMP_NUM_THREADS": threads}))
         seeded, *others = attempts
-        return _judge(others, seeded)
+        return _judge([*first, *others], seeded)
     finally:
-        for attempt in attempts:  # trials, not results: a notebook's newest run stays the one that its author made
-            run_folder.set_aside(workspace, attempt.folder)
-
-
-def _run_arguments(workspace: Workspace, name: str, say: Say) -> tuple[str, ...]:
-    """The arguments of `samebook run` for a notebook as it is now, or for a run's receipt."""
-    stem = name.removeprefix("notebooks/").removesuffix(".ipynb")
-    if (workspace.notebooks / f"{stem}.ipynb").is_file():
-        say(f"notebooks/{stem}.ipynb as it is now, with its defaults (a run's id instead: with that run's parameters)")
-        return (name,)
-    return ("--receipt", str(run_folder.locate(workspace, name)))
-
-
-def _attempt(workspace: Workspace, command: tuple[str, ...], number: int, **variables: str) -> Attempt:
-    env = {**os.environ, "SAMEBOOK_WORKSPACE": str(workspace.root), "OMP_NUM_THREADS": str(THREADS[0]), **variables}
-    with tempfile.TemporaryFile() as output:
-        code = signals.call(command, workspace.root, env, output)
-        output.seek(0)
-        printed = output.read().decode()
-    if code:
-        raise _failure(number, code, printed)
-    folder = workspace.runs / subcommand.run_id(printed)
-    subjects = receipt.subject_digests(receipt.read(folder / run_folder.RECEIPT))
-    return Attempt(f"run {number}", int(env["OMP_NUM_THREADS"]), folder, subjects)
-
-
-def _failure(number: int, code: int, printed: str) -> SamebookError:
-    message = printed.rpartition("error: ")[2].strip()
-    if number > 1:
-        return NotReproduced(f"run {number} failed where run 1 was complete: {message}")
-    return errors.from_exit_code(code, f"run {number} failed: {message}", default=CellFailed)
+        for finished in attempts:  # trials, not results: a notebook's newest run stays the one that its author made
+            run_folder.set_aside(workspace, finished.folder)
 
 
 def _judge(attempts: list[Attempt], seeded: Attempt) -> Stability:
     first, *rest = attempts
     differences = [difference for attempt in rest if (difference := _difference(first, attempt))]
     if not differences:
-        by_hash_seed = _proven(_difference(first, seeded), causes.SET_ORDER)
-        suspects = _suspects((first.folder / run_folder.CANONICAL).read_bytes(), None)
+        by_hash_seed = _proven(_difference(rest[-1], seeded), causes.SET_ORDER)
+        suspects = _suspects(_canonical(rest[-1]), None)
         by_machine = tuple(suspect for suspect in suspects if suspect.cause.machine)
         return Stability(attempts, by_hash_seed=by_hash_seed, by_machine=by_machine)
     earliest = min(differences, key=lambda difference: difference.cell.number if difference.cell else sys.maxsize)
-    groups = [[attempt.subjects for attempt in attempts if attempt.threads == threads] for threads in THREADS]
+    groups = [[attempt.side.digests for attempt in attempts if attempt.threads == threads] for threads in THREADS]
     by_threads = len(attempts) > len(THREADS) and all(subjects == group[0] for group in groups for subjects in group)
     return Stability(attempts, _proven(earliest, causes.THREADS) if by_threads else earliest)
 
@@ -151,17 +124,17 @@ def _proven(difference: Difference | None, cause: Cause) -> Difference | None:
 
 
 def _difference(first: Attempt, second: Attempt) -> Difference | None:
-    before, after = (Side(attempt.subjects, _reader(attempt.folder)) for attempt in (first, second))
-    different = [subject for subject in comparison.compare(before, after) if subject.verdict != Verdict.IDENTICAL]
+    compared = comparison.compare(first.side, second.side)
+    different = [subject for subject in compared if subject.verdict != Verdict.IDENTICAL]
     if not different:
         return None
-    old, new = ((attempt.folder / run_folder.CANONICAL).read_bytes() for attempt in (first, second))
-    cell = first_cell(old, new)
-    return Difference(first, second, cell, different, _suspects(old, cell))
+    old, new = _canonical(first), _canonical(second)
+    cell = first_cell(old, new) if old else None  # the bytes of a run that was received may not be here
+    return Difference(first, second, cell, different, _suspects(new, cell))
 
 
-def _reader(folder: Path) -> Callable[[str], bytes]:
-    return lambda name: (folder / name).read_bytes()
+def _canonical(attempt: Attempt) -> bytes:
+    return attempt.side.content(run_folder.CANONICAL) or b""
 
 
 def _suspects(content: bytes, differing: CellDifference | None) -> list[Suspect]:
@@ -175,7 +148,7 @@ def _suspects(content: bytes, differing: CellDifference | None) -> list[Suspect]
 
 def table(result: Stability) -> str:
     """The result as text."""
-    runs = f"{len(result.attempts)} runs, with {' and '.join(map(str, THREADS))} threads"
+    runs = f"{len(result.attempts)} runs, with {' and '.join(THREADS)} threads"
     if result.difference:
         return f"{_description(result.difference)}\n\nDIFFERENT: {runs}"
     lines = [f"IDENTICAL: {runs}"]
@@ -191,7 +164,7 @@ def table(result: Stability) -> str:
 def _description(difference: Difference) -> str:
     others = [subject for subject in difference.subjects if subject.name != run_folder.CANONICAL]
     attempts = (difference.first, difference.second)
-    folders = " ".join(f"runs/{run_folder.SCRATCH}/{attempt.folder.name}" for attempt in attempts)
+    folders = " ".join(map(_place_of, attempts))
     lines = (
         *_cell_lines(difference),
         *_cause_lines(difference),
@@ -202,10 +175,16 @@ def _description(difference: Difference) -> str:
     return "\n".join(lines)
 
 
+def _place_of(attempt: Attempt) -> str:
+    """The folder in which a run is found afterwards."""
+    is_trial = attempt.label.startswith("run ")
+    return f"runs/{run_folder.SCRATCH}/{attempt.folder.name}" if is_trial else str(attempt.folder)
+
+
 def _subject_detail(subject: Comparison, difference: Difference) -> str:
     if subject.verdict != Verdict.MISSING:
         return subject.detail
-    attempt = difference.first if subject.name in difference.first.subjects else difference.second
+    attempt = difference.first if subject.name in difference.first.side.digests else difference.second
     return f"only in {attempt.label}"
 
 

@@ -1,0 +1,51 @@
+"""The run that is reproduced: its receipt and its files, checked before anything runs.
+
+A verdict must not speak for altered files, or for a receipt whose signature is broken.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebook.core.digest import sha256
+from samebook.core.errors import NotReproduced
+from samebook.core.workspace import Workspace
+from samebook.records import evidence, receipt, signing
+from samebook.records.comparison import Side
+from samebook.reproduction import rerun
+from samebook.store import objects
+
+
+@dataclass(frozen=True)
+class Original:
+    """The run that is reproduced: its receipt's path, the sha256 and content of the receipt, and who signed it."""
+
+    path: Path
+    digest: str
+    statement: receipt.Json
+    signers: list[str]
+
+
+def read(workspace: Workspace, path: Path) -> Original:
+    """The run of a receipt. Raises NotReproduced for altered files beside it, PolicyRefused for a broken signature."""
+    statement = receipt.read(path)
+    digest = sha256(path)
+    signers = signing.signers(workspace, path) if signing.envelope_path(path).is_file() else []
+    if altered := evidence.alterations(evidence.file_states(workspace, path, statement)):
+        raise NotReproduced(
+            f"{path} can't be reproduced, as files beside it are not what it says: {'; '.join(altered)}",
+            mend=f"remove them, and the receipt stands alone: rm {path.parent / altered[0].partition(': ')[0]}",
+        )
+    return Original(path, digest, statement, signers)
+
+
+def side(workspace: Workspace, original: Original) -> Side:
+    """The run's subjects; their bytes come from its folder where the hash holds, else from the store."""
+    digests, store = receipt.subject_digests(original.statement), objects.local_store(workspace)
+
+    def content(name: str) -> bytes | None:
+        path = original.path.parent / name
+        if path.is_file() and sha256(path) == digests[name]:
+            return path.read_bytes()
+        return rerun.read_object(store, digests[name], lambda _: None)
+
+    return Side(digests, content)
