@@ -1,6 +1,7 @@
 """The receipt, by the standards' own bindings and by what it promises."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,21 @@ def test_odd_output_fails_no_run(tiny: Tiny) -> None:
     digests = {item["name"]: item["digest"]["sha256"] for item in receipt(tiny.last)["subject"]}
     assert digests["outputs/last"] == sha256(Path("/etc/hostname"))
     assert "outputs/pipe" not in digests
+
+
+def test_failed_run_of_before_proves_nothing(tiny: Tiny) -> None:
+    """A run that was done before a cell's error failed it is no evidence: its notebook shows the error."""
+    path = tiny.notebook("work", shown="1 / 0")
+    path.write_text(path.read_text().replace('"shown"', '"raises-exception", "shown"'))
+    assert tiny.samebook("run", "work").code == 0
+    assert tiny.samebook("verify", tiny.last.name).code == 0
+    notebook, statement = tiny.last / "notebook.canonical.json", tiny.last / "receipt.json"
+    before = sha256(notebook)
+    notebook.write_text(re.sub(r'\s*"raises-exception",', "", notebook.read_text()))
+    statement.write_text(statement.read_text().replace(before, sha256(notebook)))
+    ended = tiny.samebook("verify", tiny.last.name)
+    assert ended.code == 3
+    assert "notebook.canonical.json: cell `shown` ended with an error, so the run has failed" in ended.stderr
 
 
 HOSTILE = [

@@ -12,7 +12,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-TAG = "raises-exception"
+from samebook.records import canonical
+
 INTERRUPT = "KeyboardInterrupt"
 
 
@@ -23,7 +24,7 @@ def error(cell: NotebookNode) -> NotebookNode | None:
 
 def may_raise(cell: NotebookNode) -> bool:
     """Whether a cell may end with an error."""
-    return TAG in cell.metadata.get("tags", [])
+    return canonical.RAISES in cell.metadata.get("tags", [])
 
 
 def check(cell: NotebookNode, reply: Mapping[str, Any]) -> None:

@@ -163,7 +163,7 @@ class _Client(PapermillNotebookClient):
                 f"{position} asked its kernel to end", mend="leave out exit and quit: the run ends by itself"
             )
         if cell_end.may_raise(cell) and reply["status"] == "ok" and not cell_end.error(cell):
-            self.nb_man.execution.observer.noted(f"{position} is tagged `{cell_end.TAG}`, and raised nothing")
+            self.nb_man.execution.observer.noted(f"{position} is tagged `{canonical.RAISES}`, and raised nothing")
 
     @override
     def process_message(self, *arguments: Any, **kwargs: Any) -> Any:

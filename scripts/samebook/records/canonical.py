@@ -41,7 +41,8 @@ from typing import Any
 
 from samebook.core.digest import json_bytes, sha256
 
-RESERVED = ("raises-exception", "skip-execution")  # tags that Jupyter defines; they do not name a cell
+RAISES = "raises-exception"
+RESERVED = (RAISES, "skip-execution")  # tags that Jupyter defines; they do not name a cell
 BANNER = "papermill-error-cell-tag"
 BINARY = ("image/png", "image/jpeg", "image/gif", "application/pdf")
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -86,6 +87,17 @@ def numbers(types: Iterable[str]) -> list[int]:
 def name(tags: Iterable[str], number: int) -> str:
     """The name of a cell: its first tag that Jupyter does not reserve, else `cell-<number>`."""
     return next((tag for tag in tags if tag not in RESERVED), f"cell-{number}")
+
+
+def failed_cell(canonical: list[dict[str, Any]]) -> str:
+    """The name of the first cell that ended with an error though it is not there to raise; "" where there is none.
+
+    Only a run of an older samebook can have one.
+    """
+    for number, cell in zip(numbers(cell["type"] for cell in canonical), canonical, strict=True):
+        if RAISES not in cell["tags"] and any("error" in output for output in cell["displayed"]):
+            return name(cell["tags"], number)
+    return ""
 
 
 def content(canonical: list[dict[str, Any]]) -> bytes:

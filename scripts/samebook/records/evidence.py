@@ -1,10 +1,15 @@
-"""Evidence for a receipt: whether each file that it names is beside it or in the store, with the same sha256."""
+"""Evidence for a receipt: whether each file that it names is beside it or in the store, with the same sha256.
 
+The notebook is evidence only where none of its cells failed: an older samebook gave a receipt to some such runs.
+"""
+
+import json
+from contextlib import suppress
 from pathlib import Path
 
 from samebook.core.digest import sha256
 from samebook.core.workspace import Workspace
-from samebook.records import receipt
+from samebook.records import canonical, receipt, run_folder
 from samebook.store import objects
 
 BESIDE, STORED = "beside the receipt", "in the store"
@@ -20,7 +25,20 @@ def file_states(workspace: Workspace, path: Path, statement: receipt.Json) -> di
     states = {name: file_state(workspace, path.parent, name, digest) for name, digest in digests.items()}
     outputs = (output for output in (path.parent / "outputs").rglob("*") if output.is_file())
     names = (output.relative_to(path.parent).as_posix() for output in outputs)
-    return states | {name: "not in the receipt" for name in names if name not in states}
+    states |= {name: "not in the receipt" for name in names if name not in states}
+    digest = digests.get(run_folder.CANONICAL)
+    if digest and (cell := _failed_cell(workspace, path.parent, digest)):
+        states[run_folder.CANONICAL] = f"cell `{cell}` ended with an error, so the run has failed"
+    return states
+
+
+def _failed_cell(workspace: Workspace, folder: Path, digest: str) -> str:
+    """The name of the cell that failed, as the canonical notebook shows it; "" where there is none."""
+    path = folder / run_folder.CANONICAL
+    with suppress(objects.DamagedObject, ValueError, TypeError, KeyError, AttributeError):  # its state says so already
+        content = path.read_bytes() if path.is_file() else objects.local_store(workspace).get(digest)
+        return canonical.failed_cell(json.loads(content or b"[]"))
+    return ""
 
 
 def problems(states: dict[str, str]) -> list[str]:
