@@ -24,6 +24,9 @@ SHOWN = """class Odd:
     def _repr_html_(self):
         raise ValueError("no form")
 Odd()"""
+CLEARED = """from IPython.display import clear_output
+%run raises.py
+clear_output()"""
 MISSING = "Line magic function `%no_such` not found."
 
 
@@ -75,6 +78,7 @@ def executed(
         ("%no_such", f"UsageError: {MISSING}"),
         (SENT, "Odd: sent"),
         (SHOWN, "ValueError: no form"),
+        (CLEARED, "RuntimeError: in script"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
         ("exit()", "asked its kernel to end"),
     ],

@@ -27,12 +27,13 @@ def may_raise(cell: NotebookNode) -> bool:
     return canonical.RAISES in cell.metadata.get("tags", [])
 
 
-def check(cell: NotebookNode, reply: Mapping[str, Any]) -> None:
+def check(cell: NotebookNode, reply: Mapping[str, Any], sent: NotebookNode | None) -> None:
     """Raise CellExecutionError for an executed cell that has failed; `reply` is the content of the kernel's reply.
 
-    A failed cell shows its error afterwards. An interrupt is never the error that a tagged cell is there to show.
+    `sent` is the first error that the cell sent, which may have been cleared since. A failed cell shows its error
+    afterwards. An interrupt is never the error that a tagged cell is there to show.
     """
-    end = error(cell) or _error_of_reply(reply)
+    end = sent or _error_of_reply(reply)
     if end and (INTERRUPT in (end.ename, reply.get("ename")) or not may_raise(cell)):
         if error(cell) is None:
             cell.outputs.append(end)

@@ -17,6 +17,7 @@ from typing import Any, Protocol, override
 import nbformat
 from jupyter_client.provisioning import KernelProvisionerFactory
 from nbformat import NotebookNode
+from nbformat.v4 import output_from_msg
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
 from traitlets.config import Config
@@ -152,22 +153,26 @@ class _Client(PapermillNotebookClient):
     """papermill's client, which also hands what the notebook prints to the observer, and checks how each cell ends."""
 
     nb_man: _Manager
+    # The first error that the running cell has sent: it may clear it, or a widget may take it.
+    sent_error: NotebookNode | None = None
 
     def cell_ended(self, *, cell: NotebookNode, execute_reply: Mapping[str, Any], **_: Any) -> None:
         """Raise CellExecutionError for a cell that has failed, CellFailed for one that asks for its kernel's end."""
-        reply = execute_reply["content"]
-        cell_end.check(cell, reply)
+        reply, sent, self.sent_error = execute_reply["content"], self.sent_error, None
+        cell_end.check(cell, reply, sent)
         position = Position.of(cell, self.nb)
         if cell_end.asks_for_the_end(reply):
             raise CellFailed(
                 f"{position} asked its kernel to end", mend="leave out exit and quit: the run ends by itself"
             )
-        if cell_end.may_raise(cell) and reply["status"] == "ok" and not cell_end.error(cell):
+        if cell_end.may_raise(cell) and reply["status"] == "ok" and not sent:
             self.nb_man.execution.observer.noted(f"{position} is tagged `{canonical.RAISES}`, and raised nothing")
 
     @override
-    def process_message(self, *arguments: Any, **kwargs: Any) -> Any:
-        output = super().process_message(*arguments, **kwargs)
+    def process_message(self, msg: dict[str, Any], *arguments: Any, **kwargs: Any) -> Any:
+        output = super().process_message(msg, *arguments, **kwargs)
+        if msg["msg_type"] == "error":
+            self.sent_error = self.sent_error or output_from_msg(msg)
         if output and output.output_type == "stream":
             self.nb_man.printed("".join(output.text))
         return output
