@@ -163,7 +163,7 @@ def test_inner_make_gets_no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("OWN", "own")
-    env = isolation.inherited({"predicate": {"buildDefinition": {"resolvedDependencies": []}}}, "0" * 40)
+    env = isolation.inherited("0" * 40)
     assert {name: env.get(name) for name in (make.COMMAND_LINE, "RUN", "SEED", "BASE_IMAGE", "OWN")} == {
         make.COMMAND_LINE: None,
         "RUN": None,

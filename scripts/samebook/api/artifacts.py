@@ -26,6 +26,7 @@ def find_artifact(source: str, name: str) -> Path:
     if lookup.is_reference(context.here(), source):
         return _promoted(source, name, label)
     path = _artifact(source, name)
+    context.check_place(path)
     run = path.relative_to(context.here().runs).parts[0] if path.is_relative_to(context.here().runs) else ""
     with undeclared.declared_reads():
         content = path.read_bytes()
@@ -94,7 +95,10 @@ def _promoted(source: str, name: str, label: str) -> Path:
 
 
 def _copy(name: str, content: bytes) -> Path:
-    path = context.run() / run_folder.INPUTS / sha256(content)[:12] / name
+    folder = context.run() / run_folder.INPUTS / sha256(content)[:12]
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"artifact {name!r}: expected a name without a way out of its folder")
     workspace.write_whole(path, content)
     return path
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samebook.core import workspace
-from samebook.core.errors import NotReproduced
+from samebook.core.errors import NotReproduced, UsageError
 from samebook.environment import settings
 from samebook.records import inputs, receipt, run_folder, undeclared
 from samebook.store import objects
@@ -80,6 +80,15 @@ def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) ->
         )
     event = {"kind": "input", "name": label, "sha256": digest, "run": run_id, "built": built}
     run_folder.append_event(run(), event)
+
+
+def check_place(path: Path) -> None:
+    """Raise UsageError where a reproduction would read a file outside the workspace: its receipt may be anybody's."""
+    if os.environ.get("SAMEBOOK_PINNED") and not path.resolve().is_relative_to(here().root):
+        raise UsageError(
+            f"a reproduction reads no file outside the workspace: {path}; expected its bytes in the store",
+            mend="make pull, where a shared store has them",
+        )
 
 
 def recorded_settings(name: str) -> Any:

@@ -99,7 +99,8 @@ def runs(as_json: bool) -> None:
     help="Run it this many times on this machine instead, and find the first cell that differs.",
 )
 @click.option("--strict", is_flag=True, help="Refuse a run that reads files which it does not declare.")
-def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict: bool) -> None:
+@click.option("--trust-patch", is_flag=True, help="Apply the changes that came with the receipt: their code runs here.")
+def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict: bool, trust_patch: bool) -> None:
     """Run RUN again from its receipt, in a worktree of its own, and give a verdict by hash on each of its results.
 
     Example: samebook reproduce train
@@ -113,7 +114,7 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict
     if times:
         _print_stability(run, times, engine)
         return
-    reproduction = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance, strict), say)
+    reproduction = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance, strict, trust_patch), say)
     show(verb.table(reproduction))
     show(f"attested in {workspace.find().relative(reproduction.attestation)}")
     if reproduction.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):

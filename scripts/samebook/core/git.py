@@ -63,10 +63,10 @@ def commit(root: Path, ref: str) -> str:
     raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend=_fetch_command(root))
 
 
-def is_ancestor(root: Path, commit: str) -> bool:
-    """Whether a commit is in the branch that is checked out: then a clone of that branch has it too."""
+def is_ancestor(root: Path, commit: str, of: str = "HEAD") -> bool:
+    """Whether a commit is another one, or in its past: by default in the branch that is checked out and its clones."""
     with suppress(UsageError):
-        git(root, "merge-base", "--is-ancestor", commit, "HEAD")
+        git(root, "merge-base", "--is-ancestor", commit, of)
         return True
     return False
 

@@ -19,7 +19,7 @@ type Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 type Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 type FileName = Annotated[str, AfterValidator(_inside)]
 type Word = Annotated[str, Field(pattern=r"^[\w-]+$")]
-type RunId = Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[^/\n]+-[0-9a-f]{6}$")]
+type RunId = Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[^/\x00-\x1f\x7f]+-[0-9a-f]{6}$")]
 type Uri = Annotated[str, Field(pattern=r"^[\w./:@-]+$")]
 
 

@@ -17,16 +17,17 @@ from samebook.records import receipt, run_folder
 from samebook.records.receipt import Json
 
 WAREHOUSE_URL = settings.variable(("warehouse", "url"))
+DIGEST = "@sha256:"
 # The beginnings and the ends of variables that name a cache, or a folder that keeps something for the next run.
 CACHES = ("XDG_", "HF_", "TORCH_HOME", "MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_")
 CACHE = ("_CACHE", "_CACHE_DIR", "_CACHEDIR")
 
 
-def inherited(statement: Json, commit: str) -> dict[str, str]:
+def inherited(commit: str) -> dict[str, str]:
     """The variables of the rerun: the caller's, without those of the calling make and workspace.
 
-    BASE_IMAGE is the base image in the receipt: a checkout does not know one that was built on this machine. Variables
-    that locate the warehouse stay: its address differs from machine to machine, its rows are the same.
+    BASE_IMAGE stays: a checkout does not know a base image that was built on this machine. Variables that locate the
+    warehouse stay: its address differs from machine to machine, its rows are the same.
     """
     ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY")
     of_warehouse = settings.variable(("warehouse", ""))
@@ -39,8 +40,18 @@ def inherited(statement: Json, commit: str) -> dict[str, str]:
     env["SAMEBOOK_BUILDER"] = receipt.builder()
     # Another tag, so that the image of the caller's checkout is not overwritten.
     env["SAMEBOOK_TAG"] = f"-{commit[:12]}"
-    base = receipt.dependency(statement, "base image")
-    return {**env, "BASE_IMAGE": base["uri"]} if base else env
+    return env
+
+
+def base_image(statement: Json, checkout: Path) -> dict[str, str]:
+    """The variable with the receipt's base image, where it is one by digest that the commit's Dockerfile names.
+
+    Any other image could be a stranger's.
+    """
+    uri = (receipt.dependency(statement, "base image") or {}).get("uri", "")
+    dockerfile = checkout / "Dockerfile"
+    lines = dockerfile.read_text().splitlines() if dockerfile.is_file() else []
+    return {"BASE_IMAGE": uri} if DIGEST in uri and f"ARG BASE_IMAGE={uri}" in lines else {}
 
 
 @contextmanager

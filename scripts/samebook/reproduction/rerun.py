@@ -5,10 +5,11 @@ that the receipt names for it, and checked: other bytes are an error, not anothe
 """
 
 import glob
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from samebook.core import git, signals, workspace
@@ -22,6 +23,7 @@ from samebook.reproduction import isolation
 from samebook.store import objects
 
 PINNED = Path(".samebook") / "receipt.json"
+CHANGED = re.compile(rb"^diff --git a/(.*) b/", re.MULTILINE)
 # The folders of a checkout that no commit may hold.
 WRITTEN = ("runs", "store", ".samebook", ".venv")
 
@@ -35,13 +37,16 @@ class Site:
     """The place of a rerun: `workspace` is the checkout that it starts from, `engine` is docker or local, `say` hears
     of each step.
 
-    `folder` is the receipt's folder, where the patch of a run on uncommitted changes may be.
+    `folder` is the folder of the receipt, where the patch of a dirty run may be. Unless `trusts_patch`, only
+    a patch in the store is applied. `asked` is the commit of the receipt that the user has asked for.
     """
 
     workspace: Workspace
     engine: str
     say: Say
     folder: Path | None = None
+    trusts_patch: bool = False
+    asked: str = ""
 
 
 @contextmanager
@@ -70,9 +75,10 @@ def aside(site: Site, statement: Json) -> Iterator[Again]:
         _check_new(checkout, name)
         changed = " and its uncommitted changes applied" if patch else ""
         site.say(f"commit {name[:12]} checked out{changed}; making its environment ({site.engine})")
-        env = {**isolation.inherited(statement, name), **isolation.warehouse(statement, checkout)}
+        env = isolation.inherited(name) | isolation.base_image(statement, checkout)
+        env |= isolation.warehouse(statement, checkout)
         _make_environment(site, checkout, env)
-        _hand_over_inputs(site, checkout, statement)
+        _hand_over_inputs(replace(site, asked=site.asked or name), checkout, statement)
 
         def again(variables: Mapping[str, str]) -> Path:
             site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
@@ -94,21 +100,41 @@ def _check_new(checkout: Path, commit: str) -> None:
 
 
 def _patch(site: Site, commit: Json) -> bytes:
-    """The patch with the uncommitted changes of a dirty run, from beside its receipt or from the store."""
+    """The patch with the uncommitted changes of a dirty run.
+
+    It comes from the store, which has those of this machine's runs, or, where the user trusts it, from beside the
+    receipt.
+    """
     annotations = commit.get("annotations", {})
     digest = annotations.get("patch")
     if digest is None and annotations.get("dirty"):
         raise UsageError("the run was made on changes that no patch holds: in a submodule, or an inner repository")
     if digest is None:
         return b""
+    if not annotations.get("dirty"):
+        raise UsageError("the receipt contradicts itself: it names a clean commit, and a patch on it")
+    content = read_object(objects.local_store(site.workspace), digest, site.say)
     beside = (site.folder or site.workspace.runs) / run_folder.PATCH
-    content = beside.read_bytes() if beside.is_file() else objects.local_store(site.workspace).get(digest)
-    if content is None or sha256(content) != digest:
+    if content is None and beside.is_file() and sha256(beside) == digest:
+        content = beside.read_bytes()
+        _check_trust(site, content)
+    if content is None:
         raise UsageError(
             "the run was made on uncommitted changes, and their patch is not here",
             mend=f"bring {run_folder.PATCH} from the folder of that run",
         )
     return content
+
+
+def _check_trust(site: Site, patch: bytes) -> None:
+    """Raise UsageError for a patch that is not this machine's, unless the user trusts it; it is code that would run."""
+    names = ", ".join(sorted({ascii(name.decode(errors="replace"))[1:-1] for name in CHANGED.findall(patch)}))
+    if not site.trusts_patch:
+        raise UsageError(
+            f"the receipt came with changes to {names}, and they would run here; expected your word for them",
+            mend=f"read {run_folder.PATCH} beside the receipt, then make reproduce … TRUST_PATCH=1",
+        )
+    site.say(f"applying changes to {names}")
 
 
 def _make(site: Site, checkout: Path, env: Mapping[str, str], *arguments: str) -> int:
@@ -172,8 +198,14 @@ def read_object(store: objects.Store, digest: str, say: Say) -> bytes | None:
 
 def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
     """Make an input again, by running again the notebook that made it. Raises NotReproduced where the bytes differ."""
+    commit = (built_from["commit"] or {"digest": {"gitCommit": ""}})["digest"]["gitCommit"]
+    if not any(git.is_ancestor(site.workspace.root, commit, head) for head in ("HEAD", site.asked) if head):
+        raise UsageError(
+            f"input {name} is made by commit {commit[:12]}, which is neither in this branch nor in the run's past",
+            mend="if you trust that commit: git merge it, or reproduce the run that made the input first",
+        )
     site.say(f"input {name} is not in the store: making it again")
-    with new_run(Site(site.workspace, site.engine, site.say), receipt.plan(built_from)) as run:
+    with new_run(replace(site, folder=None), receipt.plan(built_from)) as run:
         for path in (run / "outputs").rglob("*"):
             if path.is_file() and sha256(path) == digest:
                 objects.local_store(site.workspace).put(path)

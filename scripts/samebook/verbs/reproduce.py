@@ -36,12 +36,14 @@ class ReproduceRequest:
 
     `run` is a run's id, the name of a notebook or a promoted model, or a receipt's file. `tolerance` is the largest
     difference of two numbers that still count as EQUIVALENT. A strict one refuses a run that reads undeclared files.
+    One that trusts the patch applies the uncommitted changes that came with the receipt.
     """
 
     run: str
     engine: str = "local"
     tolerance: float = 0.0
     is_strict: bool = False
+    trusts_patch: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
     workspace = workspaces.find()
     signing.check_key()
     original = originals.read(workspace, receipt_path(workspace, request.run))
-    with rerun.new_run(Site(workspace, request.engine, say, original.path.parent), original.statement) as folder:
+    site = Site(workspace, request.engine, say, original.path.parent, request.trusts_patch)
+    with rerun.new_run(site, original.statement) as folder:
         return _judge(workspace, request, original, folder)
 
 

@@ -1,0 +1,97 @@
+"""Receipts of strangers, which run and read nothing unasked."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reproducing import commit, make_repository
+from tiny import Tiny, git
+
+from samebook.api import artifacts, context
+from samebook.core.digest import sha256
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
+from samebook.records import receipt
+from samebook.reproduction import isolation, rerun
+from samebook.reproduction.rerun import Site
+from samebook.store import objects
+
+pytestmark = pytest.mark.host
+
+PATCH = b"diff --git a/Makefile b/Makefile\n--- a/Makefile\n+++ b/Makefile\n"
+PINNED, OTHER = (f"python:3.13@sha256:{digit * 64}" for digit in "ab")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Tiny:
+    return make_repository(tmp_path / "workspace")
+
+
+def site_of(tiny: Tiny) -> Site:
+    return Site(Workspace(tiny.root), "local", lambda _: None, tiny.root)
+
+
+def commit_of(annotations: dict[str, Any], digest: str = "0" * 40) -> dict[str, Any]:
+    return {"name": "commit", "digest": {"gitCommit": digest}, "annotations": annotations}
+
+
+def test_patch_is_not_applied_unasked(repository: Tiny) -> None:
+    """A patch that came with a receipt is applied only where the user says so; the refusal names what it changes."""
+    (repository.root / "uncommitted.patch").write_bytes(PATCH)
+    source, site = commit_of({"dirty": True, "patch": sha256(PATCH)}), site_of(repository)
+    with pytest.raises(UsageError, match="changes to Makefile, and they would run here"):
+        rerun._patch(site, source)
+    assert rerun._patch(replace(site, trusts_patch=True), source) == PATCH
+    objects.local_store(site.workspace).put(PATCH)  # as a run on this machine does
+    assert rerun._patch(site, source) == PATCH
+
+
+def test_patch_on_a_clean_commit(repository: Tiny) -> None:
+    """A receipt that names a clean commit and a patch on it contradicts itself."""
+    (repository.root / "uncommitted.patch").write_bytes(PATCH)
+    with pytest.raises(UsageError, match="contradicts itself"):
+        rerun._patch(site_of(repository), commit_of({"dirty": False, "patch": sha256(PATCH)}))
+
+
+def test_commit_of_no_branch_is_not_run(repository: Tiny) -> None:
+    """An input is made again only by a commit in the past of this branch, or of the run that was asked for."""
+    git(repository, "checkout", "--quiet", "-b", "stranger")
+    (repository.root / "Makefile").write_text("environment:\n\ttouch ran\n")
+    commit(repository)
+    source = commit_of({"dirty": False}, git(repository, "rev-parse", "HEAD"))
+    git(repository, "checkout", "--quiet", "-")
+    built = receipt.built_from(receipt.plan({"commit": source, "notebook": "a", "parameters": {}, "env": "dev"}))
+    with pytest.raises(UsageError, match="neither in this branch nor in the run's past"):
+        rerun._rebuild(site_of(repository), "x.csv", "0" * 64, built)
+    assert not list(repository.root.rglob("ran"))
+
+
+@pytest.mark.parametrize(("uri", "is_taken"), [(PINNED, True), ("evil:latest", False), (OTHER, False)])
+def test_base_image_is_the_dockerfiles(tmp_path: Path, uri: str, is_taken: bool) -> None:
+    """A receipt's base image is used only by a digest that the commit's own Dockerfile names."""
+    (tmp_path / "Dockerfile").write_text(f"ARG BASE_IMAGE={PINNED}\nFROM ${{BASE_IMAGE}}\n")
+    statement = {"predicate": {"buildDefinition": {"resolvedDependencies": [{"name": "base image", "uri": uri}]}}}
+    assert isolation.base_image(statement, tmp_path) == ({"BASE_IMAGE": uri} if is_taken else {})
+
+
+def test_files_of_the_machine_are_not_read(repository: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a reproduction, a parameter of the receipt can't have a file outside the workspace read."""
+    plan = receipt.plan({"commit": None, "notebook": "notebooks/sum.ipynb", "parameters": {}, "env": "dev"})
+    (repository.root / "plan.json").write_bytes(rerun.json_bytes(plan))
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(repository.root))
+    monkeypatch.setenv("SAMEBOOK_PINNED", str(repository.root / "plan.json"))
+    monkeypatch.setenv("SAMEBOOK_RUN", str(repository.root / "runs" / ".partial" / "1"))
+    for cached in (context.here, context.run, context.pinned):
+        cached.cache_clear()
+    with pytest.raises(UsageError, match="reads no file outside the workspace"):
+        artifacts.find_artifact("/proc/self/environ", "environ")
+    for cached in (context.here, context.run, context.pinned):
+        cached.cache_clear()
+
+
+def test_name_stays_in_its_folder(repository: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of an artifact leads nowhere else."""
+    monkeypatch.setattr(context, "run", lambda: repository.root / "runs" / "1")
+    with pytest.raises(UsageError, match="without a way out"):
+        artifacts._copy("../../../x", b"x")
