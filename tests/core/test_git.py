@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from samebook.core import git
+from samebook.core import git, uncommitted
 from samebook.core.errors import UsageError
 
 pytestmark = pytest.mark.host
@@ -109,7 +109,8 @@ def test_patch_holds_all(root: Path) -> None:
     (root / "a.txt").rename(root / "b.txt")
     (root / "new").mkdir()
     (root / "new" / "name with blanks.bin").write_bytes(bytes(range(256)))
-    patch = git.patch(root)
+    patch = uncommitted.changes(root).patch
+    assert patch
     with git.worktree(root, "HEAD", patch) as checkout:
         files = {path.relative_to(checkout).as_posix() for path in checkout.rglob("*") if path.is_file()}
         assert files == {".git", ".gitignore", "b.txt", "new/name with blanks.bin"}
@@ -127,7 +128,7 @@ def test_committed_has_no_patch(root: Path) -> None:
     """Where all is committed, the patch is empty; ignored files do not count."""
     (root / ".samebook").mkdir()
     (root / ".samebook" / "cache").write_text("x")
-    assert git.patch(root) == b""
+    assert uncommitted.changes(root).patch == b""
 
 
 def test_no_repository(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_patch_ignores_configuration(root: Path) -> None:
         git.git(root, "config", name, value)
     (root / "a.txt").write_text("a trailing blank \n")
     (root / "new.py").write_text("N = 1\n")
-    patch = git.patch(root)
+    patch = uncommitted.changes(root).patch
     assert patch
     with git.worktree(root, "HEAD", patch) as checkout:
         assert (checkout / "a.txt").read_text() == "a trailing blank \n"
@@ -163,7 +164,7 @@ def test_inner_repository_fits_no_patch(root: Path) -> None:
     (inner / "file.txt").write_text("inner")
     git.git(inner, "add", "--all")
     git.git(inner, *IDENTITY, "commit", "--quiet", "-m", "inner")
-    assert git.patch(root) is None
+    assert uncommitted.changes(root).patch is None
 
 
 def test_worktree_runs_no_hook(root: Path, tmp_path: Path) -> None:

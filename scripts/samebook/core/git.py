@@ -14,10 +14,6 @@ from samebook.core.errors import UsageError
 if TYPE_CHECKING:
     from dulwich.repo import Repo
 
-# These options overrule the user's configuration: a patch must apply on any machine.
-PLAIN = ("--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
-PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
-
 # The user's hooks are meant for the user's checkout, not for a temporary one.
 NO_HOOKS = "core.hooksPath=/dev/null"
 
@@ -40,6 +36,7 @@ def git(root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: b
     # A bind mount may belong to another user than the container's, and git would refuse it.
     command = ("git", "-c", f"safe.directory={root}", "-C", str(root), *arguments)
     inherited = {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES}
+    inherited["GIT_NO_REPLACE_OBJECTS"] = "1"  # `git replace` shows other files here than everybody else has
     try:
         process = subprocess.run(
             command, capture_output=True, input=stdin, check=False, env={**inherited, **(env or {})}
@@ -161,19 +158,19 @@ def head(root: Path) -> str:
     return git(root, "rev-parse", "HEAD").decode().strip()
 
 
-def patch(root: Path) -> bytes | None:
-    """The uncommitted changes, new files included, as a patch on HEAD; empty where all is committed.
+def is_unborn(root: Path) -> bool:
+    """Whether a repository has no commit at all yet. Raises UsageError where it can't be read."""
+    if shutil.which("git"):
+        return not git(root, "rev-list", "--all", "--max-count=1") and not _commit(root, "HEAD")
+    with _repository(root) as repository:
+        return not repository.get_refs()
 
-    None where a patch cannot hold them: changes inside a submodule, or a repository inside the repository.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        # A temporary index leaves the user's own as it is: staged changes, files that git shall not look at.
-        index = {"GIT_INDEX_FILE": f"{folder}/index"}
-        git(root, "read-tree", "HEAD", env=index)
-        git(root, "add", "--all", env=index)
-        changes = git(root, "diff", "--cached", *PLAIN, *PREFIXES, "HEAD", env=index)
-    in_submodules = git(root, "submodule", "foreach", "--quiet", "git status --porcelain")
-    return None if in_submodules or b" mode 160000" in changes else changes
+
+def submodules(root: Path, ref: str) -> list[tuple[str, str]]:
+    """The path and the commit of each submodule in a commit."""
+    lines = git(root, "ls-tree", "-r", "-z", "--full-tree", ref).split(b"\0")
+    entries = (line.partition(b"\t") for line in lines if line.startswith(b"160000 "))
+    return [(os.fsdecode(path), fields.split()[2].decode()) for fields, _, path in entries]
 
 
 @contextmanager
@@ -193,12 +190,23 @@ def worktree(root: Path, commit: str, changes: bytes = b"") -> Iterator[Path]:
         path = Path(folder) / "checkout"
         try:
             git(root, "-c", NO_HOOKS, "worktree", "add", "--quiet", "--detach", str(path), commit)
+            _fill_submodules(root, path)
             if changes:
                 git(path, "apply", "--binary", "--whitespace=nowarn", "-", stdin=changes)
             yield path
         finally:
             with suppress(UsageError):  # where the checkout could not be added, that error is the one to report
                 git(root, "worktree", "remove", "--force", str(path))
+
+
+def _fill_submodules(root: Path, checkout: Path) -> None:
+    """Check out each submodule that the user's checkout has, from there: no network, and the objects are shared."""
+    for name, commit_hash in submodules(checkout, "HEAD"):
+        source, path = root / name, checkout / name
+        if (source / ".git").exists():
+            git(root, "clone", "--quiet", "--shared", "--no-checkout", "--template=", str(source), str(path))
+            git(path, "-c", NO_HOOKS, "checkout", "--quiet", "--detach", commit_hash)
+            _fill_submodules(source, path)
 
 
 def _remove_abandoned(root: Path, parent: Path) -> None:

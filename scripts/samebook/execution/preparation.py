@@ -91,6 +91,8 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
     settings = load(workspace, request.env)
     run_source.check_commit(workspace)
     source = run_source.read(workspace, path)
+    for line in source.unpatched:
+        say(f"not in this run's patch, so that it can't be reproduced or promoted: {line}")
     notebook = notebook_file.read(path, say)
     index = engine.parameters_index(notebook)
     if index < 0 and request.parameters:

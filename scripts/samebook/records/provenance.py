@@ -126,8 +126,9 @@ def _commit(facts: Facts) -> list[Json]:
     if not source.commit:
         return []  # the workspace is a copy without a repository
     patch = {"patch": sha256(source.patch)} if source.patch else {}
+    unpatched = {"unpatched": list(source.unpatched)} if source.unpatched else {}
     # None too: there are changes, but no patch can hold them.
-    annotations = {"dirty": source.patch != b"", **patch}
+    annotations = {"dirty": source.patch != b"", **patch, **unpatched}
     return [{"name": receipt.COMMIT, "digest": {"gitCommit": source.commit}, "annotations": annotations}]
 
 

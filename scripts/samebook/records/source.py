@@ -1,13 +1,15 @@
 """The source of a run: the commit, the patch on it, and the hashes of its notebook, lock and code."""
 
 import os
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core import git
+from samebook.core import git, uncommitted
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import UsageError
+from samebook.core.uncommitted import Changes
 from samebook.core.workspace import Workspace, write_whole
 from samebook.store import objects
 
@@ -17,7 +19,7 @@ class Source:
     """The source of a run, read before the run starts, because people edit while it runs.
 
     `commit` is empty outside a repository. `patch` holds the uncommitted changes; it is None where no patch can, as
-    in a submodule. `notebook`, `lock` and `code` are sha256.
+    in a submodule, and `unpatched` names those. `notebook`, `lock` and `code` are sha256.
     """
 
     commit: str
@@ -25,16 +27,20 @@ class Source:
     notebook: str
     lock: str
     code: str
+    unpatched: tuple[str, ...] = ()
 
 
 def read(workspace: Workspace, notebook: Path) -> Source:
-    """Read the source of a run of this notebook, as it is now."""
+    """Read the source of a run of this notebook, as it is now. Raises UsageError where git can't tell the changes."""
     try:
-        commit, patch = _commit_and_patch(workspace)
-    except UsageError:
-        commit, patch = "", b""
+        commit, changes = _commit_and_changes(workspace)
+    except UsageError as error:
+        raise UsageError(
+            f"the commit and the uncommitted changes of this checkout can't be read: {error}",
+            mend=error.mend or f"git -C {workspace.root} status, which has to work",
+        ) from error
     lock = sha256(workspace.environments / "runtime.txt")
-    return Source(commit, patch, sha256(notebook), lock, code_digest(workspace))
+    return Source(commit, changes.patch, sha256(notebook), lock, code_digest(workspace), changes.unpatched)
 
 
 def check_commit(workspace: Workspace) -> None:
@@ -64,16 +70,20 @@ def code_digest(workspace: Workspace) -> str:
     return sha256(json_bytes({workspace.relative(path): sha256(path) for path in files}))
 
 
-def _commit_and_patch(workspace: Workspace) -> tuple[str, bytes | None]:
-    """The commit and the patch on it; make hands them over where the runner has no git, as in the image."""
+def _commit_and_changes(workspace: Workspace) -> tuple[str, Changes]:
+    """The commit and the changes on it; make hands them over where the runner has no git, as in the image."""
+    root, store = workspace.root, objects.local_store(workspace).root
     commit, patch_name = (os.environ.get(name) for name in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"))
-    head = commit or git.head(workspace.root)
-    for folder in (workspace.runs, objects.local_store(workspace).root):
+    for folder in (workspace.runs, store):
         _ignore(folder)
     if commit:
-        path = workspace.root / patch_name if patch_name else None
-        return commit, path.read_bytes() if path and path.is_file() else b""
-    return head, git.patch(workspace.root)
+        path = root / patch_name if patch_name else None
+        return commit, Changes(path.read_bytes() if path and path.is_file() else b"")
+    if not any((folder / ".git").exists() for folder in (root, *root.parents)) or git.is_unborn(root):
+        return "", Changes(b"")
+    if shutil.which("git") is None:
+        return git.commit(root, "HEAD"), Changes(None, ("git is not installed, so the changes are unknown",))
+    return git.head(root), uncommitted.changes(root, (workspace.runs, store, workspace.data))
 
 
 def _ignore(folder: Path) -> None:

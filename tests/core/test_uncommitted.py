@@ -1,0 +1,214 @@
+"""Uncommitted changes: no file of a run differs from the commit's without a patch, a name or an error."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samebook.core import git, uncommitted
+from samebook.core.errors import UsageError
+from samebook.core.uncommitted import Changes
+from samebook.core.workspace import Workspace
+from samebook.records import source
+
+pytestmark = pytest.mark.host
+
+IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "protocol.file.allow=always")
+CLEAN = Changes(b"")
+READING = "import sys; from pathlib import Path; from samebook.core import uncommitted as u; "
+READING += "assert u.changes(Path(sys.argv[1])).patch"
+
+
+def commit(root: Path, *options: str) -> None:
+    git.git(root, "add", "--all")
+    git.git(root, *IDENTITY, "commit", "--quiet", "--all", "-m", "work", *options)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with a workspace in one commit: a notebook and a module beside it."""
+    root = tmp_path / "repository"
+    (root / "notebooks").mkdir(parents=True)
+    (root / "environments").mkdir()
+    (root / "environments" / "runtime.txt").write_text("")
+    (root / "notebooks" / "tiny.ipynb").write_text("{}\n")
+    (root / "notebooks" / "module.py").write_text("N = 1\n")
+    (root / ".gitignore").write_text("/runs/\n/store/\n/data/\n*.secret.py\nlocal.yml\n__pycache__/\n")
+    git.git(root, "init", "--quiet")
+    commit(root)
+    return root
+
+
+def edit(root: Path) -> None:
+    (root / "notebooks" / "module.py").write_text("N = 2\n")
+
+
+def assume_unchanged(root: Path) -> None:
+    git.git(root, "update-index", "--assume-unchanged", "notebooks/module.py")
+    edit(root)
+
+
+def skip_worktree(root: Path) -> None:
+    git.git(root, "update-index", "--skip-worktree", "notebooks/module.py")
+    edit(root)
+
+
+def clean_filter(root: Path) -> None:
+    (root / ".git" / "info" / "attributes").write_text("*.py filter=hide\n")
+    git.git(root, "config", "filter.hide.clean", "sed s/2/1/")
+    edit(root)
+
+
+def replaced_blob(root: Path) -> None:
+    edit(root)
+    blob = git.git(root, "hash-object", "-w", "notebooks/module.py").decode().strip()
+    git.git(root, "replace", "HEAD:notebooks/module.py", blob)
+
+
+def replaced_commit(root: Path) -> None:
+    first = git.head(root)
+    edit(root)
+    commit(root)
+    second = git.head(root)
+    git.git(root, "reset", "--quiet", first)
+    git.git(root, "replace", first, second)
+
+
+def missing_filter(root: Path) -> None:
+    (root / ".git" / "info" / "attributes").write_text("*.py filter=gone\n")
+    git.git(root, "config", "filter.gone.clean", "/gone/bin/python -m nbstripout")
+    git.git(root, "config", "filter.gone.required", "true")
+    edit(root)
+
+
+def safecrlf(root: Path) -> None:
+    git.git(root, "config", "core.autocrlf", "true")
+    git.git(root, "config", "core.safecrlf", "true")
+    (root / "notebooks" / "module.py").write_bytes(b"a\r\nb\n")
+
+
+def note_on_submodules(root: Path) -> None:
+    (root / "notebooks" / "note.md").write_text("# create mode 160000 is what git says of a submodule\n")
+
+
+def read_only(root: Path) -> None:
+    edit(root)
+    for path in (root / ".git" / "objects", root / ".git"):
+        path.chmod(0o555)
+
+
+HIDDEN: tuple[Callable[[Path], None], ...] = (edit, assume_unchanged, skip_worktree, clean_filter, replaced_blob)
+HIDDEN += (replaced_commit, missing_filter, safecrlf, note_on_submodules, read_only)
+
+
+@pytest.mark.parametrize("change", HIDDEN, ids=lambda change: change.__name__)
+def test_changed_file_is_in_patch(root: Path, change: Callable[[Path], None]) -> None:
+    """A changed file is in the patch, byte for byte, whatever git was told to see; the repository does not grow."""
+    change(root)
+    before = {path for path in (root / ".git").rglob("*") if path.is_file()}
+    patch = uncommitted.changes(root).patch
+    assert {path for path in (root / ".git").rglob("*") if path.is_file()} == before
+    (root / ".git").chmod(0o755)
+    (root / ".git" / "objects").chmod(0o755)
+    (root / ".git" / "info" / "attributes").unlink(missing_ok=True)
+    git.git(root, "config", "core.autocrlf", "false")
+    assert patch
+    with git.worktree(root, "HEAD", patch) as checkout:
+        for path in (root / "notebooks").iterdir():
+            assert (checkout / "notebooks" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_ignored_sources_are_named(root: Path) -> None:
+    """A module or settings that git ignores are named; what Python writes beside them is not."""
+    (root / "notebooks" / "__pycache__").mkdir()
+    (root / "notebooks" / "__pycache__" / "module.pyc").write_text("")
+    assert uncommitted.changes(root) == CLEAN
+    (root / "notebooks" / "my.secret.py").write_text("N = 2\n")
+    (root / "environments" / "local.yml").write_text("")
+    changes = uncommitted.changes(root)
+    assert changes.patch is None
+    assert {line.partition(":")[0] for line in changes.unpatched} == {
+        "notebooks/my.secret.py",
+        "environments/local.yml",
+    }
+
+
+def test_links_of_results_are_clean(root: Path, tmp_path: Path) -> None:
+    """A link in the place of runs, store or data is not a change; one among the sources is."""
+    (tmp_path / "big").mkdir()
+    for name in ("runs", "store", "data"):
+        (root / name).symlink_to(tmp_path / "big")
+    results = [root / name for name in ("runs", "store", "data")]
+    assert uncommitted.changes(root, results) == CLEAN
+    (root / "notebooks" / "link").symlink_to(tmp_path / "big")
+    assert b"notebooks/link" in (uncommitted.changes(root, results).patch or b"")
+
+
+def test_inner_repository_is_named(root: Path) -> None:
+    """A repository inside the repository is named, though it has no commit; the commit is not lost for it."""
+    git.git(root, "init", "--quiet", "scratch")
+    read = source.read(Workspace(root), root / "notebooks" / "tiny.ipynb")
+    assert (read.commit, read.patch) == (git.head(root), None)
+    assert read.unpatched == ("scratch/: a repository of its own",)
+
+
+def test_large_changes_are_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes above the limit are in no patch, and the largest file is named with the limit."""
+    monkeypatch.setattr(uncommitted, "LIMIT", 1_000_000)
+    (root / "notebooks" / "big.csv").write_bytes(b"0" * 2_000_000)
+    (line,) = uncommitted.changes(root).unpatched
+    assert line == "notebooks/big.csv: 2 MB of changes, more than the 1 MB of a patch"
+
+
+def test_large_file_by_pointer_is_clean(root: Path) -> None:
+    """A file of git-lfs is the commit's where the pointer in the commit has its hash, and else in the patch."""
+    path = root / "notebooks" / "big.bin"
+    digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"  # of x
+    path.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 1\n")
+    commit(root)
+    path.write_text("x")
+    assert uncommitted.changes(root) == CLEAN
+    path.write_text("y")
+    assert b"notebooks/big.bin" in (uncommitted.changes(root).patch or b"")
+
+
+def test_submodule_comes_along(root: Path, tmp_path: Path) -> None:
+    """A submodule is clean with Python's caches in it, is in the checkout aside, and is named where it was edited."""
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "mylib.py").write_text("N = 1\n")
+    git.git(library, "init", "--quiet")
+    commit(library)
+    git.git(root, *IDENTITY, "submodule", "--quiet", "add", str(library), "notebooks/vendor")
+    commit(root)
+    vendor = root / "notebooks" / "vendor"
+    (vendor / "__pycache__").mkdir()
+    (vendor / "__pycache__" / "mylib.pyc").write_text("")
+    assert uncommitted.changes(root) == CLEAN
+    with git.worktree(root, "HEAD") as checkout:
+        assert (checkout / "notebooks" / "vendor" / "mylib.py").read_text() == "N = 1\n"
+        assert uncommitted.changes(checkout) == CLEAN
+    (vendor / "mylib.py").write_text("N = 2\n")
+    assert uncommitted.changes(root) == Changes(None, ("notebooks/vendor/: changes in a submodule",))
+
+
+def test_two_at_once(root: Path) -> None:
+    """Several patches are made at once, while git itself holds the lock of the index."""
+    edit(root)
+    (root / ".git" / "index.lock").write_text("")
+    programs = [subprocess.Popen([sys.executable, "-c", READING, str(root)]) for _ in range(4)]
+    assert [program.wait(60) for program in programs] == [0] * 4
+
+
+def test_git_error_is_an_error(root: Path) -> None:
+    """A repository that git can't read stops the run with git's words; without a commit there is nothing to lose."""
+    path = root / "notebooks" / "tiny.ipynb"
+    (root / ".git" / "HEAD").write_text("nothing\n")
+    with pytest.raises(UsageError, match=r"can't be read: git .* failed"):
+        source.read(Workspace(root), path)
+    subprocess.run(["rm", "-rf", root / ".git"], check=True)
+    assert source.read(Workspace(root), path).commit == ""
+    git.git(root, "init", "--quiet")
+    assert source.read(Workspace(root), path).commit == ""
