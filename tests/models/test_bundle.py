@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import CHECKOUT
+from tiny import CHECKOUT, Tiny
 
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace, write_whole
 from samebook.models import bundle
+from samebook.store import objects
+from samebook.verbs import reproduce
 
 METRICS = {"auc": 0.75, "rows": 12.0}
 HEX = "ab" * 32
@@ -137,3 +141,20 @@ def test_later_fields_change_nothing() -> None:
     """A bundle from before a field was added keeps its content and its digest."""
     assert b"byproducts" not in example().content()
     assert bundle.parse(example().content(), "delay").mismatch() is None
+
+
+@pytest.mark.parametrize("run", ["../x", "20130101T000000Z-a/../x-abcdef", "/etc", "20130101T000000Z-\x1b[2J-abcdef"])
+def test_hostile_run_refused(run: str) -> None:
+    """A run whose id leads out of runs/, or holds a command for the terminal, is refused."""
+    with pytest.raises(ValueError, match="run"):
+        example(receipt=example().receipt.model_dump() | {"run": run})
+
+
+def test_receipt_is_the_bundles(tmp_path: Path) -> None:
+    """The receipt of a promoted model is that of the bundle's hash; another one in the run's folder is not taken."""
+    tiny, receipt = Tiny.create(tmp_path / "workspace"), b'{"the": "receipt"}'
+    here = Workspace(tiny.root)
+    model = example(receipt=example().receipt.model_dump() | {"sha256": objects.local_store(here).put(receipt)})
+    write_whole(here.models / "delay.json", model.content())
+    write_whole(here.runs / model.receipt.run / "receipt.json", b"{}")
+    assert reproduce.receipt_path(here, "delay").read_bytes() == receipt

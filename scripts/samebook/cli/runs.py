@@ -112,7 +112,7 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict
     from samebook.verbs import reproduce as verb
 
     if times:
-        _print_stability(run, times, engine)
+        _print_stability(run, times, engine, trust_patch)
         return
     reproduction = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance, strict, trust_patch), say)
     show(verb.table(reproduction))
@@ -121,10 +121,10 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict
         sys.exit(errors.NotReproduced.exit_code)
 
 
-def _print_stability(run: str, times: int, engine: str) -> None:
+def _print_stability(run: str, times: int, engine: str, trust_patch: bool) -> None:
     from samebook.verbs import stability as verb
 
-    result = verb.stability(verb.StabilityRequest(run, times, engine), say)
+    result = verb.stability(verb.StabilityRequest(run, times, engine, trust_patch), say)
     click.echo(verb.table(result))
     if result.difference:
         sys.exit(errors.NotReproduced.exit_code)

@@ -15,7 +15,7 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import UsageError
 from samebook.records import receipt, run_folder
 from samebook.records.receipt import Json
-from samebook.records.schema import Commit, Dependency, FileName, Sha256, Uri, Word
+from samebook.records.schema import Commit, Dependency, FileName, RunId, Sha256, Uri, Word
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 REFERENCE = "outputs/reference.json"
@@ -78,7 +78,7 @@ class Receipt(Part):
 
     sha256: Sha256
     envelope: Sha256 | None = None
-    run: str
+    run: RunId
     builder: str
     finished: str
 
@@ -98,7 +98,7 @@ class Reproduction(Part):
 class Gate(Part):
     """The passed comparison with the champion: a run of the gate's notebook, and its receipt."""
 
-    run: str
+    run: RunId
     receipt: Sha256
     metrics: dict[str, float | int]
 

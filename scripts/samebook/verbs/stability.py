@@ -38,6 +38,7 @@ class StabilityRequest:
     run: str
     times: int
     engine: str = "local"
+    trusts_patch: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def stability(request: StabilityRequest, say: Say) -> Stability:
         with signals.as_errors():
             return _stability(workspace, request.times, partial(trial.in_place, workspace, request.run), [], say)
     original = originals.read(workspace, run_folder.locate(workspace, request.run))
-    site = Site(workspace, request.engine, say, original.path.parent)
+    site = Site(workspace, request.engine, say, original.path.parent, request.trusts_patch)
     with rerun.aside(site, original.statement) as again:
         return _stability(
             workspace, request.times, partial(trial.aside, again), [trial.repeated(workspace, original)], say
