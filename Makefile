@@ -11,9 +11,8 @@ $(foreach name,$(GIVEN),$(eval override export $(name) := $$(value $(name))))
 # Text as one word of a shell.
 quoted = '$(subst ','\'',$(1))'
 
-NOTEBOOK ?= train
-PORT     ?= 8888
-export NOTEBOOK
+export NOTEBOOK ?= train
+PORT            ?= 8888
 
 # What make itself understands, for any target, and what belongs to the environment of whatever runs.
 EVERYWHERE = ENGINE BASE_IMAGE TARGETS SECRETS SIGNING_KEY
