@@ -66,6 +66,15 @@ def test_each_module_has_a_wing() -> None:
     assert {name for name, size in sizes.items() if size > 18} <= {"verbs"}
 
 
+def test_house_stays_small() -> None:
+    """The front has at most 120 lines, the README 1,000 words, a module 260 lines, and half of the modules 110."""
+    assert len((CHECKOUT / "Makefile").read_text().splitlines()) <= 120
+    assert len((CHECKOUT / "README.md").read_text().split()) <= 1000
+    sizes = sorted(len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py"))
+    assert sizes[-1] <= 260
+    assert sizes[len(sizes) // 2] <= 110
+
+
 def test_imports_go_down() -> None:
     """No module imports one of a wing above its own, no verb imports a verb, and there is no cycle."""
     arrows = {(a, b) for a, below in GRAPH.items() if a not in FACES for b in below}
