@@ -9,15 +9,17 @@ GIT = git -c safe.directory=$(CURDIR)
 TAG = $(call quoted,$(SAMEBOOK_TAG))
 # Facts for the receipt: inside the image there is neither git nor Docker.
 COMMIT = $$($(GIT) rev-parse HEAD 2>/dev/null)
+# A file for each make: two at once must not take each other's patch.
+SAMEBOOK_PATCH := .samebook/patches/$(shell echo "$$(date +%s)-$$PPID").patch
 IMAGE  = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(TAG))
 # Settings that variables override go in by name, as secrets and what make was given do; a signing key as a file that
 # only the runner reads.
-FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
+FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT PATCH IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
 OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS),-e $(call quoted,$(name))) \
             $(if $(SIGNING_KEY),-v $(call quoted,$(abspath $(SIGNING_KEY)):/run/secrets/signing-key:ro) -e SIGNING_KEY=/run/secrets/signing-key)
 # What comes before a command, or before its arguments.
-INSIDE_docker      = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_IMAGE=$(IMAGE) \
+INSIDE_docker      = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_PATCH=$(SAMEBOOK_PATCH) SAMEBOOK_IMAGE=$(IMAGE) \
                      docker compose --progress quiet run --rm $(HANDED)
 PROGRAM_docker     = $(if $(filter watch,$@),--name samebook-watch watch,run)
 BESIDE_docker      = BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) PATH=$(call quoted,$(CURDIR)/.samebook/command/bin):"$$PATH" samebook
@@ -64,12 +66,8 @@ uv-of-image: pulled-base
 	container=$$(docker create samebook:tools$(TAG) true) && \
 	docker cp "$$container:/opt/uv/bin/uv" $(UV) >/dev/null 2>&1 && docker rm "$$container" >/dev/null
 
-PLAIN = --binary --full-index --no-ext-diff --no-textconv --no-color --no-renames --src-prefix=a/ --dst-prefix=b/
-# As a patch, under an index of its own, so that what is staged stays as it is.
 uncommitted:
-	@mkdir -p .samebook && rm -f .samebook/uncommitted.patch && { ! $(GIT) rev-parse --quiet --verify HEAD >/dev/null 2>&1 || { \
-	  export GIT_INDEX_FILE=$(CURDIR)/.samebook/index && $(GIT) read-tree HEAD && $(GIT) add --all && \
-	  $(GIT) diff --cached $(PLAIN) HEAD > .samebook/uncommitted.patch && rm -f "$$GIT_INDEX_FILE"; }; }
+	@$(HERE)environments/uncommitted $(SAMEBOOK_PATCH)
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
 image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests

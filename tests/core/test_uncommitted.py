@@ -17,6 +17,7 @@ pytestmark = pytest.mark.host
 
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "protocol.file.allow=always")
 CLEAN = Changes(b"")
+HANDING = Path(__file__).parents[2] / "environments" / "uncommitted"
 READING = "import sys; from pathlib import Path; from samebook.core import uncommitted as u; "
 READING += "assert u.changes(Path(sys.argv[1])).patch"
 
@@ -212,3 +213,24 @@ def test_git_error_is_an_error(root: Path) -> None:
     assert source.read(Workspace(root), path).commit == ""
     git.git(root, "init", "--quiet")
     assert source.read(Workspace(root), path).commit == ""
+
+
+def handed(root: Path, monkeypatch: pytest.MonkeyPatch) -> source.Source:
+    """The source as a container reads it: make hands it the commit and the patch."""
+    subprocess.run([HANDING, ".samebook/patches/1.patch"], cwd=root, check=True)
+    monkeypatch.setenv("SAMEBOOK_COMMIT", git.head(root))
+    monkeypatch.setenv("SAMEBOOK_PATCH", ".samebook/patches/1.patch")
+    return source.read(Workspace(root), root / "notebooks" / "tiny.ipynb")
+
+
+def test_make_hands_over_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The patch for a container is samebook's own; what no patch can hold, and a patch that is gone, are named."""
+    (root / ".git" / "info" / "exclude").write_text("/.samebook/\n")
+    assert handed(root, monkeypatch).patch == b""
+    clean_filter(root)
+    (root / ".git" / "index.lock").write_text("")
+    assert handed(root, monkeypatch).patch == uncommitted.changes(root).patch != b""
+    git.git(root, "init", "--quiet", "scratch")
+    assert handed(root, monkeypatch).unpatched == uncommitted.changes(root).unpatched
+    (root / ".samebook" / "patches" / "1.patch").unlink()
+    assert source.read(Workspace(root), root / "notebooks" / "tiny.ipynb").patch is None

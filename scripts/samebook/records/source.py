@@ -77,13 +77,21 @@ def _commit_and_changes(workspace: Workspace) -> tuple[str, Changes]:
     for folder in (workspace.runs, store):
         _ignore(folder)
     if commit:
-        path = root / patch_name if patch_name else None
-        return commit, Changes(path.read_bytes() if path and path.is_file() else b"")
+        return commit, _changes_from_make(root / patch_name) if patch_name else Changes(b"")
     if not any((folder / ".git").exists() for folder in (root, *root.parents)) or git.is_unborn(root):
         return "", Changes(b"")
     if shutil.which("git") is None:
         return git.commit(root, "HEAD"), Changes(None, ("git is not installed, so the changes are unknown",))
     return git.head(root), uncommitted.changes(root, (workspace.runs, store, workspace.data))
+
+
+def _changes_from_make(path: Path) -> Changes:
+    """The changes that make has written for a container: the patch, and beside it what no patch can hold."""
+    names = path.with_name(f"{path.name}.names")
+    if not path.is_file():
+        return Changes(None, ("the patch that make handed over is gone, so the changes are unknown",))
+    unpatched = tuple(names.read_text().splitlines()) if names.is_file() else ()
+    return Changes(None, unpatched) if unpatched else Changes(path.read_bytes())
 
 
 def _ignore(folder: Path) -> None:
