@@ -104,3 +104,13 @@ def test_undeclared_reads() -> None:
     statement = changed(lambda it: it[DEPENDENCIES].append(item))
     assert definition.undeclared(statement) == {"/tmp/cache": "9" * 64}
     assert [found.is_essential for found in definition.divergences(STATEMENT, statement)] == [False]
+
+
+def test_bundle_of_files_that_were_read() -> None:
+    """A bundle that was not read again is told where its files were read, and is a false claim where none was."""
+    bundle = {"name": "bundle delay", "digest": {"sha256": "9" * 64}, "annotations": {"input": True}}
+    file = {"name": "delay/model.txt", "digest": {"sha256": "8" * 64}, "annotations": {"input": True}}
+    old, new = (changed(lambda it, items=items: it[DEPENDENCIES].extend(items)) for items in ([bundle, file], [file]))
+    assert [item.is_essential for item in definition.divergences(old, new)] == [False]
+    claimed = changed(lambda it: it[DEPENDENCIES].append(bundle))
+    assert [item.is_essential for item in definition.divergences(claimed, STATEMENT)] == [True]

@@ -22,6 +22,8 @@ def find_artifact(source: str, name: str) -> Path:
     is_file = (context.here().root / source).is_file() or Path(source).name == name in context.pinned()
     label = name if is_file else f"{source}/{name}"
     if (content := context.pinned_content(label)) is not None:
+        if (promoted := context.pinned_content(inputs.bundle(source))) is not None:  # the run has read that, too
+            context.recorded(inputs.bundle(source), promoted)
         return _copy(name, context.recorded(label, content))
     if lookup.is_reference(context.here(), source):
         return _promoted(source, name, label)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from samebook.records import receipt
+from samebook.records import inputs, receipt
 from samebook.records.receipt import Json
 
 NONE = "none"
@@ -42,7 +42,12 @@ def divergences(original: Json, reproduced: Json) -> list[Divergence]:
     is_same_platform = before.get(PLATFORM) == after.get(PLATFORM)
     names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     return [
-        Divergence(name, before.get(name, NONE), after.get(name, NONE), _is_essential(name, is_same_platform))
+        Divergence(
+            name,
+            before.get(name, NONE),
+            after.get(name, NONE),
+            _is_essential(name, is_same_platform) and not _is_passed_by(name, after),
+        )
         for name in names
     ]
 
@@ -57,6 +62,12 @@ def _is_essential(name: str, is_same_platform: bool) -> bool:
     if name in PLACES or name.startswith((CHANGES, "undeclared ")):
         return False
     return is_same_platform or not name.startswith(PACKAGES)
+
+
+def _is_passed_by(name: str, after: dict[str, str]) -> bool:
+    """Whether a bundle was not read again because its files were: the samebook of older commits finds those by hash."""
+    reference = name.removeprefix(f"input {inputs.BUNDLE}")
+    return reference != name and name not in after and any(other.startswith(f"input {reference}/") for other in after)
 
 
 def _facts(statement: Json) -> dict[str, str]:
