@@ -1,12 +1,14 @@
 """Inputs from other runs and from promoted models: files, bundles and models, each recorded by hash."""
 
+import os
 from pathlib import Path
 
 from samebook.api import context
 from samebook.core import subcommand, workspace
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
-from samebook.models import bundle, lookup, supply
+from samebook.environment import settings
+from samebook.models import admission, bundle, lookup, supply
 from samebook.models.bundle import Bundle
 from samebook.records import inputs, model_file, receipt, run_folder, undeclared
 from samebook.store import objects
@@ -91,9 +93,21 @@ def _promoted(source: str, name: str, label: str) -> Path:
         if supply.fetch_missing(context.here(), context.in_force(), promoted, context.note):
             context.note(f"model {source} is not in the store: making it again")
             subcommand.call(context.here(), "models", source)
+        _check_model(promoted)
         content = objects.local_store(context.here()).get(promoted.outputs[name].sha256)
     assert content is not None, "what was just supplied is gone"
     return _copy(name, context.recorded(label, content, promoted.receipt.run, promoted.built_from()))
+
+
+def _check_model(bundle: Bundle) -> None:
+    """Raise PolicyRefused where the policy at HEAD does not admit a promoted model to this run.
+
+    The gate's own notebook may read any champion: otherwise none of a weaker policy could be replaced.
+    """
+    env = os.environ.get("SAMEBOOK_ENV", "dev")
+    conditions = settings.committed_promotion(context.here(), env)
+    if conditions.gate is None or run_folder.notebook_name(context.run().name) != conditions.gate.notebook:
+        admission.check(context.here(), conditions, bundle, env)
 
 
 def _copy(name: str, content: bytes) -> Path:

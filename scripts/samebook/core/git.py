@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # The user's hooks are meant for the user's checkout, not for a temporary one.
 NO_HOOKS = "core.hooksPath=/dev/null"
 
+# What stands in for other commits, or for their parents, in this repository alone.
+TRUE_HISTORY = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+
 # Inside a git hook these variables are set, and they would make git read another repository than `root`.
 REPOSITORY_VARIABLES = (
     "GIT_DIR",
@@ -63,7 +66,7 @@ def commit(root: Path, ref: str) -> str:
 def is_ancestor(root: Path, commit: str, of: str = "HEAD") -> bool:
     """Whether a commit is another one, or in its past: by default in the branch that is checked out and its clones."""
     with suppress(UsageError):
-        git(root, "merge-base", "--is-ancestor", commit, of)
+        git(root, "merge-base", "--is-ancestor", commit, of, env=TRUE_HISTORY)
         return True
     return False
 
@@ -120,8 +123,8 @@ def _commit(root: Path, ref: str) -> str:
         return ""
     from dulwich.objectspec import parse_commit
 
-    with _repository(root) as repository, suppress(KeyError, ValueError):
-        return parse_commit(repository, ref.encode()).id.decode()
+    with repository(root) as stored, suppress(KeyError, ValueError):
+        return parse_commit(stored, ref.encode()).id.decode()
     return ""
 
 
@@ -133,24 +136,25 @@ def _content(root: Path, commit: str, path: str) -> bytes | None:
     from dulwich.object_store import tree_lookup_path
     from dulwich.objects import Commit
 
-    with _repository(root) as repository, suppress(KeyError):
-        entry = repository[commit.encode()]
+    with repository(root) as stored, suppress(KeyError):
+        entry = stored[commit.encode()]
         assert isinstance(entry, Commit)
-        return repository[tree_lookup_path(repository.__getitem__, entry.tree, path.encode())[1]].as_raw_string()
+        return stored[tree_lookup_path(stored.__getitem__, entry.tree, path.encode())[1]].as_raw_string()
     return None
 
 
 @contextmanager
-def _repository(root: Path) -> Iterator["Repo"]:
+def repository(root: Path) -> Iterator["Repo"]:
+    """The repository of a checkout, to be read without git's program. Raises UsageError where there is none."""
     from dulwich.errors import NotGitRepository
     from dulwich.repo import Repo
 
     try:
-        repository = Repo(str(root))
+        opened = Repo(str(root))
     except NotGitRepository as error:
         raise UsageError(f"{root} is not a git repository") from error
-    with closing(repository):
-        yield repository
+    with closing(opened):
+        yield opened
 
 
 def head(root: Path) -> str:

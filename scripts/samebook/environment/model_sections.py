@@ -45,6 +45,12 @@ class Gate(Section):
         return self
 
 
+class Reproduced(Section):
+    """The number of others who must have found a run IDENTICAL: builders or, with `signed`, owners of keys."""
+
+    by: Annotated[int, Field(ge=1), NUMBER] = 1
+
+
 class Promotion(Section):
     """The conditions for promoting the model of a run; each can be switched off."""
 
@@ -52,9 +58,25 @@ class Promotion(Section):
     pinned_image: Annotated[
         bool, Field(description="the run was made in the image, on a base that is named by digest")
     ] = False
-    reproduced: Annotated[bool, Field(description="another builder has found the run IDENTICAL")] = False
-    signed: Annotated[bool, Field(description="a trusted key has signed the receipt and the reproductions")] = False
+    reproduced: Annotated[
+        bool | Reproduced,
+        Field(description="another builder has found the run IDENTICAL; `{by: 2}`: two other builders, each by itself"),
+    ] = False
+    signed: Annotated[
+        bool,
+        Field(description="trusted keys have signed the receipt, the gate's and, by other owners, the reproductions"),
+    ] = False
     gate: Gate | None = None
+
+    @property
+    def reproducers(self) -> int:
+        """The number of others who must have reproduced the run."""
+        return self.reproduced.by if isinstance(self.reproduced, Reproduced) else int(self.reproduced)
+
+    @property
+    def needs_receipt(self) -> bool:
+        """Whether a condition is asked that a model made again from its commit does not show by itself."""
+        return any((self.pinned_image, self.reproduced, self.signed))
 
 
 class AbTest(Section):

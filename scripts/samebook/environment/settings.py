@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from samebook.core import head
 from samebook.core.digest import json_bytes
 from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
@@ -90,6 +91,23 @@ def load(workspace: Workspace, env: str) -> Settings:
         raise UsageError(f"{_source(error, workspace.relative(path))}: {explanation(error, Settings)}") from None
     except SettingsError as error:
         raise UsageError(f"a variable {PREFIX}… is not usable, expected JSON: {error}") from None
+
+
+def committed_promotion(workspace: Workspace, env: str) -> Promotion:
+    """The policy of `env` as it is committed at HEAD. Raises UsageError for none, and where a variable changes it."""
+    prefix = variable(("promotion",))
+    if names := sorted(name for name in os.environ if name.upper().startswith(prefix)):
+        raise UsageError(f"{names[0]} would change the policy; expected what git says of it", mend=f"unset {names[0]}")
+    path = workspace.relative(settings_path(workspace, env))
+    content = head.content(workspace.root, path)
+    if content is None:
+        raise UsageError(
+            f"{path} is not committed, and a policy is what git says", mend=f"git add {path} && git commit"
+        )
+    try:
+        return Promotion.model_validate(yaml_file.parse(content, path).get("promotion", {}))
+    except ValidationError as error:
+        raise UsageError(f"{path} at HEAD: promotion.{explanation(error, Promotion)}") from None
 
 
 def settings_path(workspace: Workspace, env: str) -> Path:

@@ -34,14 +34,19 @@ class _Loader(yaml.SafeLoader):
 
 def read(path: Path) -> dict[str, Any]:
     """The content of a YAML file of settings. Raises UsageError with the file and the line."""
+    return parse(path.read_bytes(), path.name)
+
+
+def parse(text: bytes, file: str) -> dict[str, Any]:
+    """The content of the YAML text of a file. Raises UsageError with the file and the line."""
     try:
-        content = _Loader(path.read_text()).get_single_data() or {}
+        content = _Loader(text.decode()).get_single_data() or {}
     except UsageError as error:
-        raise UsageError(f"{path.name}: {error}; expected each setting once") from None
+        raise UsageError(f"{file}: {error}; expected each setting once") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path.name} is not YAML: {_message(error)}") from None
+        raise UsageError(f"{file} is not YAML: {_message(error)}") from None
     if not isinstance(content, dict):
-        raise UsageError(f"{path.name}: found a {type(content).__name__}; expected settings, `name: value`")
+        raise UsageError(f"{file}: found a {type(content).__name__}; expected settings, `name: value`")
     return {str(name): value for name, value in content.items()}
 
 

@@ -85,6 +85,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
     not meet the policy or for a secret in uncommitted changes.
     """
     from samebook.execution import engine, notebook_file
+    from samebook.models import supply
 
     path = locate(workspace, request.notebook)
     drift = _drift(workspace, is_allowed=request.allow_drift)
@@ -104,7 +105,8 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
     declarations = parameters_cell.declarations(notebook.cells[index].source) if index >= 0 else {}
     values = parameters.parse(request.parameters, declarations)
     if request.receipt is None:  # A run from a receipt reads its models by hash.
-        _check_models(workspace, settings, declarations, values, say)
+        for reference in _models(workspace, settings, declarations, values):
+            supply.load_complete(workspace, settings, reference, request.env, say)
     redaction = Redaction(secret.texts(settings.secret_names()) | parameters.secrets(declarations))
     redaction.check_content(source.patch or b"", "the uncommitted work of this checkout")
     if values:
@@ -112,22 +114,17 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
     return PreparedRun(workspace, request, settings, path, notebook, values, declarations, drift, source, redaction)
 
 
-def _check_models(
-    workspace: Workspace,
-    settings: Settings,
-    declarations: Mapping[str, Parameter],
-    values: Mapping[str, Any],
-    say: Callable[[str], None],
-) -> None:
-    """Check that the bundle of each model the notebook will use is intact, and that its files are in the store."""
-    from samebook.models import lookup, supply
+def _models(
+    workspace: Workspace, settings: Settings, declarations: Mapping[str, Parameter], values: Mapping[str, Any]
+) -> list[str]:
+    """The references of the promoted models that the notebook will use."""
+    from samebook.models import lookup
 
     references = [name for name in parameters.models(declarations, values) if lookup.is_reference(workspace, name)]
     test = settings.ab_test
     if test and parameters.takes_part(declarations, values, test.is_on):
         references += [test.champion, test.challenger]
-    for reference in references:
-        supply.load_complete(workspace, settings, reference, say)
+    return references
 
 
 def _drift(workspace: Workspace, *, is_allowed: bool) -> dict[str, str]:

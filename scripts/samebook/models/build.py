@@ -45,7 +45,7 @@ def from_run(name: str, run: Path, statement: Json, reproductions: list[Reproduc
         byproducts=_files(run, dict(receipt.file_digests(statement).items() - digests.items())),
         data=_datasets(inputs),
         inputs=[item for item in inputs if Label.parse(item["name"]).kind is not Kind.DAY],
-        environment=_environment(statement),
+        environment=environment(statement),
         receipt=Receipt(
             **statement_digests(run / run_folder.RECEIPT),
             run=details["metadata"]["invocationId"],
@@ -77,14 +77,15 @@ def _datasets(inputs: list[Json]) -> dict[str, Dataset]:
     return {name: Dataset(newest=max(days), days=dict(sorted(days.items()))) for name, days in sorted(datasets.items())}
 
 
-def _environment(statement: Json) -> Environment:
-    environment = receipt.dependency(statement, receipt.ENVIRONMENT) or {}
+def environment(statement: Json) -> Environment:
+    """The environment of a run, from its receipt."""
+    identity = receipt.dependency(statement, receipt.ENVIRONMENT) or {}
     lock = receipt.dependency(statement, "environments/runtime.txt") or {}
-    annotations = environment["annotations"]
+    annotations = identity["annotations"]
     images = {name: (receipt.dependency(statement, name) or {}).get("uri") for name in ("image", "base image")}
     internal = statement["predicate"]["buildDefinition"]["internalParameters"]
     return Environment(
-        digest=environment["digest"]["sha256"],
+        digest=identity["digest"]["sha256"],
         lock=lock["digest"]["sha256"],
         python=annotations["python"],
         engine=internal["engine"],

@@ -100,6 +100,7 @@ class Gate(Part):
 
     run: RunId
     receipt: Sha256
+    envelope: Sha256 | None = None
     metrics: dict[str, float | int]
 
 
@@ -215,12 +216,20 @@ def referenced_objects(bundle: Bundle) -> dict[str, str]:
     for name, dataset in bundle.data.items():
         objects |= {digest: f"{name} {day} {label}" for day, digest in dataset.days.items()}
     objects |= {item["digest"]["sha256"]: f"{item['name']} {label}" for item in bundle.inputs}
-    statements = (bundle.receipt, *bundle.reproductions)
-    objects |= {reproduction.sha256: f"a reproduction {label}" for reproduction in bundle.reproductions}
-    objects |= {statement.envelope: f"a signature {label}" for statement in statements if statement.envelope}
     objects |= {bundle.source.patch: f"the patch {label}"} if bundle.source.patch else {}
-    objects |= {bundle.promoted.gate.receipt: f"the gate's receipt {label}"} if bundle.promoted.gate else {}
-    return objects | {bundle.receipt.sha256: f"the receipt {label}"}
+    return objects | {digest: f"{name} {label}" for digest, name in statement_objects(bundle).items()}
+
+
+def statement_objects(bundle: Bundle) -> dict[str, str]:
+    """A description of each statement, and envelope of one, that a bundle names, by sha256."""
+    gate = bundle.promoted.gate
+    reproductions = (("a reproduction", reproduction) for reproduction in bundle.reproductions)
+    objects = {gate.receipt: "the gate's receipt"} if gate else {}
+    objects |= {gate.envelope: "the signature of the gate's receipt"} if gate and gate.envelope else {}
+    for name, statement in (*reproductions, ("the receipt", bundle.receipt)):
+        objects |= {statement.envelope: "a signature"} if statement.envelope else {}
+        objects |= {statement.sha256: name}
+    return objects
 
 
 def format_json(value: Any, indent: str = "") -> str:

@@ -5,56 +5,129 @@ The gate's notebook takes the parameters `candidate` and `champion`, scores both
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from samebook.core import subcommand
+from samebook.core import git, head, subcommand
 from samebook.core.digest import sha256
+from samebook.core.errors import PolicyRefused
 from samebook.core.workspace import Workspace
-from samebook.environment.model_sections import Gate
+from samebook.environment.model_sections import Gate, Promotion
 from samebook.models import bundle
-from samebook.records import evidence, receipt, run_folder
+from samebook.records import evidence, receipt, run_folder, signing
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
+from samebook.records.signing import Purpose, SignedFile, TrustedKey
 
 # The folders with the code that a comparison depends on.
-CODE = (b"notebooks/", b"scripts/", b"environments/")
+CODE = ("notebooks", "scripts", "environments")
+
+CHANGED = "it ran on changes that are not committed"
 
 type Metrics = dict[str, float | int]
 
 
 def find_comparison(
-    workspace: Workspace, gate: Gate, candidate: Json, champion: bundle.Bundle | None
+    workspace: Workspace, policy: Promotion, candidate: Json, champion: bundle.Bundle | None
 ) -> bundle.Gate | None:
-    """The newest comparison of this candidate with this champion; None where there is none yet.
-
-    A run whose files were changed, or whose code was not committed, does not count.
-    """
-    for run in run_folder.finished_runs(workspace, gate.notebook):
-        statement = receipt.read(run / run_folder.RECEIPT)
-        if _is_of(statement, candidate, champion) and _is_sound(workspace, run, statement):
+    """The newest comparison of this candidate with this champion that counts; None where there is none yet."""
+    for run, statement in _comparisons(workspace, policy.gate, candidate):
+        champions = {sha256(champion.content())} if champion else set[str]()
+        if champion_digests(statement) == champions and not _problem(workspace, policy, run, candidate):
+            path = run / run_folder.RECEIPT
+            envelope = SignedFile.read(path).envelope
             metrics: Metrics = json.loads((run / run_folder.METRICS).read_text())
-            return bundle.Gate(run=run.name, receipt=sha256(run / run_folder.RECEIPT), metrics=metrics)
+            signature = {"envelope": sha256(envelope)} if envelope else {}
+            return bundle.Gate(run=run.name, receipt=sha256(path), metrics=metrics, **signature)
     return None
 
 
-def _is_of(statement: Json, candidate: Json, champion: bundle.Bundle | None) -> bool:
-    """Whether a run has read files of this candidate, as its candidate, and the bundle of this champion or of none."""
-    inputs = receipt.inputs(statement)
+def newest_problem(workspace: Workspace, policy: Promotion, candidate: Json) -> str:
+    """The reason why the newest comparison of this candidate does not count; empty where there is no such reason."""
+    run = next((run for run, _ in _comparisons(workspace, policy.gate, candidate)), None)
+    problem = _problem(workspace, policy, run, candidate) if run else ""
+    return f"; {run.name} doesn't count: {problem}" if run and problem else ""
+
+
+def _comparisons(workspace: Workspace, gate: Gate | None, candidate: Json) -> Iterator[tuple[Path, Json]]:
+    """The finished runs of the gate's notebook that have read files of this candidate, with their receipts."""
+    for run in run_folder.finished_runs(workspace, gate.notebook) if gate else ():
+        statement = receipt.read(run / run_folder.RECEIPT)
+        if _has_read(statement, candidate):
+            yield run, statement
+
+
+def _has_read(statement: Json, candidate: Json) -> bool:
+    """Whether a run has read files of this candidate, and no others, as its candidate."""
     prefix = f"{receipt.external_parameters(statement)['parameters'].get('candidate')}/"
-    files = {digest for name, digest in inputs.items() if name.startswith(prefix)}
-    champions = {digest for name, digest in inputs.items() if Label.parse(name).kind is Kind.BUNDLE}
-    expected = {sha256(champion.content())} if champion else set()
-    return bool(files) and files <= set(receipt.subject_digests(candidate).values()) and champions == expected
+    files = {digest for name, digest in receipt.inputs(statement).items() if name.startswith(prefix)}
+    return bool(files) and files <= set(receipt.subject_digests(candidate).values())
 
 
-def _is_sound(workspace: Workspace, run: Path, statement: Json) -> bool:
-    """Whether a run can be trusted: its files are those of its receipt, its code and environment those of a commit."""
-    path, patch = run / run_folder.RECEIPT, run / run_folder.PATCH
-    lines = patch.read_bytes().splitlines() if patch.is_file() else []
-    is_code_changed = any(line.startswith(tuple(b"diff --git a/" + folder for folder in CODE)) for line in lines)
-    drift = statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("drift")
-    return not is_code_changed and not drift and not evidence.problems(evidence.file_states(workspace, path, statement))
+def champion_digests(statement: Json) -> set[str]:
+    """The sha256 of each bundle that a comparison has read."""
+    return {digest for name, digest in receipt.inputs(statement).items() if Label.parse(name).kind is Kind.BUNDLE}
+
+
+def _problem(workspace: Workspace, policy: Promotion, run: Path, candidate: Json) -> str:
+    """The reason why a run of the gate does not count here; empty where it does."""
+    path = run / run_folder.RECEIPT
+    keys = signing.trusted_keys(workspace) if policy.signed else {}
+    statement = receipt.read(path)
+    if problem := receipt_problem(policy, SignedFile.read(path), statement, candidate, keys):
+        return problem
+    if _is_code_changed(run, statement):
+        return CHANGED
+    commit = commit_name(statement)
+    if not git.is_ancestor(workspace.root, commit):
+        return f"its commit {commit[:12]} is not in this branch"
+    if folder := next((folder for folder in CODE if not head.has_same(workspace.root, commit, folder)), ""):
+        return f"{folder}/ has changed since its commit {commit[:12]}"
+    return "; ".join(evidence.problems(evidence.file_states(workspace, path, statement)))
+
+
+def _is_code_changed(run: Path, statement: Json) -> bool:
+    """Whether a run may have had other code than its commit: it has changes there, or their patch is not to be had."""
+    annotations = (receipt.dependency(statement, receipt.COMMIT) or {}).get("annotations", {})
+    if not annotations.get("dirty", True):
+        return False
+    digest, path = annotations.get("patch"), run / run_folder.PATCH
+    if not digest or not path.is_file() or sha256(path) != digest:
+        return True
+    # Git quotes a path with a letter that is not ASCII.
+    starts = tuple(f"diff --git {quote}a/{folder}/".encode() for folder in CODE for quote in ("", '"'))
+    return any(line.startswith(starts) for line in path.read_bytes().splitlines())
+
+
+def commit_name(statement: Json) -> str:
+    """The commit of a run; empty where its receipt names none."""
+    return (receipt.dependency(statement, receipt.COMMIT) or {"digest": {}})["digest"].get("gitCommit", "")
+
+
+def receipt_problem(
+    policy: Promotion, file: SignedFile, statement: Json, candidate: Json, keys: Mapping[str, TrustedKey]
+) -> str:
+    """The reason in its receipt alone why a run of the gate does not count; empty where there is none."""
+    external, gate = receipt.external_parameters(statement), policy.gate
+    commit = receipt.dependency(statement, receipt.COMMIT) or {}
+    run = candidate["predicate"]["runDetails"]["metadata"]["invocationId"]
+    parameters = external["parameters"]
+    if gate is None or external["notebook"] != f"notebooks/{gate.notebook}.ipynb":
+        return f"it is a run of {external['notebook']}"
+    if policy.needs_receipt and commit.get("annotations", {}).get("dirty", True):
+        return CHANGED
+    if statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("drift"):
+        return "it ran in an environment that is not the lock's"
+    if parameters.get("candidate") != run or parameters.keys() - {"candidate", "champion"}:
+        return f"its parameters are {json.dumps(parameters)}; expected candidate={run} and the champion alone"
+    if not _has_read(statement, candidate):
+        return "it has read no files of this candidate"
+    if policy.signed:
+        try:
+            signing.verify(file, keys, Purpose.RUNS)
+        except PolicyRefused as error:
+            return str(error)
+    return ""
 
 
 def run_comparison(workspace: Workspace, gate: Gate, candidate: Path, champion: bundle.Bundle | None, env: str) -> None:

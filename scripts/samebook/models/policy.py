@@ -1,17 +1,20 @@
 """The policy of a promotion: the conditions that a run must meet, one function each, with the command that mends it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from samebook.core import git
 from samebook.core.digest import sha256
-from samebook.core.errors import PolicyRefused, SamebookError
+from samebook.core.errors import PolicyRefused
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Promotion
-from samebook.models import bundle, gate_run
-from samebook.records import attestations, comparison, evidence, receipt, signing
+from samebook.models import bundle, gate_run, reproducers
+from samebook.models.reproducers import SignedRun
+from samebook.records import attestations, evidence, receipt, signing
 from samebook.records.receipt import Json
+from samebook.records.signing import Purpose, SignedFile
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,12 @@ class Candidate:
     attestations: tuple[tuple[Path, Json], ...]
     champion: bundle.Bundle | None
     gate: bundle.Gate | None
+
+    @cached_property
+    def signed_run(self) -> SignedRun:
+        files = [SignedFile.read(path) for path, _ in self.attestations]
+        keys = signing.trusted_keys(self.workspace)
+        return SignedRun(SignedFile.read(self.path), self.statement, files, keys)
 
     @property
     def run(self) -> str:
@@ -87,48 +96,26 @@ def _pinned_image(candidate: Candidate) -> UnmetCondition | None:
     if not candidate.policy.pinned_image:
         return None
     image, base = (receipt.dependency(candidate.statement, name) or {} for name in ("image", "base image"))
-    finding = _unpinned_image(candidate.internal.get("engine"), image.get("uri"), base.get("uri"))
+    finding = unpinned_image(candidate.internal.get("engine"), image.get("uri"), base.get("uri"))
     return UnmetCondition(finding, _again(candidate, "ENGINE=docker")) if finding else None
 
 
 def _reproduced(candidate: Candidate) -> UnmetCondition | None:
     if not candidate.policy.reproduced:
         return None
-    author = candidate.statement["predicate"]["runDetails"]["builder"]["id"]
-    reproductions = [attestation for _, attestation in candidate.attestations]
-    identical = [attestation for attestation in reproductions if _is_identical(candidate.statement, attestation)]
-    if any(attestation["predicate"]["reproducer"]["builder"] != author for attestation in identical):
-        return None
-    others = f"{len(reproductions)} times, never IDENTICAL" if reproductions else "by nobody"
-    by = f"only by {author}, who made it" if identical else others
-    mend = f"on another machine, or in CI: make reproduce RUN={candidate.run}, and bring reproduction-<n>.json here"
-    return UnmetCondition(f"it was reproduced {by}", mend)
-
-
-def _is_identical(statement: Json, attestation: Json) -> bool:
-    """Whether a reproduction has the receipt's subjects, all of them, and the verdict IDENTICAL for each."""
-    verdicts = attestations.verdicts(attestation)
-    subjects = set(receipt.subject_digests(statement))
-    is_complete = attestation["subject"] == statement["subject"] and set(verdicts) == subjects
-    return is_complete and {*verdicts.values(), attestation["predicate"]["verdict"]} == {comparison.Verdict.IDENTICAL}
+    finding = reproducers.shortfall(candidate.signed_run, candidate.policy)
+    key = "SIGNING_KEY=theirs.pem " if candidate.policy.signed else ""
+    where = "on another machine, or in CI"
+    mend = f"{where}: {key}make reproduce RUN={candidate.run}, and bring reproduction-<n>.json here"
+    return UnmetCondition(finding, mend) if finding else None
 
 
 def _signed(candidate: Candidate) -> UnmetCondition | None:
     if not candidate.policy.signed:
         return None
-    signers: list[set[str]] = []
-    for path in (candidate.path, *(path for path, _ in candidate.attestations)):
-        try:
-            signers.append(set(signing.signers(candidate.workspace, path)))
-        except SamebookError as error:
-            return UnmetCondition(f"{path.name}: {error}", error.mend or "sign it")
-        if not signers[-1]:
-            return UnmetCondition(f"{path.name} is not signed by a trusted key", "SIGNING_KEY=me.pem make run …")
-    if candidate.policy.reproduced and len(signers) > 1 and not set().union(*signers[1:]) - signers[0]:
-        return UnmetCondition(
-            "run and reproduction are signed by the same key", "SIGNING_KEY=theirs.pem make reproduce …"
-        )
-    return None
+    finding = reproducers.signature_problem(candidate.signed_run.receipt, candidate.signed_run.keys, Purpose.RUNS)
+    again = f"SIGNING_KEY=me.pem {_again(candidate)}"
+    return UnmetCondition(f"its receipt is not signed by a trusted key: {finding}", again) if finding else None
 
 
 def _gate(candidate: Candidate) -> UnmetCondition | None:
@@ -138,9 +125,9 @@ def _gate(candidate: Candidate) -> UnmetCondition | None:
     if candidate.gate is None:
         champion = f" champion={candidate.model}" if candidate.champion else ""
         compare = f"make run NOTEBOOK={gate.notebook} PARAMS='candidate={candidate.run}{champion}'"
-        return UnmetCondition(
-            "it was not compared with the champion and the baseline yet", f"{compare}; a promotion does it"
-        )
+        problem = gate_run.newest_problem(candidate.workspace, candidate.policy, candidate.statement)
+        finding = f"it was not compared with the champion and the baseline yet{problem}"
+        return UnmetCondition(finding, f"{compare}; a promotion does it")
     worse = list(gate_run.shortfalls(gate, candidate.gate.metrics, has_champion=candidate.champion is not None))
     return (
         UnmetCondition("; ".join(worse), "train a better one, or change promotion.gate in the settings")
@@ -160,29 +147,12 @@ CONDITIONS: tuple[Callable[[Candidate], UnmetCondition | None], ...] = (
 )
 
 
-def _unpinned_image(engine: str | None, image: str | None, base: str | None) -> str:
+def unpinned_image(engine: str | None, image: str | None, base: str | None) -> str:
     """The finding that a run was not in an image on a base that is pinned by digest; empty where it was."""
     uris = {"image": image, "base image": base}
     unpinned = [f"{name} {uri or 'none'}" for name, uri in uris.items() if "sha256:" not in (uri or "")]
     unpinned += [] if engine == "docker" else [f"engine {engine}"]
     return f"it did not run in an image whose base is pinned by digest: {', '.join(unpinned)}" if unpinned else ""
-
-
-def unmet_by_bundle(model: bundle.Bundle, policy: Promotion, reproducers: Collection[str]) -> list[str]:
-    """The conditions of a policy that a promoted model does not meet: a merge may bring it from a weaker policy.
-
-    `reproducers` are the builders that have reproduced it with the verdict IDENTICAL.
-    """
-    environment = model.environment
-    others = set(reproducers) - {model.receipt.builder}
-    unmet = {
-        "it ran on changes that are not committed": policy.clean_commit and model.source.dirty,
-        "nobody but its author's machine has reproduced it": policy.reproduced and not others,
-        "it is not signed": policy.signed and not model.receipt.envelope,
-        "no gate has compared it": policy.gate and not model.promoted.gate,
-        _unpinned_image(environment.engine, environment.image, environment.base_image): policy.pinned_image,
-    }
-    return [finding for finding, is_unmet in unmet.items() if finding and is_unmet]
 
 
 def enforce(candidate: Candidate, env: str) -> None:

@@ -1,21 +1,16 @@
 """Supply of the files of a bundle: brought into the store from a remote one, or made by a rerun of its source."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 from samebook.core.digest import sha256
-from samebook.core.errors import NotReproduced, PolicyRefused, SamebookError, UsageError
+from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.workspace import Workspace
-from samebook.environment.settings import Settings
-from samebook.models import lookup, policy
-from samebook.models.bundle import Bundle
-from samebook.records import attestations, receipt
-from samebook.records.comparison import Verdict
+from samebook.environment.settings import Settings, committed_promotion
+from samebook.models import admission, lookup
+from samebook.models.bundle import Bundle, statement_objects
 from samebook.reproduction import rerun
 from samebook.reproduction.rerun import Say, Site
 from samebook.store import objects, remote
-
-SOURCE = ("notebook", "parameters", "env")
 
 
 def missing_artifacts(workspace: Workspace, bundle: Bundle) -> list[str]:
@@ -32,8 +27,7 @@ def fetch_missing(workspace: Workspace, settings: Settings, bundle: Bundle, say:
     `say` hears of a remote that doesn't answer, or denies access; the files then stay missing.
     """
     names, store = missing_artifacts(workspace, bundle), objects.local_store(workspace)
-    digests = [statement.sha256 for statement in (bundle.receipt, *bundle.reproductions)]
-    statements = [digest for digest in digests if not store.has(digest)]
+    statements = [digest for digest in statement_objects(bundle) if not store.has(digest)]
     if not names and not statements:
         return []
     try:
@@ -46,11 +40,11 @@ def fetch_missing(workspace: Workspace, settings: Settings, bundle: Bundle, say:
     return missing_artifacts(workspace, bundle)
 
 
-def load_complete(workspace: Workspace, settings: Settings, reference: str, say: Say) -> Bundle:
-    """The bundle that `reference` names, with its files whole in the store.
+def load_complete(workspace: Workspace, settings: Settings, reference: str, env: str, say: Say) -> Bundle:
+    """The bundle that `reference` names, with its files whole in the store, admitted by the policy of `env` at HEAD.
 
     Raises UsageError where a file is missing, or the bundle differs from its receipt; PolicyRefused where it doesn't
-    meet the policy of these settings: a merge may have brought it from an environment with a weaker one.
+    meet the policy: a merge may have brought it from an environment with a weaker one.
     """
     bundle = lookup.read(workspace, reference)
     if names := fetch_missing(workspace, settings, bundle, say):
@@ -58,44 +52,8 @@ def load_complete(workspace: Workspace, settings: Settings, reference: str, say:
             f"model {reference}: {names[0]} is not in the store, nor in a remote one ({len(names)} files lack)",
             mend=f"make models MODEL={reference}, which runs its source again where need be",
         )
-    _check_receipt(workspace, bundle)
-    if conditions := policy.unmet_by_bundle(bundle, settings.promotion, reproducers(workspace, bundle)):
-        raise PolicyRefused(
-            f"model {reference} does not meet the policy that is in force here: {'; '.join(conditions)}",
-            mend=f"make promote RUN={bundle.receipt.run} MODEL={bundle.name} with the ENV that it shall run in",
-        )
+    admission.check(workspace, committed_promotion(workspace, env), bundle, env)
     return bundle
-
-
-def _check_receipt(workspace: Workspace, bundle: Bundle) -> None:
-    """Raise UsageError where a bundle differs from its receipt. In a fresh clone the store may have no receipt."""
-    content = objects.local_store(workspace).get(bundle.receipt.sha256)
-    if content is None:
-        return
-    statement = json.loads(content)
-    receipt.check(statement, f"the receipt of model {bundle.name}")
-    commit = receipt.dependency(statement, receipt.COMMIT) or {"digest": {}}
-    matches = {
-        "files": receipt.subject_digests(statement) == {name: file.sha256 for name, file in bundle.artifacts.items()},
-        "commit": commit["digest"].get("gitCommit") == bundle.source.commit,
-        "source": receipt.external_parameters(statement) == {key: getattr(bundle.source, key) for key in SOURCE},
-        "inputs": receipt.inputs(statement) == receipt.inputs(bundle.plan()),
-        "builder": statement["predicate"]["runDetails"]["builder"]["id"] == bundle.receipt.builder,
-    }
-    if mismatches := [name for name, is_match in matches.items() if not is_match]:
-        raise UsageError(f"model {bundle.name} can't be trusted: its receipt has other {', '.join(mismatches)}")
-
-
-def reproducers(workspace: Workspace, bundle: Bundle) -> set[str]:
-    """The builders that have reproduced a model, by the attestations in the store that name its receipt."""
-    builders = set[str]()
-    for reproduction in bundle.reproductions:
-        content = objects.local_store(workspace).get(reproduction.sha256)
-        attestation = attestations.parse(content) if content else None
-        if attestation and attestation["predicate"]["receipt"]["sha256"] == bundle.receipt.sha256:
-            facts = attestations.facts(attestation)
-            builders |= {facts["builder"]} if facts["verdict"] == Verdict.IDENTICAL else set()
-    return builders
 
 
 def rebuild(site: Site, bundle: Bundle, names: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from samebook.records import schema
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:samebook:run:v1"
+BUILDER = "urn:samebook:builder:"
 COMMIT, ENVIRONMENT, CODE = "commit", "environment", "code beside the notebook"
 # Byproducts without a file: the runs that made the inputs, the warehouses that were queried, the days that no
 # warehouse had, and how the kernel started.
@@ -23,8 +25,17 @@ type Json = dict[str, Any]
 
 
 def builder() -> str:
-    """The builder's id: SAMEBOOK_BUILDER, which CI sets for its runner, or a URN with this machine's name."""
-    return os.environ.get("SAMEBOOK_BUILDER") or f"urn:samebook:builder:{platform.node()}"
+    """The builder's id: SAMEBOOK_BUILDER, which CI sets for its runner, or a URN with this machine's name.
+
+    In the image there is no machine's name: a container's id is another one for each run.
+    """
+    name = "container" if os.environ.get("SAMEBOOK_ENGINE") == "docker" else platform.node()
+    return os.environ.get("SAMEBOOK_BUILDER") or BUILDER + name
+
+
+def is_unnamed(builder_id: str) -> bool:
+    """Whether a builder's id names a container and not a machine, so that two ids may be one machine."""
+    return re.fullmatch(r"container|[0-9a-f]{12}", builder_id.removeprefix(BUILDER)) is not None
 
 
 def read(path: Path) -> Json:

@@ -1,7 +1,9 @@
 """Signatures of statements: DSSE envelopes with ed25519, through securesystemslib.
 
 A signed `receipt.json` has `receipt.json.dsse` beside it: an envelope whose payload is that file, byte for byte.
-The trusted keys are the PEM files in environments/trusted-keys/. openssl makes a pair:
+The trusted keys are the PEM files in environments/trusted-keys/ at HEAD. In owners.yml beside them each has an owner,
+so that two keys of one person are one person; without that file each key is an owner of its own, who may sign all.
+openssl makes a pair:
 
     openssl genpkey -algorithm ed25519 -out me.pem
     openssl pkey -in me.pem -pubout -out environments/trusted-keys/me.pem
@@ -9,13 +11,18 @@ The trusted keys are the PEM files in environments/trusted-keys/. openssl makes 
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from samebook.core import head
 from samebook.core.digest import json_bytes
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.workspace import Workspace, write_whole
+from samebook.environment import yaml_file
 
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
@@ -23,6 +30,40 @@ if TYPE_CHECKING:
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 SUFFIX = ".dsse"
+KEYS, OWNERS = "environments/trusted-keys", "owners.yml"
+
+
+class Purpose(StrEnum):
+    """The kinds of statements that an owner of keys may be trusted to sign."""
+
+    RUNS = "runs"
+    REPRODUCTIONS = "reproductions"
+    RELEASES = "releases"
+
+
+@dataclass(frozen=True)
+class TrustedKey:
+    """A trusted public key: the name of its file, its owner, and what the owner may sign."""
+
+    name: str
+    owner: str
+    purposes: frozenset[Purpose]
+    key: "Key"
+
+
+@dataclass(frozen=True)
+class SignedFile:
+    """The bytes of a statement, and of its envelope where there is one."""
+
+    name: str
+    content: bytes
+    envelope: bytes | None
+
+    @classmethod
+    def read(cls, statement: Path) -> Self:
+        """The statement in a file, with the envelope beside it."""
+        envelope = envelope_path(statement)
+        return cls(statement.name, statement.read_bytes(), envelope.read_bytes() if envelope.is_file() else None)
 
 
 def envelope_path(statement: Path) -> Path:
@@ -65,57 +106,98 @@ def _signer(path: Path) -> "CryptoSigner":
     return signer
 
 
-def trusted_keys(workspace: Workspace) -> dict[str, "Key"]:
-    """The trusted keys, by the name of their file."""
+def trusted_keys(workspace: Workspace) -> dict[str, TrustedKey]:
+    """The keys that are trusted at HEAD, by the name of their file.
+
+    Raises UsageError for a file that is not a public key, a key that has two names, and a key without an owner where
+    owners.yml names owners.
+    """
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from securesystemslib.signer import SSlibKey
 
-    keys: dict[str, Key] = {}
-    for path in sorted((workspace.environments / "trusted-keys").glob("*.pem")):
+    names = [name for name in head.file_names(workspace.root, KEYS) if name.endswith(".pem")]
+    owners, keys = _owners(workspace), dict[str, TrustedKey]()
+    for name in (name.removesuffix(".pem") for name in names):
         try:
-            keys[path.stem] = SSlibKey.from_crypto(load_pem_public_key(path.read_bytes()))
+            key = SSlibKey.from_crypto(load_pem_public_key(head.content(workspace.root, f"{KEYS}/{name}.pem") or b""))
         except ValueError as error:
-            raise UsageError(f"{workspace.relative(path)} is not a public key: {error}") from error
+            raise UsageError(f"{KEYS}/{name}.pem is not a public key: {error}") from error
+        if twin := next((other.name for other in keys.values() if other.key.keyid == key.keyid), ""):
+            raise UsageError(f"{KEYS}: {twin}.pem and {name}.pem are the same key", mend=f"git rm {KEYS}/{name}.pem")
+        if owners and name not in owners:
+            raise UsageError(f"{KEYS}/{name}.pem has no owner; expected one in {KEYS}/{OWNERS}")
+        owner, purposes = owners.get(name, (name, frozenset(Purpose)))
+        keys[name] = TrustedKey(name, owner, purposes, key)
     return keys
 
 
-def signers(workspace: Workspace, statement: Path) -> list[str]:
-    """The names of the trusted keys that signed a statement's file; empty where no key is trusted and none signed.
+def _owners(workspace: Workspace) -> dict[str, tuple[str, frozenset[Purpose]]]:
+    """The owner of each key and what the owner may sign, by the key's name; empty without owners.yml."""
+    path = f"{KEYS}/{OWNERS}"
+    content = head.content(workspace.root, path)
+    owners: dict[str, tuple[str, frozenset[Purpose]]] = {}
+    for owner, entry in (yaml_file.parse(content, path) if content else {}).items():
+        try:
+            purposes, keys = frozenset(map(Purpose, entry["signs"])), [str(key) for key in entry["keys"]]
+        except (KeyError, TypeError, ValueError):
+            expected = f"{owner}: {{keys: [{owner}], signs: [{', '.join(Purpose)}]}}"
+            raise UsageError(f"{path}: {owner}: found {entry!r}; expected {expected}") from None
+        if shared := next((key for key in keys if key in owners), ""):
+            raise UsageError(f"{path}: the key {shared} belongs to {owners[shared][0]} and to {owner}; expected one")
+        owners |= dict.fromkeys(keys, (owner, purposes))
+    return owners
 
-    Raises PolicyRefused for a signature that is missing, by an unknown key, or of other bytes.
+
+def signers(workspace: Workspace, statement: Path, purpose: Purpose) -> list[TrustedKey]:
+    """The trusted keys that signed a statement's file; empty where no key is trusted and none signed.
+
+    Raises PolicyRefused as `verify` does.
+    """
+    keys, file = trusted_keys(workspace), SignedFile.read(statement)
+    return verify(file, keys, purpose) if keys or file.envelope is not None else []
+
+
+def verify(file: SignedFile, keys: Mapping[str, TrustedKey], purpose: Purpose) -> list[TrustedKey]:
+    """The trusted keys that signed a statement, all of owners who may sign for this purpose.
+
+    Raises PolicyRefused for a signature that is missing, of other bytes, or by no key that may sign this.
     """
     from securesystemslib.dsse import Envelope
 
-    keys, path = trusted_keys(workspace), envelope_path(statement)
-    if not path.is_file():
-        if keys:
-            raise PolicyRefused(
-                f"{statement.name} carries no signature, and only signed ones are trusted here",
-                mend="SIGNING_KEY=… make run, or ask the author for the .dsse file beside it",
-            )
-        return []
+    if file.envelope is None:
+        raise PolicyRefused(
+            f"{file.name} carries no signature, and only signed ones are trusted here",
+            mend="SIGNING_KEY=… make run, or ask the author for the .dsse file beside it",
+        )
     try:
-        envelope = Envelope.from_dict(json.loads(path.read_text()))
-    except (ValueError, KeyError, TypeError) as error:
-        raise PolicyRefused(f"{path.name} is not a DSSE envelope: {error}") from error
-    if envelope.payload_type != PAYLOAD_TYPE or envelope.payload != statement.read_bytes():
-        raise PolicyRefused(f"{statement.name} is not what was signed: the envelope holds other bytes, or another type")
-    return _verify(envelope, keys, path.name)
+        envelope = Envelope.from_dict(json.loads(file.envelope))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise PolicyRefused(f"{file.name}{SUFFIX} is not a DSSE envelope: {error}") from error
+    if envelope.payload_type != PAYLOAD_TYPE or envelope.payload != file.content:
+        raise PolicyRefused(f"{file.name} is not what was signed: the envelope holds other bytes, or another type")
+    accepted = _accepted(envelope, keys, file.name)
+    if permitted := [key for key in accepted if purpose in key.purposes]:
+        return permitted
+    owners = ", ".join(f"{key.name} of {key.owner}" for key in accepted)
+    raise PolicyRefused(
+        f"{file.name} is signed by {owners}, who may not sign {purpose}",
+        mend=f"name {purpose} for the owner in {KEYS}/{OWNERS}, if you trust it with them",
+    )
 
 
-def _verify(envelope: "Envelope", keys: dict[str, "Key"], file: str) -> list[str]:
-    """The names of the trusted keys whose signatures the envelope has. Raises PolicyRefused where it has none."""
+def _accepted(envelope: "Envelope", keys: Mapping[str, TrustedKey], file: str) -> list[TrustedKey]:
+    """The trusted keys whose signatures the envelope has. Raises PolicyRefused where it has none."""
     from securesystemslib.exceptions import VerificationError
 
-    names = {key.keyid: name for name, key in keys.items()}
     accepted: dict[str, Key] = {}
     if keys:
         with suppress(VerificationError):
-            accepted = envelope.verify(list(keys.values()), threshold=1)
+            accepted = envelope.verify([key.key for key in keys.values()], threshold=1)
     if not accepted:
         signatures = ", ".join(keyid[:12] for keyid in envelope.signatures) or "none"
+        trusted = ", ".join(keys) or "none"
         raise PolicyRefused(
-            f"{file}: an unknown key, or a wrong signature: found {signatures}; trusted: {', '.join(keys) or 'none'}",
-            mend="put the signer's public key into environments/trusted-keys/, if you trust it",
+            f"{file}{SUFFIX}: an unknown key, or a wrong signature: found {signatures}; trusted: {trusted}",
+            mend=f"commit the signer's public key into {KEYS}/, if you trust it",
         )
-    return sorted(names[keyid] for keyid in accepted)
+    return [key for key in keys.values() if key.key.keyid in accepted]

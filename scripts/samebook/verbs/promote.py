@@ -1,11 +1,11 @@
 """Promote a run: check it against the policy, and commit its bundle, models/<name>.json, on this branch."""
 
 import datetime
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from samebook.core import head
 from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.table import align
@@ -58,14 +58,12 @@ def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
 
 
 def _policy(workspace: Workspace, env: str) -> model_sections.Promotion:
-    """The policy of the environment, as committed. Raises UsageError where a variable, or an edit, changes it."""
-    variables = [name for name in os.environ if name.startswith(settings.variable(("promotion",)))]
-    if variables:
-        raise UsageError(
-            f"{variables[0]} would change the policy; expected what git says of it", mend=f"unset {variables[0]}"
-        )
-    commits.check_committed(workspace.root, settings.settings_path(workspace, env))
-    return settings.load(workspace, env).promotion
+    """The policy of the environment at HEAD. Raises UsageError where a variable, or an edit, would change it."""
+    conditions, path = settings.committed_promotion(workspace, env), settings.settings_path(workspace, env)
+    committed = head.content(workspace.root, workspace.relative(path)) or b""
+    if path.read_bytes().replace(b"\r\n", b"\n") != committed.replace(b"\r\n", b"\n"):
+        raise UsageError(f"{path.name} has changes that are not committed", mend=f"git diff HEAD -- {path}")
+    return conditions
 
 
 def _candidate(
@@ -73,7 +71,7 @@ def _candidate(
 ) -> Candidate:
     statement = receipt.read(path)
     champion = lookup.read(workspace, request.model) if lookup.path(workspace, request.model).is_file() else None
-    gate = gate_run.find_comparison(workspace, conditions.gate, statement, champion) if conditions.gate else None
+    gate = gate_run.find_comparison(workspace, conditions, statement, champion)
     return Candidate(
         workspace, request.model, path, statement, conditions, policy.find_attestations(path), champion, gate
     )
@@ -87,9 +85,10 @@ def _gated(candidate: Candidate, request: PromoteRequest, say: Callable[[str], N
         return candidate
     say(f"comparing with {'the champion' if candidate.champion else 'the baseline'}: running {gate.notebook}")
     gate_run.run_comparison(candidate.workspace, gate, candidate.path.parent, candidate.champion, request.env)
-    return replace(
-        candidate, gate=gate_run.find_comparison(candidate.workspace, gate, candidate.statement, candidate.champion)
+    comparison = gate_run.find_comparison(
+        candidate.workspace, candidate.policy, candidate.statement, candidate.champion
     )
+    return replace(candidate, gate=comparison)
 
 
 def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
@@ -112,12 +111,11 @@ def _commit(candidate: Candidate, bundle: Bundle, lock: commits.Tip) -> str:
     store, run = objects.local_store(candidate.workspace), candidate.path.parent
     for name in (*bundle.artifacts, *bundle.byproducts):
         store.put(run / name)
-    statements = (candidate.path, *(path for path, _ in candidate.attestations))
+    gate = [candidate.workspace.runs / candidate.gate.run / run_folder.RECEIPT] if candidate.gate else []
+    statements = (candidate.path, *(path for path, _ in candidate.attestations), *gate)
     envelopes = (envelope for envelope in map(signing.envelope_path, statements) if envelope.is_file())
     for file in (*statements, *envelopes):
         store.put(file)
-    if candidate.gate:
-        store.put(candidate.workspace.runs / candidate.gate.run / run_folder.RECEIPT)
     path = lookup.path(candidate.workspace, bundle.name)
     return commits.commit_file(candidate.workspace, lock, path, bundle.content(), message(bundle, candidate.champion))
 

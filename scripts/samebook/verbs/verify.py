@@ -6,13 +6,14 @@ from pathlib import Path
 from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced
 from samebook.records import attestations, evidence, receipt, run_folder, signing
+from samebook.records.signing import Purpose, TrustedKey
 
 
 @dataclass(frozen=True)
 class Verification:
-    """A verification that held: who signed, and the place of each subject's bytes, by the subject's name."""
+    """A verification that held: the keys that signed, and the place of each subject's bytes, by the subject's name."""
 
-    signers: list[str]
+    signers: list[TrustedKey]
     subjects: dict[str, str]
 
 
@@ -26,7 +27,7 @@ def verify(path: Path) -> Verification:
     if attestation := attestations.read(path):
         return _verify_attestation(workspace, path, attestation)
     statement = receipt.read(path)
-    signers = signing.signers(workspace, path)
+    signers = signing.signers(workspace, path, Purpose.RUNS)
     states = evidence.file_states(workspace, path, statement)
     if wrong := evidence.problems(states):
         raise NotReproduced("\n  ".join((f"{len(wrong)} of {len(states)} files are not what the receipt says", *wrong)))
@@ -35,7 +36,7 @@ def verify(path: Path) -> Verification:
 
 def _verify_attestation(workspace: workspaces.Workspace, path: Path, attestation: receipt.Json) -> Verification:
     """Verify a reproduction's attestation: its signature, and the hash of the receipt that it is about."""
-    signers = signing.signers(workspace, path)
+    signers = signing.signers(workspace, path, Purpose.REPRODUCTIONS)
     digest = attestation["predicate"]["receipt"]["sha256"]
     state = evidence.file_state(workspace, path.parent, run_folder.RECEIPT, digest)
     if evidence.problems({run_folder.RECEIPT: state}):
@@ -46,7 +47,6 @@ def _verify_attestation(workspace: workspaces.Workspace, path: Path, attestation
 def table(verification: Verification) -> str:
     """The result as text, a line for each subject."""
     lines = [f"ok {name}  ({place})" for name, place in verification.subjects.items()]
-    signature = (
-        f"signed by {', '.join(verification.signers)}" if verification.signers else "not signed, no key trusted here"
-    )
+    names = (key.name if key.name == key.owner else f"{key.name} of {key.owner}" for key in verification.signers)
+    signature = f"signed by {', '.join(names)}" if verification.signers else "not signed, no key trusted here"
     return "\n".join((*lines, f"verified: all {len(lines)} hashes hold; {signature}"))

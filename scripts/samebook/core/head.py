@@ -1,0 +1,69 @@
+"""HEAD: files as they are committed there, whatever the work tree, the index and replaced objects say.
+
+Policy and trusted keys are read in this way, so that no edit, ignored file or flag in the index can weaken them. A copy
+without a repository, as the image's is, has its own files instead.
+"""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samebook.core.errors import UsageError
+from samebook.core.git import TRUE_HISTORY, git, repository
+
+if TYPE_CHECKING:
+    from dulwich.objects import ShaFile
+
+
+def is_repository(root: Path) -> bool:
+    """Whether a workspace is a checkout, and not a copy without a repository."""
+    return (root / ".git").exists()
+
+
+def content(root: Path, path: str) -> bytes | None:
+    """The content of a file at HEAD; None where HEAD has no such file."""
+    if not is_repository(root):
+        return (root / path).read_bytes() if (root / path).is_file() else None
+    if not shutil.which("git"):
+        blob = _stored(root, path)
+        return blob.as_raw_string() if blob else None
+    return _output(root, "cat-file", "blob", f"HEAD:{path}")
+
+
+def file_names(root: Path, folder: str) -> list[str]:
+    """The names of the files in a folder at HEAD, sorted; none where the folder is missing."""
+    if not is_repository(root):
+        return sorted(path.name for path in (root / folder).glob("*") if path.is_file())
+    if not shutil.which("git"):
+        from dulwich.objects import Tree
+
+        tree = _stored(root, folder)
+        return sorted(item.path.decode() for item in tree.items()) if isinstance(tree, Tree) else []
+    lines = _output(root, "ls-tree", "-z", "--name-only", f"HEAD:{folder}") or b""
+    return sorted(filter(None, lines.decode().split("\0")))
+
+
+def has_same(root: Path, commit: str, path: str) -> bool:
+    """Whether HEAD has at a path, of a file or of a folder, what a commit has there."""
+    names = (f"{version}:{path}" for version in (commit, "HEAD"))
+    return len({_output(root, "rev-parse", "--verify", "--quiet", name) for name in names}) == 1
+
+
+def _output(root: Path, *arguments: str) -> bytes | None:
+    """The output of git; None where it finds nothing of that name."""
+    with suppress(UsageError):
+        return git(root, *arguments, env=TRUE_HISTORY)
+    return None
+
+
+def _stored(root: Path, path: str) -> "ShaFile | None":
+    """The object at a path of HEAD, for machines without git's program; None where there is none."""
+    from dulwich.object_store import tree_lookup_path
+    from dulwich.objects import Commit
+
+    with repository(root) as stored, suppress(KeyError):
+        commit = stored[stored.head()]
+        assert isinstance(commit, Commit)
+        return stored[tree_lookup_path(stored.__getitem__, commit.tree, path.encode())[1]]
+    return None

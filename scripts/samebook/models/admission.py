@@ -1,0 +1,140 @@
+"""The admission of a promoted model to use: its bundle against its receipt, and both against the policy at HEAD.
+
+A bundle is one's own word: whoever can commit can write one. So each condition is checked on the statements that the
+bundle names: the receipt, the gate's receipt, the attestations and their signatures.
+"""
+
+import json
+
+from samebook.core.digest import json_bytes, sha256
+from samebook.core.errors import PolicyRefused, UsageError
+from samebook.core.workspace import Workspace
+from samebook.environment.model_sections import Promotion
+from samebook.models import build, gate_run, policy, reproducers
+from samebook.models.bundle import Bundle
+from samebook.models.reproducers import SignedRun
+from samebook.records import receipt, run_folder, signing
+from samebook.records.receipt import Json
+from samebook.records.signing import Purpose, SignedFile
+from samebook.store import objects
+
+SOURCE = ("notebook", "parameters", "env")
+
+
+def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str) -> None:
+    """Raise PolicyRefused where a model does not meet the policy of `env`, or a statement that shows it is not here.
+
+    Raises UsageError where the bundle differs from its receipt. A policy that another machine's word has no part in
+    (clean_commit and gate alone) needs no receipt: git alone is enough for a model that is made again here.
+    """
+    file = _signed_file(workspace, "receipt.json", bundle.receipt.sha256, bundle.receipt.envelope)
+    if file is None:
+        if conditions.needs_receipt:
+            raise _missing(bundle, "its receipt", env)
+        unmet = _claimed(bundle, conditions)
+    else:
+        statement = check_receipt(file.content, bundle)
+        files = [
+            (item, _signed_file(workspace, f"reproduction {i}", item.sha256, item.envelope))
+            for i, item in enumerate(bundle.reproductions, 1)
+        ]
+        keys = signing.trusted_keys(workspace) if conditions.signed else {}
+        run = SignedRun(file, statement, [statement_ for _, statement_ in files if statement_], keys)
+        unmet = [*_unmet(run, conditions), *_gate(workspace, conditions, bundle, run, env)]
+        if unmet and conditions.reproduced and any(statement_ is None for _, statement_ in files):
+            raise _missing(bundle, "a reproduction of it", env)
+    if unmet:
+        raise PolicyRefused(
+            f"model {bundle.name} does not meet the policy of {env}: {'; '.join(unmet)}",
+            mend=f"make promote RUN={bundle.receipt.run} MODEL={bundle.name} with the ENV that it shall run in",
+        )
+
+
+def _signed_file(workspace: Workspace, name: str, digest: str, envelope: str | None) -> SignedFile | None:
+    """A statement from the store, with its envelope where the store has it; None where the statement is not here."""
+    store = objects.local_store(workspace)
+    try:
+        content = store.get(digest)
+        return SignedFile(name, content, store.get(envelope) if envelope else None) if content is not None else None
+    except objects.DamagedObject:
+        return None
+
+
+def _missing(bundle: Bundle, statement: str, env: str) -> PolicyRefused:
+    return PolicyRefused(
+        f"model {bundle.name}: {statement} is not here, and the policy of {env} is checked on it",
+        mend=f"make pull ENV={env}; where no store is shared, copy store/ from the machine that promoted it",
+    )
+
+
+def check_receipt(content: bytes, bundle: Bundle) -> Json:
+    """The model's receipt. Raises UsageError where the bundle differs from it in any field that it has from there."""
+    statement = json.loads(content)
+    receipt.check(statement, f"the receipt of model {bundle.name}")
+    commit = receipt.dependency(statement, receipt.COMMIT) or {"digest": {}}
+    annotations, details = commit.get("annotations", {}), statement["predicate"]["runDetails"]
+    matches = {
+        "files": receipt.subject_digests(statement) == {name: file.sha256 for name, file in bundle.artifacts.items()},
+        "commit": commit["digest"].get("gitCommit") == bundle.source.commit,
+        "dirtiness": (annotations.get("dirty", True), annotations.get("patch"))
+        == (bundle.source.dirty, bundle.source.patch),
+        "source": receipt.external_parameters(statement) == {key: getattr(bundle.source, key) for key in SOURCE},
+        "inputs": receipt.inputs(statement) == receipt.inputs(bundle.plan()),
+        "environment": build.environment(statement) == bundle.environment,
+        "builder": details["builder"]["id"] == bundle.receipt.builder,
+        "run": details["metadata"]["invocationId"] == bundle.receipt.run,
+    }
+    if mismatches := [name for name, is_match in matches.items() if not is_match]:
+        raise UsageError(f"model {bundle.name} can't be trusted: its receipt has other {', '.join(mismatches)}")
+    return statement
+
+
+def _claimed(bundle: Bundle, conditions: Promotion) -> list[str]:
+    """The unmet conditions by the bundle's own word."""
+    unmet = {
+        "it ran on changes that are not committed": conditions.clean_commit and bundle.source.dirty,
+        "no gate has compared it": conditions.gate and not bundle.promoted.gate,
+    }
+    return [finding for finding, is_unmet in unmet.items() if is_unmet]
+
+
+def _unmet(run: SignedRun, conditions: Promotion) -> list[str]:
+    """The unmet conditions on the receipt and on the attestations."""
+    definition = run.statement["predicate"]["buildDefinition"]
+    commit = receipt.dependency(run.statement, receipt.COMMIT) or {}
+    images = (receipt.dependency(run.statement, name) or {} for name in ("image", "base image"))
+    unpinned = policy.unpinned_image(
+        definition["internalParameters"].get("engine"), *(item.get("uri") for item in images)
+    )
+    shortfall = reproducers.shortfall(run, conditions)
+    signature = reproducers.signature_problem(run.receipt, run.keys, Purpose.RUNS) if conditions.signed else ""
+    unmet = {
+        "it ran on changes that are not committed": conditions.clean_commit
+        and commit.get("annotations", {}).get("dirty", True),
+        unpinned: conditions.pinned_image,
+        f"nobody but its author's machine has reproduced it: {shortfall}": shortfall,
+        f"it is not signed by a trusted key: {signature}": signature,
+    }
+    return [finding for finding, is_unmet in unmet.items() if finding and is_unmet]
+
+
+def _gate(workspace: Workspace, conditions: Promotion, bundle: Bundle, run: SignedRun, env: str) -> list[str]:
+    """The reasons why the gate that the bundle names has not let this model pass, by this policy."""
+    if conditions.gate is None:
+        return []
+    gate = bundle.promoted.gate
+    if gate is None:
+        return ["no gate has compared it"]
+    file = _signed_file(workspace, "the gate's receipt.json", gate.receipt, gate.envelope)
+    if file is None:
+        if conditions.needs_receipt:
+            raise _missing(bundle, "the gate's receipt", env)
+        return []
+    statement = json.loads(file.content)
+    receipt.check(statement, f"the gate's receipt of model {bundle.name}")
+    if problem := gate_run.receipt_problem(conditions, file, statement, run.statement, run.keys):
+        return [f"its gate {gate.run} doesn't count: {problem}"]
+    if receipt.subject_digests(statement).get(run_folder.METRICS) != sha256(json_bytes(gate.metrics)):
+        return [f"its gate {gate.run} has other metrics than the bundle says"]
+    has_champion = bool(gate_run.champion_digests(statement))
+    return list(gate_run.shortfalls(conditions.gate, gate.metrics, has_champion=has_champion))
