@@ -20,6 +20,9 @@ test-docker: $(LOCAL)
 	@$(INSIDE_docker) test -m $(call quoted,not host$(if $(MARK), and $(MARK))) $(PYTEST) $(if $(MARK),,&& $(INSIDE_local) pytest $(HOST) && \
 	BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) pytest tests/container)
 
+test-forger: $(LOCAL) ## Cheat the policy and the verdict, as an author, a stranger and a notebook would
+	@$(INSIDE_local) pytest -q -m forger tests/models tests/records
+
 test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks, servers away; prints what was lost
 	@FAULTS=$(call quoted,$(or $(TIMES),50)) FAULTS_TABLE=.samebook/faults.txt $(INSIDE_local) \
 	pytest -q tests/test_faults.py tests/execution/warm/test_warm_faults.py tests/verbs/test_sweep.py; \
