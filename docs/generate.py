@@ -109,6 +109,13 @@ def table(above: tuple[str, ...], schema: dict[str, Any], kinds: dict[str, Any])
 def rows(above: tuple[str, ...], schema: dict[str, Any], kinds: dict[str, Any]) -> Iterator[str]:
     for name, key in schema["properties"].items():
         if inner := section(key, kinds):
+            if plain := [option for option in key.get("anyOf", ()) if option.get("type") not in (None, "null")]:
+                yield row(
+                    f"`{'.'.join((*above, name))}`",
+                    value(plain[0], kinds),
+                    f"`{json.dumps(key['default'])}`",
+                    key["description"],
+                )
             yield from rows((*above, name), inner, kinds)
             continue
         default = f"`{json.dumps(key['default'])}`" if "default" in key else "must be given"

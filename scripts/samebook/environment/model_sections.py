@@ -48,7 +48,7 @@ class Gate(Section):
 class Reproduced(Section):
     """The number of others who must have found a run IDENTICAL: builders or, with `signed`, owners of keys."""
 
-    by: Annotated[int, Field(ge=1), NUMBER] = 1
+    by: Annotated[int, Field(ge=1, description="the number of others, each with a reproduction of its own"), NUMBER] = 1
 
 
 class Promotion(Section):
@@ -60,7 +60,7 @@ class Promotion(Section):
     ] = False
     reproduced: Annotated[
         bool | Reproduced,
-        Field(description="another builder has found the run IDENTICAL; `{by: 2}`: two other builders, each by itself"),
+        Field(description="another builder has found the run IDENTICAL; `{by: 2}`: two others have"),
     ] = False
     signed: Annotated[
         bool,

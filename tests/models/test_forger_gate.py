@@ -1,0 +1,91 @@
+"""Cheats with the signature of a run, and with the gate."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import promoting
+import pytest
+from forging import attest, commit, edit, findings, run_of, sign
+from tiny import Tiny, git
+
+from samebook.core import git as program
+from samebook.records import signing
+
+pytestmark = [pytest.mark.host, pytest.mark.forger]
+
+
+def resigned(tiny: Tiny, path: Path, change: Callable[[Any], None], name: str = "cleo") -> None:
+    """Edit a receipt and sign it again with another trusted key."""
+    edit(path, change)
+    sign(tiny, path, name)
+
+
+def commit_of(statement: Any) -> Any:
+    return next(
+        item for item in statement["predicate"]["buildDefinition"]["resolvedDependencies"] if item["name"] == "commit"
+    )
+
+
+def external(statement: Any) -> Any:
+    return statement["predicate"]["buildDefinition"]["externalParameters"]
+
+
+@pytest.mark.parametrize("name", ["ben", "dan", "stranger"])
+def test_run_signed_by_another(tiny: Tiny, name: str) -> None:
+    """A receipt counts as signed only by an owner who may sign runs."""
+    attest(tiny, "cleo")
+    sign(tiny, run_of(tiny), name)
+    assert "its receipt is not signed by a trusted key" in findings(tiny)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda item: commit_of(item)["annotations"].update(dirty=True, patch="a" * 64), "not committed"),
+        (lambda item: commit_of(item)["annotations"].pop("dirty"), "not committed"),
+        (lambda item: external(item)["parameters"].update(draws=1), "the champion alone"),
+        (lambda item: external(item)["parameters"].update(candidate="train"), "it was not compared"),
+        (lambda item: external(item).update(notebook="notebooks/gate2.ipynb"), "it is a run of notebooks/gate2.ipynb"),
+        (lambda item: commit_of(item)["digest"].update(gitCommit="e" * 40), "is not in this branch"),
+        (
+            lambda item: item["predicate"]["buildDefinition"]["internalParameters"].update(drift={"numpy": "2"}),
+            "not the lock's",
+        ),
+        (lambda item: item["subject"][0]["digest"].update(sha256="0" * 64), "metrics.json: found sha256"),
+    ],
+    ids=["patch deleted", "no word", "parameters", "candidate", "notebook", "commit", "drift", "metrics"],
+)
+def test_gate_of_another_kind(tiny: Tiny, change: Callable[[Any], None], message: str) -> None:
+    """A gate counts only clean, with its two parameters, at a commit in HEAD's past, with its own results."""
+    attest(tiny, "ben")
+    resigned(tiny, run_of(tiny, "gate"), change)
+    assert message in findings(tiny)
+
+
+def test_gate_edited_by_hand(tiny: Tiny) -> None:
+    """A gate whose receipt was edited and not signed again, or was never signed, does not count."""
+    attest(tiny, "ben")
+    edit(run_of(tiny, "gate"), lambda _: None)
+    assert "is not what was signed" in findings(tiny)
+    signing.envelope_path(run_of(tiny, "gate")).unlink()
+    assert "carries no signature" in findings(tiny)
+
+
+def test_gate_of_other_code(tiny: Tiny) -> None:
+    """A gate that ran with other code than HEAD's, on a branch or before a change, does not count."""
+    attest(tiny, "ben")
+    tiny.notebook("gate", parameters=promoting.RIVALS, work="pass")
+    commit(tiny)
+    assert "notebooks/ has changed since its commit" in findings(tiny)
+
+
+def test_false_ancestor(tiny: Tiny) -> None:
+    """A commit of another branch is not in HEAD's past because a graft or a replaced commit says so."""
+    other = git(tiny, "commit-tree", "HEAD^{tree}", "-m", "other")
+    git(tiny, "replace", "--graft", "HEAD", other)
+    assert other in git(tiny, "rev-list", "HEAD")
+    assert not program.is_ancestor(tiny.root, other)
+    git(tiny, "replace", "--delete", git(tiny, "rev-parse", "HEAD"))
+    (tiny.root / ".git" / "info" / "grafts").write_text(f"{git(tiny, 'rev-parse', 'HEAD')} {other}\n")
+    assert not program.is_ancestor(tiny.root, other)

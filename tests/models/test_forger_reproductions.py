@@ -1,0 +1,145 @@
+"""Cheats with reproductions: one attestation must meet all that is asked of it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forging import attest, edit, findings, run_of, sign
+from tiny import Tiny
+
+from samebook.environment.model_sections import Promotion
+from samebook.records import signing
+
+pytestmark = [pytest.mark.host, pytest.mark.forger]
+
+
+@pytest.mark.parametrize(
+    ("signer", "options", "message"),
+    [
+        ("ada", {}, "signed by the same key"),
+        ("laptop", {}, "signed by the same key's owner, ada"),
+        ("dan", {}, "dan, who may not sign reproductions"),
+        ("stranger", {}, "an unknown key, or a wrong signature"),
+        ("", {}, "carries no signature"),
+        ("ben", {"verdict": "DIFFERENT"}, "never IDENTICAL"),
+        ("ben", {"verdict": "EQUIVALENT"}, "never IDENTICAL"),
+        ("ben", {"builder": "author"}, "who made it"),
+    ],
+)
+def test_lone_attestation(tiny: Tiny, signer: str, options: dict[str, str], message: str) -> None:
+    """An attestation by the author, in either name, by a stranger, or of another verdict, is not a reproduction."""
+    if "builder" in options:
+        details = json.loads(run_of(tiny).read_text())["predicate"]["runDetails"]
+        options = {"builder": details["builder"]["id"]}
+    attest(tiny, signer, **options)
+    assert message in findings(tiny)
+
+
+def test_two_halves(tiny: Tiny) -> None:
+    """A colleague's signed DIFFERENT and the author's own IDENTICAL are not one signed IDENTICAL."""
+    attest(tiny, "ben", verdict="DIFFERENT")
+    attest(tiny, "ada")
+    attest(tiny)
+    assert "it was reproduced" in findings(tiny)
+
+
+def test_trials_beside_do_not_block(tiny: Tiny) -> None:
+    """Unsigned, failed, broken and foreign attestations beside a good one block nothing."""
+    attest(tiny)
+    attest(tiny, "stranger", verdict="DIFFERENT")
+    broken = attest(tiny, "cleo")
+    signing.envelope_path(broken).write_text("[]")
+    attest(tiny, "ben")
+    assert findings(tiny) == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda item: item["subject"].pop(),
+        lambda item: item["predicate"]["verdicts"].popitem(),
+        lambda item: item["subject"][0]["digest"].update(sha256="0" * 64),
+        lambda item: item["predicate"]["receipt"].update(sha256="0" * 64),
+        lambda item: item["predicate"].update(verdict="DIFFERENT"),
+    ],
+    ids=["subject", "verdict", "digest", "receipt", "overall"],
+)
+def test_partial_attestation(tiny: Tiny, change: Callable[[Any], None]) -> None:
+    """An attestation of fewer or of other results counts for nothing, though it is signed."""
+    path = attest(tiny)
+    edit(path, change)
+    sign(tiny, path, "ben")
+    assert "it was reproduced" in findings(tiny)
+
+
+def test_edited_after_signing(tiny: Tiny) -> None:
+    """An attestation that was edited after it was signed counts for nothing."""
+    path = attest(tiny, "ben", verdict="DIFFERENT")
+    path.write_text(path.read_text().replace("DIFFERENT", "IDENTICAL"))
+    assert "is not what was signed" in findings(tiny)
+
+
+def envelope_of_run(tiny: Tiny) -> Path:
+    """An attestation with the envelope of the receipt beside it."""
+    path = attest(tiny)
+    shutil.copyfile(signing.envelope_path(run_of(tiny)), signing.envelope_path(path))
+    return path
+
+
+def test_borrowed_envelope(tiny: Tiny) -> None:
+    """An envelope of another statement signs nothing."""
+    envelope_of_run(tiny)
+    assert "is not what was signed" in findings(tiny)
+
+
+def by(count: int, *, signed: bool = True) -> Promotion:
+    return Promotion.model_validate({"reproduced": {"by": count}, "signed": signed})
+
+
+def cosign(tiny: Tiny, path: Path, names: tuple[str, ...]) -> None:
+    """Put the signatures of several keys into one envelope."""
+    signatures: list[Any] = []
+    for name in names:
+        sign(tiny, path, name)
+        signatures += json.loads(signing.envelope_path(path).read_text())["signatures"]
+    edit(signing.envelope_path(path), lambda envelope: envelope.update(signatures=signatures))
+
+
+def test_k_of_n(tiny: Tiny) -> None:
+    """`by: 2` asks for two owners with a reproduction each: not one twice, nor two signatures on one file."""
+    first = attest(tiny, "ben")
+    assert "where 2 others are asked for" in findings(tiny, by(2))
+    attest(tiny, "ben", builder="urn:third")
+    assert "only by ben" in findings(tiny, by(2))
+    cosign(tiny, first, ("ben", "cleo"))
+    for path in run_of(tiny).parent.glob("reproduction-2.json*"):
+        path.unlink()
+    assert "where 2 others are asked for" in findings(tiny, by(2))
+    attest(tiny, "cleo", builder="urn:third")
+    assert findings(tiny, by(2)) == ""
+
+
+def test_copied_attestation(tiny: Tiny) -> None:
+    """The same attestation under two numbers, signed by two owners, is one reproduction."""
+    first = attest(tiny, "ben")
+    second = first.with_name("reproduction-2.json")
+    shutil.copyfile(first, second)
+    sign(tiny, second, "cleo")
+    assert "where 2 others are asked for" in findings(tiny, by(2))
+
+
+def test_k_of_n_builders(tiny: Tiny) -> None:
+    """Without signatures `by: 2` counts builders, each once."""
+    for builder, has_enough in (("urn:b", False), ("urn:b", False), ("urn:c", True)):
+        attest(tiny, builder=builder)
+        assert (findings(tiny, by(2, signed=False)) == "") is has_enough
+
+
+@pytest.mark.parametrize("builder", ["urn:samebook:builder:container", "urn:samebook:builder:0123456789ab"])
+def test_container_is_no_machine(tiny: Tiny, builder: str) -> None:
+    """A container's id does not make one machine two."""
+    attest(tiny, builder=builder)
+    assert "is a container on some machine" in findings(tiny, by(1, signed=False))

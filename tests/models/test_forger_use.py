@@ -1,0 +1,132 @@
+"""Cheats with a bundle, which anybody can write: it is checked where its model is used."""
+
+from typing import Any
+
+import pytest
+from forging import PROD, TRUSTED, admit, attest, commit, edit, fields, promote, reseal, run_of, sign, stored
+from tiny import Tiny
+
+from samebook.core.digest import sha256
+from samebook.core.errors import PolicyRefused, SamebookError, UsageError
+from samebook.core.workspace import Workspace
+from samebook.records import signing
+from samebook.store import objects
+
+pytestmark = [pytest.mark.host, pytest.mark.forger]
+
+
+@pytest.mark.parametrize("statement", ["receipt", "gate", "reproduction"])
+def test_missing_statement(tiny: Tiny, statement: str) -> None:
+    """A statement that is not at hand is a refusal with the command that brings it."""
+    promote(tiny)
+    content = fields(tiny)
+    digests = {
+        "receipt": content["receipt"]["sha256"],
+        "gate": content["promoted"]["gate"]["receipt"],
+        "reproduction": content["reproductions"][0]["sha256"],
+    }
+    objects.local_store(Workspace(tiny.root)).path(digests[statement]).unlink()
+    with pytest.raises(PolicyRefused, match="is not here") as refusal:
+        admit(tiny)
+    assert "make pull ENV=prod" in str(refusal.value.mend)
+
+
+def test_invented_envelope(tiny: Tiny) -> None:
+    """A resealed bundle that names an invented envelope is not signed."""
+    promote(tiny)
+    reseal(tiny, receipt=fields(tiny)["receipt"] | {"envelope": stored(tiny, b"{}")})
+    with pytest.raises(PolicyRefused, match="not signed"):
+        admit(tiny)
+
+
+def test_invented_reproduction(tiny: Tiny) -> None:
+    """The bundle's own word on its reproductions proves nothing: an attestation of other subjects, or unsigned."""
+    promote(tiny)
+    path = attest(tiny)
+    edit(path, lambda item: item["subject"].pop())
+    sign(tiny, path, "ben")
+    envelope = signing.envelope_path(path).read_bytes()
+    item = fields(tiny)["reproductions"][0]
+    forged = item | {"sha256": stored(tiny, path.read_bytes()), "envelope": stored(tiny, envelope)}
+    reseal(tiny, reproductions=[forged])
+    with pytest.raises(PolicyRefused, match="has reproduced it"):
+        admit(tiny)
+
+
+def test_invented_gate(tiny: Tiny) -> None:
+    """Metrics that the gate's receipt does not have, and a gate of another run, are found."""
+    promote(tiny)
+    promoted = fields(tiny)["promoted"]
+    better = promoted["gate"] | {"metrics": {"candidate_auc": 0.9, "baseline_auc": 0.1}}
+    reseal(tiny, promoted=promoted | {"gate": better})
+    with pytest.raises(PolicyRefused, match="other metrics than the bundle says"):
+        admit(tiny)
+    other = promoted["gate"] | {"receipt": fields(tiny)["receipt"]["sha256"]}
+    reseal(tiny, promoted=promoted | {"gate": other})
+    with pytest.raises(PolicyRefused, match=r"it is a run of notebooks/train\.ipynb"):
+        admit(tiny)
+
+
+def test_no_gate(tiny: Tiny) -> None:
+    """A bundle without a gate does not meet a policy that asks for one."""
+    promote(tiny)
+    reseal(tiny, promoted=fields(tiny)["promoted"] | {"gate": None})
+    with pytest.raises(PolicyRefused, match="no gate has compared it"):
+        admit(tiny)
+
+
+@pytest.mark.parametrize(
+    ("group", "changes", "word"),
+    [
+        ("source", {"dirty": True}, "dirtiness"),
+        ("source", {"commit": "e" * 40}, "commit"),
+        ("environment", {"image": "sha256:" + "a" * 64, "engine": "docker"}, "environment"),
+        ("environment", {"base_image": "python@sha256:" + "a" * 64}, "environment"),
+        ("receipt", {"builder": "urn:other"}, "builder"),
+        ("receipt", {"run": "20130101T000000Z-train-abcdef"}, "run"),
+    ],
+)
+def test_bundle_against_receipt(tiny: Tiny, group: str, changes: dict[str, Any], word: str) -> None:
+    """What a bundle says of dirtiness, image, builder and run is what its receipt says."""
+    promote(tiny)
+    reseal(tiny, **{group: fields(tiny)[group] | changes})
+    with pytest.raises(UsageError, match=f"its receipt has other .*{word}"):
+        admit(tiny)
+
+
+def test_withdrawn_key(tiny: Tiny) -> None:
+    """Once its key is no longer trusted, a model that it signed is no longer admitted."""
+    promote(tiny)
+    (tiny.root / TRUSTED / "ben.pem").unlink()
+    commit(tiny)
+    with pytest.raises(PolicyRefused, match="an unknown key"):
+        admit(tiny)
+
+
+def test_stricter_policy(tiny: Tiny) -> None:
+    """A model that one other has reproduced is not admitted by a policy that asks for two."""
+    promote(tiny)
+    (tiny.root / "environments" / "prod.yml").write_text(PROD.replace("reproduced: true", "reproduced: {by: 2}"))
+    commit(tiny)
+    with pytest.raises(PolicyRefused, match="where 2 others are asked for"):
+        admit(tiny)
+
+
+def test_api_checks(tiny: Tiny) -> None:
+    """A notebook that takes a model by a plain text, and not by a Model parameter, meets the same check."""
+    promote(tiny)
+    reseal(tiny, promoted=fields(tiny)["promoted"] | {"gate": None})
+    tiny.notebook("use", work="import samebook\nsamebook.find_artifact('delay', 'model.txt')")
+    ended = tiny.samebook("run", "use", "--env", "prod")
+    assert ended.code == 6
+    assert "no gate has compared it" in ended.stderr
+
+
+def test_damaged_statement(tiny: Tiny) -> None:
+    """A receipt that is damaged in the store is not at hand."""
+    promote(tiny)
+    path = objects.local_store(Workspace(tiny.root)).path(sha256(run_of(tiny)))
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(SamebookError, match="is not here"):
+        admit(tiny)
