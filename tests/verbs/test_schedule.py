@@ -11,11 +11,14 @@ import pytest
 import yaml
 from promoting import stderr_of
 from test_cron import SEEDED
-from tiny import Tiny
+from tiny import CHECKOUT, Tiny
 
 from samebook.core import cron
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
 from samebook.pipelines import manifests, timers
 from samebook.pipelines.timers import Jobs
+from samebook.verbs.schedule import ScheduleRequest, schedule
 
 LINES = ["30 4 * * *", "0 5 * * MON", "*/15 9-17 * * MON-FRI", "0 0 13 * FRI", "0 6 1-7,15 JAN,JUL *", "0 0 * * 0,6,7"]
 SCHEDULE = 'schedule: {daily: "30 4 * * *", re-train_2: "0 5 1 * MON"}\n'
@@ -242,3 +245,32 @@ def test_image_knows_no_checkout(scheduled: Tiny) -> None:
     """Inside the image a crontab is refused: its paths are not the machine's."""
     ended = scheduled.samebook("schedule", "--env", "prod", "--as", "cron", SAMEBOOK_ENGINE="docker")
     assert "make schedule AS=cron ENV=prod" in stderr_of(ended, 2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "form", "message"),
+    [
+        ("reproduced: true", "cron", "promotes what it has made itself"),
+        ("reproduced: {by: 2}", "systemd", "promotes what it has made itself"),
+        ("reproduced: false", "kubernetes", "would be lost with the job's copy"),
+        ("reproduced: false", "github", "would be lost with the job's copy"),
+        ("reproduced: false", "cron", ""),
+    ],
+)
+def test_promoting_job_refused(scheduled: Tiny, policy: str, form: str, message: str) -> None:
+    """A job that promotes is refused where its own policy must refuse it, and where its commit would be lost."""
+    steps = "steps: {train: {}, promote: {needs: [train], promote: {run: $train, model: m}}}"
+    (scheduled.root / "environments" / "pipelines" / "daily.yml").write_text(steps)
+    (scheduled.root / "environments" / "prod.yml").write_text(f"{SCHEDULE}promotion: {{{policy}}}\n")
+    request = ScheduleRequest("prod", form, IMAGE)
+    if not message:
+        assert schedule(Workspace(scheduled.root), request)
+        return
+    with pytest.raises(UsageError, match=message):
+        schedule(Workspace(scheduled.root), request)
+
+
+@pytest.mark.parametrize("form", ["cron", "kubernetes", "github"])
+def test_own_schedule_holds(form: str) -> None:
+    """What production schedules here can be written for every form."""
+    assert schedule(Workspace(CHECKOUT), ScheduleRequest("prod", form, IMAGE))

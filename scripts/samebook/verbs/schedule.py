@@ -35,8 +35,7 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
     in_force = settings.load(workspace, request.env)
     if not in_force.schedule:
         raise UsageError(unscheduled(request.env))
-    for job in in_force.schedule:
-        definition.read(workspace, job)
+    _check_promotions(workspace, in_force, request)
     when = {job: cron.parse(line) for job, line in in_force.schedule.items()}
     jobs = Jobs(workspace.root, request.env, when, tuple(sorted(in_force.secret_names())))
     _check(jobs, request)
@@ -49,6 +48,24 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
             return manifests.kubernetes(jobs, request.image)
         case _:
             return manifests.github(jobs, shared=bool(in_force.store.url))
+
+
+def _check_promotions(workspace: Workspace, in_force: settings.Settings, request: ScheduleRequest) -> None:
+    """Raise UsageError for a job that promotes where its policy must refuse that, or its commit would be lost."""
+    for job in in_force.schedule:
+        pipeline = definition.read(workspace, job)
+        if not any(step.promote for step in pipeline.steps.values()):
+            continue
+        mend = f"schedule what ends with the gate; once its run is reproduced: make promote ENV={request.env}"
+        if in_force.promotion.reproduced:
+            raise UsageError(
+                f"{job} promotes what it has made itself, and the policy of {request.env} asks for another builder",
+                mend=mend,
+            )
+        if request.form not in LOCAL:
+            raise UsageError(
+                f"{job} promotes, which is a commit; in {request.form} it would be lost with the job's copy", mend=mend
+            )
 
 
 def unscheduled(env: str) -> str:
