@@ -6,13 +6,15 @@ import pytest
 from forging import PROD, TRUSTED, admit, attest, commit, edit, fields, promote, reseal, run_of, sign, stored
 from tiny import Tiny
 
-from samebook.core.digest import sha256
+from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import PolicyRefused, SamebookError, UsageError
 from samebook.core.workspace import Workspace
-from samebook.records import signing
+from samebook.records import receipt, signing
 from samebook.store import objects
 
 pytestmark = [pytest.mark.host, pytest.mark.forger]
+SOURCE = {"commit": None, "notebook": "notebooks/train.ipynb", "parameters": {}, "env": "dev"}
+PLAN = json_bytes(receipt.plan(SOURCE))
 
 
 @pytest.mark.parametrize("statement", ["receipt", "gate", "reproduction"])
@@ -129,4 +131,15 @@ def test_damaged_statement(tiny: Tiny) -> None:
     path.chmod(0o644)
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(SamebookError, match="is not here"):
+        admit(tiny)
+
+
+@pytest.mark.parametrize(
+    "content", [b"no JSON", b"[]", b'{"a": 1, "a": 2}', PLAN], ids=["text", "list", "twice", "plan"]
+)
+def test_no_receipt_at_all(tiny: Tiny, content: bytes) -> None:
+    """A stored object that is not the receipt of a finished run is a clear error."""
+    promote(tiny)
+    reseal(tiny, receipt=fields(tiny)["receipt"] | {"sha256": stored(tiny, content)})
+    with pytest.raises(UsageError, match="is not"):
         admit(tiny)

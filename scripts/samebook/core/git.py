@@ -166,8 +166,8 @@ def is_unborn(root: Path) -> bool:
     """Whether a repository has no commit at all yet. Raises UsageError where it can't be read."""
     if shutil.which("git"):
         return not git(root, "rev-list", "--all", "--max-count=1") and not _commit(root, "HEAD")
-    with _repository(root) as repository:
-        return not repository.get_refs()
+    with repository(root) as stored:
+        return not stored.get_refs()
 
 
 def submodules(root: Path, ref: str) -> list[tuple[str, str]]:

@@ -4,9 +4,7 @@ A bundle is one's own word: whoever can commit can write one. So each condition 
 bundle names: the receipt, the gate's receipt, the attestations and their signatures.
 """
 
-import json
-
-from samebook.core.digest import json_bytes, sha256
+from samebook.core.digest import json_bytes, parse_json, sha256
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Promotion
@@ -35,13 +33,13 @@ def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str)
     else:
         statement = check_receipt(file.content, bundle)
         files = [
-            (item, _signed_file(workspace, f"reproduction {i}", item.sha256, item.envelope))
-            for i, item in enumerate(bundle.reproductions, 1)
+            _signed_file(workspace, f"reproduction {number}", item.sha256, item.envelope)
+            for number, item in enumerate(bundle.reproductions, 1)
         ]
         keys = signing.trusted_keys(workspace) if conditions.signed else {}
-        run = SignedRun(file, statement, [statement_ for _, statement_ in files if statement_], keys)
+        run = SignedRun(file, statement, [attestation for attestation in files if attestation], keys)
         unmet = [*_unmet(run, conditions), *_gate(workspace, conditions, bundle, run, env)]
-        if unmet and conditions.reproduced and any(statement_ is None for _, statement_ in files):
+        if unmet and conditions.reproduced and None in files:
             raise _missing(bundle, "a reproduction of it", env)
     if unmet:
         raise PolicyRefused(
@@ -67,10 +65,23 @@ def _missing(bundle: Bundle, statement: str, env: str) -> PolicyRefused:
     )
 
 
+def _parse(content: bytes, name: str) -> Json:
+    """The receipt of a finished run in bytes that may come from anybody. Raises UsageError for anything else."""
+    try:
+        statement = parse_json(content)
+    except ValueError as error:
+        raise UsageError(f"{name} is not a whole receipt: {error}") from error
+    receipt.check(statement, name)
+    try:
+        build.environment(statement), statement["predicate"]["runDetails"]["builder"]["id"]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UsageError(f"{name} is not that of a finished run: {error} is missing or wrong") from error
+    return statement
+
+
 def check_receipt(content: bytes, bundle: Bundle) -> Json:
     """The model's receipt. Raises UsageError where the bundle differs from it in any field that it has from there."""
-    statement = json.loads(content)
-    receipt.check(statement, f"the receipt of model {bundle.name}")
+    statement = _parse(content, f"the receipt of model {bundle.name}")
     commit = receipt.dependency(statement, receipt.COMMIT) or {"digest": {}}
     annotations, details = commit.get("annotations", {}), statement["predicate"]["runDetails"]
     matches = {
@@ -130,8 +141,7 @@ def _gate(workspace: Workspace, conditions: Promotion, bundle: Bundle, run: Sign
         if conditions.needs_receipt:
             raise _missing(bundle, "the gate's receipt", env)
         return []
-    statement = json.loads(file.content)
-    receipt.check(statement, f"the gate's receipt of model {bundle.name}")
+    statement = _parse(file.content, f"the gate's receipt of model {bundle.name}")
     if problem := gate_run.receipt_problem(conditions, file, statement, run.statement, run.keys):
         return [f"its gate {gate.run} doesn't count: {problem}"]
     if receipt.subject_digests(statement).get(run_folder.METRICS) != sha256(json_bytes(gate.metrics)):

@@ -9,7 +9,6 @@ openssl makes a pair:
     openssl pkey -in me.pem -pubout -out environments/trusted-keys/me.pem
 """
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from samebook.core import head
-from samebook.core.digest import json_bytes
+from samebook.core.digest import json_bytes, parse_json
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.workspace import Workspace, write_whole
 from samebook.environment import yaml_file
@@ -170,7 +169,7 @@ def verify(file: SignedFile, keys: Mapping[str, TrustedKey], purpose: Purpose) -
             mend="SIGNING_KEY=… make run, or ask the author for the .dsse file beside it",
         )
     try:
-        envelope = Envelope.from_dict(json.loads(file.envelope))
+        envelope = Envelope.from_dict(parse_json(file.envelope))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PolicyRefused(f"{file.name}{SUFFIX} is not a DSSE envelope: {error}") from error
     if envelope.payload_type != PAYLOAD_TYPE or envelope.payload != file.content:

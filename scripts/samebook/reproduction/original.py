@@ -11,6 +11,7 @@ from samebook.core.errors import NotReproduced
 from samebook.core.workspace import Workspace
 from samebook.records import evidence, receipt, signing
 from samebook.records.comparison import Side
+from samebook.records.signing import Purpose
 from samebook.reproduction import rerun
 from samebook.store import objects
 
@@ -29,13 +30,13 @@ def read(workspace: Workspace, path: Path) -> Original:
     """The run of a receipt. Raises NotReproduced for altered files beside it, PolicyRefused for a broken signature."""
     statement = receipt.read(path)
     digest = sha256(path)
-    signers = signing.signers(workspace, path) if signing.envelope_path(path).is_file() else []
+    keys = signing.signers(workspace, path, Purpose.RUNS) if signing.envelope_path(path).is_file() else []
     if altered := evidence.alterations(evidence.file_states(workspace, path, statement)):
         raise NotReproduced(
             f"{path} can't be reproduced, as files beside it are not what it says: {'; '.join(altered)}",
             mend=f"remove them, and the receipt stands alone: rm {path.parent / altered[0].partition(': ')[0]}",
         )
-    return Original(path, digest, statement, signers)
+    return Original(path, digest, statement, [key.name for key in keys])
 
 
 def side(workspace: Workspace, original: Original) -> Side:
