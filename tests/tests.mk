@@ -21,7 +21,7 @@ test-docker: $(LOCAL)
 	BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) pytest tests/container)
 
 test-forger: $(LOCAL) ## Cheat the policy and the verdict, as an author, a stranger and a notebook would
-	@$(INSIDE_local) pytest -q -m forger tests/models tests/records
+	@$(INSIDE_local) pytest -q -m forger --ignore tests/container tests
 
 test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks, servers away; prints what was lost
 	@FAULTS=$(call quoted,$(or $(TIMES),50)) FAULTS_TABLE=.samebook/faults.txt $(INSIDE_local) \

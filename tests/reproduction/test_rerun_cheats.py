@@ -14,7 +14,7 @@ from samebook.reproduction import isolation, rerun
 from samebook.reproduction.rerun import Site
 from samebook.verbs import reproduce as verb
 
-pytestmark = pytest.mark.host
+pytestmark = [pytest.mark.host, pytest.mark.forger]
 
 RANDOM = "import random\nprint(random.random())"
 # In a reproduction: the original's folder, under the id of a later run.

@@ -17,7 +17,7 @@ from samebook.reproduction import isolation, rerun
 from samebook.reproduction.rerun import Site
 from samebook.store import objects
 
-pytestmark = pytest.mark.host
+pytestmark = [pytest.mark.host, pytest.mark.forger]
 
 PATCH = b"diff --git a/Makefile b/Makefile\n--- a/Makefile\n+++ b/Makefile\n"
 PINNED, OTHER = (f"python:3.13@sha256:{digit * 64}" for digit in "ab")
