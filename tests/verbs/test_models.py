@@ -1,6 +1,8 @@
 """Promoted models in use: checked before a run, loaded from any branch, put into folders, made again where needed."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import promoting
@@ -95,6 +97,17 @@ def test_incomplete_store_stops_run(tiny: Tiny) -> None:
     object_of(tiny, "metrics.json").unlink()
     assert "make models MODEL=delay" in stderr_of(tiny.samebook("run", "score"), 2)
     assert len(tiny.runs) == runs
+
+
+def test_missing_file_runs_no_code(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of a branch's model that is nowhere is not made again by itself: that would run the branch's code."""
+    digest = promoting.promoted_bundle(tiny, "prod")["artifacts"]["outputs/model.txt"]["sha256"]
+    (tiny.root / "store" / digest[:2] / digest[2:4] / digest).unlink()
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    program = "import samebook; samebook.find_artifact('delay@prod', 'model.txt')"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tiny.root, capture_output=True, text=True, check=False)
+    assert "model.txt is not in the store" in ended.stderr
+    assert "running" not in ended.stderr
 
 
 def test_hand_edit_stops_run(tiny: Tiny) -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from samebook.api import context
-from samebook.core import subcommand, workspace
+from samebook.core import workspace
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.environment import settings
@@ -65,8 +65,8 @@ def find_bundle(source: str) -> Bundle | None:
 def load_model(name: str, at: str = "") -> model_file.Model:
     """The promoted model `name`, as it is here or at a branch, tag or commit; no checkout is needed.
 
-    Its bytes come from the store, from the remote store, or from running its source again. Raises UsageError where
-    its file is not of a kind that can be loaded (`find_artifact` gives any file).
+    Its bytes come from the store or the remote store. Raises UsageError where they are in neither, and where its file
+    is not of a kind that can be loaded (`find_artifact` gives any file).
     """
     source = f"{name}@{at}" if at else name
     files = [name for name in load_bundle(source).outputs if Path(name).stem == model_file.STEM]
@@ -90,9 +90,11 @@ def _promoted(source: str, name: str, label: str) -> Path:
     if name not in promoted.outputs:
         raise UsageError(f"model {source} has no file {name!r}; it has {', '.join(promoted.outputs)}")
     with undeclared.declared_reads():
-        if supply.fetch_missing(context.here(), context.in_force(), promoted, context.note):
-            context.note(f"model {source} is not in the store: making it again")
-            subcommand.call(context.here(), "models", source)
+        if missing := supply.fetch_missing(context.here(), context.in_force(), promoted, context.note):
+            raise UsageError(
+                f"model {source}: {missing[0]} is not in the store, nor in a remote one",
+                mend=f"make models MODEL={source}, which runs the code of its commit again",
+            )
         _check_model(promoted)
         content = objects.local_store(context.here()).get(promoted.outputs[name].sha256)
     assert content is not None, "what was just supplied is gone"
