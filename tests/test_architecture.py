@@ -95,7 +95,7 @@ def test_verbs_are_functions() -> None:
 def test_one_door_each() -> None:
     """Only the engine imports papermill, bucket.py obstore; only git.py calls git; only the top prints or exits."""
     assert {module for module in SOURCES if "papermill" in imported(module)} == {
-        "execution.engine",
+        "execution.execute",
         "execution.papermill_engine",
     }
     assert {module for module in SOURCES if "obstore" in imported(module)} == {"store.bucket"}

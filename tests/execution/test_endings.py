@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from samebook.core import errors
-from samebook.execution import engine
+from samebook.execution import execute
 from samebook.execution.papermill_engine import Execution
 from samebook.verbs.run import Reporter
 
@@ -55,7 +55,7 @@ def executed(
     nodes.append(nbformat.v4.new_code_cell("print('went on')"))
     notebook = nbformat.v4.new_notebook(cells=nodes, metadata=metadata)
     with tempfile.TemporaryDirectory() as scratch:
-        return engine.execute(
+        return execute.execute(
             Execution(
                 notebook=notebook,
                 path=folder / "odd.ipynb",

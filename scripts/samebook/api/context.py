@@ -16,11 +16,13 @@ from samebook.store import objects
 
 @cache
 def here() -> workspace.Workspace:
+    """The workspace of this kernel."""
     return workspace.find()
 
 
 @cache
 def in_force() -> settings.Settings:
+    """The settings of this run's environment."""
     return settings.load(here(), os.environ.get("SAMEBOOK_ENV", "dev"))
 
 

@@ -83,7 +83,7 @@ def output_path(name: str) -> Path:
 
 
 def query(name: str, **bound: Any) -> "pd.DataFrame":
-    """The rows of notebooks/queries/<name> on the warehouse, with `$name` in it bound to values."""
+    """The rows of the query notebooks/queries/<name>; each `$key` in it is bound to the value of that keyword."""
     workspace, settings = context.here(), context.in_force().warehouse
     _, before = warehouse.version(workspace, settings)
     rows = warehouse.query(workspace, settings, name, bound)

@@ -10,12 +10,12 @@ from samebook.cli import console
 from samebook.cli import main as cli
 from samebook.core import processes, workspace
 from samebook.environment import identity
-from samebook.execution import engine, page, pool
+from samebook.execution import execute, page, pool
 from samebook.models import supply
 from samebook.records import summary
 from samebook.verbs import run, runs
 
-__all__ = ["console", "engine", "ipykernel", "pool", "run", "runs", "summary", "supply"]
+__all__ = ["console", "execute", "ipykernel", "pool", "run", "runs", "summary", "supply"]
 
 KernelProvisionerFactory.instance()
 page.warm_up()

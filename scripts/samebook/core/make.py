@@ -8,5 +8,5 @@ COMMAND_LINE = "GIVEN_TO_MAKE"
 
 
 def variables() -> list[str]:
-    """The names of the variables of this process that are meant for make alone."""
+    """The names of the variables on make's command line, and of the variable that lists them."""
     return [COMMAND_LINE, *os.environ.get(COMMAND_LINE, "").split()]

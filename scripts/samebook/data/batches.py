@@ -69,7 +69,7 @@ class Batches:
         from pyarrow import parquet
 
         try:
-            # Without a buffer ahead: it would hold all that is compressed, to the end.
+            # pre_buffer=False: the buffer would hold the whole compressed file until the end.
             with parquet.ParquetFile(path, pre_buffer=False) as file:
                 if not self.rows or not file.metadata.num_rows:
                     yield file.read(self.columns)
@@ -126,7 +126,7 @@ class Writer:
         import pyarrow as pa
 
         assert self._file is not None
-        # Chunks show in the bytes, as pages begin with them.
+        # Pages begin where chunks do, so chunks are combined before they are written.
         rows = pa.concat_tables(self._waiting)
         self._file.write_table(rows.slice(0, dataset.GROUP_ROWS).combine_chunks(), dataset.GROUP_ROWS)
         self._waiting = [rows.slice(dataset.GROUP_ROWS)] if rows.num_rows > dataset.GROUP_ROWS else []
@@ -170,7 +170,10 @@ def hashed(frame: "pd.DataFrame") -> "np.ndarray":
 
 
 def _plain(values: "pd.Series") -> "pd.Series":
-    """Equal values as equal bits: a whole number is read as a float where a batch has a missing one, and -0 is 0."""
+    """The values in one type, so that equal values have equal bits.
+
+    A whole number is read as a float where a batch has a missing one, and -0 is 0.
+    """
     from pandas.api.types import is_datetime64_dtype, is_numeric_dtype
 
     if is_numeric_dtype(values):

@@ -3,7 +3,7 @@
 The engine saves the running notebook every few seconds instead of twice a cell, gives the kernel its environment and
 folder, reports progress to an observer, and redacts secrets before anything is written.
 
-papermill imports this module while it is itself imported: import `engine` instead, which imports papermill first.
+papermill imports this module while it is itself imported: import `execute` instead, which imports papermill first.
 """
 
 import json

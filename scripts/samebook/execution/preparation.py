@@ -84,7 +84,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
     Raises UsageError, EnvironmentMismatch where packages differ from the lock, and PolicyRefused for a model that does
     not meet the policy or for a secret in uncommitted changes.
     """
-    from samebook.execution import engine, notebook_file
+    from samebook.execution import execute, notebook_file
     from samebook.models import supply
 
     path = locate(workspace, request.notebook)
@@ -95,7 +95,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
     for line in source.unpatched:
         say(f"not in this run's patch, so that it can't be reproduced or promoted: {line}")
     notebook = notebook_file.read(path, say)
-    index = engine.parameters_index(notebook)
+    index = execute.parameters_index(notebook)
     if index < 0 and request.parameters:
         names = ", ".join(request.parameters)
         raise UsageError(
@@ -110,7 +110,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
     redaction = Redaction(secret.texts(settings.secret_names()) | parameters.secrets(declarations))
     redaction.check_content(source.patch or b"", "the uncommitted work of this checkout")
     if values:
-        notebook = engine.with_parameters(notebook, parameters.assignments(values))
+        notebook = execute.with_parameters(notebook, parameters.assignments(values))
     return PreparedRun(workspace, request, settings, path, notebook, values, declarations, drift, source, redaction)
 
 

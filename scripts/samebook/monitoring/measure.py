@@ -16,9 +16,9 @@ from samebook.monitoring.report import ALARM, VERDICTS, WARN, Finding, Report
 if TYPE_CHECKING:
     import pandas as pd
 
-# The share of quiet days on which a feature stays below: one false warning in a hundred, one false alarm in a thousand.
+# The share of quiet days on which a feature stays below its limit: of a hundred one warns, of a thousand one alarms.
 LEVELS = {WARN: 0.99, ALARM: 0.999}
-# A day warns, or alarms, that is so many times as far away as the most unusual day of the reference.
+# A day warns, or alarms, where it is this many times as far away as the most unusual day of the reference.
 FAR = {WARN: 1.25, ALARM: 3.0}
 # The share of a day's rows that is missing or unseen.
 ABSENT_ROWS = {WARN: 0.1, ALARM: 0.5}
@@ -26,7 +26,7 @@ ABSENT_ROWS = {WARN: 0.1, ALARM: 0.5}
 
 @dataclass(frozen=True)
 class _Column:
-    """A column that is compared with its distribution in the reference, which is of `days` days."""
+    """A column that is compared with its distribution in the reference, which covers `days` days."""
 
     kind: str
     name: str
@@ -62,7 +62,7 @@ def _drifts(reference: Reference, observations: Observations) -> Iterator[Findin
 def _findings(column: _Column, span: str, rows: "pd.DataFrame", settings: Drift) -> Iterator[Finding]:
     """The finding on a column, and the one on its missing and unseen values if that is worse.
 
-    A feature whose days differ widely could hide them otherwise.
+    A feature whose days differ widely could hide its missing values otherwise.
     """
     finding = _drift(column, span, rows, settings)
     yield finding

@@ -33,7 +33,7 @@ class Divergence:
     noise: float
 
     def chance_limit(self, level: float) -> float:
-        """The PSI that a share `level` of days stays below if nothing has changed."""
+        """The PSI that is not exceeded on a share `level` of days, if nothing has changed."""
         from scipy.stats import chi2
 
         freedom = self.bins - 1

@@ -17,7 +17,7 @@ from samebook.core.workspace import Workspace, copy_whole, make_folder, write_wh
 
 KINDS = (".csv", ".parquet")
 NAME = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)-(?P<day>\d{4}-\d\d-\d\d)(?P<kind>\.[a-z]+)")
-# The letters of a name that are kept where more are added to them.
+# The longest part of a file's name that is kept when its hash is added.
 LONGEST = 100
 # The endings of files that are still being written.
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")

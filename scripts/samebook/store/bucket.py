@@ -1,7 +1,7 @@
 """S3: objects in a bucket, below a prefix. No other module calls it.
 
-The server gets the SHA-256 of each object and verifies it; an object exists as a whole or not at all. Errors have
-messages of samebook's own, as those of an S3 may hold the key.
+The server gets the SHA-256 of each object and verifies it; an object exists as a whole or not at all. Its errors
+have samebook's own messages, because a message of S3 may hold the key.
 """
 
 import os
@@ -50,7 +50,7 @@ MENDS = {
 
 
 class RemoteError(SamebookError):
-    """A bucket that cannot be reached, denies access, or answers with an error."""
+    """The error for a bucket that cannot be reached, denies access, or answers with an error."""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def finished_run(request: RunRequest) -> Path | None:
 
 
 def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
-    from samebook.execution import engine
+    from samebook.execution import execute
 
     request, settings = prepared.request, prepared.settings
     started = _now()
@@ -96,8 +96,8 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
     with run_folder.scratch(folder.path) as scratch:
         env = _kernel_env(prepared, folder, scratch)
         source = _kernel_source(prepared, installed)
-        executed = engine.execute(
-            engine.Execution(
+        executed = execute.execute(
+            execute.Execution(
                 notebook=prepared.notebook,
                 path=prepared.path,
                 output=folder.path / run_folder.NOTEBOOK,

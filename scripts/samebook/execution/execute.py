@@ -1,6 +1,6 @@
-"""Notebooks, executed through papermill, whose errors become samebook's own.
+"""The execution of a notebook through papermill. The errors of papermill become samebook's own.
 
-`papermill_engine.py` is the engine that papermill calls; no other module imports papermill.
+`papermill_engine.py` is the engine that papermill calls; only these two modules import papermill.
 """
 
 import re
