@@ -74,7 +74,7 @@ def _commit_and_changes(workspace: Workspace) -> tuple[str, Changes]:
     """The commit and the changes on it; make hands them over where the runner has no git, as in the image."""
     root, store = workspace.root, objects.local_store(workspace).root
     commit, patch_name = (os.environ.get(name) for name in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"))
-    for folder in (workspace.runs, store):
+    for folder in (workspace.runs, *filter(Path.is_dir, [store])):  # a call that is refused makes no store
         _ignore(folder)
     if commit:
         return commit, _changes_from_make(root / patch_name) if patch_name else Changes(b"")
