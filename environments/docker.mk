@@ -9,8 +9,8 @@ GIT = git -c safe.directory=$(CURDIR)
 TAG = $(call quoted,$(SAMEBOOK_TAG))
 # Facts for the receipt: inside the image there is neither git nor Docker.
 COMMIT = $$($(GIT) rev-parse HEAD 2>/dev/null)
-# A file for each make: two at once must not take each other's patch.
-SAMEBOOK_PATCH := .samebook/patches/$(shell echo "$$(date +%s)-$$PPID").patch
+# A file for each make: two at once must not take each other's patch. A make below takes that of the one above.
+override SAMEBOOK_PATCH := $(or $(filter .samebook/patches/%.patch,$(SAMEBOOK_PATCH)),.samebook/patches/$(shell echo "$$(date +%s)-$$PPID").patch)
 IMAGE  = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(TAG))
 # Settings that variables override go in by name, as secrets and what make was given do; a signing key as a file that
 # only the runner reads.
@@ -19,7 +19,7 @@ OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS),-e $(call quoted,$(name))) \
             $(if $(SIGNING_KEY),-v $(call quoted,$(abspath $(SIGNING_KEY)):/run/secrets/signing-key:ro) -e SIGNING_KEY=/run/secrets/signing-key)
 # What comes before a command, or before its arguments.
-INSIDE_docker      = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_PATCH=$(SAMEBOOK_PATCH) SAMEBOOK_IMAGE=$(IMAGE) \
+INSIDE_docker      = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_PATCH=$(call quoted,$(SAMEBOOK_PATCH)) SAMEBOOK_IMAGE=$(IMAGE) \
                      docker compose --progress quiet run --rm $(HANDED)
 PROGRAM_docker     = $(if $(filter watch,$@),--name samebook-watch watch,run)
 BESIDE_docker      = BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) PATH=$(call quoted,$(CURDIR)/.samebook/command/bin):"$$PATH" samebook
@@ -67,7 +67,7 @@ uv-of-image: pulled-base
 	docker cp "$$container:/opt/uv/bin/uv" $(UV) >/dev/null 2>&1 && docker rm "$$container" >/dev/null
 
 uncommitted:
-	@$(HERE)environments/uncommitted $(SAMEBOOK_PATCH)
+	@$(HERE)environments/uncommitted $(call quoted,$(SAMEBOOK_PATCH))
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
 image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests

@@ -14,7 +14,7 @@ TARGETS = runtime lab
 $(INSIDE) shell: TARGETS = runtime
 
 environment: engine
-	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) SAMEBOOK_PATCH=$(SAMEBOOK_PATCH) TARGETS=$(call quoted,$(TARGETS))
+	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) SAMEBOOK_PATCH=$(call quoted,$(SAMEBOOK_PATCH)) TARGETS=$(call quoted,$(TARGETS))
 
 beside: engine
 	@$(MAKE) --silent $(LIGHT_$(ENGINE)) ENGINE=$(ENGINE)

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.host
 
 # In the order of their age: an environment that make takes for installed.
 INSTALLED = ("environments/lab.txt", "environments/build.txt", "scripts/pyproject.toml", ".python-version")
+AUTHOR = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c")
 COMMAND = f"""#!{sys.executable}
 import os, sys
 from samebook.cli import main, make_call
@@ -97,6 +98,23 @@ def test_value_is_no_command(root: Path, name: str, call: str, value: str) -> No
     """A value with $(…), quotes or ; in it is one argument, and nothing of it is done."""
     assert value in make(root, *call.split(), f"{name}={value}")
     assert not (root / "f").exists()
+
+
+@pytest.mark.parametrize(
+    "path", ["kept/old.patch", "", "x;touch f", "$(shell touch f)", ".samebook/patches/';touch f;'.patch"]
+)
+def test_patch_has_its_own_folder(root: Path, path: str) -> None:
+    """A path for the patch of uncommitted changes is no command, and no file outside .samebook/patches is removed."""
+    kept = root / "kept" / "old.patch"
+    kept.parent.mkdir()
+    kept.write_text("p")
+    os.utime(kept, (0, 0))
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    subprocess.run([*AUTHOR, "commit", "--quiet", "--allow-empty", "-m", "a"], cwd=root, check=True)
+    assert make(root, "uncommitted", f"SAMEBOOK_PATCH={path}") == []
+    assert kept.is_file()
+    assert not (root / "f").exists()
+    assert len([*(root / ".samebook" / "patches").glob("*.patch")]) == 1
 
 
 def test_several_models(root: Path) -> None:

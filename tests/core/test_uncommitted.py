@@ -233,4 +233,6 @@ def test_make_hands_over_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -
     git.git(root, "init", "--quiet", "scratch")
     assert handed(root, monkeypatch).unpatched == uncommitted.changes(root).unpatched
     (root / ".samebook" / "patches" / "1.patch").unlink()
-    assert source.read(Workspace(root), root / "notebooks" / "tiny.ipynb").patch is None
+    for path in (".samebook/patches/1.patch", ""):
+        monkeypatch.setenv("SAMEBOOK_PATCH", path)
+        assert source.read(Workspace(root), root / "notebooks" / "tiny.ipynb").patch is None

@@ -77,7 +77,7 @@ def _commit_and_changes(workspace: Workspace) -> tuple[str, Changes]:
     for folder in (workspace.runs, *filter(Path.is_dir, [store])):  # a call that is refused makes no store
         _ignore(folder)
     if commit:
-        return commit, _changes_from_make(root / patch_name) if patch_name else Changes(b"")
+        return commit, Changes(b"") if patch_name is None else _changes_from_make(root / patch_name)
     if not any((folder / ".git").exists() for folder in (root, *root.parents)) or git.is_unborn(root):
         return "", Changes(b"")
     if shutil.which("git") is None:
