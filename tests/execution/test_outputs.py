@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.execution import outputs
+from samebook.records import run_folder
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -24,10 +26,23 @@ def test_link_becomes_its_content(tmp_path: Path) -> None:
     (folder / "last.bin").symlink_to("last/model.bin")
     (tmp_path / "outside").write_text("o")
     (folder / "outside").symlink_to(tmp_path / "outside")
-    notes = outputs.settle(folder)
+    notes = outputs.settle(folder, tmp_path)
     assert contents(folder) == {"5/model.bin": "w", "last/model.bin": "w", "last.bin": "w", "outside": "o"}
     assert (tmp_path / "outside").read_text() == "o"
     assert notes == [f"outputs/{name} was a link: its content is kept" for name in ("last", "last.bin", "outside")]
+
+
+def test_file_from_outside_is_undeclared(tmp_path: Path) -> None:
+    """A link to an earlier result shows it as this run's; the receipt names the file, so that no verdict hides it."""
+    folder = tmp_path / "runs" / "r" / "outputs"
+    folder.mkdir(parents=True)
+    (tmp_path / "earlier.bin").write_text("w")
+    (folder / "own.bin").write_text("o")
+    (folder / "model.bin").symlink_to(tmp_path / "earlier.bin")
+    (folder / "last.bin").symlink_to("own.bin")
+    outputs.settle(folder, tmp_path)
+    event = {"kind": "undeclared", "name": "earlier.bin", "sha256": sha256(b"w")}
+    assert list(run_folder.events(folder.parent)) == [event]
 
 
 def test_no_content_is_left_out(tmp_path: Path) -> None:
@@ -39,7 +54,7 @@ def test_no_content_is_left_out(tmp_path: Path) -> None:
     for name, target in targets.items():
         (folder / name).symlink_to(target)
     os.mkfifo(folder / "pipe")
-    notes = outputs.settle(folder)
+    notes = outputs.settle(folder, tmp_path)
     assert contents(folder) == {"file": "f"}
     assert [note.split()[0] for note in notes] == [f"outputs/{name}" for name in (*targets, "pipe")]
     assert all("left out" in note for note in notes)
@@ -51,7 +66,7 @@ def test_folder_is_a_link(tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "last").symlink_to("x")
     (tmp_path / "outputs").symlink_to("elsewhere")
     with pytest.raises(UsageError, match="outputs is a link"):
-        outputs.settle(tmp_path / "outputs")
+        outputs.settle(tmp_path / "outputs", tmp_path)
     assert (tmp_path / "elsewhere" / "last").is_symlink()
 
 
@@ -60,7 +75,7 @@ def test_name_becomes_plain(tmp_path: Path) -> None:
     (tmp_path / "a\n").mkdir()
     for name in (b"a\n/x\x1b", b"b\xff", b"b_"):
         (tmp_path / os.fsdecode(name)).write_text(repr(name))
-    notes = outputs.settle(tmp_path)
+    notes = outputs.settle(tmp_path, tmp_path)
     assert contents(tmp_path) == {"a_/x_": repr(b"a\n/x\x1b"), "b__": repr(b"b\xff"), "b_": repr(b"b_")}
     assert len(notes) == 3
     assert all(note.isprintable() for note in notes)

@@ -5,16 +5,18 @@ from pathlib import Path
 
 from samebook.core.errors import UsageError
 from samebook.core.workspace import copy_whole
+from samebook.records import undeclared
 
 LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder outside"
 
 
-def settle(folder: Path) -> list[str]:
-    """Make each entry below a folder a regular file with a plain name; returns a line for each entry that changed.
+def settle(folder: Path, workspace: Path) -> list[str]:
+    """Make each entry below a run's outputs a regular file with a plain name; returns a line for each that changed.
 
     A link becomes its content. One without a content of its own is left out, as pipes and sockets are: it leads
-    nowhere, around itself, or to a folder outside (which may be large, and no part of the result). Raises UsageError
-    where the folder itself has become a link, as what it leads to is not the run's to change.
+    nowhere, around itself, or to a folder outside (which may be large, and no part of the result). A file from outside
+    is recorded as an undeclared input, as the run has not made it. Raises UsageError where the folder itself has become
+    a link, as what it leads to is not the run's to change.
     """
     if folder.is_symlink():
         raise UsageError(f"{folder.name} is a link to {folder.readlink()}; expected the folder that the run was given")
@@ -23,7 +25,7 @@ def settle(folder: Path) -> list[str]:
     for path in sorted(folder.rglob("*")):
         name = ascii(path.relative_to(folder.parent).as_posix())[1:-1]
         if path.is_symlink():
-            is_kept = _resolve(path, folder)
+            is_kept = _resolve(path, folder, workspace)
             notes.append(f"{name} {'was a link: its content is kept' if is_kept else LEFT_OUT}")
         elif not path.is_file() and not path.is_dir():
             path.unlink()
@@ -31,12 +33,14 @@ def settle(folder: Path) -> list[str]:
     return notes + _rename(folder)
 
 
-def _resolve(path: Path, folder: Path) -> bool:
+def _resolve(path: Path, folder: Path, workspace: Path) -> bool:
     """Replace a link by its content; whether it has one."""
     target = path.resolve()
     is_beside = target.is_relative_to(folder) and not path.is_relative_to(target)
     path.unlink()
     if target.is_file():
+        if not target.is_relative_to(folder):
+            undeclared.record(folder.parent, str(target), str(workspace))
         copy_whole(target, path)
     elif target.is_dir() and is_beside:
         shutil.copytree(target, path, ignore=_links_to_folders)

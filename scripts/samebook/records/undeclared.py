@@ -2,8 +2,8 @@
 
 An audit hook (PEP 578) sees the files that Python opens, but not those that a library opens in C (DuckDB, pyarrow).
 Files of the commit, the environment, the system and caches are not recorded, nor are files that the notebook has
-written itself. Where a path leads decides, through every link. The sha256 is taken when
-a file is opened, because it may be removed before the run ends.
+written itself. Where a path leads decides, through every link. The sha256 is taken when a file is opened, because it
+may be removed before the run ends.
 """
 
 import os
@@ -64,12 +64,13 @@ def start(run: str, workspace: str) -> None:
             return
         _seen.add(path)
         if is_reading:
-            _record(Path(run), path, workspace)
+            record(Path(run), path, workspace)
 
     sys.addaudithook(hook)
 
 
-def _record(run: Path, path: str, workspace: str) -> None:
+def record(run: Path, path: str, workspace: str) -> None:
+    """Record a file that a run has read, or shows as a result, without declaring it."""
     with suppress(OSError):  # the notebook cannot read the file either
         digest = sha256(Path(path))
         event = {"kind": "undeclared", "name": _name(path, workspace), "sha256": digest}
