@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # The user's hooks are meant for the user's checkout, not for a temporary one.
 NO_HOOKS = "core.hooksPath=/dev/null"
 
-# What stands in for other commits, or for their parents, in this repository alone.
+# Replaced objects and grafts show other files and other parents here than everybody else has.
 TRUE_HISTORY = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
 
 # Inside a git hook these variables are set, and they would make git read another repository than `root`.
@@ -39,10 +39,9 @@ def git(root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: b
     # A bind mount may belong to another user than the container's, and git would refuse it.
     command = ("git", "-c", f"safe.directory={root}", "-C", str(root), *arguments)
     inherited = {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES}
-    inherited["GIT_NO_REPLACE_OBJECTS"] = "1"  # `git replace` shows other files here than everybody else has
     try:
         process = subprocess.run(
-            command, capture_output=True, input=stdin, check=False, env={**inherited, **(env or {})}
+            command, capture_output=True, input=stdin, check=False, env={**inherited, **TRUE_HISTORY, **(env or {})}
         )
     except FileNotFoundError as error:
         raise UsageError("git is not installed here") from error
@@ -66,7 +65,7 @@ def commit(root: Path, ref: str) -> str:
 def is_ancestor(root: Path, commit: str, of: str = "HEAD") -> bool:
     """Whether a commit is another one, or in its past: by default in the branch that is checked out and its clones."""
     with suppress(UsageError):
-        git(root, "merge-base", "--is-ancestor", commit, of, env=TRUE_HISTORY)
+        git(root, "merge-base", "--is-ancestor", commit, of)
         return True
     return False
 

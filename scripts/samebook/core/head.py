@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samebook.core.errors import UsageError
-from samebook.core.git import TRUE_HISTORY, git, repository
+from samebook.core.git import git, repository
 
 if TYPE_CHECKING:
     from dulwich.objects import ShaFile
@@ -53,7 +53,7 @@ def has_same(root: Path, commit: str, path: str) -> bool:
 def _output(root: Path, *arguments: str) -> bytes | None:
     """The output of git; None where it finds nothing of that name."""
     with suppress(UsageError):
-        return git(root, *arguments, env=TRUE_HISTORY)
+        return git(root, *arguments)
     return None
 
 

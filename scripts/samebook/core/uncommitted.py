@@ -9,6 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from samebook.core import git
@@ -93,12 +94,12 @@ class _Repository:
     def names(self) -> list[str]:
         """The files that are changed, removed or new; a file of git-lfs is unchanged where its pointer names it."""
         changed = self.listed("diff", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=all")
-        new = (name for name in self._others() if not name.endswith("/"))
+        new = (name for name in self._others if not name.endswith("/"))
         return [*(name for name in changed if not self._is_pointed_at(name)), *new]
 
     def nested(self) -> Iterator[str]:
         """The repositories inside the repository that are not as its commit says."""
-        yield from (f"{name}: a repository of its own" for name in self._others() if name.endswith("/"))
+        yield from (f"{name}: a repository of its own" for name in self._others if name.endswith("/"))
         for name, commit in git.submodules(self.top, "HEAD"):
             path = self.top / name
             if not (path / ".git").exists():
@@ -123,6 +124,7 @@ class _Repository:
         self.git("update-index", "-z", "--add", "--remove", "--stdin", stdin=b"\0".join(map(os.fsencode, names)))
         return self.git("diff", "--cached", *PLAIN, *PREFIXES, "HEAD")
 
+    @cached_property
     def _others(self) -> list[str]:
         return self.listed("ls-files", "-z", "--others", "--exclude-standard")
 

@@ -4,7 +4,7 @@ A bundle is one's own word: whoever can commit can write one. So each condition 
 bundle names: the receipt, the gate's receipt, the attestations and their signatures.
 """
 
-from samebook.core.digest import json_bytes, parse_json, sha256
+from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Promotion
@@ -67,11 +67,7 @@ def _missing(bundle: Bundle, statement: str, env: str) -> PolicyRefused:
 
 def _parse(content: bytes, name: str) -> Json:
     """The receipt of a finished run in bytes that may come from anybody. Raises UsageError for anything else."""
-    try:
-        statement = parse_json(content)
-    except ValueError as error:
-        raise UsageError(f"{name} is not a whole receipt: {error}") from error
-    receipt.check(statement, name)
+    statement = receipt.parse(content, name)
     try:
         build.environment(statement), statement["predicate"]["runDetails"]["builder"]["id"]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
