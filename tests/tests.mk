@@ -6,10 +6,11 @@ test: environment ## Run the tests; container tests where a Docker daemon answer
 test-fast: $(LOCAL) ## Run the tests that start nothing: an answer within a minute
 	@$(INSIDE_local) pytest -q -m fast $(PYTEST)
 
-# Container tests share the images' names, so they run one after the other.
-PYTEST = --numprocesses auto --dist loadfile --ignore tests/container tests
+# Container tests share the images' names, so they run one after the other. The others start in the order of
+# tests/conftest.py: pytest-xdist would begin with the modules of many tests, which are the quick ones.
+PYTEST = --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/container tests
 # What needs git or a mount, which the image has not, is tested beside it.
-HOST   = --numprocesses auto --dist loadfile --ignore tests/container -m host tests
+HOST   = --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/container -m host tests
 MARKED = $(if $(MARK),-m $(call quoted,$(MARK)))
 .PHONY: test-local test-docker
 test-local:
