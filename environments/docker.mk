@@ -18,9 +18,12 @@ FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT PATCH IMAGE WORKSPA
 OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS),-e $(call quoted,$(name))) \
             $(if $(SIGNING_KEY),-v $(call quoted,$(abspath $(SIGNING_KEY)):/run/secrets/signing-key:ro) -e SIGNING_KEY=/run/secrets/signing-key)
+# Where make works on another tree than its own, as a reproduction does, nothing of that tree says what compose does.
+COMPOSE = docker compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
+          $(foreach file,$(wildcard $(HERE)docker-compose.yml $(HERE)docker-compose.override.yml),--file $(call quoted,$(file))))
 # What comes before a command, or before its arguments.
 INSIDE_docker      = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_PATCH=$(call quoted,$(SAMEBOOK_PATCH)) SAMEBOOK_IMAGE=$(IMAGE) \
-                     docker compose --progress quiet run --rm $(HANDED)
+                     $(COMPOSE) --progress quiet run --rm $(HANDED)
 PROGRAM_docker     = $(if $(filter watch,$@),--name samebook-watch watch,run)
 BESIDE_docker      = BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) PATH=$(call quoted,$(CURDIR)/.samebook/command/bin):"$$PATH" samebook
 ENVIRONMENT_docker = images uncommitted
@@ -66,6 +69,11 @@ uv-of-image: pulled-base
 	container=$$(docker create samebook:tools$(TAG) true) && \
 	docker cp "$$container:/opt/uv/bin/uv" $(UV) >/dev/null 2>&1 && docker rm "$$container" >/dev/null
 
+# A run of another commit's tree, whose samebook knows the option, whatever its make was like.
+.PHONY: rerun
+rerun:
+	@$(INSIDE_docker) run run --receipt $(call quoted,$(RECEIPT))
+
 uncommitted:
 	@$(HERE)environments/uncommitted $(call quoted,$(SAMEBOOK_PATCH))
 
@@ -85,14 +93,14 @@ archives: pulled-base
 
 lab-docker:
 	@token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && export PORT=$(call quoted,$(PORT)) && \
-	JUPYTER_TOKEN=$$token docker compose up --detach --wait lab || { \
+	JUPYTER_TOKEN=$$token $(COMPOSE) up --detach --wait lab || { \
 	  echo "error: Lab did not start" >&2 && echo "  -> port $$PORT taken? make lab PORT=8889; else: docker compose logs lab" >&2 && exit 2; } && \
 	echo "Lab: http://127.0.0.1:$$PORT/lab?token=$$token" && echo "Stop it: make stop"
 
 # Nobody but its owner gets into the folder; the container, another user, gets the file alone.
 .samebook/warehouse/password:
 	@mkdir -p -m 700 $(@D) && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' > $@ && chmod 444 $@ && \
-	docker compose --profile warehouse rm --stop --force warehouse >/dev/null 2>&1
+	$(COMPOSE) --profile warehouse rm --stop --force warehouse >/dev/null 2>&1
 
 WAREHOUSE_PORT ?= 5432
 WAREHOUSE_docker = warehouse
@@ -102,7 +110,7 @@ warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehous
 	  echo "  -> any PostgreSQL will do: SAMEBOOK_WAREHOUSE__URL=postgresql://user@host/database" >&2 && exit 2; }; } && \
 	$(MAKE) --silent pulled-base .samebook/warehouse/password >&2 && port=$(call quoted,$(WAREHOUSE_PORT)) && \
 	environments/warehouse/build $(call quoted,$(BASE_IMAGE)) samebook:warehouse$(TAG) >/dev/null && \
-	{ WAREHOUSE_PORT="$$port" docker compose --progress quiet --profile warehouse up --detach --wait warehouse >&2 || { \
+	{ WAREHOUSE_PORT="$$port" $(COMPOSE) --progress quiet --profile warehouse up --detach --wait warehouse >&2 || { \
 	  echo "error: the warehouse did not start" >&2 && \
 	  echo "  -> port $$port taken? make warehouse WAREHOUSE_PORT=5433; else: docker compose logs warehouse" >&2 && exit 2; }; } && \
 	echo "export WAREHOUSE_PASSWORD=$$(cat .samebook/warehouse/password) SECRETS=\"\$$SECRETS WAREHOUSE_PASSWORD\"" && \
@@ -110,4 +118,4 @@ warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehous
 
 stop: ## Stop what runs in containers: Lab, the warehouse
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers; a Lab without Docker ends with Ctrl-C" >&2 && exit 2; }; } && \
-	docker compose --profile '*' down
+	$(COMPOSE) --profile '*' down

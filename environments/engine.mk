@@ -1,5 +1,8 @@
 # The engine: where everything runs. Results are the same, byte for byte.
 
+# A make below is this one too, where it works on another tree than its own.
+MAKE += --file $(HERE)Makefile
+
 # docker where a daemon answers and the base image can be had, else local; asked once, and only where it matters.
 ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/engine $(call quoted,$(BASE_IMAGE))))$(eval ENGINE := $(firstword $(CHOICE)))$(ENGINE)
 

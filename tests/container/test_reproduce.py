@@ -10,6 +10,7 @@ import pytest
 from conftest import CHECKOUT, base, make
 
 SMALL = "train_days=20 n_estimators=20"
+AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@b.c")
 OTHER = {"docker": "local", "local": "docker"}
 
 
@@ -61,6 +62,24 @@ def test_receipt_alone_is_enough(clone: Path, tmp_path: Path) -> None:
     (tmp_path / "receipt.json").write_bytes(made_on(clone, "docker").read_bytes())
     told = make("reproduce", cwd=elsewhere, RUN=str(tmp_path / "receipt.json"), ENGINE="local")
     assert "IDENTICAL: 5 of 5 subjects" in told
+
+
+def test_front_of_the_commit_is_not_run(clone: Path, tmp_path: Path) -> None:
+    """Make and compose's file of the reproduced commit run nothing on this machine; its run is IDENTICAL."""
+    statement = json.loads(made_on(clone, "docker").read_text())
+    start = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, capture_output=True, text=True, check=True)
+    for name in ("Makefile", "GNUmakefile", "docker-compose.yml", "docker-compose.override.yml", ".env"):
+        (clone / name).write_text(f"x := $(shell touch {tmp_path}/ran)\n")
+    subprocess.run(["git", "add", "--all"], cwd=clone, check=True)
+    subprocess.run(["git", *AUTHOR, "commit", "--quiet", "-m", "hostile"], cwd=clone, check=True)
+    hostile = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, capture_output=True, text=True, check=True)
+    subprocess.run(["git", "reset", "--quiet", "--hard", start.stdout.strip()], cwd=clone, check=True)
+    items = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    next(item for item in items if item["name"] == "commit")["digest"]["gitCommit"] = hostile.stdout.strip()
+    (tmp_path / "receipt.json").write_text(json.dumps(statement))
+    told = make("reproduce", cwd=clone, RUN=str(tmp_path / "receipt.json"), ENGINE="docker", BASE_IMAGE=base())
+    assert "IDENTICAL: 5 of 5 subjects" in told
+    assert not (tmp_path / "ran").exists()
 
 
 def test_planted_cell_is_named(clone: Path) -> None:

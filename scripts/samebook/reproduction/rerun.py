@@ -6,7 +6,6 @@ that the receipt names for it, and checked: other bytes are an error, not anothe
 
 import glob
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,15 +13,15 @@ from pathlib import Path
 
 from samebook.core import git, signals, workspace
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import EnvironmentMismatch, NotReproduced, UsageError
+from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.workspace import Workspace
 from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.reproduction import isolation
+from samebook.reproduction.front import PINNED, Front, check_inside
 from samebook.store import objects
 
-PINNED = Path(".samebook") / "receipt.json"
 CHANGED = re.compile(rb"^diff --git a/(.*) b/", re.MULTILINE)
 # The folders of a checkout that no commit may hold.
 WRITTEN = ("runs", "store", ".samebook", ".venv")
@@ -77,13 +76,14 @@ def aside(site: Site, statement: Json) -> Iterator[Again]:
         site.say(f"commit {name[:12]} checked out{changed}; making its environment ({site.engine})")
         env = isolation.inherited(name) | isolation.base_image(statement, checkout)
         env |= isolation.warehouse(statement, checkout)
-        _make_environment(site, checkout, env)
+        front = Front(site.workspace.root, checkout, site.engine)
+        front.environment(env)
         _hand_over_inputs(replace(site, asked=site.asked or name), checkout, statement)
 
         def again(variables: Mapping[str, str]) -> Path:
             site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
             with isolation.fresh(site.engine, env) as fresh:
-                return _run(site, checkout, statement, {**fresh, **variables})
+                return _run(front, statement, {**fresh, **variables})
 
         yield again
 
@@ -135,20 +135,6 @@ def _check_trust(site: Site, patch: bytes) -> None:
             mend=f"read {run_folder.PATCH} beside the receipt, then make reproduce … TRUST_PATCH=1",
         )
     site.say(f"applying changes to {names}")
-
-
-def _make(site: Site, checkout: Path, env: Mapping[str, str], *arguments: str) -> int:
-    """Run make in the checkout, its output on standard error; returns the exit code."""
-    command = ("make", "--silent", *arguments, f"ENGINE={site.engine}")
-    return signals.call(command, checkout, env, sys.stderr.buffer)
-
-
-def _make_environment(site: Site, checkout: Path, env: Mapping[str, str]) -> None:
-    if _make(site, checkout, env, "environment"):
-        raise EnvironmentMismatch(
-            "the environment of that commit can't be made here; make's own words are above",
-            mend="try the other engine: ENGINE=local or ENGINE=docker",
-        )
 
 
 def _hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
@@ -213,16 +199,18 @@ def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
     raise NotReproduced(f"input {name} was made again and differs: expected sha256 {digest[:12]}…")
 
 
-def _run(site: Site, checkout: Path, statement: Json, env: Mapping[str, str]) -> Path:
+def _run(front: Front, statement: Json, env: Mapping[str, str]) -> Path:
     """The folder of the new run. Raises NotReproduced where it fails, and where its files are not its receipt's.
 
     The checkout gets a plan, not the receipt: nothing in it may know the results that are expected.
     """
     stem = Path(receipt.external_parameters(statement)["notebook"]).stem
-    new = run_folder.new_id(stem)
+    new, checkout = run_folder.new_id(stem), front.checkout
+    front.check()
     workspace.write_whole(checkout / PINNED, json_bytes(receipt.handover(statement, new)))
-    code = _make(site, checkout, env, "run", f"RECEIPT={PINNED}")
+    code = front.run(env)
     folder = _folder(checkout, stem, new)
+    check_inside(checkout, (folder, *folder.rglob("*")))
     if code or not (folder / run_folder.RECEIPT).is_file():
         error = folder / run_folder.ERROR
         reason = error.read_text().strip() if error.is_file() else f"make run ended with exit code {code}"

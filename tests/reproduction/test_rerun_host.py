@@ -1,0 +1,92 @@
+"""With ENGINE=docker nothing of the reproduced commit runs, or is read, on the host; its tree goes into the image."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from reproducing import commit
+from tiny import CHECKOUT, Tiny, git
+
+from samebook.core.errors import NotReproduced, UsageError
+from samebook.core.make import OWN
+from samebook.core.workspace import Workspace
+from samebook.records import receipt
+from samebook.reproduction import rerun
+from samebook.reproduction.rerun import Site
+
+pytestmark = [pytest.mark.host, pytest.mark.forger]
+
+FRONT = ("Makefile", "docker-compose.yml", "environments", "tests/tests.mk")
+# The daemon of these tests: it writes down how it was called, and starts nothing.
+DOCKER = '#!/bin/sh\necho "$PWD: docker $*" >> {log}\n[ "$1" != compose ] || {{ {container}; }}\n'
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+    """A checkout with the front of this one; the commit before HEAD has another, every program of which is hostile."""
+    tiny = Tiny.create(tmp_path / "workspace")
+    git(tiny, "init", "--quiet")
+    (tiny.root / ".gitignore").write_text("/.samebook/\n")
+    for name in ("Makefile", "GNUmakefile", ".env", "docker-compose.yml", "docker-compose.override.yml"):
+        (tiny.root / name).write_text(f"x := $(shell touch {tmp_path}/ran)\nenvironment run:\n\ttouch {tmp_path}/ran\n")
+    (tiny.root / "environments" / "uncommitted").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tiny.root / "environments" / "uncommitted").chmod(0o755)
+    (tiny.root / "Dockerfile").write_text("FROM scratch\n")
+    commit(tiny)
+    for name in FRONT:
+        copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy
+        (tiny.root / name).parent.mkdir(exist_ok=True)
+        copy(CHECKOUT / name, tiny.root / name, **({"dirs_exist_ok": True} if copy is shutil.copytree else {}))
+    for name in ("GNUmakefile", ".env", "docker-compose.override.yml"):
+        (tiny.root / name).unlink()
+    commit(tiny)
+    for name in ("ENGINE", *OWN):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return tiny
+
+
+def reproduce(tiny: Tiny, container: str = "true", times: int = 1) -> list[str]:
+    """The calls of Docker by a reproduction of the commit before HEAD, whose containers do `container`."""
+    log, program = tiny.root.parent / "log", tiny.root.parent / "bin" / "docker"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(DOCKER.format(log=log, container=container))
+    program.chmod(0o755)
+    head = {"name": "commit", "digest": {"gitCommit": git(tiny, "rev-parse", "HEAD^")}, "annotations": {}}
+    plan = receipt.plan({"commit": head, "notebook": "notebooks/sum.ipynb", "parameters": {}, "env": "dev"})
+    with rerun.aside(Site(Workspace(tiny.root), "docker", lambda _: None), plan) as again:
+        for _ in range(times):
+            with pytest.raises(NotReproduced, match="did not start again"):
+                again({})
+    return log.read_text().splitlines()
+
+
+def test_front_is_the_callers(tiny: Tiny) -> None:
+    """Make, its scripts and compose's file are those of the checkout that the user is in; the commit's run nothing."""
+    calls = reproduce(tiny)
+    assert not (tiny.root.parent / "ran").exists()
+    built = next(call for call in calls if " buildx build " in call and "--target runtime" in call)
+    ran = next(call for call in calls if " compose " in call)
+    aside = built.partition(": ")[0]
+    assert aside.startswith(f"{tiny.root}/.samebook/worktree-")
+    assert f"--project-directory {aside} --env-file /dev/null --file {tiny.root}/docker-compose.yml " in ran
+    assert ran.endswith(" run run --receipt .samebook/receipt.json")
+
+
+@pytest.mark.parametrize("name", ["environments/variables.env", "Dockerfile", ".dockerignore"])
+def test_file_of_the_host_is_not_read(tiny: Tiny, name: str) -> None:
+    """A link in a commit, in the place of a file that Docker reads on the host, is refused."""
+    git(tiny, "checkout", "--quiet", "HEAD^")
+    (tiny.root / name).unlink(missing_ok=True)
+    (tiny.root / name).symlink_to("/proc/self/environ")
+    commit(tiny)
+    git(tiny, "commit", "--quiet", "--allow-empty", "-m", "next")
+    with pytest.raises(UsageError, match=f"{name}.*leads out of the checkout"):
+        reproduce(tiny)
+
+
+def test_container_leaves_no_way_out(tiny: Tiny) -> None:
+    """A container that puts links into the checkout has nothing written or read outside of it by the next run."""
+    with pytest.raises(UsageError, match="leads out of the checkout"):
+        reproduce(tiny, "rm -rf .samebook && ln -s /tmp .samebook", times=2)
