@@ -1,12 +1,14 @@
 """The page of a run: its notebook as HTML, by nbconvert. A process has one exporter, as it takes long to make."""
 
 import re
+import sys
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
 from textwrap import indent
 from typing import Any, override
 
+import ipython_pygments_lexers
 from mistune.util import escape_url
 from nbconvert.exporters.html import HTMLExporter
 from nbconvert.exporters.templateexporter import TemplateExporter
@@ -43,8 +45,11 @@ def html(notebook: Any, name: str) -> str:
 
 
 def _html(notebook: Any, name: str) -> str:
-    _exporter().from_notebook_node(notebook, {"metadata": {"name": name}})
-    return accessible(_exporter().page)
+    try:
+        page, _ = _exporter().from_notebook_node(notebook, {"metadata": {"name": name}})
+    except _PageMade as made:
+        page = made.page
+    return accessible(page)
 
 
 def _in_part(notebook: Any, error: Exception) -> Any:
@@ -92,24 +97,35 @@ def warm_up() -> None:
         html(new_notebook(cells=cells), "page")
 
 
-class _PageKeeper(TemplateExporter):
-    """Keeps the page that the templates make, and hands nothing on."""
+class _PageMade(Exception):
+    """The end of nbconvert's work: the page that its templates have made."""
 
-    page = ""
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.page = page
+
+
+class _PageMaker(TemplateExporter):
+    """Makes the page, and raises it as `_PageMade`."""
 
     @override
     def from_notebook_node(self, nb: Any, resources: Any = None, **kw: Any) -> Any:
-        self.page, resources = super().from_notebook_node(nb, resources, **kw)
-        return "", resources
+        raise _PageMade(super().from_notebook_node(nb, resources, **kw)[0])
 
 
-class _Exporter(HTMLExporter, _PageKeeper):
-    """nbconvert's exporter of HTML, without its own changes for accessibility.
+class _Exporter(HTMLExporter, _PageMaker):
+    """nbconvert's exporter of HTML, without its own changes for accessibility, which come after `_PageMade`.
 
-    For these it would parse the whole page, which takes three times as long as `accessible`: it gets an empty one.
+    For these it would parse the whole page, which takes three times as long as `accessible`.
     """
+
+    @override
+    def _validate_preprocessor(self, nbc: Any, preprocessor: Any) -> None:
+        """Nothing: nbconvert's own preprocessors leave a notebook valid, and to check it takes longer than they do."""
 
 
 @cache
 def _exporter() -> _Exporter:
+    # nbconvert would import all of IPython for the same classes.
+    sys.modules.setdefault("IPython.lib.lexers", ipython_pygments_lexers)
     return _Exporter()

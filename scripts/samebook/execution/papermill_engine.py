@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol, override
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
+from jupyter_core.paths import jupyter_path
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 from papermill.clientwrap import PapermillNotebookClient
@@ -155,6 +158,15 @@ class _Client(PapermillNotebookClient):
     nb_man: _Manager
     # The first error that the running cell has sent: it may clear it, or a widget may take it.
     sent_error: NotebookNode | None = None
+
+    @override
+    def create_kernel_manager(self) -> KernelManager:
+        """A manager that looks for kernels where Jupyter does, but for one folder of old versions of IPython: to find
+        that, Jupyter imports IPython.
+        """
+        manager = super().create_kernel_manager()
+        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=jupyter_path("kernels"))
+        return manager
 
     def cell_ended(self, *, cell: NotebookNode, execute_reply: Mapping[str, Any], **_: Any) -> None:
         """Raise CellExecutionError for a cell that has failed, CellFailed for one that asks for its kernel's end."""

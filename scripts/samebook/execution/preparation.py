@@ -9,6 +9,7 @@ from typing import Any
 from samebook.core import secret
 from samebook.core.errors import EnvironmentMismatch, UsageError, nearest
 from samebook.core.redaction import Redaction
+from samebook.core.without import without
 from samebook.core.workspace import Workspace
 from samebook.environment import identity
 from samebook.environment.settings import Settings, load
@@ -19,6 +20,8 @@ from samebook.records import source as run_source
 from samebook.records.source import Source
 
 SHOWN_PACKAGES = 3
+# papermill's file systems, and the formats of texts that jsonschema can check: no notebook that samebook reads has any.
+UNUSED = ("pyarrow.fs", "isoduration", "rfc3339_validator", "rfc3986_validator")
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,10 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
     Raises UsageError, EnvironmentMismatch where packages differ from the lock, and PolicyRefused for a model that does
     not meet the policy or for a secret in uncommitted changes.
     """
-    from samebook.execution import execute, notebook_file
     from samebook.models import supply
+
+    with without(absent=UNUSED, empty=("requests",)):
+        from samebook.execution import execute, notebook_file
 
     path = locate(workspace, request.notebook)
     drift = _drift(workspace, is_allowed=request.allow_drift)

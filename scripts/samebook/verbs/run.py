@@ -14,6 +14,7 @@ from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes
 from samebook.core.errors import SamebookError
 from samebook.core.redaction import Redaction
+from samebook.core.without import without
 from samebook.core.workspace import Workspace
 from samebook.data import publish
 from samebook.environment import identity, machine, variables
@@ -26,6 +27,9 @@ from samebook.store import objects
 
 if TYPE_CHECKING:
     from samebook.execution import provisioner
+
+# nbconvert's server, and guesses at a text's encoding; with `soupsieve`, which selects by CSS, no page needs them.
+UNUSED = ("nbconvert.postprocessors.serve", "charset_normalizer")
 
 
 class Reporter:
@@ -142,7 +146,8 @@ def _kernel_source(prepared: PreparedRun, installed: "_Background[dict[str, Any]
 
 def _page() -> ModuleType:
     """The module `execution.page`, with its templates compiled."""
-    from samebook.execution import page
+    with without(absent=UNUSED, empty=("soupsieve",)):
+        from samebook.execution import page
 
     page.warm_up()
     return page

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from samebook.core.without import without
+
 
 @dataclass(frozen=True)
 class Effects:
@@ -39,7 +41,8 @@ def preload(own: Sequence[str], modules: Sequence[str]) -> tuple[Effects, str]:
 
     The text says why no kernel can be forked from this process; it is "" where one can.
     """
-    refusal = _import_all(own)
+    with without(absent=("debugpy",)):  # a headless kernel has no debugger
+        refusal = _import_all(own)
     env, filters = dict(os.environ), list(warning_filters())
     refusal = refusal or _import_all(modules)
     if not refusal and warning_filters()[-len(filters) :] != filters:
