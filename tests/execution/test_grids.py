@@ -6,6 +6,7 @@ import pytest
 
 from samebook.cli.options import PairsType
 from samebook.core.errors import UsageError
+from samebook.core.json_value import JsonValue
 from samebook.execution import grids
 from samebook.execution.parameters_cell import declarations
 
@@ -25,6 +26,13 @@ def test_grid_is_every_combination() -> None:
     assert sets == [{"depth": depth, "kind": kind} for depth in ("3", "5") for kind in ("a", "b")]
 
 
+def test_grid_of_json_lists() -> None:
+    """A grid may be a JSON object of lists, whose values keep their types."""
+    sets = list(grids.combinations(axes('{"depth": [3], "kind": ["a,b", "null"]}')))
+    assert sets == [{"depth": "3", "kind": "a,b"}, {"depth": "3", "kind": "null"}]
+    assert len(grids.check([{"kind": JsonValue(None)}, {"kind": JsonValue("null")}], declarations("kind = None"))) == 2
+
+
 def test_draws_are_seeded() -> None:
     """The same seed draws the same sets, within their ranges; another draws others."""
     ranges = axes("depth=2:4 rate=0.001:1:log kind=a,b")
@@ -41,12 +49,14 @@ def test_draws_are_seeded() -> None:
     [
         ("a.csv", "depth,kind\n3,a\n5,\n", [{"depth": "3", "kind": "a"}, {"depth": "5"}]),
         ("a.csv", '\ufeffkind\n"a,b"\n', [{"kind": "a,b"}]),
+        ("a.csv", 'kind,depth\n"two\r\nlines",3\n', [{"kind": "two\r\nlines", "depth": "3"}]),
+        ("a.jsonl", '{"kind": "two\u2028lines"}\n', [{"kind": "two\u2028lines"}]),
         ("a.jsonl", '{"depth": 3}\n\n{"kind": "x y", "rate": 0.5}\n', [{"depth": "3"}, {"kind": "x y", "rate": "0.5"}]),
     ],
 )
 def test_sets_from_a_file(name: str, text: str, expected: list[grids.ParameterSet], tmp_path: Path) -> None:
     """A line is a set, in CSV as in JSON lines; an empty cell leaves its parameter alone."""
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text.encode())
     assert grids.read(tmp_path / name) == expected
 
 
@@ -56,6 +66,9 @@ def test_sets_from_a_file(name: str, text: str, expected: list[grids.ParameterSe
         ("a.csv", "depth,kind\n3\n", "line 2 has more, or fewer, cells"),
         ("a.csv", "depth\n3,4\n", "line 2 has more, or fewer, cells"),
         ("a.jsonl", '{"depth": 3}\n[1]\n', "line 2: found '[1]'; expected a JSON object"),
+        ("a.csv", "opt,n,n\na,1,2\n", "the column 'n' is there twice"),
+        ("a.jsonl", '{"n": 1, "n": 2}\n', "line 1: expected a JSON object; 'n' is there twice"),
+        ("a.jsonl", '{"n": NaN}\n', "line 1: expected a JSON object; found NaN"),
         ("a.jsonl", "depth=3\n", "line 1: expected a JSON object"),
     ],
 )

@@ -99,3 +99,11 @@ def test_doubtful_notebook_is_refused(content: dict[str, Any], message: str, tmp
     with pytest.raises(UsageError, match=message) as raised:
         read(tmp_path / "odd.ipynb", content)
     assert "checkout" not in str(raised.value.mend)
+
+
+def test_injected_parameters_are_left_out(tmp_path: Path) -> None:
+    """The parameters that an earlier run has injected don't win over the notebook's own, and a line says so."""
+    injected = {**CODE, "id": "b", "source": "x = 99", "metadata": {"tags": ["injected-parameters"]}}
+    notebook, lines = read(tmp_path / "work.ipynb", {**WHOLE, "cells": [CODE, injected]})
+    assert [cell.source for cell in notebook.cells] == ["x = 1\ny"]
+    assert lines == ["work.ipynb holds a cell of parameters that an earlier run injected: it is left out"]

@@ -9,6 +9,7 @@ import pytest
 
 from samebook.core import secret
 from samebook.core.errors import UsageError
+from samebook.core.json_value import JsonValue
 from samebook.core.secret import Secret
 from samebook.execution import parameters
 from samebook.execution.parameters_cell import declarations
@@ -70,6 +71,21 @@ def injected_value(declaration: str, text: str, folder: Path) -> Any:
         ("Annotated[int, Field(ge=1, le=16), 'depth'] = 6", "16", 16),
         ("Annotated[str, Field(pattern='^a+$')] = 'a'", "aaa", "aaa"),
         ("Any = None", "text", "text"),
+        ("Any = None", "5", 5),
+        ("str | None = None", "null", None),
+        ("str | None = None", JsonValue(None), None),
+        ("str | None = None", JsonValue("null"), "null"),
+        ("str = ''", "null", "null"),
+        ("str = ''", "1.10", "1.10"),
+        ("int = 3", JsonValue("4"), 4),
+        ("float | int = 3", "7", 7),
+        ("bool | int = 3", "1", 1),
+        ("date = date(2013, 1, 1)", "20240102", datetime.date(2024, 1, 2)),
+        (
+            "datetime.datetime = datetime.datetime(2013, 1, 1)",
+            "20240101",
+            datetime.datetime.fromisoformat("2024-01-01"),
+        ),
     ],
 )
 def test_value_arrives_typed(declaration: str, text: str, value: object, tmp_path: Path) -> None:
@@ -99,6 +115,19 @@ def test_value_arrives_typed(declaration: str, text: str, value: object, tmp_pat
         ("Annotated[int, Field(ge=1, le=16)] = 6", "0"),
         ("Annotated[int, Field(ge=1, le=16)] = 6", "17"),
         ("Annotated[str, Field(max_length=3)] = 'a'", "four"),
+        ("date = date(2013, 1, 1)", "0"),
+        ("datetime.datetime = datetime.datetime(2013, 1, 1)", "2024"),
+        ("list[date] = []", '["0"]'),
+        ("list[date | None] = []", "[0]"),
+        ("dict[date, int] = {}", '{"0": 1}'),
+        ("list = [1]", "[NaN]"),
+        ("list = [1]", "[1e400]"),
+        ("dict = {}", '{"a": 1, "a": 2}'),
+        ("list[int] = []", "[true]"),
+        ("str = ''", JsonValue(None)),
+        ("str = ''", JsonValue(True)),
+        ("str = ''", JsonValue(1.10)),
+        ("int = 3", JsonValue(True)),
     ],
 )
 def test_wrong_value_refused(declaration: str, text: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from samebook.core.errors import UsageError
+from samebook.execution import parameters
 from samebook.execution.parameters_cell import declarations
 
 
@@ -30,10 +31,11 @@ from samebook.execution.parameters_cell import declarations
     ],
 )
 def test_default_runs_nothing(value: str, tmp_path: Path) -> None:
-    """A default that is more than a plain value is refused, and nothing of it is run."""
+    """A default that is more than a plain value is left to the notebook: nothing of it is run, and it can't be set."""
     pwned = tmp_path / "pwned"
-    with pytest.raises(UsageError):
-        declarations(f"x = {value.format(pwned=pwned)}")
+    declared = declarations(f"x = {value.format(pwned=pwned)}")
+    with pytest.raises(UsageError, match="parameter x is not settable"):
+        parameters.parse({"x": "1"}, declared)
     assert not pwned.exists()
 
 
@@ -45,7 +47,7 @@ def test_annotation_runs_nothing(annotation: str, tmp_path: Path) -> None:
     pwned = tmp_path / "pwned"
     call = f"__import__('pathlib').Path('{pwned}').touch()"
     with pytest.raises(UsageError):
-        declarations(f"x: {annotation.format(call=call)} = 1")
+        parameters.parse({"x": "1"}, declarations(f"x: {annotation.format(call=call)} = 1"))
     assert not pwned.exists()
 
 
@@ -53,15 +55,14 @@ def test_annotation_runs_nothing(annotation: str, tmp_path: Path) -> None:
     ("source", "message"),
     [
         ("x = 1\nfor y in ():\n    pass", "line 2"),
-        ("x: int", "found `x: int`"),
         ("x, y = 1, 2", "expected imports and assignments"),
         ("x += 1", "line 1"),
         ("%matplotlib inline", "not Python"),
-        ("x: itn = 3", "'itn' is not defined"),
         ("x: [int] = []", "its type is not usable"),
         ("x: Annotated[int, Field(ge='a')] = 3", "its type is not usable"),
         ("x = Secret()", 'expected `Secret("NAME")`'),
         ("x = Secret(name)", 'expected `Secret("NAME")`'),
+        ("x: str = f'Bearer {Secret(\"NAME\")}'", 'expected `Secret("NAME")` by itself'),
     ],
 )
 def test_cell_must_be_plain(source: str, message: str) -> None:
@@ -69,6 +70,33 @@ def test_cell_must_be_plain(source: str, message: str) -> None:
     with pytest.raises(UsageError) as refused:
         declarations(source)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("declaration", "obstacle"),
+    [
+        ("x = 60 * 60", "`60 * 60` is more than a plain value or type"),
+        ("x: Path = Path('data')", "name 'Path' is not defined"),
+        ("x: Color = Color.RED", "name 'Color' is not defined"),
+        ("x: itn = 3", "name 'itn' is not defined"),
+        ("x = datetime(2013, 1, 1, tzinfo=timezone.utc)", "is more than a plain value or type"),
+    ],
+)
+def test_unreadable_type_is_not_settable(declaration: str, obstacle: str) -> None:
+    """A parameter whose type can't be read stops no run: only setting it is refused, with the reason."""
+    declared = declarations(f"{declaration}\ny = 2")
+    assert parameters.parse({"y": "3"}, declared) == {"y": 3}
+    with pytest.raises(UsageError, match="parameter x is not settable") as refused:
+        parameters.parse({"x": "1"}, declared)
+    assert obstacle in str(refused.value)
+
+
+@pytest.mark.parametrize("declaration", ["x: int = 60 * 60", "x: int", "x: int = len('a')"])
+def test_typed_parameter_is_settable(declaration: str) -> None:
+    """A parameter with a type can be set, whatever its default is."""
+    assert parameters.parse({"x": "3"}, declarations(declaration)) == {"x": 3}
+    with pytest.raises(UsageError, match="found 'three'"):
+        parameters.parse({"x": "three"}, declarations(declaration))
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """Pipelines as they are written: what is wrong is told before anything starts, with the nearest name."""
 
 import datetime
+import json
 from pathlib import Path
 
 import pytest
 from tiny import CHECKOUT
 
 from samebook.core.errors import UsageError
+from samebook.core.json_value import JsonValue
 from samebook.core.workspace import Workspace
-from samebook.pipelines import definition
+from samebook.pipelines import definition, step_program
+from samebook.pipelines.step_program import Job
 
 TODAY = datetime.date(2013, 7, 2)
 STEPS = "steps: {one: {parameters: {day: $day}}, two: {needs: [one], parameters: {source: $one, before: $day-1}}}"
@@ -32,6 +35,27 @@ def test_values_are_filled_in(tmp_path: Path) -> None:
     assert two.given({"one": "20130702T000000Z-one-abcdef"})["source"] == "20130702T000000Z-one-abcdef"
     assert steps(tmp_path, f"parameters: {{day: yesterday}}\n{STEPS}")[0].parameters == {"day": "2013-07-01"}
     assert steps(tmp_path, f"parameters: {{day: null}}\n{STEPS}", day="2013-01-05")[0].parameters["day"] == "2013-01-05"
+
+
+def test_values_are_as_written(tmp_path: Path) -> None:
+    """A value arrives as the text that is written, where YAML would make another of it."""
+    text = "parameters: {country: NO, version: 1.10, at: 12:30, code: 0123}\nsteps: {one: {parameters: {%s}}}"
+    names = "country: $country, version: $version, at: $at, code: $code, n: 010, on: off"
+    (one,) = steps(tmp_path, text % names)
+    expected = {"country": "NO", "version": "1.10", "at": "12:30", "code": "0123", "n": "010", "on": "off"}
+    assert one.given({}) == expected
+    command = step_program.command(Job(Workspace(tmp_path), "daily", {}), one, {})
+    assert json.loads(command[command.index("--params") + 1]) == expected
+
+
+def test_given_null_is_not_a_text(tmp_path: Path) -> None:
+    """A null of JSON reaches the step as null, and the text null as a text, with either engine."""
+    text = "parameters: {a: null, b: null}\nsteps: {one: {parameters: {a: $a, b: $b}}}"
+    (one,) = steps(tmp_path, text, a=JsonValue(None), b="null")
+    for engine in ("local", "docker"):
+        command = step_program.command(Job(Workspace(tmp_path), "daily", {}, engine=engine), one, {})
+        (params,) = (part.removeprefix("PARAMS=") for part in command if part.startswith(("{", "PARAMS=")))
+        assert json.loads(params) == {"a": None, "b": "null"}
 
 
 @pytest.mark.parametrize(("given", "wanted"), [("", [True, False]), ("file.csv", [False, True])])

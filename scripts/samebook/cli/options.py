@@ -1,7 +1,6 @@
 """The options that commands share, and the functions by which they print."""
 
 import functools
-import json
 import math
 import os
 import re
@@ -12,7 +11,9 @@ from typing import Any, override
 
 import click
 
+from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
+from samebook.core.json_value import JsonValue
 
 
 class PairType(click.ParamType[tuple[str, str]]):
@@ -29,7 +30,7 @@ class PairType(click.ParamType[tuple[str, str]]):
 
 
 class PairsType(click.ParamType[tuple[tuple[str, str], ...]]):
-    """`a=1 b=two words`, as --params takes it, or a JSON object, whose values may be any text."""
+    """`a=1 b=two words`, as --params takes it, or a JSON object, whose values keep their types."""
 
     name = "name=value …"
 
@@ -43,10 +44,10 @@ class PairsType(click.ParamType[tuple[tuple[str, str], ...]]):
             parts = re.split(r"\s+(?=[^\W\d]\w*=)", text) if text else []
             return tuple(PairType().convert(part, param, ctx) for part in parts)
         try:
-            values = json.loads(text)
+            values = parse_json(text)
         except ValueError as error:
             self.fail(f"found {text!r}; expected a JSON object: {error}", param, ctx)
-        return tuple((name, value if isinstance(value, str) else json.dumps(value)) for name, value in values.items())
+        return tuple((name, JsonValue(value)) for name, value in values.items())
 
 
 class DaysType(click.ParamType[int]):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def parse_json(content: bytes | str) -> Any:
     Raises ValueError for anything else: a name twice in one object, NaN, an infinity, or too many levels.
     """
     try:
-        return json.loads(content, object_pairs_hook=_object, parse_constant=_constant)
+        return json.loads(content, object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -40,6 +41,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
     return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"found {text}, which is more than a number can hold")
+    return number
 
 
 def _constant(name: str) -> Any:

@@ -30,11 +30,10 @@ def has_kernels() -> bool:
 def run_notebook(workspace: Workspace, notebook: str, values: Mapping[str, Any], env: str = "") -> Path:
     """Run a notebook with parameters; returns the run's folder. Without `env` it runs in the caller's environment."""
     env = env or os.environ.get("SAMEBOOK_ENV", "dev")
+    params = json.dumps(values, ensure_ascii=False, default=str)
     if not has_kernels():
-        params = json.dumps(values, ensure_ascii=False)
         return workspace.runs / run_id(make(workspace, "run", NOTEBOOK=notebook, PARAMS=params, ENV=env, JSON="1"))
-    parameters = (part for name, value in values.items() for part in ("-p", f"{name}={value}"))
-    return workspace.runs / run_id(call(workspace, "run", notebook, *parameters, "--env", env, "--json"))
+    return workspace.runs / run_id(call(workspace, "run", notebook, "--params", params, "--env", env, "--json"))
 
 
 def run_id(output: str) -> str:

@@ -12,6 +12,7 @@ from samebook.core.errors import UsageError
 
 # YAML 1.1 reads the key of `on: [failure]` as true.
 TRUTH, TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
+NULL, MERGE = "tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
@@ -32,15 +33,27 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The content of a YAML file of settings. Raises UsageError with the file and the line."""
-    return parse(path.read_bytes(), path.name)
+class _TextLoader(_Loader):
+    """A loader that keeps each value as the text that is written: NO, 1.10, 12:30 and 0123 are text; null is None."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if tag in (NULL, MERGE)]
+        for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+    }
 
 
-def parse(text: bytes, file: str) -> dict[str, Any]:
+def read(path: Path, *, is_text: bool = False) -> dict[str, Any]:
+    """The content of a YAML file, with `is_text` each value as the text that is written.
+
+    Raises UsageError with the file and the line.
+    """
+    return parse(path.read_bytes(), path.name, _TextLoader if is_text else _Loader)
+
+
+def parse(text: bytes, file: str, loader: type[_Loader] = _Loader) -> dict[str, Any]:
     """The content of the YAML text of a file. Raises UsageError with the file and the line."""
     try:
-        content = _Loader(text.decode()).get_single_data() or {}
+        content = loader(text.decode()).get_single_data() or {}
     except UsageError as error:
         raise UsageError(f"{file}: {error}; expected each setting once") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

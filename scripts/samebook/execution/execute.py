@@ -17,16 +17,15 @@ from papermill.execute import execute_notebook, remove_error_markers
 
 from samebook.core import errors, workspace
 from samebook.execution import cell_end
+from samebook.execution.notebook_file import INJECTED
 from samebook.execution.papermill_engine import Execution, Position
 
 EXECUTED = "executed.ipynb"  # papermill warns about other endings
-INJECTED = "injected-parameters"
 
 
 def with_parameters(notebook: NotebookNode, source: str) -> NotebookNode:
     """A copy with the cell `injected-parameters` after the cell tagged `parameters`."""
     copy = deepcopy(notebook)
-    copy.cells = [cell for cell in copy.cells if INJECTED not in cell.metadata.get("tags", [])]
     cell = nbformat.v4.new_code_cell(source, id=INJECTED, metadata={"tags": [INJECTED]})
     copy.cells.insert(parameters_index(copy) + 1, cell)
     return copy

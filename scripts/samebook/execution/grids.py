@@ -1,8 +1,8 @@
 """Parameter sets of a sweep: every combination of a grid, draws from it, or the lines of a file."""
 
 import csv
+import io
 import itertools
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
+from samebook.core.json_value import JsonValue, json_object
 from samebook.execution.parameters import Parameter, parse
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def axes(grid: Sequence[tuple[str, str]], parameters: Mapping[str, Parameter]) -
 def _axis(name: str, text: str, parameters: Mapping[str, Parameter]) -> Axis:
     match = RANGE.fullmatch(text)
     if match is None or not _is_number(name, parameters):
-        return Axis(name, tuple(part.strip() for part in text.split(",")))
+        return Axis(name, _values(text))
     try:
         axis = Axis(name, (), float(match[1]), float(match[2]), bool(match[3]))
     except ValueError:
@@ -58,6 +60,13 @@ def _axis(name: str, text: str, parameters: Mapping[str, Parameter]) -> Axis:
         expected = "low:high" + (" above 0 for a logarithmic scale" if axis.is_log else "")
         raise UsageError(f"parameter {name}: found {text!r}; expected {expected}")
     return axis
+
+
+def _values(text: str) -> tuple[str, ...]:
+    """The values of `3,5,7`, or of a JSON list."""
+    if not isinstance(text, JsonValue) or isinstance(text.value, str):
+        return tuple(part.strip() for part in text.split(","))
+    return tuple(map(JsonValue, text.value if isinstance(text.value, list) else [text.value]))
 
 
 def _is_number(name: str, parameters: Mapping[str, Parameter]) -> bool:
@@ -97,14 +106,21 @@ def _draw_value(axis: Axis, generator: "Generator", parameters: Mapping[str, Par
 
 def read(path: Path) -> list[ParameterSet]:
     """The sets in a CSV file with a header, or in one of JSON lines; an empty cell leaves the parameter alone."""
-    text = path.read_text(encoding="utf-8-sig")
+    # Line breaks as they are, and only where CSV and JSON lines have them: a quoted cell may hold one.
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: {error}; expected UTF-8") from None
     if path.suffix == ".csv":
-        rows = csv.DictReader(text.splitlines(), strict=True)
         try:
-            return [_row(row, number) for number, row in enumerate(rows, 2)]
+            rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+            names = rows.fieldnames or ()
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise ValueError(f"the column {twice!r} is there twice")
+            return [_row(row, rows.line_num) for row in rows]
         except (csv.Error, ValueError) as error:
             raise UsageError(f"{path}: {error}") from None
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     return [_line(path, number, line) for number, line in lines]
 
 
@@ -116,19 +132,20 @@ def _row(row: Mapping[str | None, str | None], number: int) -> ParameterSet:
 
 def _line(path: Path, number: int, line: str) -> ParameterSet:
     try:
-        values = json.loads(line)
+        values = parse_json(line)
     except ValueError as error:
         raise UsageError(f"{path}, line {number}: expected a JSON object; {error}") from None
     if not isinstance(values, dict):
         raise UsageError(f"{path}, line {number}: found {line[:40]!r}; expected a JSON object")
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    return {name: JsonValue(value) for name, value in values.items()}
 
 
 def check(sets: Sequence[ParameterSet], parameters: Mapping[str, Parameter]) -> list[ParameterSet]:
     """The sets without repetitions. Raises UsageError with every mistake in any of them."""
-    distinct = list({json.dumps(values, sort_keys=True): values for values in sets}.values())
+    distinct = list({json_object(values): values for values in sets}.values())
     mistakes: dict[str, None] = {}
-    for name, text in dict.fromkeys(pair for values in distinct for pair in values.items()):
+    pairs = {json_object({name: text}): (name, text) for values in distinct for name, text in values.items()}
+    for name, text in pairs.values():
         try:
             parse({name: text}, parameters)
         except UsageError as error:

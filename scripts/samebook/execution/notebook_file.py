@@ -13,11 +13,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from samebook.core.errors import UsageError
 
 CELLS = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
+INJECTED = "injected-parameters"
 KERNEL = {"name": "python3", "display_name": "Python 3"}
 
 
 def read(path: Path, say: Callable[[str], None] = lambda _: None) -> NotebookNode:
-    """A notebook from its file, as nbformat 4, without the outputs of before.
+    """A notebook from its file, as nbformat 4, without the outputs of before, and without the parameters that an
+    earlier run injected, which would win over the notebook's own.
 
     A file that is not valid is mended in memory where that cannot change the run, and `say` hears what it is. Raises
     UsageError where the file is not a notebook.
@@ -33,6 +35,10 @@ def read(path: Path, say: Callable[[str], None] = lambda _: None) -> NotebookNod
             f"{path.name} is not a notebook: {_first_line(error)}",
             mend=f"git diff -- notebooks/{path.name} shows what changed: mend that, or save it again in Lab",
         ) from error
+    cells = [cell for cell in notebook.cells if INJECTED not in cell.metadata.get("tags", [])]
+    if len(cells) < len(notebook.cells):
+        notebook.cells = cells
+        say(f"{path.name} holds a cell of parameters that an earlier run injected: it is left out")
     # Some tools leave the kernel or its language out, on which papermill insists.
     kernel = {"language": "python", **notebook.metadata.get("kernelspec", KERNEL)}
     notebook.metadata.kernelspec = NotebookNode(kernel)

@@ -4,16 +4,30 @@ The cell that declares them is read in `parameters_cell.py`.
 """
 
 import datetime
+import functools
+import json
+import operator
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic_core import SchemaError
 
 from samebook.core import secret
+from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError, nearest
+from samebook.core.json_value import JsonValue
 
 # The model that a notebook scores with: the name of a promoted one (churn, churn@prod), of a run or notebook, or a
 # file. A promoted model is checked against the store before the notebook starts.
@@ -22,18 +36,23 @@ type Model = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter as the notebook declares it; `secret` is the name of the secret that its value is, if it is one."""
+    """A parameter as the notebook declares it; `secret` is the name of the secret that its value is, if it is one.
+
+    `obstacle` says why it can't be set, where its type can't be read; "" where it can.
+    """
 
     name: str
     annotation: Any
     default: Any
     secret: str | None = None
+    obstacle: str = ""
 
 
 def parse(texts: Mapping[str, str], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     """The values of these texts, by name, typed as declared and in the order of declaration.
 
-    Raises UsageError for an unknown name, a wrong type, a value out of range, or a secret given in clear.
+    Raises UsageError for an unknown name, a wrong type, a value out of range, a parameter whose type can't be read, or
+    a secret given in clear.
     """
     for name in texts:
         if name not in parameters:
@@ -42,6 +61,11 @@ def parse(texts: Mapping[str, str], parameters: Mapping[str, Parameter]) -> dict
             raise UsageError(
                 f"parameter {name} is a secret: it can't be given with -p, where others could read it",
                 mend=f"export {variable}=…, or write it to {secret.SECRETS / variable}",
+            )
+        if obstacle := parameters[name].obstacle:
+            raise UsageError(
+                f"parameter {name} is not settable: {obstacle}",
+                mend=f"give it a type in the parameters cell, like `{name}: int = …`",
             )
     return {name: _value(parameter, texts[name]) for name, parameter in parameters.items() if name in texts}
 
@@ -68,30 +92,70 @@ def _parts(parameter: Parameter) -> tuple[Any, ...]:
 
 
 def _value(parameter: Parameter, text: str) -> Any:
-    """`text` by the parameter's type; as JSON where the type is more than a word: `[1, 2]`, `null`."""
-    types = adapter(parameter)
+    """The value of a text, as the parameter's type has it: by its JSON, `3`, `[1, 2]` or `null`, else as text.
+
+    A type of text keeps the text as it is written.
+    """
+    validator = adapter(parameter)
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise UsageError(f"parameter {parameter.name}: found {text!r}; expected UTF-8")
     try:
-        return types.validate_strings(text)
-    except ValidationError as error:
+        return _json_value(validator, text)
+    except ValueError as error:
+        flaw = error
+    if not isinstance(text, JsonValue) or isinstance(text.value, str):
         try:
-            return types.validate_json(text)
-        except ValidationError:
-            raise UsageError(f"parameter {parameter.name}: found {text!r}; {reason(error)}") from error
+            return validator.validate_strings(text)
+        except ValidationError as error:
+            flaw = flaw if text.startswith(("[", "{")) else error
+    raise UsageError(f"parameter {parameter.name}: found {text!r}; {reason(flaw)}") from flaw
+
+
+def _json_value(validator: TypeAdapter[Any], text: str) -> Any:
+    """The value of a JSON text. Raises ValueError where it is not one of the type; nothing is converted."""
+    value = text.value if isinstance(text, JsonValue) else parse_json(text)
+    if isinstance(value, str) and not isinstance(text, JsonValue):
+        raise ValueError("expected a text without quotes")
+    return validator.validate_json(json.dumps(value), strict=True)
 
 
 def adapter(parameter: Parameter) -> TypeAdapter[Any]:
     """pydantic's validator of the parameter's type. Raises UsageError for a type that pydantic can't use."""
     try:
-        return TypeAdapter(parameter.annotation, config=ConfigDict(allow_inf_nan=False))
+        return TypeAdapter(_with_iso_dates(parameter.annotation), config=ConfigDict(allow_inf_nan=False))
     except (PydanticUserError, SchemaError, NameError) as error:
         raise UsageError(f"parameter {parameter.name}: its type is not usable: {error}") from error
 
 
-def reason(error: ValidationError) -> str:
-    """pydantic's first message."""
-    return error.errors()[0]["msg"]
+def _with_iso_dates(kind: Any) -> Any:
+    """The type with dates that are read as ISO 8601 only: pydantic reads 20240101 as seconds since 1970."""
+    if kind in (datetime.date, datetime.datetime):
+        return Annotated[kind, BeforeValidator(lambda value, info: _from_iso(kind, value, info))]
+    origin: Any = typing.get_origin(kind)
+    if origin not in (Annotated, types.UnionType, typing.Union, list, dict, tuple, set):
+        return kind
+    first, *others = typing.get_args(kind)
+    if origin is Annotated:
+        return kind.copy_with((_with_iso_dates(first),))
+    arguments = tuple(map(_with_iso_dates, (first, *others)))
+    is_union = origin in (types.UnionType, typing.Union)
+    return functools.reduce(operator.or_, arguments) if is_union else types.GenericAlias(origin, arguments)
+
+
+def _from_iso(kind: type[datetime.date], value: Any, info: ValidationInfo) -> Any:
+    """The day or time of a text in ISO 8601; a value that is not a text, unchanged."""
+    if not isinstance(value, str) or info.mode == "python":
+        return value
+    try:
+        return kind.fromisoformat(value)
+    except ValueError:
+        example = "2013-06-30T12:00" if issubclass(kind, datetime.datetime) else "2013-06-30"
+        raise ValueError(f"expected ISO 8601, like {example}") from None
+
+
+def reason(error: ValueError) -> str:
+    """The message of an error; pydantic's first one."""
+    return error.errors()[0]["msg"].removeprefix("Value error, ") if isinstance(error, ValidationError) else str(error)
 
 
 def secrets(parameters: Mapping[str, Parameter]) -> dict[str, str]:

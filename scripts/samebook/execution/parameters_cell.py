@@ -7,7 +7,8 @@ The cell holds imports and plain assignments, annotated as in any typed Python:
     token: str = Secret("API_TOKEN")
 
 An assignment without an annotation has its default's type, as in papermill. Annotations and defaults are
-evaluated from a closed list of names.
+evaluated from a closed list of names. A default outside of it, `60 * 60`, is left to the notebook: with a type it can
+still be set. A parameter whose type can't be read so is left alone, and can't be set.
 """
 
 import ast
@@ -40,7 +41,15 @@ NODES = (
     *(ast.Expression, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.List, ast.Dict, ast.Constant),
     *(ast.BinOp, ast.BitOr, ast.UnaryOp, ast.USub, ast.Call, ast.keyword, ast.Load),
 )
+SHOWN = 60
 MODULE_NAME = re.compile(r"(typing|datetime)\.[A-Za-z]+")
+
+
+class _Unreadable(Exception):
+    """An annotation or a default that can't be evaluated from the closed list."""
+
+    def __init__(self, expression: ast.expr, flaw: str) -> None:
+        super().__init__(f"`{ast.unparse(expression)[:SHOWN]}` {flaw}")
 
 
 def declarations(source: str) -> dict[str, Parameter]:
@@ -73,14 +82,10 @@ def _parameter(statement: ast.stmt, names: Mapping[str, Any]) -> Parameter | Non
     match statement:
         case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
             return None
-        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr() as value):
-            if _has_quoted_type(annotation):
-                raise UsageError(
-                    f"parameter {name}: found `{ast.unparse(annotation)}`; expected its type without quotes"
-                )
-            return _typed_parameter(name, _evaluate(annotation, names), value, names)
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
+            return _declaration(name, annotation, value, names)
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
-            return _typed_parameter(name, None, value, names)
+            return _declaration(name, None, value, names)
         case _:
             raise UsageError(
                 f"the parameters cell, line {statement.lineno}: found `{ast.unparse(statement)}`; "
@@ -88,17 +93,52 @@ def _parameter(statement: ast.stmt, names: Mapping[str, Any]) -> Parameter | Non
             )
 
 
-def _typed_parameter(name: str, annotation: Any, value: ast.expr, names: Mapping[str, Any]) -> Parameter:
+def _declaration(name: str, annotation: ast.expr | None, value: ast.expr | None, names: Mapping[str, Any]) -> Parameter:
+    """The parameter of an assignment. Raises UsageError for a type that pydantic can't use, a default that breaks its
+    type, and a secret whose name can't be read.
+    """
     if isinstance(value, ast.Call) and ast.unparse(value.func) in ("Secret", "samebook.Secret"):
         return Parameter(name, str, None, secret=_secret_name(value))
-    default = _evaluate(value, names)
-    kind = annotation if annotation is not None else (Any if default is None else type(default))
-    parameter = Parameter(name, kind, default)
+    if value is not None and _has_secret(value):
+        raise UsageError(f'parameter {name}: found `{ast.unparse(value)}`; expected `Secret("NAME")` by itself')
     try:
-        adapter(parameter).validate_python(default, strict=True)
+        kind = _type(annotation, names) if annotation else _evaluated_type(value, names)
+    except _Unreadable as error:
+        return Parameter(name, Any, None, obstacle=str(error))
+    try:
+        default = _evaluate(value, names)
+    except _Unreadable:  # The notebook's own affair: it evaluates the default.
+        parameter = Parameter(name, kind, None)
+        adapter(parameter)
+        return parameter
+    return _checked(Parameter(name, kind, default))
+
+
+def _has_secret(value: ast.expr) -> bool:
+    names = (getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(value))
+    return "Secret" in names
+
+
+def _evaluated_type(value: ast.expr | None, names: Mapping[str, Any]) -> Any:
+    default = _evaluate(value, names)
+    return Any if default is None else type(default)
+
+
+def _checked(parameter: Parameter) -> Parameter:
+    """The parameter. Raises UsageError where its default breaks its type."""
+    try:
+        adapter(parameter).validate_python(parameter.default, strict=True)
     except ValidationError as error:
-        raise UsageError(f"parameter {name}: its default {default!r} breaks its own type: {reason(error)}") from error
+        raise UsageError(
+            f"parameter {parameter.name}: its default {parameter.default!r} breaks its own type: {reason(error)}"
+        ) from error
     return parameter
+
+
+def _type(annotation: ast.expr, names: Mapping[str, Any]) -> Any:
+    if _has_quoted_type(annotation):
+        raise _Unreadable(annotation, "is in quotes; expected a type without")
+    return _evaluate(annotation, names)
 
 
 def _has_quoted_type(annotation: ast.AST) -> bool:
@@ -127,20 +167,22 @@ def _secret_name(call: ast.Call) -> str:
             raise UsageError(f'parameters cell: found `{ast.unparse(call)}`; expected `Secret("NAME")`')
 
 
-def _evaluate(expression: ast.expr, names: Mapping[str, Any]) -> Any:
+def _evaluate(expression: ast.expr | None, names: Mapping[str, Any]) -> Any:
     """The value of an expression that has only these names and the nodes and calls of the closed lists."""
+    if expression is None:
+        raise _Unreadable(ast.Constant(...), "is no default")
     for node in ast.walk(expression):
         # An attribute of anything but a module, `().__class__`, leads out of the closed list.
         is_outside = isinstance(node, ast.Attribute) and not MODULE_NAME.fullmatch(ast.unparse(node))
         if is_outside or not isinstance(node, NODES):
-            raise UsageError(f"parameters cell: `{ast.unparse(expression)}` is more than a plain value or type")
+            raise _Unreadable(expression, "is more than a plain value or type")
     code = compile(ast.Expression(expression), "<parameters>", "eval")
     try:
         functions = [node.func for node in ast.walk(expression) if isinstance(node, ast.Call)]
         for function in functions:
             name = ast.unparse(function)
             if eval(compile(ast.Expression(function), name, "eval"), {"__builtins__": {}}, dict(names)) not in CALLS:
-                raise UsageError(f"parameters cell: `{name}(…)` can't be called here")
+                raise _Unreadable(expression, "calls more than dates and Field")
         return eval(code, {"__builtins__": {}}, dict(names))
     except (NameError, AttributeError, TypeError, ValueError) as error:
-        raise UsageError(f"parameters cell: `{ast.unparse(expression)}` is not understood: {error}") from error
+        raise _Unreadable(expression, f"is not understood: {error}") from error

@@ -1,6 +1,5 @@
 """The checks before a kernel starts: of the notebook, its parameters, the settings, the environment and the models."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from samebook.core import secret
 from samebook.core.errors import EnvironmentMismatch, UsageError, nearest
+from samebook.core.json_value import JsonValue
 from samebook.core.redaction import Redaction
 from samebook.core.without import without
 from samebook.core.workspace import Workspace
@@ -46,9 +46,7 @@ def from_receipt(path: Path, request: RunRequest) -> RunRequest:
     """The request to repeat a receipt's run: with its notebook, parameters, env and inputs."""
     statement = receipt.read(path)
     external = receipt.external_parameters(statement)
-    texts = {
-        name: value if isinstance(value, str) else json.dumps(value) for name, value in external["parameters"].items()
-    }
+    texts = {name: JsonValue(value) for name, value in external["parameters"].items()}
     return replace(
         request,
         notebook=external["notebook"],
@@ -108,6 +106,9 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
             mend="in Lab: select the cell, then Property Inspector > Add Tag > parameters",
         )
     declarations = parameters_cell.declarations(notebook.cells[index].source) if index >= 0 else {}
+    for name, parameter in declarations.items():
+        if parameter.obstacle:
+            say(f"parameter {name} is not settable: {parameter.obstacle}")
     values = parameters.parse(request.parameters, declarations)
     if request.receipt is None:  # A run from a receipt reads its models by hash.
         for reference in _models(workspace, settings, declarations, values):

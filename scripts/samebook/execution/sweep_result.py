@@ -3,11 +3,11 @@
 import csv
 import datetime
 import io
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from samebook.core.json_value import json_object
 from samebook.core.table import align
 from samebook.execution.grids import ParameterSet
 from samebook.records.summary import Run
@@ -60,7 +60,7 @@ class Sweep:
 
 def key(parameters: ParameterSet) -> str:
     """A parameter set as one text, the same for equal sets."""
-    return json.dumps(parameters, sort_keys=True)
+    return json_object(parameters)
 
 
 def description(parameters: ParameterSet) -> str:

@@ -21,11 +21,13 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from samebook.core.errors import UsageError, nearest
+from samebook.core.json_value import JsonValue
 from samebook.core.workspace import Workspace
 from samebook.environment import explain, yaml_file
 
 REFERENCE = re.compile(r"\$(\w+)([+-]\d+)?")
 DAYS = {"today": 0, "yesterday": 1}
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 type Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 type Plain = str | int | float | bool | datetime.date
@@ -91,8 +93,12 @@ class Filled:
     is_wanted: bool
 
     def given(self, runs: Mapping[str, str]) -> dict[str, str]:
-        """The -p pairs, with the runs of earlier steps in place."""
-        return {name: resolved(text, runs) for name, text in self.parameters.items()}
+        """The parameters of the notebook, with the runs of earlier steps in place; a text stays the text that it is."""
+        return {name: _json_value(resolved(text, runs)) for name, text in self.parameters.items()}
+
+
+def _json_value(text: str) -> JsonValue:
+    return text if isinstance(text, JsonValue) else JsonValue(text)
 
 
 def folder(workspace: Workspace) -> Path:
@@ -106,7 +112,7 @@ def read(workspace: Workspace, name: str) -> Pipeline:
     if not path.is_file() or Path(name).name != name:
         raise UsageError(f"no pipeline {name!r}{nearest(name, names(workspace))}")
     try:
-        pipeline = Pipeline(**yaml_file.read(path))
+        pipeline = Pipeline(**yaml_file.read(path, is_text=True))
     except ValidationError as error:
         raise UsageError(f"{workspace.relative(path)}: {explain.explanation(error, Pipeline)}") from None
     for error in _errors(pipeline):
@@ -147,31 +153,27 @@ def filled(pipeline: Pipeline, given: Mapping[str, str], today: datetime.date) -
 
 
 def _filled(name: str, step: Step, values: Mapping[str, str]) -> Filled:
-    texts = {key: resolved(_text(value), values) for key, value in step.parameters.items()}
+    texts = {key: resolved(str(value), values) for key, value in step.parameters.items()}
     negation, _, parameter = step.when.rpartition("$")
-    is_wanted = not step.when or bool(values.get(parameter)) != bool(negation)
+    is_wanted = not step.when or bool(_json_value(values.get(parameter, "")).value) != bool(negation)
     promoted = step.promote and Promote(run=step.promote.run, model=resolved(step.promote.model, values))
     return Filled(name, step.model_copy(update={"promote": promoted}), step.notebook or name, texts, is_wanted)
 
 
 def _value(name: str, default: Plain | None, given: str | None, today: datetime.date) -> str:
     """The value of a parameter as text. Where its default is a day, the value must be one."""
-    is_day = default in DAYS or isinstance(default, datetime.date)
+    is_day = default in DAYS or DAY.fullmatch(str(default)) is not None
     if given is None and default is None:
         raise UsageError(f"parameter {name} must be given", mend=f'PARAMS="{name}=…"')
     if given is None:
         ago = DAYS.get(str(default))
-        return _text(default) if ago is None else str(today - datetime.timedelta(days=ago))
+        return str(default) if ago is None else str(today - datetime.timedelta(days=ago))
     if is_day:
         try:
             return str(datetime.date.fromisoformat(given))
         except ValueError:
             raise UsageError(f"parameter {name}: found {given!r}; expected a day like 2013-07-01") from None
-    return given
-
-
-def _text(value: Plain | None) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str).strip('"')
+    return _json_value(given)
 
 
 def resolved(text: str, values: Mapping[str, str]) -> str:
@@ -188,7 +190,10 @@ def resolved(text: str, values: Mapping[str, str]) -> str:
         except ValueError:
             raise UsageError(f"{reference[0]}: found {base!r}; only to a day can days be added") from None
 
-    return REFERENCE.sub(value, text)
+    if isinstance(text, JsonValue):  # given by a person, as it is
+        return text
+    whole = REFERENCE.fullmatch(text)
+    return value(whole) if whole else REFERENCE.sub(value, text)
 
 
 def names(workspace: Workspace) -> Iterable[str]:
@@ -208,4 +213,4 @@ def table(workspace: Workspace) -> str:
 
 
 def _defaults(pipeline: Pipeline) -> str:
-    return " ".join(f"{name}={'…' if value is None else _text(value)}" for name, value in pipeline.parameters.items())
+    return " ".join(f"{name}={'…' if value is None else value}" for name, value in pipeline.parameters.items())

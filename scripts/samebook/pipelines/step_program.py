@@ -1,6 +1,5 @@
 """A step of a pipeline as a program: its check, its command, its result, and the finished run that did the same."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 
 from samebook.core import subcommand
 from samebook.core.errors import UsageError
+from samebook.core.json_value import json_object
 from samebook.core.processes import STEP
 from samebook.core.workspace import Workspace
 from samebook.data import publish
@@ -56,8 +56,7 @@ def check(job: Job, step: Filled) -> None:
 
 def check_in_image(job: Job) -> None:
     """Check every step by planning the pipeline in the image. Raises the error of the first that can't run."""
-    params = json.dumps(job.given, ensure_ascii=False)
-    subcommand.make(job.here, "pipeline", NAME=job.name, PARAMS=params, ENV=job.env, DRY="1")
+    subcommand.make(job.here, "pipeline", NAME=job.name, PARAMS=json_object(job.given), ENV=job.env, DRY="1")
 
 
 def _exists(here: Workspace, name: str) -> bool:
@@ -124,11 +123,10 @@ def command(job: Job, step: Filled, runs: Mapping[str, str]) -> list[str]:
         return [*samebook, "reproduce", definition.resolved(step.declaration.reproduce, runs), "--engine", job.engine]
     given = step.given(runs)
     if job.engine == "docker":
-        params = f"PARAMS={json.dumps(given, ensure_ascii=False)}"
+        params = f"PARAMS={json_object(given)}"
         reuse = [] if job.force or subcommand.has_kernels() else ["REUSE=1"]
         return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", params, f"ENV={job.env}", "JSON=1", *reuse]
-    pairs = [part for name, value in given.items() for part in ("-p", f"{name}={value}")]
-    return [*samebook, "run", step.notebook, *pairs, "--env", job.env, "--json"]
+    return [*samebook, "run", step.notebook, "--params", json_object(given), "--env", job.env, "--json"]
 
 
 def _why(job: Job) -> str:
