@@ -113,7 +113,7 @@ lab: environment ## Develop in JupyterLab, in the same environment
 shell: environment ## A shell in the environment
 	@$(if $(filter docker,$(ENGINE)),$(INSIDE_docker) --entrypoint bash run,$(INSIDE_local) $(FOR_PEOPLE) bash)
 
-hooks: ## Have git run `make models` after a checkout and a merge
+hooks: ## Have git say, after a checkout and a merge, which models' folders are not this branch's
 	@$(HERE)scripts/install-hooks
 
 clean: ## Remove environments and caches; runs, store and data stay

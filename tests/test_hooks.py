@@ -1,29 +1,43 @@
-"""The hooks that `make hooks` offers: after a checkout or a merge the models' folders follow."""
+"""The hooks that `make hooks` offers: after a checkout or a merge they say which models' folders are stale."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import promoting
 import pytest
-from promoting import promote
 from tiny import CHECKOUT, Tiny, git
+
+from samebook.models import bundle
+from samebook.verbs import models
 
 pytestmark = pytest.mark.host
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Tiny:
-    """On main the model of level 2, on `candidate` that of level 3; git is on main."""
-    tiny = promoting.create(tmp_path / "workspace", 2, 3)
+    """On main the model of level 2, whose files are in its folder; on `candidate` that of level 3. Git is on main."""
+    tiny = Tiny.create(tmp_path / "workspace")
+    git(tiny, "init", "--quiet", "--initial-branch", "main")
+    (tiny.root / "scripts").mkdir()
+    shutil.copy(CHECKOUT / "scripts" / "git-hook", tiny.root / "scripts" / "git-hook")
+    (tiny.root / ".gitignore").write_text("/models/.files/\n")
     promote(tiny, 2)
     git(tiny, "switch", "--quiet", "--create", "candidate")
     promote(tiny, 3)
     git(tiny, "switch", "--quiet", "main")
-    (tiny.root / "scripts").mkdir()
-    shutil.copy(CHECKOUT / "scripts" / "git-hook", tiny.root / "scripts" / "git-hook")
+    folder = tiny.root / "models" / ".files"
+    folder.mkdir()
+    (folder / "delay").symlink_to(Path(models.VERSIONS) / ("2" * 64))
     return tiny
+
+
+def promote(tiny: Tiny, level: int) -> None:
+    """Commit a bundle, written as bundles are; of its fields only what the hook reads."""
+    (tiny.root / "models").mkdir(exist_ok=True)
+    content = bundle.format_json({"name": "delay", "digest": str(level) * 64, "metrics": {"n": level}})
+    (tiny.root / "models" / "delay.json").write_text(content)
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", f"level {level}")
 
 
 def install(tiny: Tiny) -> subprocess.CompletedProcess[str]:
@@ -31,42 +45,54 @@ def install(tiny: Tiny) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, check=False)
 
 
-def model(tiny: Tiny) -> str:
-    return (tiny.root / "models" / ".files" / "delay" / "model.txt").read_text()
+def switch(tiny: Tiny, branch: str) -> str:
+    """The words of git and its hook at a switch of branches."""
+    command = ["git", "switch", "--quiet", branch]
+    return subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, check=True).stderr
 
 
-def test_folders_follow_git(tiny: Tiny) -> None:
-    """A switch of branches and a merge bring the files of the model that is promoted then."""
+def test_stale_folders_are_named(tiny: Tiny) -> None:
+    """A switch of branches and a merge say which models' folders are not this branch's, until `make models` ran."""
     assert install(tiny).returncode == 0
-    git(tiny, "switch", "--quiet", "candidate")
-    assert model(tiny) == "3"
-    git(tiny, "switch", "--quiet", "main")
-    assert model(tiny) == "2"
-    git(tiny, "merge", "--quiet", "--no-edit", "--no-ff", "candidate")
-    assert model(tiny) == "3"
-
-
-def test_folders_go_with_models(tiny: Tiny) -> None:
-    """A branch where nothing is promoted has no folder of a model either."""
     git(tiny, "switch", "--quiet", "--create", "before")
     git(tiny, "rm", "--quiet", "models/delay.json")
     git(tiny, "commit", "--quiet", "-m", "none")
+    stale = "samebook: under models/.files/ are not this branch's files of delay: make models\n"
+    assert switch(tiny, "candidate") == stale
+    assert switch(tiny, "main") == ""
+    assert switch(tiny, "before") == stale
+    assert switch(tiny, "main") == ""
+    command = ["git", "merge", "--quiet", "--no-edit", "--no-ff", "candidate"]
+    assert subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, check=True).stderr == stale
+
+
+@pytest.mark.forger
+def test_hook_runs_nothing_of_the_tree(tiny: Tiny) -> None:
+    """A branch that is only looked at runs no code, rebuilds nothing, and has no name of its own on the terminal."""
     assert install(tiny).returncode == 0
+    git(tiny, "switch", "--quiet", "--create", "hostile")
+    for name in ("Makefile", "GNUmakefile"):
+        (tiny.root / name).write_text("x := $(shell touch ran)\nmodels:\n\ttouch ran\n")
+    (tiny.root / "scripts" / "git-hook").write_text("#!/bin/sh\ntouch ran\n")
+    (tiny.root / "models" / "delay.json").write_text("{}")
+    (tiny.root / "models" / "\x1b[2J.json").write_text("{}")
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "hostile")
     git(tiny, "switch", "--quiet", "main")
-    assert model(tiny) == "2"
-    git(tiny, "switch", "--quiet", "before")
-    assert not (tiny.root / "models" / ".files" / "delay").exists()
-
-
-def test_hook_is_never_in_the_way(tiny: Tiny) -> None:
-    """Where the files can't be had, git's own work is done all the same, and it is said."""
-    assert install(tiny).returncode == 0
-    (tiny.root / "Makefile").write_text(".PHONY: models\nmodels:\n\t@false\n")
-    switched = subprocess.run(
-        ["git", "switch", "candidate"], cwd=tiny.root, capture_output=True, text=True, check=False, env=os.environ
+    assert (
+        switch(tiny, "hostile") == "samebook: under models/.files/ are not this branch's files of delay: make models\n"
     )
-    assert "the models' files are not up to date" in switched.stderr
-    assert git(tiny, "branch", "--show-current") == "candidate"
+    assert not (tiny.root / "ran").exists()
+
+
+def test_earlier_hook_is_replaced(tiny: Tiny) -> None:
+    """A hook that an earlier `make hooks` installed, which ran make, makes place for the one of today."""
+    hook = tiny.root / ".git" / "hooks" / "post-merge"
+    hook.write_text(
+        "#!/bin/sh\n# After a checkout of another branch, or a merge: the files of the models that are promoted now."
+    )
+    assert install(tiny).returncode == 0
+    assert hook.read_text() == (CHECKOUT / "scripts" / "git-hook").read_text()
 
 
 def test_own_hook_is_kept(tiny: Tiny) -> None:
@@ -85,7 +111,7 @@ def test_shared_hooks_are_left(tiny: Tiny, tmp_path: Path) -> None:
         git(tiny, "config", "core.hooksPath", str(shared))
         done = install(tiny)
         assert done.returncode == 2
-        assert "-> add to post-checkout and post-merge there: make --silent models" in done.stderr
+        assert "-> add to post-checkout and post-merge there: the lines of scripts/git-hook" in done.stderr
         assert not list((tiny.root / shared).glob("post-*"))
     assert not (tmp_path / "missing").exists()
     (tiny.root / ".git" / "own").mkdir()
