@@ -35,6 +35,7 @@ OF_THE_ENGINE = {
 }
 # These take minutes, so they start first: with one of them last, all cores but one would wait for its end.
 LONGEST = (
+    "container",
     *("test_season", "test_pipeline", "test_watch", "test_chain", "test_ab_test", "test_promote", "test_gallery"),
     *("test_warm", "test_sweep", "test_models"),
 )
@@ -42,14 +43,22 @@ LONGEST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is fast, and what an engine may change; the longest modules come first."""
-    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    items.sort(key=lambda item: LONGEST.index(group(item)) if group(item) in LONGEST else len(LONGEST))
     for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
         parts = {*item.path.relative_to(TESTS).parts}
-        if OF_THE_ENGINE & parts:
+        if group(item) == "container":
+            item.add_marker("host")
+        elif OF_THE_ENGINE & parts:
             item.add_marker("engine")
         fixtures = {*getattr(item, "fixturenames", ())}
         if not (SLOW_FIXTURES & fixtures or SLOW_FOLDERS & parts or item.path.stem in SLOW_MODULES):
             item.add_marker("fast")
+
+
+def group(item: pytest.Item) -> str:
+    """The group of tests that run in one process, one after the other: a module's, or those that share the images."""
+    return "container" if item.path.parent.name == "container" else item.path.stem
 
 
 @pytest.fixture

@@ -6,23 +6,19 @@ test: environment ## Run the tests; container tests where a Docker daemon answer
 test-fast: $(LOCAL) ## Run the tests that start nothing: an answer within a minute
 	@$(INSIDE_local) pytest -q -m fast $(PYTEST)
 
-# Container tests share the images' names, so they run one after the other. The others start in the order of
-# tests/conftest.py: pytest-xdist would begin with the modules of many tests, which are the quick ones.
-PYTEST = --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/container tests
-# What needs git or a mount, which the image has not, is tested beside it.
-HOST   = --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/container -m host tests
-MARKED = $(if $(MARK),-m $(call quoted,$(MARK)))
+# Tests start in the order of tests/conftest.py: pytest-xdist would begin with the modules of many, quick tests.
+PYTEST = --numprocesses auto --dist loadgroup --no-loadscope-reorder tests
 .PHONY: test-local test-docker
 test-local:
-	@$(INSIDE_local) pytest $(MARKED) $(PYTEST) $(if $(MARK),,&& $(INSIDE_local) pytest tests/container)
+	@$(INSIDE_local) pytest $(if $(MARK),-m $(call quoted,$(MARK))) $(PYTEST)
 
-# Container tests drive the engine from outside, so they need an environment of the machine's own.
+# What the image has not (git, mounts, an engine) is tested beside it, in an environment of the machine's own.
 test-docker: $(LOCAL)
-	@$(INSIDE_docker) test -m $(call quoted,not host$(if $(MARK), and $(MARK))) $(PYTEST) $(if $(MARK),,&& $(INSIDE_local) pytest $(HOST) && \
-	BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) pytest tests/container)
+	@$(INSIDE_docker) test -m $(call quoted,not host$(if $(MARK), and $(MARK))) $(PYTEST) $(if $(MARK),,&& \
+	BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) pytest -m host $(PYTEST))
 
 test-forger: $(LOCAL) ## Cheat the policy and the verdict, as an author, a stranger and a notebook would
-	@$(INSIDE_local) pytest -q -m forger --ignore tests/container tests
+	@$(INSIDE_local) pytest -q -m forger tests
 
 test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks, servers away; prints what was lost
 	@FAULTS=$(call quoted,$(or $(TIMES),50)) FAULTS_TABLE=.samebook/faults.txt $(INSIDE_local) \

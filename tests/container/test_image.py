@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Start, output
+from containers import Start, output
 from docker.models.images import Image
 
 CHECKOUT = Path(__file__).parents[2]

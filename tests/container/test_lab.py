@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT, NOBODY
+from containers import CHECKOUT, NOBODY
 from docker.models.images import Image
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import docker
 import pytest
 from archive import first_difference
-from conftest import make
+from containers import make
 
 
 @pytest.mark.timeout(1800)

@@ -7,7 +7,7 @@ from pathlib import Path
 import docker
 import nbformat
 import pytest
-from conftest import CHECKOUT, base, make
+from containers import CHECKOUT, base, make
 
 SMALL = "train_days=20 n_estimators=20"
 AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@b.c")

@@ -5,7 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from conftest import CHECKOUT, NOBODY, Start, output
+from containers import CHECKOUT, NOBODY, Start, output
 from docker.models.images import Image
 
 SMALL = ("-p", "as_of=2013-06-30", "-p", "train_days=10", "-p", "holdout_days=3", "-p", "n_estimators=20")

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT, base
+from containers import CHECKOUT, base
 
 PROMPT = "$ "
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import docker
 import pytest
-from conftest import CHECKOUT, base
+from containers import CHECKOUT, base
 
 from samebook.core.errors import UsageError
 from samebook.data.postgresql_warehouse import PostgreSQL

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import faults
-from conftest import NOBODY, Start, output
+from containers import NOBODY, Start, output
 from docker.models.images import Image
 from tiny import wait_until
 from watched_site import PARAMETERS, Site
