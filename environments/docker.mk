@@ -29,7 +29,7 @@ BESIDE_docker      = BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) PATH=$(call quoted,
 ENVIRONMENT_docker = images uncommitted
 LIGHT_docker       = .samebook/command/.installed
 LOST_docker        = { docker version >/dev/null 2>&1 || { echo "error: the Docker daemon went away in mid-run; the next start lists the run as failed" >&2 && \
-                     echo "  -> start Docker again, or do without: make … ENGINE=local" >&2; }; }
+                     echo "  -> make … ENGINE=local" >&2; }; }
 
 doctor: export SAMEBOOK_DOCKER = $(shell timeout 10 docker version -f '{{.Server.Version}}' 2>/dev/null | grep . || echo none answers)
 doctor: export SAMEBOOK_BESIDE = $(BESIDE)
@@ -52,8 +52,7 @@ base: ## Build the base image from Debian packages, where no image registry can 
 pulled-base:
 	@base=$(call quoted,$(BASE_IMAGE)) && docker image inspect "$$base" >/dev/null 2>&1 || docker pull --quiet "$$base" || { \
 	  echo "error: the base image $$base is not here and can't be pulled" >&2 && \
-	  echo "  -> build one from Debian packages: make base" >&2 && \
-	  echo "  -> or do without Docker: make … ENGINE=local" >&2 && exit 2; }
+	  echo "  -> make base, which builds one from Debian packages" >&2 && exit 2; }
 
 build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
 
@@ -117,5 +116,6 @@ warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehous
 	echo "export SAMEBOOK_WAREHOUSE__PASSWORD=WAREHOUSE_PASSWORD SAMEBOOK_WAREHOUSE__URL=postgresql://samebook@$(WAREHOUSE_$(ENGINE))/samebook"
 
 stop: ## Stop what runs in containers: Lab, the warehouse
-	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers; a Lab without Docker ends with Ctrl-C" >&2 && exit 2; }; } && \
+	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
+	  echo "  -> Ctrl-C, where Lab runs without Docker" >&2 && exit 2; }; } && \
 	$(COMPOSE) --profile '*' down

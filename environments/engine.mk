@@ -9,7 +9,7 @@ ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/engine $(call quoted,$(BA
 engine:
 	@case $(call quoted,$(ENGINE)) in \
 	  docker | local) echo engine: $(call quoted,$(or $(CHOICE),$(ENGINE))) >&2 ;; \
-	  *) echo "error: ENGINE="$(call quoted,$(ENGINE))"; expected docker or local" >&2 && exit 2 ;; \
+	  *) echo "error: ENGINE="$(call quoted,$(ENGINE))"; expected docker or local" >&2 && echo "  -> make … ENGINE=local" >&2 && exit 2 ;; \
 	esac
 
 # What runs needs production's image only; Lab and tests also the one on top of it.
@@ -25,7 +25,7 @@ beside: engine
 # A kernel lives in the container of its zygote, and each run has a container of its own.
 FORKABLE_local  = :
 FORKABLE_docker = echo "error: a run in a container has no kernel from another" >&2 && \
-                  echo "  -> make warm ENGINE=local; or, inside one container, make shell: samebook warm $$NOTEBOOK &" >&2 && exit 2
+                  echo "  -> make warm NOTEBOOK=$$NOTEBOOK ENGINE=local" >&2 && exit 2
 forkable: engine
 	@$(FORKABLE_$(ENGINE))
 

@@ -226,7 +226,7 @@ def test_own_variables_are_known() -> None:
     files = [*(path for path in configuration if path.is_file()), *(CHECKOUT / "scripts" / "samebook").rglob("*.py")]
     names = {name for path in files for name in re.findall(r"\bSAMEBOOK_[A-Z_]*[A-Z]\b", path.read_text())}
     assert len(names) > 10
-    assert explain.unknown_variable(names, settings.Settings) == ""
+    explain.check_variables(names, settings.Settings)
 
 
 EXPERIMENT = "experiment: a, salt: s, challenger: b, start: 2013-01-01, end: 2013-01-02"

@@ -142,9 +142,7 @@ def test_no_remote(tiny: Tiny) -> None:
     for verb in ("push", "pull"):
         ended = tiny.samebook("store", verb)
         assert ended.code == 2
-        assert (
-            "store: {url: s3://bucket/prefix}` in environments/dev.yml, or export SAMEBOOK_STORE__URL" in ended.stderr
-        )
+        assert "-> write `store: {url: s3://bucket/prefix}` in environments/dev.yml" in ended.stderr
 
 
 # --- Damage ---------------------------------------------------------------------------------------------------

@@ -73,7 +73,10 @@ def test_goes_on_after_a_stop(tiny: Tiny) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("daily", "--from", "2013-02-01", "--to", "2013-01-01"), "--from 2013-02-01 after --to 2013-01-01"),
+        (
+            ("daily", "--from", "2013-02-01", "--to", "2013-01-01"),
+            "found the first day 2013-02-01 after the last, 2013-01-01",
+        ),
         (("daily", "--from", "Monday", "--to", "2013-01-01"), "'Monday' does not match the format '%Y-%m-%d'"),
         (("dayly", *SPAN), "no pipeline 'dayly'; did you mean daily?"),
         (("daily", *SPAN, "-p", "x=1"), "no parameter 'x'"),

@@ -72,7 +72,10 @@ def load_model(name: str, at: str = "") -> model_file.Model:
     files = [name for name in load_bundle(source).outputs if Path(name).stem == model_file.STEM]
     if len(files) != 1 or Path(files[0]).suffix not in model_file.LOADABLE:
         expected = " or ".join(model_file.STEM + suffix for suffix in model_file.LOADABLE)
-        raise UsageError(f"model {source}: found {', '.join(files) or 'no model file'}; expected one {expected}")
+        raise UsageError(
+            f"model {source}: found {', '.join(files) or 'no model file'}; expected one {expected}",
+            mend=f"samebook.find_artifact({source!r}, …) gives a file of any kind",
+        )
     return model_file.load(find_artifact(source, files[0]))
 
 
@@ -88,12 +91,15 @@ def model_name(source: str) -> str:
 def _promoted(source: str, name: str, label: str) -> Path:
     promoted = load_bundle(source)
     if name not in promoted.outputs:
-        raise UsageError(f"model {source} has no file {name!r}; it has {', '.join(promoted.outputs)}")
+        raise UsageError(
+            f"model {source} has no file {name!r}; it has {', '.join(promoted.outputs)}",
+            mend=f"samebook.find_artifact({source!r}, {next(iter(promoted.outputs))!r})",
+        )
     with undeclared.declared_reads():
         if missing := supply.fetch_missing(context.here(), context.in_force(), promoted, context.note):
             raise UsageError(
                 f"model {source}: {missing[0]} is not in the store, nor in a remote one",
-                mend=f"make models MODEL={source}, which runs the code of its commit again",
+                mend=f"make models MODEL={source}",
             )
         _check_model(promoted)
         content = objects.local_store(context.here()).get(promoted.outputs[name].sha256)
@@ -116,7 +122,10 @@ def _copy(name: str, content: bytes) -> Path:
     folder = context.run() / run_folder.INPUTS / sha256(content)[:12]
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"artifact {name!r}: expected a name without a way out of its folder")
+        raise UsageError(
+            f"artifact {name!r}: expected a name without a way out of its folder",
+            mend=f"samebook.find_artifact(…, {Path(name).name!r})",
+        )
     workspace.write_whole(path, content)
     return path
 
@@ -127,7 +136,7 @@ def _origin(run: str, name: str, content: bytes) -> receipt.Json:
     if receipt.subject_digests(statement).get(name) != sha256(content):
         raise UsageError(
             f"{name} of {run} is not what its receipt says: it was changed since",
-            mend=f"make reproduce RUN={run}, or run its notebook again",
+            mend=f"make reproduce RUN={run}",
         )
     return receipt.built_from(statement)
 

@@ -78,7 +78,8 @@ def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
 def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) -> None:
     if (expected := pinned().get(label)) and expected != digest:
         raise NotReproduced(
-            f"input {label} was made again and differs: found {digest[:12]}…, expected {expected[:12]}…"
+            f"input {label} was made again and differs: found {digest[:12]}…, expected {expected[:12]}…",
+            mend="make pull",
         )
     event = {"kind": "input", "name": label, "sha256": digest, "run": run_id, "built": built}
     run_folder.append_event(run(), event)
@@ -89,7 +90,7 @@ def check_place(path: Path) -> None:
     if os.environ.get("SAMEBOOK_PINNED") and not path.resolve().is_relative_to(here().root):
         raise UsageError(
             f"a reproduction reads no file outside the workspace: {path}; expected its bytes in the store",
-            mend="make pull, where a shared store has them",
+            mend="make pull",
         )
 
 

@@ -33,7 +33,10 @@ def drift_of(model: str, frames: Mapping[str, "pd.DataFrame"], day: datetime.dat
     reference, settings = usable_reference(reference, model), limits()
     if absent := required_columns(reference, settings).keys() - frames.keys():
         hint = nearest(min(absent), frames)
-        raise UsageError(f"no frame {min(absent)!r}{hint}; expected those that the settings name (`drift`)")
+        raise UsageError(
+            f"no frame {min(absent)!r}{hint}; expected those that the settings name (`drift`)",
+            mend=f"samebook.drift_of(…, {{{min(absent)!r}: samebook.read_dataset(…)}}, …)",
+        )
     return measure(reference, Observations(model, files, frames, day, days, settings))
 
 

@@ -32,7 +32,10 @@ def log_metric(name: str, value: float) -> None:
     """
     number = float(value)
     if not math.isfinite(number):
-        raise UsageError(f"metric {name}: found {number}; expected a finite number")
+        raise UsageError(
+            f"metric {name}: found {number}; expected a finite number",
+            mend=f"if math.isfinite(value): samebook.log_metric({name!r}, value)",
+        )
     run_folder.append_event(context.run(), {"kind": "metric", "name": name, "value": number})
 
 
@@ -52,7 +55,9 @@ def log_artifact(path: str | Path, name: str | None = None) -> Path:
     """Copy a file into the run's outputs, as `name` or under its own name; returns the copy."""
     source = Path(path)
     if not source.is_file():
-        raise UsageError(f"artifact {source}: no such file")
+        raise UsageError(
+            f"artifact {source}: no such file", mend=f"write it to samebook.output_path({source.name!r}), in place"
+        )
     return Path(shutil.copyfile(source, output_path(name or source.name)))
 
 
@@ -77,7 +82,10 @@ def output_path(name: str) -> Path:
     outputs = context.run() / "outputs"
     path = (outputs / name).resolve()
     if not path.is_relative_to(outputs.resolve()) or path == outputs.resolve():
-        raise UsageError(f"output {name!r}: expected a name inside the run's outputs")
+        raise UsageError(
+            f"output {name!r}: expected a name inside the run's outputs",
+            mend=f"samebook.output_path({Path(name).name or 'result.csv'!r})",
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -100,7 +108,9 @@ def validate(frame: "pd.DataFrame", schema: "DataFrameSchema") -> "pd.DataFrame"
     try:
         return schema.validate(frame, lazy=True)
     except SchemaErrors as error:
-        raise DataRejected(dataset.rejection(error, schema.name or "the data")) from None
+        raise DataRejected(
+            dataset.rejection(error, schema.name or "the data"), mend="make lab, and look at these rows"
+        ) from None
 
 
 def validate_batches(frames: batches.Batches, schema: "DataFrameSchema") -> Iterator["pd.DataFrame"]:
@@ -171,7 +181,9 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial
 def _days(name: str, start: datetime.date, end: datetime.date, *, partial: bool) -> list[datetime.date]:
     """The days that can be read, once the missing ones have been made."""
     if end < start:
-        raise UsageError(f"dataset {name}: found start {start} after end {end}")
+        raise UsageError(
+            f"dataset {name}: found start {start} after end {end}", mend=f"start, end = {end!r}, {start!r}"
+        )
     days = dataset.days(start, end)
     if partial and context.pinned():  # a reproduction lacks the days that the run has lacked
         days = [day for day in days if _pinned_partition(name, day) is not None]
@@ -187,7 +199,8 @@ def _days(name: str, start: datetime.date, end: datetime.date, *, partial: bool)
             run_folder.append_event(context.run(), {"kind": "lacked", "name": label})
     elif missing:
         raise UsageError(
-            f"dataset {name}: no partition for {missing[0]}, and {len(missing)} of {len(days)} days missing"
+            f"dataset {name}: no partition for {missing[0]}, and {len(missing)} of {len(days)} days missing",
+            mend=f"make run NOTEBOOK={maker.made_by if maker else name} PARAMS='start={missing[0]} end={missing[-1]}'",
         )
     return days
 
@@ -219,7 +232,7 @@ def _make(name: str, missing: list[datetime.date]) -> None:
         if maker is None or not maker.made_by:
             raise UsageError(
                 f"dataset {name}: no partition for {start}, and no notebook is said to make it",
-                mend=f"run the notebook that writes {name}, or name it in the settings: datasets.{name}.made_by",
+                mend=f"write `datasets: {{{name}: {{made_by: NOTEBOOK}}}}` in environments/<env>.yml",
             )
         note = f"making {name} {start} to {end}: make run NOTEBOOK={maker.made_by}"
         context.note(note)

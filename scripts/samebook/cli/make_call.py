@@ -67,7 +67,7 @@ def _options(command: click.Command, values: Mapping[str, str]) -> list[str]:
 
 def _is_on(name: str, value: str) -> bool:
     if value.lower() not in (*ON, *OFF):
-        raise UsageError(f"{name}={value}; expected 1 or 0")
+        raise UsageError(f"{name}={value}; expected 1 or 0", mend=f"again, with {name}=1")
     return value.lower() in ON
 
 

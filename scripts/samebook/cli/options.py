@@ -100,7 +100,9 @@ def parameters[Result](command: Callable[..., Result]) -> Callable[..., Result]:
         pairs = (*given, *params)
         names = [name for name, _ in pairs]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise UsageError(f"parameter {twice} is given twice")
+            raise UsageError(
+                f"parameter {twice} is given twice", mend=f'again, with PARAMS="{twice}={dict(pairs)[twice]}"'
+            )
         return command(given=dict(pairs), **others)
 
     several = {"type": PairsType(), "default": "", "show_default": False}

@@ -56,7 +56,10 @@ def run(
     from samebook.verbs.runs import METRICS_SHOWN
 
     if (notebook is None) == (receipt is None):
-        raise errors.UsageError("expected a notebook or --receipt, one of them")
+        raise errors.UsageError(
+            f"{'both' if notebook else 'neither'} of a notebook and a receipt; expected one of them",
+            mend=f"make run NOTEBOOK={notebook}" if notebook else "make run NOTEBOOK=train",
+        )
     request = preparation.RunRequest(notebook or "", given, env, timeout, allow_drift, is_trial=trial)
     if receipt:
         request = preparation.from_receipt(receipt, request)

@@ -102,7 +102,10 @@ def sweep(
     from samebook.verbs import sweep as verb
 
     if file and (grid or draws):
-        raise errors.UsageError("expected --grid or --sets, one of them")
+        raise errors.UsageError(
+            "found both a file of sets and a grid, or draws; expected one of them",
+            mend=f"make sweep NOTEBOOK={notebook} SETS={file}",
+        )
     request = verb.SweepRequest(
         RunRequest(notebook, given, env, timeout),
         *(grid, file, draws or 0, seed, jobs or 0, metric, minimize, on_failure == "stop"),

@@ -44,10 +44,10 @@ def git(root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: b
             command, capture_output=True, input=stdin, check=False, env={**inherited, **TRUE_HISTORY, **(env or {})}
         )
     except FileNotFoundError as error:
-        raise UsageError("git is not installed here") from error
+        raise UsageError("git is not installed here", mend="apt-get install git") from error
     if process.returncode:
         verb = next((argument for argument in arguments if argument not in ("-c", NO_HOOKS)), "")
-        raise UsageError(f"git {verb} failed: {process.stderr.decode().strip()}")
+        raise UsageError(f"git {verb} failed: {process.stderr.decode().strip()}", mend=f"git -C {root} status")
     return process.stdout
 
 
@@ -75,7 +75,7 @@ def show(root: Path, ref: str, path: str) -> bytes:
     commit_hash = commit(root, ref)
     content = _content(root, commit_hash, path)
     if content is None:
-        raise UsageError(f"there is no {path} at {ref} ({commit_hash[:12]})")
+        raise UsageError(f"there is no {path} at {ref} ({commit_hash[:12]})", mend=f"git ls-tree -r --name-only {ref}")
     return content
 
 
@@ -151,7 +151,7 @@ def repository(root: Path) -> Iterator["Repo"]:
     try:
         opened = Repo(str(root))
     except NotGitRepository as error:
-        raise UsageError(f"{root} is not a git repository") from error
+        raise UsageError(f"{root} is not a git repository", mend=f"git init {root}") from error
     with closing(opened):
         yield opened
 

@@ -66,7 +66,7 @@ class Redaction:
         if label := self._label(content):
             raise PolicyRefused(
                 f"{self.text(name)} holds a secret: {label}",
-                mend="don't write the secret into an output, or into a file that git sees",
+                mend="leave the secret out of it, and of each file that git sees",
             )
 
     def remove_files(self, folder: Path) -> None:

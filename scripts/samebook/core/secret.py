@@ -40,9 +40,12 @@ def text(name: str) -> str:
     """The text of a secret. Raises UsageError where it is not set, or too short to be redacted everywhere."""
     content = optional_text(name)
     if not content:
-        raise UsageError(f"the secret {name} is not set", mend=f"export {name}=…, or write it to {SECRETS / name}")
+        raise UsageError(f"the secret {name} is not set", mend=f"export {name}=…")
     if len(content) < SHORTEST:
-        raise UsageError(f"the secret {name} has {len(content)} characters; expected at least {SHORTEST}")
+        raise UsageError(
+            f"the secret {name} has {len(content)} characters; expected at least {SHORTEST}",
+            mend=f"export {name}=…, a longer one",
+        )
     return content
 
 

@@ -55,7 +55,7 @@ def find() -> Workspace:
             return Workspace(folder.resolve())
     raise UsageError(
         f"no samebook workspace at or above {start}: expected environments/runtime.txt",
-        mend="change into the checkout, or set SAMEBOOK_WORKSPACE",
+        mend="export SAMEBOOK_WORKSPACE=…, the path of the checkout",
     )
 
 

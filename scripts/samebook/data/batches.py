@@ -12,7 +12,7 @@ from itertools import batched
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from samebook.core.errors import DataRejected, UsageError
+from samebook.core.errors import UsageError
 from samebook.core.workspace import replacing
 from samebook.data import dataset
 
@@ -77,7 +77,7 @@ class Batches:
                 for batch in file.iter_batches(self.rows, columns=self.columns):
                     yield pa.Table.from_batches([batch])
         except pa.ArrowInvalid as error:
-            raise DataRejected(f"{name} is not a whole Parquet file: {error}") from None
+            raise dataset.damaged(name, error) from None
 
 
 def _ahead(frames: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
@@ -105,7 +105,10 @@ class Writer:
         if self._file is None:
             self._file = parquet.ParquetWriter(self._path, table.schema, compression=dataset.COMPRESSION)
         if table.schema != self._file.schema:
-            raise UsageError(f"batches differ: found {_columns(table.schema)}; expected {_columns(self._file.schema)}")
+            raise UsageError(
+                f"batches differ: found {_columns(table.schema)}; expected {_columns(self._file.schema)}",
+                mend="frame = frame.astype(…), to the types of the first batch",
+            )
         self._waiting.append(table)
         while sum(table.num_rows for table in self._waiting) > dataset.GROUP_ROWS:
             self._write_group()
@@ -113,7 +116,9 @@ class Writer:
     def end(self) -> None:
         """Write the remaining rows. Raises UsageError where no frame was written, as the columns are not known."""
         if self._file is None:
-            raise UsageError("no batch was written; expected one at least, if without rows")
+            raise UsageError(
+                "no batch was written; expected one at least, if without rows", mend="partition.write(frame.iloc[:0])"
+            )
         self._write_group()
         self._file.close()
 
@@ -192,7 +197,10 @@ def uniques(schema: "DataFrameSchema") -> list[list[str]]:
 def of_days(parts: Iterable[tuple[datetime.date, Path]], name: str, days: int, rows: int) -> Batches:
     """Batches of a dataset's days. Raises UsageError for fewer than one day, or for negative rows."""
     if days < 1 or rows < 0:
-        raise UsageError(f"dataset {name}: found batches of {days} days, {rows} rows; expected at least one")
+        raise UsageError(
+            f"dataset {name}: found batches of {days} days, {rows} rows; expected at least one",
+            mend=f"samebook.read_batches({name!r}, …, days=1)",
+        )
     return Batches(tuple((f"{name} {day}", path) for day, path in parts), days, rows)
 
 

@@ -37,7 +37,10 @@ COMPRESSION = "zstd"
 def partition(name: str, day: datetime.date) -> Path:
     """The path of a day's partition, below outputs/ or data/."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UsageError(f"dataset {name!r}: expected a name of lower-case letters, digits and underscores")
+        raise UsageError(
+            f"dataset {name!r}: expected a name of lower-case letters, digits and underscores",
+            mend=f"{re.sub(r'[^a-z0-9_]+', '_', name.lower())!r}",
+        )
     return Path(name) / f"day={day:%Y-%m-%d}" / PART
 
 
@@ -99,7 +102,13 @@ def _table(content: bytes, name: str) -> "pa.Table":
     try:
         return parquet.read_table(io.BytesIO(content))
     except pa.ArrowInvalid as error:
-        raise DataRejected(f"{name} is not a whole Parquet file: {error}", mend=f"rm {name}, and run again") from None
+        raise damaged(name, error) from None
+
+
+def damaged(name: str, error: Exception) -> DataRejected:
+    """The error for a partition, `rows 2013-07-01`, whose file is not whole."""
+    dataset, _, day = name.partition(" ")
+    return DataRejected(f"{name} is not a whole Parquet file: {error}", mend=f"rm -r data/{dataset}/day={day}")
 
 
 def publish(workspace: Workspace, run: Path) -> list[str]:

@@ -56,7 +56,7 @@ class DuckDB:
         if not self.settings.sample:
             raise UsageError(
                 f"no warehouse at {self.name}",
-                mend="put it there, or name another in environments/<env>.yml: warehouse.url",
+                mend="edit environments/<env>.yml: warehouse.url",
             )
         with hold(self.path.with_suffix(".lock")):
             if not self.path.is_file():  # another run may have loaded it while this one waited
@@ -71,7 +71,9 @@ class DuckDB:
             with self._connected(read_only=True) as connection:
                 return connection.execute(query.sql, dict(query.bound)).df()
         except duckdb.Error as error:
-            raise UsageError(f"{query.name} on {self.name} failed: {error}") from error
+            raise UsageError(
+                f"{query.name} on {self.name} failed: {error}", mend=f"edit notebooks/queries/{query.name}"
+            ) from error
 
     def publish(self, publication: Publication) -> bool:
         """Replace the rows of a day in one transaction; False where the table holds them already."""
@@ -83,10 +85,15 @@ class DuckDB:
             with hold(self.path.with_suffix(".lock")), self._connected(read_only=False) as connection:
                 return _published(connection, publication, rows)
         except duckdb.IOException as error:
-            raise SamebookError(f"{self.name} can't be written: {error}", mend="run again later") from error
+            raise SamebookError(
+                f"{self.name} can't be written: {error}", mend="make run, once nothing else writes to it"
+            ) from error
         except duckdb.Error as error:
             what = f"table {publication.table} of {self.name} does not take {publication.dataset}"
-            raise UsageError(f"{what}: {error}") from error
+            raise UsageError(
+                f"{what}: {error}",
+                mend=f"edit environments/<env>.yml: datasets.{publication.dataset}.into, another table",
+            ) from error
 
     @contextmanager
     def _connected(self, *, read_only: bool) -> "Iterator[duckdb.DuckDBPyConnection]":

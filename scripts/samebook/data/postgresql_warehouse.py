@@ -107,7 +107,7 @@ class PostgreSQL:
             raise UsageError(
                 f"{self.name} has {', '.join(present)} but not {', '.join(missing)}; "
                 "expected all of the sample, or none",
-                mend="another database, or no `sample` in the settings where these tables are others",
+                mend="write another database as `warehouse: {url: …}` in environments/<env>.yml",
             )
         return bool(missing)
 
@@ -121,7 +121,7 @@ class PostgreSQL:
         except dbapi.Error as error:
             raise UsageError(
                 f"no warehouse at {self.name}: {self._words(error)}",
-                mend="start it, or put right warehouse.url and warehouse.password: make settings shows them",
+                mend="edit environments/<env>.yml: warehouse.url and warehouse.password",
             ) from None
         with connection:
             yield connection
@@ -134,9 +134,11 @@ class PostgreSQL:
         try:
             yield
         except dbapi.OperationalError as error:
-            raise SamebookError(f"{action}: {self._words(error)}", mend="run again once the server is well") from None
+            raise SamebookError(f"{action}: {self._words(error)}", mend="make run, once the server answers") from None
         except (dbapi.Error, ValueError, TypeError, OverflowError) as error:
-            raise UsageError(f"{action}: {self._words(error)}") from None
+            raise UsageError(
+                f"{action}: {self._words(error)}", mend="make settings shows the warehouse and the tables"
+            ) from None
 
     def _uri(self) -> str:
         options = {name: text for name, text in DEFAULTS.items() if f"{name}=" not in self.settings.url}

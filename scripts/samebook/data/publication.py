@@ -56,7 +56,7 @@ class Publication:
             raise UsageError(
                 f"table {self.table} does not take {self.dataset}: it has {', '.join(present)}; "
                 f"expected {', '.join(expected)}",
-                mend=f"drop it, or name another: datasets.{self.dataset}.into",
+                mend=f"edit environments/<env>.yml: datasets.{self.dataset}.into, another table",
             )
 
     def dated(self) -> "pa.Table":

@@ -47,7 +47,7 @@ def paths(package: str) -> dict[str, Path]:
             return found
     usable = (other.name for other in distributions() if _paths(other))
     what = f"warehouse.sample: no package {package!r} with a folder data/ of CSV files is installed"
-    raise UsageError(what + nearest(package, usable))
+    raise UsageError(what + nearest(package, usable), mend="make settings")
 
 
 def _paths(package: Distribution) -> dict[str, Path]:

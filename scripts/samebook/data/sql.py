@@ -54,7 +54,10 @@ def read(workspace: Workspace, name: str, dialect: str, bound: Mapping[str, Any]
     variant = path.with_suffix(f".{dialect}{path.suffix}")
     path = variant if variant.is_file() else path
     if not path.is_file():
-        raise UsageError(f"no query {name!r}: expected {workspace.relative(path)}")
+        raise UsageError(
+            f"no query {name!r}: expected {workspace.relative(path)}",
+            mend=f"write the query into {workspace.relative(path)}",
+        )
     query = Query(path.name, path.read_text(), bound)
     _check(query)
     return query
@@ -67,13 +70,18 @@ def parameters(sql: str) -> list[str]:
 
 def _check(query: Query) -> None:
     if not query.sql.strip():
-        raise UsageError(f"{query.name} is empty; expected a query")
+        raise UsageError(f"{query.name} is empty; expected a query", mend=f"edit notebooks/queries/{query.name}")
     names = parameters(query.sql)
     for name in query.bound:
         if name not in names:
-            raise UsageError(f"{query.name}: no parameter {name!r}{nearest(name, names)}")
+            raise UsageError(
+                f"{query.name}: no parameter {name!r}{nearest(name, names)}",
+                mend=f"samebook.query({query.name!r}, …) without {name}",
+            )
     if missing := [name for name in names if name not in query.bound]:
-        raise UsageError(f"{query.name}: no value for ${missing[0]}", mend=f"samebook.query(…, {missing[0]}=…)")
+        raise UsageError(
+            f"{query.name}: no value for ${missing[0]}", mend=f"samebook.query({query.name!r}, …, {missing[0]}=…)"
+        )
 
 
 def _parameters(sql: str) -> Iterator[re.Match[str]]:

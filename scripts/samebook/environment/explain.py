@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from samebook.core.errors import nearest
+from samebook.core.errors import UsageError, nearest
 
 PREFIX = "SAMEBOOK_"
 # The type of a validation error whose message is complete: the value is not added to it.
@@ -51,15 +51,14 @@ def _is_sensitive(location: Location) -> bool:
     return any(location[: len(key)] == key[: len(location)] for key in SENSITIVE)
 
 
-def unknown_variable(names: Iterable[str], model: type[BaseModel]) -> str:
-    """The message about the first SAMEBOOK_ variable that overrides no setting; empty where there is none."""
+def check_variables(names: Iterable[str], model: type[BaseModel]) -> None:
+    """Raise UsageError for a SAMEBOOK_ variable that overrides no setting."""
     for name in sorted(names):
         key = name.upper().removeprefix(PREFIX)
         if name.upper().startswith(PREFIX) and key not in OTHERS and not _is_setting(key.split("__"), model):
             close = difflib.get_close_matches(key, {*OTHERS, *_variables(model)}, n=1)
             hint = f"did you mean {PREFIX}{close[0]}?" if close else "expected the name of a setting: make settings"
-            return f"unknown variable {name}; {hint}"
-    return ""
+            raise UsageError(f"unknown variable {name}; {hint}", mend=f"unset {name}")
 
 
 def _is_setting(parts: list[str], model: type[BaseModel]) -> bool:

@@ -42,6 +42,10 @@ def _distributions() -> Iterator[tuple[Path, str, str]]:
         yield path, name, version
 
 
+# make looks at the lock, and not at the packages: without this file it installs them again.
+MEND = "rm -f .venv/.installed && make environment"
+
+
 def mismatches(workspace: Workspace) -> dict[str, tuple[str, str]]:
     """The packages whose version is not the lock's: their locked and their installed version ("" where missing)."""
     installed = installed_versions()

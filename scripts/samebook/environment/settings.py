@@ -16,7 +16,7 @@ from samebook.core.digest import json_bytes
 from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
 from samebook.environment import yaml_file
-from samebook.environment.explain import PREFIX, UNSHOWN, explanation, unknown_variable
+from samebook.environment.explain import PREFIX, UNSHOWN, check_variables, explanation
 from samebook.environment.fields import NUMBER, Cron, Job
 from samebook.environment.model_sections import AbTest, Drift, Promotion
 from samebook.environment.sections import Dataset, Notify, Retention, Store, Warehouse, Watch
@@ -83,14 +83,18 @@ class Settings(BaseSettings):
 def load(workspace: Workspace, env: str) -> Settings:
     """The settings of `env`, with the variables that override them. Raises UsageError with the file and the key."""
     path = settings_path(workspace, env)
-    if message := unknown_variable(os.environ, Settings):
-        raise UsageError(message)
+    check_variables(os.environ, Settings)
     try:
         return Settings(**yaml_file.read(path))
     except ValidationError as error:
-        raise UsageError(f"{_source(error, workspace.relative(path))}: {explanation(error, Settings)}") from None
+        name = _variable_in(error)
+        source, mend = (
+            (f"the variable {name}", f"unset {name}") if name else (file := workspace.relative(path), f"edit {file}")
+        )
+        raise UsageError(f"{source}: {explanation(error, Settings)}", mend=mend) from None
     except SettingsError as error:
-        raise UsageError(f"a variable {PREFIX}… is not usable, expected JSON: {error}") from None
+        mend = f"env | grep {PREFIX}"
+        raise UsageError(f"a variable {PREFIX}… is not usable, expected JSON: {error}", mend=mend) from None
 
 
 def committed_promotion(workspace: Workspace, env: str) -> Promotion:
@@ -107,7 +111,9 @@ def committed_promotion(workspace: Workspace, env: str) -> Promotion:
     try:
         return Promotion.model_validate(yaml_file.parse(content, path).get("promotion", {}))
     except ValidationError as error:
-        raise UsageError(f"{path} at HEAD: promotion.{explanation(error, Promotion)}") from None
+        raise UsageError(
+            f"{path} at HEAD: promotion.{explanation(error, Promotion)}", mend=f"edit {path}, and git commit --all"
+        ) from None
 
 
 def settings_path(workspace: Workspace, env: str) -> Path:
@@ -130,9 +136,8 @@ def variable(location: tuple[int | str, ...]) -> str:
     return PREFIX + "__".join(map(str, location)).upper()
 
 
-def _source(error: ValidationError, path: str) -> str:
-    """The source of a wrong value, for the message: a variable, or the file at `path`."""
+def _variable_in(error: ValidationError) -> str:
+    """The variable that has set a wrong value; "" where the file has."""
     location = error.errors()[0]["loc"]
     names = (variable(location[:end]) for end in range(len(location), 0, -1))
-    name = next((name for name in names if name in os.environ), None)
-    return f"the variable {name}" if name else path
+    return next((name for name in names if name in os.environ), "")

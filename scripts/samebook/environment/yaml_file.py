@@ -55,11 +55,13 @@ def parse(text: bytes, file: str, loader: type[_Loader] = _Loader) -> dict[str, 
     try:
         content = loader(text.decode()).get_single_data() or {}
     except UsageError as error:
-        raise UsageError(f"{file}: {error}; expected each setting once") from None
+        raise UsageError(f"{file}: {error}; expected each setting once", mend=f"edit {file}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is not YAML: {_message(error)}") from None
+        raise UsageError(f"{file} is not YAML: {_message(error)}", mend=f"edit {file}") from None
     if not isinstance(content, dict):
-        raise UsageError(f"{file}: found a {type(content).__name__}; expected settings, `name: value`")
+        raise UsageError(
+            f"{file}: found a {type(content).__name__}; expected settings, `name: value`", mend=f"edit {file}"
+        )
     return {str(name): value for name, value in content.items()}
 
 

@@ -48,7 +48,7 @@ def execute(execution: Execution) -> NotebookNode:
     except CellTimeoutError as error:
         raise errors.CellFailed(
             f"cell `{_running_cell(execution)}` ran over its time limit of {execution.cell_timeout} s",
-            mend="give it more: make run … TIMEOUT=seconds, or cell_timeout in environments/<env>.yml",
+            mend=f"again, with TIMEOUT={2 * (execution.cell_timeout or 0)}",
         ) from error
     except DeadKernelError as error:
         raise _kernel_died(execution) from error
@@ -61,7 +61,7 @@ def execute(execution: Execution) -> NotebookNode:
     except NoSuchKernel as error:
         raise errors.UsageError(
             f"the notebook wants the kernel {error.name!r}; the environment has `python3`",
-            mend="in Lab: Kernel > Change Kernel… > Python 3",
+            mend="make lab: Kernel > Change Kernel… > Python 3",
         ) from error
     if failed := _failed_cell(notebook):
         raise _cell_error(execution, notebook, failed)
@@ -117,7 +117,7 @@ def _kernel_died(execution: Execution) -> errors.KernelDied:
     cell = _running_cell(execution)
     end, mend = _kernel_end(execution.source.exit_code)
     if not cell:
-        mend = "rename a module beside the notebook that has the name of one of Python's or Jupyter's"
+        mend = "git mv a module beside the notebook that has a name of one of Python's or Jupyter's"
     place = f"in cell `{cell}`" if cell else "before its first cell"
     return errors.KernelDied(f"the kernel died {place}: its process {end}", mend=mend)
 

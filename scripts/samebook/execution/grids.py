@@ -44,7 +44,7 @@ def axes(grid: Sequence[tuple[str, str]], parameters: Mapping[str, Parameter]) -
     """The axes of `max_depth=3,5,7 learning_rate=0.01:0.3:log`. Raises UsageError for a name that occurs twice."""
     names = [name for name, _ in grid]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UsageError(f"parameter {twice} is in the grid twice")
+        raise UsageError(f"parameter {twice} is in the grid twice", mend=f'again, with GRID="{twice}=3,5"')
     return [_axis(name, text, parameters) for name, text in grid]
 
 
@@ -58,7 +58,10 @@ def _axis(name: str, text: str, parameters: Mapping[str, Parameter]) -> Axis:
         return Axis(name, (text,))
     if axis.low > axis.high or (axis.is_log and axis.low <= 0):
         expected = "low:high" + (" above 0 for a logarithmic scale" if axis.is_log else "")
-        raise UsageError(f"parameter {name}: found {text!r}; expected {expected}")
+        raise UsageError(
+            f"parameter {name}: found {text!r}; expected {expected}",
+            mend=f'again, with GRID="{name}=0.01:0.3{":log" if axis.is_log else ""}"',
+        )
     return axis
 
 
@@ -77,9 +80,7 @@ def _is_number(name: str, parameters: Mapping[str, Parameter]) -> bool:
 def combinations(axes: Sequence[Axis]) -> Iterator[ParameterSet]:
     """Every combination, the last axis changing first. Raises UsageError for a range, which has no end of values."""
     if ranges := [axis.name for axis in axes if axis.is_range]:
-        raise UsageError(
-            f"parameter {ranges[0]} has a range, from which values are drawn", mend="make sweep … DRAWS=20"
-        )
+        raise UsageError(f"parameter {ranges[0]} has a range, from which values are drawn", mend="again, with DRAWS=20")
     for values in itertools.product(*(axis.values for axis in axes)):
         yield dict(zip((axis.name for axis in axes), values, strict=True))
 
@@ -110,7 +111,7 @@ def read(path: Path) -> list[ParameterSet]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: {error}; expected UTF-8") from None
+        raise UsageError(f"{path}: {error}; expected UTF-8", mend=f"edit {path}") from None
     if path.suffix == ".csv":
         try:
             rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -119,7 +120,7 @@ def read(path: Path) -> list[ParameterSet]:
                 raise ValueError(f"the column {twice!r} is there twice")
             return [_row(row, rows.line_num) for row in rows]
         except (csv.Error, ValueError) as error:
-            raise UsageError(f"{path}: {error}") from None
+            raise UsageError(f"{path}: {error}", mend=f"edit {path}") from None
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     return [_line(path, number, line) for number, line in lines]
 
@@ -134,24 +135,24 @@ def _line(path: Path, number: int, line: str) -> ParameterSet:
     try:
         values = parse_json(line)
     except ValueError as error:
-        raise UsageError(f"{path}, line {number}: expected a JSON object; {error}") from None
+        raise UsageError(f"{path}, line {number}: expected a JSON object; {error}", mend=f"edit {path}") from None
     if not isinstance(values, dict):
-        raise UsageError(f"{path}, line {number}: found {line[:40]!r}; expected a JSON object")
+        raise UsageError(f"{path}, line {number}: found {line[:40]!r}; expected a JSON object", mend=f"edit {path}")
     return {name: JsonValue(value) for name, value in values.items()}
 
 
 def check(sets: Sequence[ParameterSet], parameters: Mapping[str, Parameter]) -> list[ParameterSet]:
     """The sets without repetitions. Raises UsageError with every mistake in any of them."""
     distinct = list({json_object(values): values for values in sets}.values())
-    mistakes: dict[str, None] = {}
+    mistakes, mend = dict[str, None](), None
     pairs = {json_object({name: text}): (name, text) for values in distinct for name, text in values.items()}
     for name, text in pairs.values():
         try:
             parse({name: text}, parameters)
         except UsageError as error:
-            mistakes[str(error)] = None
+            mistakes[str(error)], mend = None, mend or error.mend
     if mistakes:
-        raise UsageError("\n  ".join(("the sweep can't run:", *mistakes)))
+        raise UsageError("\n  ".join(("the sweep can't run:", *mistakes)), mend=mend)
     if not distinct:
         raise UsageError("found no parameter set", mend='make sweep NOTEBOOK=train GRID="max_depth=3,5,7"')
     return distinct

@@ -33,7 +33,7 @@ def read(path: Path, say: Callable[[str], None] = lambda _: None) -> NotebookNod
     except (ValidationError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise UsageError(
             f"{path.name} is not a notebook: {_first_line(error)}",
-            mend=f"git diff -- notebooks/{path.name} shows what changed: mend that, or save it again in Lab",
+            mend=f"git diff -- notebooks/{path.name}",
         ) from error
     cells = [cell for cell in notebook.cells if INJECTED not in cell.metadata.get("tags", [])]
     if len(cells) < len(notebook.cells):

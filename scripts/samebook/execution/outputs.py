@@ -19,7 +19,10 @@ def settle(folder: Path, workspace: Path) -> list[str]:
     a link, as what it leads to is not the run's to change.
     """
     if folder.is_symlink():
-        raise UsageError(f"{folder.name} is a link to {folder.readlink()}; expected the folder that the run was given")
+        raise UsageError(
+            f"{folder.name} is a link to {folder.readlink()}; expected the folder that the run was given",
+            mend="samebook.output_path(…) gives a path inside that folder",
+        )
     folder = folder.resolve()
     notes: list[str] = []
     for path in sorted(folder.rglob("*")):

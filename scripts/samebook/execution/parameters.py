@@ -60,7 +60,7 @@ def parse(texts: Mapping[str, str], parameters: Mapping[str, Parameter]) -> dict
         if (variable := parameters[name].secret) is not None:
             raise UsageError(
                 f"parameter {name} is a secret: it can't be given with -p, where others could read it",
-                mend=f"export {variable}=…, or write it to {secret.SECRETS / variable}",
+                mend=f"export {variable}=…",
             )
         if obstacle := parameters[name].obstacle:
             raise UsageError(
@@ -98,7 +98,7 @@ def _value(parameter: Parameter, text: str) -> Any:
     """
     validator = adapter(parameter)
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise UsageError(f"parameter {parameter.name}: found {text!r}; expected UTF-8")
+        raise UsageError(f"parameter {parameter.name}: found {text!r}; expected UTF-8", mend=_mend(parameter))
     try:
         return _json_value(validator, text)
     except ValueError as error:
@@ -108,7 +108,13 @@ def _value(parameter: Parameter, text: str) -> Any:
             return validator.validate_strings(text)
         except ValidationError as error:
             flaw = flaw if text.startswith(("[", "{")) else error
-    raise UsageError(f"parameter {parameter.name}: found {text!r}; {reason(flaw)}") from flaw
+    raise UsageError(f"parameter {parameter.name}: found {text!r}; {reason(flaw)}", mend=_mend(parameter)) from flaw
+
+
+def _mend(parameter: Parameter) -> str:
+    """The parameter with a value that it does take: its default, where that is a word."""
+    is_word = isinstance(parameter.default, bool | int | float | datetime.date)
+    return f'again, with PARAMS="{parameter.name}={parameter.default if is_word else "…"}"'
 
 
 def _json_value(validator: TypeAdapter[Any], text: str) -> Any:
@@ -124,7 +130,10 @@ def adapter(parameter: Parameter) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(_with_iso_dates(parameter.annotation), config=ConfigDict(allow_inf_nan=False))
     except (PydanticUserError, SchemaError, NameError) as error:
-        raise UsageError(f"parameter {parameter.name}: its type is not usable: {error}") from error
+        raise UsageError(
+            f"parameter {parameter.name}: its type is not usable: {error}",
+            mend="make lab, and mend the cell tagged `parameters`",
+        ) from error
 
 
 def _with_iso_dates(kind: Any) -> Any:

@@ -43,6 +43,8 @@ NODES = (
 )
 SHOWN = 60
 MODULE_NAME = re.compile(r"(typing|datetime)\.[A-Za-z]+")
+# The cell is mended where it was written.
+MEND = "make lab, and mend the cell tagged `parameters`"
 
 
 class _Unreadable(Exception):
@@ -60,7 +62,7 @@ def declarations(source: str) -> dict[str, Parameter]:
     try:
         statements = ast.parse(source).body
     except SyntaxError as error:
-        raise UsageError(f"the parameters cell is not Python: {error.msg}, line {error.lineno}") from error
+        raise UsageError(f"the parameters cell is not Python: {error.msg}, line {error.lineno}", mend=MEND) from error
     names = {**NAMES, **_imported_types(statements)}
     parameters = (_parameter(statement, names) for statement in statements)
     return {parameter.name: parameter for parameter in parameters if parameter is not None}
@@ -89,7 +91,8 @@ def _parameter(statement: ast.stmt, names: Mapping[str, Any]) -> Parameter | Non
         case _:
             raise UsageError(
                 f"the parameters cell, line {statement.lineno}: found `{ast.unparse(statement)}`; "
-                "expected imports and assignments like `depth: int = 3`"
+                "expected imports and assignments like `depth: int = 3`",
+                mend=MEND,
             )
 
 
@@ -100,7 +103,9 @@ def _declaration(name: str, annotation: ast.expr | None, value: ast.expr | None,
     if isinstance(value, ast.Call) and ast.unparse(value.func) in ("Secret", "samebook.Secret"):
         return Parameter(name, str, None, secret=_secret_name(value))
     if value is not None and _has_secret(value):
-        raise UsageError(f'parameter {name}: found `{ast.unparse(value)}`; expected `Secret("NAME")` by itself')
+        raise UsageError(
+            f'parameter {name}: found `{ast.unparse(value)}`; expected `Secret("NAME")` by itself', mend=MEND
+        )
     try:
         kind = _type(annotation, names) if annotation else _evaluated_type(value, names)
     except _Unreadable as error:
@@ -130,7 +135,8 @@ def _checked(parameter: Parameter) -> Parameter:
         adapter(parameter).validate_python(parameter.default, strict=True)
     except ValidationError as error:
         raise UsageError(
-            f"parameter {parameter.name}: its default {parameter.default!r} breaks its own type: {reason(error)}"
+            f"parameter {parameter.name}: its default {parameter.default!r} breaks its own type: {reason(error)}",
+            mend=MEND,
         ) from error
     return parameter
 
@@ -164,7 +170,7 @@ def _secret_name(call: ast.Call) -> str:
         case [ast.Constant(value=str(name))]:
             return name
         case _:
-            raise UsageError(f'parameters cell: found `{ast.unparse(call)}`; expected `Secret("NAME")`')
+            raise UsageError(f'parameters cell: found `{ast.unparse(call)}`; expected `Secret("NAME")`', mend=MEND)
 
 
 def _evaluate(expression: ast.expr | None, names: Mapping[str, Any]) -> Any:

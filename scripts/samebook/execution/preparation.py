@@ -103,7 +103,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None
         names = ", ".join(request.parameters)
         raise UsageError(
             f"{workspace.relative(path)} has no cell tagged `parameters`, so it takes none; found {names}",
-            mend="in Lab: select the cell, then Property Inspector > Add Tag > parameters",
+            mend="make lab: select the cell, then Property Inspector > Add Tag > parameters",
         )
     declarations = parameters_cell.declarations(notebook.cells[index].source) if index >= 0 else {}
     for name, parameter in declarations.items():
@@ -141,7 +141,7 @@ def _drift(workspace: Workspace, *, is_allowed: bool) -> dict[str, str]:
         first = ", ".join(f"{name} ({versions})" for name, versions in list(drift.items())[:SHOWN_PACKAGES])
         raise EnvironmentMismatch(
             f"the environment is not the lock's in {len(drift)} packages: {first}",
-            mend="make doctor shows all; make run renews the environment; --allow-drift runs all the same, and says so",
+            mend=identity.MEND,
         )
     return drift
 

@@ -44,7 +44,7 @@ def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str)
     if unmet:
         raise PolicyRefused(
             f"model {bundle.name} does not meet the policy of {env}: {'; '.join(unmet)}",
-            mend=f"make promote RUN={bundle.receipt.run} MODEL={bundle.name} with the ENV that it shall run in",
+            mend=f"make promote RUN={bundle.receipt.run} MODEL={bundle.name} ENV={env}",
         )
 
 
@@ -61,7 +61,7 @@ def _signed_file(workspace: Workspace, name: str, digest: str, envelope: str | N
 def _missing(bundle: Bundle, statement: str, env: str) -> PolicyRefused:
     return PolicyRefused(
         f"model {bundle.name}: {statement} is not here, and the policy of {env} is checked on it",
-        mend=f"make pull ENV={env}; where no store is shared, copy store/ from the machine that promoted it",
+        mend=f"make pull ENV={env}",
     )
 
 
@@ -71,7 +71,9 @@ def _parse(content: bytes, name: str) -> Json:
     try:
         build.environment(statement), statement["predicate"]["runDetails"]["builder"]["id"]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UsageError(f"{name} is not that of a finished run: {error} is missing or wrong") from error
+        raise UsageError(
+            f"{name} is not that of a finished run: {error} is missing or wrong", mend="make pull"
+        ) from error
     return statement
 
 
@@ -92,7 +94,10 @@ def check_receipt(content: bytes, bundle: Bundle) -> Json:
         "run": details["metadata"]["invocationId"] == bundle.receipt.run,
     }
     if mismatches := [name for name, is_match in matches.items() if not is_match]:
-        raise UsageError(f"model {bundle.name} can't be trusted: its receipt has other {', '.join(mismatches)}")
+        raise UsageError(
+            f"model {bundle.name} can't be trusted: its receipt has other {', '.join(mismatches)}",
+            mend=f"git checkout HEAD -- models/{bundle.name}.json",
+        )
     return statement
 
 

@@ -26,7 +26,10 @@ def from_run(name: str, run: Path, statement: Json, reproductions: list[Reproduc
     """The bundle of a finished run. Raises UsageError where its receipt names no commit."""
     commit = receipt.dependency(statement, receipt.COMMIT)
     if commit is None:
-        raise UsageError(f"{run.name} was made outside a git repository: nobody could run it again")
+        raise UsageError(
+            f"{run.name} was made outside a git repository: nobody could run it again",
+            mend="git init && git add . && git commit -m samebook, then make run",
+        )
     digests = receipt.subject_digests(statement)
     details = statement["predicate"]["runDetails"]
     monitoring = json.loads((run / REFERENCE).read_text()) if REFERENCE in digests else None

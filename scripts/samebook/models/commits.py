@@ -39,10 +39,12 @@ def _check(root: Path, path: Path) -> None:
         raise UsageError("no branch is checked out: a commit made here would be lost", mend="git switch main")
     author(root)
     if above := git(root, "rev-parse", "--show-prefix").decode().strip():
-        raise UsageError(f"the workspace is the folder {above} of a repository; expected the repository's top")
+        raise UsageError(
+            f"the workspace is the folder {above} of a repository; expected the repository's top", mend="git init"
+        )
     for name in UNFINISHED:
         if (root / git(root, "rev-parse", "--git-path", name).decode().strip()).exists():
-            raise UsageError(f"git is in the middle of something: {name}", mend="git status says how to end it")
+            raise UsageError(f"git is in the middle of something: {name}", mend="git status")
     check_committed(root, path)
 
 
@@ -59,7 +61,7 @@ def author(root: Path) -> str:
     except UsageError as error:
         raise UsageError(
             "git does not know who you are, and the commit says who made it",
-            mend='git config user.name "…" && git config user.email …',
+            mend="git config user.email you@example.com && git config user.name You",
         ) from error
 
 
@@ -76,7 +78,7 @@ def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes, mess
     root = workspace.root
     _check(root, path)
     if (branch(root), head(root)) != (tip.branch, tip.head):
-        raise UsageError(f"git moved on from {tip.branch} {tip.head[:12]} meanwhile", mend="look, and do it again")
+        raise UsageError(f"git moved on from {tip.branch} {tip.head[:12]} meanwhile", mend="git log -1")
     entry = _entry(workspace, path, content)
     with _index(root, entry) as index:
         git(root, "commit", "--quiet", "--file", "-", env=index, stdin=message.encode())
@@ -114,11 +116,13 @@ def check_reopen(workspace: Workspace, path: Path, name: str) -> None:
         raise UsageError(f"no branch {name!r} here", mend=f"git branch {name} origin/{name}") from None
     show(root, f"refs/heads/{name}", workspace.relative(path))
     if f"\nbranch refs/heads/{name}\n" in git(root, "worktree", "list", "--porcelain").decode():
-        raise UsageError(f"branch {name} is checked out: it can't be moved", mend="git switch another, there")
+        raise UsageError(
+            f"branch {name} is checked out: it can't be moved", mend="git switch --detach, in the worktree that has it"
+        )
     if git(root, "rev-list", "--max-count=1", f"HEAD..{name}").strip():
         raise UsageError(
             f"branch {name} has commits that are not merged here",
-            mend=f"git switch {name} && git merge {branch(root)}, and promote there again",
+            mend=f"git switch {name} && git merge {branch(root)}",
         )
 
 

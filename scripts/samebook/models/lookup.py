@@ -1,5 +1,6 @@
 """Lookup of bundles: models/<name>.json in the work tree, on any branch, and in all earlier commits."""
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from samebook.models.bundle import NAME, Bundle, parse
 def path(workspace: Workspace, name: str) -> Path:
     """The path of a model's bundle. Raises UsageError where `name` can't be the name of a model."""
     if not NAME.fullmatch(name):
-        raise UsageError(f"model {name!r}: expected lower-case letters, digits, - and _, like churn")
+        raise UsageError(
+            f"model {name!r}: expected lower-case letters, digits, - and _, like churn",
+            mend=f"MODEL={re.sub('[^a-z0-9_-]+', '-', name.lower()).strip('-_') or 'churn'}",
+        )
     return workspace.models / f"{name}.json"
 
 
@@ -36,7 +40,7 @@ def read(workspace: Workspace, reference: str) -> Bundle:
         names = (file.stem for file in workspace.models.glob("*.json"))
         raise UsageError(
             f"no model {name!r} is promoted here{nearest(name, names)}",
-            mend=f"make promote RUN=train MODEL={name}, or name a branch that has it: {name}@prod",
+            mend=f"make promote RUN=train MODEL={name}",
         )
     return _parse(file.read_bytes(), name, workspace.relative(file))
 
@@ -45,7 +49,7 @@ def _parse(content: bytes, name: str, file: str) -> Bundle:
     """The bundle in a file's content. Raises UsageError where it is not whole, or that of another model."""
     bundle = parse(content, file)
     if bundle.name != name:
-        raise UsageError(f"{file} is the bundle of {bundle.name}", mend=f"git mv it back to models/{bundle.name}.json")
+        raise UsageError(f"{file} is the bundle of {bundle.name}", mend=f"git mv {file} models/{bundle.name}.json")
     return bundle
 
 

@@ -9,6 +9,7 @@ from samebook.core import git
 from samebook.core.digest import sha256
 from samebook.core.errors import PolicyRefused
 from samebook.core.workspace import Workspace
+from samebook.environment import identity
 from samebook.environment.model_sections import Promotion
 from samebook.models import bundle, gate_run, reproducers
 from samebook.models.reproducers import SignedRun
@@ -70,17 +71,17 @@ def _whole(candidate: Candidate) -> UnmetCondition | None:
     states = evidence.file_states(candidate.workspace, candidate.path, candidate.statement)
     problems = [f"{name}: {state}" for name, state in states.items() if state != evidence.BESIDE]
     finding = f"its files are not what its receipt says: {'; '.join(problems)}"
-    return UnmetCondition(finding, "run it again") if problems else None
+    return UnmetCondition(finding, _again(candidate)) if problems else None
 
 
 def _undrifted(candidate: Candidate) -> UnmetCondition | None:
     drift = candidate.internal.get("drift")
     finding = f"it ran in an environment that is not the lock's: {', '.join(drift or ())}"
-    return UnmetCondition(finding, "run it again without --allow-drift") if drift else None
+    return UnmetCondition(finding, f"{identity.MEND} && {_again(candidate)}") if drift else None
 
 
 def _clean_commit(candidate: Candidate) -> UnmetCondition | None:
-    again = f"git commit, then {_again(candidate)}"
+    again = f"git commit --all --message train && {_again(candidate)}"
     name = candidate.commit["digest"]["gitCommit"]
     if candidate.policy.clean_commit and candidate.commit.get("annotations", {}).get("dirty", True):
         return UnmetCondition("it ran on changes that are not committed", again)
@@ -89,7 +90,7 @@ def _clean_commit(candidate: Candidate) -> UnmetCondition | None:
     if git.is_ancestor(candidate.workspace.root, name):
         return None
     finding = f"its commit {name[:12]} is not in this branch, so a clone of it can't run it again"
-    return UnmetCondition(finding, f"git merge {name[:12]}, or {_again(candidate)} here")
+    return UnmetCondition(finding, f"git merge {name[:12]}")
 
 
 def _pinned_image(candidate: Candidate) -> UnmetCondition | None:
@@ -127,13 +128,9 @@ def _gate(candidate: Candidate) -> UnmetCondition | None:
         compare = f"make run NOTEBOOK={gate.notebook} PARAMS='candidate={candidate.run}{champion}'"
         problem = gate_run.newest_problem(candidate.workspace, candidate.policy, candidate.statement)
         finding = f"it was not compared with the champion and the baseline yet{problem}"
-        return UnmetCondition(finding, f"{compare}; a promotion does it")
+        return UnmetCondition(finding, compare)
     worse = list(gate_run.shortfalls(gate, candidate.gate.metrics, has_champion=candidate.champion is not None))
-    return (
-        UnmetCondition("; ".join(worse), "train a better one, or change promotion.gate in the settings")
-        if worse
-        else None
-    )
+    return UnmetCondition("; ".join(worse), _again(candidate, "PARAMS=…")) if worse else None
 
 
 def _again(candidate: Candidate, *more: str) -> str:
@@ -161,7 +158,7 @@ def enforce(candidate: Candidate, env: str) -> None:
         lines = (f"  - {condition.finding}\n    -> {condition.mend}" for condition in unmet)
         raise PolicyRefused(
             "\n".join((f"{candidate.run} can't be promoted as {candidate.model} in {env}:", *lines)),
-            mend="see what the policy asks: make settings ENV=" + env,
+            mend=f"make settings ENV={env}",
         )
 
 

@@ -29,7 +29,7 @@ def check(workspace: Workspace) -> None:
     if os.environ.get("SAMEBOOK_COMMIT") and not (workspace.root / ".git").exists():
         raise UsageError(
             "this is a copy of a commit, without its repository: it does not know what other branches' models need",
-            mend="make gc, in a checkout that has these runs",
+            mend="make gc, in the checkout that has these runs",
         )
 
 
@@ -120,7 +120,10 @@ def _published(workspace: Workspace) -> set[str]:
     try:
         return {json.loads(path.read_bytes())["run"] for path in origins}
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"data/*/day=*/{dataset.ORIGIN}: one of {len(origins)} is not whole: {error}") from None
+        raise UsageError(
+            f"data/*/day=*/{dataset.ORIGIN}: one of {len(origins)} is not whole: {error}",
+            mend="make pipeline FORCE=1 NAME=…, which publishes these days again",
+        ) from None
 
 
 def _read_by_running(workspace: Workspace) -> set[str]:

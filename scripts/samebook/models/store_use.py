@@ -100,5 +100,5 @@ def check(state: Report) -> None:
             "\n  ".join(
                 (f"the store has {len(state.damaged)} damaged and {len(state.missing)} missing objects", *lines)
             ),
-            mend="make store-gc removes the damaged objects; make reproduce RUN=… makes them again",
+            mend="make store-gc",
         )

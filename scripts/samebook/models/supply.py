@@ -50,7 +50,7 @@ def load_complete(workspace: Workspace, settings: Settings, reference: str, env:
     if names := fetch_missing(workspace, settings, bundle, say):
         raise UsageError(
             f"model {reference}: {names[0]} is not in the store, nor in a remote one ({len(names)} files lack)",
-            mend=f"make models MODEL={reference}, which runs its source again where need be",
+            mend=f"make models MODEL={reference}",
         )
     admission.check(workspace, committed_promotion(workspace, env), bundle, env)
     return bundle
@@ -66,4 +66,7 @@ def rebuild(site: Site, bundle: Bundle, names: list[str]) -> None:
             if artifact and sha256(run / name) == artifact.sha256:
                 store.put(run / name)
     if missing := missing_artifacts(site.workspace, bundle):
-        raise NotReproduced(f"model {bundle.name} was made again and differs: {', '.join(missing)}")
+        raise NotReproduced(
+            f"model {bundle.name} was made again and differs: {', '.join(missing)}",
+            mend=f"make reproduce RUN={bundle.receipt.run}",
+        )

@@ -90,7 +90,10 @@ def _compare(column: _Column, bins: Bins, rows: "pd.DataFrame") -> Divergence:
     try:
         return compare(bins, column.days, rows[column.name], rows["day"].nunique())
     except ValueError as error:
-        raise UsageError(f"feature {column.name}: expected numbers, as the reference has; {error}") from None
+        raise UsageError(
+            f"feature {column.name}: expected numbers, as the reference has; {error}",
+            mend="make promote RUN=… MODEL=…, of a run with this kind of column",
+        ) from None
 
 
 def _absent(column: _Column, span: str, rows: "pd.DataFrame") -> Finding:

@@ -55,7 +55,7 @@ def required_columns(reference: Reference, settings: Drift) -> dict[str, list[st
     if unset := [key for key in ("features", "scores") if key not in settings.datasets]:
         raise UsageError(
             f"drift.{unset[0]} is not set; expected the name of a dataset",
-            mend="environments/<env>.yml: drift: {features: rows, scores: scores, labels: labels}, for example",
+            mend="write `drift: {features: rows, scores: scores, labels: labels}` in environments/<env>.yml",
         )
     columns = {settings.features: list(reference["features"]), settings.scores: ["model", settings.score]}
     return columns | ({settings.labels: []} if settings.labels else {})
@@ -67,5 +67,5 @@ def check_columns(name: str, rows: "pd.DataFrame", columns: Collection[str]) -> 
         day = rows["day"].iloc[0]
         raise UsageError(
             f"{name} {day} has no column {', '.join(absent)}, which the model's reference expects",
-            mend="make the day again with the notebook that writes it, or promote a model that was made without",
+            mend=f"make run NOTEBOOK=… PARAMS='start={day} end={day}'",
         )

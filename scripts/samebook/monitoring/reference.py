@@ -43,11 +43,13 @@ def reference(
 def usable_reference(reference: Reference | None, model: str) -> Reference:
     """The reference of a model. Raises UsageError where it is missing, empty or of another version."""
     name = lookup.NAME.match(model)
-    mend = f"make run NOTEBOOK=train, then make promote RUN=train MODEL={name[0] if name else model}"
+    mend = f"make run NOTEBOOK=train && make promote RUN=train MODEL={name[0] if name else model}"
     if reference is None:
         raise UsageError(f"model {model} has no reference; its notebook calls samebook.log_reference", mend=mend)
     if not reference.get("rows"):
-        raise UsageError(f"the monitoring reference of model {model}: found no rows, expected those of its training")
+        raise UsageError(
+            f"the monitoring reference of model {model}: found no rows, expected those of its training", mend=mend
+        )
     version = reference.get("version", 1)
     if version != VERSION:
         message = f"the monitoring reference of model {model}: found version {version}, expected {VERSION}"

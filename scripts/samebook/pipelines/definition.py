@@ -114,9 +114,12 @@ def read(workspace: Workspace, name: str) -> Pipeline:
     try:
         pipeline = Pipeline(**yaml_file.read(path, is_text=True))
     except ValidationError as error:
-        raise UsageError(f"{workspace.relative(path)}: {explain.explanation(error, Pipeline)}") from None
+        raise UsageError(
+            f"{workspace.relative(path)}: {explain.explanation(error, Pipeline)}",
+            mend=f"edit {workspace.relative(path)}",
+        ) from None
     for error in _errors(pipeline):
-        raise UsageError(f"{workspace.relative(path)}: {error}")
+        raise UsageError(f"{workspace.relative(path)}: {error}", mend=f"edit {workspace.relative(path)}")
     return pipeline
 
 
@@ -164,7 +167,7 @@ def _value(name: str, default: Plain | None, given: str | None, today: datetime.
     """The value of a parameter as text. Where its default is a day, the value must be one."""
     is_day = default in DAYS or DAY.fullmatch(str(default)) is not None
     if given is None and default is None:
-        raise UsageError(f"parameter {name} must be given", mend=f'PARAMS="{name}=…"')
+        raise UsageError(f"parameter {name} must be given", mend=f'again, with PARAMS="{name}=…"')
     if given is None:
         ago = DAYS.get(str(default))
         return str(default) if ago is None else str(today - datetime.timedelta(days=ago))
@@ -172,7 +175,10 @@ def _value(name: str, default: Plain | None, given: str | None, today: datetime.
         try:
             return str(datetime.date.fromisoformat(given))
         except ValueError:
-            raise UsageError(f"parameter {name}: found {given!r}; expected a day like 2013-07-01") from None
+            raise UsageError(
+                f"parameter {name}: found {given!r}; expected a day like 2013-07-01",
+                mend=f'again, with PARAMS="{name}=2013-07-01"',
+            ) from None
     return _json_value(given)
 
 
@@ -188,7 +194,10 @@ def resolved(text: str, values: Mapping[str, str]) -> str:
         try:
             return str(datetime.date.fromisoformat(base) + datetime.timedelta(days=int(reference[2])))
         except ValueError:
-            raise UsageError(f"{reference[0]}: found {base!r}; only to a day can days be added") from None
+            raise UsageError(
+                f"{reference[0]}: found {base!r}; only to a day can days be added",
+                mend=f'again, with PARAMS="{reference[1]}=2013-07-01"',
+            ) from None
 
     if isinstance(text, JsonValue):  # given by a person, as it is
         return text

@@ -234,7 +234,7 @@ def _alone(work: Work, step: Filled, command: list[str]) -> Iterator[int]:
         os.close(handle)
 
 
-def failure(outcomes: list[Outcome]) -> SamebookError | None:
+def failure(job: Job, outcomes: list[Outcome]) -> SamebookError | None:
     """The error of the first failed step, which names the steps that were not run; None where none failed."""
     first = next((outcome for outcome in outcomes if outcome.state is State.FAILED), None)
     if first is None:
@@ -242,6 +242,8 @@ def failure(outcomes: list[Outcome]) -> SamebookError | None:
     not_run = [outcome.step for outcome in outcomes if outcome.state is State.NOT_RUN]
     rest = f"\nnot run, as they need it: {', '.join(not_run)}" if not_run else ""
     message = f"step {first.step} failed with exit code {first.code}:\n{first.message}{rest}"
-    return errors.from_exit_code(
-        first.code, message, mend="mend it, and start the pipeline again: what is done is not done again"
+    given = "".join(f" {name}={value}" for name, value in job.given.items())
+    again = " ".join(
+        (f"make pipeline NAME={job.name}", *([f"PARAMS='{given.strip()}'"] if given else ()), f"ENV={job.env}")
     )
+    return errors.from_exit_code(first.code, message, mend=f"{again}, which goes on from there")

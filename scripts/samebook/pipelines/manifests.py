@@ -62,7 +62,10 @@ def kubernetes(jobs: Jobs, image: str) -> dict[str, str]:
     """A CronJob for each job, as one file. Raises UsageError for a job whose name Kubernetes does not allow."""
     names = [_name(jobs.env, job) for job in jobs.when]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UsageError(f"two jobs would both be called {twice}: Kubernetes' names have no _")
+        raise UsageError(
+            f"two jobs would both be called {twice}: Kubernetes' names have no _",
+            mend="git mv one of the two pipelines to another name",
+        )
     secret = f", and the secret samebook-{jobs.env} with {', '.join(jobs.secrets)}" if jobs.secrets else ""
     head = KUBERNETES.format(env=jobs.env, claims=", ".join(f"samebook-{name}" for name in VOLUMES), secret=secret)
     manifests = yaml.safe_dump_all([_cron_job(jobs, job, image) for job in jobs.when], sort_keys=False, width=118)
@@ -72,7 +75,10 @@ def kubernetes(jobs: Jobs, image: str) -> dict[str, str]:
 def _name(env: str, job: str) -> str:
     name = f"samebook-{env}-{job}".lower().replace("_", "-")
     if len(name) > LONGEST or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name):
-        raise UsageError(f"Kubernetes can't call a job {name}: expected at most {LONGEST} letters, digits and inner -")
+        raise UsageError(
+            f"Kubernetes can't call a job {name}: expected at most {LONGEST} letters, digits and inner -",
+            mend="git mv the pipeline to a name that fits",
+        )
     return name
 
 

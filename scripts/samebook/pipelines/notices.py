@@ -63,7 +63,10 @@ def url(settings: Settings) -> str:
     name = settings.notify.webhook
     text = secret.text(name) if name else ""
     if name and not _is_url(text):
-        raise UsageError(f"the secret {name} is not the URL of a webhook: expected http://… or https://… and a host")
+        raise UsageError(
+            f"the secret {name} is not the URL of a webhook: expected http://… or https://… and a host",
+            mend=f"export {name}=https://…",
+        )
     return text
 
 

@@ -76,7 +76,7 @@ class Watcher:
         job = Job(self.workspace, name, parameters, self.env)
         work = replace(engine.prepare(job, show), programs=self.programs)
         outcomes = engine.execute(work)
-        error = engine.failure(outcomes)
+        error = engine.failure(job, outcomes)
         if isinstance(error, DataRejected) and not _has_file_failed(work, outcomes):
             raise SamebookError(str(error), mend=error.mend)
         if error:

@@ -43,7 +43,7 @@ def read(path: Path) -> Json:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+        raise UsageError(f"{path} can't be read: {error.strerror}", mend=f"ls -l {path}") from error
     return parse(content, str(path))
 
 
@@ -52,7 +52,7 @@ def parse(content: bytes, name: str) -> Json:
     try:
         statement = parse_json(content)
     except ValueError as error:
-        raise UsageError(f"{name} is not a whole receipt: {error}") from error
+        raise UsageError(f"{name} is not a whole receipt: {error}", mend="make runs") from error
     check(statement, name)
     return statement
 
@@ -67,7 +67,7 @@ def check(statement: Json, name: str) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{name} is not a whole receipt: {place}: {first['msg']}") from error
+        raise UsageError(f"{name} is not a whole receipt: {place}: {first['msg']}", mend="make runs") from error
 
 
 def subject_digests(statement: Json) -> dict[str, str]:

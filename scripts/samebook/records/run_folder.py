@@ -40,7 +40,7 @@ class RunFolder:
         partial = make_folder(workspace.runs) / ".partial"
         path = partial / run
         if path.exists() or (workspace.runs / run).exists():
-            raise UsageError(f"run {run} exists already; expected the id of a new run")
+            raise UsageError(f"run {run} exists already; expected the id of a new run", mend="make runs")
         with hold(partial / LOCK):  # or recover() could take a folder that is not locked yet for that of a dead run
             (path / "outputs").mkdir(parents=True)
             lock = acquire(path / LOCK)
@@ -123,7 +123,7 @@ def locate(workspace: Workspace, name: str) -> Path:
     folder = workspace.runs / name
     is_run = folder in workspace.runs.glob("*Z-*")
     if is_run and not (folder / RECEIPT).is_file():
-        raise UsageError(f"run {name} failed: it left no receipt and no result")
+        raise UsageError(f"run {name} failed: it left no receipt and no result", mend=f"cat runs/{name}/{ERROR}")
     if folders := [folder] if is_run else finished_runs(workspace, name):
         return folders[0] / RECEIPT
     if Path(name).is_file():  # last, because a commit may hold a file with the name of a notebook

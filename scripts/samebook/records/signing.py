@@ -101,7 +101,10 @@ def _signer(path: Path) -> "CryptoSigner":
             mend="openssl genpkey -algorithm ed25519 -out key.pem",
         ) from error
     if signer.public_key.scheme != "ed25519":
-        raise UsageError(f"SIGNING_KEY={path}: found a key for {signer.public_key.scheme}; expected ed25519")
+        raise UsageError(
+            f"SIGNING_KEY={path}: found a key for {signer.public_key.scheme}; expected ed25519",
+            mend="openssl genpkey -algorithm ed25519 -out key.pem",
+        )
     return signer
 
 
@@ -120,11 +123,15 @@ def trusted_keys(workspace: Workspace) -> dict[str, TrustedKey]:
         try:
             key = SSlibKey.from_crypto(load_pem_public_key(head.content(workspace.root, f"{KEYS}/{name}.pem") or b""))
         except ValueError as error:
-            raise UsageError(f"{KEYS}/{name}.pem is not a public key: {error}") from error
+            raise UsageError(
+                f"{KEYS}/{name}.pem is not a public key: {error}", mend=f"git rm {KEYS}/{name}.pem"
+            ) from error
         if twin := next((other.name for other in keys.values() if other.key.keyid == key.keyid), ""):
             raise UsageError(f"{KEYS}: {twin}.pem and {name}.pem are the same key", mend=f"git rm {KEYS}/{name}.pem")
         if owners and name not in owners:
-            raise UsageError(f"{KEYS}/{name}.pem has no owner; expected one in {KEYS}/{OWNERS}")
+            raise UsageError(
+                f"{KEYS}/{name}.pem has no owner; expected one in {KEYS}/{OWNERS}", mend=f"edit {KEYS}/{OWNERS}"
+            )
         owner, purposes = owners.get(name, (name, frozenset(Purpose)))
         keys[name] = TrustedKey(name, owner, purposes, key)
     return keys
@@ -140,9 +147,12 @@ def _owners(workspace: Workspace) -> dict[str, tuple[str, frozenset[Purpose]]]:
             purposes, keys = frozenset(map(Purpose, entry["signs"])), [str(key) for key in entry["keys"]]
         except (KeyError, TypeError, ValueError):
             expected = f"{owner}: {{keys: [{owner}], signs: [{', '.join(Purpose)}]}}"
-            raise UsageError(f"{path}: {owner}: found {entry!r}; expected {expected}") from None
+            raise UsageError(f"{path}: {owner}: found {entry!r}; expected {expected}", mend=f"edit {path}") from None
         if shared := next((key for key in keys if key in owners), ""):
-            raise UsageError(f"{path}: the key {shared} belongs to {owners[shared][0]} and to {owner}; expected one")
+            raise UsageError(
+                f"{path}: the key {shared} belongs to {owners[shared][0]} and to {owner}; expected one",
+                mend=f"edit {path}",
+            )
         owners |= dict.fromkeys(keys, (owner, purposes))
     return owners
 
@@ -166,21 +176,26 @@ def verify(file: SignedFile, keys: Mapping[str, TrustedKey], purpose: Purpose) -
     if file.envelope is None:
         raise PolicyRefused(
             f"{file.name} carries no signature, and only signed ones are trusted here",
-            mend="SIGNING_KEY=… make run, or ask the author for the .dsse file beside it",
+            mend="SIGNING_KEY=key.pem make run",
         )
     try:
         envelope = Envelope.from_dict(parse_json(file.envelope))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise PolicyRefused(f"{file.name}{SUFFIX} is not a DSSE envelope: {error}") from error
+        raise PolicyRefused(
+            f"{file.name}{SUFFIX} is not a DSSE envelope: {error}", mend=f"rm {file.name}{SUFFIX}"
+        ) from error
     if envelope.payload_type != PAYLOAD_TYPE or envelope.payload != file.content:
-        raise PolicyRefused(f"{file.name} is not what was signed: the envelope holds other bytes, or another type")
+        raise PolicyRefused(
+            f"{file.name} is not what was signed: the envelope holds other bytes, or another type",
+            mend=f"rm {file.name}{SUFFIX}",
+        )
     accepted = _accepted(envelope, keys, file.name)
     if permitted := [key for key in accepted if purpose in key.purposes]:
         return permitted
     owners = ", ".join(f"{key.name} of {key.owner}" for key in accepted)
     raise PolicyRefused(
         f"{file.name} is signed by {owners}, who may not sign {purpose}",
-        mend=f"name {purpose} for the owner in {KEYS}/{OWNERS}, if you trust it with them",
+        mend=f"edit {KEYS}/{OWNERS}, and git commit it: {purpose} for the owner, if you trust it with them",
     )
 
 
@@ -197,6 +212,6 @@ def _accepted(envelope: "Envelope", keys: Mapping[str, TrustedKey], file: str) -
         trusted = ", ".join(keys) or "none"
         raise PolicyRefused(
             f"{file}{SUFFIX}: an unknown key, or a wrong signature: found {signatures}; trusted: {trusted}",
-            mend=f"commit the signer's public key into {KEYS}/, if you trust it",
+            mend=f"git add {KEYS}/NAME.pem && git commit, with the signer's public key, if you trust it",
         )
     return [key for key in keys.values() if key.key.keyid in accepted]

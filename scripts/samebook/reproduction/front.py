@@ -32,7 +32,7 @@ class Front:
         if self._make(env, "environment", *([PATCH, "TARGETS=runtime"] if self.engine == "docker" else [])):
             raise EnvironmentMismatch(
                 "the environment of that commit can't be made here; make's own words are above",
-                mend="try the other engine: ENGINE=local or ENGINE=docker",
+                mend=f"again, with ENGINE={'local' if self.engine == 'docker' else 'docker'}",
             )
 
     def run(self, env: Mapping[str, str]) -> int:
@@ -57,5 +57,6 @@ def check_inside(checkout: Path, paths: Iterable[Path]) -> None:
         if not path.resolve().is_relative_to(checkout.resolve()):
             raise UsageError(
                 f"{path.relative_to(checkout)} leads out of the checkout of the reproduced commit; "
-                f"found a link to {path.resolve()}, where this machine would read or write"
+                f"found a link to {path.resolve()}, where this machine would read or write",
+                mend="git rm the link, commit, and make run",
             )

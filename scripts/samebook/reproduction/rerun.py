@@ -67,7 +67,10 @@ def aside(site: Site, statement: Json) -> Iterator[Again]:
     """
     commit = receipt.dependency(statement, receipt.COMMIT)
     if commit is None:
-        raise UsageError("the receipt names no commit: the run was made outside a git repository")
+        raise UsageError(
+            "the receipt names no commit: the run was made outside a git repository",
+            mend="git add --all && git commit && make run",
+        )
     name = commit["digest"]["gitCommit"]
     patch = _patch(site, commit)
     with signals.as_errors(), git.worktree(site.workspace.root, name, patch) as checkout:
@@ -108,11 +111,14 @@ def _patch(site: Site, commit: Json) -> bytes:
     annotations = commit.get("annotations", {})
     digest = annotations.get("patch")
     if digest is None and annotations.get("dirty"):
-        raise UsageError("the run was made on changes that no patch holds: in a submodule, or an inner repository")
+        raise UsageError(
+            "the run was made on changes that no patch holds: in a submodule, or an inner repository",
+            mend="git submodule foreach git commit --all",
+        )
     if digest is None:
         return b""
     if not annotations.get("dirty"):
-        raise UsageError("the receipt contradicts itself: it names a clean commit, and a patch on it")
+        raise UsageError("the receipt contradicts itself: a clean commit, and a patch on it", mend="make pull")
     content = read_object(objects.local_store(site.workspace), digest, site.say)
     beside = (site.folder or site.workspace.runs) / run_folder.PATCH
     if content is None and beside.is_file() and sha256(beside) == digest:
@@ -121,7 +127,7 @@ def _patch(site: Site, commit: Json) -> bytes:
     if content is None:
         raise UsageError(
             "the run was made on uncommitted changes, and their patch is not here",
-            mend=f"bring {run_folder.PATCH} from the folder of that run",
+            mend=f"cp …/{run_folder.PATCH} {site.folder or site.workspace.runs}, from the folder of that run",
         )
     return content
 
@@ -132,7 +138,7 @@ def _check_trust(site: Site, patch: bytes) -> None:
     if not site.trusts_patch:
         raise UsageError(
             f"the receipt came with changes to {names}, and they would run here; expected your word for them",
-            mend=f"read {run_folder.PATCH} beside the receipt, then make reproduce … TRUST_PATCH=1",
+            mend="again, with TRUST_PATCH=1, once you have read it",
         )
     site.say(f"applying changes to {names}")
 
@@ -188,7 +194,7 @@ def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
     if not any(git.is_ancestor(site.workspace.root, commit, head) for head in ("HEAD", site.asked) if head):
         raise UsageError(
             f"input {name} is made by commit {commit[:12]}, which is neither in this branch nor in the run's past",
-            mend="if you trust that commit: git merge it, or reproduce the run that made the input first",
+            mend=f"git merge {commit[:12]}, if you trust that commit",
         )
     site.say(f"input {name} is not in the store: making it again")
     with new_run(replace(site, folder=None), receipt.plan(built_from)) as run:
@@ -196,7 +202,7 @@ def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
             if path.is_file() and sha256(path) == digest:
                 objects.local_store(site.workspace).put(path)
                 return path.read_bytes()
-    raise NotReproduced(f"input {name} was made again and differs: expected sha256 {digest[:12]}…")
+    raise NotReproduced(f"input {name} was made again and differs: expected sha256 {digest[:12]}…", mend="make pull")
 
 
 def _run(front: Front, statement: Json, env: Mapping[str, str]) -> Path:
@@ -214,11 +220,13 @@ def _run(front: Front, statement: Json, env: Mapping[str, str]) -> Path:
     if code or not (folder / run_folder.RECEIPT).is_file():
         error = folder / run_folder.ERROR
         reason = error.read_text().strip() if error.is_file() else f"make run ended with exit code {code}"
-        raise NotReproduced(f"the run was complete once, and fails this time: {reason}")
+        raise NotReproduced(
+            f"the run was complete once, and fails this time: {reason}", mend=f"make run NOTEBOOK={stem}"
+        )
     path = folder / run_folder.RECEIPT
     states = evidence.file_states(Workspace(checkout), path, receipt.read(path))
     if wrong := [f"{name}: {state}" for name, state in states.items() if state != evidence.BESIDE]:
-        raise NotReproduced("the new run is not what its receipt says: " + "; ".join(wrong))
+        raise NotReproduced("the new run is not what its receipt says: " + "; ".join(wrong), mend="make doctor")
     return folder
 
 
@@ -232,8 +240,8 @@ def _folder(checkout: Path, notebook: str, new: str) -> Path:
         return folder
     folders = list((checkout / "runs").glob(f"*Z-{glob.escape(notebook)}-??????"))
     if not folders:
-        raise NotReproduced("the run did not start again; the words above say why")
+        raise NotReproduced("the run did not start again; the words above say why", mend="make doctor")
     if len(folders) > 1:
         names = ", ".join(sorted(folder.name for folder in folders))
-        raise NotReproduced(f"it can't be told which run is the new one: found {names}; expected {new}")
+        raise NotReproduced(f"found the runs {names}; expected one, {new}", mend="make doctor")
     return folders[0]

@@ -65,5 +65,5 @@ def _finished(folder: Path, number: int, variables: dict[str, str]) -> Attempt:
 def _failure(number: int, code: int, printed: str) -> SamebookError:
     message = printed.rpartition("error: ")[2].strip()
     if number > 1:
-        return NotReproduced(f"run {number} failed where run 1 was complete: {message}")
+        return NotReproduced(f"run {number} failed where run 1 was complete: {message}", mend="make log")
     return errors.from_exit_code(code, f"run {number} failed: {message}", default=CellFailed)

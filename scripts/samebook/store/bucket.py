@@ -42,10 +42,10 @@ CAUSES = {
     "": "no S3 answers there",
 }
 MENDS = {
-    "bucket": "make it there, or name another: store.url in environments/<env>.yml",
-    "key": "name the secrets with a key that may list, read and write there: store.access_key, store.secret_key",
-    "again": "run the command again, and it goes on from there; is store.region in environments/<env>.yml right?",
-    "up": "is it up? is store.endpoint in environments/<env>.yml right, seen from here or from the container?",
+    "bucket": "edit environments/<env>.yml: store.url, a bucket that is there",
+    "key": "edit environments/<env>.yml: store.access_key and store.secret_key, of a key that may list, read and write",
+    "again": "again: it goes on from there",
+    "up": "make settings shows store.endpoint",
 }
 
 
@@ -132,9 +132,15 @@ def of(section: Store) -> Bucket:
     url = urlsplit(section.url)
     parts = [part for part in url.path.split("/") if part]
     if {".", ".."} & set(parts):
-        raise UsageError(f"store.url: found {section.url}; expected s3://bucket/prefix, without `..`")
+        raise UsageError(
+            f"store.url: found {section.url}; expected s3://bucket/prefix, without `..`",
+            mend="edit environments/<env>.yml",
+        )
     if urlsplit(section.endpoint).username:
-        raise UsageError("store.endpoint holds a name or password; expected secrets, by name: access_key, secret_key")
+        raise UsageError(
+            "store.endpoint holds a name or password; expected secrets, by name: access_key, secret_key",
+            mend="edit environments/<env>.yml",
+        )
     options: dict[str, Any] = {"region": section.region, "retry_config": RETRY, "checksum_algorithm": "sha256"}
     options |= _credentials(section)
     if section.endpoint:  # this name overrides AWS_ENDPOINT_URL_S3 and the like
@@ -152,7 +158,10 @@ def _credentials(section: Store) -> dict[str, Any]:
     Without a key, AWS's own variables and roles count; at another S3, requests are not signed.
     """
     if bool(section.access_key) != bool(section.secret_key):
-        raise UsageError("settings name one of store.access_key and store.secret_key; expected both, or none")
+        raise UsageError(
+            "settings name one of store.access_key and store.secret_key; expected both, or none",
+            mend="edit environments/<env>.yml",
+        )
     if section.access_key is None or section.secret_key is None:
         return {"skip_signature": True} if section.endpoint and "AWS_ACCESS_KEY_ID" not in os.environ else {}
     credential: S3Credential = {

@@ -37,7 +37,9 @@ class Store:
     def path(self, digest: str) -> Path:
         """The path of an object, whether it exists or not."""
         if not re.fullmatch(f"[0-9a-f]{{{DIGEST_LENGTH}}}", digest):
-            raise UsageError(f"{digest!r} is not a SHA-256; expected {DIGEST_LENGTH} lower-case hex digits")
+            raise UsageError(
+                f"{digest!r} is not a SHA-256; expected {DIGEST_LENGTH} lower-case hex digits", mend="make store-verify"
+            )
         return self.root / digest[:2] / digest[2:4] / digest
 
     def put(self, content: bytes | Path) -> str:
@@ -54,7 +56,9 @@ class Store:
             else:
                 shutil.copyfile(content, temporary)
                 if sha256(temporary) != digest:
-                    raise SamebookError(f"{content} changed while it was copied into the store")
+                    raise SamebookError(
+                        f"{content} changed while it was copied into the store", mend="again, once nothing writes to it"
+                    )
         path.chmod(0o444)
         return digest
 

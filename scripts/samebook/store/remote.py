@@ -95,7 +95,10 @@ class Remote:
             return Status.DAMAGED
         # Some servers do not compare the object with the SHA-256 that was sent with it.
         if (remote_size := self.bucket.size(key(digest))) != size:
-            raise RemoteError(f"{self.bucket.url} object {digest[:12]}… has {remote_size} bytes; expected {size}")
+            raise RemoteError(
+                f"{self.bucket.url} object {digest[:12]}… has {remote_size} bytes; expected {size}",
+                mend="make push AGAIN=1",
+            )
         return Status.MOVED
 
 
@@ -121,7 +124,6 @@ def require(workspace: Workspace, env: str) -> Remote:
     if remote is None:
         raise UsageError(
             f"environment {env} shares no store: store.url is not set",
-            mend=f"write `store: {{url: s3://bucket/prefix}}` in environments/{env}.yml, "
-            "or export SAMEBOOK_STORE__URL=s3://bucket/prefix",
+            mend=f"write `store: {{url: s3://bucket/prefix}}` in environments/{env}.yml",
         )
     return remote

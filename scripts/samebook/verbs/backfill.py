@@ -55,7 +55,10 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
     Raises UsageError where the first day can't run at all; Ctrl-C and SIGTERM stop all days within seconds.
     """
     if request.last < request.first:
-        raise UsageError(f"found --from {request.first} after --to {request.last}")
+        raise UsageError(
+            f"found the first day {request.first} after the last, {request.last}",
+            mend=f"again, with FROM={request.last} TO={request.first}",
+        )
     days = dataset.days(request.first, request.last)
     # An error that every day would meet is raised once, and before any day runs.
     engine.prepare(_job(request, days[0]))
@@ -91,7 +94,7 @@ def _run(request: BackfillRequest, day: datetime.date, processes: Processes, pro
         return DayOutcome(day, State.FAILED, str(error), error.exit_code)
     except OSError as error:
         return DayOutcome(day, State.FAILED, str(error), SamebookError.exit_code)
-    if failure := engine.failure(outcomes):
+    if failure := engine.failure(work.job, outcomes):
         return DayOutcome(day, State.FAILED, str(failure), failure.exit_code)
     has_run = any(outcome.state is State.DONE for outcome in outcomes)
     return DayOutcome(day, State.DONE if has_run else State.DONE_ALREADY)

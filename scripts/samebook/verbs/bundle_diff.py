@@ -42,7 +42,9 @@ def bundle_diff(workspace: Workspace, before: str, after: str = "") -> list[Mode
     sides = [_bundles(workspace, ref) for ref in (before, after)]
     names = sorted({*sides[0], *sides[1]})
     if not names:
-        raise UsageError(f"no model is promoted, neither at {before} nor at {after or HERE}")
+        raise UsageError(
+            f"no model is promoted, neither at {before} nor at {after or HERE}", mend="make promote RUN=… MODEL=…"
+        )
     return [ModelDiff(name, list(_rows(sides[0].get(name), sides[1].get(name)))) for name in names]
 
 

@@ -57,7 +57,7 @@ def _base(workspace: Workspace) -> Finding:
     expected = pinned[1] if pinned else "none: no Dockerfile here"
     found = os.environ.get("SAMEBOOK_BASE_IMAGE")
     ok = found is None or expected in (found, "none: no Dockerfile here")
-    mend = "results are the same on a base of `make base`; for the pinned one: rm .samebook/base-image"
+    mend = "rm -f .samebook/base-image"
     return Finding("base image", _short(expected), found or "none: the local engine has no image", ok, mend)
 
 
@@ -74,14 +74,14 @@ def _system(_: Workspace) -> Finding:
 def _python(workspace: Workspace) -> Finding:
     pinned, found = identity.pinned_python(workspace), identity.python_version()
     ok = found.startswith(f"{pinned}.")
-    mend = f"install Python {pinned}, then: make clean run"
+    mend = f"pyenv install {pinned}"
     return Finding("Python", f"{pinned}.*", found, ok, mend, changes_results=True)
 
 
 def _isolated(_: Workspace) -> Finding:
     found = sys.prefix
     ok = sys.prefix != sys.base_prefix
-    return Finding("environment", "of its own", found, ok, "run it through make, or the image", changes_results=True)
+    return Finding("environment", "of its own", found, ok, "make doctor", changes_results=True)
 
 
 def _user(workspace: Workspace) -> Finding:
@@ -92,9 +92,7 @@ def _user(workspace: Workspace) -> Finding:
 
 def _disk(workspace: Workspace) -> Finding:
     free = shutil.disk_usage(workspace.root).free / 2**30
-    return Finding(
-        "disk", f"{LEAST_FREE_GIB} GiB free", f"{free:.1f} GiB free", free >= LEAST_FREE_GIB, "make clean, or free some"
-    )
+    return Finding("disk", f"{LEAST_FREE_GIB} GiB free", f"{free:.1f} GiB free", free >= LEAST_FREE_GIB, "make gc")
 
 
 def _port(port: int) -> Finding:
@@ -119,9 +117,8 @@ CHECKS: tuple[Callable[[Workspace], Finding], ...] = (
 
 def _packages(workspace: Workspace) -> list[Finding]:
     locked, wrong = identity.locked_versions(workspace), identity.mismatches(workspace)
-    mend = "make run renews the environment by itself; ENGINE=docker: make build"
     lines = [
-        Finding(f"package {name}", expected, found or "missing", ok=False, mend=mend, changes_results=True)
+        Finding(f"package {name}", expected, found or "missing", ok=False, mend=identity.MEND, changes_results=True)
         for name, (expected, found) in wrong.items()
     ]
     summary = f"{len(locked) - len(wrong)} of {len(locked)} as locked"
@@ -132,7 +129,7 @@ def against(workspace: Workspace, statement: receipt.Json) -> list[str]:
     """The differences between this environment and a receipt's, a line each; none where results can't differ."""
     original = receipt.dependency(statement, receipt.ENVIRONMENT)
     if original is None:
-        raise UsageError("the receipt names no environment")
+        raise UsageError("the receipt names no environment", mend="make reproduce RUN=…")
     current = identity.of(workspace)
     if current["digest"] == original["digest"]["sha256"]:
         return []

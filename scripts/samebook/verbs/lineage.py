@@ -62,7 +62,9 @@ def lineage(workspace: Workspace, name: str) -> Run:
 def _tree(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...]) -> Run:
     name = statement["predicate"]["runDetails"]["metadata"]["invocationId"]
     if name in above:
-        raise UsageError(f"the receipt of {name} says that the run read its own result: it was edited by hand")
+        raise UsageError(
+            f"the receipt of {name} says that the run read its own result: it was edited by hand", mend="make pull"
+        )
     external = receipt.external_parameters(statement)
     commit = receipt.dependency(statement, receipt.COMMIT) or {}
     return Run(

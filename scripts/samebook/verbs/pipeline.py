@@ -17,7 +17,7 @@ def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
     """
     with signals.as_errors(), Pool() as programs:
         outcomes = engine.execute(replace(engine.prepare(job, say), programs=programs))
-    if error := engine.failure(outcomes):
+    if error := engine.failure(job, outcomes):
         raise error
     return outcomes
 

@@ -44,7 +44,10 @@ def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
     workspace = workspaces.find()
     path = lookup.path(workspace, request.model)
     if (workspace.notebooks / f"{request.model}.ipynb").is_file():
-        raise UsageError(f"{request.model} is a notebook; expected another name for the model, like churn")
+        raise UsageError(
+            f"{request.model} is a notebook; expected another name for the model, like churn",
+            mend=f"make promote RUN={request.run} MODEL={request.model}-model",
+        )
     conditions = _policy(workspace, request.env)
     receipt_path = run_folder.locate(workspace, request.run)
     with commits.hold_branch(workspace, path) as lock:

@@ -91,7 +91,7 @@ def receipt_path(workspace: Workspace, name: str) -> Path:
     if content is None:
         raise UsageError(
             f"the receipt of model {name} is not in the store",
-            mend="make pull brings it from the remote store; make models runs the model's source again without it",
+            mend="make pull",
         )
     received = workspace.runs / ".received" / promoted.run / run_folder.RECEIPT
     workspaces.write_whole(received, content)
@@ -126,7 +126,7 @@ def check_declared(statement: receipt.Json, *, is_strict: bool) -> dict[str, str
     if is_strict and undeclared:
         raise NotReproduced(
             f"the new run reads files that it does not declare: {', '.join(map(printable, undeclared))}",
-            mend="read them by samebook.find_artifact, or reproduce without STRICT=1: the verdict lists them",
+            mend="again, without STRICT=1: the verdict lists them",
         )
     return undeclared
 

@@ -48,7 +48,10 @@ def rollback(request: RollbackRequest) -> Rollback:
         content = _earlier(workspace, path, request.to, before)
         restored = bundle.parse(content, f"{path.name} at {request.to or 'the version before'}")
         if before and restored.digest == before.digest:
-            raise UsageError(f"{request.model} is that version already: {restored.receipt.run}")
+            raise UsageError(
+                f"{request.model} is that version already: {restored.receipt.run}",
+                mend=f"git log -- models/{request.model}.json",
+            )
         if request.reopen:
             commits.check_reopen(workspace, path, request.reopen)
         if request.dry_run:
@@ -80,7 +83,7 @@ def _earlier(workspace: Workspace, path: Path, to: str, before: Bundle | None) -
         if content not in [*versions, *git.contents(workspace.root, workspace.relative(path), "HEAD")]:
             raise UsageError(
                 f"{path.stem} at {to} was never promoted on this branch",
-                mend=f"git merge {to}, or promote its run here: make promote RUN=… MODEL={path.stem}",
+                mend=f"git merge {to}",
             )
         return content
     files = [_files(content) for content in versions]
@@ -90,7 +93,7 @@ def _earlier(workspace: Workspace, path: Path, to: str, before: Bundle | None) -
         return content
     raise UsageError(
         f"{path.stem} has no earlier version on this branch",
-        mend=f"make rollback MODEL={path.stem} TO=a branch or commit; to withdraw it: git rm models/{path.name}",
+        mend=f"git rm models/{path.name}",
     )
 
 

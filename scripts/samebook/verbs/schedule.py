@@ -34,7 +34,10 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
     """
     in_force = settings.load(workspace, request.env)
     if not in_force.schedule:
-        raise UsageError(unscheduled(request.env))
+        raise UsageError(
+            unscheduled(request.env),
+            mend=f'write `schedule: {{daily: "30 4 * * *"}}` in environments/{request.env}.yml',
+        )
     _check_promotions(workspace, in_force, request)
     when = {job: cron.parse(line) for job, line in in_force.schedule.items()}
     jobs = Jobs(workspace.root, request.env, when, tuple(sorted(in_force.secret_names())))
@@ -56,7 +59,9 @@ def _check_promotions(workspace: Workspace, in_force: settings.Settings, request
         pipeline = definition.read(workspace, job)
         if not any(step.promote for step in pipeline.steps.values()):
             continue
-        mend = f"schedule what ends with the gate; once its run is reproduced: make promote ENV={request.env}"
+        mend = (
+            f"edit environments/pipelines/{job}.yml: end it with the gate, and once its run is reproduced: make promote"
+        )
         if in_force.promotion.reproduced:
             raise UsageError(
                 f"{job} promotes what it has made itself, and the policy of {request.env} asks for another builder",
@@ -70,12 +75,15 @@ def _check_promotions(workspace: Workspace, in_force: settings.Settings, request
 
 def unscheduled(env: str) -> str:
     """The message for an environment without a schedule."""
-    return f'nothing is scheduled in env {env}: environments/{env}.yml has no `schedule: {{daily: "30 4 * * *"}}`'
+    return f"nothing is scheduled in env {env}: environments/{env}.yml has no `schedule`"
 
 
 def _check(jobs: Jobs, request: ScheduleRequest) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", jobs.env):
-        raise UsageError(f"env {jobs.env!r} can't name a job: expected letters, digits, - and _")
+        raise UsageError(
+            f"env {jobs.env!r} can't name a job: expected letters, digits, - and _",
+            mend=f"git mv environments/{jobs.env}.yml environments/NAME.yml",
+        )
     if request.form in LOCAL and os.environ.get("SAMEBOOK_ENGINE") == "docker":
         raise UsageError(
             f"the schedule of {request.form} needs the path of a checkout, which is not known inside the image",
@@ -84,7 +92,7 @@ def _check(jobs: Jobs, request: ScheduleRequest) -> None:
     if request.form in LOCAL and not str(jobs.root).isprintable():
         raise UsageError(
             f"the checkout's path {str(jobs.root)!r} has a character that can't stand in a line; expected others",
-            mend="mv it elsewhere",
+            mend=f"mv {str(jobs.root)!r} ../samebook",
         )
     if request.form == "kubernetes" and not re.fullmatch(r"[\w./:@-]+", request.image):
         raise UsageError(

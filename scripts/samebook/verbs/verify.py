@@ -30,7 +30,10 @@ def verify(path: Path) -> Verification:
     signers = signing.signers(workspace, path, Purpose.RUNS)
     states = evidence.file_states(workspace, path, statement)
     if wrong := evidence.problems(states):
-        raise NotReproduced("\n  ".join((f"{len(wrong)} of {len(states)} files are not what the receipt says", *wrong)))
+        raise NotReproduced(
+            "\n  ".join((f"{len(wrong)} of {len(states)} files are not what the receipt says", *wrong)),
+            mend=f"make reproduce RUN={path.parent.name}",
+        )
     return Verification(signers, states)
 
 
@@ -40,7 +43,10 @@ def _verify_attestation(workspace: workspaces.Workspace, path: Path, attestation
     digest = attestation["predicate"]["receipt"]["sha256"]
     state = evidence.file_state(workspace, path.parent, run_folder.RECEIPT, digest)
     if evidence.problems({run_folder.RECEIPT: state}):
-        raise NotReproduced(f"the receipt that {path.name} speaks of is not this one: {state}")
+        raise NotReproduced(
+            f"the receipt that {path.name} speaks of is not this one: {state}",
+            mend=f"make reproduce RUN={path.parent.name}",
+        )
     return Verification(signers, {run_folder.RECEIPT: state})
 
 

@@ -45,19 +45,23 @@ def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
     """
     prepared = preparation.prepare(workspaces.find(), RunRequest(request.notebook, {}, request.env))
     if not client.can_fork():
-        raise UsageError("kernels can't be forked on this platform: runs start cold")
+        raise UsageError(
+            "kernels can't be forked on this platform: runs start cold", mend=f"make run NOTEBOOK={request.notebook}"
+        )
     kind = pool.kind(prepared, identity.of(prepared.workspace)["digest"])
     folder = make_folder(prepared.workspace.runs / ".warm")
     with signals.as_errors(), _Claims(folder) as claims, client.socket_folder() as sockets, ExitStack() as stack:
         if not claims.claim(kind.name):
-            raise UsageError(f"{request.notebook} is warm already")
+            raise UsageError(f"{request.notebook} is warm already", mend=f"make run NOTEBOOK={request.notebook}")
         claims.clear_up()
         zygotes = [stack.enter_context(client.zygote(kind, prepared.path.parent, Path(sockets), idle=request.idle))]
         runners = runner.kind(prepared.workspace)  # one zygote serves the runners of all notebooks
         if claims.claim(runners.name):
             zygotes.append(stack.enter_context(client.zygote(runners, prepared.workspace.root, Path(sockets))))
         if reason := zygotes[0].refusal or _excess(zygotes[0].process.pid, request.limit):
-            raise UsageError(f"{request.notebook} can't be kept warm: {reason}", mend="its runs start cold")
+            raise UsageError(
+                f"{request.notebook} can't be kept warm: {reason}", mend=f"make run NOTEBOOK={request.notebook}"
+            )
         if zygotes[-1].refusal:
             say(f"only kernels are warm, runners start cold: {zygotes.pop().refusal}")
         with _announced(folder, zygotes):

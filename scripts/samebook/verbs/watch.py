@@ -49,7 +49,8 @@ def _check(workspace: Workspace, env: str, in_force: Settings) -> None:
     section = in_force.watch
     if not (section.inbox or section.warehouse or section.schedule):
         raise UsageError(
-            f"environments/{env}.yml names nothing to watch", mend="watch: {inbox: {orders: daily}}, for example"
+            f"environments/{env}.yml names nothing to watch",
+            mend=f"write `watch: {{inbox: {{orders: daily}}}}` in environments/{env}.yml",
         )
     notices.url(in_force)
     scheduled = in_force.schedule if section.schedule else ()
@@ -71,7 +72,7 @@ def _only_watcher(workspace: Workspace, env: str) -> Iterator[None]:
     folder = workspace.runs / ".watch"
     if (handle := acquire(folder / "lock", wait=False)) is None:
         holder = (folder / "holder").read_text().strip() if (folder / "holder").is_file() else "somebody"
-        raise UsageError(f"another watcher runs: {holder}", mend="stop it first; one watcher is enough")
+        raise UsageError(f"another watcher runs: {holder}", mend="again, once it has ended: make watch")
     try:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         write_whole(folder / "holder", f"process {os.getpid()} on {platform.node()}, env {env}, since {now}\n".encode())
