@@ -56,6 +56,8 @@ COPY --chmod=755 environments environments
 COPY --chmod=755 models models
 COPY --chmod=755 scripts scripts
 COPY --chmod=755 notebooks notebooks
+# What the commit's files are, for the receipt: over them anything may be mounted.
+RUN environments/image/listing > /opt/samebook/commit.sha256
 # Facts for the receipt: an image has no git. Last, since they differ for every commit.
 ARG BASE_IMAGE
 ARG GIT_COMMIT=

@@ -11,13 +11,14 @@ from samebook.core import git, uncommitted
 from samebook.core.errors import UsageError
 from samebook.core.uncommitted import Changes
 from samebook.core.workspace import Workspace
-from samebook.records import source
+from samebook.records import source, source_files
 
 pytestmark = pytest.mark.host
 
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "protocol.file.allow=always")
 CLEAN = Changes(b"")
 HANDING = Path(__file__).parents[2] / "environments" / "uncommitted"
+LISTING = Path(__file__).parents[2] / "environments" / "image" / "listing"
 READING = "import sys; from pathlib import Path; from samebook.core import uncommitted as u; "
 READING += "assert u.changes(Path(sys.argv[1])).patch"
 
@@ -236,3 +237,47 @@ def test_make_hands_over_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -
     for path in (".samebook/patches/1.patch", ""):
         monkeypatch.setenv("SAMEBOOK_PATCH", path)
         assert source.read(Workspace(root), root / "notebooks" / "tiny.ipynb").patch is None
+
+
+def test_release_image_knows_its_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the release image a file that was mounted over the commit's, or beside it, is named."""
+    (root / ".python-version").touch()
+    for folder in ("models", "scripts"):
+        (root / folder).mkdir()
+    listing, path = root / "commit.sha256", root / "notebooks" / "tiny.ipynb"
+    monkeypatch.setenv("SAMEBOOK_COMMIT", git.head(root))
+    monkeypatch.delenv("SAMEBOOK_PATCH", raising=False)
+    monkeypatch.setattr(source_files, "LISTING", listing)
+    assert source.read(Workspace(root), path).unpatched == ("nothing here shows which files are the commit's",)
+    listing.write_bytes(subprocess.run([LISTING], cwd=root, check=True, capture_output=True).stdout)
+    assert source.read(Workspace(root), path).patch == b""
+    edit(root)
+    (root / "notebooks" / "mounted.csv").touch()
+    mounted = ("notebooks/module.py: is not the commit's", "notebooks/mounted.csv: is not the commit's")
+    assert source.read(Workspace(root), path).unpatched == mounted
+
+
+def test_container_outlives_its_patch(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Edits after make has handed the patch over, as under a watcher, are named."""
+    (root / ".git" / "info" / "exclude").write_text("/.samebook/\n")
+    assert handed(root, monkeypatch).patch == b""
+    edit(root)
+    later = source.read(Workspace(root), root / "notebooks" / "tiny.ipynb")
+    assert later.patch is None
+    assert later.unpatched == ("notebooks/module.py: edited after make has started this container",)
+
+
+def test_edit_during_a_run(root: Path) -> None:
+    """A file that is edited while a run is under way is named, even where it is as before at the end.
+
+    The run's own notebook was read before, and another one matters only where the notebook names it.
+    """
+    path, other = root / "notebooks" / "tiny.ipynb", root / "notebooks" / "other.ipynb"
+    started = source.read(Workspace(root), path)
+    for edited in (path, other):
+        edited.write_text("{ }\n")
+    assert source.after_run(Workspace(root), started, path, "%run module.py") == started
+    assert source.after_run(Workspace(root), started, path, "%run other.ipynb").patch is None
+    (root / "notebooks" / "module.py").write_text("N = 1\n")
+    ended = source.after_run(Workspace(root), started, path, "")
+    assert (ended.patch, ended.unpatched) == (None, ("notebooks/module.py: edited during the run",))

@@ -2,8 +2,9 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from samebook.core import git, uncommitted
@@ -11,6 +12,7 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import UsageError
 from samebook.core.uncommitted import Changes
 from samebook.core.workspace import Workspace, write_whole
+from samebook.records import source_files
 from samebook.store import objects
 
 
@@ -19,7 +21,8 @@ class Source:
     """The source of a run, read before the run starts, because people edit while it runs.
 
     `commit` is empty outside a repository. `patch` holds the uncommitted changes; it is None where no patch can, as
-    in a submodule, and `unpatched` names those. `notebook`, `lock` and `code` are sha256.
+    in a submodule, and `unpatched` names those. `notebook`, `lock` and `code` are sha256. `states` are those of
+    the files that the run may read later.
     """
 
     commit: str
@@ -28,10 +31,12 @@ class Source:
     lock: str
     code: str
     unpatched: tuple[str, ...] = ()
+    states: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def read(workspace: Workspace, notebook: Path) -> Source:
     """Read the source of a run of this notebook, as it is now. Raises UsageError where git can't tell the changes."""
+    states = source_files.states(workspace.root)
     try:
         commit, changes = _commit_and_changes(workspace)
     except UsageError as error:
@@ -40,7 +45,19 @@ def read(workspace: Workspace, notebook: Path) -> Source:
             mend=error.mend or f"git -C {workspace.root} status, which has to work",
         ) from error
     lock = sha256(workspace.environments / "runtime.txt")
-    return Source(commit, changes.patch, sha256(notebook), lock, code_digest(workspace), changes.unpatched)
+    return Source(commit, changes.patch, sha256(notebook), lock, code_digest(workspace), changes.unpatched, states)
+
+
+def after_run(workspace: Workspace, source: Source, notebook: Path, text: str) -> Source:
+    """The source of a run that has ended: what was edited meanwhile may have been read, and no patch holds it.
+
+    The run's own notebook was read before; another one counts where the notebook's `text` names it.
+    """
+    names = source_files.edited(source.states, source_files.states(workspace.root))
+    notebooks = [name for name in names if name.endswith(".ipynb")]
+    unread = {workspace.relative(notebook), *(name for name in notebooks if Path(name).stem not in text)}
+    lines = source_files.shown((name for name in names if name not in unread), "edited during the run")
+    return replace(source, patch=None, unpatched=(*source.unpatched, *lines)) if lines else source
 
 
 def check_commit(workspace: Workspace) -> None:
@@ -77,7 +94,7 @@ def _commit_and_changes(workspace: Workspace) -> tuple[str, Changes]:
     for folder in (workspace.runs, *filter(Path.is_dir, [store])):  # a call that is refused makes no store
         _ignore(folder)
     if commit:
-        return commit, Changes(b"") if patch_name is None else _changes_from_make(root / patch_name)
+        return commit, _changes_in_image(root) if patch_name is None else _changes_from_make(root, root / patch_name)
     if not any((folder / ".git").exists() for folder in (root, *root.parents)) or git.is_unborn(root):
         return "", Changes(b"")
     if shutil.which("git") is None:
@@ -85,12 +102,23 @@ def _commit_and_changes(workspace: Workspace) -> tuple[str, Changes]:
     return git.head(root), uncommitted.changes(root, (workspace.runs, store, workspace.data))
 
 
-def _changes_from_make(path: Path) -> Changes:
-    """The changes that make has written for a container: the patch, and beside it what no patch can hold."""
+def _changes_in_image(root: Path) -> Changes:
+    """The changes in a release image, where anything may be mounted over the commit's files, or beside them."""
+    unlisted = source_files.unlisted(root)
+    return Changes(None, unlisted) if unlisted else Changes(b"")
+
+
+def _changes_from_make(root: Path, path: Path) -> Changes:
+    """The changes that make has written for a container: the patch, and beside it what no patch can hold.
+
+    A container may run for months, as a watcher does: what was edited since is in no patch.
+    """
     names = path.with_name(f"{path.name}.names")
     if not path.is_file():
         return Changes(None, ("the patch that make handed over is gone, so the changes are unknown",))
     unpatched = tuple(names.read_text().splitlines()) if names.is_file() else ()
+    later = source_files.edited_since(root, path.stat().st_mtime_ns)
+    unpatched += source_files.shown(later, "edited after make has started this container")
     return Changes(None, unpatched) if unpatched else Changes(path.read_bytes())
 
 

@@ -4,6 +4,7 @@ import datetime
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +23,9 @@ from samebook.execution import outputs, parameters
 from samebook.execution.preparation import PreparedRun, RunRequest, prepare
 from samebook.execution.warm import client, early
 from samebook.records import provenance, receipt, run_folder, signing, undeclared
+from samebook.records import source as run_source
 from samebook.records.run_folder import RunFolder
+from samebook.records.source import Source
 from samebook.store import objects
 
 if TYPE_CHECKING:
@@ -120,7 +123,17 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
         reporter.noted(prepared.redaction.text(line))
     prepared.redaction.check_files(folder.outputs)
     _write_metrics(folder.path, prepared.redaction)
+    prepared = replace(prepared, source=_source_after(prepared, reporter))
     _write_receipt(folder, prepared, executed, started, installed.result())
+
+
+def _source_after(prepared: PreparedRun, reporter: Reporter) -> Source:
+    """The source, with what was edited during the run; `reporter` hears of that."""
+    text = "\n".join(cell.source for cell in prepared.notebook.cells)
+    source = run_source.after_run(prepared.workspace, prepared.source, prepared.path, text)
+    for line in source.unpatched[len(prepared.source.unpatched) :]:
+        reporter.noted(prepared.redaction.text(f"in no patch, so that the run can't be reproduced or promoted: {line}"))
+    return source
 
 
 def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict[str, str]:
