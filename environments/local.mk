@@ -48,9 +48,9 @@ $(LOCAL): environments/lab.txt environments/build.txt scripts/pyproject.toml .py
 .PHONY: lab-local
 lab-local:
 	@set -a && . environments/variables.env && set +a && \
-	token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && port=$(call quoted,$(PORT)) && \
+	token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && export JUPYTER_TOKEN=$$token && ulimit -c 0 && port=$(call quoted,$(PORT)) && \
 	echo "Lab: http://127.0.0.1:$$port/lab?token=$$token" && echo "Stop it: Ctrl-C" && \
-	$(INSIDE_local) $(FOR_PEOPLE) JUPYTER_TOKEN=$$token SAMEBOOK_WORKSPACE="$(CURDIR)" MATPLOTLIBRC="$(CURDIR)/environments/matplotlibrc" \
+	$(INSIDE_local) $(FOR_PEOPLE) SAMEBOOK_WORKSPACE="$(CURDIR)" MATPLOTLIBRC="$(CURDIR)/environments/matplotlibrc" \
 	  jupyter lab --no-browser --ip 127.0.0.1 --port "$$port" --ServerApp.port_retries=0 --notebook-dir . --log-level WARN \
 	  $$([ "$$(id -u)" != 0 ] || echo --allow-root) || { \
 	  echo "error: Lab did not start, or ended" >&2 && echo "  -> port $$port taken? make lab PORT=8889" >&2 && exit 2; }

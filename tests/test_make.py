@@ -282,3 +282,24 @@ def test_blank_in_path(root: Path) -> None:
     there = root / "my work"
     there.mkdir()
     assert "has a blank" in refused(there, "runs")
+
+
+@pytest.mark.secrets
+def test_lab_token_is_no_argument(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lab's token is in no program's arguments, which every user of the machine can list; Lab leaves no core dump."""
+    programs = root / "programs"
+    programs.mkdir()
+    (programs / "env").write_text('#!/bin/sh\necho "$*" >>"$ARGUMENTS"\nexec /usr/bin/env "$@"\n')
+    (root / ".venv" / "bin" / "jupyter").write_text(
+        '#!/bin/sh\necho "$*" >>"$ARGUMENTS"; echo $JUPYTER_TOKEN $(ulimit -c)\n'
+    )
+    for path in (programs / "env", root / ".venv" / "bin" / "jupyter"):
+        path.chmod(0o755)
+    monkeypatch.setenv("ARGUMENTS", str(root / "arguments"))
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    (root / "environments" / "variables.env").touch()
+    shown = make(root, "lab-local")
+    token, limit = shown[-1].split()
+    assert (f"token={token}" in shown[0], limit) == (True, "0")
+    assert "lab --no-browser" in (root / "arguments").read_text()
+    assert token not in (root / "arguments").read_text()

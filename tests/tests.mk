@@ -20,6 +20,9 @@ test-docker: $(LOCAL)
 test-forger: $(LOCAL) ## Cheat the policy and the verdict, as an author, a stranger and a notebook would
 	@$(INSIDE_local) pytest -q -m forger tests
 
+test-secrets: $(LOCAL) ## Plant secrets in every form and way out, and search all that is left for them
+	@$(INSIDE_local) pytest -q -m secrets tests
+
 test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks, servers away; prints what was lost
 	@FAULTS=$(call quoted,$(or $(TIMES),50)) FAULTS_TABLE=.samebook/faults.txt $(INSIDE_local) \
 	pytest -q tests/test_faults.py tests/execution/warm/test_warm_faults.py tests/verbs/test_sweep.py; \

@@ -17,6 +17,7 @@ OPTIONS_WITH_VALUE = {"--env", "--timeout", "--params", "-p", "--parameter"}
 def main() -> None:
     """Hand a run over to a warm runner, or start its kernel beside the imports; then call the command."""
     processes.end_with_parent()
+    processes.leave_no_core_dumps()
     if notebook := notebook_of(sys.argv[1:]):
         start(notebook)
     from samebook.cli import main as cli

@@ -1,6 +1,7 @@
 """Programs that run side by side. They end with the process that started them, even if it is killed."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -101,6 +102,11 @@ def exit_at_once(code: int = 0) -> NoReturn:
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
     os._exit(code)
+
+
+def leave_no_core_dumps() -> None:
+    """Let this process and those that it starts leave no image of their memory, which may hold a secret."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def end_with_parent() -> None:

@@ -38,6 +38,7 @@ class Redaction:
         forms = {form: f"[redacted {name}]" for name, text in secrets.items() for form in _forms(text)}
         # Longer forms are replaced first, as one secret may begin with another.
         self.forms = dict(sorted(forms.items(), key=lambda item: -len(item[0])))
+        self.longest = max(map(len, self.forms), default=0)
 
     def text(self, text: str) -> str:
         """The text with the secrets in it replaced."""

@@ -28,7 +28,7 @@ from traitlets.config import Config
 from samebook.core import workspace
 from samebook.core.errors import CellFailed
 from samebook.core.redaction import Redaction
-from samebook.execution import cell_end, provisioner
+from samebook.execution import cell_end, kernel_output, provisioner
 from samebook.execution.provisioner import KernelSource
 from samebook.records import canonical
 
@@ -225,6 +225,7 @@ class SamebookEngine(Engine):
         )
         try:
             client.on_cell_executed = client.cell_ended
-            client.execute(env=dict(execution.env), cwd=str(execution.path.parent))
+            with kernel_output.forwarded(execution.redaction, execution.observer.noted) as execution.source.output:
+                client.execute(env=dict(execution.env), cwd=str(execution.path.parent))
         finally:
             provisioner.KERNEL_SOURCE.reset(token)

@@ -29,22 +29,28 @@ KILL_WAIT = 1.0
 class KernelSource:
     """The origin of a kernel: a zygote of this kind, with its socket in the folder, or an early process.
 
-    `start` is "warm" once a zygote has forked the kernel, else "cold", as the receipt says. `exit_code` is that of the
-    kernel's process once it has ended: below 0 for a signal, as in `subprocess`.
+    `output` is the file descriptor of the kernel's stdout and stderr. `start` is "warm" once a zygote has forked the
+    kernel, else "cold", as the receipt says. `exit_code` is that of the kernel's process once it has ended: below 0 for
+    a signal, as in `subprocess`.
     """
 
     folder: Path | None = None
     kind: Kind | None = None
     early: EarlyProcess | None = None
+    output: int = 2
     start: str = "cold"
     exit_code: int | None = None
 
     def process(self, request: Request) -> Any:
         """A process for the kernel; None where it must be started as any other."""
-        if self.folder and self.kind and (forked := client.fork(self.folder, self.kind, request)):
+        if self.folder and self.kind and (forked := client.fork(self.folder, self.kind, request, self._files)):
             self.start = "warm"
             return forked
-        return self.early.become(request) if self.early else None
+        return self.early.become(request, self._files) if self.early else None
+
+    @property
+    def _files(self) -> tuple[int, int]:
+        return self.output, self.output
 
 
 # The source of the kernel that is started next: Jupyter has no way to hand it on.
@@ -63,7 +69,8 @@ class Provisioner(LocalProvisioner):
         request = Request(cmd[3:], kwargs["env"], str(kwargs.get("cwd") or Path.cwd()))
         process = source.process(request) if source and is_python else None
         if process is None:
-            return await super().launch_kernel(cmd, **kwargs)
+            output = source.output if source else None
+            return await super().launch_kernel(cmd, **kwargs, stdout=output, stderr=output)
         self.process, self.pid, self.pgid = process, process.pid, process.pid
         self.cwd: Any = request.cwd
         return self.connection_info

@@ -29,15 +29,21 @@ class EarlyProcess:
                 cwd=cwd,
                 env={**env, **IMPORT_ENV},
                 stdin=stdin.fileno(),
+                # Its own come with the request. A cold kernel will say what is wrong with an import.
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
 
-    def become(self, request: Request) -> "subprocess.Popen[bytes] | None":
-        """Turn it into the requested kernel; None where its variables are others, or its imports had effects."""
+    def become(self, request: Request, files: Sequence[int]) -> "subprocess.Popen[bytes] | None":
+        """Turn it into the requested kernel, with `files` as its stdout and stderr.
+
+        Returns None where its variables are others, or its imports had effects.
+        """
         with suppress(OSError, ValueError):
             if kernels.import_variables(request.env) == self.env and self.process.poll() is None:
                 self.connection.settimeout(LONGEST_IMPORT)
-                request.send(self.connection, [1, 2])
+                request.send(self.connection, files)
                 messages.receive(self.connection)
                 self.connection.close()
                 return self.process

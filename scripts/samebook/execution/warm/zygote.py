@@ -149,6 +149,11 @@ def _leave(zygote: Zygote, connection: socket.socket, files: list[int]) -> None:
         os.close(number)
     zygote.children.clear()
     _close_stdin()
+    _take_files(files)
+
+
+def _take_files(files: list[int]) -> None:
+    """Make a client's files this process's stdout, stderr, and, where there is a third, stdin."""
     for number, file in zip(messages.FILES, files, strict=False):
         os.dup2(file, number)
         os.close(file)
@@ -202,8 +207,7 @@ def once(modules: list[str]) -> None:
         request, files = messages.receive_with_files(connection)
     except (OSError, ValueError):
         return
-    for file in files:
-        os.close(file)
+    _take_files(files)
     _answer(connection, {"pid": os.getpid()})
     connection.close()
     child.run_kernel(request, effects)

@@ -1,0 +1,104 @@
+"""Secrets in real runs: canaries go every way out of a notebook, and all that is left is searched for them."""
+
+import base64
+import gzip
+import html
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from tiny import Result, Tiny, wait_until
+
+from samebook.core.workspace import Workspace
+from samebook.records import run_folder
+
+pytestmark = pytest.mark.secrets
+
+SECRET = "s3cr3t-'quoted'&tök€n"
+PARAMETERS = 'from samebook import Secret\ntoken: str = Secret("API_TOKEN")'
+WAYS_OUT = """
+import samebook, logging, os, subprocess, sys, warnings
+from IPython.display import HTML, display
+print(token); print([token + '']); warnings.warn(token); display(HTML(token)); display({'a': token})
+samebook.log_param('token', token); samebook.log_metric(f'length of {token}', len(token))
+subprocess.run(['echo', token]); subprocess.run(['sh', '-c', 'echo "$API_TOKEN" >&2'])
+os.write(1, token.encode() + b'\\n'); print(token, file=sys.__stderr__, flush=True)
+"""
+
+
+def forms(secret: str) -> set[bytes]:
+    """The forms in which a search finds a secret: as it is, quoted, escaped and encoded."""
+    quoted = {json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret), quote(secret), quote(secret, "")}
+    encoded = {base64.b64encode(secret.encode()).decode().rstrip("="), secret.encode().hex()}
+    texts = {secret, secret.replace("&", "&amp;"), *quoted, *encoded}
+    return {text.encode() for text in texts} | {secret.encode("utf-16-le")}
+
+
+def with_secret(*folders: Path) -> list[str]:
+    """The files below these folders that hold the secret in their bytes, packed bytes or path."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if any(form in _content(path) for form in forms(SECRET))]
+
+
+def _content(path: Path) -> bytes:
+    content = path.read_bytes()
+    return bytes(path) + (gzip.decompress(content) if path.suffix == ".gz" else content)
+
+
+@pytest.fixture(scope="module")
+def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result]:
+    """A run that writes its secret in every way that a notebook has."""
+    tiny = Tiny.create(tmp_path_factory.mktemp("leaky") / "workspace")
+    tiny.notebook("tells", parameters=PARAMETERS, work=WAYS_OUT, last="token + ''")
+    return tiny, tiny.samebook("run", "tells", "--verbose", API_TOKEN=SECRET)
+
+
+def test_secret_not_shown(leaky_run: tuple[Tiny, Result]) -> None:
+    """The output of a notebook and its children is shown with its secrets redacted, and stdout has only the folder."""
+    tiny, ended = leaky_run
+    assert ended.code == 0, ended.stderr
+    assert "[redacted API_TOKEN]" in ended.stderr
+    assert not any(form in (ended.stdout + ended.stderr).encode() for form in forms(SECRET))
+    assert ended.stdout.partition("  ")[0] == f"runs/{tiny.last.name}"
+
+
+def test_secret_not_kept(leaky_run: tuple[Tiny, Result]) -> None:
+    """No file of a run, and none of the store, holds the secret: notebook, page, log, receipt, metrics."""
+    tiny, _ = leaky_run
+    assert with_secret(tiny.root) == []
+    for name in ("notebook.ipynb", "notebook.html", "run.log", "receipt.json", "metrics.json"):
+        assert "[redacted API_TOKEN]" in (tiny.last / name).read_text(), name
+
+
+def test_secret_not_in_error(tiny: Tiny) -> None:
+    """An error that holds the secret is shown and kept without it."""
+    tiny.notebook("fails", parameters=PARAMETERS, work="raise ValueError(f'refused: {token}')")
+    ended = tiny.samebook("run", "fails", API_TOKEN=SECRET)
+    assert ended.code == 1
+    assert "ValueError: refused: [redacted API_TOKEN]" in ended.stderr
+    assert SECRET not in ended.stderr
+    assert with_secret(tiny.root) == []
+
+
+def test_secret_refused_in_outputs(tiny: Tiny) -> None:
+    """A file with a secret among the outputs fails the run: bytes can't be redacted without changing them."""
+    tiny.notebook(
+        "writes", parameters=PARAMETERS, work="import samebook\nsamebook.output_path('plots/a.txt').write_text(token)"
+    )
+    ended = tiny.samebook("run", "writes", API_TOKEN=SECRET)
+    assert ended.code == 6
+    assert "outputs/plots/a.txt holds a secret: [redacted API_TOKEN]" in ended.stderr
+    assert not (tiny.last / "receipt.json").exists()
+
+
+def test_secret_not_shown_by_orphan(tiny: Tiny) -> None:
+    """A kernel whose runner is killed shows nobody what it prints."""
+    work = f"import os, subprocess\nos.kill(os.getppid(), 9)\nsubprocess.run(['echo', token])\n{WAYS_OUT}"
+    tiny.notebook("orphan", parameters=PARAMETERS, work=work)
+    ended = tiny.samebook("run", "orphan", API_TOKEN=SECRET)
+    assert ended.code == -9
+    assert SECRET not in ended.stdout + ended.stderr
+    wait_until(lambda: not tiny.kernels())
+    run_folder.recover(Workspace(tiny.root))
+    assert with_secret(tiny.root) == []
