@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 
 from samebook.core.digest import sha256
+from samebook.records import run_folder
 
 CHECKOUT = Path(__file__).parents[1]
 PLAIN = "datasets: {}\n"
@@ -99,7 +100,7 @@ class Tiny:
     def unfinished(self) -> list[Path]:
         return sorted((self.root / "runs" / ".partial").glob("*-*"))
 
-    def receipt(self, run: str) -> None:
+    def receipt(self, run: str, notebook: str = "") -> None:
         """Write the smallest receipt for a run that a test has made up: its outputs."""
         folder = self.root / "runs" / run
         outputs = (path for path in (folder / "outputs").rglob("*") if path.is_file())
@@ -108,7 +109,8 @@ class Tiny:
         ]
         metadata = {"invocationId": run, "startedOn": "2013-01-01T00:00:00Z", "finishedOn": "2013-01-01T00:00:01Z"}
         definition = {"buildType": "urn:samebook:run:v1", "resolvedDependencies": []}
-        definition["externalParameters"] = {"notebook": "notebooks/train.ipynb", "parameters": {}, "env": "dev"}
+        definition["externalParameters"] = {"parameters": {}, "env": "dev"}
+        definition["externalParameters"]["notebook"] = notebook or f"notebooks/{run_folder.notebook_name(run)}.ipynb"
         predicate = {"buildDefinition": definition, **({"runDetails": {"metadata": metadata}} if subject else {})}
         statement = {"_type": "https://in-toto.io/Statement/v1", "subject": subject, "predicate": predicate}
         (folder / "receipt.json").write_text(json.dumps(statement))

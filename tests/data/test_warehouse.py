@@ -93,6 +93,26 @@ def test_query_is_read_only(tiny: Tiny, ask: Ask) -> None:
         ask(embedded(tiny), "CREATE TABLE t (n INT)")
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY (SELECT 1) TO '{folder}/out.csv'",
+        "ATTACH '{folder}/out.duckdb' AS other",
+        "SELECT * FROM read_text('{folder}/notebooks/queries/q.sql')",
+        "SELECT * FROM '{folder}/notebooks/queries/q.sql'",
+        "SET enable_external_access = true",
+        "LOAD httpfs",
+        "SELECT * FROM frame",
+    ],
+)
+def test_query_reaches_nothing_else(sql: str, tiny: Tiny, ask: Ask) -> None:
+    """A query reads the warehouse alone: it writes no file, reads none, and knows no variable of the caller."""
+    frame = pd.DataFrame({"n": [1]})
+    with pytest.raises(UsageError, match="failed"):
+        ask(embedded(tiny), sql.format(folder=tiny.root))
+    assert not list(tiny.root.glob("out.*")), frame
+
+
 def test_broken_warehouse_told(tiny: Tiny, ask: Ask) -> None:
     """A file that is no database is an error with its name, not a traceback."""
     (tiny.root / "data").mkdir()

@@ -3,6 +3,8 @@
 import threading
 from pathlib import Path
 
+from tiny import Tiny
+
 from samebook.core.digest import json_bytes
 from samebook.core.workspace import Workspace
 from samebook.records import run_folder
@@ -78,3 +80,26 @@ def test_event_can_be_hashed(tmp_path: Path) -> None:
     (event,) = run_folder.events(tmp_path)
     assert json_bytes(event)
     assert (event["name"], event["value"]) == ("?.txt", "?, \u2028 and ü")
+
+
+def test_notebook_is_its_path(tmp_path: Path) -> None:
+    """Notebooks of one name in two folders are two notebooks, also for the runs of before, whose ids had the stem."""
+    tiny, here = Tiny.create(tmp_path), Workspace(tmp_path)
+    nested, top = run_folder.new_id("old/train"), run_folder.new_id("train")
+    former = "20130101T000000Z-train-aaaaaa"
+    for run, notebook in ((nested, "old/train"), (top, "train"), (former, "old/train")):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        tiny.receipt(run, f"notebooks/{notebook}.ipynb")
+    assert "-old.train-" in nested
+    assert [run.name for run in run_folder.finished_runs(here, "train")] == [top]
+    assert [run.name for run in run_folder.finished_runs(here, "old/train")] == [nested, former]
+    assert run_folder.locate(here, "old/train").parent.name == nested
+    assert run_folder.finished_runs(here, "old.train") == []
+    assert not run_folder.is_named_after(nested, "train")
+
+
+def test_notebook_has_one_name(tmp_path: Path) -> None:
+    """A notebook's name is its path below notebooks/, however it is given."""
+    here = Workspace(tmp_path)
+    paths = (here.notebook(name) for name in ("old/train", "notebooks/old/train.ipynb", "./x/../old/train"))
+    assert {here.notebook_name(path) for path in paths} == {"old/train"}

@@ -114,7 +114,7 @@ def _check_model(bundle: Bundle) -> None:
     """
     env = os.environ.get("SAMEBOOK_ENV", "dev")
     conditions = settings.committed_promotion(context.here(), env)
-    if conditions.gate is None or run_folder.notebook_name(context.run().name) != conditions.gate.notebook:
+    if conditions.gate is None or not run_folder.is_named_after(context.run().name, conditions.gate.notebook):
         admission.check(context.here(), conditions, bundle, env)
 
 

@@ -65,7 +65,7 @@ def run(
         request = preparation.from_receipt(receipt, request)
     if dry_run:
         prepared = preparation.prepare(workspace.find(), request, say)
-        show(f"would run {prepared.path.name} with {prepared.values or 'its defaults'} in env {env}")
+        show(f"would run {prepared.name}.ipynb with {prepared.values or 'its defaults'} in env {env}")
         return
     earlier = verb.finished_run(request) if reuse else None
     folder = earlier or verb.run(request, Console(verbose=verbose))

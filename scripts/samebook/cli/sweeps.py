@@ -118,7 +118,11 @@ def sweep(
     show(sweep_result.table(result))
     if result.ranked():
         now = datetime.datetime.now(datetime.UTC)
-        folder = workspace.find().runs / ".sweeps" / f"{now:%Y%m%dT%H%M%SZ}-{result.notebook}-{os.getpid()}"
+        folder = (
+            workspace.find().runs
+            / ".sweeps"
+            / f"{now:%Y%m%dT%H%M%SZ}-{result.notebook.replace('/', '.')}-{os.getpid()}"
+        )
         workspace.write_whole(folder / "sweep.csv", sweep_result.as_csv(result).encode())
         workspace.write_whole(folder / "sweep.png", sweep_result.picture(result))
         show(f"kept in {workspace.find().relative(folder)}")

@@ -39,7 +39,11 @@ class Workspace:
 
     def notebook(self, name: str) -> Path:
         """The path of the notebook `train`, `train.ipynb` or `notebooks/train.ipynb`, whether it exists or not."""
-        return self.notebooks / f"{name.removeprefix('notebooks/').removesuffix('.ipynb')}.ipynb"
+        return self.notebooks / f"{os.path.normpath(name.removeprefix('notebooks/').removesuffix('.ipynb'))}.ipynb"
+
+    def notebook_name(self, path: Path) -> str:
+        """The name of a notebook, by which alone it is known: its path below notebooks/, as `train` or `old/train`."""
+        return path.relative_to(self.notebooks).as_posix().removesuffix(".ipynb")
 
     def relative(self, path: Path) -> str:
         """The path relative to the workspace's root; unchanged where it is outside."""

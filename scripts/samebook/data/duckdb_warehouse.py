@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Seconds that a reader waits for a writer, and a writer for readers.
 PATIENCE, PAUSE = 60, 0.1
+# A query reads the warehouse alone: no file (COPY, ATTACH, read_text), no extension, and no variable of the notebook.
+CLOSED = {"enable_external_access": False, "python_enable_replacements": False}
 THERE = "SELECT 1 FROM duckdb_tables() WHERE table_name = $1"
 
 
@@ -103,7 +105,8 @@ class DuckDB:
         until = time.monotonic() + PATIENCE
         while True:
             try:
-                connection = duckdb.connect(str(self.path), read_only=read_only)
+                config = CLOSED if read_only else {}
+                connection = duckdb.connect(str(self.path), read_only=read_only, config=config)
                 break
             except duckdb.IOException as error:
                 if "lock" not in str(error) or time.monotonic() > until:

@@ -26,7 +26,7 @@ def fresh_run(
     `in_image`: only a run in the image counts, as where the policy demands one. `candidates`: one of these runs.
     An input that a run read around the API, or in a warehouse that has no version, counts as changed.
     """
-    finished = run_folder.finished_runs(prepared.workspace, prepared.path.stem)
+    finished = run_folder.finished_runs(prepared.workspace, prepared.name)
     for run in finished if candidates is None else candidates:
         with suppress(SamebookError):
             statement = receipt.read(run / run_folder.RECEIPT)

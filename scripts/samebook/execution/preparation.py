@@ -77,6 +77,10 @@ class PreparedRun:
     source: Source
     redaction: Redaction
 
+    @property
+    def name(self) -> str:
+        return self.workspace.notebook_name(self.path)
+
 
 def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None] = lambda _: None) -> PreparedRun:
     """Check everything that can be checked before a kernel starts; `say` hears of steps that take time, and of a

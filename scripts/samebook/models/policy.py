@@ -134,9 +134,7 @@ def _gate(candidate: Candidate) -> UnmetCondition | None:
 
 
 def _again(candidate: Candidate, *more: str) -> str:
-    return " ".join(
-        (f"make run NOTEBOOK={Path(receipt.external_parameters(candidate.statement)['notebook']).stem}", *more)
-    )
+    return " ".join((f"make run NOTEBOOK={receipt.notebook_name(candidate.statement)}", *more))
 
 
 CONDITIONS: tuple[Callable[[Candidate], UnmetCondition | None], ...] = (

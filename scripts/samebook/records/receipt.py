@@ -148,6 +148,11 @@ def makers(statement: Json) -> dict[str, str]:
     return {name: run for run, names in byproduct(statement, MADE_BY).items() if run != "unknown" for name in names}
 
 
+def notebook_name(statement: Json) -> str:
+    """The name of the run's notebook: its path below notebooks/."""
+    return external_parameters(statement)["notebook"].removeprefix("notebooks/").removesuffix(".ipynb")
+
+
 def external_parameters(statement: Json) -> Json:
     """The notebook's path, its parameters, and the name of the env."""
     return statement["predicate"]["buildDefinition"]["externalParameters"]

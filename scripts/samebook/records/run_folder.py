@@ -66,9 +66,14 @@ class RunFolder:
 
 
 def new_id(notebook: str) -> str:
-    """The id of a new run: `<UTC time>-<notebook>-<6 hex>`."""
+    """The id of a new run: `<UTC time>-<notebook>-<6 hex>`. Only its receipt says for certain which notebook it ran."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    return f"{now}-{notebook}-{secrets.token_hex(3)}"
+    return f"{now}-{_name_in_id(notebook)}-{secrets.token_hex(3)}"
+
+
+def _name_in_id(notebook: str) -> str:
+    """A notebook's name as ids have it: `old.train` for old/train, as a run's folder can't hold a path."""
+    return notebook.replace("/", ".")
 
 
 def start_time(run: str) -> datetime.datetime:
@@ -138,11 +143,25 @@ def notebook_name(run: str) -> str:
     return run.split("-", 1)[1].rsplit("-", 1)[0]
 
 
+def is_named_after(run: str, notebook: str) -> bool:
+    """Whether the id of a run names this notebook."""
+    return notebook_name(run) == _name_in_id(notebook)
+
+
 def finished_runs(workspace: Workspace, notebook: str) -> list[Path]:
     """The folders of a notebook's finished runs, newest first; of two in one second, the one that ended last."""
-    receipts = list(workspace.runs.glob(f"*Z-{escape(notebook)}-??????/{RECEIPT}"))
-    newest = sorted(receipts, key=lambda path: (path.parent.name[:16], path.stat().st_mtime_ns), reverse=True)
+    names = {_name_in_id(notebook), Path(notebook).name}  # earlier runs of a notebook in a folder have only its stem
+    receipts = (path for name in names for path in workspace.runs.glob(f"*Z-{escape(name)}-??????/{RECEIPT}"))
+    own = [path for path in receipts if _is_of(path, notebook)]
+    newest = sorted(own, key=lambda path: (path.parent.name[:16], path.stat().st_mtime_ns), reverse=True)
     return [path.parent for path in newest]
+
+
+def _is_of(receipt: Path, notebook: str) -> bool:
+    """Whether a receipt's run is one of this notebook, and not of one with the same stem in another folder."""
+    content = receipt.read_bytes()  # searched as bytes: there may be thousands, and parsing takes fifty times as long
+    path = json.dumps(f"notebooks/{notebook}.ipynb", ensure_ascii=False)
+    return f'"notebook": {path}'.encode() in content
 
 
 def append_event(folder: Path, event: dict[str, Any]) -> None:

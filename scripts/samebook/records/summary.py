@@ -34,15 +34,15 @@ def summarize(path: Path) -> Run:
         lines = error.read_text().splitlines() if error.is_file() else ["no error.txt"]
         return Run(path.name, name, "failed", None, {}, {}, "".join(lines[:1]))
     try:
-        return _summarize_done(path, name)
+        return _summarize_done(path)
     except (UsageError, ValueError, OSError) as error:
         return Run(path.name, name, "damaged", None, {}, {}, str(error))
 
 
-def _summarize_done(path: Path, name: str) -> Run:
+def _summarize_done(path: Path) -> Run:
     statement = receipt.read(path / run_folder.RECEIPT)
     times = statement["predicate"]["runDetails"]["metadata"]
     start, end = (datetime.datetime.fromisoformat(times[key]) for key in ("startedOn", "finishedOn"))
     metrics = json.loads((path / run_folder.METRICS).read_text())
-    parameters = receipt.external_parameters(statement)["parameters"]
+    parameters, name = receipt.external_parameters(statement)["parameters"], receipt.notebook_name(statement)
     return Run(path.name, name, "done", (end - start).total_seconds(), parameters, metrics, "")

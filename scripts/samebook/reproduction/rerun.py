@@ -210,12 +210,12 @@ def _run(front: Front, statement: Json, env: Mapping[str, str]) -> Path:
 
     The checkout gets a plan, not the receipt: nothing in it may know the results that are expected.
     """
-    stem = Path(receipt.external_parameters(statement)["notebook"]).stem
-    new, checkout = run_folder.new_id(stem), front.checkout
+    notebook = receipt.notebook_name(statement)
+    new, checkout = run_folder.new_id(notebook), front.checkout
     front.check()
     workspace.write_whole(checkout / PINNED, json_bytes(receipt.handover(statement, new)))
     code = front.run(env)
-    folder = _folder(checkout, stem, new)
+    folder = _folder(checkout, Path(notebook).name, new)
     check_inside(checkout, (folder, *folder.rglob("*")))
     if code or not (folder / run_folder.RECEIPT).is_file():
         error = folder / run_folder.ERROR

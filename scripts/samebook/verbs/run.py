@@ -61,7 +61,7 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     run_folder.recover(workspace)
     reporter = reporter or Reporter()
     prepared = prepare(workspace, request, reporter.noted)
-    folder = RunFolder.create(workspace, request.run or run_folder.new_id(prepared.path.stem))
+    folder = RunFolder.create(workspace, request.run or run_folder.new_id(prepared.name))
     try:
         reporter.run_started(folder.path, request)
         with signals.as_errors():
@@ -118,7 +118,7 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
             )
         )
     run_folder.append_event(folder.path, {"kind": "kernel", "name": source.start})
-    (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.path.stem))
+    (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.name))
     for line in outputs.settle(folder.outputs, prepared.workspace.root):
         reporter.noted(prepared.redaction.text(line))
     prepared.redaction.check_files(folder.outputs)

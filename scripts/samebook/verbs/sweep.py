@@ -74,7 +74,7 @@ def description(plan: Plan) -> str:
 def _finished(prepared: PreparedRun, sets: list[ParameterSet]) -> dict[str, Path]:
     """The finished run of each set that has one, by the set's key."""
     index: dict[str, list[Path]] = {}
-    for run in run_folder.finished_runs(prepared.workspace, prepared.path.stem):
+    for run in run_folder.finished_runs(prepared.workspace, prepared.name):
         run_parameters = _parameters(run)
         if run_parameters is not None:
             index.setdefault(json.dumps(run_parameters, sort_keys=True), []).append(run)
@@ -100,7 +100,7 @@ def sweep(request: SweepRequest, run: Runner, say: Callable[[str], None]) -> Swe
     """
     sweep_plan = plan(request)
     sets, finished = sweep_plan.sets, sweep_plan.finished
-    result = Sweep(sweep_plan.prepared.path.stem, request.metric, request.minimize)
+    result = Sweep(sweep_plan.prepared.name, request.metric, request.minimize)
     remaining = [parameter_set for parameter_set in sets if sweep_result.key(parameter_set) not in finished]
     for parameter_set in sets:
         if path := finished.get(sweep_result.key(parameter_set)):
