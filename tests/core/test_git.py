@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny import CHECKOUT
 
 from samebook.core import git, uncommitted
 from samebook.core.errors import UsageError
@@ -223,3 +224,20 @@ def test_shallow_clone(root: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not in this repository") as missing, git.worktree(shallow, first):
         pass
     assert unknown.value.mend == missing.value.mend == "git fetch --unshallow"
+
+
+def test_data_keep_their_bytes(tmp_path: Path) -> None:
+    """A data file that is put into git comes back with the same bytes, whatever its line ends; code gets LF."""
+    (tmp_path / ".gitattributes").write_bytes((CHECKOUT / ".gitattributes").read_bytes())
+    contents = {"notebooks/a.csv": b"x\r\n1\r\n", "notebooks/b.txt": b"a\r\nb\n", "datasets/c.json": b"{}\r\n"}
+    for name, content in {**contents, "notebooks/work.py": b"x = 1\r\n"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    git.git(tmp_path, "init", "--quiet")
+    git.git(tmp_path, "add", "--all")
+    files = [*contents, "notebooks/work.py"]
+    for name in files:
+        (tmp_path / name).unlink()
+    git.git(tmp_path, "-c", "core.autocrlf=true", "checkout", "--", *files)
+    assert {name: (tmp_path / name).read_bytes() for name in contents} == contents
+    assert (tmp_path / "notebooks" / "work.py").read_bytes() == b"x = 1\n"

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 # Seconds that a reader waits for a writer, and a writer for readers.
 PATIENCE, PAUSE = 60, 0.1
 # A query reads the warehouse alone: no file (COPY, ATTACH, read_text), no extension, and no variable of the notebook.
-CLOSED = {"enable_external_access": False, "python_enable_replacements": False}
+CLOSED: dict[str, bool | float | int | list[str] | str] = {
+    "enable_external_access": False,
+    "python_enable_replacements": False,
+}
 THERE = "SELECT 1 FROM duckdb_tables() WHERE table_name = $1"
 
 
