@@ -221,7 +221,7 @@ def _run(front: Front, statement: Json, env: Mapping[str, str]) -> Path:
         error = folder / run_folder.ERROR
         reason = error.read_text().strip() if error.is_file() else f"make run ended with exit code {code}"
         raise NotReproduced(
-            f"the run was complete once, and fails this time: {reason}", mend=f"make run NOTEBOOK={stem}"
+            f"the run was complete once, and fails this time: {reason}", mend=f"make run NOTEBOOK={notebook}"
         )
     path = folder / run_folder.RECEIPT
     states = evidence.file_states(Workspace(checkout), path, receipt.read(path))
