@@ -27,6 +27,11 @@ SLOW_MODULES = {
     *("test_rerun", "test_rerun_cheats", "test_rerun_aside", "test_rerun_times", "test_runner", "test_warm"),
     *("test_bundle_diff", "test_gc", "test_drift"),
 }
+# These look at the start of a command, or at its process; all others share the imports of one (tests/forked.py).
+OWN_PROCESSES = {
+    *("test_bench", "test_console", "test_endings", "test_faults", "test_main", "test_processes", "test_run"),
+    *("test_season", "test_signals", "test_sweep", "test_warm_chain"),
+}
 # An engine may change what these find: they read the environment, or look at the kernels and bytes that it gives.
 OF_THE_ENGINE = {
     *("environment", "test_canonical.py", "test_console.py", "test_main.py", "test_page.py"),
@@ -59,6 +64,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def group(item: pytest.Item) -> str:
     """The group of tests that run in one process, one after the other: a module's, or those that share the images."""
     return "container" if item.path.parent.name == "container" else item.path.stem
+
+
+@pytest.fixture(autouse=True)
+def own_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands start as a shell would start them where a test looks at that."""
+    if request.path.parent.name == "warm" or request.path.stem in OWN_PROCESSES:
+        monkeypatch.setattr(Tiny, "fork", lambda *_: None)
 
 
 @pytest.fixture

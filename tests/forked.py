@@ -1,0 +1,59 @@
+"""Commands forked from a process that has imported the command line, by the zygote of `samebook warm`.
+
+Each has the environment, folder and output of its own that a started process has; only the imports are shared.
+"""
+
+import atexit
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+
+from samebook.execution.warm import client, kernels
+from samebook.execution.warm.child import RUNNER
+
+CHECKOUT = Path(__file__).parents[1]
+# The environment of the tests, before one of them changes it; and the variables that are read while Python starts.
+ENVIRON = dict(os.environ)
+START = ("PYTHON", "LD_", "LANG", "LC_", "TZ", "JUPYTER", "IPYTHON", "SAMEBOOK_WARM", "COVERAGE", "FAKETIME")
+
+
+def call(arguments: Sequence[str], env: Mapping[str, str], folder: Path) -> "subprocess.CompletedProcess[str] | None":
+    """`samebook ARGUMENTS` to its end, with all of these variables; None where it needs a process of its own."""
+    if _read_at_start(env) != _read_at_start(ENVIRON):
+        return None
+    request = kernels.Request(arguments, env, str(folder))
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr, Path(os.devnull).open() as stdin:
+        files = (stdout.fileno(), stderr.fileno(), stdin.fileno())
+        # A kind's name depends on this process's limits, umask and groups as they are now.
+        process = client.fork(_sockets(), _kind(), request, files)
+        if not process:
+            return None
+        code = process.wait(timeout=120)
+        texts = []
+        for file in (stdout, stderr):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return subprocess.CompletedProcess(list(arguments), code, *texts)
+
+
+def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in env.items() if name.startswith(START)}
+
+
+def _kind() -> kernels.Kind:
+    return kernels.Kind("tests", (RUNNER,), {**ENVIRON, "SAMEBOOK_WORKSPACE": str(CHECKOUT)})
+
+
+@cache
+def _sockets() -> Path:
+    """The folder with the socket of a zygote that lives as long as this process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    folder = Path(stack.enter_context(client.socket_folder()))
+    process = stack.enter_context(client.zygote(_kind(), CHECKOUT, folder))
+    assert not process.refusal, process.refusal
+    return folder
