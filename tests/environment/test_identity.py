@@ -51,8 +51,9 @@ def test_mismatch_names_both(tiny: Tiny) -> None:
 
 
 def test_kernel_sees_fixed_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A kernel gets the fixed variables in place of the caller's, and no private variable of the caller."""
-    for name in ("PYTHONPATH", "PYTHONSTARTUP", "MPLBACKEND", "JUPYTER_PATH", "PYTHONHASHSEED", "TZ"):
+    """A kernel gets the fixed variables in place of the caller's, and no private variable of the caller or of make."""
+    private = ("PYTHONPATH", "PYTHONSTARTUP", "MPLBACKEND", "JUPYTER_PATH", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+    for name in (*private, "PYTHONHASHSEED", "TZ"):
         monkeypatch.setenv(name, "/of/the/caller")
     kernel = variables.of_kernel(HERE, tmp_path / "run", "dev", tmp_path)
     assert "/of/the/caller" not in kernel.values()

@@ -2,11 +2,14 @@
 
 import os
 
-OWN = ("MAKE", "MAKE_", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES", "MFLAGS", "GNUMAKEFLAGS")
 # The Makefile lists the names of its command line's variables in this variable.
 COMMAND_LINE = "GIVEN_TO_MAKE"
+OWN = (
+    *("MAKE", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES", "MFLAGS", "GNUMAKEFLAGS"),
+    *("MAKE_TERMOUT", "MAKE_TERMERR", "MAKE_RESTARTS"),
+)
 
 
 def variables() -> list[str]:
-    """The names of the variables on make's command line, and of the variable that lists them."""
-    return [COMMAND_LINE, *os.environ.get(COMMAND_LINE, "").split()]
+    """The names of make's own variables, of those on its command line, and of the one that lists them."""
+    return [*OWN, COMMAND_LINE, *os.environ.get(COMMAND_LINE, "").split()]

@@ -94,7 +94,7 @@ def kind(packages: str, modules: Sequence[str], env: Mapping[str, str]) -> Kind:
 
 def import_variables(env: Mapping[str, str]) -> dict[str, str]:
     """The variables at which a module may look while it is imported."""
-    others = (*OWN, *TERMINAL, *make.OWN, *make.variables())
+    others = (*OWN, *TERMINAL, *make.variables())
     return {name: value for name, value in env.items() if not _is_one_of(name, others)}
 
 
