@@ -1,6 +1,6 @@
 """Tables as text."""
 
-from samebook.core.table import align
+from samebook.core.text import align
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:

@@ -69,5 +69,5 @@ def test_failed_run_publishes_nothing(tiny: Tiny) -> None:
     made = tiny.last / "outputs" / "flights" / "day=2013-01-01" / "part-0.parquet"
     assert published.read_bytes() == made.read_bytes()
     digest = dataset.sha256(published)
-    assert dataset.origin(Workspace(tiny.root), "flights", DAYS[0], digest) == tiny.last.name
-    assert dataset.origin(Workspace(tiny.root), "flights", DAYS[0], "another") == ""
+    assert dataset.producer(Workspace(tiny.root), "flights", DAYS[0], digest) == tiny.last.name
+    assert dataset.producer(Workspace(tiny.root), "flights", DAYS[0], "another") == ""

@@ -26,7 +26,7 @@ def test_link_becomes_its_content(tmp_path: Path) -> None:
     (folder / "last.bin").symlink_to("last/model.bin")
     (tmp_path / "outside").write_text("o")
     (folder / "outside").symlink_to(tmp_path / "outside")
-    notes = outputs.settle(folder, tmp_path)
+    notes = outputs.normalize(folder, tmp_path)
     assert contents(folder) == {"5/model.bin": "w", "last/model.bin": "w", "last.bin": "w", "outside": "o"}
     assert (tmp_path / "outside").read_text() == "o"
     assert notes == [f"outputs/{name} was a link: its content is kept" for name in ("last", "last.bin", "outside")]
@@ -40,7 +40,7 @@ def test_file_from_outside_is_undeclared(tmp_path: Path) -> None:
     (folder / "own.bin").write_text("o")
     (folder / "model.bin").symlink_to(tmp_path / "earlier.bin")
     (folder / "last.bin").symlink_to("own.bin")
-    outputs.settle(folder, tmp_path)
+    outputs.normalize(folder, tmp_path)
     event = {"kind": "undeclared", "name": "earlier.bin", "sha256": sha256(b"w")}
     assert list(run_folder.events(folder.parent)) == [event]
 
@@ -54,7 +54,7 @@ def test_no_content_is_left_out(tmp_path: Path) -> None:
     for name, target in targets.items():
         (folder / name).symlink_to(target)
     os.mkfifo(folder / "pipe")
-    notes = outputs.settle(folder, tmp_path)
+    notes = outputs.normalize(folder, tmp_path)
     assert contents(folder) == {"file": "f"}
     assert [note.split()[0] for note in notes] == [f"outputs/{name}" for name in (*targets, "pipe")]
     assert all("left out" in note for note in notes)
@@ -66,7 +66,7 @@ def test_folder_is_a_link(tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "last").symlink_to("x")
     (tmp_path / "outputs").symlink_to("elsewhere")
     with pytest.raises(UsageError, match="outputs is a link"):
-        outputs.settle(tmp_path / "outputs", tmp_path)
+        outputs.normalize(tmp_path / "outputs", tmp_path)
     assert (tmp_path / "elsewhere" / "last").is_symlink()
 
 
@@ -75,7 +75,7 @@ def test_name_becomes_plain(tmp_path: Path) -> None:
     (tmp_path / "a\n").mkdir()
     for name in (b"a\n/x\x1b", b"b\xff", b"b_"):
         (tmp_path / os.fsdecode(name)).write_text(repr(name))
-    notes = outputs.settle(tmp_path, tmp_path)
+    notes = outputs.normalize(tmp_path, tmp_path)
     assert contents(tmp_path) == {"a_/x_": repr(b"a\n/x\x1b"), "b__": repr(b"b\xff"), "b_": repr(b"b_")}
     assert len(notes) == 3
     assert all(note.isprintable() for note in notes)

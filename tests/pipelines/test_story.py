@@ -91,8 +91,8 @@ def test_day_of_line_or_of_data(tiny: Tiny) -> None:
 def test_secret_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """`redacted` takes the secrets that the settings name out of a text."""
     monkeypatch.setenv("DATABASE", "hunter2-and-more")
-    in_force = settings.Settings(warehouse=Warehouse(password="DATABASE"))
-    assert story.redacted("no hunter2-and-more here", in_force) == "no [redacted DATABASE] here"
+    env_settings = settings.Settings(warehouse=Warehouse(password="DATABASE"))
+    assert story.redacted("no hunter2-and-more here", env_settings) == "no [redacted DATABASE] here"
 
 
 @pytest.fixture

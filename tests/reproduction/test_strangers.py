@@ -82,11 +82,11 @@ def test_files_of_the_machine_are_not_read(repository: Tiny, monkeypatch: pytest
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(repository.root))
     monkeypatch.setenv("SAMEBOOK_PINNED", str(repository.root / "plan.json"))
     monkeypatch.setenv("SAMEBOOK_RUN", str(repository.root / "runs" / ".partial" / "1"))
-    for cached in (context.here, context.run, context.pinned):
+    for cached in (context.current_workspace, context.run, context.pinned):
         cached.cache_clear()
     with pytest.raises(UsageError, match="reads no file outside the workspace"):
         artifacts.find_artifact("/proc/self/environ", "environ")
-    for cached in (context.here, context.run, context.pinned):
+    for cached in (context.current_workspace, context.run, context.pinned):
         cached.cache_clear()
 
 

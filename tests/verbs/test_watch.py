@@ -268,8 +268,8 @@ def test_schedule_is_kept(tiny: Tiny) -> None:
         tiny.notebook(name, work="1")
     workspace = Workspace(tiny.root)
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=90)
-    in_force = settings.load(workspace, "dev")
-    watcher = Watcher(workspace, "dev", in_force, print, Inbox(workspace, 0), since=since)
+    env_settings = settings.load(workspace, "dev")
+    watcher = Watcher(workspace, "dev", env_settings, print, Inbox(workspace, 0), since=since)
     for _ in range(2):
         rounds.run_schedule(watcher)
     assert len(list(tiny.root.glob("runs/*-due-*/receipt.json"))) == 1

@@ -21,20 +21,28 @@ def find_artifact(source: str, name: str) -> Path:
     is promoted here, `churn@prod` as it is at a branch, tag or commit. Raises UsageError where there is none.
     """
     # A file may be gone where its run is reproduced; the recorded inputs say that it was one.
-    is_file = (context.here().root / source).is_file() or Path(source).name == name in context.pinned()
+    is_file = (context.current_workspace().root / source).is_file() or Path(source).name == name in context.pinned()
     label = name if is_file else f"{source}/{name}"
     if (content := context.pinned_content(label)) is not None:
         if (promoted := context.pinned_content(inputs.bundle(source))) is not None:  # the run has read that, too
             context.recorded(inputs.bundle(source), promoted)
         return _copy(name, context.recorded(label, content))
-    if lookup.is_reference(context.here(), source):
+    if lookup.is_reference(context.current_workspace(), source):
         return _promoted(source, name, label)
     path = _artifact(source, name)
     context.check_place(path)
-    run = path.relative_to(context.here().runs).parts[0] if path.is_relative_to(context.here().runs) else ""
+    run = (
+        path.relative_to(context.current_workspace().runs).parts[0]
+        if path.is_relative_to(context.current_workspace().runs)
+        else ""
+    )
     with undeclared.declared_reads():
         content = path.read_bytes()
-        built = _origin(run, path.relative_to(context.here().runs / run).as_posix(), content) if run else None
+        built = (
+            _built_from(run, path.relative_to(context.current_workspace().runs / run).as_posix(), content)
+            if run
+            else None
+        )
         context.recorded(label, content, run, built)
     undeclared.declare(path)
     return path
@@ -48,14 +56,14 @@ def load_bundle(source: str) -> Bundle:
     label = inputs.bundle(source)
     if (content := context.pinned_content(label)) is None:
         with undeclared.declared_reads():
-            content = lookup.read(context.here(), source).content()
+            content = lookup.read(context.current_workspace(), source).content()
     return bundle.parse(context.recorded(label, content), source)
 
 
 def find_bundle(source: str) -> Bundle | None:
     """The bundle of a promoted model, recorded as an input; None where `source` means a run, a notebook or a file."""
     is_promoted = context.pinned_content(inputs.bundle(source)) is not None or lookup.is_reference(
-        context.here(), source
+        context.current_workspace(), source
     )
     if not is_promoted:
         run_folder.append_event(context.run(), {"kind": "lacked", "name": inputs.bundle(source)})
@@ -96,13 +104,15 @@ def _promoted(source: str, name: str, label: str) -> Path:
             mend=f"samebook.find_artifact({source!r}, {next(iter(promoted.outputs))!r})",
         )
     with undeclared.declared_reads():
-        if missing := supply.fetch_missing(context.here(), context.in_force(), promoted, context.note):
+        if missing := supply.fetch_missing(
+            context.current_workspace(), context.current_settings(), promoted, context.note
+        ):
             raise UsageError(
                 f"model {source}: {missing[0]} is not in the store, nor in a remote one",
                 mend=f"make models MODEL={source}",
             )
         _check_model(promoted)
-        content = objects.local_store(context.here()).get(promoted.outputs[name].sha256)
+        content = objects.local_store(context.current_workspace()).get(promoted.outputs[name].sha256)
     assert content is not None, "what was just supplied is gone"
     return _copy(name, context.recorded(label, content, promoted.receipt.run, promoted.built_from()))
 
@@ -113,9 +123,9 @@ def _check_model(bundle: Bundle) -> None:
     The gate's own notebook may read any champion: otherwise none of a weaker policy could be replaced.
     """
     env = os.environ.get("SAMEBOOK_ENV", "dev")
-    conditions = settings.committed_promotion(context.here(), env)
+    conditions = settings.committed_promotion(context.current_workspace(), env)
     if conditions.gate is None or not run_folder.is_named_after(context.run().name, conditions.gate.notebook):
-        admission.check(context.here(), conditions, bundle, env)
+        admission.check(context.current_workspace(), conditions, bundle, env)
 
 
 def _copy(name: str, content: bytes) -> Path:
@@ -130,9 +140,9 @@ def _copy(name: str, content: bytes) -> Path:
     return path
 
 
-def _origin(run: str, name: str, content: bytes) -> receipt.Json:
-    """The origin of an output of a run: how it was built. Raises UsageError for other bytes than its receipt names."""
-    statement = receipt.read(context.here().runs / run / run_folder.RECEIPT)
+def _built_from(run: str, name: str, content: bytes) -> receipt.Json:
+    """The way in which an output of a run was built. Raises UsageError for other bytes than its receipt names."""
+    statement = receipt.read(context.current_workspace().runs / run / run_folder.RECEIPT)
     if receipt.subject_digests(statement).get(name) != sha256(content):
         raise UsageError(
             f"{name} of {run} is not what its receipt says: it was changed since",
@@ -142,7 +152,7 @@ def _origin(run: str, name: str, content: bytes) -> receipt.Json:
 
 
 def _artifact(source: str, name: str) -> Path:
-    file = context.here().root / source
+    file = context.current_workspace().root / source
     if file.is_file():
         return file
     outputs = (run / "outputs" / name for run in _runs(source))
@@ -156,5 +166,9 @@ def _artifact(source: str, name: str) -> Path:
 
 def _runs(source: str) -> list[Path]:
     """The folders of the finished runs that a run's id or a notebook's name means, the newest first."""
-    exact = context.here().runs / source
-    return [exact] if (exact / run_folder.RECEIPT).is_file() else run_folder.finished_runs(context.here(), source)
+    exact = context.current_workspace().runs / source
+    return (
+        [exact]
+        if (exact / run_folder.RECEIPT).is_file()
+        else run_folder.finished_runs(context.current_workspace(), source)
+    )

@@ -15,15 +15,15 @@ from samebook.store import objects
 
 
 @cache
-def here() -> workspace.Workspace:
+def current_workspace() -> workspace.Workspace:
     """The workspace of this kernel."""
     return workspace.find()
 
 
 @cache
-def in_force() -> settings.Settings:
+def current_settings() -> settings.Settings:
     """The settings of this run's environment."""
-    return settings.load(here(), os.environ.get("SAMEBOOK_ENV", "dev"))
+    return settings.load(current_workspace(), os.environ.get("SAMEBOOK_ENV", "dev"))
 
 
 @cache
@@ -31,9 +31,9 @@ def run() -> Path:
     """The folder of the run around this kernel, or a scratch run's."""
     if folder := os.environ.get("SAMEBOOK_RUN"):
         return Path(folder)
-    run_folder.drop_scratch(here())
+    run_folder.drop_scratch(current_workspace())
     started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    return workspace.make_folder(here().runs / ".scratch" / f"{started}-{os.getpid()}")
+    return workspace.make_folder(current_workspace().runs / ".scratch" / f"{started}-{os.getpid()}")
 
 
 @cache
@@ -47,12 +47,12 @@ def pinned_content(label: str) -> bytes | None:
     """The bytes of an input that a reproduction must read, from the store; None where there is none."""
     digest = pinned().get(label)
     with undeclared.declared_reads():
-        return objects.local_store(here()).get(digest) if digest else None
+        return objects.local_store(current_workspace()).get(digest) if digest else None
 
 
 def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json | None = None) -> bytes:
     """The bytes of an input, told to the run and kept in the store, so that anyone can read the same again."""
-    _record(label, objects.local_store(here()).put(content), run_id, built)
+    _record(label, objects.local_store(current_workspace()).put(content), run_id, built)
     return content
 
 
@@ -60,19 +60,19 @@ def pinned_file(label: str) -> Path | None:
     """The path in the store, verified, of an input that a reproduction must read; None where there is none."""
     digest = pinned().get(label)
     with undeclared.declared_reads():
-        if not digest or not objects.local_store(here()).has(digest):
+        if not digest or not objects.local_store(current_workspace()).has(digest):
             return None
-        for _ in objects.local_store(here()).chunks(digest):
+        for _ in objects.local_store(current_workspace()).chunks(digest):
             pass
-    return objects.local_store(here()).path(digest)
+    return objects.local_store(current_workspace()).path(digest)
 
 
 def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
     """The path in the store of an input that may be larger than memory, told to the run; the object never changes."""
     with undeclared.declared_reads():
-        digest = objects.local_store(here()).put(path)
+        digest = objects.local_store(current_workspace()).put(path)
     _record(label, digest, run_id, None)
-    return objects.local_store(here()).path(digest)
+    return objects.local_store(current_workspace()).path(digest)
 
 
 def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) -> None:
@@ -87,7 +87,7 @@ def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) ->
 
 def check_place(path: Path) -> None:
     """Raise UsageError where a reproduction would read a file outside the workspace: its receipt may be anybody's."""
-    if os.environ.get("SAMEBOOK_PINNED") and not path.resolve().is_relative_to(here().root):
+    if os.environ.get("SAMEBOOK_PINNED") and not path.resolve().is_relative_to(current_workspace().root):
         raise UsageError(
             f"a reproduction reads no file outside the workspace: {path}; expected its bytes in the store",
             mend="make pull",
@@ -97,7 +97,7 @@ def check_place(path: Path) -> None:
 def recorded_settings(name: str) -> Any:
     """A group of settings as plain JSON, recorded as an input: a reproduction reads the same values."""
     label = inputs.settings(name)
-    return json.loads(recorded(label, pinned_content(label) or settings.section_bytes(in_force(), name)))
+    return json.loads(recorded(label, pinned_content(label) or settings.section_bytes(current_settings(), name)))
 
 
 def note(text: str) -> None:

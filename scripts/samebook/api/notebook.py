@@ -92,7 +92,7 @@ def output_path(name: str) -> Path:
 
 def query(name: str, **bound: Any) -> "pd.DataFrame":
     """The rows of the query notebooks/queries/<name>; each `$key` in it is bound to the value of that keyword."""
-    workspace, settings = context.here(), context.in_force().warehouse
+    workspace, settings = context.current_workspace(), context.current_settings().warehouse
     _, before = warehouse.version(workspace, settings)
     rows = warehouse.query(workspace, settings, name, bound)
     url, after = warehouse.version(workspace, settings)
@@ -188,10 +188,10 @@ def _days(name: str, start: datetime.date, end: datetime.date, *, partial: bool)
     if partial and context.pinned():  # a reproduction lacks the days that the run has lacked
         days = [day for day in days if _pinned_partition(name, day) is not None]
     of_workspace = [day for day in days if _pinned_partition(name, day) is None]
-    maker = context.in_force().datasets.get(name)
+    maker = context.current_settings().datasets.get(name)
     if not partial or (maker and maker.made_by):
-        _make(name, dataset.missing(context.here(), name, of_workspace))
-    missing = dataset.missing(context.here(), name, of_workspace)
+        _make(name, dataset.missing(context.current_workspace(), name, of_workspace))
+    missing = dataset.missing(context.current_workspace(), name, of_workspace)
     if partial:
         days = [day for day in days if day not in missing]
         for day in missing:
@@ -211,15 +211,17 @@ def _partition(name: str, day: datetime.date) -> bytes:
     with undeclared.declared_reads():
         content = _pinned_partition(name, day)
         if content is None:
-            content = (context.here().data / dataset.partition(name, day)).read_bytes()
-        return context.recorded(label, content, dataset.origin(context.here(), name, day, sha256(content)))
+            content = (context.current_workspace().data / dataset.partition(name, day)).read_bytes()
+        return context.recorded(
+            label, content, dataset.producer(context.current_workspace(), name, day, sha256(content))
+        )
 
 
 def _file(name: str, day: datetime.date) -> Path:
     """The path of a day in the store, recorded as an input: for partitions larger than memory."""
     label = str(dataset.partition(name, day).parent)
-    path = context.pinned_file(label) or context.here().data / dataset.partition(name, day)
-    return context.recorded_file(label, path, dataset.origin(context.here(), name, day, sha256(path)))
+    path = context.pinned_file(label) or context.current_workspace().data / dataset.partition(name, day)
+    return context.recorded_file(label, path, dataset.producer(context.current_workspace(), name, day, sha256(path)))
 
 
 def _pinned_partition(name: str, day: datetime.date) -> bytes | None:
@@ -228,7 +230,7 @@ def _pinned_partition(name: str, day: datetime.date) -> bytes | None:
 
 def _make(name: str, missing: list[datetime.date]) -> None:
     for start, end in dataset.ranges(missing):
-        maker = context.in_force().datasets.get(name)
+        maker = context.current_settings().datasets.get(name)
         if maker is None or not maker.made_by:
             raise UsageError(
                 f"dataset {name}: no partition for {start}, and no notebook is said to make it",
@@ -236,4 +238,4 @@ def _make(name: str, missing: list[datetime.date]) -> None:
             )
         note = f"making {name} {start} to {end}: make run NOTEBOOK={maker.made_by}"
         context.note(note)
-        subcommand.run_notebook(context.here(), maker.made_by, {"start": start, "end": end})
+        subcommand.run_notebook(context.current_workspace(), maker.made_by, {"start": start, "end": end})

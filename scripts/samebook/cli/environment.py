@@ -34,8 +34,8 @@ def settings(env: str, as_json: bool, schema: bool) -> None:
     if schema:
         click.echo(verb.schema(), nl=False)
         return
-    in_force = verb.settings(workspace.find(), env)
-    show(json.dumps([asdict(setting) for setting in in_force], indent=2) if as_json else verb.table(in_force))
+    env_settings = verb.settings(workspace.find(), env)
+    show(json.dumps([asdict(setting) for setting in env_settings], indent=2) if as_json else verb.table(env_settings))
 
 
 @click.command()

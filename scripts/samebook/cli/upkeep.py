@@ -86,9 +86,9 @@ def schedule(env: str, form: str | None, image: str, into: Path | None) -> None:
     from samebook.verbs import schedule as verb
 
     if form is None:
-        in_force = settings.load(workspace.find(), env)
+        env_settings = settings.load(workspace.find(), env)
         now = datetime.datetime.now(datetime.UTC)
-        show(verb.table(in_force, now) if in_force.schedule else verb.unscheduled(env))
+        show(verb.table(env_settings, now) if env_settings.schedule else verb.unscheduled(env))
         return
     files = verb.schedule(workspace.find(), verb.ScheduleRequest(env, form, image))
     if form == "kubernetes" and "@sha256:" not in image:

@@ -88,7 +88,7 @@ def frame(partitions: Iterable[tuple[str, bytes]]) -> "pd.DataFrame":
     return pa.concat_tables(tables, promote_options="permissive").to_pandas()
 
 
-def origin(workspace: Workspace, name: str, day: datetime.date, digest: str) -> str:
+def producer(workspace: Workspace, name: str, day: datetime.date, digest: str) -> str:
     """The id of the run that made the partition with this sha256; "" where that isn't known."""
     path = (workspace.data / partition(name, day)).with_name(ORIGIN)
     origin = json.loads(path.read_text()) if path.is_file() else {}

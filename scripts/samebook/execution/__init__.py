@@ -1,7 +1,7 @@
 """Execution: a notebook is checked, prepared and executed.
 
 Start with `preparation.py` for the checks before a kernel starts, with `parameters_cell.py` and `parameters.py` for
-parameters, and with `engine.py` for the execution itself. `grids.py`, `workers.py` and `sweep_result.py` are the
+parameters, and with `execute.py` for the execution itself. `grids.py`, `workers.py` and `sweep_result.py` are the
 parts of a sweep, `freshness.py` finds a run that need not be repeated, `page.py` makes the HTML page. The folder
 `warm/` only makes kernels start sooner; `provisioner.py` and `pool.py` are its users.
 """

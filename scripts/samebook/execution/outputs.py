@@ -10,7 +10,7 @@ from samebook.records import undeclared
 LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder outside"
 
 
-def settle(folder: Path, workspace: Path) -> list[str]:
+def normalize(folder: Path, workspace: Path) -> list[str]:
     """Make each entry below a run's outputs a regular file with a plain name; returns a line for each that changed.
 
     A link becomes its content. One without a content of its own is left out, as pipes and sockets are: it leads

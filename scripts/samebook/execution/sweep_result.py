@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from samebook.core.json_value import json_object
-from samebook.core.table import align
+from samebook.core.text import align
 from samebook.execution.grids import ParameterSet
 from samebook.records.summary import Run
 

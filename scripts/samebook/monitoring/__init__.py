@@ -1,6 +1,6 @@
 """The statistics of drift: how far a day's data and scores are from those that a model was trained on.
 
 `measure` gives the report of a day; open it first. `reference` describes a model's training data, over `bins`; `psi`
-compares a day with it. `arrivals` finds rows, days and scores that are missing; `observations` holds a day's data,
+compares a day with it. `completeness` finds rows, days and scores that are missing; `observations` holds a day's data,
 `report` the findings and their verdict.
 """

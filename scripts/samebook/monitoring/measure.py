@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from samebook.core.errors import UsageError
 from samebook.environment.model_sections import Drift
-from samebook.monitoring.arrivals import arrivals
 from samebook.monitoring.bins import Bins, bin_numbers, expected_counts
+from samebook.monitoring.completeness import completeness
 from samebook.monitoring.observations import Observations, check_columns
 from samebook.monitoring.psi import DIGITS, Divergence, compare
 from samebook.monitoring.reference import Reference
@@ -39,7 +39,7 @@ def measure(reference: Reference, observations: Observations) -> Report:
 
     Raises UsageError for a feature that the data lacks, or has as text where the reference has numbers.
     """
-    findings = (*_drifts(reference, observations), *arrivals(reference, observations))
+    findings = (*_drifts(reference, observations), *completeness(reference, observations))
     return Report(observations.model, str(observations.day), observations.days, findings)
 
 

@@ -55,8 +55,8 @@ class Inbox:
         for path, state in present.items():
             if path not in self.seen or self.seen[path][0] != state:
                 self.seen[path] = (state, now)
-        done = (path for path, (_, since) in self.seen.items() if now - since >= self.settle)
-        return sorted(done, key=lambda path: (_part(path, "day"), path.name))
+        complete = (path for path, (_, since) in self.seen.items() if now - since >= self.settle)
+        return sorted(complete, key=lambda path: (_part(path, "day"), path.name))
 
     def _present(self) -> Iterator[tuple[Path, tuple[int, int, int]]]:
         for path in self.folder.iterdir():
@@ -97,7 +97,7 @@ def arrival(path: Path, datasets: Iterable[str]) -> Arrival:
     return Arrival(path, match["dataset"], day, sha256(path))
 
 
-def archived(workspace: Workspace, arrival: Arrival) -> Path:
+def archive(workspace: Workspace, arrival: Arrival) -> Path:
     """The copy of an arrival in the archive, which has the arrival's hash in its name."""
     path = (
         workspace.data / "archive" / arrival.dataset / f"{arrival.path.stem}-{arrival.digest[:12]}{arrival.path.suffix}"
@@ -107,7 +107,7 @@ def archived(workspace: Workspace, arrival: Arrival) -> Path:
     return path
 
 
-def accept(arrival: Arrival) -> None:
+def remove(arrival: Arrival) -> None:
     """Remove an archived arrival from the inbox. A file that has replaced it meanwhile stays, as a new arrival."""
     if arrival.path.is_file() and sha256(arrival.path) == arrival.digest:
         arrival.path.unlink()
@@ -123,8 +123,8 @@ def reject(workspace: Workspace, path: Path, reason: str) -> Path:
 def reject_arrival(workspace: Workspace, arrival: Arrival, reason: str) -> Path:
     """Move the archived copy of an arrival to the quarantine. A file that has replaced it in the inbox stays there."""
     target = _reported(workspace, arrival.path, arrival.digest, reason)
-    archived(workspace, arrival).replace(target)
-    accept(arrival)
+    archive(workspace, arrival).replace(target)
+    remove(arrival)
     return target
 
 

@@ -56,13 +56,13 @@ def _process(watcher: Watcher, path: Path) -> bool:
     except DataRejected as error:
         _report_rejected(watcher, path, inbox.reject(workspace, path, str(error)), error)
         return True
-    source = workspace.relative(inbox.archived(workspace, arrival))
+    source = workspace.relative(inbox.archive(workspace, arrival))
     try:
         watcher.run(datasets[arrival.dataset], {"day": str(arrival.day), "source": source})
     except DataRejected as error:
         _report_rejected(watcher, path, inbox.reject_arrival(workspace, arrival, str(error)), error)
         return True
-    inbox.accept(arrival)
+    inbox.remove(arrival)
     watcher.say(f"{path.name}: done")
     return False
 

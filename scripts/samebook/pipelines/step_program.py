@@ -29,7 +29,7 @@ class Job:
     finished run has done already; `jobs` steps run side by side.
     """
 
-    here: Workspace
+    workspace: Workspace
     name: str
     given: Mapping[str, str]
     env: str = "dev"
@@ -40,14 +40,14 @@ class Job:
 
 def check(job: Job, step: Filled) -> None:
     """Check that a step can run. Raises UsageError, or PolicyRefused for a model."""
-    here = job.here
+    workspace = job.workspace
     if step.declaration.promote:
-        lookup.path(here, step.declaration.promote.model)
+        lookup.path(workspace, step.declaration.promote.model)
     if step.declaration.verb != "run":
         return
     run = _prepare_run(job, step, {name: name for name in step.declaration.needs})
     for name in parameters.models(run.parameters, run.values):
-        if name not in step.declaration.needs and not _exists(here, name):
+        if name not in step.declaration.needs and not _exists(workspace, name):
             raise UsageError(
                 f"no model is promoted as {name!r} here, and no run or file has that name",
                 mend=f"make promote RUN=train MODEL={name}",
@@ -56,12 +56,12 @@ def check(job: Job, step: Filled) -> None:
 
 def check_in_image(job: Job) -> None:
     """Check every step by planning the pipeline in the image. Raises the error of the first that can't run."""
-    subcommand.make(job.here, "pipeline", NAME=job.name, PARAMS=json_object(job.given), ENV=job.env, DRY="1")
+    subcommand.make(job.workspace, "pipeline", NAME=job.name, PARAMS=json_object(job.given), ENV=job.env, DRY="1")
 
 
-def _exists(here: Workspace, name: str) -> bool:
-    is_run = (here.runs / name / run_folder.RECEIPT).is_file() or run_folder.finished_runs(here, name)
-    return bool(lookup.is_reference(here, name) or is_run or (here.root / name).is_file())
+def _exists(workspace: Workspace, name: str) -> bool:
+    is_run = (workspace.runs / name / run_folder.RECEIPT).is_file() or run_folder.finished_runs(workspace, name)
+    return bool(lookup.is_reference(workspace, name) or is_run or (workspace.root / name).is_file())
 
 
 def prepare(job: Job, filled: Sequence[Filled]) -> list[PreparedRun]:
@@ -71,7 +71,7 @@ def prepare(job: Job, filled: Sequence[Filled]) -> list[PreparedRun]:
 
 
 def _prepare_run(job: Job, step: Filled, runs: Mapping[str, str]) -> PreparedRun:
-    return preparation.prepare(job.here, RunRequest(step.notebook, step.given(runs), job.env))
+    return preparation.prepare(job.workspace, RunRequest(step.notebook, step.given(runs), job.env))
 
 
 def described(step: Filled) -> str:
@@ -93,22 +93,22 @@ def done_already(job: Job, step: Filled, runs: Mapping[str, str]) -> str:
         return _reproduced_already(job, definition.resolved(step.declaration.reproduce, runs))
     if not subcommand.has_kernels():
         return ""  # the run itself looks, in the image
-    options = settings.load(job.here, job.env)
+    options = settings.load(job.workspace, job.env)
     in_image = job.engine == "docker" and options.promotion.pinned_image
     if run := freshness.fresh_run(_prepare_run(job, step, runs), in_image=in_image):
-        publish.publish(job.here, options, run)
+        publish.publish(job.workspace, options, run)
         return run.name
     return ""
 
 
 def _promoted_already(job: Job, target: definition.Promote, runs: Mapping[str, str]) -> str:
     run = definition.resolved(target.run, runs)
-    path = lookup.path(job.here, target.model)
-    return run if path.is_file() and lookup.read(job.here, target.model).receipt.run == run else ""
+    path = lookup.path(job.workspace, target.model)
+    return run if path.is_file() and lookup.read(job.workspace, target.model).receipt.run == run else ""
 
 
 def _reproduced_already(job: Job, run: str) -> str:
-    attestations = policy.find_attestations(job.here.runs / run / run_folder.RECEIPT)
+    attestations = policy.find_attestations(job.workspace.runs / run / run_folder.RECEIPT)
     is_reproduced = any(statement["predicate"]["verdict"] == Verdict.IDENTICAL for _, statement in attestations)
     return run if is_reproduced else ""
 

@@ -11,8 +11,8 @@ from samebook.core.errors import DataRejected, SamebookError
 from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings
 from samebook.execution.pool import Pool
-from samebook.pipelines import engine, notices, story
-from samebook.pipelines.engine import State
+from samebook.pipelines import executor, notices, story
+from samebook.pipelines.executor import State
 from samebook.pipelines.inbox import Inbox
 from samebook.pipelines.step_program import Job
 
@@ -69,21 +69,21 @@ class Watcher:
         DataRejected is raised only for the step that reads the file: only then is the file itself wrong.
         """
 
-        def show(outcome: engine.Outcome) -> None:
+        def show(outcome: executor.Outcome) -> None:
             if outcome.state is not State.LEFT_OUT:
                 self.say(f"  {parameters.get('day', '')} {outcome.step}: {outcome.state} {outcome.run}".rstrip())
 
         job = Job(self.workspace, name, parameters, self.env)
-        work = replace(engine.prepare(job, show), programs=self.programs)
-        outcomes = engine.execute(work)
-        error = engine.failure(job, outcomes)
+        work = replace(executor.prepare(job, show), programs=self.programs)
+        outcomes = executor.execute(work)
+        error = executor.failure(job, outcomes)
         if isinstance(error, DataRejected) and not _has_file_failed(work, outcomes):
             raise SamebookError(str(error), mend=error.mend)
         if error:
             raise error
 
 
-def _has_file_failed(work: engine.Work, outcomes: list[engine.Outcome]) -> bool:
+def _has_file_failed(work: executor.Work, outcomes: list[executor.Outcome]) -> bool:
     """Whether a failed step is one with the parameter `source`, which is the file."""
     failed = {outcome.step for outcome in outcomes if outcome.state is State.FAILED}
     return any(step.name in failed and "source" in step.parameters for step in work.steps)

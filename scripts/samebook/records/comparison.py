@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 
 from samebook.core import subcommand, workspace
-from samebook.core.table import align
+from samebook.core.text import align
 from samebook.records.differences import Difference, difference
 
 
@@ -66,15 +66,15 @@ def _difference(name: str, old: bytes, new: bytes) -> Difference:
     try:
         return difference(name, old, new)
     except ModuleNotFoundError:
-        here = workspace.find()
-        with tempfile.TemporaryDirectory(dir=workspace.make_folder(here.root / ".samebook")) as folder:
+        current = workspace.find()
+        with tempfile.TemporaryDirectory(dir=workspace.make_folder(current.root / ".samebook")) as folder:
             Path(folder).chmod(0o755)  # the container may be another user
             paths = [Path(folder) / side / PurePath(name).name for side in ("old", "new")]
             for path, content in zip(paths, (old, new), strict=True):
                 workspace.write_whole(path, content)
                 path.chmod(0o644)
-            files = dict(zip(("OLD", "NEW"), map(here.relative, paths), strict=True))
-            return Difference(**json.loads(subcommand.make(here, "compare", **files, JSON="1")))
+            files = dict(zip(("OLD", "NEW"), map(current.relative, paths), strict=True))
+            return Difference(**json.loads(subcommand.make(current, "compare", **files, JSON="1")))
 
 
 def table(comparisons: list[Comparison]) -> str:

@@ -157,10 +157,10 @@ def _images(_: Facts) -> list[Json]:
 
 
 def _inputs(facts: Facts) -> list[Json]:
-    return [_resource(item["name"], item["sha256"], input=True, **_origin(item)) for item in facts.of_kind("input")]
+    return [_resource(item["name"], item["sha256"], input=True, **_built_from(item)) for item in facts.of_kind("input")]
 
 
-def _origin(item: Json) -> Json:
+def _built_from(item: Json) -> Json:
     return {"builtFrom": item["built"]} if item.get("built") else {}
 
 

@@ -13,8 +13,8 @@ from samebook.core.processes import Processes
 from samebook.data import dataset
 from samebook.environment import variables
 from samebook.execution.pool import Pool
-from samebook.pipelines import engine
-from samebook.pipelines.engine import State
+from samebook.pipelines import executor
+from samebook.pipelines.executor import State
 from samebook.pipelines.step_program import Job
 
 
@@ -61,7 +61,7 @@ def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
         )
     days = dataset.days(request.first, request.last)
     # An error that every day would meet is raised once, and before any day runs.
-    engine.prepare(_job(request, days[0]))
+    executor.prepare(_job(request, days[0]))
     processes, start, done = Processes(), time.monotonic(), dict[datetime.date, DayOutcome]()
     shared = variables.shared_cores(request.jobs)
     with signals.as_errors(), shared, Pool(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
@@ -85,16 +85,16 @@ def _job(request: BackfillRequest, day: datetime.date) -> Job:
 def _run(request: BackfillRequest, day: datetime.date, processes: Processes, programs: Pool) -> DayOutcome:
     try:
         work = replace(
-            engine.prepare(_job(request, day), is_checked=not subcommand.has_kernels()),
+            executor.prepare(_job(request, day), is_checked=not subcommand.has_kernels()),
             processes=processes,
             programs=programs,
         )
-        outcomes = engine.execute(work)
+        outcomes = executor.execute(work)
     except SamebookError as error:
         return DayOutcome(day, State.FAILED, str(error), error.exit_code)
     except OSError as error:
         return DayOutcome(day, State.FAILED, str(error), SamebookError.exit_code)
-    if failure := engine.failure(work.job, outcomes):
+    if failure := executor.failure(work.job, outcomes):
         return DayOutcome(day, State.FAILED, str(failure), failure.exit_code)
     has_run = any(outcome.state is State.DONE for outcome in outcomes)
     return DayOutcome(day, State.DONE if has_run else State.DONE_ALREADY)

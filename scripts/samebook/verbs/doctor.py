@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from samebook.core.errors import UsageError
-from samebook.core.table import align
+from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
 from samebook.records import receipt

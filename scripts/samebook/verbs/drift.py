@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
-from samebook.core.table import align
+from samebook.core.text import align
 from samebook.data import dataset
 from samebook.environment import settings
 from samebook.models import lookup
@@ -44,26 +44,26 @@ def drift(request: DriftRequest) -> Report:
     Raises UsageError where no model is promoted, none of the days has rows, or one of them lacks a feature.
     """
     workspace = workspaces.find()
-    in_force = settings.load(workspace, request.env)
-    model = request.model or in_force.drift.model
+    env_settings = settings.load(workspace, request.env)
+    model = request.model or env_settings.drift.model
     if not model:
         raise UsageError(
             "no model is named; expected --model, or drift.model in the settings", mend="make drift MODEL=… DAY=…"
         )
     bundle = lookup.read(workspace, model)
     reference = usable_reference(bundle.monitoring, model)
-    required = required_columns(reference, in_force.drift)
+    required = required_columns(reference, env_settings.drift)
     frames = {name: _rows(workspace, name, request, columns) for name, columns in required.items()}
-    features = in_force.drift.features
+    features = env_settings.drift.features
     if "day" not in frames[features]:
-        maker = in_force.datasets[features].made_by
+        maker = env_settings.datasets[features].made_by
         run = f'make run NOTEBOOK={maker} PARAMS="start={request.first} end={request.day}"'
         raise UsageError(
             f"no partition of {features} from {request.first} to {request.day}",
             mend=run if maker else f"run the notebook that writes {features}",
         )
     files = {artifact.sha256 for artifact in bundle.artifacts.values()}
-    observations = Observations(model, files, frames, request.day, request.days, in_force.drift)
+    observations = Observations(model, files, frames, request.day, request.days, env_settings.drift)
     return measure(reference, observations)
 
 

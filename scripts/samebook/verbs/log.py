@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samebook.core.table import align
+from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.pipelines import story
 from samebook.pipelines.story import Line

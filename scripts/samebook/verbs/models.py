@@ -38,11 +38,11 @@ def models(site: Site, references: Sequence[str] = (), env: str = "dev") -> list
     Files that the store lacks are fetched from the remote store, or else made again by running the model's source.
     Raises NotReproduced where the source gives other bytes; the folders are then as before.
     """
-    workspace, in_force = site.workspace, settings.load(site.workspace, env)
+    workspace, env_settings = site.workspace, settings.load(site.workspace, env)
     names = references or sorted(path.stem for path in workspace.models.glob("*.json"))
     if not names:
         site.say("no model is promoted on this branch; make promote RUN=train MODEL=churn promotes one")
-    folders = [_update_folder(site, in_force, name, lookup.read(workspace, name)) for name in names]
+    folders = [_update_folder(site, env_settings, name, lookup.read(workspace, name)) for name in names]
     if not references:
         _drop_others(workspace.models / ".files", {folder.name for folder in folders})
     return folders
@@ -53,12 +53,12 @@ def is_folder(workspace: Workspace, name: str) -> bool:
     return (workspace.models / ".files" / _link_name(name)).is_symlink()
 
 
-def _update_folder(site: Site, in_force: settings.Settings, name: str, bundle: Bundle) -> ModelFolder:
+def _update_folder(site: Site, env_settings: settings.Settings, name: str, bundle: Bundle) -> ModelFolder:
     files = make_folder(site.workspace.models / ".files")
     with hold(files / ".lock"):
         version = files / VERSIONS / bundle.digest
         if not _is_whole(version, bundle):
-            _fill(site, in_force, bundle, version)
+            _fill(site, env_settings, bundle, version)
         link = files / _link_name(name)
         _link(link, version)
         _drop_versions(files)
@@ -80,7 +80,7 @@ def _is_whole(folder: Path, bundle: Bundle) -> bool:
     return digests == {name: output.sha256 for name, output in bundle.outputs.items()}
 
 
-def _fill(site: Site, in_force: settings.Settings, bundle: Bundle, version: Path) -> None:
+def _fill(site: Site, env_settings: settings.Settings, bundle: Bundle, version: Path) -> None:
     """Write the folder, once the files that the store lacks, or has damaged, are supplied."""
     store = objects.local_store(site.workspace)
     try:
@@ -89,12 +89,12 @@ def _fill(site: Site, in_force: settings.Settings, bundle: Bundle, version: Path
             return
     except objects.DamagedObject as error:
         site.say(str(error))
-    _supply(site, in_force, bundle)
+    _supply(site, env_settings, bundle)
     _write(store, bundle, version)
 
 
-def _supply(site: Site, in_force: settings.Settings, bundle: Bundle) -> None:
-    if names := supply.fetch_missing(site.workspace, in_force, bundle, site.say):
+def _supply(site: Site, env_settings: settings.Settings, bundle: Bundle) -> None:
+    if names := supply.fetch_missing(site.workspace, env_settings, bundle, site.say):
         supply.rebuild(site, bundle, names)
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from samebook.core import signals
 from samebook.execution.pool import Pool
-from samebook.pipelines import engine
-from samebook.pipelines.engine import Outcome, State
+from samebook.pipelines import executor
+from samebook.pipelines.executor import Outcome, State
 from samebook.pipelines.step_program import Job
 
 
@@ -16,15 +16,15 @@ def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
     Raises the error of the first failed step, once all steps that don't need it are done.
     """
     with signals.as_errors(), Pool() as programs:
-        outcomes = engine.execute(replace(engine.prepare(job, say), programs=programs))
-    if error := engine.failure(job, outcomes):
+        outcomes = executor.execute(replace(executor.prepare(job, say), programs=programs))
+    if error := executor.failure(job, outcomes):
         raise error
     return outcomes
 
 
 def plan(job: Job) -> list[Outcome]:
     """The outcome that each step would have: it would run, or a finished run has done it already."""
-    return engine.planned(engine.prepare(job))
+    return executor.planned(executor.prepare(job))
 
 
 def line(outcome: Outcome, width: int = 12) -> str:

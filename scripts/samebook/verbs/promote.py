@@ -8,7 +8,7 @@ from pathlib import Path
 from samebook.core import head
 from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
-from samebook.core.table import align
+from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.environment import model_sections, settings
 from samebook.models import build, commits, gate_run, lookup, policy

@@ -119,7 +119,7 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
         )
     run_folder.append_event(folder.path, {"kind": "kernel", "name": source.start})
     (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.name))
-    for line in outputs.settle(folder.outputs, prepared.workspace.root):
+    for line in outputs.normalize(folder.outputs, prepared.workspace.root):
         reporter.noted(prepared.redaction.text(line))
     prepared.redaction.check_files(folder.outputs)
     _write_metrics(folder.path, prepared.redaction)

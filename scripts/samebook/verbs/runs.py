@@ -1,6 +1,6 @@
 """List the runs: the status, duration and metrics of each."""
 
-from samebook.core.table import align
+from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.records.summary import Run, summarize
 

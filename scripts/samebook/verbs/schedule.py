@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from samebook.core import cron
 from samebook.core.errors import UsageError
-from samebook.core.table import align
+from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.pipelines import definition, manifests, timers
@@ -32,15 +32,15 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
 
     Raises UsageError where no job is scheduled, a job's pipeline is unusable, or the form can't express the schedule.
     """
-    in_force = settings.load(workspace, request.env)
-    if not in_force.schedule:
+    env_settings = settings.load(workspace, request.env)
+    if not env_settings.schedule:
         raise UsageError(
             unscheduled(request.env),
             mend=f'write `schedule: {{daily: "30 4 * * *"}}` in environments/{request.env}.yml',
         )
-    _check_promotions(workspace, in_force, request)
-    when = {job: cron.parse(line) for job, line in in_force.schedule.items()}
-    jobs = Jobs(workspace.root, request.env, when, tuple(sorted(in_force.secret_names())))
+    _check_promotions(workspace, env_settings, request)
+    when = {job: cron.parse(line) for job, line in env_settings.schedule.items()}
+    jobs = Jobs(workspace.root, request.env, when, tuple(sorted(env_settings.secret_names())))
     _check(jobs, request)
     match request.form:
         case "cron":
@@ -50,19 +50,19 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
         case "kubernetes":
             return manifests.kubernetes(jobs, request.image)
         case _:
-            return manifests.github(jobs, shared=bool(in_force.store.url))
+            return manifests.github(jobs, shared=bool(env_settings.store.url))
 
 
-def _check_promotions(workspace: Workspace, in_force: settings.Settings, request: ScheduleRequest) -> None:
+def _check_promotions(workspace: Workspace, env_settings: settings.Settings, request: ScheduleRequest) -> None:
     """Raise UsageError for a job that promotes where its policy must refuse that, or its commit would be lost."""
-    for job in in_force.schedule:
+    for job in env_settings.schedule:
         pipeline = definition.read(workspace, job)
         if not any(step.promote for step in pipeline.steps.values()):
             continue
         mend = (
             f"edit environments/pipelines/{job}.yml: end it with the gate, and once its run is reproduced: make promote"
         )
-        if in_force.promotion.reproduced:
+        if env_settings.promotion.reproduced:
             raise UsageError(
                 f"{job} promotes what it has made itself, and the policy of {request.env} asks for another builder",
                 mend=mend,
@@ -101,10 +101,10 @@ def _check(jobs: Jobs, request: ScheduleRequest) -> None:
         )
 
 
-def table(in_force: settings.Settings, now: datetime.datetime) -> str:
+def table(env_settings: settings.Settings, now: datetime.datetime) -> str:
     """The schedule as text: each job with its cron line, and the time when it is due next."""
     rows = [("job", "minute hour day month weekday", "next, UTC")]
-    for job, line in in_force.schedule.items():
+    for job, line in env_settings.schedule.items():
         moment = cron.next_due(line, now)
         rows.append((job, line, f"{moment:%Y-%m-%d %H:%M %a}" if moment else "never"))
     return "\n".join(align(rows))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from samebook.core.digest import json_bytes
-from samebook.core.table import align
+from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.environment import yaml_file
 from samebook.environment.settings import Settings, load, settings_path, variable
@@ -26,18 +26,18 @@ class Setting:
 
 def settings(workspace: Workspace, env: str) -> list[Setting]:
     """The settings of `env`, in the order of the model. Raises UsageError where they are not valid."""
-    in_force = load(workspace, env).model_dump(mode="json")
+    env_settings = load(workspace, env).model_dump(mode="json")
     path = settings_path(workspace, env)
     in_file = {location for location, _ in _leaves(yaml_file.read(path))}
 
-    def origin(location: tuple[str, ...]) -> str:
+    def source(location: tuple[str, ...]) -> str:
         # A variable, or the file, may also set a whole section, or a part of the value.
         sections = [location[:end] for end in range(len(location), 0, -1)]
         name = next((variable(section) for section in sections if variable(section) in os.environ), None)
         is_in_file = not in_file.isdisjoint(sections) or any(leaf[: len(location)] == location for leaf in in_file)
         return name or (workspace.relative(path) if is_in_file else DEFAULT)
 
-    return [Setting(".".join(location), value, origin(location)) for location, value in _leaves(in_force)]
+    return [Setting(".".join(location), value, source(location)) for location, value in _leaves(env_settings)]
 
 
 def _leaves(value: Any, location: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

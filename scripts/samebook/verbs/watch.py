@@ -31,9 +31,9 @@ def watch(env: str, say: Say, *, once: bool = False) -> int:
     Raises UsageError where another watcher runs, or where the settings name nothing to watch.
     """
     workspace = workspaces.find()
-    in_force = settings.load(workspace, env)
-    _check(workspace, env, in_force)
-    watcher = Watcher(workspace, env, in_force, say, Inbox(workspace, 0 if once else in_force.watch.settle))
+    env_settings = settings.load(workspace, env)
+    _check(workspace, env, env_settings)
+    watcher = Watcher(workspace, env, env_settings, say, Inbox(workspace, 0 if once else env_settings.watch.settle))
     with _only_watcher(workspace, env), signals.as_errors():
         run_folder.recover(workspace)
         say(f"watching {workspace.relative(watcher.inbox.folder)} (env {env})")
@@ -44,16 +44,16 @@ def watch(env: str, say: Say, *, once: bool = False) -> int:
         return rejected + len(watcher.failures)
 
 
-def _check(workspace: Workspace, env: str, in_force: Settings) -> None:
+def _check(workspace: Workspace, env: str, env_settings: Settings) -> None:
     """Raise UsageError for settings without anything to watch, an unusable webhook, or an unusable pipeline."""
-    section = in_force.watch
+    section = env_settings.watch
     if not (section.inbox or section.warehouse or section.schedule):
         raise UsageError(
             f"environments/{env}.yml names nothing to watch",
             mend=f"write `watch: {{inbox: {{orders: daily}}}}` in environments/{env}.yml",
         )
-    notices.url(in_force)
-    scheduled = in_force.schedule if section.schedule else ()
+    notices.url(env_settings)
+    scheduled = env_settings.schedule if section.schedule else ()
     for name in (*section.inbox.values(), *([section.warehouse.pipeline] if section.warehouse else []), *scheduled):
         definition.read(workspace, name)
 

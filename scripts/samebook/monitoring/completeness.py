@@ -23,7 +23,7 @@ MISSING_DAYS = {WARN: 0.0, ALARM: 0.2}
 MEDIAN_DAYS = 7
 
 
-def arrivals(reference: Reference, observations: Observations) -> Iterator[Finding]:
+def completeness(reference: Reference, observations: Observations) -> Iterator[Finding]:
     """The findings on rows, missing days, missing scores, and the newest day of each dataset."""
     day, settings = str(observations.day), observations.settings
     window = observations.spans()[-1]

@@ -1,4 +1,4 @@
-"""Runs a pipeline: each step is a program of its own, and independent steps run side by side.
+"""The executor of pipelines: each step is a program of its own, and independent steps run side by side.
 
 A step that a finished run has done already is not run again, so a stopped pipeline goes on where it stopped.
 """
@@ -84,8 +84,8 @@ def prepare(job: Job, say: Callable[[Outcome], None] = lambda _: None, *, is_che
 
     Raises UsageError, EnvironmentMismatch, or PolicyRefused for a model.
     """
-    pipeline = definition.read(job.here, job.name)
-    work = Work(job, tuple(definition.filled(pipeline, job.given, today())), settings.load(job.here, job.env), say)
+    pipeline = definition.read(job.workspace, job.name)
+    work = Work(job, tuple(definition.filled(pipeline, job.given, today())), settings.load(job.workspace, job.env), say)
     # Raises UsageError where the webhook can't be used.
     notices.url(work.settings)
     if is_checked:
@@ -176,7 +176,7 @@ def _call(work: Work, step: Filled, outcomes: Mapping[str, Outcome], command: li
         later = [other for other in work.steps if other.name not in outcomes]
         env |= work.programs.variables(step.notebook, partial(step_program.prepare, work.job, later), len(later))
     start = time.monotonic()
-    ended = work.processes.call(command, work.job.here.root, env, (lock,))
+    ended = work.processes.call(command, work.job.workspace.root, env, (lock,))
     seconds = time.monotonic() - start
     if ended.exit_code:
         code, message = subcommand.exit_code(ended.exit_code, ended.stderr), subcommand.message(ended.stderr)
@@ -195,17 +195,17 @@ def _report(work: Work, outcome: Outcome) -> None:
     failed = outcome.state is State.FAILED
     facts = {"env": work.job.env, "pipeline": work.job.name, "step": outcome.step, "run": outcome.run, "day": work.day}
     text = story.redacted(outcome.message, work.settings) if failed else str(outcome.state)
-    story.append(work.job.here, "step", level="error" if failed else "info", **facts, text=text)
+    story.append(work.job.workspace, "step", level="error" if failed else "info", **facts, text=text)
     if failed:
         notices.send(work.settings, "failure", {**facts, "text": text})
     elif outcome.state is State.DONE and (alarms := _alarms(work, outcome.run)):
-        story.append(work.job.here, "alarm", level="warning", **facts, text=alarms)
+        story.append(work.job.workspace, "alarm", level="warning", **facts, text=alarms)
         notices.send(work.settings, "alarm", {**facts, "text": alarms})
 
 
 def _alarms(work: Work, run: str) -> str:
     """The alarms in the output drift.json of a run of monitoring, as text; "" for other runs."""
-    path = work.job.here.runs / run / "outputs" / "drift.json"
+    path = work.job.workspace.runs / run / "outputs" / "drift.json"
     report = json.loads(path.read_text()) if path.is_file() else {}
     alarms = [item for item in report.get("findings", ()) if item["verdict"] == report["verdict"] == "alarm"]
     return "; ".join(f"{alarm['name']} {alarm['value']:g}: {alarm['detail']}" for alarm in alarms)
@@ -220,7 +220,7 @@ def _alone(work: Work, step: Filled, command: list[str]) -> Iterator[int]:
     Raises Interrupted where the pipeline is stopped while it waits for the lock.
     """
     name = sha256(json_bytes(command[1:]))[:LOCK_DIGITS]
-    path = work.job.here.runs / ".pipelines" / name
+    path = work.job.workspace.runs / ".pipelines" / name
     if (handle := acquire(path, wait=False)) is None:
         work.say(Outcome(step.name, State.NOT_RUN, message="somebody else runs it: waiting for that"))
     while handle is None:
