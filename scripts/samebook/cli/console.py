@@ -6,12 +6,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, override
 
 from samebook.core.processes import STEP
+from samebook.core.text import Say
 from samebook.execution.preparation import RunRequest
 from samebook.records import run_folder
 from samebook.verbs.run import Reporter
@@ -127,7 +128,7 @@ class Console(Reporter):
 
 
 @contextmanager
-def status_line(stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
+def status_line(stream: TextIO | None = None) -> Iterator[Say]:
     """A function that shows progress: on a terminal each line replaces the last, and the end clears it."""
     console = Console(stream=stream)
     try:

@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,14 @@ from nbformat import NotebookNode, ValidationError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 from samebook.core.errors import UsageError
+from samebook.core.text import Say
 
 CELLS = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 INJECTED = "injected-parameters"
 KERNEL = {"name": "python3", "display_name": "Python 3"}
 
 
-def read(path: Path, say: Callable[[str], None] = lambda _: None) -> NotebookNode:
+def read(path: Path, say: Say = lambda _: None) -> NotebookNode:
     """A notebook from its file, as nbformat 4, without the outputs of before, and without the parameters that an
     earlier run injected, which would win over the notebook's own.
 

@@ -1,6 +1,6 @@
 """The checks before a kernel starts: of the notebook, its parameters, the settings, the environment and the models."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from samebook.core import secret
 from samebook.core.errors import EnvironmentMismatch, UsageError, nearest
 from samebook.core.json_value import JsonValue
 from samebook.core.redaction import Redaction
+from samebook.core.text import Say
 from samebook.core.without import without
 from samebook.core.workspace import Workspace
 from samebook.environment import identity
@@ -82,7 +83,7 @@ class PreparedRun:
         return self.workspace.notebook_name(self.path)
 
 
-def prepare(workspace: Workspace, request: RunRequest, say: Callable[[str], None] = lambda _: None) -> PreparedRun:
+def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None) -> PreparedRun:
     """Check everything that can be checked before a kernel starts; `say` hears of steps that take time, and of a
     notebook that is not valid.
 

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from samebook.core import signals
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.models import lookup, store_use
 from samebook.store import objects, remote, transfer
 from samebook.store.remote import Remote
-from samebook.store.transfer import Say, TransferOptions, TransferResult
+from samebook.store.transfer import TransferOptions, TransferResult
 
 
 @dataclass(frozen=True)

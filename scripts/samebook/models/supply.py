@@ -4,12 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from samebook.core.digest import sha256
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings, committed_promotion
 from samebook.models import admission, lookup
 from samebook.models.bundle import Bundle, statement_objects
 from samebook.reproduction import rerun
-from samebook.reproduction.rerun import Say, Site
+from samebook.reproduction.rerun import Site
 from samebook.store import objects, remote
 
 

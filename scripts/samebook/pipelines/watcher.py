@@ -2,12 +2,13 @@
 
 import datetime
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from samebook.core.errors import DataRejected, SamebookError
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings
 from samebook.execution.pool import Pool
@@ -18,8 +19,6 @@ from samebook.pipelines.step_program import Job
 
 # Seconds between a failure and the next try: the first pause, which doubles up to the longest one.
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 900.0
-
-type Say = Callable[[str], None]
 
 
 @dataclass

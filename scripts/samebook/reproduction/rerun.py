@@ -14,6 +14,7 @@ from pathlib import Path
 from samebook.core import git, signals, workspace
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import NotReproduced, UsageError
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
@@ -26,7 +27,6 @@ CHANGED = re.compile(rb"^diff --git a/(.*) b/", re.MULTILINE)
 # The folders of a checkout that no commit may hold.
 WRITTEN = ("runs", "store", ".samebook", ".venv")
 
-type Say = Callable[[str], None]
 # Makes a new run, with some variables of its own; returns its folder.
 type Again = Callable[[Mapping[str, str]], Path]
 

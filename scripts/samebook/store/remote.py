@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from samebook.core.errors import UsageError
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment import sections, settings
 from samebook.store import bucket, objects, transfer
 from samebook.store.bucket import Bucket, RemoteError
-from samebook.store.transfer import Counter, Say, Status, TransferOptions, TransferResult
+from samebook.store.transfer import Counter, Status, TransferOptions, TransferResult
 
 DEFAULTS = TransferOptions()
 AGAIN = "make push AGAIN=1, on a machine that has the object undamaged"

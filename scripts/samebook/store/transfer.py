@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from samebook.core.errors import SamebookError
+from samebook.core.text import Say
 
 # Seconds between two lines of progress.
 INTERVAL = 1.0
 # The number of objects that an error lists.
 MAX_SHOWN = 12
-
-type Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 import datetime
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
 from samebook.core import signals, subcommand
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import Processes
+from samebook.core.text import Say
 from samebook.data import dataset
 from samebook.environment import variables
 from samebook.execution.pool import Pool
@@ -49,7 +49,7 @@ class Backfill:
         return [outcome for outcome in self.days if outcome.state is State.FAILED]
 
 
-def backfill(request: BackfillRequest, say: Callable[[str], None]) -> Backfill:
+def backfill(request: BackfillRequest, say: Say) -> Backfill:
     """Run the pipeline for each day; `say` gets a line for each day that has ended. A day that fails stops no other.
 
     Raises UsageError where the first day can't run at all; Ctrl-C and SIGTERM stop all days within seconds.

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from samebook.core import git, table
+from samebook.core import git
 from samebook.core.errors import UsageError
+from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.models import lookup
 from samebook.models.bundle import Bundle
@@ -125,7 +126,7 @@ def _text(diff: ModelDiff, before: str, after: str) -> str:
     if not diff.rows:
         return f"{diff.name}: the same in {before} and {after}"
     cells = [(f"  {_visible(row.name)}", *map(_visible, (row.before, row.after, row.change))) for row in diff.rows]
-    title, *lines = table.align([(diff.name, before, after, ""), *cells])
+    title, *lines = align([(diff.name, before, after, ""), *cells])
     output, section = [title], ""
     for row, line in zip(diff.rows, lines, strict=True):
         output += [row.section] if row.section != section else []

@@ -1,14 +1,13 @@
 """Promote a run: check it against the policy, and commit its bundle, models/<name>.json, on this branch."""
 
 import datetime
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from samebook.core import head
 from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
-from samebook.core.text import align
+from samebook.core.text import Say, align
 from samebook.core.workspace import Workspace
 from samebook.environment import model_sections, settings
 from samebook.models import build, commits, gate_run, lookup, policy
@@ -39,7 +38,7 @@ class Promotion:
     commit: str
 
 
-def promote(request: PromoteRequest, say: Callable[[str], None]) -> Promotion:
+def promote(request: PromoteRequest, say: Say) -> Promotion:
     """Promote a run. Raises PolicyRefused with every unmet condition; work tree, git and store are then as before."""
     workspace = workspaces.find()
     path = lookup.path(workspace, request.model)
@@ -80,7 +79,7 @@ def _candidate(
     )
 
 
-def _gated(candidate: Candidate, request: PromoteRequest, say: Callable[[str], None]) -> Candidate:
+def _gated(candidate: Candidate, request: PromoteRequest, say: Say) -> Candidate:
     """The candidate with its gate's comparison, which runs now if it is all that is missing."""
     gate = candidate.policy.gate
     others = replace(candidate, policy=candidate.policy.model_copy(update={"gate": None}))

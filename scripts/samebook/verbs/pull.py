@@ -1,8 +1,9 @@
 """Bring the objects that models and runs need from the remote store."""
 
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.models import exchange
-from samebook.store.transfer import Say, TransferOptions
+from samebook.store.transfer import TransferOptions
 
 
 def pull(workspace: Workspace, env: str, options: TransferOptions, say: Say) -> str:

@@ -1,8 +1,9 @@
 """Send the objects that models and runs need to the remote store, for other machines."""
 
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.models import exchange
-from samebook.store.transfer import Say, TransferOptions
+from samebook.store.transfer import TransferOptions
 
 
 def push(workspace: Workspace, env: str, options: TransferOptions, say: Say) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from samebook.core import workspace as workspaces
 from samebook.core.digest import sha256
 from samebook.core.errors import NotReproduced, UsageError
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
 from samebook.models import bundle, lookup
@@ -22,7 +23,7 @@ from samebook.reproduction import definition, rerun
 from samebook.reproduction import original as originals
 from samebook.reproduction.definition import Divergence
 from samebook.reproduction.original import Original
-from samebook.reproduction.rerun import Say, Site
+from samebook.reproduction.rerun import Site
 from samebook.store import objects
 
 # The divergences that a table shows in a way of its own.

@@ -12,6 +12,7 @@ from functools import partial
 
 from samebook.core import signals
 from samebook.core import workspace as workspaces
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.records import canonical, causes, comparison, run_folder
 from samebook.records.causes import Cause, Source, Suspect
@@ -19,7 +20,7 @@ from samebook.records.comparison import Comparison, Verdict
 from samebook.records.differences import CellDifference, first_cell
 from samebook.reproduction import original as originals
 from samebook.reproduction import rerun, trial
-from samebook.reproduction.rerun import Say, Site
+from samebook.reproduction.rerun import Site
 from samebook.reproduction.trial import Attempt, Try
 
 THREADS = ("1", "2")

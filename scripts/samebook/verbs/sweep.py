@@ -10,6 +10,7 @@ from pathlib import Path
 from samebook.core import signals
 from samebook.core import workspace as workspaces
 from samebook.core.errors import SamebookError, UsageError
+from samebook.core.text import Say
 from samebook.environment import machine, variables
 from samebook.execution import freshness, grids, parameters, pool, preparation, sweep_result, workers
 from samebook.execution.grids import ParameterSet
@@ -94,7 +95,7 @@ def _parameters(run: Path) -> Mapping[str, object] | None:
         return None
 
 
-def sweep(request: SweepRequest, run: Runner, say: Callable[[str], None]) -> Sweep:
+def sweep(request: SweepRequest, run: Runner, say: Say) -> Sweep:
     """Run every set that isn't done; `say` gets a line for each that has ended. A set that fails stops no other, unless
     `request.stop_on_failure`. Ctrl-C and SIGTERM stop all within seconds; a second call goes on where it stopped.
     """
@@ -115,9 +116,7 @@ def sweep(request: SweepRequest, run: Runner, say: Callable[[str], None]) -> Swe
     return result
 
 
-def _run(
-    request: SweepRequest, remaining: list[ParameterSet], run: Runner, result: Sweep, say: Callable[[str], None]
-) -> None:
+def _run(request: SweepRequest, remaining: list[ParameterSet], run: Runner, result: Sweep, say: Say) -> None:
     start = time.monotonic()
 
     def run_set(parameter_set: ParameterSet) -> Path:

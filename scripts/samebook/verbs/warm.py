@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import psutil
 from samebook.core import make, signals
 from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
+from samebook.core.text import Say
 from samebook.core.workspace import make_folder, write_whole
 from samebook.environment import identity
 from samebook.execution import pool, preparation
@@ -37,7 +38,7 @@ class WarmRequest:
     limit: int = 0
 
 
-def warm(request: WarmRequest, say: Callable[[str], None]) -> None:
+def warm(request: WarmRequest, say: Say) -> None:
     """Import a notebook's packages, and fork a kernel for each run of it, until Ctrl-C or `idle` seconds without a run.
 
     The runner's own imports are kept warm too, and each run is forked from them. Raises UsageError where such kernels
@@ -125,7 +126,7 @@ def _announced(folder: Path, zygotes: Sequence[ZygoteProcess]) -> Iterator[None]
             entry.unlink(missing_ok=True)
 
 
-def _wait(zygotes: Sequence[ZygoteProcess], say: Callable[[str], None]) -> None:
+def _wait(zygotes: Sequence[ZygoteProcess], say: Say) -> None:
     """Return after a long time without a run; on a signal once all runs have ended, or at once on a second signal."""
     processes = [zygote.process for zygote in zygotes]
     try:

@@ -14,12 +14,13 @@ from samebook.core import signals
 from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.file_lock import acquire
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace, write_whole
 from samebook.environment import settings
 from samebook.environment.settings import Settings
 from samebook.pipelines import definition, notices, rounds
 from samebook.pipelines.inbox import Inbox
-from samebook.pipelines.watcher import Say, Watcher
+from samebook.pipelines.watcher import Watcher
 from samebook.records import run_folder
 
 TICK = 0.5

@@ -1,12 +1,18 @@
-"""Tables as text: a column is as wide as its widest cell."""
+"""Text for people: tables, and lines while the work goes on."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+
+# A function that shows a line.
+type Say = Callable[[str], None]
 
 GAP = "  "
 
 
 def align(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
-    """A line for each row of cells. Rows are equally long; the columns with a number in `right` are aligned right."""
+    """A line for each row of cells; a column is as wide as its widest cell.
+
+    Rows are equally long; the columns with a number in `right` are aligned right.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         GAP.join(
