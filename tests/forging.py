@@ -76,10 +76,11 @@ def promote(tiny: Tiny) -> Path:
     return tiny.root / "models" / "delay.json"
 
 
-def admit(tiny: Tiny, env: str = "prod") -> None:
+def admit(tiny: Tiny, env: str = "prod", ref: str = "") -> None:
     """Check the promoted model as a run and the API do."""
     workspace = Workspace(tiny.root)
-    admission.check(workspace, settings.committed_promotion(workspace, env), lookup.read(workspace, "delay"), env)
+    conditions, model = settings.committed_promotion(workspace, env), lookup.read(workspace, "delay")
+    admission.check(workspace, conditions, model, env, ref)
 
 
 def reseal(tiny: Tiny, **changes: Any) -> None:

@@ -143,3 +143,23 @@ def test_container_is_no_machine(tiny: Tiny, builder: str) -> None:
     """A container's id does not make one machine two."""
     attest(tiny, builder=builder)
     assert "is a container on some machine" in findings(tiny, by(1, signed=False))
+
+
+@pytest.mark.parametrize(
+    ("fact", "is_essential", "is_pinned", "counts"),
+    [
+        ("internalParameters.engine", False, True, False),
+        ("base image", False, True, False),
+        ("image", False, True, True),
+        ("internalParameters.engine", False, False, True),
+        ("externalParameters.parameters.level", True, False, False),
+    ],
+)
+def test_contradicted_definition(tiny: Tiny, fact: str, is_essential: bool, is_pinned: bool, counts: bool) -> None:
+    """A verdict beside another engine or base image counts only where no image is pinned; beside other facts, never."""
+    path = attest(tiny)
+    definition = {fact: {"original": "a", "reproduced": "b", "essential": is_essential}}
+    edit(path, lambda item: item["predicate"].update(definition=definition))
+    sign(tiny, path, "ben")
+    conditions = Promotion(reproduced=True, signed=True, pinned_image=is_pinned)
+    assert (f"it was found IDENTICAL with another {fact}" not in findings(tiny, conditions)) is counts

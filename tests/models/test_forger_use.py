@@ -1,16 +1,20 @@
 """Cheats with a bundle, which anybody can write: it is checked where its model is used."""
 
+import json
+import shutil
 from typing import Any
 
 import pytest
 from forging import PROD, TRUSTED, admit, attest, commit, edit, fields, promote, reseal, run_of, sign, stored
-from tiny import Tiny
+from tiny import Tiny, git
 
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import PolicyRefused, SamebookError, UsageError
 from samebook.core.workspace import Workspace
 from samebook.records import receipt, signing
+from samebook.reproduction.rerun import Site
 from samebook.store import objects
+from samebook.verbs import models
 
 pytestmark = [pytest.mark.host, pytest.mark.forger]
 SOURCE = {"commit": None, "notebook": "notebooks/train.ipynb", "parameters": {}, "env": "dev"}
@@ -143,3 +147,45 @@ def test_no_receipt_at_all(tiny: Tiny, content: bytes) -> None:
     reseal(tiny, receipt=fields(tiny)["receipt"] | {"sha256": stored(tiny, content)})
     with pytest.raises(UsageError, match="is not"):
         admit(tiny)
+
+
+def test_gate_of_another_branch(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that ran another notebook, at a commit that is not in this branch, counts only where its branch is named.
+
+    The same holds where there is no git, as in the image.
+    """
+    promote(tiny)
+    git(tiny, "checkout", "--quiet", "-b", "weak")
+    tiny.notebook("gate", work="pass")
+    commit(tiny)
+    path, weak = run_of(tiny, "gate"), git(tiny, "rev-parse", "HEAD")
+    items = json.loads(path.read_text())["predicate"]["buildDefinition"]["resolvedDependencies"]
+    own = [item["digest"] for item in items if item["name"] in ("commit", "notebooks/gate.ipynb")]
+    edit(path, lambda item: replace(item, own, [{"gitCommit": weak}, {"sha256": "0" * 64}]))
+    sign(tiny, path, "ada")
+    envelope = stored(tiny, signing.envelope_path(path).read_bytes())
+    gate = fields(tiny)["promoted"]["gate"] | {"receipt": stored(tiny, path.read_bytes()), "envelope": envelope}
+    git(tiny, "checkout", "--quiet", "-")
+    reseal(tiny, promoted=fields(tiny)["promoted"] | {"gate": gate})
+    for _ in range(2):
+        with pytest.raises(PolicyRefused, match=r"it ran notebooks/gate\.ipynb of commit .* is not in this branch"):
+            admit(tiny)
+        admit(tiny, ref="weak")
+        monkeypatch.setattr(shutil, "which", lambda _: None)
+
+
+def test_folder_is_checked(tiny: Tiny) -> None:
+    """`make models` puts no file of a model into a folder that the policy of its environment does not admit."""
+    promote(tiny)
+    reseal(tiny, promoted=fields(tiny)["promoted"] | {"gate": None})
+    site = Site(Workspace(tiny.root), "local", lambda _: None)
+    with pytest.raises(PolicyRefused, match="no gate has compared it"):
+        models.models(site, ["delay"], "prod")
+    assert not (tiny.root / "models" / ".files" / "delay").exists()
+
+
+def replace(statement: Any, before: list[Any], after: list[Any]) -> None:
+    """Put other digests into a receipt's dependencies."""
+    for item in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
+        if item["digest"] in before:
+            item["digest"] = after[before.index(item["digest"])]

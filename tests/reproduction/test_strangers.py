@@ -47,6 +47,13 @@ def test_patch_is_not_applied_unasked(repository: Tiny) -> None:
     assert rerun._patch(site, source) == PATCH
 
 
+def test_unpatched_changes_are_named(repository: Tiny) -> None:
+    """The refusal of a run on changes that no patch holds says which, on a terminal that they can't command."""
+    source = commit_of({"dirty": True, "unpatched": ["big\x1b[2J.csv: 60 MB"]})
+    with pytest.raises(UsageError, match=r"no patch holds: 'big\\x1b\[2J.csv: 60 MB'"):
+        rerun._patch(site_of(repository), source)
+
+
 def test_patch_on_a_clean_commit(repository: Tiny) -> None:
     """A receipt that names a clean commit and a patch on it contradicts itself."""
     (repository.root / "uncommitted.patch").write_bytes(PATCH)

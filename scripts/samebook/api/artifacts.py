@@ -111,13 +111,13 @@ def _promoted(source: str, name: str, label: str) -> Path:
                 f"model {source}: {missing[0]} is not in the store, nor in a remote one",
                 mend=f"make models MODEL={source}",
             )
-        _check_model(promoted)
+        _check_model(promoted, lookup.ref(source))
         content = objects.local_store(context.current_workspace()).get(promoted.outputs[name].sha256)
     assert content is not None, "what was just supplied is gone"
     return _copy(name, context.recorded(label, content, promoted.receipt.run, promoted.built_from()))
 
 
-def _check_model(bundle: Bundle) -> None:
+def _check_model(bundle: Bundle, ref: str) -> None:
     """Raise PolicyRefused where the policy at HEAD does not admit a promoted model to this run.
 
     The gate's own notebook may read any champion: otherwise none of a weaker policy could be replaced.
@@ -125,7 +125,7 @@ def _check_model(bundle: Bundle) -> None:
     env = os.environ.get("SAMEBOOK_ENV", "dev")
     conditions = settings.committed_promotion(context.current_workspace(), env)
     if conditions.gate is None or not run_folder.is_named_after(context.run().name, conditions.gate.notebook):
-        admission.check(context.current_workspace(), conditions, bundle, env)
+        admission.check(context.current_workspace(), conditions, bundle, env, ref)
 
 
 def _copy(name: str, content: bytes) -> Path:

@@ -1,6 +1,7 @@
 """The commands for runs: run a notebook, list its runs, and reproduce, compare, trace or verify one."""
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -120,6 +121,8 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict
     reproduction = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance, strict, trust_patch), say)
     show(verb.table(reproduction))
     show(f"attested in {workspace.find().relative(reproduction.attestation)}")
+    if not os.environ.get("SIGNING_KEY"):
+        say("unsigned: the builder's name in it proves nothing to others, a trusted key does: SIGNING_KEY=me.pem")
     if reproduction.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
         sys.exit(errors.NotReproduced.exit_code)
 

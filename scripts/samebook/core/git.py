@@ -64,10 +64,27 @@ def commit(root: Path, ref: str) -> str:
 
 def is_ancestor(root: Path, commit: str, of: str = "HEAD") -> bool:
     """Whether a commit is another one, or in its past: by default in the branch that is checked out and its clones."""
+    if not shutil.which("git"):
+        return _is_stored_ancestor(root, commit.encode(), of)
     with suppress(UsageError):
         git(root, "merge-base", "--is-ancestor", commit, of)
         return True
     return False
+
+
+def _is_stored_ancestor(root: Path, commit: bytes, of: str) -> bool:
+    """The same without git's program, by the parents that the commits themselves name."""
+    from dulwich.objects import Commit
+
+    waiting = [_commit(root, of).encode()]
+    with repository(root) as stored:
+        reached = set[bytes]()
+        while waiting and commit not in reached:
+            name = waiting.pop()
+            if name not in reached and isinstance(parent := stored[name], Commit):
+                waiting += [ancestor for ancestor in parent.parents if ancestor in stored]
+            reached.add(name)
+    return commit in reached
 
 
 def show(root: Path, ref: str, path: str) -> bytes:

@@ -19,8 +19,10 @@ from samebook.store import objects
 SOURCE = ("notebook", "parameters", "env")
 
 
-def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str) -> None:
+def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str, ref: str = "") -> None:
     """Raise PolicyRefused where a model does not meet the policy of `env`, or a statement that shows it is not here.
+
+    `ref` is the branch, tag or commit that the model is taken from; by default the work tree.
 
     Raises UsageError where the bundle differs from its receipt. A policy that another machine's word has no part in
     (clean_commit and gate alone) needs no receipt: git alone is enough for a model that is made again here.
@@ -38,7 +40,7 @@ def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str)
         ]
         keys = signing.trusted_keys(workspace) if conditions.signed else {}
         run = SignedRun(file, statement, [attestation for attestation in files if attestation], keys)
-        unmet = [*_unmet(run, conditions), *_gate(workspace, conditions, bundle, run, env)]
+        unmet = [*_unmet(run, conditions), *_gate(workspace, conditions, bundle, run, (env, ref))]
         if unmet and conditions.reproduced and None in files:
             raise _missing(bundle, "a reproduction of it", env)
     if unmet:
@@ -130,8 +132,14 @@ def _unmet(run: SignedRun, conditions: Promotion) -> list[str]:
     return [finding for finding, is_unmet in unmet.items() if finding and is_unmet]
 
 
-def _gate(workspace: Workspace, conditions: Promotion, bundle: Bundle, run: SignedRun, env: str) -> list[str]:
-    """The reasons why the gate that the bundle names has not let this model pass, by this policy."""
+def _gate(
+    workspace: Workspace, conditions: Promotion, bundle: Bundle, run: SignedRun, place: tuple[str, str]
+) -> list[str]:
+    """The reasons why the gate that the bundle names has not let this model pass, by this policy.
+
+    `place` has the environment, and the branch that the model is taken from.
+    """
+    env, ref = place
     if conditions.gate is None:
         return []
     gate = bundle.promoted.gate
@@ -143,7 +151,8 @@ def _gate(workspace: Workspace, conditions: Promotion, bundle: Bundle, run: Sign
             raise _missing(bundle, "the gate's receipt", env)
         return []
     statement = _parse(file.content, f"the gate's receipt of model {bundle.name}")
-    if problem := gate_run.receipt_problem(conditions, file, statement, run.statement, run.keys):
+    problem = gate_run.receipt_problem(conditions, file, statement, run.statement, run.keys)
+    if problem := problem or gate_run.foreign_code(workspace, conditions.gate, statement, ref):
         return [f"its gate {gate.run} doesn't count: {problem}"]
     if receipt.subject_digests(statement).get(run_folder.METRICS) != sha256(json_bytes(gate.metrics)):
         return [f"its gate {gate.run} has other metrics than the bundle says"]

@@ -130,6 +130,22 @@ def receipt_problem(
     return ""
 
 
+def foreign_code(workspace: Workspace, gate: Gate, statement: Json, ref: str) -> str:
+    """The finding that a gate ran a notebook that is neither HEAD's nor of a commit in the past of HEAD, or of `ref`.
+
+    `ref` is the branch, tag or commit that the user takes the model from. A copy without a repository has no past.
+    """
+    path, commit = f"notebooks/{gate.notebook}.ipynb", commit_name(statement)
+    digest = (receipt.dependency(statement, path) or {"digest": {}})["digest"].get("sha256")
+    content = head.content(workspace.root, path)
+    if not head.is_repository(workspace.root) or (content is not None and sha256(content) == digest):
+        return ""
+    heads = ("HEAD", *([git.commit(workspace.root, ref)] if ref else []))
+    if any(git.is_ancestor(workspace.root, commit, name) for name in heads):
+        return ""
+    return f"it ran {path} of commit {commit[:12]}, which is not in this branch"
+
+
 def run_comparison(workspace: Workspace, gate: Gate, candidate: Path, champion: bundle.Bundle | None, env: str) -> None:
     """Run the gate's notebook on a candidate's run."""
     values = {"candidate": candidate.name, **({"champion": champion.name} if champion else {})}

@@ -27,6 +27,11 @@ def is_reference(workspace: Workspace, text: str) -> bool:
     return NAME.fullmatch(name) is not None and (bool(at) or path(workspace, name).is_file())
 
 
+def ref(reference: str) -> str:
+    """The branch, tag or commit in the reference of a model; empty for the work tree's."""
+    return reference.partition("@")[2]
+
+
 def read(workspace: Workspace, reference: str) -> Bundle:
     """The bundle that a reference names: `churn`, or `churn@REF` at a branch, tag or commit.
 

@@ -45,7 +45,7 @@ def shortfall(run: SignedRun, policy: Promotion) -> str:
     problems: list[str] = []
     for file in {file.content: file for file in run.attestations}.values():
         try:
-            identities.append(_identities(run, file, is_signed=policy.signed))
+            identities.append(_identities(run, file, policy))
         except PolicyRefused as error:
             problems.append(f"{file.name}: {error}")
     others = _distinct(identities)
@@ -72,7 +72,7 @@ def _distinct(identities: list[set[str]]) -> set[str]:
     return chosen
 
 
-def _identities(run: SignedRun, file: SignedFile, *, is_signed: bool) -> set[str]:
+def _identities(run: SignedRun, file: SignedFile, policy: Promotion) -> set[str]:
     """The builder or the key owners that an attestation speaks for. Raises PolicyRefused where it does not count."""
     attestation = attestations.parse(file.content)
     if attestation is None or attestation["predicate"]["receipt"]["sha256"] != sha256(run.receipt.content):
@@ -81,10 +81,12 @@ def _identities(run: SignedRun, file: SignedFile, *, is_signed: bool) -> set[str
         raise PolicyRefused(
             f"its verdict is {attestations.facts(attestation)['verdict']}, not IDENTICAL for each result"
         )
+    if elsewhere := attestations.elsewhere(attestation, policy.pinned_image):
+        raise PolicyRefused(f"it was found IDENTICAL with another {', '.join(elsewhere)}")
     builder = attestations.facts(attestation)["builder"]
     if builder == run.builder:
         raise PolicyRefused(f"it is by {builder}, the builder that made the run")
-    if not is_signed:
+    if not policy.signed:
         if unnamed := [name for name in (builder, run.builder) if receipt.is_unnamed(name)]:
             raise PolicyRefused(
                 f"{unnamed[0]} is a container on some machine, maybe the same one; set SAMEBOOK_BUILDER"

@@ -53,7 +53,7 @@ def load_complete(workspace: Workspace, settings: Settings, reference: str, env:
             f"model {reference}: {names[0]} is not in the store, nor in a remote one ({len(names)} files lack)",
             mend=f"make models MODEL={reference}",
         )
-    admission.check(workspace, committed_promotion(workspace, env), bundle, env)
+    admission.check(workspace, committed_promotion(workspace, env), bundle, env, lookup.ref(reference))
     return bundle
 
 

@@ -7,6 +7,8 @@ from samebook.core.digest import json_bytes, parse_json
 from samebook.records import receipt
 from samebook.records.receipt import Json
 
+# The facts of a run's place by which a policy with pinned_image knows it.
+PINNED = ("internalParameters.engine", "base image")
 TYPE = "urn:samebook:reproduction:v1"
 
 
@@ -25,7 +27,7 @@ def parse(content: bytes) -> Json | None:
         is_typed = statement["_type"] == receipt.STATEMENT and statement["predicateType"] == TYPE
         has_digest = isinstance(statement["predicate"]["receipt"]["sha256"], str)
         has_subjects = isinstance(statement["subject"], list)
-        facts(statement), verdicts(statement)  # raise where a field is missing
+        facts(statement), verdicts(statement), elsewhere(statement, True)  # raise where a field is missing
         return statement if is_typed and has_digest and has_subjects else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -41,6 +43,15 @@ def facts(attestation: Json) -> dict[str, str]:
 def verdicts(attestation: Json) -> dict[str, str]:
     """The verdict on each subject, by the subject's name."""
     return {name: str(item["verdict"]) for name, item in attestation["predicate"]["verdicts"].items()}
+
+
+def elsewhere(attestation: Json, is_pinned: bool) -> list[str]:
+    """The facts of the run that its reproduction contradicts; where the image is pinned, engine and base image count.
+
+    The id of an image that each machine builds for itself may differ. Attestations of before name no such facts.
+    """
+    definition = attestation["predicate"].get("definition", {})
+    return [name for name, item in definition.items() if item["essential"] or (is_pinned and name in PINNED)]
 
 
 def write(folder: Path, statement: Json) -> Path:

@@ -111,9 +111,10 @@ def _patch(site: Site, commit: Json) -> bytes:
     annotations = commit.get("annotations", {})
     digest = annotations.get("patch")
     if digest is None and annotations.get("dirty"):
+        changes = "; ".join(map(ascii, annotations.get("unpatched", []))) or "its receipt does not name them"
         raise UsageError(
-            "the run was made on changes that no patch holds: in a submodule, or an inner repository",
-            mend="git submodule foreach git commit --all",
+            f"the run was made on changes that no patch holds: {changes}",
+            mend="commit them where the run was made, and run it again: make run",
         )
     if digest is None:
         return b""

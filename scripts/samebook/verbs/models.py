@@ -15,7 +15,7 @@ from samebook.core.digest import sha256
 from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace, make_folder
 from samebook.environment import settings
-from samebook.models import lookup, supply
+from samebook.models import admission, lookup, supply
 from samebook.models.bundle import Bundle
 from samebook.reproduction.rerun import Site
 from samebook.store import objects
@@ -36,13 +36,14 @@ def models(site: Site, references: Sequence[str] = (), env: str = "dev") -> list
     """Materialise some models (`churn`, `churn@prod`), or all that are promoted on this branch, and no others then.
 
     Files that the store lacks are fetched from the remote store, or else made again by running the model's source.
-    Raises NotReproduced where the source gives other bytes; the folders are then as before.
+    Raises NotReproduced where the source gives other bytes, and PolicyRefused for a model that the policy of `env` does
+    not admit; the folders are then as before.
     """
     workspace, env_settings = site.workspace, settings.load(site.workspace, env)
     names = references or sorted(path.stem for path in workspace.models.glob("*.json"))
     if not names:
         site.say("no model is promoted on this branch; make promote RUN=train MODEL=churn promotes one")
-    folders = [_update_folder(site, env_settings, name, lookup.read(workspace, name)) for name in names]
+    folders = [_update_folder(site, env_settings, name, env) for name in names]
     if not references:
         _drop_others(workspace.models / ".files", {folder.name for folder in folders})
     return folders
@@ -53,12 +54,16 @@ def is_folder(workspace: Workspace, name: str) -> bool:
     return (workspace.models / ".files" / _link_name(name)).is_symlink()
 
 
-def _update_folder(site: Site, env_settings: settings.Settings, name: str, bundle: Bundle) -> ModelFolder:
+def _update_folder(site: Site, env_settings: settings.Settings, name: str, env: str) -> ModelFolder:
+    bundle, conditions = lookup.read(site.workspace, name), settings.committed_promotion(site.workspace, env)
     files = make_folder(site.workspace.models / ".files")
     with hold(files / ".lock"):
         version = files / VERSIONS / bundle.digest
         if not _is_whole(version, bundle):
             _fill(site, env_settings, bundle, version)
+        if conditions.needs_receipt:
+            supply.fetch_missing(site.workspace, env_settings, bundle, site.say)
+        admission.check(site.workspace, conditions, bundle, env, lookup.ref(name))
         link = files / _link_name(name)
         _link(link, version)
         _drop_versions(files)
