@@ -78,6 +78,19 @@ def test_dropped_table_comes_back(into: tuple[Workspace, Warehouse], request: py
     assert not warehouse.publish(*into, FIRST)
 
 
+def test_every_day_of_a_dropped_table_comes_back(
+    into: tuple[Workspace, Warehouse], request: pytest.FixtureRequest
+) -> None:
+    """After its table was dropped, each day that is published again has its rows, not only the first one."""
+    days = [replace(FIRST, day=DAY + datetime.timedelta(days=number)) for number in range(3)]
+    for publication in days:
+        warehouse.publish(*into, publication)
+    drop(into, request)
+    assert [warehouse.publish(*into, publication) for publication in days] == [True] * 3
+    assert len(published(into)) == 6
+    assert [warehouse.publish(*into, publication) for publication in days] == [False] * 3
+
+
 def drop(into: tuple[Workspace, Warehouse], request: pytest.FixtureRequest) -> None:
     """Drop the table `scores`, as somebody does who has the warehouse open beside samebook."""
     workspace, settings = into

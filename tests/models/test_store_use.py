@@ -1,10 +1,16 @@
 """The state of the store: damaged, missing and unreferenced objects, and their removal."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from tiny import Tiny
+
+from samebook.core.file_lock import hold
+from samebook.core.workspace import Workspace
+from samebook.models import commits, store_use
+from samebook.store.objects import local_store
 
 
 @pytest.fixture
@@ -76,3 +82,18 @@ def test_leftovers_of_killed_writers_go(kept: Tiny) -> None:
     os.utime(old, (0, 0))
     assert kept.samebook("store", "gc").code == 0
     assert (old.exists(), new.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("lock", ["runs/.partial/20130101T000000Z-work-abcdef/.lock", commits.LOCK])
+def test_gc_leaves_what_is_not_named_yet(lock: str, tiny: Tiny) -> None:
+    """What a run or a promotion has just stored stays, until its receipt or its commit names it."""
+    here = Workspace(tiny.root)
+    digest = local_store(here).put(b"a file of a run or a promotion under way")
+    with hold(tiny.root / lock):
+        other = threading.Thread(target=store_use.gc, args=(here,), kwargs={"dry_run": False})
+        other.start()
+        other.join(0.3)
+        assert local_store(here).has(digest)
+    other.join()
+    store_use.gc(here, dry_run=False)
+    assert not local_store(here).has(digest)

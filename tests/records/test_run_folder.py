@@ -6,6 +6,7 @@ from pathlib import Path
 from tiny import Tiny
 
 from samebook.core.digest import json_bytes
+from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace
 from samebook.records import run_folder
 from samebook.records.run_folder import RunFolder
@@ -103,3 +104,24 @@ def test_notebook_has_one_name(tmp_path: Path) -> None:
     here = Workspace(tmp_path)
     paths = (here.notebook(name) for name in ("old/train", "notebooks/old/train.ipynb", "./x/../old/train"))
     assert {here.notebook_name(path) for path in paths} == {"old/train"}
+
+
+def test_run_of_the_future_is_not_the_newest(tmp_path: Path) -> None:
+    """A run that was made while the clock was ahead doesn't stand for its notebook until that time comes."""
+    tiny, now, future = Tiny.create(tmp_path), run_folder.new_id("train"), "21000101T000000Z-train-aaaaaa"
+    for run in (now, future):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        tiny.receipt(run)
+    assert [run.name for run in run_folder.finished_runs(Workspace(tmp_path), "train")] == [now, future]
+
+
+def test_living_scratch_stays(tmp_path: Path) -> None:
+    """The scratch run of a Lab session that lives stays, however many came after it."""
+    folders = [tmp_path / "runs" / ".scratch" / f"2013010{number}T000000Z-1" for number in range(1, 5)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    with hold(folders[0] / ".lock"):
+        run_folder.drop_scratch(Workspace(tmp_path), keep=1)
+        assert [folder.is_dir() for folder in folders] == [True, False, False, True]
+    run_folder.drop_scratch(Workspace(tmp_path), keep=1)
+    assert [folder.is_dir() for folder in folders] == [False, False, False, True]

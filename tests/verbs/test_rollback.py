@@ -166,12 +166,16 @@ def test_second_promotion_is_no_version(tiny: Tiny) -> None:
 
 
 def test_broken_bundle_is_rolled_back(tiny: Tiny) -> None:
-    """Where the promoted file is not a whole bundle, a rollback restores the last whole one."""
+    """Where the promoted file is not a whole bundle, a rollback restores the last whole one, also the second time."""
     promote(tiny, 3)
     path = tiny.root / "models" / "delay.json"
     path.write_text(path.read_text().replace('"auc": 0.3', '"auc": 0.9'))
     git(tiny, "commit", "--quiet", "--all", "-m", "by hand")
     assert "a bundle that is not whole" in rollback(tiny)
+    assert promoted_level(tiny) == 3
+    path.write_text("broken again")
+    git(tiny, "commit", "--quiet", "--all", "-m", "by hand")
+    rollback(tiny)
     assert promoted_level(tiny) == 3
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from samebook.core import workspace
+from samebook.core import file_lock, workspace
 from samebook.core.errors import NotReproduced, UsageError
 from samebook.environment import settings
 from samebook.records import inputs, receipt, run_folder, undeclared
@@ -32,8 +32,10 @@ def run() -> Path:
     if folder := os.environ.get("SAMEBOOK_RUN"):
         return Path(folder)
     run_folder.drop_scratch(current_workspace())
-    started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    return workspace.make_folder(current_workspace().runs / ".scratch" / f"{started}-{os.getpid()}")
+    started = datetime.datetime.now(datetime.UTC).strftime(run_folder.TIME)
+    folder = workspace.make_folder(current_workspace().runs / run_folder.SCRATCH / f"{started}-{os.getpid()}")
+    file_lock.acquire(folder / run_folder.LOCK)  # held until this kernel ends: others leave its folder alone
+    return folder
 
 
 @cache

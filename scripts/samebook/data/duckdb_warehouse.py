@@ -123,9 +123,10 @@ def _published(connection: "duckdb.DuckDBPyConnection", publication: Publication
     connection.begin()
     connection.execute(CREATE)
     is_there = bool(connection.execute(THERE, [publication.table]).fetchall())
-    if is_there and connection.execute(KNOWN, publication.key).fetchall() == [(publication.digest,)]:
-        return False
     if is_there:
+        is_known = connection.execute(KNOWN, publication.key).fetchall() == [(publication.digest,)]
+        if is_known and connection.execute(publication.count, publication.key[1:]).fetchall() == [(rows.num_rows,)]:
+            return False
         publication.check(connection.table(publication.table).columns)
         connection.register("arrived", rows)
         connection.execute(publication.clear, publication.key[1:])

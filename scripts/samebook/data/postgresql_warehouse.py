@@ -85,10 +85,11 @@ class PostgreSQL:
             _fetched(connection, ONE_PUBLISHER)
             _execute(connection, CREATE)
             is_there = not _fetched(connection, MISSING, [[publication.table]])["name"].to_pylist()
-            digests = _fetched(connection, KNOWN, publication.key)
-            if is_there and digests.column(0).to_pylist() == [publication.digest]:
-                return False
             if is_there:
+                digests = _fetched(connection, KNOWN, publication.key).column(0).to_pylist()
+                count = _fetched(connection, publication.count, publication.key[1:])["n"].to_pylist()
+                if digests == [publication.digest] and count == [len(publication.rows)]:
+                    return False
                 columns = _fetched(connection, COLUMNS.substitute(table=publication.table))
                 publication.check(columns.column_names)
                 _execute(connection, publication.clear, publication.key[1:])

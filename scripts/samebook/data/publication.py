@@ -26,6 +26,8 @@ REMEMBER = "INSERT INTO samebook_published VALUES ($1, CAST($2 AS DATE), $3, $4)
 # A name can't be bound; settings let through none that could be anything else.
 INSERT = Template('INSERT INTO "$table" BY NAME SELECT * FROM arrived')
 COLUMNS = Template('SELECT * FROM "$table" LIMIT 0')
+# A table that was dropped, or emptied by hand, has fewer rows than were published.
+COUNT = Template('SELECT count(*) AS n FROM "$table" WHERE day = CAST($$1 AS DATE)')
 CLEAR = Template('DELETE FROM "$table" WHERE day = CAST($$1 AS DATE)')
 
 
@@ -48,6 +50,11 @@ class Publication:
     def clear(self) -> str:
         """The statement that removes the rows of the day."""
         return CLEAR.substitute(table=self.table)
+
+    @property
+    def count(self) -> str:
+        """The query for the number of the day's rows in the table."""
+        return COUNT.substitute(table=self.table)
 
     def check(self, columns: Iterable[str]) -> None:
         """Raise UsageError where the table has other columns than the rows: some would be lost, or empty."""

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from samebook.core.workspace import Workspace, write_whole
 
 UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "index.lock")
 MODE = "100644"
+# Held by a promotion or a rollback while its objects are in the store and no commit names them yet.
+LOCK = ".samebook/promote.lock"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ def hold_branch(workspace: Workspace, path: Path) -> Iterator[Tip]:
 
     Raises UsageError where a commit can't be made here, or `path` has uncommitted changes.
     """
-    with hold(workspace.root / ".samebook" / "promote.lock"):
+    with hold(workspace.root / LOCK):
         _check(workspace.root, path)
         yield Tip(branch(workspace.root), head(workspace.root))
 
@@ -79,12 +81,33 @@ def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes, mess
     _check(root, path)
     if (branch(root), head(root)) != (tip.branch, tip.head):
         raise UsageError(f"git moved on from {tip.branch} {tip.head[:12]} meanwhile", mend="git log -1")
-    entry = _entry(workspace, path, content)
-    with _index(root, entry) as index:
-        git(root, "commit", "--quiet", "--file", "-", env=index, stdin=message.encode())
+    entry, before = _entry(workspace, path, content), path.read_bytes() if path.is_file() else None
+    # First the index and the file: if this process is killed after the commit, the next one by hand undoes nothing.
     git(root, "update-index", "--add", "--cacheinfo", entry)
     write_whole(path, content)
+    try:
+        with _index(root, entry) as index:
+            git(root, "commit", "--quiet", "--file", "-", env=index, stdin=message.encode())
+    except BaseException:
+        if not _is_in_head(workspace, path, content):
+            _restore(root, path, before)
+        raise
     return head(root)
+
+
+def _is_in_head(workspace: Workspace, path: Path, content: bytes) -> bool:
+    with suppress(UsageError):
+        return show(workspace.root, "HEAD", workspace.relative(path)) == content
+    return False
+
+
+def _restore(root: Path, path: Path, content: bytes | None) -> None:
+    """Undo the change of a file in the index and in the work tree; None for a file that was not there."""
+    git(root, "reset", "--quiet", "--", str(path))
+    if content is None:
+        path.unlink()
+    else:
+        write_whole(path, content)
 
 
 def _entry(workspace: Workspace, path: Path, content: bytes) -> str:

@@ -11,10 +11,12 @@ from pathlib import Path
 from samebook.core import git
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
+from samebook.core.file_lock import hold, is_held
 from samebook.core.workspace import Workspace
-from samebook.models import lookup
+from samebook.models import commits, lookup
 from samebook.records import receipt, run_folder
 from samebook.store import objects as store
+from samebook.store.objects import HOUR
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,23 @@ def check_history(workspace: Workspace) -> None:
 def gc(workspace: Workspace, *, dry_run: bool, without: Collection[str] = (), grace: float = 0) -> Report:
     """Remove unreferenced and damaged objects, or with `dry_run` only report them; returns the state before it.
 
-    `without` and `grace` are those of `report`. Raises UsageError in a shallow clone.
+    `without` and `grace` are those of `report`; while a run is under way, an hour's grace is the least.
+    Raises UsageError in a shallow clone.
     """
-    if not dry_run:
-        check_history(workspace)
-    state = report(workspace, without, grace)
-    if not dry_run:
+    if dry_run:
+        return report(workspace, without, grace)
+    check_history(workspace)
+    with hold(workspace.root / commits.LOCK):  # a promotion stores its files before its commit names them
+        state = report(workspace, without, max(grace, HOUR) if _is_running(workspace) else grace)
         for path in {*state.unreferenced, *state.damaged}:
             path.unlink(missing_ok=True)
     return state
+
+
+def _is_running(workspace: Workspace) -> bool:
+    """Whether a run is under way, which stores its files before its receipt names them."""
+    locks = (workspace.runs / ".partial").glob(f"*-*/{run_folder.LOCK}")
+    return any(map(is_held, locks))
 
 
 def check(state: Report) -> None:

@@ -25,6 +25,8 @@ NOTEBOOK, CANONICAL, PAGE = "notebook.ipynb", "notebook.canonical.json", "notebo
 LOG, ENVIRONMENT, PATCH = "run.log", "environment.json", "uncommitted.patch"
 EVENTS, INPUTS, LOCK, SCRATCH = ".events.jsonl", ".inputs", ".lock", ".scratch"
 TEMPORARY = "samebook-"
+# The time at the start of a run's id, in UTC.
+TIME = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class RunFolder:
 
 def new_id(notebook: str) -> str:
     """The id of a new run: `<UTC time>-<notebook>-<6 hex>`. Only its receipt says for certain which notebook it ran."""
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    now = datetime.datetime.now(datetime.UTC).strftime(TIME)
     return f"{now}-{_name_in_id(notebook)}-{secrets.token_hex(3)}"
 
 
@@ -153,8 +155,15 @@ def finished_runs(workspace: Workspace, notebook: str) -> list[Path]:
     names = {_name_in_id(notebook), Path(notebook).name}  # earlier runs of a notebook in a folder have only its stem
     receipts = (path for name in names for path in workspace.runs.glob(f"*Z-{escape(name)}-??????/{RECEIPT}"))
     own = [path for path in receipts if _is_of(path, notebook)]
-    newest = sorted(own, key=lambda path: (path.parent.name[:16], path.stat().st_mtime_ns), reverse=True)
+    newest = sorted(own, key=lambda path: (*order(path.parent.name), path.stat().st_mtime_ns), reverse=True)
     return [path.parent for path in newest]
+
+
+def order(run: str) -> tuple[bool, str]:
+    """The place of a run in time. One from the future, whose clock was wrong, comes before all others."""
+    tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+    time = run.partition("-")[0]
+    return time <= tomorrow.strftime(TIME), time
 
 
 def _is_of(receipt: Path, notebook: str) -> bool:
@@ -194,6 +203,7 @@ def set_aside(workspace: Workspace, run: Path) -> None:
 
 
 def drop_scratch(workspace: Workspace, keep: int = 20) -> None:
-    """Remove all scratch runs, which Lab sessions and trials leave, but the newest."""
+    """Remove all scratch runs, which Lab sessions and trials leave, but the newest, and those of living sessions."""
     for path in sorted((workspace.runs / SCRATCH).glob("*-*"))[:-keep]:
-        shutil.rmtree(path, ignore_errors=True)
+        if not is_held(path / LOCK):
+            shutil.rmtree(path, ignore_errors=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from samebook.core import file_lock
 from samebook.core.file_lock import hold
 from samebook.core.text import align
 from samebook.core.workspace import Workspace
@@ -113,7 +114,7 @@ def _in_time(
 ) -> dict[str, str]:
     """The runs that are young, or among the newest finished ones of their notebook, with that reason."""
     by_notebook = defaultdict[str, list[str]](list)
-    for name in sorted(receipts, reverse=True):
+    for name in sorted(receipts, key=run_folder.order, reverse=True):
         by_notebook[run_folder.notebook_name(name)].append(name)
     newest = {name for names in by_notebook.values() for name in names[: rule.keep]}
     young = {name for name, path in folders.items() if _is_young(name, path, rule, now)}
@@ -122,13 +123,17 @@ def _in_time(
 
 def _is_young(name: str, path: Path, rule: Retention, now: datetime.datetime) -> bool:
     """Whether a run started within the days that runs stay, or was written to in the last hour, as by its pipeline."""
-    return now - run_folder.start_time(name) <= datetime.timedelta(rule.days) or time.time() - _touched(path) < HOUR
+    return (
+        abs(now - run_folder.start_time(name)) <= datetime.timedelta(rule.days) or time.time() - _touched(path) < HOUR
+    )
 
 
 def _old_scratch(workspace: Workspace, rule: Retention, now: datetime.datetime) -> Iterator[Path]:
     """The scratch runs that no Lab session has written to for as many days as runs stay, and at least for an hour."""
     limit = now.timestamp() - max(rule.days * 24 * HOUR, HOUR)
-    yield from (path for path in sorted((workspace.runs / run_folder.SCRATCH).glob("*-*")) if _touched(path) < limit)
+    for path in sorted((workspace.runs / run_folder.SCRATCH).glob("*-*")):
+        if _touched(path) < limit and not file_lock.is_held(path / run_folder.LOCK):
+            yield path
 
 
 def _touched(path: Path) -> float:

@@ -87,7 +87,7 @@ def _earlier(workspace: Workspace, path: Path, to: str, before: Bundle | None) -
             )
         return content
     files = [_files(content) for content in versions]
-    index = len(files) - 1 - files[::-1].index(before.artifacts if before else files[0])
+    index = len(files) - 1 - files[::-1].index(before.artifacts) if before else 0
     older = zip(versions[index + 1 :], files[index + 1 :], strict=True)
     if content := next((content for content, artifacts in older if artifacts is not None), None):
         return content

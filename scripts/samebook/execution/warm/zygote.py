@@ -120,7 +120,10 @@ def _fork(zygote: Zygote) -> dict[str, Any] | None:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # OpenBLAS has threads of its own, and knows about forks
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # no memory, or too many processes: this client starts a kernel of its own, the others go on
+            pid = -1
     if not pid:
         _leave(zygote, connection, files)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -128,6 +131,9 @@ def _fork(zygote: Zygote) -> dict[str, Any] | None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     for file in files:
         os.close(file)
+    if pid < 0:
+        connection.close()
+        return None
     zygote.children[pid] = Child(connection, pid)
     connection.settimeout(None)
     zygote.selector.register(connection, selectors.EVENT_READ, zygote.children[pid])
