@@ -1,6 +1,6 @@
 """Tables as text."""
 
-from samebook.core.text import align
+from samebook.core.text import align, repeated
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
@@ -16,3 +16,9 @@ def test_numbers_stand_to_the_right() -> None:
 def test_no_rows() -> None:
     """A table without rows has no lines."""
     assert align([]) == []
+
+
+def test_repeated_name_found() -> None:
+    """The first name that occurs more than once is found; where none does, there is nothing to name."""
+    assert repeated(["a", "b", "c", "b", "a"]) == "a"
+    assert repeated(["a", "b"]) == ""

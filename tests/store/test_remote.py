@@ -71,7 +71,7 @@ def safe_stderr(ended: Result) -> str:
 def remote_and_store(s3: S3, tmp_path: Path, **changes: str) -> tuple[remote.Remote, Store]:
     """The remote store of these settings, and an empty local store."""
     settings = {"url": f"s3://samebook/{s3.prefix}", "endpoint": s3.endpoint, "access_key": "S3_KEY"}
-    shared = remote.of(sections.Store(**{**settings, "secret_key": "S3_TEXT", **changes}))
+    shared = remote.connect(sections.Store(**{**settings, "secret_key": "S3_TEXT", **changes}))
     assert shared
     return shared, Store(tmp_path / "store")
 
@@ -138,7 +138,7 @@ def test_missing_is_none(s3: S3, tmp_path: Path) -> None:
 
 def test_no_remote(tiny: Tiny) -> None:
     """Without a remote in the settings, the error of push and pull says where to name one."""
-    assert remote.of(sections.Store()) is None
+    assert remote.connect(sections.Store()) is None
     for verb in ("push", "pull"):
         ended = tiny.samebook("store", verb)
         assert ended.code == 2

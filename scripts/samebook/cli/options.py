@@ -14,6 +14,7 @@ import click
 from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
 from samebook.core.json_value import JsonValue
+from samebook.core.text import repeated
 
 
 class PairType(click.ParamType[tuple[str, str]]):
@@ -99,9 +100,9 @@ def parameters[Result](command: Callable[..., Result]) -> Callable[..., Result]:
     def call(*, given: tuple[tuple[str, str], ...], params: tuple[tuple[str, str], ...], **others: Any) -> Result:
         pairs = (*given, *params)
         names = [name for name, _ in pairs]
-        if twice := next((name for name in names if names.count(name) > 1), None):
+        if name := repeated(names):
             raise UsageError(
-                f"parameter {twice} is given twice", mend=f'again, with PARAMS="{twice}={dict(pairs)[twice]}"'
+                f"parameter {name} is given twice", mend=f'again, with PARAMS="{name}={dict(pairs)[name]}"'
             )
         return command(given=dict(pairs), **others)
 

@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from samebook.core.text import repeated
+
 
 def sha256(content: bytes | Path) -> str:
     """The SHA-256 of bytes, or of a file's content: 64 lower-case hex digits."""
@@ -39,7 +41,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+        raise ValueError(f"{repeated(names)!r} is there twice")
     return members
 
 

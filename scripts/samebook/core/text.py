@@ -21,3 +21,8 @@ def align(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list
         ).rstrip()
         for row in rows
     ]
+
+
+def repeated(names: Sequence[str]) -> str:
+    """The first name that occurs more than once; "" where none does."""
+    return next((name for name in names if names.count(name) > 1), "")

@@ -38,7 +38,7 @@ class Batches:
     columns: tuple[str, ...] | None = None
 
     def __iter__(self) -> Iterator["pd.DataFrame"]:
-        return _ahead(self._frames())
+        return _read_ahead(self._frames())
 
     def select(self, columns: Iterable[str]) -> Self:
         """The same rows with these columns only; the others are not decoded."""
@@ -46,20 +46,20 @@ class Batches:
 
     def _frames(self) -> Iterator["pd.DataFrame"]:
         seen = 0
-        for table in self._pieces() if self.rows else self._together():
+        for table in self._by_rows() if self.rows else self._by_days():
             frame = table.to_pandas()
             frame.index += seen
             seen += len(frame)
             yield frame
 
-    def _together(self) -> Iterator["pa.Table"]:
+    def _by_days(self) -> Iterator["pa.Table"]:
         import pyarrow as pa
 
         for parts in batched(self.parts, self.days, strict=False):
             tables = [table for part in parts for table in self._read(*part)]
             yield pa.concat_tables(tables, promote_options="permissive")
 
-    def _pieces(self) -> Iterator["pa.Table"]:
+    def _by_rows(self) -> Iterator["pa.Table"]:
         for part in self.parts:
             yield from self._read(*part)
 
@@ -80,7 +80,7 @@ class Batches:
             raise dataset.damaged(name, error) from None
 
 
-def _ahead(frames: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
+def _read_ahead(frames: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
     """The same frames, each read while the caller works on the one before."""
     with ThreadPoolExecutor(1) as reader:
         next_frame = reader.submit(next, frames, None)
@@ -159,10 +159,10 @@ def repeated(frames: Iterable["pd.DataFrame"], columns: list[str], hashes: list[
 
     every = np.concatenate(hashes)
     every.sort()
-    twice = np.unique(every[1:][every[1:] == every[:-1]])
-    if not len(twice):
+    repeated_hashes = np.unique(every[1:][every[1:] == every[:-1]])
+    if not len(repeated_hashes):
         return pd.DataFrame(columns=columns)
-    rows = pd.concat([frame.loc[np.isin(hashed(frame[columns]), twice), columns] for frame in frames])
+    rows = pd.concat([frame.loc[np.isin(hashed(frame[columns]), repeated_hashes), columns] for frame in frames])
     return rows[rows.duplicated(keep=False)]
 
 

@@ -25,7 +25,7 @@ def fixed(workspace: Workspace) -> dict[str, str]:
     return {**values, "PYTHONHASHSEED": seed} if seed else values
 
 
-def base(workspace: Workspace) -> dict[str, str]:
+def of_any_kernel(workspace: Workspace) -> dict[str, str]:
     """The environment variables of every kernel: the caller's without the private ones, and the fixed ones."""
     # PYTHON… variables stay out too: PYTHONOPTIMIZE would disable every assert.
     private = {*PRIVATE, *make.variables(), *(name for name in os.environ if name.startswith("PYTHON"))}
@@ -42,10 +42,10 @@ def of_kernel(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[
         "SAMEBOOK_WORKSPACE": str(workspace.root),
         "IPYTHONDIR": str(scratch / "ipython"),
     }
-    return {**base(workspace), **own}
+    return {**of_any_kernel(workspace), **own}
 
 
-def threads(count: int) -> dict[str, str]:
+def openmp_threads(count: int) -> dict[str, str]:
     """The variable OMP_NUM_THREADS: the caller's value, else `count`.
 
     It is left out where neither is given (`count` is 0): the kernel then uses all cores.

@@ -22,13 +22,13 @@ from samebook.records.signing import Purpose, SignedFile
 class Candidate:
     """A finished run that is to be promoted as `model`, under the policy of an environment.
 
-    `path` is that of its receipt; `attestations` are those of its reproductions, with their paths. `champion` is the
+    `attestations` are those of its reproductions, with their paths. `champion` is the
     bundle of that name on this branch; `gate` is the finished comparison of the two.
     """
 
     workspace: Workspace
     model: str
-    path: Path
+    receipt_path: Path
     statement: Json
     policy: Promotion
     attestations: tuple[tuple[Path, Json], ...]
@@ -39,14 +39,14 @@ class Candidate:
     def signed_run(self) -> SignedRun:
         files = [SignedFile.read(path) for path, _ in self.attestations]
         keys = signing.trusted_keys(self.workspace)
-        return SignedRun(SignedFile.read(self.path), self.statement, files, keys)
+        return SignedRun(SignedFile.read(self.receipt_path), self.statement, files, keys)
 
     @property
     def run(self) -> str:
-        return self.path.parent.name
+        return self.receipt_path.parent.name
 
     @property
-    def internal(self) -> Json:
+    def internal_parameters(self) -> Json:
         return self.statement["predicate"]["buildDefinition"].get("internalParameters", {})
 
     @property
@@ -64,18 +64,18 @@ class UnmetCondition:
 
 def unmet_conditions(candidate: Candidate) -> list[UnmetCondition]:
     """Every condition of the policy that the candidate does not meet."""
-    return [unmet for condition in CONDITIONS if (unmet := condition(candidate))]
+    return [finding for condition in CONDITIONS if (finding := condition(candidate))]
 
 
 def _whole(candidate: Candidate) -> UnmetCondition | None:
-    states = evidence.file_states(candidate.workspace, candidate.path, candidate.statement)
+    states = evidence.file_states(candidate.workspace, candidate.receipt_path, candidate.statement)
     problems = [f"{name}: {state}" for name, state in states.items() if state != evidence.BESIDE]
     finding = f"its files are not what its receipt says: {'; '.join(problems)}"
     return UnmetCondition(finding, _again(candidate)) if problems else None
 
 
 def _undrifted(candidate: Candidate) -> UnmetCondition | None:
-    drift = candidate.internal.get("drift")
+    drift = candidate.internal_parameters.get("drift")
     finding = f"it ran in an environment that is not the lock's: {', '.join(drift or ())}"
     return UnmetCondition(finding, f"{identity.MEND} && {_again(candidate)}") if drift else None
 
@@ -97,7 +97,7 @@ def _pinned_image(candidate: Candidate) -> UnmetCondition | None:
     if not candidate.policy.pinned_image:
         return None
     image, base = (receipt.dependency(candidate.statement, name) or {} for name in ("image", "base image"))
-    finding = unpinned_image(candidate.internal.get("engine"), image.get("uri"), base.get("uri"))
+    finding = unpinned_image(candidate.internal_parameters.get("engine"), image.get("uri"), base.get("uri"))
     return UnmetCondition(finding, _again(candidate, "ENGINE=docker")) if finding else None
 
 
@@ -152,8 +152,8 @@ def unpinned_image(engine: str | None, image: str | None, base: str | None) -> s
 
 def enforce(candidate: Candidate, env: str) -> None:
     """Raise PolicyRefused with every unmet condition, each with the command that mends it."""
-    if unmet := unmet_conditions(candidate):
-        lines = (f"  - {condition.finding}\n    -> {condition.mend}" for condition in unmet)
+    if conditions := unmet_conditions(candidate):
+        lines = (f"  - {condition.finding}\n    -> {condition.mend}" for condition in conditions)
         raise PolicyRefused(
             "\n".join((f"{candidate.run} can't be promoted as {candidate.model} in {env}:", *lines)),
             mend=f"make settings ENV={env}",

@@ -32,7 +32,7 @@ def fetch_missing(workspace: Workspace, settings: Settings, bundle: Bundle, say:
     if not names and not statements:
         return []
     try:
-        shared = remote.of(settings.store)
+        shared = remote.connect(settings.store)
         if shared is None:
             return names
         shared.fetch([*(bundle.artifacts[name].sha256 for name in names), *statements], store, say)

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from samebook.core.errors import UsageError
+from samebook.core.text import repeated
 from samebook.pipelines.timers import Jobs
 
 # Of a CronJob, whose jobs get eleven characters more: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs
@@ -61,9 +62,9 @@ STEP = """\
 def kubernetes(jobs: Jobs, image: str) -> dict[str, str]:
     """A CronJob for each job, as one file. Raises UsageError for a job whose name Kubernetes does not allow."""
     names = [_name(jobs.env, job) for job in jobs.when]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    if name := repeated(names):
         raise UsageError(
-            f"two jobs would both be called {twice}: Kubernetes' names have no _",
+            f"two jobs would both be called {name}: Kubernetes' names have no _",
             mend="git mv one of the two pipelines to another name",
         )
     secret = f", and the secret samebook-{jobs.env} with {', '.join(jobs.secrets)}" if jobs.secrets else ""

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from samebook.core.text import repeated
+
 
 def _inside(name: str) -> str:
     """The name, where it is a path inside the run's folder. Raises ValueError for another one."""
@@ -122,6 +124,6 @@ class Statement(Part):
         """Check that a plan has neither results nor a run, and a receipt both; each file is named once."""
         if bool(self.subject) != bool(self.predicate.run_details):
             raise ValueError("results without a run, or a run without results")
-        if twice := next((name for name in self.files if self.files.count(name) > 1), None):
-            raise ValueError(f"{twice} is named twice")
+        if name := repeated(self.files):
+            raise ValueError(f"{name} is named twice")
         return self

@@ -42,10 +42,10 @@ CAUSES = {
     "": "no S3 answers there",
 }
 MENDS = {
-    "bucket": "edit environments/<env>.yml: store.url, a bucket that is there",
-    "key": "edit environments/<env>.yml: store.access_key and store.secret_key, of a key that may list, read and write",
-    "again": "again: it goes on from there",
-    "up": "make settings shows store.endpoint",
+    "no bucket": "edit environments/<env>.yml: store.url, a bucket that is there",
+    "no access": "edit environments/<env>.yml: store.access_key and store.secret_key, which may list, read and write",
+    "bad answer": "again: it goes on from there",
+    "no answer": "make settings shows store.endpoint",
 }
 
 
@@ -114,18 +114,18 @@ class Bucket:
         status, code = re.search(r"status code: (\d{3})", message), re.search(r"<Code>(\w+)</Code>", message)
         answer = " ".join(match[1] for match in (status, code) if match)
         if NO_BUCKET in answer:
-            return RemoteError(f"{self.url}: there is no such bucket at {self.endpoint}", mend=MENDS["bucket"])
+            return RemoteError(f"{self.url}: there is no such bucket at {self.endpoint}", mend=MENDS["no bucket"])
         if answer.startswith(("401", "403")):
-            return RemoteError(f"{self.url}: {self.endpoint} denies access ({answer})", mend=MENDS["key"])
+            return RemoteError(f"{self.url}: {self.endpoint} denies access ({answer})", mend=MENDS["no access"])
         if answer:
-            return RemoteError(f"{self.url}: {self.endpoint} answers {answer}", mend=MENDS["again"])
+            return RemoteError(f"{self.url}: {self.endpoint} answers {answer}", mend=MENDS["bad answer"])
         if ROLE in message:
-            return RemoteError(f"{self.url}: settings name no key, and this machine has none", mend=MENDS["key"])
+            return RemoteError(f"{self.url}: settings name no key, and this machine has none", mend=MENDS["no access"])
         cause = next(cause for text, cause in CAUSES.items() if text in message)
-        return RemoteError(f"{self.url} can't be reached at {self.endpoint}: {cause}", mend=MENDS["up"])
+        return RemoteError(f"{self.url} can't be reached at {self.endpoint}: {cause}", mend=MENDS["no answer"])
 
 
-def of(section: Store) -> Bucket:
+def connect(section: Store) -> Bucket:
     """The bucket of a section of settings. Raises UsageError for a URL, an endpoint or keys that cannot be used."""
     from obstore.store import S3Store
 

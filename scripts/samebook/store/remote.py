@@ -114,14 +114,14 @@ def _counted_chunks(chunks: Iterable[bytes], counter: Counter) -> Iterator[bytes
         yield chunk
 
 
-def of(section: sections.Store) -> Remote | None:
+def connect(section: sections.Store) -> Remote | None:
     """The remote store of a section of settings; None where the section has no URL."""
-    return Remote(bucket.of(section)) if section.url else None
+    return Remote(bucket.connect(section)) if section.url else None
 
 
 def require(workspace: Workspace, env: str) -> Remote:
     """The remote store of an environment. Raises UsageError where the settings have none."""
-    remote = of(settings.load(workspace, env).store)
+    remote = connect(settings.load(workspace, env).store)
     if remote is None:
         raise UsageError(
             f"environment {env} shares no store: store.url is not set",

@@ -86,7 +86,7 @@ def _gated(candidate: Candidate, request: PromoteRequest, say: Say) -> Candidate
     if gate is None or candidate.gate or policy.unmet_conditions(others):
         return candidate
     say(f"comparing with {'the champion' if candidate.champion else 'the baseline'}: running {gate.notebook}")
-    gate_run.run_comparison(candidate.workspace, gate, candidate.path.parent, candidate.champion, request.env)
+    gate_run.run_comparison(candidate.workspace, gate, candidate.receipt_path.parent, candidate.champion, request.env)
     comparison = gate_run.find_comparison(
         candidate.workspace, candidate.policy, candidate.statement, candidate.champion
     )
@@ -104,17 +104,17 @@ def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
         bundles.Reproduction(**build.statement_digests(path), **attestations.facts(attestation))
         for path, attestation in candidate.attestations
     ]
-    bundle = build.from_run(request.model, candidate.path.parent, candidate.statement, reproductions, promoted)
+    bundle = build.from_run(request.model, candidate.receipt_path.parent, candidate.statement, reproductions, promoted)
     return bundles.parse(bundle.content(), f"the bundle of {candidate.run}")
 
 
 def _commit(candidate: Candidate, bundle: Bundle, lock: commits.Tip) -> str:
     """Put all files into the store, then make the commit; its hash."""
-    store, run = objects.local_store(candidate.workspace), candidate.path.parent
+    store, run = objects.local_store(candidate.workspace), candidate.receipt_path.parent
     for name in (*bundle.artifacts, *bundle.byproducts):
         store.put(run / name)
     gate = [candidate.workspace.runs / candidate.gate.run / run_folder.RECEIPT] if candidate.gate else []
-    statements = (candidate.path, *(path for path, _ in candidate.attestations), *gate)
+    statements = (candidate.receipt_path, *(path for path, _ in candidate.attestations), *gate)
     envelopes = (envelope for envelope in map(signing.envelope_path, statements) if envelope.is_file())
     for file in (*statements, *envelopes):
         store.put(file)

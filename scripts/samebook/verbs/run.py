@@ -65,7 +65,7 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     try:
         reporter.run_started(folder.path, request)
         with signals.as_errors():
-            _fill(folder, prepared, reporter)
+            _execute(folder, prepared, reporter)
     except BaseException as error:
         raise _failed(folder, error, prepared.redaction, workspace) from error
     finally:
@@ -92,17 +92,17 @@ def finished_run(request: RunRequest) -> Path | None:
     return run
 
 
-def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
+def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
     from samebook.execution import execute
 
     request, settings = prepared.request, prepared.settings
     started = _now()
     page = _Background(_page)
-    installed = _Background(partial(identity.of, prepared.workspace))
+    environment = _Background(partial(identity.of, prepared.workspace))
     timeout = settings.cell_timeout if request.cell_timeout is None else request.cell_timeout
     with run_folder.scratch(folder.path) as scratch:
         env = _kernel_env(prepared, folder, scratch)
-        source = _kernel_source(prepared, installed)
+        source = _kernel_source(prepared, environment)
         executed = execute.execute(
             execute.Execution(
                 notebook=prepared.notebook,
@@ -124,7 +124,7 @@ def _fill(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> None:
     prepared.redaction.check_files(folder.outputs)
     _write_metrics(folder.path, prepared.redaction)
     prepared = replace(prepared, source=_source_after(prepared, reporter))
-    _write_receipt(folder, prepared, executed, started, installed.result())
+    _write_receipt(folder, prepared, executed, started, environment.result())
 
 
 def _source_after(prepared: PreparedRun, reporter: Reporter) -> Source:
@@ -139,22 +139,22 @@ def _source_after(prepared: PreparedRun, reporter: Reporter) -> Source:
 def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict[str, str]:
     undeclared.write_startup_script(scratch / "ipython")
     env = variables.of_kernel(prepared.workspace, folder.path, prepared.request.env, scratch)
-    env |= variables.threads(prepared.settings.threads)
+    env |= variables.openmp_threads(prepared.settings.threads)
     pinned = prepared.request.receipt
     env |= {"SAMEBOOK_PINNED": str(pinned)} if pinned else {}
     return {**env, publish.TRIAL: "1"} if prepared.request.is_trial else env
 
 
-def _kernel_source(prepared: PreparedRun, installed: "_Background[dict[str, Any]]") -> "provisioner.KernelSource":
+def _kernel_source(prepared: PreparedRun, environment: "_Background[dict[str, Any]]") -> "provisioner.KernelSource":
     """The source of the kernel: a zygote where one is warm, else a process of its own.
 
     The zygote's kind depends on the environment's identity, which is waited for only where a zygote may be.
     """
     from samebook.execution import pool, provisioner
 
-    folder = client.folder(prepared.workspace)
-    kind = pool.kind(prepared, installed.result()["digest"]) if folder else None
-    return provisioner.KernelSource(folder, kind, early.take())
+    sockets = client.folder(prepared.workspace)
+    kind = pool.kind(prepared, environment.result()["digest"]) if sockets else None
+    return provisioner.KernelSource(sockets, kind, early.take())
 
 
 def _page() -> ModuleType:
@@ -172,7 +172,7 @@ def _write_metrics(run: Path, redaction: Redaction) -> None:
 
 
 def _write_receipt(
-    folder: RunFolder, prepared: PreparedRun, executed: Any, started: str, installed: dict[str, Any]
+    folder: RunFolder, prepared: PreparedRun, executed: Any, started: str, environment: dict[str, Any]
 ) -> None:
     facts = provenance.Facts(
         workspace=prepared.workspace,
@@ -181,10 +181,10 @@ def _write_receipt(
         notebook=prepared.path,
         source=prepared.source,
         executed=executed,
-        identity=installed,
+        identity=environment,
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,
-        threads=variables.threads(prepared.settings.threads).get("OMP_NUM_THREADS", "all"),
+        threads=variables.openmp_threads(prepared.settings.threads).get("OMP_NUM_THREADS", "all"),
         events=tuple(run_folder.events(folder.path)),
         drift=prepared.drift,
         redaction=prepared.redaction,

@@ -59,8 +59,8 @@ def plan(request: SweepRequest) -> Plan:
         axes = grids.axes(request.grid, prepared.parameters)
         drawn = grids.draw(axes, request.draws, request.seed, prepared.parameters)
         sets = list(drawn if request.draws else grids.combinations(axes)) if axes else []
-    if twice := sorted(set(request.run.parameters) & {name for parameter_set in sets for name in parameter_set}):
-        raise UsageError(f"parameter {twice[0]} is given, and varies too", mend=f"again, without {twice[0]} in PARAMS")
+    if fixed := sorted(set(request.run.parameters) & {name for parameter_set in sets for name in parameter_set}):
+        raise UsageError(f"parameter {fixed[0]} is given, and varies too", mend=f"again, without {fixed[0]} in PARAMS")
     sets = grids.check(sets, prepared.parameters)
     return Plan(prepared, sets, _finished(prepared, sets))
 

@@ -68,7 +68,7 @@ def start(workspace: Workspace, notebook: str) -> None:
         path = workspace.notebook(notebook)
         if not path.is_file():  # the check of the run will say so
             return
-        _early = EarlyProcess(variables.base(workspace), path.parent, imports.of_notebook(path))
+        _early = EarlyProcess(variables.of_any_kernel(workspace), path.parent, imports.of_notebook(path))
         atexit.register(_early.end)
 
 
