@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tiny import Tiny
 
-from samebook.cli import console
+from samebook.cli import console, main, options
 from samebook.cli.console import Console
+from samebook.core.errors import UsageError
 from samebook.execution.preparation import RunRequest
 from samebook.records import run_folder
 
@@ -76,3 +77,19 @@ def test_status_line() -> None:
             say("1 of 2")
             say("2 of 2")
         assert stream.getvalue() == expected
+
+
+def test_names_command_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Results, progress, errors and a run's cells, notes and output write no escape of their own to the terminal."""
+    hostile = "x\x1b[2J\x1b[31my\r\x07"
+    stream = io.StringIO()
+    progress = Console(verbose=True, stream=stream)
+    progress.noted(hostile)
+    progress.cell_finished(0, 1, hostile, 0.1, False)
+    progress.printed([hostile.rstrip("\r\x07")])
+    options.show(hostile)
+    options.say(hostile)
+    main._print_error(UsageError(hostile, mend=hostile), 2, hostile)
+    shown = capsys.readouterr()
+    assert not {"\x1b", "\r", "\x07"} & {*stream.getvalue(), *shown.out, *shown.err}
+    assert "      | x\\x1b[2Jy" in stream.getvalue()

@@ -1,6 +1,8 @@
 """Tables as text."""
 
-from samebook.core.text import align, repeated
+import pytest
+
+from samebook.core.text import align, repeated, visible
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
@@ -22,3 +24,22 @@ def test_repeated_name_found() -> None:
     """The first name that occurs more than once is found; where none does, there is nothing to name."""
     assert repeated(["a", "b", "c", "b", "a"]) == "a"
     assert repeated(["a", "b"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b]0;title\x07x", "\\x1b[2J\\x1b]0;title\\x07x"),
+        ("a\rb\x9b1m", "a\\rb\\x9b1m"),
+        ("\u202egpj.exe\udc80\u2028", "\\u202egpj.exe\\udc80\\u2028"),
+        ("größe 1\u00a0000 数据 😀\n\tb", "größe 1\u00a0000 数据 😀\n\tb"),
+    ],
+)
+def test_nothing_acts_on_the_terminal(text: str, shown: str) -> None:
+    """Controls, half characters and what turns writing around are shown escaped; letters of all scripts stay."""
+    assert visible(text) == shown
+
+
+def test_cell_is_one_line() -> None:
+    """A name with a line break in it adds no line to a table."""
+    assert align([("a\nIDENTICAL", "b\x1b[2J")]) == ["a\\nIDENTICAL  b\\x1b[2J"]

@@ -12,7 +12,9 @@ from promoting import attest, promote, promoted_bundle, run_of, stderr_of
 from test_signing import key
 from tiny import Tiny, git, wait_until
 
+from samebook.models import bundle
 from samebook.records import signing
+from samebook.verbs import promote as verb
 
 pytestmark = pytest.mark.host
 
@@ -373,3 +375,21 @@ def test_workspace_in_a_folder_refused(tiny: Tiny, tmp_path: Path) -> None:
     variables = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c"}
     message = stderr_of(inner.samebook("promote", run_of(inner, 3), "delay", **variables), 2)
     assert "is the folder inner/ of a repository" in message
+
+
+def test_metric_writes_no_trailer() -> None:
+    """A metric's name adds no line to the commit's message, so that it can't sign it off."""
+    source = bundle.Source.model_construct(commit="a" * 40)
+    candidate = bundle.Bundle.model_construct(
+        name="delay",
+        metrics={"auc\n\nSigned-off-by: Chief <chief@x>": 0.5},
+        source=source,
+        receipt=bundle.Receipt.model_construct(run="1"),
+        data={},
+        promoted=bundle.Promotion.model_construct(why=""),
+    )
+    text = verb.message(candidate, None)
+    command = ["git", "interpret-trailers", "--parse"]
+    trailers = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+    assert trailers.splitlines() == ["Run: 1", f"Commit: {'a' * 40}"]
+    assert not any(line.startswith("Signed-off-by") for line in text.splitlines())

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Any, TextIO, override
 
 from samebook.core.processes import STEP
-from samebook.core.text import Say
+from samebook.core.text import Say, visible
 from samebook.execution.preparation import RunRequest
 from samebook.records import run_folder
 from samebook.verbs.run import Reporter
 
 TICK = 0.5
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Console(Reporter):
@@ -64,7 +66,7 @@ class Console(Reporter):
         texts = [line.rsplit("\r", 1)[-1] for line in lines]  # a terminal shows the text after the last one
         self._log(event="printed", texts=texts)
         if self.is_verbose:
-            self._say("\n".join(f"      | {line}" for line in texts))
+            self._say("\n".join(f"      | {COLOURS.sub('', line)}" for line in texts))
 
     @override
     def noted(self, line: str) -> None:
@@ -103,7 +105,11 @@ class Console(Reporter):
         self._write(line + "\n")
 
     def _write(self, text: str) -> None:
-        """Write in place of the running cell's line. A closed pipe, as after `| head`, fails no run."""
+        """Write in place of the running cell's line. A closed pipe, as after `| head`, fails no run.
+
+        Names of cells, notes and output are the notebook's: nothing in them acts on the terminal.
+        """
+        text = visible(text)
         with self.lock:
             try:
                 self.stream.write(f"\r\x1b[K{text}" if self.is_live else text)

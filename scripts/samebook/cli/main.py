@@ -11,6 +11,7 @@ from samebook.cli import make_call
 from samebook.cli.environment import data, doctor, settings
 from samebook.cli.models import bundle, models, promote, rollback
 from samebook.cli.monitoring import drift
+from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify
 from samebook.cli.store import store
@@ -62,11 +63,11 @@ def main() -> None:
 def _print_error(error: Exception, code: int, mend: str | None) -> int:
     """Print an error, its notes and the command that mends it; returns the exit code."""
     click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    click.echo(error, err=True)
+    say(str(error))
     for note in getattr(error, "__notes__", ()):
-        click.echo(f"  {note}", err=True)
+        say(f"  {note}")
     if mend:
-        click.echo(f"  -> {mend}", err=True)
+        say(f"  -> {mend}")
     return code
 
 

@@ -14,7 +14,7 @@ import click
 from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
 from samebook.core.json_value import JsonValue
-from samebook.core.text import repeated
+from samebook.core.text import repeated, visible
 
 
 class PairType(click.ParamType[tuple[str, str]]):
@@ -119,14 +119,14 @@ def parameters[Result](command: Callable[..., Result]) -> Callable[..., Result]:
     return one(every(call))
 
 
-def show(text: object) -> None:
+def show(text: str, *, nl: bool = True) -> None:
     """Print a result on stdout; a closed pipe (`samebook runs | head`) is not an error."""
     try:
-        click.echo(text)
+        click.echo(visible(text), nl=nl)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(line: str) -> None:
     """Print progress on stderr."""
-    click.echo(line, err=True)
+    click.echo(visible(line), err=True)

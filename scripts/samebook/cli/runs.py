@@ -131,7 +131,7 @@ def _print_stability(run: str, times: int, engine: str, trust_patch: bool) -> No
     from samebook.verbs import stability as verb
 
     result = verb.stability(verb.StabilityRequest(run, times, engine, trust_patch), say)
-    click.echo(verb.table(result))
+    show(verb.table(result))
     if result.difference:
         sys.exit(errors.NotReproduced.exit_code)
 
@@ -173,11 +173,11 @@ def lineage(run: str, mermaid: str | None, as_json: bool) -> None:
     tree = verb.lineage(workspace.find(), run)
     if mermaid and mermaid != "-":
         workspace.write_whole(Path(mermaid), verb.mermaid(tree).encode())
-        click.echo(f"drawn in {mermaid}")
+        show(f"drawn in {mermaid}")
     elif mermaid:
-        click.echo(verb.mermaid(tree), nl=False)
+        show(verb.mermaid(tree), nl=False)
     else:
-        click.echo(json.dumps(tree.as_json(), indent=2) if as_json else verb.text(tree))
+        show(json.dumps(tree.as_json(), indent=2) if as_json else verb.text(tree))
 
 
 @click.command()

@@ -96,4 +96,4 @@ def schedule(env: str, form: str | None, image: str, into: Path | None) -> None:
     for name, content in files.items():
         if into:
             workspace.write_whole(into / name, content.encode())
-        show(into / name if into else (f"# {name}\n" if len(files) > 1 else "") + content.removesuffix("\n"))
+        show(str(into / name) if into else (f"# {name}\n" if len(files) > 1 else "") + content.removesuffix("\n"))

@@ -1,18 +1,33 @@
-"""Text for people: tables, and lines while the work goes on."""
+"""Text for people: tables, lines while the work goes on, and names that can't command a terminal."""
 
+import unicodedata
 from collections.abc import Callable, Collection, Sequence
 
 # A function that shows a line.
 type Say = Callable[[str], None]
 
 GAP = "  "
+# Categories of characters that act on a terminal: controls, formats that turn writing around, half characters, breaks.
+ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def visible(text: str, kept: str = "\n\t") -> str:
+    """The text with each character that acts on a terminal escaped, but those in `kept`.
+
+    Names in receipts, bundles, branches and notebooks are their authors' choice.
+    """
+    if text.isprintable():
+        return text
+    is_acting = (unicodedata.category(letter) in ACTING and letter not in kept for letter in text)
+    return "".join(ascii(letter)[1:-1] if acts else letter for acts, letter in zip(is_acting, text, strict=True))
 
 
 def align(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
     """A line for each row of cells; a column is as wide as its widest cell.
 
-    Rows are equally long; the columns with a number in `right` are aligned right.
+    Rows are equally long, and no cell makes a line of its own; the columns with a number in `right` are aligned right.
     """
+    rows = [[visible(cell, kept="") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         GAP.join(
