@@ -1,19 +1,23 @@
 """The watcher: each complete file is taken in once, whatever is killed; a wrong file goes aside with the reason."""
 
 import datetime
+import json
 import os
 import re
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 from promoting import stderr_of
 from tiny import Tiny, wait_until
 
+from samebook.core.errors import DataRejected
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
-from samebook.pipelines import rounds
+from samebook.environment.settings import Settings
+from samebook.pipelines import inbox, rounds
 from samebook.pipelines.inbox import Inbox
 from samebook.pipelines.watcher import Watcher
 
@@ -166,6 +170,34 @@ def test_unfinished_file_waits(tiny: Tiny) -> None:
     assert names(tiny, "inbox") == ["rows-2013-01-06.csv.part"]
 
 
+def test_once_leaves_unfinished_files(tiny: Tiny) -> None:
+    """A file that is being written is left alone by --once too, until the next call finds it at rest."""
+    waiting = Inbox(Workspace(tiny.root), 0.2)
+    path = arrive(tiny, content="n\n")
+    with path.open("a", buffering=1) as stream:
+        writer = threading.Timer(0.1, stream.write, ("1\n",))
+        writer.start()
+        assert waiting.come_to_rest() == [path]
+        writer.join()
+    assert waiting.complete() == []
+    assert waiting.come_to_rest() == []
+    assert waiting.complete() == [path]
+
+
+def test_link_is_not_followed(tiny: Tiny) -> None:
+    """A link in the inbox goes aside as a link: nothing of the file that it shows is read or kept."""
+    secret = tiny.root / "secret.csv"
+    secret.write_text("n\n1\n")
+    link = tiny.root / "data" / "inbox" / "rows-2013-01-05.csv"
+    link.symlink_to(secret)
+    with pytest.raises(DataRejected, match="is a link") as rejected:
+        inbox.arrival(link, ["rows"])
+    kept = inbox.reject(Workspace(tiny.root), link, str(rejected.value))
+    assert kept.readlink() == secret
+    assert secret.is_file()
+    assert not link.is_symlink()
+
+
 def test_one_watcher(tiny: Tiny) -> None:
     """A second watcher names the first one; once the first has ended, in whatever way, the next may start."""
     process = tiny.start("watch")
@@ -274,3 +306,35 @@ def test_schedule_is_kept(tiny: Tiny) -> None:
         rounds.run_schedule(watcher)
     assert len(list(tiny.root.glob("runs/*-due-*/receipt.json"))) == 1
     assert not list(tiny.root.glob("runs/*-later-*"))
+
+
+def test_due_while_down_is_not_lost(tiny: Tiny) -> None:
+    """A job that came due while no watcher ran is run by the next one, in this environment and no other."""
+    workspace, now = Workspace(tiny.root), datetime.datetime.now(datetime.UTC)
+    env_settings = Settings.model_validate({"watch": {"schedule": True}, "schedule": {"due": "0 0 1 1 *"}})
+    assert rounds.last_time(workspace, "dev") >= now
+    rounds.run_schedule(Watcher(workspace, "dev", env_settings, print, Inbox(workspace, 0)))
+    stopped = rounds.last_time(workspace, "dev")
+    assert now <= stopped < datetime.datetime.now(datetime.UTC)
+    assert rounds.last_time(workspace, "prod") > stopped
+    ahead = {"dev": (now + datetime.timedelta(days=999)).isoformat()}
+    (tiny.root / "runs" / ".watch" / "schedule.json").write_text(json.dumps(ahead))
+    assert rounds.last_time(workspace, "dev") <= datetime.datetime.now(datetime.UTC)
+
+
+def test_each_environment_has_its_memory(tiny: Tiny) -> None:
+    """A day that one environment's watcher has run is new to another's: its warehouse is another one."""
+    (tiny.root / "environments" / "prod.yml").write_text("{}\n")
+    (tiny.root / "environments" / "pipelines" / "nothing.yml").write_text(
+        "parameters: {day: today, x: ''}\nsteps: {intake: {when: $x}}"
+    )
+    workspace, days = Workspace(tiny.root), {"2013-01-05": "1"}
+    env_settings = Settings.model_validate({"watch": {"warehouse": {"pipeline": "nothing"}}})
+    ran: list[str] = []
+    for env in ("dev", "prod", "dev"):
+        watcher = Watcher(workspace, env, env_settings, print, Inbox(workspace, 0))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rounds, "_days", lambda *_: days)
+            patch.setattr(Watcher, "run", lambda self, *_: ran.append(self.env))
+            rounds.run(watcher)
+    assert ran == ["dev", "prod"]

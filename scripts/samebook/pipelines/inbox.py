@@ -5,6 +5,7 @@ action can be repeated, as a file leaves the inbox last.
 """
 
 import datetime
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -58,6 +59,15 @@ class Inbox:
         complete = (path for path, (_, since) in self.seen.items() if now - since >= self.settle)
         return sorted(complete, key=lambda path: (_part(path, "day"), path.name))
 
+    def come_to_rest(self) -> list[Path]:
+        """Wait for as long as a file must stay unchanged; the files that are written all the same."""
+        self.complete()
+        before = self.seen
+        if before:
+            time.sleep(self.settle)
+        self.complete()
+        return [path for path, (state, _) in self.seen.items() if path in before and before[path][0] != state]
+
     def _present(self) -> Iterator[tuple[Path, tuple[int, int, int]]]:
         for path in self.folder.iterdir():
             if path.name.startswith(".") or path.name.endswith(UNFINISHED) or not path.is_file():
@@ -88,6 +98,8 @@ def arrival(path: Path, datasets: Iterable[str]) -> Arrival:
         raise DataRejected(
             f"{path.name}: no dataset {match['dataset']!r} is taken in{nearest(match['dataset'], names)}"
         )
+    if path.is_symlink():
+        raise DataRejected(f"{path.name} is a link; expected the file itself, which nobody changes later")
     try:
         day = datetime.date.fromisoformat(match["day"])
     except ValueError:
@@ -115,7 +127,9 @@ def remove(arrival: Arrival) -> None:
 
 def reject(workspace: Workspace, path: Path, reason: str) -> Path:
     """Move a file without a usable name or content to the quarantine, with a report of the reason beside it."""
-    target = _reported(workspace, path, sha256(path), reason)
+    # A link is moved as it is: the file that it shows is somebody else's.
+    digest = sha256(os.fsencode(path.readlink()) if path.is_symlink() else path)
+    target = _reported(workspace, path, digest, reason)
     path.replace(target)
     return target
 

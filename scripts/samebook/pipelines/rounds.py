@@ -8,14 +8,18 @@ import json
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from samebook.core import cron, signals
 from samebook.core.digest import json_bytes
 from samebook.core.errors import DataRejected, Interrupted, SamebookError
-from samebook.core.workspace import write_whole
+from samebook.core.workspace import Workspace, write_whole
 from samebook.data import warehouse
 from samebook.pipelines import inbox
 from samebook.pipelines.watcher import Watcher
+
+# The names of the watchers' memory in runs/.watch/.
+DAYS, SCHEDULE = "warehouse.json", "schedule.json"
 
 
 def run(watcher: Watcher) -> int:
@@ -77,8 +81,8 @@ def _run_new_days(watcher: Watcher) -> None:
     if section is None or time.monotonic() - watcher.last_query < section.every:
         return
     watcher.last_query = time.monotonic()
-    path = watcher.workspace.runs / ".watch" / "warehouse.json"
-    versions = json.loads(path.read_text()) if path.is_file() else {}
+    memory = _memory(watcher.workspace, DAYS)
+    versions = memory.setdefault(watcher.env, {})
     try:
         days = signals.run_interruptibly(lambda: _days(watcher, section.query))
     except Interrupted:
@@ -92,7 +96,19 @@ def _run_new_days(watcher: Watcher) -> None:
         for day, version in due.items():
             if _run_day(watcher, section.pipeline, day):
                 versions[day] = version
-                write_whole(path, json_bytes(versions))
+                _remember(watcher.workspace, DAYS, memory)
+
+
+def _memory(workspace: Workspace, name: str) -> dict[str, Any]:
+    """What earlier watchers have left, by environment: each has a warehouse and a schedule of its own."""
+    path = workspace.runs / ".watch" / name
+    memory: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    environments = {file.stem for file in workspace.environments.glob("*.yml")}
+    return {env: content for env, content in memory.items() if env in environments}
+
+
+def _remember(workspace: Workspace, name: str, memory: dict[str, Any]) -> None:
+    write_whole(workspace.runs / ".watch" / name, json_bytes(memory))
 
 
 def _days(watcher: Watcher, query: str) -> dict[str, str]:
@@ -127,4 +143,17 @@ def run_schedule(watcher: Watcher) -> None:
                 raise
             except (SamebookError, OSError) as error:
                 watcher.report("failed", f"scheduled {name}", str(error))
+    memory = _memory(watcher.workspace, SCHEDULE)
+    if watcher.env not in memory or now.replace(second=0, microsecond=0) > watcher.since:  # once a minute
+        _remember(watcher.workspace, SCHEDULE, {**memory, watcher.env: now.isoformat()})
     watcher.since = now
+
+
+def last_time(workspace: Workspace, env: str) -> datetime.datetime:
+    """The time up to which earlier watchers have run the schedule's jobs; now where there were none.
+
+    A time of the future, from a clock that was wrong, would keep jobs from running until then.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    text = _memory(workspace, SCHEDULE).get(env)
+    return min(datetime.datetime.fromisoformat(text), now) if text else now

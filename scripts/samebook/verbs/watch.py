@@ -34,10 +34,13 @@ def watch(env: str, say: Say, *, once: bool = False) -> int:
     workspace = workspaces.find()
     env_settings = settings.load(workspace, env)
     _check(workspace, env, env_settings)
-    watcher = Watcher(workspace, env, env_settings, say, Inbox(workspace, 0 if once else env_settings.watch.settle))
+    since = rounds.last_time(workspace, env)
+    watcher = Watcher(workspace, env, env_settings, say, Inbox(workspace, env_settings.watch.settle), since=since)
     with _only_watcher(workspace, env), signals.as_errors():
         run_folder.recover(workspace)
         say(f"watching {workspace.relative(watcher.inbox.folder)} (env {env})")
+        for path in watcher.inbox.come_to_rest() if once else ():
+            say(f"{path.name}: is being written; it is left for the next time")
         rejected = rounds.run(watcher)
         if not once:
             for _ in _ticks(watcher.inbox.folder):
