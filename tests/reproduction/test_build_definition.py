@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from samebook.records import receipt
 from samebook.reproduction import definition
 
 STATEMENT: dict[str, Any] = {
@@ -102,7 +103,7 @@ def test_undeclared_reads() -> None:
     """Files that were read without being declared are listed, and make no run another: they are told."""
     item = {"name": "/tmp/cache", "digest": {"sha256": "9" * 64}, "annotations": {"undeclared": True}}
     statement = changed(lambda it: it[DEPENDENCIES].append(item))
-    assert definition.undeclared(statement) == {"/tmp/cache": "9" * 64}
+    assert receipt.undeclared(statement) == {"/tmp/cache": "9" * 64}
     assert [found.is_essential for found in definition.divergences(STATEMENT, statement)] == [False]
 
 

@@ -11,6 +11,7 @@ from reproducing import commit, make_repository, reproduce, run
 from tiny import Tiny, git
 
 from samebook.core import make
+from samebook.core.digest import sha256
 from samebook.reproduction import isolation
 
 pytestmark = pytest.mark.host
@@ -97,10 +98,16 @@ def test_environment_that_fails(repository: Repository) -> None:
 
 
 def test_run_that_fails_now(repository: Repository) -> None:
-    """A notebook that fails this time is not reproduced: exit code 3, with its error."""
-    tiny = repository(work="import os\nassert 'worktree-' not in os.getcwd(), 'not here'")
+    """A notebook that fails this time is not reproduced: exit code 3, with its error, and the files that it lacks."""
+    read = "import os\nos.path.exists('../data/loose.txt') and open('../data/loose.txt')\n"
+    tiny = repository(work=f"{read}assert 'worktree-' not in os.getcwd(), 'not here'")
+    (tiny.root / "data").mkdir()
+    (tiny.root / "data" / "loose.txt").write_text("loose")
     run(tiny)
     ended = reproduce(tiny)
+    lacked = f"the new checkout lacks: 'data/loose.txt' (sha256 {sha256(b'loose')[:12]}…)"
+    assert ended.stderr.count(lacked) == 2  # before the run starts, and as a reason
+    assert "samebook.find_artifact('data/loose.txt', 'loose.txt')" in ended.stderr
     assert ended.code == 3
     assert "fails this time" in ended.stderr
     assert "not here" in ended.stderr

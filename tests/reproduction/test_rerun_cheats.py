@@ -166,3 +166,7 @@ def test_strict_reproduction() -> None:
     verb.check_declared(plan, is_strict=False)
     with pytest.raises(NotReproduced, match="/tmp/earlier"):
         verb.check_declared(plan, is_strict=True)
+    unseen = {"name": "unseen", "annotations": {"child process cp": "unseen"}}
+    plan["predicate"] = {"buildDefinition": {"resolvedDependencies": []}, "runDetails": {"byproducts": [unseen]}}
+    with pytest.raises(NotReproduced, match="child process cp"):
+        verb.check_declared(plan, is_strict=True)

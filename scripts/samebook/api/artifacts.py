@@ -10,10 +10,12 @@ from samebook.core.errors import UsageError
 from samebook.environment import settings
 from samebook.models import admission, bundle, lookup, supply
 from samebook.models.bundle import Bundle
-from samebook.records import inputs, model_file, receipt, run_folder, undeclared
+from samebook.reads import undeclared
+from samebook.records import inputs, model_file, receipt, run_folder
 from samebook.store import objects
 
 
+@undeclared.declared_reads()
 def find_artifact(source: str, name: str) -> Path:
     """A copy of the file `name` of a source, recorded as an input.
 
@@ -31,23 +33,16 @@ def find_artifact(source: str, name: str) -> Path:
         return _promoted(source, name, label)
     path = _artifact(source, name)
     context.check_place(path)
-    run = (
-        path.relative_to(context.current_workspace().runs).parts[0]
-        if path.is_relative_to(context.current_workspace().runs)
-        else ""
-    )
-    with undeclared.declared_reads():
-        content = path.read_bytes()
-        built = (
-            _built_from(run, path.relative_to(context.current_workspace().runs / run).as_posix(), content)
-            if run
-            else None
-        )
-        context.recorded(label, content, run, built)
+    runs = context.current_workspace().runs
+    run = path.relative_to(runs).parts[0] if path.is_relative_to(runs) else ""
+    content = path.read_bytes()
+    built = _built_from(run, path.relative_to(runs / run).as_posix(), content) if run else None
+    context.recorded(label, content, run, built)
     undeclared.declare(path)
     return path
 
 
+@undeclared.declared_reads()
 def load_bundle(source: str) -> Bundle:
     """The bundle of the promoted model `churn`, or of `churn@prod` at a branch, tag or commit; recorded as an input.
 
@@ -55,11 +50,11 @@ def load_bundle(source: str) -> Bundle:
     """
     label = inputs.bundle(source)
     if (content := context.pinned_content(label)) is None:
-        with undeclared.declared_reads():
-            content = lookup.read(context.current_workspace(), source).content()
+        content = lookup.read(context.current_workspace(), source).content()
     return bundle.parse(context.recorded(label, content), source)
 
 
+@undeclared.declared_reads()
 def find_bundle(source: str) -> Bundle | None:
     """The bundle of a promoted model, recorded as an input; None where `source` means a run, a notebook or a file."""
     is_promoted = context.pinned_content(inputs.bundle(source)) is not None or lookup.is_reference(
@@ -87,6 +82,7 @@ def load_model(name: str, at: str = "") -> model_file.Model:
     return model_file.load(find_artifact(source, files[0]))
 
 
+@undeclared.declared_reads()
 def model_name(source: str) -> str:
     """The name of the model file among the outputs of a run, or of a notebook's newest finished run."""
     recorded = (Path(label) for label in context.pinned() if label.startswith(f"{source}/"))
@@ -103,16 +99,13 @@ def _promoted(source: str, name: str, label: str) -> Path:
             f"model {source} has no file {name!r}; it has {', '.join(promoted.outputs)}",
             mend=f"samebook.find_artifact({source!r}, {next(iter(promoted.outputs))!r})",
         )
-    with undeclared.declared_reads():
-        if missing := supply.fetch_missing(
-            context.current_workspace(), context.current_settings(), promoted, context.note
-        ):
-            raise UsageError(
-                f"model {source}: {missing[0]} is not in the store, nor in a remote one",
-                mend=f"make models MODEL={source}",
-            )
-        _check_model(promoted, lookup.ref(source))
-        content = objects.local_store(context.current_workspace()).get(promoted.outputs[name].sha256)
+    if missing := supply.fetch_missing(context.current_workspace(), context.current_settings(), promoted, context.note):
+        raise UsageError(
+            f"model {source}: {missing[0]} is not in the store, nor in a remote one",
+            mend=f"make models MODEL={source}",
+        )
+    _check_model(promoted, lookup.ref(source))
+    content = objects.local_store(context.current_workspace()).get(promoted.outputs[name].sha256)
     assert content is not None, "what was just supplied is gone"
     return _copy(name, context.recorded(label, content, promoted.receipt.run, promoted.built_from()))
 

@@ -10,7 +10,8 @@ from typing import Any
 from samebook.core import file_lock, workspace
 from samebook.core.errors import NotReproduced, UsageError
 from samebook.environment import settings
-from samebook.records import inputs, receipt, run_folder, undeclared
+from samebook.reads import undeclared
+from samebook.records import inputs, receipt, run_folder
 from samebook.store import objects
 
 
@@ -21,12 +22,14 @@ def current_workspace() -> workspace.Workspace:
 
 
 @cache
+@undeclared.declared_reads()
 def current_settings() -> settings.Settings:
     """The settings of this run's environment."""
     return settings.load(current_workspace(), os.environ.get("SAMEBOOK_ENV", "dev"))
 
 
 @cache
+@undeclared.declared_reads()
 def run() -> Path:
     """The folder of the run around this kernel, or a scratch run's."""
     if folder := os.environ.get("SAMEBOOK_RUN"):
@@ -39,42 +42,46 @@ def run() -> Path:
 
 
 @cache
+@undeclared.declared_reads()
 def pinned() -> dict[str, str]:
     """The inputs that a reproduction must read, by name and sha256: those of the receipt it reproduces."""
     path = os.environ.get("SAMEBOOK_PINNED")
     return receipt.inputs(receipt.read(Path(path))) if path else {}
 
 
+@undeclared.declared_reads()
 def pinned_content(label: str) -> bytes | None:
     """The bytes of an input that a reproduction must read, from the store; None where there is none."""
     digest = pinned().get(label)
-    with undeclared.declared_reads():
-        return objects.local_store(current_workspace()).get(digest) if digest else None
+    return objects.local_store(current_workspace()).get(digest) if digest else None
 
 
+@undeclared.declared_reads()
 def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json | None = None) -> bytes:
     """The bytes of an input, told to the run and kept in the store, so that anyone can read the same again."""
     _record(label, objects.local_store(current_workspace()).put(content), run_id, built)
     return content
 
 
+@undeclared.declared_reads()
 def pinned_file(label: str) -> Path | None:
     """The path in the store, verified, of an input that a reproduction must read; None where there is none."""
     digest = pinned().get(label)
-    with undeclared.declared_reads():
-        if not digest or not objects.local_store(current_workspace()).has(digest):
-            return None
-        for _ in objects.local_store(current_workspace()).chunks(digest):
-            pass
+    if not digest or not objects.local_store(current_workspace()).has(digest):
+        return None
+    for _ in objects.local_store(current_workspace()).chunks(digest):
+        pass
     return objects.local_store(current_workspace()).path(digest)
 
 
+@undeclared.declared_reads()
 def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
     """The path in the store of an input that may be larger than memory, told to the run; the object never changes."""
-    with undeclared.declared_reads():
-        digest = objects.local_store(current_workspace()).put(path)
+    digest = objects.local_store(current_workspace()).put(path)
     _record(label, digest, run_id, None)
-    return objects.local_store(current_workspace()).path(digest)
+    stored = objects.local_store(current_workspace()).path(digest)
+    undeclared.declare(stored)
+    return stored
 
 
 def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) -> None:

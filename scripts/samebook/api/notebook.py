@@ -17,7 +17,8 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import DataRejected, UsageError
 from samebook.data import batches, dataset, warehouse
 from samebook.monitoring import reference
-from samebook.records import run_folder, undeclared
+from samebook.reads import undeclared
+from samebook.records import run_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,6 +91,7 @@ def output_path(name: str) -> Path:
     return path
 
 
+@undeclared.declared_reads()
 def query(name: str, **bound: Any) -> "pd.DataFrame":
     """The rows of the query notebooks/queries/<name>; each `$key` in it is bound to the value of that keyword."""
     workspace, settings = context.current_workspace(), context.current_settings().warehouse
@@ -178,6 +180,7 @@ def read_dataset(name: str, start: datetime.date, end: datetime.date, *, partial
     return dataset.frame([(f"{name} {day}", _partition(name, day)) for day in days])
 
 
+@undeclared.declared_reads()
 def _days(name: str, start: datetime.date, end: datetime.date, *, partial: bool) -> list[datetime.date]:
     """The days that can be read, once the missing ones have been made."""
     if end < start:
@@ -205,18 +208,17 @@ def _days(name: str, start: datetime.date, end: datetime.date, *, partial: bool)
     return days
 
 
+@undeclared.declared_reads()
 def _partition(name: str, day: datetime.date) -> bytes:
     """The bytes of a day, recorded as an input and kept in the store, so that anyone can read the same again."""
     label = str(dataset.partition(name, day).parent)
-    with undeclared.declared_reads():
-        content = _pinned_partition(name, day)
-        if content is None:
-            content = (context.current_workspace().data / dataset.partition(name, day)).read_bytes()
-        return context.recorded(
-            label, content, dataset.producer(context.current_workspace(), name, day, sha256(content))
-        )
+    content = _pinned_partition(name, day)
+    if content is None:
+        content = (context.current_workspace().data / dataset.partition(name, day)).read_bytes()
+    return context.recorded(label, content, dataset.producer(context.current_workspace(), name, day, sha256(content)))
 
 
+@undeclared.declared_reads()
 def _file(name: str, day: datetime.date) -> Path:
     """The path of a day in the store, recorded as an input: for partitions larger than memory."""
     label = str(dataset.partition(name, day).parent)

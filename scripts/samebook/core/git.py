@@ -193,6 +193,25 @@ def submodules(root: Path, ref: str) -> list[tuple[str, str]]:
     return [(os.fsdecode(path), fields.split()[2].decode()) for fields, _, path in entries]
 
 
+def blobs(root: Path, commit: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The hash of each file of a commit below a folder, and the commit of each submodule, by their paths from there."""
+    if shutil.which("git"):
+        lines = git(root, "ls-tree", "-r", "-z", commit).split(b"\0")
+        entries = [
+            (os.fsdecode(path), fields.decode().split()) for fields, _, path in (x.partition(b"\t") for x in lines)
+        ]
+        kinds = [{path: fields[2] for path, fields in entries if fields[1:2] == [kind]} for kind in ("blob", "commit")]
+        return kinds[0], kinds[1]
+    from dulwich.object_store import iter_tree_contents
+    from dulwich.objects import Commit
+
+    with repository(root) as stored:
+        of = stored[commit.encode()]
+        assert isinstance(of, Commit)
+        items = iter_tree_contents(stored.object_store, of.tree)
+        return {os.fsdecode(item.path or b""): (item.sha or b"").decode() for item in items}, {}
+
+
 @contextmanager
 def worktree(root: Path, commit: str, changes: bytes = b"") -> Iterator[Path]:
     """The path of a temporary checkout of `commit`, with the patch `changes` applied; it is removed at the end.

@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     drift: Drift = Drift()
     threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
     cell_timeout: Annotated[int, Field(ge=0, description="the time limit of a cell in seconds; 0: none"), NUMBER] = 0
+    ignore_unseen: Annotated[
+        tuple[str, ...],
+        Field(description='reads that nobody sees and you answer for, by their beginnings, as "network"'),
+    ] = ()
     save_every: Annotated[
         float, Field(allow_inf_nan=False, gt=0, description="seconds between saves of a running notebook"), NUMBER
     ] = 5.0

@@ -13,6 +13,7 @@ from samebook.environment import identity, settings, variables
 from samebook.execution import parameters
 from samebook.execution.preparation import PreparedRun
 from samebook.models import lookup
+from samebook.reads import origin
 from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
@@ -24,7 +25,8 @@ def fresh_run(
     """The newest finished run of this notebook, code, parameters, environment and inputs, its files whole; or None.
 
     `in_image`: only a run in the image counts, as where the policy demands one. `candidates`: one of these runs.
-    An input that a run read around the API, or in a warehouse that has no version, counts as changed.
+    Each file that a run has read counts. What it read unseen, unless the settings ignore that, and a warehouse that has
+    no version, count as changed.
     """
     finished = run_folder.finished_runs(prepared.workspace, prepared.name)
     for run in finished if candidates is None else candidates:
@@ -53,13 +55,16 @@ def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool
     yield digests.get(receipt.ENVIRONMENT) != _environment(workspace)
     commit = receipt.dependency(statement, receipt.COMMIT) or {}
     yield source.patch == b"" and commit.get("annotations", {}).get("dirty", False)
-    yield any(item.get("annotations", {}).get("undeclared") for item in dependencies)
+    unseen = receipt.byproduct(statement, receipt.UNSEEN)
+    yield not all(name.startswith(prepared.settings.ignore_unseen) for name in unseen)
     definition = statement["predicate"]["buildDefinition"]
     yield bool(definition["internalParameters"]["drift"] or prepared.drift)
     yield definition["internalParameters"]["variables"] != variables.fixed(workspace)
     yield any(_exists(workspace, label) for label in receipt.byproduct(statement, receipt.LACKED))
     yield any(not version or version != current for version, current in _warehouse_versions(prepared, statement))
     yield any(current_digest(prepared, label) != digest for label, digest in receipt.inputs(statement).items())
+    read = {**receipt.byproduct(statement, receipt.READ), **receipt.undeclared(statement)}
+    yield any(origin.current_digest(workspace, name) != digest for name, digest in read.items())
     states = evidence.file_states(workspace, run / run_folder.RECEIPT, statement)
     yield bool(evidence.problems(states))
     # A partition is published from beside the receipt; other files may be in the store alone.

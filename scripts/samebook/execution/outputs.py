@@ -5,7 +5,7 @@ from pathlib import Path
 
 from samebook.core.errors import UsageError
 from samebook.core.workspace import copy_whole
-from samebook.records import undeclared
+from samebook.reads import undeclared
 
 LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder outside"
 

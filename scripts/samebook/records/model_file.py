@@ -16,6 +16,10 @@ STEM = "model"
 LOADABLE = (".ubj", ".json")
 BINARY = (".ubj",)
 
+# The packages of compiled code that load them, and the functions there that read files.
+PACKAGES = ("xgboost", "xgboost_cpu")
+READERS = {"xgboost": ("Booster.load_model", "DMatrix.__init__")}
+
 type Model = "xgboost.Booster"
 
 

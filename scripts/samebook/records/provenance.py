@@ -192,6 +192,8 @@ def _byproducts(facts: Facts) -> list[Json]:
         receipt.READ_FROM: _versions(facts),
         receipt.KERNEL: {item["name"]: "started" for item in facts.of_kind("kernel")},
         receipt.LACKED: {item["name"]: "missing" for item in facts.of_kind("lacked")},
+        receipt.READ: {item["name"]: item["sha256"] for item in facts.of_kind("committed")},
+        receipt.UNSEEN: {item["name"]: "unseen" for item in facts.of_kind("unseen")},
     }
     return [*files, *({"name": name, "annotations": values} for name, values in annotations.items() if values)]
 

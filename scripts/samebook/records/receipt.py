@@ -18,8 +18,10 @@ BUILD_TYPE = "urn:samebook:run:v1"
 BUILDER = "urn:samebook:builder:"
 COMMIT, ENVIRONMENT, CODE = "commit", "environment", "code beside the notebook"
 # Byproducts without a file: the runs that made the inputs, the warehouses that were queried, the days that no
-# warehouse had, and how the kernel started.
+# warehouse had, how the kernel started, the files of the commit and the folders that were read, by sha256, and what was
+# read unseen.
 MADE_BY, READ_FROM, LACKED, KERNEL = "made by", "read from", "lacked", "kernel"
+READ, UNSEEN = "read", "unseen"
 
 type Json = dict[str, Any]
 
@@ -102,8 +104,14 @@ def input_items(statement: Json) -> list[Json]:
     return [item for item in dependencies(statement) if item.get("annotations", {}).get("input")]
 
 
+def undeclared(statement: Json) -> dict[str, str]:
+    """The sha256 of each file that a run has read without declaring it, by its path."""
+    items = dependencies(statement)
+    return {item["name"]: item["digest"]["sha256"] for item in items if item.get("annotations", {}).get("undeclared")}
+
+
 def byproduct(statement: Json, name: str) -> Json:
-    """The annotations of a byproduct without a file: MADE_BY, READ_FROM, LACKED or KERNEL."""
+    """The annotations of a byproduct without a file: one of the names above."""
     byproducts = statement["predicate"].get("runDetails", {}).get("byproducts", ())
     return next((item.get("annotations", {}) for item in byproducts if item["name"] == name), {})
 

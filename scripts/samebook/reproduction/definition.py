@@ -52,12 +52,6 @@ def divergences(original: Json, reproduced: Json) -> list[Divergence]:
     ]
 
 
-def undeclared(statement: Json) -> dict[str, str]:
-    """The sha256 of each file that a run has read without declaring it, by its path."""
-    items = receipt.dependencies(statement)
-    return {item["name"]: item["digest"]["sha256"] for item in items if item.get("annotations", {}).get("undeclared")}
-
-
 def _is_essential(name: str, is_same_platform: bool) -> bool:
     if name in PLACES or name.startswith((CHANGES, "undeclared ")):
         return False

@@ -16,6 +16,7 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
+from samebook.reads import origin
 from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
@@ -157,6 +158,8 @@ def _hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
             store.put(content)
     if missing:
         site.say(f"{len(missing)} inputs are not in the store and are made again, {missing[0]} first")
+    if lacked := origin.lacked(Workspace(checkout), statement):
+        site.say(_lacked(lacked))
     if missing or not items:
         # A run without declared inputs may query the warehouse.
         for source in site.workspace.data.glob("*.duckdb"):
@@ -221,14 +224,23 @@ def _run(front: Front, statement: Json, env: Mapping[str, str]) -> Path:
     if code or not (folder / run_folder.RECEIPT).is_file():
         error = folder / run_folder.ERROR
         reason = error.read_text().strip() if error.is_file() else f"make run ended with exit code {code}"
+        lacked = origin.lacked(Workspace(checkout), statement)
+        undeclared = f"; {_lacked(lacked)}" if lacked else ""
+        mend = f"samebook.find_artifact({min(lacked)!r}, {Path(min(lacked)).name!r})" if lacked else ""
         raise NotReproduced(
-            f"the run was complete once, and fails this time: {reason}", mend=f"make run NOTEBOOK={notebook}"
+            f"the run was complete once, and fails this time: {reason}{undeclared}",
+            mend=mend or f"make run NOTEBOOK={notebook}",
         )
     path = folder / run_folder.RECEIPT
     states = evidence.file_states(Workspace(checkout), path, receipt.read(path))
     if wrong := [f"{name}: {state}" for name, state in states.items() if state != evidence.BESIDE]:
         raise NotReproduced("the new run is not what its receipt says: " + "; ".join(wrong), mend="make doctor")
     return folder
+
+
+def _lacked(files: Mapping[str, str]) -> str:
+    names = ", ".join(f"{name!a} (sha256 {files[name][:12]}…)" for name in sorted(files))
+    return f"the run has read without declaring it, and the new checkout lacks: {names}"
 
 
 def _folder(checkout: Path, notebook: str, new: str) -> Path:

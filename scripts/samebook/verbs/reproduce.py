@@ -122,11 +122,14 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
 
 
 def check_declared(statement: receipt.Json, *, is_strict: bool) -> dict[str, str]:
-    """The files that a run has read without declaring them. Raises NotReproduced for them, where that is asked for."""
-    undeclared = definition.undeclared(statement)
+    """The files that a run has read without declaring them, by sha256, and what it has read unseen, as `unseen`.
+
+    Raises NotReproduced for them, where that is asked for.
+    """
+    undeclared = receipt.undeclared(statement) | receipt.byproduct(statement, receipt.UNSEEN)
     if is_strict and undeclared:
         raise NotReproduced(
-            f"the new run reads files that it does not declare: {', '.join(map(printable, undeclared))}",
+            f"the new run reads what it does not declare: {', '.join(map(printable, undeclared))}",
             mend="again, without STRICT=1: the verdict lists them",
         )
     return undeclared

@@ -22,7 +22,8 @@ from samebook.environment import identity, machine, variables
 from samebook.execution import outputs, parameters
 from samebook.execution.preparation import PreparedRun, RunRequest, prepare
 from samebook.execution.warm import client, early
-from samebook.records import provenance, receipt, run_folder, signing, undeclared
+from samebook.reads import origin, undeclared
+from samebook.records import provenance, receipt, run_folder, signing
 from samebook.records import source as run_source
 from samebook.records.run_folder import RunFolder
 from samebook.records.source import Source
@@ -122,9 +123,13 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     for line in outputs.normalize(folder.outputs, prepared.workspace.root):
         reporter.noted(prepared.redaction.text(line))
     prepared.redaction.check_files(folder.outputs)
+    read = origin.settled(prepared.workspace, prepared.source, prepared.path, run_folder.events(folder.path))
+    events = tuple(read)
+    for line in origin.notes(events):
+        reporter.noted(prepared.redaction.text(line))
     _write_metrics(folder.path, prepared.redaction)
     prepared = replace(prepared, source=_source_after(prepared, reporter))
-    _write_receipt(folder, prepared, executed, started, environment.result())
+    _write_receipt(folder, prepared, executed, events, started, environment.result())
 
 
 def _source_after(prepared: PreparedRun, reporter: Reporter) -> Source:
@@ -172,7 +177,12 @@ def _write_metrics(run: Path, redaction: Redaction) -> None:
 
 
 def _write_receipt(
-    folder: RunFolder, prepared: PreparedRun, executed: Any, started: str, environment: dict[str, Any]
+    folder: RunFolder,
+    prepared: PreparedRun,
+    executed: Any,
+    events: tuple[dict[str, Any], ...],
+    started: str,
+    environment: dict[str, Any],
 ) -> None:
     facts = provenance.Facts(
         workspace=prepared.workspace,
@@ -185,7 +195,7 @@ def _write_receipt(
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,
         threads=variables.openmp_threads(prepared.settings.threads).get("OMP_NUM_THREADS", "all"),
-        events=tuple(run_folder.events(folder.path)),
+        events=events,
         drift=prepared.drift,
         redaction=prepared.redaction,
         started=started,

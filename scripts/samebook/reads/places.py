@@ -1,0 +1,57 @@
+"""The places whose files a run may read unrecorded: libraries, the system, caches of programs, and the run itself."""
+
+import os
+import sys
+from pathlib import Path
+
+from samebook.core import code
+
+SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/sys", "/dev", "/run", "/var")
+# The parts of it in which anybody may leave a file for the next run.
+WRITABLE = tuple(f"/{name}/" for name in ("dev/shm", "run/lock", "run/user", "var/lock", "var/tmp"))
+# Variables that name a folder for one program, and those that name a folder for all of them.
+CACHES = ("MPLCONFIGDIR", "IPYTHONDIR")
+SHARED_CACHES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+PROGRAMS = ("fontconfig", "ipython", "jedi", "jupyter", "matplotlib", "parso", "pip", "uv")
+
+
+class Places:
+    """The folders whose files count as no input of a run; where a path leads decides, through every link."""
+
+    def __init__(self, run: str, workspace: str) -> None:
+        self.workspace = workspace
+        self.libraries = _folders(sys.prefix, sys.base_prefix)
+        self.inside = ignored_inside(run)
+        self.outside = ignored_outside(run)
+
+    def holds(self, path: str) -> bool:
+        """Whether an absolute path leads to such a folder."""
+        if path.startswith(self.libraries):  # most files; for the others it is worth to follow links
+            return True
+        real = os.path.realpath(path)
+        ignored = self.inside if real.startswith(f"{self.workspace}/") else self.outside
+        return real.startswith(ignored) and not real.startswith(WRITABLE)
+
+    def name(self, path: str) -> str:
+        """The path, relative to the workspace where it is inside; bytes that are not UTF-8 are escaped, for JSON."""
+        return os.fsencode(path.removeprefix(f"{self.workspace}/")).decode(errors="backslashreplace")
+
+
+def ignored_inside(run: str) -> tuple[str, ...]:
+    """The folders whose files are ignored inside and outside of the workspace."""
+    home = Path.home()
+    shared = (*(os.environ.get(name) for name in SHARED_CACHES), str(home / ".cache"), str(home / ".config"))
+    own = (os.environ[name] for name in CACHES if os.environ.get(name))
+    programs = (f"{folder}/{program}" for folder in shared if folder for program in PROGRAMS)
+    return _folders(run, sys.prefix, str(code.FOLDER), *own, *programs)
+
+
+def ignored_outside(run: str) -> tuple[str, ...]:
+    """The folders whose files are ignored outside of the workspace, which may itself be in one of them."""
+    home = Path.home()
+    personal = (str(home / name) for name in (".ipython", ".jupyter", ".local/lib", ".local/share/jupyter"))
+    return (*ignored_inside(run), *_folders(*SYSTEM, *personal, sys.base_prefix))
+
+
+def _folders(*paths: str) -> tuple[str, ...]:
+    return tuple(f"{os.path.realpath(path).rstrip('/')}/" for path in paths)

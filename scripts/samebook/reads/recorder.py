@@ -1,0 +1,188 @@
+"""The recorder of a kernel: it sees what its process reads, by Python's audit events, and writes it down for the run.
+
+https://docs.python.org/3/library/audit_events.html. A file is recorded as `read`, with the sha256 that it had when it
+was opened, because it may be removed before the run ends. What is read where no hook can look (another process, the
+network, compiled code) is recorded as `unseen`.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from samebook.core.digest import sha256
+from samebook.reads.places import SYSTEM, Places
+from samebook.records import model_file, run_folder
+
+READ, UNSEEN = "read", "unseen"
+# Programs that libraries start to learn about the machine; they read nothing but the system.
+HARMLESS = ("ldconfig", "lscpu", "nproc", "uname")
+# Packages whose compiled code opens no files, or whose readers are hooked.
+KNOWN = {
+    *("PIL", "_argon2_cffi_bindings", "_cffi_backend", "_duckdb", "adbc_driver_manager"),
+    *("adbc_driver_postgresql", "charset_normalizer", "contourpy", "cryptography", "debugpy", "dulwich"),
+    *("fontTools", "google", "kiwisolver", "markupsafe", "matplotlib", "numpy", "obstore", "pandas"),
+    *("psutil", "pyarrow", "pydantic_core", "rpds", "scipy", "sklearn", "tornado", "watchfiles", "wcwidth"),
+    *("pillow", "pyzmq", "scikit_learn", "yaml", "zmq"),
+    *model_file.PACKAGES,
+}
+CACHED = re.compile(r"(.*/)__pycache__/([^/]+)\.cpython-\d+(?:\.opt-\d)?\.pyc")
+# The package that an installed file belongs to: the folder, or the module, below the folder of all packages.
+PACKAGE = re.compile(r".*/(?:site|dist)-packages/([^/.]+)")
+# The import system lists the folders of its path, to find modules and the versions of packages.
+IMPORTING = re.compile(r"<frozen importlib|/importlib/|/pkgutil\.py$")
+# What programs leave in folders, which makes no folder another.
+LITTER = ("__pycache__", ".ipynb_checkpoints")
+
+
+class Recorder:
+    """The record of this process's reads, in the run's folder, each file once.
+
+    `seen` has the paths that need no look: recorded already, declared, or the run's own. While `declaring` is above 0,
+    the caller records its reads itself.
+    """
+
+    def __init__(self) -> None:
+        self.run: Path | None = None
+        self.places = Places("/", "/")
+        self.seen: set[str] = set()
+        self.declaring = 0
+        self._handlers: dict[str, Callable[[tuple[Any, ...]], None]] = {
+            "open": lambda arguments: self.open(arguments[0], arguments[2]),
+            "os.link": self._moved,
+            "os.rename": self._moved,
+            "os.listdir": self._listed,
+            "os.scandir": self._listed,
+            "sqlite3.connect": self._sqlite,
+            "socket.connect": self._connected,
+            "socket.sendto": self._connected,
+            "socket.sendmsg": self._connected,
+            "subprocess.Popen": lambda arguments: self.child(arguments[0]),
+            "os.exec": lambda arguments: self.child(arguments[0]),
+            "os.posix_spawn": lambda arguments: self.child(arguments[0]),
+            "os.system": lambda _: self.child("/bin/sh"),
+            "import": lambda arguments: self.compiled(arguments[0], arguments[1]),
+            "ctypes.dlopen": self._loaded,
+        }
+
+    def start(self, run: str, workspace: str) -> None:
+        """Record from now on; compiled modules that are loaded already count too."""
+        self.run, self.places = Path(run), Places(run, workspace)
+        for name, module in tuple(sys.modules.items()):
+            self.compiled(name, getattr(getattr(module, "__spec__", None), "origin", None))
+        handlers = self._handlers
+
+        def hook(event: str, arguments: tuple[Any, ...]) -> None:
+            # Tens of thousands of events come while libraries are imported, most of them of no interest.
+            if event in handlers and not self.declaring:
+                with suppress(OSError, ValueError, TypeError):  # no such folder, a null in a path: the call fails too
+                    handlers[event](arguments)
+
+        sys.addaudithook(hook)
+
+    def open(self, file: Any, flags: int) -> None:
+        """Record a file that is opened with these flags, unless its content of before is dropped."""
+        if self.declaring or isinstance(file, int):
+            return
+        path = os.path.abspath(os.fsdecode(file))
+        if path in self.seen or path.startswith(self.places.libraries):
+            return
+        if (match := CACHED.fullmatch(path)) and os.path.isfile(source := f"{match[1]}{match[2]}.py"):
+            path = source
+        if path in self.seen or self.places.holds(path):
+            return
+        if not os.path.isfile(path):
+            if flags & os.O_CREAT:
+                self.seen.add(path)  # the run's own
+            return
+        self.seen.add(path)
+        if not flags & os.O_TRUNC:
+            self._append({"kind": READ, "name": self.places.name(path), "sha256": sha256(Path(path))})
+
+    def unseen(self, name: str) -> None:
+        """Record a read that no hook can look at, by its name; each name once."""
+        if not self.declaring and name not in self.seen:
+            self.seen.add(name)
+            self._append({"kind": UNSEEN, "name": name})
+
+    def child(self, program: Any) -> None:
+        """Record a child process, which may read anything."""
+        path = shutil.which(os.fsdecode(program)) or os.fsdecode(program)
+        name = Path(path).name
+        if name not in HARMLESS or not path.startswith((*SYSTEM, "/bin/", "/sbin/")):
+            self.unseen(f"child process {name}")
+
+    def folder(self, path: str) -> None:
+        """Record the names in a folder: a file that is added to it is another input."""
+        path = os.path.abspath(path)
+        if f"{path}/" not in self.seen and not self.places.holds(f"{path}/"):
+            self.seen.add(f"{path}/")
+            name = "./" if path == self.places.workspace else f"{self.places.name(path)}/"
+            self._append({"kind": READ, "name": name, "sha256": listing(path)})
+
+    def compiled(self, name: str, origin: str | None) -> None:
+        """Record a module of compiled code that may open files by itself."""
+        if origin and origin.endswith(".so"):
+            top = PACKAGE.match(origin)
+            package = top[1] if top else name.partition(".")[0]
+            if package not in KNOWN and package not in sys.stdlib_module_names:
+                self.unseen(f"compiled code of {package}")
+
+    def _append(self, event: dict[str, str]) -> None:
+        if self.run is not None:
+            with suppress(OSError):
+                run_folder.append_event(self.run, event)
+
+    def _moved(self, arguments: tuple[Any, ...]) -> None:
+        """Record what is moved or linked: the run may show it as its own."""
+        source, target = (os.path.abspath(os.fsdecode(path)) for path in arguments[:2])
+        for path in _files(source):
+            self.open(path, os.O_RDONLY)
+            self.seen.add(target + path.removeprefix(source))
+
+    def _listed(self, arguments: tuple[Any, ...]) -> None:
+        if not isinstance(arguments[0], int) and not IMPORTING.search(_caller(3)):
+            self.folder(os.fsdecode(arguments[0] or "."))
+
+    def _sqlite(self, arguments: tuple[Any, ...]) -> None:
+        name = os.fsdecode(arguments[0]).removeprefix("file:").partition("?")[0]
+        if name and name != ":memory:":
+            for path in (f"{name}-wal", name):
+                self.open(path, os.O_RDWR | (os.O_CREAT if path == name else 0))
+
+    def _connected(self, arguments: tuple[Any, ...]) -> None:
+        address = arguments[1]
+        place = ":".join(map(str, address[:2])) if isinstance(address, tuple) else os.fsdecode(address)
+        self.unseen(f"network {place}")
+
+    def _loaded(self, arguments: tuple[Any, ...]) -> None:
+        """Record a library that is loaded around Python's imports, by its package where it has one."""
+        path = str(arguments[0] or "")
+        if "/" in path and not path.startswith(SYSTEM):
+            top = PACKAGE.match(path)
+            if not top or top[1] not in KNOWN:
+                self.unseen(f"compiled code of {top[1] if top else Path(path).name}")
+
+
+def listing(folder: str) -> str:
+    """The sha256 of the names in a folder."""
+    names = sorted(os.fsencode(name) for name in os.listdir(folder) if name not in LITTER)
+    return hashlib.sha256(b"\0".join(names)).hexdigest()
+
+
+def _files(path: str) -> Iterator[str]:
+    """The file of this path, or all files below it."""
+    if os.path.isfile(path):
+        yield path
+    for folder, _, names in os.walk(path):
+        yield from (f"{folder}/{name}" for name in names)
+
+
+def _caller(depth: int) -> str:
+    """The file of the code that raised an audit event."""
+    return sys._getframe(depth).f_code.co_filename

@@ -1,0 +1,58 @@
+"""Undeclared inputs: what a notebook reads without the API, which a kernel records for the receipt.
+
+`recorder` sees what Python opens, `readers` what libraries open in compiled code; `reads` says at the end of a run
+which of it the commit holds.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from samebook.core.digest import sha256
+from samebook.reads.places import Places
+from samebook.reads.recorder import Recorder
+from samebook.records import run_folder
+
+RECORDER = Recorder()
+
+
+@contextmanager
+def declared_reads() -> Iterator[None]:
+    """A block whose reads are not recorded here, because the caller records them."""
+    RECORDER.declaring += 1
+    try:
+        yield
+    finally:
+        RECORDER.declaring -= 1
+
+
+def declare(path: Path) -> None:
+    """Declare a file whose content the receipt has: the notebook may read it in any way."""
+    RECORDER.seen.add(str(path))
+
+
+def start(run: str, workspace: str) -> None:
+    """Record from now on, in the run's folder, what this process reads."""
+    from samebook.reads import readers
+
+    RECORDER.start(run, workspace)
+    readers.hook(RECORDER)
+
+
+def record(run: Path, path: str, workspace: str) -> None:
+    """Record a file that a run shows as a result without having made it."""
+    with suppress(OSError):  # the notebook cannot read the file either
+        name = Places(str(run), workspace).name(path)
+        run_folder.append_event(run, {"kind": "undeclared", "name": name, "sha256": sha256(Path(path))})
+
+
+def write_startup_script(folder: Path) -> None:
+    """Write the script with which IPython, with `folder` as its IPYTHONDIR, records from its start."""
+    scripts = folder / "profile_default" / "startup"
+    scripts.mkdir(parents=True)
+    (scripts / "00-samebook.py").write_text(
+        "import os\n"
+        "from samebook.reads import undeclared\n"
+        "undeclared.start(os.environ['SAMEBOOK_RUN'], os.environ['SAMEBOOK_WORKSPACE'])\n"
+        "del os, undeclared\n"
+    )

@@ -1,0 +1,118 @@
+"""A finished run counts as done already only where all that it has read is as it was, and nothing was unseen."""
+
+import datetime
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tiny import Tiny, git
+
+from samebook.core.workspace import Workspace
+from samebook.data import dataset
+from samebook.execution import freshness, preparation
+from samebook.execution.preparation import RunRequest
+
+pytestmark = pytest.mark.host
+
+DAY = datetime.date(2013, 1, 1)
+WORK = """
+import datetime, json, pathlib
+import pandas as pd
+import samebook
+json.loads(pathlib.Path("config.json").read_text())
+table = pd.read_csv("table.csv"), pd.read_csv("ignored.csv"), pd.read_parquet("../inbox")
+day = datetime.date(2013, 1, 1)
+rows = sum(len(frame) for frame in samebook.read_batches("rows", day, day))
+samebook.log_metric("rows", rows)
+"""
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A repository with one run of a notebook, which reads committed, ignored and outside files, and a dataset."""
+    tiny = Tiny.create(tmp_path_factory.mktemp("freshness") / "workspace")
+    tiny.notebook("work", work=WORK)
+    (tiny.root / "inbox").mkdir()
+    for name in ("config.json", "table.csv", "ignored.csv"):
+        (tiny.root / "notebooks" / name).write_text("1\n2\n")
+    (tiny.root / "notebooks" / "config.json").write_text("{}")
+    frame = pd.DataFrame({"n": [1, 2]})
+    frame.to_parquet(tiny.root / "inbox" / "part.parquet")
+    part = tiny.root / "data" / dataset.partition("rows", DAY)
+    part.parent.mkdir(parents=True)
+    dataset.write(frame, part)
+    (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n/inbox/\nignored.csv\n")
+    git(tiny, "init", "--quiet")
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "work")
+    ended = tiny.samebook("run", "work")
+    assert ended.code == 0, ended.stderr
+    line = "read without being declared: inbox/part.parquet, notebooks/ignored.csv; commit it"
+    assert line in ended.stderr
+    assert "unseen" not in ended.stderr
+    return tiny
+
+
+def is_fresh(tiny: Tiny, *ignored: str) -> bool:
+    """Whether the run counts as done already, with these settings `ignore_unseen`."""
+    prepared = preparation.prepare(Workspace(tiny.root), RunRequest("work", {}))
+    settings = prepared.settings.model_copy(update={"ignore_unseen": ignored})
+    return freshness.fresh_run(replace(prepared, settings=settings)) == tiny.last
+
+
+def test_unchanged_run_is_fresh(worked: Tiny) -> None:
+    """A run whose files are as they were counts, undeclared ones too, and a dataset that was read in batches."""
+    assert is_fresh(worked)
+    statement = json.loads((worked.last / "receipt.json").read_text())
+    annotations = {item["name"]: item.get("annotations", {}) for item in _dependencies(statement)}
+    assert {name for name, notes in annotations.items() if notes.get("undeclared")} == {
+        "inbox/part.parquet",
+        "notebooks/ignored.csv",
+    }
+    byproducts = {item["name"]: item for item in statement["predicate"]["runDetails"]["byproducts"]}
+    assert byproducts["read"]["annotations"].keys() == {"inbox/", "notebooks/config.json", "notebooks/table.csv"}
+
+
+@pytest.mark.parametrize("name", ["notebooks/config.json", "notebooks/table.csv", "notebooks/ignored.csv"])
+def test_changed_file_is_not(name: str, worked: Tiny) -> None:
+    """A changed file makes the run one of other inputs, committed or not; changed back, it is as before."""
+    path = worked.root / name
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n")
+    assert not is_fresh(worked)
+    path.write_bytes(before)
+    assert is_fresh(worked)
+
+
+def test_added_file_is_not(worked: Tiny) -> None:
+    """A file that is added to a folder of which the run has read all is another input."""
+    path = worked.root / "inbox" / "more.parquet"
+    path.write_bytes(b"")
+    assert not is_fresh(worked)
+    path.unlink()
+    assert is_fresh(worked)
+
+
+def test_unseen_read_is_not(worked: Tiny) -> None:
+    """A run with a read that nobody saw never counts, unless the settings say so of its beginning."""
+    path = worked.last / "receipt.json"
+    content = path.read_bytes()
+    statement = json.loads(content)
+    unseen = {"name": "unseen", "annotations": {"network 10.0.0.1:80": "unseen", "child process git": "unseen"}}
+    statement["predicate"]["runDetails"]["byproducts"].append(unseen)
+    _write(path, json.dumps(statement).encode())
+    assert not is_fresh(worked)
+    assert not is_fresh(worked, "network")
+    assert is_fresh(worked, "network", "child process git")
+    _write(path, content)
+
+
+def _dependencies(statement: dict) -> list[dict]:
+    return statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.chmod(0o644)
+    path.write_bytes(content)

@@ -1,0 +1,145 @@
+"""The table of what is noticed of a run's reads, docs/explanation/reads.md: one process reads in all of these ways."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+from tiny import CHECKOUT
+
+from samebook.reads import recorder
+
+PAGE = CHECKOUT / "docs" / "explanation" / "reads.md"
+# The code of each row, by its first column on the page: it reads the file `f`, whose ending the page tells too.
+NAMED = {
+    "`open`, `pathlib`, `os.open`": "os.close(os.open(Path(f), os.O_RDONLY))",
+    "a file that is changed or appended to": "open(f, 'a').close(); open(f)",
+    "`pandas.read_csv`": "pd.read_csv(f)",
+    "`pandas.read_parquet`": "pd.read_parquet(f'{base}.parquet')",
+    "`pandas.read_parquet` of a folder": "pd.read_parquet(base)",
+    "`pyarrow.parquet`": "import pyarrow.parquet as pq; pq.ParquetFile(f'{base}.parquet')",
+    "`pyarrow.dataset`": "import pyarrow.dataset; pyarrow.dataset.dataset([f'{base}.parquet'])",
+    "`pyarrow.csv`, `pyarrow.json`": "import pyarrow.csv; pyarrow.csv.read_csv(f)",
+    "`pyarrow.feather`, `pyarrow.orc`": "import pyarrow.feather as it; it.read_table(f'{base}.feather')",
+    "`pyarrow.memory_map`": "import pyarrow; pyarrow.memory_map(f)",
+    "a query of DuckDB with the file's name": "import duckdb; duckdb.sql(f\"from read_csv('{f}'), frame\").fetchall()",
+    "a query of DuckDB with a pattern": "duckdb.connect().execute(f\"from read_csv('{f[:-1]}[v]')\")",
+    "DuckDB's `read_csv`, `read_parquet`, `read_json`": "duckdb.connect().read_csv(f)",
+    "a database of DuckDB": "duckdb.connect(f'{base}.duckdb').close()",
+    "a database of SQLite": "import sqlite3; sqlite3.connect(f).close()",
+    "`xgboost`: a model, a file of rows": "import xgboost; xgboost.DMatrix(f'{f}?format=csv')",
+    "a file that is moved into the outputs": "os.rename(f, 'runs/.partial/1/outputs/moved')",
+    "a file that is linked into the outputs": "os.link(f, 'runs/.partial/1/outputs/linked')",
+    "a process of `os.fork`": "pid = os.fork() or (open(f), os._exit(0)); os.waitpid(pid, 0)",
+    "the names in a folder, by `os.listdir`, `glob`, `Path.iterdir`": "[open(path) for path in Path(base).glob('*')]",
+}
+UNSEEN = {
+    "a child process": "run('pass')",
+    "`os.system`, `!`": "os.system('true')",
+    "`multiprocessing` by spawn, `joblib`": "import multiprocessing.util as m; m.spawnv_passfds(b'/bin/true', 'x', ())",
+    "the network": "import socket; socket.socket().connect_ex(('127.0.0.1', 9))",
+    "a URL that compiled code reads": "with ignored: duckdb.sql(\"from read_csv('s3://bucket/x.csv')\")",
+    "a query of DuckDB without the file's name": "with ignored: duckdb.sql(\"from read_csv('a' || 'b')\")",
+    "a database driver": "import adbc_driver_postgresql.dbapi as it\nwith ignored: it.connect('postgresql://127.0.0.1:9/')",
+    "an object store, by `obstore`": "import obstore, obstore.store as it; obstore.get(it.LocalStore('data'), '0.csv')",
+    "compiled code of a package that samebook does not know": "sys.audit('import', 'h5py.h5', '/h5py/h5.so', 0, 0, 0)",
+    "a library that `ctypes` loads": "import ctypes\nwith ignored: ctypes.CDLL('./own.so')",
+}
+NOT_NOTICED = {
+    "files of the system and of the environment": "open('/etc/hostname'); open(pd.__file__)",
+    "whether a file exists, its size and time": "Path(f).stat()",
+    "`os.open` with `dir_fd`": "os.open(Path(f).name, os.O_RDONLY, dir_fd=os.open('data', os.O_RDONLY))",
+    "`pyarrow.fs`": "import pyarrow.fs as it; it.LocalFileSystem().open_input_file(f)",
+    "functions of C that `ctypes` calls": "ctypes.CDLL(None).open(f.encode(), 0)",
+    "variables, the clock, chance": "os.environ['HOME'], __import__('time').time(), os.urandom(1)",
+}
+PROGRAM = """
+import contextlib, json, os, subprocess, sys
+from pathlib import Path
+import pandas as pd
+from samebook.reads import undeclared
+run = lambda source: subprocess.run([sys.executable, '-c', source], check=True)
+frame, ignored = pd.DataFrame({'a': [1]}), contextlib.suppress(Exception)
+undeclared.start(sys.argv[1], os.getcwd())
+events, result = Path(sys.argv[1], '.events.jsonl'), {}
+for number, (name, source) in enumerate(json.loads(sys.argv[2]).items()):
+    base = f'data/{number}'
+    f = f'{base}.csv'
+    before = len(events.read_text()) if events.is_file() else 0
+    undeclared.RECORDER.seen -= {item for item in undeclared.RECORDER.seen if not item.startswith('/')}
+    exec(source, globals())
+    result[name] = (events.read_text() if events.is_file() else '')[before:].splitlines()
+print(json.dumps(result))
+"""
+ROWS = NAMED | UNSEEN | NOT_NOTICED
+
+
+@pytest.fixture(scope="module")
+def noticed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, str]]]:
+    """The events of each row."""
+    root = tmp_path_factory.mktemp("reads")
+    run = root / "runs" / ".partial" / "1"
+    (run / "outputs").mkdir(parents=True)
+    (root / "data").mkdir()
+    frame = pd.DataFrame({"a": [1]})
+    for number in range(len(ROWS)):
+        base = root / "data" / str(number)
+        base.mkdir()
+        frame.to_parquet(base / "part.parquet")
+        frame.to_parquet(f"{base}.parquet")
+        frame.to_feather(f"{base}.feather")
+        Path(f"{base}.csv").write_text("1,2\n3,4\n")
+        duckdb.connect(f"{base}.duckdb").close()
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(run), json.dumps(ROWS)],
+        cwd=root,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    rows = json.loads(ended.stdout.splitlines()[-1])
+    return {name: [json.loads(line) for line in lines] for name, lines in rows.items()}
+
+
+@pytest.mark.parametrize("row", NAMED)
+def test_file_is_named(row: str, noticed: dict[str, list[dict[str, str]]]) -> None:
+    """The file is recorded by its name and sha256, and nothing else but the names in its folder."""
+    base = f"data/{list(ROWS).index(row)}"
+    files = {event["name"] for event in noticed[row] if len(event["sha256"]) == 64 and event["name"][-1] != "/"}
+    assert len(files) == 1
+    assert {event["name"] for event in noticed[row]} - files <= {f"{base}/", "data/"}
+    assert min(files).startswith((f"{base}.", f"{base}/"))
+
+
+@pytest.mark.parametrize("row", UNSEEN)
+def test_reading_is_unseen(row: str, noticed: dict[str, list[dict[str, str]]]) -> None:
+    """What is read there can't be known; the run says that there was something."""
+    assert "unseen" in {event["kind"] for event in noticed[row]}
+
+
+@pytest.mark.parametrize("row", NOT_NOTICED)
+def test_reading_is_not_noticed(row: str, noticed: dict[str, list[dict[str, str]]]) -> None:
+    """These reads leave no trace, as the page says."""
+    assert noticed[row] == []
+
+
+def test_lock_is_known() -> None:
+    """The compiled code of every package of the lock is known: without an own reader, or hooked."""
+    files = map(str, Path(sys.prefix).rglob("*.so"))
+    assert {match[1] for match in map(recorder.PACKAGE.match, files) if match} <= {*recorder.KNOWN}
+
+
+def test_page_has_each_row() -> None:
+    """The table on the page has these rows, each under what becomes of it, and no others."""
+    cells = re.findall(
+        r"^\| (?!read\b)(.+?) \| (by name and sha256|unseen|not noticed)", PAGE.read_text(), re.MULTILINE
+    )
+    expected = dict.fromkeys(NAMED, "by name and sha256") | dict.fromkeys(UNSEEN, "unseen")
+    assert dict(cells) == expected | dict.fromkeys(NOT_NOTICED, "not noticed")
