@@ -22,10 +22,14 @@ def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:
     """
     from samebook.verbs import promote as verb
 
-    done = verb.promote(verb.PromoteRequest(run, model, env, why, dry_run), say)
-    show(verb.message(done.bundle, done.champion).rstrip())
-    show(f"\ncommitted {done.commit[:12]}" if done.commit else "\ndry run: every condition is met; nothing changed")
-    if done.commit:
+    promotion = verb.promote(verb.PromoteRequest(run, model, env, why, dry_run), say)
+    show(verb.message(promotion.bundle, promotion.champion).rstrip())
+    show(
+        f"\ncommitted {promotion.commit[:12]}"
+        if promotion.commit
+        else "\ndry run: every condition is met; nothing changed"
+    )
+    if promotion.commit:
         _renew_folder(model, env)
 
 
@@ -49,13 +53,13 @@ def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
     """
     from samebook.verbs import rollback as verb
 
-    done = verb.rollback(verb.RollbackRequest(model, to, reopen, why, dry_run))
-    before = done.before.receipt.run if done.before else "a bundle that is not whole"
-    show(f"{model}: from {before} back to {done.restored.receipt.run}")
-    show(f"committed {done.commit[:12]}" if done.commit else "dry run: nothing changed")
-    if done.commit:
+    restoration = verb.rollback(verb.RollbackRequest(model, to, reopen, why, dry_run))
+    before = restoration.before.receipt.run if restoration.before else "a bundle that is not whole"
+    show(f"{model}: from {before} back to {restoration.restored.receipt.run}")
+    show(f"committed {restoration.commit[:12]}" if restoration.commit else "dry run: nothing changed")
+    if restoration.commit:
         _renew_folder(model, "dev")
-    if done.commit and not reopen:
+    if restoration.commit and not reopen:
         click.echo("a branch that was merged here, and shall be merged again later, needs --reopen BRANCH", err=True)
 
 

@@ -45,11 +45,11 @@ class Batches:
         return replace(self, columns=tuple(columns))
 
     def _frames(self) -> Iterator["pd.DataFrame"]:
-        seen = 0
+        count = 0
         for table in self._by_rows() if self.rows else self._by_days():
             frame = table.to_pandas()
-            frame.index += seen
-            seen += len(frame)
+            frame.index += count
+            count += len(frame)
             yield frame
 
     def _by_days(self) -> Iterator["pa.Table"]:

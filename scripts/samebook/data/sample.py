@@ -43,8 +43,8 @@ def tables(package: str) -> Iterator[tuple[str, "pa.Table"]]:
 def paths(package: str) -> dict[str, Path]:
     """The file of each of a package's tables, by name. Raises UsageError for a package without, or not installed."""
     with suppress(PackageNotFoundError):
-        if found := _paths(distribution(package)):
-            return found
+        if files := _paths(distribution(package)):
+            return files
     usable = (other.name for other in distributions() if _paths(other))
     what = f"warehouse.sample: no package {package!r} with a folder data/ of CSV files is installed"
     raise UsageError(what + nearest(package, usable), mend="make settings")
@@ -73,5 +73,5 @@ def _are_instants(values: "pd.Series") -> bool:
     """Whether a column is text, and all of it like 2013-01-01T10:00:00Z."""
     import pandas as pd
 
-    known = values.dropna()
-    return pd.api.types.is_string_dtype(values) and len(known) > 0 and bool(known.str.fullmatch(INSTANT).all())
+    present = values.dropna()
+    return pd.api.types.is_string_dtype(values) and len(present) > 0 and bool(present.str.fullmatch(INSTANT).all())

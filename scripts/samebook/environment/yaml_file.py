@@ -20,11 +20,11 @@ class _Loader(yaml.SafeLoader):
 
     @override
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: dict[str, yaml.ScalarNode] = {}
+        keys: dict[str, yaml.ScalarNode] = {}
         for key, _ in node.value:
             is_own = node.start_mark.index <= key.start_mark.index < node.end_mark.index  # not merged in by <<
-            if isinstance(key, yaml.ScalarNode) and is_own and seen.setdefault(key.value, key) is not key:
-                lines = [node.start_mark.line + 1 for node in (key, seen[key.value])]
+            if isinstance(key, yaml.ScalarNode) and is_own and keys.setdefault(key.value, key) is not key:
+                lines = [node.start_mark.line + 1 for node in (key, keys[key.value])]
                 raise UsageError(f"line {lines[0]}: {key.value!r} is there already, in line {lines[1]}")
         self.flatten_mapping(node)
         for key, _ in node.value:

@@ -91,5 +91,5 @@ def _cell(cell: NotebookNode) -> dict[str, Any]:
         raise ValueError(f"found {tags!r} as tags; expected a list")
     metadata = {**cell.metadata, "tags": list(dict.fromkeys(tags))}
     keys = {*blank, *(["attachments"] if cell.cell_type != "code" else [])} - {"id"}
-    kept = {key: value for key, value in cell.items() if key in keys}
-    return {**blank, **kept, "metadata": metadata}
+    allowed = {key: value for key, value in cell.items() if key in keys}
+    return {**blank, **allowed, "metadata": metadata}

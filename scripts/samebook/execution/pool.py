@@ -44,8 +44,8 @@ def warm_kernels(prepared: PreparedRun) -> Iterator[str]:
         yield obstacle
         return
     with client.socket_folder() as folder:
-        wanted = kind(prepared, identity.of(prepared.workspace)["digest"])
-        with client.zygote(wanted, prepared.path.parent, Path(folder)) as zygote:
+        kernel_kind = kind(prepared, identity.of(prepared.workspace)["digest"])
+        with client.zygote(kernel_kind, prepared.path.parent, Path(folder)) as zygote:
             importlib.import_module(RUNNER)  # the imports of the runs, while the zygote does those of the kernels
             refusal = zygote.refusal
             with _folder_variable(folder):
@@ -101,11 +101,13 @@ class Pool:
                 of_runner = self._start(runner.kind(run.workspace), run.workspace.root)
                 self._kinds[run.request.notebook] = (of_runner, self._start(of_kernel, run.path.parent))
 
-    def _start(self, wanted: Kind, cwd: Path) -> str:
-        if wanted.name not in self._zygotes:
+    def _start(self, kernel_kind: Kind, cwd: Path) -> str:
+        if kernel_kind.name not in self._zygotes:
             self._folder = self._folder or self._stack.enter_context(client.socket_folder())
-            self._zygotes[wanted.name] = self._stack.enter_context(client.zygote(wanted, cwd, Path(self._folder)))
-        return wanted.name
+            self._zygotes[kernel_kind.name] = self._stack.enter_context(
+                client.zygote(kernel_kind, cwd, Path(self._folder))
+            )
+        return kernel_kind.name
 
 
 def _obstacle() -> str:

@@ -93,9 +93,9 @@ def table(sweep: Sweep) -> str:
     ]
     lines = align(rows)
     lines += [f"... and {len(ranked) - SHOWN} more"] if len(ranked) > SHOWN else []
-    again = sum(not outcome.is_new for outcome in sweep.outcomes)
-    ran = len(sweep.outcomes) - again - len(sweep.failed)
-    lines += [f"{ran} ran, {again} done already, {len(sweep.failed)} failed"]
+    repeated = sum(not outcome.is_new for outcome in sweep.outcomes)
+    ran = len(sweep.outcomes) - repeated - len(sweep.failed)
+    lines += [f"{ran} ran, {repeated} done already, {len(sweep.failed)} failed"]
     failures = (f"  {description(outcome.parameters)}: {outcome.error}" for outcome in sweep.failed)
     return "\n".join((*lines, *failures))
 

@@ -14,17 +14,17 @@ from samebook.store.transfer import TransferOptions, TransferResult
 
 @dataclass(frozen=True)
 class Direction:
-    """A direction: the function that moves objects, its words (done, or in a dry run), and the mend of a lack."""
+    """A direction: the function that moves objects, its words (in the past tense, and for a dry run), a lack's mend."""
 
     preposition: str
     move: Callable[..., TransferResult]
-    done: tuple[str, str]
+    past: tuple[str, str]
     would: tuple[str, str]
     mend: str
 
     def summary(self, result: TransferResult, options: TransferOptions) -> str:
         """The result in a line: `sent 12 objects, 34.5 MiB; 40 were there`."""
-        return transfer.summary(result, *(self.would if options.dry_run else self.done))
+        return transfer.summary(result, *(self.would if options.dry_run else self.past))
 
 
 PUSH = Direction(

@@ -243,7 +243,7 @@ def failure(job: Job, outcomes: list[Outcome]) -> SamebookError | None:
     rest = f"\nnot run, as they need it: {', '.join(not_run)}" if not_run else ""
     message = f"step {first.step} failed with exit code {first.code}:\n{first.message}{rest}"
     given = "".join(f" {name}={value}" for name, value in job.given.items())
-    again = " ".join(
+    command = " ".join(
         (f"make pipeline NAME={job.name}", *([f"PARAMS='{given.strip()}'"] if given else ()), f"ENV={job.env}")
     )
-    return errors.from_exit_code(first.code, message, mend=f"{again}, which goes on from there")
+    return errors.from_exit_code(first.code, message, mend=f"{command}, which goes on from there")

@@ -40,7 +40,7 @@ class Inbox:
 
     workspace: Workspace
     settle: float
-    seen: dict[Path, tuple[tuple[int, int, int], float]] = field(default_factory=dict)
+    states: dict[Path, tuple[tuple[int, int, int], float]] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -52,11 +52,11 @@ class Inbox:
         Only time that passes in this process counts, as the clock may be set.
         """
         now, present = time.monotonic(), dict[Path, tuple[int, int, int]](self._present())
-        self.seen = {path: self.seen[path] for path in present if path in self.seen}
+        self.states = {path: self.states[path] for path in present if path in self.states}
         for path, state in present.items():
-            if path not in self.seen or self.seen[path][0] != state:
-                self.seen[path] = (state, now)
-        complete = (path for path, (_, since) in self.seen.items() if now - since >= self.settle)
+            if path not in self.states or self.states[path][0] != state:
+                self.states[path] = (state, now)
+        complete = (path for path, (_, since) in self.states.items() if now - since >= self.settle)
         return sorted(complete, key=lambda path: (_part(path, "day"), path.name))
 
     def come_to_rest(self) -> list[Path]:

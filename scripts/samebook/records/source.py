@@ -70,12 +70,12 @@ def check_commit(workspace: Workspace) -> None:
     if not expected or not (workspace.root / ".git").is_dir():
         return
     try:
-        found = git.commit(workspace.root, "HEAD")
+        head_commit = git.commit(workspace.root, "HEAD")
     except UsageError:  # a worktree's repository may be outside the container
         return
-    if found != expected:
+    if head_commit != expected:
         raise UsageError(
-            f"the checkout is at {found[:12]}; this container was started at {expected[:12]}",
+            f"the checkout is at {head_commit[:12]}; this container was started at {expected[:12]}",
             mend="start it again, with make, which tells it where it is: make watch",
         )
 

@@ -64,13 +64,13 @@ def fresh(engine: str, env: Mapping[str, str]) -> Iterator[dict[str, str]]:
     if engine == "docker":
         yield dict(env)
         return
-    kept = {name: value for name, value in env.items() if not name.startswith(CACHES) and not name.endswith(CACHE)}
-    kept.setdefault("GIT_CONFIG_GLOBAL", str(Path.home() / ".gitconfig"))
+    variables = {name: value for name, value in env.items() if not name.startswith(CACHES) and not name.endswith(CACHE)}
+    variables.setdefault("GIT_CONFIG_GLOBAL", str(Path.home() / ".gitconfig"))
     with tempfile.TemporaryDirectory(prefix=run_folder.TEMPORARY) as folder:
         home, temporary = Path(folder) / "home", Path(folder) / "tmp"
         home.mkdir()
         temporary.mkdir()
-        yield {**kept, "HOME": str(home), **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary))}
+        yield {**variables, "HOME": str(home), **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary))}
 
 
 def warehouse(statement: Json, checkout: Path) -> dict[str, str]:

@@ -29,7 +29,7 @@ CHANGED = re.compile(rb"^diff --git a/(.*) b/", re.MULTILINE)
 WRITTEN = ("runs", "store", ".samebook", ".venv")
 
 # Makes a new run, with some variables of its own; returns its folder.
-type Again = Callable[[Mapping[str, str]], Path]
+type Rerun = Callable[[Mapping[str, str]], Path]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Site:
     of each step.
 
     `folder` is the folder of the receipt, where the patch of a dirty run may be. Unless `trusts_patch`, only
-    a patch in the store is applied. `asked` is the commit of the receipt that the user has asked for.
+    a patch in the store is applied. `requested_commit` is the commit of the receipt that the user has asked for.
     """
 
     workspace: Workspace
@@ -46,7 +46,7 @@ class Site:
     say: Say
     folder: Path | None = None
     trusts_patch: bool = False
-    asked: str = ""
+    requested_commit: str = ""
 
 
 @contextmanager
@@ -55,12 +55,12 @@ def new_run(site: Site, statement: Json) -> Iterator[Path]:
 
     Raises what `aside` and its function raise.
     """
-    with aside(site, statement) as again:
-        yield again({})
+    with aside(site, statement) as rerun:
+        yield rerun({})
 
 
 @contextmanager
-def aside(site: Site, statement: Json) -> Iterator[Again]:
+def aside(site: Site, statement: Json) -> Iterator[Rerun]:
     """A function that makes new runs of the receipt, in one new worktree, which is removed after the block.
 
     Raises UsageError where the commit or the patch is missing, EnvironmentMismatch where the commit's environment
@@ -82,14 +82,14 @@ def aside(site: Site, statement: Json) -> Iterator[Again]:
         env |= isolation.warehouse(statement, checkout)
         front = Front(site.workspace.root, checkout, site.engine)
         front.environment(env)
-        _hand_over_inputs(replace(site, asked=site.asked or name), checkout, statement)
+        _hand_over_inputs(replace(site, requested_commit=site.requested_commit or name), checkout, statement)
 
-        def again(variables: Mapping[str, str]) -> Path:
+        def rerun(variables: Mapping[str, str]) -> Path:
             site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
             with isolation.fresh(site.engine, env) as fresh:
                 return _run(front, statement, {**fresh, **variables})
 
-        yield again
+        yield rerun
 
 
 def _check_new(checkout: Path, commit: str) -> None:
@@ -122,9 +122,9 @@ def _patch(site: Site, commit: Json) -> bytes:
     if not annotations.get("dirty"):
         raise UsageError("the receipt contradicts itself: a clean commit, and a patch on it", mend="make pull")
     content = read_object(objects.local_store(site.workspace), digest, site.say)
-    beside = (site.folder or site.workspace.runs) / run_folder.PATCH
-    if content is None and beside.is_file() and sha256(beside) == digest:
-        content = beside.read_bytes()
+    path = (site.folder or site.workspace.runs) / run_folder.PATCH
+    if content is None and path.is_file() and sha256(path) == digest:
+        content = path.read_bytes()
         _check_trust(site, content)
     if content is None:
         raise UsageError(
@@ -195,7 +195,7 @@ def read_object(store: objects.Store, digest: str, say: Say) -> bytes | None:
 def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
     """Make an input again, by running again the notebook that made it. Raises NotReproduced where the bytes differ."""
     commit = (built_from["commit"] or {"digest": {"gitCommit": ""}})["digest"]["gitCommit"]
-    if not any(git.is_ancestor(site.workspace.root, commit, head) for head in ("HEAD", site.asked) if head):
+    if not any(git.is_ancestor(site.workspace.root, commit, head) for head in ("HEAD", site.requested_commit) if head):
         raise UsageError(
             f"input {name} is made by commit {commit[:12]}, which is neither in this branch nor in the run's past",
             mend=f"git merge {commit[:12]}, if you trust that commit",

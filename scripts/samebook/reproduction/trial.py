@@ -14,7 +14,7 @@ from samebook.records import receipt, run_folder
 from samebook.records.comparison import Side
 from samebook.reproduction import original as originals
 from samebook.reproduction.original import Original
-from samebook.reproduction.rerun import Again
+from samebook.reproduction.rerun import Rerun
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ def repeated(workspace: Workspace, original: Original) -> Attempt:
     return Attempt("the run", internal.get("threads", ""), original.path.parent, originals.side(workspace, original))
 
 
-def aside(again: Again, number: int, variables: dict[str, str]) -> Attempt:
+def aside(rerun: Rerun, number: int, variables: dict[str, str]) -> Attempt:
     """A new run of the receipt, in its checkout aside. Into a container go only variables that SECRETS names."""
     names = f"{os.environ.get('SECRETS', '')} OMP_NUM_THREADS".strip()
-    return _finished(again({**variables, "SECRETS": names}), number, variables)
+    return _finished(rerun({**variables, "SECRETS": names}), number, variables)
 
 
 def in_place(workspace: Workspace, notebook: str, number: int, variables: dict[str, str]) -> Attempt:

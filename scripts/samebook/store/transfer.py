@@ -78,8 +78,8 @@ def run(digests: Iterable[str], job: Job, say: Say, jobs: int) -> TransferResult
         }
         total = len(waiting)
         while waiting:
-            done, _ = wait(waiting, INTERVAL, FIRST_EXCEPTION)
-            statuses |= {waiting.pop(future): future.result() for future in done}
+            finished, _ = wait(waiting, INTERVAL, FIRST_EXCEPTION)
+            statuses |= {waiting.pop(future): future.result() for future in finished}
             if waiting:
                 say(f"{len(statuses)} of {total} objects, {format_size(counter.size)}; {len(waiting)} to go")
     finally:

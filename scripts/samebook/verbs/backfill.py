@@ -62,20 +62,20 @@ def backfill(request: BackfillRequest, say: Say) -> Backfill:
     days = dataset.days(request.first, request.last)
     # An error that every day would meet is raised once, and before any day runs.
     executor.prepare(_job(request, days[0]))
-    processes, start, done = Processes(), time.monotonic(), dict[datetime.date, DayOutcome]()
+    processes, start, outcomes = Processes(), time.monotonic(), dict[datetime.date, DayOutcome]()
     shared = variables.shared_cores(request.jobs)
     with signals.as_errors(), shared, Pool(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
         try:
             for future in as_completed([pool.submit(_run, request, day, processes, programs) for day in days]):
                 outcome = future.result()
-                done[outcome.day] = outcome
-                programs.times = len(days) - len(done)
-                say(_progress(outcome, len(done), len(days), time.monotonic() - start))
+                outcomes[outcome.day] = outcome
+                programs.times = len(days) - len(outcomes)
+                say(_progress(outcome, len(outcomes), len(days), time.monotonic() - start))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             processes.stop()
             raise
-    return Backfill(tuple(done[day] for day in days))
+    return Backfill(tuple(outcomes[day] for day in days))
 
 
 def _job(request: BackfillRequest, day: datetime.date) -> Job:

@@ -45,9 +45,9 @@ def _engine(_: Workspace) -> Finding:
 
 
 def _commands(_: Workspace) -> Finding:
-    beside = os.environ.get("SAMEBOOK_BESIDE", "")
-    found = f"beside it: {beside}" if beside and machine.engine() == "docker" else "all in this environment"
-    return Finding("commands", "in the image, or beside it", found, ok=True)
+    names = os.environ.get("SAMEBOOK_BESIDE", "")
+    place = f"beside it: {names}" if names and machine.engine() == "docker" else "all in this environment"
+    return Finding("commands", "in the image, or beside it", place, ok=True)
 
 
 def _base(workspace: Workspace) -> Finding:
@@ -55,10 +55,10 @@ def _base(workspace: Workspace) -> Finding:
     text = dockerfile.read_text() if dockerfile.is_file() else ""
     pinned = re.search(r"^ARG BASE_IMAGE=(\S+)", text, re.MULTILINE)
     expected = pinned[1] if pinned else "none: no Dockerfile here"
-    found = os.environ.get("SAMEBOOK_BASE_IMAGE")
-    ok = found is None or expected in (found, "none: no Dockerfile here")
+    image = os.environ.get("SAMEBOOK_BASE_IMAGE")
+    ok = image is None or expected in (image, "none: no Dockerfile here")
     mend = "rm -f .samebook/base-image"
-    return Finding("base image", _short(expected), found or "none: the local engine has no image", ok, mend)
+    return Finding("base image", _short(expected), image or "none: the local engine has no image", ok, mend)
 
 
 def _short(image: str) -> str:
@@ -72,16 +72,16 @@ def _system(_: Workspace) -> Finding:
 
 
 def _python(workspace: Workspace) -> Finding:
-    pinned, found = identity.pinned_python(workspace), identity.python_version()
-    ok = found.startswith(f"{pinned}.")
+    pinned, version = identity.pinned_python(workspace), identity.python_version()
+    ok = version.startswith(f"{pinned}.")
     mend = f"pyenv install {pinned}"
-    return Finding("Python", f"{pinned}.*", found, ok, mend, changes_results=True)
+    return Finding("Python", f"{pinned}.*", version, ok, mend, changes_results=True)
 
 
 def _isolated(_: Workspace) -> Finding:
-    found = sys.prefix
+    prefix = sys.prefix
     ok = sys.prefix != sys.base_prefix
-    return Finding("environment", "of its own", found, ok, "make doctor", changes_results=True)
+    return Finding("environment", "of its own", prefix, ok, "make doctor", changes_results=True)
 
 
 def _user(workspace: Workspace) -> Finding:
@@ -99,8 +99,8 @@ def _port(port: int) -> Finding:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         taken = probe.connect_ex(("127.0.0.1", port)) == 0
-    found = f"port {port} " + ("is taken" if taken else "is free")
-    return Finding("port for Lab", "free, or Lab's own", found, ok=not taken, mend="make lab PORT=8889")
+    state = f"port {port} " + ("is taken" if taken else "is free")
+    return Finding("port for Lab", "free, or Lab's own", state, ok=not taken, mend="make lab PORT=8889")
 
 
 CHECKS: tuple[Callable[[Workspace], Finding], ...] = (
@@ -118,8 +118,8 @@ CHECKS: tuple[Callable[[Workspace], Finding], ...] = (
 def _packages(workspace: Workspace) -> list[Finding]:
     locked, wrong = identity.locked_versions(workspace), identity.mismatches(workspace)
     lines = [
-        Finding(f"package {name}", expected, found or "missing", ok=False, mend=identity.MEND, changes_results=True)
-        for name, (expected, found) in wrong.items()
+        Finding(f"package {name}", locked, version or "missing", ok=False, mend=identity.MEND, changes_results=True)
+        for name, (locked, version) in wrong.items()
     ]
     summary = f"{len(locked) - len(wrong)} of {len(locked)} as locked"
     return [Finding("packages", f"{len(locked)} in runtime.txt", summary, not wrong, changes_results=True), *lines]

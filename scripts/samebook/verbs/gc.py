@@ -50,7 +50,7 @@ class Collection:
     """
 
     runs: list[Removal]
-    kept: dict[str, int]
+    counts: dict[str, int]
     objects: int
     object_size: int
 
@@ -70,12 +70,12 @@ def gc(workspace: Workspace, request: GcRequest) -> Collection:
     rule = rule.model_copy(update={name: value for name, value in limits.items() if value is not None})
     retention.check(workspace)
     if request.dry_run:
-        runs, kept = _plan(workspace, rule, {})
-        return _collect_objects(workspace, runs, kept, dry_run=True)
+        runs, counts = _plan(workspace, rule, {})
+        return _collect_objects(workspace, runs, counts, dry_run=True)
     run_folder.recover(workspace)
     with hold(workspace.runs / TRASH / run_folder.LOCK):  # one gc at a time
-        runs, kept = _set_aside(workspace, rule)
-        result = _collect_objects(workspace, runs, kept, dry_run=False)
+        runs, counts = _set_aside(workspace, rule)
+        result = _collect_objects(workspace, runs, counts, dry_run=False)
         for path in (workspace.runs / TRASH).glob("*-*"):  # those of a gc that was killed, too
             shutil.rmtree(path)
     story.append(workspace, "gc", runs=len(runs), objects=result.objects, freed=result.freed)
@@ -86,10 +86,10 @@ def _set_aside(workspace: Workspace, rule: Retention) -> tuple[list[Removal], di
     """Move the folders to remove out of runs/, by one rename each, so that half a run is never there."""
     receipts = retention.receipts(workspace, {})
     with hold(workspace.runs / ".partial" / run_folder.LOCK):  # no run starts or ends meanwhile
-        runs, kept = _plan(workspace, rule, receipts)
+        runs, counts = _plan(workspace, rule, receipts)
         for run in runs:
             run.path.rename(workspace.runs / TRASH / run.path.name)
-    return runs, kept
+    return runs, counts
 
 
 def _plan(workspace: Workspace, rule: Retention, read: retention.Receipts) -> tuple[list[Removal], dict[str, int]]:
@@ -145,18 +145,18 @@ def _size(path: Path) -> int:
     return sum(entry.lstat().st_size for entry in path.rglob("*") if not entry.is_dir())
 
 
-def _collect_objects(workspace: Workspace, runs: list[Removal], kept: dict[str, int], *, dry_run: bool) -> Collection:
+def _collect_objects(workspace: Workspace, runs: list[Removal], counts: dict[str, int], *, dry_run: bool) -> Collection:
     """Remove the store's objects that no other run or model names; the whole result."""
     without = {run.path.name for run in runs}
     report = store_use.gc(workspace, dry_run=dry_run, without=without, grace=HOUR)
-    return Collection(runs, kept, len({*report.unreferenced, *report.damaged}), report.reclaimable)
+    return Collection(runs, counts, len({*report.unreferenced, *report.damaged}), report.reclaimable)
 
 
 def table(result: Collection, *, dry_run: bool) -> str:
     """The result as text: a line for each removed run, the reasons why the others stay, and the sums."""
     lines = align([(run.path.name, run.status, transfer.format_size(run.size)) for run in result.runs], right={2})
-    reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(result.kept.items()))
-    lines += [f"{sum(result.kept.values())} runs stay: {reasons}"] if result.kept else []
+    reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(result.counts.items()))
+    lines += [f"{sum(result.counts.values())} runs stay: {reasons}"] if result.counts else []
     sizes = (result.freed - result.object_size, result.object_size, result.freed)
     run_size, object_size, freed_size = map(transfer.format_size, sizes)
     removed, freed = ("would remove", "to be freed") if dry_run else ("removed", "freed")
