@@ -62,11 +62,11 @@ class Inbox:
     def come_to_rest(self) -> list[Path]:
         """Wait for as long as a file must stay unchanged; the files that are written all the same."""
         self.complete()
-        before = self.seen
+        before = self.states
         if before:
             time.sleep(self.settle)
         self.complete()
-        return [path for path, (state, _) in self.seen.items() if path in before and before[path][0] != state]
+        return [path for path, (state, _) in self.states.items() if path in before and before[path][0] != state]
 
     def _present(self) -> Iterator[tuple[Path, tuple[int, int, int]]]:
         for path in self.folder.iterdir():
