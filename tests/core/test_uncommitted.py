@@ -1,5 +1,6 @@
 """Uncommitted changes: no file of a run differs from the commit's without a patch, a name or an error."""
 
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,11 +157,10 @@ def test_inner_repository_is_named(root: Path) -> None:
     assert read.unpatched == ("scratch/: a repository of its own",)
 
 
-def test_large_changes_are_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_changes_are_named(root: Path) -> None:
     """Changes above the limit are in no patch, and the largest file is named with the limit."""
-    monkeypatch.setattr(uncommitted, "LIMIT", 1_000_000)
     (root / "notebooks" / "big.csv").write_bytes(b"0" * 2_000_000)
-    (line,) = uncommitted.changes(root).unpatched
+    (line,) = uncommitted.changes(root, limit=1).unpatched
     assert line == "notebooks/big.csv: 2 MB of changes, more than the 1 MB of a patch"
 
 
@@ -281,3 +281,15 @@ def test_edit_during_a_run(root: Path) -> None:
     (root / "notebooks" / "module.py").write_text("N = 1\n")
     ended = source.after_run(Workspace(root), started, path, "")
     assert (ended.patch, ended.unpatched) == (None, ("notebooks/module.py: edited during the run",))
+
+
+def test_limit_is_a_setting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of a patch is the setting's, here and where make hands the patch over."""
+    (root / ".git" / "info" / "exclude").write_text("/.samebook/\n")
+    (root / "notebooks" / "large.bin").write_bytes(random.Random(0).randbytes(1_100_000))
+    (root / "environments" / "prod.yml").write_text("patch_limit: 1  # MB\n")
+    assert source.read(Workspace(root), root / "notebooks" / "tiny.ipynb").patch
+    monkeypatch.setenv("ENV", "prod")
+    assert handed(root, monkeypatch).unpatched == ("changes of more than 1 MB",)
+    monkeypatch.setenv("SAMEBOOK_PATCH_LIMIT", "2")
+    assert handed(root, monkeypatch).patch

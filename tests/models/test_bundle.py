@@ -67,11 +67,11 @@ def test_file_is_readable() -> None:
     ],
 )
 def test_edited_bundle_named(edit: Callable[[str], str], message: str) -> None:
-    """A bundle that was edited by hand, cut short, or left in conflict is refused, with the command that mends it."""
+    """A bundle that was edited by hand, cut short, or left in conflict is refused, and the mend keeps the edits."""
     with pytest.raises(UsageError) as refused:
         bundle.parse(edit(example().content().decode()).encode(), "models/delay.json")
     assert message in str(refused.value)
-    assert "git checkout" in (refused.value.mend or "")
+    assert refused.value.mend == "git stash push -- models"
 
 
 @pytest.mark.parametrize("changes", [{"metrics": {"auc": 0.95}}, {"monitoring": {"rows": 3}}])

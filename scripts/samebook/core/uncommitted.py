@@ -26,7 +26,8 @@ CACHES = ("__pycache__/", ".ipynb_checkpoints/", ".pytest_cache/", ".ruff_cache/
 # A run reads its source in these folders: what git ignores there is not the commit's.
 SOURCES = ("notebooks", "environments")
 
-LIMIT = 50_000_000
+# The largest size of all changed files together, in MB.
+LIMIT, MB = 50, 10**6
 POINTER, POINTER_SIZE = b"version https://git-lfs.github.com/spec/v1\n", 1024
 
 
@@ -41,11 +42,11 @@ class Changes:
     unpatched: tuple[str, ...] = ()
 
 
-def changes(root: Path, results: Sequence[Path] = ()) -> Changes:
+def changes(root: Path, results: Sequence[Path] = (), limit: int = LIMIT) -> Changes:
     """The uncommitted changes of the repository around `root`, new files included.
 
-    `results` are folders that hold no source; a link in the place of such a folder is no change. Raises UsageError
-    with git's own message where git fails.
+    `results` are folders that hold no source; a link in the place of such a folder is no change. `limit` is the largest
+    size of all changed files, in MB. Raises UsageError with git's own message where git fails.
     """
     top = Path(_line(root, "rev-parse", "--show-toplevel"))
     with tempfile.TemporaryDirectory() as folder:
@@ -53,9 +54,9 @@ def changes(root: Path, results: Sequence[Path] = ()) -> Changes:
         names = repository.names()
         size = sum(_size(top / name) for name in names)
         unpatched = [*repository.nested(), *repository.ignored(root)]
-        if size > LIMIT:
+        if size > limit * MB:
             large = max(names, key=lambda name: _size(top / name))
-            unpatched.append(f"{large}: {size // 10**6} MB of changes, more than the {LIMIT // 10**6} MB of a patch")
+            unpatched.append(f"{large}: {size // MB} MB of changes, more than the {limit} MB of a patch")
         return Changes(None, tuple(unpatched)) if unpatched else Changes(repository.patch(names))
 
 

@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     save_every: Annotated[
         float, Field(allow_inf_nan=False, gt=0, description="seconds between saves of a running notebook"), NUMBER
     ] = 5.0
+    patch_limit: Annotated[
+        int,
+        Field(ge=0, description="the largest size of uncommitted changes that a run keeps as a patch, in MB"),
+        NUMBER,
+    ] = 50
 
     @field_validator("datasets")
     @classmethod

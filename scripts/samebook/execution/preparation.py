@@ -99,7 +99,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
     drift = _drift(workspace, is_allowed=request.allow_drift)
     settings = load(workspace, request.env)
     run_source.check_commit(workspace)
-    source = run_source.read(workspace, path)
+    source = run_source.read(workspace, path, settings.patch_limit)
     for line in source.unpatched:
         say(f"not in this run's patch, so that it can't be reproduced or promoted: {line}")
     notebook = notebook_file.read(path, say)

@@ -98,7 +98,7 @@ def check_receipt(content: bytes, bundle: Bundle) -> Json:
     if mismatches := [name for name, is_match in matches.items() if not is_match]:
         raise UsageError(
             f"model {bundle.name} can't be trusted: its receipt has other {', '.join(mismatches)}",
-            mend=f"git checkout HEAD -- models/{bundle.name}.json",
+            mend=f"git stash push -- models/{bundle.name}.json",
         )
     return statement
 

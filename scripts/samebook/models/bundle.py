@@ -194,7 +194,7 @@ def parse(content: bytes, file: str) -> Bundle:
 
     Raises UsageError where it is not whole, a hash does not hold, or the file is not as it was written.
     """
-    mend = "git checkout HEAD -- models"
+    mend = "git stash push -- models"
     try:
         bundle = Bundle.model_validate_json(content)
     except ValidationError as error:

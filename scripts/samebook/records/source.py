@@ -34,11 +34,14 @@ class Source:
     states: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def read(workspace: Workspace, notebook: Path) -> Source:
-    """Read the source of a run of this notebook, as it is now. Raises UsageError where git can't tell the changes."""
+def read(workspace: Workspace, notebook: Path, limit: int = uncommitted.LIMIT) -> Source:
+    """Read the source of a run of this notebook, as it is now; `limit` is that of a patch, in MB.
+
+    Raises UsageError where git can't tell the changes.
+    """
     states = source_files.states(workspace.root)
     try:
-        commit, changes = _commit_and_changes(workspace)
+        commit, changes = _commit_and_changes(workspace, limit)
     except UsageError as error:
         raise UsageError(
             f"the commit and the uncommitted changes of this checkout can't be read: {error}",
@@ -87,7 +90,7 @@ def code_digest(workspace: Workspace) -> str:
     return sha256(json_bytes({workspace.relative(path): sha256(path) for path in files}))
 
 
-def _commit_and_changes(workspace: Workspace) -> tuple[str, Changes]:
+def _commit_and_changes(workspace: Workspace, limit: int) -> tuple[str, Changes]:
     """The commit and the changes on it; make hands them over where the runner has no git, as in the image."""
     root, store = workspace.root, objects.local_store(workspace).root
     commit, patch_name = (os.environ.get(name) for name in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"))
@@ -99,7 +102,7 @@ def _commit_and_changes(workspace: Workspace) -> tuple[str, Changes]:
         return "", Changes(b"")
     if shutil.which("git") is None:
         return git.commit(root, "HEAD"), Changes(None, ("git is not installed, so the changes are unknown",))
-    return git.head(root), uncommitted.changes(root, (workspace.runs, store, workspace.data))
+    return git.head(root), uncommitted.changes(root, (workspace.runs, store, workspace.data), limit)
 
 
 def _changes_in_image(root: Path) -> Changes:
