@@ -14,7 +14,8 @@ from tiny import CHECKOUT
 PACKAGE = CHECKOUT / "scripts" / "samebook"
 # Ground first: a module imports its own wing and those above it in this list.
 WINGS = (
-    *("core", "environment", "store", "records", "reads", "reproduction", "data", "models", "monitoring"),
+    *("core", "redaction", "environment", "store", "records", "reads", "reproduction", "data", "models"),
+    "monitoring",
     *("execution.warm", "execution", "pipelines", "api", "verbs", "cli"),
 )
 SOURCES = {

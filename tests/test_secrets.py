@@ -24,6 +24,18 @@ print(token); print([token + '']); warnings.warn(token); display(HTML(token)); d
 samebook.log_param('token', token); samebook.log_metric(f'length of {token}', len(token))
 subprocess.run(['echo', token]); subprocess.run(['sh', '-c', 'echo "$API_TOKEN" >&2'])
 os.write(1, token.encode() + b'\\n'); print(token, file=sys.__stderr__, flush=True)
+
+import base64, html, pandas, pathlib
+from urllib.parse import quote
+content = token.encode()
+print(base64.b64encode(content), base64.b64encode(b'x:' + content), content.hex())
+print(html.escape(token), quote(token))
+pandas.set_option('display.max_colwidth', 16)
+display(pandas.DataFrame({'token': [token], token: 1}))
+display({'application/json': {'name': token, 'id': token, token: {'sha256': token, '_type': [token]}}}, raw=True)
+samebook.log_param('name', {'sha256': token, token: 'x'})
+samebook.api.context.note(f'waiting for {token}')
+beside = pathlib.Path(os.environ['TMPDIR'], f'{token}.txt'); beside.write_text('x'); beside.read_text()
 """
 
 
@@ -51,7 +63,8 @@ def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result]:
     """A run that writes its secret in every way that a notebook has."""
     tiny = Tiny.create(tmp_path_factory.mktemp("leaky") / "workspace")
     tiny.notebook("tells", parameters=PARAMETERS, work=WAYS_OUT, last="token + ''")
-    return tiny, tiny.samebook("run", "tells", "--verbose", API_TOKEN=SECRET)
+    outside = tmp_path_factory.mktemp("outside")
+    return tiny, tiny.samebook("run", "tells", "--verbose", API_TOKEN=SECRET, TMPDIR=str(outside))
 
 
 def test_secret_not_shown(leaky_run: tuple[Tiny, Result]) -> None:
@@ -92,13 +105,16 @@ def test_secret_refused_in_outputs(tiny: Tiny) -> None:
     assert not (tiny.last / "receipt.json").exists()
 
 
-def test_secret_not_shown_by_orphan(tiny: Tiny) -> None:
-    """A kernel whose runner is killed shows nobody what it prints."""
-    work = f"import os, subprocess\nos.kill(os.getppid(), 9)\nsubprocess.run(['echo', token])\n{WAYS_OUT}"
+def test_secret_not_shown_by_orphan(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel whose runner is killed shows nobody what it prints, and of its outputs those with the secret go."""
+    work = "import os, samebook\nsamebook.output_path('a.bin').write_bytes(token.encode('utf-16'))\n"
+    work += "samebook.output_path('b.txt').write_text('well')\nos.kill(os.getppid(), 9)\n" + WAYS_OUT
     tiny.notebook("orphan", parameters=PARAMETERS, work=work)
     ended = tiny.samebook("run", "orphan", API_TOKEN=SECRET)
     assert ended.code == -9
     assert SECRET not in ended.stdout + ended.stderr
     wait_until(lambda: not tiny.kernels())
+    monkeypatch.setenv("API_TOKEN", SECRET)
     run_folder.recover(Workspace(tiny.root))
     assert with_secret(tiny.root) == []
+    assert [path.name for path in tiny.last.glob("outputs/*")] == ["b.txt"]

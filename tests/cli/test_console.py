@@ -15,6 +15,7 @@ from samebook.cli.console import Console
 from samebook.core.errors import UsageError
 from samebook.execution.preparation import RunRequest
 from samebook.records import run_folder
+from samebook.redaction.redactor import Redaction
 
 
 def test_closed_pipe_fails_no_run(tiny: Tiny) -> None:
@@ -34,8 +35,8 @@ def test_closed_pipe_fails_no_run(tiny: Tiny) -> None:
 def test_note_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A note is shown once, also when a cell ends while the ticking thread shows it."""
     progress = Console(stream=io.StringIO())
-    progress.run = tmp_path
-    run_folder.append_event(tmp_path, {"kind": "note", "text": "waits"})
+    progress.run_started(tmp_path, RunRequest("work", {}), Redaction({"TOKEN": "canary"}))
+    run_folder.append_event(tmp_path, {"kind": "note", "text": "waits for canary"})
     read = run_folder.events
 
     def slow_events(*arguments: Any) -> list[dict[str, Any]]:
@@ -49,7 +50,9 @@ def test_note_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         thread.start()
     for thread in threads:
         thread.join()
-    assert progress.stream.getvalue().count("waits") == 1
+    progress.run_ended()
+    assert progress.stream.getvalue().count("waits for [redacted TOKEN]\n") == 1
+    assert "canary" not in (tmp_path / "run.log").read_text()
 
 
 def test_end_of_run_ends_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +60,7 @@ def test_end_of_run_ends_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(console, "TICK", 0.0001)
     for _ in range(50):
         progress = Console(stream=io.StringIO())
-        progress.run_started(tmp_path, RunRequest("work", {}))
+        progress.run_started(tmp_path, RunRequest("work", {}), Redaction({}))
         progress.run_ended()
         output = progress.stream.getvalue()
         run_folder.append_event(tmp_path, {"kind": "note", "text": "late"})

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from samebook.core.redaction import Redaction
 from samebook.execution import kernel_output
+from samebook.redaction.redactor import Redaction
 
 SECRET = "canary-1234567"
 REDACTION = Redaction({"TOKEN": SECRET})
@@ -26,14 +26,14 @@ def test_parts_are_one_line() -> None:
 
 def test_endless_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line without an end is not kept for ever, and a secret across two of its parts is redacted."""
-    monkeypatch.setattr(kernel_output, "LONGEST_LINE", 100)
+    monkeypatch.setattr(kernel_output, "LONGEST_LINE", 1000)
     shown: list[str] = []
     lines = kernel_output.Lines(REDACTION, shown.append)
-    lines.add(b"x" * 95 + SECRET[:7].encode())
+    lines.add(b"x" * 995 + SECRET[:7].encode())
     assert shown
     lines.add(SECRET[7:].encode() + b"y" * 10)
     lines.end()
-    assert "".join(shown) == "x" * 95 + "[redacted TOKEN]" + "y" * 10
+    assert "".join(shown) == "x" * 995 + "[redacted TOKEN]" + "y" * 10
 
 
 def test_survivor_is_not_waited_for() -> None:

@@ -1,8 +1,11 @@
 """Run folders: written aside, moved whole, and recovered after their runner was killed."""
 
+import gzip
+import os
 import threading
 from pathlib import Path
 
+import pytest
 from tiny import Tiny
 
 from samebook.core.digest import json_bytes
@@ -10,6 +13,7 @@ from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace
 from samebook.records import run_folder
 from samebook.records.run_folder import RunFolder
+from samebook.redaction.redactor import Redaction
 
 
 def test_folder_moves_whole(tmp_path: Path) -> None:
@@ -125,3 +129,23 @@ def test_living_scratch_stays(tmp_path: Path) -> None:
         assert [folder.is_dir() for folder in folders] == [True, False, False, True]
     run_folder.drop_scratch(Workspace(tmp_path), keep=1)
     assert [folder.is_dir() for folder in folders] == [False, False, False, True]
+
+
+@pytest.mark.secrets
+@pytest.mark.parametrize(("variables", "left"), [({"TOKEN": "canary-0123"}, ["result.txt"]), ({}, [])])
+def test_killed_outputs_are_screened(
+    variables: dict[str, str], left: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed run keeps the outputs that hold no secret; none where the secret is not set, as nobody can tell."""
+    folder = run_folder.RunFolder.create(Workspace(tmp_path), "20130630T120000Z-train-abcdef")
+    run_folder.note_secrets(folder.path, Redaction({"TOKEN": "canary-0123"}))
+    (folder.outputs / "result.txt").write_text("42")
+    (folder.outputs / "packed.gz").write_bytes(gzip.compress(b"canary-0123"))
+    os.close(folder.lock)  # as the end of its process does
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    assert run_folder.recover(Workspace(tmp_path)) == [folder.id]
+    run = tmp_path / "runs" / folder.id
+    assert [path.name for path in run.glob("outputs/*")] == left
+    assert ("TOKEN is not set here" in (run / "error.txt").read_text()) == (not left)
+    assert not (run / ".secrets").exists()

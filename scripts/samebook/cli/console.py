@@ -16,6 +16,7 @@ from samebook.core.processes import STEP
 from samebook.core.text import Say, visible
 from samebook.execution.preparation import RunRequest
 from samebook.records import run_folder
+from samebook.redaction.redactor import Redaction
 from samebook.verbs.run import Reporter
 
 TICK = 0.5
@@ -30,6 +31,7 @@ class Console(Reporter):
         self.stream = stream or sys.stderr
         self.is_live = self.stream.isatty()
         self.run: Path | None = None
+        self.redaction = Redaction({})
         # Fields of each line in run.log: the environment, and the step where a pipeline started the run.
         self.context: dict[str, str] = {}
         self.cell = ""
@@ -40,8 +42,8 @@ class Console(Reporter):
         self.lock = threading.RLock()
 
     @override
-    def run_started(self, run: Path, request: RunRequest) -> None:
-        self.run = run
+    def run_started(self, run: Path, request: RunRequest, redaction: Redaction) -> None:
+        self.run, self.redaction = run, redaction
         self.context = {"env": request.env} | ({"step": os.environ[STEP]} if STEP in os.environ else {})
         self._say(f"{run.name}  (env {request.env})")
         self._log(event="run-started", parameters=dict.fromkeys(request.parameters, "given"))
@@ -97,8 +99,9 @@ class Console(Reporter):
         with self.lock:  # the ticking thread and the end of a cell would both show the newest note
             notes = list(run_folder.events(self.run, "note")) if self.run else []
             for note in notes[self.notes_shown :]:
-                self._say(f"      {note['text']}")
-                self._log(event="note", text=note["text"])
+                text = self.redaction.text(note["text"])
+                self._say(f"      {text}")
+                self._log(event="note", text=text)
             self.notes_shown = max(self.notes_shown, len(notes))
 
     def _say(self, line: str) -> None:

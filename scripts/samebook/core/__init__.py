@@ -2,5 +2,5 @@
 
 `errors` holds the classes of errors with their exit codes. `workspace` holds the paths of a checkout, and the ways to
 write a file as a whole. `git` is the only caller of git. `processes` and `signals` start programs and end them.
-`secret` reads secrets, and `redaction` keeps them out of everything that a run writes.
+`secret` reads secrets.
 """

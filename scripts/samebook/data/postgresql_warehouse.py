@@ -149,7 +149,7 @@ class PostgreSQL:
 
     def _words(self, error: Exception) -> str:
         """The server's message, without the driver's words around it, the query, and the password."""
-        from samebook.core.redaction import Redaction
+        from samebook.redaction.redactor import Redaction
 
         message = re.sub(r"(\n\nQuery was: .*)?(\. SQLSTATE: \w+)?$", "", str(error), flags=re.DOTALL)
         message = re.sub(

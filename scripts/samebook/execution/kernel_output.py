@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from samebook.core.redaction import Redaction
+from samebook.redaction.redactor import Redaction
 
 # A pipe's capacity in bytes, at most; and milliseconds between two looks at whether the kernel has ended.
 CAPACITY, POLL = 1 << 20, 200
@@ -32,7 +32,7 @@ class Lines:
             self._hand_on(b"\n".join(lines))
         if len(self.unfinished) > LONGEST_LINE:
             text = self.redaction.text(self.unfinished.decode(errors="replace"))
-            end = len(text) - self.redaction.longest
+            end = max(0, len(text) - self.redaction.longest)
             self.unfinished = text[end:].encode()
             self._hand_on(text[:end].encode())
 

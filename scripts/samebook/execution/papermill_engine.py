@@ -27,10 +27,11 @@ from traitlets.config import Config
 
 from samebook.core import workspace
 from samebook.core.errors import CellFailed
-from samebook.core.redaction import Redaction
 from samebook.execution import cell_end, kernel_output, provisioner
 from samebook.execution.provisioner import KernelSource
 from samebook.records import canonical
+from samebook.redaction import own_parts
+from samebook.redaction.redactor import Redaction
 
 # The time between two saves of a notebook is so many times that of a save: saving takes at most 5 % of a run.
 SHARE = 20
@@ -112,7 +113,7 @@ class _Manager(NotebookExecutionManager):
         self.last_save_time = self.now()
 
     def redacted(self) -> NotebookNode:
-        return self.execution.redaction.value(self.nb)
+        return self.execution.redaction.value(self.nb, own_parts.NOTEBOOK)
 
     @override
     def notebook_start(self, **kwargs: Any) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from samebook.core import secret
 from samebook.core.errors import EnvironmentMismatch, UsageError, nearest
 from samebook.core.json_value import JsonValue
-from samebook.core.redaction import Redaction
 from samebook.core.text import Say
 from samebook.core.without import without
 from samebook.core.workspace import Workspace
@@ -19,6 +18,8 @@ from samebook.execution.parameters import Parameter
 from samebook.records import receipt
 from samebook.records import source as run_source
 from samebook.records.source import Source
+from samebook.redaction import patch
+from samebook.redaction.redactor import Redaction
 
 SHOWN_PACKAGES = 3
 # papermill's file systems, and the formats of texts that jsonschema can check: no notebook that samebook reads has any.
@@ -119,7 +120,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
         for reference in _models(workspace, settings, declarations, values):
             supply.load_complete(workspace, settings, reference, request.env, say)
     redaction = Redaction(secret.texts(settings.secret_names()) | parameters.secrets(declarations))
-    redaction.check_content(source.patch or b"", "the uncommitted work of this checkout")
+    redaction.check_content(patch.contents(source.patch or b""), "the uncommitted work of this checkout")
     if values:
         notebook = execute.with_parameters(notebook, parameters.assignments(values))
     return PreparedRun(workspace, request, settings, path, notebook, values, declarations, drift, source, redaction)

@@ -14,9 +14,9 @@ from typing import Any, Literal
 from samebook.core import secret
 from samebook.core.errors import UsageError
 from samebook.core.file_lock import hold
-from samebook.core.redaction import Redaction
 from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings
+from samebook.redaction.redactor import Redaction
 
 FOLDER = ".story"
 

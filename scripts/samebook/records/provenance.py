@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.redaction import Redaction
 from samebook.core.workspace import Workspace
 from samebook.environment import machine, variables
 from samebook.records import canonical, receipt, run_folder
 from samebook.records.receipt import Json
 from samebook.records.source import Source
+from samebook.redaction import own_parts
+from samebook.redaction.redactor import Redaction
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class Facts:
     finished: str
 
     def of_kind(self, kind: str) -> list[Json]:
-        """The events of one kind, sorted by name; of several with one name, the last."""
-        events = {event["name"]: event for event in self.events if event["kind"] == kind}
+        """The events of one kind, redacted, sorted by name; of several with one name, the last."""
+        redacted = (self.redaction.value(event, own_parts.EVENT) for event in self.events if event["kind"] == kind)
+        events = {event["name"]: event for event in redacted}
         return [events[name] for name in sorted(events)]
 
 
@@ -80,7 +82,7 @@ def write_files(facts: Facts) -> None:
     """Write the files that the receipt adds to the run: the canonical notebook, the environment, the patch."""
     cells = canonical.cells(facts.executed, str(facts.workspace.root))
     # A secret that was printed in two parts is whole only in the canonical form.
-    (facts.run / run_folder.CANONICAL).write_bytes(canonical.content(facts.redaction.value(cells)))
+    (facts.run / run_folder.CANONICAL).write_bytes(canonical.content(facts.redaction.value(cells, own_parts.CANONICAL)))
     (facts.run / run_folder.ENVIRONMENT).write_bytes(json_bytes(facts.identity))
     if facts.source.patch:
         (facts.run / run_folder.PATCH).write_bytes(facts.source.patch)
@@ -117,7 +119,7 @@ def _internal(facts: Facts) -> Json:
         "variables": variables.fixed(facts.workspace),
         "threads": facts.threads,
         "drift": facts.drift,
-        "logged": {facts.redaction.text(event["name"]): event["value"] for event in facts.of_kind("param")},
+        "logged": {event["name"]: event["value"] for event in facts.of_kind("param")},
     }
 
 

@@ -16,14 +16,17 @@ from glob import escape
 from pathlib import Path
 from typing import Any, Self
 
+from samebook.core import secret
 from samebook.core.errors import UsageError, nearest
 from samebook.core.file_lock import acquire, hold, is_held
 from samebook.core.workspace import Workspace, make_folder, write_whole
+from samebook.redaction.redactor import Redaction
 
 RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
 NOTEBOOK, CANONICAL, PAGE = "notebook.ipynb", "notebook.canonical.json", "notebook.html"
 LOG, ENVIRONMENT, PATCH = "run.log", "environment.json", "uncommitted.patch"
-EVENTS, INPUTS, LOCK, SCRATCH = ".events.jsonl", ".inputs", ".lock", ".scratch"
+EVENTS, INPUTS, LOCK, SCRATCH, SECRETS = ".events.jsonl", ".inputs", ".lock", ".scratch", ".secrets"
+KILLED = "the runner was killed before the run was complete\n"
 TEMPORARY = "samebook-"
 # The time at the start of a run's id, in UTC.
 TIME = "%Y%m%dT%H%M%SZ"
@@ -91,12 +94,29 @@ def recover(workspace: Workspace) -> list[str]:
     with hold(partial / LOCK):
         dead = [path for path in sorted(partial.glob("*-*")) if not is_held(path / LOCK)]
         for path in dead:
-            write_whole(path / ERROR, b"the runner was killed before the run was complete\n")
+            write_whole(path / ERROR, f"{KILLED}{_screen(path)}".encode())
             (path / RECEIPT).unlink(missing_ok=True)
             _remove_scratch(path)
             _tidy(path)
             path.rename(workspace.runs / path.name)
     return [path.name for path in dead]
+
+
+def note_secrets(run: Path, redaction: Redaction) -> None:
+    """Note the names of the secrets that a run under way may write into its outputs, for when it is killed."""
+    (run / SECRETS).write_text("\n".join(redaction.names))
+
+
+def _screen(run: Path) -> str:
+    """Remove a killed run's outputs that hold a secret; all of them where a secret is not set here: then a line."""
+    path, outputs = run / SECRETS, run / "outputs"
+    names = path.read_text().split() if path.is_file() else []
+    texts = secret.texts(names)
+    if missing := [name for name in names if name not in texts]:
+        shutil.rmtree(outputs, ignore_errors=True)
+        return f"its outputs are removed: {', '.join(missing)} is not set here, so they can't be searched for it\n"
+    Redaction(texts).remove_files(outputs)
+    return ""
 
 
 @contextmanager
@@ -117,7 +137,7 @@ def _remove_scratch(run: Path) -> None:
 
 def _tidy(path: Path) -> None:
     """Remove the files that only a run under way needs."""
-    for file in (path / EVENTS, path / LOCK, path / SCRATCH, *path.glob(f".{NOTEBOOK}.*")):
+    for file in (path / EVENTS, path / LOCK, path / SCRATCH, path / SECRETS, *path.glob(f".{NOTEBOOK}.*")):
         file.unlink(missing_ok=True)
     shutil.rmtree(path / INPUTS, ignore_errors=True)
 

@@ -14,7 +14,6 @@ from samebook.core import signals
 from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes
 from samebook.core.errors import SamebookError
-from samebook.core.redaction import Redaction
 from samebook.core.without import without
 from samebook.core.workspace import Workspace
 from samebook.data import publish
@@ -27,6 +26,8 @@ from samebook.records import provenance, receipt, run_folder, signing
 from samebook.records import source as run_source
 from samebook.records.run_folder import RunFolder
 from samebook.records.source import Source
+from samebook.redaction import own_parts
+from samebook.redaction.redactor import Redaction
 from samebook.store import objects
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ UNUSED = ("nbconvert.postprocessors.serve", "charset_normalizer")
 class Reporter:
     """The events of a run, as methods that the run calls; this default ignores them all."""
 
-    def run_started(self, run: Path, request: RunRequest) -> None: ...
+    def run_started(self, run: Path, request: RunRequest, redaction: Redaction) -> None: ...
 
     def cell_started(self, index: int, total: int, name: str) -> None: ...
 
@@ -64,7 +65,8 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     prepared = prepare(workspace, request, reporter.noted)
     folder = RunFolder.create(workspace, request.run or run_folder.new_id(prepared.name))
     try:
-        reporter.run_started(folder.path, request)
+        run_folder.note_secrets(folder.path, prepared.redaction)
+        reporter.run_started(folder.path, request, prepared.redaction)
         with signals.as_errors():
             _execute(folder, prepared, reporter)
     except BaseException as error:
@@ -172,8 +174,8 @@ def _page() -> ModuleType:
 
 
 def _write_metrics(run: Path, redaction: Redaction) -> None:
-    metrics = {redaction.text(event["name"]): event["value"] for event in run_folder.events(run, "metric")}
-    (run / run_folder.METRICS).write_bytes(json_bytes(metrics))
+    metrics = {event["name"]: event["value"] for event in run_folder.events(run, "metric")}
+    (run / run_folder.METRICS).write_bytes(json_bytes(redaction.value(metrics)))
 
 
 def _write_receipt(
@@ -201,7 +203,7 @@ def _write_receipt(
         started=started,
         finished=_now(),
     )
-    statement = prepared.redaction.value(provenance.statement(facts))
+    statement = prepared.redaction.value(provenance.statement(facts), own_parts.RECEIPT)
     store = objects.local_store(prepared.workspace)
     for name in receipt.subject_digests(statement):
         store.put(folder.path / name)
@@ -214,7 +216,8 @@ def _write_receipt(
 
 
 def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, workspace: Workspace) -> BaseException:
-    """Keep the folder of a failed run, with an error.txt; a note on the error names the folder."""
+    """Keep the folder of a failed run, with an error.txt; a note on the error, which is redacted, names the folder."""
+    redaction.redact_error(error)
     text = redaction.text(f"{type(error).__name__}: {error}")
     try:
         (folder.path / run_folder.RECEIPT).unlink(missing_ok=True)

@@ -1,0 +1,149 @@
+"""The forms in which programs write a secret: as it is, quoted, escaped, encoded, in other texts, and cut short.
+
+Letters and digits stay what they are in all quoting; each other character may be written in one of several ways, so a
+regular expression finds every mixture of them. A text without the secret's longest word can't match, and to look for a
+word is much cheaper than to match.
+"""
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import quote
+
+from samebook.core.secret import SHORTEST
+
+# Programs that cut a text end it with one of these: pandas, polars, textwrap, HTML pages.
+ELLIPSES = ("...", "…", "&hellip;")
+ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
+# Bytes of a line of base64 in a mail or a PEM file, and the shortest encoded text that is looked for.
+BASE64_LINE, ENCODED = 57, 7
+ENTITIES = {"'": "&apos;", '"': "&#34;"}
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """A text that is looked for as it is, quoted and escaped in any way, and cut short."""
+
+    text: str
+
+    @cached_property
+    def word(self) -> str:
+        return max(re.findall(r"[0-9a-zA-Z]*", self.text), key=len)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile("".join(map(_alternatives, self.text)))
+
+    @cached_property
+    def in_bytes(self) -> re.Pattern[bytes]:
+        return re.compile(b"".join(map(_alternatives_in_bytes, self.text)))
+
+    @cached_property
+    def shown(self) -> set[str]:
+        """The text as it is shown: in a page, in a list, or as it is."""
+        return {self.text, html.escape(self.text), html.escape(self.text, quote=False), repr(self.text)[1:-1]}
+
+    def replace(self, text: str, label: str) -> str:
+        """The text with `label` in place of this one."""
+        if self.word in text:
+            text = self.pattern.sub(lambda _: label, text)
+        return self._without_cuts(text, label)
+
+    def is_in(self, content: bytes) -> bool:
+        """Whether `content` holds this text. Its zero bytes are left out: so UTF-16 and UTF-32 read as plain text."""
+        return self.word.encode() in content and self.in_bytes.search(content) is not None
+
+    def _without_cuts(self, text: str, label: str) -> str:
+        """The text without the pieces of this one that begin or end it, beside an ellipsis."""
+        if not any(ellipsis in text for ellipsis in ELLIPSES):
+            return text
+        spans = sorted({span for form in self.shown for span in _cuts(form, text)})
+        ends = [0, *(end for _, end in spans)]
+        starts = [*(start for start, _ in spans), len(text)]
+        return label.join(text[end:start] for end, start in zip(ends, starts, strict=True))
+
+
+def encoded(text: str) -> set[str]:
+    """A text in base64, wherever it stands in what is encoded, whole and in lines, and in hexadecimal."""
+    content = text.encode()
+    lines = base64.encodebytes(content).decode().splitlines() if len(content) > BASE64_LINE else []
+    forms = {*_in_base64(content), *(line for line in lines if len(line) >= ENCODED)}
+    forms |= {form.replace("+", "-").replace("/", "_") for form in forms}
+    forms |= {quote(form, safe="") for form in forms} | {quote(form) for form in forms}
+    return forms | {content.hex(), content.hex().upper()}
+
+
+def _in_base64(content: bytes) -> Iterator[str]:
+    """The part of the base64 that does not depend on what stands before and behind, for each of three alignments."""
+    for before in range(3):
+        text = base64.b64encode(b"\0" * before + content).decode().rstrip("=")
+        whole = text[(0, 2, 3)[before] : -1 if (before + len(content)) % 3 else None]
+        if len(whole) >= ENCODED:
+            yield whole
+
+
+def _cuts(form: str, text: str) -> Iterator[tuple[int, int]]:
+    """The places in a text of a piece that begins or ends a form, beside an ellipsis."""
+    for start in _positions(text, form[:SHORTEST]):
+        end = start + _shared(form, text[start : start + len(form)])
+        if text.startswith(ELLIPSES, end):
+            yield start, end
+    for position in _positions(text, form[-SHORTEST:]):
+        end = position + SHORTEST
+        start = end - _shared(form[::-1], text[max(0, end - len(form)) : end][::-1])
+        if text.endswith(ELLIPSES, 0, start):
+            yield start, end
+
+
+def _shared(one: str, other: str) -> int:
+    """The number of characters with which both texts begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (left, right) in pairs if left != right), min(len(one), len(other)))
+
+
+def _positions(text: str, part: str) -> Iterator[int]:
+    position = text.find(part)
+    while position >= 0:
+        yield position
+        position = text.find(part, position + 1)
+
+
+def _alternatives(character: str) -> str:
+    """A regular expression for the ways to write a character."""
+    return character if _is_plain(character) else f"(?:{'|'.join(_written(character))})"
+
+
+def _alternatives_in_bytes(character: str) -> bytes:
+    """The same for bytes without zeros, in any encoding."""
+    if _is_plain(character):
+        return character.encode()
+    raw = {character.encode(name, errors="ignore").replace(b"\0", b"") for name in ENCODINGS} - {b""}
+    return b"(?:" + b"|".join((*(way.encode() for way in _written(character)), *map(re.escape, sorted(raw)))) + b")"
+
+
+def _is_plain(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _written(character: str) -> list[str]:
+    r"""Regular expressions, longer ones first; what is escaped is so again in JSON in JSON: \\+ and &(?:amp;)*.
+
+    They are for: JSON and reprs, of text and of bytes; HTML; URLs and forms; CSV, SQL, Markdown and a shell's quotes.
+    """
+    if character in "'\"":
+        plain = r"""(?:\\*['"])+"""
+    else:
+        plain = r"\\+" if character == "\\" else rf"\\*{re.escape(character)}"
+    code = ord(character)
+    escapes = {json.dumps(character)[1:-1], repr(character.encode())[2:-1], rf"\x{code:02x}", rf"\u{code:04x}"}
+    escapes.add(character.encode("unicode_escape").decode())
+    percents = "".join(f"%{byte:02x}" for byte in character.encode())
+    entities = {html.escape(character), f"&#{code};", f"&#0{code};", f"&#x{code:x};", ENTITIES.get(character, "")}
+    ways = {re.sub(r"(?:\\\\)+", lambda _: r"\\+", re.escape(escape)) for escape in escapes if len(escape) > 1}
+    ways |= {re.escape(entity).replace("&", "&(?:amp;)*") for entity in entities if len(entity) > 1}
+    ways |= {percents, r"\+"} if character == " " else {percents}
+    return [*(f"(?i:{way})" for way in sorted(ways, key=lambda way: (-len(way), way))), plain]

@@ -1,0 +1,112 @@
+"""Redaction: it keeps secrets out of everything that a run writes or shows."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from samebook.core.errors import PolicyRefused
+from samebook.core.secret import SHORTEST
+from samebook.redaction import packed
+from samebook.redaction.forms import Quoted, encoded
+
+# The parts of a JSON value that samebook or a format has written itself: True is all of a value, a mapping its keys and
+# what is own of their values, a sequence what is own of each item. Whatever is not named may hold a secret, keys too.
+type Own = bool | Mapping[str, "Own"] | Sequence["Own"]
+
+# Times the length of a secret in its longest form: as a UTF-8 text whose characters are escaped twice.
+WIDEST = 16
+
+
+class Redaction:
+    """The replacement of secrets, plain, quoted, escaped, encoded or cut short, by `[redacted NAME]`."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self.names = sorted(secrets)
+        # Longer ones are replaced first, as one secret may begin with another.
+        texts = [(name, text) for name, text in secrets.items() if text]
+        parts = [(part, f"[redacted {name}]") for name, text in texts for part in _parts(text)]
+        self.quoted = [(Quoted(part), label) for part, label in sorted(parts, key=lambda item: -len(item[0]))]
+        forms = {form: f"[redacted {name}]" for name, text in texts for form in encoded(text)}
+        self.encoded = dict(sorted(forms.items(), key=lambda item: -len(item[0])))
+        self.longest = WIDEST * max((len(text) for _, text in texts), default=0)
+
+    def text(self, text: str) -> str:
+        """The text with the secrets in it replaced."""
+        for quoted, label in self.quoted:
+            text = quoted.replace(text, label)
+        for form, label in self.encoded.items():
+            text = text.replace(form, label)
+        return text
+
+    def value(self, value: Any, own: Own = False) -> Any:
+        """A JSON value, or a notebook, with the secrets in its texts and keys replaced, except for what is `own`."""
+        if own is True or not self.quoted:
+            return value
+        if isinstance(value, Mapping):
+            owns = own if isinstance(own, Mapping) else {}
+            changed = {
+                key if key in owns else self.text(key): self.value(item, owns.get(key, False))
+                for key, item in value.items()
+            }
+            return type(value)(changed) if isinstance(value, dict) else changed  # a notebook's nodes are dicts too
+        if isinstance(value, list):
+            return [self.value(item, own[0] if isinstance(own, Sequence) else False) for item in value]
+        return self.text(value) if isinstance(value, str) else value
+
+    def redact_error(self, error: BaseException) -> None:
+        """Replace the secrets in the message of an error, which will be shown."""
+        error.args = tuple(self.value([*error.args]))
+        if isinstance(error, OSError):
+            error.filename = self.value(error.filename)
+
+    def check_files(self, folder: Path) -> None:
+        """Raise PolicyRefused for the first file below `folder` that holds a secret: bytes cannot be redacted."""
+        for path in self._files(folder):
+            self._check(self.label_of(path), str(path.relative_to(folder.parent)))
+
+    def check_content(self, contents: Iterable[bytes], name: str) -> None:
+        """Raise PolicyRefused where one of the contents holds a secret; the message calls them `name`."""
+        self._check(next(filter(None, map(self._label, contents)), None) if self.quoted else None, name)
+
+    def remove_files(self, folder: Path) -> None:
+        """Remove the files below `folder` that hold a secret."""
+        for path in self._files(folder):
+            if self.label_of(path):
+                path.unlink()
+
+    def label_of(self, path: Path) -> str | None:
+        """The replacement of a secret that a file holds, in its path, its bytes, or what is packed in it."""
+        if label := self._label(os.fsencode(path)):
+            return label
+        end = b""
+        with path.open("rb") as file:
+            for content in packed.pieces(file):
+                if label := self._label(end + content):
+                    return label
+                end = content[-self.longest :]
+        return None
+
+    def _files(self, folder: Path) -> list[Path]:
+        return [path for path in sorted(folder.rglob("*")) if path.is_file()] if self.quoted else []
+
+    def _check(self, label: str | None, name: str) -> None:
+        if label:
+            raise PolicyRefused(
+                f"{self.text(name)} holds a secret: {label}",
+                mend="leave the secret out of it, and of each file that git sees",
+            )
+
+    def _label(self, content: bytes) -> str | None:
+        """The replacement of the first secret in `content`, which names it."""
+        content = content.replace(b"\0", b"")
+        labels = [label for quoted, label in self.quoted if quoted.is_in(content)]
+        return next(iter(labels), None) or next(
+            (label for form, label in self.encoded.items() if form.encode() in content), None
+        )
+
+
+def _parts(text: str) -> list[str]:
+    """A secret, and each of its lines: a notebook's file splits a text into lines."""
+    lines = text.splitlines()
+    return [text, *(line for line in lines if len(line) >= SHORTEST)] if len(lines) > 1 else [text]

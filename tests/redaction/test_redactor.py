@@ -1,0 +1,261 @@
+"""Redaction: secrets stay out of the output and the files of a run."""
+
+import base64
+import bz2
+import csv
+import gzip
+import html
+import io
+import json
+import lzma
+import random
+import re
+import reprlib
+import shlex
+import subprocess
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, quote_plus, urlencode
+
+import nbformat
+import pandas
+import pytest
+from tiny import Tiny
+
+from samebook.core.errors import PolicyRefused
+from samebook.redaction import own_parts, patch
+from samebook.redaction.redactor import Redaction
+
+pytestmark = pytest.mark.secrets
+
+SECRET = "s3cr3t-'quoted'&tök€n"
+PARAMETERS = 'from samebook import Secret\ntoken: str = Secret("API_TOKEN")'
+
+
+def test_secret_refused_in_names(tmp_path: Path) -> None:
+    """A file whose name holds a secret is refused as well, and the message does not hold the secret."""
+    (tmp_path / f"{SECRET}.txt").touch()
+    with pytest.raises(PolicyRefused, match=r"\[redacted TOKEN\]\.txt holds a secret"):
+        Redaction({"TOKEN": SECRET}).check_files(tmp_path)
+
+
+def test_missing_secret_starts_nothing(tiny: Tiny) -> None:
+    """A notebook whose secret is not set is refused before anything is started or written."""
+    tiny.notebook("tells", parameters=PARAMETERS)
+    ended = tiny.samebook("run", "tells")
+    assert (ended.code, tiny.runs) == (2, [])
+    assert "the secret API_TOKEN is not set\n  -> export API_TOKEN=…" in ended.stderr
+
+
+def csv_line(text: str) -> str:
+    """A line of a CSV file with the text in it."""
+    line = io.StringIO()
+    csv.writer(line).writerow([text, 1])
+    return line.getvalue()
+
+
+WRITERS: dict[str, Callable[[str], str]] = {
+    "print": str,
+    "repr": repr,
+    "repr of a dict": lambda text: str({"token": text}),
+    "repr of bytes": lambda text: repr(text.encode()),
+    "JSON": lambda text: json.dumps({"token": text}),
+    "JSON in Unicode": lambda text: json.dumps({"token": text}, ensure_ascii=False),
+    "JSON in JSON": lambda text: json.dumps(json.dumps([text])),
+    "repr in JSON": lambda text: json.dumps(repr(text)),
+    "HTML": html.escape,
+    "HTML without quotes": lambda text: html.escape(text, quote=False),
+    "HTML in JSON": lambda text: json.dumps(html.escape(text)),
+    "a URL's path": quote,
+    "a URL's part": lambda text: quote(text, safe=""),
+    "a form": lambda text: urlencode({"token": text}),
+    "CSV": csv_line,
+    "a shell": shlex.quote,
+    "an escaped text": lambda text: text.encode("unicode_escape").decode(),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "plain-secret",
+        'quo"ted-secret',
+        "it's-secret",
+        "back\\slash-secret",
+        "ümläut-secret",
+        "a&b <secret>",
+        "a/b+secret",
+    ],
+)
+def test_forms_are_redacted(secret: str, writer: str) -> None:
+    """A secret is redacted in every form that writers of the standard library give it."""
+    text = WRITERS[writer](secret)
+    assert "secret" not in Redaction({"TOKEN": secret}).text(text), text
+
+
+def test_lines_are_redacted() -> None:
+    """A secret of several lines, such as a private key, is redacted where a notebook's file splits it into lines."""
+    key = "-----BEGIN KEY-----\nfirst-of-key\nsecond-of-key\n-----END KEY-----"
+    output = nbformat.v4.new_output("stream", text=f"the key: {key}\n")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(key)", outputs=[output])])
+    assert "of-key" not in Redaction({"KEY": key}).text(nbformat.writes(notebook))
+
+
+def test_longer_secret_first() -> None:
+    """A secret that begins with another is redacted whole."""
+    assert Redaction({"A": "secret", "B": "secret-and-more"}).text("secret-and-more") == "[redacted B]"
+
+
+def basic(text: str) -> str:
+    """A header of HTTP with the text as a password."""
+    return base64.b64encode(f"user:{text}".encode()).decode()
+
+
+ENCODERS: dict[str, Callable[[str], str]] = {
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 in a header": basic,
+    "base64 among others": lambda text: base64.b64encode(f"ab{text}yz".encode()).decode(),
+    "base64 for URLs": lambda text: base64.urlsafe_b64encode(f"?{text}".encode()).decode(),
+    "base64 in lines": lambda text: base64.encodebytes(text.encode()).decode(),
+    "base64 in a form": lambda text: quote_plus(basic(text)),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "hexadecimal in capitals": lambda text: text.encode().hex().upper(),
+    "a URL's path": lambda text: quote(text, safe="/"),
+    "a form's path": lambda text: urlencode({"token": text}, safe="/"),
+    "a URL in small letters": lambda text: re.sub("%..", lambda match: match[0].lower(), quote(text, safe="")),
+    "HTML for Django": lambda text: html.escape(text).replace("&#x27;", "&#39;"),
+    "HTML in HTML": lambda text: html.escape(html.escape(text)),
+    "JSON in JSON in JSON": lambda text: json.dumps(json.dumps(json.dumps(text))),
+    "JSON for JavaScript": lambda text: re.sub("[<>&/']", lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text)),
+    "JSON of pandas": lambda text: pandas.Series([text]).to_json(),
+    "a frame": lambda text: pandas.DataFrame({text: [text]}).to_html(),
+    "XML": lambda text: text.encode("ascii", "xmlcharrefreplace").decode(),
+    "a regular expression": re.escape,
+}
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_encoded_is_redacted(encoder: str) -> None:
+    """A secret is redacted in the forms that libraries give it, with any characters in it."""
+    for secret in ("plain-Canary-0123456789", 'a/b+c?"quo\'ted" <canary> & ümläut\\'):
+        text = ENCODERS[encoder](secret)
+        redacted = Redaction({"TOKEN": secret}).text(text)
+        assert "[redacted TOKEN]" in redacted
+        assert len(redacted) - len("[redacted TOKEN]") * redacted.count("[redacted") <= len(text) - len(secret), (
+            redacted
+        )
+
+
+LONG = "canary-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        repr(pandas.DataFrame({"token": [LONG]})),
+        pandas.DataFrame({"token": [f"Bearer {LONG}"]}).to_html(),
+        repr(pandas.Series(["x" * 30 + LONG])),
+        reprlib.repr(LONG),
+        f"the end: ...{LONG[-9:]}; {LONG[:12]}… and {LONG[:7]}&hellip;",
+    ],
+)
+def test_cut_is_redacted(text: str) -> None:
+    """The piece of a secret that is shown of a text cut short is redacted."""
+    redacted = Redaction({"TOKEN": LONG}).text(text)
+    assert "[redacted TOKEN]" in redacted
+    assert not any(piece in redacted for piece in (LONG[:6], LONG[-6:]))
+
+
+def test_structure_is_by_place() -> None:
+    """Only what Jupyter has written itself stays: the same keys anywhere else, and their values, are redacted."""
+    output = nbformat.v4.new_output(
+        "display_data", data={"application/json": {"sha256": "canary", "name": {"canary": 1}}}
+    )
+    cell = nbformat.v4.new_code_cell("x", id="canary", outputs=[output], metadata={"id": "canary"})
+    redacted = Redaction({"A": "canary", "B": "source", "C": "display_data"}).value(
+        nbformat.v4.new_notebook(cells=[cell]), own_parts.NOTEBOOK
+    )
+    assert redacted.cells[0].id == "canary"
+    assert redacted.cells[0].metadata.id == "[redacted A]"
+    assert redacted.cells[0].outputs[0].output_type == "display_data"
+    assert redacted.cells[0].outputs[0].data["application/json"] == {
+        "sha256": "[redacted A]",
+        "name": {"[redacted A]": 1},
+    }
+    nbformat.validate(redacted)
+
+
+def zipped(content: bytes) -> bytes:
+    """A zip archive with a gzip file in it."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+        files.writestr("inner.txt.gz", gzip.compress(content))
+    return archive.getvalue()
+
+
+def parquet(content: bytes) -> bytes:
+    """A Parquet file with the text in a column of categories."""
+    frame = pandas.DataFrame({"token": pandas.Categorical([content.decode()])})
+    return frame.to_parquet(compression="zstd")
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "binary": lambda content: b"\xff\x00" + content + b"\x00",
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zlib": zlib.compress,
+    "zip": zipped,
+    "Parquet": parquet,
+    "UTF-16": lambda content: content.decode().encode("utf-16"),
+    "UTF-16, big end first": lambda content: b"x" + content.decode().encode("utf-16-be"),
+    "UTF-32": lambda content: content.decode().encode("utf-32"),
+    "Latin-1": lambda content: content.decode().encode("cp1252"),
+    "base64": base64.b64encode,
+    "large": lambda content: b"x" * ((4 << 20) - 9) + content,
+}
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_packed_is_refused(packer: str, tmp_path: Path) -> None:
+    """A file with a secret is refused however its bytes are written; one that is damaged counts as it is."""
+    content = PACKERS[packer](b" " * 99 + SECRET.encode() + b" " * 99)
+    (tmp_path / "damaged").write_bytes(PACKERS[packer](b"nothing" * 99)[:-20])
+    Redaction({"TOKEN": SECRET}).check_files(tmp_path)
+    (tmp_path / "model.bin").write_bytes(content)
+    with pytest.raises(PolicyRefused, match=r"model\.bin holds a secret: \[redacted TOKEN\]"):
+        Redaction({"TOKEN": SECRET}).check_files(tmp_path)
+
+
+@pytest.mark.host
+def test_patch_is_unpacked(tmp_path: Path) -> None:
+    """A secret in a binary file is found in a patch, where git has packed it: whole, and as a change of a file."""
+
+    def git(*arguments: str) -> bytes:
+        return subprocess.run(["git", "-C", tmp_path, *arguments], check=True, capture_output=True).stdout
+
+    git("init", "--quiet")
+    noise = b"\0" + random.Random(0).randbytes(5000)
+    (tmp_path / "changed").write_bytes(noise)
+    git("add", ".")
+    (tmp_path / "changed").write_bytes(noise[:2000] + LONG.encode() * 2 + noise[2000:])
+    delta = git("diff", "--binary")
+    (tmp_path / "changed").write_bytes(b"\0" + gzip.compress(noise))
+    (tmp_path / "core").write_bytes(b"\0" + noise + LONG.encode())
+    git("add", ".")
+    whole = git("diff", "--cached", "--binary")
+    assert (b"delta" in delta, b"literal" in whole, LONG.encode() in delta + whole) == (True, True, False)
+    for content in (delta, whole):
+        with pytest.raises(PolicyRefused, match="the patch holds a secret"):
+            Redaction({"TOKEN": LONG}).check_content(patch.contents(content), "the patch")
+
+
+def test_error_is_redacted() -> None:
+    """An error of a library, or of the file system, is shown without the secret."""
+    for error in (ValueError(f"refused: {SECRET}", 1), FileNotFoundError(2, "no file", f"/tmp/{SECRET}.txt")):
+        Redaction({"TOKEN": SECRET}).redact_error(error)
+        assert "[redacted TOKEN]" in str(error)
+        assert SECRET not in str(error)
