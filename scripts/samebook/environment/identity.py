@@ -3,14 +3,14 @@
 import platform
 import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.workspace import Workspace
-from samebook.environment import machine, variables
+from samebook.environment import edits, machine, variables
 
 # An installer adds these files to a package's own: scripts, bytecode and its notes.
 INSTALLER_FILES = re.compile(r"^\.\./|\.pyc$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_\w+\.json)$")
@@ -61,7 +61,7 @@ def of(workspace: Workspace) -> dict[str, Any]:
     build stand beside it: they differ between engines that give the same results.
     """
     locked = locked_versions(workspace)
-    packages = {name: record for name, record in package_records().items() if name in locked}
+    packages = package_records(locked)
     decisive = {
         "python": ".".join(platform.python_version_tuple()[:2]),
         "machine": platform.machine(),
@@ -77,16 +77,30 @@ def of(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def package_records() -> dict[str, str]:
-    """The version and the digest, `version sha256:…`, of each installed package, by normalised name.
+def package_records(names: Container[str]) -> dict[str, str]:
+    """The version and the digest, `version sha256:…`, of each installed package of these, by normalised name.
 
-    The digest is that of the hashes in the package's RECORD. Files that an installer adds are left out, as they depend
-    on the installer and on the place.
+    The digest is that of the hashes in the package's RECORD, and of its edited files, where it has some. Files that an
+    installer adds are left out, as they depend on the installer and on the place.
     """
     return {
-        _normal(name): f"{version} sha256:{_record_digest(*file_state(path / 'RECORD'))}"
+        _normal(name): f"{version} sha256:{_package_digest(path / 'RECORD')}"
         for path, name, version in _distributions()
+        if _normal(name) in names
     }
+
+
+def edited_packages(workspace: Workspace) -> dict[str, list[str]]:
+    """The edited code files of each locked package that has some, by normalised name; every file is read."""
+    locked = locked_versions(workspace)
+    packages = ((_normal(name), path / "RECORD") for path, name, _ in _distributions() if _normal(name) in locked)
+    files = {name: sorted(edits.of_package(record, is_full=True)) for name, record in packages}
+    return {name: names for name, names in files.items() if names}
+
+
+def _package_digest(record: Path) -> str:
+    digest, edited = _record_digest(*file_state(record)), edits.of_package(record)
+    return sha256(json_bytes({"RECORD": digest, **edited})) if edited else digest
 
 
 def file_state(path: Path) -> tuple[Path, tuple[int, ...]]:

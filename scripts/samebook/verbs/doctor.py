@@ -16,6 +16,7 @@ from samebook.records import receipt
 
 LEAST_FREE_GIB = 3
 LAB_PORT = 8888
+SHOWN_FILES = 3
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,16 @@ def _packages(workspace: Workspace) -> list[Finding]:
         Finding(f"package {name}", locked, version or "missing", ok=False, mend=identity.MEND, changes_results=True)
         for name, (locked, version) in wrong.items()
     ]
+    # make installs only what has another version.
+    lines += [
+        Finding(
+            *(f"package {name}", "as in its wheel", f"edited: {', '.join(files[:SHOWN_FILES])}"),
+            *(False, "rm -rf .venv && make environment", True),
+        )
+        for name, files in identity.edited_packages(workspace).items()
+    ]
     summary = f"{len(locked) - len(wrong)} of {len(locked)} as locked"
-    return [Finding("packages", f"{len(locked)} in runtime.txt", summary, not wrong, changes_results=True), *lines]
+    return [Finding("packages", f"{len(locked)} in runtime.txt", summary, not lines, changes_results=True), *lines]
 
 
 def against(workspace: Workspace, statement: receipt.Json) -> list[str]:

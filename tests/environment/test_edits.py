@@ -1,0 +1,52 @@
+"""Edited packages: noticed by size and time, by hash where every file is read, and part of the environment's digest."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from samebook.environment import edits, identity
+
+CODE, LONGER, AS_LONG = "x = 1\n", "x = 1000\n", "x = 2\n"
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The RECORD of an installed package `tool`, whose one code file is an hour older."""
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool" / "core.py").write_text(CODE)
+    record = tmp_path / "tool-1.0.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.write_text(
+        "tool/core.py,sha256=nia_NpkRxFwkPGhBR7I_yeHc_PJX0pmhxjIBam_NM_Q,6\ntool-1.0.dist-info/RECORD,,\n"
+    )
+    monkeypatch.setattr(identity.sysconfig, "get_path", lambda _: str(tmp_path))
+    return record
+
+
+def write(record: Path, content: str, seconds: float) -> None:
+    """Write the code file anew, so many seconds after the package was installed."""
+    path = record.parent.parent / "tool" / "core.py"
+    path.write_text(content)
+    os.utime(path, (record.stat().st_mtime + seconds,) * 2)
+
+
+@pytest.mark.parametrize(("content", "seconds"), [(LONGER, -3600), (AS_LONG, 3600)])
+def test_edit_changes_the_digest(content: str, seconds: float, record: Path) -> None:
+    """A code file of another size, or written after the installation, changes the package's digest until it is back."""
+    write(record, CODE, -3600)
+    before = identity.package_records({"tool"})
+    write(record, content, seconds)
+    assert list(edits.of_package(record)) == ["tool/core.py"]
+    assert identity.package_records({"tool"}) != before
+    write(record, CODE, 3600)
+    assert identity.package_records({"tool"}) == before
+
+
+def test_every_file_is_read_in_full(record: Path) -> None:
+    """An edit that keeps the size and hides its time is found where every file is read; a missing file is no edit."""
+    write(record, AS_LONG, -3600)
+    assert edits.of_package(record) == {}
+    assert list(edits.of_package(record, is_full=True)) == ["tool/core.py"]
+    (record.parent.parent / "tool" / "core.py").unlink()
+    assert edits.of_package(record, is_full=True) == {}
