@@ -71,6 +71,7 @@ def own_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """Commands start as a shell would start them where a test looks at that."""
     if request.path.parent.name == "warm" or request.path.stem in OWN_PROCESSES:
         monkeypatch.setattr(Tiny, "fork", lambda *_: None)
+        monkeypatch.setattr(Tiny, "hand_over", staticmethod(lambda env, _: env))
 
 
 @pytest.fixture

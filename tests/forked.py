@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
-from samebook.execution.warm import client, kernels
+from samebook.core.workspace import Workspace
+from samebook.execution.warm import client, kernels, runner
 from samebook.execution.warm.child import RUNNER
 
 CHECKOUT = Path(__file__).parents[1]
@@ -38,6 +40,17 @@ def call(arguments: Sequence[str], env: Mapping[str, str], folder: Path) -> "sub
             file.seek(0)
             texts.append(file.read().decode())
     return subprocess.CompletedProcess(list(arguments), code, *texts)
+
+
+def hand_over(env: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The variables with which each `samebook run` below a command in this workspace is handed over to the zygote."""
+    if _read_at_start(env) != _read_at_start(ENVIRON):
+        return dict(env)
+    with patch.dict(os.environ, env, clear=True):
+        kind = runner.kind(Workspace(folder))
+    # A file that holds the path of a socket stands for the socket.
+    (_sockets() / kind.name).write_text(str(_sockets() / _kind().name))
+    return {**env, client.FOLDER: str(_sockets())}
 
 
 def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:

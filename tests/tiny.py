@@ -40,6 +40,7 @@ class Tiny:
     root: Path
     # Takes commands over where a process of their own is not what a test looks at.
     fork: ClassVar = staticmethod(forked.call)
+    hand_over: ClassVar = staticmethod(forked.hand_over)
 
     @classmethod
     def create(cls, root: Path, settings: str = PLAIN) -> "Tiny":
@@ -68,7 +69,7 @@ class Tiny:
 
     def samebook(self, *arguments: str, **variables: str) -> Result:
         """`samebook ARGUMENTS` to its end, with these variables set."""
-        env = self.environ(**variables)
+        env = self.hand_over(self.environ(**variables), self.root)
         done = self.fork(arguments, env, self.root) or subprocess.run(
             self.command(*arguments),
             cwd=self.root,
@@ -85,7 +86,7 @@ class Tiny:
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.root,
-            env=self.environ(**variables),
+            env=self.hand_over(self.environ(**variables), self.root),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
