@@ -58,7 +58,7 @@ def pinned_content(label: str) -> bytes | None:
 
 @undeclared.declared_reads()
 def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json | None = None) -> bytes:
-    """The bytes of an input, told to the run and kept in the store, so that anyone can read the same again."""
+    """The bytes of an input, recorded for the run and kept in the store, so that anyone can read the same again."""
     _record(label, objects.local_store(current_workspace()).put(content), run_id, built)
     return content
 
@@ -76,7 +76,7 @@ def pinned_file(label: str) -> Path | None:
 
 @undeclared.declared_reads()
 def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
-    """The path in the store of an input that may be larger than memory, told to the run; the object never changes."""
+    """The path in the store of an input that may be larger than memory, recorded for the run; it never changes."""
     digest = objects.local_store(current_workspace()).put(path)
     _record(label, digest, run_id, None)
     stored = objects.local_store(current_workspace()).path(digest)
@@ -110,5 +110,5 @@ def recorded_settings(name: str) -> Any:
 
 
 def note(text: str) -> None:
-    """Tell the console what the notebook waits for."""
+    """Show on the console what the notebook waits for."""
     run_folder.append_event(run(), {"kind": "note", "text": text})

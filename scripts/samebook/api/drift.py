@@ -1,4 +1,4 @@
-"""Drift for notebooks: what `samebook drift` says, of frames that the notebook has read."""
+"""Drift for notebooks: the report of `samebook drift`, on frames that the notebook has read."""
 
 import datetime
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def drift_of(model: str, frames: Mapping[str, "pd.DataFrame"], day: datetime.date, days: int) -> Report:
-    """The report that `samebook drift` gives, of frames by the names of the datasets in the settings (`drift`).
+    """The report of `samebook drift`, on frames by the names of the datasets in the settings (`drift`).
 
     Each frame has its rows' day ("2013-07-01") in the column `day`, and reaches back `days` days from `day`. The
     reference is the promoted model's, or a run's; it and the settings are recorded as inputs.

@@ -20,7 +20,7 @@ from samebook.core import errors, workspace
 @click.option(
     "--timeout",
     type=click.IntRange(min=0),
-    help="Seconds that a cell may take; 0 is no limit, the default is cell_timeout of the settings.",
+    help="Seconds that a cell may take; 0 sets no limit, the default is cell_timeout of the settings.",
 )
 @click.option(
     "--allow-drift", is_flag=True, help="Run although the environment differs from the lock; the receipt records it."

@@ -67,7 +67,7 @@ class SizeType(click.ParamType[int]):
 @click.option(
     "--timeout",
     type=click.IntRange(min=0),
-    help="Seconds that a cell may take; 0 is no limit, the default is cell_timeout of the settings.",
+    help="Seconds that a cell may take; 0 sets no limit, the default is cell_timeout of the settings.",
 )
 @click.option(
     "--on-failure", type=click.Choice(["continue", "stop"]), default="continue", help="What to do when a set fails."
@@ -138,7 +138,7 @@ def sweep(
     "--memory",
     type=SizeType(),
     default="0",
-    help="End where the imports take more memory than this, like 2g; 0 is no limit.",
+    help="End where the imports take more memory than this, like 2g; 0 sets no limit.",
 )
 def warm(notebook: str, env: str, idle: float, memory: int) -> None:
     """Keep the imports of NOTEBOOK in memory until Ctrl-C: runs of it start at once, with the same results.

@@ -73,7 +73,7 @@ def is_ancestor(root: Path, commit: str, of: str = "HEAD") -> bool:
 
 
 def _is_stored_ancestor(root: Path, commit: bytes, of: str) -> bool:
-    """The same without git's program, by the parents that the commits themselves name."""
+    """Whether a commit is another one, or in its past, by the parents that commits name: for machines without git."""
     from dulwich.objects import Commit
 
     waiting = [_commit(root, of).encode()]
@@ -88,7 +88,7 @@ def _is_stored_ancestor(root: Path, commit: bytes, of: str) -> bool:
 
 
 def show(root: Path, ref: str, path: str) -> bytes:
-    """The content of a file at a branch, a tag or a commit, without a checkout. Raises UsageError where none is."""
+    """The content of a file at a branch, tag or commit, without a checkout. Raises UsageError where it is missing."""
     commit_hash = commit(root, ref)
     content = _content(root, commit_hash, path)
     if content is None:
@@ -234,7 +234,7 @@ def worktree(root: Path, commit: str, changes: bytes = b"") -> Iterator[Path]:
                 git(path, "apply", "--binary", "--whitespace=nowarn", "-", stdin=changes)
             yield path
         finally:
-            with suppress(UsageError):  # where the checkout could not be added, that error is the one to report
+            with suppress(UsageError):  # the error of adding the checkout is the one to report
                 git(root, "worktree", "remove", "--force", str(path))
 
 

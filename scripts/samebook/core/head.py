@@ -45,7 +45,7 @@ def file_names(root: Path, folder: str) -> list[str]:
 
 
 def has_same(root: Path, commit: str, path: str) -> bool:
-    """Whether HEAD has at a path, of a file or of a folder, what a commit has there."""
+    """Whether a file, or a folder, is the same at HEAD and in a commit."""
     names = (f"{version}:{path}" for version in (commit, "HEAD"))
     return len({_output(root, "rev-parse", "--verify", "--quiet", name) for name in names}) == 1
 

@@ -21,9 +21,9 @@ PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
 RAW = ("-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.fsmonitor=false")
 ATTRIBUTES = "* -text -filter -ident !working-tree-encoding\n"
 
-# What Python and Jupyter write beside a notebook, which no run reads as its source.
+# Files that Python and Jupyter write beside a notebook, and no run reads as its source.
 CACHES = ("__pycache__/", ".ipynb_checkpoints/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/")
-# A run reads its source in these folders: what git ignores there is not the commit's.
+# A run reads its source in these folders: files there that git ignores are not the commit's.
 SOURCES = ("notebooks", "environments")
 
 # The largest size of all changed files together, in MB.
@@ -45,8 +45,8 @@ class Changes:
 def changes(root: Path, results: Sequence[Path] = (), limit: int = LIMIT) -> Changes:
     """The uncommitted changes of the repository around `root`, new files included.
 
-    `results` are folders that hold no source; a link in the place of such a folder is no change. `limit` is the largest
-    size of all changed files, in MB. Raises UsageError with git's own message where git fails.
+    `results` are folders that hold no source; a link in the place of such a folder is not a change. `limit` is the
+    largest size of all changed files, in MB. Raises UsageError with git's own message where git fails.
     """
     top = Path(_line(root, "rev-parse", "--show-toplevel"))
     with tempfile.TemporaryDirectory() as folder:

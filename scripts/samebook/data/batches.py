@@ -41,7 +41,7 @@ class Batches:
         return _read_ahead(self._frames())
 
     def select(self, columns: Iterable[str]) -> Self:
-        """The same rows with these columns only; the others are not decoded."""
+        """These rows with these columns only; the others are not decoded."""
         return replace(self, columns=tuple(columns))
 
     def _frames(self) -> Iterator["pd.DataFrame"]:
@@ -81,7 +81,7 @@ class Batches:
 
 
 def _read_ahead(frames: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
-    """The same frames, each read while the caller works on the one before."""
+    """The frames in their order, each read while the caller works on the one before."""
     with ThreadPoolExecutor(1) as reader:
         next_frame = reader.submit(next, frames, None)
         while (frame := next_frame.result()) is not None:

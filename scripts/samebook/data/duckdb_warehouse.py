@@ -55,7 +55,7 @@ class DuckDB:
         return "; ".join(written) if self.path.is_file() else ""
 
     def ensure(self) -> None:
-        """Find it there; the sample is loaded first where it is missing and the settings say so."""
+        """Load the sample where the warehouse is missing and the settings name one. Raises UsageError for none."""
         if self.path.is_file():
             return
         if not self.settings.sample:

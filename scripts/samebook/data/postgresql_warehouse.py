@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from adbc_driver_manager.dbapi import Connection
 
-# libpq's, where the URL says nothing else: a server that is away is told in seconds, one that vanishes in a minute.
+# Options of libpq, unless the URL has others: a server that is away is noticed in seconds, a lost one in a minute.
 DEFAULTS = {
     "application_name": "samebook",
     "connect_timeout": "5",
@@ -27,8 +27,8 @@ DEFAULTS = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
-# Until the transaction ends. Dates as text are the same on every server, whatever it is set to; and a query ends with
-# the run that asked, where the server can tell: from 14 on, and on Linux.
+# Settings of a transaction. Dates as text are the same on every server, whatever it is set to; and a query ends with
+# its run, where the server can notice that: from 14 on, and on Linux.
 READ_ONLY = """
 SELECT set_config(name, value, true)
 FROM (VALUES ('transaction_read_only', 'on'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO')) AS ours(name, value)
@@ -36,7 +36,7 @@ UNION ALL
 SELECT set_config(name, '5s', true)
 FROM pg_settings WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%'
 """
-# Not by to_regclass, which remembers within a transaction what was missing before the lock was had.
+# to_regclass would not do: within a transaction it remembers a table as missing from before the lock.
 MISSING = """
 SELECT name FROM unnest(CAST($1 AS text[])) AS name
 WHERE NOT EXISTS (SELECT 1 FROM pg_class WHERE relname = name AND pg_table_is_visible(oid))
@@ -57,11 +57,11 @@ class PostgreSQL:
         return self.settings.url.partition("?")[0]
 
     def version(self) -> str:
-        """Unknown: a server does not say whether its content has changed."""
+        """The empty version: a server does not say whether its content has changed."""
         return ""
 
     def ensure(self) -> None:
-        """Find it there; the sample is loaded first where it is missing and the settings say so."""
+        """Load the sample where it is missing and the settings name one. Raises UsageError without a server."""
         with self._connected() as connection, self._errors_of(f"the sample can't be loaded into {self.name}"):
             if self.settings.sample and self._missing(connection):
                 _fetched(connection, ONE_LOADER)

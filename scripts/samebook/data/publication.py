@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS samebook_published (
 KNOWN = "SELECT sha256 FROM samebook_published WHERE into_table = $1 AND day = CAST($2 AS DATE)"
 FORGET = "DELETE FROM samebook_published WHERE into_table = $1 AND day = CAST($2 AS DATE)"
 REMEMBER = "INSERT INTO samebook_published VALUES ($1, CAST($2 AS DATE), $3, $4)"
-# A name can't be bound; settings let through none that could be anything else.
+# A name can't be bound; settings let through only plain names.
 INSERT = Template('INSERT INTO "$table" BY NAME SELECT * FROM arrived')
 COLUMNS = Template('SELECT * FROM "$table" LIMIT 0')
 # A table that was dropped, or emptied by hand, has fewer rows than were published.

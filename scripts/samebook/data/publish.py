@@ -1,6 +1,6 @@
-"""Publishes the partitions of finished runs: into data/, and into the warehouse where the settings name a table.
+"""The publication of finished runs' partitions: into data/, and into the warehouse where the settings name a table.
 
-Publishing can be repeated: what is there already is left alone, so a second call completes one that was killed.
+It can be repeated: a second call leaves published partitions alone, and so completes one that was killed.
 """
 
 import datetime

@@ -11,7 +11,7 @@ from typing import Any
 from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
 
-# As PostgreSQL reads SQL (https://www.postgresql.org/docs/current/sql-syntax-lexical.html); DuckDB reads it alike.
+# PostgreSQL's tokens (https://www.postgresql.org/docs/current/sql-syntax-lexical.html); DuckDB has the same.
 TOKEN = re.compile(
     r"""
       (?P<comment> /\* )                               # may hold another: its end is found by counting

@@ -36,7 +36,7 @@ def query(workspace: Workspace, settings: Warehouse, name: str, bound: Mapping[s
 
 
 def publish(workspace: Workspace, settings: Warehouse, publication: Publication) -> bool:
-    """Put a day of a dataset into its table, in one transaction; False where these very bytes are there already.
+    """Put a day of a dataset into its table, in one transaction; False where these bytes are there already.
 
     Raises UsageError for a table that takes no such rows, SamebookError where the server fails: then nothing changed.
     """
@@ -44,6 +44,6 @@ def publish(workspace: Workspace, settings: Warehouse, publication: Publication)
 
 
 def version(workspace: Workspace, settings: Warehouse) -> tuple[str, str]:
-    """The warehouse's name, and what changes whenever its content does; "" where that isn't known."""
+    """The warehouse's name, and a version that changes with its content; "" where that isn't known."""
     warehouse = of(workspace, settings)
     return warehouse.name, warehouse.version()

@@ -75,7 +75,7 @@ class Promotion(Section):
 
     @property
     def needs_receipt(self) -> bool:
-        """Whether a condition is asked that a model made again from its commit does not show by itself."""
+        """Whether a condition is set that only statements show: a model that is made again from its commit doesn't."""
         return any((self.pinned_image, self.reproduced, self.signed))
 
 

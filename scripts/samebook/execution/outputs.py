@@ -16,7 +16,7 @@ def normalize(folder: Path, workspace: Path) -> list[str]:
     A link becomes its content. One without a content of its own is left out, as pipes and sockets are: it leads
     nowhere, around itself, or to a folder outside (which may be large, and no part of the result). A file from outside
     is recorded as an undeclared input, as the run has not made it. Raises UsageError where the folder itself has become
-    a link, as what it leads to is not the run's to change.
+    a link, as its target is not the run's to change.
     """
     if folder.is_symlink():
         raise UsageError(
@@ -51,13 +51,13 @@ def _resolve(path: Path, folder: Path, workspace: Path) -> bool:
 
 
 def _links_to_folders(folder: str, names: list[str]) -> list[str]:
-    """The names that are not copied with a folder: links to folders, which may lead around, and what is not a file."""
+    """The names that are not copied with a folder: links to folders, which may lead around, pipes and sockets."""
     paths = [Path(folder, name) for name in names]
     return [path.name for path in paths if not path.is_file() and (path.is_symlink() or not path.is_dir())]
 
 
 def _rename(folder: Path) -> list[str]:
-    """Write names with underscores for what a receipt cannot hold; the deepest first, as a folder moves its own."""
+    """Replace characters of names that a receipt cannot hold; the deepest first, as a folder moves its own."""
     notes: list[str] = []
     for path in sorted(folder.rglob("*"), key=lambda path: -len(path.parts)):
         if not path.name.isprintable():

@@ -121,7 +121,7 @@ class _Exporter(HTMLExporter, _PageMaker):
 
     @override
     def _validate_preprocessor(self, nbc: Any, preprocessor: Any) -> None:
-        """Nothing: nbconvert's own preprocessors leave a notebook valid, and to check it takes longer than they do."""
+        """Check nothing: nbconvert's own preprocessors leave a notebook valid, and the check takes longer."""
 
 
 @cache

@@ -60,7 +60,7 @@ class Pool:
     """
 
     def __init__(self, times: int = 1) -> None:
-        """`times` is how often each run is still going to be started, at most."""
+        """`times` is the number of times that each run is still started, at most."""
         self.times = times
         self._stack, self._lock = ExitStack(), threading.Lock()
         self._folder = ""

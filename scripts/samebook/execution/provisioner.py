@@ -115,7 +115,7 @@ class Client(AsyncKernelClient):
     def start_channels(
         self, shell: bool = True, iopub: bool = True, stdin: bool = True, hb: bool = False, control: bool = True
     ) -> None:
-        """Start them without the heartbeat, whose thread takes time to end: the process is watched instead."""
+        """Start the channels without the heartbeat, whose thread takes time to end: the process is watched instead."""
         super().start_channels(shell, iopub, stdin, hb, control)
 
     @override

@@ -21,7 +21,7 @@ COLOR, BEST = "#33618d", "#c1440e"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a parameter set: its run and metrics, or its error; `is_new` where this sweep ran it."""
+    """The outcome of a parameter set: its run and metrics, or its error. `is_new`: this sweep has run it."""
 
     parameters: ParameterSet
     run: str = ""

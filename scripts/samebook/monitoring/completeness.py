@@ -1,4 +1,4 @@
-"""Findings on the arrival of data: rows, days and scores that are missing, and the age of each dataset."""
+"""The completeness of data: rows, days and scores that are missing, and the age of each dataset."""
 
 import datetime
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ MEDIAN_DAYS = 7
 
 
 def completeness(reference: Reference, observations: Observations) -> Iterator[Finding]:
-    """The findings on rows, missing days, missing scores, and the newest day of each dataset."""
+    """Findings on rows, missing days, missing scores, and the newest day of each dataset."""
     day, settings = str(observations.day), observations.settings
     window = observations.spans()[-1]
     by_day = observations.rows(settings.features).groupby("day").size()

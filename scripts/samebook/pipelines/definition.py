@@ -107,7 +107,7 @@ def folder(workspace: Workspace) -> Path:
 
 
 def read(workspace: Workspace, name: str) -> Pipeline:
-    """The pipeline of a name. Raises UsageError naming the file, the step and what was expected."""
+    """The pipeline of a name. Raises UsageError with the file, the step and the expected value."""
     path = folder(workspace) / f"{name}.yml"
     if not path.is_file() or Path(name).name != name:
         raise UsageError(f"no pipeline {name!r}{nearest(name, names(workspace))}")

@@ -60,7 +60,7 @@ class Inbox:
         return sorted(complete, key=lambda path: (_part(path, "day"), path.name))
 
     def come_to_rest(self) -> list[Path]:
-        """Wait for as long as a file must stay unchanged; the files that are written all the same."""
+        """Wait for as long as a file must stay unchanged; returns the files that were written meanwhile."""
         self.complete()
         before = self.states
         if before:

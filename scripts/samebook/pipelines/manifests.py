@@ -10,7 +10,7 @@ from samebook.core.errors import UsageError
 from samebook.core.text import repeated
 from samebook.pipelines.timers import Jobs
 
-# Of a CronJob, whose jobs get eleven characters more: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs
+# The length of a CronJob's name, whose jobs get eleven characters more: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs
 LONGEST = 52
 VOLUMES = ("runs", "store", "data")
 # The only other folder that can be written to.

@@ -28,7 +28,7 @@ TIMEOUT = 5.0
 # The notices that are sent at the same time: where a hundred jobs fail at once, the webhook hears of the first.
 MOST = 20
 DONE, REDIRECT = 200, 300
-# The second try comes at once, the third after 4 s: at its end a process waits 5 s. No server may lengthen that.
+# The second try comes at once, the third after 4 s: at its end a process waits 5 s. No server can lengthen that.
 RETRY = Retry(
     2,
     backoff_factor=2,

@@ -100,7 +100,7 @@ def _run_new_days(watcher: Watcher) -> None:
 
 
 def _memory(workspace: Workspace, name: str) -> dict[str, Any]:
-    """What earlier watchers have left, by environment: each has a warehouse and a schedule of its own."""
+    """The memory of earlier watchers, by environment: each has a warehouse and a schedule of its own."""
     path = workspace.runs / ".watch" / name
     memory: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     environments = {file.stem for file in workspace.environments.glob("*.yml")}

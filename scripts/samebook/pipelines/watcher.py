@@ -30,7 +30,7 @@ class Watcher:
     settings: Settings
     say: Say
     inbox: Inbox
-    # By the name of a file, day or query: how often it has failed, and when it is due again (time.monotonic).
+    # The number of failures, and the time of the next try (time.monotonic), by the name of a file, day or query.
     failures: dict[str, tuple[int, float]] = field(default_factory=dict)
     last_query: float = float("-inf")
     programs: Pool | None = None

@@ -73,7 +73,7 @@ def query(recorder: Recorder, values: Sequence[Any]) -> None:
 
 
 def own(recorder: Recorder, values: Sequence[Any]) -> None:
-    """The files that these arguments name are the run's own: they are written."""
+    """Declare the files that these arguments name as the run's own: they are written."""
     for text in _texts(values[:1]):
         recorder.open(text, os.O_CREAT | os.O_TRUNC)
 

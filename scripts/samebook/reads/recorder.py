@@ -36,7 +36,7 @@ CACHED = re.compile(r"(.*/)__pycache__/([^/]+)\.cpython-\d+(?:\.opt-\d)?\.pyc")
 PACKAGE = re.compile(r".*/(?:site|dist)-packages/([^/.]+)")
 # The import system lists the folders of its path, to find modules and the versions of packages.
 IMPORTING = re.compile(r"<frozen importlib|/importlib/|/pkgutil\.py$")
-# What programs leave in folders, which makes no folder another.
+# Names that programs leave in folders, which make no folder another.
 LITTER = ("__pycache__", ".ipynb_checkpoints")
 
 
@@ -139,7 +139,7 @@ class Recorder:
                 run_folder.append_event(self.run, event)
 
     def _moved(self, arguments: tuple[Any, ...]) -> None:
-        """Record what is moved or linked: the run may show it as its own."""
+        """Record a file that is moved or linked: the run may show it as its own."""
         source, target = (os.path.abspath(os.fsdecode(path)) for path in arguments[:2])
         for path in _files(source):
             self.open(path, os.O_RDONLY)

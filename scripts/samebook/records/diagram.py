@@ -10,7 +10,7 @@ classDef run fill:#eef4ff,stroke:#3b6fd4,color:#1f2933
 classDef input fill:#fff,stroke:#98a2b3,color:#1f2933
 classDef undeclared fill:#fff,stroke:#b42318,color:#1f2933,stroke-dasharray:5 3
 """
-# All but what is plain text to Mermaid, to Markdown and to HTML. A colon too: Mermaid takes `style…:` for its own.
+# Characters that are not plain text to Mermaid, Markdown and HTML. A colon too: Mermaid reads `style…:` as its own.
 SPECIAL = re.compile(r"[^\w ,.=/…·-]|\b_+|_+\b")
 RUN = "run"
 
@@ -31,7 +31,7 @@ class Box:
 
 
 def text(box: Box) -> str:
-    """The tree as people read it in a terminal, what leads to a box indented below it."""
+    """The tree as people read it in a terminal: the sources of a box are indented below it."""
     return "\n".join(_lines(box, "", ""))
 
 

@@ -47,7 +47,7 @@ def problems(states: dict[str, str]) -> list[str]:
 
 
 def alterations(states: dict[str, str]) -> list[str]:
-    """The states of files beside the receipt that are not what it says, a line each; files may be missing."""
+    """The states of files beside the receipt with other bytes than it says, a line each; files may be missing."""
     return [f"{name}: {state}" for name, state in states.items() if state not in (BESIDE, STORED, ABSENT, DAMAGED)]
 
 

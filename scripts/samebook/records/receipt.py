@@ -29,7 +29,7 @@ type Json = dict[str, Any]
 def builder() -> str:
     """The builder's id: SAMEBOOK_BUILDER, which CI sets for its runner, or a URN with this machine's name.
 
-    In the image there is no machine's name: a container's id is another one for each run.
+    In the image there is no machine's name: each container has another id.
     """
     name = "container" if os.environ.get("SAMEBOOK_ENGINE") == "docker" else platform.node()
     return os.environ.get("SAMEBOOK_BUILDER") or BUILDER + name

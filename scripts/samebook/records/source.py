@@ -52,7 +52,7 @@ def read(workspace: Workspace, notebook: Path, limit: int = uncommitted.LIMIT) -
 
 
 def after_run(workspace: Workspace, source: Source, notebook: Path, text: str) -> Source:
-    """The source of a run that has ended: what was edited meanwhile may have been read, and no patch holds it.
+    """The source of a run that has ended: it may have read files that were edited meanwhile, and no patch holds these.
 
     The run's own notebook was read before; another one counts where the notebook's `text` names it.
     """
@@ -112,9 +112,9 @@ def _changes_in_image(root: Path) -> Changes:
 
 
 def _changes_from_make(root: Path, path: Path) -> Changes:
-    """The changes that make has written for a container: the patch, and beside it what no patch can hold.
+    """The changes that make has written for a container: the patch, and the names of those that no patch can hold.
 
-    A container may run for months, as a watcher does: what was edited since is in no patch.
+    A container may run for months, as a watcher does: later edits are in no patch.
     """
     names = path.with_name(f"{path.name}.names")
     if not path.is_file():

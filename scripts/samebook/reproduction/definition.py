@@ -17,7 +17,7 @@ NONE = "none"
 PLATFORM = "internalParameters.platform"
 PLACES = (PLATFORM, "internalParameters.engine", "internalParameters.threads", "image", "base image")
 CHANGES = f"{receipt.COMMIT}.annotations."
-# They are the same wherever the platform is.
+# Facts that are the same wherever the platform is the same.
 PACKAGES = ("internalParameters.papermill", receipt.ENVIRONMENT, f"{receipt.ENVIRONMENT}.annotations.")
 # Marks of an input, and how it could be made again: it is the input's hash that counts.
 MARKS = ("input", "undeclared", "builtFrom")

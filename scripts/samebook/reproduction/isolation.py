@@ -58,7 +58,7 @@ def base_image(statement: Json, checkout: Path) -> dict[str, str]:
 def fresh(engine: str, env: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """The variables of a run without a memory: with a home, a temporary folder and caches that are new and empty.
 
-    In a container they are new anyway, and what is outside needs its home to find Docker. Git keeps its configuration,
+    In a container they are new anyway, and make, outside, needs its home to find Docker. Git keeps its configuration,
     with the filters that the checkout was written by. The folders are short, as sockets are made in them.
     """
     if engine == "docker":

@@ -93,7 +93,7 @@ def aside(site: Site, statement: Json) -> Iterator[Rerun]:
 
 
 def _check_new(checkout: Path, commit: str) -> None:
-    """Raise UsageError where a new checkout holds what only make or a run may write, or where its data are a link."""
+    """Raise UsageError where a new checkout holds a folder that only make or runs may write, or its data are a link."""
     planted = [name for name in WRITTEN if (checkout / name).exists() or (checkout / name).is_symlink()]
     planted += ["data"] if (checkout / "data").is_symlink() else []
     if planted:

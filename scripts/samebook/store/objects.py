@@ -118,7 +118,7 @@ class Store:
 
 
 def verified_chunks(digest: str, chunks: Iterable[bytes], source: str, *, mend: str) -> Iterator[bytes]:
-    """The same chunks. Raises DamagedObject after the last one where their SHA-256 is not `digest`."""
+    """The chunks of an object, verified. Raises DamagedObject after the last one where their SHA-256 is another."""
     actual = hashlib.sha256()
     for chunk in chunks:
         actual.update(chunk)

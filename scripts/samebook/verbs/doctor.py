@@ -21,7 +21,7 @@ SHOWN_FILES = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; `mend` is the command that puts a difference right, where `ok` is False.
+    """A line of the report; `mend` is the command that puts a difference right, where `ok` is False.
 
     `changes_results` says that results could differ with this difference, which is exit code 5.
     """

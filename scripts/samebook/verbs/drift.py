@@ -25,7 +25,7 @@ MARKS = dict(zip(VERDICTS, ("ok", " !", "!!"), strict=True))
 class DriftRequest:
     """One call of `samebook drift`: a promoted model (`churn`, `churn@prod`, "" for the settings'), and a day.
 
-    `days` is how many days up to that one are compared as a whole, too.
+    `days` is the number of days up to that one that are compared as a whole, too.
     """
 
     model: str

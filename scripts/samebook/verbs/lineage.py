@@ -25,7 +25,7 @@ SHOWN = 60
 class Input:
     """An input of a run, or several days of a dataset: sha256 by name, and the run that made it, None if unknown.
 
-    `note` says what is wrong with the input; it is empty where nothing is.
+    `note` names the input's fault; it is empty where there is none.
     """
 
     digests: dict[str, str]

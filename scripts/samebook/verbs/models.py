@@ -138,7 +138,7 @@ def _previous(link: Path) -> Path:
 
 
 def _drop_others(files: Path, names: Iterable[str]) -> None:
-    """Remove what is no longer promoted on this branch; what was asked for of another (churn@prod) stays."""
+    """Remove the folders of models that are no longer promoted here; those of other branches (churn@prod) stay."""
     if not files.is_dir():
         return
     with hold(files / ".lock"):

@@ -122,9 +122,9 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
 
 
 def check_declared(statement: receipt.Json, *, is_strict: bool) -> dict[str, str]:
-    """The files that a run has read without declaring them, by sha256, and what it has read unseen, as `unseen`.
+    """The files that a run has read without declaring them, by sha256, and its unseen reads, as `unseen`.
 
-    Raises NotReproduced for them, where that is asked for.
+    Raises NotReproduced for them in a strict reproduction.
     """
     undeclared = receipt.undeclared(statement) | receipt.byproduct(statement, receipt.UNSEEN)
     if is_strict and undeclared:
@@ -184,7 +184,7 @@ def _predicate(
 
 
 def table(reproduction: Reproduction) -> str:
-    """The verdict as text: a line for each subject, the count, and whatever else differs or was read undeclared."""
+    """The verdict as text: a line for each subject, the count, and other differences and undeclared reads."""
     comparisons = reproduction.comparisons
     lines = [comparison.table(comparisons), "", f"{reproduction.verdict}: {_count(comparisons)}"]
     parts = {

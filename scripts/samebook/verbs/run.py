@@ -135,7 +135,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
 
 
 def _source_after(prepared: PreparedRun, reporter: Reporter) -> Source:
-    """The source, with what was edited during the run; `reporter` hears of that."""
+    """The source, with the files that were edited during the run; `reporter` hears of them."""
     text = "\n".join(cell.source for cell in prepared.notebook.cells)
     source = run_source.after_run(prepared.workspace, prepared.source, prepared.path, text)
     for line in source.unpatched[len(prepared.source.unpatched) :]:

@@ -71,7 +71,7 @@ class Stability:
 
 
 def stability(request: StabilityRequest, say: Say) -> Stability:
-    """Run it, and compare. Raises the error of the first run, NotReproduced where only a later run fails."""
+    """Run the notebook, and compare. Raises the error of the first run, NotReproduced where only a later run fails."""
     workspace = workspaces.find()
     stem = request.run.removeprefix("notebooks/").removesuffix(".ipynb")
     if (workspace.notebooks / f"{stem}.ipynb").is_file():

@@ -27,7 +27,7 @@ type Runner = Callable[[RunRequest], Path]
 class SweepRequest:
     """One call of `samebook sweep`: a run, and its variations by `grid` or `file`.
 
-    `draws` is how many sets are drawn from the grid (0: all of them run); `jobs` 0 is one run a core.
+    `draws` is the number of sets that are drawn from the grid (0: all of them run); `jobs` 0 is one run a core.
     """
 
     run: RunRequest

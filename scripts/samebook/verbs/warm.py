@@ -72,7 +72,7 @@ def warm(request: WarmRequest, say: Say) -> None:
 
 
 def _excess(pid: int, limit: int) -> str:
-    """A message where a process takes more memory than `limit` bytes, else ""; 0 is no limit."""
+    """A message where a process takes more memory than `limit` bytes, else ""; 0 sets no limit."""
     taken = 0
     with suppress(psutil.Error):
         taken = psutil.Process(pid).memory_info().rss

@@ -27,7 +27,7 @@ TICK = 0.5
 
 
 def watch(env: str, say: Say, *, once: bool = False) -> int:
-    """Watch until a signal comes; with `once` until nothing waits. Returns how many files or days failed for good.
+    """Watch until a signal comes; with `once` until nothing waits. Returns the number of final failures.
 
     Raises UsageError where another watcher runs, or where the settings name nothing to watch.
     """

@@ -38,13 +38,13 @@ class ForkedProcess:
         self._received = b""
 
     def poll(self) -> int | None:
-        """Its exit code, None while it lives; with its zygote it has ended too."""
+        """The exit code, None while the process lives; with its zygote it has ended too."""
         if self.returncode is None:
             self._listen(0.0)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit code, once it has ended. Raises subprocess.TimeoutExpired."""
+        """The exit code, once the process has ended. Raises subprocess.TimeoutExpired."""
         while self.returncode is None:
             self._listen(timeout)
             if self.returncode is None and timeout is not None:
@@ -116,14 +116,14 @@ class ZygoteProcess:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has imported all, and forks."""
+        """Whether the zygote has imported all, and forks."""
         assert self.process.stdout
         has_answered = "refusal" in vars(self) or select.select([self.process.stdout], [], [], 0)[0]
         return bool(has_answered) and not self.refusal and self.process.poll() is None
 
     @cached_property
     def refusal(self) -> str:
-        """The reason why its kernels would not be the same as cold ones, "" where they are; waits for its imports."""
+        """The reason why kernels would differ from cold ones, "" where they don't; waits for the imports."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         reason = json.loads(line)["refused"] if line else "it died while it was importing"

@@ -29,14 +29,14 @@ class EarlyProcess:
                 cwd=cwd,
                 env={**env, **IMPORT_ENV},
                 stdin=stdin.fileno(),
-                # Its own come with the request. A cold kernel will say what is wrong with an import.
+                # Its files come with the request. A cold kernel will show the error of an import.
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
 
     def become(self, request: Request, files: Sequence[int]) -> "subprocess.Popen[bytes] | None":
-        """Turn it into the requested kernel, with `files` as its stdout and stderr.
+        """Turn the process into the requested kernel, with `files` as its stdout and stderr.
 
         Returns None where its variables are others, or its imports had effects.
         """

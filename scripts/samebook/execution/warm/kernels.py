@@ -45,7 +45,7 @@ class Request:
     cwd: str
 
     def send(self, connection: socket.socket, files: Sequence[int]) -> None:
-        """Send it with these files as its stdout, stderr, and, where there is a third, stdin."""
+        """Send the request with these files as its stdout, stderr, and, where there is a third, stdin."""
         message = {"arguments": list(self.arguments), "env": dict(self.env), "cwd": self.cwd}
         messages.send(connection, message, files)
 
