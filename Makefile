@@ -84,7 +84,7 @@ pipeline: ## Run the steps of NAME=daily, with PARAMS="day=2013-07-01"; DRY=1 pr
 backfill: ## Run NAME=daily for each day FROM=2013-06-01 TO=2013-06-30; JOBS=2 at a time
 watch: ## Run pipelines when data comes in: files in data/inbox/, new days in the warehouse
 drift: ## Compare DAY=2013-07-01 with what MODEL=<name> was made on; DAYS=21 up to it
-schedule: ## When jobs are due; AS=cron, systemd or github writes it for these, INTO=folder
+schedule: ## When jobs are due; AS=cron, systemd, github or gitlab writes it for these, INTO=folder
 gc: ## Remove old runs that nobody needs, and free the store; DRY=1 only looks
 data: ## Load the sample warehouse (a first run does it by itself)
 push: ## Send what models and runs need to the shared store

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -254,6 +255,7 @@ def test_image_knows_no_checkout(scheduled: Tiny) -> None:
         ("reproduced: {by: 2}", "systemd", "promotes what it has made itself"),
         ("reproduced: false", "kubernetes", "would be lost with the job's copy"),
         ("reproduced: false", "github", "would be lost with the job's copy"),
+        ("reproduced: false", "gitlab", "would be lost with the job's copy"),
         ("reproduced: false", "cron", ""),
     ],
 )
@@ -270,7 +272,66 @@ def test_promoting_job_refused(scheduled: Tiny, policy: str, form: str, message:
         schedule(Workspace(scheduled.root), request)
 
 
-@pytest.mark.parametrize("form", ["cron", "kubernetes", "github"])
+@pytest.mark.parametrize("form", ["cron", "kubernetes", "github", "gitlab"])
 def test_own_schedule_holds(form: str) -> None:
     """What production schedules here can be written for every form."""
     assert schedule(Workspace(CHECKOUT), ScheduleRequest("prod", form, IMAGE))
+
+
+CANDIDATE = """
+parameters: {model: delay}
+steps:
+  fit: {notebook: train}
+  gate: {needs: [fit], parameters: {candidate: $fit, champion: $model}}
+"""
+POLICY = "promotion: {reproduced: true, signed: true, gate: {notebook: gate, metric: auc, margin: 0}}\n"
+
+
+def written(scheduled: Tiny, form: str, policy: str = POLICY) -> dict[str, Any]:
+    """The jobs of a CI where `daily` makes a candidate, as YAML without anchors has them."""
+    scheduled.notebook("gate", work="1")
+    (scheduled.root / "environments" / "pipelines" / "daily.yml").write_text(CANDIDATE)
+    (scheduled.root / "environments" / "prod.yml").write_text(SCHEDULE + policy)
+    ((_, content),) = schedule(Workspace(scheduled.root), ScheduleRequest("prod", form)).items()
+    assert not re.search(r"[&*]id\d", content)
+    return yaml.safe_load(content)
+
+
+def test_github_reproduces_candidate(scheduled: Tiny) -> None:
+    """On GitHub another job, with a key of its own, reproduces a candidate; a third one promotes it on a branch."""
+    jobs = written(scheduled, "github")["jobs"]
+    assert list(jobs) == ["daily", "daily-reproduce", "daily-promote", "re-train_2"]
+    again, promotion = jobs["daily-reproduce"], jobs["daily-promote"]
+    assert [again["needs"], promotion["needs"]] == ["daily", "daily-reproduce"]
+    steps = [step["run"] for step in again["steps"] if "run" in step]
+    assert steps[-1] == 'SIGNING_KEY="$RUNNER_TEMP/key.pem" make reproduce RUN=train'
+    assert again["env"]["SAMEBOOK_BUILDER"].endswith("/daily-reproduce")
+    keys = {name: [key for key in ("RUN_KEY", "REPRODUCTION_KEY") if key in str(jobs[name])] for name in jobs}
+    assert keys == {"daily": ["RUN_KEY"], "daily-reproduce": ["REPRODUCTION_KEY"]} | {
+        name: [] for name in ("daily-promote", "re-train_2")
+    }
+    assert [name for name, job in jobs.items() if "permissions" in job] == ["daily-promote"]
+    runs = [step.get("run", "") for step in promotion["steps"]]
+    assert "make promote RUN=train MODEL=delay ENV=prod" in runs[2]
+    assert runs[-1].endswith("HEAD:refs/heads/daily-$GITHUB_RUN_ID")
+    actions = {step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step}
+    assert all(re.fullmatch(r"actions/\w+-artifact@[0-9a-f]{40}", action) for action in actions)
+
+
+def test_gitlab_reproduces_candidate(scheduled: Tiny) -> None:
+    """On GitLab each job comes with its schedule's variable; a candidate's is followed by the same two jobs."""
+    jobs = written(scheduled, "gitlab")
+    names = ["samebook-prod-daily", "samebook-prod-daily-reproduce", "samebook-prod-daily-promote"]
+    assert list(jobs) == [*names, "samebook-prod-re-train_2"]
+    run, again, promotion = (jobs[name] for name in names)
+    assert run["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $JOB == "daily"'}]
+    assert run["script"] == ['SIGNING_KEY="$SAMEBOOK_RUN_KEY" make pipeline NAME=daily ENV=prod']
+    assert again["script"] == ['SIGNING_KEY="$SAMEBOOK_REPRODUCTION_KEY" make reproduce RUN=train']
+    assert (again["needs"], promotion["needs"]) == (names[:1], names[1:2])
+    assert "make promote RUN=train MODEL=delay ENV=prod" in promotion["script"][0]
+
+
+@pytest.mark.parametrize("form", ["github", "gitlab"])
+def test_no_reproduction_is_asked_for(scheduled: Tiny, form: str) -> None:
+    """Where the policy asks for no reproduction, no job reproduces or promotes."""
+    assert "reproduce" not in str(written(scheduled, form, POLICY.replace("reproduced: true, ", "")))

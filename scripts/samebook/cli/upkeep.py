@@ -70,13 +70,13 @@ def gc(older_than: int | None, keep: int | None, dry_run: bool, env: str) -> Non
 @click.option(
     "--as",
     "form",
-    type=click.Choice(["cron", "systemd", "kubernetes", "github"]),
+    type=click.Choice(["cron", "systemd", "kubernetes", "github", "gitlab"]),
     help="Print the schedule in this form, instead of the table.",
 )
 @click.option("--image", default="", help="Image that Kubernetes shall run, best named by digest.")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Write the files into this folder.")
 def schedule(env: str, form: str | None, image: str, into: Path | None) -> None:
-    """Show when jobs are due (UTC); with --as, print the schedule for cron, systemd, Kubernetes or GitHub.
+    """Show when jobs are due (UTC); with --as, print the schedule for cron, systemd, Kubernetes, GitHub or GitLab.
 
     Example: samebook schedule --as systemd --into timers
 

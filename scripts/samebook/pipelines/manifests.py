@@ -1,13 +1,15 @@
 """A schedule for machines without a checkout: CronJobs of Kubernetes, a workflow of GitHub."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
 
 from samebook.core.errors import UsageError
 from samebook.core.text import repeated
+from samebook.pipelines import candidates as following
+from samebook.pipelines.candidates import Candidate
 from samebook.pipelines.timers import Jobs
 
 # The length of a CronJob's name, whose jobs get eleven characters more: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs
@@ -42,6 +44,8 @@ JOB = """\
     timeout-minutes: 360
     concurrency: {{group: samebook-{env}-{job}, cancel-in-progress: false}}
 {secrets}    steps:
+"""
+CHECKOUT = """\
       - name: Check out the commit
         # No third-party action runs here.
         env:
@@ -134,26 +138,39 @@ def _container(jobs: Jobs, job: str, image: str) -> dict[str, Any]:
     }
 
 
-def github(jobs: Jobs, *, shared: bool) -> dict[str, str]:
+def github(jobs: Jobs, candidates: Sequence[Candidate], *, is_signed: bool, shared: bool) -> dict[str, str]:
     """A workflow, as one file. With a shared store it brings what a job needs from there, and sends what it made."""
     times = "\n".join(f'    - cron: "{time}"' for time in dict.fromkeys(map(str, jobs.when.values())))
     head = WORKFLOW.format(env=jobs.env, times=times, jobs=", ".join(jobs.when))
-    return {f"samebook-{jobs.env}.yml": head + "\n".join(_job(jobs, job, shared=shared) for job in jobs.when)}
+    checkout = yaml.safe_load(CHECKOUT.format())[0]
+    by_job = {candidate.job: candidate for candidate in candidates}
+    parts: list[str] = []
+    for job in jobs.when:
+        candidate = by_job.get(job)
+        parts.append(_job(jobs, job, candidate, is_signed=is_signed, shared=shared))
+        parts += [following.github(jobs, candidate, checkout, is_signed=is_signed, shared=shared)] if candidate else []
+    return {f"samebook-{jobs.env}.yml": head + "\n".join(parts)}
 
 
-def _job(jobs: Jobs, job: str, *, shared: bool) -> str:
-    lines = [f"      {name}: ${{{{ secrets.{name} }}}}\n" for name in jobs.secrets]
+def _job(jobs: Jobs, job: str, candidate: Candidate | None, *, is_signed: bool, shared: bool) -> str:
+    names = [*jobs.secrets, *([following.RUN_KEY] if candidate and is_signed else [])]
+    lines = [f"      {name}: ${{{{ secrets.{name} }}}}\n" for name in names]
     secrets = "".join(["    env:\n", *lines]) if lines else ""
-    head = JOB.format(job=job, env=jobs.env, time=jobs.when[job], secrets=secrets)
-    return head + "".join(_steps(jobs, job, shared=shared))
+    head = JOB.format(job=job, env=jobs.env, time=jobs.when[job], secrets=secrets) + CHECKOUT.format()
+    return head + "".join(_steps(jobs, job, candidate, is_signed=is_signed, shared=shared))
 
 
-def _steps(jobs: Jobs, job: str, *, shared: bool) -> Iterator[str]:
+def _steps(jobs: Jobs, job: str, candidate: Candidate | None, *, is_signed: bool, shared: bool) -> Iterator[str]:
     secrets = f' SECRETS="{" ".join(jobs.secrets)}"' if jobs.secrets else ""
-    tail = f"ENV={jobs.env}{secrets}"
+    tail, sign = f"ENV={jobs.env}{secrets}", ""
     if shared:
         yield STEP.format(name="Bring what is in the shared store", always="", command=f"make pull {tail}")
-    yield STEP.format(name=f"Run {job}", always="", command=f"make pipeline NAME={job} {tail}")
+    if candidate and is_signed:
+        sign = f'SIGNING_KEY="{following.GITHUB_KEY}" '
+        yield STEP.format(name="Write the key of runs", always="", command=following.key(following.RUN_KEY))
+    yield STEP.format(name=f"Run {job}", always="", command=f"{sign}make pipeline NAME={job} {tail}")
     if shared:
         always = "        if: ${{ !cancelled() }}\n"
         yield STEP.format(name="Send what it made", always=always, command=f"make push {tail}")
+    if candidate:
+        yield following.upload(candidate)

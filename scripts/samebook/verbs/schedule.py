@@ -1,4 +1,4 @@
-"""Show when jobs are due, or write the schedule for cron, systemd, Kubernetes or GitHub, which then start the jobs."""
+"""Show when jobs are due, or write the schedule for cron, systemd, Kubernetes, GitHub or GitLab to start them."""
 
 import datetime
 import os
@@ -10,10 +10,10 @@ from samebook.core.errors import UsageError
 from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
-from samebook.pipelines import definition, manifests, timers
+from samebook.pipelines import candidates, definition, manifests, timers
 from samebook.pipelines.timers import Jobs
 
-FORMS = ("cron", "systemd", "kubernetes", "github")
+FORMS = ("cron", "systemd", "kubernetes", "github", "gitlab")
 # The forms whose jobs start in a checkout on this machine.
 LOCAL = {"cron", "systemd"}
 
@@ -50,7 +50,16 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
         case "kubernetes":
             return manifests.kubernetes(jobs, request.image)
         case _:
-            return manifests.github(jobs, shared=bool(env_settings.store.url))
+            return _in_ci(workspace, jobs, env_settings, request.form)
+
+
+def _in_ci(workspace: Workspace, jobs: Jobs, env_settings: settings.Settings, form: str) -> dict[str, str]:
+    """The jobs of a CI; where the policy asks for a reproduction, a candidate's is followed by another builder's."""
+    conditions, shared = env_settings.promotion, bool(env_settings.store.url)
+    pipelines = {job: definition.read(workspace, job) for job in jobs.when}
+    found = candidates.find(pipelines, conditions)
+    write = candidates.gitlab if form == "gitlab" else manifests.github
+    return write(jobs, found, is_signed=conditions.signed, shared=shared)
 
 
 def _check_promotions(workspace: Workspace, env_settings: settings.Settings, request: ScheduleRequest) -> None:
