@@ -12,12 +12,12 @@ COMMIT = $$($(GIT) rev-parse HEAD 2>/dev/null)
 # A file for each make: two at once must not take each other's patch. A make below takes that of the one above.
 override SAMEBOOK_PATCH := $(or $(filter .samebook/patches/%.patch,$(SAMEBOOK_PATCH)),.samebook/patches/$(shell echo "$$(date +%s)-$$PPID").patch)
 IMAGE  = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(TAG))
-# Settings that variables override go in by name, as secrets and what make was given do; a signing key as a file that
-# only the runner reads.
+# Settings that variables override go in by name, as secrets and what make was given do; a signing key through stdin,
+# for what signs: the runner reads it before a notebook starts, and then it is nowhere in the container.
 FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT PATCH IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
 OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS),-e $(call quoted,$(name))) \
-            $(if $(SIGNING_KEY),-v $(call quoted,$(abspath $(SIGNING_KEY)):/run/secrets/signing-key:ro) -e SIGNING_KEY=/run/secrets/signing-key)
+            $(if $(and $(SIGNING_KEY),$(filter $(INSIDE),$@)),-T -e SIGNING_KEY=- <$(call quoted,$(SIGNING_KEY)))
 # Where make works on another tree than its own, as a reproduction does, nothing of that tree says what compose does.
 COMPOSE = docker compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
           $(foreach file,$(wildcard $(HERE)docker-compose.yml $(HERE)docker-compose.override.yml),--file $(call quoted,$(file))))

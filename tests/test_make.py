@@ -303,3 +303,13 @@ def test_lab_token_is_no_argument(root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (f"token={token}" in shown[0], limit) == (True, "0")
     assert "lab --no-browser" in (root / "arguments").read_text()
     assert token not in (root / "arguments").read_text()
+
+
+@pytest.mark.secrets
+def test_signing_key_is_no_file_in_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ENGINE=docker the key goes in through stdin, and only for what signs: neither mounted nor for a shell."""
+    monkeypatch.setenv("SIGNING_KEY", "/keys/ada's.pem")
+    for target, is_handed in (("run", True), ("sweep", True), ("shell", False), ("test-docker", False)):
+        recipe = started(CHECKOUT, "--dry-run", "ENGINE=docker", "BASE_IMAGE=x", target).stdout
+        assert (r"-T -e SIGNING_KEY=- <'/keys/ada'\''s.pem'" in recipe) == is_handed
+        assert ("ada" in recipe, "signing-key" in recipe) == (is_handed, False)

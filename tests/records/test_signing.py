@@ -9,6 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from tiny import Result, Tiny
 
+from samebook.core.errors import PolicyRefused
+from samebook.records import signing
+
 
 @pytest.fixture(scope="module")
 def signed(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
@@ -97,3 +100,13 @@ def test_bad_key_stops_early(signed: Tiny, tmp_path: Path) -> None:
     ended = signed.samebook("run", "work", SIGNING_KEY=str(tmp_path / "bad.pem"))
     assert ended.code == 2
     assert len(signed.runs) == before
+
+
+@pytest.mark.secrets
+def test_key_among_the_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signing key in the checkout is refused where git would take it into the patch, and so into the store."""
+    (tmp_path / "me.pem").write_text("-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----\n")
+    monkeypatch.setenv("SIGNING_KEY", str(tmp_path / "me.pem"))
+    signing.check_uncommitted(b"+-----BEGIN PRIVATE KEY-----\n+b3RoZXI=\n")
+    with pytest.raises(PolicyRefused, match="holds the signing key"):
+        signing.check_uncommitted(b"+-----BEGIN PRIVATE KEY-----\n+Y2FuYXJ5\n")

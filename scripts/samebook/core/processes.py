@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from samebook.core import signing_key
+
 # Seconds between SIGTERM and SIGKILL. A kernel takes far less to end.
 PATIENCE = 8
 # The variable with the id of the process that a program must end with.
@@ -52,19 +54,21 @@ class Processes:
         with self._lock:
             if self._stopped:
                 return ProcessResult(128 + signal.SIGTERM, "", "stopped")
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                # samebook's own programs watch PARENT; others would ignore it.
-                env={**env, **({PARENT: str(os.getpid())} if command[0] == sys.executable else {})},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-                pass_fds=locks,
-            )
+            # samebook's own programs watch PARENT; others would ignore it.
+            parent = {PARENT: str(os.getpid())} if command[0] == sys.executable else {}
+            with signing_key.handed({**env, **parent}) as (variables, files):
+                process = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env=variables,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,
+                    pass_fds=(*locks, *files),
+                )
             self._running.add(process)
         try:
             output = process.communicate()

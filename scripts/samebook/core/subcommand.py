@@ -8,12 +8,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from samebook.core import errors
+from samebook.core import errors, signing_key
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 
@@ -50,7 +50,7 @@ def call(workspace: Workspace, *arguments: str) -> str:
     """The standard output of `samebook ARGUMENTS`. Raises the error of its exit code, or UsageError."""
     variables = {name: value for name, value in os.environ.items() if name != "SAMEBOOK_RUN"}
     command = (sys.executable, "-m", "samebook", *arguments)
-    process = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=workspace.root, check=False)
+    process = _run(workspace, command, variables)
     if process.returncode:
         subject = " ".join(arguments[:2]) if arguments[0] != "run" else arguments[1]
         message = f"{subject} failed with exit code {process.returncode}:\n{process.stderr[-2000:].strip()}"
@@ -63,11 +63,18 @@ def make(workspace: Workspace, target: str, **variables: str) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     assignments = (f"{name}={value}" for name, value in {**variables, "ENGINE": "docker"}.items())
     command = ("make", "--silent", target, *assignments)
-    process = subprocess.run(command, env=env, capture_output=True, text=True, cwd=workspace.root, check=False)
+    process = _run(workspace, command, env)
     if process.returncode:
         code, text = exit_code(process.returncode, process.stderr), message(process.stderr)
         raise errors.from_exit_code(code, text.removeprefix("error: "))
     return process.stdout
+
+
+def _run(workspace: Workspace, command: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    with signing_key.handed(env) as (variables, files):
+        return subprocess.run(
+            command, env=variables, pass_fds=files, capture_output=True, text=True, cwd=workspace.root, check=False
+        )
 
 
 def message(stderr: str) -> str:

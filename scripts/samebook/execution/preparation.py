@@ -15,7 +15,7 @@ from samebook.environment import identity
 from samebook.environment.settings import Settings, load
 from samebook.execution import parameters, parameters_cell
 from samebook.execution.parameters import Parameter
-from samebook.records import receipt
+from samebook.records import receipt, signing
 from samebook.records import source as run_source
 from samebook.records.source import Source
 from samebook.redaction import patch
@@ -120,6 +120,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
         for reference in _models(workspace, settings, declarations, values):
             supply.load_complete(workspace, settings, reference, request.env, say)
     redaction = Redaction(secret.texts(settings.secret_names()) | parameters.secrets(declarations))
+    signing.check_uncommitted(source.patch or b"")
     redaction.check_content(patch.contents(source.patch or b""), "the uncommitted work of this checkout")
     if values:
         notebook = execute.with_parameters(notebook, parameters.assignments(values))

@@ -9,7 +9,6 @@ openssl makes a pair:
     openssl pkey -in me.pem -pubout -out environments/trusted-keys/me.pem
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from samebook.core import head
+from samebook.core import head, signing_key
 from samebook.core.digest import json_bytes, parse_json
 from samebook.core.errors import PolicyRefused, UsageError
+from samebook.core.signing_key import SigningKey
 from samebook.core.workspace import Workspace, write_whole
 from samebook.environment import yaml_file
 
@@ -71,41 +71,60 @@ def envelope_path(statement: Path) -> Path:
 
 
 def sign(statement: Path) -> Path | None:
-    """Sign a statement's file with the PEM file in SIGNING_KEY; returns the envelope's path, None without a key."""
-    key = os.environ.get("SIGNING_KEY")
-    if not key:
+    """Sign a statement's file with the key of this process; returns the envelope's path, None without a key."""
+    signer = _signer()
+    if signer is None:
         return None
     from securesystemslib.dsse import Envelope
 
     envelope = Envelope(statement.read_bytes(), PAYLOAD_TYPE, {})
-    envelope.sign(_signer(Path(key)))
+    envelope.sign(signer)
     write_whole(envelope_path(statement), json_bytes(envelope.to_dict()))
     return envelope_path(statement)
 
 
 def check_key() -> None:
     """Raise UsageError where SIGNING_KEY is not a usable key, so that a run fails before it starts."""
-    if key := os.environ.get("SIGNING_KEY"):
-        _signer(Path(key))
+    _signer()
 
 
-def _signer(path: Path) -> "CryptoSigner":
+def check_uncommitted(patch: bytes) -> None:
+    """Raise PolicyRefused where the uncommitted work holds the key: it would go into the receipt's patch."""
+    key = _key()
+    lines = key.content.splitlines() if key else []
+    if any(line in patch for line in lines if not line.startswith(b"-----")):
+        raise PolicyRefused(
+            "the uncommitted work of this checkout holds the signing key; expected it outside of the checkout",
+            mend="mv key.pem ~/ && export SIGNING_KEY=~/key.pem",
+        )
+
+
+def _key() -> SigningKey | None:
+    try:
+        return signing_key.current()
+    except OSError as error:
+        raise _refused(f"SIGNING_KEY={error.filename} is not a private key that can be read: {error}") from error
+
+
+def _signer() -> "CryptoSigner | None":
+    """The signer with the key of this process; None without one. Raises UsageError for one that is not usable."""
+    key = _key()
+    if key is None:
+        return None
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from securesystemslib.signer import CryptoSigner
 
     try:
-        signer = CryptoSigner(load_pem_private_key(path.read_bytes(), password=None))
-    except (OSError, ValueError, TypeError) as error:
-        raise UsageError(
-            f"SIGNING_KEY={path} is not a private key that can be read: {error}",
-            mend="openssl genpkey -algorithm ed25519 -out key.pem",
-        ) from error
+        signer = CryptoSigner(load_pem_private_key(key.content, password=None))
+    except (ValueError, TypeError) as error:
+        raise _refused(f"{key.name} is not a private key that can be read: {error}") from error
     if signer.public_key.scheme != "ed25519":
-        raise UsageError(
-            f"SIGNING_KEY={path}: found a key for {signer.public_key.scheme}; expected ed25519",
-            mend="openssl genpkey -algorithm ed25519 -out key.pem",
-        )
+        raise _refused(f"{key.name}: found a key for {signer.public_key.scheme}; expected ed25519")
     return signer
+
+
+def _refused(message: str) -> UsageError:
+    return UsageError(message, mend="openssl genpkey -algorithm ed25519 -out key.pem")
 
 
 def trusted_keys(workspace: Workspace) -> dict[str, TrustedKey]:

@@ -11,7 +11,7 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
-from samebook.core import code
+from samebook.core import code, signing_key
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.workspace import Workspace
 from samebook.environment import identity
@@ -37,7 +37,9 @@ def fork(workspace: Workspace, arguments: Sequence[str]) -> ForkedProcess | None
     folder = client.folder(workspace)
     if not folder or not all(map(_is_open, FILES)):
         return None
-    request = Request(arguments, os.environ, str(Path.cwd()))
+    key = signing_key.current()
+    env = {**os.environ, **({signing_key.VARIABLE: key.content.decode()} if key else {})}
+    request = Request(arguments, env, str(Path.cwd()))
     return client.fork(folder, kind(workspace), request, FILES)
 
 
