@@ -36,7 +36,7 @@ NUMERIC = (*SCHEDULE, *PLANE, *WEATHER, *HISTORY, "flight_delay_28d")
 FEATURES = (*CATEGORICAL, *NUMERIC)
 LATE_MINUTES = 15
 
-_ID = Column(str, Check.str_matches(r"^\d{4}-\d\d-\d\d-\w\w-\d{1,4}-[A-Z]{3}-[A-Z0-9]{3}-\d{4}$"), unique=True)
+_ID = Column(str, Check.str_matches(r"^\d{4}-\d\d-\d\d-\w\w-\d{1,4}-[A-Z]{3}-[A-Z0-9]{3}-\d{4}\Z"), unique=True)
 
 
 def _between(low: float, high: float, dtype: type = float, nullable: bool = False) -> Column:
@@ -51,11 +51,11 @@ FLIGHTS = DataFrameSchema(
     {
         "id": _ID,
         "departure": Column("datetime64[us]", coerce=True),
-        "carrier": Column(str, Check.str_matches(r"^[A-Z0-9]{2}$")),
+        "carrier": Column(str, Check.str_matches(r"^[A-Z0-9]{2}\Z")),
         "flight": _between(1, 9999, int),
         "tailnum": Column(str, nullable=True),
         "origin": Column(str, Check.isin(["EWR", "JFK", "LGA"])),
-        "dest": Column(str, Check.str_matches(r"^[A-Z0-9]{3}$")),
+        "dest": Column(str, Check.str_matches(r"^[A-Z0-9]{3}\Z")),
         "weekday": _between(1, 7, int),
         "departure_minute": _between(0, 1439, int),
         "clock_minutes": _between(0, 1439, int),
@@ -96,13 +96,13 @@ PREDICTIONS = DataFrameSchema(
     {
         "id": _ID,
         "probability": _between(0, 1),
-        "model": Column(str, Check.str_matches(r"^[0-9a-f]{64}$")),
+        "model": Column(str, Check.str_matches(r"^[0-9a-f]{64}\Z")),
         "variant": Column(str, Check.isin(["champion", "challenger"])),
-        "bundle": Column(str, Check.str_matches(r"^([0-9a-f]{64})?$")),
+        "bundle": Column(str, Check.str_matches(r"^([0-9a-f]{64})?\Z")),
         "experiment": Column(str),
         "run": Column(str),
         "other_probability": _between(0, 1, nullable=True),
-        "other_bundle": Column(str, Check.str_matches(r"^([0-9a-f]{64})?$")),
+        "other_bundle": Column(str, Check.str_matches(r"^([0-9a-f]{64})?\Z")),
     },
     name="predictions",
     strict=True,

@@ -8,6 +8,9 @@ import subprocess
 import pytest
 from tiny import Tiny, wait_until
 
+from samebook.core import signals
+from samebook.core.errors import Interrupted
+
 SLEEPS = "import time\nprint('asleep', flush=True)\ntime.sleep(60)"
 
 
@@ -32,6 +35,24 @@ def test_signal_stops_run(signum: signal.Signals, code: int, tiny: Tiny) -> None
     assert (tiny.last / "error.txt").read_text() == f"Interrupted: stopped by {signum.name}\n"
     assert "asleep" in (tiny.last / "notebook.ipynb").read_text()
     assert tiny.kernels() == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_is_an_error(signum: signal.Signals) -> None:
+    """A closed terminal ends a command as Ctrl-C does: by an error, so that what it started ends with it."""
+    with pytest.raises(Interrupted, match=signum.name) as ended, signals.as_errors():
+        signal.raise_signal(signum)
+    assert ended.value.exit_code == 128 + signum
+
+
+def test_nohup_is_kept() -> None:
+    """A command under nohup goes on when its terminal is closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.as_errors():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_noisy_notebook_stops(tiny: Tiny) -> None:

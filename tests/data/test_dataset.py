@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pandera.errors import SchemaErrors
+from pandera.pandas import Check, Column, DataFrameSchema
 from tiny import Tiny
 
 from samebook.core.errors import UsageError
@@ -71,3 +73,21 @@ def test_failed_run_publishes_nothing(tiny: Tiny) -> None:
     digest = dataset.sha256(published)
     assert dataset.producer(Workspace(tiny.root), "flights", DAYS[0], digest) == tiny.last.name
     assert dataset.producer(Workspace(tiny.root), "flights", DAYS[0], "another") == ""
+
+
+@pytest.mark.parametrize(
+    ("frame", "line"),
+    [
+        ({"yes": [1]}, "  column yes: dtype('bool'); found int64"),
+        ({"yes": [True], "more": [1]}, "  column more: column_in_schema"),
+        ({"no": [1]}, "  column yes: column_in_dataframe"),
+        ({"yes": [True, False], "n": [1, -1]}, "  column n: greater_than(0) fails in 1 row (row 1: -1)"),
+        ({"yes": [True], "n": ["a"]}, "  column n: dtype('int64') fails in 1 row (row 0: 'a')"),
+    ],
+)
+def test_rejection_names_the_column(frame: dict[str, list[object]], line: str) -> None:
+    """A report of a broken schema names the column, what it was checked for, and the type or the values found."""
+    schema = DataFrameSchema({"yes": Column(bool), "n": Column(int, Check.gt(0), required=False)}, strict=True)
+    with pytest.raises(SchemaErrors) as broken:
+        schema.validate(pd.DataFrame(frame), lazy=True)
+    assert line in dataset.rejection(broken.value, "rows").splitlines()

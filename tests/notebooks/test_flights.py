@@ -63,6 +63,15 @@ def test_late_must_agree(ask: Ask) -> None:
         flights.OUTCOMES.validate(ended, lazy=True)
 
 
+def test_last_newline_is_refused() -> None:
+    """A text is the whole text: a pattern lets no line break at its end pass."""
+    row = {"id": ["2013-07-01-9E-3285-JFK-MSY-1930"], "dep_delay": [1.0], "arr_delay": [1.0], "cancelled": [False]}
+    frame = pd.DataFrame({**row, "late": [False]})
+    flights.OUTCOMES.validate(frame)
+    with pytest.raises(SchemaErrors, match="str_matches"):
+        flights.OUTCOMES.validate(frame.assign(id=frame["id"] + "\n"), lazy=True)
+
+
 def test_days() -> None:
     """A range of days has both its ends, and a day is a range of one."""
     assert flights.days(date(2013, 2, 27), date(2013, 3, 1)) == [

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -149,3 +150,16 @@ def test_killed_outputs_are_screened(
     assert [path.name for path in run.glob("outputs/*")] == left
     assert ("TOKEN is not set here" in (run / "error.txt").read_text()) == (not left)
     assert not (run / ".secrets").exists()
+
+
+def test_long_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scratch folder's path is short, as a socket's must be, also where TMPDIR is long; a dead run's is removed."""
+    long = tmp_path / ("long" * 30)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    run = tmp_path / "runs" / ".partial" / "20130101T000000Z-train-abcdef"
+    run.mkdir(parents=True)
+    with run_folder.scratch(run) as folder:
+        assert len(str(folder)) < 45
+        run_folder.recover(Workspace(tmp_path))
+        assert not folder.exists()

@@ -7,7 +7,7 @@ SamebookError              1   something went wrong while running
 ├── DataRejected           4   the data breaks its schema
 ├── EnvironmentMismatch    5   the installed packages are not those of the lock
 ├── PolicyRefused          6   a gate or a policy refused
-├── Interrupted      130, 143   Ctrl-C or SIGTERM ended the command
+├── Interrupted 129, 130, 143   a closed terminal, Ctrl-C or SIGTERM ended the command
 └── KernelDied           138   the kernel's process ended before its notebook did
 """
 

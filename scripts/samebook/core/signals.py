@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an error, so that every `finally` runs on the way out."""
+"""Ctrl-C, SIGTERM and the end of a terminal as an error, so that every `finally` runs on the way out."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ class _Stop(KeyboardInterrupt):
 
 @contextmanager
 def as_errors() -> Iterator[None]:
-    """Inside the block, SIGINT and SIGTERM raise Interrupted in the main thread.
+    """Inside the block, SIGINT, SIGTERM and SIGHUP raise Interrupted in the main thread; with nohup, SIGHUP does not.
 
     A second signal within GRACE seconds is ignored, so that the clean-up after the first is not cut short.
     """
@@ -44,7 +44,8 @@ def as_errors() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handlers = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
+    stops = [signal.SIGINT, signal.SIGTERM, *[signal.SIGHUP] * (signal.getsignal(signal.SIGHUP) != signal.SIG_IGN)]
+    handlers = {signum: signal.signal(signum, stop) for signum in stops}
     try:
         yield
     except KeyboardInterrupt:  # some libraries raise a plain one in place of _Stop

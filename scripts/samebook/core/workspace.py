@@ -10,6 +10,9 @@ from pathlib import Path
 
 from samebook.core.errors import UsageError
 
+# A socket's path has 107 bytes at most; of these, Jupyter's names need sixty.
+LONGEST_TEMPORARY = 45
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -78,6 +81,12 @@ def make_folder(path: Path) -> Path:
             mend=f"sudo chown -R {os.getuid()}:{os.getgid()} {path}",
         )
     return path
+
+
+def short_temporary() -> str:
+    """The folder for temporary files with a short path, as that of a socket in it must be: TMPDIR, or else /tmp."""
+    folder = tempfile.gettempdir()
+    return folder if len(os.fsencode(folder)) <= LONGEST_TEMPORARY else f"{os.sep}tmp"
 
 
 @contextmanager

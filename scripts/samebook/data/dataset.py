@@ -164,7 +164,11 @@ def rejection(error: "SchemaErrors", name: str) -> str:
 
 def _finding(column: Any, check: Any, rows: "pd.DataFrame") -> str:
     if rows["index"].isna().all():
-        return f"column {rows['failure_case'].iloc[0]}: {check}"
+        found = ", ".join(map(str, rows["failure_case"].unique()[:SHOWN_ROWS]))
+        if rows["schema_context"].iloc[0] == "Column":
+            return f"column {column}: {check}; found {found}"
+        # Of the whole frame pandera checks its columns, which it names here, and what the schema's author has written.
+        return f"column {found}: {check}" if str(check).startswith("column_") else f"{check}; found {found}"
     first = rows.head(SHOWN_ROWS)
     shown = ", ".join(f"row {row}: {value!r}" for row, value in zip(first["index"], first["failure_case"], strict=True))
     return f"column {column}: {check} fails in {len(rows)} row{'s' * (len(rows) > 1)} ({shown})"

@@ -19,7 +19,7 @@ from typing import Any, Self
 from samebook.core import secret
 from samebook.core.errors import UsageError, nearest
 from samebook.core.file_lock import acquire, hold, is_held
-from samebook.core.workspace import Workspace, make_folder, write_whole
+from samebook.core.workspace import Workspace, make_folder, short_temporary, write_whole
 from samebook.redaction.redactor import Redaction
 
 RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
@@ -122,7 +122,7 @@ def _screen(run: Path) -> str:
 @contextmanager
 def scratch(run: Path) -> Iterator[Path]:
     """A folder for the kernel's sockets and profile: in /tmp, because the path of a socket must be short."""
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=short_temporary()) as folder:
         (run / SCRATCH).write_text(folder)  # recover() removes it after this process was killed
         yield Path(folder)
 
@@ -131,7 +131,7 @@ def _remove_scratch(run: Path) -> None:
     """Remove the scratch folder that a dead run has named; only one that `scratch` can have made."""
     path = run / SCRATCH
     folder = Path(path.read_text()) if path.is_file() else None
-    if folder and folder.name.startswith(TEMPORARY) and folder.parent == Path(tempfile.gettempdir()):
+    if folder and folder.name.startswith(TEMPORARY) and folder.parent == Path(short_temporary()):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from samebook.core.workspace import Workspace
+from samebook.core.workspace import Workspace, short_temporary
 from samebook.execution.warm import messages
 from samebook.execution.warm.kernels import COMMAND, IMPORT_ENV, Kind, Request
 
@@ -166,7 +166,7 @@ def zygote(kind: Kind, cwd: Path, folder: Path, *, idle: float = 0) -> Iterator[
 
 def socket_folder() -> tempfile.TemporaryDirectory[str]:
     """A folder for sockets that no other user can look into; its path is short: a socket's has 107 bytes at most."""
-    return tempfile.TemporaryDirectory(prefix="samebook-warm-")
+    return tempfile.TemporaryDirectory(prefix="samebook-warm-", dir=short_temporary())
 
 
 def folder(workspace: Workspace) -> Path | None:
