@@ -151,7 +151,8 @@ def test_exit_codes_are_whole() -> None:
     """The page of exit codes has each error, in the row of its code."""
     rows = re.findall(r"^\| (\d+) \| (.*?) \|", (REFERENCE / "exit-codes.md").read_text(), re.MULTILINE)
     shown = {(int(code), name) for code, names in rows for name in re.findall(r"`(\w+)`", names)}
-    signals = {(errors.Interrupted(signum).exit_code, "Interrupted") for signum in (signal.SIGINT, signal.SIGTERM)}
+    stops = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    signals = {(errors.Interrupted(signum).exit_code, "Interrupted") for signum in stops}
     kinds = (kind for kind in vars(errors).values() if isinstance(kind, type) and kind is not errors.Interrupted)
     leaves = {(kind.exit_code, kind.__name__) for kind in kinds if issubclass(kind, errors.SamebookError)}
     assert shown == leaves | signals

@@ -241,3 +241,19 @@ def test_data_keep_their_bytes(tmp_path: Path) -> None:
     git.git(tmp_path, "-c", "core.autocrlf=true", "checkout", "--", *files)
     assert {name: (tmp_path / name).read_bytes() for name in contents} == contents
     assert (tmp_path / "notebooks" / "work.py").read_bytes() == b"x = 1\n"
+
+
+def test_checkout_of_a_folder(root: Path) -> None:
+    """A workspace in a folder of a repository is checked out as that folder, with its changes."""
+    folder = root / "team" / "work"
+    folder.mkdir(parents=True)
+    (folder / "b.txt").write_text("b\n")
+    git.git(root, "add", "--all")
+    git.git(root, *IDENTITY, "commit", "--quiet", "--message", "folder")
+    (folder / "b.txt").write_text("changed\n")
+    patch = uncommitted.changes(folder).patch
+    assert patch is not None
+    with git.worktree(folder, "HEAD", patch) as checkout:
+        assert checkout.parts[-2:] == ("team", "work")
+        assert (checkout / "b.txt").read_text() == "changed\n"
+        assert (checkout.parents[1] / "a.txt").is_file()

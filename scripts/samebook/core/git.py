@@ -214,9 +214,10 @@ def blobs(root: Path, commit: str) -> tuple[dict[str, str], dict[str, str]]:
 
 @contextmanager
 def worktree(root: Path, commit: str, changes: bytes = b"") -> Iterator[Path]:
-    """The path of a temporary checkout of `commit`, with the patch `changes` applied; it is removed at the end.
+    """The path of `root` in a temporary checkout of `commit`, with the patch `changes` applied; it goes at the end.
 
-    Raises UsageError for a commit that is not in the repository.
+    `root` may be a folder of a repository; the patch names files from the repository's top. Raises UsageError for a
+    commit that is not in the repository.
     """
     try:
         git(root, "cat-file", "-e", f"{commit}^{{commit}}")
@@ -224,15 +225,16 @@ def worktree(root: Path, commit: str, changes: bytes = b"") -> Iterator[Path]:
         raise UsageError(f"commit {commit} is not in this repository", mend=_fetch_command(root)) from None
     parent = root / ".samebook"
     parent.mkdir(exist_ok=True)
+    top, prefix = (git(root, "rev-parse", f"--show-{name}").decode().strip("\n") for name in ("toplevel", "prefix"))
     _remove_abandoned(root, parent)
     with tempfile.TemporaryDirectory(prefix=f"worktree-{os.getpid()}-", dir=parent) as folder:
         path = Path(folder) / "checkout"
         try:
             git(root, "-c", NO_HOOKS, "worktree", "add", "--quiet", "--detach", str(path), commit)
-            _fill_submodules(root, path)
+            _fill_submodules(Path(top), path)
             if changes:
                 git(path, "apply", "--binary", "--whitespace=nowarn", "-", stdin=changes)
-            yield path
+            yield path / prefix
         finally:
             with suppress(UsageError):  # the error of adding the checkout is the one to report
                 git(root, "worktree", "remove", "--force", str(path))
