@@ -45,6 +45,17 @@ def test_file_from_outside_is_undeclared(tmp_path: Path) -> None:
     assert list(run_folder.events(folder.parent)) == [event]
 
 
+def test_hard_link_becomes_a_copy(tmp_path: Path) -> None:
+    """A file that has another name elsewhere is no longer changed from there."""
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    (tmp_path / "elsewhere").write_text("w")
+    (folder / "model.bin").hardlink_to(tmp_path / "elsewhere")
+    assert outputs.normalize(folder, tmp_path) == ["outputs/model.bin was a hard link: its content is kept"]
+    (tmp_path / "elsewhere").write_text("x")
+    assert contents(folder) == {"model.bin": "w"}
+
+
 def test_no_content_is_left_out(tmp_path: Path) -> None:
     """A link that leads nowhere, around or to another folder, and a pipe, are left out, and each is told."""
     folder = tmp_path / "outputs"

@@ -13,10 +13,11 @@ LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder
 def normalize(folder: Path, workspace: Path) -> list[str]:
     """Make each entry below a run's outputs a regular file with a plain name; returns a line for each that changed.
 
-    A link becomes its content. One without a content of its own is left out, as pipes and sockets are: it leads
-    nowhere, around itself, or to a folder outside (which may be large, and no part of the result). A file from outside
-    is recorded as an undeclared input, as the run has not made it. Raises UsageError where the folder itself has become
-    a link, as its target is not the run's to change.
+    A link becomes its content, a hard one too: a file that has another name elsewhere can be changed there. One without
+    a content of its own is left out, as pipes and sockets are: it leads nowhere, around itself, or to a folder outside
+    (which may be large, and no part of the result). A file from outside is recorded as an undeclared input, as the run
+    has not made it. Raises UsageError where the folder itself has become a link, as its target is not the run's to
+    change.
     """
     if folder.is_symlink():
         raise UsageError(
@@ -30,6 +31,9 @@ def normalize(folder: Path, workspace: Path) -> list[str]:
         if path.is_symlink():
             is_kept = _resolve(path, folder, workspace)
             notes.append(f"{name} {'was a link: its content is kept' if is_kept else LEFT_OUT}")
+        elif path.is_file() and path.stat().st_nlink > 1:
+            copy_whole(path, path)
+            notes.append(f"{name} was a hard link: its content is kept")
         elif not path.is_file() and not path.is_dir():
             path.unlink()
             notes.append(f"{name} is left out: it is not a file")
