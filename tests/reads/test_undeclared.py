@@ -92,6 +92,13 @@ def test_link_out_of_a_folder_is_recorded(link: str, workspace: Path, tmp_path_f
     assert recorded(f"open({by_proc!r}).read()", workspace) == {by_proc: sha256(target)}
 
 
+def test_other_thread_is_recorded(workspace: Path) -> None:
+    """A read of the notebook's own thread is recorded while another thread is in a call of samebook's."""
+    meanwhile = "import threading\nthread = threading.Thread(target=open, args=('data/x.csv',))\n"
+    block = "with undeclared.declared_reads():\n    thread.start(); thread.join(); open('storehouse.csv')"
+    assert set(recorded(meanwhile + block, workspace)) == {"data/x.csv"}
+
+
 def test_place_that_anybody_writes_is_recorded(workspace: Path) -> None:
     """A file in a part of the system that outlives a run, as shared memory does, is recorded."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:

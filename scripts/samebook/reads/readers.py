@@ -161,7 +161,7 @@ def _hooked(recorder: Recorder, original: Callable[..., Any], note: Note, *, is_
 
     @functools.wraps(original)
     def call(*arguments: Any, **named: Any) -> Any:
-        if not recorder.declaring:
+        if not recorder.is_declared():
             note(recorder, [*arguments[is_method:], *named.values()])
         frame = sys._getframe(1)
         variables = {**frame.f_locals, "_samebook_call": functools.partial(original, *arguments, **named)}

@@ -13,12 +13,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
+from samebook.core import code
 from samebook.core.digest import sha256
 from samebook.reads.places import SYSTEM, Places
 from samebook.records import model_file, run_folder
 
+OWN, READS = f"{code.FOLDER}/", f"{Path(__file__).parent}/"
 READ, UNSEEN = "read", "unseen"
 # Programs that libraries start to learn about the machine; they read nothing but the system.
 HARMLESS = ("ldconfig", "lscpu", "nproc", "uname")
@@ -43,15 +46,15 @@ LITTER = ("__pycache__", ".ipynb_checkpoints")
 class Recorder:
     """The record of this process's reads, in the run's folder, each file once.
 
-    `seen` has the paths that need no look: recorded already, declared, or the run's own. While `declaring` is above 0,
-    the caller records its reads itself.
+    `seen` has the paths that need no look: recorded already, declared, or the run's own. `declaring` has the threads
+    that record their reads themselves.
     """
 
     def __init__(self) -> None:
         self.run: Path | None = None
         self.places = Places("/", "/")
         self.seen: set[str] = set()
-        self.declaring = 0
+        self.declaring: list[int] = []
         self._handlers: dict[str, Callable[[tuple[Any, ...]], None]] = {
             "open": lambda arguments: self.open(arguments[0], arguments[2]),
             "os.link": self._moved,
@@ -79,15 +82,24 @@ class Recorder:
 
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
             # Tens of thousands of events come while libraries are imported, most of them of no interest.
-            if event in handlers and not self.declaring:
+            if event in handlers and not self.is_declared():
                 with suppress(OSError, ValueError, TypeError):  # no such folder, a null in a path: the call fails too
                     handlers[event](arguments)
 
         sys.addaudithook(hook)
 
+    def is_declared(self) -> bool:
+        """Whether this thread declares its reads, or works for samebook while another one does."""
+        if not self.declaring or get_ident() in self.declaring:
+            return bool(self.declaring)
+        frame = sys._getframe(2)
+        while frame and (not frame.f_code.co_filename.startswith(OWN) or frame.f_code.co_filename.startswith(READS)):
+            frame = frame.f_back
+        return frame is not None
+
     def open(self, file: Any, flags: int) -> None:
         """Record a file that is opened with these flags, unless its content of before is dropped."""
-        if self.declaring or isinstance(file, int):
+        if isinstance(file, int) or self.is_declared():
             return
         path = os.path.abspath(os.fsdecode(file))
         if path in self.seen or path.startswith(self.places.libraries):
@@ -106,7 +118,7 @@ class Recorder:
 
     def unseen(self, name: str) -> None:
         """Record a read that no hook can look at, by its name; each name once."""
-        if not self.declaring and name not in self.seen:
+        if name not in self.seen and not self.is_declared():
             self.seen.add(name)
             self._append({"kind": UNSEEN, "name": name})
 

@@ -7,6 +7,7 @@ which of it the commit holds.
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 
 from samebook.core.digest import sha256
 from samebook.reads.places import Places
@@ -19,11 +20,11 @@ RECORDER = Recorder()
 @contextmanager
 def declared_reads() -> Iterator[None]:
     """A block whose reads are not recorded here, because the caller records them."""
-    RECORDER.declaring += 1
+    RECORDER.declaring.append(get_ident())
     try:
         yield
     finally:
-        RECORDER.declaring -= 1
+        RECORDER.declaring.remove(get_ident())
 
 
 def declare(path: Path) -> None:
