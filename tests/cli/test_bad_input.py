@@ -19,7 +19,7 @@ PARAMETERS = "from typing import Annotated\nfrom pydantic import Field\ndepth: A
         (["run", "../environments/dev"], "no notebook '../environments/dev'"),
         (["run", "/etc/passwd"], "no notebook '/etc/passwd'"),
         (["run", ""], "no notebook ''"),
-        (["run"], "expected a notebook"),
+        (["run"], "neither of a notebook and a receipt; expected one of them"),
         (["run", "train", "-p", "depht=3"], "no parameter 'depht'; did you mean depth?"),
         (["run", "train", "-p", "depth=three"], "parameter depth: found 'three'; Input should be a valid integer"),
         (["run", "train", "-p", "depth=17"], "parameter depth: found '17'; Input should be less than or equal to 16"),
@@ -82,7 +82,7 @@ def test_workspace_must_be_one(tiny: Tiny) -> None:
     ended = tiny.samebook("runs", SAMEBOOK_WORKSPACE=str(tiny.root.parent))
     assert ended.code == 2
     assert "expected environments/runtime.txt" in ended.stderr
-    assert "set SAMEBOOK_WORKSPACE" in ended.stderr
+    assert "-> export SAMEBOOK_WORKSPACE=…, the path of the checkout" in ended.stderr
 
 
 def test_other_environment_refused(tiny: Tiny) -> None:
@@ -133,7 +133,7 @@ def test_slow_cell_stopped(tiny: Tiny) -> None:
     ended = tiny.samebook("run", "sleeps", "--timeout", "1")
     assert ended.code == 1
     assert "error: cell `work` ran over its time limit of 1 s" in ended.stderr
-    assert "TIMEOUT=seconds" in ended.stderr
+    assert "-> again, with TIMEOUT=2" in ended.stderr
 
 
 def test_unknown_kernel_refused(tiny: Tiny) -> None:

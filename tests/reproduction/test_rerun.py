@@ -94,7 +94,7 @@ def test_environment_that_fails(repository: Repository) -> None:
     run(tiny)
     ended = reproduce(tiny)
     assert ended.code == 5
-    assert "try the other engine" in ended.stderr
+    assert "-> again, with ENGINE=docker" in ended.stderr
 
 
 def test_run_that_fails_now(repository: Repository) -> None:
