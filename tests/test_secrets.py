@@ -111,7 +111,7 @@ def test_secret_not_shown_by_orphan(tiny: Tiny, monkeypatch: pytest.MonkeyPatch)
     work += "samebook.output_path('b.txt').write_text('well')\nos.kill(os.getppid(), 9)\n" + WAYS_OUT
     tiny.notebook("orphan", parameters=PARAMETERS, work=work)
     ended = tiny.samebook("run", "orphan", API_TOKEN=SECRET)
-    assert ended.code == -9
+    assert ended.code in (-9, 128 + 9)  # as a process, and as the warm runner of one
     assert SECRET not in ended.stdout + ended.stderr
     wait_until(lambda: not tiny.kernels())
     monkeypatch.setenv("API_TOKEN", SECRET)
