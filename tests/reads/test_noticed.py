@@ -52,6 +52,7 @@ UNSEEN = {
 }
 NOT_NOTICED = {
     "files of the system and of the environment": "open('/etc/hostname'); open(pd.__file__)",
+    "`lscpu`, `ldconfig`, `nproc`, `uname`, `fc-list`": "subprocess.run(['uname'], stdout=subprocess.DEVNULL)",
     "whether a file exists, its size and time": "Path(f).stat()",
     "`os.open` with `dir_fd`": "os.open(Path(f).name, os.O_RDONLY, dir_fd=os.open('data', os.O_RDONLY))",
     "`pyarrow.fs`": "import pyarrow.fs as it; it.LocalFileSystem().open_input_file(f)",

@@ -24,7 +24,7 @@ from samebook.records import model_file, run_folder
 OWN, READS = f"{code.FOLDER}/", f"{Path(__file__).parent}/"
 READ, UNSEEN = "read", "unseen"
 # Programs that libraries start to learn about the machine; they read nothing but the system.
-HARMLESS = ("ldconfig", "lscpu", "nproc", "uname")
+HARMLESS = ("fc-list", "ldconfig", "lscpu", "nproc", "uname")
 # Packages whose compiled code opens no files, or whose readers are hooked.
 KNOWN = {
     *("PIL", "_argon2_cffi_bindings", "_cffi_backend", "_duckdb", "adbc_driver_manager"),
@@ -124,9 +124,8 @@ class Recorder:
 
     def child(self, program: Any) -> None:
         """Record a child process, which may read anything."""
-        path = shutil.which(os.fsdecode(program)) or os.fsdecode(program)
-        name = Path(path).name
-        if name not in HARMLESS or not path.startswith((*SYSTEM, "/bin/", "/sbin/")):
+        name, path = Path(os.fsdecode(program)).name, shutil.which(os.fsdecode(program))
+        if name not in HARMLESS or (path and not path.startswith((*SYSTEM, "/bin/", "/sbin/"))):
             self.unseen(f"child process {name}")
 
     def folder(self, path: str) -> None:
