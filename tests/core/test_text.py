@@ -2,7 +2,7 @@
 
 import pytest
 
-from samebook.core.text import align, repeated, visible
+from samebook.core.text import align, repeated_name, visible
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
@@ -22,8 +22,8 @@ def test_no_rows() -> None:
 
 def test_repeated_name_found() -> None:
     """The first name that occurs more than once is found; where none does, there is nothing to name."""
-    assert repeated(["a", "b", "c", "b", "a"]) == "a"
-    assert repeated(["a", "b"]) == ""
+    assert repeated_name(["a", "b", "c", "b", "a"]) == "a"
+    assert repeated_name(["a", "b"]) == ""
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_same_hash(tmp_path: Path) -> None:
     """Different values that have the same hash aren't taken for one."""
     read = read_of(tmp_path, rows(4), rows=2)
     hashes = batches.hashed(rows(4)[["id"]])
-    assert batches.repeated(read, ["id"], [hashes, hashes[:1]]).empty
+    assert batches.repeated_rows(read, ["id"], [hashes, hashes[:1]]).empty
 
 
 def test_inputs_recorded(tiny: Tiny) -> None:

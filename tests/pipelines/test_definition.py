@@ -23,8 +23,8 @@ def written(root: Path, text: str) -> Workspace:
     return Workspace(root)
 
 
-def steps(root: Path, text: str, **given: str) -> list[definition.Filled]:
-    return definition.filled(definition.read(written(root, text), "daily"), given, TODAY)
+def steps(root: Path, text: str, **given: str) -> list[definition.PreparedStep]:
+    return definition.prepared_steps(definition.read(written(root, text), "daily"), given, TODAY)
 
 
 def test_values_are_filled_in(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def reproduce(tiny: Tiny, container: str = "true", times: int = 1) -> list[str]:
     program.chmod(0o755)
     head = {"name": "commit", "digest": {"gitCommit": git(tiny, "rev-parse", "HEAD^")}, "annotations": {}}
     plan = receipt.plan({"commit": head, "notebook": "notebooks/sum.ipynb", "parameters": {}, "env": "dev"})
-    with rerun.aside(Site(Workspace(tiny.root), "docker", lambda _: None), plan) as again:
+    with rerun.reruns(Site(Workspace(tiny.root), "docker", lambda _: None), plan) as again:
         for _ in range(times):
             with pytest.raises(NotReproduced, match="did not start again"):
                 again({})

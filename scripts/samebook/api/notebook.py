@@ -132,7 +132,7 @@ def validate_batches(frames: batches.Batches, schema: "DataFrameSchema") -> Iter
         yield valid
     for columns, parts in zip(unique, hashes, strict=True):
         if len(parts) > 1:  # the schema has checked a single batch by itself
-            rows = batches.repeated((validate(frame, schema) for frame in frames), columns, parts)
+            rows = batches.repeated_rows((validate(frame, schema) for frame in frames), columns, parts)
             alone = {name: Column(unique=True, nullable=True) for name in columns if len(columns) == 1}
             validate(rows, DataFrameSchema(alone, unique=None if alone else columns, name=schema.name))
 

@@ -14,7 +14,7 @@ import click
 from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
 from samebook.core.json_value import JsonValue
-from samebook.core.text import repeated, visible
+from samebook.core.text import repeated_name, visible
 
 
 class PairType(click.ParamType[tuple[str, str]]):
@@ -100,7 +100,7 @@ def parameters[Result](command: Callable[..., Result]) -> Callable[..., Result]:
     def call(*, given: tuple[tuple[str, str], ...], params: tuple[tuple[str, str], ...], **others: Any) -> Result:
         pairs = (*given, *params)
         names = [name for name, _ in pairs]
-        if name := repeated(names):
+        if name := repeated_name(names):
             raise UsageError(
                 f"parameter {name} is given twice", mend=f'again, with PARAMS="{name}={dict(pairs)[name]}"'
             )

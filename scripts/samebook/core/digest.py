@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from samebook.core.text import repeated
+from samebook.core.text import repeated_name
 
 
 def sha256(content: bytes | Path) -> str:
@@ -41,7 +41,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{repeated(names)!r} is there twice")
+        raise ValueError(f"{repeated_name(names)!r} is there twice")
     return members
 
 

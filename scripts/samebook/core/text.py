@@ -38,6 +38,6 @@ def align(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list
     ]
 
 
-def repeated(names: Sequence[str]) -> str:
+def repeated_name(names: Sequence[str]) -> str:
     """The first name that occurs more than once; "" where none does."""
     return next((name for name in names if names.count(name) > 1), "")

@@ -149,7 +149,7 @@ def writing(path: Path) -> Iterator[Writer]:
             writer.drop()
 
 
-def repeated(frames: Iterable["pd.DataFrame"], columns: list[str], hashes: list["np.ndarray"]) -> "pd.DataFrame":
+def repeated_rows(frames: Iterable["pd.DataFrame"], columns: list[str], hashes: list["np.ndarray"]) -> "pd.DataFrame":
     """The rows of `frames` whose values in `columns` occur more than once, with these columns.
 
     `hashes` has 64 bits for each row. Two values can share a hash, so rows whose hash repeats are compared.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
 from samebook.core.json_value import JsonValue, json_object
-from samebook.core.text import repeated
+from samebook.core.text import repeated_name
 from samebook.execution.parameters import Parameter, parse
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Axis:
 def axes(grid: Sequence[tuple[str, str]], parameters: Mapping[str, Parameter]) -> list[Axis]:
     """The axes of `max_depth=3,5,7 learning_rate=0.01:0.3:log`. Raises UsageError for a name that occurs twice."""
     names = [name for name, _ in grid]
-    if name := repeated(names):
+    if name := repeated_name(names):
         raise UsageError(f"parameter {name} is in the grid twice", mend=f'again, with GRID="{name}=3,5"')
     return [_axis(name, text, parameters) for name, text in grid]
 
@@ -117,7 +117,7 @@ def read(path: Path) -> list[ParameterSet]:
         try:
             rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
             names = rows.fieldnames or ()
-            if name := repeated(names):
+            if name := repeated_name(names):
                 raise ValueError(f"the column {name!r} is there twice")
             return [_row(row, rows.line_num) for row in rows]
         except (csv.Error, ValueError) as error:

@@ -81,8 +81,8 @@ def _identities(run: SignedRun, file: SignedFile, policy: Promotion) -> set[str]
         raise PolicyRefused(
             f"its verdict is {attestations.facts(attestation)['verdict']}, not IDENTICAL for each result"
         )
-    if elsewhere := attestations.elsewhere(attestation, policy.pinned_image):
-        raise PolicyRefused(f"it was found IDENTICAL with another {', '.join(elsewhere)}")
+    if facts := attestations.contradicted_facts(attestation, policy.pinned_image):
+        raise PolicyRefused(f"it was found IDENTICAL with another {', '.join(facts)}")
     builder = attestations.facts(attestation)["builder"]
     if builder == run.builder:
         raise PolicyRefused(f"it is by {builder}, the builder that made the run")

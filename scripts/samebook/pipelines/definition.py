@@ -83,7 +83,7 @@ class Pipeline(Part):
 
 
 @dataclass(frozen=True)
-class Filled:
+class PreparedStep:
     """A step of a pipeline with its parameters filled in; runs of earlier steps are still `$step`."""
 
     name: str
@@ -94,7 +94,7 @@ class Filled:
 
     def given(self, runs: Mapping[str, str]) -> dict[str, str]:
         """The parameters of the notebook, with the runs of earlier steps in place; a text stays the text that it is."""
-        return {name: _json_value(resolved(text, runs)) for name, text in self.parameters.items()}
+        return {name: _json_value(resolve(text, runs)) for name, text in self.parameters.items()}
 
 
 def _json_value(text: str) -> JsonValue:
@@ -142,7 +142,7 @@ def _errors(pipeline: Pipeline) -> Iterator[str]:
         yield f"the steps go in a circle: {' -> '.join(error.args[1])}"
 
 
-def filled(pipeline: Pipeline, given: Mapping[str, str], today: datetime.date) -> list[Filled]:
+def prepared_steps(pipeline: Pipeline, given: Mapping[str, str], today: datetime.date) -> list[PreparedStep]:
     """The steps with their parameters filled in, each after the steps that it needs.
 
     Raises UsageError for an unknown parameter, a missing one, or a text that is not a day.
@@ -152,15 +152,15 @@ def filled(pipeline: Pipeline, given: Mapping[str, str], today: datetime.date) -
             raise UsageError(f"no parameter {name!r}{nearest(name, pipeline.parameters)}")
     values = {name: _value(name, default, given.get(name), today) for name, default in pipeline.parameters.items()}
     order = TopologicalSorter({name: step.needs for name, step in pipeline.steps.items()}).static_order()
-    return [_filled(name, pipeline.steps[name], values) for name in order]
+    return [_prepared_step(name, pipeline.steps[name], values) for name in order]
 
 
-def _filled(name: str, step: Step, values: Mapping[str, str]) -> Filled:
-    texts = {key: resolved(str(value), values) for key, value in step.parameters.items()}
+def _prepared_step(name: str, step: Step, values: Mapping[str, str]) -> PreparedStep:
+    texts = {key: resolve(str(value), values) for key, value in step.parameters.items()}
     negation, _, parameter = step.when.rpartition("$")
     is_wanted = not step.when or bool(_json_value(values.get(parameter, "")).value) != bool(negation)
-    promoted = step.promote and Promote(run=step.promote.run, model=resolved(step.promote.model, values))
-    return Filled(name, step.model_copy(update={"promote": promoted}), step.notebook or name, texts, is_wanted)
+    promoted = step.promote and Promote(run=step.promote.run, model=resolve(step.promote.model, values))
+    return PreparedStep(name, step.model_copy(update={"promote": promoted}), step.notebook or name, texts, is_wanted)
 
 
 def _value(name: str, default: Plain | None, given: str | None, today: datetime.date) -> str:
@@ -182,7 +182,7 @@ def _value(name: str, default: Plain | None, given: str | None, today: datetime.
     return _json_value(given)
 
 
-def resolved(text: str, values: Mapping[str, str]) -> str:
+def resolve(text: str, values: Mapping[str, str]) -> str:
     """The text with each reference replaced that has a value; `$day-1` counts days."""
 
     def value(reference: re.Match[str]) -> str:

@@ -24,7 +24,7 @@ from samebook.core.processes import Processes
 from samebook.environment import settings
 from samebook.execution.pool import Pool
 from samebook.pipelines import definition, notices, step_program, story
-from samebook.pipelines.definition import Filled
+from samebook.pipelines.definition import PreparedStep
 from samebook.pipelines.step_program import Job
 
 # The hex digits of a step's hash that name its lock: few files, and rarely two steps that share one.
@@ -62,7 +62,7 @@ class Work:
     """
 
     job: Job
-    steps: tuple[Filled, ...]
+    steps: tuple[PreparedStep, ...]
     settings: settings.Settings
     say: Callable[[Outcome], None]
     processes: Processes = field(default_factory=Processes)
@@ -85,7 +85,9 @@ def prepare(job: Job, say: Callable[[Outcome], None] = lambda _: None, *, is_che
     Raises UsageError, EnvironmentMismatch, or PolicyRefused for a model.
     """
     pipeline = definition.read(job.workspace, job.name)
-    work = Work(job, tuple(definition.filled(pipeline, job.given, today())), settings.load(job.workspace, job.env), say)
+    work = Work(
+        job, tuple(definition.prepared_steps(pipeline, job.given, today())), settings.load(job.workspace, job.env), say
+    )
     # Raises UsageError where the webhook can't be used.
     notices.url(work.settings)
     if is_checked:
@@ -101,7 +103,7 @@ def prepare(job: Job, say: Callable[[Outcome], None] = lambda _: None, *, is_che
     return work
 
 
-def planned(work: Work) -> list[Outcome]:
+def plan(work: Work) -> list[Outcome]:
     """The outcome that is expected of each step, as far as it is known before the steps that it needs have run."""
     outcomes: dict[str, Outcome] = {}
     for step in work.steps:
@@ -109,10 +111,10 @@ def planned(work: Work) -> list[Outcome]:
         above = [outcomes[name].state for name in step.declaration.needs]
         if not step.is_wanted:
             outcomes[step.name] = Outcome(step.name, State.LEFT_OUT, message=f"when: {step.declaration.when}")
-        elif State.NOT_RUN not in above and (run := step_program.done_already(work.job, step, runs)):
+        elif State.NOT_RUN not in above and (run := step_program.finished_run(work.job, step, runs)):
             outcomes[step.name] = Outcome(step.name, State.DONE_ALREADY, run)
         else:
-            outcomes[step.name] = Outcome(step.name, State.NOT_RUN, message=step_program.described(step))
+            outcomes[step.name] = Outcome(step.name, State.NOT_RUN, message=step_program.description(step))
     return list(outcomes.values())
 
 
@@ -122,11 +124,11 @@ def execute(work: Work) -> list[Outcome]:
     Steps that need a failed step are not run; all others are. Ctrl-C and SIGTERM end the pipeline within seconds.
     """
     with signals.as_errors():
-        outcomes = _executed(work)
+        outcomes = _outcomes(work)
     return [outcomes.get(step.name) or Outcome(step.name, State.NOT_RUN) for step in work.steps]
 
 
-def _executed(work: Work) -> dict[str, Outcome]:
+def _outcomes(work: Work) -> dict[str, Outcome]:
     steps = {step.name: step for step in work.steps}
     order = TopologicalSorter({name: step.declaration.needs for name, step in steps.items()})
     order.prepare()
@@ -151,7 +153,7 @@ def _executed(work: Work) -> dict[str, Outcome]:
     return outcomes
 
 
-def _run_step(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outcome:
+def _run_step(work: Work, step: PreparedStep, outcomes: Mapping[str, Outcome]) -> Outcome:
     """Run a step, unless it is left out, or a finished run has done the same."""
     if not step.is_wanted:
         return Outcome(step.name, State.LEFT_OUT, message=f"when: {step.declaration.when}")
@@ -160,8 +162,8 @@ def _run_step(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outc
     try:
         with _alone(work, step, command) as lock:
             stopped = partial(getattr, work.processes, "is_stopped")
-            # done_already may publish partitions, and wait for another process that publishes.
-            if run := signals.run_interruptibly(partial(step_program.done_already, work.job, step, runs), stopped):
+            # finished_run may publish partitions, and wait for another process that publishes.
+            if run := signals.run_interruptibly(partial(step_program.finished_run, work.job, step, runs), stopped):
                 return Outcome(step.name, State.DONE_ALREADY, run)
             return _call(work, step, outcomes, command, lock)
     except SamebookError as error:
@@ -170,7 +172,7 @@ def _run_step(work: Work, step: Filled, outcomes: Mapping[str, Outcome]) -> Outc
         return Outcome(step.name, State.FAILED, code=SamebookError.exit_code, message=str(error))
 
 
-def _call(work: Work, step: Filled, outcomes: Mapping[str, Outcome], command: list[str], lock: int) -> Outcome:
+def _call(work: Work, step: PreparedStep, outcomes: Mapping[str, Outcome], command: list[str], lock: int) -> Outcome:
     env = step_program.variables(work.job, step)
     if work.programs and step.declaration.verb == "run" and work.job.engine == "local":
         later = [other for other in work.steps if other.name not in outcomes]
@@ -185,7 +187,7 @@ def _call(work: Work, step: Filled, outcomes: Mapping[str, Outcome], command: li
     return Outcome(step.name, state, step_program.run_of(step, ended.stdout, _runs(outcomes, step)), seconds)
 
 
-def _runs(outcomes: Mapping[str, Outcome], step: Filled) -> dict[str, str]:
+def _runs(outcomes: Mapping[str, Outcome], step: PreparedStep) -> dict[str, str]:
     return {name: outcomes[name].run for name in step.declaration.needs if outcomes[name].run}
 
 
@@ -212,7 +214,7 @@ def _alarms(work: Work, run: str) -> str:
 
 
 @contextmanager
-def _alone(work: Work, step: Filled, command: list[str]) -> Iterator[int]:
+def _alone(work: Work, step: PreparedStep, command: list[str]) -> Iterator[int]:
     """Hold the lock of a step with these parameters, whichever pipeline it belongs to; yields the lock's descriptor.
 
     The step's program inherits the descriptor. After a kill, the step can start again only once that program has ended.

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from samebook.core.errors import UsageError
-from samebook.core.text import repeated
+from samebook.core.text import repeated_name
 from samebook.pipelines import candidates as following
 from samebook.pipelines.candidates import Candidate
 from samebook.pipelines.timers import Jobs
@@ -66,7 +66,7 @@ STEP = """\
 def kubernetes(jobs: Jobs, image: str) -> dict[str, str]:
     """A CronJob for each job, as one file. Raises UsageError for a job whose name Kubernetes does not allow."""
     names = [_name(jobs.env, job) for job in jobs.when]
-    if name := repeated(names):
+    if name := repeated_name(names):
         raise UsageError(
             f"two jobs would both be called {name}: Kubernetes' names have no _",
             mend="git mv one of the two pipelines to another name",

@@ -16,7 +16,7 @@ from samebook.execution import freshness, parameters, preparation
 from samebook.execution.preparation import PreparedRun, RunRequest
 from samebook.models import lookup, policy
 from samebook.pipelines import definition
-from samebook.pipelines.definition import Filled
+from samebook.pipelines.definition import PreparedStep
 from samebook.records import run_folder
 from samebook.records.comparison import Verdict
 
@@ -38,7 +38,7 @@ class Job:
     jobs: int = 2
 
 
-def check(job: Job, step: Filled) -> None:
+def check(job: Job, step: PreparedStep) -> None:
     """Check that a step can run. Raises UsageError, or PolicyRefused for a model."""
     workspace = job.workspace
     if step.declaration.promote:
@@ -64,17 +64,17 @@ def _exists(workspace: Workspace, name: str) -> bool:
     return bool(lookup.is_reference(workspace, name) or is_run or (workspace.root / name).is_file())
 
 
-def prepare(job: Job, filled: Sequence[Filled]) -> list[PreparedRun]:
+def prepare(job: Job, filled: Sequence[PreparedStep]) -> list[PreparedRun]:
     """The runs that a pipeline will start, as far as they are known before it runs."""
     runs = [step for step in filled if step.is_wanted and step.declaration.verb == "run"]
     return [_prepare_run(job, step, {name: name for name in step.declaration.needs}) for step in runs]
 
 
-def _prepare_run(job: Job, step: Filled, runs: Mapping[str, str]) -> PreparedRun:
+def _prepare_run(job: Job, step: PreparedStep, runs: Mapping[str, str]) -> PreparedRun:
     return preparation.prepare(job.workspace, RunRequest(step.notebook, step.given(runs), job.env))
 
 
-def described(step: Filled) -> str:
+def description(step: PreparedStep) -> str:
     """The action of a step, in a line."""
     if step.declaration.promote:
         return f"promote {step.declaration.promote.run} as {step.declaration.promote.model}"
@@ -83,14 +83,14 @@ def described(step: Filled) -> str:
     return " ".join((f"run {step.notebook}", *(f"{name}={value}" for name, value in step.parameters.items())))
 
 
-def done_already(job: Job, step: Filled, runs: Mapping[str, str]) -> str:
+def finished_run(job: Job, step: PreparedStep, runs: Mapping[str, str]) -> str:
     """The id of the finished run that did the same as this step would, its partitions published; "" for none."""
     if job.force:
         return ""
     if step.declaration.promote:
         return _promoted_already(job, step.declaration.promote, runs)
     if step.declaration.reproduce:
-        return _reproduced_already(job, definition.resolved(step.declaration.reproduce, runs))
+        return _reproduced_already(job, definition.resolve(step.declaration.reproduce, runs))
     if not subcommand.has_kernels():
         return ""  # the run itself looks, in the image
     options = settings.load(job.workspace, job.env)
@@ -102,7 +102,7 @@ def done_already(job: Job, step: Filled, runs: Mapping[str, str]) -> str:
 
 
 def _promoted_already(job: Job, target: definition.Promote, runs: Mapping[str, str]) -> str:
-    run = definition.resolved(target.run, runs)
+    run = definition.resolve(target.run, runs)
     path = lookup.path(job.workspace, target.model)
     return run if path.is_file() and lookup.read(job.workspace, target.model).receipt.run == run else ""
 
@@ -113,14 +113,14 @@ def _reproduced_already(job: Job, run: str) -> str:
     return run if is_reproduced else ""
 
 
-def command(job: Job, step: Filled, runs: Mapping[str, str]) -> list[str]:
+def command(job: Job, step: PreparedStep, runs: Mapping[str, str]) -> list[str]:
     """The command of a step's program."""
     samebook = [sys.executable, "-m", "samebook"]
     if step.declaration.promote:
-        run = definition.resolved(step.declaration.promote.run, runs)
+        run = definition.resolve(step.declaration.promote.run, runs)
         return [*samebook, "promote", run, step.declaration.promote.model, "--env", job.env, "--why", _why(job)]
     if step.declaration.reproduce:
-        return [*samebook, "reproduce", definition.resolved(step.declaration.reproduce, runs), "--engine", job.engine]
+        return [*samebook, "reproduce", definition.resolve(step.declaration.reproduce, runs), "--engine", job.engine]
     given = step.given(runs)
     if job.engine == "docker":
         params = f"PARAMS={json_object(given)}"
@@ -134,22 +134,22 @@ def _why(job: Job) -> str:
     return f"Pipeline {job.name} {given}".rstrip()
 
 
-def variables(job: Job, step: Filled) -> dict[str, str]:
+def variables(job: Job, step: PreparedStep) -> dict[str, str]:
     """The environment variables of a step: the caller's, the step's name for the log, and the engine for make."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     engine = {"ENGINE": "docker"} if job.engine == "docker" else {}
     return {**inherited, **engine, STEP: f"{job.name}/{step.name}"}
 
 
-def is_reused(step: Filled, stdout: str) -> bool:
+def is_reused(step: PreparedStep, stdout: str) -> bool:
     """Whether a finished run had done the same as this step, so that nothing ran."""
     return step.declaration.verb == "run" and subcommand.run_facts(stdout).get("reused", False)
 
 
-def run_of(step: Filled, stdout: str, runs: Mapping[str, str]) -> str:
+def run_of(step: PreparedStep, stdout: str, runs: Mapping[str, str]) -> str:
     """The id of the run that a step has started, reproduced or promoted."""
     if step.declaration.verb != "run":
-        return definition.resolved(
+        return definition.resolve(
             step.declaration.reproduce or (step.declaration.promote.run if step.declaration.promote else ""), runs
         )
     return subcommand.run_id(stdout)

@@ -27,7 +27,7 @@ def parse(content: bytes) -> Json | None:
         is_typed = statement["_type"] == receipt.STATEMENT and statement["predicateType"] == TYPE
         has_digest = isinstance(statement["predicate"]["receipt"]["sha256"], str)
         has_subjects = isinstance(statement["subject"], list)
-        facts(statement), verdicts(statement), elsewhere(statement, True)  # raise where a field is missing
+        facts(statement), verdicts(statement), contradicted_facts(statement, True)  # raise where a field is missing
         return statement if is_typed and has_digest and has_subjects else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -45,7 +45,7 @@ def verdicts(attestation: Json) -> dict[str, str]:
     return {name: str(item["verdict"]) for name, item in attestation["predicate"]["verdicts"].items()}
 
 
-def elsewhere(attestation: Json, is_pinned: bool) -> list[str]:
+def contradicted_facts(attestation: Json, is_pinned: bool) -> list[str]:
     """The facts of the run that its reproduction contradicts; where the image is pinned, engine and base image count.
 
     The id of an image that each machine builds for itself may differ. Attestations of before name no such facts.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from samebook.core.text import repeated
+from samebook.core.text import repeated_name
 
 
 def _inside(name: str) -> str:
@@ -124,6 +124,6 @@ class Statement(Part):
         """Check that a plan has neither results nor a run, and a receipt both; each file is named once."""
         if bool(self.subject) != bool(self.predicate.run_details):
             raise ValueError("results without a run, or a run without results")
-        if name := repeated(self.files):
+        if name := repeated_name(self.files):
             raise ValueError(f"{name} is named twice")
         return self

@@ -53,14 +53,14 @@ class Site:
 def new_run(site: Site, statement: Json) -> Iterator[Path]:
     """The folder of a new run, made from the receipt in a new worktree; both are removed after the block.
 
-    Raises what `aside` and its function raise.
+    Raises what `reruns` and its function raise.
     """
-    with aside(site, statement) as rerun:
+    with reruns(site, statement) as rerun:
         yield rerun({})
 
 
 @contextmanager
-def aside(site: Site, statement: Json) -> Iterator[Rerun]:
+def reruns(site: Site, statement: Json) -> Iterator[Rerun]:
     """A function that makes new runs of the receipt, in one new worktree, which is removed after the block.
 
     Raises UsageError where the commit or the patch is missing, EnvironmentMismatch where the commit's environment

@@ -31,13 +31,13 @@ class Attempt:
 type Try = Callable[[int, dict[str, str]], Attempt]
 
 
-def repeated(workspace: Workspace, original: Original) -> Attempt:
+def original(workspace: Workspace, original: Original) -> Attempt:
     """The run that the new ones repeat."""
     internal = original.statement["predicate"]["buildDefinition"].get("internalParameters", {})
     return Attempt("the run", internal.get("threads", ""), original.path.parent, originals.side(workspace, original))
 
 
-def aside(rerun: Rerun, number: int, variables: dict[str, str]) -> Attempt:
+def in_worktree(rerun: Rerun, number: int, variables: dict[str, str]) -> Attempt:
     """A new run of the receipt, in its checkout aside. Into a container go only variables that SECRETS names."""
     names = f"{os.environ.get('SECRETS', '')} OMP_NUM_THREADS".strip()
     return _finished(rerun({**variables, "SECRETS": names}), number, variables)

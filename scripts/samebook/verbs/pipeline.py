@@ -24,7 +24,7 @@ def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
 
 def plan(job: Job) -> list[Outcome]:
     """The outcome that each step would have: it would run, or a finished run has done it already."""
-    return executor.planned(executor.prepare(job))
+    return executor.plan(executor.prepare(job))
 
 
 def line(outcome: Outcome, width: int = 12) -> str:

@@ -80,9 +80,9 @@ def stability(request: StabilityRequest, say: Say) -> Stability:
             return _stability(workspace, request.times, partial(trial.in_place, workspace, request.run), [], say)
     original = originals.read(workspace, run_folder.locate(workspace, request.run))
     site = Site(workspace, request.engine, say, original.path.parent, request.trusts_patch)
-    with rerun.aside(site, original.statement) as new_run:
+    with rerun.reruns(site, original.statement) as new_run:
         return _stability(
-            workspace, request.times, partial(trial.aside, new_run), [trial.repeated(workspace, original)], say
+            workspace, request.times, partial(trial.in_worktree, new_run), [trial.original(workspace, original)], say
         )
 
 
