@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import override
 
@@ -10,7 +11,7 @@ import nbformat
 import pytest
 
 from samebook.core import errors
-from samebook.execution import execute
+from samebook.execution import background, execute
 from samebook.execution.papermill_engine import Execution
 from samebook.verbs.run import Reporter
 
@@ -151,3 +152,47 @@ def test_kernel_that_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(errors.KernelDied, match="before its first cell: its process ended with exit code 3") as raised:
         executed(tmp_path, ("1", ["odd"]))
     assert "a module beside the notebook" in str(raised.value.mend)
+
+
+THREAD = """import threading
+thread = threading.Thread(target=lambda: 1 / 0, name='loader')
+thread.start()
+thread.join()"""
+
+
+@pytest.mark.parametrize(
+    ("source", "end"),
+    [
+        (THREAD, "the thread loader ended with ZeroDivisionError"),
+        ("get_ipython().kernel.do_shutdown(True)", "the notebook asked its kernel to end"),
+    ],
+)
+def test_failure_beside_cells_counts(source: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that ends with an error, and a wish for the kernel's end that no reply shows, fail the run."""
+    monkeypatch.setenv("SAMEBOOK_RUN", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    background.write_startup_script(tmp_path / "ipython")
+    with suppress(errors.KernelDied):  # a kernel that ends soon may still execute the last cell
+        executed(tmp_path, (source, ["odd"]))
+    with pytest.raises(errors.CellFailed, match=end):
+        background.check(tmp_path)
+
+
+ENDED = "\nos.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)"
+
+
+def test_background_processes(tmp_path: Path) -> None:
+    """A process that failed, and that no cell has waited for, fails the run; one that still runs is told."""
+    begin = "import os, subprocess, sys\nprocess = subprocess.Popen"
+    with pytest.raises(errors.CellFailed, match="ended with exit code 3, and no cell has waited for it"):
+        executed(tmp_path, (f"{begin}([sys.executable, '-c', 'raise SystemExit(3)']){ENDED}", []))
+    notes = Notes()
+    executed(tmp_path, (f"{begin}(['sleep', '60'])", []), notes=notes)
+    assert "the process sleep still runs at the notebook's end: its results may be half written" in notes.lines
+
+
+def test_kernel_that_replaces_itself(tmp_path: Path) -> None:
+    """A kernel that becomes another program is told within seconds, without a time limit."""
+    source = "import os\nos.execv('/bin/sleep', ['python', '60'])"
+    with pytest.raises(errors.KernelDied, match="in cell `odd`: its process has become another program"):
+        executed(tmp_path, (source, ["odd"]))

@@ -90,3 +90,17 @@ def test_name_becomes_plain(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"a_/x_": repr(b"a\n/x\x1b"), "b__": repr(b"b\xff"), "b_": repr(b"b_")}
     assert len(notes) == 3
     assert all(note.isprintable() for note in notes)
+
+
+def test_unreadable_output_is_kept(tmp_path: Path) -> None:
+    """Files and folders that their owner may not read are made readable, before anything is looked for in them."""
+    deep = tmp_path / "outputs" / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "x.txt").write_text("x")
+    for path in (deep / "x.txt", deep, deep.parent):
+        path.chmod(0)
+    notes = outputs.normalize(tmp_path / "outputs", tmp_path)
+    assert [path.stat().st_mode & 0o700 for path in (deep.parent, deep, deep / "x.txt")] == [0o700, 0o700, 0o400]
+    assert notes == [
+        f"outputs/{name} was not readable: now its owner may read it" for name in ("a", "a/b", "a/b/x.txt")
+    ]

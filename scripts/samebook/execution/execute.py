@@ -116,6 +116,8 @@ def _running_cell(execution: Execution) -> str:
 def _kernel_died(execution: Execution) -> errors.KernelDied:
     cell = _running_cell(execution)
     end, mend = _kernel_end(execution.source.exit_code)
+    if execution.source.is_replaced:
+        end, mend = "has become another program, as by os.execv", "subprocess.run([…], check=True) in the cell"
     if not cell:
         mend = "git mv a module beside the notebook that has a name of one of Python's or Jupyter's"
     place = f"in cell `{cell}`" if cell else "before its first cell"

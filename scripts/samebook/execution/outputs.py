@@ -1,6 +1,9 @@
 """The outputs of a run, once it has ended: regular files with plain names, which a receipt can name and hash."""
 
+import os
 import shutil
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from samebook.core.errors import UsageError
@@ -25,7 +28,7 @@ def normalize(folder: Path, workspace: Path) -> list[str]:
             mend="samebook.output_path(…) gives a path inside that folder",
         )
     folder = folder.resolve()
-    notes: list[str] = []
+    notes = list(_make_readable(folder))
     for path in sorted(folder.rglob("*")):
         name = ascii(path.relative_to(folder.parent).as_posix())[1:-1]
         if path.is_symlink():
@@ -38,6 +41,19 @@ def normalize(folder: Path, workspace: Path) -> list[str]:
             path.unlink()
             notes.append(f"{name} is left out: it is not a file")
     return notes + _rename(folder)
+
+
+def _make_readable(folder: Path) -> Iterator[str]:
+    """Let the owner read what is not readable, and enter each folder; a line for each that changed."""
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IRWXU)
+    for place, folders, names in os.walk(folder):
+        for path in (Path(place, name) for name in (*folders, *names)):
+            state = path.lstat()
+            needed = stat.S_IRWXU if stat.S_ISDIR(state.st_mode) else stat.S_IRUSR
+            if not stat.S_ISLNK(state.st_mode) and state.st_mode & needed != needed:
+                path.chmod(stat.S_IMODE(state.st_mode) | needed)
+                name = ascii(path.relative_to(folder.parent).as_posix())[1:-1]
+                yield f"{name} was not readable: now its owner may read it"
 
 
 def _resolve(path: Path, folder: Path, workspace: Path) -> bool:

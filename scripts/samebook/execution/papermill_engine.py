@@ -27,7 +27,7 @@ from traitlets.config import Config
 
 from samebook.core import workspace
 from samebook.core.errors import CellFailed
-from samebook.execution import cell_end, kernel_output, provisioner
+from samebook.execution import background, cell_end, kernel_output, provisioner
 from samebook.execution.provisioner import KernelSource
 from samebook.records import canonical
 from samebook.redaction import own_parts
@@ -180,6 +180,14 @@ class _Client(PapermillNotebookClient):
             )
         if cell_end.may_raise(cell) and reply["status"] == "ok" and not sent:
             self.nb_man.execution.observer.noted(f"{position} is tagged `{canonical.RAISES}`, and raised nothing")
+
+    @override
+    def papermill_execute_cells(self) -> None:
+        """Execute all cells; processes of the notebook that have failed since, or still run, are told."""
+        super().papermill_execute_cells()
+        pid = getattr(self.km.provisioner, "pid", None) if self.km else None
+        for line in background.check_children(pid) if pid else ():
+            self.nb_man.execution.observer.noted(line)
 
     @override
     def process_message(self, msg: dict[str, Any], *arguments: Any, **kwargs: Any) -> Any:

@@ -4,6 +4,7 @@ https://jupyter-client.readthedocs.io/en/stable/provisioning.html
 """
 
 import asyncio
+import signal
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 from nbclient.exceptions import DeadKernelError
 
+from samebook.execution import background
 from samebook.execution.warm import client, kernels
 from samebook.execution.warm.early import EarlyProcess
 from samebook.execution.warm.kernels import Kind, Request
@@ -31,7 +33,7 @@ class KernelSource:
 
     `output` is the file descriptor of the kernel's stdout and stderr. `start` is "warm" once a zygote has forked the
     kernel, else "cold", as the receipt says. `exit_code` is that of the kernel's process once it has ended: below 0 for
-    a signal, as in `subprocess`.
+    a signal, as in `subprocess`. A kernel is replaced where it has become another program, as by os.execv.
     """
 
     folder: Path | None = None
@@ -40,6 +42,7 @@ class KernelSource:
     output: int = 2
     start: str = "cold"
     exit_code: int | None = None
+    is_replaced: bool = False
 
     def process(self, request: Request) -> Any:
         """A process for the kernel; None where it must be started as any other."""
@@ -61,6 +64,7 @@ class Provisioner(LocalProvisioner):
     """Starts a kernel from its source; from then on the kernel is like any other."""
 
     source: KernelSource | None = None
+    program = ""
 
     @override
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
@@ -84,10 +88,14 @@ class Provisioner(LocalProvisioner):
             paths = [Path(f"{info['ip']}-{number}") for name, number in info.items() if name.endswith("_port")]
             while await self.poll() is None and not all(path.exists() for path in paths):
                 await asyncio.sleep(POLL)
+        self.program = background.program(self.pid) if self.pid else ""
 
     @override
     async def poll(self) -> int | None:
         code = await super().poll()
+        if code is None and self.source and self.program and self.program != background.program(self.pid):
+            self.source.is_replaced = True
+            await self.send_signal(signal.SIGKILL)  # it would never answer
         if self.source and self.source.exit_code is None:
             self.source.exit_code = code
         return code

@@ -18,7 +18,7 @@ from samebook.core.without import without
 from samebook.core.workspace import Workspace
 from samebook.data import publish
 from samebook.environment import identity, machine, variables
-from samebook.execution import outputs, parameters
+from samebook.execution import background, outputs, parameters
 from samebook.execution.preparation import PreparedRun, RunRequest, prepare
 from samebook.execution.warm import client, early
 from samebook.reads import origin, undeclared
@@ -120,6 +120,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
                 source=source,
             )
         )
+    background.check(folder.path)
     run_folder.append_event(folder.path, {"kind": "kernel", "name": source.start})
     (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.name))
     for line in outputs.normalize(folder.outputs, prepared.workspace.root):
@@ -145,6 +146,7 @@ def _source_after(prepared: PreparedRun, reporter: Reporter) -> Source:
 
 def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict[str, str]:
     undeclared.write_startup_script(scratch / "ipython")
+    background.write_startup_script(scratch / "ipython")
     env = variables.of_kernel(prepared.workspace, folder.path, prepared.request.env, scratch)
     env |= variables.openmp_threads(prepared.settings.threads)
     pinned = prepared.request.receipt

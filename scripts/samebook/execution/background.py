@@ -1,0 +1,111 @@
+"""The work of a notebook beside its cells: threads that end with an error, processes that nobody waits for.
+
+A cell ends well whatever becomes of them, and a run whose work has failed must not count as done.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebook.core.errors import CellFailed
+from samebook.records import run_folder
+
+KIND = "failure"
+# Processes of Python's own and of joblib that outlive the work which they are for.
+HELPERS = ("resource_tracker", "forkserver", "loky", "spawn_main")
+# The places in /proc/<pid>/stat, after the name: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+STATE, START_OF_STACK, EXIT_CODE = 0, 25, 49
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process that the kernel has started and not waited for; `exit_code` is None while it runs."""
+
+    name: str
+    exit_code: int | None
+
+
+def write_startup_script(folder: Path) -> None:
+    """Write the script with which IPython, with `folder` as its IPYTHONDIR, watches its threads from its start."""
+    scripts = folder / "profile_default" / "startup"
+    scripts.mkdir(parents=True, exist_ok=True)
+    (scripts / "01-samebook.py").write_text(
+        "import os\n"
+        "from samebook.execution import background\n"
+        "background.start(os.environ['SAMEBOOK_RUN'])\n"
+        "del os, background\n"
+    )
+
+
+def start(run: str) -> None:
+    """Record from now on, in the run's folder, each thread that ends with an error, and the wish that the kernel ends.
+
+    The message of an error is left out here: it may hold a secret, and the notebook shows it.
+    """
+    from IPython.core.getipython import get_ipython  # a runner never imports it
+
+    before = threading.excepthook
+
+    def record(text: str) -> None:
+        run_folder.append_event(Path(run), {"kind": KIND, "name": "failure", "text": text})
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        before(arguments)
+        if issubclass(arguments.exc_type, Exception):
+            name = arguments.thread.name if arguments.thread else "without a name"
+            record(f"the thread {name} ended with {arguments.exc_type.__name__}")
+
+    def asked(_: object) -> None:
+        record("the notebook asked its kernel to end")
+
+    threading.excepthook = hook
+    if shell := get_ipython():
+        shell.observe(asked, "exit_now")
+
+
+def check(run: Path) -> None:
+    """Raise CellFailed where work beside the cells has failed."""
+    if failure := next(run_folder.events(run, KIND), None):
+        raise CellFailed(
+            f"{failure['text']}, though each cell ended well", mend="concurrent.futures hands errors to the cell"
+        )
+
+
+def check_children(pid: int) -> Iterator[str]:
+    """A line for each process that still runs. Raises CellFailed for one that has failed, and nobody asked."""
+    for child in _children(pid):
+        if child.exit_code:
+            raise CellFailed(
+                f"the process {child.name} ended with exit code {child.exit_code}, and no cell has waited for it",
+                mend="subprocess.run(…, check=True) in the cell",
+            )
+        if child.exit_code is None:
+            yield f"the process {child.name} still runs at the notebook's end: its results may be half written"
+
+
+def _children(pid: int) -> Iterator[Child]:
+    """The processes that a process has started, but helpers; where there is no /proc, none are known."""
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for number in path.read_text().split():
+            with suppress(OSError):  # it has just ended, and was waited for
+                command = Path(f"/proc/{number}/cmdline").read_bytes().decode(errors="replace")
+                name, fields = stat(int(number))
+                code = (int(fields[EXIT_CODE]) >> 8) if fields[STATE] in "ZX" else None
+                if not any(helper in command for helper in HELPERS):
+                    yield Child(name, code)
+
+
+def stat(pid: int) -> tuple[str, list[str]]:
+    """The name of a process's program, and what Linux says of it after the name. Raises OSError where there is none."""
+    text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    name, _, fields = text.partition("(")[2].rpartition(")")
+    return name, fields.split()
+
+
+def program(pid: int) -> str:
+    """A mark of the program that a process runs, which changes with exec; "" where Linux does not say."""
+    with suppress(OSError):
+        return stat(pid)[1][START_OF_STACK]
+    return ""
