@@ -108,7 +108,14 @@ def sweep(
         )
     request = verb.SweepRequest(
         RunRequest(notebook, given, env, timeout),
-        *(grid, file, draws or 0, seed, jobs or 0, metric, minimize, on_failure == "stop"),
+        grid=grid,
+        file=file,
+        draws=draws or 0,
+        seed=seed,
+        jobs=jobs or 0,
+        metric=metric,
+        minimize=minimize,
+        stop_on_failure=on_failure == "stop",
     )
     if dry_run:
         show(verb.description(verb.plan(request)))

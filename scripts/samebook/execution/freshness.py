@@ -24,9 +24,9 @@ def fresh_run(
 ) -> Path | None:
     """The newest finished run of this notebook, code, parameters, environment and inputs, its files whole; or None.
 
-    `in_image`: only a run in the image counts, as where the policy demands one. `candidates`: one of these runs.
-    Each file that a run has read counts. What it read unseen, unless the settings ignore that, and a warehouse that has
-    no version, count as changed.
+    With `in_image`, only a run in the image counts, as where the policy demands one. `candidates` are the runs to
+    choose from, by default all. Each file that a run has read counts. A warehouse without a version counts as changed,
+    and so does a read that nobody could see, unless the settings ignore it.
     """
     finished = run_folder.finished_runs(prepared.workspace, prepared.name)
     for run in finished if candidates is None else candidates:
@@ -54,6 +54,7 @@ def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool
     yield digests.get("environments/runtime.txt") != source.lock
     yield digests.get(receipt.ENVIRONMENT) != _environment(workspace)
     commit = receipt.dependency(statement, receipt.COMMIT) or {}
+    # A run with uncommitted changes does not stand for a clean checkout, whose run can be promoted.
     yield source.patch == b"" and commit.get("annotations", {}).get("dirty", False)
     unseen = receipt.byproduct(statement, receipt.UNSEEN)
     yield not all(name.startswith(prepared.settings.ignore_unseen) for name in unseen)

@@ -107,6 +107,7 @@ def _value(parameter: Parameter, text: str) -> Any:
         try:
             return validator.validate_strings(text)
         except ValidationError as error:
+            # A text that looks like JSON is told its flaw as JSON, any other its flaw as text.
             flaw = flaw if text.startswith(("[", "{")) else error
     raise UsageError(f"parameter {parameter.name}: found {text!r}; {reason(flaw)}", mend=_mend(parameter)) from flaw
 

@@ -62,7 +62,7 @@ def _compare_subject(name: str, original: Side, reproduced: Side, tolerance: flo
 
 
 def _difference(name: str, old: bytes, new: bytes) -> Difference:
-    """The difference of two contents; beside the image, which has the libraries to read them, the image finds it."""
+    """The difference of two contents; where the libraries to read them are not installed, the image finds it."""
     try:
         return difference(name, old, new)
     except ModuleNotFoundError:

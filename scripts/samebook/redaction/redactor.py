@@ -10,8 +10,8 @@ from samebook.core.secret import SHORTEST
 from samebook.redaction import packed
 from samebook.redaction.forms import Quoted, encoded
 
-# The parts of a JSON value that samebook or a format has written itself: True is all of a value, a mapping its keys and
-# what is own of their values, a sequence what is own of each item. Whatever is not named may hold a secret, keys too.
+# The parts of a JSON value that samebook or a format has written itself, so that they hold no secret. {"cells": [{"id":
+# True}]} names the key `cells`, and in each of its items the key `id` with its value. All else may hold a secret.
 type Own = bool | Mapping[str, "Own"] | Sequence["Own"]
 
 # Times the length of a secret in its longest form: as a UTF-8 text whose characters are escaped twice.

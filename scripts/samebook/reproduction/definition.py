@@ -59,7 +59,7 @@ def _is_essential(name: str, is_same_platform: bool) -> bool:
 
 
 def _is_passed_by(name: str, after: dict[str, str]) -> bool:
-    """Whether a bundle was not read again because its files were: the samebook of older commits finds those by hash."""
+    """Whether a new run has read the files of a bundle, but not the bundle: older versions find the files by hash."""
     reference = name.removeprefix(f"input {inputs.BUNDLE}")
     return reference != name and name not in after and any(other.startswith(f"input {reference}/") for other in after)
 
