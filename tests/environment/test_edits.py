@@ -4,7 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from tiny import Tiny
 
+from samebook.core.errors import EnvironmentMismatch
+from samebook.core.workspace import Workspace
 from samebook.environment import edits, identity
 
 CODE, LONGER, AS_LONG = "x = 1\n", "x = 1000\n", "x = 2\n"
@@ -43,10 +46,13 @@ def test_edit_changes_the_digest(content: str, seconds: float, record: Path) -> 
     assert identity.package_records({"tool"}) == before
 
 
-def test_every_file_is_read_in_full(record: Path) -> None:
-    """An edit that keeps the size and hides its time is found where every file is read; a missing file is no edit."""
+def test_every_file_is_read_in_full(record: Path, tiny: Tiny) -> None:
+    """An edit that keeps the size and hides its time is found at a promotion; a missing file is no edit."""
     write(record, AS_LONG, -3600)
     assert edits.of_package(record) == {}
     assert list(edits.of_package(record, is_full=True)) == ["tool/core.py"]
+    (tiny.root / "environments" / "runtime.txt").write_text("tool==1.0\n")
+    with pytest.raises(EnvironmentMismatch, match=r"tool has tool/core.py edited"):
+        identity.check_unedited(Workspace(tiny.root))
     (record.parent.parent / "tool" / "core.py").unlink()
     assert edits.of_package(record, is_full=True) == {}

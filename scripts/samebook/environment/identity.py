@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from samebook.core.digest import json_bytes, sha256
+from samebook.core.errors import EnvironmentMismatch
 from samebook.core.workspace import Workspace
 from samebook.environment import edits, machine, variables
 
@@ -96,6 +97,16 @@ def edited_packages(workspace: Workspace) -> dict[str, list[str]]:
     packages = ((_normal(name), path / "RECORD") for path, name, _ in _distributions() if _normal(name) in locked)
     files = {name: sorted(edits.of_package(record, is_full=True)) for name, record in packages}
     return {name: names for name, names in files.items() if names}
+
+
+def check_unedited(workspace: Workspace) -> None:
+    """Raise EnvironmentMismatch where the code of a locked package is not that of its wheel; every file is read."""
+    if edited := edited_packages(workspace):
+        name, files = next(iter(edited.items()))
+        raise EnvironmentMismatch(
+            f"{len(edited)} packages are not as in their wheels: {name} has {files[0]} edited",
+            mend="rm -rf .venv && make environment",
+        )
 
 
 def _package_digest(record: Path) -> str:

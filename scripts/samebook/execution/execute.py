@@ -3,6 +3,7 @@
 `papermill_engine.py` is the engine that papermill calls; only these two modules import papermill.
 """
 
+import logging
 import re
 import signal
 from copy import deepcopy
@@ -46,6 +47,8 @@ def execute(execution: Execution) -> NotebookNode:
     try:
         notebook = _execute(execution)
     except CellTimeoutError as error:
+        # A cell that prints without end leaves a task of nbclient's amid a message, which asyncio would report.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise errors.CellFailed(
             f"cell `{_running_cell(execution)}` ran over its time limit of {execution.cell_timeout} s",
             mend=f"again, with TIMEOUT={2 * (execution.cell_timeout or 0)}",

@@ -9,7 +9,7 @@ from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.text import Say, align
 from samebook.core.workspace import Workspace
-from samebook.environment import model_sections, settings
+from samebook.environment import identity, model_sections, settings
 from samebook.models import build, commits, gate_run, lookup, policy
 from samebook.models import bundle as bundles
 from samebook.models.bundle import Bundle
@@ -52,6 +52,7 @@ def promote(request: PromoteRequest, say: Say) -> Promotion:
     with commits.hold_branch(workspace, path) as lock:
         candidate = _candidate(workspace, request, conditions, receipt_path)
         if not request.dry_run:
+            identity.check_unedited(workspace)
             candidate = _gated(candidate, request, say)
         policy.enforce(candidate, request.env)
         bundle = _bundle(candidate, request)
