@@ -9,8 +9,11 @@ from urllib.parse import quote
 
 import pytest
 from tiny import Result, Tiny, wait_until
+from webhook import serving
 
 from samebook.core.workspace import Workspace
+from samebook.pipelines import executor, notices
+from samebook.pipelines.step_program import Job
 from samebook.records import run_folder
 
 pytestmark = pytest.mark.secrets
@@ -105,16 +108,31 @@ def test_secret_refused_in_outputs(tiny: Tiny) -> None:
     assert not (tiny.last / "receipt.json").exists()
 
 
-def test_secret_not_shown_by_orphan(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kernel whose runner is killed shows nobody what it prints, and of its outputs those with the secret go."""
+PIPELINE = "steps: {orphan: {}}\n"
+NOTIFY = "datasets: {}\nnotify: {webhook: HOOK, on: [failure]}\n"
+
+
+def test_secret_not_told_by_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step whose runner is killed in the midst of its printing tells the pipeline, the story and the webhook nothing.
+
+    Of its outputs those with the secret go when the run is recovered.
+    """
+    tiny = Tiny.create(tmp_path / "workspace", NOTIFY)
     work = "import os, samebook\nsamebook.output_path('a.bin').write_bytes(token.encode('utf-16'))\n"
     work += "samebook.output_path('b.txt').write_text('well')\nos.kill(os.getppid(), 9)\n" + WAYS_OUT
     tiny.notebook("orphan", parameters=PARAMETERS, work=work)
-    ended = tiny.samebook("run", "orphan", API_TOKEN=SECRET)
-    assert ended.code in (-9, 128 + 9)  # as a process, and as the warm runner of one
-    assert SECRET not in ended.stdout + ended.stderr
-    wait_until(lambda: not tiny.kernels())
+    (tiny.root / "environments" / "pipelines").mkdir()
+    (tiny.root / "environments" / "pipelines" / "daily.yml").write_text(PIPELINE)
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
     monkeypatch.setenv("API_TOKEN", SECRET)
-    run_folder.recover(Workspace(tiny.root))
-    assert with_secret(tiny.root) == []
+    workspace = Workspace(tiny.root)
+    with serving(204) as hook:
+        monkeypatch.setenv("HOOK", hook.url)
+        outcomes = executor.execute(executor.prepare(Job(workspace, "daily", {})))
+        assert notices.wait(20)
+    wait_until(lambda: not tiny.kernels())
+    assert (outcomes[0].state, outcomes[0].code) == (executor.State.FAILED, -9)
+    run_folder.recover(workspace)
+    assert not any(form in f"{outcomes} {hook.got}".encode() for form in forms(SECRET))
+    assert (hook.got[0][1]["kind"], with_secret(tiny.root)) == ("failure", [])
     assert [path.name for path in tiny.last.glob("outputs/*")] == ["b.txt"]

@@ -13,6 +13,7 @@ import re
 import reprlib
 import shlex
 import subprocess
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -259,3 +260,18 @@ def test_error_is_redacted() -> None:
         Redaction({"TOKEN": SECRET}).redact_error(error)
         assert "[redacted TOKEN]" in str(error)
         assert SECRET not in str(error)
+
+
+def test_short_secret_is_cut_nowhere() -> None:
+    """A secret of the shortest length is redacted beside an ellipsis as well."""
+    assert (
+        Redaction({"TOKEN": "canary"}).text("canary... and ...canary") == "[redacted TOKEN]... and ...[redacted TOKEN]"
+    )
+
+
+def test_large_output_is_quick() -> None:
+    """Text of 4 MB, with ellipses and a word of the secret in each line, is redacted within a second."""
+    text = "a row of s3cr3t values ... | " * (4_000_000 // 29)
+    start = time.process_time()
+    assert Redaction({"TOKEN": SECRET}).text(text) == text
+    assert time.process_time() - start < 1

@@ -1,8 +1,8 @@
 """The forms in which programs write a secret: as it is, quoted, escaped, encoded, in other texts, and cut short.
 
 Letters and digits stay what they are in all quoting; each other character may be written in one of several ways, so a
-regular expression finds every mixture of them. A text without the secret's longest word can't match, and to look for a
-word is much cheaper than to match.
+regular expression finds every mixture of them. A text without a word of the secret can't match, and to look for
+words is much cheaper than to match.
 """
 
 import base64
@@ -31,8 +31,9 @@ class Quoted:
     text: str
 
     @cached_property
-    def word(self) -> str:
-        return max(re.findall(r"[0-9a-zA-Z]*", self.text), key=len)
+    def words(self) -> list[str]:
+        """The longer runs of letters and digits, which stay in all quoting."""
+        return sorted(re.findall(r"[0-9a-zA-Z]{3,}", self.text), key=len, reverse=True)
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -49,13 +50,13 @@ class Quoted:
 
     def replace(self, text: str, label: str) -> str:
         """The text with `label` in place of this one."""
-        if self.word in text:
+        if all(word in text for word in self.words):
             text = self.pattern.sub(lambda _: label, text)
         return self._without_cuts(text, label)
 
     def is_in(self, content: bytes) -> bool:
         """Whether `content` holds this text. Its zero bytes are left out: so UTF-16 and UTF-32 read as plain text."""
-        return self.word.encode() in content and self.in_bytes.search(content) is not None
+        return all(word.encode() in content for word in self.words) and self.in_bytes.search(content) is not None
 
     def _without_cuts(self, text: str, label: str) -> str:
         """The text without the pieces of this one that begin or end it, beside an ellipsis."""
@@ -89,6 +90,9 @@ def _in_base64(content: bytes) -> Iterator[str]:
 def _cuts(form: str, text: str) -> Iterator[tuple[int, int]]:
     """The places in a text of a piece that begins or ends a form, beside an ellipsis."""
     for start in _positions(text, form[:SHORTEST]):
+        # Most often it is a word with which the secret begins.
+        if not text.startswith((form[SHORTEST : SHORTEST + 1], *ELLIPSES), start + SHORTEST):
+            continue
         end = start + _shared(form, text[start : start + len(form)])
         if text.startswith(ELLIPSES, end):
             yield start, end
