@@ -92,6 +92,16 @@ def test_link_out_of_a_folder_is_recorded(link: str, workspace: Path, tmp_path_f
     assert recorded(f"open({by_proc!r}).read()", workspace) == {by_proc: sha256(target)}
 
 
+def test_own_folder_is_not_recorded(workspace: Path) -> None:
+    """The names in a folder that the notebook has made are not recorded, nor what compiled code wrote there."""
+    own = "import os\nfrom pathlib import Path\nimport pandas as pd, pyarrow.feather as feather, duckdb\n"
+    own += "Path('new').mkdir()\nfeather.write_feather(pd.DataFrame({'a': [1]}), 'new/a.feather')\n"
+    own += "duckdb.sql(\"copy (select 1) to 'new/b.csv'\")\nduckdb.sql('select 1').write_csv('new/c.csv')\n"
+    read = "[open(path) for path in Path('new').iterdir()]\nos.rename('new', 'old')\nos.listdir('old')\n"
+    read += "Path('data').mkdir(exist_ok=True)\nos.listdir('data')"
+    assert set(recorded(own + read, workspace)) == {"data/"}
+
+
 def test_other_thread_is_recorded(workspace: Path) -> None:
     """A read of the notebook's own thread is recorded while another thread is in a call of samebook's."""
     meanwhile = "import threading\nthread = threading.Thread(target=open, args=('data/x.csv',))\n"

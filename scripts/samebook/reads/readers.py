@@ -74,7 +74,7 @@ def query(recorder: Recorder, values: Sequence[Any]) -> None:
 
 def own(recorder: Recorder, values: Sequence[Any]) -> None:
     """Declare the files that these arguments name as the run's own: they are written."""
-    for text in _texts(values[:1]):
+    for text in _texts(values):
         recorder.open(text, os.O_CREAT | os.O_TRUNC)
 
 
@@ -92,24 +92,31 @@ DUCKDB = (
     *("connect", "execute", "executemany", "from_csv_auto", "from_parquet", "from_query", "query", "query_df"),
     *("read_csv", "read_json", "read_parquet", "sql", "table_function"),
 )
+WRITERS = ("to_csv", "to_parquet", "write_csv", "write_parquet")
 OBSTORE = ("get", "get_async", "get_range", "get_range_async", "get_ranges", "get_ranges_async", "list", "open_reader")
 HOOKS: Mapping[str, Mapping[str, Note]] = {
     "_posixsubprocess": {"fork_exec": child},
     "adbc_driver_manager.dbapi": {"Connection.__init__": server},
     "adbc_driver_postgresql.dbapi": {"connect": server},
-    "duckdb": dict.fromkeys((*DUCKDB, *(f"DuckDBPyConnection.{name}" for name in DUCKDB)), query),
+    "duckdb": {
+        **dict.fromkeys((*DUCKDB, *(f"DuckDBPyConnection.{name}" for name in DUCKDB)), query),
+        **dict.fromkeys((f"DuckDBPyRelation.{name}" for name in WRITERS), own),
+    },
     "obstore": dict.fromkeys(OBSTORE, server),
     "pyarrow": dict.fromkeys(("input_stream", "memory_map"), read),
-    "pyarrow.csv": dict.fromkeys(("open_csv", "read_csv"), read),
+    "pyarrow.csv": {**dict.fromkeys(("open_csv", "read_csv"), read), "write_csv": own},
     "pyarrow.dataset": dict.fromkeys(("dataset", "parquet_dataset"), read),
-    "pyarrow.feather": dict.fromkeys(("read_feather", "read_table"), read),
+    "pyarrow.feather": {**dict.fromkeys(("read_feather", "read_table"), read), "write_feather": own},
     "pyarrow.json": dict.fromkeys(("open_json", "read_json"), read),
     "pyarrow.orc": dict.fromkeys(("ORCFile.__init__", "read_table"), read),
     "pyarrow.parquet": {
         **dict.fromkeys(("ParquetDataset.__init__", "ParquetFile.__init__", "read_metadata", "read_schema"), read),
         "ParquetWriter.__init__": own,
     },
-    **{name: dict.fromkeys(functions, read) for name, functions in model_file.READERS.items()},
+    **{
+        name: dict.fromkeys(functions, read) | dict.fromkeys(model_file.WRITERS[name], own)
+        for name, functions in model_file.READERS.items()
+    },
 }
 
 

@@ -59,6 +59,7 @@ class Recorder:
             "open": lambda arguments: self.open(arguments[0], arguments[2]),
             "os.link": self._moved,
             "os.rename": self._moved,
+            "os.mkdir": self._created,
             "os.listdir": self._listed,
             "os.scandir": self._listed,
             "sqlite3.connect": self._sqlite,
@@ -152,9 +153,16 @@ class Recorder:
     def _moved(self, arguments: tuple[Any, ...]) -> None:
         """Record a file that is moved or linked: the run may show it as its own."""
         source, target = (os.path.abspath(os.fsdecode(path)) for path in arguments[:2])
+        if f"{source}/" in self.seen:
+            self.seen.add(f"{target}/")
         for path in _files(source):
             self.open(path, os.O_RDONLY)
             self.seen.add(target + path.removeprefix(source))
+
+    def _created(self, arguments: tuple[Any, ...]) -> None:
+        path = os.path.abspath(os.fsdecode(arguments[0]))
+        if not os.path.isdir(path):
+            self.seen.add(f"{path}/")
 
     def _listed(self, arguments: tuple[Any, ...]) -> None:
         if not isinstance(arguments[0], int) and not IMPORTING.search(_caller(3)):

@@ -16,9 +16,10 @@ STEM = "model"
 LOADABLE = (".ubj", ".json")
 BINARY = (".ubj",)
 
-# The packages of compiled code that load them, and the functions there that read files.
+# The packages of compiled code that load them, and the functions there that read and write files.
 PACKAGES = ("xgboost", "xgboost_cpu")
 READERS = {"xgboost": ("Booster.load_model", "DMatrix.__init__")}
+WRITERS = {"xgboost": ("Booster.save_model",)}
 
 type Model = "xgboost.Booster"
 
