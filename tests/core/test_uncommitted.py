@@ -293,3 +293,16 @@ def test_limit_is_a_setting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert handed(root, monkeypatch).unpatched == ("changes of more than 1 MB",)
     monkeypatch.setenv("SAMEBOOK_PATCH_LIMIT", "2")
     assert handed(root, monkeypatch).patch
+
+
+def test_ignored_module_of_the_path(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that git ignores beside samebook, where a notebook can import it, is named; an installation is not."""
+    (root / "scripts").mkdir()
+    (root / "scripts" / "pyproject.toml").touch()
+    commit(root)
+    (root / ".git" / "info" / "exclude").write_text("/.samebook/\n/scripts/helper.py\n/scripts/*.egg-info/\n")
+    for name in ("samebook.egg-info/PKG-INFO", "__pycache__/helper.pyc", "helper.py"):
+        (root / "scripts" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "scripts" / name).touch()
+    named = ("scripts/helper.py: git ignores it",)
+    assert uncommitted.changes(root).unpatched == handed(root, monkeypatch).unpatched == named

@@ -14,6 +14,7 @@ from samebook.core import head
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
+from samebook.models import policy
 from samebook.records import signing
 from samebook.records.signing import Purpose
 from samebook.verbs import promote as promoting_verb
@@ -152,3 +153,18 @@ def test_keys_without_owners_file(tiny: Tiny) -> None:
     keys = signing.trusted_keys(Workspace(tiny.root))
     assert {key.owner for key in keys.values()} == {"ada", "laptop", "ben", "cleo", "dan"}
     assert keys["dan"].purposes == frozenset(Purpose)
+
+
+@pytest.mark.parametrize(
+    ("base", "is_pinned"),
+    [
+        (f"python:3.13@sha256:{'a' * 64}", True),
+        ("evil/sha256:latest", False),
+        ("evil@sha256:a", False),
+        (f"evil:sha256-{'a' * 64}", False),
+        (None, False),
+    ],
+)
+def test_pinned_is_by_digest(base: str | None, is_pinned: bool) -> None:
+    """An image is pinned by a whole digest alone; a name or a tag with the word in it is not."""
+    assert (policy.unpinned_image("docker", f"sha256:{'b' * 64}", base) == "") is is_pinned

@@ -9,6 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
@@ -22,9 +23,9 @@ RAW = ("-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.fsm
 ATTRIBUTES = "* -text -filter -ident !working-tree-encoding\n"
 
 # Files that Python and Jupyter write beside a notebook, and no run reads as its source.
-CACHES = ("__pycache__/", ".ipynb_checkpoints/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/")
+CACHES = ("__pycache__/", ".ipynb_checkpoints/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "*.egg-info/")
 # A run reads its source in these folders: files there that git ignores are not the commit's.
-SOURCES = ("notebooks", "environments")
+SOURCES = ("notebooks", "environments", "scripts")
 
 # The largest size of all changed files together, in MB.
 LIMIT, MB = 50, 10**6
@@ -116,7 +117,7 @@ class _Repository:
         folders = [str((root / name).relative_to(self.top)) for name in SOURCES if (root / name).is_dir()]
         options = ("-z", "--others", "--ignored", "--exclude-standard", "--directory")
         for name in self.listed("ls-files", *options, "--", *folders) if folders else ():
-            if not {f"{part}/" for part in Path(name).parts} & {*CACHES}:
+            if not is_cache(name):
                 yield f"{name}: git ignores it"
 
     def patch(self, names: Sequence[str]) -> bytes:
@@ -136,6 +137,11 @@ class _Repository:
             return False
         pointer = self.git("cat-file", "blob", entry[2].decode())
         return pointer.startswith(POINTER) and f"oid sha256:{sha256(path)}\n".encode() in pointer
+
+
+def is_cache(name: str) -> bool:
+    """Whether a path is in a folder of caches."""
+    return any(fnmatchcase(f"{part}/", cache) for part in Path(name).parts for cache in CACHES)
 
 
 def _line(root: Path, *arguments: str) -> str:

@@ -1,5 +1,6 @@
 """The policy of a promotion: the conditions that a run must meet, one function each, with the command that mends it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,9 @@ from samebook.models.reproducers import SignedRun
 from samebook.records import attestations, evidence, receipt, signing
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile
+
+# An image by its id, or a name with a digest: a tag may hold any text, sha256 too.
+PINNED = re.compile(r"(.+@)?sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ CONDITIONS: tuple[Callable[[Candidate], UnmetCondition | None], ...] = (
 def unpinned_image(engine: str | None, image: str | None, base: str | None) -> str:
     """The finding that a run was not in an image on a base that is pinned by digest; empty where it was."""
     uris = {"image": image, "base image": base}
-    unpinned = [f"{name} {uri or 'none'}" for name, uri in uris.items() if "sha256:" not in (uri or "")]
+    unpinned = [f"{name} {uri or 'none'}" for name, uri in uris.items() if not PINNED.fullmatch(uri or "")]
     unpinned += [] if engine == "docker" else [f"engine {engine}"]
     return f"it did not run in an image whose base is pinned by digest: {', '.join(unpinned)}" if unpinned else ""
 

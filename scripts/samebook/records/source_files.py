@@ -11,8 +11,7 @@ from pathlib import Path
 from samebook.core import uncommitted
 from samebook.core.digest import sha256
 
-FOLDERS = ("environments", "notebooks", "scripts/samebook")
-CACHES = {name.rstrip("/") for name in uncommitted.CACHES}
+FOLDERS = ("environments", "notebooks", "scripts")
 # Made when the release image is built: the sha256 of each file of its commit, in the form of sha256sum.
 LISTING = Path(sys.prefix) / "commit.sha256"
 SHOWN = 12
@@ -56,7 +55,7 @@ def _digest(path: Path) -> str | None:
 def _files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     for folder in FOLDERS:
         for path, folders, names in os.walk(root / folder, followlinks=True):
-            folders[:] = [name for name in folders if name not in CACHES]
+            folders[:] = [name for name in folders if not uncommitted.is_cache(name)]
             for name in names:
                 file = Path(path) / name
                 if file.is_file():
