@@ -44,7 +44,7 @@ def fork(workspace: Workspace, arguments: Sequence[str]) -> ForkedProcess | None
 
 
 def wait(runner: ForkedProcess) -> int:
-    """Its exit code, once it has ended; meanwhile signals are forwarded to it, except those that are ignored here."""
+    """The exit code of the runner, once it has ended; meanwhile signals are forwarded to it, except ignored ones."""
     for signum in (*FORWARDED, signal.SIGTSTP):
         if signal.getsignal(signum) != signal.SIG_IGN:
             signal.signal(signum, lambda number, _: _forward(runner, number))

@@ -32,7 +32,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 
 @dataclass
 class Child:
-    """A forked process, and the connection of the client that requested it."""
+    """A forked process, and the connection of the client that has requested it."""
 
     connection: socket.socket
     pid: int
@@ -42,7 +42,7 @@ class Child:
 class Zygote:
     """The state of the process: its socket and its children.
 
-    It ends after `idle` seconds without a child; 0 is never.
+    It ends after `idle` seconds without a child, with 0 never.
     """
 
     listener: socket.socket
