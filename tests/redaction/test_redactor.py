@@ -275,3 +275,18 @@ def test_large_output_is_quick() -> None:
     start = time.process_time()
     assert Redaction({"TOKEN": SECRET}).text(text) == text
     assert time.process_time() - start < 1
+
+
+def test_colours_hide_nothing() -> None:
+    """A secret that is printed in two colours is redacted; other colours stay."""
+    text = f"\x1b[31m{SECRET[:4]}\x1b[0;1m{SECRET[4:]}\x1b[0m"
+    assert Redaction({"TOKEN": SECRET}).text(text) == "[redacted TOKEN]"
+    assert Redaction({"TOKEN": SECRET}).text(f"\x1b[31m{SECRET}\x1b[0m") == "\x1b[31m[redacted TOKEN]\x1b[0m"
+
+
+def test_folder_is_no_output(tmp_path: Path) -> None:
+    """The name of the folder in which a workspace stands is no reason to refuse its outputs."""
+    outputs = tmp_path / "canary" / "outputs"
+    outputs.mkdir(parents=True)
+    (outputs / "a.txt").touch()
+    Redaction({"TOKEN": "canary"}).check_files(outputs)

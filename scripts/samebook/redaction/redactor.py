@@ -1,6 +1,7 @@
 """Redaction: it keeps secrets out of everything that a run writes or shows."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ type Own = bool | Mapping[str, "Own"] | Sequence["Own"]
 
 # Times the length of a secret in its longest form: as a UTF-8 text whose characters are escaped twice.
 WIDEST = 16
+COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class Redaction:
@@ -32,7 +34,15 @@ class Redaction:
         self.longest = WIDEST * max((len(text) for _, text in texts), default=0)
 
     def text(self, text: str) -> str:
-        """The text with the secrets in it replaced."""
+        """The text with the secrets in it replaced; without its colours where one is in the midst of a secret."""
+        text = self._replaced(text)
+        if "\x1b" in text and self.quoted:
+            plain = COLOURS.sub("", text)
+            redacted = self._replaced(plain)
+            return text if redacted == plain else redacted
+        return text
+
+    def _replaced(self, text: str) -> str:
         for quoted, label in self.quoted:
             text = quoted.replace(text, label)
         for form, label in self.encoded.items():
@@ -63,7 +73,7 @@ class Redaction:
     def check_files(self, folder: Path) -> None:
         """Raise PolicyRefused for the first file below `folder` that holds a secret: bytes cannot be redacted."""
         for path in self._files(folder):
-            self._check(self.label_of(path), str(path.relative_to(folder.parent)))
+            self._check(self._label_of(path, folder), str(path.relative_to(folder.parent)))
 
     def check_content(self, contents: Iterable[bytes], name: str) -> None:
         """Raise PolicyRefused where one of the contents holds a secret; the message calls them `name`."""
@@ -72,12 +82,12 @@ class Redaction:
     def remove_files(self, folder: Path) -> None:
         """Remove the files below `folder` that hold a secret."""
         for path in self._files(folder):
-            if self.label_of(path):
+            if self._label_of(path, folder):
                 path.unlink()
 
-    def label_of(self, path: Path) -> str | None:
-        """The replacement of a secret that a file holds, in its path, its bytes, or what is packed in it."""
-        if label := self._label(os.fsencode(path)):
+    def _label_of(self, path: Path, folder: Path) -> str | None:
+        """The replacement of a secret that a file holds, in its path in the folder, its bytes, or packed in them."""
+        if label := self._label(os.fsencode(path.relative_to(folder))):
             return label
         end = b""
         with path.open("rb") as file:
