@@ -19,7 +19,7 @@ TESTS = Path(__file__).parent
 # What starts programs, kernels or servers takes seconds; the rest is fast.
 SLOW_FIXTURES = {
     *("tiny", "postgresql", "sampled", "served", "s3"),
-    *("chain", "worked", "promoted", "notebook", "trained", "watched", "replay"),
+    *("noticed", "chain", "worked", "promoted", "notebook", "trained", "watched", "replay"),
 }
 SLOW_FOLDERS = {"notebooks", "container", "gallery"}
 SLOW_MODULES = {
