@@ -55,7 +55,7 @@ NOT_NOTICED = {
     "`lscpu`, `ldconfig`, `nproc`, `uname`, `fc-list`": "subprocess.run(['uname'], stdout=subprocess.DEVNULL)",
     "whether a file exists, its size and time": "Path(f).stat()",
     "`os.open` with `dir_fd`": "os.open(Path(f).name, os.O_RDONLY, dir_fd=os.open('data', os.O_RDONLY))",
-    "a database that SQLite attaches": "sqlite3.connect(':memory:').execute('attach ? as other', (f,))",
+    "a database that SQLite attaches": "with ignored: sqlite3.connect(':memory:').execute('attach ? as it', (f,))",
     "`pyarrow.fs`": "import pyarrow.fs as it; it.LocalFileSystem().open_input_file(f)",
     "functions of C that `ctypes` calls": "ctypes.CDLL(None).open(f.encode(), 0)",
     "variables, the clock, chance": "os.environ['HOME'], __import__('time').time(), os.urandom(1)",
