@@ -114,7 +114,7 @@ def _in_time(
 ) -> dict[str, str]:
     """The runs that are young, or among the newest finished ones of their notebook, with that reason."""
     by_notebook = defaultdict[str, list[str]](list)
-    for name in sorted(receipts, key=run_folder.order, reverse=True):
+    for name in sorted(receipts, key=lambda name: (run_folder.order(name), name), reverse=True):
         by_notebook[run_folder.notebook_name(name)].append(name)
     newest = {name for names in by_notebook.values() for name in names[: rule.keep]}
     young = {name for name, path in folders.items() if _is_young(name, path, rule, now)}
