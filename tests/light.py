@@ -17,6 +17,8 @@ $(foreach name,$(GIVEN),$(eval override export $(name) := $$(value $(name))))
 environment: ;
 run pipeline compare:
 \t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook make $@ -- $(GIVEN)
+rerun:
+\t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
 """
 
 
