@@ -4,7 +4,7 @@ import datetime
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from samebook.core import head
+from samebook.core import head, subcommand
 from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.text import Say, align
@@ -52,7 +52,8 @@ def promote(request: PromoteRequest, say: Say) -> Promotion:
     with commits.hold_branch(workspace, path) as lock:
         candidate = _candidate(workspace, request, conditions, receipt_path)
         if not request.dry_run:
-            identity.check_unedited(workspace)
+            if subcommand.has_kernels():  # else the packages of runs are the image's
+                identity.check_unedited(workspace)
             candidate = _gated(candidate, request, say)
         policy.enforce(candidate, request.env)
         bundle = _bundle(candidate, request)
