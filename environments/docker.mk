@@ -52,7 +52,7 @@ base: ## Build the base image from Debian packages, where no image registry can 
 pulled-base:
 	@base=$(call quoted,$(BASE_IMAGE)) && docker image inspect "$$base" >/dev/null 2>&1 || docker pull --quiet "$$base" || { \
 	  echo "error: the base image $$base is not here and can't be pulled" >&2 && \
-	  echo "  -> make base, which builds one from Debian packages" >&2 && exit 2; }
+	  echo "  -> make base, which builds one from Debian packages; with ENGINE=local none is needed" >&2 && exit 2; }
 
 build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
 

@@ -92,7 +92,7 @@ class _Commit:
         self._root = root
         self._blobs: dict[str, str] | None = None
         self._submodules: dict[str, _Commit] = {}
-        with suppress(UsageError):  # a worktree's repository may be outside the container
+        with suppress(UsageError, KeyError):  # a worktree's repository, or its objects, may be outside the container
             if commit:
                 self._blobs, submodules = git.blobs(root, commit)
                 self._submodules = {path: _Commit(root / path, of) for path, of in submodules.items()}
