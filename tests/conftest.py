@@ -5,11 +5,13 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, override
 
 import pytest
 from postgresql import PASSWORD, SECRET, PostgreSQL, programs, running
 from s3 import ALLOWED, KEY, S3, TEXT, serving
 from tiny import SAMPLE, Tiny
+from xdist.scheduler import LoadFileScheduling
 
 from samebook.core.workspace import Workspace
 from samebook.data import warehouse
@@ -48,11 +50,10 @@ LONGEST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is fast, and what an engine may change; the longest modules come first."""
-    items.sort(key=lambda item: LONGEST.index(group(item)) if group(item) in LONGEST else len(LONGEST))
+    items.sort(key=lambda item: LONGEST.index(group(item.path)) if group(item.path) in LONGEST else len(LONGEST))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
         parts = {*item.path.relative_to(TESTS).parts}
-        if group(item) == "container":
+        if group(item.path) == "container":
             item.add_marker("host")
         elif OF_THE_ENGINE & parts:
             item.add_marker("engine")
@@ -61,9 +62,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("fast")
 
 
-def group(item: pytest.Item) -> str:
+def group(path: Path) -> str:
     """The group of tests that run in one process, one after the other: a module's, or those that share the images."""
-    return "container" if item.path.parent.name == "container" else item.path.stem
+    return "container" if path.parent.name == "container" else path.stem
+
+
+class Groups(LoadFileScheduling):
+    """Hands whole groups to the workers of pytest-xdist, in the order of the tests."""
+
+    @override
+    def _split_scope(self, nodeid: str) -> str:
+        return group(Path(nodeid.partition("::")[0]))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """The scheduler of all runs of these tests on several cores."""
+    config.option.loadscopereorder = False  # it would begin with the modules of many, quick tests
+    return Groups(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ test: environment ## Run the tests; container tests where a Docker daemon answer
 test-fast: $(LOCAL) ## Run the tests that start nothing: an answer within a minute
 	@$(INSIDE_local) pytest -q -m fast $(PYTEST)
 
-# Tests start in the order of tests/conftest.py: pytest-xdist would begin with the modules of many, quick tests.
-PYTEST = --numprocesses auto --dist loadgroup --no-loadscope-reorder tests
+# How the cores share the tests is said in tests/conftest.py.
+PYTEST = --numprocesses auto tests
 .PHONY: test-local test-docker
 test-local:
 	@$(INSIDE_local) pytest $(if $(MARK),-m $(call quoted,$(MARK))) $(PYTEST)
