@@ -31,8 +31,8 @@ SLOW_MODULES = {
 }
 # These look at the start of a command, or at its process; all others share the imports of one (tests/forked.py).
 OWN_PROCESSES = {
-    *("test_bench", "test_console", "test_endings", "test_faults", "test_main", "test_processes", "test_run"),
-    *("test_season", "test_signals", "test_sweep", "test_warm_chain"),
+    *("test_ab_test", "test_bench", "test_console", "test_endings", "test_faults", "test_main", "test_processes"),
+    *("test_run", "test_season", "test_signals", "test_sweep", "test_warm_chain"),
 }
 # An engine may change what these find: they read the environment, or look at the kernels and bytes that it gives.
 OF_THE_ENGINE = {
