@@ -19,7 +19,7 @@ DOWNLOAD = "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093" 
 HEADER = "http.extraheader=Authorization: Basic $(printf 'x-access-token:%s' \"$TOKEN\" | base64 -w0)"
 GITHUB_KEY = "$RUNNER_TEMP/key.pem"
 # The secrets with the private keys: of the run, and of another owner for its reproduction.
-RUN_KEY, REPRODUCTION_KEY = "SAMEBOOK_RUN_KEY", "SAMEBOOK_REPRODUCTION_KEY"
+RUN_KEY, REPRODUCTION_KEY = "RUN_KEY", "REPRODUCTION_KEY"
 AUTHOR = "git config user.name samebook && git config user.email samebook@localhost"
 GITLAB = """\
 # Jobs of samebook in env {env}: include this file in .gitlab-ci.yml. The runner needs git, make, and Docker or Python.
