@@ -325,7 +325,7 @@ def test_gitlab_reproduces_candidate(scheduled: Tiny) -> None:
     assert list(jobs) == [*names, "samebook-prod-re-train_2"]
     run, again, promotion = (jobs[name] for name in names)
     assert run["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $JOB == "daily"'}]
-    assert run["script"] == ['SIGNING_KEY="$SAMEBOOK_RUN_KEY" make pipeline NAME=daily ENV=prod']
+    assert run["script"] == ['SIGNING_KEY="$RUN_KEY" make pipeline NAME=daily ENV=prod']
     assert again["script"] == ['SIGNING_KEY="$REPRODUCTION_KEY" make reproduce RUN=train']
     assert (again["needs"], promotion["needs"]) == (names[:1], names[1:2])
     assert "make promote RUN=train MODEL=delay ENV=prod" in promotion["script"][0]
