@@ -62,7 +62,18 @@ def test_stale_folders_are_named(tiny: Tiny) -> None:
     assert switch(tiny, "main") == ""
     assert switch(tiny, "before") == stale
     assert switch(tiny, "main") == ""
-    command = ["git", "merge", "--quiet", "--no-edit", "--no-ff", "candidate"]
+    command = [
+        "git",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b.c",
+        "merge",
+        "--quiet",
+        "--no-edit",
+        "--no-ff",
+        "candidate",
+    ]
     assert subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, check=True).stderr == stale
 
 
