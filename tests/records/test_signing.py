@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from tiny import Result, Tiny
 
-from samebook.core.errors import PolicyRefused
+from samebook.core import signing_key
+from samebook.core.errors import PolicyRefused, UsageError
 from samebook.records import signing
 
 
@@ -110,3 +111,14 @@ def test_key_among_the_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     signing.check_uncommitted(b"+-----BEGIN PRIVATE KEY-----\n+b3RoZXI=\n")
     with pytest.raises(PolicyRefused, match="holds the signing key"):
         signing.check_uncommitted(b"+-----BEGIN PRIVATE KEY-----\n+Y2FuYXJ5\n")
+
+
+def test_large_file_is_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large file in place of a key is refused, and a program that it is handed to does not wait for a reader."""
+    path = tmp_path / "large"
+    path.write_bytes(b"-" * (1 << 20))
+    monkeypatch.setattr(signing_key, "_key", signing_key._read(str(path)))
+    with signing_key.handed({}) as (variables, (reader,)):
+        assert variables == {"SIGNING_KEY": f"/dev/fd/{reader}"}
+    with pytest.raises(UsageError, match="is not a private key"):
+        signing.check_key()

@@ -15,6 +15,8 @@ from pathlib import Path
 
 VARIABLE = "SIGNING_KEY"
 BEGIN = "-----BEGIN"
+# Bytes of a key's file that are read: a pipe holds as many before somebody reads it. A longer file is no key.
+LARGEST = 4096
 # https://man7.org/linux/man-pages/man2/pr_set_dumpable.2const.html
 PR_SET_DUMPABLE = 4
 
@@ -68,8 +70,9 @@ def _read(value: str) -> SigningKey:
     if value.startswith(BEGIN):  # a warm runner gets the key itself, in memory
         return SigningKey(VARIABLE, value.encode())
     if value == "-":
-        return SigningKey(f"{VARIABLE}=-", sys.stdin.buffer.read())
-    return SigningKey(f"{VARIABLE}={value}", Path(value).read_bytes())
+        return SigningKey(f"{VARIABLE}=-", sys.stdin.buffer.read(LARGEST))
+    with Path(value).open("rb") as file:
+        return SigningKey(f"{VARIABLE}={value}", file.read(LARGEST))
 
 
 def _protect() -> None:
