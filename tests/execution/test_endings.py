@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 from samebook.core import errors
-from samebook.execution import background, execute
+from samebook.execution import background, execute, startup
 from samebook.execution.papermill_engine import Execution
 from samebook.verbs.run import Reporter
 
@@ -170,8 +170,9 @@ thread.join()"""
 def test_failure_beside_cells_counts(source: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that ends with an error, and a wish for the kernel's end that no reply shows, fail the run."""
     monkeypatch.setenv("SAMEBOOK_RUN", str(tmp_path))
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    background.write_startup_script(tmp_path / "ipython")
+    startup.write_script(tmp_path / "ipython")
     with suppress(errors.KernelDied):  # a kernel that ends soon may still execute the last cell
         executed(tmp_path, (source, ["odd"]))
     with pytest.raises(errors.CellFailed, match=end):

@@ -27,18 +27,6 @@ class Child:
     exit_code: int | None
 
 
-def write_startup_script(folder: Path) -> None:
-    """Write the script with which IPython, with `folder` as its IPYTHONDIR, watches its threads from its start."""
-    scripts = folder / "profile_default" / "startup"
-    scripts.mkdir(parents=True, exist_ok=True)
-    (scripts / "01-samebook.py").write_text(
-        "import os\n"
-        "from samebook.execution import background\n"
-        "background.start(os.environ['SAMEBOOK_RUN'])\n"
-        "del os, background\n"
-    )
-
-
 def start(run: str) -> None:
     """Record from now on, in the run's folder, each thread that ends with an error, and the wish that the kernel ends.
 
@@ -57,12 +45,12 @@ def start(run: str) -> None:
             name = arguments.thread.name if arguments.thread else "without a name"
             record(f"the thread {name} ended with {arguments.exc_type.__name__}")
 
-    def asked(_: object) -> None:
+    def record_shutdown(_: object) -> None:
         record("the notebook asked its kernel to end")
 
     threading.excepthook = hook
     if shell := get_ipython():
-        shell.observe(asked, "exit_now")
+        shell.observe(record_shutdown, "exit_now")
 
 
 def check(run: Path) -> None:

@@ -7,9 +7,10 @@ where the runner has ended, nobody does.
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from samebook.core.text import Say
 from samebook.redaction.redactor import Redaction
 
 # A pipe's capacity in bytes, at most; and milliseconds between two looks at whether the kernel has ended.
@@ -21,7 +22,7 @@ LONGEST_LINE = 1 << 20
 class Lines:
     """The text of a stream of bytes, handed to `say` line by line: in a part of a line a secret is not recognised."""
 
-    def __init__(self, redaction: Redaction, say: Callable[[str], None]) -> None:
+    def __init__(self, redaction: Redaction, say: Say) -> None:
         self.redaction, self.say = redaction, say
         self.unfinished = b""
 
@@ -47,7 +48,7 @@ class Lines:
 
 
 @contextmanager
-def forwarded(redaction: Redaction, say: Callable[[str], None]) -> Iterator[int]:
+def forwarded(redaction: Redaction, say: Say) -> Iterator[int]:
     """A file descriptor for a kernel's stdout and stderr while the block runs; `say` hears of its lines in a thread.
 
     A process that has outlived the kernel writes in vain.

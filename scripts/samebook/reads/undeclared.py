@@ -45,15 +45,3 @@ def record(run: Path, path: str, workspace: str) -> None:
     with suppress(OSError):  # the notebook cannot read the file either
         name = Places(str(run), workspace).name(path)
         run_folder.append_event(run, {"kind": "undeclared", "name": name, "sha256": sha256(Path(path))})
-
-
-def write_startup_script(folder: Path) -> None:
-    """Write the script with which IPython, with `folder` as its IPYTHONDIR, records from its start."""
-    scripts = folder / "profile_default" / "startup"
-    scripts.mkdir(parents=True)
-    (scripts / "00-samebook.py").write_text(
-        "import os\n"
-        "from samebook.reads import undeclared\n"
-        "undeclared.start(os.environ['SAMEBOOK_RUN'], os.environ['SAMEBOOK_WORKSPACE'])\n"
-        "del os, undeclared\n"
-    )

@@ -18,10 +18,10 @@ from samebook.core.without import without
 from samebook.core.workspace import Workspace
 from samebook.data import publish
 from samebook.environment import identity, machine, variables
-from samebook.execution import background, outputs, parameters
+from samebook.execution import background, outputs, parameters, startup
 from samebook.execution.preparation import PreparedRun, RunRequest, prepare
 from samebook.execution.warm import client, early
-from samebook.reads import origin, undeclared
+from samebook.reads import origin
 from samebook.records import provenance, receipt, run_folder, signing
 from samebook.records import source as run_source
 from samebook.records.run_folder import RunFolder
@@ -145,8 +145,7 @@ def _source_after(prepared: PreparedRun, reporter: Reporter) -> Source:
 
 
 def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict[str, str]:
-    undeclared.write_startup_script(scratch / "ipython")
-    background.write_startup_script(scratch / "ipython")
+    startup.write_script(scratch / "ipython")
     env = variables.of_kernel(prepared.workspace, folder.path, prepared.request.env, scratch)
     env |= variables.openmp_threads(prepared.settings.threads)
     pinned = prepared.request.receipt
