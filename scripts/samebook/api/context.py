@@ -67,19 +67,21 @@ def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json |
 def pinned_file(label: str) -> Path | None:
     """The path in the store, verified, of an input that a reproduction must read; None where there is none."""
     digest = pinned().get(label)
-    if not digest or not objects.local_store(current_workspace()).has(digest):
+    store = objects.local_store(current_workspace())
+    if not digest or not store.has(digest):
         return None
-    for _ in objects.local_store(current_workspace()).chunks(digest):
+    for _ in store.chunks(digest):
         pass
-    return objects.local_store(current_workspace()).path(digest)
+    return store.path(digest)
 
 
 @undeclared.declared_reads()
 def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
     """The path in the store of an input that may be larger than memory, recorded for the run; it never changes."""
-    digest = objects.local_store(current_workspace()).put(path)
+    store = objects.local_store(current_workspace())
+    digest = store.put(path)
     _record(label, digest, run_id, None)
-    stored = objects.local_store(current_workspace()).path(digest)
+    stored = store.path(digest)
     undeclared.declare(stored)
     return stored
 
