@@ -29,10 +29,10 @@ SLOW_MODULES = {
     *("test_rerun", "test_rerun_cheats", "test_rerun_aside", "test_rerun_times", "test_runner", "test_warm"),
     *("test_bundle_diff", "test_gc", "test_drift"),
 }
-# These look at the start of a command, or at its process; all others share the imports of one (tests/forked.py).
+# These look at the start of a command, or at its process; the runs of all others share their imports.
 OWN_PROCESSES = {
-    *("test_ab_test", "test_bench", "test_console", "test_endings", "test_faults", "test_main", "test_processes"),
-    *("test_run", "test_season", "test_signals", "test_sweep", "test_warm_chain"),
+    *("test_bench", "test_console", "test_endings", "test_faults", "test_main", "test_processes", "test_run"),
+    *("test_season", "test_signals", "test_sweep"),
 }
 # An engine may change what these find: they read the environment, or look at the kernels and bytes that it gives.
 OF_THE_ENGINE = {
@@ -85,7 +85,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
 def own_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands start as a shell would start them where a test looks at that."""
     if request.path.parent.name == "warm" or request.path.stem in OWN_PROCESSES:
-        monkeypatch.setattr(Tiny, "fork", lambda *_: None)
         monkeypatch.setattr(Tiny, "hand_over", staticmethod(lambda env, _: env))
 
 

@@ -1,13 +1,12 @@
-"""Commands forked from a process that has imported the command line, by the zygote of `samebook warm`.
+"""Runs forked from a process that has imported the command line, by the zygote of runners of `samebook warm`.
 
-Each has the environment, folder and output of its own that a started process has; only the imports are shared.
+Each `samebook run` finds that zygote as it would find one of its workspace. It has the environment, folder and output
+of its own; only the imports are shared.
 """
 
 import atexit
 import os
-import subprocess
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -20,31 +19,15 @@ from samebook.execution.warm.child import RUNNER
 CHECKOUT = Path(__file__).parents[1]
 # The environment of the tests, before one of them changes it; and the variables that are read while Python starts.
 ENVIRON = dict(os.environ)
-START = ("PYTHON", "LD_", "LANG", "LC_", "TZ", "JUPYTER", "IPYTHON", "SAMEBOOK_WARM", "COVERAGE", "FAKETIME")
-
-
-def call(arguments: Sequence[str], env: Mapping[str, str], folder: Path) -> "subprocess.CompletedProcess[str] | None":
-    """`samebook ARGUMENTS` to its end, with all of these variables; None where it needs a process of its own."""
-    if _read_at_start(env) != _read_at_start(ENVIRON):
-        return None
-    request = kernels.Request(arguments, env, str(folder))
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr, Path(os.devnull).open() as stdin:
-        files = (stdout.fileno(), stderr.fileno(), stdin.fileno())
-        # A kind's name depends on this process's limits, umask and groups as they are now.
-        process = client.fork(_sockets(), _kind(), request, files)
-        if not process:
-            return None
-        code = process.wait(timeout=120)
-        texts = []
-        for file in (stdout, stderr):
-            file.seek(0)
-            texts.append(file.read().decode())
-    return subprocess.CompletedProcess(list(arguments), code, *texts)
+START = ("PYTHON", "LD_", "LANG", "LC_", "TZ", "JUPYTER", "IPYTHON", client.FOLDER, "COVERAGE", "FAKETIME")
 
 
 def hand_over(env: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """The variables with which each `samebook run` below a command in this workspace is handed over to the zygote."""
-    if _read_at_start(env) != _read_at_start(ENVIRON):
+    """The variables with which each `samebook run` below a command in this workspace is handed over to the zygote.
+
+    They are `env` where Python would start otherwise with them, or the workspace has zygotes of its own.
+    """
+    if _read_at_start(env) != _read_at_start(ENVIRON) or client.folder(Workspace(folder)):
         return dict(env)
     with patch.dict(os.environ, env, clear=True):
         kind = runner.kind(Workspace(folder))

@@ -62,18 +62,9 @@ def test_stale_folders_are_named(tiny: Tiny) -> None:
     assert switch(tiny, "main") == ""
     assert switch(tiny, "before") == stale
     assert switch(tiny, "main") == ""
-    command = [
-        "git",
-        "-c",
-        "user.name=a",
-        "-c",
-        "user.email=a@b.c",
-        "merge",
-        "--quiet",
-        "--no-edit",
-        "--no-ff",
-        "candidate",
-    ]
+    git(tiny, "config", "user.name", "a")
+    git(tiny, "config", "user.email", "a@b.c")
+    command = ["git", "merge", "--quiet", "--no-edit", "--no-ff", "candidate"]
     assert subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, check=True).stderr == stale
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import forked
 import nbformat
+import shared_imports
 
 from samebook.core.digest import sha256
 from samebook.records import run_folder
@@ -38,9 +38,8 @@ class Tiny:
     """A workspace of its own; `settings` is its environments/dev.yml."""
 
     root: Path
-    # Takes commands over where a process of their own is not what a test looks at.
-    fork: ClassVar = staticmethod(forked.call)
-    hand_over: ClassVar = staticmethod(forked.hand_over)
+    # Shares the imports of runs, where a process of their own is not what a test looks at.
+    hand_over: ClassVar = staticmethod(shared_imports.hand_over)
 
     @classmethod
     def create(cls, root: Path, settings: str = PLAIN) -> "Tiny":
@@ -69,11 +68,10 @@ class Tiny:
 
     def samebook(self, *arguments: str, **variables: str) -> Result:
         """`samebook ARGUMENTS` to its end, with these variables set."""
-        env = self.hand_over(self.environ(**variables), self.root)
-        done = self.fork(arguments, env, self.root) or subprocess.run(
+        done = subprocess.run(
             self.command(*arguments),
             cwd=self.root,
-            env=env,
+            env=self.hand_over(self.environ(**variables), self.root),
             capture_output=True,
             text=True,
             timeout=120,
