@@ -3,7 +3,6 @@
 import datetime
 import json
 import os
-import re
 import sys
 import threading
 import time
@@ -13,14 +12,13 @@ from pathlib import Path
 from typing import Any, TextIO, override
 
 from samebook.core.processes import STEP
-from samebook.core.text import Say, visible
+from samebook.core.text import COLOURS, Say, visible
 from samebook.execution.preparation import RunRequest
 from samebook.records import run_folder
 from samebook.redaction.redactor import Redaction
 from samebook.verbs.run import Reporter
 
 TICK = 0.5
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Console(Reporter):

@@ -1,5 +1,6 @@
 """Text for people: tables, lines while the work goes on, and names that can't command a terminal."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
 
@@ -7,6 +8,9 @@ from collections.abc import Callable, Collection, Sequence
 type Say = Callable[[str], None]
 
 GAP = "  "
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Colours, and what else commands a terminal: moves of the cursor, erasures.
+ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 # Categories of characters that act on a terminal: controls, formats that turn writing around, half characters, breaks.
 ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 

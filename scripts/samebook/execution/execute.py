@@ -17,6 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook, remove_error_markers
 
 from samebook.core import errors, workspace
+from samebook.core.text import COLOURS
 from samebook.execution import cell_end
 from samebook.execution.notebook_file import INJECTED
 from samebook.execution.papermill_engine import Execution, Position
@@ -152,7 +153,7 @@ def _cell_error(execution: Execution, notebook: NotebookNode, cell: NotebookNode
 
 def _failing_line(source: str, traceback: list[str]) -> str:
     """The cell's own line that raised, as IPython's traceback marks it; "" where it marks none."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback))
+    plain = COLOURS.sub("", "\n".join(traceback))
     lines = source.splitlines()
     for number, text in re.findall(r"^-+> (\d+) (.*)$", plain, re.MULTILINE):
         if int(number) <= len(lines) and lines[int(number) - 1].strip() == text.strip():

@@ -40,13 +40,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from samebook.core.digest import json_bytes, sha256
+from samebook.core.text import ESCAPES
 
 RAISES = "raises-exception"
 RESERVED = (RAISES, "skip-execution")  # tags that Jupyter defines; they do not name a cell
 BANNER = "papermill-error-cell-tag"
 BINARY = ("image/png", "image/jpeg", "image/gif", "application/pdf")
 WIDGET = "application/vnd.jupyter.widget-view+json"
-ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 CURSOR = re.compile(r"(\n|\r|\x1b\[\d{0,4}A|\x1b\[2K)")
 UP = re.compile(r"\x1b\[(\d{0,4})A")
 PREFIX = r"(?:<environment>|<workspace>)?"  # a folder that is replaced before the rules apply

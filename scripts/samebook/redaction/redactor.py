@@ -1,13 +1,13 @@
 """Redaction: it keeps secrets out of everything that a run writes or shows."""
 
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from samebook.core.errors import PolicyRefused
 from samebook.core.secret import SHORTEST
+from samebook.core.text import ESCAPES
 from samebook.redaction import packed
 from samebook.redaction.forms import Quoted, encoded
 
@@ -17,7 +17,6 @@ type Own = bool | Mapping[str, "Own"] | Sequence["Own"]
 
 # Times the length of a secret in its longest form: as a UTF-8 text whose characters are escaped twice.
 WIDEST = 16
-COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class Redaction:
@@ -37,7 +36,7 @@ class Redaction:
         """The text with the secrets in it replaced; without its colours where one is in the midst of a secret."""
         text = self._replaced(text)
         if "\x1b" in text and self.quoted:
-            plain = COLOURS.sub("", text)
+            plain = ESCAPES.sub("", text)
             redacted = self._replaced(plain)
             return text if redacted == plain else redacted
         return text
