@@ -283,6 +283,14 @@ def test_edit_during_a_run(root: Path) -> None:
     assert (ended.patch, ended.unpatched) == (None, ("notebooks/module.py: edited during the run",))
 
 
+def test_links_around_end(root: Path) -> None:
+    """Links from a folder to itself, two and more, let the search for edits end; each file is looked at once."""
+    for name in ("a", "b", "c"):
+        (root / "notebooks" / name).symlink_to(".")
+    names = [name for name in source_files.states(root) if name.endswith("module.py")]
+    assert names == ["notebooks/module.py"]
+
+
 def test_limit_is_a_setting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit of a patch is the setting's, here and where make hands the patch over."""
     (root / ".git" / "info" / "exclude").write_text("/.samebook/\n")

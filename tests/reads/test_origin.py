@@ -99,3 +99,18 @@ def test_digest_of_today(tmp_path: Path) -> None:
     assert (before[0], after[0]) == (sha256(b"1"), sha256(b"2"))
     assert before[1] != after[1]
     assert origin.current_digest(Workspace(tmp_path), "gone.csv") == ""
+
+
+def test_module_behind_a_link(tmp_path: Path) -> None:
+    """A module in a folder that is a link is no code of the commit: it is undeclared, as no hash of code covers it."""
+    tiny = Tiny.create(tmp_path / "workspace")
+    notebook = tiny.notebook("work", work="1")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "outside.py").write_text("N = 1")
+    (tiny.root / "notebooks" / "lib").symlink_to(tmp_path / "lib")
+    git(tiny, "init", "--quiet")
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "-m", "work")
+    event = {"kind": "read", "name": "notebooks/lib/outside.py", "sha256": sha256(b"N = 1")}
+    source = Source(git(tiny, "rev-parse", "HEAD"), b"", "", "", "")
+    assert [item["kind"] for item in origin.settled(Workspace(tiny.root), source, notebook, [event])] == ["undeclared"]

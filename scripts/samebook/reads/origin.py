@@ -15,7 +15,7 @@ from samebook.core.workspace import Workspace
 from samebook.reads import recorder
 from samebook.records import receipt
 from samebook.records.receipt import Json
-from samebook.records.source import Source
+from samebook.records.source import Source, beside
 
 UNDECLARED, COMMITTED = "undeclared", "committed"
 # The folders of a copy without a repository, as the image's is, that were copied from the commit.
@@ -30,10 +30,11 @@ def settled(workspace: Workspace, source: Source, notebook: Path, events: Iterab
     Reads of what the receipt names anyway are left out: of the notebook, and of modules and queries beside it.
     """
     held: _Commit | None = None
+    hashed = {workspace.relative(path) for path in (notebook, *beside(workspace))}
     for event in events:
         if event["kind"] != recorder.READ:
             yield event
-        elif not _is_code(workspace, notebook, event["name"]):
+        elif event["name"] not in hashed:
             held = held or _Commit(workspace.root, source.commit)
             is_held = event["name"].endswith("/") or held.has(event["name"], event["sha256"])
             yield {**event, "kind": COMMITTED if is_held else UNDECLARED}
@@ -78,11 +79,6 @@ def _digest(path: Path, *_state: int) -> str:
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def _is_code(workspace: Workspace, notebook: Path, name: str) -> bool:
-    is_beside = name.startswith("notebooks/") and name.endswith((".py", ".sql"))
-    return is_beside or name == workspace.relative(notebook)
 
 
 class _Commit:

@@ -85,9 +85,13 @@ def check_commit(workspace: Workspace) -> None:
 
 def code_digest(workspace: Workspace) -> str:
     """One sha256 over the modules that notebooks import, their queries, and samebook itself."""
-    files = sorted(path for pattern in ("*.py", "*.sql") for path in workspace.notebooks.rglob(pattern))
-    files += sorted((workspace.root / "scripts" / "samebook").rglob("*.py"))
+    files = [*beside(workspace), *sorted((workspace.root / "scripts" / "samebook").rglob("*.py"))]
     return sha256(json_bytes({workspace.relative(path): sha256(path) for path in files}))
+
+
+def beside(workspace: Workspace) -> list[Path]:
+    """The modules and queries beside the notebooks, but those in folders that are links: the receipt has their hash."""
+    return sorted(path for pattern in ("*.py", "*.sql") for path in workspace.notebooks.rglob(pattern))
 
 
 def _commit_and_changes(workspace: Workspace, limit: int) -> tuple[str, Changes]:

@@ -6,7 +6,9 @@ Git sees a checkout at one moment, and an image has no git. An edit changes a fi
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 
 from samebook.core import uncommitted
 from samebook.core.digest import sha256
@@ -53,10 +55,17 @@ def _digest(path: Path) -> str | None:
 
 
 def _files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """The files, each with its state; a folder that links lead to in several ways, or around, is entered once."""
+    entered = set[str]()
     for folder in FOLDERS:
         for path, folders, names in os.walk(root / folder, followlinks=True):
-            folders[:] = [name for name in folders if not uncommitted.is_cache(name)]
+            if (real := os.path.realpath(path)) in entered:
+                folders.clear()
+                continue
+            entered.add(real)
+            folders[:] = sorted(name for name in folders if not uncommitted.is_cache(name))
             for name in names:
                 file = Path(path) / name
-                if file.is_file():
-                    yield file.relative_to(root).as_posix(), file.stat()
+                with suppress(OSError):  # a link that leads nowhere
+                    if S_ISREG((state := file.stat()).st_mode):
+                        yield file.relative_to(root).as_posix(), state
