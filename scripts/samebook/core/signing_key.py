@@ -28,6 +28,11 @@ class SigningKey:
     name: str
     content: bytes
 
+    @property
+    def is_pem(self) -> bool:
+        """Whether the content is text, as a variable can hold it; all else is no key."""
+        return self.content.startswith(BEGIN.encode()) and self.content.isascii() and b"\0" not in self.content
+
 
 _key: SigningKey | None = None
 

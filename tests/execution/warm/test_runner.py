@@ -166,3 +166,11 @@ def test_every_option_is_known() -> None:
     assert __main__.operand(["--env", "prod", "-p", "n=1", "-v", "--", "train"]) == "train"
     assert __main__.operand(["--timeout", "3", "train", "--params", "a=b"]) == "train"
     assert __main__.operand(["--params", "a=b", "-v"]) == ""
+
+
+def test_file_that_is_no_key_starts_cold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture in place of the signing key is left to the command, which refuses it with a clear error."""
+    (tmp_path / "key.png").write_bytes(b"\x89PNG\r\n\0")
+    monkeypatch.setenv("SIGNING_KEY", str(tmp_path / "key.png"))
+    monkeypatch.setattr(runner.client, "folder", lambda _: tmp_path)
+    assert runner.fork(Workspace(tmp_path), ["run", "work"]) is None

@@ -38,6 +38,8 @@ def fork(workspace: Workspace, arguments: Sequence[str]) -> ForkedProcess | None
     if not folder or not all(map(_is_open, FILES)):
         return None
     key = signing_key.current()
+    if key and not key.is_pem:  # the command says so
+        return None
     env = {**os.environ, **({signing_key.VARIABLE: key.content.decode()} if key else {})}
     request = Request(arguments, env, str(Path.cwd()))
     return client.fork(folder, kind(workspace), request, FILES)
