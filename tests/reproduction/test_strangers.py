@@ -13,6 +13,7 @@ from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.records import receipt
+from samebook.records.pins import Pins
 from samebook.reproduction import isolation, rerun
 from samebook.reproduction.rerun import Site
 from samebook.store import objects
@@ -84,10 +85,8 @@ def test_base_image_is_the_dockerfiles(tmp_path: Path, uri: str, is_taken: bool)
 
 def test_files_of_the_machine_are_not_read(repository: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a reproduction, a parameter of the receipt can't have a file outside the workspace read."""
-    plan = receipt.plan({"commit": None, "notebook": "notebooks/sum.ipynb", "parameters": {}, "env": "dev"})
-    (repository.root / "plan.json").write_bytes(rerun.json_bytes(plan))
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(repository.root))
-    monkeypatch.setenv("SAMEBOOK_PINNED", str(repository.root / "plan.json"))
+    monkeypatch.setenv(*next(iter(Pins({}).write(repository.root / "pins.json").items())))
     monkeypatch.setenv("SAMEBOOK_RUN", str(repository.root / "runs" / ".partial" / "1"))
     for cached in (context.current_workspace, context.run, context.pinned):
         cached.cache_clear()

@@ -12,6 +12,7 @@ from samebook.core.errors import NotReproduced, UsageError
 from samebook.environment import settings
 from samebook.reads import undeclared
 from samebook.records import inputs, receipt, run_folder
+from samebook.records.pins import Pins
 from samebook.store import objects
 
 
@@ -45,8 +46,7 @@ def run() -> Path:
 @undeclared.declared_reads()
 def pinned() -> dict[str, str]:
     """The inputs that a reproduction must read, by name and sha256: those of the receipt it reproduces."""
-    path = os.environ.get("SAMEBOOK_PINNED")
-    return receipt.inputs(receipt.read(Path(path))) if path else {}
+    return dict(Pins.current().inputs or {})
 
 
 @undeclared.declared_reads()
@@ -96,9 +96,10 @@ def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) ->
     run_folder.append_event(run(), event)
 
 
+@undeclared.declared_reads()
 def check_place(path: Path) -> None:
     """Raise UsageError where a reproduction would read a file outside the workspace: its receipt may be anybody's."""
-    if os.environ.get("SAMEBOOK_PINNED") and not path.resolve().is_relative_to(current_workspace().root):
+    if Pins.current().inputs is not None and not path.resolve().is_relative_to(current_workspace().root):
         raise UsageError(
             f"a reproduction reads no file outside the workspace: {path}; expected its bytes in the store",
             mend="make pull",

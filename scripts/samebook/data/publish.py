@@ -6,7 +6,6 @@ It can be repeated: a second call leaves published partitions alone, and so comp
 import datetime
 import io
 import json
-import os
 from pathlib import Path
 
 from samebook.core.digest import sha256
@@ -14,17 +13,19 @@ from samebook.core.workspace import Workspace
 from samebook.data import dataset, warehouse
 from samebook.data.warehouse import Publication
 from samebook.environment.settings import Settings
-
-# Set for the runs that a trial's kernel starts, to make its inputs: they fill data/, and leave the warehouse alone.
-TRIAL = "SAMEBOOK_TRIAL"
+from samebook.records.pins import Pins
 
 
 def publish(workspace: Workspace, settings: Settings, run: Path) -> None:
-    """Publish a finished run's partitions, each whole or not at all; readers see the old one or the new one."""
+    """Publish a finished run's partitions, each whole or not at all; readers see the old one or the new one.
+
+    Runs that a trial's kernel starts, to make its inputs, fill data/, and leave the warehouse alone.
+    """
+    is_trial = Pins.current().is_trial
     for partition in dataset.publish(workspace, run):
         name, _, day = partition.partition("/day=")
         options = settings.datasets.get(name)
-        if options and options.into and not os.environ.get(TRIAL):
+        if options and options.into and not is_trial:
             _into_warehouse(workspace, settings, options.into, name, datetime.date.fromisoformat(day))
 
 

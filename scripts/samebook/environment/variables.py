@@ -1,6 +1,7 @@
 """The environment variables of a kernel: fixed ones, the caller's, and the number of threads."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,10 @@ from samebook.core.workspace import Workspace
 from samebook.environment import machine
 
 # Variables of the caller that must not reach a kernel.
-PRIVATE = ("JUPYTER_PATH", "MPLBACKEND", "SAMEBOOK_HASH_SEED", "SAMEBOOK_RUN", "SAMEBOOK_WARM", "SIGNING_KEY")
+PRIVATE = (
+    *("JUPYTER_PATH", "MPLBACKEND", "SIGNING_KEY"),
+    *("SAMEBOOK_HASH_SEED", "SAMEBOOK_RUN", "SAMEBOOK_TAG", "SAMEBOOK_WARM"),
+)
 
 
 def fixed(workspace: Workspace) -> dict[str, str]:
@@ -26,12 +30,15 @@ def fixed(workspace: Workspace) -> dict[str, str]:
 
 
 def of_any_kernel(workspace: Workspace) -> dict[str, str]:
-    """The environment variables of every kernel: the caller's without the private ones, and the fixed ones."""
+    """The environment variables of every kernel: the caller's without the private ones, and the fixed ones.
+
+    A reproduction has a temporary folder of its own: each kernel gets the variable, or it would tell the two apart.
+    """
     # PYTHON… variables stay out too: PYTHONOPTIMIZE would disable every assert.
     private = {*PRIVATE, *make.variables(), *(name for name in os.environ if name.startswith("PYTHON"))}
     inherited = {name: value for name, value in os.environ.items() if name not in private}
     matplotlib = {"MATPLOTLIBRC": str(workspace.environments / "matplotlibrc")}
-    return {**inherited, **fixed(workspace), **matplotlib}
+    return {"TMPDIR": tempfile.gettempdir(), **inherited, **fixed(workspace), **matplotlib}
 
 
 def of_kernel(workspace: Workspace, run: Path, env: str, scratch: Path) -> dict[str, str]:

@@ -17,6 +17,7 @@ from samebook.execution import parameters, parameters_cell
 from samebook.execution.parameters import Parameter
 from samebook.records import receipt, signing
 from samebook.records import source as run_source
+from samebook.records.pins import Pins
 from samebook.records.source import Source
 from samebook.redaction import patch
 from samebook.redaction.redactor import Redaction
@@ -42,6 +43,13 @@ class RunRequest:
     receipt: Path | None = None
     run: str = ""
     is_trial: bool = False
+
+    @property
+    def pins(self) -> Pins:
+        """The pins of the run: those of its receipt, else of the run whose kernel has started it."""
+        outer = Pins.current()
+        own = receipt.inputs(receipt.read(self.receipt)) if self.receipt else outer.inputs
+        return Pins(own, self.is_trial or outer.is_trial)
 
 
 def from_receipt(path: Path, request: RunRequest) -> RunRequest:

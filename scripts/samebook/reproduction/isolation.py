@@ -3,6 +3,7 @@
 The caller's home, temporary files and caches may hold an earlier result, and the caller's warehouse is production's.
 """
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -59,18 +60,23 @@ def fresh(engine: str, env: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """The variables of a run without a memory: with a home, a temporary folder and caches that are new and empty.
 
     In a container they are new anyway, and make, outside, needs its home to find Docker. Git keeps its configuration,
-    with the filters that the checkout was written by. The folders are short, as sockets are made in them.
+    with the filters that the checkout was written by. The folders are short, as sockets are made in them. No variable
+    is set that the caller doesn't have, but TMPDIR, which each kernel gets: a notebook could tell by it.
     """
     if engine == "docker":
         yield dict(env)
         return
     variables = {name: value for name, value in env.items() if not name.startswith(CACHES) and not name.endswith(CACHE)}
-    variables.setdefault("GIT_CONFIG_GLOBAL", str(Path.home() / ".gitconfig"))
     with tempfile.TemporaryDirectory(prefix=run_folder.TEMPORARY) as folder:
         home, temporary = Path(folder) / "home", Path(folder) / "tmp"
         home.mkdir()
         temporary.mkdir()
-        yield {**variables, "HOME": str(home), **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary))}
+        if (configuration := Path(env.get("HOME", "/"), ".gitconfig")).is_file():
+            (home / ".gitconfig").write_text(
+                f"[include]\n\tpath = {json.dumps(str(configuration), ensure_ascii=False)}\n"
+            )
+        names = ("TMPDIR", *({"TMP", "TEMP"} & variables.keys()))
+        yield {**variables, "HOME": str(home), **dict.fromkeys(names, str(temporary))}
 
 
 def warehouse(statement: Json, checkout: Path) -> dict[str, str]:

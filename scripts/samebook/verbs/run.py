@@ -148,9 +148,8 @@ def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict
     startup.write_script(scratch / "ipython")
     env = variables.of_kernel(prepared.workspace, folder.path, prepared.request.env, scratch)
     env |= variables.openmp_threads(prepared.settings.threads)
-    pinned = prepared.request.receipt
-    env |= {"SAMEBOOK_PINNED": str(pinned)} if pinned else {}
-    return {**env, publish.TRIAL: "1"} if prepared.request.is_trial else env
+    env |= prepared.request.pins.write(scratch / "pinned.json")
+    return {**env, "SAMEBOOK_BUILDER": receipt.builder()}
 
 
 def _kernel_source(prepared: PreparedRun, environment: "_Background[dict[str, Any]]") -> "provisioner.KernelSource":
