@@ -23,7 +23,7 @@ OWNERS = """
 ada: {keys: [ada, laptop], signs: [runs, reproductions]}
 ben: {keys: [ben], signs: [reproductions]}
 cleo: {keys: [cleo], signs: [runs, reproductions]}
-dan: {keys: [dan], signs: [releases]}
+dan: {keys: [dan], signs: []}
 """
 TRUSTED = Path("environments") / "trusted-keys"
 

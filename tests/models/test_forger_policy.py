@@ -126,9 +126,10 @@ def test_uncommitted_key(tiny: Tiny) -> None:
         (lambda keys: key_into(keys / "zoe.pem"), "zoe.pem has no owner"),
         (lambda keys: more(keys, "zoe: {keys: [ben], signs: [runs]}"), "belongs to ben and to zoe"),
         (lambda keys: more(keys, "zoe: {keys: [ben], signs: [everything]}"), "expected zoe: {keys: "),
+        (lambda keys: more(keys, "zoe: {keys: [zoe], signs: [releases]}"), r"signs: \[runs, reproductions\]}"),
         (lambda keys: more(keys, "ada: {keys: [ben], signs: [runs]}"), "is there already"),
     ],
-    ids=["same key", "no owner", "two owners", "no purpose", "owner twice"],
+    ids=["same key", "no owner", "two owners", "no purpose", "purpose that nothing checks", "owner twice"],
 )
 def test_keys_are_of_one_owner(tiny: Tiny, change: Callable[[Path], None], message: str) -> None:
     """A key of two names, of no owner or of two owners is an error, and not one person more."""

@@ -37,7 +37,6 @@ class Purpose(StrEnum):
 
     RUNS = "runs"
     REPRODUCTIONS = "reproductions"
-    RELEASES = "releases"
 
 
 @dataclass(frozen=True)
