@@ -1,6 +1,5 @@
 """Cheats with a bundle, which anybody can write: it is checked where its model is used."""
 
-import json
 import shutil
 from typing import Any
 
@@ -11,7 +10,7 @@ from tiny import Tiny, git
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import PolicyRefused, SamebookError, UsageError
 from samebook.core.workspace import Workspace
-from samebook.records import receipt, signing
+from samebook.records import receipt, signing, source
 from samebook.reproduction.rerun import Site
 from samebook.store import objects
 from samebook.verbs import models
@@ -158,20 +157,29 @@ def test_gate_of_another_branch(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> 
     git(tiny, "checkout", "--quiet", "-b", "weak")
     tiny.notebook("gate", work="pass")
     commit(tiny)
-    path, weak = run_of(tiny, "gate"), git(tiny, "rev-parse", "HEAD")
-    items = json.loads(path.read_text())["predicate"]["buildDefinition"]["resolvedDependencies"]
-    own = [item["digest"] for item in items if item["name"] in ("commit", "notebooks/gate.ipynb")]
-    edit(path, lambda item: replace(item, own, [{"gitCommit": weak}, {"sha256": "0" * 64}]))
-    sign(tiny, path, "ada")
-    envelope = stored(tiny, signing.envelope_path(path).read_bytes())
-    gate = fields(tiny)["promoted"]["gate"] | {"receipt": stored(tiny, path.read_bytes()), "envelope": envelope}
+    weak = git(tiny, "rev-parse", "HEAD")
     git(tiny, "checkout", "--quiet", "-")
-    reseal(tiny, promoted=fields(tiny)["promoted"] | {"gate": gate})
+    regate(tiny, {"commit": {"gitCommit": weak}, "notebooks/gate.ipynb": {"sha256": "0" * 64}})
     for _ in range(2):
         with pytest.raises(PolicyRefused, match=r"it ran notebooks/gate\.ipynb of commit .* is not in this branch"):
             admit(tiny)
         admit(tiny, ref="weak")
         monkeypatch.setattr(shutil, "which", lambda _: None)
+
+
+def test_gate_with_another_helper(tiny: Tiny) -> None:
+    """Of a gate outside of this branch each source counts: the modules beside its notebook, the lock, what it read."""
+    promote(tiny)
+    (tiny.root / "notebooks" / "helper.py").write_text("def auc(): return 0.5\n")
+    commit(tiny)
+    elsewhere, held = {"gitCommit": "e" * 40}, {"sha256": source.code_digest(Workspace(tiny.root))}
+    regate(tiny, {"commit": elsewhere, receipt.CODE: held})
+    admit(tiny)
+    other = {"sha256": "0" * 64}
+    for name in (receipt.CODE, "environments/runtime.txt", "notebooks/best.csv"):
+        regate(tiny, {receipt.CODE: held, "environments/runtime.txt": lock(tiny), name: other})
+        with pytest.raises(PolicyRefused, match=f"it ran {name} of commit eeeeeeeeeeee, which is not in this branch"):
+            admit(tiny)
 
 
 def test_folder_is_checked(tiny: Tiny) -> None:
@@ -184,8 +192,24 @@ def test_folder_is_checked(tiny: Tiny) -> None:
     assert not (tiny.root / "models" / ".files" / "delay").exists()
 
 
-def replace(statement: Any, before: list[Any], after: list[Any]) -> None:
-    """Put other digests into a receipt's dependencies."""
-    for item in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
-        if item["digest"] in before:
-            item["digest"] = after[before.index(item["digest"])]
+def lock(tiny: Tiny) -> dict[str, str]:
+    return {"sha256": sha256(tiny.root / "environments" / "runtime.txt")}
+
+
+def regate(tiny: Tiny, digests: dict[str, Any]) -> None:
+    """Commit the bundle with a gate whose receipt has other digests, signed again; a new name is that of a read."""
+    path = run_of(tiny, "gate")
+    edit(path, lambda statement: replace(statement, dict(digests)))
+    sign(tiny, path, "ada")
+    envelope = stored(tiny, signing.envelope_path(path).read_bytes())
+    gate = fields(tiny)["promoted"]["gate"] | {"receipt": stored(tiny, path.read_bytes()), "envelope": envelope}
+    reseal(tiny, promoted=fields(tiny)["promoted"] | {"gate": gate})
+
+
+def replace(statement: Any, digests: dict[str, Any]) -> None:
+    for item in receipt.dependencies(statement):
+        item["digest"] = digests.pop(item["name"], item["digest"])
+    read = {name: digest["sha256"] for name, digest in digests.items()}
+    details = statement["predicate"]["runDetails"]
+    others = [item for item in details["byproducts"] if item["name"] != receipt.READ]
+    details["byproducts"] = [*others, {"name": receipt.READ, "annotations": read}]

@@ -51,7 +51,7 @@ def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool
     digests = {item["name"]: item["digest"].get("sha256") for item in dependencies if "digest" in item}
     yield digests.get(external["notebook"]) != source.notebook
     yield digests.get(receipt.CODE) != source.code
-    yield digests.get("environments/runtime.txt") != source.lock
+    yield digests.get(receipt.LOCK) != source.lock
     yield digests.get(receipt.ENVIRONMENT) != _environment(workspace)
     commit = receipt.dependency(statement, receipt.COMMIT) or {}
     # A run with uncommitted changes does not stand for a clean checkout, whose run can be promoted.

@@ -83,7 +83,7 @@ def _datasets(inputs: list[Json]) -> dict[str, Dataset]:
 def environment(statement: Json) -> Environment:
     """The environment of a run, from its receipt."""
     identity = receipt.dependency(statement, receipt.ENVIRONMENT) or {}
-    lock = receipt.dependency(statement, "environments/runtime.txt") or {}
+    lock = receipt.dependency(statement, receipt.LOCK) or {}
     annotations = identity["annotations"]
     images = {name: (receipt.dependency(statement, name) or {}).get("uri") for name in ("image", "base image")}
     internal = statement["predicate"]["buildDefinition"]["internalParameters"]

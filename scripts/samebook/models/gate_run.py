@@ -14,7 +14,7 @@ from samebook.core.errors import PolicyRefused
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Gate, Promotion
 from samebook.models import bundle
-from samebook.records import evidence, receipt, run_folder, signing
+from samebook.records import evidence, receipt, run_folder, signing, source
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile, TrustedKey
@@ -131,19 +131,28 @@ def receipt_problem(
 
 
 def foreign_code(workspace: Workspace, gate: Gate, statement: Json, ref: str) -> str:
-    """The finding that a gate ran a notebook that is neither HEAD's nor of a commit in the past of HEAD, or of `ref`.
+    """The finding that a gate ran a source that is neither HEAD's nor of a commit in the past of HEAD, or of `ref`.
 
     `ref` is the branch, tag or commit that the user takes the model from. A copy without a repository has no past.
     """
-    path, commit = f"notebooks/{gate.notebook}.ipynb", commit_name(statement)
-    digest = (receipt.dependency(statement, path) or {"digest": {}})["digest"].get("sha256")
-    content = head.content(workspace.root, path)
-    if not head.is_repository(workspace.root) or (content is not None and sha256(content) == digest):
-        return ""
+    commit = commit_name(statement)
     heads = ("HEAD", *([git.commit(workspace.root, ref)] if ref else []))
-    if any(git.is_ancestor(workspace.root, commit, name) for name in heads):
+    if not head.is_repository(workspace.root) or any(git.is_ancestor(workspace.root, commit, name) for name in heads):
         return ""
-    return f"it ran {path} of commit {commit[:12]}, which is not in this branch"
+    other = _other_source(workspace, f"notebooks/{gate.notebook}.ipynb", statement)
+    return f"it ran {other} of commit {commit[:12]}, which is not in this branch" if other else ""
+
+
+def _other_source(workspace: Workspace, notebook: str, statement: Json) -> str:
+    """The first committed source of a run that HEAD has otherwise: its notebook, the lock, what it read, the code."""
+    items = {name: receipt.dependency(statement, name) for name in (notebook, receipt.LOCK, receipt.CODE)}
+    digests = {name: item["digest"].get("sha256") if item else None for name, item in items.items()}
+    code = digests.pop(receipt.CODE)
+    for name, digest in {**digests, **receipt.byproduct(statement, receipt.READ)}.items():
+        content = head.content(workspace.root, name)
+        if not name.endswith("/") and (content is None or sha256(content) != digest):
+            return name
+    return "" if code == source.committed_code_digest(workspace) else receipt.CODE
 
 
 def run_comparison(workspace: Workspace, gate: Gate, candidate: Path, champion: bundle.Bundle | None, env: str) -> None:

@@ -143,7 +143,7 @@ def _code(facts: Facts) -> list[Json]:
 
 
 def _lock(facts: Facts) -> list[Json]:
-    return [_resource("environments/runtime.txt", facts.source.lock)]
+    return [_resource(receipt.LOCK, facts.source.lock)]
 
 
 def _environment(facts: Facts) -> list[Json]:

@@ -17,6 +17,7 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:samebook:run:v1"
 BUILDER = "urn:samebook:builder:"
 COMMIT, ENVIRONMENT, CODE = "commit", "environment", "code beside the notebook"
+LOCK = "environments/runtime.txt"
 # Byproducts without a file: the runs that made the inputs, the warehouses that were queried, the days that no
 # warehouse had, how the kernel started, the files of the commit and the folders that were read, by sha256, and what was
 # read unseen.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from samebook.core import git, uncommitted
+from samebook.core import git, head, uncommitted
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import UsageError
 from samebook.core.uncommitted import Changes
@@ -87,6 +87,14 @@ def code_digest(workspace: Workspace) -> str:
     """One sha256 over the modules that notebooks import, their queries, and samebook itself."""
     files = [*beside(workspace), *sorted((workspace.root / "scripts" / "samebook").rglob("*.py"))]
     return sha256(json_bytes({workspace.relative(path): sha256(path) for path in files}))
+
+
+def committed_code_digest(workspace: Workspace) -> str:
+    """The `code_digest` of HEAD, where the work tree may hold other files."""
+    names = git.blobs(workspace.root, git.commit(workspace.root, "HEAD"))[0]
+    code = [name for name in names if name.startswith("notebooks/") and name.endswith((".py", ".sql"))]
+    code += [name for name in names if name.startswith("scripts/samebook/") and name.endswith(".py")]
+    return sha256(json_bytes({name: sha256(head.content(workspace.root, name) or b"") for name in code}))
 
 
 def beside(workspace: Workspace) -> list[Path]:

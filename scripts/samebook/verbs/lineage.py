@@ -73,7 +73,7 @@ def _tree(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...])
         parameters=external["parameters"],
         commit=commit.get("digest", {}).get("gitCommit", ""),
         dirty=commit.get("annotations", {}).get("dirty", False),
-        lock=_digest(statement, "environments/runtime.txt"),
+        lock=_digest(statement, receipt.LOCK),
         environment=_digest(statement, receipt.ENVIRONMENT),
         inputs=(*_inputs(workspace, statement, (*above, name)), *_undeclared(statement)),
     )
