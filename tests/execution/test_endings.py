@@ -13,6 +13,7 @@ import pytest
 from samebook.core import errors
 from samebook.execution import background, execute, startup
 from samebook.execution.papermill_engine import Execution
+from samebook.records import run_folder
 from samebook.verbs.run import Reporter
 
 pytestmark = pytest.mark.timeout(60)
@@ -160,6 +161,14 @@ thread.start()
 thread.join()"""
 
 
+def watched(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have kernels record in this folder what fails beside their cells, as those of runs do."""
+    monkeypatch.setenv("SAMEBOOK_RUN", str(run))
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(run))
+    monkeypatch.setenv("IPYTHONDIR", str(run / "ipython"))
+    startup.write_script(run / "ipython")
+
+
 @pytest.mark.parametrize(
     ("source", "end"),
     [
@@ -169,14 +178,24 @@ thread.join()"""
 )
 def test_failure_beside_cells_counts(source: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that ends with an error, and a wish for the kernel's end that no reply shows, fail the run."""
-    monkeypatch.setenv("SAMEBOOK_RUN", str(tmp_path))
-    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tmp_path))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    startup.write_script(tmp_path / "ipython")
+    watched(tmp_path, monkeypatch)
     with suppress(errors.KernelDied):  # a kernel that ends soon may still execute the last cell
         executed(tmp_path, (source, ["odd"]))
     with pytest.raises(errors.CellFailed, match=end):
         background.check(tmp_path)
+
+
+def test_thread_of_tagged_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that a tagged cell starts may end with an error in it, but not one of another cell, or later."""
+    watched(tmp_path, monkeypatch)
+    executed(tmp_path, (THREAD, [RAISES]))
+    background.check(tmp_path)
+    later = THREAD.replace("1 / 0", "go.wait() / 0").replace("thread.join()", "").replace("loader", "{name}")
+    begin, end = "import threading\ngo = threading.Event()\n", "go.set()\nthread.join()"
+    executed(tmp_path, (begin + later.format(name="own"), []), (end, [RAISES]))
+    executed(tmp_path, (begin + later.format(name="late"), [RAISES]), (end, []))
+    failures = [event["text"] for event in run_folder.events(tmp_path, background.KIND)]
+    assert failures == [f"the thread {name} ended with ZeroDivisionError" for name in ("own", "late")]
 
 
 ENDED = "\nos.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from samebook.core.errors import CellFailed
 from samebook.records import run_folder
@@ -27,21 +28,41 @@ class Child:
     exit_code: int | None
 
 
+@dataclass
+class _RunningCell:
+    """The cell that runs in a kernel: whether it may end with an error, and the threads that were there before it."""
+
+    shell: Any
+    may_raise: bool = False
+    before: frozenset[threading.Thread] = frozenset()
+
+    def begin(self, _: object) -> None:
+        # The request of a cell tagged `raises-exception` says that the cells after it are to be executed anyway.
+        self.may_raise = not self.shell.kernel.get_parent()["content"].get("stop_on_error", True)
+        self.before = frozenset(threading.enumerate())
+
+    def end(self, _: object) -> None:
+        self.may_raise, self.before = False, frozenset()
+
+
 def start(run: str) -> None:
     """Record from now on, in the run's folder, each thread that ends with an error, and the wish that the kernel ends.
 
-    The message of an error is left out here: it may hold a secret, and the notebook shows it.
+    A thread that a cell tagged `raises-exception` has started may end with an error in that cell. The message of an
+    error is left out here: it may hold a secret, and the notebook shows it.
     """
     from IPython.core.getipython import get_ipython  # a runner never imports it
 
-    before = threading.excepthook
+    shell = get_ipython()
+    before, cell = threading.excepthook, _RunningCell(shell)
 
     def record(text: str) -> None:
         run_folder.append_event(Path(run), {"kind": KIND, "name": "failure", "text": text})
 
     def hook(arguments: threading.ExceptHookArgs) -> None:
         before(arguments)
-        if issubclass(arguments.exc_type, Exception):
+        is_expected = cell.may_raise and arguments.thread not in cell.before
+        if issubclass(arguments.exc_type, Exception) and not is_expected:
             name = arguments.thread.name if arguments.thread else "without a name"
             record(f"the thread {name} ended with {arguments.exc_type.__name__}")
 
@@ -49,8 +70,10 @@ def start(run: str) -> None:
         record("the notebook asked its kernel to end")
 
     threading.excepthook = hook
-    if shell := get_ipython():
+    if shell:
         shell.observe(record_shutdown, "exit_now")
+        shell.events.register("pre_run_cell", cell.begin)
+        shell.events.register("post_run_cell", cell.end)
 
 
 def check(run: Path) -> None:
