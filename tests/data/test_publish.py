@@ -115,6 +115,33 @@ def test_other_columns_refused(into: tuple[Workspace, Warehouse]) -> None:
     assert published(into, "SELECT run FROM samebook_published") == [{"run": "run-1"}]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (pa.array([1, 2]), pa.array([1.5, 2.0])),
+        (pa.array([True, None]), pa.array([5, 0])),
+        (pa.array([1, 2], pa.int32()), pa.array([2**40, 0])),
+        (pa.array([0], pa.timestamp("us")).take([0, 0]), pa.array([1, 2], pa.timestamp("ns"))),
+    ],
+)
+def test_value_lost_in_column_refused(before: pa.Array, after: pa.Array, into: tuple[Workspace, Warehouse]) -> None:
+    """A day whose values the table's columns can't hold is refused, where the warehouse would round them in silence."""
+    names = ["id", "value"]
+    warehouse.publish(*into, replace(FIRST, rows=pa.table([ROWS["id"], before], names)))
+    with pytest.raises(UsageError, match="column value"):
+        warehouse.publish(*into, replace(SECOND, rows=pa.table([ROWS["id"], after], names)))
+    known = published(into, "SELECT run FROM samebook_published")
+    assert known == [{"run": "run-1"}]
+
+
+def test_values_of_another_type_kept(into: tuple[Workspace, Warehouse]) -> None:
+    """Whole numbers that became doubles, as beside a missing one, go into a table of whole numbers as they are."""
+    warehouse.publish(*into, replace(FIRST, rows=pa.table({"id": ["a", "b"], "value": [1, 2]})))
+    warehouse.publish(*into, replace(SECOND, rows=pa.table({"id": ["a", "b"], "value": [3.0, None]})))
+    rows = published(into, "SELECT value FROM scores ORDER BY id")
+    assert [row["value"] for row in rows][:1] == [3]
+
+
 def test_published_beside_each_other(into: tuple[Workspace, Warehouse]) -> None:
     """Several that publish at once, the same day or others, leave each day whole and once."""
     days = [DAY + datetime.timedelta(days=n % 3) for n in range(9)]

@@ -10,7 +10,7 @@ from samebook.core.errors import SamebookError, UsageError
 from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace
 from samebook.data import sample
-from samebook.data.publication import CREATE, FORGET, INSERT, KNOWN, REMEMBER, Publication
+from samebook.data.publication import COLUMNS, CREATE, FORGET, INSERT, KNOWN, REMEMBER, Publication
 from samebook.data.sql import Query
 from samebook.environment.sections import Warehouse
 
@@ -85,10 +85,9 @@ class DuckDB:
         import duckdb
 
         self.ensure()
-        rows = publication.dated()
         try:
             with hold(self.path.with_suffix(".lock")), self._connected(read_only=False) as connection:
-                return _published(connection, publication, rows)
+                return _published(connection, publication)
         except duckdb.IOException as error:
             raise SamebookError(
                 f"{self.name} can't be written: {error}", mend="make run, once nothing else writes to it"
@@ -119,20 +118,22 @@ class DuckDB:
             yield connection
 
 
-def _published(connection: "duckdb.DuckDBPyConnection", publication: Publication, rows: "pa.Table") -> bool:
+def _published(connection: "duckdb.DuckDBPyConnection", publication: Publication) -> bool:
     connection.begin()
     connection.execute(CREATE)
     is_there = bool(connection.execute(THERE, [publication.table]).fetchall())
     if is_there:
         is_known = connection.execute(KNOWN, publication.key).fetchall() == [(publication.digest,)]
-        if is_known and connection.execute(publication.count, publication.key[1:]).fetchall() == [(rows.num_rows,)]:
+        if is_known and connection.execute(publication.count, publication.key[1:]).fetchall() == [
+            (publication.rows.num_rows,)
+        ]:
             return False
-        publication.check(connection.table(publication.table).columns)
-        connection.register("arrived", rows)
+        columns: pa.Table = connection.sql(COLUMNS.substitute(table=publication.table)).to_arrow_table()
+        connection.register("arrived", publication.fitted(columns.schema))
         connection.execute(publication.clear, publication.key[1:])
         connection.execute(INSERT.substitute(table=publication.table))
     else:
-        connection.from_arrow(rows).create(publication.table)
+        connection.from_arrow(publication.dated()).create(publication.table)
     connection.execute(FORGET, publication.key)
     connection.execute(REMEMBER, [*publication.key, publication.digest, publication.run])
     connection.commit()

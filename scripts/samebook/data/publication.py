@@ -5,10 +5,9 @@ bytes have changed.
 """
 
 import datetime
-from collections.abc import Iterable
 from dataclasses import dataclass
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from samebook.core.errors import UsageError
 
@@ -56,15 +55,28 @@ class Publication:
         """The query for the number of the day's rows in the table."""
         return COUNT.substitute(table=self.table)
 
-    def check(self, columns: Iterable[str]) -> None:
-        """Raise UsageError where the table has other columns than the rows: some would be lost, or empty."""
-        present, expected = sorted(columns), sorted(["day", *self.rows.column_names])
+    def fitted(self, table: "pa.Schema") -> "pa.Table":
+        """The dated rows, with the types of the table's columns: a warehouse may round a value, or read its bits as
+        another type, in silence.
+
+        Raises UsageError where the table has other columns than the rows, or can't hold a value as it is.
+        """
+        rows = self.dated()
+        present, expected = sorted(table.names), sorted(rows.column_names)
         if present != expected:
-            raise UsageError(
-                f"table {self.table} does not take {self.dataset}: it has {', '.join(present)}; "
-                f"expected {', '.join(expected)}",
-                mend=f"edit environments/<env>.yml: datasets.{self.dataset}.into, another table",
-            )
+            self._refuse(f"it has {', '.join(present)}; expected {', '.join(expected)}")
+        for index, name in enumerate(rows.column_names):
+            kind, found = table.field(name).type, rows.column(index)
+            if (column := _cast(found, kind)) is None:
+                self._refuse(f"its column {name} has the type {kind}, which can't hold each value of {found.type}")
+            rows = rows.set_column(index, name, column)
+        return rows
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise UsageError(
+            f"table {self.table} does not take {self.dataset}: {reason}",
+            mend=f"edit environments/<env>.yml: datasets.{self.dataset}.into, another table",
+        )
 
     def dated(self) -> "pa.Table":
         """The rows, with the column `day` before the others."""
@@ -72,3 +84,21 @@ class Publication:
 
         days = pa.array([self.day] * len(self.rows), type=pa.date32())
         return self.rows.add_column(0, "day", days)
+
+
+def _cast(column: "pa.ChunkedArray", kind: "pa.DataType") -> "pa.ChunkedArray | None":
+    """The column as this type, unchanged where Arrow has no such cast; None where a value would become another."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    try:
+        cast = column.cast(kind)
+        differs = pc.and_kleene(
+            pc.not_equal(cast.cast(column.type), column), pc.invert(pc.is_null(column, nan_is_null=True))
+        )
+        return None if pc.any(differs).as_py() else cast
+    except pa.ArrowNotImplementedError:
+        return column
+    except pa.ArrowInvalid:
+        return None
