@@ -13,6 +13,7 @@ from samebook.core.make import OWN
 from samebook.core.workspace import Workspace
 from samebook.records import receipt
 from samebook.reproduction import rerun
+from samebook.reproduction.front import Front
 from samebook.reproduction.rerun import Site
 
 pytestmark = [pytest.mark.host, pytest.mark.forger]
@@ -84,6 +85,19 @@ def test_file_of_the_host_is_not_read(tiny: Tiny, name: str) -> None:
     git(tiny, "commit", "--quiet", "--allow-empty", "-m", "next")
     with pytest.raises(UsageError, match=f"{name}.*leads out of the checkout"):
         reproduce(tiny)
+
+
+@pytest.mark.parametrize("line", ["A=${TOKEN}", 'A="$TOKEN"', "TOKEN", "A='\nTOKEN\n'", "export TOKEN", "A: $TOKEN"])
+def test_variable_of_the_host_is_not_read(tmp_path: Path, line: str) -> None:
+    """A line that would hand a variable of this machine to the commit's container is refused."""
+    (tmp_path / "environments").mkdir()
+    file = tmp_path / "environments" / "variables.env"
+    front = Front(tmp_path, tmp_path, "docker")
+    file.write_bytes((CHECKOUT / "environments" / "variables.env").read_bytes())
+    front.check()
+    file.write_text(f"A=1\n{line}\n")
+    with pytest.raises(UsageError, match=r"variables\.env, line .*would take from this machine"):
+        front.check()
 
 
 def test_container_leaves_no_way_out(tiny: Tiny) -> None:

@@ -3,6 +3,7 @@
 With Docker nothing of the commit runs on this machine: an image is built from its tree, and a container works on it.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from samebook.core import signals
 from samebook.core.errors import EnvironmentMismatch, UsageError
 
 PINNED = Path(".samebook") / "receipt.json"
+VARIABLES = "environments/variables.env"
+# A line of it that compose takes as it stands. Another one may take a variable of this machine: `A=${B}`, or `B` alone.
+LITERAL = re.compile(r"|#[^\x00-\x1f]*|[A-Za-z_][A-Za-z0-9_]*=[^$\x00-\x1f]*")
 # The files and folders of a checkout that are read or written on this machine while a container may work on it.
-SHARED = (".samebook", ".samebook/patches", "runs", "Dockerfile", ".dockerignore", "environments/variables.env")
+SHARED = (".samebook", ".samebook/patches", "runs", "Dockerfile", ".dockerignore", VARIABLES)
 # One patch for environment and runs: after a container, nothing in the checkout is asked for its changes again.
 PATCH = "SAMEBOOK_PATCH=.samebook/patches/rerun.patch"
 
@@ -41,8 +45,12 @@ class Front:
         return self._make(env, *target, f"RECEIPT={PINNED}")
 
     def check(self) -> None:
-        """Raise UsageError where a file that this machine shares with the container leads out of the checkout."""
+        """Raise UsageError where a file that this machine shares with the container leads out of the checkout, or would
+        take a variable from here.
+        """
         check_inside(self.checkout, (self.checkout / name for name in SHARED))
+        if self.engine == "docker":
+            check_literal(self.checkout / VARIABLES)
 
     def _make(self, env: Mapping[str, str], *arguments: str) -> int:
         """The exit code of make in the checkout; its output goes to standard error."""
@@ -60,3 +68,14 @@ def check_inside(checkout: Path, paths: Iterable[Path]) -> None:
                 f"found a link to {path.resolve()}, where this machine would read or write",
                 mend="git rm the link, commit, and make run",
             )
+
+
+def check_literal(path: Path) -> None:
+    """Raise UsageError for a line by which compose would put a variable of this machine into the container."""
+    lines = path.read_bytes().decode(errors="replace").replace("\r\n", "\n").split("\n") if path.is_file() else []
+    if number := next((number for number, line in enumerate(lines, 1) if not LITERAL.fullmatch(line)), 0):
+        raise UsageError(
+            f"{VARIABLES}, line {number}: found {lines[number - 1]!r}, which Docker would take from this machine; "
+            "expected NAME=value, without $",
+            mend=f"edit {VARIABLES}, commit, and make run",
+        )
