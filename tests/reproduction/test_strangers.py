@@ -12,7 +12,7 @@ from samebook.api import artifacts, context
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
-from samebook.records import receipt
+from samebook.records import own_patches, receipt
 from samebook.records.pins import Pins
 from samebook.reproduction import isolation, rerun
 from samebook.reproduction.rerun import Site
@@ -21,6 +21,26 @@ from samebook.store import objects
 pytestmark = [pytest.mark.host, pytest.mark.forger]
 
 PATCH = b"diff --git a/Makefile b/Makefile\n--- a/Makefile\n+++ b/Makefile\n"
+# Changes that git applies as well: without a header, and with a name in quotes.
+HIDDEN = b"""\
+diff --git a/readme b/readme
+--- a/readme
++++ b/readme
+@@ -1 +1 @@
+-a
++b
+--- a/notes.txt
++++ b/notes.txt
+@@ -1 +1 @@
+-a
++b
+diff --git "a/r\\165n.py" "b/r\\165n.py"
+new file mode 100644
+--- /dev/null
++++ "b/r\\165n.py"
+@@ -0,0 +1 @@
++x
+"""
 PINNED, OTHER = (f"python:3.13@sha256:{digit * 64}" for digit in "ab")
 
 
@@ -44,8 +64,24 @@ def test_patch_is_not_applied_unasked(repository: Tiny) -> None:
     with pytest.raises(UsageError, match="changes to Makefile, and they would run here"):
         rerun._patch(site, source)
     assert rerun._patch(replace(site, trusts_patch=True), source) == PATCH
-    objects.local_store(site.workspace).put(PATCH)  # as a run on this machine does
+    own_patches.put(site.workspace, repository.root / "uncommitted.patch")  # as a run on this machine does
     assert rerun._patch(site, source) == PATCH
+
+
+def test_patch_that_came_into_the_store(repository: Tiny) -> None:
+    """A patch in the store may have come from a bucket, or from a stranger's commit as a result: it is not trusted."""
+    digest, site = objects.local_store(Workspace(repository.root)).put(PATCH), site_of(repository)
+    with pytest.raises(UsageError, match="changes to Makefile, and they would run here") as refusal:
+        rerun._patch(site, commit_of({"dirty": True, "patch": digest}))
+    assert digest in (refusal.value.mend or "")
+    assert rerun._patch(replace(site, trusts_patch=True), commit_of({"dirty": True, "patch": digest})) == PATCH
+
+
+def test_patch_names_all_that_it_changes(repository: Tiny) -> None:
+    """The refusal names each file that git would change, in whatever form the patch has it."""
+    digest = objects.local_store(Workspace(repository.root)).put(HIDDEN)
+    with pytest.raises(UsageError, match=r"changes to notes\.txt, readme, run\.py, and they"):
+        rerun._patch(site_of(repository), commit_of({"dirty": True, "patch": digest}))
 
 
 def test_unpatched_changes_are_named(repository: Tiny) -> None:

@@ -61,6 +61,13 @@ def changes(root: Path, results: Sequence[Path] = (), limit: int = LIMIT) -> Cha
         return Changes(None, tuple(unpatched)) if unpatched else Changes(repository.patch(names))
 
 
+def names(root: Path, patch: bytes) -> list[str]:
+    """The files that git changes by a patch, sorted: git reads more forms of one than it writes."""
+    top = Path(_line(root, "rev-parse", "--show-toplevel"))
+    lines = git.git(top, "apply", "--numstat", "-z", "-", stdin=patch).split(b"\0")
+    return sorted(os.fsdecode(line.split(b"\t", 2)[2]) for line in lines if line)
+
+
 @dataclass(frozen=True)
 class _Repository:
     """A repository of its own over the user's checkout: it borrows the objects, and writes none there."""

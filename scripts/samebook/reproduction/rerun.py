@@ -5,26 +5,24 @@ that the receipt names for it, and checked: other bytes are an error, not anothe
 """
 
 import glob
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from samebook.core import git, signals, workspace
+from samebook.core import git, signals, uncommitted, workspace
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.reads import origin
-from samebook.records import evidence, receipt, run_folder
+from samebook.records import evidence, own_patches, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.reproduction import isolation
 from samebook.reproduction.front import PINNED, Front, check_inside
 from samebook.store import objects
 
-CHANGED = re.compile(rb"^diff --git a/(.*) b/", re.MULTILINE)
 # The folders of a checkout that no commit may hold.
 WRITTEN = ("runs", "store", ".samebook", ".venv")
 
@@ -37,8 +35,8 @@ class Site:
     """The place of a rerun: `workspace` is the checkout that it starts from, `engine` is docker or local, `say` hears
     of each step.
 
-    `folder` is the folder of the receipt, where the patch of a dirty run may be. Unless `trusts_patch`, only
-    a patch in the store is applied. `requested_commit` is the commit of the receipt that the user has asked for.
+    `folder` is the folder of the receipt, where the patch of a dirty run may be. Unless `trusts_patch`, only the patch
+    of a run on this machine is applied. `requested_commit` is that of the receipt that the user has asked for.
     """
 
     workspace: Workspace
@@ -106,8 +104,8 @@ def _check_new(checkout: Path, commit: str) -> None:
 def _patch(site: Site, commit: Json) -> bytes:
     """The patch with the uncommitted changes of a dirty run.
 
-    It comes from the store, which has those of this machine's runs, or, where the user trusts it, from beside the
-    receipt.
+    It comes from the store, or from beside the receipt. One that no run on this machine has made is applied only where
+    the user trusts it.
     """
     annotations = commit.get("annotations", {})
     digest = annotations.get("patch")
@@ -121,26 +119,28 @@ def _patch(site: Site, commit: Json) -> bytes:
         return b""
     if not annotations.get("dirty"):
         raise UsageError("the receipt contradicts itself: a clean commit, and a patch on it", mend="make pull")
-    content = read_object(objects.local_store(site.workspace), digest, site.say)
-    path = (site.folder or site.workspace.runs) / run_folder.PATCH
-    if content is None and path.is_file() and sha256(path) == digest:
-        content = path.read_bytes()
-        _check_trust(site, content)
+    store = objects.local_store(site.workspace)
+    content, path = read_object(store, digest, site.say), store.path(digest)
+    beside = (site.folder or site.workspace.runs) / run_folder.PATCH
+    if content is None and beside.is_file() and sha256(beside) == digest:
+        content, path = beside.read_bytes(), beside
     if content is None:
         raise UsageError(
             "the run was made on uncommitted changes, and their patch is not here",
-            mend=f"cp …/{run_folder.PATCH} {site.folder or site.workspace.runs}, from the folder of that run",
+            mend=f"cp …/{run_folder.PATCH} {beside.parent}, from the folder of that run",
         )
+    if not own_patches.has(site.workspace, digest):
+        _check_trust(site, content, path)
     return content
 
 
-def _check_trust(site: Site, patch: bytes) -> None:
+def _check_trust(site: Site, patch: bytes, path: Path) -> None:
     """Raise UsageError for a patch that is not this machine's, unless the user trusts it; it is code that would run."""
-    names = ", ".join(sorted({ascii(name.decode(errors="replace"))[1:-1] for name in CHANGED.findall(patch)}))
+    names = ", ".join(ascii(name)[1:-1] for name in uncommitted.names(site.workspace.root, patch))
     if not site.trusts_patch:
         raise UsageError(
             f"the receipt came with changes to {names}, and they would run here; expected your word for them",
-            mend="again, with TRUST_PATCH=1, once you have read it",
+            mend=f"read {path}, then make reproduce with TRUST_PATCH=1",
         )
     site.say(f"applying changes to {names}")
 

@@ -22,7 +22,7 @@ from samebook.execution import background, outputs, parameters, startup
 from samebook.execution.preparation import PreparedRun, RunRequest, prepare
 from samebook.execution.warm import client, early
 from samebook.reads import origin
-from samebook.records import provenance, receipt, run_folder, signing
+from samebook.records import own_patches, provenance, receipt, run_folder, signing
 from samebook.records import source as run_source
 from samebook.records.run_folder import RunFolder
 from samebook.records.source import Source
@@ -208,7 +208,7 @@ def _write_receipt(
     for name in receipt.subject_digests(statement):
         store.put(folder.path / name)
     if (patch := folder.path / run_folder.PATCH).is_file():
-        store.put(patch)
+        own_patches.put(prepared.workspace, patch)
     content = json_bytes(statement)
     store.put(content)
     workspaces.write_whole(folder.path / run_folder.RECEIPT, content)
