@@ -41,7 +41,7 @@ def run_of(tiny: Tiny, notebook: str = "train") -> Path:
 def sign(tiny: Tiny, path: Path, name: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIGNING_KEY", str(tiny.root.parent / f"{name}.pem"))
-        signing.sign(path)
+        signing.sign(path, path.read_bytes())
     return path
 
 

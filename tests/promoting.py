@@ -95,7 +95,7 @@ def promote(tiny: Tiny, level: int, *options: str) -> str:
 
 def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "IDENTICAL", run: str = "") -> Path:
     """Write the attestation of a reproduction on another machine, of a level's model or of a run; returns its path."""
-    from samebook.core.digest import sha256
+    from samebook.core.digest import json_bytes, sha256
     from samebook.records import attestations
 
     folder = tiny.root / "runs" / (run or run_of(tiny, level))
@@ -109,7 +109,7 @@ def attest(tiny: Tiny, level: int, builder: str = "urn:other", verdict: str = "I
         "finishedOn": "2013-01-01T00:00:00+00:00",
     }
     kind = {"_type": "https://in-toto.io/Statement/v1", "predicateType": attestations.TYPE}
-    return attestations.write(folder, {**kind, "subject": subject, "predicate": predicate})
+    return attestations.write(folder, json_bytes({**kind, "subject": subject, "predicate": predicate}))
 
 
 def promoted_bundle(tiny: Tiny, ref: str = "") -> dict[str, Any]:

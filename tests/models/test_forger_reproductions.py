@@ -122,6 +122,16 @@ def test_k_of_n(tiny: Tiny) -> None:
     assert findings(tiny, by(2)) == ""
 
 
+@pytest.mark.parametrize("names", [("ada", "cleo"), ("cleo", "ada")])
+def test_run_of_two_signers(tiny: Tiny, names: tuple[str, str]) -> None:
+    """Neither of the two who have signed a run counts as another owner, in whatever order their signatures stand."""
+    cosign(tiny, run_of(tiny), names)
+    attest(tiny, "cleo")
+    assert "signed by the same key, cleo" in findings(tiny, by(1))
+    attest(tiny, "ben", builder="urn:third")
+    assert findings(tiny, by(1)) == ""
+
+
 def test_copied_attestation(tiny: Tiny) -> None:
     """The same attestation under two numbers, signed by two owners, is one reproduction."""
     first = attest(tiny, "ben")

@@ -6,12 +6,20 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_public_key,
+)
+from securesystemslib.signer import SSlibKey
 from tiny import Result, Tiny
 
 from samebook.core import signing_key
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.records import signing
+from samebook.records.signing import Purpose, SignedFile, TrustedKey
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +119,20 @@ def test_key_among_the_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     signing.check_uncommitted(b"+-----BEGIN PRIVATE KEY-----\n+b3RoZXI=\n")
     with pytest.raises(PolicyRefused, match="holds the signing key"):
         signing.check_uncommitted(b"+-----BEGIN PRIVATE KEY-----\n+Y2FuYXJ5\n")
+
+
+def test_signature_is_over_what_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process of the notebook writes over a receipt before it is signed is not signed."""
+    public = load_pem_public_key(key(tmp_path / "me.pem"))
+    trusted = {"me": TrustedKey("me", "me", frozenset(Purpose), SSlibKey.from_crypto(public))}
+    monkeypatch.setenv("SIGNING_KEY", str(tmp_path / "me.pem"))
+    receipt = tmp_path / "receipt.json"
+    receipt.write_bytes(b"forged")
+    signing.sign(receipt, b"made")
+    with pytest.raises(PolicyRefused, match="not what was signed"):
+        signing.verify(SignedFile.read(receipt), trusted, Purpose.RUNS)
+    receipt.write_bytes(b"made")
+    assert signing.verify(SignedFile.read(receipt), trusted, Purpose.RUNS) == [*trusted.values()]
 
 
 def test_large_file_is_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -268,7 +268,7 @@ def test_signed_run_is_promoted(tiny: Tiny, tmp_path: Path) -> None:
     for name in ("me", "you"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SIGNING_KEY", str(tmp_path / f"{name}.pem"))
-            signing.sign(attestation)
+            signing.sign(attestation, attestation.read_bytes())
         if name == "me":
             assert "signed by the same key" in refused(tiny, tiny.last.name, "delay", "--env", "prod")
     assert tiny.samebook("promote", tiny.last.name, "delay", "--env", "prod").code == 0

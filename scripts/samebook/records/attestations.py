@@ -3,7 +3,7 @@
 from itertools import count
 from pathlib import Path
 
-from samebook.core.digest import json_bytes, parse_json
+from samebook.core.digest import parse_json
 from samebook.records import receipt
 from samebook.records.receipt import Json
 
@@ -54,13 +54,13 @@ def contradicted_facts(attestation: Json, is_pinned: bool) -> list[str]:
     return [name for name, item in definition.items() if item["essential"] or (is_pinned and name in PINNED)]
 
 
-def write(folder: Path, statement: Json) -> Path:
+def write(folder: Path, content: bytes) -> Path:
     """Write an attestation under the first free number; two processes that write at once take two numbers."""
     for number in count(1):
         path = folder / f"reproduction-{number}.json"
         try:
             with path.open("xb") as file:
-                file.write(json_bytes(statement))
+                file.write(content)
         except FileExistsError:
             continue
         return path

@@ -69,14 +69,17 @@ def envelope_path(statement: Path) -> Path:
     return statement.with_name(statement.name + SUFFIX)
 
 
-def sign(statement: Path) -> Path | None:
-    """Sign a statement's file with the key of this process; returns the envelope's path, None without a key."""
+def sign(statement: Path, content: bytes) -> Path | None:
+    """Sign a statement with the key of this process; returns the envelope's path, None without a key.
+
+    `content` is what this process has made: a process that a notebook has left behind can change the file meanwhile.
+    """
     signer = _signer()
     if signer is None:
         return None
     from securesystemslib.dsse import Envelope
 
-    envelope = Envelope(statement.read_bytes(), PAYLOAD_TYPE, {})
+    envelope = Envelope(content, PAYLOAD_TYPE, {})
     envelope.sign(signer)
     write_whole(envelope_path(statement), json_bytes(envelope.to_dict()))
     return envelope_path(statement)
@@ -219,12 +222,7 @@ def verify(file: SignedFile, keys: Mapping[str, TrustedKey], purpose: Purpose) -
 
 def _accepted(envelope: "Envelope", keys: Mapping[str, TrustedKey], file: str) -> list[TrustedKey]:
     """The trusted keys whose signatures the envelope has. Raises PolicyRefused where it has none."""
-    from securesystemslib.exceptions import VerificationError
-
-    accepted: dict[str, Key] = {}
-    if keys:
-        with suppress(VerificationError):
-            accepted = envelope.verify([key.key for key in keys.values()], threshold=1)
+    accepted = [key for key in keys.values() if _has_signed(envelope, key)]
     if not accepted:
         signatures = ", ".join(keyid[:12] for keyid in envelope.signatures) or "none"
         trusted = ", ".join(keys) or "none"
@@ -232,4 +230,13 @@ def _accepted(envelope: "Envelope", keys: Mapping[str, TrustedKey], file: str) -
             f"{file}{SUFFIX}: an unknown key, or a wrong signature: found {signatures}; trusted: {trusted}",
             mend=f"git add {KEYS}/NAME.pem && git commit, with the signer's public key, if you trust it",
         )
-    return [key for key in keys.values() if key.key.keyid in accepted]
+    return accepted
+
+
+def _has_signed(envelope: "Envelope", key: TrustedKey) -> bool:
+    """Whether a key has signed, by itself: of several keys the library names no more than it is asked for."""
+    from securesystemslib.exceptions import VerificationError
+
+    with suppress(VerificationError):
+        return bool(envelope.verify([key.key], threshold=1))
+    return False

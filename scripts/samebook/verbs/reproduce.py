@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.core import workspace as workspaces
-from samebook.core.digest import sha256
+from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
@@ -115,8 +115,9 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     verdict = comparison.overall([*comparisons, *([Comparison("", Verdict.DIFFERENT)] if is_another else [])])
     predicate = _predicate(request, original, new, comparisons)
     predicate |= {"verdict": verdict, "definition": _table_of(divergences), "undeclared": undeclared}
-    attestation = attestations.write(original.path.parent, _attestation(statement, predicate))
-    signing.sign(attestation)
+    content = json_bytes(_attestation(statement, predicate))
+    attestation = attestations.write(original.path.parent, content)
+    signing.sign(attestation, content)
     packages = differing_packages(statement, new)
     return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation)
 

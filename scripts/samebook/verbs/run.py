@@ -212,7 +212,7 @@ def _write_receipt(
     content = json_bytes(statement)
     store.put(content)
     workspaces.write_whole(folder.path / run_folder.RECEIPT, content)
-    signing.sign(folder.path / run_folder.RECEIPT)
+    signing.sign(folder.path / run_folder.RECEIPT, content)
 
 
 def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, workspace: Workspace) -> BaseException:
