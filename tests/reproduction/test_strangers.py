@@ -12,11 +12,11 @@ from samebook.api import artifacts, context
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
-from samebook.records import own_patches, receipt
+from samebook.records import receipt
 from samebook.records.pins import Pins
 from samebook.reproduction import isolation, rerun
 from samebook.reproduction.rerun import Site
-from samebook.store import objects
+from samebook.store import objects, own_patches
 
 pytestmark = [pytest.mark.host, pytest.mark.forger]
 

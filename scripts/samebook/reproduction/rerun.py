@@ -16,12 +16,12 @@ from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.reads import origin
-from samebook.records import evidence, own_patches, receipt, run_folder
+from samebook.records import evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.reproduction import isolation
 from samebook.reproduction.front import PINNED, Front, check_inside
-from samebook.store import objects
+from samebook.store import objects, own_patches
 
 # The folders of a checkout that no commit may hold.
 WRITTEN = ("runs", "store", ".samebook", ".venv")

@@ -22,13 +22,13 @@ from samebook.execution import background, outputs, parameters, startup
 from samebook.execution.preparation import PreparedRun, RunRequest, prepare
 from samebook.execution.warm import client, early
 from samebook.reads import origin
-from samebook.records import own_patches, provenance, receipt, run_folder, signing
+from samebook.records import provenance, receipt, run_folder, signing
 from samebook.records import source as run_source
 from samebook.records.run_folder import RunFolder
 from samebook.records.source import Source
 from samebook.redaction import own_parts
 from samebook.redaction.redactor import Redaction
-from samebook.store import objects
+from samebook.store import objects, own_patches
 
 if TYPE_CHECKING:
     from samebook.execution import provisioner
