@@ -15,7 +15,7 @@ from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.models import policy
-from samebook.records import signing
+from samebook.records import receipt, signing
 from samebook.records.signing import Purpose
 from samebook.verbs import promote as promoting_verb
 from samebook.verbs.promote import PromoteRequest
@@ -154,6 +154,28 @@ def test_keys_without_owners_file(tiny: Tiny) -> None:
     keys = signing.trusted_keys(Workspace(tiny.root))
     assert {key.owner for key in keys.values()} == {"ada", "laptop", "ben", "cleo", "dan"}
     assert keys["dan"].purposes == frozenset(Purpose)
+
+
+def test_base_is_that_of_the_dockerfile(tiny: Tiny) -> None:
+    """A base by digest counts where the Dockerfile pins it, HEAD's or that of the run's commit; not any base does."""
+    base = {"name": "base image", "uri": f"mirror/python:3.13@sha256:{'a' * 64}"}
+    statement, workspace = receipt.read(run_of(tiny)), Workspace(tiny.root)
+    receipt.dependencies(statement).append(base)
+    assert "is not the one that the Dockerfile pins" in policy.foreign_base(workspace, statement)
+    (tiny.root / "Dockerfile").write_text(f"ARG BASE_IMAGE=python:3.13@sha256:{'a' * 64}\n")
+    assert policy.foreign_base(workspace, statement)
+    commit(tiny)
+    pinned = git(tiny, "rev-parse", "HEAD")
+    assert not policy.foreign_base(workspace, statement)
+    (tiny.root / "Dockerfile").write_text(f"ARG BASE_IMAGE=python:3.14@sha256:{'b' * 64}\n")
+    commit(tiny)
+    assert policy.foreign_base(workspace, statement)
+    receipt.dependencies(statement)[0]["digest"]["gitCommit"] = pinned
+    assert not policy.foreign_base(workspace, statement)
+    git(tiny, "checkout", "--quiet", "--orphan", "other")
+    commit(tiny)
+    assert policy.foreign_base(workspace, statement)
+    assert not policy.foreign_base(workspace, statement, "main")
 
 
 @pytest.mark.parametrize(

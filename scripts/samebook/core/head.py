@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samebook.core.errors import UsageError
-from samebook.core.git import git, repository
+from samebook.core.git import commit as commit_of
+from samebook.core.git import git, is_ancestor, repository
 
 if TYPE_CHECKING:
     from dulwich.objects import ShaFile
@@ -48,6 +49,12 @@ def has_same(root: Path, commit: str, path: str) -> bool:
     """Whether a file, or a folder, is the same at HEAD and in a commit."""
     names = (f"{version}:{path}" for version in (commit, "HEAD"))
     return len({_output(root, "rev-parse", "--verify", "--quiet", name) for name in names}) == 1
+
+
+def is_in_past(root: Path, commit: str, ref: str = "") -> bool:
+    """Whether a commit is HEAD or in its past, or in that of `ref`, a branch, tag or commit that the user has named."""
+    heads = ("HEAD", *([commit_of(root, ref)] if ref else []))
+    return any(is_ancestor(root, commit, name) for name in heads)
 
 
 def _output(root: Path, *arguments: str) -> bytes | None:

@@ -40,7 +40,7 @@ def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str,
         ]
         keys = signing.trusted_keys(workspace) if conditions.signed else {}
         run = SignedRun(file, statement, [attestation for attestation in files if attestation], keys)
-        unmet = [*_unmet(run, conditions), *_gate(workspace, conditions, bundle, run, (env, ref))]
+        unmet = [*_unmet(workspace, run, conditions, ref), *_gate(workspace, conditions, bundle, run, (env, ref))]
         if unmet and conditions.reproduced and None in files:
             raise _missing(bundle, "a reproduction of it", env)
     if unmet:
@@ -112,20 +112,16 @@ def _claimed(bundle: Bundle, conditions: Promotion) -> list[str]:
     return [finding for finding, is_unmet in unmet.items() if is_unmet]
 
 
-def _unmet(run: SignedRun, conditions: Promotion) -> list[str]:
+def _unmet(workspace: Workspace, run: SignedRun, conditions: Promotion, ref: str) -> list[str]:
     """The unmet conditions on the receipt and on the attestations."""
-    definition = run.statement["predicate"]["buildDefinition"]
     commit = receipt.dependency(run.statement, receipt.COMMIT) or {}
-    images = (receipt.dependency(run.statement, name) or {} for name in ("image", "base image"))
-    unpinned = policy.unpinned_image(
-        definition["internalParameters"].get("engine"), *(item.get("uri") for item in images)
-    )
+    unpinned = policy.image_problem(workspace, run.statement, ref) if conditions.pinned_image else ""
     shortfall = reproducers.shortfall(run, conditions)
     signature = reproducers.signature_problem(run.receipt, run.keys, Purpose.RUNS) if conditions.signed else ""
     unmet = {
         "it ran on changes that are not committed": conditions.clean_commit
         and commit.get("annotations", {}).get("dirty", True),
-        unpinned: conditions.pinned_image,
+        unpinned: unpinned,
         f"nobody but its author's machine has reproduced it: {shortfall}": shortfall,
         f"it is not signed by a trusted key: {signature}": signature,
     }

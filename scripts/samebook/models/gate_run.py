@@ -136,8 +136,7 @@ def foreign_code(workspace: Workspace, gate: Gate, statement: Json, ref: str) ->
     `ref` is the branch, tag or commit that the user takes the model from. A copy without a repository has no past.
     """
     commit = commit_name(statement)
-    heads = ("HEAD", *([git.commit(workspace.root, ref)] if ref else []))
-    if not head.is_repository(workspace.root) or any(git.is_ancestor(workspace.root, commit, name) for name in heads):
+    if not head.is_repository(workspace.root) or head.is_in_past(workspace.root, commit, ref):
         return ""
     other = _other_source(workspace, f"notebooks/{gate.notebook}.ipynb", statement)
     return f"it ran {other} of commit {commit[:12]}, which is not in this branch" if other else ""

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from samebook.core import git
+from samebook.core import git, head
 from samebook.core.digest import sha256
-from samebook.core.errors import PolicyRefused
+from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import identity
 from samebook.environment.model_sections import Promotion
@@ -20,6 +21,8 @@ from samebook.records.signing import Purpose, SignedFile
 
 # An image by its id, or a name with a digest: a tag may hold any text, sha256 too.
 PINNED = re.compile(r"(.+@)?sha256:[0-9a-f]{64}")
+# The digest of the base image that a Dockerfile pins.
+BASE = re.compile(rb"^ARG BASE_IMAGE=\S*@(sha256:[0-9a-f]{64})$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,7 @@ def _clean_commit(candidate: Candidate) -> UnmetCondition | None:
 def _pinned_image(candidate: Candidate) -> UnmetCondition | None:
     if not candidate.policy.pinned_image:
         return None
-    image, base = (receipt.dependency(candidate.statement, name) or {} for name in ("image", "base image"))
-    finding = unpinned_image(candidate.internal_parameters.get("engine"), image.get("uri"), base.get("uri"))
+    finding = image_problem(candidate.workspace, candidate.statement)
     return UnmetCondition(finding, _again(candidate, "ENGINE=docker")) if finding else None
 
 
@@ -144,6 +146,34 @@ def _again(candidate: Candidate, *more: str) -> str:
 CONDITIONS: tuple[Callable[[Candidate], UnmetCondition | None], ...] = (
     *(_whole, _undrifted, _clean_commit, _pinned_image, _reproduced, _signed, _gate),
 )
+
+
+def image_problem(workspace: Workspace, statement: Json, ref: str = "") -> str:
+    """The finding that a run was not in the image that its commit pins; empty where it was.
+
+    `ref` is the branch, tag or commit that the user takes the model from.
+    """
+    engine = statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("engine")
+    image, base = ((receipt.dependency(statement, name) or {}).get("uri") for name in ("image", "base image"))
+    return unpinned_image(engine, image, base) or foreign_base(workspace, statement, ref)
+
+
+def foreign_base(workspace: Workspace, statement: Json, ref: str = "") -> str:
+    """The finding that the digest of a run's base image is not the Dockerfile's, at HEAD or at the run's commit.
+
+    A commit counts in the past of HEAD, or of `ref`. A copy without a repository has no Dockerfile.
+    """
+    root, commit = workspace.root, gate_run.commit_name(statement)
+    if not head.is_repository(root):
+        return ""
+    uri = (receipt.dependency(statement, "base image") or {}).get("uri", "")
+    dockerfiles = [head.content(root, "Dockerfile") or b""]
+    if commit and head.is_in_past(root, commit, ref):
+        with suppress(UsageError):  # that commit has none
+            dockerfiles.append(git.show(root, commit, "Dockerfile"))
+    if uri.rpartition("@")[2].encode() in [digest for file in dockerfiles for digest in BASE.findall(file)]:
+        return ""
+    return f"its base image {uri} is not the one that the Dockerfile pins"
 
 
 def unpinned_image(engine: str | None, image: str | None, base: str | None) -> str:
