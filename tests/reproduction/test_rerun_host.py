@@ -8,7 +8,7 @@ import pytest
 from reproducing import commit
 from tiny import CHECKOUT, Tiny, git
 
-from samebook.core.errors import NotReproduced, UsageError
+from samebook.core.errors import EnvironmentMismatch, NotReproduced, UsageError
 from samebook.core.make import OWN
 from samebook.core.workspace import Workspace
 from samebook.records import receipt
@@ -18,6 +18,7 @@ from samebook.reproduction.rerun import Site
 
 pytestmark = [pytest.mark.host, pytest.mark.forger]
 
+HOSTILE = r"environment:\n\t@printf 'step 1\n\033[2Jcaf\303'; sleep 0.1; printf '\251 \033]0;x\a 10%%\r20%%'; exit 1"
 FRONT = ("Makefile", "docker-compose.yml", "environments", "tests/tests.mk")
 # The daemon of these tests: it writes down how it was called, and starts nothing.
 DOCKER = '#!/bin/sh\necho "$PWD: docker $*" >> {log}\n[ "$1" != compose ] || {{ {container}; }}\n'
@@ -46,6 +47,16 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     return tiny
+
+
+def test_output_is_inert(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What a commit's make prints is shown as it comes, and writes no escape of its own to the terminal."""
+    (tmp_path / "Makefile").write_text(HOSTILE.replace(r"\n\t", "\n\t", 1))
+    with pytest.raises(EnvironmentMismatch):
+        Front(tmp_path, tmp_path, "local").environment(os.environ)
+    shown = capfd.readouterr().err
+    assert shown.startswith("step 1\n\\x1b[2Jcafé \\x1b]0;x\\x07 10%\r20%")
+    assert "\x1b" not in shown
 
 
 def reproduce(tiny: Tiny, container: str = "true", times: int = 1) -> list[str]:

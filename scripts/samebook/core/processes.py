@@ -2,13 +2,14 @@
 
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +24,8 @@ PARENT = "SAMEBOOK_PARENT"
 STEP = "SAMEBOOK_STEP"
 # Seconds between two looks at the parent.
 POLL = 0.5
+# A pipe's capacity in bytes, at most; and milliseconds between two looks at whether its block has ended.
+CAPACITY, PIPE_POLL = 1 << 20, 200
 # How often SIGTERM is sent before SIGKILL.
 ATTEMPTS = 2
 
@@ -136,3 +139,34 @@ def _watch(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PATIENCE / ATTEMPTS)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def forwarded(take: Callable[[bytes], None]) -> Iterator[int]:
+    """A file descriptor for programs to write into while the block runs; a thread hands what they write to `take`.
+
+    A process that outlives the block writes in vain.
+    """
+    reader, writer = os.pipe()
+    ended = threading.Event()
+    thread = threading.Thread(target=_forward, args=(reader, ended, take), daemon=True)
+    thread.start()
+    try:
+        yield writer
+    finally:
+        os.close(writer)
+        ended.set()
+        thread.join()
+        os.close(reader)
+
+
+def _forward(reader: int, ended: threading.Event, take: Callable[[bytes], None]) -> None:
+    """Read until nobody writes any more; after the block's end, only what is in the pipe."""
+    poll, is_last = select.poll(), False
+    poll.register(reader, select.POLLIN)
+    while not is_last:
+        is_last = ended.is_set()
+        if poll.poll(0 if is_last else PIPE_POLL):
+            content = os.read(reader, CAPACITY)
+            is_last = is_last or not content
+            take(content)

@@ -85,7 +85,7 @@ def _raise(error: Exception) -> NoReturn:
     raise error
 
 
-def call(command: Sequence[str], folder: Path, env: Mapping[str, str], output: BinaryIO | None = None) -> int:
+def call(command: Sequence[str], folder: Path, env: Mapping[str, str], output: BinaryIO | int | None = None) -> int:
     """The exit code of a command that runs in `folder`, in a process group of its own, which ends with this call.
 
     Its output and its errors go to `output`; without one, to this process's own.

@@ -4,17 +4,13 @@ The kernel gets a pipe in place of the terminal. The runner reads it, and hands 
 where the runner has ended, nobody does.
 """
 
-import os
-import select
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from samebook.core import processes
 from samebook.core.text import Say
 from samebook.redaction.redactor import Redaction
 
-# A pipe's capacity in bytes, at most; and milliseconds between two looks at whether the kernel has ended.
-CAPACITY, POLL = 1 << 20, 200
 # Characters of a line that are handed on before its end.
 LONGEST_LINE = 1 << 20
 
@@ -49,31 +45,10 @@ class Lines:
 
 @contextmanager
 def forwarded(redaction: Redaction, say: Say) -> Iterator[int]:
-    """A file descriptor for a kernel's stdout and stderr while the block runs; `say` hears of its lines in a thread.
-
-    A process that has outlived the kernel writes in vain.
-    """
-    reader, writer = os.pipe()
-    ended, lines = threading.Event(), Lines(redaction, say)
-    thread = threading.Thread(target=_forward, args=(reader, ended, lines), daemon=True)
-    thread.start()
+    """A file descriptor for a kernel's stdout and stderr while the block runs; `say` hears of its lines in a thread."""
+    lines = Lines(redaction, say)
     try:
-        yield writer
+        with processes.forwarded(lines.add) as writer:
+            yield writer
     finally:
-        os.close(writer)
-        ended.set()
-        thread.join()
-        os.close(reader)
-
-
-def _forward(reader: int, ended: threading.Event, lines: Lines) -> None:
-    """Read until nobody writes any more; after the kernel's end, only what is in the pipe."""
-    poll, is_last = select.poll(), False
-    poll.register(reader, select.POLLIN)
-    while not is_last:
-        is_last = ended.is_set()
-        if poll.poll(0 if is_last else POLL):
-            content = os.read(reader, CAPACITY)
-            is_last = is_last or not content
-            lines.add(content)
-    lines.end()
+        lines.end()

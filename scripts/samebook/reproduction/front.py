@@ -3,14 +3,17 @@
 With Docker nothing of the commit runs on this machine: an image is built from its tree, and a container works on it.
 """
 
+import codecs
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core import signals
+from samebook.core import processes, signals
 from samebook.core.errors import EnvironmentMismatch, UsageError
+from samebook.core.text import visible
 
 PINNED = Path(".samebook") / "receipt.json"
 VARIABLES = "environments/variables.env"
@@ -53,10 +56,26 @@ class Front:
             check_literal(self.checkout / VARIABLES)
 
     def _make(self, env: Mapping[str, str], *arguments: str) -> int:
-        """The exit code of make in the checkout; its output goes to standard error."""
+        """The exit code of make in the checkout; its output goes to standard error, inert."""
         callers = [f"--file={self.caller / 'Makefile'}"] if self.engine == "docker" else []
         command = ("make", "--silent", *callers, *arguments, f"ENGINE={self.engine}")
-        return signals.call(command, self.checkout, env, sys.stderr.buffer)
+        with processes.forwarded(_shown()) as output:
+            return signals.call(command, self.checkout, env, output)
+
+
+def _shown() -> Callable[[bytes], None]:
+    """A function that shows what a program prints, as it comes: text, line breaks and returns, nothing that acts.
+
+    A commit's own make and samebook print what they like. A closed pipe, as after `| head`, ends no reproduction.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def show(content: bytes) -> None:
+        with suppress(BrokenPipeError):
+            sys.stderr.write(visible(decoder.decode(content), kept="\n\t\r"))
+            sys.stderr.flush()
+
+    return show
 
 
 def check_inside(checkout: Path, paths: Iterable[Path]) -> None:
