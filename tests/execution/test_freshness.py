@@ -109,6 +109,20 @@ def test_unseen_read_is_not(worked: Tiny) -> None:
     _write(path, content)
 
 
+@pytest.mark.parametrize("value", [True, 1.0, [1], "1"])
+def test_equal_value_of_another_type_is_not(value: object, worked: Tiny) -> None:
+    """To Python, 1 and True are equal, and 1 and 1.0; to a notebook they are other values."""
+    path = worked.last / "receipt.json"
+    content = path.read_bytes()
+    statement = json.loads(content)
+    statement["predicate"]["buildDefinition"]["externalParameters"]["parameters"] = {"size": 1}
+    _write(path, json.dumps(statement).encode())
+    prepared = preparation.prepare(Workspace(worked.root), RunRequest("work", {}))
+    assert freshness.fresh_run(replace(prepared, values={"size": 1})) == worked.last
+    assert freshness.fresh_run(replace(prepared, values={"size": value})) is None
+    _write(path, content)
+
+
 def _dependencies(statement: dict) -> list[dict]:
     return statement["predicate"]["buildDefinition"]["resolvedDependencies"]
 

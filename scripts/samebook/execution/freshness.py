@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from samebook.core.digest import sha256
+from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
 from samebook.data import dataset, warehouse
@@ -46,7 +46,8 @@ def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool
         "parameters": parameters.json_values(prepared.values),
         "env": prepared.request.env,
     }
-    yield receipt.external_parameters(statement) != external
+    # As JSON: to Python, 1 and True are equal.
+    yield json_bytes(receipt.external_parameters(statement)) != json_bytes(external)
     dependencies = receipt.dependencies(statement)
     digests = {item["name"]: item["digest"].get("sha256") for item in dependencies if "digest" in item}
     yield digests.get(external["notebook"]) != source.notebook
