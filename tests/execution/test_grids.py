@@ -44,6 +44,17 @@ def test_draws_are_seeded() -> None:
     assert {values["kind"] for values in first} == {"a", "b"}
 
 
+def test_draws_stay_in_range() -> None:
+    """A float with a whole default draws floats, and no number is rounded out of its range."""
+    parameters = declarations("rate: float = 1\nfine: float = 0.1\ndepth: int = 3")
+    ranges = grids.axes([("rate", "0.1:0.9"), ("fine", "0.1234567:0.1234568")], parameters)
+    for values in grids.draw(ranges, 20, 1, parameters):
+        assert 0.1 <= float(values["rate"]) <= 0.9
+        assert 0.1234567 <= float(values["fine"]) <= 0.1234568
+    with pytest.raises(UsageError, match="expected low:high, with a whole number between them"):
+        grids.axes([("depth", "0.2:0.8")], parameters)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [

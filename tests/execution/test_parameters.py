@@ -15,6 +15,7 @@ from samebook.execution import parameters
 from samebook.execution.parameters_cell import declarations
 
 IMPORTS = """import datetime
+import typing
 from typing import Annotated, Any, Literal, Optional
 from pydantic import Field
 from datetime import date, timedelta
@@ -42,6 +43,9 @@ def injected_value(declaration: str, text: str, folder: Path) -> Any:
         ("str = ''", "Zürich 東京 🛫 \u2028 {x} $y #", "Zürich 東京 🛫 \u2028 {x} $y #"),
         ("str = ''", "__import__('os')", "__import__('os')"),
         ("str = ''", "1", "1"),
+        ("float | int = 0", "9007199254740993", 9007199254740993),
+        ("typing.Sequence[date] = []", '["20130630"]', [datetime.date(2013, 6, 30)]),
+        ("typing.FrozenSet[str] | None = None", '["b", "a"]', frozenset("ab")),
         ("date = date(2013, 1, 1)", "2013-06-30", datetime.date(2013, 6, 30)),
         (
             "datetime.datetime = datetime.datetime(2013, 1, 1)",
@@ -128,6 +132,13 @@ def test_value_arrives_typed(declaration: str, text: str, value: object, tmp_pat
         ("str = ''", JsonValue(True)),
         ("str = ''", JsonValue(1.10)),
         ("int = 3", JsonValue(True)),
+        ("float = 0.5", "9007199254740993"),
+        ("float = 0.5", JsonValue(9007199254740993)),
+        ("list[float] = []", "[1, 9007199254740993]"),
+        ("dict[str, float] = {}", '{"a": 9007199254740993}'),
+        ("typing.Sequence[date] = []", '["1372550400"]'),
+        ("typing.Mapping[str, date] = {}", '{"a": "1372550400"}'),
+        ("datetime.datetime = datetime.datetime(2013, 1, 1)", "2013-06-30T12:00:00.1234567"),
     ],
 )
 def test_wrong_value_refused(declaration: str, text: str) -> None:
@@ -201,6 +212,7 @@ def test_receipt_values_are_json() -> None:
         ({"c", "a", "b"}, ["a", "b", "c"]),
         ({10, 9, 8, 2**61}, [8, 9, 10, 2**61]),
         ({"a", 1, None}, ["a", 1, None]),
+        (frozenset("cab"), ["a", "b", "c"]),
         ({"deep": [({"c", "a", "b"}, 1)]}, {"deep": [[["a", "b", "c"], 1]]}),
     ],
 )

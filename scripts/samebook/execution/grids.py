@@ -5,10 +5,11 @@ import io
 import itertools
 import math
 import re
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
@@ -57,8 +58,10 @@ def _axis(name: str, text: str, parameters: Mapping[str, Parameter]) -> Axis:
         axis = Axis(name, (), float(match[1]), float(match[2]), bool(match[3]))
     except ValueError:
         return Axis(name, (text,))
-    if axis.low > axis.high or (axis.is_log and axis.low <= 0):
+    is_empty = _is_whole(parameters[name]) and math.ceil(axis.low) > math.floor(axis.high)
+    if axis.low > axis.high or is_empty or (axis.is_log and axis.low <= 0):
         expected = "low:high" + (" above 0 for a logarithmic scale" if axis.is_log else "")
+        expected += ", with a whole number between them" if is_empty else ""
         raise UsageError(
             f"parameter {name}: found {text!r}; expected {expected}",
             mend=f'again, with GRID="{name}=0.01:0.3{":log" if axis.is_log else ""}"',
@@ -101,9 +104,22 @@ def _draw_value(axis: Axis, generator: "Generator", parameters: Mapping[str, Par
     low, high = (math.log(axis.low), math.log(axis.high)) if axis.is_log else (axis.low, axis.high)
     value = low + (high - low) * generator.random()
     value = math.exp(value) if axis.is_log else value
-    if isinstance(parameters[axis.name].default, int):
+    if _is_whole(parameters[axis.name]):
         return str(min(max(round(value), math.ceil(axis.low)), math.floor(axis.high)))
-    return f"{value:.{DIGITS}g}"
+    text = f"{value:.{DIGITS}g}"
+    return text if axis.low <= float(text) <= axis.high else repr(value)
+
+
+def _is_whole(parameter: Parameter) -> bool:
+    """Whether a parameter takes whole numbers alone; one of floats may have a whole default, as `rate: float = 1`."""
+    return isinstance(parameter.default, int) and float not in _kinds(parameter.annotation)
+
+
+def _kinds(kind: Any) -> Iterator[Any]:
+    """A type, and those in it."""
+    yield kind
+    for part in typing.get_args(kind):
+        yield from _kinds(part)
 
 
 def read(path: Path) -> list[ParameterSet]:

@@ -7,6 +7,7 @@ import datetime
 import functools
 import json
 import operator
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,9 @@ from samebook.core.json_value import JsonValue
 # file. A promoted model is checked against the store before the notebook starts.
 type Model = Annotated[str, Field(min_length=1)]
 
+# Parts of a second that a datetime can't hold.
+FINER = re.compile(r"[.,]\d{6}\d*[1-9]")
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -46,6 +50,10 @@ class Parameter:
     default: Any
     secret: str | None = None
     obstacle: str = ""
+
+
+class _Inexact(ValueError):
+    """A value that the parameter's type can't hold as it is."""
 
 
 def parse(texts: Mapping[str, str], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
@@ -103,7 +111,8 @@ def _value(parameter: Parameter, text: str) -> Any:
         return _json_value(validator, text)
     except ValueError as error:
         flaw = error
-    if not isinstance(text, JsonValue) or isinstance(text.value, str):
+    is_text = not isinstance(text, JsonValue) or isinstance(text.value, str)
+    if is_text and not isinstance(flaw, _Inexact):
         try:
             return validator.validate_strings(text)
         except ValidationError as error:
@@ -123,7 +132,24 @@ def _json_value(validator: TypeAdapter[Any], text: str) -> Any:
     value = text.value if isinstance(text, JsonValue) else parse_json(text)
     if isinstance(value, str) and not isinstance(text, JsonValue):
         raise ValueError("expected a text without quotes")
-    return validator.validate_json(json.dumps(value), strict=True)
+    result = validator.validate_json(json.dumps(value), strict=True)
+    _check_floats(value, result)
+    return result
+
+
+def _check_floats(value: Any, result: Any) -> None:
+    """Raise _Inexact for a whole number that a float can't hold: it would become another."""
+    match value, result:
+        case int(), float() if value != result:
+            raise _Inexact(f"a float can't hold {value}; the nearest is {result:.0f}")
+        case list(), list() | tuple():
+            for item, item_result in zip(value, result, strict=True):
+                _check_floats(item, item_result)
+        case dict(), dict():
+            for item, item_result in zip(value.values(), result.values(), strict=True):
+                _check_floats(item, item_result)
+        case _:
+            pass
 
 
 def adapter(parameter: Parameter) -> TypeAdapter[Any]:
@@ -142,14 +168,14 @@ def _with_iso_dates(kind: Any) -> Any:
     if kind in (datetime.date, datetime.datetime):
         return Annotated[kind, BeforeValidator(lambda value, info: _from_iso(kind, value, info))]
     origin: Any = typing.get_origin(kind)
-    if origin not in (Annotated, types.UnionType, typing.Union, list, dict, tuple, set):
+    if not isinstance(origin, type) and origin not in (Annotated, typing.Union):
         return kind
-    first, *others = typing.get_args(kind)
+    arguments = tuple(map(_with_iso_dates, typing.get_args(kind)))
     if origin is Annotated:
-        return kind.copy_with((_with_iso_dates(first),))
-    arguments = tuple(map(_with_iso_dates, (first, *others)))
-    is_union = origin in (types.UnionType, typing.Union)
-    return functools.reduce(operator.or_, arguments) if is_union else types.GenericAlias(origin, arguments)
+        return kind.copy_with(arguments[:1])
+    if origin in (types.UnionType, typing.Union):
+        return functools.reduce(operator.or_, arguments)
+    return kind if arguments == typing.get_args(kind) else types.GenericAlias(origin, arguments)
 
 
 def _from_iso(kind: type[datetime.date], value: Any, info: ValidationInfo) -> Any:
@@ -157,9 +183,11 @@ def _from_iso(kind: type[datetime.date], value: Any, info: ValidationInfo) -> An
     if not isinstance(value, str) or info.mode == "python":
         return value
     try:
+        if FINER.search(value):
+            raise ValueError
         return kind.fromisoformat(value)
     except ValueError:
-        example = "2013-06-30T12:00" if issubclass(kind, datetime.datetime) else "2013-06-30"
+        example = "2013-06-30T12:00, to the microsecond" if issubclass(kind, datetime.datetime) else "2013-06-30"
         raise ValueError(f"expected ISO 8601, like {example}") from None
 
 
@@ -182,7 +210,7 @@ def json_values(values: Mapping[str, Any]) -> dict[str, Any]:
 def _in_order(value: Any) -> Any:
     """The value with a list for each set in it."""
     match value:
-        case set():
+        case set() | frozenset():
             return _sorted(value)
         case list() | tuple():
             return [_in_order(item) for item in value]
@@ -217,8 +245,8 @@ def _literal(value: Any) -> str:
             return f"[{', '.join(map(_literal, value))}]"
         case tuple():
             return f"({''.join(f'{_literal(item)}, ' for item in value)})"
-        case set():
-            return f"set({_literal(_sorted(value))})"
+        case set() | frozenset():
+            return f"{type(value).__name__}({_literal(_sorted(value))})"
         case dict():
             return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
         case _:
