@@ -23,6 +23,8 @@ import pandas as pd
 import samebook
 json.loads(pathlib.Path("config.json").read_text())
 table = pd.read_csv("table.csv"), pd.read_csv("ignored.csv"), pd.read_parquet("../inbox")
+samebook.find_artifact("kept/table.csv", "table.csv"), samebook.find_artifact("others/table.csv", "table.csv")
+samebook.find_artifact("old/make", "made.txt")
 day = datetime.date(2013, 1, 1)
 rows = sum(len(frame) for frame in samebook.read_batches("rows", day, day))
 samebook.log_metric("rows", rows)
@@ -31,10 +33,19 @@ samebook.log_metric("rows", rows)
 
 @pytest.fixture(scope="module")
 def worked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """A repository with one run of a notebook, which reads committed, ignored and outside files, and a dataset."""
+    """A repository with one run of a notebook, which reads committed, ignored and outside files, and a dataset.
+
+    Two of its files have one name, and one was made by a notebook in a folder.
+    """
     tiny = Tiny.create(tmp_path_factory.mktemp("freshness") / "workspace")
     tiny.notebook("work", work=WORK)
-    (tiny.root / "inbox").mkdir()
+    (tiny.root / "notebooks" / "old").mkdir()
+    tiny.notebook("old/make", work="import samebook\nsamebook.output_path('made.txt').write_text('1')")
+    assert tiny.samebook("run", "old/make").code == 0
+    for name in ("inbox", "kept", "others"):
+        (tiny.root / name).mkdir()
+        (tiny.root / name / "table.csv").write_text(name)
+    (tiny.root / "inbox" / "table.csv").unlink()
     for name in ("config.json", "table.csv", "ignored.csv"):
         (tiny.root / "notebooks" / name).write_text("1\n2\n")
     (tiny.root / "notebooks" / "config.json").write_text("{}")
@@ -43,7 +54,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     part = tiny.root / "data" / dataset.partition("rows", DAY)
     part.parent.mkdir(parents=True)
     dataset.write(frame, part)
-    (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n/inbox/\nignored.csv\n")
+    (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n/inbox/\n/kept/\n/others/\nignored.csv\n")
     git(tiny, "init", "--quiet")
     git(tiny, "add", "--all")
     git(tiny, "commit", "--quiet", "-m", "work")
@@ -75,7 +86,10 @@ def test_unchanged_run_is_fresh(worked: Tiny) -> None:
     assert byproducts["read"]["annotations"].keys() == {"inbox/", "notebooks/config.json", "notebooks/table.csv"}
 
 
-@pytest.mark.parametrize("name", ["notebooks/config.json", "notebooks/table.csv", "notebooks/ignored.csv"])
+@pytest.mark.parametrize(
+    "name",
+    ["notebooks/config.json", "notebooks/table.csv", "notebooks/ignored.csv", "kept/table.csv", "others/table.csv"],
+)
 def test_changed_file_is_not(name: str, worked: Tiny) -> None:
     """A changed file makes the run one of other inputs, committed or not; changed back, it is as before."""
     path = worked.root / name

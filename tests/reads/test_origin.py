@@ -114,3 +114,12 @@ def test_module_behind_a_link(tmp_path: Path) -> None:
     event = {"kind": "read", "name": "notebooks/lib/outside.py", "sha256": sha256(b"N = 1")}
     source = Source(git(tiny, "rev-parse", "HEAD"), b"", "", "", "")
     assert [item["kind"] for item in origin.settled(Workspace(tiny.root), source, notebook, [event])] == ["undeclared"]
+
+
+def test_input_read_twice(tmp_path: Path) -> None:
+    """An input that changed between two reads of a run is told: a receipt holds one content of it."""
+    events = [{"kind": "input", "name": "train/model.ubj", "sha256": digest * 64} for digest in "aab"]
+    settled = origin.settled(Workspace(tmp_path), Source("", b"", "", "", ""), tmp_path / "a.ipynb", events)
+    unseen = [event for event in settled if event["kind"] == "unseen"]
+    assert origin.notes(unseen)[0].startswith("read unseen: train/model.ubj, before it changed during the run;")
+    assert len(unseen) == 1

@@ -22,9 +22,7 @@ def find_artifact(source: str, name: str) -> Path:
     `source` is a path, a run's id, a notebook's name for its newest finished run, or a promoted model: `churn` as it
     is promoted here, `churn@prod` as it is at a branch, tag or commit. Raises UsageError where there is none.
     """
-    # A file may be gone where its run is reproduced; the recorded inputs say that it was one.
-    is_file = (context.current_workspace().root / source).is_file() or Path(source).name == name in context.pinned()
-    label = name if is_file else f"{source}/{name}"
+    label = _file_label(source, name) or f"{source}/{name}"
     if (content := context.pinned_content(label)) is not None:
         if (promoted := context.pinned_content(inputs.bundle(source))) is not None:  # the run has read that, too
             context.recorded(inputs.bundle(source), promoted)
@@ -40,6 +38,20 @@ def find_artifact(source: str, name: str) -> Path:
     context.recorded(label, content, run, built)
     undeclared.declare(path)
     return path
+
+
+def _file_label(source: str, name: str) -> str:
+    """The label of the file that a source is: its path, from the workspace where it is inside; "" where it is none.
+
+    The file may be gone where its run is reproduced: then the receipt's inputs say that it was one. The workspace may
+    be elsewhere there, and earlier receipts have a file's name alone.
+    """
+    here, pinned = context.current_workspace(), context.pinned()
+    path = here.relative(Path(os.path.normpath(here.root / source)))
+    labels = [label for label in pinned if f"/{path}".endswith(f"/{label}")]
+    label = max(labels, default=name if name in pinned else path, key=len)
+    was_file = label in pinned and (Path(source).name == name or path in pinned)
+    return label if (here.root / source).is_file() or was_file else ""
 
 
 @undeclared.declared_reads()

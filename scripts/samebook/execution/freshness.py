@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import SamebookError
+from samebook.core.errors import SamebookError, UsageError
 from samebook.core.workspace import Workspace
 from samebook.data import dataset, warehouse
 from samebook.environment import identity, settings, variables
@@ -116,14 +116,23 @@ def current_digest(prepared: PreparedRun, text: str) -> str:
 def _file_digest(prepared: PreparedRun, label: str) -> str:
     """The sha256 of a file of the workspace, of a promoted model, or of a run."""
     workspace = prepared.workspace
+    # Earlier receipts have a file's name alone.
     given = [str(value) for value in prepared.values.values() if Path(str(value)).name == label]
-    for path in (workspace.root / name for name in (*given, label)):
+    for path in (workspace.root / name for name in (label, *given)):
         if path.is_file():
             return sha256(path)
-    source, _, name = label.partition("/")
+    parts = label.split("/")
+    splits = (("/".join(parts[:index]), "/".join(parts[index:])) for index in range(1, len(parts)))
+    digests = (_output_digest(workspace, source, name) for source, name in splits)
+    return next(filter(None, digests), "")
+
+
+def _output_digest(workspace: Workspace, source: str, name: str) -> str:
+    """The sha256 of a file of a promoted model, a run, or a notebook's newest finished run; "" where there is none."""
     if lookup.is_reference(workspace, source):
-        file = lookup.read(workspace, source).outputs.get(name)
-        return file.sha256 if file else ""
+        with suppress(UsageError, KeyError):  # the name of a branch may have a slash, and this be a part of it
+            return lookup.read(workspace, source).outputs[name].sha256
+        return ""
     run = workspace.runs / source
     runs = [run] if run.is_dir() else run_folder.finished_runs(workspace, source)
     paths = (folder / "outputs" / name for folder in runs)
