@@ -8,7 +8,7 @@ from forging import PROD, TRUSTED, admit, attest, commit, edit, fields, promote,
 from tiny import Tiny, git
 
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import PolicyRefused, SamebookError, UsageError
+from samebook.core.errors import EnvironmentMismatch, PolicyRefused, SamebookError, UsageError
 from samebook.core.workspace import Workspace
 from samebook.records import receipt, signing, source
 from samebook.reproduction.rerun import Site
@@ -186,10 +186,34 @@ def test_folder_is_checked(tiny: Tiny) -> None:
     """`make models` puts no file of a model into a folder that the policy of its environment does not admit."""
     promote(tiny)
     reseal(tiny, promoted=fields(tiny)["promoted"] | {"gate": None})
-    site = Site(Workspace(tiny.root), "local", lambda _: None)
-    with pytest.raises(PolicyRefused, match="no gate has compared it"):
-        models.models(site, ["delay"], "prod")
+    said: list[str] = []
+    site = Site(Workspace(tiny.root), "local", said.append)
+    for _ in range(2):
+        with pytest.raises(PolicyRefused, match="no gate has compared it"):
+            models.models(site, ["delay"], "prod")
+        # The second time its file is nowhere, and the code that makes it again may not run either.
+        objects.local_store(site.workspace).path(fields(tiny)["artifacts"]["outputs/model.txt"]["sha256"]).unlink(
+            missing_ok=True
+        )
     assert not (tiny.root / "models" / ".files" / "delay").exists()
+    assert said == []
+
+
+def test_model_of_a_strangers_commit(tiny: Tiny) -> None:
+    """A model is made again only by a commit in the past of this branch, or of the branch that the user names."""
+    promote(tiny)
+    git(tiny, "switch", "--quiet", "--create", "stranger")
+    (tiny.root / "Makefile").write_text("environment:\n\ttouch ran\n\tfalse\n")
+    commit(tiny)
+    reseal(tiny, source=fields(tiny)["source"] | {"commit": git(tiny, "rev-parse", "HEAD")})
+    git(tiny, "switch", "--quiet", "main")
+    git(tiny, "restore", "--source=stranger", "models")
+    shutil.rmtree(tiny.root / "store")
+    site = Site(Workspace(tiny.root), "local", lambda _: None)
+    with pytest.raises(UsageError, match="neither in this branch nor in the one that you name"):
+        models.models(site, ["delay"])
+    with pytest.raises(EnvironmentMismatch):  # its make has run, as asked
+        models.models(site, ["delay@stranger"])
 
 
 def lock(tiny: Tiny) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from samebook.core import git
 from samebook.core.digest import sha256
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say
@@ -58,7 +59,18 @@ def load_complete(workspace: Workspace, settings: Settings, reference: str, env:
 
 
 def rebuild(site: Site, bundle: Bundle, names: list[str]) -> None:
-    """Run the bundle's source again, and put its files into the store. Raises NotReproduced for other bytes."""
+    """Run the bundle's source again, and put its files into the store.
+
+    Raises NotReproduced for other bytes, UsageError for a commit that nobody here has taken in: a bundle is a line of
+    text that anybody can write.
+    """
+    commit, heads = bundle.source.commit, filter(None, ("HEAD", site.requested_commit))
+    if not any(git.is_ancestor(site.workspace.root, commit, head) for head in heads):
+        raise UsageError(
+            f"model {bundle.name} is made by commit {commit[:12]}, which is neither in this branch nor in the one that "
+            "you name",
+            mend=f"git merge {commit[:12]}, if you trust that commit",
+        )
     site.say(f"model {bundle.name}: {len(names)} files are nowhere; running {bundle.source.notebook} again")
     store = objects.local_store(site.workspace)
     with rerun.new_run(site, bundle.plan()) as run:

@@ -8,9 +8,10 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from samebook.core import git
 from samebook.core.digest import sha256
 from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace, make_folder
@@ -57,13 +58,17 @@ def is_folder(workspace: Workspace, name: str) -> bool:
 def _update_folder(site: Site, env_settings: settings.Settings, name: str, env: str) -> ModelFolder:
     bundle, conditions = lookup.read(site.workspace, name), settings.committed_promotion(site.workspace, env)
     files = make_folder(site.workspace.models / ".files")
+    ref = lookup.ref(name)
+    if ref:
+        site = replace(site, requested_commit=git.commit(site.workspace.root, ref))
     with hold(files / ".lock"):
         version = files / VERSIONS / bundle.digest
-        if not _is_whole(version, bundle):
-            _fill(site, env_settings, bundle, version)
         if conditions.needs_receipt:
             supply.fetch_missing(site.workspace, env_settings, bundle, site.say)
-        admission.check(site.workspace, conditions, bundle, env, lookup.ref(name))
+        admission.check(site.workspace, conditions, bundle, env, ref)
+        if not _is_whole(version, bundle):
+            _fill(site, env_settings, bundle, version)
+            admission.check(site.workspace, conditions, bundle, env, ref)  # a receipt may have come with the files
         link = files / _link_name(name)
         _link(link, version)
         _drop_versions(files)
