@@ -28,10 +28,10 @@ def test_endless_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line without an end is not kept for ever, and a secret across two of its parts is redacted."""
     monkeypatch.setattr(kernel_output, "LONGEST_LINE", 1000)
     shown: list[str] = []
-    lines = kernel_output.Lines(REDACTION, shown.append)
-    lines.add(b"x" * 995 + SECRET[:7].encode())
+    lines = kernel_output.Lines(REDACTION, shown.extend)
+    lines.add("x" * 995 + SECRET[:7])
     assert shown
-    lines.add(SECRET[7:].encode() + b"y" * 10)
+    lines.add(SECRET[7:] + "y" * 10)
     lines.end()
     assert "".join(shown) == "x" * 995 + "[redacted TOKEN]" + "y" * 10
 

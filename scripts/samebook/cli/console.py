@@ -63,10 +63,9 @@ class Console(Reporter):
 
     @override
     def printed(self, lines: Sequence[str]) -> None:
-        texts = [line.rsplit("\r", 1)[-1] for line in lines]  # a terminal shows the text after the last one
-        self._log(event="printed", texts=texts)
+        self._log(event="printed", texts=lines)
         if self.is_verbose:
-            self._say("\n".join(f"      | {COLOURS.sub('', line)}" for line in texts))
+            self._say("\n".join(f"      | {COLOURS.sub('', line)}" for line in lines))
 
     @override
     def noted(self, line: str) -> None:

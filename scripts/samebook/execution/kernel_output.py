@@ -4,7 +4,8 @@ The kernel gets a pipe in place of the terminal. The runner reads it, and hands 
 where the runner has ended, nobody does.
 """
 
-from collections.abc import Iterator
+import codecs
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from samebook.core import processes
@@ -16,39 +17,46 @@ LONGEST_LINE = 1 << 20
 
 
 class Lines:
-    """The text of a stream of bytes, handed to `say` line by line: in a part of a line a secret is not recognised."""
+    """The whole lines of a text that comes in parts, handed to `show`: in a part of a line no secret is recognised."""
 
-    def __init__(self, redaction: Redaction, say: Say) -> None:
-        self.redaction, self.say = redaction, say
-        self.unfinished = b""
+    def __init__(self, redaction: Redaction, show: Callable[[Sequence[str]], None]) -> None:
+        self.redaction, self.show = redaction, show
+        self.unfinished = ""
 
-    def add(self, content: bytes) -> None:
-        """Hand on the lines that end in `content`; of a line too long all but its end, as a secret may begin there."""
-        *lines, self.unfinished = (self.unfinished + content).split(b"\n")
+    def add(self, text: str) -> None:
+        """Hand on the lines that end in `text`; of a line too long all but its end, as a secret may begin there."""
+        *lines, self.unfinished = (self.unfinished + text).split("\n")
         if lines:
-            self._hand_on(b"\n".join(lines))
+            self._hand_on("\n".join(lines))
         if len(self.unfinished) > LONGEST_LINE:
-            text = self.redaction.text(self.unfinished.decode(errors="replace"))
-            end = max(0, len(text) - self.redaction.longest)
-            self.unfinished = text[end:].encode()
-            self._hand_on(text[:end].encode())
+            redacted = self.redaction.text(self.unfinished)
+            end = max(0, len(redacted) - self.redaction.longest)
+            self.unfinished = redacted[end:]
+            self._hand_on(redacted[:end])
 
     def end(self) -> None:
         """Hand on the line that has not ended."""
         if self.unfinished:
-            self._hand_on(self.unfinished)
+            self.add("\n")
 
-    def _hand_on(self, content: bytes) -> None:
-        for line in self.redaction.text(content.decode(errors="replace")).split("\n"):
-            self.say(line.rstrip("\r").rsplit("\r", 1)[-1])  # a terminal shows the text after the last one
+    def _hand_on(self, text: str) -> None:
+        lines = self.redaction.text(text).split("\n")
+        self.show([line.rstrip("\r").rsplit("\r", 1)[-1] for line in lines])  # a terminal shows the text after the last
 
 
 @contextmanager
 def forwarded(redaction: Redaction, say: Say) -> Iterator[int]:
     """A file descriptor for a kernel's stdout and stderr while the block runs; `say` hears of its lines in a thread."""
-    lines = Lines(redaction, say)
+
+    def show(shown: Sequence[str]) -> None:
+        for line in shown:
+            say(line)
+
+    lines = Lines(redaction, show)
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     try:
-        with processes.forwarded(lines.add) as writer:
+        with processes.forwarded(lambda content: lines.add(decoder.decode(content))) as writer:
             yield writer
     finally:
+        lines.add(decoder.decode(b"", final=True))
         lines.end()

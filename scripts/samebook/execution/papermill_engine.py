@@ -99,7 +99,7 @@ class _Manager(NotebookExecutionManager):
         self.execution = execution
         self.cell_start_time = 0.0
         self.next_save = float("-inf")
-        self.unfinished_line = ""
+        self.lines = kernel_output.Lines(execution.redaction, execution.observer.printed)
 
     @override
     def save(self, **_: Any) -> None:
@@ -131,19 +131,13 @@ class _Manager(NotebookExecutionManager):
     @override
     def cell_complete(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
         super().cell_complete(cell, cell_index, **kwargs)
-        self.printed("\n" if self.unfinished_line else "")
+        self.lines.end()
         seconds = time.monotonic() - self.cell_start_time
         # papermill calls this on the way out of any error, and marks only those that a cell raised.
         has_failed = bool(cell.metadata.papermill["exception"]) or sys.exc_info()[0] is not None
         if position := Position.of(cell, self.nb):
             index = position.number - 1
             self.execution.observer.cell_finished(index, position.total, position.name, seconds, has_failed)
-
-    def printed(self, text: str) -> None:
-        """Hand whole lines to the observer: in a part of a line a secret would not be recognised."""
-        *lines, self.unfinished_line = (self.unfinished_line + text).split("\n")
-        if lines:
-            self.execution.observer.printed(self.execution.redaction.text("\n".join(lines)).split("\n"))
 
     @override
     def notebook_complete(self, **kwargs: Any) -> None:
@@ -195,7 +189,7 @@ class _Client(PapermillNotebookClient):
         if msg["msg_type"] == "error":
             self.sent_error = self.sent_error or output_from_msg(msg)
         if output and output.output_type == "stream":
-            self.nb_man.printed("".join(output.text))
+            self.nb_man.lines.add("".join(output.text))
         return output
 
 

@@ -4,8 +4,10 @@ With Docker nothing of the commit runs on this machine: an image is built from i
 """
 
 import codecs
+import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +24,8 @@ LITERAL = re.compile(r"|#[^\x00-\x1f]*|[A-Za-z_][A-Za-z0-9_]*=[^$\x00-\x1f]*")
 # The files and folders of a checkout that are read or written on this machine while a container may work on it.
 SHARED = (".samebook", ".samebook/patches", "runs", "Dockerfile", ".dockerignore", VARIABLES)
 # One patch for environment and runs: after a container, nothing in the checkout is asked for its changes again.
-PATCH = "SAMEBOOK_PATCH=.samebook/patches/rerun.patch"
+# A notebook sees its name, and could tell by one that is not as any run's.
+PATCH = f"SAMEBOOK_PATCH=.samebook/patches/{int(time.time())}-{os.getpid()}.patch"
 
 
 @dataclass(frozen=True)
