@@ -284,11 +284,32 @@ def test_edit_during_a_run(root: Path) -> None:
 
 
 def test_links_around_end(root: Path) -> None:
-    """Links from a folder to itself, two and more, let the search for edits end; each file is looked at once."""
+    """Links from a folder to itself, two and more, let the search for edits end; each file is looked at once.
+
+    In a release image, where a link may be mounted, the files behind one are named.
+    """
     for name in ("a", "b", "c"):
         (root / "notebooks" / name).symlink_to(".")
     names = [name for name in source_files.states(root) if name.endswith("module.py")]
     assert names == ["notebooks/module.py"]
+    (root / "mounted").mkdir()
+    (root / "mounted" / "helper.py").touch()
+    (root / "notebooks" / "large").symlink_to(root / "mounted")
+    names = [name for name, _ in source_files._files(root, follows_links=True)]
+    assert [name for name in names if name.endswith(("module.py", "helper.py"))] == [
+        *("notebooks/module.py", "notebooks/large/helper.py")
+    ]
+
+
+def test_linked_folder_is_not_searched(root: Path) -> None:
+    """A folder that a link leads to, which may be huge, costs a run nothing: what is read there is hashed as it is."""
+    (root.parent / "huge").mkdir()
+    (root.parent / "huge" / "row.csv").touch()
+    (root / "notebooks" / "huge").symlink_to(root.parent / "huge")
+    before = source_files.states(root)
+    (root.parent / "huge" / "more.csv").touch()
+    assert source_files.states(root) == before
+    assert "notebooks/huge/row.csv" not in before
 
 
 def test_limit_is_a_setting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def unlisted(root: Path) -> tuple[str, ...]:
         return ("nothing here shows which files are the commit's",)
     lines = LISTING.read_text().splitlines()
     digests = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    names = {*digests, *(name for name, _ in _files(root))}
+    names = {*digests, *(name for name, _ in _files(root, follows_links=True))}
     return shown((name for name in sorted(names) if _digest(root / name) != digests.get(name)), "is not the commit's")
 
 
@@ -54,11 +54,15 @@ def _digest(path: Path) -> str | None:
     return sha256(path) if path.is_file() else None
 
 
-def _files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """The files, each with its state; a folder that links lead to in several ways, or around, is entered once."""
+def _files(root: Path, *, follows_links: bool = False) -> Iterator[tuple[str, os.stat_result]]:
+    """The files, each with its state; a folder that links lead to in several ways, or around, is entered once.
+
+    Links are followed where anything may be mounted. Elsewhere git holds the link alone, so that each file that a run
+    reads behind one is recorded with the hash that it has then; and there may be millions.
+    """
     entered = set[str]()
     for folder in FOLDERS:
-        for path, folders, names in os.walk(root / folder, followlinks=True):
+        for path, folders, names in os.walk(root / folder, followlinks=follows_links):
             if (real := os.path.realpath(path)) in entered:
                 folders.clear()
                 continue
