@@ -44,6 +44,8 @@ COPY --from=environment /opt/samebook /opt/samebook
 # Any UID works, also one without a passwd entry and on a read-only root: whatever writes finds a place under /tmp.
 ENV PATH=/opt/samebook/bin:$PATH HOME=/tmp USER=samebook LOGNAME=samebook \
     IPYTHONDIR=/tmp/ipython JUPYTER_RUNTIME_DIR=/tmp/jupyter JUPYTER_CONFIG_DIR=/tmp/jupyter/config MPLCONFIGDIR=/tmp/matplotlib
+# Lab's kernels have the numerics of runs.
+ENV JUPYTER_DEFAULT_PROVISIONER_NAME=samebook
 # Bytecode is compiled already, and beside a mounted notebook nobody wants any.
 ENV PYTHONDONTWRITEBYTECODE=1
 # Notebooks, data and runs are found from here.

@@ -50,7 +50,7 @@ lab-local:
 	@set -a && . environments/variables.env && set +a && \
 	token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && export JUPYTER_TOKEN=$$token && ulimit -c 0 && port=$(call quoted,$(PORT)) && \
 	echo "Lab: http://127.0.0.1:$$port/lab?token=$$token" && echo "Stop it: Ctrl-C" && \
-	$(INSIDE_local) $(FOR_PEOPLE) SAMEBOOK_WORKSPACE="$(CURDIR)" MATPLOTLIBRC="$(CURDIR)/environments/matplotlibrc" \
+	$(INSIDE_local) $(FOR_PEOPLE) SAMEBOOK_WORKSPACE="$(CURDIR)" MATPLOTLIBRC="$(CURDIR)/environments/matplotlibrc" JUPYTER_DEFAULT_PROVISIONER_NAME=samebook \
 	  jupyter lab --no-browser --ip 127.0.0.1 --port "$$port" --ServerApp.port_retries=0 --notebook-dir . --log-level WARN \
 	  $$([ "$$(id -u)" != 0 ] || echo --allow-root) || { \
 	  echo "error: Lab did not start, or ended" >&2 && echo "  -> port $$port taken? make lab PORT=8889" >&2 && exit 2; }

@@ -69,14 +69,17 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
     module end with it.
     """
     session, folder = _session_zygotes(pytestconfig), workspace.find().notebooks
+    variables = provisioner.variables_of_settings()
     KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
     config = Config({"KernelManager": {"client_class": "samebook.execution.provisioner.Client"}})
     with ExitStack() as clients:
 
         def start(name: str, tags: Sequence[str] = ()) -> TestbookNotebookClient:
             path = folder / f"{name}.ipynb"
-            kind = kernels.kind("", imports.of_notebook(path), os.environ)
-            token = provisioner.KERNEL_SOURCE.set(session.source(kind, path.parent))
+            kind = kernels.kind("", imports.of_notebook(path), os.environ | variables)
+            source = session.source(kind, path.parent)
+            source.variables = variables
+            token = provisioner.KERNEL_SOURCE.set(source)
             try:
                 kernel = testbook(path, resources={"metadata": {"path": str(path.parent)}}, config=config)
                 client = clients.enter_context(kernel)

@@ -8,7 +8,7 @@ import pytest
 from tiny import CHECKOUT, Tiny
 
 from samebook.core.workspace import Workspace
-from samebook.environment import identity, machine, variables
+from samebook.environment import identity, machine, numerics, variables
 
 HERE = Workspace(CHECKOUT)
 
@@ -55,7 +55,7 @@ def test_kernel_sees_fixed_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     private = ("PYTHONPATH", "PYTHONSTARTUP", "MPLBACKEND", "JUPYTER_PATH", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
     for name in (*private, "PYTHONHASHSEED", "TZ"):
         monkeypatch.setenv(name, "/of/the/caller")
-    kernel = variables.of_kernel(HERE, tmp_path / "run", "dev", tmp_path)
+    kernel = variables.of_kernel(HERE, tmp_path / "run", "dev", tmp_path, numerics.of())
     assert "/of/the/caller" not in kernel.values()
     assert (kernel["PYTHONHASHSEED"], kernel["TZ"], kernel["OMP_WAIT_POLICY"]) == ("0", "UTC", "PASSIVE")
     assert kernel["SAMEBOOK_RUN"] == str(tmp_path / "run")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from samebook.records import receipt
-from samebook.reproduction import definition
+from samebook.reproduction import definition, isolation
 
 STATEMENT: dict[str, Any] = {
     "predicate": {
@@ -67,6 +67,12 @@ CHANGES: dict[str, tuple[Callable[[Any], object], str, bool]] = {
         False,
     ),
     "another number of threads": (lambda it: it[INTERNAL].update(threads="1"), "internalParameters.threads", False),
+    "another processor": (
+        lambda it: it[INTERNAL].update(processor={"level": "x86-64-v4"}),
+        "internalParameters.processor.level",
+        False,
+    ),
+    "other numerics": (lambda it: it[INTERNAL].update(numerics="fast"), "internalParameters.numerics", True),
 }
 
 
@@ -115,3 +121,28 @@ def test_bundle_of_files_that_were_read() -> None:
     assert [item.is_essential for item in definition.divergences(old, new)] == [False]
     claimed = changed(lambda it: it[DEPENDENCIES].append(bundle))
     assert [item.is_essential for item in definition.divergences(claimed, STATEMENT)] == [True]
+
+
+def test_another_machine_is_said_first() -> None:
+    """What two runs had of their processors, and their threads, is a line of its own with the pin; cores are not."""
+    original, new = changed(lambda it: it), changed(lambda it: it)
+    for statement, level, openmp, cores in ((original, "x86-64-v4", 8, 8), (new, "x86-64-v3", 2, 2)):
+        internal = statement["predicate"]["buildDefinition"][INTERNAL]
+        internal |= {"processor": {"level": level, "cores": cores}, "threads": {"openmp": openmp, "blas": 1}}
+    line, fix, _ = definition.of_machines(definition.divergences(original, new))
+    assert 'processor.level: "x86-64-v4" then, "x86-64-v3" here; threads.openmp: 8 then, 2 here' in line
+    assert "numerics: portable" in fix
+    new["predicate"]["buildDefinition"][INTERNAL]["processor"]["cores"] = 4
+    assert definition.of_machines(definition.divergences(new, copy.deepcopy(new))) == []
+
+
+def test_numerics_go_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rerun has the receipt's numerics and threads, in a container too; one of before has one number, or all."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "16")
+    statement = changed(lambda it: it[INTERNAL].update(numerics="fast", threads={"openmp": 8, "blas": 2}))
+    variables = isolation.inherited("a" * 40) | isolation.numerics(statement)
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "SAMEBOOK_NUMERICS")
+    assert [variables[name] for name in names] == ["8", "2", "fast"]
+    assert set(names) <= set(variables["SECRETS"].split())
+    assert isolation.numerics(STATEMENT)["OMP_NUM_THREADS"] == "2"
+    assert "OMP_NUM_THREADS" not in isolation.numerics(changed(lambda it: it[INTERNAL].update(threads="all; rm -rf /")))

@@ -70,11 +70,11 @@ def test_same_as_single_runs(tiny: Tiny) -> None:
     assert [started(run) for run in tiny.runs] == ["warm", "cold"]
 
 
-def test_cores_are_shared(tiny: Tiny) -> None:
-    """Threads are the cores divided by the runs side by side, unless the caller says how many."""
+def test_jobs_decide_no_result(tiny: Tiny) -> None:
+    """Threads are as many as in a run alone, however many runs are side by side, unless the caller says how many."""
     sweep(tiny, "--grid", "n=1", "--jobs", "64")
     sweep(tiny, "--grid", "n=2", "--jobs", "64", OMP_NUM_THREADS="3")
-    assert [json.loads((run / "metrics.json").read_text())["threads"] for run in tiny.runs] == [1.0, 3.0]
+    assert [json.loads((run / "metrics.json").read_text())["threads"] for run in tiny.runs] == [2.0, 3.0]
 
 
 def test_goes_on_where_it_stopped(tiny: Tiny) -> None:

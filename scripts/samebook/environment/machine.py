@@ -1,13 +1,23 @@
-"""The machine, or the container, of a run: its engine, its operating system, its cores and its memory."""
+"""The machine, or the container, of a run: its engine, operating system, processor, cores and memory."""
 
 import os
 import platform
 import re
 import sys
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 # The files with a container's limits: in this folder in version 2 of cgroups, in folders below it in version 1.
 CGROUP = Path("/sys/fs/cgroup")
+CPUINFO = Path("/proc/cpuinfo")
+# The flags by which Linux says that a processor has the level 2, 3 or 4 of x86-64.
+# https://gitlab.com/x86-psABIs/x86-64-ABI
+LEVELS = (
+    "cx16 lahf_lm popcnt ssse3 sse4_1 sse4_2",
+    "abm avx avx2 bmi1 bmi2 f16c fma movbe xsave",
+    "avx512bw avx512cd avx512dq avx512f avx512vl",
+)
 
 
 def engine() -> str:
@@ -20,6 +30,38 @@ def operating_system() -> str:
     if sys.platform != "linux":
         return platform.platform(terse=True)
     return platform.freedesktop_os_release()["PRETTY_NAME"]
+
+
+def processor() -> str:
+    """The model name of the processor, for example "AMD EPYC"; that of its kind where Linux doesn't say."""
+    model = re.search(r"^model name\s*:\s*(.+)$", _read(CPUINFO), re.MULTILINE)
+    return model[1] if model else platform.processor() or platform.machine()
+
+
+def level() -> int:
+    """The level of an x86-64 processor, 1 to 4; 0 for another architecture, and where no system says."""
+    return _level(CPUINFO)
+
+
+@cache
+def _level(path: Path) -> int:
+    flags = re.search(r"^flags\s*:\s*(.+)$", _read(path), re.MULTILINE)
+    if not flags or platform.machine() not in ("x86_64", "AMD64"):
+        return 0
+    held = [set(names.split()) <= set(flags[1].split()) for names in LEVELS]
+    return 1 + next((number for number, is_held in enumerate(held) if not is_held), len(held))
+
+
+def level_name() -> str:
+    """The level of the processor, for example "x86-64-v3"; that of another architecture is its name."""
+    return f"x86-64-v{level()}" if level() else f"of {platform.machine()}, which is unknown"
+
+
+def libc() -> str:
+    """The C library and its version, for example "glibc 2.41"; "" for one that doesn't say."""
+    with suppress(ValueError, OSError, AttributeError):
+        return os.confstr("CS_GNU_LIBC_VERSION") or ""
+    return ""
 
 
 def cores() -> int:

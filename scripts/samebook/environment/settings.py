@@ -19,6 +19,7 @@ from samebook.environment import yaml_file
 from samebook.environment.explain import PREFIX, UNSHOWN, check_variables, explanation
 from samebook.environment.fields import NUMBER, Cron, Job
 from samebook.environment.model_sections import AbTest, Drift, Promotion
+from samebook.environment.numerics import LEVEL, OPENMP_THREADS, Name
 from samebook.environment.sections import Dataset, Notify, Retention, Store, Warehouse, Watch
 
 
@@ -37,7 +38,18 @@ class Settings(BaseSettings):
     notify: Notify = Notify()
     retention: Retention = Retention()
     drift: Drift = Drift()
-    threads: Annotated[int, Field(ge=0, description="threads of a kernel; 0: all; OMP_NUM_THREADS wins"), NUMBER] = 0
+    numerics: Annotated[
+        Name, Field(description=f"portable: the same digits on each {LEVEL} processor; fast: all that this one has")
+    ] = "portable"
+    threads: Annotated[
+        int,
+        Field(
+            ge=0,
+            description=f"OpenMP threads of a kernel; 0: {OPENMP_THREADS} where portable, all cores where fast;"
+            " OMP_NUM_THREADS wins",
+        ),
+        NUMBER,
+    ] = 0
     cell_timeout: Annotated[int, Field(ge=0, description="the time limit of a cell in seconds; 0: none"), NUMBER] = 0
     ignore_unseen: Annotated[
         tuple[str, ...],

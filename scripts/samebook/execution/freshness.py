@@ -62,6 +62,8 @@ def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool
     definition = statement["predicate"]["buildDefinition"]
     yield bool(definition["internalParameters"]["drift"] or prepared.drift)
     yield definition["internalParameters"]["variables"] != variables.fixed(workspace)
+    yield definition["internalParameters"].get("numerics") != prepared.numerics.name
+    yield definition["internalParameters"]["threads"]["openmp"] != prepared.numerics.openmp
     yield any(_exists(workspace, label) for label in receipt.byproduct(statement, receipt.LACKED))
     yield any(not version or version != current for version, current in _warehouse_versions(prepared, statement))
     yield any(current_digest(prepared, label) != digest for label, digest in receipt.inputs(statement).items())

@@ -30,7 +30,7 @@ def kind(prepared: PreparedRun, packages: str) -> Kind:
 
     `packages` is the digest of the environment.
     """
-    env = variables.of_any_kernel(prepared.workspace) | variables.openmp_threads(prepared.settings.threads)
+    env = variables.of_any_kernel(prepared.workspace, prepared.numerics)
     return kernels.kind(packages, imports.of_notebook(prepared.path), env)
 
 

@@ -11,7 +11,8 @@ from samebook.core.json_value import JsonValue
 from samebook.core.text import Say
 from samebook.core.without import without
 from samebook.core.workspace import Workspace
-from samebook.environment import identity
+from samebook.environment import identity, numerics
+from samebook.environment.numerics import Numerics
 from samebook.environment.settings import Settings, load
 from samebook.execution import parameters, parameters_cell
 from samebook.execution.parameters import Parameter
@@ -91,6 +92,11 @@ class PreparedRun:
     def name(self) -> str:
         return self.workspace.notebook_name(self.path)
 
+    @property
+    def numerics(self) -> Numerics:
+        """The numerics of the run's kernel."""
+        return numerics.of(self.settings.numerics, self.settings.threads)
+
 
 def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None) -> PreparedRun:
     """Check everything that can be checked before a kernel starts; `say` hears of steps that take time, and of a
@@ -107,6 +113,8 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
     path = locate(workspace, request.notebook)
     drift = _drift(workspace, is_allowed=request.allow_drift)
     settings = load(workspace, request.env)
+    if obstacle := numerics.of(settings.numerics, settings.threads).obstacle():
+        say(obstacle)
     run_source.check_commit(workspace)
     source = run_source.read(workspace, path, settings.patch_limit)
     for line in source.unpatched:

@@ -4,10 +4,13 @@ https://jupyter-client.readthedocs.io/en/stable/provisioning.html
 """
 
 import asyncio
+import os
 import signal
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
 from typing import Any, override
@@ -17,6 +20,9 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 from nbclient.exceptions import DeadKernelError
 
+from samebook.core import workspace
+from samebook.core.errors import SamebookError
+from samebook.environment import numerics, settings
 from samebook.execution import background
 from samebook.execution.warm import client, kernels
 from samebook.execution.warm.early import EarlyProcess
@@ -31,6 +37,7 @@ KILL_WAIT = 1.0
 class KernelSource:
     """The origin of a kernel: a zygote of this kind, with its socket in the folder, or an early process.
 
+    `variables` are what a kernel gets beside those that it is started with: of a run it has all of them already.
     `output` is the file descriptor of the kernel's stdout and stderr. `start` is "warm" once a zygote has forked the
     kernel, else "cold", as the receipt says. `exit_code` is that of the kernel's process once it has ended: below 0 for
     a signal, as in `subprocess`. A kernel is replaced where it has become another program, as by os.execv.
@@ -39,6 +46,7 @@ class KernelSource:
     folder: Path | None = None
     kind: Kind | None = None
     early: EarlyProcess | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
     output: int = 2
     start: str = "cold"
     exit_code: int | None = None
@@ -60,6 +68,16 @@ class KernelSource:
 KERNEL_SOURCE: ContextVar[KernelSource | None] = ContextVar("KERNEL_SOURCE", default=None)
 
 
+def variables_of_settings() -> dict[str, str]:
+    """The variables of the numerics that the settings name, for a kernel in Lab or of a test; the default ones where
+    the settings can't be read.
+    """
+    current = settings.Settings.model_construct()
+    with suppress(SamebookError):
+        current = settings.load(workspace.find(), os.environ.get("SAMEBOOK_ENV", "dev"))
+    return numerics.of(current.numerics, current.threads).variables()
+
+
 class Provisioner(LocalProvisioner):
     """Starts a kernel from its source; from then on the kernel is like any other."""
 
@@ -69,6 +87,7 @@ class Provisioner(LocalProvisioner):
     @override
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         source = self.source = KERNEL_SOURCE.get()
+        kwargs["env"] = {**kwargs["env"], **(source.variables if source else variables_of_settings())}
         is_python = tuple(cmd[:3]) == kernels.COMMAND
         request = Request(cmd[3:], kwargs["env"], str(kwargs.get("cwd") or Path.cwd()))
         process = source.process(request) if source and is_python else None

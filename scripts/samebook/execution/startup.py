@@ -1,15 +1,24 @@
-"""The script with which IPython starts in a kernel: what looks at a notebook's reads and threads begins there."""
+"""The script with which IPython starts in a kernel: what looks at a notebook's reads, threads and libraries begins
+there.
+"""
 
+import sys
 from pathlib import Path
+from typing import Any
+
+from samebook.environment import libraries
+from samebook.reads import undeclared
+from samebook.records import receipt, run_folder
 
 # All is imported before the first read is recorded.
 SCRIPT = """\
 import os
-from samebook.execution import background
+from samebook.execution import background, startup
 from samebook.reads import undeclared
 undeclared.start(os.environ["SAMEBOOK_RUN"], os.environ["SAMEBOOK_WORKSPACE"])
 background.start(os.environ["SAMEBOOK_RUN"])
-del os, background, undeclared
+startup.record_libraries(os.environ["SAMEBOOK_RUN"])
+del os, background, startup, undeclared
 """
 
 
@@ -18,3 +27,22 @@ def write_script(folder: Path) -> None:
     scripts = folder / "profile_default" / "startup"
     scripts.mkdir(parents=True)
     (scripts / "00-samebook.py").write_text(SCRIPT)
+
+
+def record_libraries(run: str) -> None:
+    """Record from now on, in the run's folder, what the numeric libraries that a cell has imported have taken."""
+    from IPython.core.getipython import get_ipython  # a runner never imports it
+
+    modules, facts = 0, dict[str, Any]()
+
+    def record(_: object) -> None:
+        nonlocal modules, facts
+        with undeclared.declared_reads():
+            current = libraries.loaded() if modules != len(sys.modules) else facts
+        if current != facts:
+            facts = current
+            run_folder.append_event(Path(run), {"kind": receipt.LIBRARIES, "name": "libraries", "value": facts})
+        modules = len(sys.modules)
+
+    if shell := get_ipython():
+        shell.events.register("post_run_cell", record)

@@ -17,6 +17,7 @@ from typing import Any
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.workspace import Workspace
 from samebook.environment import machine, variables
+from samebook.environment.numerics import Numerics
 from samebook.records import canonical, receipt, run_folder
 from samebook.records.receipt import Json
 from samebook.records.source import Source
@@ -42,7 +43,7 @@ class Facts:
     identity: Json
     parameters: Json
     env: str
-    threads: str
+    numerics: Numerics
     events: tuple[Json, ...]
     drift: Json
     redaction: Redaction
@@ -117,9 +118,34 @@ def _internal(facts: Facts) -> Json:
         "platform": f"{platform.system().lower()}/{platform.machine()}",
         "papermill": version("papermill"),
         "variables": variables.fixed(facts.workspace),
-        "threads": facts.threads,
+        "numerics": facts.numerics.name,
+        "threads": _threads(facts),
+        "processor": _processor(facts),
         "drift": facts.drift,
         "logged": {event["name"]: event["value"] for event in facts.of_kind("param")},
+    }
+
+
+def _libraries(facts: Facts) -> Json:
+    """What the kernel's numeric libraries have taken, once they were loaded."""
+    return next((event["value"] for event in facts.of_kind(receipt.LIBRARIES)), {})
+
+
+def _threads(facts: Facts) -> Json:
+    """The numbers of threads of OpenMP, which does as it is told, and of BLAS, which takes no more than the cores."""
+    return {"openmp": facts.numerics.openmp, "blas": _libraries(facts).get("blas_threads") or facts.numerics.blas}
+
+
+def _processor(facts: Facts) -> Json:
+    """The processor, and what of it the kernel has taken."""
+    taken = {name: value for name, value in _libraries(facts).items() if name in ("numpy", "blas")}
+    return {
+        "model": machine.processor(),
+        "level": machine.level_name(),
+        "cores": machine.cores(),
+        "libc": machine.libc(),
+        "variables": facts.numerics.level_variables(),
+        **taken,
     }
 
 

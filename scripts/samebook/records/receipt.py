@@ -23,6 +23,8 @@ LOCK = "environments/runtime.txt"
 # read unseen.
 MADE_BY, READ_FROM, LACKED, KERNEL = "made by", "read from", "lacked", "kernel"
 READ, UNSEEN = "read", "unseen"
+# The kind of event by which a kernel says what its numeric libraries have taken.
+LIBRARIES = "libraries"
 
 type Json = dict[str, Any]
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 
 from samebook.core.text import repeated_name
+from samebook.environment.numerics import Name
 
 
 def _inside(name: str) -> str:
@@ -81,8 +82,22 @@ class Annotations(Part):
     built_from: BuiltFrom | None = None
 
 
+class Threads(Part):
+    openmp: Annotated[int, Field(ge=1, le=9999)]
+    blas: Annotated[int, Field(ge=1, le=9999)]
+
+
 class Internal(Part):
     run: RunId = ""
+    numerics: Name | None = None
+    threads: Threads | str = ""  # before there were numerics, one number or "all"
+
+    @model_validator(mode="after")
+    def _numbered(self) -> Self:
+        """Check that a run of some numerics has its numbers of threads."""
+        if isinstance(self.threads, Threads) != bool(self.numerics):
+            raise ValueError("numerics without two numbers of threads, or these without numerics")
+        return self
 
 
 class Definition(Part):

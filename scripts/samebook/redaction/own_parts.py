@@ -45,7 +45,9 @@ _DEFINITION = _keys(
     buildType=True,
     externalParameters=_keys("parameters", notebook=True, env=True),
     internalParameters=_keys(
-        "logged run", engine=True, platform=True, papermill=True, variables=True, threads=True, drift=True
+        "logged run",
+        **dict.fromkeys(("engine", "platform", "papermill", "variables", "drift"), True),
+        **dict.fromkeys(("numerics", "threads", "processor"), True),
     ),
     resolvedDependencies=[_RESOURCE],
 )

@@ -15,7 +15,12 @@ from samebook.records.receipt import Json
 
 NONE = "none"
 PLATFORM = "internalParameters.platform"
-PLACES = (PLATFORM, "internalParameters.engine", "internalParameters.threads", "image", "base image")
+PLACES = (PLATFORM, "internalParameters.engine", "image", "base image")
+# The processor and what the kernel had of it; before there were two numbers of threads, `threads` was one.
+PROCESSOR = ("internalParameters.processor", "internalParameters.threads")
+NUMERICS = "internalParameters.numerics"
+UNDECISIVE = ("internalParameters.processor.cores",)
+FIX = "numerics: portable, in environments/<env>.yml, gives the same digits on each x86-64-v3 processor"
 CHANGES = f"{receipt.COMMIT}.annotations."
 # Facts that are the same wherever the platform is the same.
 PACKAGES = ("internalParameters.papermill", receipt.ENVIRONMENT, f"{receipt.ENVIRONMENT}.annotations.")
@@ -52,8 +57,22 @@ def divergences(original: Json, reproduced: Json) -> list[Divergence]:
     ]
 
 
+def of_machines(differences: list[Divergence]) -> list[str]:
+    """What a person must know first of two runs that differ: another processor, or other numbers of threads.
+
+    Two lines with what differs, and the pin; none where both had the same. A cores' number alone decides nothing.
+    """
+    names = [
+        item for item in differences if item.name.startswith((*PROCESSOR, NUMERICS)) and item.name not in UNDECISIVE
+    ]
+    if not names:
+        return []
+    facts = "; ".join(f"{item.name.partition('.')[2]}: {item.original} then, {item.reproduced} here" for item in names)
+    return [f"the runs had another processor, or other threads: {facts}", f"  fix: {FIX}", ""]
+
+
 def _is_essential(name: str, is_same_platform: bool) -> bool:
-    if name in PLACES or name.startswith((CHANGES, "undeclared ")):
+    if name in PLACES or name.startswith((*PROCESSOR, CHANGES, "undeclared ")):
         return False
     return is_same_platform or not name.startswith(PACKAGES)
 

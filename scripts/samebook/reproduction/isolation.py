@@ -18,6 +18,8 @@ from samebook.records import receipt, run_folder
 from samebook.records.receipt import Json
 
 WAREHOUSE_URL = settings.variable(("warehouse", "url"))
+NUMERICS = settings.variable(("numerics",))
+OPENMP, BLAS, SECRETS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "SECRETS"
 DIGEST = "@sha256:"
 # The beginnings and the ends of variables that name a cache, or a folder that keeps something for the next run.
 CACHES = ("XDG_", "HF_", "TORCH_HOME", "MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_")
@@ -30,7 +32,7 @@ def inherited(commit: str) -> dict[str, str]:
     BASE_IMAGE stays: a checkout does not know a base image that was built on this machine. Variables that locate the
     warehouse stay: its address differs from machine to machine, its rows are the same.
     """
-    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY")
+    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY", OPENMP, BLAS)
     of_warehouse = settings.variable(("warehouse", ""))
     from_make = {*make.variables()} - {"BASE_IMAGE"}
     env = {
@@ -42,6 +44,19 @@ def inherited(commit: str) -> dict[str, str]:
     # Another tag, so that the image of the caller's checkout is not overwritten.
     env["SAMEBOOK_TAG"] = f"-{commit[:12]}"
     return env
+
+
+def numerics(statement: Json) -> dict[str, str]:
+    """The variables by which the rerun has the numerics and the numbers of threads of the receipt, whatever the machine
+    has; SECRETS has make hand them into a container, and those of a trial. A receipt of before has one number of
+    threads, or "all".
+    """
+    internal = statement["predicate"]["buildDefinition"].get("internalParameters", {})
+    threads = internal.get("threads")
+    names = {SECRETS: " ".join((os.environ.get(SECRETS, ""), OPENMP, BLAS, NUMERICS)).strip()}
+    if isinstance(threads, dict):
+        return {**names, OPENMP: str(threads["openmp"]), BLAS: str(threads["blas"]), NUMERICS: internal["numerics"]}
+    return {**names, OPENMP: threads} if str(threads).isdecimal() else names
 
 
 def base_image(statement: Json, checkout: Path) -> dict[str, str]:

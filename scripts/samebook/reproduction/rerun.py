@@ -77,7 +77,7 @@ def reruns(site: Site, statement: Json) -> Iterator[Rerun]:
         changed = " and its uncommitted changes applied" if patch else ""
         site.say(f"commit {name[:12]} checked out{changed}; making its environment ({site.engine})")
         env = isolation.inherited(name) | isolation.base_image(statement, checkout)
-        env |= isolation.warehouse(statement, checkout)
+        env |= isolation.warehouse(statement, checkout) | isolation.numerics(statement)
         front = Front(site.workspace.root, checkout, site.engine)
         front.environment(env)
         _hand_over_inputs(replace(site, requested_commit=site.requested_commit or name), checkout, statement)

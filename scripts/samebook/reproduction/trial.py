@@ -34,13 +34,14 @@ type Try = Callable[[int, dict[str, str]], Attempt]
 def original(workspace: Workspace, original: Original) -> Attempt:
     """The run that the new ones repeat."""
     internal = original.statement["predicate"]["buildDefinition"].get("internalParameters", {})
-    return Attempt("the run", internal.get("threads", ""), original.path.parent, originals.side(workspace, original))
+    threads = internal.get("threads", "")  # two numbers; before, one as text
+    openmp = str(threads["openmp"]) if isinstance(threads, dict) else threads
+    return Attempt("the run", openmp, original.path.parent, originals.side(workspace, original))
 
 
 def in_worktree(rerun: Rerun, number: int, variables: dict[str, str]) -> Attempt:
-    """A new run of the receipt, in its checkout aside. Into a container go only variables that SECRETS names."""
-    names = f"{os.environ.get('SECRETS', '')} OMP_NUM_THREADS".strip()
-    return _finished(rerun({**variables, "SECRETS": names}), number, variables)
+    """A new run of the receipt, in its checkout aside."""
+    return _finished(rerun(variables), number, variables)
 
 
 def in_place(workspace: Workspace, notebook: str, number: int, variables: dict[str, str]) -> Attempt:

@@ -11,7 +11,6 @@ from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import Processes
 from samebook.core.text import Say
 from samebook.data import dataset
-from samebook.environment import variables
 from samebook.execution.pool import Pool
 from samebook.pipelines import executor
 from samebook.pipelines.executor import State
@@ -63,8 +62,7 @@ def backfill(request: BackfillRequest, say: Say) -> Backfill:
     # An error that every day would meet is raised once, and before any day runs.
     executor.prepare(_job(request, days[0]))
     processes, start, outcomes = Processes(), time.monotonic(), dict[datetime.date, DayOutcome]()
-    shared = variables.shared_cores(request.jobs)
-    with signals.as_errors(), shared, Pool(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
+    with signals.as_errors(), Pool(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
         try:
             for future in as_completed([pool.submit(_run, request, day, processes, programs) for day in days]):
                 outcome = future.result()

@@ -188,6 +188,8 @@ def table(reproduction: Reproduction) -> str:
     """The verdict as text: a line for each subject, the count, and other differences and undeclared reads."""
     comparisons = reproduction.comparisons
     lines = [comparison.table(comparisons), "", f"{reproduction.verdict}: {_count(comparisons)}"]
+    if reproduction.verdict is not Verdict.IDENTICAL:
+        lines = [*map(printable, definition.of_machines(reproduction.divergences)), *lines]
     parts = {
         "the receipt is wrong about the run:": _lines(reproduction.divergences, is_essential=True),
         "it ran in another place:": _lines(reproduction.divergences, is_essential=False),

@@ -121,6 +121,8 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
             )
         )
     background.check(folder.path)
+    for event in run_folder.events(folder.path, receipt.LIBRARIES):
+        prepared.numerics.check(event["value"])
     run_folder.append_event(folder.path, {"kind": "kernel", "name": source.start})
     (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.name))
     for line in outputs.normalize(folder.outputs, prepared.workspace.root):
@@ -146,8 +148,7 @@ def _source_after(prepared: PreparedRun, reporter: Reporter) -> Source:
 
 def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict[str, str]:
     startup.write_script(scratch / "ipython")
-    env = variables.of_kernel(prepared.workspace, folder.path, prepared.request.env, scratch)
-    env |= variables.openmp_threads(prepared.settings.threads)
+    env = variables.of_kernel(prepared.workspace, folder.path, prepared.request.env, scratch, prepared.numerics)
     env |= prepared.request.pins.write(scratch / "pinned.json")
     return {**env, "SAMEBOOK_BUILDER": receipt.builder()}
 
@@ -196,7 +197,7 @@ def _write_receipt(
         identity=environment,
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,
-        threads=variables.openmp_threads(prepared.settings.threads).get("OMP_NUM_THREADS", "all"),
+        numerics=prepared.numerics,
         events=events,
         drift=prepared.drift,
         redaction=prepared.redaction,

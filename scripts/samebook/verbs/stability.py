@@ -91,16 +91,21 @@ def _stability(workspace: Workspace, times: int, attempt: Try, first: list[Attem
     attempts: list[Attempt] = []
     try:
         say(f"first, with another hash seed: PYTHONHASHSEED={HASH_SEED}")
-        attempts.append(attempt(0, {"OMP_NUM_THREADS": THREADS[0], "SAMEBOOK_HASH_SEED": HASH_SEED}))
+        attempts.append(attempt(0, {**_threads(THREADS[0]), "SAMEBOOK_HASH_SEED": HASH_SEED}))
         for number in range(1, times + 1):
             threads = THREADS[(number - 1) % len(THREADS)]
             say(f"run {number} of {times}, OMP_NUM_THREADS={threads}")
-            attempts.append(attempt(number, {"OMP_NUM_THREADS": threads}))
+            attempts.append(attempt(number, _threads(threads)))
         seeded, *others = attempts
         return _judge([*first, *others], seeded)
     finally:
         for finished in attempts:  # trials, not results: a notebook's newest run stays the one that its author made
             run_folder.set_aside(workspace, finished.folder)
+
+
+def _threads(number: str) -> dict[str, str]:
+    """The variables for a number of threads; portable numerics have one thread of BLAS whatever they say."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), number)
 
 
 def _judge(attempts: list[Attempt], seeded: Attempt) -> Stability:

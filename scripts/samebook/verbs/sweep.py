@@ -11,7 +11,7 @@ from samebook.core import signals
 from samebook.core import workspace as workspaces
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.text import Say
-from samebook.environment import machine, variables
+from samebook.environment import machine
 from samebook.execution import freshness, grids, parameters, pool, preparation, sweep_result, workers
 from samebook.execution.grids import ParameterSet
 from samebook.execution.preparation import PreparedRun, RunRequest
@@ -108,8 +108,7 @@ def sweep(request: SweepRequest, run: Runner, say: Say) -> Sweep:
             result.add(Outcome.of(parameter_set, summary.summarize(path), is_new=False))
     say(f"{len(sets)} sets, {len(sets) - len(remaining)} done already")
     if remaining:
-        shared = variables.shared_cores(jobs(request))
-        with signals.as_errors(), shared, pool.warm_kernels(sweep_plan.prepared) as reason:
+        with signals.as_errors(), pool.warm_kernels(sweep_plan.prepared) as reason:
             if reason:
                 say(f"kernels start cold: {reason}")
             _run(request, remaining, run, result, say)

@@ -1,0 +1,120 @@
+"""The numerics of a kernel: which instructions of the processor its libraries take, and in how many threads.
+
+A sum in another order, or an exponential by other instructions, has other last digits. Portable numerics take what
+every processor of the level x86-64-v3 has, and numbers of threads that do not depend on the machine: two of OpenMP,
+because the sums of three are added in the order in which they are ready, as in KMeans, and one of BLAS, which takes no
+more than there are cores.
+"""
+
+import os
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from samebook.core.errors import EnvironmentMismatch, UsageError
+from samebook.environment import machine
+
+type Name = Literal["portable", "fast"]
+
+LEVEL = "x86-64-v3"
+OPENMP_THREADS = 2
+# numpy's names for the groups of instructions above the level: since version 2.4, and before.
+# https://numpy.org/doc/stable/reference/simd/build-options.html
+FEATURES = ("X86_V4", "AVX512_ICL", "AVX512_SPR")
+OLDER_FEATURES = ("AVX512F", "AVX512CD", "AVX512_SKX", "AVX512_CLX", "AVX512_CNL", "AVX512_ICL", "AVX512_SPR")
+OLDER_THAN = (2, 4)
+# The beginnings of numpy's names for what is above the level.
+ABOVE = ("X86_V4", "AVX512", "AVX10")
+CORE = "Haswell"
+# What other libraries, where a user adds them, take from their own variables.
+OF_OTHERS = {
+    "ARROW_USER_SIMD_LEVEL": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_CBWR": "COMPATIBLE",
+    "NUMBA_CPU_NAME": "haswell",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+}
+BLAS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+OPENMP = "OMP_NUM_THREADS"
+MEND = "SAMEBOOK_NUMERICS=fast make run"
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """The numerics `name`, with these numbers of threads of OpenMP and of BLAS.
+
+    `is_held` says whether this processor has the level of portable ones; else only their numbers of threads are held.
+    """
+
+    name: Name
+    openmp: int
+    blas: int
+    is_held: bool
+
+    def level_variables(self) -> dict[str, str]:
+        """The variables that fix the level of the processor; none where it is not fixed."""
+        if self.name == "fast" or not self.is_held:
+            return {}
+        features = " ".join(features_above(_numpy_version()))
+        return {"NPY_DISABLE_CPU_FEATURES": features, "OPENBLAS_CORETYPE": CORE, **OF_OTHERS}
+
+    def variables(self) -> dict[str, str]:
+        """The variables of a kernel with these numerics; they count before a library is imported."""
+        threads = {OPENMP: str(self.openmp), "OMP_DYNAMIC": "FALSE", **dict.fromkeys(BLAS, str(self.blas))}
+        return {**self.level_variables(), **threads}
+
+    def obstacle(self) -> str:
+        """A message where portable numerics can't be held on this machine; "" where they can."""
+        if self.name == "fast" or self.is_held:
+            return ""
+        return (
+            f"numerics: portable ones can't be held here: found the processor level {machine.level_name()}, expected"
+            f" {LEVEL}; exp, log, powers, matrix products and linear models may have other last digits than elsewhere"
+        )
+
+    def check(self, libraries: Mapping[str, Any]) -> None:
+        """Raise EnvironmentMismatch where the kernel's numpy did not take what these numerics say.
+
+        `libraries` is what `libraries.loaded` said in the kernel. numpy ignores a name that it doesn't know.
+        """
+        if self.name == "fast" or not self.is_held:
+            return
+        above = [name for name in libraries.get("numpy", ()) if name.startswith(ABOVE)]
+        if wrong := [*libraries.get("unknown", ()), *above]:
+            raise EnvironmentMismatch(
+                f"the numerics are not portable: numpy can't leave out {wrong[0]}, expected {LEVEL} and no more",
+                mend=MEND,
+            )
+
+
+def of(name: Name = "portable", threads: int = 0) -> Numerics:
+    """The numerics of a name, with this number of OpenMP threads; 0: OPENMP_THREADS where portable, else the cores.
+
+    The caller's OMP_NUM_THREADS wins; fast ones take OPENBLAS_NUM_THREADS too.
+    """
+    is_portable = name == "portable"
+    openmp = _number(OPENMP) or threads or (OPENMP_THREADS if is_portable else machine.cores())
+    blas = 1 if is_portable else _number(BLAS[0]) or min(openmp, machine.cores())
+    return Numerics(name, openmp, blas, machine.level() >= 3)
+
+
+def features_above(numpy: str) -> tuple[str, ...]:
+    """The names by which this version of numpy knows what is above the level."""
+    parts = tuple(int(part) for part in numpy.split(".")[:2] if part.isdecimal())
+    return OLDER_FEATURES if parts and parts < OLDER_THAN else FEATURES
+
+
+def _numpy_version() -> str:
+    """The version of the installed numpy, by the name of its folder, as that is quick; "" where there is none."""
+    path = next(Path(sysconfig.get_path("purelib")).glob("numpy-*.dist-info"), None)
+    return path.name.split("-")[1].removesuffix(".dist") if path else ""
+
+
+def _number(variable: str) -> int:
+    """The caller's number of threads; of a list of numbers, as for nested regions, the first; 0 where there is none."""
+    text = os.environ.get(variable, "").partition(",")[0].strip()
+    if text and not (text.isdecimal() and int(text)):
+        raise UsageError(f"{variable} is {text!r}; expected a number above 0", mend=f"unset {variable}")
+    return int(text or 0)
