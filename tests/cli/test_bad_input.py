@@ -139,9 +139,16 @@ def test_slow_cell_stopped(work: str, tiny: Tiny) -> None:
 
 
 def test_unknown_kernel_refused(tiny: Tiny) -> None:
-    """A notebook for a kernel that isn't there is refused, with the kernel that is."""
+    """Only the environment's kernel is taken, whatever kernels the user has; a notebook for another one is refused."""
+    for name in ("julia-1.11", "python3"):
+        folder = tiny.root.parent / "share" / "kernels" / name
+        folder.mkdir(parents=True)
+        (folder / "kernel.json").write_text('{"argv": ["false"], "display_name": "x", "language": "python"}')
     tiny.notebook("other", kernel="julia-1.11", work="1")
-    ended = tiny.samebook("run", "other")
+    tiny.notebook("own", work="1")
+    theirs = {"JUPYTER_PATH": str(tiny.root.parent / "share")}
+    assert tiny.samebook("run", "own", **theirs).code == 0
+    ended = tiny.samebook("run", "other", **theirs)
     assert ended.code == 2
     assert "the notebook wants the kernel 'julia-1.11'; the environment has `python3`" in ended.stderr
 

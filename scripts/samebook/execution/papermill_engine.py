@@ -18,7 +18,6 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
-from jupyter_core.paths import jupyter_path
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 from papermill.clientwrap import PapermillNotebookClient
@@ -35,6 +34,8 @@ from samebook.redaction.redactor import Redaction
 
 # The time between two saves of a notebook is so many times that of a save: saving takes at most 5 % of a run.
 SHARE = 20
+# The folders with kernels: the environment's. A user's own, and one in JUPYTER_PATH, may be of another Python.
+KERNELS = [str(Path(sys.prefix) / "share" / "jupyter" / "kernels")]
 
 
 class Observer(Protocol):
@@ -156,11 +157,9 @@ class _Client(PapermillNotebookClient):
 
     @override
     def create_kernel_manager(self) -> KernelManager:
-        """A manager that looks for kernels where Jupyter does, but for one folder of old versions of IPython: to find
-        that, Jupyter imports IPython.
-        """
+        """A manager that finds the kernels of this environment, and no others."""
         manager = super().create_kernel_manager()
-        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=jupyter_path("kernels"))
+        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=KERNELS)
         return manager
 
     def cell_ended(self, *, cell: NotebookNode, execute_reply: Mapping[str, Any], **_: Any) -> None:
