@@ -184,9 +184,12 @@ def test_secret_from_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert Secret("API_TOKEN") == "from-the-file"
 
 
-@pytest.mark.parametrize(("text", "message"), [("", "is not set"), ("short", "expected at least 6")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "is not set"), ("short  \n", "has 5 characters; expected at least 6"), ("not-UTF-8-\udcff", "is not UTF-8")],
+)
 def test_secret_must_be_usable(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret that is not set, or too short to be redacted without harm, is refused."""
+    """A secret that is not set, or can't be redacted without harm, is refused."""
     monkeypatch.setenv("API_TOKEN", text)
     with pytest.raises(UsageError, match=message):
         parameters.secrets(declarations('token: str = Secret("API_TOKEN")'))

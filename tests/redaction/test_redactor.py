@@ -8,11 +8,14 @@ import html
 import io
 import json
 import lzma
+import os
+import pprint
 import random
 import re
 import reprlib
 import shlex
 import subprocess
+import textwrap
 import time
 import zipfile
 import zlib
@@ -23,9 +26,13 @@ from urllib.parse import quote, quote_plus, urlencode
 import nbformat
 import pandas
 import pytest
+import yaml
 from tiny import Tiny
 
 from samebook.core.errors import PolicyRefused
+from samebook.core.workspace import Workspace
+from samebook.records import run_folder
+from samebook.records.run_folder import RunFolder
 from samebook.redaction import own_parts, patch
 from samebook.redaction.redactor import Redaction
 
@@ -135,7 +142,46 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "a frame": lambda text: pandas.DataFrame({text: [text]}).to_html(),
     "XML": lambda text: text.encode("ascii", "xmlcharrefreplace").decode(),
     "a regular expression": re.escape,
+    "a URL in a URL": lambda text: quote(urlencode({"next": quote(text, safe="")}), safe=""),
+    "base64 in lines among others": lambda text: base64.encodebytes(b"x" * 50 + text.encode() + b"y" * 50).decode(),
+    "base64 in escaped lines": lambda text: repr(base64.encodebytes(b"x" * 50 + text.encode() + b"y" * 50)),
+    "pairs of hexadecimal": lambda text: text.encode().hex(":"),
 }
+FOLDED = "correct horse battery staple"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        yaml.dump({"a": f"{'words ' * 11}{FOLDED} and more"}),
+        json.dumps(yaml.dump({"a": f"{'wörds ' * 9}{FOLDED} and more"})),
+        *(textwrap.fill(f"{'words ' * number}{FOLDED}", 70, subsequent_indent="  ") for number in range(8, 12)),
+        *(pprint.pformat({"a": f"{'words ' * number}{FOLDED}"}) for number in range(8, 13)),
+        textwrap.shorten(f"the words {FOLDED} and more", 30),
+        FOLDED.replace(" ", "\xa0"),
+        FOLDED.replace(" ", "&nbsp;"),
+    ],
+)
+def test_folded_is_redacted(text: str) -> None:
+    """A secret of words is redacted where a program has folded it into lines, or shows its blanks in another way."""
+    redacted = Redaction({"TOKEN": FOLDED}).text(text)
+    assert "[redacted TOKEN]" in redacted
+    assert not any(word in redacted for word in FOLDED.split()[:2])
+
+
+@pytest.mark.parametrize("secret", ["hunter2-canary\n", "hunter2-canary\r", "\thunter2-canary  "])
+def test_stripped_is_redacted(secret: str) -> None:
+    """A secret is redacted without the blanks around it, as a program strips the line break at a file's end."""
+    redaction = Redaction({"TOKEN": secret})
+    plain, encoded = secret.strip(), base64.b64encode(secret.strip().encode()).decode()
+    assert redaction.text(f"{plain}, {encoded}").startswith("[redacted TOKEN], [redacted TOKEN]")
+
+
+def test_number_is_redacted() -> None:
+    """A secret of digits is redacted as a number of JSON; other numbers stay."""
+    value = {"pin": 12345678, "near": [1234567, 12345678.0, 12345678.5, True, None]}
+    redacted = Redaction({"PIN": "12345678"}).value(value)
+    assert redacted == {"pin": "[redacted PIN]", "near": [1234567, "[redacted PIN]", 12345678.5, True, None]}
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -216,6 +262,10 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "UTF-32": lambda content: content.decode().encode("utf-32"),
     "Latin-1": lambda content: content.decode().encode("cp1252"),
     "base64": base64.b64encode,
+    "LZMA": lambda content: lzma.compress(content, format=lzma.FORMAT_ALONE),
+    "zlib of a small window": lambda content: zlib.compress(content, wbits=9),
+    "a zip archive with a program": lambda content: b"#!/usr/bin/env python\n" + zipped(content),
+    "base64 in lines": lambda content: base64.encodebytes(content),
     "large": lambda content: b"x" * ((4 << 20) - 9) + content,
 }
 
@@ -282,6 +332,43 @@ def test_colours_hide_nothing() -> None:
     text = f"\x1b[31m{SECRET[:4]}\x1b[0;1m{SECRET[4:]}\x1b[0m"
     assert Redaction({"TOKEN": SECRET}).text(text) == "[redacted TOKEN]"
     assert Redaction({"TOKEN": SECRET}).text(f"\x1b[31m{SECRET}\x1b[0m") == "\x1b[31m[redacted TOKEN]\x1b[0m"
+
+
+def test_names_are_searched(tmp_path: Path) -> None:
+    """A secret in the name of an empty folder, or in what a link leads to, is refused, and removed."""
+    for make in (lambda path: (path / SECRET).mkdir(), lambda path: (path / "a").symlink_to(SECRET)):
+        make(tmp_path)
+        with pytest.raises(PolicyRefused, match="holds a secret"):
+            Redaction({"TOKEN": SECRET}).check_files(tmp_path)
+        Redaction({"TOKEN": SECRET}).remove_files(tmp_path)
+        assert not list(tmp_path.iterdir())
+
+
+def test_cut_gzip_is_searched(tmp_path: Path) -> None:
+    """A packed file that was cut, as its writer was killed, is searched up to the cut, and not kept: nobody knows its
+    end.
+    """
+    (tmp_path / "a.gz").write_bytes(gzip.compress(SECRET.encode() * 20)[:-9])
+    with pytest.raises(PolicyRefused, match="holds a secret"):
+        Redaction({"TOKEN": SECRET}).check_files(tmp_path)
+    for name in ("gzip", "zip", "Parquet"):
+        (tmp_path / name).write_bytes(PACKERS[name](SECRET.encode())[:-15])
+    (tmp_path / "whole.gz").write_bytes(gzip.compress(b"x"))
+    Redaction({"TOKEN": SECRET}).remove_files(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.gz"]
+
+
+def test_other_secret_searches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed run whose secret has another text now loses its outputs: they can't be searched for the old one."""
+    workspace = Workspace(tmp_path)
+    for text, left in (("canary-before", ["a.txt"]), ("canary-after", [])):
+        run = RunFolder.create(workspace, f"20130101T000000Z-a-{len(left):06}")
+        run_folder.note_secrets(run.path, Redaction({"TOKEN": "canary-before"}))
+        (run.outputs / "a.txt").write_text("nothing")
+        os.close(run.lock)
+        monkeypatch.setenv("TOKEN", text)
+        run_folder.recover(workspace)
+        assert [path.name for path in (tmp_path / "runs" / run.id).glob("outputs/*")] == left
 
 
 def test_folder_is_no_output(tmp_path: Path) -> None:

@@ -41,20 +41,24 @@ def text(name: str) -> str:
     content = optional_text(name)
     if not content:
         raise UsageError(f"the secret {name} is not set", mend=f"export {name}=…")
-    if len(content) < SHORTEST:
+    if (length := len(content.strip())) < SHORTEST:
         raise UsageError(
-            f"the secret {name} has {len(content)} characters; expected at least {SHORTEST}",
+            f"the secret {name} has {length} characters; expected at least {SHORTEST}",
             mend=f"export {name}=…, a longer one",
         )
     return content
 
 
 def optional_text(name: str) -> str:
-    """The text of a secret; empty where it is not set."""
+    """The text of a secret; empty where it is not set. Raises UsageError for one that is not UTF-8."""
     file = SECRETS / name
-    return os.environ.get(name) or (file.read_text().rstrip("\n") if file.is_file() else "")
+    try:
+        variable = os.fsencode(os.environ.get(name, "")).decode()
+        return variable or (file.read_text(encoding="utf-8").rstrip("\n") if file.is_file() else "")
+    except UnicodeDecodeError:
+        raise UsageError(f"the secret {name} is not UTF-8, and so can't be redacted", mend=f"export {name}=…") from None
 
 
 def texts(names: Iterable[str]) -> dict[str, str]:
     """The texts, by name, of the secrets that are set here and long enough to be redacted."""
-    return {name: text for name in names if len(text := optional_text(name)) >= SHORTEST}
+    return {name: text for name in names if len((text := optional_text(name)).strip()) >= SHORTEST}

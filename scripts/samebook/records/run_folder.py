@@ -20,6 +20,7 @@ from samebook.core import secret
 from samebook.core.errors import UsageError, nearest
 from samebook.core.file_lock import acquire, hold, is_held
 from samebook.core.workspace import Workspace, make_folder, short_temporary, write_whole
+from samebook.redaction import redactor
 from samebook.redaction.redactor import Redaction
 
 RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
@@ -103,18 +104,23 @@ def recover(workspace: Workspace) -> list[str]:
 
 
 def note_secrets(run: Path, redaction: Redaction) -> None:
-    """Note the names of the secrets that a run under way may write into its outputs, for when it is killed."""
-    (run / SECRETS).write_text("\n".join(redaction.names))
+    """Note the secrets that a run under way may write into its outputs, by name and mark, for when it is killed."""
+    (run / SECRETS).write_text("\n".join(f"{name} {mark}" for name, mark in redaction.marks.items()))
 
 
 def _screen(run: Path) -> str:
-    """Remove a killed run's outputs that hold a secret; all of them where a secret is not set here: then a line."""
+    """Remove a killed run's outputs that hold a secret; all of them, and then a line, where a secret is not set here,
+    or has another text by now.
+    """
     path, outputs = run / SECRETS, run / "outputs"
-    names = path.read_text().split() if path.is_file() else []
-    texts = secret.texts(names)
-    if missing := [name for name in names if name not in texts]:
+    marks = dict(line.split() for line in path.read_text().splitlines()) if path.is_file() else {}
+    texts = secret.texts(marks)
+    if missing := [name for name, mark in marks.items() if name not in texts or redactor.mark(texts[name]) != mark]:
         shutil.rmtree(outputs, ignore_errors=True)
-        return f"its outputs are removed: {', '.join(missing)} is not set here, so they can't be searched for it\n"
+        return (
+            f"its outputs are removed: {', '.join(missing)} is not set here as it was, "
+            "so they can't be searched for it\n"
+        )
     Redaction(texts).remove_files(outputs)
     return ""
 

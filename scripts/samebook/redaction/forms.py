@@ -9,7 +9,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
@@ -18,9 +18,16 @@ from samebook.core.secret import SHORTEST
 
 # Programs that cut a text end it with one of these: pandas, polars, textwrap, HTML pages.
 ELLIPSES = ("...", "…", "&hellip;")
+# The same behind a piece and before one, as textwrap writes them.
+OPENING, CLOSING = (*ELLIPSES, "[...", " [..."), (*ELLIPSES, "...]", "...] ")
 ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
 # Bytes of a line of base64 in a mail or a PEM file, and the shortest encoded text that is looked for.
 BASE64_LINE, ENCODED = 57, 7
+# A text in base64 that is broken into lines, as they are or escaped; and the breaks.
+BREAK = re.compile(r"(?:\r?\n|\\+r\\+n|\\+n)[ \t]*")
+BROKEN = re.compile(rf"(?<![\w+/-])[\w+/-]{{20,}}+(?:{BREAK.pattern}[\w+/=-]++)+", re.ASCII)
+# A blank where a text is folded, and where pprint goes on in a new pair of quotes.
+FOLD = r"""(?:\\*\s|\\+[nrt]|&(?:amp;)*nbsp;|['"]\s*['"])+"""
 ENTITIES = {"'": "&apos;", '"': "&#34;"}
 
 
@@ -75,7 +82,18 @@ def encoded(text: str) -> set[str]:
     forms = {*_in_base64(content), *(line for line in lines if len(line) >= ENCODED)}
     forms |= {form.replace("+", "-").replace("/", "_") for form in forms}
     forms |= {quote(form, safe="") for form in forms} | {quote(form) for form in forms}
-    return forms | {content.hex(), content.hex().upper()}
+    pairs = {content.hex(), *(content.hex(separator) for separator in ": -")}
+    return forms | pairs | {text.upper() for text in pairs}
+
+
+def without_breaks(text: str, forms: Mapping[str, str]) -> str:
+    """The text with a label in place of each piece of base64 in lines that holds a form; labels are by form."""
+
+    def replaced(match: re.Match[str]) -> str:
+        joined = BREAK.sub("", match[0])
+        return next((label for form, label in forms.items() if form in joined), match[0])
+
+    return BROKEN.sub(replaced, text) if "\n" in text or "\\n" in text else text
 
 
 def _in_base64(content: bytes) -> Iterator[str]:
@@ -91,15 +109,15 @@ def _cuts(form: str, text: str) -> Iterator[tuple[int, int]]:
     """The places in a text of a piece that begins or ends a form, beside an ellipsis."""
     for start in _positions(text, form[:SHORTEST]):
         # Most often it is a word with which the secret begins.
-        if not text.startswith((form[SHORTEST : SHORTEST + 1], *ELLIPSES), start + SHORTEST):
+        if not text.startswith((form[SHORTEST : SHORTEST + 1], *OPENING), start + SHORTEST):
             continue
         end = start + _shared(form, text[start : start + len(form)])
-        if text.startswith(ELLIPSES, end):
+        if text.startswith(OPENING, end):
             yield start, end
     for position in _positions(text, form[-SHORTEST:]):
         end = position + SHORTEST
         start = end - _shared(form[::-1], text[max(0, end - len(form)) : end][::-1])
-        if text.endswith(ELLIPSES, 0, start):
+        if text.endswith(CLOSING, 0, start):
             yield start, end
 
 
@@ -145,9 +163,10 @@ def _written(character: str) -> list[str]:
     code = ord(character)
     escapes = {json.dumps(character)[1:-1], repr(character.encode())[2:-1], rf"\x{code:02x}", rf"\u{code:04x}"}
     escapes.add(character.encode("unicode_escape").decode())
-    percents = "".join(f"%{byte:02x}" for byte in character.encode())
+    percents = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode())
     entities = {html.escape(character), f"&#{code};", f"&#0{code};", f"&#x{code:x};", ENTITIES.get(character, "")}
     ways = {re.sub(r"(?:\\\\)+", lambda _: r"\\+", re.escape(escape)) for escape in escapes if len(escape) > 1}
     ways |= {re.escape(entity).replace("&", "&(?:amp;)*") for entity in entities if len(entity) > 1}
-    ways |= {percents, r"\+"} if character == " " else {percents}
+    ways |= {percents, r"\+", "%(?:25)*2b"} if character == " " else {percents}
+    ways |= {FOLD} if character.isspace() else set()
     return [*(f"(?i:{way})" for way in sorted(ways, key=lambda way: (-len(way), way))), plain]

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import zipfile
 import zlib
@@ -19,20 +20,42 @@ OPENERS: dict[bytes, Callable[[Any], File]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
+    b"\x5d\0\0": lzma.LZMAFile,
 }
-ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+# The first two bytes of zlib: deflate, a window of at most 32 KB, and a check (RFC 1950).
+ZLIB = tuple(
+    bytes((method, flags))
+    for method in range(0x08, 0x80, 0x10)
+    for flags in range(256)
+    if not (method * 256 + flags) % 31
+)
 DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 def pieces(file: File, depth: int = DEEPEST) -> Iterator[bytes]:
     """The bytes of a file piece by piece, then those of what is packed in it; what can't be unpacked is left out."""
-    first = file.read(CHUNK)
+    # read1 gives what there is: of a packed file that was cut, all up to the cut.
+    first = file.read1(CHUNK)
     yield first
-    yield from iter(lambda: file.read(CHUNK), b"")
+    yield from iter(lambda: file.read1(CHUNK), b"")
     if depth:
         with suppress(*DAMAGED):
             file.seek(0)
             yield from _unpacked(file, first, depth - 1)
+
+
+def is_cut(file: File) -> bool:
+    """Whether a packed file can't be read to its end, so that nobody knows what it holds."""
+    first = file.read1(CHUNK)
+    if first.startswith(ZLIB):  # as any text may begin
+        return False
+    file.seek(0)
+    try:
+        for _ in _unpacked(file, first, 0):
+            pass
+    except DAMAGED:
+        return True
+    return False
 
 
 def _unpacked(file: File, first: bytes, depth: int) -> Iterator[bytes]:
@@ -40,10 +63,11 @@ def _unpacked(file: File, first: bytes, depth: int) -> Iterator[bytes]:
         yield from pieces(opener(file), depth)
     elif first.startswith(ZLIB):
         yield from _inflated(file)
-    elif first.startswith(b"PK\x03\x04"):
-        yield from _members(file, depth)
     elif first.startswith(b"PAR1"):
         yield from _batches(file)
+    elif first.startswith(b"PK\x03\x04") or (isinstance(file, io.BufferedReader) and zipfile.is_zipfile(file)):
+        # One may begin with a program that unpacks it.
+        yield from _members(file, depth)
 
 
 def _inflated(file: File) -> Iterator[bytes]:

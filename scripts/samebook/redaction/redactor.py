@@ -1,15 +1,17 @@
 """Redaction: it keeps secrets out of everything that a run writes or shows."""
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from samebook.core.digest import sha256
 from samebook.core.errors import PolicyRefused
 from samebook.core.secret import SHORTEST
 from samebook.core.text import ESCAPES
 from samebook.redaction import packed
-from samebook.redaction.forms import Quoted, encoded
+from samebook.redaction.forms import Quoted, encoded, without_breaks
 
 # The parts of a JSON value that samebook or a format has written itself, so that they hold no secret. {"cells": [{"id":
 # True}]} names the key `cells`, and in each of its items the key `id` with its value. All else may hold a secret.
@@ -23,12 +25,14 @@ class Redaction:
     """The replacement of secrets, plain, quoted, escaped, encoded or cut short, by `[redacted NAME]`."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self.names = sorted(secrets)
+        self.marks = {name: mark(text) for name, text in sorted(secrets.items())}
         # Longer ones are replaced first, as one secret may begin with another.
         texts = [(name, text) for name, text in secrets.items() if text]
         parts = [(part, f"[redacted {name}]") for name, text in texts for part in _parts(text)]
         self.quoted = [(Quoted(part), label) for part, label in sorted(parts, key=lambda item: -len(item[0]))]
-        forms = {form: f"[redacted {name}]" for name, text in texts for form in encoded(text)}
+        stripped = [(name, part) for name, text in texts for part in {text, text.strip()}]
+        forms = {form: f"[redacted {name}]" for name, part in stripped for form in encoded(part)}
+        self.numbers = {text.strip(): f"[redacted {name}]" for name, text in texts}
         self.encoded = dict(sorted(forms.items(), key=lambda item: -len(item[0])))
         self.longest = WIDEST * max((len(text) for _, text in texts), default=0)
 
@@ -46,7 +50,7 @@ class Redaction:
             text = quoted.replace(text, label)
         for form, label in self.encoded.items():
             text = text.replace(form, label)
-        return text
+        return without_breaks(text, self.encoded)
 
     def value(self, value: Any, own: Own = False) -> Any:
         """A JSON value, or a notebook, with the secrets in its texts and keys replaced, except for what is `own`."""
@@ -61,7 +65,9 @@ class Redaction:
             return type(value)(changed) if isinstance(value, dict) else changed  # a notebook's nodes are dicts too
         if isinstance(value, list):
             return [self.value(item, own[0] if isinstance(own, Sequence) else False) for item in value]
-        return self.text(value) if isinstance(value, str) else value
+        if isinstance(value, float) and value.is_integer():
+            return self.numbers.get(str(int(value)), value)
+        return self.text(value) if isinstance(value, str) else self.numbers.get(str(value), value)
 
     def redact_error(self, error: BaseException) -> None:
         """Replace the secrets in the message of an error, which will be shown."""
@@ -70,8 +76,8 @@ class Redaction:
             error.filename = self.value(error.filename)
 
     def check_files(self, folder: Path) -> None:
-        """Raise PolicyRefused for the first file below `folder` that holds a secret: bytes cannot be redacted."""
-        for path in self._files(folder):
+        """Raise PolicyRefused for the first entry below `folder` that holds a secret: bytes cannot be redacted."""
+        for path in self._entries(folder):
             self._check(self._label_of(path, folder), str(path.relative_to(folder.parent)))
 
     def check_content(self, contents: Iterable[bytes], name: str) -> None:
@@ -79,15 +85,22 @@ class Redaction:
         self._check(next(filter(None, map(self._label, contents)), None) if self.quoted else None, name)
 
     def remove_files(self, folder: Path) -> None:
-        """Remove the files below `folder` that hold a secret."""
-        for path in self._files(folder):
-            if self._label_of(path, folder):
-                path.unlink()
+        """Remove the entries below `folder` that hold a secret, of folders those whose names do; and packed files
+        that were cut, which can't be searched.
+        """
+        for path in reversed(self._entries(folder)):
+            if self._label_of(path, folder) or _is_cut(path):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def _label_of(self, path: Path, folder: Path) -> str | None:
-        """The replacement of a secret that a file holds, in its path in the folder, its bytes, or packed in them."""
-        if label := self._label(os.fsencode(path.relative_to(folder))):
+        """The replacement of a secret that an entry holds, in its path in the folder, in the path to which it links,
+        in its bytes, or packed in them.
+        """
+        target = os.fsencode(path.readlink()) if path.is_symlink() else b""
+        if label := self._label(os.fsencode(path.relative_to(folder)) + b"\n" + target):
             return label
+        if not path.is_file():
+            return None
         end = b""
         with path.open("rb") as file:
             for content in packed.pieces(file):
@@ -96,8 +109,8 @@ class Redaction:
                 end = content[-self.longest :]
         return None
 
-    def _files(self, folder: Path) -> list[Path]:
-        return [path for path in sorted(folder.rglob("*")) if path.is_file()] if self.quoted else []
+    def _entries(self, folder: Path) -> list[Path]:
+        return sorted(folder.rglob("*")) if self.quoted else []
 
     def _check(self, label: str | None, name: str) -> None:
         if label:
@@ -110,12 +123,32 @@ class Redaction:
         """The replacement of the first secret in `content`, which names it."""
         content = content.replace(b"\0", b"")
         labels = [label for quoted, label in self.quoted if quoted.is_in(content)]
-        return next(iter(labels), None) or next(
-            (label for form, label in self.encoded.items() if form.encode() in content), None
-        )
+        found = (label for form, label in self.encoded.items() if form.encode() in content)
+        return next(iter(labels), None) or next(found, None) or self._label_in_lines(content)
+
+    def _label_in_lines(self, content: bytes) -> str | None:
+        """The replacement of a secret in base64 that is broken into lines."""
+        text = content.decode("latin-1")
+        redacted = without_breaks(text, self.encoded)
+        return next((label for label in self.encoded.values() if redacted != text and label in redacted), None)
+
+
+def mark(text: str) -> str:
+    """A sign of a secret's text, which shows that it has changed and next to nothing else: one byte of its hash."""
+    return sha256(text.encode())[:2]
+
+
+def _is_cut(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return packed.is_cut(file)
 
 
 def _parts(text: str) -> list[str]:
-    """A secret, and each of its lines: a notebook's file splits a text into lines."""
-    lines = text.splitlines()
-    return [text, *(line for line in lines if len(line) >= SHORTEST)] if len(lines) > 1 else [text]
+    """A secret, and each of its lines without blanks around it.
+
+    A notebook's file splits a text into lines, and a program strips the line break that a file of the secret ends with.
+    """
+    parts = (text.strip(), *(line.strip() for line in text.splitlines()))
+    return list(dict.fromkeys((text, *(part for part in parts if len(part) >= SHORTEST))))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from samebook.core import signals
 from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes
-from samebook.core.errors import SamebookError
+from samebook.core.errors import PolicyRefused, SamebookError
 from samebook.core.without import without
 from samebook.core.workspace import Workspace
 from samebook.data import publish
@@ -175,8 +175,13 @@ def _page() -> ModuleType:
 
 
 def _write_metrics(run: Path, redaction: Redaction) -> None:
-    metrics = {event["name"]: event["value"] for event in run_folder.events(run, "metric")}
-    (run / run_folder.METRICS).write_bytes(json_bytes(redaction.value(metrics)))
+    metrics = redaction.value({event["name"]: event["value"] for event in run_folder.events(run, "metric")})
+    for name, value in metrics.items():
+        if isinstance(value, str):
+            raise PolicyRefused(
+                f"metric {name} is a secret: {value}", mend=f"leave samebook.log_metric({name!r}, …) out"
+            )
+    (run / run_folder.METRICS).write_bytes(json_bytes(metrics))
 
 
 def _write_receipt(
