@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from samebook.core.digest import sha256
-from samebook.core.errors import UsageError
+from samebook.core.errors import PolicyRefused, UsageError
 from samebook.execution import outputs
 from samebook.records import run_folder
+from samebook.redaction.redactor import Redaction
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -104,3 +105,14 @@ def test_unreadable_output_is_kept(tmp_path: Path) -> None:
     assert notes == [
         f"outputs/{name} was not readable: now its owner may read it" for name in ("a", "a/b", "a/b/x.txt")
     ]
+
+
+def test_metric_is_no_secret(tmp_path: Path) -> None:
+    """A metric that is a secret's number fails the run; one that has the secret in its name is redacted there."""
+    redaction = Redaction({"PIN": "12345678"})
+    run_folder.append_event(tmp_path, {"kind": "metric", "name": "of 12345678", "value": 1.0})
+    outputs.write_metrics(tmp_path, redaction)
+    assert (tmp_path / "metrics.json").read_text() == '{\n  "of [redacted PIN]": 1.0\n}\n'
+    run_folder.append_event(tmp_path, {"kind": "metric", "name": "b", "value": 12345678.0})
+    with pytest.raises(PolicyRefused, match="metric b is a secret"):
+        outputs.write_metrics(tmp_path, redaction)

@@ -1,4 +1,4 @@
-"""The outputs of a run, once it has ended: regular files with plain names, which a receipt can name and hash."""
+"""The outputs and metrics of a run, once it has ended: regular files with plain names, which a receipt can hash."""
 
 import os
 import shutil
@@ -6,9 +6,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from samebook.core.errors import UsageError
+from samebook.core.digest import json_bytes
+from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.workspace import copy_whole
 from samebook.reads import undeclared
+from samebook.records import run_folder
+from samebook.redaction.redactor import Redaction
 
 LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder outside"
 
@@ -41,6 +44,17 @@ def normalize(folder: Path, workspace: Path) -> list[str]:
             path.unlink()
             notes.append(f"{name} is left out: it is not a file")
     return notes + _rename(folder)
+
+
+def write_metrics(run: Path, redaction: Redaction) -> None:
+    """Write the metrics of a run. Raises PolicyRefused for one that is a secret, as a number can't be redacted."""
+    metrics = redaction.value({event["name"]: event["value"] for event in run_folder.events(run, "metric")})
+    for name, value in metrics.items():
+        if isinstance(value, str):
+            raise PolicyRefused(
+                f"metric {name} is a secret: {value}", mend=f"leave samebook.log_metric({name!r}, …) out"
+            )
+    (run / run_folder.METRICS).write_bytes(json_bytes(metrics))
 
 
 def _make_readable(folder: Path) -> Iterator[str]:

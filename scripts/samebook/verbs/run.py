@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from samebook.core import signals
 from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes
-from samebook.core.errors import PolicyRefused, SamebookError
+from samebook.core.errors import SamebookError
 from samebook.core.without import without
 from samebook.core.workspace import Workspace
 from samebook.data import publish
@@ -132,7 +132,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     events = tuple(read)
     for line in origin.notes(events):
         reporter.noted(prepared.redaction.text(line))
-    _write_metrics(folder.path, prepared.redaction)
+    outputs.write_metrics(folder.path, prepared.redaction)
     prepared = replace(prepared, source=_source_after(prepared, reporter))
     _write_receipt(folder, prepared, executed, events, started, environment.result())
 
@@ -172,16 +172,6 @@ def _page() -> ModuleType:
 
     page.warm_up()
     return page
-
-
-def _write_metrics(run: Path, redaction: Redaction) -> None:
-    metrics = redaction.value({event["name"]: event["value"] for event in run_folder.events(run, "metric")})
-    for name, value in metrics.items():
-        if isinstance(value, str):
-            raise PolicyRefused(
-                f"metric {name} is a secret: {value}", mend=f"leave samebook.log_metric({name!r}, …) out"
-            )
-    (run / run_folder.METRICS).write_bytes(json_bytes(metrics))
 
 
 def _write_receipt(
