@@ -1,6 +1,8 @@
 """Receipts of strangers, which run and read nothing unasked."""
 
+import shlex
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,14 @@ from tiny import Tiny, git
 
 from samebook.api import artifacts, context
 from samebook.core.digest import sha256
-from samebook.core.errors import UsageError
+from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.workspace import Workspace
 from samebook.records import receipt
 from samebook.records.pins import Pins
-from samebook.reproduction import isolation, rerun
+from samebook.reproduction import isolation, original, rerun
 from samebook.reproduction.rerun import Site
 from samebook.store import objects, own_patches
+from samebook.verbs import verify
 
 pytestmark = [pytest.mark.host, pytest.mark.forger]
 
@@ -82,6 +85,23 @@ def test_patch_names_all_that_it_changes(repository: Tiny) -> None:
     digest = objects.local_store(Workspace(repository.root)).put(HIDDEN)
     with pytest.raises(UsageError, match=r"changes to notes\.txt, readme, run\.py, and they"):
         rerun._patch(site_of(repository), commit_of({"dirty": True, "patch": digest}))
+
+
+def test_name_in_a_mend_is_no_command(repository: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that a stranger has chosen is one word of the command that mends: a person may copy it into a shell."""
+    monkeypatch.chdir(repository.root)
+    run = "20130101T000000Z-$(touch x)-abcdef"
+    output = repository.root / "runs" / run / "outputs" / "a`touch x`.csv"
+    output.parent.mkdir(parents=True)
+    output.write_text("1")
+    repository.receipt(run)
+    output.write_text("2")
+    path = output.parents[1] / "receipt.json"
+    for check in (verify.verify, partial(original.read, Workspace(repository.root))):
+        with pytest.raises(NotReproduced) as refusal:
+            check(path)
+        command = (refusal.value.mend or "").rpartition(": ")[2]
+        assert shlex.split(command)[-1] in (str(output), f"RUN={run}")
 
 
 def test_unpatched_changes_are_named(repository: Tiny) -> None:

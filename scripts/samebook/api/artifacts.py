@@ -7,6 +7,7 @@ from samebook.api import context
 from samebook.core import workspace
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
+from samebook.core.text import word
 from samebook.environment import settings
 from samebook.models import admission, bundle, lookup, supply
 from samebook.models.bundle import Bundle
@@ -151,7 +152,7 @@ def _built_from(run: str, name: str, content: bytes) -> receipt.Json:
     if receipt.subject_digests(statement).get(name) != sha256(content):
         raise UsageError(
             f"{name} of {run} is not what its receipt says: it was changed since",
-            mend=f"make reproduce RUN={run}",
+            mend=f"make reproduce RUN={word(run)}",
         )
     return receipt.built_from(statement)
 

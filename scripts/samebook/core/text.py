@@ -1,6 +1,7 @@
 """Text for people: tables, lines while the work goes on, and names that can't command a terminal."""
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
 
@@ -24,6 +25,11 @@ def visible(text: str, kept: str = "\n\t") -> str:
         return text
     is_acting = (unicodedata.category(letter) in ACTING and letter not in kept for letter in text)
     return "".join(ascii(letter)[1:-1] if acts else letter for acts, letter in zip(is_acting, text, strict=True))
+
+
+def word(text: object) -> str:
+    """The text as one word of a shell, for a command that people copy: a name in a receipt may hold `$(…)`."""
+    return shlex.quote(str(text))
 
 
 def align(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:

@@ -6,6 +6,7 @@ bundle names: the receipt, the gate's receipt, the attestations and their signat
 
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import PolicyRefused, UsageError
+from samebook.core.text import word
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Promotion
 from samebook.models import build, gate_run, policy, reproducers
@@ -46,7 +47,7 @@ def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str,
     if unmet:
         raise PolicyRefused(
             f"model {bundle.name} does not meet the policy of {env}: {'; '.join(unmet)}",
-            mend=f"make promote RUN={bundle.receipt.run} MODEL={bundle.name} ENV={env}",
+            mend=f"make promote RUN={word(bundle.receipt.run)} MODEL={bundle.name} ENV={env}",
         )
 
 

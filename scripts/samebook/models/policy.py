@@ -10,6 +10,7 @@ from pathlib import Path
 from samebook.core import git, head
 from samebook.core.digest import sha256
 from samebook.core.errors import PolicyRefused, UsageError
+from samebook.core.text import word
 from samebook.core.workspace import Workspace
 from samebook.environment import identity
 from samebook.environment.model_sections import Promotion
@@ -113,7 +114,7 @@ def _reproduced(candidate: Candidate) -> UnmetCondition | None:
     finding = reproducers.shortfall(candidate.signed_run, candidate.policy)
     key = "SIGNING_KEY=theirs.pem " if candidate.policy.signed else ""
     where = "on another machine, or in CI"
-    mend = f"{where}: {key}make reproduce RUN={candidate.run}, and bring reproduction-<n>.json here"
+    mend = f"{where}: {key}make reproduce RUN={word(candidate.run)}, and bring reproduction-<n>.json here"
     return UnmetCondition(finding, mend) if finding else None
 
 
@@ -131,7 +132,7 @@ def _gate(candidate: Candidate) -> UnmetCondition | None:
         return None
     if candidate.gate is None:
         champion = f" champion={candidate.model}" if candidate.champion else ""
-        compare = f"make run NOTEBOOK={gate.notebook} PARAMS='candidate={candidate.run}{champion}'"
+        compare = f"make run NOTEBOOK={gate.notebook} PARAMS={word(f'candidate={candidate.run}{champion}')}"
         problem = gate_run.newest_problem(candidate.workspace, candidate.policy, candidate.statement)
         finding = f"it was not compared with the champion and the baseline yet{problem}"
         return UnmetCondition(finding, compare)
@@ -140,7 +141,7 @@ def _gate(candidate: Candidate) -> UnmetCondition | None:
 
 
 def _again(candidate: Candidate, *more: str) -> str:
-    return " ".join((f"make run NOTEBOOK={receipt.notebook_name(candidate.statement)}", *more))
+    return " ".join((f"make run NOTEBOOK={word(receipt.notebook_name(candidate.statement))}", *more))
 
 
 CONDITIONS: tuple[Callable[[Candidate], UnmetCondition | None], ...] = (

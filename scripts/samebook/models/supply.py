@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from samebook.core import git
 from samebook.core.digest import sha256
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
-from samebook.core.text import Say
+from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings, committed_promotion
 from samebook.models import admission, lookup
@@ -81,5 +81,5 @@ def rebuild(site: Site, bundle: Bundle, names: list[str]) -> None:
     if missing := missing_artifacts(site.workspace, bundle):
         raise NotReproduced(
             f"model {bundle.name} was made again and differs: {', '.join(missing)}",
-            mend=f"make reproduce RUN={bundle.receipt.run}",
+            mend=f"make reproduce RUN={word(bundle.receipt.run)}",
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from samebook.core.digest import sha256
 from samebook.core.errors import NotReproduced
+from samebook.core.text import word
 from samebook.core.workspace import Workspace
 from samebook.records import evidence, receipt, signing
 from samebook.records.comparison import Side
@@ -34,7 +35,7 @@ def read(workspace: Workspace, path: Path) -> Original:
     if altered := evidence.alterations(evidence.file_states(workspace, path, statement)):
         raise NotReproduced(
             f"{path} can't be reproduced, as files beside it are not what it says: {'; '.join(altered)}",
-            mend=f"remove them, and the receipt stands alone: rm {path.parent / altered[0].partition(': ')[0]}",
+            mend=f"remove them, and the receipt stands alone: rm {word(path.parent / altered[0].partition(': ')[0])}",
         )
     return Original(path, digest, statement, [key.name for key in keys])
 

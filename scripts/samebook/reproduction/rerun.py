@@ -13,7 +13,7 @@ from pathlib import Path
 from samebook.core import git, signals, uncommitted, workspace
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import NotReproduced, UsageError
-from samebook.core.text import Say
+from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.reads import origin
 from samebook.records import evidence, receipt, run_folder
@@ -229,7 +229,7 @@ def _run(front: Front, statement: Json, env: Mapping[str, str]) -> Path:
         mend = f"samebook.find_artifact({min(lacked)!r}, {Path(min(lacked)).name!r})" if lacked else ""
         raise NotReproduced(
             f"the run was complete once, and fails this time: {reason}{undeclared}",
-            mend=mend or f"make run NOTEBOOK={notebook}",
+            mend=mend or f"make run NOTEBOOK={word(notebook)}",
         )
     path = folder / run_folder.RECEIPT
     states = evidence.file_states(Workspace(checkout), path, receipt.read(path))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced
+from samebook.core.text import word
 from samebook.records import attestations, evidence, receipt, run_folder, signing
 from samebook.records.signing import Purpose, TrustedKey
 
@@ -32,7 +33,7 @@ def verify(path: Path) -> Verification:
     if wrong := evidence.problems(states):
         raise NotReproduced(
             "\n  ".join((f"{len(wrong)} of {len(states)} files are not what the receipt says", *wrong)),
-            mend=f"make reproduce RUN={path.parent.name}",
+            mend=f"make reproduce RUN={word(path.parent.name)}",
         )
     return Verification(signers, states)
 
@@ -45,7 +46,7 @@ def _verify_attestation(workspace: workspaces.Workspace, path: Path, attestation
     if evidence.problems({run_folder.RECEIPT: state}):
         raise NotReproduced(
             f"the receipt that {path.name} speaks of is not this one: {state}",
-            mend=f"make reproduce RUN={path.parent.name}",
+            mend=f"make reproduce RUN={word(path.parent.name)}",
         )
     return Verification(signers, {run_folder.RECEIPT: state})
 
