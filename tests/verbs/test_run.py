@@ -12,6 +12,7 @@ import promoting
 import pytest
 from tiny import Result, Tiny, git
 
+from samebook.environment import identity
 from samebook.execution import preparation
 from samebook.execution.warm import early, kernels
 from samebook.verbs import run
@@ -157,6 +158,19 @@ def test_all_output_awaited(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None
 
     run.run(preparation.RunRequest("prints", {}), Slow())
     assert seen == [str(number) for number in range(45)]
+
+
+def test_edited_package_is_drift(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run on an edited package says so in its receipt as drift from the lock, so that no policy promotes it."""
+    tiny.notebook("bare", work="print('done')")
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    edits = {"numpy/core.py": "0" * 64}
+    monkeypatch.setattr(
+        identity.edits, "of_package", lambda record, **_: edits if record.parent.name.startswith("numpy-") else {}
+    )
+    folder = run.run(preparation.RunRequest("bare", {}))
+    definition = receipt(folder)["predicate"]["buildDefinition"]
+    assert definition["internalParameters"]["drift"] == {"numpy": "edited: numpy/core.py"}
 
 
 def test_expected_error_fails_no_run(tiny: Tiny) -> None:

@@ -3,7 +3,7 @@
 import platform
 import re
 import sysconfig
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from samebook.core.errors import EnvironmentMismatch
 from samebook.core.workspace import Workspace
 from samebook.environment import edits, machine, variables
 
+# Edited files of a package that are named.
+SHOWN_FILES = 3
 # An installer adds these files to a package's own: scripts, bytecode and its notes.
 INSTALLER_FILES = re.compile(r"^\.\./|\.pyc$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_\w+\.json)$")
 
@@ -59,10 +61,11 @@ def of(workspace: Workspace) -> dict[str, Any]:
 
     `digest` is the SHA-256 of the part that can change results: the minor version of Python, the kind of machine, the
     fixed variables, and the content of each locked package. The operating system, Debian's packages and Python's
-    build stand beside it: they differ between engines that give the same results.
+    build stand beside it: they differ between engines that give the same results. `edited` has the packages whose code
+    is not that of their wheel, where there are some.
     """
     locked = locked_versions(workspace)
-    packages = package_records(locked)
+    packages, edited = _packages(locked)
     decisive = {
         "python": ".".join(platform.python_version_tuple()[:2]),
         "machine": platform.machine(),
@@ -75,6 +78,7 @@ def of(workspace: Workspace) -> dict[str, Any]:
         "build": f"{platform.python_implementation()} {python_version()} {' '.join(platform.python_build())}",
         "os": machine.operating_system(),
         "debian": debian_packages(),
+        **({"edited": edited} if edited else {}),
     }
 
 
@@ -84,11 +88,18 @@ def package_records(names: Container[str]) -> dict[str, str]:
     The digest is that of the hashes in the package's RECORD, and of its edited files, where it has some. Files that an
     installer adds are left out, as they depend on the installer and on the place.
     """
-    return {
-        _normal(name): f"{version} sha256:{_package_digest(path / 'RECORD')}"
-        for path, name, version in _distributions()
-        if _normal(name) in names
-    }
+    return _packages(names)[0]
+
+
+def _packages(names: Container[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The records of packages, and the edits of those that have some, in words."""
+    records, edited = dict[str, str](), dict[str, str]()
+    for path, name, version in _distributions():
+        if _normal(name) in names:
+            files = edits.of_package(path / "RECORD")
+            records[_normal(name)] = f"{version} sha256:{_package_digest(path / 'RECORD', files)}"
+            edited |= {_normal(name): f"edited: {', '.join(sorted(files)[:SHOWN_FILES])}"} if files else {}
+    return records, edited
 
 
 def edited_packages(workspace: Workspace) -> dict[str, list[str]]:
@@ -109,8 +120,8 @@ def check_unedited(workspace: Workspace) -> None:
         )
 
 
-def _package_digest(record: Path) -> str:
-    digest, edited = _record_digest(*file_state(record)), edits.of_package(record)
+def _package_digest(record: Path, edited: Mapping[str, str]) -> str:
+    digest = _record_digest(*file_state(record))
     return sha256(json_bytes({"RECORD": digest, **edited})) if edited else digest
 
 

@@ -16,7 +16,6 @@ from samebook.records import receipt
 
 LEAST_FREE_GIB = 3
 LAB_PORT = 8888
-SHOWN_FILES = 3
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _packages(workspace: Workspace) -> list[Finding]:
     # make installs only what has another version.
     lines += [
         Finding(
-            *(f"package {name}", "as in its wheel", f"edited: {', '.join(files[:SHOWN_FILES])}"),
+            *(f"package {name}", "as in its wheel", f"edited: {', '.join(files[: identity.SHOWN_FILES])}"),
             *(False, "rm -rf .venv && make environment", True),
         )
         for name, files in identity.edited_packages(workspace).items()

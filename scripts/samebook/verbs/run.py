@@ -194,7 +194,7 @@ def _write_receipt(
         env=prepared.request.env,
         numerics=prepared.numerics,
         events=events,
-        drift=prepared.drift,
+        drift=prepared.drift | environment.get("edited", {}),
         redaction=prepared.redaction,
         started=started,
         finished=_now(),
