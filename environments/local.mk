@@ -27,14 +27,14 @@ $(UV): environments/build.txt
 	    echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; }; \
 	fi && touch $@
 
-# An environment from a lock. Bytecode is compiled now, or each run would pay for it where PYTHONDONTWRITEBYTECODE is set.
+# An environment from a lock. Python compiles what a run imports, once: all packages at once would take half a minute.
 define install
 @echo "environment: $< into $(@D)" >&2 && rm -f $@ && \
 { $(UV_RUN) venv --quiet --allow-existing --python "$(PYTHON_VERSION)" $(@D) || { \
   echo "error: Python $(PYTHON_VERSION) was neither found nor fetched" >&2 && \
   echo "  -> install it: apt-get install python$(PYTHON_VERSION), pyenv install $(PYTHON_VERSION), …" >&2 && $(PROXIES) && exit 5; }; } && \
 export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
-{ $(UV_RUN) pip sync --quiet --compile-bytecode --require-hashes --build-constraints environments/build.txt $< || { \
+{ $(UV_RUN) pip sync --quiet --require-hashes --build-constraints environments/build.txt $< || { \
   echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
 $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && touch $@
 endef
