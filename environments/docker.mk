@@ -82,12 +82,13 @@ image: archives ## Build the release image into dist/, the same bytes for the sa
 
 DIST ?= dist
 archives: pulled-base
-	@mkdir -p $(call quoted,$(DIST)) && for target in runtime lab; do \
+	@mkdir -p $(call quoted,$(DIST)) && anew=$(if $(call on,NO_CACHE),--no-cache) && for target in runtime lab; do \
 	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \
-	  $(GIT) archive HEAD | $(BUILD) $(if $(call on,NO_CACHE),--no-cache) --provenance=false --target $$target --tag samebook:$$target \
+	  $(GIT) archive HEAD | $(BUILD) $$anew --provenance=false --target $$target --tag samebook:$$target \
 	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$$($(GIT) log -1 --format=%ct) \
 	    --output type=oci,dest="$$archive",rewrite-timestamp=true - >/dev/null && \
 	  echo "samebook:$$target $$(tar xOf "$$archive" index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
+	  anew=$${anew:+--no-cache-filter=lab-environment,lab}; \
 	done
 
 lab-docker:
