@@ -4,8 +4,10 @@ With Docker nothing of the commit runs on this machine: an image is built from i
 """
 
 import codecs
+import filecmp
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -39,6 +41,7 @@ class Front:
     def environment(self, env: Mapping[str, str]) -> None:
         """Make the commit's environment. Raises EnvironmentMismatch where that fails."""
         self.check()
+        self._hand_over_uv()
         if self._make(env, "environment", *([PATCH, "TARGETS=runtime"] if self.engine == "docker" else [])):
             raise EnvironmentMismatch(
                 "the environment of that commit can't be made here; make's own words are above",
@@ -57,6 +60,18 @@ class Front:
         check_inside(self.checkout, (self.checkout / name for name in SHARED))
         if self.engine == "docker":
             check_literal(self.checkout / VARIABLES)
+
+    def _hand_over_uv(self) -> None:
+        """Copy the caller's uv on the local engine where the commit locks the same one: no second download."""
+        lock, program = Path("environments") / "build.txt", Path(".samebook") / "uv" / "bin" / "uv"
+        locks = [folder / lock for folder in (self.caller, self.checkout)]
+        if (
+            self.engine == "local"
+            and all(path.is_file() for path in (*locks, self.caller / program))
+            and filecmp.cmp(*locks, shallow=False)
+        ):
+            (self.checkout / program).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.caller / program, self.checkout / program)
 
     def _make(self, env: Mapping[str, str], *arguments: str) -> int:
         """The exit code of make in the checkout; its output goes to standard error, inert."""
