@@ -32,13 +32,13 @@ SLOW_MODULES = {
 # These look at the start of a command, or at its process; the runs of all others share their imports.
 OWN_PROCESSES = {
     *("test_bench", "test_console", "test_endings", "test_faults", "test_main", "test_processes", "test_run"),
-    *("test_season", "test_signals", "test_sweep"),
+    *("test_signals", "test_sweep"),
 }
 # An engine may change what these find: they read the environment, or look at the kernels and bytes that it gives.
 OF_THE_ENGINE = {
     *("environment", "test_canonical.py", "test_console.py", "test_main.py", "test_page.py"),
     *("test_parameters.py", "test_parameters_cell.py", "test_run.py", "test_warm.py"),
-    *("test_chain.py", "test_flights.py", "test_ingest.py", "test_queries.py", "test_train.py"),
+    *("test_flights.py", "test_ingest.py", "test_train.py"),
 }
 # These take minutes, so they start first: with one of them last, all cores but one would wait for its end.
 LONGEST = (

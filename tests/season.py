@@ -59,7 +59,8 @@ class Replay:
 
     def samebook(self, *arguments: str, expected: tuple[int, ...] = (0,)) -> Result:
         """Run samebook as a process. Raises RuntimeError for another exit code than expected."""
-        command, environ = self.clone.command(*arguments), self.clone.environ(PATH=_path())
+        command = self.clone.command(*arguments)
+        environ = self.clone.hand_over(self.clone.environ(PATH=_path()), self.clone.root)
         done = subprocess.run(
             command, cwd=self.clone.root, env=environ, capture_output=True, text=True, timeout=1800, check=False
         )

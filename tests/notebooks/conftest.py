@@ -51,11 +51,18 @@ def ask(warehouse: duckdb.DuckDBPyConnection) -> Ask:
     return rows
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory, sample_warehouse: Path) -> Path:
+    """A checkout's notebooks and environments with the sample loaded, and nothing run yet: to be copied."""
+    folder = tmp_path_factory.mktemp("prepared")
+    for name in ("environments", "notebooks"):
+        shutil.copytree(ROOT / name, folder / name)
+    (folder / "data").mkdir()
+    shutil.copyfile(sample_warehouse, folder / "data" / "warehouse.duckdb")
+    return folder
+
+
 @pytest.fixture
-def workspace(tmp_path: Path, sample_warehouse: Path) -> Path:
-    """A checkout's notebooks and environments with the sample loaded, and nothing run yet."""
-    for folder in ("environments", "notebooks"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    (tmp_path / "data").mkdir()
-    shutil.copyfile(sample_warehouse, tmp_path / "data" / "warehouse.duckdb")
-    return tmp_path
+def workspace(tmp_path: Path, prepared: Path) -> Path:
+    """A copy of it of a test's own."""
+    return shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)

@@ -1,10 +1,8 @@
 """ab_test.ipynb: its functions, and an experiment from two promoted models to its verdict."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pandas as pd
 import pytest
 from test_warm_chain import check_same
 from testbook.client import TestbookNotebookClient
+from tiny import Tiny
 
 import flights
 import samebook
@@ -143,11 +142,8 @@ SMALL = {"as_of": "2013-06-30", "train_days": "10", "holdout_days": "3", "n_esti
 
 def call(workspace: Path, *arguments: str, code: int = 0) -> str:
     """What `samebook ARGUMENTS` says, that ends so."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SAMEBOOK_")}
-    env = inherited | {"SAMEBOOK_WORKSPACE": str(workspace), "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, "-m", "samebook", *arguments]
-    done = subprocess.run(command, env=env, cwd=workspace, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
+    done = Tiny(workspace).samebook(*arguments, OMP_NUM_THREADS="2")
+    assert done.code == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 

@@ -1,16 +1,16 @@
 """The notebooks end to end, on two weeks of flights: from the warehouse to scores, and the same bytes again."""
 
 import json
-import os
-import subprocess
-import sys
+import shutil
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pytest
 import xgboost
+from tiny import Result, Tiny
 
 import flights
 
@@ -21,11 +21,32 @@ FIXED = {
 SMALL = ("as_of=2013-06-30", "train_days=10", "holdout_days=3", "n_estimators=20")
 
 
-def run(workspace: Path, notebook: str, *parameters: str, threads: int = 2) -> subprocess.CompletedProcess[str]:
+CHAIN = {"train": SMALL, "predict": ("day=2013-07-01",)}
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Path:
+    """A workspace with a run of train and one of predict."""
+    folder = shutil.copytree(prepared, tmp_path_factory.mktemp("chain") / "workspace")
+    run_chain(folder)
+    return folder
+
+
+@pytest.fixture
+def trained(chain: Path, tmp_path: Path) -> Path:
+    """A copy of that workspace, for a test to go on in."""
+    return shutil.copytree(chain, tmp_path / "workspace")
+
+
+def run_chain(workspace: Path, threads: int = 2) -> None:
+    for notebook, parameters in CHAIN.items():
+        done = run(workspace, notebook, *parameters, threads=threads)
+        assert done.code == 0, done.stderr
+
+
+def run(workspace: Path, notebook: str, *parameters: str, threads: int = 2) -> Result:
     given = [part for parameter in parameters for part in ("-p", parameter)]
-    env = os.environ | {"SAMEBOOK_WORKSPACE": str(workspace), "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "samebook", "run", notebook, *given]
-    return subprocess.run(command, env=env, cwd=workspace, capture_output=True, text=True, check=False)
+    return Tiny(workspace).samebook("run", notebook, *given, OMP_NUM_THREADS=str(threads))
 
 
 def results(workspace: Path, notebook: str) -> list[dict[str, str]]:
@@ -39,15 +60,14 @@ def hashes(folder: Path, pattern: str) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def test_same_bytes(workspace: Path) -> None:
+@pytest.mark.engine
+def test_same_bytes(trained: Path) -> None:
     """Model, metrics, holdout and predictions have the same bytes again, with 1, 2 and 4 threads."""
-    for threads in (1, 2, 4):
-        for notebook, parameters in {"train": SMALL, "predict": ("day=2013-07-01",)}.items():
-            done = run(workspace, notebook, *parameters, threads=threads)
-            assert done.returncode == 0, done.stderr
+    for threads in (1, 4):
+        run_chain(trained, threads)
     scores = "outputs/predictions/day=2013-07-01/part-0.parquet"
     for notebook, expected in {"train": "outputs/model.ubj", "predict": scores}.items():
-        first, *others = results(workspace, notebook)
+        first, *others = results(trained, notebook)
         assert {expected, "metrics.json"} <= set(first)
         assert others == [first, first]
 
@@ -59,29 +79,26 @@ def change(workspace: Path, notebook: str, before: str, after: str) -> None:
     path.write_text(path.read_text().replace(before, after))
 
 
-def test_batches_same_bytes(workspace: Path) -> None:
+def test_batches_same_bytes(trained: Path) -> None:
     """Model, metrics and predictions have the same bytes, in whatever batches they were learnt from and scored."""
-    sizes = [("days=28", "days=28", "rows=65_536"), ("days=28", "days=3", "rows=100"), ("days=3", "days=1", "rows=7")]
-    rows = "rows=65_536"
-    for before, days, fewer in sizes:
-        change(workspace, "train", before, days)
-        change(workspace, "predict", rows, fewer)
-        rows = fewer
-        for notebook, parameters in {"train": SMALL, "predict": ("day=2013-07-01",)}.items():
-            done = run(workspace, notebook, *parameters)
-            assert done.returncode == 0, done.stderr
-    for notebook in ("train", "predict"):
-        first, *others = results(workspace, notebook)
+    sizes = [("days=28", "rows=65_536"), ("days=3", "rows=100"), ("days=1", "rows=7")]
+    for before, after in pairwise(sizes):
+        change(trained, "train", before[0], after[0])
+        change(trained, "predict", before[1], after[1])
+        run_chain(trained)
+    for notebook in CHAIN:
+        first, *others = results(trained, notebook)
         assert others == [first, first]
 
 
 @pytest.mark.parametrize("extra", [(), ("max_depth=9", "learning_rate=0.3", "seed=1")])
-def test_model_as_at_once(workspace: Path, extra: tuple[str, ...]) -> None:
+def test_model_as_at_once(trained: Path, extra: tuple[str, ...]) -> None:
     """The model has the bytes of one that a DMatrix of all flights teaches, and learns from every day but the last."""
-    done = run(workspace, "train", *SMALL, *extra)
-    assert done.returncode == 0, done.stderr
-    (made,) = workspace.glob("runs/*-train-*/outputs")
-    read = [dataset(workspace, name) for name in ("flights", "outcomes")]
+    if extra:
+        done = run(trained, "train", *SMALL, *extra)
+        assert done.code == 0, done.stderr
+    made = sorted(trained.glob("runs/*-train-*/outputs"))[-1]
+    read = [dataset(trained, name) for name in ("flights", "outcomes")]
     known = read[0].merge(read[1][["id", "late"]], on="id").dropna(subset="late")
     past = known[known["departure"] < "2013-06-28"]
     matrix = xgboost.DMatrix(flights.features(past), past["late"].astype(int), enable_categorical=True)
@@ -93,8 +110,8 @@ def test_model_as_at_once(workspace: Path, extra: tuple[str, ...]) -> None:
 
 
 def dataset(workspace: Path, name: str) -> pd.DataFrame:
-    """All days of a dataset."""
-    paths = sorted(workspace.glob(f"data/{name}/day=*/part-0.parquet"))
+    """All days of a dataset up to the last one that training knows."""
+    paths = sorted(workspace.glob(f"data/{name}/day=2013-06-*/part-0.parquet"))
     return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
 
 
@@ -103,31 +120,28 @@ def test_partition_alone(workspace: Path) -> None:
     days = [("2013-06-27", "2013-06-30"), ("2013-06-29", "2013-06-29"), ("2013-06-29", "2013-06-29")]
     for start, end in days:
         done = run(workspace, "ingest", f"start={start}", f"end={end}")
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.stderr
     names = [f"outputs/{name}/day=2013-06-29/part-0.parquet" for name in ("flights", "outcomes")]
     ranged, alone, again = ([found[name] for name in names] for found in results(workspace, "ingest"))
     assert ranged == alone == again
 
 
-def test_predictions(workspace: Path) -> None:
+@pytest.mark.engine
+def test_predictions(chain: Path) -> None:
     """Every flight of the day is scored once, by the model whose sha256 stands beside the score."""
-    for notebook, parameters in {"train": SMALL, "predict": ("day=2013-07-01",)}.items():
-        done = run(workspace, notebook, *parameters)
-        assert done.returncode == 0, done.stderr
-    scored = flights.PREDICTIONS.validate(pd.read_parquet(workspace / "data/predictions/day=2013-07-01/part-0.parquet"))
-    scheduled = pd.read_parquet(workspace / "data/flights/day=2013-07-01/part-0.parquet")
+    scored = flights.PREDICTIONS.validate(pd.read_parquet(chain / "data/predictions/day=2013-07-01/part-0.parquet"))
+    scheduled = pd.read_parquet(chain / "data/flights/day=2013-07-01/part-0.parquet")
     assert scored["id"].equals(scheduled["id"])
-    assert set(scored["model"]) == {results(workspace, "train")[0]["outputs/model.ubj"]}
+    assert set(scored["model"]) == {results(chain, "train")[0]["outputs/model.ubj"]}
     alone = scored[["variant", "bundle", "experiment", "run", "other_bundle"]].drop_duplicates()
     assert alone.to_numpy().tolist() == [["champion", "", "", "", ""]]
 
 
-def test_gate_agrees_with_train(workspace: Path) -> None:
+def test_gate_agrees_with_train(trained: Path) -> None:
     """The gate finds the metrics that the candidate's own run has, with an interval around the gain."""
-    for notebook, parameters in {"train": SMALL, "gate": ()}.items():
-        done = run(workspace, notebook, *parameters)
-        assert done.returncode == 0, done.stderr
-    train, gate = (metrics(workspace, notebook) for notebook in ("train", "gate"))
+    done = run(trained, "gate")
+    assert done.code == 0, done.stderr
+    train, gate = (metrics(trained, notebook) for notebook in ("train", "gate"))
     for name in ("auc", "log_loss", "brier", "calibration_error"):
         assert gate[f"candidate_{name}"] == train[name]
         assert gate[f"baseline_{name}"] == train[f"baseline_{name}"]
@@ -152,7 +166,7 @@ def test_rejected(workspace: Path, change: str, expected: str) -> None:
     with duckdb.connect(str(workspace / "data/warehouse.duckdb")) as connection:
         connection.execute(change)
     done = run(workspace, "ingest", "start=2013-06-29", "end=2013-06-30")
-    assert done.returncode == 4, done.stderr
+    assert done.code == 4, done.stderr
     assert f"column {expected}:" in done.stderr
     assert not (workspace / "data/flights").exists()
 
@@ -163,6 +177,6 @@ def test_day_without_outcomes(workspace: Path) -> None:
     with duckdb.connect(str(workspace / "data/warehouse.duckdb")) as connection:
         connection.execute(f"UPDATE flights SET dep_time = NULL, dep_delay = NULL, arr_delay = NULL WHERE {day}")
     done = run(workspace, "ingest", "start=2013-06-29", "end=2013-06-30")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert (workspace / "data/flights/day=2013-06-30").is_dir()
     assert [path.name for path in (workspace / "data/outcomes").iterdir()] == ["day=2013-06-29"]

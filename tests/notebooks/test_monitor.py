@@ -1,10 +1,8 @@
 """monitor.ipynb: its functions, and two days from a promoted model to a verdict."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from testbook.client import TestbookNotebookClient
-from tiny import SAMPLE
+from tiny import SAMPLE, Tiny
 
 from samebook.data import sample
 
@@ -93,11 +91,8 @@ SMALL = {"as_of": "2013-06-30", "train_days": "10", "holdout_days": "3", "n_esti
 
 def call(workspace: Path, *arguments: str) -> str:
     """What `samebook ARGUMENTS` prints, that ends well."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SAMEBOOK_")}
-    env = inherited | {"SAMEBOOK_WORKSPACE": str(workspace), "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, "-m", "samebook", *arguments]
-    done = subprocess.run(command, env=env, cwd=workspace, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = Tiny(workspace).samebook(*arguments, OMP_NUM_THREADS="2")
+    assert done.code == 0, done.stdout + done.stderr
     return done.stdout
 
 

@@ -1,8 +1,5 @@
 """The queries: which rows, what they may know, and that every warehouse gives the same."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,6 +9,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from pandera.pandas import DataFrameSchema
+from tiny import Tiny
 
 import flights
 from samebook.core.workspace import Workspace
@@ -143,10 +141,8 @@ def test_same_partitions_on_postgresql(workspace: Path, sampled: Warehouse) -> N
 def _ingest(workspace: Path, variables: dict[str, str]) -> dict[str, str]:
     """The sha256 of each result of a run for days of which the last two lack weather."""
     before = set(workspace.glob("runs/*/receipt.json"))
-    env = os.environ | {"SAMEBOOK_WORKSPACE": str(workspace)} | variables
-    command = [sys.executable, "-m", "samebook", "run", "ingest", "-p", "start=2013-12-29", "-p", "end=2013-12-31"]
-    done = subprocess.run(command, env=env, cwd=workspace, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = Tiny(workspace).samebook("run", "ingest", "-p", "start=2013-12-29", "-p", "end=2013-12-31", **variables)
+    assert done.code == 0, done.stderr
     (made,) = set(workspace.glob("runs/*/receipt.json")) - before
     return receipt.subject_digests(receipt.read(made))
 
