@@ -4,6 +4,9 @@ import base64
 import gzip
 import html
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,7 +28,7 @@ import samebook, logging, os, subprocess, sys, warnings
 from IPython.display import HTML, display
 print(token); print([token + '']); warnings.warn(token); display(HTML(token)); display({'a': token})
 samebook.log_param('token', token); samebook.log_metric(f'length of {token}', len(token))
-subprocess.run(['echo', token]); subprocess.run(['sh', '-c', 'echo "$API_TOKEN" >&2'])
+subprocess.run(['echo', token]); subprocess.run(['sh', '-c', 'echo "$API_TOKEN" >&2; sleep 0.5', token])
 os.write(1, token.encode() + b'\\n'); print(token, file=sys.__stderr__, flush=True)
 
 import base64, html, pandas, pathlib
@@ -61,27 +64,59 @@ def _content(path: Path) -> bytes:
     return bytes(path) + (gzip.decompress(content) if path.suffix == ".gz" else content)
 
 
+@contextmanager
+def watched_processes() -> Iterator[set[str]]:
+    """The programs among whose arguments the secret is seen while the block runs, as `ps` would show it to anybody."""
+    seen, ended = set[str](), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            for process in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):  # it has just ended
+                    if any(form in (process / "cmdline").read_bytes() for form in forms(SECRET)):
+                        seen.add((process / "comm").read_text().strip())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        watcher.join()
+
+
+# The programs to which the notebook itself hands its secret.
+ITS_OWN = {"echo", "sh"}
+
+
 @pytest.fixture(scope="module")
-def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result]:
-    """A run that writes its secret in every way that a notebook has."""
+def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, set[str]]:
+    """A run that writes its secret in every way that a notebook has, and the programs that were seen with it."""
     tiny = Tiny.create(tmp_path_factory.mktemp("leaky") / "workspace")
     tiny.notebook("tells", parameters=PARAMETERS, work=WAYS_OUT, last="token + ''")
     outside = tmp_path_factory.mktemp("outside")
-    return tiny, tiny.samebook("run", "tells", "--verbose", API_TOKEN=SECRET, TMPDIR=str(outside))
+    with watched_processes() as seen:
+        return tiny, tiny.samebook("run", "tells", "--verbose", API_TOKEN=SECRET, TMPDIR=str(outside)), seen
 
 
-def test_secret_not_shown(leaky_run: tuple[Tiny, Result]) -> None:
+def test_secret_not_in_arguments(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
+    """No process has the secret among its arguments, which every user of the machine sees, but the notebook's own."""
+    _, _, seen = leaky_run
+    assert "sh" in seen <= ITS_OWN
+
+
+def test_secret_not_shown(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
     """The output of a notebook and its children is shown with its secrets redacted, and stdout has only the folder."""
-    tiny, ended = leaky_run
+    tiny, ended, _ = leaky_run
     assert ended.code == 0, ended.stderr
     assert "[redacted API_TOKEN]" in ended.stderr
     assert not any(form in (ended.stdout + ended.stderr).encode() for form in forms(SECRET))
     assert ended.stdout.partition("  ")[0] == f"runs/{tiny.last.name}"
 
 
-def test_secret_not_kept(leaky_run: tuple[Tiny, Result]) -> None:
+def test_secret_not_kept(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
     """No file of a run, and none of the store, holds the secret: notebook, page, log, receipt, metrics."""
-    tiny, _ = leaky_run
+    tiny, _, _ = leaky_run
     assert with_secret(tiny.root) == []
     for name in ("notebook.ipynb", "notebook.html", "run.log", "receipt.json", "metrics.json"):
         assert "[redacted API_TOKEN]" in (tiny.last / name).read_text(), name
@@ -126,11 +161,12 @@ def test_secret_not_told_by_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
     monkeypatch.setenv("API_TOKEN", SECRET)
     workspace = Workspace(tiny.root)
-    with serving(204) as hook:
+    with serving(204) as hook, watched_processes() as seen:
         monkeypatch.setenv("HOOK", hook.url)
         outcomes = executor.execute(executor.prepare(Job(workspace, "daily", {})))
         assert notices.wait(20)
-    wait_until(lambda: not tiny.kernels())
+        wait_until(lambda: not tiny.kernels())
+    assert seen <= ITS_OWN
     assert (outcomes[0].state, outcomes[0].code) == (executor.State.FAILED, -9)
     run_folder.recover(workspace)
     assert not any(form in f"{outcomes} {hook.got}".encode() for form in forms(SECRET))
