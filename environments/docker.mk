@@ -39,8 +39,10 @@ BASE_IMAGE ?= $(shell cat .samebook/base-image 2>/dev/null || sed -n 's/^ARG BAS
 # Where a proxy inspects TLS, a build has to trust what this machine trusts, and to go the same way.
 CA     = $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem))
 WAYS   = $(foreach name,PIP_INDEX_URL UV_DEFAULT_INDEX HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy,$(if $($(name)),--build-arg $(name)))
+# The caches of a stranger's commit, in which no other build looks: https://docs.docker.com/reference/dockerfile/
+APART  = $(if $(CACHE_NAMESPACE),--build-arg BUILDKIT_CACHE_MOUNT_NS=$(call quoted,$(CACHE_NAMESPACE)))
 # Without an attestation, which holds the time of the build: what is built again from the same is the same image.
-BUILD  = BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx build --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(WAYS) $(CA:%=--secret id=ca,src=%) $(if $(call on,V),--progress plain,--quiet)
+BUILD  = BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx build --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(WAYS) $(CA:%=--secret id=ca,src=%) $(APART) $(if $(call on,V),--progress plain,--quiet)
 # An engine older than 23 doesn't know linked layers; its images are the same, its builds slower.
 LINK   = $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
 
@@ -56,10 +58,11 @@ pulled-base:
 
 build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
 
+# After a comment nothing in a Dockerfile names another program to read it, which would choose its caches itself.
 images: pulled-base
 	@echo image: $(call quoted,$(TARGETS:%=samebook:%) on $(BASE_IMAGE)) >&2 && \
 	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
-	  sed '$(LINK)' Dockerfile | $(BUILD) --file - --target $$target --tag samebook:$$target$(TAG) . >/dev/null || { \
+	  { echo "#" && sed '$(LINK)' Dockerfile; } | $(BUILD) --file - --target $$target --tag samebook:$$target$(TAG) . >/dev/null || { \
 	  echo "error: the image samebook:$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && $(PROXIES) && exit 2; }; \
 	done
 

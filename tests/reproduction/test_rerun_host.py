@@ -21,7 +21,11 @@ pytestmark = [pytest.mark.host, pytest.mark.forger]
 HOSTILE = r"environment:\n\t@printf 'step 1\n\033[2Jcaf\303'; sleep 0.1; printf '\251 \033]0;x\a 10%%\r20%%'; exit 1"
 FRONT = ("Makefile", "docker-compose.yml", "environments", "tests/tests.mk")
 # The daemon of these tests: it writes down how it was called, and starts nothing.
-DOCKER = '#!/bin/sh\necho "$PWD: docker $*" >> {log}\n[ "$1" != compose ] || {{ {container}; }}\n'
+DOCKER = """#!/bin/sh
+echo "$PWD: docker $*" >> {log}
+[ "$1" != buildx ] || head -n 1 >> {log}
+[ "$1" != compose ] || {{ {container}; }}
+"""
 
 
 @pytest.fixture
@@ -59,13 +63,13 @@ def test_output_is_inert(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     assert "\x1b" not in shown
 
 
-def reproduce(tiny: Tiny, container: str = "true", times: int = 1) -> list[str]:
-    """The calls of Docker by a reproduction of the commit before HEAD, whose containers do `container`."""
+def reproduce(tiny: Tiny, container: str = "true", times: int = 1, ref: str = "HEAD^") -> list[str]:
+    """The calls of Docker by a reproduction of a commit, whose containers do `container`."""
     log, program = tiny.root.parent / "log", tiny.root.parent / "bin" / "docker"
     program.parent.mkdir(exist_ok=True)
     program.write_text(DOCKER.format(log=log, container=container))
     program.chmod(0o755)
-    head = {"name": "commit", "digest": {"gitCommit": git(tiny, "rev-parse", "HEAD^")}, "annotations": {}}
+    head = {"name": "commit", "digest": {"gitCommit": git(tiny, "rev-parse", ref)}, "annotations": {}}
     plan = receipt.plan({"commit": head, "notebook": "notebooks/sum.ipynb", "parameters": {}, "env": "dev"})
     with rerun.reruns(Site(Workspace(tiny.root), "docker", lambda _: None), plan) as again:
         for _ in range(times):
@@ -84,6 +88,17 @@ def test_front_is_the_callers(tiny: Tiny) -> None:
     assert aside.startswith(f"{tiny.root}/.samebook/worktree-")
     assert f"--project-directory {aside} --env-file /dev/null --file {tiny.root}/docker-compose.yml " in ran
     assert ran.endswith(" run run --receipt .samebook/receipt.json")
+
+
+def test_build_of_a_stranger_has_a_cache_of_its_own(tiny: Tiny) -> None:
+    """A commit outside of this branch fills no cache that the builds of this branch use, and names no other frontend,
+    which could.
+    """
+    assert not any("BUILDKIT_CACHE_MOUNT_NS" in call for call in reproduce(tiny))
+    stranger = git(tiny, "commit-tree", "-m", "stranger", "HEAD^^{tree}")
+    calls = reproduce(tiny, ref=stranger)
+    built = next(number for number, call in enumerate(calls) if f"BUILDKIT_CACHE_MOUNT_NS={stranger} " in call)
+    assert calls[built + 1] == "#"
 
 
 @pytest.mark.parametrize("name", ["environments/variables.env", "Dockerfile", ".dockerignore"])

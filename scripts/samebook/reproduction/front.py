@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core import processes, signals
+from samebook.core import git, processes, signals
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.text import visible
 
@@ -42,11 +42,21 @@ class Front:
         """Make the commit's environment. Raises EnvironmentMismatch where that fails."""
         self.check()
         self._hand_over_uv()
-        if self._make(env, "environment", *([PATCH, "TARGETS=runtime"] if self.engine == "docker" else [])):
+        if self._make(env, "environment", *(self._image() if self.engine == "docker" else [])):
             raise EnvironmentMismatch(
                 "the environment of that commit can't be made here; make's own words are above",
                 mend=f"again, with ENGINE={'local' if self.engine == 'docker' else 'docker'}",
             )
+
+    def _image(self) -> list[str]:
+        """The arguments of make for the image of a commit.
+
+        A build writes into the caches of the daemon, which later builds install from. So a commit that nobody here has
+        taken in has caches of its own.
+        """
+        commit = git.head(self.checkout)
+        is_own = git.is_ancestor(self.caller, commit)
+        return [PATCH, "TARGETS=runtime", *([] if is_own else [f"CACHE_NAMESPACE={commit}"])]
 
     def run(self, env: Mapping[str, str]) -> int:
         """The exit code of a run of the plan in PINNED."""
