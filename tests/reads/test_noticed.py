@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 from tiny import CHECKOUT
 
-from samebook.reads import recorder
+from samebook.reads import queries, recorder
+from samebook.reads.places import Places
+from samebook.records import run_folder
 
 PAGE = CHECKOUT / "docs" / "explanation" / "reads.md"
 # The code of each row, by its first column on the page: it reads the file `f`, whose ending the page tells too.
@@ -60,6 +62,31 @@ NOT_NOTICED = {
     "functions of C that `ctypes` calls": "ctypes.CDLL(None).open(f.encode(), 0)",
     "variables, the clock, chance": "os.environ['HOME'], __import__('time').time(), os.urandom(1)",
 }
+# Other ways to do what rows of the page do.
+ALSO_NAMED = {
+    "a comment with an apostrophe": "duckdb.sql(f\"-- it's\\n/* don't */ from '{f}'\").fetchall()",
+    "a text in dollars": "duckdb.sql(f'from read_csv($${f}$$)').fetchall()",
+    "a path from home": "duckdb.sql(f\"from '~/{f}'\").fetchall()",
+    "a path from home by pyarrow": "import pyarrow.parquet as pq; pq.read_table(f'~/{base}.parquet')",
+    "a name that begins like a query": "os.rename(f, p := f'{base}.copy x.csv'); os.chdir('data'); "
+    "duckdb.read_csv(Path(p).name); os.chdir('..')",
+    "a filter": "duckdb.sql('select 1 as a').filter(f\"a in (select column0 from '{f}')\").fetchall()",
+    "a query of a relation": "duckdb.sql('select 1 as a').query('t', f\"select * from t, '{f}'\").fetchall()",
+    "a parsed statement": "duckdb.execute(duckdb.extract_statements(f\"from '{f}'\")[0])",
+    "a URL with a blank": "os.rename(f'{base}.parquet', p := f'{base}. x.parquet'); "
+    "pd.read_parquet('file://' + os.path.abspath(p).replace(' ', '%20'), engine='pyarrow')",
+    "`pyarrow.OSFile`": "import pyarrow as pa; assert isinstance(pa.OSFile(f), pa.NativeFile)",
+    "a font": "from PIL import ImageFont\nwith ignored: ImageFont.truetype(f)",
+    "a URI of SQLite": 'sqlite3.connect(f\'file:{f.replace("data", "d%61ta")}?mode=ro\', uri=True).close()',
+}
+ALSO_UNSEEN = {
+    "a file among others": "with ignored: duckdb.sql(f\"from read_csv('{f}') a, read_csv('{base}' || '.csv') b\")",
+    "a path in a variable": "with ignored: duckdb.sql(\"from read_csv(getvariable('p'))\")",
+    "another file system": "import pyarrow.fs as fs, pyarrow.parquet as pq\n"
+    "pq.read_table(f'{base}.parquet'[5:], filesystem=fs.SubTreeFileSystem('data', fs.LocalFileSystem()))",
+    "the names of an object store": "import obstore, obstore.store as it; "
+    "obstore.list_with_delimiter(it.LocalStore('data'))",
+}
 PROGRAM = """
 import contextlib, json, os, subprocess, sys
 from pathlib import Path
@@ -78,7 +105,7 @@ for number, (name, source) in enumerate(json.loads(sys.argv[2]).items()):
     result[name] = (events.read_text() if events.is_file() else '')[before:].splitlines()
 print(json.dumps(result))
 """
-ROWS = NAMED | UNSEEN | NOT_NOTICED
+ROWS = NAMED | UNSEEN | NOT_NOTICED | ALSO_NAMED | ALSO_UNSEEN
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +127,7 @@ def noticed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(run), json.dumps(ROWS)],
         cwd=root,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, "PYTHONWARNINGS": "ignore", "HOME": str(root)},
         capture_output=True,
         text=True,
         check=False,
@@ -110,7 +137,7 @@ def noticed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str
     return {name: [json.loads(line) for line in lines] for name, lines in rows.items()}
 
 
-@pytest.mark.parametrize("row", NAMED)
+@pytest.mark.parametrize("row", [*NAMED, *ALSO_NAMED])
 def test_file_is_named(row: str, noticed: dict[str, list[dict[str, str]]]) -> None:
     """The file is recorded by its name and sha256, and nothing else but the names in its folder."""
     base = f"data/{list(ROWS).index(row)}"
@@ -120,7 +147,7 @@ def test_file_is_named(row: str, noticed: dict[str, list[dict[str, str]]]) -> No
     assert min(files).startswith((f"{base}.", f"{base}/"))
 
 
-@pytest.mark.parametrize("row", UNSEEN)
+@pytest.mark.parametrize("row", [*UNSEEN, *ALSO_UNSEEN])
 def test_reading_is_unseen(row: str, noticed: dict[str, list[dict[str, str]]]) -> None:
     """What is read there can't be known; the run says that there was something."""
     assert "unseen" in {event["kind"] for event in noticed[row]}
@@ -130,6 +157,31 @@ def test_reading_is_unseen(row: str, noticed: dict[str, list[dict[str, str]]]) -
 def test_reading_is_not_noticed(row: str, noticed: dict[str, list[dict[str, str]]]) -> None:
     """These reads leave no trace, as the page says."""
     assert noticed[row] == []
+
+
+def test_views_of_a_database(tmp_path: Path) -> None:
+    """What a view reads is read by who opens its database."""
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("n\n1\n")
+    path = tmp_path / "v.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"create view v as from read_csv('{tmp_path}/a.csv')")
+    record = recorder.Recorder()
+    record.run, record.places = tmp_path / "run", Places(str(tmp_path / "run"), str(tmp_path))
+    record.run.mkdir()
+    queries.query(record, [str(path)])
+    assert {event["name"] for event in run_folder.events(record.run)} == {"v.duckdb", "a.csv"}
+
+
+def test_log_of_a_database(tmp_path: Path) -> None:
+    """Of a database of DuckDB that was not closed, its log is a file that is read too."""
+    for name in ("a.duckdb", "a.duckdb.wal"):
+        (tmp_path / name).write_text(name)
+    record = recorder.Recorder()
+    record.run, record.places = tmp_path / "run", Places(str(tmp_path / "run"), str(tmp_path))
+    record.run.mkdir()
+    queries.query(record, [f"attach '{tmp_path / 'a.duckdb'}' as a"])
+    assert {event["name"] for event in run_folder.events(record.run)} == {"a.duckdb", "a.duckdb.wal"}
 
 
 def test_lock_is_known() -> None:

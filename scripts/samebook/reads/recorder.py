@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
 from typing import Any
+from urllib.parse import unquote
 
 from samebook.core import code
 from samebook.core.digest import sha256
@@ -169,7 +170,9 @@ class Recorder:
             self.folder(os.fsdecode(arguments[0] or "."))
 
     def _sqlite(self, arguments: tuple[Any, ...]) -> None:
-        name = os.fsdecode(arguments[0]).removeprefix("file:").partition("?")[0]
+        name = os.fsdecode(arguments[0])
+        if name.startswith("file:"):
+            name = unquote(name.removeprefix("file:").partition("?")[0])
         if name and name != ":memory:":
             for path in (f"{name}-wal", name):
                 self.open(path, os.O_RDWR | (os.O_CREAT if path == name else 0))
