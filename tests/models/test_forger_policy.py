@@ -12,6 +12,7 @@ from tiny import Tiny, git
 
 from samebook.core import head
 from samebook.core.errors import UsageError
+from samebook.core.git import show
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.models import policy
@@ -107,6 +108,23 @@ def test_ignored_settings(tiny: Tiny) -> None:
     (tiny.root / "environments" / "easy.yml").write_text("promotion: {clean_commit: false}\n")
     with pytest.raises(UsageError, match=r"easy\.yml is not committed"):
         settings.committed_promotion(Workspace(tiny.root), "easy")
+
+
+def test_policy_of_a_workspace_in_a_folder(tmp_path: Path) -> None:
+    """In a folder of a larger repository policy and keys are those of HEAD, too, and so is a file of another commit."""
+    git(Tiny(tmp_path), "init", "--quiet")
+    tiny = Tiny.create(tmp_path / "folder", "promotion: {signed: true}\n")
+    commit(tiny)
+    workspace, name = Workspace(tiny.root), "environments/dev.yml"
+    (tiny.root / name).write_text("promotion: {signed: false}\n")
+    (tiny.root / TRUSTED).mkdir()
+    (tiny.root / TRUSTED / "eve.pem").write_text("")
+    assert settings.committed_promotion(workspace, "dev").signed
+    assert signing.trusted_keys(workspace) == {}
+    assert head.has_same(tiny.root, "HEAD", name)
+    assert show(tiny.root, "HEAD", name) == head.content(tiny.root, name) == b"promotion: {signed: true}\n"
+    git(tiny, "commit", "--quiet", "--all", "-m", "weaker")
+    assert not head.has_same(tiny.root, "HEAD^", name)
 
 
 def test_uncommitted_key(tiny: Tiny) -> None:

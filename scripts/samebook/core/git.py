@@ -147,7 +147,7 @@ def _commit(root: Path, ref: str) -> str:
 def _content(root: Path, commit: str, path: str) -> bytes | None:
     if shutil.which("git"):
         with suppress(UsageError):
-            return git(root, "cat-file", "blob", f"{commit}:{path}")
+            return git(root, "cat-file", "blob", f"{commit}:./{path}")
         return None
     from dulwich.object_store import tree_lookup_path
     from dulwich.objects import Commit

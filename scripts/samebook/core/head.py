@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def is_repository(root: Path) -> bool:
-    """Whether a workspace is a checkout, and not a copy without a repository."""
-    return (root / ".git").exists()
+    """Whether a workspace is a checkout, or a folder of one, and not a copy without a repository."""
+    return any((folder / ".git").exists() for folder in (root, *root.parents))
 
 
 def content(root: Path, path: str) -> bytes | None:
@@ -29,7 +29,7 @@ def content(root: Path, path: str) -> bytes | None:
     if not shutil.which("git"):
         blob = _stored(root, path)
         return blob.as_raw_string() if blob else None
-    return _output(root, "cat-file", "blob", f"HEAD:{path}")
+    return _output(root, "cat-file", "blob", f"HEAD:./{path}")
 
 
 def file_names(root: Path, folder: str) -> list[str]:
@@ -41,13 +41,13 @@ def file_names(root: Path, folder: str) -> list[str]:
 
         tree = _stored(root, folder)
         return sorted(item.path.decode() for item in tree.items()) if isinstance(tree, Tree) else []
-    lines = _output(root, "ls-tree", "-z", "--name-only", f"HEAD:{folder}") or b""
+    lines = _output(root, "ls-tree", "-z", "--name-only", f"HEAD:./{folder}") or b""
     return sorted(filter(None, lines.decode().split("\0")))
 
 
 def has_same(root: Path, commit: str, path: str) -> bool:
     """Whether a file, or a folder, is the same at HEAD and in a commit."""
-    names = (f"{version}:{path}" for version in (commit, "HEAD"))
+    names = (f"{version}:./{path}" for version in (commit, "HEAD"))
     return len({_output(root, "rev-parse", "--verify", "--quiet", name) for name in names}) == 1
 
 

@@ -4,7 +4,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from samebook.core import git
+from samebook.core import git, head
 from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
 from samebook.models import bundle as bundles
@@ -70,7 +70,7 @@ def referenced_objects(workspace: Workspace) -> dict[str, str]:
 def all_versions(workspace: Workspace) -> list[Bundle]:
     """The bundles of this branch, then those of every commit of any branch. Raises UsageError where git fails."""
     promoted = _promoted(workspace)
-    if not (workspace.root / ".git").exists():
+    if not head.is_repository(workspace.root):
         return promoted
     contents = git.contents(workspace.root, "models/*.json", "--all")
     return promoted + [bundle for bundle in map(_from_history, contents) if bundle]
