@@ -13,6 +13,8 @@ from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
 from samebook.data import warehouse
 from samebook.data.publication import Publication
+from samebook.execution.preparation import RunRequest
+from samebook.records.pins import Pins
 from samebook.reproduction import isolation
 
 DAY = "from datetime import date\nday: date = date(2013, 1, 1)"
@@ -28,6 +30,17 @@ samebook.log_metric("n", rows["n"].sum())
 """
 MADE = "from datetime import date\nstart: date = date(2013, 1, 1)\nend: date = date(2013, 1, 1)"
 INTO = "datasets: {rows: {made_by: make, into: rows}}\nwarehouse: {url: 'duckdb:///data/w.duckdb'}\n"
+
+
+def test_inner_runs_are_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that a trial's kernel starts, to make an input, is a trial too, and reads the inputs that it must."""
+    assert RunRequest("make", {}).pins == Pins()
+    trial = Pins({"rows": "a" * 64}, is_trial=True)
+    for name, value in trial.write(tmp_path / "pins.json").items():
+        monkeypatch.setenv(name, value)
+    assert RunRequest("make", {}).pins == trial
+    (tmp_path / "pins.json").unlink()  # a process that outlives its run
+    assert RunRequest("make", {}).pins == Pins()
 
 
 @pytest.mark.parametrize("times", [(), ("--times", "2")])

@@ -18,7 +18,9 @@ def put(workspace: Workspace, patch: Path) -> None:
     """Store the patch of a run, and note it as this machine's; where that fails, a reproduction asks its user."""
     digest = objects.local_store(workspace).put(patch)
     with suppress(OSError, UsageError):
-        (make_folder(workspace.root / FOLDER) / digest).touch()
+        folder = make_folder(workspace.root / FOLDER)
+        (folder / ".gitignore").write_text("*\n")  # the user's own may not name .samebook, and the next run were dirty
+        (folder / digest).touch()
 
 
 def has(workspace: Workspace, digest: str) -> bool:
