@@ -176,3 +176,10 @@ def test_broken_signature_is_refused(tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 def test_tolerance_is_a_number(tiny: Tiny, tolerance: str) -> None:
     """A tolerance within which anything is alike is refused at once."""
     assert "expected a number" in refused(tiny, "work", "--tolerance", tolerance)
+
+
+def test_only_what_was_compared_is_attested() -> None:
+    """An attestation names each result by the hash that was compared: a receipt may claim others beside it."""
+    subject = {"name": "outputs/a.csv", "digest": {"sha256": "a" * 64}}
+    claimed = {**subject, "digest": {**subject["digest"], "sha512": "b" * 128}, "uri": "https://example.org/a.csv"}
+    assert verb._attestation({"subject": [claimed]}, {})["subject"] == [subject]

@@ -152,9 +152,11 @@ def differing_packages(original: receipt.Json, new: receipt.Json) -> list[str]:
 
 
 def _attestation(original: receipt.Json, predicate: receipt.Json) -> receipt.Json:
-    """An in-toto statement on the original's subjects."""
+    """An in-toto statement on the original's subjects, by the sha256 that was compared and nothing else they claim."""
     kind = {"_type": receipt.STATEMENT, "predicateType": attestations.TYPE}
-    return {**kind, "subject": original["subject"], "predicate": predicate}
+    digests = receipt.subject_digests(original)
+    subject = [{"name": name, "digest": {"sha256": digest}} for name, digest in digests.items()]
+    return {**kind, "subject": subject, "predicate": predicate}
 
 
 def _predicate(
