@@ -12,6 +12,7 @@ from tiny import Tiny
 
 from samebook.environment.model_sections import Promotion
 from samebook.records import signing
+from samebook.verbs import verify
 
 pytestmark = [pytest.mark.host, pytest.mark.forger]
 
@@ -139,6 +140,12 @@ def test_copied_attestation(tiny: Tiny) -> None:
     shutil.copyfile(first, second)
     sign(tiny, second, "cleo")
     assert "where 2 others are asked for" in findings(tiny, by(2))
+
+
+def test_verified_is_not_identical(tiny: Tiny) -> None:
+    """The verification of an attestation says its verdict: DIFFERENT can be signed and verified, too."""
+    path = attest(tiny, "ben", verdict="DIFFERENT")
+    assert verify.table(verify.verify(path)).endswith("signed by ben; its verdict is DIFFERENT")
 
 
 def test_k_of_n_builders(tiny: Tiny) -> None:

@@ -12,10 +12,14 @@ from samebook.records.signing import Purpose, TrustedKey
 
 @dataclass(frozen=True)
 class Verification:
-    """A verification that held: the keys that signed, and the place of each subject's bytes, by the subject's name."""
+    """A verification that held: the keys that signed, and the place of each subject's bytes, by the subject's name.
+
+    `verdict` is that of a reproduction: one that found other bytes is verified as well.
+    """
 
     signers: list[TrustedKey]
     subjects: dict[str, str]
+    verdict: str = ""
 
 
 def verify(path: Path) -> Verification:
@@ -48,7 +52,7 @@ def _verify_attestation(workspace: workspaces.Workspace, path: Path, attestation
             f"the receipt that {path.name} speaks of is not this one: {state}",
             mend=f"make reproduce RUN={word(path.parent.name)}",
         )
-    return Verification(signers, {run_folder.RECEIPT: state})
+    return Verification(signers, {run_folder.RECEIPT: state}, attestations.facts(attestation)["verdict"])
 
 
 def table(verification: Verification) -> str:
@@ -56,4 +60,5 @@ def table(verification: Verification) -> str:
     lines = [f"ok {name}  ({place})" for name, place in verification.subjects.items()]
     names = (key.name if key.name == key.owner else f"{key.name} of {key.owner}" for key in verification.signers)
     signature = f"signed by {', '.join(names)}" if verification.signers else "not signed, no key trusted here"
-    return "\n".join((*lines, f"verified: all {len(lines)} hashes hold; {signature}"))
+    verdict = f"; its verdict is {verification.verdict}" if verification.verdict else ""
+    return "\n".join((*lines, f"verified: all {len(lines)} hashes hold; {signature}{verdict}"))
