@@ -12,8 +12,10 @@ from tiny import Tiny
 
 import samebook
 from samebook.api import context
+from samebook.core.digest import sha256
 from samebook.core.errors import DataRejected, UsageError
 from samebook.data import dataset
+from samebook.records import run_folder
 
 DAY = datetime.date(2013, 1, 1)
 MAKER = """import pandas as pd, samebook
@@ -217,3 +219,15 @@ def test_changed_artifact_is_refused(lab: Tiny) -> None:
     output.write_text("forged")
     with pytest.raises(UsageError, match="is not what its receipt says"):
         samebook.find_artifact("train", "model.ubj")
+
+
+def test_query_is_read(lab: Tiny) -> None:
+    """The file of a query is recorded: in a folder that is a link, no hash of the code has it."""
+    (lab.root / "data").mkdir()
+    duckdb.connect(str(lab.root / "data" / "warehouse.duckdb")).close()
+    (lab.root / "shared").mkdir()
+    (lab.root / "shared" / "one.sql").write_text("SELECT 1 AS n")
+    (lab.root / "notebooks" / "queries").symlink_to("../shared")
+    assert samebook.query("one.sql")["n"].tolist() == [1]
+    read = {event["name"]: event["sha256"] for event in run_folder.events(context.run(), "read")}
+    assert read == {"notebooks/queries/one.sql": sha256(b"SELECT 1 AS n")}

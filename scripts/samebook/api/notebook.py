@@ -15,7 +15,7 @@ from samebook.api import context
 from samebook.core import subcommand
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import DataRejected, UsageError
-from samebook.data import batches, dataset, warehouse
+from samebook.data import batches, dataset, sql, warehouse
 from samebook.monitoring import reference
 from samebook.reads import undeclared
 from samebook.records import run_folder
@@ -95,6 +95,9 @@ def output_path(name: str) -> Path:
 def query(name: str, **bound: Any) -> "pd.DataFrame":
     """The rows of the query notebooks/queries/<name>; each `$key` in it is bound to the value of that keyword."""
     workspace, settings = context.current_workspace(), context.current_settings().warehouse
+    undeclared.record_query(
+        context.run(), sql.path(workspace, name, warehouse.of(workspace, settings).dialect), workspace
+    )
     _, before = warehouse.version(workspace, settings)
     rows = warehouse.query(workspace, settings, name, bound)
     url, after = warehouse.version(workspace, settings)

@@ -6,6 +6,7 @@ Text that looks like a parameter inside a string, a comment or a quoted name is 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from samebook.core.errors import UsageError, nearest
@@ -45,10 +46,10 @@ class Query:
         return text + self.sql[end:], [self.bound[name] for name in names]
 
 
-def read(workspace: Workspace, name: str, dialect: str, bound: Mapping[str, Any]) -> Query:
-    """The query notebooks/queries/<name>, or its variant for a dialect: rows.postgresql.sql beside rows.sql.
+def path(workspace: Workspace, name: str, dialect: str) -> Path:
+    """The file of the query notebooks/queries/<name>, or of its variant: rows.postgresql.sql beside rows.sql.
 
-    Raises UsageError for a missing file, an unknown parameter, and a parameter without a value.
+    Raises UsageError for a missing file.
     """
     path = workspace.notebooks / "queries" / name
     variant = path.with_suffix(f".{dialect}{path.suffix}")
@@ -58,7 +59,13 @@ def read(workspace: Workspace, name: str, dialect: str, bound: Mapping[str, Any]
             f"no query {name!r}: expected {workspace.relative(path)}",
             mend=f"write the query into {workspace.relative(path)}",
         )
-    query = Query(path.name, path.read_text(), bound)
+    return path
+
+
+def read(workspace: Workspace, name: str, dialect: str, bound: Mapping[str, Any]) -> Query:
+    """The query of this name. Raises UsageError as `path` does, and for an unknown parameter or one without a value."""
+    file = path(workspace, name, dialect)
+    query = Query(file.name, file.read_text(), bound)
     _check(query)
     return query
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from threading import get_ident
 
 from samebook.core.digest import sha256
+from samebook.core.workspace import Workspace
 from samebook.reads.places import Places
-from samebook.reads.recorder import Recorder
+from samebook.reads.recorder import READ, Recorder
 from samebook.records import run_folder
 
 RECORDER = Recorder()
@@ -45,3 +46,8 @@ def record(run: Path, path: str, workspace: str) -> None:
     with suppress(OSError):  # the notebook cannot read the file either
         name = Places(str(run), workspace).name(path)
         run_folder.append_event(run, {"kind": "undeclared", "name": name, "sha256": sha256(Path(path))})
+
+
+def record_query(run: Path, path: Path, workspace: Workspace) -> None:
+    """Record the file of a query: in a folder that is a link, no hash of the code covers it."""
+    run_folder.append_event(run, {"kind": READ, "name": workspace.relative(path), "sha256": sha256(path)})
