@@ -29,8 +29,9 @@ TAKES_archives    = V DIST NO_CACHE
 TAKES_lock        = UPGRADE
 TAKES_warehouse   = V WAREHOUSE_PORT
 TAKES_season      = DAYS
+TAKES_portability = ONLY INTO
 TAKES_bench       = REPEATS ONLY SUBJECTS PICTURE SLOW LIST
-OWN = help lab test test-fast test-faults shell build image archives base lock check format hooks clean warehouse stop season bench
+OWN = help lab test test-fast test-faults shell build image archives base lock check format hooks clean warehouse stop season bench portability
 
 # For whom a variable is meant: its target. None of it is for a notebook.
 CHOSEN        := $(filter-out $(EVERYWHERE) $(AMBIENT),$(GIVEN))
@@ -61,7 +62,6 @@ FLAGS = V NO_CACHE UPGRADE SLOW LIST
 on    = $(filter-out 0 no false,$($(1)))
 $(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/nearest-variable $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
 $(foreach name,$(filter $(FLAGS),$(CHOSEN)),$(if $(filter-out 1 true yes,$(call on,$(name))),$(error $(name)=$($(name)); expected 1 or 0)))
-
 include $(HERE)environments/engine.mk $(HERE)environments/local.mk $(HERE)environments/docker.mk $(HERE)environments/lock.mk \
         $(HERE)tests/tests.mk
 

@@ -26,6 +26,7 @@ SLOW_FIXTURES = {
 SLOW_FOLDERS = {"notebooks", "container", "gallery"}
 SLOW_MODULES = {
     *("test_bench", "test_faults", "test_season", "test_make", "test_light", "test_tutorial"),
+    *("test_numerics", "test_portability", "test_provisioner"),
     *("test_rerun", "test_rerun_cheats", "test_rerun_aside", "test_rerun_times", "test_runner", "test_warm"),
     *("test_bundle_diff", "test_gc", "test_drift"),
 }

@@ -37,6 +37,9 @@ bench: $(LOCAL) ## Time us and the peers side by side: REPEATS=5 ONLY=trivial,ce
 	@$(INSIDE_local) python tests/benchmarks/bench.py $(call option,REPEATS,repeats) $(call option,ONLY,only) $(call option,SUBJECTS,subjects) \
 	  $(call option,PICTURE,picture) $(if $(call on,SLOW),--slow) $(if $(call on,LIST),--list)
 
+portability: $(LOCAL) ## Which kinds of computation depend on processor or threads; none where portable. ONLY=exp,svd
+	@$(INSIDE_local) PYTHONPATH=tests python tests/benchmarks/portability.py $(call option,ONLY,only) $(call option,INTO,into)
+
 check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
 	@$(INSIDE_local) sh -c 'ruff check --quiet . && ruff format --quiet --check . && pyrefly check --summary=none && \
 	  nbstripout --keep-id --verify notebooks/*.ipynb && { [ "$$(uname)" != Linux ] || hadolint Dockerfile; }' && \

@@ -51,8 +51,12 @@ def test_mismatch_names_both(tiny: Tiny) -> None:
 
 
 def test_kernel_sees_fixed_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A kernel gets the fixed variables in place of the caller's, and no private variable of the caller or of make."""
+    """A kernel gets the fixed variables in place of the caller's, and none of the caller or of make that is private or
+    decides what is computed.
+    """
     private = ("PYTHONPATH", "PYTHONSTARTUP", "MPLBACKEND", "JUPYTER_PATH", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+    private += ("OPENBLAS_CORETYPE", "NPY_ENABLE_CPU_FEATURES", "MKL_CBWR", "NUMBA_CPU_NAME", "OMP_SCHEDULE")
+    private += ("KMP_BLOCKTIME", "LD_PRELOAD", "GLIBC_TUNABLES", "GOTO_NUM_THREADS")
     for name in (*private, "PYTHONHASHSEED", "TZ"):
         monkeypatch.setenv(name, "/of/the/caller")
     kernel = variables.of_kernel(HERE, tmp_path / "run", "dev", tmp_path, numerics.of())

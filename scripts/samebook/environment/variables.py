@@ -15,6 +15,13 @@ PRIVATE = (
     *("SAMEBOOK_HASH_SEED", "SAMEBOOK_NUMERICS", "SAMEBOOK_RUN", "SAMEBOOK_TAG", "SAMEBOOK_WARM"),
 )
 
+# The beginnings of those that would decide what is computed: by PYTHONOPTIMIZE no assert would count, and by the others
+# numeric libraries would have another level, other threads or other functions than the settings say.
+DECISIVE = (
+    *("PYTHON", "GLIBC_", "LD_PRELOAD", "NPY_", "NUMBA_", "ARROW_USER_", "ATEN_", "DNNL_", "ONEDNN_"),
+    *("OMP_", "GOMP_", "KMP_", "OPENBLAS_", "GOTO_", "BLIS_", "MKL_", "VECLIB_"),
+)
+
 
 def fixed(workspace: Workspace) -> dict[str, str]:
     """The variables in environments/variables.env, which are the same for every kernel.
@@ -34,9 +41,10 @@ def of_any_kernel(workspace: Workspace, of_kernel: Numerics | None = None) -> di
 
     A reproduction has a temporary folder of its own: each kernel gets the variable, or it would tell the two apart.
     """
-    # PYTHON… variables stay out too: PYTHONOPTIMIZE would disable every assert.
-    private = {*PRIVATE, *make.variables(), *(name for name in os.environ if name.startswith("PYTHON"))}
-    inherited = {name: value for name, value in os.environ.items() if name not in private}
+    private = {*PRIVATE, *make.variables()}
+    inherited = {
+        name: value for name, value in os.environ.items() if not (name in private or name.startswith(DECISIVE))
+    }
     matplotlib = {"MATPLOTLIBRC": str(workspace.environments / "matplotlibrc")}
     own = {**fixed(workspace), **matplotlib, **(of_kernel or numerics.of()).variables()}
     return {"TMPDIR": tempfile.gettempdir(), **inherited, **own}
