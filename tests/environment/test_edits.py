@@ -56,3 +56,18 @@ def test_every_file_is_read_in_full(record: Path, tiny: Tiny) -> None:
         identity.check_unedited(Workspace(tiny.root))
     (record.parent.parent / "tool" / "core.py").unlink()
     assert edits.of_package(record, is_full=True) == {}
+
+
+@pytest.mark.parametrize("name", ["late.pth", "sitecustomize.py"])
+def test_file_that_python_starts_with(name: str, record: Path, tiny: Tiny) -> None:
+    """A file that Python runs at its start changes the environment, and stops a promotion, unless a package has it."""
+    (tiny.root / "environments" / "runtime.txt").write_text("tool==1.0\n")
+    workspace, site = Workspace(tiny.root), record.parent.parent
+    write(record, CODE, -3600)
+    before = identity.of(workspace)["digest"]
+    (site / name).write_text("import os\n")
+    assert identity.of(workspace)["digest"] != before
+    with pytest.raises(EnvironmentMismatch, match=f"Python runs {name} at its start, and no package has it"):
+        identity.check_unedited(workspace)
+    record.write_text(record.read_text() + f"{name},,\n")
+    identity.check_unedited(workspace)

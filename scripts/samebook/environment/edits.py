@@ -12,6 +12,19 @@ from samebook.core.digest import sha256
 CODE = re.compile(r"^(?!\.\./|[^,\n]*/tests/)([^,\n]+\.py),sha256=([^,\n]+),(\d+)$", re.MULTILINE)
 
 
+# Files that Python runs at its start, whatever is imported later.
+STARTUP = re.compile(r".+\.pth|(site|user)customize\.py")
+
+
+def of_startup(site: Path) -> dict[str, str]:
+    """The sha256 of each file in a folder of packages that Python runs at its start, and that no package has."""
+    names = sorted(path.name for path in site.iterdir() if STARTUP.fullmatch(path.name))
+    records = [b"\n" + record.read_bytes() for record in site.glob("*.dist-info/RECORD")] if names else []
+    return {
+        name: sha256(site / name) for name in names if not any(f"\n{name},".encode() in record for record in records)
+    }
+
+
 def of_package(record: Path, *, is_full: bool = False) -> dict[str, str]:
     """The sha256 of each edited code file of a package, by its path; `record` is the package's RECORD.
 

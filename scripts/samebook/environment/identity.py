@@ -38,9 +38,13 @@ def installed_versions() -> dict[str, str]:
     return {_normal(name): version for _, name, version in _distributions()}
 
 
+def _site() -> Path:
+    return Path(sysconfig.get_path("purelib"))
+
+
 def _distributions() -> Iterator[tuple[Path, str, str]]:
     """The .dist-info folder, the name and the version of each installed package."""
-    for path in sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info")):
+    for path in sorted(_site().glob("*.dist-info")):
         name, _, version = path.name.removesuffix(".dist-info").rpartition("-")
         yield path, name, version
 
@@ -72,6 +76,8 @@ def of(workspace: Workspace) -> dict[str, Any]:
         "variables": variables.fixed(workspace),
         "packages": packages,
     }
+    if startup := edits.of_startup(_site()):
+        decisive["startup"] = startup
     return {
         **decisive,
         "digest": sha256(json_bytes(decisive)),
@@ -111,7 +117,15 @@ def edited_packages(workspace: Workspace) -> dict[str, list[str]]:
 
 
 def check_unedited(workspace: Workspace) -> None:
-    """Raise EnvironmentMismatch where the code of a locked package is not that of its wheel; every file is read."""
+    """Raise EnvironmentMismatch where the code of a locked package is not that of its wheel; every file is read.
+
+    A file that Python runs at its start, and that no package has, is such an edit as well.
+    """
+    if startup := edits.of_startup(_site()):
+        raise EnvironmentMismatch(
+            f"Python runs {min(startup)} at its start, and no package has it: {_site()}",
+            mend="rm -rf .venv && make environment",
+        )
     if edited := edited_packages(workspace):
         name, files = next(iter(edited.items()))
         raise EnvironmentMismatch(
