@@ -2,11 +2,13 @@
 there.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from samebook.environment import libraries
+from samebook.execution.warm import preload
 from samebook.reads import undeclared
 from samebook.records import receipt, run_folder
 
@@ -16,6 +18,7 @@ import os
 from samebook.execution import background, startup
 from samebook.reads import undeclared
 undeclared.start(os.environ["SAMEBOOK_RUN"], os.environ["SAMEBOOK_WORKSPACE"])
+startup.record_imports()
 background.start(os.environ["SAMEBOOK_RUN"])
 startup.record_libraries(os.environ["SAMEBOOK_RUN"])
 del os, background, startup, undeclared
@@ -27,6 +30,12 @@ def write_script(folder: Path) -> None:
     scripts = folder / "profile_default" / "startup"
     scripts.mkdir(parents=True)
     (scripts / "00-samebook.py").write_text(SCRIPT)
+
+
+def record_imports() -> None:
+    """Record the files that a notebook's imports have read in this process before its kernel began."""
+    for path in preload.READS:
+        undeclared.RECORDER.open(path, os.O_RDONLY)
 
 
 def record_libraries(run: str) -> None:

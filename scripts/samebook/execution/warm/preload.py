@@ -6,15 +6,21 @@ A zygote imports this module: it must import nothing that a kernel would not imp
 import contextlib
 import importlib
 import os
+import stat
 import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from samebook.core.without import without
+from samebook.reads.places import SYSTEM
+
+# The state of each file outside the environment and the system that a notebook's imports have read here, by its path.
+READS: dict[str, tuple[int, int, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,8 @@ def preload(own: Sequence[str], modules: Sequence[str]) -> tuple[Effects, str]:
     with without(absent=("debugpy",)):  # a headless kernel has no debugger
         refusal = _import_all(own)
     env, filters = dict(os.environ), list(warning_filters())
-    refusal = refusal or _import_all(modules)
+    with _noted_reads():
+        refusal = refusal or _import_all(modules)
     if not refusal and warning_filters()[-len(filters) :] != filters:
         refusal = "an import has changed which warnings are shown"
     return Effects.since(env, filters), refusal
@@ -67,6 +74,36 @@ def _import_all(modules: Sequence[str]) -> str:
         return f"an import has something to say: {outputs[0][:200]}"
     threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     return f"an import has started a thread: {threads[0]}" if threads else ""
+
+
+def check_reads() -> None:
+    """Raise ValueError where a file that the imports have read is another one by now: a cold kernel would read that."""
+    if changed := [path for path, state in READS.items() if _state(path) != state]:
+        raise ValueError(f"{changed[0]} has changed since it was read")
+
+
+@contextlib.contextmanager
+def _noted_reads() -> Iterator[None]:
+    """Note the files that the block opens in READS: what records the reads of a run begins only in its kernel."""
+    paths, is_noting = set[str](), True
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if is_noting and event == "open" and isinstance(arguments[0], str):
+            paths.add(arguments[0])
+
+    sys.addaudithook(hook)
+    yield
+    is_noting = False
+    others = tuple(f"{folder}/" for folder in (sys.prefix, sys.base_prefix, *SYSTEM))
+    absolute = (str(Path(path).absolute()) for path in paths)
+    READS.update({path: state for path in absolute if not path.startswith(others) and (state := _state(path))})
+
+
+def _state(path: str) -> tuple[int, int, int] | None:
+    with contextlib.suppress(OSError):
+        state = Path(path).stat()
+        return (state.st_mtime_ns, state.st_size, state.st_ino) if stat.S_ISREG(state.st_mode) else None
+    return None
 
 
 def warning_filters() -> list[Any]:

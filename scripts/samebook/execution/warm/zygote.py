@@ -111,6 +111,7 @@ def _fork(zygote: Zygote) -> dict[str, Any] | None:
     connection, _ = zygote.listener.accept()
     connection.settimeout(5)
     try:
+        preload.check_reads()  # else the client starts a kernel of its own
         request, files = messages.receive_with_files(connection)
     except (OSError, ValueError):
         connection.close()
@@ -201,8 +202,7 @@ def _kill(victim: Child) -> None:
 def once(modules: list[str]) -> None:
     """Import the modules of a notebook, then become the kernel that a client requests over stdin.
 
-    Without a request, this process ends.
-    Where an import has effects that a cell would show, this process can't become a kernel, and ends.
+    Without a request this process ends, and where an import has effects that a cell would show: a kernel would differ.
     """
     connection = socket.socket(fileno=os.dup(0))
     _close_stdin()
