@@ -152,6 +152,19 @@ def test_killed_outputs_are_screened(
     assert not (run / ".secrets").exists()
 
 
+@pytest.mark.secrets
+@pytest.mark.parametrize("note", ["TOKEN\nOTHER", "TOKEN 3"])
+def test_killed_of_before(note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed run whose secrets were noted by an earlier version, or in part, leaves no output; samebook starts."""
+    folder = RunFolder.create(Workspace(tmp_path), "20130630T120000Z-train-abcdef")
+    (folder.path / ".secrets").write_text(note)
+    (folder.outputs / "result.txt").write_text("42")
+    os.close(folder.lock)
+    monkeypatch.setenv("TOKEN", "canary-0123")
+    assert run_folder.recover(Workspace(tmp_path)) == [folder.id]
+    assert not (tmp_path / "runs" / folder.id / "outputs").exists()
+
+
 def test_long_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scratch folder's path is short, as a socket's must be, also where TMPDIR is long; a dead run's is removed."""
     long = tmp_path / ("long" * 30)

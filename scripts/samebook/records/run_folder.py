@@ -113,7 +113,8 @@ def _screen(run: Path) -> str:
     or has another text by now.
     """
     path, outputs = run / SECRETS, run / "outputs"
-    marks = dict(line.split() for line in path.read_text().splitlines()) if path.is_file() else {}
+    lines = path.read_text().splitlines() if path.is_file() else []
+    marks = {name: mark for name, _, mark in (line.partition(" ") for line in lines)}  # before, there was no mark
     texts = secret.texts(marks)
     if missing := [name for name, mark in marks.items() if name not in texts or redactor.mark(texts[name]) != mark]:
         shutil.rmtree(outputs, ignore_errors=True)
