@@ -35,6 +35,15 @@ def test_receipt_covers_each_file(copy: Workspace, file: Path) -> None:
     assert source.code_digest(copy) == before
 
 
+def test_checkpoint_is_not_code(copy: Workspace) -> None:
+    """The copy that Lab keeps of a module that is open there is not hashed: a reproduction's checkout has none."""
+    before = source.code_digest(copy)
+    checkpoint = copy.notebooks / "old" / ".ipynb_checkpoints" / "helpers-checkpoint.py"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_text("x = 1")
+    assert source.code_digest(copy) == before
+
+
 def test_files_are_those_of_the_package() -> None:
     """The list of files covers all files of the package, in all of its wings."""
     assert [path.relative_to(code.FOLDER) for path in code.files()] == FILES

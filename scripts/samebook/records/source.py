@@ -91,15 +91,23 @@ def code_digest(workspace: Workspace) -> str:
 
 def committed_code_digest(workspace: Workspace) -> str:
     """The `code_digest` of HEAD, where the work tree may hold other files."""
-    names = git.blobs(workspace.root, git.commit(workspace.root, "HEAD"))[0]
-    code = [name for name in names if name.startswith("notebooks/") and name.endswith((".py", ".sql"))]
-    code += [name for name in names if name.startswith("scripts/samebook/") and name.endswith(".py")]
-    return sha256(json_bytes({name: sha256(head.content(workspace.root, name) or b"") for name in code}))
+    return sha256(json_bytes(head.digests(workspace.root, _is_code)))
+
+
+def _is_code(name: str) -> bool:
+    """Whether the `code_digest` covers a file of a commit."""
+    if name.startswith("notebooks/"):
+        return name.endswith((".py", ".sql")) and not uncommitted.is_cache(name)
+    return name.startswith("scripts/samebook/") and name.endswith(".py")
 
 
 def beside(workspace: Workspace) -> list[Path]:
-    """The modules and queries beside the notebooks, but those in folders that are links: the receipt has their hash."""
-    return sorted(path for pattern in ("*.py", "*.sql") for path in workspace.notebooks.rglob(pattern))
+    """The modules and queries beside the notebooks, but those in folders that are links: the receipt has their hash.
+
+    Copies that Lab keeps of open files are not the commit's, and are left out.
+    """
+    paths = (path for pattern in ("*.py", "*.sql") for path in workspace.notebooks.rglob(pattern))
+    return sorted(path for path in paths if not uncommitted.is_cache(workspace.relative(path)))
 
 
 def _commit_and_changes(workspace: Workspace, limit: int) -> tuple[str, Changes]:
