@@ -57,10 +57,11 @@ def divergences(original: Json, reproduced: Json) -> list[Divergence]:
     ]
 
 
-def of_machines(differences: list[Divergence]) -> list[str]:
+def of_machines(differences: list[Divergence], *, is_portable: bool) -> list[str]:
     """What a person must know first of two runs that differ: another processor, or other numbers of threads.
 
-    Two lines with what differs, and the pin; none where both had the same. A cores' number alone decides nothing.
+    A line with what differs, and, unless both had portable numerics, one with the pin; none where both had the same. A
+    cores' number alone decides nothing.
     """
     names = [
         item for item in differences if item.name.startswith((*PROCESSOR, NUMERICS)) and item.name not in UNDECISIVE
@@ -68,7 +69,16 @@ def of_machines(differences: list[Divergence]) -> list[str]:
     if not names:
         return []
     facts = "; ".join(f"{item.name.partition('.')[2]}: {item.original} then, {item.reproduced} here" for item in names)
-    return [f"the runs had another processor, or other threads: {facts}", f"  fix: {FIX}", ""]
+    return [
+        f"the runs had another processor, or other threads: {facts}",
+        *([] if is_portable else [f"  fix: {FIX}"]),
+        "",
+    ]
+
+
+def has_portable_numerics(statement: Json) -> bool:
+    """Whether a run had portable numerics."""
+    return statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("numerics") == "portable"
 
 
 def _is_essential(name: str, is_same_platform: bool) -> bool:

@@ -50,7 +50,7 @@ class ReproduceRequest:
 @dataclass(frozen=True)
 class Reproduction:
     """The verdict, the comparison of each subject, the differences of the definitions and of the packages, the files
-    that the new run read without declaring them, and the attestation's file.
+    that the new run read without declaring them, the attestation's file, and whether both runs had portable numerics.
     """
 
     verdict: Verdict
@@ -59,6 +59,7 @@ class Reproduction:
     environment: list[str]
     undeclared: dict[str, str]
     attestation: Path
+    is_portable: bool
 
 
 def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
@@ -119,7 +120,8 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     attestation = attestations.write(original.path.parent, content)
     signing.sign(attestation, content)
     packages = differing_packages(statement, new)
-    return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation)
+    is_portable = all(map(definition.has_portable_numerics, (statement, new)))
+    return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation, is_portable)
 
 
 def check_declared(statement: receipt.Json, *, is_strict: bool) -> dict[str, str]:
@@ -191,7 +193,8 @@ def table(reproduction: Reproduction) -> str:
     comparisons = reproduction.comparisons
     lines = [comparison.table(comparisons), "", f"{reproduction.verdict}: {_count(comparisons)}"]
     if reproduction.verdict is not Verdict.IDENTICAL:
-        lines = [*map(printable, definition.of_machines(reproduction.divergences)), *lines]
+        machines = definition.of_machines(reproduction.divergences, is_portable=reproduction.is_portable)
+        lines = [*map(printable, machines), *lines]
     parts = {
         "the receipt is wrong about the run:": _lines(reproduction.divergences, is_essential=True),
         "it ran in another place:": _lines(reproduction.divergences, is_essential=False),
