@@ -25,7 +25,7 @@ COMPOSE = docker compose $(if $(filter-out ./,$(HERE)),--project-directory $(cal
 INSIDE_docker      = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_PATCH=$(call quoted,$(SAMEBOOK_PATCH)) SAMEBOOK_IMAGE=$(IMAGE) \
                      $(COMPOSE) --progress quiet run --rm $(HANDED)
 PROGRAM_docker     = $(if $(filter watch,$@),--name samebook-watch watch,run)
-BESIDE_docker      = BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) PATH=$(call quoted,$(CURDIR)/.samebook/command/bin):"$$PATH" samebook
+BESIDE_docker      = env -u PYTHONDONTWRITEBYTECODE BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) PATH=$(call quoted,$(CURDIR)/.samebook/command/bin):"$$PATH" samebook
 ENVIRONMENT_docker = images uncommitted
 LIGHT_docker       = .samebook/command/.installed
 LOST_docker        = { docker version >/dev/null 2>&1 || { echo "error: the Docker daemon went away in mid-run; the next start lists the run as failed" >&2 && \

@@ -237,8 +237,8 @@ def test_every_option_is_reachable(root: Path, target: str, command: click.Comma
     }
 
 
-def test_beside_the_image(root: Path) -> None:
-    """With ENGINE=docker, what works beside the image starts from the light environment."""
+def test_beside_the_image(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ENGINE=docker, what works beside the image starts from the light environment, which Python compiles once."""
     light = root / ".samebook" / "command"
     (light / "bin").mkdir(parents=True)
     (root / ".venv" / "bin" / "samebook").rename(light / "bin" / "samebook")
@@ -246,6 +246,9 @@ def test_beside_the_image(root: Path) -> None:
     (light / ".installed").touch()
     assert make(root, "gc", "ENGINE=docker", "DRY=1") == ["gc", "--dry-run"]
     assert make(root, "models", "ENGINE=docker") == ["models", "--engine", "docker"]
+    (light / "bin" / "samebook").write_text("#!/bin/sh\necho compiles${PYTHONDONTWRITEBYTECODE-}\n")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", " each time")
+    assert make(root, "gc", "ENGINE=docker") == ["compiles"]
 
 
 @pytest.mark.parametrize(
