@@ -1,6 +1,7 @@
 """Make in a rerun's checkout on the local engine."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,16 @@ import pytest
 from samebook.reproduction.front import Front
 
 MAKEFILE = ".samebook/uv/bin/uv: environments/build.txt\n\t@echo downloads >&2\nenvironment: .samebook/uv/bin/uv\n"
+
+
+def test_full_disk_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be printed any more, as on a full disk, make goes on and ends."""
+    (tmp_path / "Makefile").write_text("environment:\n\t@head -c 300000 /dev/zero\n")
+    with suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stderr", full)
+        Front(tmp_path, tmp_path, "local").environment(os.environ)
+        (tmp_path / "ended").touch()
+    assert (tmp_path / "ended").is_file()
 
 
 @pytest.mark.parametrize("lock", ["uv==1\n", "uv==2\n"])

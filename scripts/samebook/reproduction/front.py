@@ -94,12 +94,13 @@ class Front:
 def _shown() -> Callable[[bytes], None]:
     """A function that shows what a program prints, as it comes: text, line breaks and returns, nothing that acts.
 
-    A commit's own make and samebook print what they like. A closed pipe, as after `| head`, ends no reproduction.
+    A commit's own make and samebook print what they like. A closed pipe, as after `| head`, or a full disk ends no
+    reproduction: somebody has to go on reading.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def show(content: bytes) -> None:
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             sys.stderr.write(visible(decoder.decode(content), kept="\n\t\r"))
             sys.stderr.flush()
 
