@@ -214,6 +214,10 @@ def test_model_of_a_strangers_commit(tiny: Tiny) -> None:
         models.models(site, ["delay"])
     with pytest.raises(EnvironmentMismatch):  # its make has run, as asked
         models.models(site, ["delay@stranger"])
+    (tiny.root / ".git" / "shallow").write_text(git(tiny, "rev-parse", "HEAD") + "\n")
+    with pytest.raises(UsageError) as refusal:  # a clone with --depth has no past to look for it in
+        models.models(site, ["delay"])
+    assert refusal.value.mend == "git fetch --unshallow"
 
 
 def lock(tiny: Tiny) -> dict[str, str]:

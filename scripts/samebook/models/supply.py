@@ -69,7 +69,9 @@ def rebuild(site: Site, bundle: Bundle, names: list[str]) -> None:
         raise UsageError(
             f"model {bundle.name} is made by commit {commit[:12]}, which is neither in this branch nor in the one that "
             "you name",
-            mend=f"git merge {commit[:12]}, if you trust that commit",
+            mend="git fetch --unshallow"
+            if git.is_shallow(site.workspace.root)
+            else f"git merge {commit[:12]}, if you trust that commit",
         )
     site.say(f"model {bundle.name}: {len(names)} files are nowhere; running {bundle.source.notebook} again")
     store = objects.local_store(site.workspace)
