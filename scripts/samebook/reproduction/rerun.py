@@ -140,7 +140,7 @@ def _check_trust(site: Site, patch: bytes, path: Path) -> None:
     if not site.trusts_patch:
         raise UsageError(
             f"the receipt came with changes to {names}, and they would run here; expected your word for them",
-            mend=f"read {path}, then make reproduce with TRUST_PATCH=1",
+            mend=f"make reproduce RUN=… TRUST_PATCH=1, once you have read {path}",
         )
     site.say(f"applying changes to {names}")
 
