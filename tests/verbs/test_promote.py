@@ -182,9 +182,14 @@ def _unknown_commit(tiny: Tiny) -> None:
     ],
 )
 def test_spoilt_run_refused(tiny: Tiny, spoil: Callable[[Tiny], None], message: str) -> None:
-    """A dirty, drifted or changed run, or one of an unknown commit, is never promoted."""
+    """A dirty, drifted or changed run, or one of an unknown commit, is never promoted.
+
+    The drift may be an edit, and only an environment made anew is without it.
+    """
     spoil(tiny)
-    assert message in refused(tiny, tiny.last.name, "delay")
+    refusal = refused(tiny, tiny.last.name, "delay")
+    assert message in refusal
+    assert ("rm -rf .venv && make environment && make run" in refusal) == (spoil is _drifted)
 
 
 def test_failed_run_refused(tiny: Tiny) -> None:

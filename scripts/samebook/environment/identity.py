@@ -51,6 +51,8 @@ def _distributions() -> Iterator[tuple[Path, str, str]]:
 
 # make looks at the lock, and not at the packages: without this file it installs them again.
 MEND = "rm -f .venv/.installed && make environment"
+# An edited package has the lock's version, and would stay as it is.
+ANEW = "rm -rf .venv && make environment"
 
 
 def mismatches(workspace: Workspace) -> dict[str, tuple[str, str]]:
@@ -124,13 +126,13 @@ def check_unedited(workspace: Workspace) -> None:
     if startup := edits.of_startup(_site()):
         raise EnvironmentMismatch(
             f"Python runs {min(startup)} at its start, and no package has it: {_site()}",
-            mend="rm -rf .venv && make environment",
+            mend=ANEW,
         )
     if edited := edited_packages(workspace):
         name, files = next(iter(edited.items()))
         raise EnvironmentMismatch(
             f"{len(edited)} packages are not as in their wheels: {name} has {files[0]} edited",
-            mend="rm -rf .venv && make environment",
+            mend=ANEW,
         )
 
 

@@ -85,7 +85,7 @@ def _whole(candidate: Candidate) -> UnmetCondition | None:
 def _undrifted(candidate: Candidate) -> UnmetCondition | None:
     drift = candidate.internal_parameters.get("drift")
     finding = f"it ran in an environment that is not the lock's: {', '.join(drift or ())}"
-    return UnmetCondition(finding, f"{identity.MEND} && {_again(candidate)}") if drift else None
+    return UnmetCondition(finding, f"{identity.ANEW} && {_again(candidate)}") if drift else None
 
 
 def _clean_commit(candidate: Candidate) -> UnmetCondition | None:

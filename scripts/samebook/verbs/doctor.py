@@ -125,7 +125,7 @@ def _packages(workspace: Workspace) -> list[Finding]:
     lines += [
         Finding(
             *(f"package {name}", "as in its wheel", f"edited: {', '.join(files[: identity.SHOWN_FILES])}"),
-            *(False, "rm -rf .venv && make environment", True),
+            *(False, identity.ANEW, True),
         )
         for name, files in identity.edited_packages(workspace).items()
     ]
