@@ -10,7 +10,9 @@ from tiny import Tiny, git
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import EnvironmentMismatch, PolicyRefused, SamebookError, UsageError
 from samebook.core.workspace import Workspace
+from samebook.models import lookup, supply
 from samebook.records import receipt, signing, source
+from samebook.reproduction import isolation
 from samebook.reproduction.rerun import Site
 from samebook.store import objects
 from samebook.verbs import models
@@ -200,7 +202,10 @@ def test_folder_is_checked(tiny: Tiny) -> None:
 
 
 def test_model_of_a_strangers_commit(tiny: Tiny) -> None:
-    """A model is made again only by a commit in the past of this branch, or of the branch that the user names."""
+    """A model is made again only by a commit in the past of this branch, or of the branch that the user names.
+
+    It is made with the numerics of its receipt, where that is here.
+    """
     promote(tiny)
     git(tiny, "switch", "--quiet", "--create", "stranger")
     (tiny.root / "Makefile").write_text("environment:\n\ttouch ran\n\tfalse\n")
@@ -208,8 +213,10 @@ def test_model_of_a_strangers_commit(tiny: Tiny) -> None:
     reseal(tiny, source=fields(tiny)["source"] | {"commit": git(tiny, "rev-parse", "HEAD")})
     git(tiny, "switch", "--quiet", "main")
     git(tiny, "restore", "--source=stranger", "models")
-    shutil.rmtree(tiny.root / "store")
     site = Site(Workspace(tiny.root), "local", lambda _: None)
+    plan = supply.plan(site, lookup.read(site.workspace, "delay"))
+    assert isolation.numerics(plan).items() >= {"OMP_NUM_THREADS": "2", "SAMEBOOK_NUMERICS": "portable"}.items()
+    shutil.rmtree(tiny.root / "store")
     with pytest.raises(UsageError, match="neither in this branch nor in the one that you name"):
         models.models(site, ["delay"])
     with pytest.raises(EnvironmentMismatch):  # its make has run, as asked

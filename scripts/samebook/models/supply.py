@@ -10,6 +10,8 @@ from samebook.core.workspace import Workspace
 from samebook.environment.settings import Settings, committed_promotion
 from samebook.models import admission, lookup
 from samebook.models.bundle import Bundle, statement_objects
+from samebook.records import receipt
+from samebook.records.receipt import Json
 from samebook.reproduction import rerun
 from samebook.reproduction.rerun import Site
 from samebook.store import objects, remote
@@ -75,7 +77,7 @@ def rebuild(site: Site, bundle: Bundle, names: list[str]) -> None:
         )
     site.say(f"model {bundle.name}: {len(names)} files are nowhere; running {bundle.source.notebook} again")
     store = objects.local_store(site.workspace)
-    with rerun.new_run(site, bundle.plan()) as run:
+    with rerun.new_run(site, plan(site, bundle)) as run:
         for name in (path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()):
             artifact = bundle.artifacts.get(name)
             if artifact and sha256(run / name) == artifact.sha256:
@@ -85,3 +87,16 @@ def rebuild(site: Site, bundle: Bundle, names: list[str]) -> None:
             f"model {bundle.name} was made again and differs: {', '.join(missing)}",
             mend=f"make reproduce RUN={word(bundle.receipt.run)}",
         )
+
+
+def plan(site: Site, bundle: Bundle) -> Json:
+    """The plan to run the bundle's source again, with the numerics and the threads of its receipt where that is here:
+    the bundle has neither.
+    """
+    again = bundle.plan()
+    if content := rerun.read_object(objects.local_store(site.workspace), bundle.receipt.sha256, site.say):
+        statement = receipt.parse(content, f"the receipt of model {bundle.name}")
+        internal = statement["predicate"]["buildDefinition"].get("internalParameters", {})
+        numerics = {name: internal[name] for name in ("numerics", "threads") if name in internal}
+        again["predicate"]["buildDefinition"]["internalParameters"] = numerics
+    return again
