@@ -15,6 +15,7 @@ from samebook.core.errors import UsageError
 from samebook.core.git import show
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
+from samebook.environment.model_sections import Promotion
 from samebook.models import policy
 from samebook.records import receipt, signing
 from samebook.records.signing import Purpose
@@ -175,7 +176,10 @@ def test_keys_without_owners_file(tiny: Tiny) -> None:
 
 
 def test_base_is_that_of_the_dockerfile(tiny: Tiny) -> None:
-    """A base by digest counts where the Dockerfile pins it, HEAD's or that of the run's commit; not any base does."""
+    """A base by digest counts where the Dockerfile pins it, HEAD's or that of the run's commit; not any base does.
+
+    The command that mends it names the base that HEAD pins.
+    """
     base = {"name": "base image", "uri": f"mirror/python:3.13@sha256:{'a' * 64}"}
     statement, workspace = receipt.read(run_of(tiny)), Workspace(tiny.root)
     receipt.dependencies(statement).append(base)
@@ -188,6 +192,11 @@ def test_base_is_that_of_the_dockerfile(tiny: Tiny) -> None:
     (tiny.root / "Dockerfile").write_text(f"ARG BASE_IMAGE=python:3.14@sha256:{'b' * 64}\n")
     commit(tiny)
     assert policy.foreign_base(workspace, statement)
+    conditions = Promotion(pinned_image=True)
+    candidate = policy.Candidate(workspace, "delay", run_of(tiny), statement, conditions, (), None, None)
+    condition = policy._pinned_image(candidate)
+    assert condition
+    assert condition.mend.endswith(f"ENGINE=docker BASE_IMAGE=python:3.14@sha256:{'b' * 64}")
     receipt.dependencies(statement)[0]["digest"]["gitCommit"] = pinned
     assert not policy.foreign_base(workspace, statement)
     git(tiny, "checkout", "--quiet", "--orphan", "other")

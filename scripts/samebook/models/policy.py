@@ -22,8 +22,8 @@ from samebook.records.signing import Purpose, SignedFile
 
 # An image by its id, or a name with a digest: a tag may hold any text, sha256 too.
 PINNED = re.compile(r"(.+@)?sha256:[0-9a-f]{64}")
-# The digest of the base image that a Dockerfile pins.
-BASE = re.compile(rb"^ARG BASE_IMAGE=\S*@(sha256:[0-9a-f]{64})$", re.MULTILINE)
+# The base image that a Dockerfile pins.
+BASE = re.compile(r"^ARG BASE_IMAGE=(\S*@sha256:[0-9a-f]{64})$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,9 @@ def _pinned_image(candidate: Candidate) -> UnmetCondition | None:
     if not candidate.policy.pinned_image:
         return None
     finding = image_problem(candidate.workspace, candidate.statement)
-    return UnmetCondition(finding, _again(candidate, "ENGINE=docker")) if finding else None
+    # Said by name: this machine may have made a base of its own.
+    pinned = [f"BASE_IMAGE={word(base)}" for base in bases(head.content(candidate.workspace.root, "Dockerfile"))]
+    return UnmetCondition(finding, _again(candidate, "ENGINE=docker", *pinned[:1])) if finding else None
 
 
 def _reproduced(candidate: Candidate) -> UnmetCondition | None:
@@ -168,13 +170,18 @@ def foreign_base(workspace: Workspace, statement: Json, ref: str = "") -> str:
     if not head.is_repository(root):
         return ""
     uri = (receipt.dependency(statement, "base image") or {}).get("uri", "")
-    dockerfiles = [head.content(root, "Dockerfile") or b""]
+    pinned = bases(head.content(root, "Dockerfile"))
     if commit and head.is_in_past(root, commit, ref):
         with suppress(UsageError):  # that commit has none
-            dockerfiles.append(git.show(root, commit, "Dockerfile"))
-    if uri.rpartition("@")[2].encode() in [digest for file in dockerfiles for digest in BASE.findall(file)]:
+            pinned += bases(git.show(root, commit, "Dockerfile"))
+    if uri.rpartition("@")[2] in (base.rpartition("@")[2] for base in pinned):
         return ""
     return f"its base image {uri} is not the one that the Dockerfile pins"
+
+
+def bases(dockerfile: bytes | None) -> list[str]:
+    """The base images that a Dockerfile pins by digest."""
+    return BASE.findall((dockerfile or b"").decode(errors="replace"))
 
 
 def unpinned_image(engine: str | None, image: str | None, base: str | None) -> str:
