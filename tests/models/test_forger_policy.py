@@ -12,7 +12,7 @@ from tiny import Tiny, git
 
 from samebook.core import head
 from samebook.core.errors import UsageError
-from samebook.core.git import show
+from samebook.core.git import file_names, show
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.model_sections import Promotion
@@ -123,6 +123,7 @@ def test_policy_of_a_workspace_in_a_folder(tmp_path: Path) -> None:
     assert settings.committed_promotion(workspace, "dev").signed
     assert signing.trusted_keys(workspace) == {}
     assert head.has_same(tiny.root, "HEAD", name)
+    assert file_names(tiny.root, "HEAD", "environments", ".yml") == ["dev"]
     assert show(tiny.root, "HEAD", name) == head.content(tiny.root, name) == b"promotion: {signed: true}\n"
     git(tiny, "commit", "--quiet", "--all", "-m", "weaker")
     assert not head.has_same(tiny.root, "HEAD^", name)

@@ -101,7 +101,7 @@ def file_names(root: Path, ref: str, folder: str, suffix: str) -> list[str]:
 
     Where the folder is missing, there are none. Raises UsageError where `ref` names no commit.
     """
-    output = git(root, "ls-tree", "-z", "--full-tree", "--name-only", commit(root, ref), "--", f"{folder}/").decode()
+    output = git(root, "ls-tree", "-z", "--name-only", commit(root, ref), "--", f"{folder}/").decode()
     return [Path(name).name.removesuffix(suffix) for name in output.split("\0") if name.endswith(suffix)]
 
 
