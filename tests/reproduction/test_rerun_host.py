@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.host, pytest.mark.forger]
 
 HOSTILE = r"environment:\n\t@printf 'step 1\n\033[2Jcaf\303'; sleep 0.1; printf '\251 \033]0;x\a 10%%\r20%%'; exit 1"
 FRONT = ("Makefile", "docker-compose.yml", "environments", "tests/tests.mk")
+# To compose, a line between quotes is not a comment.
+IN_QUOTES = 'A="\n# ${TOKEN}\nB="'
 # The daemon of these tests: it writes down how it was called, and starts nothing.
 DOCKER = """#!/bin/sh
 echo "$PWD: docker $*" >> {log}
@@ -113,13 +115,15 @@ def test_file_of_the_host_is_not_read(tiny: Tiny, name: str) -> None:
         reproduce(tiny)
 
 
-@pytest.mark.parametrize("line", ["A=${TOKEN}", 'A="$TOKEN"', "TOKEN", "A='\nTOKEN\n'", "export TOKEN", "A: $TOKEN"])
+@pytest.mark.parametrize(
+    "line", ["A=${TOKEN}", 'A="$TOKEN"', "TOKEN", "A='\nTOKEN\n'", "export TOKEN", "A: $TOKEN", IN_QUOTES]
+)
 def test_variable_of_the_host_is_not_read(tmp_path: Path, line: str) -> None:
     """A line that would hand a variable of this machine to the commit's container is refused."""
     (tmp_path / "environments").mkdir()
     file = tmp_path / "environments" / "variables.env"
     front = Front(tmp_path, tmp_path, "docker")
-    file.write_bytes((CHECKOUT / "environments" / "variables.env").read_bytes())
+    file.write_bytes((CHECKOUT / "environments" / "variables.env").read_bytes() + b"  \n  # a comment\tof two words\n")
     front.check()
     file.write_text(f"A=1\n{line}\n")
     with pytest.raises(UsageError, match=r"variables\.env, line .*would take from this machine"):

@@ -22,7 +22,8 @@ from samebook.core.text import visible
 PINNED = Path(".samebook") / "receipt.json"
 VARIABLES = "environments/variables.env"
 # A line of it that compose takes as it stands. Another one may take a variable of this machine: `A=${B}`, or `B` alone.
-LITERAL = re.compile(r"|#[^\x00-\x1f]*|[A-Za-z_][A-Za-z0-9_]*=[^$\x00-\x1f]*")
+# What looks like a comment may stand between the quotes of a value.
+LITERAL = re.compile(r"[ \t]*(#[^$\x00-\x08\x0a-\x1f]*)?|[A-Za-z_][A-Za-z0-9_]*=[^$\x00-\x1f]*")
 # The files and folders of a checkout that are read or written on this machine while a container may work on it.
 SHARED = (".samebook", ".samebook/patches", "runs", "Dockerfile", ".dockerignore", VARIABLES)
 # One patch for environment and runs: after a container, nothing in the checkout is asked for its changes again.
