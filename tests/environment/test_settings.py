@@ -131,6 +131,8 @@ def test_schema_is_current() -> None:
         ("promotion: {gate: {margn: 1}}", "unknown setting 'promotion.gate.margn'; did you mean margin?"),
         ("warehouse: {url: 'postgresql://u:s3cret@h/d'}", "a password stands in the URL"),
         ("warehouse: {url: 'postgresql://u@h/d?password=s3cret'}", "a password stands in the URL"),
+        ("warehouse: {url: 'postgresql://u@h/d?pass%77ord=s3cret'}", "a password stands in the URL"),
+        ("store: {endpoint: 'http://h/?token=s3cret'}", "a key stands in the URL"),
         ("warehouse: {password: my-password}", "warehouse.password: the value is not shown"),
         ("schedule: {daily: noon}", "schedule.daily: found 'noon'"),
         ("ab_test: {experiment: a, salt: s, challenger: b, share: 2, start: 2013-01-01, end: 2013-01-02}", "share"),

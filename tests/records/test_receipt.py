@@ -13,6 +13,8 @@ from in_toto_attestation.v1.statement import Statement
 from tiny import CHECKOUT, Tiny, git, wait_until
 
 from samebook.core.digest import sha256
+from samebook.core.workspace import Workspace
+from samebook.records import evidence
 
 pytestmark = pytest.mark.host
 
@@ -234,6 +236,17 @@ def test_added_output_is_found(worked: Tiny) -> None:
     added.unlink()
     assert ended.code == 3
     assert "outputs/added.txt: not in the receipt" in ended.stderr
+
+
+def test_linked_outputs_are_not_read(worked: Tiny, tmp_path: Path) -> None:
+    """A link in the place of the outputs is named, and what lies behind it is not listed."""
+    path = tmp_path / "received" / "receipt.json"
+    path.parent.mkdir()
+    path.write_bytes((worked.runs[0] / "receipt.json").read_bytes())
+    (path.parent / "outputs").symlink_to(tmp_path)
+    states = evidence.file_states(Workspace(worked.root), path, receipt(path.parent))
+    assert states["outputs"] == "found a link, expected a folder"
+    assert not any("receipt.json" in name for name in states)
 
 
 def test_input_of_a_run_outside_a_repository(tiny: Tiny) -> None:

@@ -153,13 +153,17 @@ def test_file_named_as_a_notebook(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_altered_file_is_refused(tiny: Tiny) -> None:
-    """Where a file beside the receipt is not what the receipt says, nothing is attested: exit code 3."""
+    """Where a file beside the receipt is not what it says, nothing is attested, and no command removes it: exit code 3.
+
+    The file may be the user's own, and its name a stranger's.
+    """
     (run_of(tiny, "work") / "metrics.json").write_text("{}")
     (run_of(tiny, "work") / "outputs" / "planted.csv").write_text("planted")
     ended = tiny.samebook("reproduce", "work")
     assert ended.code == 3
     assert "metrics.json: found sha256" in ended.stderr
     assert "outputs/planted.csv: not in the receipt" in ended.stderr
+    assert "-> the receipt alone will do: cp " in ended.stderr
 
 
 @pytest.mark.parametrize("envelope", ["", "{}", '{"payload": "", "payloadType": "x", "signatures": []}'])

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import os
 import re
 import signal
@@ -337,4 +338,24 @@ def test_each_environment_has_its_memory(tiny: Tiny) -> None:
             patch.setattr(rounds, "_days", lambda *_: days)
             patch.setattr(Watcher, "run", lambda self, *_: ran.append(self.env))
             rounds.run(watcher)
+    assert ran == ["dev", "prod"]
+
+
+def test_watchers_keep_each_others_memory(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watcher that remembers a day puts back nothing that another environment's has remembered meanwhile."""
+    (tiny.root / "environments" / "prod.yml").write_text("{}\n")
+    workspace, ran = Workspace(tiny.root), list[str]()
+    env_settings = Settings.model_validate({"watch": {"warehouse": {"pipeline": "nothing"}}})
+    dev, prod = (Watcher(workspace, env, env_settings, print, Inbox(workspace, 0)) for env in ("dev", "prod"))
+
+    def run(watcher: Watcher, *_: object) -> None:
+        ran.append(watcher.env)
+        if watcher is dev:
+            rounds.run(prod)
+
+    monkeypatch.setattr(rounds, "_days", lambda *_: {"2013-01-05": "1"})
+    monkeypatch.setattr(Watcher, "run", run)
+    for watcher in (dev, dev, prod):
+        watcher.last_query = -math.inf
+        rounds.run(watcher)
     assert ran == ["dev", "prod"]

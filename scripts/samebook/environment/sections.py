@@ -1,6 +1,7 @@
 """The sections of settings that are about data and operation: warehouse, store, datasets, watch, notices, retention."""
 
 from typing import Annotated, Literal, Self
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -33,7 +34,10 @@ class Warehouse(Section):
 
     @model_validator(mode="after")
     def _check_password(self) -> Self:
-        if url_parts(self.url).password or "password=" in self.url:
+        parts = url_parts(self.url)
+        if parts.password or any(
+            "password" in name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)
+        ):
             raise PydanticCustomError(
                 UNSHOWN, "a password stands in the URL; expected `password: NAME_OF_A_SECRET` beside it"
             )
@@ -60,7 +64,8 @@ class Store(Section):
     @field_validator("endpoint")
     @classmethod
     def _check_endpoint(cls, endpoint: str) -> str:
-        if "@" in url_parts(endpoint).netloc:
+        parts = url_parts(endpoint)
+        if "@" in parts.netloc or parts.query or parts.fragment:
             raise PydanticCustomError(
                 UNSHOWN, "a key stands in the URL; expected `access_key` and `secret_key: NAME_OF_A_SECRET` beside it"
             )

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from samebook.core import cron, signals
+from samebook.core import cron, file_lock, signals
 from samebook.core.digest import json_bytes
 from samebook.core.errors import DataRejected, Interrupted, SamebookError
 from samebook.core.workspace import Workspace, write_whole
@@ -81,8 +81,7 @@ def _run_new_days(watcher: Watcher) -> None:
     if section is None or time.monotonic() - watcher.last_query < section.every:
         return
     watcher.last_query = time.monotonic()
-    memory = _memory(watcher.workspace, DAYS)
-    versions = memory.setdefault(watcher.env, {})
+    versions = _memory(watcher.workspace, DAYS).get(watcher.env, {})
     try:
         days = signals.run_interruptibly(lambda: _days(watcher, section.query))
     except Interrupted:
@@ -96,7 +95,7 @@ def _run_new_days(watcher: Watcher) -> None:
         for day, version in due.items():
             if _run_day(watcher, section.pipeline, day):
                 versions[day] = version
-                _remember(watcher.workspace, DAYS, memory)
+                _remember(watcher, DAYS, versions)
 
 
 def _memory(workspace: Workspace, name: str) -> dict[str, Any]:
@@ -107,8 +106,11 @@ def _memory(workspace: Workspace, name: str) -> dict[str, Any]:
     return {env: content for env, content in memory.items() if env in environments}
 
 
-def _remember(workspace: Workspace, name: str, memory: dict[str, Any]) -> None:
-    write_whole(workspace.runs / ".watch" / name, json_bytes(memory))
+def _remember(watcher: Watcher, name: str, content: Any) -> None:
+    """Write the memory of this watcher's environment; that of another one, whose watcher may run too, stays."""
+    path = watcher.workspace.runs / ".watch" / name
+    with file_lock.hold(path.with_suffix(".lock")):
+        write_whole(path, json_bytes({**_memory(watcher.workspace, name), watcher.env: content}))
 
 
 def _days(watcher: Watcher, query: str) -> dict[str, str]:
@@ -145,7 +147,7 @@ def run_schedule(watcher: Watcher) -> None:
                 watcher.report("failed", f"scheduled {name}", str(error))
     memory = _memory(watcher.workspace, SCHEDULE)
     if watcher.env not in memory or now.replace(second=0, microsecond=0) > watcher.since:  # once a minute
-        _remember(watcher.workspace, SCHEDULE, {**memory, watcher.env: now.isoformat()})
+        _remember(watcher, SCHEDULE, now.isoformat())
     watcher.since = now
 
 
