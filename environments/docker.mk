@@ -80,6 +80,7 @@ uncommitted:
 	@$(HERE)environments/uncommitted $(call quoted,$(SAMEBOOK_PATCH))
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
+# All files have one time, before that of any layer: one of the cache, older than the commit, would keep its own.
 image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests
 	@for target in runtime lab; do docker load --quiet --input $(call quoted,$(DIST))/samebook-$$target.oci.tar >/dev/null || exit 2; done
 
@@ -88,7 +89,7 @@ archives: pulled-base
 	@mkdir -p $(call quoted,$(DIST)) && anew=$(if $(call on,NO_CACHE),--no-cache) && for target in runtime lab; do \
 	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \
 	  $(GIT) archive HEAD | $(BUILD) $$anew --provenance=false --target $$target --tag samebook:$$target \
-	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$$($(GIT) log -1 --format=%ct) \
+	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=315532800 \
 	    --output type=oci,dest="$$archive",rewrite-timestamp=true - >/dev/null && \
 	  echo "samebook:$$target $$(tar xOf "$$archive" index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
 	  anew=$${anew:+--no-cache-filter=lab-environment,lab}; \
