@@ -55,9 +55,10 @@ def test_portable_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (numerics.of("fast").openmp, numerics.of("fast").blas) == (16, 16)
     monkeypatch.setenv(numerics.OPENMP, "3,2")
     assert (numerics.of(threads=6).openmp, numerics.of("fast").blas) == (3, 3)
-    monkeypatch.setenv(numerics.OPENMP, "all")
-    with pytest.raises(UsageError, match="OMP_NUM_THREADS is 'all'; expected a number above 0"):
-        numerics.of()
+    for text in ("all", "0", "10000"):
+        monkeypatch.setenv(numerics.OPENMP, text)
+        with pytest.raises(UsageError, match=f"OMP_NUM_THREADS is '{text}'; expected a number above 0, at most 9999"):
+            numerics.of()
 
 
 @pytest.mark.parametrize(("levels", "name"), [(0, "x86-64-v1"), (1, "x86-64-v2"), (2, "x86-64-v3"), (3, "x86-64-v4")])

@@ -31,7 +31,7 @@ def loaded() -> dict[str, Any]:
 
 def _blas() -> dict[str, Any]:
     """The facts of each BLAS; none where threadpoolctl, which scikit-learn brings along, is not installed."""
-    with suppress(ImportError):
+    with suppress(Exception):  # a library that it cannot read is no error of the notebook
         import threadpoolctl
 
         pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]

@@ -38,7 +38,9 @@ OF_OTHERS = {
 }
 BLAS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 OPENMP = "OMP_NUM_THREADS"
-MEND = "SAMEBOOK_NUMERICS=fast make run"
+MEND = "again, with SAMEBOOK_NUMERICS=fast"
+# More threads than this are a mistake; a receipt holds no more.
+MOST_THREADS = 9999
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def _numpy_version() -> str:
 def _number(variable: str) -> int:
     """The caller's number of threads; of a list of numbers, as for nested regions, the first; 0 where there is none."""
     text = os.environ.get(variable, "").partition(",")[0].strip()
-    if text and not (text.isdecimal() and int(text)):
-        raise UsageError(f"{variable} is {text!r}; expected a number above 0", mend=f"unset {variable}")
+    if text and not (text.isdecimal() and 0 < int(text) <= MOST_THREADS):
+        raise UsageError(
+            f"{variable} is {text!r}; expected a number above 0, at most {MOST_THREADS}", mend=f"unset {variable}"
+        )
     return int(text or 0)

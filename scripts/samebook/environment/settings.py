@@ -19,7 +19,7 @@ from samebook.environment import yaml_file
 from samebook.environment.explain import PREFIX, UNSHOWN, check_variables, explanation
 from samebook.environment.fields import NUMBER, Cron, Job
 from samebook.environment.model_sections import AbTest, Drift, Promotion
-from samebook.environment.numerics import LEVEL, OPENMP_THREADS, Name
+from samebook.environment.numerics import LEVEL, MOST_THREADS, OPENMP_THREADS, Name
 from samebook.environment.sections import Dataset, Notify, Retention, Store, Warehouse, Watch
 
 
@@ -45,6 +45,7 @@ class Settings(BaseSettings):
         int,
         Field(
             ge=0,
+            le=MOST_THREADS,
             description=f"OpenMP threads of a kernel; 0: {OPENMP_THREADS} where portable, all cores where fast;"
             " OMP_NUM_THREADS wins",
         ),
