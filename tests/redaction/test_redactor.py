@@ -327,6 +327,18 @@ def test_large_output_is_quick() -> None:
     assert time.process_time() - start < 1
 
 
+@pytest.mark.parametrize("separator", [" ", "\n", "    ", "/", '"', "\\", "é"])
+def test_near_miss_is_quick(separator: str) -> None:
+    """A text that has all of a secret but its end is searched at once, as a text and in a file."""
+    words = [f"w{number:03}" for number in range(40)]
+    redaction = Redaction({"TOKEN": separator.join(words) + "\n"})
+    text = f"'{separator.join(words[:-1])}' without {words[-1]}"
+    start = time.process_time()
+    assert redaction.text(text) == text
+    redaction.check_content([text.encode(), json.dumps(text).encode()], "outputs/a.txt")
+    assert time.process_time() - start < 1
+
+
 def test_colours_hide_nothing() -> None:
     """A secret that is printed in two colours is redacted; other colours stay."""
     text = f"\x1b[31m{SECRET[:4]}\x1b[0;1m{SECRET[4:]}\x1b[0m"

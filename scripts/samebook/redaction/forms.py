@@ -6,12 +6,12 @@ words is much cheaper than to match.
 """
 
 import base64
+import functools
 import html
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from urllib.parse import quote
 
 from samebook.core.secret import SHORTEST
@@ -23,11 +23,13 @@ OPENING, CLOSING = (*ELLIPSES, "[...", " [..."), (*ELLIPSES, "...]", "...] ")
 ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
 # Bytes of a line of base64 in a mail or a PEM file, and the shortest encoded text that is looked for.
 BASE64_LINE, ENCODED = 57, 7
-# A text in base64 that is broken into lines, as they are or escaped; and the breaks.
+# A text in base64 that is broken into lines, as they are or escaped; the breaks, and the texts that they consist of.
 BREAK = re.compile(r"(?:\r?\n|\\+r\\+n|\\+n)[ \t]*")
+BREAKS = ("\\r", "\\n", "\\", "\r", "\n", " ", "\t")
 BROKEN = re.compile(rf"(?<![\w+/-])[\w+/-]{{20,}}+(?:{BREAK.pattern}[\w+/=-]++)+", re.ASCII)
-# A blank where a text is folded, and where pprint goes on in a new pair of quotes.
-FOLD = r"""(?:\\*\s|\\+[nrt]|&(?:amp;)*nbsp;|['"]\s*['"])+"""
+# A run of blanks, or another character; and a blank where a text is folded, also in a new pair of quotes as by pprint.
+PARTS = re.compile(r"\s+|\S")
+BLANK = r"""(?i:\\*\s|\\+[nrt]|&(?:amp;)*nbsp;|['"]\s*['"])"""
 ENTITIES = {"'": "&apos;", '"': "&#34;"}
 
 
@@ -37,20 +39,20 @@ class Quoted:
 
     text: str
 
-    @cached_property
+    @functools.cached_property
     def words(self) -> list[str]:
         """The longer runs of letters and digits, which stay in all quoting."""
         return sorted(re.findall(r"[0-9a-zA-Z]{3,}", self.text), key=len, reverse=True)
 
-    @cached_property
+    @functools.cached_property
     def pattern(self) -> re.Pattern[str]:
-        return re.compile("".join(map(_alternatives, self.text)))
+        return re.compile("".join(map(_alternatives, PARTS.findall(self.text))))
 
-    @cached_property
+    @functools.cached_property
     def in_bytes(self) -> re.Pattern[bytes]:
-        return re.compile(b"".join(map(_alternatives_in_bytes, self.text)))
+        return re.compile(b"".join(map(_alternatives_in_bytes, PARTS.findall(self.text))))
 
-    @cached_property
+    @functools.cached_property
     def shown(self) -> set[str]:
         """The text as it is shown: in a page, in a list, or as it is."""
         return {self.text, html.escape(self.text), html.escape(self.text, quote=False), repr(self.text)[1:-1]}
@@ -93,7 +95,9 @@ def without_breaks(text: str, forms: Mapping[str, str]) -> str:
         joined = BREAK.sub("", match[0])
         return next((label for form, label in forms.items() if form in joined), match[0])
 
-    return BROKEN.sub(replaced, text) if "\n" in text or "\\n" in text else text
+    # A regular expression is much slower than this.
+    joined = functools.reduce(lambda rest, part: rest.replace(part, ""), BREAKS if forms else (), text)
+    return BROKEN.sub(replaced, text) if any(form in joined for form in forms) else text
 
 
 def _in_base64(content: bytes) -> Iterator[str]:
@@ -134,30 +138,39 @@ def _positions(text: str, part: str) -> Iterator[int]:
         position = text.find(part, position + 1)
 
 
-def _alternatives(character: str) -> str:
-    """A regular expression for the ways to write a character."""
-    return character if _is_plain(character) else f"(?:{'|'.join(_written(character))})"
+def _alternatives(part: str) -> str:
+    """A regular expression for the ways to write a character, or a run of blanks."""
+    return part if _is_plain(part) else f"(?:{'|'.join(_ways(part))}){'+' * part.isspace()}"
 
 
-def _alternatives_in_bytes(character: str) -> bytes:
+def _alternatives_in_bytes(part: str) -> bytes:
     """The same for bytes without zeros, in any encoding."""
-    if _is_plain(character):
-        return character.encode()
-    raw = {character.encode(name, errors="ignore").replace(b"\0", b"") for name in ENCODINGS} - {b""}
-    return b"(?:" + b"|".join((*(way.encode() for way in _written(character)), *map(re.escape, sorted(raw)))) + b")"
+    if _is_plain(part):
+        return part.encode()
+    ways = "|".join(_ways(part)).encode()
+    raw = {character.encode(name, errors="ignore").replace(b"\0", b"") for character in part for name in ENCODINGS}
+    others = [re.escape(form) for form in sorted(raw) if form and not re.fullmatch(ways, form)]
+    return b"(?:" + b"|".join((ways, *others)) + b")" + b"+" * part.isspace()
 
 
 def _is_plain(character: str) -> bool:
     return character.isascii() and character.isalnum()
 
 
+def _ways(part: str) -> list[str]:
+    return list(dict.fromkeys(way for character in part for way in _written(character)))
+
+
 def _written(character: str) -> list[str]:
     r"""Regular expressions, longer ones first; what is escaped is so again in JSON in JSON: \\+ and &(?:amp;)*.
 
     They are for: JSON and reprs, of text and of bytes; HTML; URLs and forms; CSV, SQL, Markdown and a shell's quotes.
+    No two match the same: with two for each of n characters, a text that ends otherwise would be tried in 2^n ways.
     """
     if character in "'\"":
         plain = r"""(?:\\*['"])+"""
+    elif character.isspace():
+        plain = BLANK
     else:
         plain = r"\\+" if character == "\\" else rf"\\*{re.escape(character)}"
     code = ord(character)
@@ -165,8 +178,8 @@ def _written(character: str) -> list[str]:
     escapes.add(character.encode("unicode_escape").decode())
     percents = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode())
     entities = {html.escape(character), f"&#{code};", f"&#0{code};", f"&#x{code:x};", ENTITIES.get(character, "")}
-    ways = {re.sub(r"(?:\\\\)+", lambda _: r"\\+", re.escape(escape)) for escape in escapes if len(escape) > 1}
+    others = (escape for escape in escapes if not re.fullmatch(plain, escape))
+    ways = {re.sub(r"(?:\\\\)+", lambda _: r"\\+", re.escape(escape)) for escape in others}
     ways |= {re.escape(entity).replace("&", "&(?:amp;)*") for entity in entities if len(entity) > 1}
     ways |= {percents, r"\+", "%(?:25)*2b"} if character == " " else {percents}
-    ways |= {FOLD} if character.isspace() else set()
     return [*(f"(?i:{way})" for way in sorted(ways, key=lambda way: (-len(way), way))), plain]
