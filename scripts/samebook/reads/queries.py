@@ -20,8 +20,8 @@ QUERY = re.compile(
     r"\s*(?:attach|call|copy|create|describe|explain|from|import|insert|pragma|select|with)\b", re.IGNORECASE
 )
 FUNCTION = r"\b(?:read_\w+|\w+_scan|parquet_\w+|sniff_csv|glob)\s*\("
-READING = re.compile(rf"{FUNCTION}|\b(?:attach|import|load)\b", re.IGNORECASE)
-COMPUTED = re.compile(rf"{FUNCTION}\s*(?!(?:''|\?\d*|\$\w+|\[\s*''(?:\s*,\s*'')*\s*\])\s*[,)])", re.IGNORECASE)
+READING = re.compile(rf"{FUNCTION}|(?:^|;)\s*(?:attach|import|load)\b", re.IGNORECASE)
+COMPUTED = re.compile(rf"{FUNCTION}\s*+(?!(?:''|\?\d*|\$\w+|\[\s*''(?:\s*,\s*'')*\s*\])\s*[,)])", re.IGNORECASE)
 SUBQUERY = re.compile(r"\b(?:from|join)\b", re.IGNORECASE)
 
 
@@ -42,9 +42,13 @@ def expression(recorder: Recorder, values: Sequence[Any]) -> None:
 
 def read_database(recorder: Recorder, path: str) -> bool:
     """Record a file, of a database of DuckDB with its log and what its views read; whether there is one."""
-    recorder.open(f"{path}.wal", os.O_RDONLY)
+    path = os.path.expanduser(path)
     is_read = arguments.read_path(recorder, path)
-    if is_read and _is_database(path):
+    if is_read:
+        recorder.open(f"{path}.wal", os.O_RDONLY)
+    # A view may name a database, its own too: each is looked at once.
+    if is_read and (views := f"{os.path.abspath(path)}/views") not in recorder.seen and _is_database(path):
+        recorder.seen.add(views)
         query(recorder, _views(recorder, path))
     return is_read
 
