@@ -1,5 +1,7 @@
 """Imports before a kernel begins: what they read is a read of the kernel's run."""
 
+import py_compile
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ def test_reads_of_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "configured.py").write_text(MODULE)
     (tmp_path / "own.cfg").write_text("1")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setattr(preload, "READS", {})
     monkeypatch.setattr(undeclared, "RECORDER", Recorder())
     undeclared.RECORDER.run = tmp_path / "run"
@@ -28,6 +31,7 @@ def test_reads_of_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     startup.record_imports()
     names = {event["name"] for event in run_folder.events(tmp_path / "run", "read")}
     assert names == {"configured.py", "own.cfg"}
+    py_compile.compile(str(tmp_path / "configured.py"))  # as another process may that imports it, too
     preload.check_reads()
     (tmp_path / "own.cfg").write_text("22")
     with pytest.raises(ValueError, match=r"own\.cfg has changed"):

@@ -4,7 +4,7 @@ A zygote imports this module: it must import nothing that a kernel would not imp
 """
 
 import contextlib
-import importlib
+import importlib.util
 import os
 import stat
 import sys
@@ -95,8 +95,15 @@ def _noted_reads() -> Iterator[None]:
     yield
     is_noting = False
     others = tuple(f"{folder}/" for folder in (sys.prefix, sys.base_prefix, *SYSTEM))
-    absolute = (str(Path(path).absolute()) for path in paths)
+    absolute = (_source(str(Path(path).absolute())) for path in paths)
     READS.update({path: state for path in absolute if not path.startswith(others) and (state := _state(path))})
+
+
+def _source(path: str) -> str:
+    """The module whose bytecode a file has, as any process may write that again; of another file its own path."""
+    with contextlib.suppress(ValueError):
+        return importlib.util.source_from_cache(path)
+    return path
 
 
 def _state(path: str) -> tuple[int, int, int] | None:
