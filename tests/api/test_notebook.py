@@ -210,6 +210,13 @@ def test_artifact_found_by_notebook(lab: Tiny) -> None:
     assert samebook.find_artifact(str(newest.relative_to(lab.root)), "model.ubj") == newest
 
 
+def test_artifact_beside_the_workspace(lab: Tiny) -> None:
+    """A file beside the workspace has the path that was given as its label: a reproduction has another workspace."""
+    (lab.root.parent / "beside.csv").write_text("1")
+    assert samebook.find_artifact("../beside.csv", "beside.csv").read_text() == "1"
+    assert [event["name"] for event in run_folder.events(context.run(), "input")] == ["../beside.csv"]
+
+
 def test_changed_artifact_is_refused(lab: Tiny) -> None:
     """An output that was changed since its run isn't passed off as what that run made."""
     output = lab.root / "runs" / "20130101T000000Z-train-aaaaaa" / "outputs" / "model.ubj"

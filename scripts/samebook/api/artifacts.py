@@ -42,13 +42,15 @@ def find_artifact(source: str, name: str) -> Path:
 
 
 def _file_label(source: str, name: str) -> str:
-    """The label of the file that a source is: its path, from the workspace where it is inside; "" where it is none.
+    """The label of the file that a source is: its path, from the workspace where it is inside, else as it is given; ""
+    where it is none.
 
     The file may be gone where its run is reproduced: then the receipt's inputs say that it was one. The workspace may
     be elsewhere there, and earlier receipts have a file's name alone.
     """
     here, pinned = context.current_workspace(), context.pinned()
-    path = here.relative(Path(os.path.normpath(here.root / source)))
+    place = Path(os.path.normpath(here.root / source))
+    path = here.relative(place) if place.is_relative_to(here.root) else os.path.normpath(source)
     labels = [label for label in pinned if f"/{path}".endswith(f"/{label}")]
     label = max(labels, default=name if name in pinned else path, key=len)
     was_file = label in pinned and (Path(source).name == name or path in pinned)
