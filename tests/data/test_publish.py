@@ -3,6 +3,7 @@
 import datetime
 import uuid
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -135,11 +136,14 @@ def test_value_lost_in_column_refused(before: pa.Array, after: pa.Array, into: t
 
 
 def test_values_of_another_type_kept(into: tuple[Workspace, Warehouse]) -> None:
-    """Whole numbers that became doubles, as beside a missing one, go into a table of whole numbers as they are."""
-    warehouse.publish(*into, replace(FIRST, rows=pa.table({"id": ["a", "b"], "value": [1, 2]})))
-    warehouse.publish(*into, replace(SECOND, rows=pa.table({"id": ["a", "b"], "value": [3.0, None]})))
-    rows = published(into, "SELECT value FROM scores ORDER BY id")
-    assert [row["value"] for row in rows][:1] == [3]
+    """Whole numbers that became doubles, as beside a missing one, go into a table of whole numbers as they are; and
+    decimals into one of decimals, for which Arrow may have no type.
+    """
+    price = [Decimal("1.25"), Decimal("2.25")]
+    warehouse.publish(*into, replace(FIRST, rows=pa.table({"id": ["a", "b"], "value": [1, 2], "price": price})))
+    warehouse.publish(*into, replace(SECOND, rows=pa.table({"id": ["a", "b"], "value": [3.0, None], "price": price})))
+    rows = published(into, "SELECT value, CAST(price AS TEXT) AS price FROM scores ORDER BY id")
+    assert (rows[0]["value"], [row["price"] for row in rows]) == (3, ["1.25", "2.25"])
 
 
 def test_published_beside_each_other(into: tuple[Workspace, Warehouse]) -> None:

@@ -87,10 +87,14 @@ class Publication:
 
 
 def _cast(column: "pa.ChunkedArray", kind: "pa.DataType") -> "pa.ChunkedArray | None":
-    """The column as this type, unchanged where Arrow has no such cast; None where a value would become another."""
+    """The column as this type, unchanged where Arrow has no such cast, or not the type, as of PostgreSQL's NUMERIC;
+    None where a value would become another.
+    """
     import pyarrow as pa
     import pyarrow.compute
 
+    if isinstance(kind, pa.BaseExtensionType):
+        return column
     pc: Any = pyarrow.compute
     try:
         cast = column.cast(kind)
