@@ -51,8 +51,9 @@ def test_draws_stay_in_range() -> None:
     for values in grids.draw(ranges, 20, 1, parameters):
         assert 0.1 <= float(values["rate"]) <= 0.9
         assert 0.1234567 <= float(values["fine"]) <= 0.1234568
-    with pytest.raises(UsageError, match="expected low:high, with a whole number between them"):
+    with pytest.raises(UsageError, match="expected low:high, with a whole number between them") as error:
         grids.axes([("depth", "0.2:0.8")], parameters)
+    assert error.value.mend == 'again, with GRID="depth=1:10"'
 
 
 @pytest.mark.parametrize(
