@@ -244,12 +244,13 @@ def test_data_keep_their_bytes(tmp_path: Path) -> None:
 
 
 def test_checkout_of_a_folder(root: Path) -> None:
-    """A workspace in a folder of a repository is checked out as that folder, with its changes."""
+    """A workspace in a folder of a repository is checked out as that folder, with its changes; its names are found."""
     folder = root / "team" / "work"
     folder.mkdir(parents=True)
     (folder / "b.txt").write_text("b\n")
     git.git(root, "add", "--all")
     git.git(root, *IDENTITY, "commit", "--quiet", "--message", "folder")
+    assert git.file_names(root / "team", "HEAD", "work", ".txt") == ["b"]
     (folder / "b.txt").write_text("changed\n")
     patch = uncommitted.changes(folder).patch
     assert patch is not None

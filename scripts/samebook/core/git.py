@@ -97,7 +97,7 @@ def show(root: Path, ref: str, path: str) -> bytes:
 
 
 def file_names(root: Path, ref: str, folder: str, suffix: str) -> list[str]:
-    """The names, without the suffix, of the files in a folder at a branch, a tag or a commit.
+    """The names, without the suffix, of the files in a folder below `root` at a branch, a tag or a commit.
 
     Where the folder is missing, there are none. Raises UsageError where `ref` names no commit.
     """
