@@ -6,15 +6,11 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-import xgboost
 from scipy.stats import chisquare
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 import flights
-from samebook.environment import machine
 
-# xgboost makes the same model in any number of threads, so it takes all cores, whatever other libraries take.
-xgboost.set_config(nthread=machine.cores())
 # 1 where a larger value is better, -1 where a smaller one is.
 BETTER = {"auc": 1, "log_loss": -1, "brier": -1}
 WATCHED = ("auc", "log_loss", "calibration_error")

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from sklearn.metrics import log_loss, roc_auc_score
 
 import experiments
@@ -166,3 +167,8 @@ def test_sample_ratio_seldom_cries() -> None:
     ]
     assert sum(chance < 0.001 for chance in chances) <= 4
     assert sum(chance < 0.05 for chance in chances) == pytest.approx(50, abs=25)
+
+
+def test_threads_are_left_alone() -> None:
+    """The helpers set no number of threads: xgboost shares OpenMP with scikit-learn, and the receipt has the number."""
+    assert xgboost.get_config()["nthread"] == 0
