@@ -80,7 +80,7 @@ uncommitted:
 	@$(HERE)environments/uncommitted $(call quoted,$(SAMEBOOK_PATCH))
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
-# All files have one time, before that of any layer: one of the cache, older than the commit, would keep its own.
+# All files have one time, that of 1980, before that of any layer: one of the cache, older than the commit, would keep its own.
 image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests
 	@for target in runtime lab; do docker load --quiet --input $(call quoted,$(DIST))/samebook-$$target.oci.tar >/dev/null || exit 2; done
 

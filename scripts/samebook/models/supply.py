@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from samebook.core import git
+from samebook.core import git, head
 from samebook.core.digest import sha256
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say, word
@@ -66,8 +66,8 @@ def rebuild(site: Site, bundle: Bundle, names: list[str]) -> None:
     Raises NotReproduced for other bytes, UsageError for a commit that nobody here has taken in: a bundle is a line of
     text that anybody can write.
     """
-    commit, heads = bundle.source.commit, filter(None, ("HEAD", site.requested_commit))
-    if not any(git.is_ancestor(site.workspace.root, commit, head) for head in heads):
+    commit = bundle.source.commit
+    if not head.is_in_past(site.workspace.root, commit, site.requested_commit):
         raise UsageError(
             f"model {bundle.name} is made by commit {commit[:12]}, which is neither in this branch nor in the one that "
             "you name",

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 
 from samebook.core.text import repeated_name
-from samebook.environment.numerics import Name
+from samebook.environment.numerics import MOST_THREADS, Name
 
 
 def _inside(name: str) -> str:
@@ -83,8 +83,8 @@ class Annotations(Part):
 
 
 class Threads(Part):
-    openmp: Annotated[int, Field(ge=1, le=9999)]
-    blas: Annotated[int, Field(ge=1, le=9999)]
+    openmp: Annotated[int, Field(ge=1, le=MOST_THREADS)]
+    blas: Annotated[int, Field(ge=1, le=MOST_THREADS)]
 
 
 class Internal(Part):

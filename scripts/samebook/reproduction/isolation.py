@@ -14,12 +14,13 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from samebook.core import make
 from samebook.core.workspace import Workspace
 from samebook.environment import settings, yaml_file
+from samebook.environment.numerics import BLAS, OPENMP
 from samebook.records import receipt, run_folder
 from samebook.records.receipt import Json
 
 WAREHOUSE_URL = settings.variable(("warehouse", "url"))
 NUMERICS = settings.variable(("numerics",))
-OPENMP, BLAS, SECRETS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "SECRETS"
+SECRETS = "SECRETS"
 DIGEST = "@sha256:"
 # The beginnings and the ends of variables that name a cache, or a folder that keeps something for the next run.
 CACHES = ("XDG_", "HF_", "TORCH_HOME", "MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_")
@@ -32,7 +33,7 @@ def inherited(commit: str) -> dict[str, str]:
     BASE_IMAGE stays: a checkout does not know a base image that was built on this machine. Variables that locate the
     warehouse stay: its address differs from machine to machine, its rows are the same.
     """
-    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY", OPENMP, BLAS)
+    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY", OPENMP, BLAS[0])
     of_warehouse = settings.variable(("warehouse", ""))
     from_make = {*make.variables()} - {"BASE_IMAGE"}
     env = {
@@ -53,9 +54,9 @@ def numerics(statement: Json) -> dict[str, str]:
     """
     internal = statement["predicate"]["buildDefinition"].get("internalParameters", {})
     threads = internal.get("threads")
-    names = {SECRETS: " ".join((os.environ.get(SECRETS, ""), OPENMP, BLAS, NUMERICS)).strip()}
+    names = {SECRETS: " ".join((os.environ.get(SECRETS, ""), OPENMP, BLAS[0], NUMERICS)).strip()}
     if isinstance(threads, dict):
-        return {**names, OPENMP: str(threads["openmp"]), BLAS: str(threads["blas"]), NUMERICS: internal["numerics"]}
+        return {**names, OPENMP: str(threads["openmp"]), BLAS[0]: str(threads["blas"]), NUMERICS: internal["numerics"]}
     return {**names, OPENMP: threads} if str(threads).isdecimal() else names
 
 

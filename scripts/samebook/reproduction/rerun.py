@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from samebook.core import git, signals, uncommitted, workspace
+from samebook.core import git, head, signals, uncommitted, workspace
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.text import Say, word
@@ -195,7 +195,7 @@ def read_object(store: objects.Store, digest: str, say: Say) -> bytes | None:
 def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
     """Make an input again, by running again the notebook that made it. Raises NotReproduced where the bytes differ."""
     commit = (built_from["commit"] or {"digest": {"gitCommit": ""}})["digest"]["gitCommit"]
-    if not any(git.is_ancestor(site.workspace.root, commit, head) for head in ("HEAD", site.requested_commit) if head):
+    if not head.is_in_past(site.workspace.root, commit, site.requested_commit):
         raise UsageError(
             f"input {name} is made by commit {commit[:12]}, which is neither in this branch nor in the run's past",
             mend=f"git merge {commit[:12]}, if you trust that commit",
