@@ -84,7 +84,7 @@ def test_lab_partition_is_scratch(lab: Tiny) -> None:
 
 
 @pytest.mark.usefixtures("lab")
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400])
 def test_metric_must_be_finite(value: float) -> None:
     """A metric that is no finite number is refused by name: JSON has no word for it."""
     with pytest.raises(UsageError, match=r"metric auc: found .*; expected a finite number"):

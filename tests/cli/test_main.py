@@ -3,8 +3,10 @@
 import subprocess
 
 import pytest
+from click.testing import CliRunner
 from tiny import Tiny
 
+from samebook.cli.main import cli
 from samebook.cli.options import PairsType
 
 
@@ -54,3 +56,20 @@ def test_closed_pipe_is_fine(tiny: Tiny) -> None:
 def test_parameters_in_one_text(text: str, message: tuple[tuple[str, str], ...]) -> None:
     """A space belongs to a value, unless a name and = come after it; a JSON object may have any text."""
     assert PairsType().convert(text, None, None) == message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("warm", "train", "--memory", "9" * 5000 + "g"),
+        ("warm", "train", "--idle", "9" * 400 + "s"),
+        ("run", "train", "--timeout", "1" + "0" * 400),
+        ("sweep", "train", "--timeout", "1" + "0" * 400),
+        ("drift", "--day", "0001-01-01"),
+    ],
+)
+def test_endless_numbers_refused(arguments: tuple[str, ...]) -> None:
+    """A number or day that no machine can count with is refused as usage, by the option's name."""
+    ended = CliRunner().invoke(cli, arguments)
+    assert ended.exit_code == 2
+    assert f"Invalid value for '{arguments[-2]}'" in ended.stderr

@@ -35,6 +35,7 @@ def test_shipped_settings_load(env: str) -> None:
         ("datasets: {flights: {into: A b}}", "datasets.flights.into: "),
         ("cell_timeout: soon", "cell_timeout: found 'soon'; Input should be a valid integer"),
         ("cell_timeout: -1", "cell_timeout: found -1; "),
+        (f"cell_timeout: {10**400}", "; Input should be less than or equal to 1000000000"),
         ("warehouse: {url: 'mysql://x'}", "warehouse.url: the value is not shown; "),
         ("drift: {fail_on: worn}", "drift.fail_on: found 'worn'"),
         ("drift: {alarm: 0.05}", "drift: found {'alarm': 0.05}; Value error, alarm 0.05 is below warn 0.1"),

@@ -113,11 +113,14 @@ def test_all_mistakes_are_reported() -> None:
         ("depth=1:3", "parameter depth has a range"),
         ("depth=3:1", "found '3:1'; expected low:high"),
         ("rate=0:1:log", "expected low:high above 0"),
+        ("depth=1:1e999", "expected low:high, as finite numbers"),
+        ("rate=1:1e999:log", "expected low:high above 0 for a logarithmic scale, as finite numbers"),
+        ("rate=-1e308:1e308", "expected low:high, as finite numbers"),
         ("depth=1 depth=2", "parameter depth is in the grid twice"),
     ],
 )
 def test_range_must_make_sense(text: str, message: str) -> None:
-    """A range without draws, upside down, or without a logarithm is refused."""
+    """A range without draws, upside down, without an end, or without a logarithm is refused."""
     with pytest.raises(UsageError) as refused:
         list(grids.combinations(axes(text)))
     assert message in str(refused.value)

@@ -95,11 +95,12 @@ def test_wrong_pipeline_told(text: str, told: str, tmp_path: Path) -> None:
         ({"dya": "2013-07-01"}, "no parameter 'dya'; did you mean day?"),
         ({"day": "July 1st"}, "parameter day: found 'July 1st'; expected a day like 2013-07-01"),
         ({}, "parameter source must be given"),
+        ({"day": "0001-01-01", "source": "a"}, "$day-1: found '0001-01-01'; there is no such day"),
     ],
 )
 def test_wrong_parameter_told(given: dict[str, str], told: str, tmp_path: Path) -> None:
     """A parameter that there isn't, one that must be given, and a day that is none are refused."""
-    text = "parameters: {day: today, source: null}\nsteps: {a: {parameters: {day: $day, source: $source}}}"
+    text = "parameters: {day: today, source: null}\nsteps: {a: {parameters: {day: $day-1, source: $source}}}"
     with pytest.raises(UsageError) as error:
         steps(tmp_path, text, **given)
     assert told in str(error.value)

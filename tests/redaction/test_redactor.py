@@ -358,16 +358,18 @@ def test_names_are_searched(tmp_path: Path) -> None:
 
 def test_cut_gzip_is_searched(tmp_path: Path) -> None:
     """A packed file that was cut, as its writer was killed, is searched up to the cut, and not kept: nobody knows its
-    end.
+    end. Other files that only begin like one are kept.
     """
     (tmp_path / "a.gz").write_bytes(gzip.compress(SECRET.encode() * 20)[:-9])
     with pytest.raises(PolicyRefused, match="holds a secret"):
         Redaction({"TOKEN": SECRET}).check_files(tmp_path)
-    for name in ("gzip", "zip", "Parquet"):
+    for name in ("gzip", "zip", "Parquet", "bzip2", "xz", "LZMA"):
         (tmp_path / name).write_bytes(PACKERS[name](SECRET.encode())[:-15])
-    (tmp_path / "whole.gz").write_bytes(gzip.compress(b"x"))
+    whole = {"whole.gz": gzip.compress(b"x"), "numbers": b"]\0\0\0\1\0\0\0", "a.txt": b"BZhang", "b.txt": b"PAR1S"}
+    for name, content in whole.items():
+        (tmp_path / name).write_bytes(content)
     Redaction({"TOKEN": SECRET}).remove_files(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["whole.gz"]
+    assert {path.name for path in tmp_path.iterdir()} == {*whole}
 
 
 def test_other_secret_searches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,10 @@ def log_metric(name: str, value: float) -> None:
 
     Raises UsageError for a value that is not a finite number.
     """
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # of a whole number
+        number = math.inf
     if not math.isfinite(number):
         raise UsageError(
             f"metric {name}: found {number}; expected a finite number",

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from samebook.cli.options import ENV, show
+from samebook.cli.options import DAY, ENV, show
 from samebook.core import errors, workspace
 
 
@@ -17,7 +17,7 @@ from samebook.core import errors, workspace
     show_default=False,
     help="Promoted model, like churn or churn@prod; by default drift.model.",
 )
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Day whose data are compared.")
+@click.option("--day", type=DAY, required=True, help="Day whose data are compared.")
 @click.option(
     "--days", type=click.IntRange(1, 366), default=1, help="Compare also this many days, up to that one, as a whole."
 )

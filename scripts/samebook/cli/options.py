@@ -1,5 +1,6 @@
 """The options that commands share, and the functions by which they print."""
 
+import datetime
 import functools
 import math
 import os
@@ -15,6 +16,8 @@ from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
 from samebook.core.json_value import JsonValue
 from samebook.core.text import repeated_name, visible
+
+EARLIEST = 1000
 
 
 class PairType(click.ParamType[tuple[str, str]]):
@@ -64,6 +67,17 @@ class DaysType(click.ParamType[int]):
         return int(days)
 
 
+class DayType(click.DateTime):
+    """`2013-07-01`; days before it, as monitoring counts them, are days as well."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime.datetime:
+        day = super().convert(value, param, ctx)
+        if day.year < EARLIEST:
+            self.fail(f"found {value!r}; expected a day from the year {EARLIEST} on", param, ctx)
+        return day
+
+
 class ToleranceType(click.ParamType[float]):
     """`1e-9`, as --tolerance takes it: within an infinite one, or none that is a number, anything would be alike."""
 
@@ -80,6 +94,9 @@ class ToleranceType(click.ParamType[float]):
         return tolerance
 
 
+# An end of time that any clock can count to.
+SECONDS = click.IntRange(0, 1_000_000_000)
+DAY = DayType(["%Y-%m-%d"])
 ENV = click.option(
     "--env", default="dev", envvar="SAMEBOOK_ENV", help="Take the settings of environments/<env>.yml ($SAMEBOOK_ENV)."
 )

@@ -5,11 +5,10 @@ from datetime import date, datetime
 
 import click
 
-from samebook.cli.options import ENGINE, ENV, parameters, say, show
+from samebook.cli.options import DAY, ENGINE, ENV, parameters, say, show
 from samebook.core import errors, workspace
 
 FORCE = click.option("--force", is_flag=True, help="Run also the steps that a finished run has done already.")
-DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from samebook.cli.options import ENGINE, ENV, FILE, ToleranceType, parameters, say, show
+from samebook.cli.options import ENGINE, ENV, FILE, SECONDS, ToleranceType, parameters, say, show
 from samebook.core import errors, workspace
 
 
@@ -19,7 +19,7 @@ from samebook.core import errors, workspace
 @ENV
 @click.option(
     "--timeout",
-    type=click.IntRange(min=0),
+    type=SECONDS,
     help="Seconds that a cell may take; 0 sets no limit, the default is cell_timeout of the settings.",
 )
 @click.option(

@@ -9,8 +9,11 @@ from typing import override
 
 import click
 
-from samebook.cli.options import ENV, FILE, PairsType, parameters, say, show
+from samebook.cli.options import ENV, FILE, SECONDS, PairsType, parameters, say, show
 from samebook.core import errors, workspace
+
+# No time and no size has so many.
+DIGITS = 10
 
 
 class DurationType(click.ParamType[float]):
@@ -21,7 +24,7 @@ class DurationType(click.ParamType[float]):
     @override
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         text, units = str(value), {"s": 1, "m": 60, "h": 3600}
-        if not (text[:-1].isdecimal() and text[-1:] in units):
+        if not (text[:-1].isdecimal() and len(text) < DIGITS and text[-1:] in units):
             self.fail(f"found {value!r}; expected a time, like 15m", param, ctx)
         return float(text[:-1]) * units[text[-1]]
 
@@ -36,7 +39,7 @@ class SizeType(click.ParamType[int]):
         text, units = str(value).lower(), {"m": 1 << 20, "g": 1 << 30}
         if text == "0":
             return 0
-        if not (text[:-1].isdecimal() and text[-1:] in units):
+        if not (text[:-1].isdecimal() and len(text) < DIGITS and text[-1:] in units):
             self.fail(f"found {value!r}; expected a size, like 500m or 2g", param, ctx)
         return int(text[:-1]) * units[text[-1]]
 
@@ -66,7 +69,7 @@ class SizeType(click.ParamType[int]):
 @click.option("--minimize", is_flag=True, help="Rank the lowest value of the metric first.")
 @click.option(
     "--timeout",
-    type=click.IntRange(min=0),
+    type=SECONDS,
     help="Seconds that a cell may take; 0 sets no limit, the default is cell_timeout of the settings.",
 )
 @click.option(

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from samebook.cli.options import ENV, DaysType, say, show
+from samebook.cli.options import DAY, ENV, DaysType, say, show
 from samebook.core import workspace
 
 
 @click.command()
 @click.option(
     "--day",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DAY,
     help="Day (UTC) of the events, or of the data that runs were for; by default today.",
 )
 @click.option(

@@ -117,7 +117,7 @@ def _numpy_version() -> str:
 def _number(variable: str) -> int:
     """The caller's number of threads; of a list of numbers, as for nested regions, the first; 0 where there is none."""
     text = os.environ.get(variable, "").partition(",")[0].strip()
-    if text and not (text.isdecimal() and 0 < int(text) <= MOST_THREADS):
+    if text and not (text.isdecimal() and len(text) < 9 and 0 < int(text) <= MOST_THREADS):
         raise UsageError(
             f"{variable} is {text!r}; expected a number above 0, at most {MOST_THREADS}", mend=f"unset {variable}"
         )

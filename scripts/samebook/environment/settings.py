@@ -22,6 +22,9 @@ from samebook.environment.model_sections import AbTest, Drift, Promotion
 from samebook.environment.numerics import LEVEL, MOST_THREADS, OPENMP_THREADS, Name
 from samebook.environment.sections import Dataset, Notify, Retention, Store, Warehouse, Watch
 
+# Seconds; a clock can't count to any number.
+LONGEST = 1_000_000_000
+
 
 class Settings(BaseSettings):
     """The settings that may differ between dev, preprod and prod; nothing else does."""
@@ -51,7 +54,9 @@ class Settings(BaseSettings):
         ),
         NUMBER,
     ] = 0
-    cell_timeout: Annotated[int, Field(ge=0, description="the time limit of a cell in seconds; 0: none"), NUMBER] = 0
+    cell_timeout: Annotated[
+        int, Field(ge=0, le=LONGEST, description="the time limit of a cell in seconds; 0: none"), NUMBER
+    ] = 0
     ignore_unseen: Annotated[
         tuple[str, ...],
         Field(description='reads that nobody sees and you answer for, by their beginnings, as "network"'),

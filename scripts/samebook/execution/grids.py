@@ -58,11 +58,11 @@ def _axis(name: str, text: str, parameters: Mapping[str, Parameter]) -> Axis:
         axis = Axis(name, (), float(match[1]), float(match[2]), bool(match[3]))
     except ValueError:
         return Axis(name, (text,))
-    is_whole = _is_whole(parameters[name])
-    is_empty = is_whole and math.ceil(axis.low) > math.floor(axis.high)
-    if axis.low > axis.high or is_empty or (axis.is_log and axis.low <= 0):
+    is_whole, is_endless = _is_whole(parameters[name]), not math.isfinite(axis.high - axis.low)
+    is_empty = is_whole and not is_endless and math.ceil(axis.low) > math.floor(axis.high)
+    if axis.low > axis.high or is_empty or is_endless or (axis.is_log and axis.low <= 0):
         expected = "low:high" + (" above 0 for a logarithmic scale" if axis.is_log else "")
-        expected += ", with a whole number between them" if is_empty else ""
+        expected += ", as finite numbers" if is_endless else ", with a whole number between them" if is_empty else ""
         raise UsageError(
             f"parameter {name}: found {text!r}; expected {expected}",
             mend=f'again, with GRID="{name}={"1:10" if is_whole else "0.01:0.3"}{":log" if axis.is_log else ""}"',

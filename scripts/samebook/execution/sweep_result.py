@@ -3,6 +3,7 @@
 import csv
 import datetime
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = 20
+LARGEST = 1e100
 COLOR, BEST = "#33618d", "#c1440e"
 
 
@@ -158,7 +160,8 @@ def _draw(axes: "Axes", sweep: Sweep, ranked: list[Outcome], name: str) -> None:
 
 
 def _number(text: str) -> float:
+    """The number of a text; NaN where it is not one, or a larger one than a picture can have."""
     try:
-        return float(text)
+        return number if abs(number := float(text)) <= LARGEST else math.nan
     except ValueError:
-        return float("nan")
+        return math.nan

@@ -198,6 +198,11 @@ def resolve(text: str, values: Mapping[str, str]) -> str:
                 f"{reference[0]}: found {base!r}; only to a day can days be added",
                 mend=f'again, with PARAMS="{reference[1]}=2013-07-01"',
             ) from None
+        except OverflowError:
+            raise UsageError(
+                f"{reference[0]}: found {base!r}; there is no such day, expected one of the years 1 to 9999",
+                mend=f'again, with PARAMS="{reference[1]}=2013-07-01"',
+            ) from None
 
     if isinstance(text, JsonValue):  # given by a person, as it is
         return text

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +23,10 @@ OPENERS: dict[bytes, Callable[[Any], File]] = {
     b"\xfd7zXZ\0": lzma.LZMAFile,
     b"\x5d\0\0": lzma.LZMAFile,
 }
+# The beginnings that only packed files have; numbers or a text may begin with the first bytes of one.
+SURELY = re.compile(
+    rb"\x1f\x8b\x08|BZh[1-9](?:1AY&SY|\x17rE8P\x90)|\xfd7zXZ\0|\x5d\0\0..\xff{8}|PAR1\x15|PK\x03\x04", re.DOTALL
+)
 # The first two bytes of zlib: deflate, a window of at most 32 KB, and a check (RFC 1950).
 ZLIB = tuple(
     bytes((method, flags))
@@ -47,7 +52,7 @@ def pieces(file: File, depth: int = DEEPEST) -> Iterator[bytes]:
 def is_cut(file: File) -> bool:
     """Whether a packed file can't be read to its end, so that nobody knows what it holds."""
     first = file.read1(CHUNK)
-    if first.startswith(ZLIB):  # as any text may begin
+    if not SURELY.match(first):
         return False
     file.seek(0)
     try:
