@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tiny import CHECKOUT, Result, Tiny, wait_until
 
+from samebook.environment import numerics
+
 FICKLE = """
 import pathlib
 folder = pathlib.Path("../count")
@@ -38,12 +40,24 @@ def test_cause_is_found(tiny: Tiny, notebook: str, cell: str, cause: str) -> Non
     assert "  fix: " in ended.stdout
 
 
-def test_thread_count_is_found(tiny: Tiny) -> None:
-    """With fast numerics, a sum that only the number of BLAS's threads changes is told apart from chance."""
-    ended = found(tiny, "thread_count", times=3, SAMEBOOK_NUMERICS="fast")
+@pytest.mark.parametrize(("notebook", "cell"), [("thread_count", "total"), ("threads_of_openmp", "fit")])
+def test_thread_count_is_found(tiny: Tiny, notebook: str, cell: str) -> None:
+    """With fast numerics, a sum that only a number of threads changes is told apart from chance."""
+    ended = found(tiny, notebook, times=3, SAMEBOOK_NUMERICS="fast")
     assert ended.code == 3
-    assert "cell 2 `total` differs first" in ended.stdout
+    assert f"cell 2 `{cell}` differs first" in ended.stdout
     assert "cause: thread count (runs with as many threads are alike)" in ended.stdout
+
+
+def test_processor_is_found(tiny: Tiny) -> None:
+    """With fast numerics, what the instructions of the processor decide is a warning, with its calls and the fix."""
+    if not numerics.lowered_level():
+        pytest.skip("this processor has no level below that variables can simulate")
+    ended = found(tiny, "processor", SAMEBOOK_NUMERICS="fast")
+    assert ended.code == 0, ended.stdout
+    assert "warning: depends on the processor" in ended.stdout
+    assert "cause: processor (only the run with a lower level of the processor differs)\n  in line 1: " in ended.stdout
+    assert "  fix: numerics: portable" in ended.stdout
 
 
 def test_set_order_is_found(tiny: Tiny) -> None:
@@ -70,11 +84,15 @@ def test_random_name_is_found(tiny: Tiny) -> None:
     assert ".csv: only in run 2" in ended.stdout
 
 
-@pytest.mark.parametrize("notebook", ["object_address", "well_behaved"])
+@pytest.mark.parametrize(
+    "notebook", ["object_address", "well_behaved", "processor", "thread_count", "threads_of_openmp"]
+)
 def test_same_is_same(tiny: Tiny, notebook: str) -> None:
-    """Addresses, progress bars, styled tables, figures, warnings and split streams make no run another."""
+    """Addresses, progress bars, styled tables, figures, warnings and split streams make no run another; nor does the
+    number of cores, with portable numerics.
+    """
     ended = found(tiny, notebook)
-    assert (ended.code, ended.stdout) == (0, "IDENTICAL: 2 runs, with 1 and 2 threads\n")
+    assert (ended.code, ended.stdout) == (0, "IDENTICAL: 2 runs, with 1 core and 2 cores\n")
 
 
 def test_trials_are_set_aside(tiny: Tiny) -> None:

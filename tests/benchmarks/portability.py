@@ -24,8 +24,6 @@ from samebook.environment import machine, numerics
 from samebook.environment.numerics import Numerics
 
 START, END = "<!-- make portability -->", "<!-- end -->"
-# By this machine's level, what of numpy and which core of OpenBLAS the next level below lacks.
-BELOW = {4: (numerics.FEATURES, "Haswell"), 3: (("X86_V3", *numerics.FEATURES), "Sandybridge")}
 INHERITED = ("PATH", "HOME", "TMPDIR", "LANG")
 
 
@@ -57,15 +55,18 @@ def threads(openmp: int, blas: int) -> dict[str, str]:
     return Numerics("fast", openmp, blas, is_held=True).variables()
 
 
+def _only(variables: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {name: text for name, text in variables.items() if name.startswith(prefix)}
+
+
 def ways() -> dict[str, list[Way]]:
     """For each column the processes whose results it compares."""
-    features, core = BELOW[machine.level()]
-    portable, plain = numerics.of().variables(), threads(1, 1)
+    portable, plain, lowered = numerics.of().variables(), threads(1, 1), numerics.lowered_level()
     counts = [count for count in (1, 2, 4) if count < machine.cores()]
     return {
         "portable": [way(portable), way(portable, number=1), *(way(portable, count) for count in counts)],
-        "numpy's level": [way(plain), way({**plain, "NPY_DISABLE_CPU_FEATURES": " ".join(features)})],
-        "BLAS's level": [way(plain), way({**plain, "OPENBLAS_CORETYPE": core})],
+        "numpy's level": [way(plain), way({**plain, **_only(lowered, "NPY_")})],
+        "BLAS's level": [way(plain), way({**plain, **_only(lowered, "OPENBLAS_")})],
         "threads of BLAS": [way(plain), way(threads(1, 2))],
         "threads of OpenMP": [way(plain), way(threads(2, 1))],
         "4 of OpenMP, again": [way(threads(4, 1), number=number) for number in range(4)],
@@ -103,7 +104,7 @@ def main() -> int:
     given = parser.parse_args()
     words = given.only.split(",") if given.only else [""]
     names = [name for name in KINDS if any(word in name for word in words)]
-    if machine.level() not in BELOW or machine.cores() < 2:
+    if machine.level() not in numerics.BELOW or machine.cores() < 2:
         found = f"found {machine.level_name()} and {machine.cores()} cores, expected x86-64-v3 and 2"
         sys.stderr.write(f"portability can't be measured here: {found}\n")
         return 2

@@ -28,6 +28,10 @@ OLDER_THAN = (2, 4)
 # The beginnings of numpy's names for what is above the level.
 ABOVE = ("X86_V4", "AVX512", "AVX10")
 CORE = "Haswell"
+# By the level of a processor, the groups of numpy and the core of OpenBLAS that the next level below lacks or has.
+BELOW = {4: (FEATURES, CORE), 3: (("X86_V3", *FEATURES), "Sandybridge")}
+# A trial takes the next level below, where its numerics are fast.
+LOWERED = "SAMEBOOK_LOWERED_LEVEL"
 # What other libraries, where a user adds them, take from their own variables.
 OF_OTHERS = {
     "ARROW_USER_SIMD_LEVEL": "AVX2",
@@ -56,8 +60,10 @@ class Numerics:
     is_held: bool
 
     def level_variables(self) -> dict[str, str]:
-        """The variables that fix the level of the processor; none where it is not fixed."""
-        if self.name == "fast" or not self.is_held:
+        """The variables that fix the level of the processor, or lower it in a trial; none where it is not fixed."""
+        if self.name == "fast":
+            return lowered_level() if os.environ.get(LOWERED) else {}
+        if not self.is_held:
             return {}
         features = " ".join(features_above(_numpy_version()))
         return {"NPY_DISABLE_CPU_FEATURES": features, "OPENBLAS_CORETYPE": CORE, **OF_OTHERS}
@@ -100,6 +106,14 @@ def of(name: Name = "portable", threads: int = 0) -> Numerics:
     openmp = _number(OPENMP) or threads or (OPENMP_THREADS if is_portable else machine.cores())
     blas = 1 if is_portable else _number(BLAS[0]) or min(openmp, machine.cores())
     return Numerics(name, openmp, blas, machine.level() >= 3)
+
+
+def lowered_level() -> dict[str, str]:
+    """The variables that simulate the next level below this machine's; none where there is none to simulate."""
+    if machine.level() not in BELOW:
+        return {}
+    features, core = BELOW[machine.level()]
+    return {"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_CORETYPE": core}
 
 
 def features_above(numpy: str) -> tuple[str, ...]:

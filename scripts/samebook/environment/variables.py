@@ -12,7 +12,8 @@ from samebook.environment.numerics import Numerics
 # Variables of the caller that must not reach a kernel.
 PRIVATE = (
     *("JUPYTER_PATH", "MPLBACKEND", "SECRETS", "SIGNING_KEY"),
-    *("SAMEBOOK_HASH_SEED", "SAMEBOOK_NUMERICS", "SAMEBOOK_RUN", "SAMEBOOK_TAG", "SAMEBOOK_WARM"),
+    *("SAMEBOOK_HASH_SEED", "SAMEBOOK_LOWERED_LEVEL", "SAMEBOOK_NUMERICS"),
+    *("SAMEBOOK_RUN", "SAMEBOOK_TAG", "SAMEBOOK_WARM"),
 )
 
 # The beginnings of those that would decide what is computed: by PYTHONOPTIMIZE no assert would count, and by the others

@@ -57,7 +57,14 @@ CLOCK = r"time\.(time|ctime|localtime|gmtime|strftime)(_ns)?|(time\.)?(perf_coun
 THREADS = Cause(
     "thread count",
     r".*\b(n_jobs|nthread|n_threads|max_workers)=|(\w+\.)*(cpu_count|ThreadPool\w*|ProcessPool\w*|Parallel)\(",
-    "one thread where numbers are added up (n_jobs=1, threadpoolctl), or round what depends on it",
+    "numerics: portable, the default; one thread where numbers are added up (n_jobs=1); or round what depends on it",
+)
+# Calls whose last digits the instructions of the processor decide; no guess, as only numerics: fast lets them differ.
+PROCESSOR = Cause(
+    "processor",
+    r"(np|numpy)\.(exp\w*|log\w*|power|tanh|dot|matmul|cov|linalg\.\w+)\(|(\w+\.)*(minimize|svd|PCA|TruncatedSVD|KMeans"
+    r"|MiniBatchKMeans|GaussianMixture|(Linear|Logistic|Ridge|Lasso|MLP|SV|ElasticNet)\w*)\(",
+    "numerics: portable, the default, in environments/<env>.yml; or round what depends on it",
 )
 SET_ORDER = Cause("set order", r"(frozen)?set\(", "sort it before its order counts: sorted(names)", order=True)
 CAUSES = (
@@ -85,6 +92,7 @@ CAUSES = (
         "take the date as a parameter: as_of: date = date(2013, 6, 30); how long cells take is in run.log",
     ),
     THREADS,
+    PROCESSOR,
     Cause(
         "file order",
         r"(os\.)?(listdir|scandir|walk)\(|(\w+\.)+(iterdir|i?glob|rglob)\(|glob\(",

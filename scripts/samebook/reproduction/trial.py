@@ -3,13 +3,16 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from samebook.core import errors, signals, subcommand
 from samebook.core.errors import CellFailed, NotReproduced, SamebookError
 from samebook.core.workspace import Workspace
+from samebook.environment.numerics import BLAS, OPENMP
 from samebook.records import receipt, run_folder
 from samebook.records.comparison import Side
 from samebook.reproduction import original as originals
@@ -18,17 +21,43 @@ from samebook.reproduction.rerun import Rerun
 
 
 @dataclass(frozen=True)
+class Machine:
+    """A machine that a trial stands for: its name in messages, the variables of its runs, and its cores (0: all)."""
+
+    name: str
+    variables: Mapping[str, str]
+    cores: int = 0
+
+    def having(self, variable: str, text: str) -> Self:
+        """The machine with one variable more."""
+        return replace(self, variables={**self.variables, variable: text})
+
+
+@dataclass(frozen=True)
 class Attempt:
-    """One of the runs: its label in messages, its threads, its folder, and its subjects with their bytes."""
+    """One of the runs: its label in messages, its machine, its folder, and its subjects with their bytes."""
 
     label: str
-    threads: str
+    machine: str
     folder: Path
     side: Side
 
 
-# Makes the trial of a number, with some variables of its own.
-type Try = Callable[[int, dict[str, str]], Attempt]
+# Makes the trial of a number on a machine.
+type Try = Callable[[int, Machine], Attempt]
+
+
+def machines(numerics: str) -> tuple[Machine, Machine]:
+    """Two machines, of one core and of two: the numbers of threads of portable numerics do not depend on it."""
+    if numerics == "portable":
+        return Machine("1 core", {}, 1), Machine("2 cores", {}, 2)
+    one, two = (dict.fromkeys((OPENMP, BLAS[0]), number) for number in ("1", "2"))
+    return Machine("1 thread", one), Machine("2 threads", two)
+
+
+def numerics_of(original: Original) -> str:
+    """The name of the numerics of a run; "" in a receipt of before there were any."""
+    return original.statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("numerics", "")
 
 
 def original(workspace: Workspace, original: Original) -> Attempt:
@@ -36,31 +65,47 @@ def original(workspace: Workspace, original: Original) -> Attempt:
     internal = original.statement["predicate"]["buildDefinition"].get("internalParameters", {})
     threads = internal.get("threads", "")  # two numbers; before, one as text
     openmp = str(threads["openmp"]) if isinstance(threads, dict) else threads
-    return Attempt("the run", openmp, original.path.parent, originals.side(workspace, original))
+    name = next((there.name for there in machines("") if there.variables[OPENMP] == openmp), "")
+    return Attempt("the run", name, original.path.parent, originals.side(workspace, original))
 
 
-def in_worktree(rerun: Rerun, number: int, variables: dict[str, str]) -> Attempt:
+def in_worktree(rerun: Rerun, number: int, machine: Machine) -> Attempt:
     """A new run of the receipt, in its checkout aside."""
-    return _finished(rerun(variables), number, variables)
+    with _on_cores(machine.cores):
+        return _finished(rerun(machine.variables), number, machine)
 
 
-def in_place(workspace: Workspace, notebook: str, number: int, variables: dict[str, str]) -> Attempt:
+def in_place(workspace: Workspace, notebook: str, number: int, machine: Machine) -> Attempt:
     """A run of a notebook as it is now, with its defaults. Raises the error of the first run that fails."""
     command = (sys.executable, "-m", "samebook", "run", "--trial", "--json", notebook)
-    env = {**os.environ, "SAMEBOOK_WORKSPACE": str(workspace.root), **variables}
-    with tempfile.TemporaryFile() as output:
+    env = {**os.environ, "SAMEBOOK_WORKSPACE": str(workspace.root), **machine.variables}
+    with tempfile.TemporaryFile() as output, _on_cores(machine.cores):
         code = signals.call(command, workspace.root, env, output)
         output.seek(0)
         printed = output.read().decode()
     if code:
         raise _failure(number, code, printed)
-    return _finished(workspace.runs / subcommand.run_id(printed), number, variables)
+    return _finished(workspace.runs / subcommand.run_id(printed), number, machine)
 
 
-def _finished(folder: Path, number: int, variables: dict[str, str]) -> Attempt:
+@contextmanager
+def _on_cores(number: int) -> Iterator[None]:
+    """Keep this thread and the processes that it starts on so many cores inside the block; 0, and macOS: on all."""
+    if not (number and hasattr(os, "sched_setaffinity")):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[:number])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _finished(folder: Path, number: int, machine: Machine) -> Attempt:
     digests = receipt.subject_digests(receipt.read(folder / run_folder.RECEIPT))
     side = Side(digests, lambda name: (folder / name).read_bytes())
-    return Attempt(f"run {number}", variables["OMP_NUM_THREADS"], folder, side)
+    return Attempt(f"run {number}", machine.name, folder, side)
 
 
 def _failure(number: int, code: int, printed: str) -> SamebookError:

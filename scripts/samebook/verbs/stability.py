@@ -1,7 +1,8 @@
 """Find why runs of a notebook differ: run it several times on this machine, and compare the results.
 
-The number of threads alternates from run to run, and must not matter. One more run has another hash seed: a difference
-in this run alone comes from the order of a set, which the fixed PYTHONHASHSEED hides in all other runs.
+Runs alternate between two machines, of one core and of two, which must not matter. One more run has another hash seed:
+a difference in this run alone comes from the order of a set, which the fixed PYTHONHASHSEED hides in all other runs.
+With fast numerics another one has the next lower level of the processor, which portable numerics fix.
 """
 
 import json
@@ -14,6 +15,8 @@ from samebook.core import signals
 from samebook.core import workspace as workspaces
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
+from samebook.environment import settings
+from samebook.environment.numerics import LOWERED, lowered_level
 from samebook.records import canonical, causes, comparison, run_folder
 from samebook.records.causes import Cause, Source, Suspect
 from samebook.records.comparison import Comparison, Verdict
@@ -23,11 +26,11 @@ from samebook.reproduction import rerun, trial
 from samebook.reproduction.rerun import Site
 from samebook.reproduction.trial import Attempt, Try
 
-THREADS = ("1", "2")
 HASH_SEED = "1"
 SHOWN = 3
 PROOF = {
     causes.THREADS.name: "runs with as many threads are alike",
+    causes.PROCESSOR.name: "only the run with a lower level of the processor differs",
     causes.SET_ORDER.name: f"only the run with PYTHONHASHSEED={HASH_SEED} differs",
 }
 
@@ -61,12 +64,15 @@ class Difference:
 class Stability:
     """The result: the first difference between equal runs, or, where there is none, the differences that may yet come.
 
-    Those are the difference under another hash seed, and the lines whose result may be another on another machine.
+    Those are the differences under another hash seed and on another processor, and the lines whose result may be
+    another on another machine. `machines` are the names of the machines of the runs.
     """
 
     attempts: list[Attempt]
+    machines: tuple[str, ...]
     difference: Difference | None = None
     by_hash_seed: Difference | None = None
+    by_processor: Difference | None = None
     by_machine: tuple[Suspect, ...] = ()
 
 
@@ -76,50 +82,54 @@ def stability(request: StabilityRequest, say: Say) -> Stability:
     stem = request.run.removeprefix("notebooks/").removesuffix(".ipynb")
     if (workspace.notebooks / f"{stem}.ipynb").is_file():
         say(f"notebooks/{stem}.ipynb as it is now, with its defaults (a run's id instead: that run, at its commit)")
+        numerics, attempt = settings.load(workspace, "dev").numerics, partial(trial.in_place, workspace, request.run)
         with signals.as_errors():
-            return _stability(workspace, request.times, partial(trial.in_place, workspace, request.run), [], say)
+            return _stability(workspace, request.times, numerics, attempt, [], say)
     original = originals.read(workspace, run_folder.locate(workspace, request.run))
     site = Site(workspace, request.engine, say, original.path.parent, request.trusts_patch)
     with rerun.reruns(site, original.statement) as new_run:
-        return _stability(
-            workspace, request.times, partial(trial.in_worktree, new_run), [trial.original(workspace, original)], say
-        )
+        first, numerics = [trial.original(workspace, original)], trial.numerics_of(original)
+        return _stability(workspace, request.times, numerics, partial(trial.in_worktree, new_run), first, say)
 
 
-def _stability(workspace: Workspace, times: int, attempt: Try, first: list[Attempt], say: Say) -> Stability:
+def _stability(
+    workspace: Workspace, times: int, numerics: str, attempt: Try, first: list[Attempt], say: Say
+) -> Stability:
     """The comparison of new runs with each other, and with the run that they repeat, where they repeat one."""
+    machines = trial.machines(numerics)
     attempts: list[Attempt] = []
     try:
         say(f"first, with another hash seed: PYTHONHASHSEED={HASH_SEED}")
-        attempts.append(attempt(0, {**_threads(THREADS[0]), "SAMEBOOK_HASH_SEED": HASH_SEED}))
+        attempts.append(attempt(0, machines[0].having("SAMEBOOK_HASH_SEED", HASH_SEED)))
+        if numerics == "fast" and lowered_level():
+            say("then as on a processor of the next lower level")
+            attempts.append(attempt(0, machines[0].having(LOWERED, "1")))
+        seeded, *lowered = attempts
         for number in range(1, times + 1):
-            threads = THREADS[(number - 1) % len(THREADS)]
-            say(f"run {number} of {times}, OMP_NUM_THREADS={threads}")
-            attempts.append(attempt(number, _threads(threads)))
-        seeded, *others = attempts
-        return _judge([*first, *others], seeded)
+            machine = machines[(number - 1) % len(machines)]
+            say(f"run {number} of {times}, with {machine.name}")
+            attempts.append(attempt(number, machine))
+        equal = [*first, *attempts[1 + len(lowered) :]]
+        return _judge(equal, seeded, next(iter(lowered), None), tuple(machine.name for machine in machines))
     finally:
         for finished in attempts:  # trials, not results: a notebook's newest run stays the one that its author made
             run_folder.set_aside(workspace, finished.folder)
 
 
-def _threads(number: str) -> dict[str, str]:
-    """The variables for a number of threads; portable numerics have one thread of BLAS whatever they say."""
-    return dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), number)
-
-
-def _judge(attempts: list[Attempt], seeded: Attempt) -> Stability:
+def _judge(attempts: list[Attempt], seeded: Attempt, lowered: Attempt | None, machines: tuple[str, ...]) -> Stability:
+    """The result of attempts that should be alike, of one with another hash seed, and of one on a lower level."""
     first, *rest = attempts
     differences = [difference for attempt in rest if (difference := _difference(first, attempt))]
     if not differences:
-        by_hash_seed = _proven(_difference(rest[-1], seeded), causes.SET_ORDER)
+        by_seed = _proven(_difference(rest[-1], seeded), causes.SET_ORDER)
+        by_processor = _proven(_difference(rest[-1], lowered), causes.PROCESSOR) if lowered else None
         suspects = _suspects(_canonical(rest[-1]), None)
         by_machine = tuple(suspect for suspect in suspects if suspect.cause.machine)
-        return Stability(attempts, by_hash_seed=by_hash_seed, by_machine=by_machine)
+        return Stability(attempts, machines, None, by_seed, by_processor, by_machine)
     earliest = min(differences, key=lambda difference: difference.cell.number if difference.cell else sys.maxsize)
-    groups = [[attempt.side.digests for attempt in attempts if attempt.threads == threads] for threads in THREADS]
-    by_threads = len(attempts) > len(THREADS) and all(subjects == group[0] for group in groups for subjects in group)
-    return Stability(attempts, _proven(earliest, causes.THREADS) if by_threads else earliest)
+    groups = [[attempt.side.digests for attempt in attempts if attempt.machine == name] for name in machines]
+    by_threads = len(attempts) > len(machines) and all(subjects == group[0] for group in groups for subjects in group)
+    return Stability(attempts, machines, _proven(earliest, causes.THREADS) if by_threads else earliest)
 
 
 def _proven(difference: Difference | None, cause: Cause) -> Difference | None:
@@ -155,7 +165,7 @@ def _suspects(content: bytes, differing: CellDifference | None) -> list[Suspect]
 
 def table(result: Stability) -> str:
     """The result as text."""
-    runs = f"{len(result.attempts)} runs, with {' and '.join(THREADS)} threads"
+    runs = f"{len(result.attempts)} runs, with {' and '.join(result.machines)}"
     if result.difference:
         return f"{_description(result.difference)}\n\nDIFFERENT: {runs}"
     lines = [f"IDENTICAL: {runs}"]
@@ -165,6 +175,9 @@ def table(result: Stability) -> str:
     if result.by_hash_seed:
         lines.append("warning: depends on PYTHONHASHSEED, which samebook fixes to 0; without it, the result is another")
         lines.append(_description(result.by_hash_seed))
+    if result.by_processor:
+        lines.append("warning: depends on the processor; on another one, the result is another")
+        lines.append(_description(result.by_processor))
     return "\n".join(lines)
 
 
@@ -206,7 +219,8 @@ def _cell_lines(difference: Difference) -> Iterator[str]:
 
 
 def _cause_lines(difference: Difference) -> Iterator[str]:
-    suspects = difference.suspects[:SHOWN]
+    likely = [suspect for suspect in difference.suspects if suspect.cause != causes.PROCESSOR]
+    suspects = (difference.suspects if difference.proven else likely)[:SHOWN]
     if difference.proven:
         yield f"cause: {difference.proven.name} ({PROOF[difference.proven.name]})"
         yield from (f"  in {_place(suspect, difference.cell)}" for suspect in suspects)
