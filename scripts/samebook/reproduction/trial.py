@@ -12,7 +12,7 @@ from typing import Self
 from samebook.core import errors, signals, subcommand
 from samebook.core.errors import CellFailed, NotReproduced, SamebookError
 from samebook.core.workspace import Workspace
-from samebook.environment.numerics import BLAS, OPENMP
+from samebook.environment.numerics import BLAS, OPENMP, lowered_level
 from samebook.records import receipt, run_folder
 from samebook.records.comparison import Side
 from samebook.reproduction import original as originals
@@ -22,11 +22,15 @@ from samebook.reproduction.rerun import Rerun
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that a trial stands for: its name in messages, the variables of its runs, and its cores (0: all)."""
+    """A machine that a trial stands for: its name in messages, the variables of its runs, and its cores (0: all).
+
+    `has_lower_level` says whether a lower level of its processor can be simulated, and would count.
+    """
 
     name: str
     variables: Mapping[str, str]
     cores: int = 0
+    has_lower_level: bool = False
 
     def having(self, variable: str, text: str) -> Self:
         """The machine with one variable more."""
@@ -47,12 +51,18 @@ class Attempt:
 type Try = Callable[[int, Machine], Attempt]
 
 
-def machines(numerics: str) -> tuple[Machine, Machine]:
-    """Two machines, of one core and of two: the numbers of threads of portable numerics do not depend on it."""
+def machines(numerics: str, *, starts_containers: bool = False) -> tuple[Machine, ...]:
+    """Two machines, of one core and of two: the numbers of threads of portable numerics do not depend on it.
+
+    A container that is started takes all cores.
+    """
     if numerics == "portable":
-        return Machine("1 core", {}, 1), Machine("2 cores", {}, 2)
+        return (
+            (Machine("all cores", {}),) if starts_containers else (Machine("1 core", {}, 1), Machine("2 cores", {}, 2))
+        )
     one, two = (dict.fromkeys((OPENMP, BLAS[0]), number) for number in ("1", "2"))
-    return Machine("1 thread", one), Machine("2 threads", two)
+    has_lower_level = numerics == "fast" and bool(lowered_level())
+    return Machine("1 thread", one, 0, has_lower_level), Machine("2 threads", two)
 
 
 def numerics_of(original: Original) -> str:

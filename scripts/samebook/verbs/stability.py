@@ -7,7 +7,7 @@ With fast numerics another one has the next lower level of the processor, which 
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +16,7 @@ from samebook.core import workspace as workspaces
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
-from samebook.environment.numerics import LOWERED, lowered_level
+from samebook.environment.numerics import LOWERED
 from samebook.records import canonical, causes, comparison, run_folder
 from samebook.records.causes import Cause, Source, Suspect
 from samebook.records.comparison import Comparison, Verdict
@@ -24,7 +24,7 @@ from samebook.records.differences import CellDifference, first_cell
 from samebook.reproduction import original as originals
 from samebook.reproduction import rerun, trial
 from samebook.reproduction.rerun import Site
-from samebook.reproduction.trial import Attempt, Try
+from samebook.reproduction.trial import Attempt, Machine, Try
 
 HASH_SEED = "1"
 SHOWN = 3
@@ -84,24 +84,24 @@ def stability(request: StabilityRequest, say: Say) -> Stability:
         say(f"notebooks/{stem}.ipynb as it is now, with its defaults (a run's id instead: that run, at its commit)")
         numerics, attempt = settings.load(workspace, "dev").numerics, partial(trial.in_place, workspace, request.run)
         with signals.as_errors():
-            return _stability(workspace, request.times, numerics, attempt, [], say)
+            return _stability(workspace, request.times, trial.machines(numerics), attempt, [], say)
     original = originals.read(workspace, run_folder.locate(workspace, request.run))
     site = Site(workspace, request.engine, say, original.path.parent, request.trusts_patch)
     with rerun.reruns(site, original.statement) as new_run:
-        first, numerics = [trial.original(workspace, original)], trial.numerics_of(original)
-        return _stability(workspace, request.times, numerics, partial(trial.in_worktree, new_run), first, say)
+        machines = trial.machines(trial.numerics_of(original), starts_containers=request.engine == "docker")
+        first, attempt = [trial.original(workspace, original)], partial(trial.in_worktree, new_run)
+        return _stability(workspace, request.times, machines, attempt, first, say)
 
 
 def _stability(
-    workspace: Workspace, times: int, numerics: str, attempt: Try, first: list[Attempt], say: Say
+    workspace: Workspace, times: int, machines: Sequence[Machine], attempt: Try, first: list[Attempt], say: Say
 ) -> Stability:
     """The comparison of new runs with each other, and with the run that they repeat, where they repeat one."""
-    machines = trial.machines(numerics)
     attempts: list[Attempt] = []
     try:
         say(f"first, with another hash seed: PYTHONHASHSEED={HASH_SEED}")
         attempts.append(attempt(0, machines[0].having("SAMEBOOK_HASH_SEED", HASH_SEED)))
-        if numerics == "fast" and lowered_level():
+        if machines[0].has_lower_level:
             say("then as on a processor of the next lower level")
             attempts.append(attempt(0, machines[0].having(LOWERED, "1")))
         seeded, *lowered = attempts
@@ -129,6 +129,7 @@ def _judge(attempts: list[Attempt], seeded: Attempt, lowered: Attempt | None, ma
     earliest = min(differences, key=lambda difference: difference.cell.number if difference.cell else sys.maxsize)
     groups = [[attempt.side.digests for attempt in attempts if attempt.machine == name] for name in machines]
     by_threads = len(attempts) > len(machines) and all(subjects == group[0] for group in groups for subjects in group)
+    by_threads = by_threads and any(group[0] != groups[0][0] for group in groups)  # else the run itself is another
     return Stability(attempts, machines, _proven(earliest, causes.THREADS) if by_threads else earliest)
 
 
