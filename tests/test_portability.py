@@ -4,11 +4,11 @@ import pytest
 from benchmarks import portability
 from benchmarks.kinds import KINDS
 
-from samebook.environment import machine
+from samebook.environment import machine, numerics
 
 
 @pytest.mark.skipif(
-    machine.level() not in portability.BELOW or machine.cores() < 2, reason="needs x86-64-v3 and two cores"
+    machine.level() not in numerics.BELOW or machine.cores() < 2, reason="needs x86-64-v3 and two cores"
 )
 def test_portable_numerics_mend_it() -> None:
     """Under portable numerics nothing differs by the number of cores; the levels of numpy and BLAS are told apart."""
