@@ -54,6 +54,7 @@ def test_trials_beside_do_not_block(tiny: Tiny) -> None:
     broken = attest(tiny, "cleo")
     signing.envelope_path(broken).write_text("[]")
     attest(tiny, "ben")
+    attest(tiny)  # the same bytes once more, without their signature
     assert findings(tiny) == ""
 
 

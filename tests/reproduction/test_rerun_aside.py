@@ -1,4 +1,4 @@
-"""Nothing leaves a run that is only a trial: no day of a dataset, no row of the warehouse."""
+"""Nothing leaves a run that is only a trial: no day of a dataset, no row of the warehouse, no notice."""
 
 import datetime
 from pathlib import Path
@@ -7,7 +7,8 @@ import pyarrow
 import pytest
 from postgresql import SECRET, PostgreSQL
 from reproducing import commit, make_repository, reproduce, run
-from tiny import Tiny
+from tiny import Tiny, git
+from webhook import serving
 
 from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
@@ -29,6 +30,8 @@ rows = samebook.read_dataset("rows", date(2013, 1, 1), date(2013, 1, 1))
 samebook.log_metric("n", rows["n"].sum())
 """
 MADE = "from datetime import date\nstart: date = date(2013, 1, 1)\nend: date = date(2013, 1, 1)"
+NOTIFY = "notify: {webhook: HOOK}\nwatch: {settle: 0, inbox: {rows: daily}}\n"
+DIFFERS = "import uuid\nprint(uuid.uuid4())"
 INTO = "datasets: {rows: {made_by: make, into: rows}}\nwarehouse: {url: 'duckdb:///data/w.duckdb'}\n"
 
 
@@ -82,3 +85,26 @@ def test_warehouse_is_read_only(postgresql: PostgreSQL, tmp_path: Path) -> None:
     url = isolation.read_only(f"{settings.url}?options=-c%20statement_timeout%3D1min")
     with pytest.raises(SamebookError, match="read-only transaction"):
         warehouse.publish(Workspace(tmp_path), settings.model_copy(update={"url": url}), day)
+
+
+@pytest.mark.host
+def test_folder_of_a_larger_repository(tmp_path: Path) -> None:
+    """A workspace in a folder of a larger repository is reproduced there, its uncommitted changes included; a verdict
+    that is not IDENTICAL is no notice to the webhook, and what waits in the inbox stays.
+    """
+    tiny = make_repository(tmp_path / "large" / "team" / "work")
+    (tiny.root / ".git").rename(tmp_path / "large" / ".git")
+    (tiny.root / "environments" / "dev.yml").write_text(NOTIFY)
+    commit(Tiny(tmp_path / "large"))
+    tiny.notebook("sum", work=DIFFERS)
+    waiting = tiny.root / "data" / "inbox" / "rows-2013-01-01.csv"
+    waiting.parent.mkdir(parents=True)
+    waiting.write_text("n\n1\n")
+    with serving(200) as hook:
+        folder = run(tiny, HOOK=hook.url)
+        ended = reproduce(tiny, "sum", HOOK=hook.url)
+    assert (ended.code, "first in cell 1 `work`" in ended.stdout) == (3, True), ended.stdout + ended.stderr
+    assert (folder / "reproduction-1.json").is_file()
+    assert waiting.is_file()
+    assert hook.got == []
+    assert "team/work/notebooks/sum.ipynb" in git(tiny, "status", "--porcelain")

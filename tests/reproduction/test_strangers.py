@@ -1,5 +1,6 @@
 """Receipts of strangers, which run and read nothing unasked."""
 
+import os
 import shlex
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,7 @@ from samebook.api import artifacts, context
 from samebook.core.digest import sha256
 from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.workspace import Workspace
+from samebook.reads import origin
 from samebook.records import receipt
 from samebook.records.pins import Pins
 from samebook.reproduction import isolation, original, rerun
@@ -133,8 +135,10 @@ def test_commit_of_no_branch_is_not_run(repository: Tiny) -> None:
 
 @pytest.mark.parametrize(("uri", "is_taken"), [(PINNED, True), ("evil:latest", False), (OTHER, False)])
 def test_base_image_is_the_dockerfiles(tmp_path: Path, uri: str, is_taken: bool) -> None:
-    """A receipt's base image is used only by a digest that the commit's own Dockerfile names."""
-    (tmp_path / "Dockerfile").write_text(f"ARG BASE_IMAGE={PINNED}\nFROM ${{BASE_IMAGE}}\n")
+    """A receipt's base image is used only by a digest that the commit's own Dockerfile names, in any encoding."""
+    (tmp_path / "Dockerfile").write_bytes(
+        f"# caf\xe9\nARG BASE_IMAGE={PINNED}\nFROM ${{BASE_IMAGE}}\n".encode("latin-1")
+    )
     statement = {"predicate": {"buildDefinition": {"resolvedDependencies": [{"name": "base image", "uri": uri}]}}}
     assert isolation.base_image(statement, tmp_path) == ({"BASE_IMAGE": uri} if is_taken else {})
 
@@ -150,6 +154,13 @@ def test_files_of_the_machine_are_not_read(repository: Tiny, monkeypatch: pytest
         artifacts.find_artifact("/proc/self/environ", "environ")
     for cached in (context.current_workspace, context.run, context.pinned):
         cached.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "../pipe", "../nothing"])
+def test_device_is_not_read(tmp_path: Path, name: str) -> None:
+    """The name of an undeclared file in a receipt may be a device without an end, or a pipe: it is not read."""
+    os.mkfifo(tmp_path / "pipe")
+    assert origin.current_digest(Workspace(tmp_path / "workspace"), name) == ""
 
 
 def test_name_stays_in_its_folder(repository: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

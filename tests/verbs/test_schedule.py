@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from promoting import stderr_of
 from test_cron import SEEDED
 from tiny import CHECKOUT, Tiny
 
+from samebook.cli import make_call
+from samebook.cli.main import cli
 from samebook.core import cron
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
@@ -26,6 +29,9 @@ SCHEDULE = 'schedule: {daily: "30 4 * * *", re-train_2: "0 5 1 * MON"}\n'
 IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
 JOBS = ("samebook-prod-daily", "samebook-prod-re-train_2")
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
+MAKEFILE = (CHECKOUT / "Makefile").read_text()
+WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
+PROGRAMS = ("apt-get", "git", "install", "printenv")
 SYSTEMD = shutil.which("systemd-analyze")
 
 
@@ -316,6 +322,45 @@ def test_github_reproduces_candidate(scheduled: Tiny) -> None:
     assert runs[-1].endswith("HEAD:refs/heads/daily-$GITHUB_RUN_ID")
     actions = {step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step}
     assert all(re.fullmatch(r"actions/\w+-artifact@[0-9a-f]{40}", action) for action in actions)
+
+
+def calls(script: str) -> list[list[str]]:
+    """The commands of a shell's script, each as its words, without the variables before it."""
+    lines = script.replace("\\\n", " ").replace("&&", "\n").splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [list(dropwhile(lambda word: re.match("[A-Z_]+=", word), line)) for line in words if line]
+
+
+def unknown(words: list[str]) -> str:
+    """The reason why a command of a workflow can't run; "" where it can."""
+    if words[0] != "make":
+        return "" if words[0] in PROGRAMS or (CHECKOUT / words[0]).is_file() else words[0]
+    values = dict(word.split("=", 1) for word in words[2:])
+    names = [name for name in values if name not in ("SECRETS", "ENGINE")]  # make's own
+    try:
+        make_call.arguments(cli, ["make", words[1], "--", *names], values)
+    except (UsageError, KeyError) as error:
+        return str(error)
+    return "" if re.search(rf"^{words[1]}:.*##", MAKEFILE, re.MULTILINE) else words[1]
+
+
+@pytest.mark.parametrize("name", ["generated", *(path.name for path in WORKFLOWS)])
+def test_workflow_can_run(scheduled: Tiny, name: str) -> None:
+    """Each command of a workflow exists with its variables; no job may write but the promotion's, and actions and
+    images are pinned.
+    """
+    store = "store: {url: 's3://bucket/a', access_key: KEY_ID, secret_key: KEY}\n"
+    paths = {path.name: path for path in WORKFLOWS}
+    workflow = (
+        yaml.safe_load(paths[name].read_text()) if name in paths else written(scheduled, "github", POLICY + store)
+    )
+    jobs, steps = workflow["jobs"], [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert workflow["permissions"] == {"contents": "read"}
+    assert {name for name, job in jobs.items() if "permissions" in job} <= {"daily-promote"}
+    pinned = [step["uses"] for step in steps if "uses" in step]
+    pinned += [job["container"]["image"] for job in jobs.values() if "container" in job]
+    assert [name for name in pinned if not re.search("@(sha256:[0-9a-f]{64}|[0-9a-f]{40})$", name)] == []
+    assert [reason for step in steps for words in calls(step.get("run", "")) if (reason := unknown(words))] == []
 
 
 def test_gitlab_reproduces_candidate(scheduled: Tiny) -> None:

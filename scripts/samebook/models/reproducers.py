@@ -41,14 +41,14 @@ def signature_problem(file: SignedFile, keys: Mapping[str, TrustedKey], purpose:
 
 def shortfall(run: SignedRun, policy: Promotion) -> str:
     """The finding that too few others have reproduced a run, by this policy; empty where enough have."""
-    identities: list[set[str]] = []
+    identities: dict[bytes, set[str]] = {}  # the same bytes under two numbers are one reproduction
     problems: list[str] = []
-    for file in {file.content: file for file in run.attestations}.values():
+    for file in run.attestations:
         try:
-            identities.append(_identities(run, file, policy))
+            identities[file.content] = identities.get(file.content, set()) | _identities(run, file, policy)
         except PolicyRefused as error:
             problems.append(f"{file.name}: {error}")
-    others = _distinct(identities)
+    others = _distinct(list(identities.values()))
     if len(others) >= policy.reproducers:
         return ""
     by = f"only by {', '.join(sorted(others))}, where {policy.reproducers} others are asked for"

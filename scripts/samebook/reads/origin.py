@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 
 from samebook.core import git
 from samebook.core.digest import sha256
@@ -58,13 +59,15 @@ def notes(events: Iterable[Json]) -> list[str]:
 def current_digest(workspace: Workspace, name: str) -> str:
     """The sha256 that a run would read today under a name of a receipt, of a file or of a folder's names; "" for none.
 
-    A file is hashed once for each of its states.
+    A file is hashed once for each of its states. A stranger's receipt may name a device, which never ends, or a pipe.
     """
     path = workspace.root / name
     with suppress(OSError, ValueError):
         if name.endswith("/"):
             return recorder.listing(str(path))
         state = path.stat()
+        if not S_ISREG(state.st_mode):
+            return ""
         return _digest(path, state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
     return ""
 

@@ -17,6 +17,7 @@ from samebook.environment import settings, yaml_file
 from samebook.environment.numerics import BLAS, OPENMP
 from samebook.records import receipt, run_folder
 from samebook.records.receipt import Json
+from samebook.reproduction.front import check_inside
 
 WAREHOUSE_URL = settings.variable(("warehouse", "url"))
 NUMERICS = settings.variable(("numerics",))
@@ -67,7 +68,7 @@ def base_image(statement: Json, checkout: Path) -> dict[str, str]:
     """
     uri = (receipt.dependency(statement, "base image") or {}).get("uri", "")
     dockerfile = checkout / "Dockerfile"
-    lines = dockerfile.read_text().splitlines() if dockerfile.is_file() else []
+    lines = dockerfile.read_text(errors="replace").splitlines() if dockerfile.is_file() else []
     return {"BASE_IMAGE": uri} if DIGEST in uri and f"ARG BASE_IMAGE={uri}" in lines else {}
 
 
@@ -101,6 +102,7 @@ def warehouse(statement: Json, checkout: Path) -> dict[str, str]:
     The server is told to refuse writes, because the samebook of an older commit would publish.
     """
     path = settings.settings_path(Workspace(checkout), receipt.external_parameters(statement)["env"])
+    check_inside(checkout, [path])
     section = yaml_file.read(path).get("warehouse")
     written = section.get("url") if isinstance(section, dict) else None
     url = os.environ.get(WAREHOUSE_URL) or str(written)
