@@ -38,6 +38,8 @@ NAMED = {
     "a file that is moved into the outputs": "os.rename(f, 'runs/.partial/1/outputs/moved')",
     "a file that is linked into the outputs": "os.link(f, 'runs/.partial/1/outputs/linked')",
     "a process of `os.fork`": "pid = os.fork() or (open(f), os._exit(0)); os.waitpid(pid, 0)",
+    "a file in a package, by `pkgutil`, `importlib.resources`": "import importlib.resources as it; "
+    "(it.files('data') / Path(f).name).read_text()",
     "the names in a folder, by `os.listdir`, `glob`, `Path.iterdir`": "[open(path) for path in Path(base).glob('*')]",
 }
 UNSEEN = {
@@ -77,6 +79,8 @@ ALSO_NAMED = {
     "a URL with a blank": "os.rename(f'{base}.parquet', p := f'{base}. x.parquet'); "
     "pd.read_parquet('file://' + os.path.abspath(p).replace(' ', '%20'), engine='pyarrow')",
     "`pyarrow.OSFile`": "import pyarrow as pa; assert isinstance(pa.OSFile(f), pa.NativeFile)",
+    "`pkgutil.get_data`": "import importlib.machinery as it; it.SourceFileLoader('it', f).get_data(f)",
+    "`os.fwalk`": "[open(f'{it[0]}/{name}') for it in os.fwalk(base) for name in it[2]]",
     "a font": "from PIL import ImageFont\nwith ignored: ImageFont.truetype(f)",
     "a URI of SQLite": 'sqlite3.connect(f\'file:{f.replace("data", "d%61ta")}?mode=ro\', uri=True).close()',
 }

@@ -102,6 +102,16 @@ def test_own_folder_is_not_recorded(workspace: Path) -> None:
     assert set(recorded(own + read, workspace)) == {"data/"}
 
 
+def test_names_in_a_folder_are_recorded(workspace: Path) -> None:
+    """The names in a folder are recorded however they are read: by its number, and by pkgutil."""
+    (workspace / "notebooks" / "own.py").touch()
+    by_number = "import os\nlist(os.fwalk('data'))\nos.listdir(os.open('models-old', os.O_RDONLY))\n"
+    by_number += "os.scandir(os.open('notebooks_data', os.O_RDONLY)).close()\n"
+    by_name = "import pkgutil\nlist(pkgutil.iter_modules(['notebooks']))"
+    folders = {"data/", "models-old/", "notebooks_data/", "notebooks/"}
+    assert set(recorded(by_number + by_name, workspace)) == folders
+
+
 def test_other_thread_is_recorded(workspace: Path) -> None:
     """A read of the notebook's own thread is recorded while another thread is in a call of samebook's."""
     meanwhile = "import threading\nthread = threading.Thread(target=open, args=('data/x.csv',))\n"

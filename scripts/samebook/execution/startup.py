@@ -33,9 +33,11 @@ def write_script(folder: Path) -> None:
 
 
 def record_imports() -> None:
-    """Record the files that a notebook's imports have read in this process before its kernel began."""
+    """Record what a notebook's imports have read in this process before its kernel began."""
     for path in preload.READS:
         undeclared.RECORDER.open(path, os.O_RDONLY)
+    for event, arguments in preload.EVENTS:
+        undeclared.RECORDER.record(event, arguments)
 
 
 def record_libraries(run: str) -> None:

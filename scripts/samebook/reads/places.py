@@ -1,8 +1,10 @@
 """The places whose files a run may read unrecorded: libraries, the system, caches of programs, and the run itself."""
 
 import os
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from samebook.core import code
 
@@ -13,6 +15,21 @@ WRITABLE = tuple(f"/{name}/" for name in ("dev/shm", "run/lock", "run/user", "va
 CACHES = ("MPLCONFIGDIR", "IPYTHONDIR")
 SHARED_CACHES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 PROGRAMS = ("fontconfig", "ipython", "jedi", "jupyter", "matplotlib", "parso", "pip", "uv")
+# The import system lists the folders of its path, to find modules and the versions of packages.
+IMPORTING = re.compile(r"<frozen importlib|/importlib/")
+# The audit events by which a process says that it reads what no file of Python's names: the recorder has them all.
+LISTING = ("os.listdir", "os.scandir")
+UNNAMED = (
+    *("ctypes.dlopen", "os.exec", "os.posix_spawn", "os.system", "socket.connect", "socket.sendmsg", "socket.sendto"),
+    *("sqlite3.connect", "subprocess.Popen"),
+)
+
+
+def listed(folder: Any, caller: str) -> str:
+    """The path of a folder whose names code of the file `caller` lists, by its path or number; "" for an import."""
+    if IMPORTING.search(caller):
+        return ""
+    return os.path.realpath(f"/proc/self/fd/{folder}") if isinstance(folder, int) else os.fsdecode(folder or ".")
 
 
 class Places:

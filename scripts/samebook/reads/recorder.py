@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from samebook.core import code
 from samebook.core.digest import sha256
-from samebook.reads.places import SYSTEM, Places
+from samebook.reads.places import SYSTEM, Places, listed
 from samebook.records import model_file, run_folder
 
 OWN, READS = f"{code.FOLDER}/", f"{Path(__file__).parent}/"
@@ -38,8 +38,6 @@ KNOWN = {
 CACHED = re.compile(r"(.*/)__pycache__/([^/]+)\.cpython-\d+(?:\.opt-\d)?\.pyc")
 # The package that an installed file belongs to: the folder, or the module, below the folder of all packages.
 PACKAGE = re.compile(r".*/(?:site|dist)-packages/([^/.]+)")
-# The import system lists the folders of its path, to find modules and the versions of packages.
-IMPORTING = re.compile(r"<frozen importlib|/importlib/|/pkgutil\.py$")
 # Names that programs leave in folders, which make no folder another.
 LITTER = ("__pycache__", ".ipynb_checkpoints")
 
@@ -85,10 +83,14 @@ class Recorder:
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
             # Tens of thousands of events come while libraries are imported, most of them of no interest.
             if event in handlers and not self.is_declared():
-                with suppress(OSError, ValueError, TypeError):  # no such folder, a null in a path: the call fails too
-                    handlers[event](arguments)
+                self.record(event, arguments)
 
         sys.addaudithook(hook)
+
+    def record(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Record what an audit event says."""
+        with suppress(OSError, ValueError, TypeError):  # no such folder, a null in a path: the call fails too
+            self._handlers[event](arguments)
 
     def is_declared(self) -> bool:
         """Whether this thread declares its reads, or works for samebook while another one does."""
@@ -166,8 +168,8 @@ class Recorder:
             self.seen.add(f"{path}/")
 
     def _listed(self, arguments: tuple[Any, ...]) -> None:
-        if not isinstance(arguments[0], int) and not IMPORTING.search(_caller(3)):
-            self.folder(os.fsdecode(arguments[0] or "."))
+        if path := listed(arguments[0], _caller(4)):
+            self.folder(path)
 
     def _sqlite(self, arguments: tuple[Any, ...]) -> None:
         name = os.fsdecode(arguments[0])

@@ -41,9 +41,16 @@ class WarmRequest:
 def warm(request: WarmRequest, say: Say) -> None:
     """Import a notebook's packages, and fork a kernel for each run of it, until Ctrl-C or `idle` seconds without a run.
 
-    The runner's own imports are kept warm too, and each run is forked from them. Raises UsageError where such kernels
-    would not be the same as cold ones, or where the notebook is warm already.
+    The runner's own imports are kept warm too, and each run is forked from them. Where a file that the imports have
+    read is another one by now, they are done again. Raises UsageError where such kernels would not be the same as cold
+    ones, or where the notebook is warm already.
     """
+    while path := _keep_warm(request, say):
+        say(f"{path} has changed since it was imported: runs start cold until {request.notebook} is warm again")
+
+
+def _keep_warm(request: WarmRequest, say: Say) -> str:
+    """Import and fork; returns the file that has changed since it was imported, "" where nothing has run for long."""
     prepared = preparation.prepare(workspaces.find(), RunRequest(request.notebook, {}, request.env))
     if not client.can_fork():
         raise UsageError(
@@ -68,7 +75,7 @@ def warm(request: WarmRequest, say: Say) -> None:
         with _announced(folder, zygotes):
             command = "make run NOTEBOOK=" if make.COMMAND_LINE in os.environ else "samebook run "
             say(f"{request.notebook} is warm: {command}{request.notebook}, anywhere in this checkout")
-            _wait(zygotes, say)
+            return _wait(zygotes, say)
 
 
 def _excess(pid: int, limit: int) -> str:
@@ -126,14 +133,20 @@ def _announced(folder: Path, zygotes: Sequence[ZygoteProcess]) -> Iterator[None]
             entry.unlink(missing_ok=True)
 
 
-def _wait(zygotes: Sequence[ZygoteProcess], say: Say) -> None:
-    """Return after a long time without a run; on a signal once all runs have ended, or at once on a second signal."""
+def _wait(zygotes: Sequence[ZygoteProcess], say: Say) -> str:
+    """Return after a long time without a run, or the file by which the imports would be others, once all runs have
+    ended; on a signal raise KeyboardInterrupt then, or at once on a second signal.
+    """
     processes = [zygote.process for zygote in zygotes]
     try:
         while processes[0].poll() is None:  # the zygote of kernels, which ends when it is idle
+            if path := zygotes[0].changed:
+                _stop(processes)
+                return path
             time.sleep(POLL)
         say("nothing has run for a while: over")
         _stop(processes)
+        return ""
     except KeyboardInterrupt:
         say("ends as soon as nothing runs; Ctrl-C again ends that too")
         with suppress(KeyboardInterrupt):

@@ -1,6 +1,7 @@
 """Imports before a kernel begins: what they read is a read of the kernel's run."""
 
 import py_compile
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -14,25 +15,56 @@ from samebook.reads.recorder import Recorder
 from samebook.records import run_folder
 
 MODULE = "from pathlib import Path\nCONTENT = Path(__file__).with_name('own.cfg').read_text()"
+EVENTFUL = """
+import contextlib, ctypes, os, socket, sqlite3, subprocess
+subprocess.run(["true"])
+socket.socket().connect_ex(("127.0.0.1", 9))
+with contextlib.suppress(OSError):
+    ctypes.CDLL("./own.so")
+sqlite3.connect("a.db").close()
+os.listdir("plugins")
+"""
 
 
-def test_reads_of_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that an import has read is recorded in the kernel; once it is another one, no kernel is forked."""
-    (tmp_path / "run").mkdir()
-    (tmp_path / "configured.py").write_text(MODULE)
-    (tmp_path / "own.cfg").write_text("1")
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a run in a workspace whose modules can be imported, with a recorder that has begun."""
+    (run := tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setattr(preload, "READS", {})
+    for name in ("EVENTS", "CHANGED"):
+        monkeypatch.setattr(preload, name, [])
     monkeypatch.setattr(undeclared, "RECORDER", Recorder())
-    undeclared.RECORDER.run = tmp_path / "run"
-    undeclared.RECORDER.places = Places(str(tmp_path / "run"), str(tmp_path))
+    undeclared.RECORDER.run, undeclared.RECORDER.places = run, Places(str(run), str(tmp_path))
+    return run
+
+
+def test_reads_of_imports(run: Path, tmp_path: Path) -> None:
+    """A file that an import has read is recorded in the kernel; once it is another one, no kernel is forked."""
+    (tmp_path / "configured.py").write_text(MODULE)
+    (tmp_path / "own.cfg").write_text("1")
     preload.preload((), ["configured"])
     startup.record_imports()
-    names = {event["name"] for event in run_folder.events(tmp_path / "run", "read")}
-    assert names == {"configured.py", "own.cfg"}
+    assert {event["name"] for event in run_folder.events(run, "read")} == {"configured.py", "own.cfg"}
     py_compile.compile(str(tmp_path / "configured.py"))  # as another process may that imports it, too
     preload.check_reads()
     (tmp_path / "own.cfg").write_text("22")
     with pytest.raises(ValueError, match=r"own\.cfg has changed"):
+        preload.check_reads()
+
+
+def test_other_events_of_imports(run: Path, tmp_path: Path) -> None:
+    """A child process, a connection, a library, a database and the names in a folder of an import are its run's."""
+    (tmp_path / "eventful.py").write_text(EVENTFUL)
+    (tmp_path / "plugins").mkdir()
+    sqlite3.connect(tmp_path / "a.db").close()
+    preload.preload((), ["eventful"])
+    startup.record_imports()
+    unseen = {event["name"] for event in run_folder.events(run, "unseen")}
+    assert unseen == {"child process true", "network 127.0.0.1:9", "compiled code of own.so"}
+    assert {event["name"] for event in run_folder.events(run, "read")} == {"eventful.py", "plugins/", "a.db"}
+    (tmp_path / "plugins" / "new.py").touch()
+    with pytest.raises(ValueError, match="plugins/ has changed"):
         preload.check_reads()

@@ -140,6 +140,23 @@ def test_edited_module_is_read_again(tiny: Tiny) -> None:
     assert [json.loads((run / "metrics.json").read_text())["value"] for run in (first, second)] == [1.0, 2.0]
 
 
+def test_imports_of_a_changed_file_are_done_again(tiny: Tiny) -> None:
+    """Where an import has read a file that has changed since, one line says so; runs start cold, then warm again."""
+    settings = tiny.root / "notebooks" / "matplotlibrc"
+    settings.write_text("figure.dpi: 50")
+    work = "import samebook\nsamebook.log_metric('dpi', matplotlib.rcParams['figure.dpi'])"
+    tiny.notebook("draws", imports="import matplotlib", work=work)
+    with warm(tiny, "draws") as keeper:
+        settings.write_text("figure.dpi: 60")
+        first = ran(tiny, "draws")
+        assert keeper.stderr
+        assert f"{settings} has changed since it was imported" in keeper.stderr.readline()
+        assert "is warm: " in keeper.stderr.readline()
+        second = ran(tiny, "draws")
+    assert [start(run) for run in (first, second)] == ["cold", "warm"]
+    assert [json.loads((run / "metrics.json").read_text())["dpi"] for run in (first, second)] == [60.0, 60.0]
+
+
 @pytest.mark.parametrize(
     "first",
     [

@@ -131,6 +131,16 @@ class ZygoteProcess:
             self.socket.unlink(missing_ok=True)
         return str(reason)
 
+    @property
+    def changed(self) -> str:
+        """The file that is another one since the imports have read it, so that no kernel is forked; "" where none is.
+
+        It is known once a kernel was asked for.
+        """
+        assert self.process.stdout
+        line = self.process.stdout.readline() if select.select([self.process.stdout], [], [], 0)[0] else ""
+        return str(json.loads(line)) if line else ""
+
 
 @contextmanager
 def zygote(kind: Kind, cwd: Path, folder: Path, *, idle: float = 0) -> Iterator[ZygoteProcess]:

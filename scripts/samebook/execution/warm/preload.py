@@ -5,6 +5,7 @@ A zygote imports this module: it must import nothing that a kernel would not imp
 
 import contextlib
 import importlib.util
+import json
 import os
 import stat
 import sys
@@ -17,10 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from samebook.core.without import without
-from samebook.reads.places import SYSTEM
+from samebook.reads.places import LISTING, SYSTEM, UNNAMED, listed
 
-# The state of each file outside the environment and the system that a notebook's imports have read here, by its path.
-READS: dict[str, tuple[int, int, int]] = {}
+# The state of each file and folder outside the environment and the system that a notebook's imports have read here, by
+# its path, and their audit events beside the opening of files.
+READS: dict[str, tuple[object, ...]] = {}
+EVENTS: list[tuple[str, tuple[Any, ...]]] = []
+# The first of these files that was found to be another one by now.
+CHANGED: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -77,26 +82,43 @@ def _import_all(modules: Sequence[str]) -> str:
 
 
 def check_reads() -> None:
-    """Raise ValueError where a file that the imports have read is another one by now: a cold kernel would read that."""
-    if changed := [path for path, state in READS.items() if _state(path) != state]:
-        raise ValueError(f"{changed[0]} has changed since it was read")
+    """Raise ValueError where a file that the imports have read is another one by now: a cold kernel would read that.
+
+    The first time stdout gets its path, for the process that started this one.
+    """
+    if not CHANGED and (changed := [path for path, state in READS.items() if _state(path) != state]):
+        CHANGED.append(changed[0])
+        sys.stdout.write(f"{json.dumps(changed[0])}\n")
+        sys.stdout.flush()
+    if CHANGED:
+        raise ValueError(f"{CHANGED[0]} has changed since it was read")
 
 
 @contextlib.contextmanager
 def _noted_reads() -> Iterator[None]:
-    """Note the files that the block opens in READS: what records the reads of a run begins only in its kernel."""
+    """Note in READS and EVENTS what the block reads: what records the reads of a run begins only in its kernel."""
     paths, is_noting = set[str](), True
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if is_noting and event == "open" and isinstance(arguments[0], str):
+        if not is_noting:
+            return
+        if event in LISTING:
+            if folder := listed(arguments[0], sys._getframe(1).f_code.co_filename):
+                paths.add(f"{folder}/")
+                EVENTS.append((event, (str(Path(folder).absolute()),)))
+        elif event in ("open", "sqlite3.connect") and isinstance(arguments[0], str):
             paths.add(arguments[0])
+        if event in UNNAMED:
+            EVENTS.append((event, arguments))
 
     sys.addaudithook(hook)
     yield
     is_noting = False
     others = tuple(f"{folder}/" for folder in (sys.prefix, sys.base_prefix, *SYSTEM))
-    absolute = (_source(str(Path(path).absolute())) for path in paths)
-    READS.update({path: state for path in absolute if not path.startswith(others) and (state := _state(path))})
+    absolute = (_source(str(Path(path).absolute())) + "/" * path.endswith("/") for path in paths)
+    READS.update(
+        {path: state for path in absolute if not path.startswith(others) and (state := _state(path)) is not None}
+    )
 
 
 def _source(path: str) -> str:
@@ -106,8 +128,11 @@ def _source(path: str) -> str:
     return path
 
 
-def _state(path: str) -> tuple[int, int, int] | None:
+def _state(path: str) -> tuple[object, ...] | None:
+    """What tells a file from another one, and of a folder, `path/`, the names in it; None where there is none."""
     with contextlib.suppress(OSError):
+        if path.endswith("/"):
+            return tuple(sorted(entry.name for entry in Path(path).iterdir() if entry.name != "__pycache__"))
         state = Path(path).stat()
         return (state.st_mtime_ns, state.st_size, state.st_ino) if stat.S_ISREG(state.st_mode) else None
     return None
