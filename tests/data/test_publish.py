@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from postgresql import PostgreSQL as Server
@@ -29,8 +30,6 @@ SECOND = replace(FIRST, digest="cd" * 32, run="run-2", rows=ROWS.slice(1))
 def into(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Workspace, Warehouse]:
     """An empty warehouse."""
     if request.param == "duckdb":
-        import duckdb
-
         duckdb.connect(str(tmp_path / "w.duckdb")).close()
         return Workspace(tmp_path), Warehouse(url="duckdb:///w.duckdb")
     return Workspace(tmp_path), request.getfixturevalue("empty")
@@ -96,8 +95,6 @@ def drop(into: tuple[Workspace, Warehouse], request: pytest.FixtureRequest) -> N
     """Drop the table `scores`, as somebody does who has the warehouse open beside samebook."""
     workspace, settings = into
     if settings.url.startswith("duckdb"):
-        import duckdb
-
         with duckdb.connect(str(workspace.root / "w.duckdb")) as connection:
             connection.execute("DROP TABLE scores")
         return
@@ -123,6 +120,9 @@ def test_other_columns_refused(into: tuple[Workspace, Warehouse]) -> None:
         (pa.array([True, None]), pa.array([5, 0])),
         (pa.array([1, 2], pa.int32()), pa.array([2**40, 0])),
         (pa.array([0], pa.timestamp("us")).take([0, 0]), pa.array([1, 2], pa.timestamp("ns"))),
+        (pa.array([[True], []]), pa.array([[5], []])),
+        (pa.array([[1], []]), pa.array([[1.5], []])),
+        (pa.array(["a", "b"]), pa.array([[1], [2]])),
     ],
 )
 def test_value_lost_in_column_refused(before: pa.Array, after: pa.Array, into: tuple[Workspace, Warehouse]) -> None:
@@ -133,6 +133,44 @@ def test_value_lost_in_column_refused(before: pa.Array, after: pa.Array, into: t
         warehouse.publish(*into, replace(SECOND, rows=pa.table([ROWS["id"], after], names)))
     known = published(into, "SELECT run FROM samebook_published")
     assert known == [{"run": "run-1"}]
+
+
+def test_nested_columns(tmp_path: Path) -> None:
+    """Values in structs and lists are compared as others are; those that the column has room for are kept."""
+    publication = replace(FIRST, rows=pa.table({"value": pa.array([{"a": True, "b": [1]}])}))
+    settings = Warehouse(url="duckdb:///w.duckdb")
+    duckdb.connect(str(tmp_path / "w.duckdb")).close()
+    warehouse.publish(Workspace(tmp_path), settings, publication)
+    for lost in ({"a": 5, "b": [1]}, {"a": True, "b": [1.5]}, {"a": True, "b": [1], "c": 1}):
+        with pytest.raises(UsageError, match="column value"):
+            warehouse.publish(
+                Workspace(tmp_path), settings, replace(SECOND, rows=pa.table({"value": pa.array([lost])}))
+            )
+    kept = pa.table({"value": pa.array([{"b": [2.0, None], "a": False}, None])})
+    warehouse.publish(Workspace(tmp_path), settings, replace(SECOND, rows=kept))
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+        assert connection.sql("SELECT value FROM scores").fetchall() == [({"a": False, "b": [2, None]},), (None,)]
+
+
+def test_column_of_ones_own(tmp_path: Path) -> None:
+    """A text is no time to a column of times, unless it is the column's own, and a time of day has lost its day: the
+    error names what makes times of texts. A column of names and one of spans take those.
+    """
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+        connection.execute(
+            "CREATE TABLE scores (day DATE, moment TIMESTAMP, name ENUM ('a', 'b'), span INTERVAL, hour TIME)"
+        )
+    at, span = datetime.datetime.fromisoformat("2013-01-05T10:00"), datetime.timedelta(1)
+    rows = pa.table({"moment": pa.array([at]), "name": ["a"], "span": [span], "hour": [at.time()]})
+    place = Workspace(tmp_path), Warehouse(url="duckdb:///w.duckdb")
+    assert warehouse.publish(*place, replace(FIRST, rows=rows))
+    with pytest.raises(
+        UsageError, match=r"column moment has the type timestamp.*, which can't hold each value"
+    ) as refused:
+        warehouse.publish(*place, replace(SECOND, rows=rows.set_column(0, "moment", pa.array(["2013-01-05 10:00"]))))
+    assert refused.value.mend == 'make lab, and write rows["moment"] = pd.to_datetime(rows["moment"])'
+    with pytest.raises(UsageError, match="column hour"):
+        warehouse.publish(*place, replace(SECOND, rows=rows.set_column(3, "hour", pa.array([at]))))
 
 
 def test_values_of_another_type_kept(into: tuple[Workspace, Warehouse]) -> None:
@@ -159,8 +197,6 @@ def test_published_beside_each_other(into: tuple[Workspace, Warehouse]) -> None:
 
 def test_run_publishes_into_warehouse(tiny: Tiny) -> None:
     """A finished run's days go into the table that the settings name; a failed one's don't."""
-    import duckdb
-
     (tiny.root / "environments" / "dev.yml").write_text(
         "warehouse: {url: 'duckdb:///w.duckdb'}\ndatasets: {rows: {into: made_rows}}\n"
     )

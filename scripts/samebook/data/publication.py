@@ -61,6 +61,8 @@ class Publication:
 
         Raises UsageError where the table has other columns than the rows, or can't hold a value as it is.
         """
+        import pyarrow as pa
+
         rows = self.dated()
         present, expected = sorted(table.names), sorted(rows.column_names)
         if present != expected:
@@ -68,14 +70,16 @@ class Publication:
         for index, name in enumerate(rows.column_names):
             kind, found = table.field(name).type, rows.column(index)
             if (column := _cast(found, kind)) is None:
-                self._refuse(f"its column {name} has the type {kind}, which can't hold each value of {found.type}")
+                reason = f"its column {name} has the type {kind}, which can't hold each value of {found.type}"
+                is_text = pa.types.is_temporal(kind) and (found.type in (pa.string(), pa.large_string()))
+                self._refuse(reason, f'make lab, and write rows["{name}"] = pd.to_datetime(rows["{name}"])' * is_text)
             rows = rows.set_column(index, name, column)
         return rows
 
-    def _refuse(self, reason: str) -> NoReturn:
+    def _refuse(self, reason: str, mend: str = "") -> NoReturn:
         raise UsageError(
             f"table {self.table} does not take {self.dataset}: {reason}",
-            mend=f"edit environments/<env>.yml: datasets.{self.dataset}.into, another table",
+            mend=mend or f"edit environments/<env>.yml: datasets.{self.dataset}.into, another table",
         )
 
     def dated(self) -> "pa.Table":
@@ -87,22 +91,34 @@ class Publication:
 
 
 def _cast(column: "pa.ChunkedArray", kind: "pa.DataType") -> "pa.ChunkedArray | None":
-    """The column as this type, unchanged where Arrow has no such cast, or not the type, as of PostgreSQL's NUMERIC;
-    None where a value would become another.
+    """The column as this type, unchanged where Arrow does not have the type, as of PostgreSQL's NUMERIC, or no way to
+    it, as to a span; None where a value would become another.
     """
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType) or pa.types.is_interval(kind) or column.type == kind:
+        return column
+    if pa.types.is_dictionary(kind):  # names of a column that takes no others
+        kind = kind.value_type
+    try:
+        cast = column.cast(kind)
+        return cast if _is_same(cast, column) else None
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        return None
+
+
+def _is_same(cast: "pa.ChunkedArray", column: "pa.ChunkedArray") -> bool:
+    """Whether a column can be made again from what a cast has made of it."""
     import pyarrow as pa
     import pyarrow.compute
 
-    if isinstance(kind, pa.BaseExtensionType):
-        return column
     pc: Any = pyarrow.compute
-    try:
-        cast = column.cast(kind)
-        differs = pc.and_kleene(
-            pc.not_equal(cast.cast(column.type), column), pc.invert(pc.is_null(column, nan_is_null=True))
-        )
-        return None if pc.any(differs).as_py() else cast
-    except pa.ArrowNotImplementedError:
-        return column
-    except pa.ArrowInvalid:
-        return None
+    if pa.types.is_null(column.type):
+        return True
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    before = cast.cast(column.type)
+    if pa.types.is_nested(column.type):  # as text, in which NaN is itself
+        return repr(before.to_pylist()) == repr(column.to_pylist())
+    differs = pc.and_kleene(pc.not_equal(before, column), pc.invert(pc.is_null(column, nan_is_null=True)))
+    return not pc.any(differs).as_py()
