@@ -119,6 +119,13 @@ def test_table_numbers_have_size(kind: str) -> None:
     assert result.largest == pytest.approx(1e-6, rel=1e-3)
 
 
+def test_single_precision_has_its_own_units() -> None:
+    """A column of single precision whose values are neighbours differs by one unit in the last place."""
+    first = np.array([0.1], dtype=np.float32)
+    result = difference("a.parquet", parquet(a=first), parquet(a=np.nextafter(first, np.float32(1))))
+    assert result.ulps == 1
+
+
 def test_same_rows_are_told() -> None:
     """The same rows in another compression have nothing that differs."""
     frame = pd.DataFrame({"a": [1, 2]})
@@ -185,6 +192,7 @@ def test_near_models_are_equivalent() -> None:
 
     result = difference("model.ubj", nearly(0), nearly(1e-6))
     assert result.largest is not None
+    assert result.ulps == 0  # not of the decimals of another precision
     assert 0 < result.largest < 1e-4
 
 

@@ -123,25 +123,6 @@ def test_bundle_of_files_that_were_read() -> None:
     assert [item.is_essential for item in definition.divergences(claimed, STATEMENT)] == [True]
 
 
-def test_another_machine_is_said_first() -> None:
-    """What two runs had of their processors, and their threads, is a line of its own; cores are not.
-
-    The pin is named where it is not set yet.
-    """
-    original, new = changed(lambda it: it), changed(lambda it: it)
-    for statement, level, openmp, cores in ((original, "x86-64-v4", 8, 8), (new, "x86-64-v3", 2, 2)):
-        internal = statement["predicate"]["buildDefinition"][INTERNAL]
-        internal |= {"processor": {"level": level, "cores": cores}, "threads": {"openmp": openmp, "blas": 1}}
-    differences = definition.divergences(original, new)
-    line, fix, _ = definition.of_machines(differences, is_portable=definition.has_portable_numerics(new))
-    assert 'processor.level: "x86-64-v4" then, "x86-64-v3" here; threads.openmp: 8 then, 2 here' in line
-    assert "numerics: portable" in fix
-    portable = changed(lambda it: it[INTERNAL].update(numerics="portable"))
-    assert definition.of_machines(differences, is_portable=definition.has_portable_numerics(portable)) == [line, ""]
-    new["predicate"]["buildDefinition"][INTERNAL]["processor"]["cores"] = 4
-    assert definition.of_machines(definition.divergences(new, copy.deepcopy(new)), is_portable=False) == []
-
-
 def test_numerics_go_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rerun has the receipt's numerics and threads, in a container too; one of before has one number, or all."""
     monkeypatch.setenv("OMP_NUM_THREADS", "16")

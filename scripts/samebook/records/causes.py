@@ -2,13 +2,17 @@
 
 A suspect is a guess for a person to judge; only differing runs are a proof. A pattern is matched from the start of
 one call, as `ast.unparse` writes it in one line: `np.random.default_rng()`; `_.sample(n=3)` for a method of another
-call's result; `set(...)` for a set in any spelling.
+call's result; `set(...)` for a set in any spelling; `np.matmul(...)` and `np.power(...)` for `@` and `**`.
 """
 
 import ast
+import json
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from samebook.records import canonical
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,8 @@ class Cause:
     """A cause for runs to differ: its name, the pattern of a call, and the fix.
 
     `order`: only the order differs, so that sorting mends it. `machine`: all runs on one machine are alike, those on
-    another differ. `unless`: a pattern that rules the cause out where the text of any cell matches it.
+    another differ. `numeric`: the call is known to depend on it, unless numerics are portable. `unless`: a pattern that
+    rules the cause out where the text of any cell matches it.
     """
 
     name: str
@@ -24,6 +29,7 @@ class Cause:
     fix: str
     order: bool = False
     machine: bool = False
+    numeric: bool = False
     unless: str = "$^"
 
 
@@ -49,6 +55,11 @@ class Suspect:
         """The text of the line."""
         return self.cell.text.splitlines()[self.line - 1].strip()
 
+    def place(self, number: int = 0) -> str:
+        """The line and its text, with its cell where that is not the one of this number."""
+        cell = "" if self.cell.number == number else f"cell {self.cell.number} `{self.cell.name}`, "
+        return f"{cell}line {self.line}: {self.text}"
+
 
 UNSEEDED = "a generator without a seed"
 SHARED = "rand|randn|randint|random|random_sample|choices?|sample|shuffle|permutation|normal|uniform|gauss"
@@ -59,12 +70,16 @@ THREADS = Cause(
     r".*\b(n_jobs|nthread|n_threads|max_workers)=|(\w+\.)*(cpu_count|ThreadPool\w*|ProcessPool\w*|Parallel)\(",
     "numerics: portable, the default; one thread where numbers are added up (n_jobs=1); or round what depends on it",
 )
-# Calls whose last digits the instructions of the processor decide; no guess, as only numerics: fast lets them differ.
+# Calls whose last digits depend on the number of threads, or on the processor, as `make portability` measures.
+OF_BLAS = r"(np|numpy)\.(matmul|vdot|inner|tensordot|cov|corrcoef|linalg\.\w+)|(\w+\.)*(dot|svd|TruncatedSVD|KMeans)"
+OF_THREADS = Cause(THREADS.name, rf"({OF_BLAS})\(", THREADS.fix, numeric=True)
 PROCESSOR = Cause(
     "processor",
-    r"(np|numpy)\.(exp\w*|log\w*|power|tanh|dot|matmul|cov|linalg\.\w+)\(|(\w+\.)*(minimize|svd|PCA|TruncatedSVD|KMeans"
-    r"|MiniBatchKMeans|GaussianMixture|(Linear|Logistic|Ridge|Lasso|MLP|SV|ElasticNet)\w*)\(",
+    r"(np|numpy)\.(exp|exp2|expm1|log|log2|log10|log1p|power|cbrt|(arc)?(sin|cos|tan)h?)\("
+    rf"|({OF_BLAS}|(\w+\.)*(minimize|curve_fit|least_squares|PCA|MiniBatchKMeans|GaussianMixture))\("
+    r"|(\w+\.)*(Linear|Logistic|Ridge|Lasso|ElasticNet|MLP|SV[CR])\w*\(",
     "numerics: portable, the default, in environments/<env>.yml; or round what depends on it",
+    numeric=True,
 )
 SET_ORDER = Cause("set order", r"(frozen)?set\(", "sort it before its order counts: sorted(names)", order=True)
 CAUSES = (
@@ -92,6 +107,7 @@ CAUSES = (
         "take the date as a parameter: as_of: date = date(2013, 6, 30); how long cells take is in run.log",
     ),
     THREADS,
+    OF_THREADS,
     PROCESSOR,
     Cause(
         "file order",
@@ -113,6 +129,8 @@ CAUSES = (
         machine=True,
     ),
 )
+# Exponents for which a power is a product.
+WHOLE = ("0", "1", "2")
 # Functions whose result does not depend on the order of their argument.
 ORDERLESS = ("sorted", "len", "min", "max", "any", "all", "set", "frozenset")
 
@@ -123,6 +141,14 @@ def suspects(cells: Iterable[Source]) -> list[Suspect]:
     text = "\n".join(cell.text for cell in sources)
     candidates = (suspect for cell in sources for suspect in _of_cell(cell))
     return [suspect for suspect in candidates if not re.search(suspect.cause.unless, text)]
+
+
+def in_notebook(content: bytes, number: int = sys.maxsize) -> list[Suspect]:
+    """The suspects in the code cell of this number of a canonical notebook, then those in the cells before it."""
+    code = enumerate((cell for cell in json.loads(content) if cell["type"] == "code"), start=1)
+    sources = [Source(position, canonical.name(cell["tags"], position), cell["source"]) for position, cell in code]
+    before = (suspect for suspect in suspects(sources) if suspect.cell.number <= number)
+    return sorted(before, key=lambda suspect: -suspect.cell.number)
 
 
 def _of_cell(cell: Source) -> Iterator[Suspect]:
@@ -145,6 +171,10 @@ def _calls(node: ast.AST, *, ordered: bool) -> Iterator[tuple[str, int, bool]]:
     """The calls and sets below a node: their text, their line, and whether their order can reach a result."""
     if isinstance(node, ast.Set | ast.SetComp):
         yield "set(...)", node.lineno, ordered
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        yield "np.matmul(...)", node.lineno, ordered
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and ast.unparse(node.right) not in WHOLE:
+        yield "np.power(...)", node.lineno, ordered
     if isinstance(node, ast.Call):
         arguments = ", ".join(ast.unparse(argument) for argument in (*node.args, *node.keywords))
         yield f"{_dotted(node.func)}({arguments})", node.func.end_lineno or node.lineno, ordered

@@ -7,7 +7,7 @@ MISSING (one side lacks the subject). Without a tolerance, other bytes are DIFFE
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePath
 
@@ -25,11 +25,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdict on one subject; `detail` describes the difference, and is empty for IDENTICAL."""
+    """The verdict on one subject; `detail` describes the difference, and is empty for IDENTICAL.
+
+    `change` is the difference of contents that are both here.
+    """
 
     name: str
     verdict: Verdict
     detail: str = ""
+    change: Difference | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Side:
 
 
 def compare(original: Side, reproduced: Side, tolerance: float = 0.0) -> list[Comparison]:
-    """Compare every subject of either side, in the order of names; `tolerance` as in `differences.gap`."""
+    """Compare every subject of either side, in the order of names; `tolerance` as in `numbers.gap`."""
     names = sorted({*original.digests, *reproduced.digests})
     return [_compare_subject(name, original, reproduced, tolerance) for name in names]
 
@@ -57,8 +61,8 @@ def _compare_subject(name: str, original: Side, reproduced: Side, tolerance: flo
         return Comparison(name, Verdict.DIFFERENT, "the original's bytes are not here to look into")
     change = _difference(name, old, new)
     if tolerance > 0 and change.largest is not None and change.largest <= tolerance:
-        return Comparison(name, Verdict.EQUIVALENT, f"{change.detail}, within {tolerance:g}")
-    return Comparison(name, Verdict.DIFFERENT, change.detail)
+        return Comparison(name, Verdict.EQUIVALENT, f"{change.detail}, within {tolerance:g}", change)
+    return Comparison(name, Verdict.DIFFERENT, change.detail, change)
 
 
 def _difference(name: str, old: bytes, new: bytes) -> Difference:

@@ -1,21 +1,20 @@
 """Differences between two contents of one kind: JSON values, cells of a notebook, columns of a table, pixels.
 
-The difference of two numbers is relative to the larger one, and absolute below 1. Whole numbers of any size are
-compared exactly. A truth value, a missing value and a text such as 007 are not numbers.
+Whole numbers of any size are compared exactly. A truth value, a missing value and a text such as 007 are not numbers.
 """
 
 import csv
 import io
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import PurePath
 from typing import Any
 
-from samebook.records import canonical, model_file
+from samebook.records import canonical, model_file, numbers
+from samebook.records.numbers import gap
 
 WIDTH = 160
 # The value that a JSON object is taken to have for a key that only the other object has.
@@ -28,10 +27,12 @@ type Column = tuple[str, Sequence[Any], Sequence[Any]]
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference of two contents; `largest` is that of their numbers, None where more than numbers differs."""
+    """The difference of two contents; `largest` (None where more differs) and `ulps` are that of their numbers."""
 
     detail: str
     largest: float | None = None
+    ulps: int = 0
+    cell: "CellDifference | None" = None
 
 
 def difference(name: str, old: bytes, new: bytes) -> Difference:
@@ -97,17 +98,10 @@ def _same(old: Any, new: Any) -> bool:
 
 def _with_largest(detail: str, differing: list[tuple[Any, Any]]) -> Difference:
     """The difference, with the largest one of numbers where only numbers differ."""
-    gaps = [size for size in (gap(old, new) for old, new in differing) if size is not None]
-    if len(gaps) < len(differing):
+    if any(gap(old, new) is None for old, new in differing):
         return Difference(detail)
-    return Difference(f"{detail}; largest difference {max(gaps):.3g}", max(gaps))
-
-
-def gap(old: Any, new: Any) -> float | None:
-    """The difference of two numbers, relative to the larger one, absolute below 1; None where one is not a number."""
-    if not all(type(value) in (int, float) and math.isfinite(value) for value in (old, new)):
-        return None
-    return abs(old - new) / max(1, abs(old), abs(new))
+    largest, ulps = numbers.largest(differing)
+    return Difference(f"{detail}; largest difference {largest:.3g}", largest, ulps)
 
 
 def _short(value: Any) -> str:
@@ -116,26 +110,32 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class CellDifference:
-    """A cell in which two canonical notebooks differ: its number, its name, the path in it, both lines there."""
+    """A cell in which two canonical notebooks differ: its number, its name, the path in it, both lines there.
+
+    `largest` and `ulps` are the size of the difference of its values that differ by numbers alone.
+    """
 
     number: int
     name: str
     path: str
     before: str
     after: str
+    largest: float = 0.0
+    ulps: int = 0
 
 
 def first_cell(old: bytes, new: bytes) -> CellDifference | None:
     """The first cell in which two canonical notebooks differ; None where all cells that both have are the same."""
     cells = json.loads(old)
-    numbers = canonical.numbers(cell["type"] for cell in cells)
-    for number, first, second in zip(numbers, cells, json.loads(new), strict=False):
+    positions = canonical.numbers(cell["type"] for cell in cells)
+    for number, first, second in zip(positions, cells, json.loads(new), strict=False):
         leaves = list(_leaves(first, second, ""))
         if leaves:
             name = canonical.name(first["tags"], number)
             # Displayed data is there as plain text, too, which reads better than HTML.
             path, before, after = min(leaves, key=lambda leaf: leaf[0].endswith("text/html"))
-            return CellDifference(number, name, path, *_lines(before, after))
+            size = numbers.largest(pair for _, *values in leaves for pair in numbers.pairs(*values))
+            return CellDifference(number, name, path, *_lines(before, after), *size)
     return None
 
 
@@ -145,7 +145,7 @@ def _notebook(old: bytes, new: bytes) -> Difference:
     if cell is None:
         return Difference(f"{len(json.loads(old))} and {len(json.loads(new))} cells")
     position = f"first in cell {cell.number} `{cell.name}`, {cell.path}"
-    return Difference(f"{position}:\n    original   {cell.before}\n    reproduced {cell.after}")
+    return Difference(f"{position}:\n    original   {cell.before}\n    reproduced {cell.after}", cell=cell)
 
 
 def _lines(old: Any, new: Any) -> tuple[str, str]:
@@ -224,7 +224,8 @@ def _tables(headers: list[list[str]], rows: list[int], columns: Iterable[Column]
 
 def _model(old: bytes, new: bytes) -> Difference:
     """The difference of two models, in their library's JSON form."""
-    return _values(*(_unquoted(model_file.as_json(content)) for content in (old, new)))
+    change = _values(*(_unquoted(model_file.as_json(content)) for content in (old, new)))
+    return replace(change, ulps=0)  # its texts are the shortest decimals of another precision
 
 
 def _unquoted(value: Any) -> Any:

@@ -18,9 +18,6 @@ PLATFORM = "internalParameters.platform"
 PLACES = (PLATFORM, "internalParameters.engine", "image", "base image")
 # The processor and what the kernel had of it; before there were two numbers of threads, `threads` was one.
 PROCESSOR = ("internalParameters.processor", "internalParameters.threads")
-NUMERICS = "internalParameters.numerics"
-UNDECISIVE = ("internalParameters.processor.cores",)
-FIX = "numerics: portable, in environments/<env>.yml, gives the same digits on each x86-64-v3 processor"
 CHANGES = f"{receipt.COMMIT}.annotations."
 # Facts that are the same wherever the platform is the same.
 PACKAGES = ("internalParameters.papermill", receipt.ENVIRONMENT, f"{receipt.ENVIRONMENT}.annotations.")
@@ -54,25 +51,6 @@ def divergences(original: Json, reproduced: Json) -> list[Divergence]:
             _is_essential(name, is_same_platform) and not _is_passed_by(name, after),
         )
         for name in names
-    ]
-
-
-def of_machines(differences: list[Divergence], *, is_portable: bool) -> list[str]:
-    """What a person must know first of two runs that differ: another processor, or other numbers of threads.
-
-    A line with what differs, and, unless both had portable numerics, one with the pin; none where both had the same. A
-    cores' number alone decides nothing.
-    """
-    names = [
-        item for item in differences if item.name.startswith((*PROCESSOR, NUMERICS)) and item.name not in UNDECISIVE
-    ]
-    if not names:
-        return []
-    facts = "; ".join(f"{item.name.partition('.')[2]}: {item.original} then, {item.reproduced} here" for item in names)
-    return [
-        f"the runs had another processor, or other threads: {facts}",
-        *([] if is_portable else [f"  fix: {FIX}"]),
-        "",
     ]
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from samebook.core import make
 from samebook.core.workspace import Workspace
 from samebook.environment import settings, yaml_file
-from samebook.environment.numerics import BLAS, OPENMP
+from samebook.environment.numerics import BLAS, LOWERED, OPENMP
 from samebook.records import receipt, run_folder
 from samebook.records.receipt import Json
 from samebook.reproduction.front import check_inside
@@ -32,7 +32,8 @@ def inherited(commit: str) -> dict[str, str]:
     """The variables of the rerun: the caller's, without those of the calling make and workspace.
 
     BASE_IMAGE stays: a checkout does not know a base image that was built on this machine. Variables that locate the
-    warehouse stay: its address differs from machine to machine, its rows are the same.
+    warehouse stay: its address differs from machine to machine, its rows are the same. So does the one that simulates
+    another processor.
     """
     ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY", OPENMP, BLAS[0])
     of_warehouse = settings.variable(("warehouse", ""))
@@ -40,7 +41,7 @@ def inherited(commit: str) -> dict[str, str]:
     env = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(of_warehouse) or not (name in from_make or name.startswith(ours))
+        if name.startswith((of_warehouse, LOWERED)) or not (name in from_make or name.startswith(ours))
     }
     env["SAMEBOOK_BUILDER"] = receipt.builder()
     # Another tag, so that the image of the caller's checkout is not overwritten.

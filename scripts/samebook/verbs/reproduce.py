@@ -19,7 +19,7 @@ from samebook.environment import identity, machine
 from samebook.models import bundle, lookup
 from samebook.records import attestations, comparison, receipt, run_folder, signing
 from samebook.records.comparison import Comparison, Side, Verdict
-from samebook.reproduction import definition, rerun
+from samebook.reproduction import definition, reason, rerun
 from samebook.reproduction import original as originals
 from samebook.reproduction.definition import Divergence
 from samebook.reproduction.original import Original
@@ -50,7 +50,7 @@ class ReproduceRequest:
 @dataclass(frozen=True)
 class Reproduction:
     """The verdict, the comparison of each subject, the differences of the definitions and of the packages, the files
-    that the new run read without declaring them, the attestation's file, and whether both runs had portable numerics.
+    that the new run read without declaring them, the attestation's file, and what a person must know first.
     """
 
     verdict: Verdict
@@ -59,7 +59,7 @@ class Reproduction:
     environment: list[str]
     undeclared: dict[str, str]
     attestation: Path
-    is_portable: bool
+    reason: list[str]
 
 
 def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
@@ -121,7 +121,8 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     signing.sign(attestation, content)
     packages = differing_packages(statement, new)
     is_portable = all(map(definition.has_portable_numerics, (statement, new)))
-    return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation, is_portable)
+    first = reason.lines(divergences, comparisons, after, is_portable=is_portable)
+    return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation, first)
 
 
 def check_declared(statement: receipt.Json, *, is_strict: bool) -> dict[str, str]:
@@ -193,8 +194,7 @@ def table(reproduction: Reproduction) -> str:
     comparisons = reproduction.comparisons
     lines = [comparison.table(comparisons), "", f"{reproduction.verdict}: {_count(comparisons)}"]
     if reproduction.verdict is not Verdict.IDENTICAL:
-        machines = definition.of_machines(reproduction.divergences, is_portable=reproduction.is_portable)
-        lines = [*map(printable, machines), *lines]
+        lines = [*map(printable, reproduction.reason), *lines]
     parts = {
         "the receipt is wrong about the run:": _lines(reproduction.divergences, is_essential=True),
         "it ran in another place:": _lines(reproduction.divergences, is_essential=False),

@@ -5,7 +5,6 @@ a difference in this run alone comes from the order of a set, which the fixed PY
 With fast numerics another one has the next lower level of the processor, which portable numerics fix.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +16,8 @@ from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.numerics import LOWERED
-from samebook.records import canonical, causes, comparison, run_folder
-from samebook.records.causes import Cause, Source, Suspect
+from samebook.records import causes, comparison, run_folder
+from samebook.records.causes import Cause, Suspect
 from samebook.records.comparison import Comparison, Verdict
 from samebook.records.differences import CellDifference, first_cell
 from samebook.reproduction import original as originals
@@ -123,7 +122,7 @@ def _judge(attempts: list[Attempt], seeded: Attempt, lowered: Attempt | None, ma
     if not differences:
         by_seed = _proven(_difference(rest[-1], seeded), causes.SET_ORDER)
         by_processor = _proven(_difference(rest[-1], lowered), causes.PROCESSOR) if lowered else None
-        suspects = _suspects(_canonical(rest[-1]), None)
+        suspects = causes.in_notebook(_canonical(rest[-1]))
         by_machine = tuple(suspect for suspect in suspects if suspect.cause.machine)
         return Stability(attempts, machines, None, by_seed, by_processor, by_machine)
     earliest = min(differences, key=lambda difference: difference.cell.number if difference.cell else sys.maxsize)
@@ -148,20 +147,11 @@ def _difference(first: Attempt, second: Attempt) -> Difference | None:
         return None
     old, new = _canonical(first), _canonical(second)
     cell = first_cell(old, new) if old else None  # the bytes of a run that was received may not be here
-    return Difference(first, second, cell, different, _suspects(new, cell))
+    return Difference(first, second, cell, different, causes.in_notebook(new, cell.number if cell else sys.maxsize))
 
 
 def _canonical(attempt: Attempt) -> bytes:
     return attempt.side.content(run_folder.CANONICAL) or b""
-
-
-def _suspects(content: bytes, differing: CellDifference | None) -> list[Suspect]:
-    """The suspected causes in the differing cell, then those in the cells before it; without such a cell, in all."""
-    code = enumerate((cell for cell in json.loads(content) if cell["type"] == "code"), start=1)
-    sources = [Source(number, canonical.name(cell["tags"], number), cell["source"]) for number, cell in code]
-    last = differing.number if differing else sys.maxsize
-    suspects = (suspect for suspect in causes.suspects(sources) if suspect.cell.number <= last)
-    return sorted(suspects, key=lambda suspect: -suspect.cell.number)
 
 
 def table(result: Stability) -> str:
@@ -171,7 +161,7 @@ def table(result: Stability) -> str:
         return f"{_description(result.difference)}\n\nDIFFERENT: {runs}"
     lines = [f"IDENTICAL: {runs}"]
     for suspect in result.by_machine:
-        lines.append(f"warning: {suspect.cause.name} may be another on another machine ({_place(suspect, None)})")
+        lines.append(f"warning: {suspect.cause.name} may be another on another machine ({suspect.place()})")
         lines.append(f"  fix: {suspect.cause.fix}")
     if result.by_hash_seed:
         lines.append("warning: depends on PYTHONHASHSEED, which samebook fixes to 0; without it, the result is another")
@@ -220,21 +210,16 @@ def _cell_lines(difference: Difference) -> Iterator[str]:
 
 
 def _cause_lines(difference: Difference) -> Iterator[str]:
-    likely = [suspect for suspect in difference.suspects if suspect.cause != causes.PROCESSOR]
+    likely = [suspect for suspect in difference.suspects if not suspect.cause.numeric]
+    number = difference.cell.number if difference.cell else 0
     suspects = (difference.suspects if difference.proven else likely)[:SHOWN]
     if difference.proven:
         yield f"cause: {difference.proven.name} ({PROOF[difference.proven.name]})"
-        yield from (f"  in {_place(suspect, difference.cell)}" for suspect in suspects)
+        yield from (f"  in {suspect.place(number)}" for suspect in suspects)
         yield f"  fix: {difference.proven.fix}"
         return
     if not suspects:
         yield "likely: none of the usual causes is in this cell, or in one before it"
     for suspect in suspects:
-        yield f"likely: {suspect.cause.name} ({_place(suspect, difference.cell)})"
+        yield f"likely: {suspect.cause.name} ({suspect.place(number)})"
         yield f"  fix: {suspect.cause.fix}"
-
-
-def _place(suspect: Suspect, differing: CellDifference | None) -> str:
-    is_same_cell = differing is not None and suspect.cell.number == differing.number
-    cell = "" if is_same_cell else f"cell {suspect.cell.number} `{suspect.cell.name}`, "
-    return f"{cell}line {suspect.line}: {suspect.text}"

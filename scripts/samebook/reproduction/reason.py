@@ -1,0 +1,86 @@
+"""The reason that a person must know first of two runs that differ: another processor, other threads, other numerics.
+
+It names the cell that differs first, the calls that are known to depend on it, the size of the difference, and the pin
+that mends it.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from samebook.environment.numerics import LEVEL
+from samebook.records import causes, run_folder
+from samebook.records.comparison import Comparison, Side
+from samebook.records.differences import Difference
+from samebook.reproduction.definition import PROCESSOR, Divergence
+
+THREADS = "internalParameters.threads"
+NUMERICS = "internalParameters.numerics"
+VARIABLES = "internalParameters.processor.variables"
+# A number of cores alone decides nothing.
+UNDECISIVE = ("internalParameters.processor.cores",)
+FIX = "numerics: portable, in environments/<env>.yml, gives the same digits on each x86-64-v3 processor"
+SHOWN = 3
+
+
+def lines(
+    divergences: Sequence[Divergence], comparisons: Sequence[Comparison], new: Side, *, is_portable: bool
+) -> list[str]:
+    """The reason as lines; none where both runs had the same processor, threads and numerics.
+
+    `new` is the result of the new run; `is_portable` says that both had portable numerics.
+    """
+    differing = [
+        item for item in divergences if item.name.startswith((*PROCESSOR, NUMERICS)) and item.name not in UNDECISIVE
+    ]
+    if not differing:
+        return []
+    taken = [item for item in differing if not item.name.startswith(VARIABLES)] or differing
+    facts = "; ".join(f"{item.name.partition('.')[2]}: {item.original} then, {item.reproduced} here" for item in taken)
+    changes = [subject.change for subject in comparisons if subject.change]
+    return [
+        f"the runs had another processor, other threads, or other numerics: {facts}",
+        *_cell_lines(changes, new, _causes(differing, is_portable=is_portable)),
+        *_size_lines(changes),
+        *_fix_lines(differing, is_portable=is_portable),
+        "",
+    ]
+
+
+def _causes(differing: Sequence[Divergence], *, is_portable: bool) -> set[str]:
+    """The names of the causes that may be at work: portable numerics hold the processor's level where it has it."""
+    is_held = is_portable and not any(item.name.startswith(VARIABLES) for item in differing)
+    by_threads = not is_portable or any(item.name.startswith(THREADS) for item in differing)
+    names = ((causes.PROCESSOR.name, not is_held), (causes.THREADS.name, by_threads))
+    return {name for name, is_possible in names if is_possible}
+
+
+def _cell_lines(changes: Sequence[Difference], new: Side, names: set[str]) -> Iterator[str]:
+    """The first cell that differs, and the calls in it, or before it, that depend on one of these causes."""
+    cell = next((change.cell for change in changes if change.cell), None)
+    if cell:
+        yield f"  first in cell {cell.number} `{cell.name}`"
+    content = new.content(run_folder.CANONICAL) or b"[]"
+    suspects = causes.in_notebook(content, cell.number if cell else sys.maxsize)
+    known = (suspect for suspect in suspects if suspect.cause.numeric and suspect.cause.name in names)
+    places = dict.fromkeys(suspect.place(cell.number if cell else 0) for suspect in known)
+    yield from (f"  known to depend on it: {place}" for place in list(places)[:SHOWN])
+
+
+def _size_lines(changes: Sequence[Difference]) -> Iterator[str]:
+    """The largest difference of numbers in all subjects."""
+    sizes = [size for change in changes for size in (change, change.cell) if size]
+    largest = max((size.largest or 0.0 for size in sizes), default=0.0)
+    ulps = max((size.ulps for size in sizes), default=0)
+    if largest:
+        yield f"  largest difference of numbers: {f'{ulps:,} ulp, ' * bool(ulps)}{largest:.3g} relative"
+
+
+def _fix_lines(differing: Sequence[Divergence], *, is_portable: bool) -> Iterator[str]:
+    """The pin that mends it."""
+    threads = next((item.original for item in differing if item.name in (THREADS, f"{THREADS}.openmp")), "").strip('"')
+    if not is_portable:
+        yield f"  fix: {FIX}"
+    elif any(item.name.startswith(VARIABLES) for item in differing):
+        yield f"  fix: a processor of the level {LEVEL} or above, without which portable numerics are not held"
+    elif threads.isdecimal():
+        yield f"  fix: threads: {threads}, in environments/<env>.yml, is the number of the run"
