@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from samebook.environment.numerics import LEVEL
-from samebook.records import causes, run_folder
+from samebook.records import run_folder
 from samebook.records.comparison import Comparison, Side
 from samebook.records.differences import Difference
+from samebook.reproduction import causes
 from samebook.reproduction.definition import PROCESSOR, Divergence
 
 THREADS = "internalParameters.threads"

@@ -16,12 +16,12 @@ from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.numerics import LOWERED
-from samebook.records import causes, comparison, run_folder
-from samebook.records.causes import Cause, Suspect
+from samebook.records import comparison, run_folder
 from samebook.records.comparison import Comparison, Verdict
 from samebook.records.differences import CellDifference, first_cell
+from samebook.reproduction import causes, rerun, trial
 from samebook.reproduction import original as originals
-from samebook.reproduction import rerun, trial
+from samebook.reproduction.causes import Cause, Suspect
 from samebook.reproduction.rerun import Site
 from samebook.reproduction.trial import Attempt, Machine, Try
 

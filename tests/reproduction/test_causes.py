@@ -2,7 +2,7 @@
 
 import pytest
 
-from samebook.records.causes import Source, suspects
+from samebook.reproduction.causes import Source, suspects
 
 CAUSES = {
     "rng = np.random.default_rng()": ["a generator without a seed"],
