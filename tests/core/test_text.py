@@ -1,5 +1,7 @@
 """Tables as text."""
 
+import time
+
 import pytest
 
 from samebook.core.text import align, repeated_name, visible
@@ -24,6 +26,13 @@ def test_repeated_name_found() -> None:
     """The first name that occurs more than once is found; where none does, there is nothing to name."""
     assert repeated_name(["a", "b", "c", "b", "a"]) == "a"
     assert repeated_name(["a", "b"]) == ""
+
+
+def test_many_names_take_no_time() -> None:
+    """A receipt of a hundred thousand results is checked in the time that it takes to read them."""
+    start = time.process_time()
+    assert repeated_name([str(number) for number in range(100_000)]) == ""
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Cheats with a bundle, which anybody can write: it is checked where its model is used."""
 
+import datetime
 import shutil
 from typing import Any
 
@@ -10,7 +11,7 @@ from tiny import Tiny, git
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import EnvironmentMismatch, PolicyRefused, SamebookError, UsageError
 from samebook.core.workspace import Workspace
-from samebook.models import lookup, supply
+from samebook.models import lookup, retention, supply
 from samebook.records import receipt, signing, source
 from samebook.reproduction import isolation
 from samebook.reproduction.rerun import Site
@@ -182,6 +183,15 @@ def test_gate_with_another_helper(tiny: Tiny) -> None:
         regate(tiny, {receipt.CODE: held, "environments/runtime.txt": lock(tiny), name: other})
         with pytest.raises(PolicyRefused, match=f"it ran {name} of commit eeeeeeeeeeee, which is not in this branch"):
             admit(tiny)
+
+
+def test_gc_reads_any_bundle(tiny: Tiny) -> None:
+    """A bundle of some branch may name any object as its receipt: the removal of old runs goes on."""
+    promote(tiny)
+    named = fields(tiny)["receipt"] | {"run": "20130101T000000Z-other-abcdef"}
+    for content in (b"{}", b"\xff"):
+        reseal(tiny, receipt=named | {"sha256": stored(tiny, content)})
+        assert named["run"] in retention.required_runs(Workspace(tiny.root), {}, datetime.date(2013, 1, 1))
 
 
 def test_folder_is_checked(tiny: Tiny) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from postgresql import SECRET, PostgreSQL
 from reproducing import commit, make_repository, reproduce, run
+from test_signing import key
 from tiny import Tiny, git
 
 from samebook.core import make
@@ -36,13 +37,18 @@ def repository(tmp_path: Path) -> Repository:
     return partial(make_repository, tmp_path / "workspace")
 
 
-def test_run_is_reproduced(repository: Repository) -> None:
-    """A run is IDENTICAL, exit code 0, and the attestation names its receipt."""
+def test_run_is_reproduced(repository: Repository, tmp_path: Path) -> None:
+    """A run is IDENTICAL, exit code 0, and the attestation, signed, names its receipt."""
     tiny = repository()
+    trusted = tiny.root / "environments" / "trusted-keys" / "me.pem"
+    trusted.parent.mkdir()
+    trusted.write_bytes(key(tmp_path / "me.pem"))
+    commit(tiny)
     folder = run(tiny)
-    ended = reproduce(tiny)
+    ended = reproduce(tiny, SIGNING_KEY=str(tmp_path / "me.pem"))
     assert ended.code == 0, ended.stderr
     assert "IDENTICAL: 2 of 2 subjects" in ended.stdout
+    assert "unsigned" not in ended.stderr
     assert tiny.samebook("verify", str(folder / "reproduction-1.json")).code == 0
 
 

@@ -106,6 +106,20 @@ def test_name_in_a_mend_is_no_command(repository: Tiny, monkeypatch: pytest.Monk
         assert {str(path), f"RUN={run}"} & {*shlex.split(command)}
 
 
+def test_notebook_of_many_levels(repository: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A canonical notebook beside a receipt that is nested too deeply to be read is no traceback."""
+    monkeypatch.chdir(repository.root)
+    run = "20130101T000000Z-sum-abcdef"
+    output = repository.root / "runs" / run / "outputs" / "notebook.canonical.json"
+    output.parent.mkdir(parents=True)
+    output.write_text("[" * 100_000 + "]" * 100_000)
+    repository.receipt(run)
+    path = output.parents[1] / "receipt.json"
+    path.write_text(path.read_text().replace("outputs/notebook", "notebook"))
+    output.rename(path.with_name(output.name))
+    assert "notebook.canonical.json" in verify.verify(path).subjects
+
+
 def test_unpatched_changes_are_named(repository: Tiny) -> None:
     """The refusal of a run on changes that no patch holds says which, on a terminal that they can't command."""
     source = commit_of({"dirty": True, "unpatched": ["big\x1b[2J.csv: 60 MB"]})

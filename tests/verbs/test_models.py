@@ -15,6 +15,7 @@ from samebook.core import git as commits
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.models import bundle, lookup
+from samebook.reproduction.rerun import Site
 from samebook.verbs import models
 
 pytestmark = pytest.mark.host
@@ -182,6 +183,18 @@ def test_folder_follows_promotion(tiny: Tiny) -> None:
     assert (folder / "model.txt").read_text() == "2"
     promote(tiny, 3)
     assert (folder / "model.txt").read_text() == "3"
+
+
+def test_folder_keeps_its_policy(tiny: Tiny) -> None:
+    """A promotion in another environment brings no model into a folder whose own environment refuses it."""
+    folder = tiny.root / "models" / ".files" / "delay"
+    promoting.attest(tiny, 2)
+    promote(tiny, 2, "--env", "preprod")
+    models.models(Site(Workspace(tiny.root), "local", lambda _: None), ["delay"], "preprod")
+    ended = tiny.samebook("promote", promoting.run_of(tiny, 3), "delay")
+    assert "does not meet the policy of preprod" in stderr_of(ended, 6)
+    assert "committed" in ended.stdout
+    assert (folder / "model.txt").read_text() == "2"
 
 
 def test_versions_do_not_pile_up(tmp_path: Path) -> None:

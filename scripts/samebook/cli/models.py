@@ -30,7 +30,7 @@ def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:
         else "\ndry run: every condition is met; nothing changed"
     )
     if promotion.commit:
-        _renew_folder(model, env)
+        _renew_folder(model)
 
 
 @click.command()
@@ -58,7 +58,7 @@ def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
     show(f"{model}: from {before} back to {restoration.restored.receipt.run}")
     show(f"committed {restoration.commit[:12]}" if restoration.commit else "dry run: nothing changed")
     if restoration.commit:
-        _renew_folder(model, "dev")
+        _renew_folder(model)
     if restoration.commit and not reopen:
         click.echo("a branch that was merged here, and shall be merged again later, needs --reopen BRANCH", err=True)
 
@@ -82,13 +82,13 @@ def models(references: tuple[str, ...], env: str, engine: str) -> None:
         show(f"{checkout.relative(model.folder)}  {model.bundle.receipt.run}  {len(model.bundle.outputs)} files")
 
 
-def _renew_folder(model: str, env: str) -> None:
-    """Update the folder with the model's files, where there is one, to the promoted version."""
+def _renew_folder(model: str) -> None:
+    """Update the folder with the model's files, where there is one and its own environment admits the new version."""
     from samebook.reproduction.rerun import Site
     from samebook.verbs import models as verb
 
     checkout = workspace.find()
-    if verb.is_folder(checkout, model):
+    if env := verb.folder_env(checkout, model):
         verb.models(Site(checkout, "local", say), [model], env)
 
 

@@ -1,7 +1,6 @@
 """The commands for runs: run a notebook, list its runs, and reproduce, compare, trace or verify one."""
 
 import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -113,6 +112,7 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict
     (churn, churn@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for any other verdict.
     With --times, RUN may also be a notebook that has not run yet; a run is compared with new ones at its commit.
     """
+    from samebook.records import signing
     from samebook.verbs import reproduce as verb
 
     if times:
@@ -121,7 +121,7 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict
     reproduction = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance, strict, trust_patch), say)
     show(verb.table(reproduction))
     show(f"attested in {workspace.find().relative(reproduction.attestation)}")
-    if not os.environ.get("SIGNING_KEY"):
+    if not signing.envelope_path(reproduction.attestation).is_file():
         say("unsigned: the builder's name in it proves nothing to others, a trusted key does: SIGNING_KEY=me.pem")
     if reproduction.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
         sys.exit(errors.NotReproduced.exit_code)

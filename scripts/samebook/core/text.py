@@ -3,6 +3,7 @@
 import re
 import shlex
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
 # A function that shows a line.
@@ -50,4 +51,5 @@ def align(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list
 
 def repeated_name(names: Sequence[str]) -> str:
     """The first name that occurs more than once; "" where none does."""
-    return next((name for name in names if names.count(name) > 1), "")
+    counts = Counter(names)  # a receipt may have any number of names
+    return next((name for name in names if counts[name] > 1), "")

@@ -107,10 +107,10 @@ def _of_models(workspace: Workspace, receipts: Receipts, bundles: Iterable[Bundl
 
 
 def _stored(workspace: Workspace, digest: str) -> Json | None:
-    """A receipt from the store; None where it is missing or damaged."""
+    """A receipt from the store; None where it is missing or damaged, or another object."""
     with suppress(SamebookError):
         content = objects.local_store(workspace).get(digest)
-        return json.loads(content) if content else None
+        return receipt.parse(content, "a receipt") if content else None
     return None
 
 

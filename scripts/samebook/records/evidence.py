@@ -3,11 +3,10 @@
 The notebook is evidence only where none of its cells failed: an older samebook gave a receipt to some such runs.
 """
 
-import json
 from contextlib import suppress
 from pathlib import Path
 
-from samebook.core.digest import sha256
+from samebook.core.digest import parse_json, sha256
 from samebook.core.workspace import Workspace
 from samebook.records import canonical, receipt, run_folder
 from samebook.store import objects
@@ -39,7 +38,7 @@ def _failed_cell(workspace: Workspace, folder: Path, digest: str) -> str:
     path = folder / run_folder.CANONICAL
     with suppress(objects.DamagedObject, ValueError, TypeError, KeyError, AttributeError):  # its state says so already
         content = path.read_bytes() if path.is_file() else objects.local_store(workspace).get(digest)
-        return canonical.failed_cell(json.loads(content or b"[]"))
+        return canonical.failed_cell(parse_json(content or b"[]"))
     return ""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from samebook.core import git
 from samebook.core.digest import sha256
 from samebook.core.file_lock import hold
-from samebook.core.workspace import Workspace, make_folder
+from samebook.core.workspace import Workspace, make_folder, write_whole
 from samebook.environment import settings
 from samebook.models import admission, lookup, supply
 from samebook.models.bundle import Bundle
@@ -50,9 +50,13 @@ def models(site: Site, references: Sequence[str] = (), env: str = "dev") -> list
     return folders
 
 
-def is_folder(workspace: Workspace, name: str) -> bool:
-    """Whether there is a folder with the files of this model."""
-    return (workspace.models / ".files" / _link_name(name)).is_symlink()
+def folder_env(workspace: Workspace, name: str) -> str:
+    """The environment whose policy has admitted the model to its folder; "" where there is no folder."""
+    link = workspace.models / ".files" / _link_name(name)
+    note = _env_note(link)
+    if not link.is_symlink():
+        return ""
+    return note.read_text() if note.is_file() else "dev"  # a folder of before
 
 
 def _update_folder(site: Site, env_settings: settings.Settings, name: str, env: str) -> ModelFolder:
@@ -70,6 +74,7 @@ def _update_folder(site: Site, env_settings: settings.Settings, name: str, env: 
             _fill(site, env_settings, bundle, version)
             admission.check(site.workspace, conditions, bundle, env, ref)  # a receipt may have come with the files
         link = files / _link_name(name)
+        write_whole(_env_note(link), env.encode())
         _link(link, version)
         _drop_versions(files)
     return ModelFolder(name, link, bundle)
@@ -78,6 +83,11 @@ def _update_folder(site: Site, env_settings: settings.Settings, name: str, env: 
 def _link_name(reference: str) -> str:
     """One folder for `churn@feature/x`, and another than for any other reference."""
     return reference.replace("%", "%25").replace("/", "%2F")
+
+
+def _env_note(link: Path) -> Path:
+    """The file with the environment that a folder was made for."""
+    return link.with_name(f".{link.name}.env")
 
 
 def _is_whole(folder: Path, bundle: Bundle) -> bool:
