@@ -11,8 +11,10 @@ from test_signing import key
 from tiny import Tiny, git
 
 from samebook.core import head
+from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.core.git import file_names, show
+from samebook.core.git import head as head_of
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.model_sections import Promotion
@@ -111,8 +113,10 @@ def test_ignored_settings(tiny: Tiny) -> None:
         settings.committed_promotion(Workspace(tiny.root), "easy")
 
 
-def test_policy_of_a_workspace_in_a_folder(tmp_path: Path) -> None:
-    """In a folder of a larger repository policy and keys are those of HEAD, too, and so is a file of another commit."""
+def test_policy_of_a_workspace_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of a larger repository policy and keys are those of HEAD, too, and so is a file of another commit,
+    also without git's program; in a container, which has the folder alone, the policy is refused.
+    """
     git(Tiny(tmp_path), "init", "--quiet")
     tiny = Tiny.create(tmp_path / "folder", "promotion: {signed: true}\n")
     commit(tiny)
@@ -125,8 +129,21 @@ def test_policy_of_a_workspace_in_a_folder(tmp_path: Path) -> None:
     assert head.has_same(tiny.root, "HEAD", name)
     assert file_names(tiny.root, "HEAD", "environments", ".yml") == ["dev"]
     assert show(tiny.root, "HEAD", name) == head.content(tiny.root, name) == b"promotion: {signed: true}\n"
+    first = head_of(tiny.root)
     git(tiny, "commit", "--quiet", "--all", "-m", "weaker")
     assert not head.has_same(tiny.root, "HEAD^", name)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "which", lambda _: None)
+        assert not settings.committed_promotion(workspace, "dev").signed
+        names = sorted(path.name for path in (tiny.root / "environments").iterdir())
+        assert head.file_names(tiny.root, "environments") == [name for name in names if name != "trusted-keys"]
+        assert show(tiny.root, first, name) == b"promotion: {signed: true}\n"
+        assert head.digests(tiny.root, lambda path: path == name) == {name: sha256((tiny.root / name).read_bytes())}
+        for variable in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"):
+            patch.setenv(variable, "some")
+        (tmp_path / ".git").rename(tmp_path / "outside")
+        with pytest.raises(UsageError, match=r"outside of the container.*a folder of a larger repository"):
+            settings.committed_promotion(workspace, "dev")
 
 
 def test_uncommitted_key(tiny: Tiny) -> None:

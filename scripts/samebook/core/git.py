@@ -1,18 +1,18 @@
-"""Git: the only module that calls the program. Reading a commit works without the program too: the image has none."""
+"""Git: the only module that calls the program. Reading a commit works without the program too: the image has none.
+
+`repository` reads there.
+"""
 
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from samebook.core import repository
 from samebook.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from dulwich.repo import Repo
 
 # The user's hooks are meant for the user's checkout, not for a temporary one.
 NO_HOOKS = "core.hooksPath=/dev/null"
@@ -65,26 +65,11 @@ def commit(root: Path, ref: str) -> str:
 def is_ancestor(root: Path, commit: str, of: str = "HEAD") -> bool:
     """Whether a commit is another one, or in its past: by default in the branch that is checked out and its clones."""
     if not shutil.which("git"):
-        return _is_stored_ancestor(root, commit.encode(), of)
+        return repository.is_ancestor(root, commit, of)
     with suppress(UsageError):
         git(root, "merge-base", "--is-ancestor", commit, of)
         return True
     return False
-
-
-def _is_stored_ancestor(root: Path, commit: bytes, of: str) -> bool:
-    """Whether a commit is another one, or in its past, by the parents that commits name: for machines without git."""
-    from dulwich.objects import Commit
-
-    waiting = [_commit(root, of).encode()]
-    with repository(root) as stored:
-        reached = set[bytes]()
-        while waiting and commit not in reached:
-            name = waiting.pop()
-            if name not in reached and isinstance(parent := stored[name], Commit):
-                waiting += [ancestor for ancestor in parent.parents if ancestor in stored]
-            reached.add(name)
-    return commit in reached
 
 
 def show(root: Path, ref: str, path: str) -> bytes:
@@ -137,11 +122,7 @@ def _commit(root: Path, ref: str) -> str:
         with suppress(UsageError):
             return git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").decode().strip()
         return ""
-    from dulwich.objectspec import parse_commit
-
-    with repository(root) as stored, suppress(KeyError, ValueError):
-        return parse_commit(stored, ref.encode()).id.decode()
-    return ""
+    return repository.commit(root, ref)
 
 
 def _content(root: Path, commit: str, path: str) -> bytes | None:
@@ -149,28 +130,7 @@ def _content(root: Path, commit: str, path: str) -> bytes | None:
         with suppress(UsageError):
             return git(root, "cat-file", "blob", f"{commit}:./{path}")
         return None
-    from dulwich.object_store import tree_lookup_path
-    from dulwich.objects import Commit
-
-    with repository(root) as stored, suppress(KeyError):
-        entry = stored[commit.encode()]
-        assert isinstance(entry, Commit)
-        return stored[tree_lookup_path(stored.__getitem__, entry.tree, path.encode())[1]].as_raw_string()
-    return None
-
-
-@contextmanager
-def repository(root: Path) -> Iterator["Repo"]:
-    """The repository of a checkout, to be read without git's program. Raises UsageError where there is none."""
-    from dulwich.errors import NotGitRepository
-    from dulwich.repo import Repo
-
-    try:
-        opened = Repo(str(root))
-    except NotGitRepository as error:
-        raise UsageError(f"{root} is not a git repository", mend=f"git init {root}") from error
-    with closing(opened):
-        yield opened
+    return repository.content(root, commit, path)
 
 
 def head(root: Path) -> str:
@@ -182,8 +142,7 @@ def is_unborn(root: Path) -> bool:
     """Whether a repository has no commit at all yet. Raises UsageError where it can't be read."""
     if shutil.which("git"):
         return not git(root, "rev-list", "--all", "--max-count=1") and not _commit(root, "HEAD")
-    with repository(root) as stored:
-        return not stored.get_refs()
+    return repository.is_unborn(root)
 
 
 def submodules(root: Path, ref: str) -> list[tuple[str, str]]:
@@ -202,14 +161,7 @@ def blobs(root: Path, commit: str) -> tuple[dict[str, str], dict[str, str]]:
         ]
         kinds = [{path: fields[2] for path, fields in entries if fields[1:2] == [kind]} for kind in ("blob", "commit")]
         return kinds[0], kinds[1]
-    from dulwich.object_store import iter_tree_contents
-    from dulwich.objects import Commit
-
-    with repository(root) as stored:
-        of = stored[commit.encode()]
-        assert isinstance(of, Commit)
-        items = iter_tree_contents(stored.object_store, of.tree)
-        return {os.fsdecode(item.path or b""): (item.sha or b"").decode() for item in items}, {}
+    return repository.blobs(root, commit), {}
 
 
 @contextmanager

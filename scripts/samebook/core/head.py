@@ -8,20 +8,17 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from samebook.core import repository
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
-from samebook.core.git import blobs, git, is_ancestor, repository
+from samebook.core.git import blobs, git, is_ancestor
 from samebook.core.git import commit as commit_of
-
-if TYPE_CHECKING:
-    from dulwich.objects import ShaFile
 
 
 def is_repository(root: Path) -> bool:
     """Whether a workspace is a checkout, or a folder of one, and not a copy without a repository."""
-    return any((folder / ".git").exists() for folder in (root, *root.parents))
+    return repository.is_outside() or any((folder / ".git").exists() for folder in (root, *root.parents))
 
 
 def content(root: Path, path: str) -> bytes | None:
@@ -29,8 +26,7 @@ def content(root: Path, path: str) -> bytes | None:
     if not is_repository(root):
         return (root / path).read_bytes() if (root / path).is_file() else None
     if not shutil.which("git"):
-        blob = _stored(root, path)
-        return blob.as_raw_string() if blob else None
+        return repository.content(root, commit_of(root, "HEAD"), path)
     return _output(root, "cat-file", "blob", f"HEAD:./{path}")
 
 
@@ -41,7 +37,7 @@ def file_names(root: Path, folder: str) -> list[str]:
     if not shutil.which("git"):
         from dulwich.objects import Tree
 
-        tree = _stored(root, folder)
+        tree = repository.entry(root, commit_of(root, "HEAD"), folder)
         return sorted(item.path.decode() for item in tree.items()) if isinstance(tree, Tree) else []
     lines = _output(root, "ls-tree", "-z", "--name-only", f"HEAD:./{folder}") or b""
     return sorted(filter(None, lines.decode().split("\0")))
@@ -75,8 +71,7 @@ def _output(root: Path, *arguments: str) -> bytes | None:
 def _contents(root: Path, hashes: Iterable[str]) -> Iterator[bytes]:
     """The contents of blobs."""
     if not shutil.which("git"):
-        with repository(root) as stored:
-            yield from (stored[name.encode()].as_raw_string() for name in hashes)
+        yield from repository.contents(root, hashes)
         return
     output = git(root, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in hashes).encode())
     while output:  # "HASH blob SIZE", the content, a line break
@@ -84,15 +79,3 @@ def _contents(root: Path, hashes: Iterable[str]) -> Iterator[bytes]:
         size = int(line.split()[2])
         yield output[:size]
         output = output[size + 1 :]
-
-
-def _stored(root: Path, path: str) -> "ShaFile | None":
-    """The object at a path of HEAD, for machines without git's program; None where there is none."""
-    from dulwich.object_store import tree_lookup_path
-    from dulwich.objects import Commit
-
-    with repository(root) as stored, suppress(KeyError):
-        commit = stored[stored.head()]
-        assert isinstance(commit, Commit)
-        return stored[tree_lookup_path(stored.__getitem__, commit.tree, path.encode())[1]]
-    return None

@@ -9,13 +9,13 @@ from samebook.core import secret
 from samebook.core.errors import EnvironmentMismatch, UsageError, nearest
 from samebook.core.json_value import JsonValue
 from samebook.core.text import Say
-from samebook.core.without import without
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, numerics
 from samebook.environment.numerics import Numerics
 from samebook.environment.settings import Settings, load
 from samebook.execution import parameters, parameters_cell
 from samebook.execution.parameters import Parameter
+from samebook.execution.warm.without import without
 from samebook.records import receipt, signing
 from samebook.records import source as run_source
 from samebook.records.pins import Pins

@@ -14,13 +14,13 @@ from samebook.core import signals
 from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes
 from samebook.core.errors import SamebookError
-from samebook.core.without import without
 from samebook.core.workspace import Workspace
 from samebook.data import publish
 from samebook.environment import identity, machine, variables
 from samebook.execution import background, outputs, parameters, startup
 from samebook.execution.preparation import PreparedRun, RunRequest, prepare
 from samebook.execution.warm import client, early
+from samebook.execution.warm.without import without
 from samebook.reads import origin
 from samebook.records import provenance, receipt, run_folder, signing
 from samebook.records import source as run_source

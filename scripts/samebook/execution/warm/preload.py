@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samebook.core.without import without
+from samebook.execution.warm.without import without
 from samebook.reads.places import LISTING, SYSTEM, UNNAMED, listed
 
 # The state of each file and folder outside the environment and the system that a notebook's imports have read here, by

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from samebook.core.without import without
+from samebook.execution.warm.without import without
 
 
 def test_absent_and_empty_end_with_the_block() -> None:

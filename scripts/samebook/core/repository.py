@@ -1,0 +1,110 @@
+"""A repository that is read without git's program, which the image does not have: commits and files, by dulwich."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samebook.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from dulwich.objects import ShaFile
+    from dulwich.repo import Repo
+
+# By these make tells a container which commit its checkout is at, and where the patch on it is.
+COMMIT, PATCH = "SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"
+
+
+def is_outside() -> bool:
+    """Whether make has started this process in a container, for a checkout whose repository may not be in there."""
+    return bool(os.environ.get(COMMIT) and PATCH in os.environ)
+
+
+@contextmanager
+def opened(root: Path) -> Iterator["Repo"]:
+    """The repository of a checkout, of which `root` may be a folder. Raises UsageError where there is none."""
+    from dulwich.errors import NotGitRepository
+    from dulwich.repo import Repo
+
+    try:
+        repository = Repo.discover(str(root))
+    except NotGitRepository as error:
+        if is_outside():
+            raise UsageError(
+                "policy, keys and models are those of HEAD, and the repository of this checkout is outside of the "
+                "container: it is a worktree, or a folder of a larger repository",
+                mend="again, with ENGINE=local",
+            ) from error
+        raise UsageError(f"{root} is not a git repository", mend=f"git init {root}") from error
+    with closing(repository):
+        yield repository
+
+
+def commit(root: Path, ref: str) -> str:
+    """The hash of the commit that a ref names; "" for none."""
+    from dulwich.objectspec import parse_commit
+
+    with opened(root) as repository, suppress(KeyError, ValueError):
+        return parse_commit(repository, ref.encode()).id.decode()
+    return ""
+
+
+def is_unborn(root: Path) -> bool:
+    """Whether the repository has no commit at all yet."""
+    with opened(root) as repository:
+        return not repository.get_refs()
+
+
+def is_ancestor(root: Path, commit_hash: str, of: str) -> bool:
+    """Whether a commit is the one that `of` names, or in its past, by the parents that commits name."""
+    from dulwich.objects import Commit
+
+    wanted, waiting = commit_hash.encode(), [commit(root, of).encode()]
+    with opened(root) as repository:
+        reached = set[bytes]()
+        while waiting and wanted not in reached:
+            name = waiting.pop()
+            if name not in reached and isinstance(parent := repository[name], Commit):
+                waiting += [ancestor for ancestor in parent.parents if ancestor in repository]
+            reached.add(name)
+    return wanted in reached
+
+
+def entry(root: Path, commit_hash: str, path: str = "") -> "ShaFile | None":
+    """The file or folder at a path below `root` in a commit; None where there is none."""
+    from dulwich.object_store import tree_lookup_path
+    from dulwich.objects import Commit
+
+    with opened(root) as repository, suppress(KeyError):
+        stored = repository[commit_hash.encode()]
+        assert isinstance(stored, Commit)
+        folder = root.resolve().relative_to(Path(repository.path).resolve())
+        name = os.fsencode(folder / path)
+        if name == b".":
+            return repository[stored.tree]
+        return repository[tree_lookup_path(repository.__getitem__, stored.tree, name)[1]]
+    return None
+
+
+def content(root: Path, commit_hash: str, path: str) -> bytes | None:
+    """The content of a file in a commit; None where there is none."""
+    blob = entry(root, commit_hash, path)
+    return blob.as_raw_string() if blob else None
+
+
+def blobs(root: Path, commit_hash: str) -> dict[str, str]:
+    """The hash of each file of a commit below `root`, by its path from there."""
+    from dulwich.object_store import iter_tree_contents
+
+    if (tree := entry(root, commit_hash)) is None:
+        return {}
+    with opened(root) as repository:
+        items = iter_tree_contents(repository.object_store, tree.id)
+        return {os.fsdecode(item.path or b""): (item.sha or b"").decode() for item in items}
+
+
+def contents(root: Path, hashes: Iterable[str]) -> Iterator[bytes]:
+    """The contents of files, by their hashes."""
+    with opened(root) as repository:
+        yield from (repository[name.encode()].as_raw_string() for name in hashes)
