@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks import command, figures, goals, machine, peers, picture, racing, scoring_survey, sweeping
+from benchmarks import command, cost, figures, goals, machine, peers, picture, racing, scoring_survey, sweeping
 from benchmarks.cases import CASES
 from benchmarks.executing import BEST
 from benchmarks.figures import Result
@@ -127,6 +127,7 @@ def test_goals_name_what_is_there() -> None:
     }
     scored = dict.fromkeys(("seconds", "peak_mib"), 1.0)
     facts = {"scoring": [{"variant": name, **scored} for name in (goals.SCORED, goals.BARE)]}
+    facts["numerics"] = [{"computation": cost.TRAINING, "portable ÷ fast": 1.0}]
     assert [goal.title for goal in GOALS if goal.find(races, facts) is None] == []
 
 

@@ -1,5 +1,6 @@
 """Every case, in the order of measurement. A new case is a line here."""
 
+from benchmarks.cost import COST
 from benchmarks.executing import notebook_race
 from benchmarks.images import LOCK, NOTEBOOK, SIZES
 from benchmarks.notebooks import TRAINING, TRIVIAL, many, printing
@@ -22,6 +23,7 @@ ALL: tuple[Case, ...] = (
     ADDING,
     SWITCHING,
     SCORING_CASE,
+    COST,
     HELP,
     LAB,
     SIZES,

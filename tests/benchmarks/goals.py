@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import figures
+from benchmarks.cost import TRAINING
 from benchmarks.figures import Figure, Results, number
 
 type Facts = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -71,6 +72,16 @@ def scored(variant: str, column: str, other: str = "") -> Find:
     return find
 
 
+def cost(computation: str) -> Find:
+    """The ratio of a computation's medians, with portable numerics and with fast ones."""
+
+    def find(_: Results, facts: Facts) -> Figure | None:
+        ratios = {row["computation"]: row["portable ÷ fast"] for row in facts.get("numerics", ())}
+        return Figure(*[ratios[computation]] * 3) if computation in ratios else None
+
+    return find
+
+
 # Variants of scoring.py: the way of the notebook predict, and the bare predictor on rows in memory.
 SCORED, BARE = "batched", "bare"
 GOALS = (
@@ -85,6 +96,7 @@ GOALS = (
     Goal("sweep, throughput to xargs -P", ratio("sweep", "papermill-xargs", "samebook-sweep"), 5, at_least=True),
     Goal("scoring, speed to the bare predictor", scored(SCORED, "seconds", BARE), 0.95, at_least=True),
     Goal("scoring, memory", scored(SCORED, "peak_mib"), 450, unit="MiB"),
+    Goal("the example's training, portable numerics to fast ones", cost(TRAINING), 1.03),
     Goal("samebook --help", seconds("help", "samebook"), 0.15, unit="s"),
     Goal("make run beyond samebook run", added("trivial", "make-run", "samebook"), 0.3, unit="s"),
     Goal("make lab, to jupyter lab alone", ratio("lab", "make-lab", "jupyter-lab"), 1.5),
