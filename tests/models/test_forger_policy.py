@@ -165,8 +165,10 @@ def test_uncommitted_key(tiny: Tiny) -> None:
         (lambda keys: more(keys, "zoe: {keys: [ben], signs: [everything]}"), "expected zoe: {keys: "),
         (lambda keys: more(keys, "zoe: {keys: [zoe], signs: [releases]}"), r"signs: \[runs, reproductions\]}"),
         (lambda keys: more(keys, "ada: {keys: [ben], signs: [runs]}"), "is there already"),
+        (lambda keys: (keys / "owners.yml").write_text("# nobody yet\n"), "ada.pem has no owner"),
+        (lambda keys: (keys / "owners.yml").rename(keys / "owners.yaml"), "expected owners.yml"),
     ],
-    ids=["same key", "no owner", "two owners", "no purpose", "purpose that nothing checks", "owner twice"],
+    ids=["same key", "no owner", "two owners", "no purpose", "unchecked purpose", "owner twice", "empty", "misnamed"],
 )
 def test_keys_are_of_one_owner(tiny: Tiny, change: Callable[[Path], None], message: str) -> None:
     """A key of two names, of no owner or of two owners is an error, and not one person more."""

@@ -21,7 +21,8 @@ from samebook.records.pins import Pins
 from samebook.reproduction import isolation, original, rerun
 from samebook.reproduction.rerun import Site
 from samebook.store import objects, own_patches
-from samebook.verbs import verify
+from samebook.verbs import reproduce, verify
+from samebook.verbs.reproduce import ReproduceRequest
 
 pytestmark = [pytest.mark.host, pytest.mark.forger]
 
@@ -82,6 +83,16 @@ def test_patch_that_came_into_the_store(repository: Tiny) -> None:
     assert rerun._patch(replace(site, trusts_patch=True), commit_of({"dirty": True, "patch": digest})) == PATCH
 
 
+def test_patch_of_an_input_needs_its_own_word(repository: Tiny) -> None:
+    """The word for a receipt's patch is none for the patch of a run that made an input: nobody was shown that one."""
+    site, digest = site_of(repository), objects.local_store(Workspace(repository.root)).put(PATCH)
+    source = commit_of({"dirty": True, "patch": digest}, git(repository, "rev-parse", "HEAD"))
+    built = receipt.built_from(receipt.plan({"commit": source, "notebook": "a", "parameters": {}, "env": "dev"}))
+    with pytest.raises(UsageError, match="changes to Makefile, and they would run here") as refusal:
+        rerun._rebuild(replace(site, trusts_patch=True), "x.csv", "0" * 64, built)
+    assert "the receipt of the run with these changes" in (refusal.value.mend or "")
+
+
 def test_patch_names_all_that_it_changes(repository: Tiny) -> None:
     """The refusal names each file that git would change, in whatever form the patch has it."""
     digest = objects.local_store(Workspace(repository.root)).put(HIDDEN)
@@ -118,6 +129,18 @@ def test_notebook_of_many_levels(repository: Tiny, monkeypatch: pytest.MonkeyPat
     path.write_text(path.read_text().replace("outputs/notebook", "notebook"))
     output.rename(path.with_name(output.name))
     assert "notebook.canonical.json" in verify.verify(path).subjects
+
+
+def test_place_of_the_verdict(repository: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no verdict can be written beside a receipt, as on a read-only medium, nothing runs in vain."""
+    monkeypatch.chdir(repository.root)
+    run = repository.root / "runs" / "20130101T000000Z-sum-abcdef"
+    (run / "outputs").mkdir(parents=True)
+    (run / "outputs" / "sum.txt").write_text("6")
+    repository.receipt(run.name)
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != run)
+    with pytest.raises(UsageError, match="can't be written, and the verdict would stay there"):
+        reproduce.reproduce(ReproduceRequest(str(run / "receipt.json")), lambda _: None)
 
 
 def test_unpatched_changes_are_named(repository: Tiny) -> None:

@@ -149,21 +149,25 @@ def trusted_keys(workspace: Workspace) -> dict[str, TrustedKey]:
             ) from error
         if twin := next((other.name for other in keys.values() if other.key.keyid == key.keyid), ""):
             raise UsageError(f"{KEYS}: {twin}.pem and {name}.pem are the same key", mend=f"git rm {KEYS}/{name}.pem")
-        if owners and name not in owners:
+        if owners is not None and name not in owners:
             raise UsageError(
                 f"{KEYS}/{name}.pem has no owner; expected one in {KEYS}/{OWNERS}", mend=f"edit {KEYS}/{OWNERS}"
             )
-        owner, purposes = owners.get(name, (name, frozenset(Purpose)))
+        owner, purposes = (owners or {}).get(name, (name, frozenset(Purpose)))
         keys[name] = TrustedKey(name, owner, purposes, key)
     return keys
 
 
-def _owners(workspace: Workspace) -> dict[str, tuple[str, frozenset[Purpose]]]:
-    """The owner of each key and what the owner may sign, by the key's name; empty without owners.yml."""
+def _owners(workspace: Workspace) -> dict[str, tuple[str, frozenset[Purpose]]] | None:
+    """The owner of each key and what the owner may sign, by the key's name; None without owners.yml."""
     path = f"{KEYS}/{OWNERS}"
     content = head.content(workspace.root, path)
+    if content is None:
+        if head.content(workspace.root, misnamed := f"{KEYS}/owners.yaml") is not None:
+            raise UsageError(f"{misnamed} is not read; expected {OWNERS}", mend=f"git mv {misnamed} {path}")
+        return None
     owners: dict[str, tuple[str, frozenset[Purpose]]] = {}
-    for owner, entry in (yaml_file.parse(content, path) if content else {}).items():
+    for owner, entry in yaml_file.parse(content, path).items():
         try:
             purposes, keys = frozenset(map(Purpose, entry["signs"])), [str(key) for key in entry["keys"]]
         except (KeyError, TypeError, ValueError):

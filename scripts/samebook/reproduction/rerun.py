@@ -140,7 +140,7 @@ def _check_trust(site: Site, patch: bytes, path: Path) -> None:
     if not site.trusts_patch:
         raise UsageError(
             f"the receipt came with changes to {names}, and they would run here; expected your word for them",
-            mend=f"make reproduce RUN=… TRUST_PATCH=1, once you have read {path}",
+            mend=f"make reproduce TRUST_PATCH=1 RUN=…, the receipt of the run with these changes; first read {path}",
         )
     site.say(f"applying changes to {names}")
 
@@ -201,7 +201,7 @@ def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
             mend=f"git merge {commit[:12]}, if you trust that commit",
         )
     site.say(f"input {name} is not in the store: making it again")
-    with new_run(replace(site, folder=None), receipt.plan(built_from)) as run:
+    with new_run(replace(site, folder=None, trusts_patch=False), receipt.plan(built_from)) as run:
         for path in (run / "outputs").rglob("*"):
             if path.is_file() and sha256(path) == digest:
                 objects.local_store(site.workspace).put(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import NotReproduced, UsageError
-from samebook.core.text import Say
+from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
 from samebook.models import bundle, lookup
@@ -70,9 +70,19 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
     workspace = workspaces.find()
     signing.check_key()
     original = originals.read(workspace, receipt_path(workspace, request.run))
+    _check_place(original.path)
     site = Site(workspace, request.engine, say, original.path.parent, request.trusts_patch)
     with rerun.new_run(site, original.statement) as folder:
         return _judge(workspace, request, original, folder)
+
+
+def _check_place(receipt_file: Path) -> None:
+    """Raise UsageError where no attestation can be written beside a receipt, before anything runs."""
+    if not os.access(receipt_file.parent, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{receipt_file.parent} can't be written, and the verdict would stay there; expected another folder",
+            mend=f"cp {word(receipt_file)} /tmp && make reproduce RUN=/tmp/{word(receipt_file.name)}",
+        )
 
 
 def receipt_path(workspace: Workspace, name: str) -> Path:
