@@ -81,6 +81,7 @@ def executed(
         (SENT, "Odd: sent"),
         (SHOWN, "ValueError: no form"),
         (CLEARED, "RuntimeError: in script"),
+        ("get_ipython().run_cell('1 / 0')\nraise ValueError('own')", "ValueError: own\n  line 2: raise ValueError"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
         ("exit()", "asked its kernel to end"),
     ],
@@ -117,6 +118,7 @@ def test_error_of_tagged_cell_counts_as_result(tmp_path: Path) -> None:
         ("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\ninput", "KeyboardInterrupt"),
         ("import time\ntime.sleep(60)", "over its time limit of 2 s"),
         ("exit()", "asked its kernel to end"),
+        ("for line in ('1 / 0', 'raise KeyboardInterrupt'):\n    get_ipython().run_cell(line)", "KeyboardInterrupt"),
     ],
 )
 def test_end_from_outside_is_never_expected(source: str, error: str, tmp_path: Path) -> None:
@@ -186,9 +188,14 @@ def test_failure_beside_cells_counts(source: str, end: str, tmp_path: Path, monk
 
 
 def test_thread_of_tagged_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that a tagged cell starts may end with an error in it, but not one of another cell, or later."""
+    """A thread that a tagged cell starts may end with an error in it, also after a cell that it runs itself; but not
+    one of another cell, or later.
+    """
     watched(tmp_path, monkeypatch)
-    executed(tmp_path, (THREAD, [RAISES]))
+    inner = THREAD.replace("1 / 0", "go.wait() / 0").replace(
+        "thread.join()", "[get_ipython().run_cell(text) for text in ('1', '')]\ngo.set()\nthread.join()"
+    )
+    executed(tmp_path, (THREAD, [RAISES]), (f"import threading\ngo = threading.Event()\n{inner}", [RAISES]))
     background.check(tmp_path)
     later = THREAD.replace("1 / 0", "go.wait() / 0").replace("thread.join()", "").replace("loader", "{name}")
     begin, end = "import threading\ngo = threading.Event()\n", "go.set()\nthread.join()"

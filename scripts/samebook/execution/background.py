@@ -30,19 +30,28 @@ class Child:
 
 @dataclass
 class _RunningCell:
-    """The cell that runs in a kernel: whether it may end with an error, and the threads that were there before it."""
+    """The cell that runs in a kernel: whether it may end with an error, and the threads that were there before it.
+
+    `depth` counts the cells that a cell runs itself, by `run_cell`: they are a part of it.
+    """
 
     shell: Any
     may_raise: bool = False
     before: frozenset[threading.Thread] = frozenset()
+    depth: int = 0
 
     def begin(self, _: object) -> None:
-        # The request of a cell tagged `raises-exception` says that the cells after it are to be executed anyway.
-        self.may_raise = not self.shell.kernel.get_parent()["content"].get("stop_on_error", True)
-        self.before = frozenset(threading.enumerate())
+        self.depth += 1
+        if self.depth == 1:
+            # The request of a cell tagged `raises-exception` says that the cells after it are to be executed anyway.
+            self.may_raise = not self.shell.kernel.get_parent()["content"].get("stop_on_error", True)
+            self.before = frozenset(threading.enumerate())
 
-    def end(self, _: object) -> None:
-        self.may_raise, self.before = False, frozenset()
+    def end(self, result: Any) -> None:
+        if result.info.raw_cell.strip():  # of an empty cell IPython tells the end alone
+            self.depth -= 1
+        if not self.depth:
+            self.may_raise, self.before = False, frozenset()
 
 
 def start(run: str) -> None:

@@ -18,8 +18,11 @@ INTERRUPT = "KeyboardInterrupt"
 
 
 def error(cell: NotebookNode) -> NotebookNode | None:
-    """The first error among a cell's outputs; None where there is none."""
-    return next((output for output in cell.outputs if output.output_type == "error"), None)
+    """The error among a cell's outputs that has ended it: an interrupt, or else the last one, after those of cells
+    that it ran itself; None where there is none.
+    """
+    errors = [output for output in reversed(cell.outputs) if output.output_type == "error"]
+    return next((output for output in errors if output.ename == INTERRUPT), errors[0] if errors else None)
 
 
 def may_raise(cell: NotebookNode) -> bool:
@@ -30,7 +33,7 @@ def may_raise(cell: NotebookNode) -> bool:
 def check(cell: NotebookNode, reply: Mapping[str, Any], sent: NotebookNode | None) -> None:
     """Raise CellExecutionError for an executed cell that has failed; `reply` is the content of the kernel's reply.
 
-    `sent` is the first error that the cell sent, which may have been cleared since. A failed cell shows its error
+    `sent` is the error that the cell sent at its end, which may have been cleared since. A failed cell shows its error
     afterwards. An interrupt is never the error that a tagged cell is there to show.
     """
     end = sent or _error_of_reply(reply)

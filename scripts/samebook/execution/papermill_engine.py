@@ -152,7 +152,7 @@ class _Client(PapermillNotebookClient):
     """papermill's client, which also hands what the notebook prints to the observer, and checks how each cell ends."""
 
     nb_man: _Manager
-    # The first error that the running cell has sent: it may clear it, or a widget may take it.
+    # An interrupt or the last error that the running cell has sent: it may clear it, or a widget may take it.
     sent_error: NotebookNode | None = None
 
     @override
@@ -186,7 +186,8 @@ class _Client(PapermillNotebookClient):
     def process_message(self, msg: dict[str, Any], *arguments: Any, **kwargs: Any) -> Any:
         output = super().process_message(msg, *arguments, **kwargs)
         if msg["msg_type"] == "error":
-            self.sent_error = self.sent_error or output_from_msg(msg)
+            is_interrupted = self.sent_error and self.sent_error.ename == cell_end.INTERRUPT
+            self.sent_error = self.sent_error if is_interrupted else output_from_msg(msg)
         if output and output.output_type == "stream":
             self.nb_man.lines.add("".join(output.text))
         return output
