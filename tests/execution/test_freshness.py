@@ -11,6 +11,7 @@ from tiny import Tiny, git
 
 from samebook.core.workspace import Workspace
 from samebook.data import dataset
+from samebook.environment import machine
 from samebook.execution import freshness, preparation
 from samebook.execution.preparation import RunRequest
 
@@ -134,6 +135,24 @@ def test_equal_value_of_another_type_is_not(value: object, worked: Tiny) -> None
     prepared = preparation.prepare(Workspace(worked.root), RunRequest("work", {}))
     assert freshness.fresh_run(replace(prepared, values={"size": 1})) == worked.last
     assert freshness.fresh_run(replace(prepared, values={"size": value})) is None
+    _write(path, content)
+
+
+def test_other_threads_are_not(worked: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where numerics are fast, the caller's number of BLAS threads makes another run; above the cores there is none."""
+    path = worked.last / "receipt.json"
+    content = path.read_bytes()
+    statement = json.loads(content)
+    internal = statement["predicate"]["buildDefinition"]["internalParameters"]
+    _write(path, json.dumps(statement).encode())
+    prepared = preparation.prepare(Workspace(worked.root), RunRequest("work", {}))
+    fast = replace(prepared, settings=prepared.settings.model_copy(update={"numerics": "fast", "threads": 4}))
+    monkeypatch.setattr(machine, "cores", lambda: 4)
+    for taken, told, is_as_before in ((1, "1", True), (1, "4", False), (4, "64", True), (4, "2", False)):
+        internal.update(numerics="fast", threads={"openmp": 4, "blas": taken})
+        _write(path, json.dumps(statement).encode())
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", told)
+        assert (freshness.fresh_run(fast) is not None) == is_as_before
     _write(path, content)
 
 

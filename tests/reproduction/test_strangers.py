@@ -2,6 +2,8 @@
 
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from samebook.core.workspace import Workspace
 from samebook.reads import origin
 from samebook.records import receipt
 from samebook.records.pins import Pins
+from samebook.records.schema import Dependency
 from samebook.reproduction import isolation, original, rerun
 from samebook.reproduction.rerun import Site
 from samebook.store import objects, own_patches
@@ -168,6 +171,29 @@ def test_commit_of_no_branch_is_not_run(repository: Tiny) -> None:
     with pytest.raises(UsageError, match="neither in this branch nor in the run's past"):
         rerun._rebuild(site_of(repository), "x.csv", "0" * 64, built)
     assert not list(repository.root.rglob("ran"))
+
+
+def test_input_is_made_with_its_numerics(monkeypatch: pytest.MonkeyPatch, repository: Tiny) -> None:
+    """An input is made again with the numerics of the run that made it, or else with those of the run that read it."""
+    plans = list[receipt.Json]()
+
+    @contextmanager
+    def new_run(_: Site, plan: receipt.Json) -> Iterator[Path]:
+        plans.append(plan)
+        yield repository.root
+
+    monkeypatch.setattr(rerun, "new_run", new_run)
+    monkeypatch.setattr(rerun.head, "is_in_past", lambda *_: True)
+    made = receipt.plan({"commit": commit_of({"dirty": False}), "notebook": "a", "parameters": {}, "env": "dev"})
+    reader = {"numerics": "fast", "threads": {"openmp": 8, "blas": 8}}
+    for numerics in ({"numerics": "fast", "threads": {"openmp": 4, "blas": 1}}, {}):
+        made["predicate"]["buildDefinition"]["internalParameters"] = numerics
+        annotations = {"input": True, "builtFrom": receipt.built_from(made)}
+        item = {"name": "x.csv", "digest": {"sha256": "0" * 64}, "annotations": annotations}
+        with pytest.raises(NotReproduced):
+            rerun._content(site_of(repository), item, reader)
+        assert Dependency.model_validate(item)
+    assert [isolation.numerics(plan)["OPENBLAS_NUM_THREADS"] for plan in plans] == ["1", "8"]
 
 
 @pytest.mark.parametrize(("uri", "is_taken"), [(PINNED, True), ("evil:latest", False), (OTHER, False)])

@@ -9,7 +9,7 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.workspace import Workspace
 from samebook.data import dataset, warehouse
-from samebook.environment import identity, settings, variables
+from samebook.environment import identity, machine, settings, variables
 from samebook.execution import parameters
 from samebook.execution.preparation import PreparedRun
 from samebook.models import lookup
@@ -63,7 +63,10 @@ def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool
     yield bool(definition["internalParameters"]["drift"] or prepared.drift)
     yield definition["internalParameters"]["variables"] != variables.fixed(workspace)
     yield definition["internalParameters"].get("numerics") != prepared.numerics.name
-    yield definition["internalParameters"]["threads"]["openmp"] != prepared.numerics.openmp
+    threads, numerics = definition["internalParameters"]["threads"], prepared.numerics
+    yield threads["openmp"] != numerics.openmp
+    # A receipt has what BLAS has taken: no more threads than cores, and where numerics are portable a notebook's own.
+    yield numerics.name == "fast" and threads["blas"] not in (numerics.blas, min(numerics.blas, machine.cores()))
     yield any(_exists(workspace, label) for label in receipt.byproduct(statement, receipt.LACKED))
     yield any(not version or version != current for version, current in _warehouse_versions(prepared, statement))
     yield any(current_digest(prepared, label) != digest for label, digest in receipt.inputs(statement).items())

@@ -96,7 +96,5 @@ def plan(site: Site, bundle: Bundle) -> Json:
     again = bundle.plan()
     if content := rerun.read_object(objects.local_store(site.workspace), bundle.receipt.sha256, site.say):
         statement = receipt.parse(content, f"the receipt of model {bundle.name}")
-        internal = statement["predicate"]["buildDefinition"].get("internalParameters", {})
-        numerics = {name: internal[name] for name in ("numerics", "threads") if name in internal}
-        again["predicate"]["buildDefinition"]["internalParameters"] = numerics
+        again["predicate"]["buildDefinition"]["internalParameters"] = receipt.numerics(statement)
     return again

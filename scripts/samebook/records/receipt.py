@@ -25,6 +25,8 @@ MADE_BY, READ_FROM, LACKED, KERNEL = "made by", "read from", "lacked", "kernel"
 READ, UNSEEN = "read", "unseen"
 # The kind of event by which a kernel says what its numeric libraries have taken.
 LIBRARIES = "libraries"
+# What a run made again has to have of the one before, whatever the machine has.
+NUMERICS = ("numerics", "threads")
 
 type Json = dict[str, Any]
 
@@ -120,15 +122,26 @@ def byproduct(statement: Json, name: str) -> Json:
 
 
 def built_from(statement: Json) -> Json:
-    """The source that builds this receipt's outputs again: commit, notebook, parameters, env."""
-    return {"commit": dependency(statement, COMMIT), **external_parameters(statement)}
+    """The source that builds this receipt's outputs again: commit, notebook, parameters, env, and its numerics."""
+    return {"commit": dependency(statement, COMMIT), **external_parameters(statement), **numerics(statement)}
+
+
+def numerics(statement: Json) -> Json:
+    """The name of the numerics and the numbers of threads of a run; a receipt of before there were any has none."""
+    internal = statement["predicate"]["buildDefinition"].get("internalParameters", {})
+    return {name: internal[name] for name in NUMERICS if name in internal}
 
 
 def plan(built: Json) -> Json:
     """A receipt without subjects, to run the source of `built_from` again."""
     external = {name: built[name] for name in ("notebook", "parameters", "env")}
     commits = [built["commit"]] if built["commit"] else []
-    definition = {"buildType": BUILD_TYPE, "externalParameters": external, "resolvedDependencies": commits}
+    definition = {
+        "buildType": BUILD_TYPE,
+        "externalParameters": external,
+        "internalParameters": {name: built[name] for name in NUMERICS if name in built},
+        "resolvedDependencies": commits,
+    }
     return {
         "_type": STATEMENT,
         "subject": [],

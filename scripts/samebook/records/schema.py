@@ -73,22 +73,12 @@ class Dependency(Part):
         return self
 
 
-class BuiltFrom(External):
-    commit: Dependency | None  # None for a run outside a repository
-
-
-class Annotations(Part):
-    patch: Sha256 | None = None
-    built_from: BuiltFrom | None = None
-
-
 class Threads(Part):
     openmp: Annotated[int, Field(ge=1, le=MOST_THREADS)]
     blas: Annotated[int, Field(ge=1, le=MOST_THREADS)]
 
 
-class Internal(Part):
-    run: RunId = ""
+class Numerics(Part):
     numerics: Name | None = None
     threads: Threads | str = ""  # before there were numerics, one number or "all"
 
@@ -98,6 +88,19 @@ class Internal(Part):
         if isinstance(self.threads, Threads) != bool(self.numerics):
             raise ValueError("numerics without two numbers of threads, or these without numerics")
         return self
+
+
+class BuiltFrom(External, Numerics):
+    commit: Dependency | None  # None for a run outside a repository
+
+
+class Annotations(Part):
+    patch: Sha256 | None = None
+    built_from: BuiltFrom | None = None
+
+
+class Internal(Numerics):
+    run: RunId = ""
 
 
 class Definition(Part):

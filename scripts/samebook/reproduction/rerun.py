@@ -151,7 +151,7 @@ def _hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
     missing: list[str] = []
     items = receipt.input_items(statement)
     for item in items:
-        content = _content(site, item)
+        content = _content(site, item, receipt.numerics(statement))
         if content is None:
             missing.append(item["name"])
         else:
@@ -166,14 +166,19 @@ def _hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
             workspace.copy_whole(source, checkout / "data" / source.name)
 
 
-def _content(site: Site, item: Json) -> bytes | None:
-    """The bytes of an input, from the store, from git or by a rerun; None where none of them has it."""
+def _content(site: Site, item: Json, numerics: Json) -> bytes | None:
+    """The bytes of an input, from the store, from git or by a rerun; None where none of them has it.
+
+    `numerics` are those of the run that is reproduced, for an input whose own nobody has noted.
+    """
     digest, built_from = item["digest"]["sha256"], item["annotations"].get("builtFrom")
     content = read_object(objects.local_store(site.workspace), digest, site.say)
     label = Label.parse(item["name"])
     if content is None and label.kind is Kind.BUNDLE:
         return _from_history(site, label.name, digest)
-    return _rebuild(site, item["name"], digest, built_from) if content is None and built_from else content
+    if content is None and built_from:
+        return _rebuild(site, item["name"], digest, numerics | built_from)
+    return content
 
 
 def _from_history(site: Site, reference: str, digest: str) -> bytes | None:
