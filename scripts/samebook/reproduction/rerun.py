@@ -167,18 +167,13 @@ def _hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
 
 
 def _content(site: Site, item: Json, numerics: Json) -> bytes | None:
-    """The bytes of an input, from the store, from git or by a rerun; None where none of them has it.
-
-    `numerics` are those of the run that is reproduced, for an input whose own nobody has noted.
-    """
-    digest, built_from = item["digest"]["sha256"], item["annotations"].get("builtFrom")
+    """The bytes of an input, from the store, git or a rerun, by default with these numerics; None where none has it."""
+    digest, built = item["digest"]["sha256"], item["annotations"].get("builtFrom")
     content = read_object(objects.local_store(site.workspace), digest, site.say)
     label = Label.parse(item["name"])
     if content is None and label.kind is Kind.BUNDLE:
         return _from_history(site, label.name, digest)
-    if content is None and built_from:
-        return _rebuild(site, item["name"], digest, numerics | built_from)
-    return content
+    return _rebuild(site, item["name"], digest, numerics | built) if content is None and built else content
 
 
 def _from_history(site: Site, reference: str, digest: str) -> bytes | None:
