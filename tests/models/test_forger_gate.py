@@ -6,13 +6,20 @@ from typing import Any
 
 import promoting
 import pytest
-from forging import attest, commit, edit, findings, run_of, sign
+from forging import attest, commit, edit, findings, promote, run_of, sign
 from tiny import Tiny, git
 
 from samebook.core import git as program
+from samebook.core.digest import json_bytes, sha256
+from samebook.core.workspace import Workspace
+from samebook.models import gate_run, lookup
 from samebook.records import signing
 
 pytestmark = [pytest.mark.host, pytest.mark.forger]
+
+PINNED = {"name": "pinned", "annotations": {"inputs": "by a receipt"}}
+# Another result of the candidate than its model.
+REFERENCE = sha256(json_bytes({"rows": 3}))
 
 
 def resigned(tiny: Tiny, path: Path, change: Callable[[Any], None], name: str = "cleo") -> None:
@@ -29,6 +36,12 @@ def commit_of(statement: Any) -> Any:
 
 def external(statement: Any) -> Any:
     return statement["predicate"]["buildDefinition"]["externalParameters"]
+
+
+def model_read(statement: Any) -> Any:
+    """The input that is the candidate's model."""
+    items = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    return next(item for item in items if item["name"].endswith("/model.txt"))
 
 
 @pytest.mark.parametrize("name", ["ben", "dan", "stranger"])
@@ -53,14 +66,30 @@ def test_run_signed_by_another(tiny: Tiny, name: str) -> None:
             "not the lock's",
         ),
         (lambda item: item["subject"][0]["digest"].update(sha256="0" * 64), "metrics.json: found sha256"),
+        (lambda item: item["predicate"]["runDetails"]["byproducts"].append(PINNED), "it is a run of a receipt"),
+        (lambda item: model_read(item)["digest"].update(sha256=REFERENCE), "it was not compared"),
     ],
-    ids=["patch deleted", "no word", "parameters", "candidate", "notebook", "commit", "drift", "metrics"],
+    ids=[
+        *("patch deleted", "no word", "parameters", "candidate", "notebook", "commit", "drift", "metrics"),
+        *("of a receipt", "another file under the model's name"),
+    ],
 )
 def test_gate_of_another_kind(tiny: Tiny, change: Callable[[Any], None], message: str) -> None:
     """A gate counts only clean, with its two parameters, at a commit in HEAD's past, with its own results."""
     attest(tiny, "ben")
     resigned(tiny, run_of(tiny, "gate"), change)
     assert message in findings(tiny)
+
+
+def test_gate_of_another_champion(tiny: Tiny) -> None:
+    """A gate that has read other bytes under the name of the champion's model does not count."""
+    promote(tiny)
+    champion = lookup.read(Workspace(tiny.root), "delay")
+    for digest, is_champions in ((champion.artifacts["outputs/model.txt"].sha256, True), (REFERENCE, False)):
+        item = {"name": "delay/model.txt", "digest": {"sha256": digest}, "annotations": {"input": True}}
+        definition = {"externalParameters": {"parameters": {"champion": "delay"}}, "resolvedDependencies": [item]}
+        statement = {"predicate": {"buildDefinition": definition}}
+        assert gate_run._has_read_champion(statement, champion) == is_champions
 
 
 def test_gate_edited_by_hand(tiny: Tiny) -> None:

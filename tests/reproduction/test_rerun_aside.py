@@ -15,6 +15,7 @@ from samebook.core.workspace import Workspace
 from samebook.data import warehouse
 from samebook.data.publication import Publication
 from samebook.execution.preparation import RunRequest
+from samebook.records import receipt
 from samebook.records.pins import Pins
 from samebook.reproduction import isolation
 
@@ -57,6 +58,8 @@ def test_published_days_stay(tiny: Tiny, times: tuple[str, ...]) -> None:
     ended = tiny.samebook(*again)
     assert ended.code == 0, ended.stderr
     assert day.read_bytes() == b"later"
+    if not times:  # what read the inputs of a receipt says so, and is no comparison of a gate
+        assert receipt.byproduct(receipt.read(tiny.last / "receipt.json"), receipt.PINNED)
 
 
 @pytest.mark.host

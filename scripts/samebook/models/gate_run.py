@@ -33,7 +33,8 @@ def find_comparison(
     """The newest comparison of this candidate with this champion that counts; None where there is none yet."""
     for run, statement in _comparisons(workspace, policy.gate, candidate):
         champions = {sha256(champion.content())} if champion else set[str]()
-        if champion_digests(statement) == champions and not _problem(workspace, policy, run, candidate):
+        is_current = champion_digests(statement) == champions and _has_read_champion(statement, champion)
+        if is_current and not _problem(workspace, policy, run, candidate):
             path = run / run_folder.RECEIPT
             envelope = SignedFile.read(path).envelope
             metrics: Metrics = json.loads((run / run_folder.METRICS).read_text())
@@ -58,10 +59,25 @@ def _comparisons(workspace: Workspace, gate: Gate | None, candidate: Json) -> It
 
 
 def _has_read(statement: Json, candidate: Json) -> bool:
-    """Whether a run has read files of this candidate, and no others, as its candidate."""
-    prefix = f"{receipt.external_parameters(statement)['parameters'].get('candidate')}/"
-    files = {digest for name, digest in receipt.inputs(statement).items() if name.startswith(prefix)}
-    return bool(files) and files <= set(receipt.subject_digests(candidate).values())
+    """Whether a run has read files of this candidate as its candidate, each under its own name."""
+    files = _files_read(statement, "candidate")
+    return bool(files) and files.items() <= receipt.subject_digests(candidate).items()
+
+
+def _has_read_champion(statement: Json, champion: bundle.Bundle | None) -> bool:
+    """Whether each file that a run has read as its champion is the champion's of that name."""
+    digests = {name: artifact.sha256 for name, artifact in champion.artifacts.items()} if champion else {}
+    return _files_read(statement, "champion").items() <= digests.items()
+
+
+def _files_read(statement: Json, parameter: str) -> dict[str, str]:
+    """The sha256 of each file that a run has read of the rival that a parameter names, by its name as a subject.
+
+    A run of a receipt reads the bytes that the receipt has for a name, whosever they are.
+    """
+    prefix = f"{receipt.external_parameters(statement)['parameters'].get(parameter)}/"
+    inputs = receipt.inputs(statement).items()
+    return {f"outputs/{name.removeprefix(prefix)}": digest for name, digest in inputs if name.startswith(prefix)}
 
 
 def champion_digests(statement: Json) -> set[str]:
@@ -118,10 +134,12 @@ def receipt_problem(
         return CHANGED
     if statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("drift"):
         return "it ran in an environment that is not the lock's"
+    if receipt.byproduct(statement, receipt.PINNED):
+        return "it is a run of a receipt, whose inputs may be any that the receipt names"
     if parameters.get("candidate") != run or parameters.keys() - {"candidate", "champion"}:
         return f"its parameters are {json.dumps(parameters)}; expected candidate={run} and the champion alone"
     if not _has_read(statement, candidate):
-        return "it has read no files of this candidate"
+        return "it has not read files of this candidate, each under its own name"
     if policy.signed:
         try:
             signing.verify(file, keys, Purpose.RUNS)

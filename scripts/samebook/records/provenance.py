@@ -219,6 +219,7 @@ def _byproducts(facts: Facts) -> list[Json]:
         receipt.MADE_BY: makers,
         receipt.READ_FROM: _versions(facts),
         receipt.KERNEL: {item["name"]: "started" for item in facts.of_kind("kernel")},
+        receipt.PINNED: {item["name"]: "by a receipt" for item in facts.of_kind(receipt.PINNED)},
         receipt.LACKED: {item["name"]: "missing" for item in facts.of_kind("lacked")},
         receipt.READ: {item["name"]: item["sha256"] for item in facts.of_kind("committed")},
         receipt.UNSEEN: {item["name"]: "unseen" for item in facts.of_kind("unseen")},

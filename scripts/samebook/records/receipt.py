@@ -23,6 +23,8 @@ LOCK = "environments/runtime.txt"
 # read unseen.
 MADE_BY, READ_FROM, LACKED, KERNEL = "made by", "read from", "lacked", "kernel"
 READ, UNSEEN = "read", "unseen"
+# The byproduct of a run of a receipt, whose inputs were those that the receipt names.
+PINNED = "pinned"
 # The kind of event by which a kernel says what its numeric libraries have taken.
 LIBRARIES = "libraries"
 # What a run made again has to have of the one before, whatever the machine has.

@@ -124,6 +124,8 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     for event in run_folder.events(folder.path, receipt.LIBRARIES):
         prepared.numerics.check(event["value"])
     run_folder.append_event(folder.path, {"kind": "kernel", "name": source.start})
+    if request.pins.inputs is not None:
+        run_folder.append_event(folder.path, {"kind": receipt.PINNED, "name": "inputs"})
     (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.name))
     for line in outputs.normalize(folder.outputs, prepared.workspace.root):
         reporter.noted(prepared.redaction.text(line))
