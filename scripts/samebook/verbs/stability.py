@@ -61,10 +61,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Stability:
-    """The result: the first difference between equal runs, or, where there is none, the differences that may yet come.
+    """The result: the first difference between equal runs, and the differences that may yet come.
 
-    Those are the differences under another hash seed and on another processor, and the lines whose result may be
-    another on another machine. `machines` are the names of the machines of the runs.
+    Those are the difference on another processor, where chance changes nothing, and, where equal runs don't differ, the
+    one under another hash seed, and the lines whose result may be another on another machine. `machines` are the names
+    of the machines of the runs.
     """
 
     attempts: list[Attempt]
@@ -119,9 +120,10 @@ def _judge(attempts: list[Attempt], seeded: Attempt, lowered: Attempt | None, ma
     """The result of attempts that should be alike, of one with another hash seed, and of one on a lower level."""
     first, *rest = attempts
     differences = [difference for attempt in rest if (difference := _difference(first, attempt))]
+    like_lowered = [attempt for attempt in attempts if attempt.machine == machines[0]][-1]
+    by_processor = _proven(_difference(like_lowered, lowered), causes.PROCESSOR) if lowered else None
     if not differences:
         by_seed = _proven(_difference(rest[-1], seeded), causes.SET_ORDER)
-        by_processor = _proven(_difference(rest[-1], lowered), causes.PROCESSOR) if lowered else None
         suspects = causes.in_notebook(_canonical(rest[-1]))
         by_machine = tuple(suspect for suspect in suspects if suspect.cause.machine)
         return Stability(attempts, machines, None, by_seed, by_processor, by_machine)
@@ -129,7 +131,9 @@ def _judge(attempts: list[Attempt], seeded: Attempt, lowered: Attempt | None, ma
     groups = [[attempt.side.digests for attempt in attempts if attempt.machine == name] for name in machines]
     by_threads = len(attempts) > len(machines) and all(subjects == group[0] for group in groups for subjects in group)
     by_threads = by_threads and any(group[0] != groups[0][0] for group in groups)  # else the run itself is another
-    return Stability(attempts, machines, _proven(earliest, causes.THREADS) if by_threads else earliest)
+    if by_threads:
+        return Stability(attempts, machines, _proven(earliest, causes.THREADS), by_processor=by_processor)
+    return Stability(attempts, machines, earliest)
 
 
 def _proven(difference: Difference | None, cause: Cause) -> Difference | None:
@@ -158,7 +162,7 @@ def table(result: Stability) -> str:
     """The result as text."""
     runs = f"{len(result.attempts)} runs, with {' and '.join(result.machines)}"
     if result.difference:
-        return f"{_description(result.difference)}\n\nDIFFERENT: {runs}"
+        return "\n".join((_description(result.difference), *_processor_lines(result), "", f"DIFFERENT: {runs}"))
     lines = [f"IDENTICAL: {runs}"]
     for suspect in result.by_machine:
         lines.append(f"warning: {suspect.cause.name} may be another on another machine ({suspect.place()})")
@@ -166,10 +170,13 @@ def table(result: Stability) -> str:
     if result.by_hash_seed:
         lines.append("warning: depends on PYTHONHASHSEED, which samebook fixes to 0; without it, the result is another")
         lines.append(_description(result.by_hash_seed))
+    return "\n".join((*lines, *_processor_lines(result)))
+
+
+def _processor_lines(result: Stability) -> Iterator[str]:
     if result.by_processor:
-        lines.append("warning: depends on the processor; on another one, the result is another")
-        lines.append(_description(result.by_processor))
-    return "\n".join(lines)
+        yield "warning: depends on the processor; on another one, the result is another"
+        yield _description(result.by_processor)
 
 
 def _description(difference: Difference) -> str:
