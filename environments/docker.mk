@@ -112,7 +112,7 @@ WAREHOUSE_local  = 127.0.0.1:$$port
 warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehouse)"
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
 	  echo "  -> any PostgreSQL will do: SAMEBOOK_WAREHOUSE__URL=postgresql://user@host/database" >&2 && exit 2; }; } && \
-	$(MAKE) --silent pulled-base .samebook/warehouse/password >&2 && port=$(call quoted,$(WAREHOUSE_PORT)) && \
+	$(AGAIN) --silent pulled-base .samebook/warehouse/password >&2 && port=$(call quoted,$(WAREHOUSE_PORT)) && \
 	environments/warehouse/build $(call quoted,$(BASE_IMAGE)) samebook:warehouse$(TAG) >/dev/null && \
 	{ WAREHOUSE_PORT="$$port" $(COMPOSE) --progress quiet --profile warehouse up --detach --wait warehouse >&2 || { \
 	  echo "error: the warehouse did not start" >&2 && \

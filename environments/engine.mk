@@ -2,9 +2,12 @@
 
 # A make below is this one too, where it works on another tree than its own.
 MAKE += --file $(HERE)Makefile
+# In a recipe that does more than call make: one with that name in it is run by `make -n`, too.
+AGAIN = $(MAKE)
+DRY_MAKE = $(findstring n,$(firstword -$(MAKEFLAGS)))
 
 # docker where a daemon answers and the base image can be had, else local; asked once, and only where it matters.
-ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/engine $(call quoted,$(BASE_IMAGE))))$(eval ENGINE := $(firstword $(CHOICE)))$(ENGINE)
+ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/engine $(call quoted,$(BASE_IMAGE)) $(DRY_MAKE)))$(eval ENGINE := $(firstword $(CHOICE)))$(ENGINE)
 
 engine:
 	@case $(call quoted,$(ENGINE)) in \

@@ -22,7 +22,7 @@ $(UV): environments/build.txt
 	  .samebook/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environments/build.txt || { \
 	    echo "error: uv could not be downloaded" >&2 && $(PROXIES) && exit 2; }; \
 	else \
-	  rm -rf .samebook/uv && { $(if $(filter docker,$(ENGINE)),[ "$$(uname)" = Linux ] && $(MAKE) --silent uv-of-image,false) || { \
+	  rm -rf .samebook/uv && { $(if $(filter docker,$(ENGINE)),[ "$$(uname)" = Linux ] && $(AGAIN) --silent uv-of-image,false) || { \
 	    echo "error: python3 can't make a virtual environment, or there is none" >&2 && \
 	    echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; }; \
 	fi && touch $@

@@ -1,6 +1,7 @@
 """A workspace for each test that asks for one; nothing may run on in it when the test is over. A PostgreSQL for all."""
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -48,6 +49,19 @@ LONGEST = (
     *("test_season", "test_pipeline", "test_watch", "test_chain", "test_ab_test", "test_promote", "test_gallery"),
     *("test_warm", "test_sweep", "test_models"),
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse an expression of marks before workers start, which would only say that they have failed."""
+    check_marks(config.option.markexpr, config.getini("markers"))
+
+
+def check_marks(expression: str, lines: list[str]) -> None:
+    """Raise pytest.UsageError for a mark that is not among these lines of declarations, with those of these tests."""
+    declared = [re.split(r"[:(]", line)[0].strip() for line in lines]
+    if unknown := sorted({*re.findall(r"[^\W\d]\w*", expression)} - {*declared, "and", "or", "not"}):
+        own = ", ".join(declared[: declared.index("engine") + 1])
+        raise pytest.UsageError(f"no mark {unknown[0]!r}; expected one of: {own}\n  -> make test MARK=engine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

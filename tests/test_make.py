@@ -1,6 +1,7 @@
 """What make is given reaches the command as one value, whatever stands in it; none of it is done by make or a shell."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from conftest import check_marks
 from tiny import CHECKOUT
 
 from samebook.cli import make_call
@@ -278,6 +280,26 @@ def test_other_engine_is_refused(root: Path) -> None:
     """An engine that there is not is refused, and nothing of its name is run."""
     assert "ENGINE=$(touch f); expected docker or local" in refused(root, "runs", "ENGINE=$(touch f)")
     assert not (root / "f").exists()
+
+
+def test_dry_make_does_nothing(root: Path) -> None:
+    """`make -n` prints what it would do, and installs nothing: make runs each recipe that calls make even then."""
+    (root / "environments" / "build.txt").write_text("newer")
+    uv = root / ".samebook" / "uv" / "bin" / "uv"
+    os.utime(uv, (0, 0))
+    assert "rm -rf .samebook/uv" in started(root, "--dry-run", "run").stdout
+    assert uv.is_file()
+    recipes = [file.read_text().replace("\\\n", "") for file in CHECKOUT.glob("**/*.mk") if ".venv" not in file.parts]
+    lines = "".join((*recipes, (CHECKOUT / "Makefile").read_text())).splitlines()
+    assert not [line for line in lines if line.startswith("\t") and re.search(r"\$\(MAKE\).*&&|&&.*\$\(MAKE\)", line)]
+
+
+def test_unknown_mark_is_refused() -> None:
+    """MARK= with a mark that does not exist is refused with those that do."""
+    lines = ["host: not for the image", "engine: may change", "timeout(seconds): a limit"]
+    check_marks("not host and (engine or timeout)", lines)
+    with pytest.raises(pytest.UsageError, match="no mark 'engin'; expected one of: host, engine\n"):
+        check_marks("not host and engin", lines)
 
 
 def test_blank_in_path(root: Path) -> None:

@@ -54,6 +54,7 @@ def test_every_file_is_read_in_full(record: Path, tiny: Tiny) -> None:
     (tiny.root / "environments" / "runtime.txt").write_text("tool==1.0\n")
     with pytest.raises(EnvironmentMismatch, match=r"tool has tool/core.py edited"):
         identity.check_unedited(Workspace(tiny.root))
+    assert (identity.anew("local"), identity.anew("docker")) == ("rm -rf .venv && make environment", "make build")
     (record.parent.parent / "tool" / "core.py").unlink()
     assert edits.of_package(record, is_full=True) == {}
 
@@ -71,3 +72,14 @@ def test_file_that_python_starts_with(name: str, record: Path, tiny: Tiny) -> No
         identity.check_unedited(workspace)
     record.write_text(record.read_text() + f"{name},,\n")
     identity.check_unedited(workspace)
+
+
+def test_uncompiled_modules_are_told(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an environment can't be written and nothing in it is compiled, each run compiles all: a line says so."""
+    package = record.parent.parent / "pydantic"
+    package.mkdir()
+    assert identity.uncompiled() == ""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "can't be written, so that Python compiles all modules again in each run" in identity.uncompiled()
+    (package / "__pycache__").mkdir()
+    assert identity.uncompiled() == ""

@@ -40,7 +40,7 @@ def test_other_versions_found(tiny: Tiny) -> None:
     assert ended.code == 5
     assert "!! package pandas" in ended.stdout
     assert ["!!", "package", "no-such-package", "1.0", "missing"] in map(str.split, ended.stdout.splitlines())
-    assert f"-> {identity.MEND}" in ended.stdout
+    assert f"-> {identity.mend()}" in ended.stdout
     wrong = {entry["what"]: entry for entry in json.loads(tiny.samebook("doctor", "--json").stdout) if not entry["ok"]}
     assert wrong["package no-such-package"]["found"] == "missing"
     assert wrong["package pandas"]["pinned"] == f"0.{wrong['package pandas']['found']}"

@@ -1,5 +1,6 @@
 """The identity of the environment: the packages that the lock names, those that are installed, and their digest."""
 
+import os
 import platform
 import re
 import sysconfig
@@ -49,10 +50,25 @@ def _distributions() -> Iterator[tuple[Path, str, str]]:
         yield path, name, version
 
 
-# make looks at the lock, and not at the packages: without this file it installs them again.
-MEND = "rm -f .venv/.installed && make environment"
-# An edited package has the lock's version, and would stay as it is.
-ANEW = "rm -rf .venv && make environment"
+IMAGE_ANEW = "make build"
+
+
+def mend() -> str:
+    """The command that brings this environment's packages to the lock: make looks at that, and not at the packages."""
+    return IMAGE_ANEW if machine.engine() == "docker" else "rm -f .venv/.installed && make environment"
+
+
+def anew(engine: str) -> str:
+    """The command that makes an engine's environment again: an edited package, of the lock's version, would stay."""
+    return IMAGE_ANEW if engine == "docker" else "rm -rf .venv && make environment"
+
+
+def uncompiled() -> str:
+    """A message where Python compiles all that is imported in each run, as it can't keep that; "" elsewhere."""
+    package = _site() / "pydantic"
+    if not package.is_dir() or (package / "__pycache__").is_dir() or os.access(package, os.W_OK):
+        return ""
+    return f"{_site()} can't be written, so that Python compiles all modules again in each run, which takes seconds"
 
 
 def mismatches(workspace: Workspace) -> dict[str, tuple[str, str]]:
@@ -126,13 +142,13 @@ def check_unedited(workspace: Workspace) -> None:
     if startup := edits.of_startup(_site()):
         raise EnvironmentMismatch(
             f"Python runs {min(startup)} at its start, and no package has it: {_site()}",
-            mend=ANEW,
+            mend=anew(machine.engine()),
         )
     if edited := edited_packages(workspace):
         name, files = next(iter(edited.items()))
         raise EnvironmentMismatch(
             f"{len(edited)} packages are not as in their wheels: {name} has {files[0]} edited",
-            mend=ANEW,
+            mend=anew(machine.engine()),
         )
 
 

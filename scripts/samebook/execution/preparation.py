@@ -115,6 +115,8 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
     settings = load(workspace, request.env)
     if obstacle := numerics.of(settings.numerics, settings.threads).obstacle():
         say(obstacle)
+    if waste := identity.uncompiled():
+        say(waste)
     run_source.check_commit(workspace)
     source = run_source.read(workspace, path, settings.patch_limit)
     for line in source.unpatched:
@@ -164,7 +166,7 @@ def _drift(workspace: Workspace, *, is_allowed: bool) -> dict[str, str]:
         first = ", ".join(f"{name} ({versions})" for name, versions in list(drift.items())[:SHOWN_PACKAGES])
         raise EnvironmentMismatch(
             f"the environment is not the lock's in {len(drift)} packages: {first}",
-            mend=identity.MEND,
+            mend=identity.mend(),
         )
     return drift
 

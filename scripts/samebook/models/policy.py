@@ -85,7 +85,8 @@ def _whole(candidate: Candidate) -> UnmetCondition | None:
 def _undrifted(candidate: Candidate) -> UnmetCondition | None:
     drift = candidate.internal_parameters.get("drift")
     finding = f"it ran in an environment that is not the lock's: {', '.join(drift or ())}"
-    return UnmetCondition(finding, f"{identity.ANEW} && {_again(candidate)}") if drift else None
+    environment = identity.anew(candidate.internal_parameters.get("engine", ""))
+    return UnmetCondition(finding, f"{environment} && {_again(candidate)}") if drift else None
 
 
 def _clean_commit(candidate: Candidate) -> UnmetCondition | None:

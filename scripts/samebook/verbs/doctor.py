@@ -118,14 +118,14 @@ CHECKS: tuple[Callable[[Workspace], Finding], ...] = (
 def _packages(workspace: Workspace) -> list[Finding]:
     locked, wrong = identity.locked_versions(workspace), identity.mismatches(workspace)
     lines = [
-        Finding(f"package {name}", locked, version or "missing", ok=False, mend=identity.MEND, changes_results=True)
+        Finding(f"package {name}", locked, version or "missing", ok=False, mend=identity.mend(), changes_results=True)
         for name, (locked, version) in wrong.items()
     ]
     # make installs only what has another version.
     lines += [
         Finding(
             *(f"package {name}", "as in its wheel", f"edited: {', '.join(files[: identity.SHOWN_FILES])}"),
-            *(False, identity.ANEW, True),
+            *(False, identity.anew(machine.engine()), True),
         )
         for name, files in identity.edited_packages(workspace).items()
     ]
