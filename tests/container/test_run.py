@@ -2,25 +2,46 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 from containers import CHECKOUT, NOBODY, Start, output
 from docker.models.images import Image
+from tiny import Tiny
+
+from samebook.records import receipt, run_folder
 
 SMALL = ("-p", "as_of=2013-06-30", "-p", "train_days=10", "-p", "holdout_days=3", "-p", "n_estimators=20")
 
 
+def kept(folder: Path) -> dict[str, dict[str, str]]:
+    """Volumes for what a run leaves, in new folders of the user without a passwd entry."""
+    paths = {name: folder / name for name in ("runs", "store", "data")}
+    for path in paths.values():
+        path.mkdir()
+        os.chown(path, NOBODY, NOBODY)
+    return {str(path): {"bind": f"/workspace/{name}", "mode": "rw"} for name, path in paths.items()}
+
+
 def test_run_without_checkout(runtime: Image, start: Start, tmp_path: Path) -> None:
     """Production's image trains by itself, with volumes for runs, store and data, on a read-only root, as any UID."""
-    volumes = {}
-    for name in ("runs", "store", "data"):
-        (tmp_path / name).mkdir()
-        os.chown(tmp_path / name, NOBODY, NOBODY)
-        volumes[str(tmp_path / name)] = {"bind": f"/workspace/{name}", "mode": "rw"}
-    output(start(runtime, "run", "train", *SMALL, volumes=volumes))
-    receipt = next(tmp_path.glob("runs/*-train-*/receipt.json"))
-    assert "outputs/model.ubj" in {subject["name"] for subject in json.loads(receipt.read_text())["subject"]}
+    output(start(runtime, "run", "train", *SMALL, volumes=kept(tmp_path)))
+    path = next(tmp_path.glob("runs/*-train-*/receipt.json"))
+    assert "outputs/model.ubj" in {subject["name"] for subject in json.loads(path.read_text())["subject"]}
+
+
+def test_one_processor_is_enough(runtime: Image, start: Start, tiny: Tiny, tmp_path: Path) -> None:
+    """KMeans in a container with one processor has the bytes of a run on all cores of the local engine."""
+    notebook = shutil.copy(CHECKOUT / "tests" / "gallery" / "threads_of_openmp.ipynb", tiny.root / "notebooks")
+    mounted = {str(notebook): {"bind": "/workspace/notebooks/threads_of_openmp.ipynb", "mode": "ro"}}
+    command = ("run", "threads_of_openmp")
+    output(start(runtime, *command, volumes=kept(tmp_path) | mounted, cpuset_cpus="0", nano_cpus=10**9))
+    assert tiny.samebook(*command).code == 0
+    inside, outside = next(tmp_path.glob("runs/*-threads_of_openmp-*")), tiny.last
+    definition = receipt.read(inside / "receipt.json")["predicate"]["buildDefinition"]
+    assert definition["internalParameters"]["processor"]["cores"] == 1
+    assert (inside / run_folder.CANONICAL).read_bytes() == (outside / run_folder.CANONICAL).read_bytes()
 
 
 def test_files_are_the_callers(lab: Image, start: Start, checkout: Path) -> None:
