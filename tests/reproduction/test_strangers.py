@@ -1,6 +1,7 @@
 """Receipts of strangers, which run and read nothing unasked."""
 
 import os
+import resource
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,11 @@ from tiny import Tiny, git
 
 from samebook.api import artifacts, context
 from samebook.core.digest import sha256
-from samebook.core.errors import NotReproduced, UsageError
+from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.workspace import Workspace
 from samebook.reads import origin
 from samebook.records import receipt
+from samebook.records.comparison import Verdict
 from samebook.records.pins import Pins
 from samebook.records.schema import Dependency
 from samebook.reproduction import isolation, original, rerun
@@ -144,6 +146,19 @@ def test_place_of_the_verdict(repository: Tiny, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(os, "access", lambda path, _: Path(path) != run)
     with pytest.raises(UsageError, match="can't be written, and the verdict would stay there"):
         reproduce.reproduce(ReproduceRequest(str(run / "receipt.json")), lambda _: None)
+
+
+def test_full_disk_keeps_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk is full at the end, the error says the verdict, and no half of an attestation stays."""
+    monkeypatch.delenv("SIGNING_KEY", raising=False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # to the process, a disk of ten bytes
+    try:
+        with pytest.raises(SamebookError, match="the verdict is DIFFERENT, and no attestation could be kept"):
+            reproduce._attest(tmp_path, b"{}" * 100, Verdict.DIFFERENT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unpatched_changes_are_named(repository: Tiny) -> None:

@@ -59,9 +59,14 @@ def write(folder: Path, content: bytes) -> Path:
     for number in count(1):
         path = folder / f"reproduction-{number}.json"
         try:
-            with path.open("xb") as file:
-                file.write(content)
+            file = path.open("xb")
         except FileExistsError:
             continue
+        try:
+            with file:
+                file.write(content)
+        except OSError:  # a full disk: half an attestation would take a number
+            path.unlink()
+            raise
         return path
     raise AssertionError("count() does not end")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import NotReproduced, UsageError
+from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
@@ -118,21 +118,33 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     before = originals.side(workspace, original)
     after = Side(receipt.subject_digests(new), lambda name: (rerun_folder / name).read_bytes())
     comparisons = comparison.compare(before, after, request.tolerance)
-    for name, digest in after.digests.items():
-        if before.digests.get(name) == digest:
-            store.put(rerun_folder / name)  # the store may have lacked this file
     divergences = definition.divergences(statement, new)
     is_another = any(divergence.is_essential for divergence in divergences)
     verdict = comparison.overall([*comparisons, *([Comparison("", Verdict.DIFFERENT)] if is_another else [])])
     predicate = _predicate(request, original, new, comparisons)
     predicate |= {"verdict": verdict, "definition": _table_of(divergences), "undeclared": undeclared}
     content = json_bytes(_attestation(statement, predicate))
-    attestation = attestations.write(original.path.parent, content)
-    signing.sign(attestation, content)
+    attestation = _attest(original.path.parent, content, verdict)
+    for name, digest in after.digests.items():
+        if before.digests.get(name) == digest:
+            store.put(rerun_folder / name)  # the store may have lacked this file
     packages = differing_packages(statement, new)
     is_portable = all(map(definition.has_portable_numerics, (statement, new)))
     first = reason.lines(divergences, comparisons, after, is_portable=is_portable)
     return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation, first)
+
+
+def _attest(folder: Path, content: bytes, verdict: Verdict) -> Path:
+    """Write and sign an attestation. Raises SamebookError with the verdict, after hours maybe, on a full disk."""
+    try:
+        attestation = attestations.write(folder, content)
+        signing.sign(attestation, content)
+    except OSError as error:
+        raise SamebookError(
+            f"the verdict is {verdict}, and no attestation could be kept in {folder}: {error.strerror}",
+            mend=f"df {word(folder)}; then again, where there is space",
+        ) from error
+    return attestation
 
 
 def check_declared(statement: receipt.Json, *, is_strict: bool) -> dict[str, str]:
