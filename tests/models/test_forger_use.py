@@ -11,7 +11,8 @@ from tiny import Tiny, git
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import EnvironmentMismatch, PolicyRefused, SamebookError, UsageError
 from samebook.core.workspace import Workspace
-from samebook.models import lookup, retention, supply
+from samebook.environment.model_sections import Promotion
+from samebook.models import admission, lookup, retention, supply
 from samebook.records import receipt, signing, source
 from samebook.reproduction import isolation
 from samebook.reproduction.rerun import Site
@@ -183,6 +184,18 @@ def test_gate_with_another_helper(tiny: Tiny) -> None:
         regate(tiny, {receipt.CODE: held, "environments/runtime.txt": lock(tiny), name: other})
         with pytest.raises(PolicyRefused, match=f"it ran {name} of commit eeeeeeeeeeee, which is not in this branch"):
             admit(tiny)
+
+
+def test_environment_is_the_locks(tiny: Tiny) -> None:
+    """The bundle of a run with other packages than the lock's, which no promotion makes, is not admitted."""
+    promote(tiny)
+    path = run_of(tiny)
+    edit(path, lambda item: item["predicate"]["buildDefinition"]["internalParameters"].update(drift={"numpy": "2"}))
+    envelope = stored(tiny, signing.envelope_path(sign(tiny, path, "ada")).read_bytes())
+    reseal(tiny, receipt=fields(tiny)["receipt"] | {"sha256": stored(tiny, path.read_bytes()), "envelope": envelope})
+    workspace, signed = Workspace(tiny.root), Promotion(signed=True)
+    with pytest.raises(PolicyRefused, match="an environment that is not the lock's: numpy"):
+        admission.check(workspace, signed, lookup.read(workspace, "delay"), "prod")
 
 
 def test_gc_reads_any_bundle(tiny: Tiny) -> None:

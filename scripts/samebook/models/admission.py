@@ -116,12 +116,14 @@ def _claimed(bundle: Bundle, conditions: Promotion) -> list[str]:
 def _unmet(workspace: Workspace, run: SignedRun, conditions: Promotion, ref: str) -> list[str]:
     """The unmet conditions on the receipt and on the attestations."""
     commit = receipt.dependency(run.statement, receipt.COMMIT) or {}
+    drift = policy.drift_problem(run.statement)
     unpinned = policy.image_problem(workspace, run.statement, ref) if conditions.pinned_image else ""
     shortfall = reproducers.shortfall(run, conditions)
     signature = reproducers.signature_problem(run.receipt, run.keys, Purpose.RUNS) if conditions.signed else ""
     unmet = {
         "it ran on changes that are not committed": conditions.clean_commit
         and commit.get("annotations", {}).get("dirty", True),
+        drift: drift,
         unpinned: unpinned,
         f"nobody but its author's machine has reproduced it: {shortfall}": shortfall,
         f"it is not signed by a trusted key: {signature}": signature,

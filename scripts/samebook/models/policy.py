@@ -83,10 +83,9 @@ def _whole(candidate: Candidate) -> UnmetCondition | None:
 
 
 def _undrifted(candidate: Candidate) -> UnmetCondition | None:
-    drift = candidate.internal_parameters.get("drift")
-    finding = f"it ran in an environment that is not the lock's: {', '.join(drift or ())}"
+    finding = drift_problem(candidate.statement)
     environment = identity.anew(candidate.internal_parameters.get("engine", ""))
-    return UnmetCondition(finding, f"{environment} && {_again(candidate)}") if drift else None
+    return UnmetCondition(finding, f"{environment} && {_again(candidate)}") if finding else None
 
 
 def _clean_commit(candidate: Candidate) -> UnmetCondition | None:
@@ -150,6 +149,13 @@ def _again(candidate: Candidate, *more: str) -> str:
 CONDITIONS: tuple[Callable[[Candidate], UnmetCondition | None], ...] = (
     *(_whole, _undrifted, _clean_commit, _pinned_image, _reproduced, _signed, _gate),
 )
+
+
+def drift_problem(statement: Json) -> str:
+    """The finding that a run had other packages than the lock's; empty where it had those."""
+    drift = statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("drift")
+    packages = ", ".join(drift) if isinstance(drift, dict) else str(drift)
+    return f"it ran in an environment that is not the lock's: {packages}" if drift else ""
 
 
 def image_problem(workspace: Workspace, statement: Json, ref: str = "") -> str:
