@@ -16,7 +16,7 @@ PORT            ?= 8888
 
 # What make itself understands, for any target, and what belongs to the environment of whatever runs.
 EVERYWHERE = ENGINE BASE_IMAGE TARGETS SECRETS SIGNING_KEY
-AMBIENT    = $(SECRETS) SAMEBOOK_% PYTHON% OMP_% OPENBLAS_% UV_% PIP_% SSL_CERT_% %_PROXY %_proxy DOCKER_% COMPOSE_% \
+AMBIENT    = $(SECRETS) $(filter-out VARIABLES,$(VARIABLES)) SAMEBOOK_% PYTHON% OMP_% OPENBLAS_% UV_% PIP_% SSL_CERT_% %_PROXY %_proxy DOCKER_% COMPOSE_% \
              PATH HOME SHELL TMPDIR TZ LANG LC_%
 # What each of make's own targets takes beside that. A command of samebook takes what its options are called.
 TAKES_lab         = PORT V

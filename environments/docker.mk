@@ -16,7 +16,10 @@ IMAGE  = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(TAG))
 # for what signs: the runner reads it before a notebook starts, and then it is nowhere in the container.
 FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT PATCH IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
 OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
-HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS),-e $(call quoted,$(name))) \
+# So do those of the caller's variables that a kernel gets by name.
+SETTINGS  = environments/$(or $(ENV),$(SAMEBOOK_ENV),dev).yml
+NAMED     = $(VARIABLES) $(SAMEBOOK_EXTRA_VARIABLES) $(shell $(HERE)environments/listed-variables $(call quoted,$(SETTINGS)))
+HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS) $(NAMED),-e $(call quoted,$(name))) \
             $(if $(and $(SIGNING_KEY),$(filter $(INSIDE),$@)),-T -e SIGNING_KEY=- <$(call quoted,$(SIGNING_KEY)))
 # Where make works on another tree than its own, as a reproduction does, nothing of that tree says what compose does.
 COMPOSE = docker compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \

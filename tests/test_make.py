@@ -330,6 +330,33 @@ def test_lab_token_is_no_argument(root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert token not in (root / "arguments").read_text()
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("variables: [MODE, API_URL]  # NOT_THIS\nnumerics: fast\n", {"MODE", "API_URL"}),
+        ("variables:\n  - MODE # NOT_THIS\n- API_URL\nnumerics: fast\n", {"MODE", "API_URL"}),
+        ("numerics: fast\n", set()),
+    ],
+)
+def test_named_variables_reach_the_container(root: Path, text: str, names: set[str]) -> None:
+    """Variables of the shell that the settings or VARIABLES name go into the container by name, and no others."""
+    (root / "environments" / "preprod.yml").write_text(text)
+    recipe = started(root, "--dry-run", "ENGINE=docker", "BASE_IMAGE=x", "run", "ENV=preprod", "VARIABLES=A B").stdout
+    given = {"GIVEN_TO_MAKE", "ENGINE", "NOTEBOOK", "ENV", "VARIABLES", "A", "B"}
+    assert {word for word in re.findall(r"-e '(\w+)'", recipe) if not word.startswith("SAMEBOOK_")} == given | names
+
+
+def test_variables_are_an_option(root: Path) -> None:
+    """VARIABLES names several at once, and their values may stand on make's command line."""
+    assert make(root, "run", "VARIABLES=API_URL MODE", "MODE=quick") == [
+        "run",
+        "--variables",
+        "API_URL MODE",
+        "--",
+        "train",
+    ]
+
+
 @pytest.mark.secrets
 def test_signing_key_is_no_file_in_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
     """With ENGINE=docker the key goes in through stdin, and only for what signs: neither mounted nor for a shell."""

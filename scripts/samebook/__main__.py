@@ -11,7 +11,7 @@ from samebook.execution.warm import early, runner
 
 # Options, and variables of make, with which nothing runs, or a receipt names the notebook.
 NO_EARLY_START = {"--help", "-h", "--dry-run", "--dry", "--receipt", "DRY_RUN", "DRY", "RECEIPT", "--reuse", "REUSE"}
-OPTIONS_WITH_VALUE = {"--env", "--timeout", "--params", "-p", "--parameter"}
+OPTIONS_WITH_VALUE = {"--env", "--timeout", "--params", "-p", "--parameter", "-e", "--variables"}
 
 
 def main() -> None:

@@ -7,7 +7,6 @@
 The client is testbook's: https://testbook.readthedocs.io
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -69,14 +68,14 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
     module end with it.
     """
     session, folder = _session_zygotes(pytestconfig), workspace.find().notebooks
-    variables = provisioner.variables_of_settings()
     KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
     config = Config({"KernelManager": {"client_class": "samebook.execution.provisioner.Client"}})
     with ExitStack() as clients:
 
         def start(name: str, tags: Sequence[str] = ()) -> TestbookNotebookClient:
             path = folder / f"{name}.ipynb"
-            kind = kernels.kind("", imports.of_notebook(path), os.environ | variables)
+            variables = provisioner.variables_outside_runs(path)
+            kind = kernels.kind("", imports.of_notebook(path), variables)
             source = session.source(kind, path.parent)
             source.variables = variables
             token = provisioner.KERNEL_SOURCE.set(source)

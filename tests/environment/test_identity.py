@@ -8,7 +8,7 @@ import pytest
 from tiny import CHECKOUT, Tiny
 
 from samebook.core.workspace import Workspace
-from samebook.environment import identity, machine, numerics, variables
+from samebook.environment import identity, machine, variables
 
 HERE = Workspace(CHECKOUT)
 
@@ -59,7 +59,7 @@ def test_kernel_sees_fixed_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     private += ("KMP_BLOCKTIME", "LD_PRELOAD", "GLIBC_TUNABLES", "GOTO_NUM_THREADS")
     for name in (*private, "PYTHONHASHSEED", "TZ"):
         monkeypatch.setenv(name, "/of/the/caller")
-    kernel = variables.of_kernel(HERE, tmp_path / "run", "dev", tmp_path, numerics.of())
+    kernel = variables.of_any_kernel(HERE) | variables.of_run(HERE, tmp_path / "run", "dev", tmp_path)
     assert "/of/the/caller" not in kernel.values()
     assert (kernel["PYTHONHASHSEED"], kernel["TZ"], kernel["OMP_WAIT_POLICY"]) == ("0", "UTC", "PASSIVE")
     assert kernel["SAMEBOOK_RUN"] == str(tmp_path / "run")

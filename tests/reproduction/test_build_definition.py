@@ -2,12 +2,17 @@
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny import Tiny
 
+from samebook.core.digest import sha256
 from samebook.records import receipt
+from samebook.records.comparison import Verdict
 from samebook.reproduction import definition, isolation
+from samebook.verbs import reproduce as verb
 
 STATEMENT: dict[str, Any] = {
     "predicate": {
@@ -133,3 +138,55 @@ def test_numerics_go_along(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(names) <= set(variables["SECRETS"].split())
     assert isolation.numerics(STATEMENT)["OMP_NUM_THREADS"] == "2"
     assert "OMP_NUM_THREADS" not in isolation.numerics(changed(lambda it: it[INTERNAL].update(threads="all; rm -rf /")))
+
+
+SHELL = {"SAME": "1", "CHANGED": "2", "OTHERS": "3", "API_TOKEN": "canary-0123", "DOCKER_HOST": "unix://x"}
+RECORDED = {"SAME": sha256(b"1"), "CHANGED": sha256(b"1"), "GONE": sha256(b"1"), "API_TOKEN": None}
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A receipt with variables of its caller's shell, some of which are the same in this one."""
+    for name, value in SHELL.items():
+        monkeypatch.setenv(name, value)
+    return changed(lambda it: it[INTERNAL].update(callerVariables=RECORDED))
+
+
+def test_variables_go_along(recorded: dict[str, Any], tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rerun has the receipt's variables that are the same here, those that -e names, and what Docker needs."""
+    said: list[str] = []
+    env = isolation.variables(recorded, tiny.root, "a" * 40, said.append)
+    assert SHELL.keys() & env.keys() == {"SAME", "DOCKER_HOST"}
+    assert "SAME" in env["SECRETS"].split()
+    assert said[0] == "without a variable of the run's shell: CHANGED: another value here"
+    monkeypatch.setenv("SAMEBOOK_EXTRA_VARIABLES", "CHANGED API_TOKEN")
+    assert isolation.handed(recorded) == ["SAME", "CHANGED", "API_TOKEN"]
+    assert receipt.handover(recorded, "", isolation.handed(recorded))["predicate"]["buildDefinition"][INTERNAL] == {
+        "run": "",
+        "callerVariables": {"SAME": None, "CHANGED": None, "API_TOKEN": None},
+    }
+
+
+def test_secrets_of_the_commit_go_along(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rerun has the secrets that the commit's notebooks and settings name, those in SECRETS, and the warehouse's."""
+    (tiny.root / "environments" / "dev.yml").write_text("notify: {webhook: HOOK}\n")
+    tiny.notebook("sum", parameters='token: str = Secret("API_TOKEN")')
+    for name in ("HOOK", "API_TOKEN", "HANDED", "OTHER", "SIGNING_KEY", "ROWS_PASSWORD"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("SAMEBOOK_WAREHOUSE__PASSWORD", "ROWS_PASSWORD")
+    monkeypatch.setenv("SECRETS", "HANDED SIGNING_KEY")
+    assert isolation.secrets(STATEMENT, tiny.root).keys() == {"HOOK", "API_TOKEN", "HANDED", "ROWS_PASSWORD"}
+
+
+def test_lacking_variables_are_said_first(recorded: dict[str, Any], tmp_path: Path) -> None:
+    """A verdict begins with the variables that the new run lacked; they make no result another one."""
+    lines = [
+        "CHANGED: another value here",
+        "GONE: not set here",
+        "API_TOKEN: a secret, which goes along by your word alone: VARIABLES=API_TOKEN",
+    ]
+    assert isolation.lacking(recorded) == lines
+    divergences = definition.divergences(recorded, STATEMENT)
+    assert [item.is_essential for item in divergences] == [False] * len(RECORDED)
+    result = verb.Reproduction(Verdict.IDENTICAL, [], divergences, [], {}, tmp_path, [], lines)
+    assert verb.table(result).startswith("without variables of the run's shell:\n  CHANGED: another value here\n")

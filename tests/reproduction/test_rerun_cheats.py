@@ -31,6 +31,7 @@ import os, pathlib
 text = pathlib.Path(os.environ["SAMEBOOK_PINNED"]).read_text() if "SAMEBOOK_PINNED" in os.environ else ""
 assert "metrics.json" not in text and "canonical" not in text, "the expected results are known"
 print(sorted(name for name in os.environ if name.startswith(("SAMEBOOK_", "TMP", "TEMP", "GIT_"))))
+print(os.environ["MODE"], os.environ.get("OTHER"))
 """
 # A process that stays until the run is complete, and then gives it another result.
 AFTER = """
@@ -58,10 +59,15 @@ def test_other_run_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_expected_results_are_not_handed_over(tmp_path: Path) -> None:
-    """The run that is made again is told what to do, and no hash of a result; its variables do not tell."""
+    """The run that is made again is told what to do, and no hash of a result; its variables do not tell.
+
+    A variable of the shell that the receipt names goes along.
+    """
     tiny = make_repository(tmp_path / "workspace", spy=SPY)
-    run(tiny)
-    assert reproduce(tiny).code == 0
+    (tiny.root / "environments" / "dev.yml").write_text("variables: [MODE]\n")
+    commit(tiny)
+    run(tiny, MODE="quick", OTHER="1")
+    assert reproduce(tiny, MODE="quick").code == 0
 
 
 @pytest.mark.parametrize("name", ["runs/planted", "store/planted", ".samebook/planted", ".venv/planted", "data"])

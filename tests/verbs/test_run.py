@@ -255,6 +255,6 @@ def test_imports_with_effects_are_left_to_the_cell(source: str, tiny: Tiny) -> N
     tiny.notebook("odd", imports=f"import sys\nsys.path.insert(0, {str(site)!r})", work="import odd")
     env = {**os.environ, "PYTHONPATH": str(site)}
     process = early.EarlyProcess(env, tiny.root, ["odd"])
-    assert process.become(kernels.Request([], env, str(tiny.root)), (1, 2)) is None
+    assert process.become(kernels.Request([], env, str(tiny.root)), (1, 2), ()) is None
     assert process.process.returncode is not None
     assert tiny.samebook("run", "odd").code == {"p": 0, "1": 1, "i": 138}[source[0]]

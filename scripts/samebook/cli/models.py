@@ -2,7 +2,7 @@
 
 import click
 
-from samebook.cli.options import ENGINE, ENV, say, show
+from samebook.cli.options import ENGINE, ENV, VARIABLES, say, show
 from samebook.core import workspace
 
 
@@ -10,6 +10,7 @@ from samebook.core import workspace
 @click.argument("run", metavar="RUN")
 @click.argument("model", metavar="MODEL")
 @ENV
+@VARIABLES
 @click.option("--why", default="", help="Reason, for the commit's message and the bundle.")
 @click.option("--dry-run", "--dry", is_flag=True, help="Check every condition, without a commit.")
 def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:

@@ -16,6 +16,7 @@ from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
 from samebook.core.json_value import JsonValue
 from samebook.core.text import repeated_name, visible
+from samebook.environment import variables
 
 EARLIEST = 1000
 
@@ -52,6 +53,19 @@ class PairsType(click.ParamType[tuple[tuple[str, str], ...]]):
         except ValueError as error:
             self.fail(f"found {text!r}; expected a JSON object: {error}", param, ctx)
         return tuple((name, JsonValue(value)) for name, value in values.items())
+
+
+class NamesType(click.ParamType[tuple[str, ...]]):
+    """`API_URL MODE`, as -e takes it: names of variables, not their values."""
+
+    name = "name …"
+
+    @override
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        names = tuple(str(value).split())
+        if wrong := next((name for name in names if not re.fullmatch(variables.NAME, name)), None):
+            self.fail(f"found {wrong.partition('=')[0]!r}…; expected a name alone, like API_URL", param, ctx)
+        return names
 
 
 class DaysType(click.ParamType[int]):
@@ -108,6 +122,24 @@ ENGINE = click.option(
 )
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Transfer this many objects at a time.")
+
+
+def _hand(_: click.Context, __: click.Parameter, names: tuple[tuple[str, ...], ...]) -> None:
+    """Name the variables for this command and all that it starts."""
+    if extra := [name for several in names for name in several]:
+        os.environ[variables.EXTRA] = " ".join(dict.fromkeys(extra))
+
+
+VARIABLES = click.option(
+    "-e",
+    "--variables",
+    type=NamesType(),
+    multiple=True,
+    envvar=variables.EXTRA,
+    expose_value=False,
+    callback=_hand,
+    help="Hand this variable of your shell to the kernel, by its name; may be repeated for others.",
+)
 
 
 def parameters[Result](command: Callable[..., Result]) -> Callable[..., Result]:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import click
 
-from samebook.cli.options import DAY, ENGINE, ENV, parameters, say, show
+from samebook.cli.options import DAY, ENGINE, ENV, VARIABLES, parameters, say, show
 from samebook.core import errors, workspace
 
 FORCE = click.option("--force", is_flag=True, help="Run also the steps that a finished run has done already.")
@@ -15,6 +15,7 @@ FORCE = click.option("--force", is_flag=True, help="Run also the steps that a fi
 @click.argument("name", metavar="NAME")
 @parameters
 @ENV
+@VARIABLES
 @ENGINE
 @FORCE
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Run this many steps at a time.")
@@ -59,6 +60,7 @@ def pipelines(schema: bool) -> None:
 @click.option("--to", "last", type=DAY, required=True, help="Last day, included.")
 @parameters
 @ENV
+@VARIABLES
 @ENGINE
 @FORCE
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Run this many days at a time.")
@@ -91,6 +93,7 @@ def backfill(
 
 @click.command()
 @ENV
+@VARIABLES
 @click.option("--once", is_flag=True, help="End once nothing waits, with exit code 1 where something failed.")
 def watch(env: str, once: bool) -> None:
     """Run pipelines when data comes in: a complete file in data/inbox/, a new day in the warehouse, or a job's time.

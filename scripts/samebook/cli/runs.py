@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from samebook.cli.options import ENGINE, ENV, FILE, SECONDS, ToleranceType, parameters, say, show
+from samebook.cli.options import ENGINE, ENV, FILE, SECONDS, VARIABLES, ToleranceType, parameters, say, show
 from samebook.core import errors, workspace
 
 
@@ -16,6 +16,7 @@ from samebook.core import errors, workspace
 @click.option("--receipt", type=FILE, help="Repeat the run of this receipt: its notebook, parameters and environment.")
 @parameters
 @ENV
+@VARIABLES
 @click.option(
     "--timeout",
     type=SECONDS,
@@ -102,6 +103,7 @@ def runs(as_json: bool) -> None:
     help="Run it this many times on this machine instead, and find the first cell that differs.",
 )
 @click.option("--strict", is_flag=True, help="Refuse a run that reads files which it does not declare.")
+@VARIABLES
 @click.option("--trust-patch", is_flag=True, help="Apply the changes that came with the receipt: their code runs here.")
 def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict: bool, trust_patch: bool) -> None:
     """Run RUN again from its receipt, in a worktree of its own, and give a verdict by hash on each of its results.

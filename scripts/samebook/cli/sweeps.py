@@ -9,7 +9,7 @@ from typing import override
 
 import click
 
-from samebook.cli.options import ENV, FILE, SECONDS, PairsType, parameters, say, show
+from samebook.cli.options import ENV, FILE, SECONDS, VARIABLES, PairsType, parameters, say, show
 from samebook.core import errors, workspace
 
 # No time and no size has so many.
@@ -64,6 +64,7 @@ class SizeType(click.ParamType[int]):
 )
 @parameters
 @ENV
+@VARIABLES
 @click.option("--jobs", type=click.IntRange(1, 64), help="Run this many sets at a time; by default one a core.")
 @click.option("--metric", default="", help="Metric that ranks the sets; by default a run's first one.")
 @click.option("--minimize", is_flag=True, help="Rank the lowest value of the metric first.")
@@ -143,6 +144,7 @@ def sweep(
 @click.command()
 @click.argument("notebook", metavar="NOTEBOOK")
 @ENV
+@VARIABLES
 @click.option("--idle", type=DurationType(), default="15m", help="End after this long without a run; 0s is never.")
 @click.option(
     "--memory",

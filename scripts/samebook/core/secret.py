@@ -1,7 +1,9 @@
 """Secrets: git has only their names. The text is in the variable NAME, or in the file /run/secrets/NAME."""
 
 import os
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,14 @@ from samebook.core.errors import UsageError
 
 SECRETS = Path("/run/secrets")
 SHORTEST = 6
+# `Secret("NAME")` in the JSON of a notebook.
+NAMED = re.compile(rb"""\bSecret\(\s*\\?["']([A-Z][A-Z0-9_]*)\\?["']""")
+# The words in the name of a variable that holds a secret, and a password in the URL that a variable holds.
+WORDS = re.compile(
+    r"(^|_)(\w*(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)|(API|ACCESS)?KEY|PASS|PWD|PIN|AUTH|COOKIE|DSN)(_|$)",
+    re.IGNORECASE,
+)
+PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]*@|\bpassword\s*=", re.IGNORECASE)
 
 # Settings hold the name of a secret, never its text.
 type SecretName = Annotated[
@@ -57,6 +67,18 @@ def optional_text(name: str) -> str:
         return variable or (file.read_text(encoding="utf-8").rstrip("\n") if file.is_file() else "")
     except UnicodeDecodeError:
         raise UsageError(f"the secret {name} is not UTF-8, and so can't be redacted", mend=f"export {name}=…") from None
+
+
+def names(notebook: Path) -> set[str]:
+    """The names of the secrets that a notebook's file has, as `Secret("NAME")`; none where it can't be read."""
+    with suppress(OSError):
+        return {name.decode() for name in NAMED.findall(notebook.read_bytes())}
+    return set()
+
+
+def is_likely(variable: str, value: str) -> bool:
+    """Whether a variable holds a secret, by its name or for a password in its value."""
+    return bool(WORDS.search(variable) or PASSWORD.search(value))
 
 
 def texts(names: Iterable[str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ SENSITIVE = {
 OTHERS = {
     *("WORKSPACE", "ENV", "ENGINE", "TAG", "UID", "GID", "DOCKER", "BESIDE", "REQUIRE_DOCKER"),
     *("BASE_IMAGE", "IMAGE", "BUILDER", "COMMIT", "PATCH"),
-    *("PINNED", "RUN", "HASH_SEED", "LOWERED_LEVEL", "STEP", "PARENT", "WARM"),
+    *("PINNED", "RUN", "HASH_SEED", "LOWERED_LEVEL", "STEP", "PARENT", "WARM", "EXTRA_VARIABLES"),
 }
 
 type Location = tuple[int | str, ...]

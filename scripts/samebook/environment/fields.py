@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from samebook.core import cron
+from samebook.environment import variables
 from samebook.environment.explain import UNSHOWN
 
 
@@ -39,6 +40,16 @@ def _check_cron(line: str) -> str:
 
 type Cron = Annotated[str, AfterValidator(_check_cron), Field(description="minute hour day month weekday")]
 type Job = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=30, description="a pipeline's name")]
+
+
+def _check_variable(name: str) -> str:
+    if obstacle := variables.obstacle(name):
+        values = dict(zip(("name", "why", "mend"), (name, *obstacle), strict=True))
+        raise PydanticCustomError(UNSHOWN, "{name} can't be handed to a kernel: {why}; {mend}", values)
+    return name
+
+
+type VariableName = Annotated[str, Field(pattern=f"^{variables.NAME}$"), AfterValidator(_check_variable)]
 
 
 def url_parts(url: str) -> SplitResult:

@@ -17,7 +17,7 @@ from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
 from samebook.environment import yaml_file
 from samebook.environment.explain import PREFIX, UNSHOWN, check_variables, explanation
-from samebook.environment.fields import NUMBER, Cron, Job
+from samebook.environment.fields import NUMBER, Cron, Job, VariableName
 from samebook.environment.model_sections import AbTest, Drift, Promotion
 from samebook.environment.numerics import LEVEL, MOST_THREADS, OPENMP_THREADS, Name
 from samebook.environment.sections import Dataset, Notify, Retention, Store, Warehouse, Watch
@@ -54,6 +54,10 @@ class Settings(BaseSettings):
         ),
         NUMBER,
     ] = 0
+    variables: Annotated[
+        tuple[VariableName, ...],
+        Field(description="the NAMES of variables of the caller's shell that a kernel gets beside the short list"),
+    ] = ()
     cell_timeout: Annotated[
         int, Field(ge=0, le=LONGEST, description="the time limit of a cell in seconds; 0: none"), NUMBER
     ] = 0

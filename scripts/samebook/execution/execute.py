@@ -4,8 +4,10 @@
 """
 
 import logging
+import os
 import re
 import signal
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -18,6 +20,7 @@ from papermill.execute import execute_notebook, remove_error_markers
 
 from samebook.core import errors, workspace
 from samebook.core.text import COLOURS
+from samebook.environment import variables
 from samebook.execution import cell_end
 from samebook.execution.notebook_file import INJECTED
 from samebook.execution.papermill_engine import Execution, Position
@@ -146,9 +149,23 @@ def _cell_error(execution: Execution, notebook: NotebookNode, cell: NotebookNode
     position = Position.of(cell, notebook)
     line = _failing_line(cell.source, error.traceback)
     message = f"{position} raised {error.ename}: {error.evalue}{line}"
+    if name := missing_variable(error.evalue, error.traceback, execution.env):
+        file = f"environments/{execution.env.get('SAMEBOOK_ENV', 'dev')}.yml"
+        message += (
+            f"\n  {name} is set in your shell, but a kernel gets only a short list of variables:"
+            f" add it to variables: in {file}, or give -e {name}"
+        )
     # An error without a traceback is IPython's: its UsageError is not samebook's.
     kind = errors.error_class(error.ename) if error.traceback else errors.CellFailed
     return kind(execution.redaction.text(message))
+
+
+def missing_variable(text: str, traceback: list[str], env: Mapping[str, str]) -> str:
+    """The variable for want of which a cell has failed; "" where the caller has none that a kernel could get."""
+    of_environ = re.fullmatch(r"'(\w+)'", text) if "<frozen os>" in "\n".join(traceback) else None
+    missing = of_environ or re.match(r"the secret (\w+) is not set", text)
+    name = missing[1] if missing else ""
+    return name if name in os.environ and name not in env and not variables.obstacle(name) else ""
 
 
 def _failing_line(source: str, traceback: list[str]) -> str:

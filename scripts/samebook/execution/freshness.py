@@ -62,6 +62,7 @@ def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool
     definition = statement["predicate"]["buildDefinition"]
     yield bool(definition["internalParameters"]["drift"] or prepared.drift)
     yield definition["internalParameters"]["variables"] != variables.fixed(workspace)
+    yield receipt.caller_variables(statement) != prepared.callers.digests
     yield definition["internalParameters"].get("numerics") != prepared.numerics.name
     threads, numerics = definition["internalParameters"]["threads"], prepared.numerics
     yield threads["openmp"] != numerics.openmp

@@ -30,7 +30,7 @@ def kind(prepared: PreparedRun, packages: str) -> Kind:
 
     `packages` is the digest of the environment.
     """
-    env = variables.of_any_kernel(prepared.workspace, prepared.numerics)
+    env = variables.of_any_kernel(prepared.workspace, prepared.numerics, prepared.callers.handed)
     return kernels.kind(packages, imports.of_notebook(prepared.path), env)
 
 

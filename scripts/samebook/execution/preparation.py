@@ -10,7 +10,8 @@ from samebook.core.errors import EnvironmentMismatch, UsageError, nearest
 from samebook.core.json_value import JsonValue
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
-from samebook.environment import identity, numerics
+from samebook.environment import callers, identity, numerics
+from samebook.environment.callers import Callers, Digests
 from samebook.environment.numerics import Numerics
 from samebook.environment.settings import Settings, load
 from samebook.execution import parameters, parameters_cell
@@ -33,7 +34,8 @@ class RunRequest:
     """One call of `samebook run`; `parameters` holds the texts of the -p pairs.
 
     With a `receipt`, the run reads exactly the inputs that the receipt names. `run` is the id of the new run; where it
-    is empty, the run makes one. A trial publishes nothing.
+    is empty, the run makes one. A trial publishes nothing. `variables` are those of the caller's shell that the receipt
+    names; None: those that the settings and the option -e name.
     """
 
     notebook: str
@@ -44,6 +46,7 @@ class RunRequest:
     receipt: Path | None = None
     run: str = ""
     is_trial: bool = False
+    variables: Digests | None = None
 
     @property
     def pins(self) -> Pins:
@@ -65,6 +68,7 @@ def from_receipt(path: Path, request: RunRequest) -> RunRequest:
         env=external["env"],
         receipt=path.resolve(),
         run=receipt.planned_run(statement),
+        variables=receipt.caller_variables(statement),
         is_trial=True,
     )
 
@@ -87,6 +91,7 @@ class PreparedRun:
     drift: dict[str, str]
     source: Source
     redaction: Redaction
+    callers: Callers
 
     @property
     def name(self) -> str:
@@ -137,12 +142,24 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
     if request.receipt is None:  # A run from a receipt reads its models by hash.
         for reference in _models(workspace, settings, declarations, values):
             supply.load_complete(workspace, settings, reference, request.env, say)
-    redaction = Redaction(secret.texts(settings.secret_names()) | parameters.secrets(declarations))
+    given = _callers(workspace, settings, path, request)
+    names = (*settings.secret_names(), *given.handed_secrets)
+    redaction = Redaction(secret.texts(names) | parameters.secrets(declarations))
     signing.check_uncommitted(source.patch or b"")
     redaction.check_content(patch.contents(source.patch or b""), "the uncommitted work of this checkout")
     if values:
         notebook = execute.with_parameters(notebook, parameters.assignments(values))
-    return PreparedRun(workspace, request, settings, path, notebook, values, declarations, drift, source, redaction)
+    return PreparedRun(
+        workspace, request, settings, path, notebook, values, declarations, drift, source, redaction, given
+    )
+
+
+def _callers(workspace: Workspace, settings: Settings, path: Path, request: RunRequest) -> Callers:
+    """The caller's variables of the run's kernel."""
+    names = secret.names(path)
+    if request.variables is None:
+        return callers.named(workspace, settings, names)
+    return callers.recorded(workspace, settings, names, request.variables)
 
 
 def _models(

@@ -20,9 +20,9 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 from nbclient.exceptions import DeadKernelError
 
-from samebook.core import workspace
+from samebook.core import secret, workspace
 from samebook.core.errors import SamebookError
-from samebook.environment import numerics, settings
+from samebook.environment import callers, numerics, settings, variables
 from samebook.execution import background
 from samebook.execution.warm import client, kernels
 from samebook.execution.warm.early import EarlyProcess
@@ -37,7 +37,8 @@ KILL_WAIT = 1.0
 class KernelSource:
     """The origin of a kernel: a zygote of this kind, with its socket in the folder, or an early process.
 
-    `variables` are what a kernel gets beside those that it is started with: of a run it has all of them already.
+    `variables` are those of a kernel outside of a run, in place of those that it is started with. `secrets` are the
+    names of variables that a kernel which has started early lacks.
     `output` is the file descriptor of the kernel's stdout and stderr. `start` is "warm" once a zygote has forked the
     kernel, else "cold", as the receipt says. `exit_code` is that of the kernel's process once it has ended: below 0 for
     a signal, as in `subprocess`. A kernel is replaced where it has become another program, as by os.execv.
@@ -47,6 +48,7 @@ class KernelSource:
     kind: Kind | None = None
     early: EarlyProcess | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
     output: int = 2
     start: str = "cold"
     exit_code: int | None = None
@@ -57,25 +59,37 @@ class KernelSource:
         if self.folder and self.kind and (forked := client.fork(self.folder, self.kind, request, self._files)):
             self.start = "warm"
             return forked
-        return self.early.become(request, self._files) if self.early else None
+        return self.early.become(request, self._files, self.secrets) if self.early else None
 
     @property
     def _files(self) -> tuple[int, int]:
         return self.output, self.output
 
 
+# The beginning of Jupyter's own variables of a kernel, and the one with the path of its notebook.
+SESSION = "JPY_"
+NOTEBOOK = "JPY_SESSION_NAME"
 # The source of the kernel that is started next: Jupyter has no way to hand it on.
 KERNEL_SOURCE: ContextVar[KernelSource | None] = ContextVar("KERNEL_SOURCE", default=None)
 
 
-def variables_of_settings() -> dict[str, str]:
-    """The variables of the numerics that the settings name, for a kernel in Lab or of a test; the default ones where
-    the settings can't be read.
+def variables_outside_runs(notebook: Path | None) -> dict[str, str]:
+    """All variables of a kernel in Lab or of a test, with the secrets of its notebook: those that a run would give it,
+    by the settings; the default ones where these can't be read.
     """
     current = settings.Settings.model_construct()
+    try:
+        place = workspace.find()
+    except SamebookError:
+        return {**os.environ, **numerics.of().variables()}
     with suppress(SamebookError):
-        current = settings.load(workspace.find(), os.environ.get("SAMEBOOK_ENV", "dev"))
-    return numerics.of(current.numerics, current.threads).variables()
+        current = settings.load(place, os.environ.get("SAMEBOOK_ENV", "dev"))
+    names = secret.names(notebook) if notebook else set[str]()
+    given = callers.Callers(secrets=callers.of_secrets(place, current, names))
+    with suppress(SamebookError):
+        given = callers.named(place, current, names)
+    of_kernel = numerics.of(current.numerics, current.threads)
+    return variables.of_any_kernel(place, of_kernel, given.variables)
 
 
 class Provisioner(LocalProvisioner):
@@ -87,7 +101,7 @@ class Provisioner(LocalProvisioner):
     @override
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         source = self.source = KERNEL_SOURCE.get()
-        kwargs["env"] = {**kwargs["env"], **(source.variables if source else variables_of_settings())}
+        kwargs["env"] = self._variables(kwargs["env"])
         is_python = tuple(cmd[:3]) == kernels.COMMAND
         request = Request(cmd[3:], kwargs["env"], str(kwargs.get("cwd") or Path.cwd()))
         process = source.process(request) if source and is_python else None
@@ -97,6 +111,16 @@ class Provisioner(LocalProvisioner):
         self.process, self.pid, self.pgid = process, process.pid, process.pid
         self.cwd: Any = request.cwd
         return self.connection_info
+
+    def _variables(self, given: Mapping[str, str]) -> dict[str, str]:
+        """The variables of the kernel: those that are given in a run, else those that one would have, and Jupyter's."""
+        if self.source and not self.source.variables:
+            return dict(given)
+        names = [name for name in given if name.startswith(SESSION) or name in self.kernel_spec.env]
+        jupyters = {name: given[name] for name in names}
+        path = jupyters.get(NOTEBOOK)
+        others = self.source.variables if self.source else variables_outside_runs(Path(path) if path else None)
+        return {**others, **jupyters}
 
     @override
     async def post_launch(self, **kwargs: Any) -> None:

@@ -90,11 +90,11 @@ def rebuild(site: Site, bundle: Bundle, names: list[str]) -> None:
 
 
 def plan(site: Site, bundle: Bundle) -> Json:
-    """The plan to run the bundle's source again, with the numerics and the threads of its receipt where that is here:
-    the bundle has neither.
+    """The plan to run the bundle's source again, with the numerics, threads and variables of its receipt where that is
+    here: the bundle has none.
     """
     again = bundle.plan()
     if content := rerun.read_object(objects.local_store(site.workspace), bundle.receipt.sha256, site.say):
         statement = receipt.parse(content, f"the receipt of model {bundle.name}")
-        again["predicate"]["buildDefinition"]["internalParameters"] = receipt.numerics(statement)
+        again["predicate"]["buildDefinition"]["internalParameters"] = receipt.conditions(statement)
     return again

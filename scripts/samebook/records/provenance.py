@@ -17,6 +17,7 @@ from typing import Any
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.workspace import Workspace
 from samebook.environment import machine, variables
+from samebook.environment.callers import Digests
 from samebook.environment.numerics import Numerics
 from samebook.records import canonical, receipt, run_folder
 from samebook.records.receipt import Json
@@ -44,6 +45,7 @@ class Facts:
     parameters: Json
     env: str
     numerics: Numerics
+    callers: Digests
     events: tuple[Json, ...]
     drift: Json
     redaction: Redaction
@@ -118,6 +120,7 @@ def _internal(facts: Facts) -> Json:
         "platform": f"{platform.system().lower()}/{platform.machine()}",
         "papermill": version("papermill"),
         "variables": variables.fixed(facts.workspace),
+        receipt.CALLERS: facts.callers,
         "numerics": facts.numerics.name,
         "threads": _threads(facts),
         "processor": _processor(facts),

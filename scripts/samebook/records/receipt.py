@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ MADE_BY, READ_FROM, LACKED, KERNEL = "made by", "read from", "lacked", "kernel"
 READ, UNSEEN = "read", "unseen"
 # The byproduct of a run of a receipt, whose inputs were those that the receipt names.
 PINNED = "pinned"
+# The internal parameter with the variables of the caller's shell.
+CALLERS = "callerVariables"
 # The kind of event by which a kernel says what its numeric libraries have taken.
 LIBRARIES = "libraries"
 # What a run made again has to have of the one before, whatever the machine has.
-NUMERICS = ("numerics", "threads")
+CONDITIONS = ("numerics", "threads", CALLERS)
 
 type Json = dict[str, Any]
 
@@ -124,14 +127,16 @@ def byproduct(statement: Json, name: str) -> Json:
 
 
 def built_from(statement: Json) -> Json:
-    """The source that builds this receipt's outputs again: commit, notebook, parameters, env, and its numerics."""
-    return {"commit": dependency(statement, COMMIT), **external_parameters(statement), **numerics(statement)}
+    """The source that builds this receipt's outputs again: commit, notebook, parameters, env, and its conditions."""
+    return {"commit": dependency(statement, COMMIT), **external_parameters(statement), **conditions(statement)}
 
 
-def numerics(statement: Json) -> Json:
-    """The name of the numerics and the numbers of threads of a run; a receipt of before there were any has none."""
+def conditions(statement: Json) -> Json:
+    """The name of the numerics, the numbers of threads and the caller's variables of a run; a receipt of before there
+    were any has none.
+    """
     internal = statement["predicate"]["buildDefinition"].get("internalParameters", {})
-    return {name: internal[name] for name in NUMERICS if name in internal}
+    return {name: internal[name] for name in CONDITIONS if name in internal}
 
 
 def plan(built: Json) -> Json:
@@ -141,7 +146,7 @@ def plan(built: Json) -> Json:
     definition = {
         "buildType": BUILD_TYPE,
         "externalParameters": external,
-        "internalParameters": {name: built[name] for name in NUMERICS if name in built},
+        "internalParameters": {name: built[name] for name in CONDITIONS if name in built},
         "resolvedDependencies": commits,
     }
     return {
@@ -152,11 +157,14 @@ def plan(built: Json) -> Json:
     }
 
 
-def handover(statement: Json, run: str) -> Json:
-    """The plan for a new run of this id, from a receipt: the same notebook, parameters and inputs, and no result."""
+def handover(statement: Json, run: str, variables: Iterable[str]) -> Json:
+    """The plan for a new run of this id, from a receipt: the same notebook, parameters and inputs, and no result.
+
+    `variables` are the names of the caller's variables that its kernel gets.
+    """
     plan_ = plan({"commit": None, **external_parameters(statement)})
     definition = plan_["predicate"]["buildDefinition"]
-    definition["internalParameters"] = {"run": run}
+    definition["internalParameters"] = {"run": run, CALLERS: dict.fromkeys(variables)}
     definition["resolvedDependencies"] = [
         {"name": item["name"], "digest": item["digest"], "annotations": {"input": True}}
         for item in input_items(statement)
@@ -167,6 +175,11 @@ def handover(statement: Json, run: str) -> Json:
 def planned_run(statement: Json) -> str:
     """The id of the run that a plan is for; "" where the statement names none."""
     return statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("run", "")
+
+
+def caller_variables(statement: Json) -> Json:
+    """The sha256 of each variable of the caller's shell that the kernel got by name; None for that of a secret."""
+    return statement["predicate"]["buildDefinition"].get("internalParameters", {}).get(CALLERS, {})
 
 
 def makers(statement: Json) -> dict[str, str]:

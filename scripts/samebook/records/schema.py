@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from samebook.core.text import repeated_name
 from samebook.environment.numerics import MOST_THREADS, Name
+from samebook.environment.variables import NAME
 
 
 def _inside(name: str) -> str:
@@ -22,6 +23,7 @@ type Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 type Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 type FileName = Annotated[str, AfterValidator(_inside)]
 type Word = Annotated[str, Field(pattern=r"^[\w-]+$")]
+type Variable = Annotated[str, Field(pattern=f"^{NAME}$")]
 type RunId = Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[^/\x00-\x1f\x7f]+-[0-9a-f]{6}$")]
 type Uri = Annotated[str, Field(pattern=r"^[\w./:@-]+$")]
 
@@ -80,6 +82,7 @@ class Threads(Part):
 
 class Numerics(Part):
     numerics: Name | None = None
+    caller_variables: dict[Variable, Sha256 | None] = {}
     threads: Threads | str = ""  # before there were numerics, one number or "all"
 
     @model_validator(mode="after")

@@ -47,7 +47,7 @@ _DEFINITION = _keys(
     internalParameters=_keys(
         "logged run",
         **dict.fromkeys(("engine", "platform", "papermill", "variables", "drift"), True),
-        **dict.fromkeys(("numerics", "threads", "processor"), True),
+        **dict.fromkeys(("numerics", "threads", "processor", "callerVariables"), True),
     ),
     resolvedDependencies=[_RESOURCE],
 )

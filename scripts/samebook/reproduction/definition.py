@@ -1,8 +1,9 @@
 """The definition of a run, compared between a receipt and the new run that repeats it.
 
 Source, parameters, inputs, variables and what the notebook logged must be the same: a receipt that says otherwise is
-wrong. So must the packages, on the same platform. Where it ran may differ: engine, platform, images, threads, and
-whether the commit had changes on it, whose content the hashes of notebook and code cover.
+wrong. So must the packages, on the same platform. Where it ran may differ: engine, platform, images, threads, the
+variables of the caller's shell, and whether the commit had changes on it, whose content the hashes of notebook and code
+cover.
 """
 
 import json
@@ -18,6 +19,7 @@ PLATFORM = "internalParameters.platform"
 PLACES = (PLATFORM, "internalParameters.engine", "image", "base image")
 # The processor and what the kernel had of it; before there were two numbers of threads, `threads` was one.
 PROCESSOR = ("internalParameters.processor", "internalParameters.threads")
+VARIABLES = f"internalParameters.{receipt.CALLERS}"
 CHANGES = f"{receipt.COMMIT}.annotations."
 # Facts that are the same wherever the platform is the same.
 PACKAGES = ("internalParameters.papermill", receipt.ENVIRONMENT, f"{receipt.ENVIRONMENT}.annotations.")
@@ -60,7 +62,7 @@ def has_portable_numerics(statement: Json) -> bool:
 
 
 def _is_essential(name: str, is_same_platform: bool) -> bool:
-    if name in PLACES or name.startswith((*PROCESSOR, CHANGES, "undeclared ")):
+    if name in PLACES or name.startswith((*PROCESSOR, VARIABLES, CHANGES, "undeclared ")):
         return False
     return is_same_platform or not name.startswith(PACKAGES)
 

@@ -11,42 +11,97 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from samebook.core import make
+from samebook.core import make, secret
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
-from samebook.environment import settings, yaml_file
+from samebook.environment import callers, settings, yaml_file
 from samebook.environment.numerics import BLAS, LOWERED, OPENMP
+from samebook.environment.variables import CALLERS
 from samebook.records import receipt, run_folder
 from samebook.records.receipt import Json
 from samebook.reproduction.front import check_inside
 
 WAREHOUSE_URL = settings.variable(("warehouse", "url"))
+WAREHOUSE_PASSWORD = settings.variable(("warehouse", "password"))
 NUMERICS = settings.variable(("numerics",))
 SECRETS = "SECRETS"
 DIGEST = "@sha256:"
+# The beginnings of the variables of make's programs: Docker, uv, git, and how they find their own files.
+TOOLS = (
+    *("DOCKER_", "COMPOSE_", "BUILDX_", "BUILDKIT_", "SSH_AUTH_SOCK", "XDG_"),
+    *("UV_", "PIP_", "PYENV_", "LD_LIBRARY_PATH", "GIT_CONFIG_"),
+)
 # The beginnings and the ends of variables that name a cache, or a folder that keeps something for the next run.
 CACHES = ("XDG_", "HF_", "TORCH_HOME", "MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_")
 CACHE = ("_CACHE", "_CACHE_DIR", "_CACHEDIR")
 
 
+def variables(statement: Json, checkout: Path, commit: str, say: Say) -> dict[str, str]:
+    """The variables of the rerun of a receipt, in a checkout of its commit; `say` hears of those that it lacks."""
+    for line in lacking(statement):
+        say(f"without a variable of the run's shell: {line}")
+    env = inherited(commit) | base_image(statement, checkout) | warehouse(statement, checkout) | numerics(statement)
+    given = callers.values(handed(statement))
+    return {**secrets(statement, checkout), **env, **given, SECRETS: " ".join((env[SECRETS], *given))}
+
+
 def inherited(commit: str) -> dict[str, str]:
-    """The variables of the rerun: the caller's, without those of the calling make and workspace.
+    """The caller's variables of the short list that kernels get, and those of the programs that make calls, without
+    what was meant for the calling make.
 
     BASE_IMAGE stays: a checkout does not know a base image that was built on this machine. Variables that locate the
     warehouse stay: its address differs from machine to machine, its rows are the same. So does the one that simulates
     another processor.
     """
-    ours = ("SAMEBOOK_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "SIGNING_KEY", OPENMP, BLAS[0])
-    of_warehouse = settings.variable(("warehouse", ""))
+    names, beginnings = (*CALLERS, "BASE_IMAGE"), (settings.variable(("warehouse", "")), LOWERED, *TOOLS)
     from_make = {*make.variables()} - {"BASE_IMAGE"}
     env = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith((of_warehouse, LOWERED)) or not (name in from_make or name.startswith(ours))
+        if (name in names or name.startswith(beginnings)) and name not in from_make
     }
     env["SAMEBOOK_BUILDER"] = receipt.builder()
     # Another tag, so that the image of the caller's checkout is not overwritten.
     env["SAMEBOOK_TAG"] = f"-{commit[:12]}"
     return env
+
+
+def handed(statement: Json) -> list[str]:
+    """The names of the caller's variables that the rerun's kernel gets by name: those of the receipt that have the same
+    value here, and those that the option -e gives. A secret goes along by -e alone: the receipt may be a stranger's.
+    """
+    extra = callers.extra_names()
+    callers.check(extra)
+    digests = receipt.caller_variables(statement)
+    same = [name for name, difference in callers.differences(digests).items() if digests[name] and not difference]
+    return [*dict.fromkeys((*same, *extra))]
+
+
+def lacking(statement: Json) -> list[str]:
+    """The variables of the receipt that the rerun's kernel does not get, or gets with another value, a line each."""
+    digests, extra = receipt.caller_variables(statement), callers.extra_names()
+    reasons = callers.differences(digests)
+    for name, digest in digests.items():
+        if digest is None and not reasons[name] and name not in extra:
+            reasons[name] = f"a secret, which goes along by your word alone: VARIABLES={name}"
+    return [f"{name}: {reason}" for name, reason in reasons.items() if reason]
+
+
+def secrets(statement: Json, checkout: Path) -> dict[str, str]:
+    """The variables with the secrets that the commit's settings and notebooks name, or SECRETS and the caller's
+    settings of the warehouse.
+    """
+    path = settings.settings_path(Workspace(checkout), receipt.external_parameters(statement)["env"])
+    sections = [section for section in yaml_file.read(path).values() if isinstance(section, dict)]
+    of_settings = (
+        section.get(key) for section in sections for key in ("password", "access_key", "secret_key", "webhook")
+    )
+    root = checkout.resolve()
+    notebooks = (path for path in checkout.glob("notebooks/**/*.ipynb") if path.resolve().is_relative_to(root))
+    of_notebooks = (name for notebook in notebooks for name in secret.names(notebook))
+    named = " ".join(os.environ.get(name, "") for name in (SECRETS, WAREHOUSE_PASSWORD))
+    names = {*map(str, of_settings), *of_notebooks, *named.split()}
+    return callers.values(names)
 
 
 def numerics(statement: Json) -> dict[str, str]:
@@ -84,7 +139,12 @@ def fresh(engine: str, env: Mapping[str, str]) -> Iterator[dict[str, str]]:
     if engine == "docker":
         yield dict(env)
         return
-    variables = {name: value for name, value in env.items() if not name.startswith(CACHES) and not name.endswith(CACHE)}
+    named = env.get(SECRETS, "").split()  # by the receipt, or by the caller
+    variables = {
+        name: value
+        for name, value in env.items()
+        if name in named or not (name.startswith(CACHES) or name.endswith(CACHE))
+    }
     with tempfile.TemporaryDirectory(prefix=run_folder.TEMPORARY) as folder:
         home, temporary = Path(folder) / "home", Path(folder) / "tmp"
         home.mkdir()

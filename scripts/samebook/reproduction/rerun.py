@@ -76,8 +76,7 @@ def reruns(site: Site, statement: Json) -> Iterator[Rerun]:
         _check_new(checkout, name)
         changed = " and its uncommitted changes applied" if patch else ""
         site.say(f"commit {name[:12]} checked out{changed}; making its environment ({site.engine})")
-        env = isolation.inherited(name) | isolation.base_image(statement, checkout)
-        env |= isolation.warehouse(statement, checkout) | isolation.numerics(statement)
+        env = isolation.variables(statement, checkout, name, site.say)
         front = Front(site.workspace.root, checkout, site.engine)
         front.environment(env)
         _hand_over_inputs(replace(site, requested_commit=site.requested_commit or name), checkout, statement)
@@ -151,7 +150,7 @@ def _hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
     missing: list[str] = []
     items = receipt.input_items(statement)
     for item in items:
-        content = _content(site, item, receipt.numerics(statement))
+        content = _content(site, item, receipt.conditions(statement))
         if content is None:
             missing.append(item["name"])
         else:
@@ -166,14 +165,14 @@ def _hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
             workspace.copy_whole(source, checkout / "data" / source.name)
 
 
-def _content(site: Site, item: Json, numerics: Json) -> bytes | None:
-    """The bytes of an input, from the store, git or a rerun, by default with these numerics; None where none has it."""
+def _content(site: Site, item: Json, conditions: Json) -> bytes | None:
+    """The bytes of an input, from the store, git or a rerun, by default in these conditions; None where none has it."""
     digest, built = item["digest"]["sha256"], item["annotations"].get("builtFrom")
     content = read_object(objects.local_store(site.workspace), digest, site.say)
     label = Label.parse(item["name"])
     if content is None and label.kind is Kind.BUNDLE:
         return _from_history(site, label.name, digest)
-    return _rebuild(site, item["name"], digest, numerics | built) if content is None and built else content
+    return _rebuild(site, item["name"], digest, conditions | built) if content is None and built else content
 
 
 def _from_history(site: Site, reference: str, digest: str) -> bytes | None:
@@ -217,7 +216,7 @@ def _run(front: Front, statement: Json, env: Mapping[str, str]) -> Path:
     notebook = receipt.notebook_name(statement)
     new, checkout = run_folder.new_id(notebook), front.checkout
     front.check()
-    workspace.write_whole(checkout / PINNED, json_bytes(receipt.handover(statement, new)))
+    workspace.write_whole(checkout / PINNED, json_bytes(receipt.handover(statement, new, isolation.handed(statement))))
     code = front.run(env)
     folder = _folder(checkout, Path(notebook).name, new)
     check_inside(checkout, (folder, *folder.rglob("*")))

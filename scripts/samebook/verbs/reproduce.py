@@ -19,7 +19,7 @@ from samebook.environment import identity, machine
 from samebook.models import bundle, lookup
 from samebook.records import attestations, comparison, receipt, run_folder, signing
 from samebook.records.comparison import Comparison, Side, Verdict
-from samebook.reproduction import definition, reason, rerun
+from samebook.reproduction import definition, isolation, reason, rerun
 from samebook.reproduction import original as originals
 from samebook.reproduction.definition import Divergence
 from samebook.reproduction.original import Original
@@ -50,7 +50,8 @@ class ReproduceRequest:
 @dataclass(frozen=True)
 class Reproduction:
     """The verdict, the comparison of each subject, the differences of the definitions and of the packages, the files
-    that the new run read without declaring them, the attestation's file, and what a person must know first.
+    that the new run read without declaring them, the attestation's file, what a person must know first, and the
+    variables of the original's shell that the new run lacked.
     """
 
     verdict: Verdict
@@ -60,6 +61,7 @@ class Reproduction:
     undeclared: dict[str, str]
     attestation: Path
     reason: list[str]
+    lacking: list[str]
 
 
 def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
@@ -128,10 +130,10 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     for name, digest in after.digests.items():
         if before.digests.get(name) == digest:
             store.put(rerun_folder / name)  # the store may have lacked this file
-    packages = differing_packages(statement, new)
+    packages, lacking = differing_packages(statement, new), isolation.lacking(statement)
     is_portable = all(map(definition.has_portable_numerics, (statement, new)))
     first = reason.lines(divergences, comparisons, after, is_portable=is_portable)
-    return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation, first)
+    return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation, first, lacking)
 
 
 def _attest(folder: Path, content: bytes, verdict: Verdict) -> Path:
@@ -217,6 +219,8 @@ def table(reproduction: Reproduction) -> str:
     lines = [comparison.table(comparisons), "", f"{reproduction.verdict}: {_count(comparisons)}"]
     if reproduction.verdict is not Verdict.IDENTICAL:
         lines = [*map(printable, reproduction.reason), *lines]
+    if reproduction.lacking:
+        lines = ["without variables of the run's shell:", *(f"  {line}" for line in reproduction.lacking), "", *lines]
     parts = {
         "the receipt is wrong about the run:": _lines(reproduction.divergences, is_essential=True),
         "it ran in another place:": _lines(reproduction.divergences, is_essential=False),

@@ -150,9 +150,12 @@ def _source_after(prepared: PreparedRun, reporter: Reporter) -> Source:
 
 def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict[str, str]:
     startup.write_script(scratch / "ipython")
-    env = variables.of_kernel(prepared.workspace, folder.path, prepared.request.env, scratch, prepared.numerics)
-    env |= prepared.request.pins.write(scratch / "pinned.json")
-    return {**env, "SAMEBOOK_BUILDER": receipt.builder()}
+    return {
+        **variables.of_any_kernel(prepared.workspace, prepared.numerics, prepared.callers.variables),
+        **variables.of_run(prepared.workspace, folder.path, prepared.request.env, scratch),
+        **prepared.request.pins.write(scratch / "pinned.json"),
+        "SAMEBOOK_BUILDER": receipt.builder(),
+    }
 
 
 def _kernel_source(prepared: PreparedRun, environment: "_Background[dict[str, Any]]") -> "provisioner.KernelSource":
@@ -164,7 +167,7 @@ def _kernel_source(prepared: PreparedRun, environment: "_Background[dict[str, An
 
     sockets = client.folder(prepared.workspace)
     kind = pool.kind(prepared, environment.result()["digest"]) if sockets else None
-    return provisioner.KernelSource(sockets, kind, early.take())
+    return provisioner.KernelSource(sockets, kind, early.take(), secrets=frozenset(prepared.callers.secrets))
 
 
 def _page() -> ModuleType:
@@ -195,6 +198,7 @@ def _write_receipt(
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,
         numerics=prepared.numerics,
+        callers=prepared.callers.digests,
         events=events,
         drift=prepared.drift | environment.get("edited", {}),
         redaction=prepared.redaction,

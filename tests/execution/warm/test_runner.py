@@ -61,8 +61,8 @@ def sleeping(tiny: Tiny) -> subprocess.Popen[str]:
 
 
 def cold(tiny: Tiny, *arguments: str) -> Result:
-    """The same call with everything cold, because of a variable at which modules may look."""
-    return tiny.samebook(*arguments, LANGUAGE="de")
+    """The same call with everything cold, because of a variable of the short list, at which modules may look."""
+    return tiny.samebook(*arguments, NO_PROXY="a.b")
 
 
 def test_same_words_codes_and_results(tiny: Tiny) -> None:

@@ -118,13 +118,13 @@ def test_each_draws_its_own(tiny: Tiny) -> None:
     assert first["random"] != second["random"]
 
 
-@pytest.mark.parametrize("change", ["threads", "imports", "locale"])
+@pytest.mark.parametrize("change", ["threads", "imports", "proxy"])
 def test_other_kernels_start_cold(change: str, tiny: Tiny) -> None:
     """With other variables, or after the notebook imports something else, a run starts cold and says nothing."""
     with warm(tiny):
         if change == "imports":
             tiny.notebook("train", parameters="n: int = 1", imports=f"{ALL}\nimport scipy.stats", work=TRAIN)
-        variables = {"threads": {"OMP_NUM_THREADS": "1"}, "locale": {"LANGUAGE": "de"}}.get(change, {})
+        variables = {"threads": {"OMP_NUM_THREADS": "1"}, "proxy": {"NO_PROXY": "a.b"}}.get(change, {})
         assert start(ran(tiny, **variables)) == "cold"
 
 

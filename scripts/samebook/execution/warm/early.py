@@ -4,7 +4,7 @@ import atexit
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,13 +35,17 @@ class EarlyProcess:
                 start_new_session=True,
             )
 
-    def become(self, request: Request, files: Sequence[int]) -> "subprocess.Popen[bytes] | None":
+    def become(
+        self, request: Request, files: Sequence[int], secrets: Collection[str]
+    ) -> "subprocess.Popen[bytes] | None":
         """Turn the process into the requested kernel, with `files` as its stdout and stderr.
 
-        Returns None where its variables are others, or its imports had effects.
+        Returns None where its variables are others, or its imports had effects. No import looks at `secrets`, which
+        are variables that the settings and the notebook name.
         """
+        seen = {name: value for name, value in request.env.items() if name not in secrets}
         with suppress(OSError, ValueError):
-            if kernels.import_variables(request.env) == self.env and self.process.poll() is None:
+            if kernels.import_variables(seen) == self.env and self.process.poll() is None:
                 self.connection.settimeout(LONGEST_IMPORT)
                 request.send(self.connection, files)
                 messages.receive(self.connection)

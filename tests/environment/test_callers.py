@@ -1,0 +1,196 @@
+"""The variables of the caller's shell: a kernel gets a short list, and others by name alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import CHECKOUT, Result, Tiny
+
+from samebook.core import secret
+from samebook.core.digest import sha256
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
+from samebook.environment import callers, settings, variables
+from samebook.environment.settings import Settings
+from samebook.execution import execute, freshness, preparation, provisioner
+from samebook.execution.preparation import RunRequest
+
+HERE = Workspace(CHECKOUT)
+LISTED = ("PATH", "HOME", "TMPDIR", "USER", "LOGNAME", "HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE")
+OTHERS = (
+    *("API_URL", "API_TOKEN", "LANG", "LC_TIME", "LANGUAGE", "COLUMNS", "SHELL", "DISPLAY", "CUDA_VISIBLE_DEVICES"),
+    *("OPENBLAS_CORETYPE", "MKL_CBWR", "NUMBA_CPU_NAME", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH", "MPLBACKEND"),
+)
+SEEN = """import json, os, samebook
+from samebook import Secret
+samebook.output_path("seen.json").write_text(json.dumps(
+    {name: value for name, value in os.environ.items() if not value.startswith("canary")}))
+print(os.environ["MODE"], os.environ["SERVICE_KEY"], len(Secret("API_TOKEN")))"""
+SECRETS = {"SERVICE_KEY": "canary-4711", "API_TOKEN": "canary-0123"}
+SHELL = {**dict.fromkeys(OTHERS, "/callers/own"), **SECRETS, "MODE": "quick", "LD_PRELOAD": "", "SHELL": "/bin/sh"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result]:
+    """A run with a variable that the settings name, one that -e names, and the secret of its parameters."""
+    tiny = Tiny.create(tmp_path_factory.mktemp("callers") / "workspace", "variables: [MODE, NOT_SET]\n")
+    tiny.notebook("seen", parameters='from samebook import Secret\ntoken: str = Secret("API_TOKEN")', work=SEEN)
+    ended = tiny.samebook("run", "seen", "-e", "SERVICE_KEY", **{**SHELL, "PYTHONPATH": "/nowhere"})
+    assert ended.code == 0, ended.stderr
+    return tiny, ended
+
+
+def internal(run: Path) -> dict[str, Any]:
+    """The internal parameters of a run's receipt."""
+    parameters: dict[str, Any] = json.loads((run / "receipt.json").read_text())["predicate"]["buildDefinition"]
+    return parameters["internalParameters"]
+
+
+def test_short_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every kernel gets the short list of the caller's variables, and what decides a result is the container's."""
+    for name in (*LISTED, *OTHERS, "TZ", "LC_ALL"):
+        monkeypatch.setenv(name, "/callers/own")
+    kernel = variables.of_any_kernel(HERE)
+    assert {name for name, value in kernel.items() if value == "/callers/own"} == set(LISTED)
+    assert (kernel["TZ"], kernel["LC_ALL"]) == ("UTC", "C.UTF-8")
+
+
+def test_run_gets_named_variables(done: tuple[Tiny, Result]) -> None:
+    """A run's kernel has the variables that settings, -e and its secrets name, and no other of the shell."""
+    seen = json.loads((done[0].last / "outputs" / "seen.json").read_text())
+    assert seen["MODE"] == "quick"
+    assert "/callers/own" not in seen.values()
+    assert {"SHELL", "LD_PRELOAD", "NOT_SET"} & seen.keys() == set()
+
+
+def test_receipt_names_variables(done: tuple[Tiny, Result]) -> None:
+    """A receipt has the name and the sha256 of each variable that was handed; of a secret, the name alone."""
+    assert internal(done[0].last)["callerVariables"] == {"MODE": sha256(b"quick"), "SERVICE_KEY": None}
+    assert callers.digest("DATABASE", "postgresql://me:hunter2@host/db") is None
+
+
+def test_handed_secret_is_redacted(done: tuple[Tiny, Result]) -> None:
+    """What a notebook prints of a variable that holds a secret, by its name, is redacted."""
+    tiny, _ = done
+    assert "quick [redacted SERVICE_KEY] 11" in (tiny.last / "notebook.ipynb").read_text()
+    assert not [path for path in tiny.last.rglob("*") if path.is_file() and b"canary-4711" in path.read_bytes()]
+
+
+def test_changed_variable_is_not_as_before(done: tuple[Tiny, Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose variable is another one now, or no longer handed, is not as before."""
+    tiny, _ = done
+    for name, value in {
+        "API_TOKEN": "canary-0123",
+        "SERVICE_KEY": "canary-4711",
+        variables.EXTRA: "SERVICE_KEY",
+    }.items():
+        monkeypatch.setenv(name, value)
+    runs = []
+    for mode in ("quick", "slow"):
+        monkeypatch.setenv("MODE", mode)
+        runs.append(freshness.fresh_run(preparation.prepare(Workspace(tiny.root), RunRequest("seen", {}))))
+    monkeypatch.delenv("MODE")
+    runs.append(freshness.fresh_run(preparation.prepare(Workspace(tiny.root), RunRequest("seen", {}))))
+    assert runs == [tiny.last, None, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("OMP_NUM_THREADS", "numerics decide it"),
+        ("OPENBLAS_CORETYPE", "numerics decide it"),
+        ("NPY_DISABLE_CPU_FEATURES", "numerics decide it"),
+        ("LD_PRELOAD", "it would decide what is computed"),
+        ("PYTHONOPTIMIZE", "it would decide what is computed"),
+        ("SIGNING_KEY", "no kernel gets it"),
+        ("SAMEBOOK_ENV", "a kernel has it by itself"),
+        ("PATH", "a kernel has it by itself"),
+    ],
+)
+def test_names_that_are_refused(name: str, reason: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the settings nor -e take a variable that something else decides; the error says what does."""
+    (tiny.root / "environments" / "dev.yml").write_text(f"variables: [MODE, {name}]\n")
+    with pytest.raises(UsageError, match=f"dev.yml: variables.1: {name} can't be handed to a kernel: {reason}"):
+        settings.load(Workspace(tiny.root), "dev")
+    monkeypatch.setenv(variables.EXTRA, name)
+    with pytest.raises(UsageError, match=f"{name} can't be handed to a kernel: {reason}"):
+        callers.named(HERE, Settings.model_construct(), ())
+
+
+@pytest.mark.parametrize(("name", "reason"), [("TZ", "it is fixed for each"), ("NOT_SET", "it is not set")])
+def test_extra_variables_must_be_free(name: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that -e names must be set, and none that is fixed for every kernel."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    monkeypatch.setenv(variables.EXTRA, name)
+    with pytest.raises(UsageError, match=f"{name} can't be handed to a kernel: {reason}"):
+        callers.named(HERE, Settings.model_construct(), ())
+
+
+def test_receipt_decides_what_is_handed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that repeats a receipt gets its variables where they have the same value, and no other."""
+    for name in ("SAME", "OTHER", "MORE", "LD_PRELOAD"):
+        monkeypatch.setenv(name, "1")
+    digests = {"SAME": sha256(b"1"), "OTHER": sha256(b"2"), "LACKING": sha256(b"3"), "LD_PRELOAD": sha256(b"1")}
+    given = callers.recorded(HERE, Settings.model_construct(), (), digests)
+    assert given.handed == {"SAME": "1"}
+    reasons = ("", "another value here", "not set here", "it would decide what is computed")
+    assert tuple(callers.differences(digests).values()) == reasons
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_secret"),
+    [
+        ("API_TOKEN", "x", True),
+        ("HF_TOKEN", "x", True),
+        ("AWS_ACCESS_KEY_ID", "x", True),
+        ("PGPASSWORD", "x", True),
+        ("BROKER", "amqp://me:pw@host", True),
+        ("DSN", "x", True),
+        ("DATABASE", "host=h password = x", True),
+        ("TOKENIZERS_PARALLELISM", "x", False),
+        ("MONKEY", "x", False),
+        ("API_URL", "https://host/?q=1", False),
+    ],
+)
+def test_secrets_by_their_names(name: str, value: str, *, is_secret: bool) -> None:
+    """A variable holds a secret by a word of its name, or for a password in a URL."""
+    assert secret.is_likely(name, value) == is_secret
+
+
+def test_settings_name_secrets(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel gets the secrets of the settings and of notebooks that make datasets; AWS's where a store has no key."""
+    tiny.notebook("make", parameters='token: str = Secret("MAKERS_TOKEN")')
+    for name in ("HOOK", "MAKERS_TOKEN", "AWS_PROFILE", "OTHER"):
+        monkeypatch.setenv(name, "1")
+    text = "notify: {webhook: HOOK}\ndatasets: {rows: {made_by: make}}\nstore: {url: 's3://bucket'}\n"
+    (tiny.root / "environments" / "dev.yml").write_text(text)
+    place = Workspace(tiny.root)
+    given = callers.of_secrets(place, settings.load(place, "dev"), ())
+    assert {"HOOK", "MAKERS_TOKEN", "AWS_PROFILE", "OTHER"} & given.keys() == {"HOOK", "MAKERS_TOKEN", "AWS_PROFILE"}
+
+
+def test_kernels_outside_runs(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels in Lab and of tests get the same: the short list, the settings' variables, their notebook's secrets."""
+    path = tiny.notebook("work", parameters='token: str = Secret("API_TOKEN")')
+    (tiny.root / "environments" / "dev.yml").write_text("variables: [MODE]\n")
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    for name in ("MODE", "API_TOKEN", "OTHER", "JUPYTER_TOKEN"):
+        monkeypatch.setenv(name, "1")
+    assert {"MODE", "API_TOKEN", "OTHER", "JUPYTER_TOKEN"} & provisioner.variables_outside_runs(path).keys() == {
+        "MODE",
+        "API_TOKEN",
+    }
+
+
+def test_lost_variable_is_named(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that fails for want of a variable that the shell has says so; not one that looks up another dictionary."""
+    tiny.notebook("lost", work='import os\nos.environ["API_URL"]')
+    ended = tiny.samebook("run", "lost", API_URL="http://127.0.0.1")
+    line = "API_URL is set in your shell, but a kernel gets only a short list of variables"
+    assert f"{line}: add it to variables: in environments/dev.yml, or give -e API_URL" in ended.stderr
+    monkeypatch.setenv("API_URL", "http://127.0.0.1")
+    assert execute.missing_variable("'API_URL'", ["File <frozen os>:716, in __getitem__"], {}) == "API_URL"
+    assert execute.missing_variable("'API_URL'", ["----> 1 {}['API_URL']"], {}) == ""
+    assert execute.missing_variable("the secret API_URL is not set", [], {}) == "API_URL"
+    assert execute.missing_variable("the secret API_URL is not set", [], {"API_URL": "x"}) == ""
