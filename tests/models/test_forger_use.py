@@ -112,6 +112,22 @@ def test_withdrawn_key(tiny: Tiny) -> None:
         admit(tiny)
 
 
+def test_rewritten_history(tiny: Tiny) -> None:
+    """A model whose run's commit has left this branch, as by a rebase, is refused, though the branch has all its files;
+    a merge brings the commit back.
+    """
+    promote(tiny)
+    source = fields(tiny)["source"]["commit"]
+    git(tiny, "switch", "--quiet", "--orphan", "anew")
+    git(tiny, "restore", "--source=main", "--staged", "--worktree", ".")
+    git(tiny, "commit", "--quiet", "-m", "all of it")
+    with pytest.raises(PolicyRefused, match=f"its commit {source[:12]} is not in this branch") as refusal:
+        admit(tiny)
+    assert refusal.value.mend == f"git merge {source[:12]}"
+    git(tiny, "merge", "--quiet", "--allow-unrelated-histories", "--strategy=ours", "--no-edit", source[:12])
+    admit(tiny)
+
+
 def test_stricter_policy(tiny: Tiny) -> None:
     """A model that one other has reproduced is not admitted by a policy that asks for two."""
     promote(tiny)

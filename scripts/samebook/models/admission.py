@@ -4,6 +4,7 @@ A bundle is one's own word: whoever can commit can write one. So each condition 
 bundle names: the receipt, the gate's receipt, the attestations and their signatures.
 """
 
+from samebook.core import git, head
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.text import word
@@ -48,6 +49,22 @@ def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str,
         raise PolicyRefused(
             f"model {bundle.name} does not meet the policy of {env}: {'; '.join(unmet)}",
             mend=f"make promote RUN={word(bundle.receipt.run)} MODEL={bundle.name} ENV={env}",
+        )
+    if conditions.clean_commit and file:  # else the commit is the bundle's own word
+        _check_past(workspace, bundle, env, ref)
+
+
+def _check_past(workspace: Workspace, bundle: Bundle, env: str, ref: str) -> None:
+    """Raise PolicyRefused where the commit of the model's run has left the past of HEAD, and of `ref`.
+
+    A copy without a repository has no past.
+    """
+    root, commit = workspace.root, bundle.source.commit
+    if head.is_repository(root) and not head.is_in_past(root, commit, ref):
+        raise PolicyRefused(
+            f"model {bundle.name} does not meet the policy of {env}: its commit {commit[:12]} is not in this branch, "
+            "which was squashed, written anew or cut off since",
+            mend="git fetch --unshallow" if git.is_shallow(root) else f"git merge {commit[:12]}",
         )
 
 
