@@ -1,6 +1,7 @@
 """Imports before a kernel begins: what they read is a read of the kernel's run."""
 
 import py_compile
+import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -61,6 +62,7 @@ def test_other_events_of_imports(run: Path, tmp_path: Path) -> None:
     (tmp_path / "plugins").mkdir()
     sqlite3.connect(tmp_path / "a.db").close()
     preload.preload((), ["eventful"])
+    assert not any(isinstance(item, socket.socket) for _, arguments in preload.EVENTS for item in arguments)
     startup.record_imports()
     unseen = {event["name"] for event in run_folder.events(run, "unseen")}
     assert unseen == {"child process true", "network 127.0.0.1:9", "compiled code of own.so"}

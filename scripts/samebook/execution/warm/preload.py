@@ -109,7 +109,8 @@ def _noted_reads() -> Iterator[None]:
         elif event in ("open", "sqlite3.connect") and isinstance(arguments[0], str):
             paths.add(arguments[0])
         if event in UNNAMED:
-            EVENTS.append((event, arguments))
+            # Not the socket itself, which would stay open.
+            EVENTS.append((event, (None, *arguments[1:]) if event.startswith("socket.") else arguments))
 
     sys.addaudithook(hook)
     yield
