@@ -1,8 +1,14 @@
 """The receipt, by the standards' own bindings and by what it promises."""
 
+import copy
+import functools
 import json
+import operator
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf import json_format
@@ -13,8 +19,13 @@ from in_toto_attestation.v1.statement import Statement
 from tiny import CHECKOUT, Tiny, git, wait_until
 
 from samebook.core.digest import sha256
+from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
+from samebook.reads import origin
 from samebook.records import evidence
+from samebook.records import receipt as receipts
+from samebook.reproduction import definition, isolation
+from samebook.verbs import lineage, reproduce
 
 pytestmark = pytest.mark.host
 
@@ -257,3 +268,41 @@ def test_input_of_a_run_outside_a_repository(tiny: Tiny) -> None:
     assert tiny.samebook("run", "read").code == 0
     assert tiny.samebook("verify", "read").code == 0
     assert "make" in tiny.samebook("lineage", "read").stdout
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path to each value in a JSON value but itself."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*place, key)
+        yield from places(value[key], (*place, key))
+
+
+def test_any_receipt_is_read_or_refused(worked: Tiny) -> None:
+    """Whatever stands in the place of a value of a receipt, it is not a receipt, or all that reads receipts can."""
+    original, path = receipt(worked.last), worked.root / "received" / "receipt.json"
+    packages = dependency(worked.last, "environment")["annotations"]["packages"]
+    environment = next(item for item in receipts.dependencies(original) if item["name"] == "environment")
+    environment["annotations"]["packages"] = dict(list(packages.items())[:1])
+    made = {"name": receipts.MADE_BY, "annotations": {worked.last.name: ["rows/day=2013-01-01"]}}
+    original["predicate"]["runDetails"]["byproducts"].append(made)
+    receipts.dependencies(original).append(
+        {"name": "rows/day=2013-01-01", "digest": {"sha256": "0" * 64}, "annotations": {"input": True}}
+    )
+    for place in list(places(original)):
+        for value in (None, {}, [], 5, "x", {"a": 1}, ["a"]):
+            statement = copy.deepcopy(original)
+            functools.reduce(operator.getitem, place[:-1], statement)[place[-1]] = value
+            with suppress(SamebookError):
+                receipts.check(statement, "")
+                read(Workspace(worked.root), path, statement, original)
+
+
+def read(workspace: Workspace, path: Path, statement: dict[str, Any], original: dict[str, Any]) -> None:
+    """Read a receipt as each command does that takes one from anybody."""
+    receipts.handover(statement, "")
+    evidence.file_states(workspace, path, statement)
+    origin.lacked(workspace, statement)
+    definition.divergences(statement, original)
+    reproduce.differing_packages(statement, original)
+    isolation.numerics(statement)
+    lineage.text(lineage._tree(workspace, statement, ()))

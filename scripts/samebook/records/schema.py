@@ -4,7 +4,7 @@ be a command, and each hash is one. Fields that are not listed here are ignored,
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic.alias_generators import to_camel
 
 from samebook.core.text import repeated_name
@@ -26,6 +26,8 @@ type Word = Annotated[str, Field(pattern=r"^[\w-]+$")]
 type Variable = Annotated[str, Field(pattern=f"^{NAME}$")]
 type RunId = Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[^/\x00-\x1f\x7f]+-[0-9a-f]{6}$")]
 type Uri = Annotated[str, Field(pattern=r"^[\w./:@-]+$")]
+# The names of the inputs that each run has made.
+MAKERS = TypeAdapter(dict[str, list[str]])
 
 
 class Part(BaseModel):
@@ -52,7 +54,17 @@ class File(Part):
 
 class Byproduct(Part):
     name: FileName
-    digest: Digests | None = None
+    digest: Digests = Digests()
+    annotations: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        """Check that a file has a sha256, and that runs made lists of inputs."""
+        if "digest" in self.model_fields_set and self.digest.sha256 is None:
+            raise ValueError(f"{self.name} has no sha256")
+        if self.name == "made by":
+            MAKERS.validate_python(self.annotations)
+        return self
 
 
 class External(Part):
@@ -65,12 +77,13 @@ class Dependency(Part):
     name: str
     uri: Uri | None = None
     digest: Digests = Digests()
-    annotations: "Annotations | None" = None
+    annotations: "Annotations" = Field(default_factory=lambda: Annotations())
 
     @model_validator(mode="after")
     def _identified(self) -> Self:
-        """Check that a commit has git's hash, an image its uri, and anything else a sha256."""
-        if not (self.digest.git_commit if self.name == "commit" else self.uri or self.digest.sha256):
+        """Check that a commit has git's hash, an image its uri, and anything else, as what was read, a sha256."""
+        uri = "" if self.annotations.input or self.annotations.undeclared else self.uri
+        if not (self.digest.git_commit if self.name == "commit" else uri or self.digest.sha256):
             raise ValueError(f"{self.name} has no digest")
         return self
 
@@ -98,6 +111,9 @@ class BuiltFrom(External, Numerics):
 
 
 class Annotations(Part):
+    input: Any = False
+    undeclared: Any = False
+    packages: dict[str, str] = {}
     patch: Sha256 | None = None
     built_from: BuiltFrom | None = None
 
