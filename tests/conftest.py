@@ -91,6 +91,11 @@ class Groups(LoadFileScheduling):
         return group(Path(nodeid.partition("::")[0]))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: many tests wait for containers, servers and other programs."""
+    return (os.process_cpu_count() or 1) + 1
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     """The scheduler of all runs of these tests on several cores."""
     config.option.loadscopereorder = False  # it would begin with the modules of many, quick tests
