@@ -15,7 +15,7 @@ export NOTEBOOK ?= train
 PORT            ?= 8888
 
 # What make itself understands, for any target, and what belongs to the environment of whatever runs.
-EVERYWHERE = ENGINE BASE_IMAGE TARGETS SECRETS SIGNING_KEY
+EVERYWHERE = ENGINE PLATFORM BASE_IMAGE TARGETS SECRETS SIGNING_KEY
 AMBIENT    = $(SECRETS) $(filter-out VARIABLES,$(VARIABLES)) SAMEBOOK_% PYTHON% OMP_% OPENBLAS_% UV_% PIP_% SSL_CERT_% %_PROXY %_proxy DOCKER_% COMPOSE_% \
              PATH HOME SHELL TMPDIR TZ LANG LC_%
 # What each of make's own targets takes beside that. A command of samebook takes what its options are called.
@@ -31,7 +31,7 @@ TAKES_warehouse   = V WAREHOUSE_PORT
 TAKES_season      = DAYS
 TAKES_portability = ONLY INTO
 TAKES_bench       = REPEATS ONLY SUBJECTS PICTURE SLOW LIST
-OWN = help lab test test-fast test-faults shell build image archives base lock check format hooks clean warehouse stop season bench portability
+OWN = help lab test test-fast test-faults shell build image archives wheel base lock check format hooks clean warehouse stop season bench portability
 
 # For whom a variable is meant: its target. None of it is for a notebook.
 CHOSEN        := $(filter-out $(EVERYWHERE) $(AMBIENT),$(GIVEN))

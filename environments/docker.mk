@@ -7,6 +7,16 @@ export SAMEBOOK_UID SAMEBOOK_GID
 # A checkout may belong to another user than make: sudo make.
 GIT = git -c safe.directory=$(CURDIR)
 TAG = $(call quoted,$(SAMEBOOK_TAG))
+# Another architecture than this machine's, which it emulates; its images have names of their own. Docker's variable
+# says the same, and PLATFORM from the environment is somebody else's.
+override PLATFORM := $(if $(filter PLATFORM,$(GIVEN)),$(value PLATFORM),$(DOCKER_DEFAULT_PLATFORM))
+ifneq ($(PLATFORM),)
+ARCHITECTURE := $(patsubst linux/%,%,$(filter linux/amd64 linux/arm64,$(PLATFORM)))
+$(if $(ARCHITECTURE),,$(error PLATFORM=$(PLATFORM); expected linux/amd64 or linux/arm64))
+override SAMEBOOK_TAG := $(SAMEBOOK_TAG:%-$(ARCHITECTURE)=%)-$(ARCHITECTURE)
+export SAMEBOOK_TAG
+export DOCKER_DEFAULT_PLATFORM := $(PLATFORM)
+endif
 # Facts for the receipt: inside the image there is neither git nor Docker.
 COMMIT = $$($(GIT) rev-parse HEAD 2>/dev/null)
 # A file for each make: two at once must not take each other's patch. A make below takes that of the one above.
@@ -38,7 +48,8 @@ doctor: export SAMEBOOK_DOCKER = $(shell timeout 10 docker version -f '{{.Server
 doctor: export SAMEBOOK_BESIDE = $(BESIDE)
 
 # The base that is pinned by digest, or the one that `make base` made here.
-BASE_IMAGE ?= $(shell cat .samebook/base-image 2>/dev/null || sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
+BUILT_BASE  = samebook-base:trixie$(ARCHITECTURE:%=-%)
+BASE_IMAGE ?= $(shell cat .samebook/base-image$(ARCHITECTURE:%=-%) 2>/dev/null || sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
 # Where a proxy inspects TLS, a build has to trust what this machine trusts, and to go the same way.
 CA     = $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem))
 WAYS   = $(foreach name,PIP_INDEX_URL UV_DEFAULT_INDEX HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy,$(if $($(name)),--build-arg $(name)))
@@ -50,14 +61,17 @@ BUILD  = BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx build --build-arg BASE_I
 LINK   = $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
 
 base: ## Build the base image from Debian packages, where no image registry can be reached
-	@environments/base/build samebook-base:trixie && mkdir -p .samebook && echo samebook-base:trixie > .samebook/base-image && \
-	echo "base: samebook-base:trixie, used from now on (rm .samebook/base-image: the pinned one again)"
+	@remembered=.samebook/base-image$(ARCHITECTURE:%=-%) && \
+	environments/base/build $(BUILT_BASE) $(ARCHITECTURE:%=--architectures=%) && mkdir -p .samebook && echo $(BUILT_BASE) > "$$remembered" && \
+	echo "base: $(BUILT_BASE), used from now on (rm $$remembered: the pinned one again)"
 
 .PHONY: pulled-base images uv-of-image uncommitted lab-docker
 pulled-base:
-	@base=$(call quoted,$(BASE_IMAGE)) && docker image inspect "$$base" >/dev/null 2>&1 || docker pull --quiet "$$base" || { \
+	@base=$(call quoted,$(BASE_IMAGE)) && { docker image inspect "$$base" >/dev/null 2>&1 || docker pull --quiet "$$base" || { \
 	  echo "error: the base image $$base is not here and can't be pulled" >&2 && \
-	  echo "  -> make base, which builds one from Debian packages; with ENGINE=local none is needed" >&2 && exit 2; }
+	  echo "  -> make base, which builds one from Debian packages; with ENGINE=local none is needed" >&2 && exit 2; }; } && \
+	$(if $(PLATFORM),docker run --rm --entrypoint /bin/true "$$base" >/dev/null 2>&1 || { \
+	  echo "error: Docker can't run programs of $(PLATFORM) here" >&2 && echo "  -> on Debian: apt-get install qemu-user-static" >&2 && exit 2; },:)
 
 build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
 

@@ -10,7 +10,9 @@ DRY_MAKE = $(findstring n,$(firstword -$(MAKEFLAGS)))
 ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/engine $(call quoted,$(BASE_IMAGE)) $(DRY_MAKE)))$(eval ENGINE := $(firstword $(CHOICE)))$(ENGINE)
 
 engine:
-	@case $(call quoted,$(ENGINE)) in \
+	@$(if $(filter PLATFORM,$(GIVEN)),[ $(call quoted,$(ENGINE)) = docker ] || { \
+	  echo "error: another platform needs containers" >&2 && echo "  -> make … ENGINE=docker PLATFORM=$(PLATFORM)" >&2 && exit 2; } &&) \
+	case $(call quoted,$(ENGINE)) in \
 	  docker | local) echo engine: $(call quoted,$(or $(CHOICE),$(ENGINE))) >&2 ;; \
 	  *) echo "error: ENGINE="$(call quoted,$(ENGINE))"; expected docker or local" >&2 && echo "  -> make … ENGINE=local" >&2 && exit 2 ;; \
 	esac

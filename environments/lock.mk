@@ -1,7 +1,7 @@
 # The lock: what environments/pyproject.toml asks for, by version and hash.
 
 LOCKS   = runtime lab command build
-COMPILE = ../$(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) --generate-hashes --no-header --no-annotate --no-emit-index-url
+COMPILE = ../$(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package samebook
 # Each lock is made from the one before it: lab and command can't disagree with runtime.
 define compile_into
 export UV_SYSTEM_CERTS=1 && cd environments && $(COMPILE) pyproject.toml $(2) -o $(1)/runtime.txt && \

@@ -1,5 +1,6 @@
 """The command itself: its help, its version, and its end."""
 
+import re
 import subprocess
 
 import pytest
@@ -19,8 +20,8 @@ def test_help_needs_no_workspace(tiny: Tiny) -> None:
 
 
 def test_version_is_told(tiny: Tiny) -> None:
-    """`samebook --version` prints the package's version."""
-    assert tiny.samebook("--version").stdout.startswith("samebook, version ")
+    """`samebook --version` prints the package's version and the commit of the checkout."""
+    assert re.fullmatch(r"samebook \d+\.\d+\.\d+\+g[0-9a-f]{12}\n", tiny.samebook("--version").stdout)
 
 
 def test_no_runs_listed(tiny: Tiny) -> None:

@@ -13,12 +13,12 @@ BASE = re.search(r"^ARG BASE_IMAGE=(python:(\S+?)\.\d+-\S+)$", (CHECKOUT / "Dock
 
 
 def test_one_python() -> None:
-    """Every file that names a version of Python names the one in .python-version."""
+    """Every file that names a version of Python names the one in .python-version; the package also runs on 3.12."""
     environment, package, tools = (
         tomllib.loads((CHECKOUT / folder / "pyproject.toml").read_text()) for folder in ("environments", "scripts", ".")
     )
     assert environment["project"]["requires-python"] == f"=={PYTHON}.*"
-    assert package["project"]["requires-python"] == f">={PYTHON}"
+    assert package["project"]["requires-python"] == f">={tools['tool']['pyrefly']['python-version']}" == ">=3.12"
     assert tools["tool"]["ruff"]["target-version"] == f"py{PYTHON.replace('.', '')}"
     assert BASE
     assert BASE[2] == PYTHON

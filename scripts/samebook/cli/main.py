@@ -18,10 +18,23 @@ from samebook.cli.store import store
 from samebook.cli.sweeps import sweep, warm
 from samebook.cli.upkeep import gc, log, schedule
 from samebook.core import errors, processes
+from samebook.environment import identity
+
+# Where only the packages of the command line are installed, and a command needs those of runs.
+RUN_PACKAGES = "pip install 'samebook[run]'; in a workspace make has what the lock names: make run"
+
+
+def _print_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    """Print the version, and the commit that it is of: a wheel's version names it, a checkout's is HEAD."""
+    if is_asked and not context.resilient_parsing:
+        click.echo(f"samebook {identity.samebook_version()}")
+        context.exit()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.version_option(package_name="samebook")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
 def cli() -> None:
     """Run notebooks headless in a pinned environment: the same notebook, on every machine.
 
@@ -56,6 +69,10 @@ def main() -> None:
         sys.exit(130)
     except errors.SamebookError as error:
         sys.exit(_print_error(error, error.exit_code, error.mend))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "samebook":
+            raise
+        sys.exit(_print_error(error, errors.EnvironmentMismatch.exit_code, RUN_PACKAGES))
     except OSError as error:
         sys.exit(_print_error(error, *_storage(error)))
 

@@ -55,7 +55,7 @@ class Batches:
     def _by_days(self) -> Iterator["pa.Table"]:
         import pyarrow as pa
 
-        for parts in batched(self.parts, self.days, strict=False):
+        for parts in batched(self.parts, self.days):
             tables = [table for part in parts for table in self._read(*part)]
             yield pa.concat_tables(tables, promote_options="permissive")
 

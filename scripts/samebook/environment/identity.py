@@ -5,12 +5,15 @@ import platform
 import re
 import sysconfig
 from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from samebook.core import git
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import EnvironmentMismatch
+from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import edits, machine, variables
 
@@ -184,6 +187,16 @@ def _debian_packages(status: Path, state: tuple[int, ...]) -> dict[str, str]:
     entries = (entry for entry in text.split("\n\n") if "\nStatus: install ok installed\n" in entry)
     fields = (dict(re.findall(r"^(Package|Version): (\S+)$", entry, re.MULTILINE)) for entry in entries)
     return {field["Package"]: field["Version"] for field in fields}
+
+
+def samebook_version() -> str:
+    """The version of samebook with its commit, for example "0.1.0+gb11560a94031"; without git, no commit."""
+    version, scripts = metadata.version("samebook"), Path(__file__).parents[2]
+    if "+" in version or not (scripts / "pyproject.toml").exists():
+        return version
+    with suppress(UsageError):
+        return f"{version}+g{(os.environ.get('SAMEBOOK_COMMIT') or git.head(scripts))[:12]}"
+    return version
 
 
 def python_version() -> str:

@@ -66,7 +66,7 @@ def libc() -> str:
 
 def cores() -> int:
     """The number of cores that this process may use: the machine's, or the container's where it has fewer."""
-    count = os.process_cpu_count() or 1
+    count = (os.process_cpu_count() if sys.version_info >= (3, 13) else os.cpu_count()) or 1
     limits = _read(CGROUP / "cpu.max").split() or [
         _read(CGROUP / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period")
     ]
