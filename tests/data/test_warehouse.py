@@ -93,6 +93,12 @@ def test_query_is_read_only(tiny: Tiny, ask: Ask) -> None:
         ask(embedded(tiny), "CREATE TABLE t (n INT)")
 
 
+def test_no_rows_have_the_types_of_rows(tiny: Tiny, ask: Ask) -> None:
+    """A query that finds nothing gives columns of the same types as one that finds rows: a schema takes both."""
+    where, sql = embedded(tiny), "SELECT 'UA' AS carrier, 1.5 AS hours, DATE '2013-06-30' AS day WHERE $is_there"
+    assert ask(where, sql, is_there=False).dtypes.equals(ask(where, sql, is_there=True).dtypes)
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -11,7 +11,7 @@ from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace
 from samebook.data import sample
 from samebook.data.publication import COLUMNS, CREATE, FORGET, INSERT, KNOWN, REMEMBER, Publication
-from samebook.data.sql import Query
+from samebook.data.sql import Query, frame
 from samebook.environment.sections import Warehouse
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class DuckDB:
         self.ensure()
         try:
             with self._connected(read_only=True) as connection:
-                return connection.execute(query.sql, dict(query.bound)).df()
+                return frame(connection.execute(query.sql, dict(query.bound)))
         except duckdb.Error as error:
             raise UsageError(
                 f"{query.name} on {self.name} failed: {error}", mend=f"edit notebooks/queries/{query.name}"

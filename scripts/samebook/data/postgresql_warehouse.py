@@ -11,7 +11,7 @@ from samebook.core import secret
 from samebook.core.errors import SamebookError, UsageError
 from samebook.data import sample
 from samebook.data.publication import COLUMNS, CREATE, FORGET, KNOWN, REMEMBER, Publication
-from samebook.data.sql import Query
+from samebook.data.sql import Query, frame
 from samebook.environment.sections import Warehouse
 
 if TYPE_CHECKING:
@@ -199,4 +199,4 @@ def _frame(rows: "pa.Table") -> "pd.DataFrame":
     import duckdb
 
     with duckdb.connect() as memory:
-        return memory.from_arrow(rows).df()
+        return frame(memory.from_arrow(rows))

@@ -7,10 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
 
 # PostgreSQL's tokens (https://www.postgresql.org/docs/current/sql-syntax-lexical.html); DuckDB has the same.
 TOKEN = re.compile(
@@ -107,3 +111,10 @@ def _end_of_comment(sql: str, start: int) -> int:
         if depth == 0:
             return start + mark.end()
     return len(sql)
+
+
+def frame(rows: "duckdb.DuckDBPyConnection | duckdb.DuckDBPyRelation") -> "pd.DataFrame":
+    """The rows as DuckDB converts them; a column of texts is one of texts also where there is no row."""
+    texts = [name for name, kind, *_ in rows.description or () if str(kind) == "VARCHAR"]
+    table = rows.df()
+    return table if len(table) else table.astype(dict.fromkeys(texts, "str"))
