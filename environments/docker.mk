@@ -26,9 +26,11 @@ IMAGE  = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(TAG))
 # for what signs: the runner reads it before a notebook starts, and then it is nowhere in the container.
 FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT PATCH IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
 OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
-# So do those of the caller's variables that a kernel gets by name.
-SETTINGS  = environments/$(or $(ENV),$(SAMEBOOK_ENV),dev).yml
-NAMED     = $(VARIABLES) $(SAMEBOOK_EXTRA_VARIABLES) $(shell $(HERE)environments/listed-variables $(call quoted,$(SETTINGS)))
+# So do those of the caller's variables that a kernel gets by name; not by the settings of a commit that is run again,
+# which may be a stranger's. samebook refuses some names: until it has, its own program must be found and be the same.
+SETTINGS  = environments/$(or $(if $(filter ENV,$(GIVEN)),$(ENV)),$(SAMEBOOK_ENV),dev).yml
+LISTED    = $(if $(filter rerun,$@),,$(shell $(HERE)environments/listed-variables $(call quoted,$(SETTINGS))))
+NAMED     = $(filter-out PATH SIGNING_KEY PYTHON% LD_PRELOAD LD_AUDIT GLIBC_%,$(VARIABLES) $(SAMEBOOK_EXTRA_VARIABLES) $(LISTED))
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS) $(NAMED),-e $(call quoted,$(name))) \
             $(if $(and $(SIGNING_KEY),$(filter $(INSIDE),$@)),-T -e SIGNING_KEY=- <$(call quoted,$(SIGNING_KEY)))
 # Where make works on another tree than its own, as a reproduction does, nothing of that tree says what compose does.

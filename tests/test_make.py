@@ -346,6 +346,17 @@ def test_named_variables_reach_the_container(root: Path, text: str, names: set[s
     assert {word for word in re.findall(r"-e '(\w+)'", recipe) if not word.startswith("SAMEBOOK_")} == given | names
 
 
+def test_variables_that_stay_outside(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of a commit that is run again name no variable of this machine, nor does an ENV of the shell choose
+    them; what would change the container's own program is refused there.
+    """
+    (root / "environments" / "dev.yml").write_text("variables: [GITHUB_TOKEN]\n")
+    monkeypatch.setenv("ENV", "/root/.shinit")
+    for target, named in {"run": {"GITHUB_TOKEN"}, "rerun": set[str]()}.items():
+        recipe = started(root, "--dry-run", "ENGINE=docker", "BASE_IMAGE=x", target, "VARIABLES=PATH PYTHONHOME").stdout
+        assert set(re.findall(r"-e '(\w*(?:TOKEN|PATH|HOME))'", recipe)) == named, target
+
+
 def test_variables_are_an_option(root: Path) -> None:
     """VARIABLES names several at once, and their values may stand on make's command line."""
     assert make(root, "run", "VARIABLES=API_URL MODE", "MODE=quick") == [
