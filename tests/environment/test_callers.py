@@ -128,12 +128,14 @@ def test_extra_variables_must_be_free(name: str, reason: str, monkeypatch: pytes
 
 
 def test_receipt_decides_what_is_handed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that repeats a receipt gets its variables where they have the same value, and no other."""
+    """A run that repeats a receipt gets its variables where they have the same value, and those that -e names."""
     for name in ("SAME", "OTHER", "MORE", "LD_PRELOAD"):
         monkeypatch.setenv(name, "1")
     digests = {"SAME": sha256(b"1"), "OTHER": sha256(b"2"), "LACKING": sha256(b"3"), "LD_PRELOAD": sha256(b"1")}
     given = callers.recorded(HERE, Settings.model_construct(), (), digests)
     assert given.handed == {"SAME": "1"}
+    monkeypatch.setenv(variables.EXTRA, "OTHER")
+    assert callers.recorded(HERE, Settings.model_construct(), (), digests).handed == {"SAME": "1", "OTHER": "1"}
     reasons = ("", "another value here", "not set here", "it would decide what is computed")
     assert tuple(callers.differences(digests).values()) == reasons
 

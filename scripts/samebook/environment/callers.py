@@ -67,18 +67,30 @@ def check(names: Iterable[str]) -> None:
 
 def named(workspace: Workspace, settings: Settings, secrets: Iterable[str]) -> Callers:
     """The caller's variables of a run's kernel, as far as they are set. Raises UsageError for a wrong name."""
-    extra = extra_names()
-    check(extra)
-    names = dict.fromkeys((*settings.variables, *extra))
-    for name in names.keys() & variables.fixed(workspace).keys():
-        raise UsageError(f"{name} can't be handed to a kernel: it is fixed for each", mend=f"edit {variables.FIXED}")
+    names = (*settings.variables, *_extra(workspace))
+    _check_free(workspace, names)
     return Callers(values(names), of_secrets(workspace, settings, secrets))
+
+
+def _extra(workspace: Workspace) -> list[str]:
+    names = extra_names()
+    check(names)
+    _check_free(workspace, names)
+    return names
+
+
+def _check_free(workspace: Workspace, names: Iterable[str]) -> None:
+    """Raise UsageError for a variable that is fixed for every kernel."""
+    for name in variables.fixed(workspace).keys() & set(names):
+        raise UsageError(f"{name} can't be handed to a kernel: it is fixed for each", mend=f"edit {variables.FIXED}")
 
 
 def recorded(workspace: Workspace, settings: Settings, secrets: Iterable[str], digests: Digests) -> Callers:
-    """The caller's variables of a kernel that repeats the run of a receipt: those whose value is the receipt's."""
-    names = [name for name, difference in differences(digests).items() if not difference]
-    return Callers(values(names), of_secrets(workspace, settings, secrets))
+    """The caller's variables of a kernel that repeats the run of a receipt: those whose value is the receipt's, and
+    those that the option -e names. Raises UsageError for a wrong name there.
+    """
+    same = [name for name, difference in differences(digests).items() if not difference]
+    return Callers(values((*same, *_extra(workspace))), of_secrets(workspace, settings, secrets))
 
 
 def differences(digests: Digests) -> dict[str, str]:
