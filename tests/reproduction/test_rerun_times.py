@@ -5,6 +5,11 @@ from pathlib import Path
 import pytest
 from reproducing import commit, make_repository, reproduce, run
 
+from samebook.core.digest import sha256
+from samebook.records.comparison import Side
+from samebook.reproduction.trial import Attempt
+from samebook.verbs import stability
+
 pytestmark = pytest.mark.host
 
 # Another result in a new checkout than in the first one.
@@ -31,3 +36,18 @@ def test_repeated_run_is_compared(tmp_path: Path) -> None:
     ended = reproduce(tiny, folder.name, "--times", "2")
     assert ended.code == 3
     assert "cell 1 `work` differs first\n  the run   False\n  run 1   True" in ended.stdout, ended.stdout + ended.stderr
+
+
+def attempt(machine: str, printed: str) -> Attempt:
+    """A run on a machine that printed a text."""
+    content = f'[{{"type": "code", "tags": [], "source": "", "printed": {{"stdout": "{printed}"}}}}]'.encode()
+    return Attempt("run", machine, Path(), Side({"notebook.canonical.json": sha256(content)}, lambda _: content))
+
+
+@pytest.mark.parametrize(("third", "is_proven"), [("", False), ("1 core", True)])
+def test_one_run_each_proves_nothing(third: str, *, is_proven: bool) -> None:
+    """The number of cores is proven to be the cause only where two runs with as many are alike, not by one each."""
+    runs = [attempt(third, "1"), attempt("1 core", "1" if is_proven else "2"), attempt("2 cores", "3")]
+    judged = stability._judge(runs, runs[1], None, ("1 core", "2 cores"))
+    assert judged.difference
+    assert bool(judged.difference.proven) == is_proven

@@ -5,6 +5,7 @@ a difference in this run alone comes from the order of a set, which the fixed PY
 With fast numerics another one has the next lower level of the processor, which portable numerics fix.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -82,7 +83,8 @@ def stability(request: StabilityRequest, say: Say) -> Stability:
     stem = request.run.removeprefix("notebooks/").removesuffix(".ipynb")
     if (workspace.notebooks / f"{stem}.ipynb").is_file():
         say(f"notebooks/{stem}.ipynb as it is now, with its defaults (a run's id instead: that run, at its commit)")
-        numerics, attempt = settings.load(workspace, "dev").numerics, partial(trial.in_place, workspace, request.run)
+        numerics = settings.load(workspace, os.environ.get("SAMEBOOK_ENV", "dev")).numerics
+        attempt = partial(trial.in_place, workspace, request.run)
         with signals.as_errors():
             return _stability(workspace, request.times, trial.machines(numerics), attempt, [], say)
     original = originals.read(workspace, run_folder.locate(workspace, request.run))
@@ -129,7 +131,8 @@ def _judge(attempts: list[Attempt], seeded: Attempt, lowered: Attempt | None, ma
         return Stability(attempts, machines, None, by_seed, by_processor, by_machine)
     earliest = min(differences, key=lambda difference: difference.cell.number if difference.cell else sys.maxsize)
     groups = [[attempt.side.digests for attempt in attempts if attempt.machine == name] for name in machines]
-    by_threads = len(attempts) > len(machines) and all(subjects == group[0] for group in groups for subjects in group)
+    is_repeated = any(len(group) > 1 for group in groups)  # one alone is like itself
+    by_threads = is_repeated and all(subjects == group[0] for group in groups for subjects in group)
     by_threads = by_threads and any(group[0] != groups[0][0] for group in groups)  # else the run itself is another
     if by_threads:
         return Stability(attempts, machines, _proven(earliest, causes.THREADS), by_processor=by_processor)
