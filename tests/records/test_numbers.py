@@ -33,6 +33,7 @@ def test_units_in_the_last_place(old: Any, new: Any, count: int) -> None:
         ("inertia: 1.5, of 3", "inertia: 1.25, of 3", [(1.5, 1.25), (3, 3)]),
         ("[ 1.  -2e-3]", "[1. -3e-3]", [(1, 1), (-0.002, -0.003)]),
         ("0x1.8p+3", "0x1.0p+3", [(12, 8)]),
+        ("0x1.0p+5000", "0x1.0p+1", [(math.inf, 2)]),
         ("1.5 s", "1.5 m", []),
         ("v1.2.3 3f2a 7x", "v1.2.4 3f2a 7x", []),
         (1.5, 2.5, []),
@@ -42,6 +43,11 @@ def test_units_in_the_last_place(old: Any, new: Any, count: int) -> None:
 def test_numbers_of_texts(old: Any, new: Any, pairs: list[tuple[float, float]]) -> None:
     """Numbers come in pairs from two texts that differ by them alone; digits in words, versions and hashes are none."""
     assert list(numbers.pairs(old, new)) == pairs
+
+
+def test_numbers_beyond_floats() -> None:
+    """Whole numbers that no float can hold have no size of their difference, and end no comparison."""
+    assert [numbers.gap(10**400, new) for new in (1, 1.5, 10**400 + 1)] == [None] * 3
 
 
 def test_largest_of_all() -> None:

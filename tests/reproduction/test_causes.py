@@ -60,6 +60,13 @@ def test_suspect_names_line() -> None:
     assert (suspect.cell.name, suspect.line, suspect.text) == ("draw", 4, ".sample(")
 
 
+@pytest.mark.parametrize("text", ["total = {terms}", "total = sum({terms})"])
+def test_sum_of_a_thousand_terms(text: str) -> None:
+    """A cell that is too deep to be searched ends no search: those before it are."""
+    deep = Source(2, "deep", text.format(terms=" + ".join(["a"] * 1200)))
+    assert [suspect.cell.number for suspect in suspects([Source(1, "time", "time.time()"), deep])] == [1]
+
+
 def test_seed_elsewhere_settles() -> None:
     """A seed for the shared generator in one cell settles the draws of the others."""
     assert suspects([Source(1, "seed", "np.random.seed(7)"), Source(2, "draw", "np.random.normal(size=3)")]) == []

@@ -17,10 +17,13 @@ SINGLE, DOUBLE = ("<f", "<i", 31), ("<d", "<q", 63)
 
 
 def gap(old: Any, new: Any) -> float | None:
-    """The difference of two numbers, relative to the larger one, absolute below 1; None where one is not a number."""
-    if not all(type(value) in (int, float) and math.isfinite(value) for value in (old, new)):
-        return None
-    return abs(old - new) / max(1, abs(old), abs(new))
+    """The difference of two numbers, relative to the larger one, absolute below 1; None where one is not a number, or
+    larger than any float.
+    """
+    with suppress(OverflowError):
+        if all(type(value) in (int, float) and math.isfinite(value) for value in (old, new)):
+            return abs(old - new) / max(1, abs(old), abs(new))
+    return None
 
 
 def ulps(old: Any, new: Any) -> int:
@@ -63,4 +66,6 @@ def _frame(text: str) -> tuple[str, int]:
 
 
 def _float(text: str) -> float:
-    return float.fromhex(text) if "x" in text.lower() else float(text)
+    with suppress(OverflowError):
+        return float.fromhex(text) if "x" in text.lower() else float(text)
+    return math.inf

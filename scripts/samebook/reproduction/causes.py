@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from samebook.records import canonical
@@ -152,10 +153,11 @@ def in_notebook(content: bytes, number: int = sys.maxsize) -> list[Suspect]:
 
 
 def _of_cell(cell: Source) -> Iterator[Suspect]:
-    for call, line, ordered in _calls(_parsed(cell.text), ordered=True):
-        for cause in CAUSES:
-            if (ordered or not cause.order) and re.match(cause.pattern, call):
-                yield Suspect(cause, cell, line)
+    with suppress(RecursionError):  # a sum of a thousand terms: no verdict may end with that
+        for call, line, ordered in _calls(_parsed(cell.text), ordered=True):
+            for cause in CAUSES:
+                if (ordered or not cause.order) and re.match(cause.pattern, call):
+                    yield Suspect(cause, cell, line)
 
 
 def _parsed(text: str) -> ast.AST:
