@@ -15,6 +15,8 @@ from samebook.environment import callers, settings, variables
 from samebook.environment.settings import Settings
 from samebook.execution import execute, freshness, preparation, provisioner
 from samebook.execution.preparation import RunRequest
+from samebook.records import receipt
+from samebook.reproduction import isolation
 
 HERE = Workspace(CHECKOUT)
 LISTED = ("PATH", "HOME", "TMPDIR", "USER", "LOGNAME", "HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE")
@@ -170,6 +172,22 @@ def test_settings_name_secrets(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> N
     place = Workspace(tiny.root)
     given = callers.of_secrets(place, settings.load(place, "dev"), ())
     assert {"HOOK", "MAKERS_TOKEN", "AWS_PROFILE", "OTHER"} & given.keys() == {"HOOK", "MAKERS_TOKEN", "AWS_PROFILE"}
+
+
+def test_postgresql_logs_in(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels get the variables by which libpq logs in where the warehouse is a server, reproductions too; one that is
+    handed by name is no secret for that.
+    """
+    for name in ("PGPASSWORD", "PGSSLROOTCERT", "PGUSER", "PGOPTIONS"):
+        monkeypatch.setenv(name, "somebody")
+    monkeypatch.setenv(variables.EXTRA, "PGUSER")
+    place, logins = Workspace(tiny.root), {"PGPASSWORD", "PGSSLROOTCERT", "PGUSER"}
+    assert not logins & callers.of_secrets(place, Settings.model_construct(), ()).keys()
+    (tiny.root / "environments" / "dev.yml").write_text("warehouse: {url: 'postgresql://me@host/rows'}\n")
+    given = callers.named(place, settings.load(place, "dev"), ())
+    assert (given.secrets.keys(), given.digests) == (logins, {"PGUSER": sha256(b"somebody")})
+    plan = receipt.plan({"commit": None, "notebook": "sum", "parameters": {}, "env": "dev"})
+    assert isolation.variables(plan, tiny.root, "a" * 40, print).keys() >= logins
 
 
 def test_kernels_outside_runs(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,9 @@ from samebook.core.workspace import Workspace
 from samebook.environment import variables
 from samebook.environment.settings import Settings
 
-AWS = "AWS_"
+# The beginnings of variables by which a client logs in to a shared store, and to a PostgreSQL server.
+AWS = ("AWS_",)
+POSTGRESQL = ("PGPASS", "PGSERVICE", "PGSSL", "PGUSER")
 
 # By name, the sha256 of a variable's value; None for that of a secret.
 type Digests = Mapping[str, str | None]
@@ -38,7 +40,8 @@ class Callers:
     @property
     def digests(self) -> Digests:
         """The digests of those that are handed, for the receipt."""
-        return {name: None if name in self.secrets else digest(name, self.handed[name]) for name in sorted(self.handed)}
+        named = [name for name in self.secrets if not name.startswith((*AWS, *POSTGRESQL))]  # a region is no secret
+        return {name: None if name in named else digest(name, self.handed[name]) for name in sorted(self.handed)}
 
     @property
     def handed_secrets(self) -> list[str]:
@@ -108,13 +111,23 @@ def _difference(name: str, hexdigest: str | None) -> str:
 
 def of_secrets(workspace: Workspace, settings: Settings, names: Iterable[str]) -> dict[str, str]:
     """The variables with the secrets of the settings, and with these, of a notebook: also those of the notebooks that
-    make its datasets. A store without a key of its own has AWS's variables.
+    make its datasets. A store without a key of its own has AWS's variables, a PostgreSQL server those of its client.
     """
     makers = {dataset.made_by for dataset in settings.datasets.values() if dataset.made_by}
     made = (name for maker in sorted(makers) for name in secret.names(workspace.notebook(maker)))
-    needs_aws = settings.store.url and not settings.store.access_key
-    aws = [name for name in os.environ if needs_aws and name.startswith(AWS)]
-    return values((*settings.secret_names(), *names, *made, *aws))
+    aws = AWS if settings.store.url and not settings.store.access_key else ()
+    clients = beginning((*aws, *of_client(settings.warehouse.url)))
+    return values((*settings.secret_names(), *names, *made, *clients))
+
+
+def of_client(url: str) -> tuple[str, ...]:
+    """The beginnings of the variables by which a client logs in to the warehouse of this URL; none without a server."""
+    return POSTGRESQL if url.startswith("postgres") else ()
+
+
+def beginning(beginnings: tuple[str, ...]) -> list[str]:
+    """The names of the caller's variables with one of these beginnings."""
+    return [name for name in os.environ if name.startswith(beginnings)]
 
 
 def values(names: Iterable[str]) -> dict[str, str]:

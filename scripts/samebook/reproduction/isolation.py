@@ -42,7 +42,8 @@ def variables(statement: Json, checkout: Path, commit: str, say: Say) -> dict[st
         say(f"without a variable of the run's shell: {line}")
     env = inherited(commit) | base_image(statement, checkout) | warehouse(statement, checkout) | numerics(statement)
     given = callers.values(handed(statement))
-    return {**secrets(statement, checkout), **env, **given, SECRETS: " ".join((env[SECRETS], *given))}
+    client = callers.values(callers.beginning(callers.of_client(env.get(WAREHOUSE_URL, ""))))
+    return {**client, **secrets(statement, checkout), **env, **given, SECRETS: " ".join((env[SECRETS], *given))}
 
 
 def inherited(commit: str) -> dict[str, str]:
