@@ -30,7 +30,7 @@ OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
 # which may be a stranger's. samebook refuses some names: until it has, its own program must be found and be the same.
 SETTINGS  = environments/$(or $(if $(filter ENV,$(GIVEN)),$(ENV)),$(SAMEBOOK_ENV),dev).yml
 LISTED    = $(if $(filter rerun,$@),,$(shell $(HERE)environments/listed-variables $(call quoted,$(SETTINGS))))
-NAMED     = $(filter-out PATH SIGNING_KEY PYTHON% LD_PRELOAD LD_AUDIT GLIBC_%,$(VARIABLES) $(SAMEBOOK_EXTRA_VARIABLES) $(LISTED))
+NAMED     = $(filter-out PATH SIGNING_KEY PYTHON% LD_PRELOAD LD_AUDIT GLIBC_%,$(EXTRA) $(LISTED))
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS) $(NAMED),-e $(call quoted,$(name))) \
             $(if $(and $(SIGNING_KEY),$(filter $(INSIDE),$@)),-T -e SIGNING_KEY=- <$(call quoted,$(SIGNING_KEY)))
 # Where make works on another tree than its own, as a reproduction does, nothing of that tree says what compose does.

@@ -366,6 +366,14 @@ def test_variables_are_an_option(root: Path) -> None:
         "--",
         "train",
     ]
+    assert make(root, "run", "VARIABLES=ENV", "ENV=prod")[:5] == ["run", "--env", "prod", "--variables", "ENV"]
+
+
+@pytest.mark.parametrize("name", ["IMAGE", "PLATFORM", "UV"])
+def test_own_variables_of_make_are_refused(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of the shell whose name make uses itself is refused: a kernel would get make's text for it."""
+    monkeypatch.setenv(name, "mine")
+    assert f"VARIABLES={name}: make has its own variable of that name" in refused(root, "run", f"VARIABLES=A {name}")
 
 
 @pytest.mark.secrets
