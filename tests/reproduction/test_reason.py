@@ -122,6 +122,14 @@ def test_lost_and_broken_originals() -> None:
         assert others[1:] == [f"  fix: {reason.FIX}", ""]
 
 
+@pytest.mark.parametrize("content", [b"\x00", b"[1]", b'[{"type": "code", "tags": [], "source": 5}]'])
+def test_broken_new_notebook(content: bytes) -> None:
+    """A new run whose notebook is none leaves the facts and the pin: the commit that was run may be a stranger's."""
+    after = Side({"notebook.canonical.json": sha256(content)}, lambda _: content)
+    _, *others = lines(statement(), statement(numerics="portable"), result(("print(1)", "1")), after)
+    assert others[-2:] == [f"  fix: {reason.FIX}", ""]
+
+
 @pytest.mark.host
 @pytest.mark.skipif(not numerics.lowered_level(), reason="this processor has no level below that variables simulate")
 def test_lower_level_is_said_first(tmp_path: Path) -> None:

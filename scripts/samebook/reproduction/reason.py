@@ -6,6 +6,7 @@ that mends it.
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from samebook.environment.numerics import LEVEL
 from samebook.records import run_folder
@@ -60,8 +61,10 @@ def _cell_lines(changes: Sequence[Difference], new: Side, names: set[str]) -> It
     cell = next((change.cell for change in changes if change.cell), None)
     if cell:
         yield f"  first in cell {cell.number} `{cell.name}`"
-    content = new.content(run_folder.CANONICAL) or b"[]"
-    suspects = causes.in_notebook(content, cell.number if cell else sys.maxsize)
+    suspects: list[causes.Suspect] = []
+    with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):  # a stranger wrote it
+        content = new.content(run_folder.CANONICAL) or b"[]"
+        suspects = causes.in_notebook(content, cell.number if cell else sys.maxsize)
     known = (suspect for suspect in suspects if suspect.cause.numeric and suspect.cause.name in names)
     places = dict.fromkeys(suspect.place(cell.number if cell else 0) for suspect in known)
     yield from (f"  known to depend on it: {place}" for place in list(places)[:SHOWN])
