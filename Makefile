@@ -16,8 +16,7 @@ PORT            ?= 8888
 
 # What make itself understands, for any target, and what belongs to the environment of whatever runs.
 EVERYWHERE = ENGINE PLATFORM BASE_IMAGE TARGETS SECRETS SIGNING_KEY
-EXTRA      = $(if $(filter VARIABLES,$(GIVEN)),$(VARIABLES)) $(SAMEBOOK_EXTRA_VARIABLES)
-AMBIENT    = $(SECRETS) $(filter-out VARIABLES ENV PARAMS,$(EXTRA)) SAMEBOOK_% PYTHON% OMP_% OPENBLAS_% UV_% PIP_% SSL_CERT_% %_PROXY %_proxy DOCKER_% COMPOSE_% \
+AMBIENT    = $(SECRETS) $(filter-out VARIABLES ENV PARAMS,$(VARIABLES)) SAMEBOOK_% PYTHON% OMP_% OPENBLAS_% UV_% PIP_% SSL_CERT_% %_PROXY %_proxy DOCKER_% COMPOSE_% \
              PATH HOME SHELL TMPDIR TZ LANG LC_%
 # What each of make's own targets takes beside that. A command of samebook takes what its options are called.
 TAKES_lab         = PORT V
@@ -65,10 +64,6 @@ $(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE
 $(foreach name,$(filter $(FLAGS),$(CHOSEN)),$(if $(filter-out 1 true yes,$(call on,$(name))),$(error $(name)=$($(name)); expected 1 or 0)))
 include $(HERE)environments/engine.mk $(HERE)environments/local.mk $(HERE)environments/docker.mk $(HERE)environments/lock.mk \
         $(HERE)tests/tests.mk
-
-# A variable of the shell that make has one of its own name for would reach a kernel with the text of make's.
-HIDDEN = $(if $(strip $(EXTRA)),$(firstword $(filter $(shell sed -nE 's/^(override |export )*([A-Za-z_]+) *:?=.*/\2/p' $(MAKEFILE_LIST)),$(EXTRA))))
-$(if $(HIDDEN),$(error VARIABLES=$(HIDDEN): make has its own variable of that name; expected another name))
 
 run: ## Run NOTEBOOK headless, with PARAMS="name=value …"
 sweep: ## Run NOTEBOOK for many sets: GRID="max_depth=3,5 rate=0.01:0.3:log" DRAWS=20 or SETS=sets.csv; JOBS=2

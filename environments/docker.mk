@@ -26,7 +26,12 @@ IMAGE  = $$(docker image inspect --format '{{.Id}}' samebook:runtime$(TAG))
 # for what signs: the runner reads it before a notebook starts, and then it is nowhere in the container.
 FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT PATCH IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
 OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
-# So do those of the caller's variables that a kernel gets by name; not by the settings of a commit that is run again,
+# The caller's variables that a kernel gets by name. One that make has, too, would get there with the text of make's.
+EXTRA  = $(if $(filter VARIABLES,$(GIVEN)),$(VARIABLES)) $(SAMEBOOK_EXTRA_VARIABLES)
+FILES  = $(HERE)Makefile $(wildcard $(HERE)environments/*.mk)
+HIDDEN = $(if $(strip $(EXTRA)),$(firstword $(filter $(shell sed -nE 's/^(override |export )*([A-Za-z_]+) *:?=.*/\2/p' $(FILES)),$(EXTRA))))
+$(if $(HIDDEN),$(error VARIABLES=$(HIDDEN): make has its own variable of that name; expected another name))
+# They go into the container, but not by the settings of a commit that is run again,
 # which may be a stranger's. samebook refuses some names: until it has, its own program must be found and be the same.
 SETTINGS  = environments/$(or $(if $(filter ENV,$(GIVEN)),$(ENV)),$(SAMEBOOK_ENV),dev).yml
 LISTED    = $(if $(filter rerun,$@),,$(shell $(HERE)environments/listed-variables $(call quoted,$(SETTINGS))))
