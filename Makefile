@@ -8,7 +8,8 @@ endif
 # The variables on make's own command line, exported as they were typed: nothing in a value is run.
 GIVEN := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
 $(foreach name,$(GIVEN),$(eval override export $(name) := $$(value $(name))))
-# Text as one word of a shell.
+# A flag that is on; text as one word of a shell.
+on     = $(filter-out 0 no false,$($(1)))
 quoted = '$(subst ','\'',$(1))'
 
 export NOTEBOOK ?= train
@@ -18,19 +19,10 @@ PORT            ?= 8888
 EVERYWHERE = ENGINE PLATFORM BASE_IMAGE TARGETS SECRETS SIGNING_KEY
 AMBIENT    = $(SECRETS) $(filter-out VARIABLES ENV PARAMS,$(VARIABLES)) SAMEBOOK_% PYTHON% OMP_% OPENBLAS_% UV_% PIP_% SSL_CERT_% %_PROXY %_proxy DOCKER_% COMPOSE_% \
              PATH HOME SHELL TMPDIR TZ LANG LC_%
-# What each of make's own targets takes beside that. A command of samebook takes what its options are called.
+# What each of make's own targets takes beside that is said beside the target. A command of samebook takes what its
+# options are called.
 TAKES_lab         = PORT V
-TAKES_test        = V MARK
-TAKES_test-faults = TIMES
 TAKES_shell       = V
-TAKES_build       = V
-TAKES_image       = V DIST NO_CACHE
-TAKES_archives    = V DIST NO_CACHE
-TAKES_lock        = UPGRADE
-TAKES_warehouse   = V WAREHOUSE_PORT
-TAKES_season      = DAYS
-TAKES_portability = ONLY INTO
-TAKES_bench       = REPEATS ONLY SUBJECTS PICTURE SLOW LIST
 OWN = help lab test test-fast test-faults shell build image archives wheel base lock check format hooks clean warehouse stop season bench portability
 
 # For whom a variable is meant: its target. None of it is for a notebook.
@@ -54,16 +46,16 @@ VERBS  = $(INSIDE) $(BESIDE)
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
+include $(HERE)environments/engine.mk $(HERE)environments/local.mk $(HERE)environments/docker.mk $(HERE)environments/lock.mk \
+        $(HERE)tests/tests.mk
+
 # Make's own targets refuse a variable that none of them takes, and a flag that is neither on nor off.
 GOALS = $(or $(MAKECMDGOALS),help)
 TAKEN = $(foreach goal,$(GOALS),$(TAKES_$(goal)))
 STRAY = $(if $(filter $(OWN),$(GOALS)),$(if $(filter $(VERBS),$(GOALS)),,$(firstword $(filter-out $(TAKEN),$(CHOSEN)))))
 FLAGS = V NO_CACHE UPGRADE SLOW LIST
-on    = $(filter-out 0 no false,$($(1)))
 $(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/nearest-variable $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
 $(foreach name,$(filter $(FLAGS),$(CHOSEN)),$(if $(filter-out 1 true yes,$(call on,$(name))),$(error $(name)=$($(name)); expected 1 or 0)))
-include $(HERE)environments/engine.mk $(HERE)environments/local.mk $(HERE)environments/docker.mk $(HERE)environments/lock.mk \
-        $(HERE)tests/tests.mk
 
 run: ## Run NOTEBOOK headless, with PARAMS="name=value …"
 sweep: ## Run NOTEBOOK for many sets: GRID="max_depth=3,5 rate=0.01:0.3:log" DRAWS=20 or SETS=sets.csv; JOBS=2

@@ -80,6 +80,7 @@ pulled-base:
 	$(if $(PLATFORM),docker run --rm --entrypoint /bin/true "$$base" >/dev/null 2>&1 || { \
 	  echo "error: Docker can't run programs of $(PLATFORM) here" >&2 && echo "  -> on Debian: apt-get install qemu-user-static" >&2 && exit 2; },:)
 
+TAKES_build = V
 build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
 
 # After a comment nothing in a Dockerfile names another program to read it, which would choose its caches itself.
@@ -105,10 +106,12 @@ uncommitted:
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
 # All files have one time, that of 1980, before that of any layer: one of the cache, older than the commit, would keep its own.
+TAKES_image = V DIST NO_CACHE
 image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests
 	@for target in runtime lab; do docker load --quiet --input $(call quoted,$(DIST))/samebook-$$target.oci.tar >/dev/null || exit 2; done
 
 DIST ?= dist
+TAKES_archives = V DIST NO_CACHE
 archives: pulled-base
 	@mkdir -p $(call quoted,$(DIST)) && anew=$(if $(call on,NO_CACHE),--no-cache) && for target in runtime lab; do \
 	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \
@@ -133,6 +136,7 @@ lab-docker:
 WAREHOUSE_PORT ?= 5432
 WAREHOUSE_docker = warehouse
 WAREHOUSE_local  = 127.0.0.1:$$port
+TAKES_warehouse = V WAREHOUSE_PORT
 warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehouse)"
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
 	  echo "  -> any PostgreSQL will do: SAMEBOOK_WAREHOUSE__URL=postgresql://user@host/database" >&2 && exit 2; }; } && \

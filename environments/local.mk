@@ -46,6 +46,7 @@ $(LOCAL): environments/lab.txt environments/build.txt scripts/pyproject.toml .py
 	$(install)
 
 # From the commit, whatever the checkout holds; the wheel's version names it.
+TAKES_wheel = DIST
 wheel: $(UV) ## Build samebook as a wheel into dist/, the same bytes for the same commit
 	@commit=$(COMMIT) && source=$$(mktemp -d) && trap 'rm -rf "$$source"' EXIT && umask 022 && \
 	{ $(GIT) archive HEAD:scripts | tar x -C "$$source" && $(GIT) archive HEAD LICENSE | tar x -C "$$source"; } && \

@@ -10,6 +10,7 @@ $(COMPILE) --group command -c $(1)/runtime.txt $(2) -o $(1)/command.txt && \
 $(COMPILE) --group build $(2) -o $(1)/build.txt && cd ..
 endef
 
+TAKES_lock = UPGRADE
 lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes the newest versions
 	@old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && cp $(LOCKS:%=environments/%.txt) "$$old" && \
 	{ $(call compile_into,.,$(if $(call on,UPGRADE),--upgrade)) || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \

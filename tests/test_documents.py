@@ -41,7 +41,8 @@ COMMANDS = dict(commands(cli))
 EVERYWHERE, OWN = "EVERYWHERE", "TAKES_"
 MAKE = {
     name: set(words.split())
-    for name, words in re.findall(rf"^({EVERYWHERE}|{OWN}[a-z-]+) *= *(.*)$", MAKEFILES[0].read_text(), re.MULTILINE)
+    for path in MAKEFILES
+    for name, words in re.findall(rf"^({EVERYWHERE}|{OWN}[a-z-]+) *= *(.*)$", path.read_text(), re.MULTILINE)
 }
 
 

@@ -1,5 +1,6 @@
 # Checks, tests and measurements: what CI runs, and what draws the pictures of the documents.
 
+TAKES_test = V MARK
 test: environment ## Run the tests; container tests where a Docker daemon answers. MARK=engine: what an engine may change
 	@$(MAKE) test-$(ENGINE)
 
@@ -23,6 +24,7 @@ test-forger: $(LOCAL) ## Cheat the policy and the verdict, as an author, a stran
 test-secrets: $(LOCAL) ## Plant secrets in every form and way out, and search all that is left for them
 	@$(INSIDE_local) pytest -q -m secrets tests
 
+TAKES_test-faults = TIMES
 test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks, servers away; prints what was lost
 	@FAULTS=$(call quoted,$(or $(TIMES),50)) FAULTS_TABLE=.samebook/faults.txt $(INSIDE_local) \
 	pytest -q tests/test_faults.py tests/execution/warm/test_warm_faults.py tests/verbs/test_sweep.py; \
@@ -30,13 +32,16 @@ test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks
 
 # A variable as an option of a program.
 option = $(if $($(1)),--$(2) $(call quoted,$($(1))))
+TAKES_season = DAYS
 season: $(LOCAL) ## Replay DAYS=120 of real flights through the inbox, with faults planted; draws docs/season.png
 	@rm -rf .samebook/season && $(INSIDE_local) python tests/season.py $(call option,DAYS,days) --folder .samebook/season --picture docs/season.png
 
+TAKES_bench = REPEATS ONLY SUBJECTS PICTURE SLOW LIST
 bench: $(LOCAL) ## Time us and the peers side by side: REPEATS=5 ONLY=trivial,cells PICTURE=docs/bench.png SLOW=1 LIST=1
 	@$(INSIDE_local) python tests/benchmarks/bench.py $(call option,REPEATS,repeats) $(call option,ONLY,only) $(call option,SUBJECTS,subjects) \
 	  $(call option,PICTURE,picture) $(if $(call on,SLOW),--slow) $(if $(call on,LIST),--list)
 
+TAKES_portability = ONLY INTO
 portability: $(LOCAL) ## Which kinds of computation depend on processor or threads; none where portable. ONLY=exp,svd
 	@$(INSIDE_local) PYTHONPATH=tests python tests/benchmarks/portability.py $(call option,ONLY,only) $(call option,INTO,into)
 
