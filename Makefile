@@ -23,7 +23,7 @@ AMBIENT    = $(SECRETS) $(filter-out VARIABLES ENV PARAMS,$(VARIABLES)) SAMEBOOK
 # options are called.
 TAKES_lab         = PORT V
 TAKES_shell       = V
-OWN = help lab test test-fast test-faults shell build image archives wheel base lock check format hooks clean warehouse stop season bench portability
+OWN = help lab test test-fast test-faults shell build image archives wheel base lock add remove check format hooks clean warehouse stop season bench portability
 
 # For whom a variable is meant: its target. None of it is for a notebook.
 CHOSEN        := $(filter-out $(EVERYWHERE) $(AMBIENT),$(GIVEN))

@@ -16,6 +16,26 @@ lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes t
 	{ $(call compile_into,.,$(if $(call on,UPGRADE),--upgrade)) || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \
 	$(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments
 
+# uv edits the wish. Where no versions fit together, or a package is nowhere, wish and locks stay as they were.
+define wish
+@[ -n "$$PACKAGE" ] || { echo "error: which package?" >&2 && echo "  -> make $@ PACKAGE=\"seaborn\"" >&2 && exit 2; }; \
+$(if $(filter-out lab,$(GROUP)),echo "error: GROUP=$(GROUP); expected lab or none" >&2 && exit 2;) \
+old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && cp -p environments/pyproject.toml $(LOCKS:%=environments/%.txt) "$$old" && set -f && \
+{ $(UV_RUN) $@ --quiet --frozen --project environments $(if $(GROUP),--group $(call quoted,$(GROUP))) -- $$PACKAGE && \
+  ($(call compile_into,.,)) && \
+  $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments $(UV); } || { \
+  cp -Rp "$$old"/. environments/ && \
+  echo "error: environments/ is as before: uv's words above say which package can't be had, or which two disagree" >&2 && $(PROXIES) && exit 2; }
+endef
+
+TAKES_add = PACKAGE GROUP
+add: $(UV) ## Add PACKAGE="seaborn lightgbm>=4" to the environment, and lock it; GROUP=lab: for Lab and tests alone
+	$(wish)
+
+TAKES_remove = PACKAGE GROUP
+remove: $(UV) ## Remove PACKAGE="seaborn" from the environment; GROUP=lab: from Lab and tests
+	$(wish)
+
 .PHONY: check-lock
 check-lock: $(UV)
 	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && cp $(LOCKS:%=environments/%.txt) "$$new" && \
