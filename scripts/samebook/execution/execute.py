@@ -20,7 +20,7 @@ from papermill.execute import execute_notebook, remove_error_markers
 
 from samebook.core import errors, workspace
 from samebook.core.text import COLOURS
-from samebook.environment import variables
+from samebook.environment import packages, variables
 from samebook.execution import cell_end
 from samebook.execution.notebook_file import INJECTED
 from samebook.execution.papermill_engine import Execution, Position
@@ -157,7 +157,8 @@ def _cell_error(execution: Execution, notebook: NotebookNode, cell: NotebookNode
         )
     # An error without a traceback is IPython's: its UsageError is not samebook's.
     kind = errors.error_class(error.ename) if error.traceback else errors.CellFailed
-    return kind(execution.redaction.text(message))
+    mend = packages.mend(error.evalue) if error.ename == "ModuleNotFoundError" else None
+    return kind(execution.redaction.text(message), mend=mend)
 
 
 def missing_variable(text: str, traceback: list[str], env: Mapping[str, str]) -> str:

@@ -1,0 +1,55 @@
+"""Packages: which one a missing module asks for, and how one comes into the environment and leaves it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from tiny import CHECKOUT
+
+from samebook.environment import packages
+
+WISH = ("pyproject.toml", "runtime.txt", "lab.txt", "command.txt", "build.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ("No module named 'cv2'", "make add PACKAGE=opencv-python-headless"),
+        ("No module named 'helpers'", "make add PACKAGE=helpers, where helpers is the package's name and no module of"),
+        ("No module named 'sklearn.externals'", None),
+        ("cannot import name 'x' from 'y'", None),
+    ],
+)
+def test_missing_module_names_its_package(text: str, mend: str | None) -> None:
+    """A missing module names the command that adds its package, and a part of an installed package does not."""
+    assert (packages.mend(text) or "").startswith(mend or "")
+    assert bool(packages.mend(text)) == bool(mend)
+
+
+@pytest.mark.host
+def test_added_and_removed(tmp_path: Path) -> None:
+    """`make add` brings wish, lock and weight of a package, `make remove` takes them out, and what fails moves nothing."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
+    (clone / ".samebook").mkdir()
+    (clone / ".samebook" / "uv").symlink_to(CHECKOUT / ".samebook" / "uv")
+
+    def make(*words: str) -> subprocess.CompletedProcess[str]:
+        command = ["make", "--old-file", "environments/build.txt", *words, "ENGINE=local"]
+        return subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+
+    def wish() -> dict[str, str]:
+        return {name: (clone / "environments" / name).read_text() for name in WISH}
+
+    before = wish()
+    added = make("add", "PACKAGE=humanize>=4", "GROUP=lab")
+    assert "humanize (added) -> 4." in added.stdout
+    assert "they weigh humanize 0." in added.stdout
+    assert '  "humanize>=4",' in wish()["pyproject.toml"]
+    assert "\nhumanize==4." in wish()["lab.txt"]
+    assert wish()["runtime.txt"] == before["runtime.txt"]
+    failed = make("add", "PACKAGE=no-such-package-of-samebook")
+    assert failed.returncode == 2
+    assert "no-such-package-of-samebook was not found" in failed.stderr
+    assert make("remove", "PACKAGE=humanize", "GROUP=lab").returncode == 0
+    assert wish() == before
