@@ -28,7 +28,7 @@ def test_missing_module_names_its_package(text: str, mend: str | None) -> None:
 
 @pytest.mark.host
 def test_added_and_removed(tmp_path: Path) -> None:
-    """`make add` brings wish, lock and weight of a package, `make remove` takes them out, and what fails moves nothing."""
+    """`make add` brings wish, lock and weight, `make remove` takes them out, one that is nowhere moves nothing."""
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
     (clone / ".samebook").mkdir()

@@ -14,7 +14,6 @@ PACKAGES = {
     "docx": "python-docx",
     "dotenv": "python-dotenv",
     "fitz": "pymupdf",
-    "git": "gitpython",
     "imblearn": "imbalanced-learn",
     "jwt": "pyjwt",
     "osgeo": "gdal",
