@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tiny import CHECKOUT
 
-from samebook.core import git, uncommitted
+from samebook.core import git, head, uncommitted
 from samebook.core.errors import UsageError
 
 pytestmark = pytest.mark.host
@@ -258,3 +258,24 @@ def test_checkout_of_a_folder(root: Path) -> None:
         assert checkout.parts[-2:] == ("team", "work")
         assert (checkout / "b.txt").read_text() == "changed\n"
         assert (checkout.parents[1] / "a.txt").is_file()
+
+
+def test_unborn_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first commit HEAD has no file and no past, also where git's program is missing."""
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    for program in (git.shutil.which("git"), None):
+        monkeypatch.setattr(git.shutil, "which", lambda _, program=program: program)
+        assert head.content(tmp_path, "environments/dev.yml") is None
+        assert head.file_names(tmp_path, "environments") == []
+        assert not git.is_ancestor(tmp_path, "0" * 40)
+
+
+def test_folder_is_no_file_without_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path below a file, and a folder, are no files at HEAD, also where git's program is missing."""
+    (root / "folder").mkdir()
+    (root / "folder" / "b.txt").write_text("b")
+    subprocess.run(["git", "add", "."], cwd=root, check=True)
+    subprocess.run(["git", *IDENTITY, "commit", "--quiet", "-m", "b"], cwd=root, check=True)
+    for program in (git.shutil.which("git"), None):
+        monkeypatch.setattr(git.shutil, "which", lambda _, program=program: program)
+        assert [head.content(root, path) for path in ("folder", "a.txt/b", "folder/b.txt")] == [None, None, b"b"]

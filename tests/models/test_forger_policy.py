@@ -146,6 +146,16 @@ def test_policy_of_a_workspace_in_a_folder(tmp_path: Path, monkeypatch: pytest.M
             settings.committed_promotion(workspace, "dev")
 
 
+def test_worktree_in_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without git's program, a worktree whose repository is not there is said to be one."""
+    (tmp_path / ".git").write_text("gitdir: /nowhere/.git/worktrees/tree\n")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    for variable in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"):
+        monkeypatch.setenv(variable, "some")
+    with pytest.raises(UsageError, match=r"outside of the container: it is a worktree"):
+        head.content(tmp_path, "models/delay.json")
+
+
 def test_uncommitted_key(tiny: Tiny) -> None:
     """A key that lies in the tree, or in the index, and not at HEAD, is not trusted."""
     private = load_pem_private_key((tiny.root.parent / "stranger.pem").read_bytes(), None)

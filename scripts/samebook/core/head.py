@@ -26,7 +26,7 @@ def content(root: Path, path: str) -> bytes | None:
     if not is_repository(root):
         return (root / path).read_bytes() if (root / path).is_file() else None
     if not shutil.which("git"):
-        return repository.content(root, commit_of(root, "HEAD"), path)
+        return repository.content(root, repository.commit(root, "HEAD"), path)
     return _output(root, "cat-file", "blob", f"HEAD:./{path}")
 
 
@@ -37,7 +37,7 @@ def file_names(root: Path, folder: str) -> list[str]:
     if not shutil.which("git"):
         from dulwich.objects import Tree
 
-        tree = repository.entry(root, commit_of(root, "HEAD"), folder)
+        tree = repository.entry(root, repository.commit(root, "HEAD"), folder)
         return sorted(item.path.decode() for item in tree.items()) if isinstance(tree, Tree) else []
     lines = _output(root, "ls-tree", "-z", "--name-only", f"HEAD:./{folder}") or b""
     return sorted(filter(None, lines.decode().split("\0")))

@@ -29,6 +29,8 @@ def opened(root: Path) -> Iterator["Repo"]:
 
     try:
         repository = Repo.discover(str(root))
+        if not Path(repository.commondir()).is_dir():  # a worktree's file names a repository that is not here
+            raise NotGitRepository(repository.commondir())
     except NotGitRepository as error:
         if is_outside():
             raise UsageError(
@@ -60,7 +62,7 @@ def is_ancestor(root: Path, commit_hash: str, of: str) -> bool:
     """Whether a commit is the one that `of` names, or in its past, by the parents that commits name."""
     from dulwich.objects import Commit
 
-    wanted, waiting = commit_hash.encode(), [commit(root, of).encode()]
+    wanted, waiting = commit_hash.encode(), [name.encode() for name in [commit(root, of)] if name]
     with opened(root) as repository:
         reached = set[bytes]()
         while waiting and wanted not in reached:
@@ -72,11 +74,12 @@ def is_ancestor(root: Path, commit_hash: str, of: str) -> bool:
 
 
 def entry(root: Path, commit_hash: str, path: str = "") -> "ShaFile | None":
-    """The file or folder at a path below `root` in a commit; None where there is none."""
+    """The file or folder at a path below `root` in a commit; None where there is none, or no commit yet ("")."""
+    from dulwich.errors import NotTreeError
     from dulwich.object_store import tree_lookup_path
     from dulwich.objects import Commit
 
-    with opened(root) as repository, suppress(KeyError):
+    with opened(root) as repository, suppress(KeyError, NotTreeError):
         stored = repository[commit_hash.encode()]
         assert isinstance(stored, Commit)
         folder = root.resolve().relative_to(Path(repository.path).resolve())
@@ -89,8 +92,10 @@ def entry(root: Path, commit_hash: str, path: str = "") -> "ShaFile | None":
 
 def content(root: Path, commit_hash: str, path: str) -> bytes | None:
     """The content of a file in a commit; None where there is none."""
+    from dulwich.objects import Blob
+
     blob = entry(root, commit_hash, path)
-    return blob.as_raw_string() if blob else None
+    return blob.as_raw_string() if isinstance(blob, Blob) else None
 
 
 def blobs(root: Path, commit_hash: str) -> dict[str, str]:
