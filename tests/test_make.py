@@ -376,6 +376,23 @@ def test_own_variables_of_make_are_refused(root: Path, name: str, monkeypatch: p
     assert f"VARIABLES={name}: make has its own variable of that name" in refused(root, "run", f"VARIABLES=A {name}")
 
 
+@pytest.mark.parametrize(
+    ("platform", "tag"),
+    [("linux/arm64/v8", "-arm64"), ("linux/aarch64", "-arm64"), ("linux/x86_64", "-amd64"), ("linux/386", "")],
+)
+def test_docker_default_platform(root: Path, platform: str, tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker's variable may name an architecture in any of Docker's ways; another one is refused by its own name."""
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", platform)
+    done = started(root, "--print-data-base", "help")
+    assert (done.returncode == 0) == bool(tag)
+    assert f"SAMEBOOK_TAG := {tag}\n" in done.stdout if tag else f"DOCKER_DEFAULT_PLATFORM={platform};" in done.stderr
+
+
+def test_wheel_takes_a_folder(root: Path) -> None:
+    """DIST is the folder of the wheel, as it is that of the images."""
+    assert "--out-dir 'elsewhere'" in started(root, "--dry-run", "wheel", "ENGINE=local", "DIST=elsewhere").stdout
+
+
 @pytest.mark.secrets
 def test_signing_key_is_no_file_in_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
     """With ENGINE=docker the key goes in through stdin, and only for what signs: neither mounted nor for a shell."""
