@@ -112,6 +112,12 @@ def test_names_in_a_folder_are_recorded(workspace: Path) -> None:
     assert set(recorded(by_number + by_name, workspace)) == folders
 
 
+def test_removed_folder_is_not_recorded(workspace: Path) -> None:
+    """What an earlier run has left is no input of a notebook that removes it; a copy of a folder reads its names."""
+    removes = "import shutil\nshutil.rmtree('data')\nshutil.copytree('models-old', 'new')"
+    assert set(recorded(removes, workspace)) == {"models-old/", "models-old/x.csv"}
+
+
 def test_other_thread_is_recorded(workspace: Path) -> None:
     """A read of the notebook's own thread is recorded while another thread is in a call of samebook's."""
     meanwhile = "import threading\nthread = threading.Thread(target=open, args=('data/x.csv',))\n"

@@ -17,6 +17,8 @@ SHARED_CACHES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 PROGRAMS = ("fontconfig", "ipython", "jedi", "jupyter", "matplotlib", "parso", "pip", "uv")
 # The import system lists the folders of its path, to find modules and the versions of packages.
 IMPORTING = re.compile(r"<frozen importlib|/importlib/")
+# It lists a folder by its number only to remove it.
+REMOVING = re.compile(r"/shutil\.py$")
 # The audit events by which a process says that it reads what no file of Python's names: the recorder has them all.
 LISTING = ("os.listdir", "os.scandir")
 UNNAMED = (
@@ -26,8 +28,10 @@ UNNAMED = (
 
 
 def listed(folder: Any, caller: str) -> str:
-    """The path of a folder whose names code of the file `caller` lists, by its path or number; "" for an import."""
-    if IMPORTING.search(caller):
+    """The path of a folder whose names code of the file `caller` lists, by its path or number; "" where the code
+    imports, or removes the folder.
+    """
+    if IMPORTING.search(caller) or (isinstance(folder, int) and REMOVING.search(caller)):
         return ""
     return os.path.realpath(f"/proc/self/fd/{folder}") if isinstance(folder, int) else os.fsdecode(folder or ".")
 
