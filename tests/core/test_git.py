@@ -270,6 +270,15 @@ def test_unborn_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert not git.is_ancestor(tmp_path, "0" * 40)
 
 
+def test_shallow_without_git(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clone without its history is known as one also where git's program is missing."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{root}", str(clone)], check=True)
+    for path in (os.environ["PATH"], str(tmp_path)):
+        monkeypatch.setenv("PATH", path)
+        assert [git.is_shallow(folder) for folder in (root, clone)] == [False, True]
+
+
 def test_folder_is_no_file_without_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path below a file, and a folder, are no files at HEAD, also where git's program is missing."""
     (root / "folder").mkdir()

@@ -106,6 +106,8 @@ def contents(root: Path, path: str, *options: str) -> Iterator[bytes]:
 def is_shallow(root: Path) -> bool:
     """Whether history is cut off, as in a clone with --depth."""
     with suppress(UsageError):
+        if not shutil.which("git"):
+            return repository.is_shallow(root)
         return git(root, "rev-parse", "--is-shallow-repository").strip() == b"true"
     return False
 

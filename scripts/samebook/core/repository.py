@@ -58,6 +58,12 @@ def is_unborn(root: Path) -> bool:
         return not repository.get_refs()
 
 
+def is_shallow(root: Path) -> bool:
+    """Whether the history of the repository is cut off."""
+    with opened(root) as repository:
+        return bool(repository.get_shallow())
+
+
 def is_ancestor(root: Path, commit_hash: str, of: str) -> bool:
     """Whether a commit is the one that `of` names, or in its past, by the parents that commits name."""
     from dulwich.objects import Commit
