@@ -299,7 +299,7 @@ def test_any_receipt_is_read_or_refused(worked: Tiny) -> None:
 
 def read(workspace: Workspace, path: Path, statement: dict[str, Any], original: dict[str, Any]) -> None:
     """Read a receipt as each command does that takes one from anybody."""
-    receipts.handover(statement, "")
+    receipts.handover(statement, "", isolation.handed(statement))
     evidence.file_states(workspace, path, statement)
     origin.lacked(workspace, statement)
     definition.divergences(statement, original)

@@ -44,11 +44,11 @@ def opened(root: Path) -> Iterator["Repo"]:
 
 
 def commit(root: Path, ref: str) -> str:
-    """The hash of the commit that a ref names; "" for none."""
+    """The hash of the commit that a ref names; "" for none. HEAD is never a branch or a tag of that name."""
     from dulwich.objectspec import parse_commit
 
     with opened(root) as repository, suppress(KeyError, ValueError):
-        return parse_commit(repository, ref.encode()).id.decode()
+        return (repository.head() if ref == "HEAD" else parse_commit(repository, ref.encode()).id).decode()
     return ""
 
 

@@ -139,7 +139,7 @@ def _check_trust(site: Site, patch: bytes, path: Path) -> None:
     if not site.trusts_patch:
         raise UsageError(
             f"the receipt came with changes to {names}, and they would run here; expected your word for them",
-            mend=f"make reproduce TRUST_PATCH=1 RUN=…, the receipt of the run with these changes; first read {path}",
+            mend=f"make reproduce TRUST_PATCH=1 RUN=…, the receipt of the run with these changes, once you read {path}",
         )
     site.say(f"applying changes to {names}")
 

@@ -144,7 +144,7 @@ def _attest(folder: Path, content: bytes, verdict: Verdict) -> Path:
     except OSError as error:
         raise SamebookError(
             f"the verdict is {verdict}, and no attestation could be kept in {folder}: {error.strerror}",
-            mend=f"df {word(folder)}; then again, where there is space",
+            mend=f"df {word(folder)}",
         ) from error
     return attestation
 
