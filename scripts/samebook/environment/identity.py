@@ -194,8 +194,8 @@ def samebook_version() -> str:
     version, scripts = metadata.version("samebook"), Path(__file__).parents[2]
     if "+" in version or not (scripts / "pyproject.toml").exists():
         return version
-    with suppress(UsageError):
-        return f"{version}+g{(os.environ.get('SAMEBOOK_COMMIT') or git.head(scripts))[:12]}"
+    with suppress(UsageError, ModuleNotFoundError):  # no repository, or nothing that reads one
+        return f"{version}+g{(os.environ.get('SAMEBOOK_COMMIT') or git.commit(scripts, 'HEAD'))[:12]}"
     return version
 
 
