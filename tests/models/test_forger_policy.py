@@ -13,6 +13,7 @@ from tiny import Tiny, git
 from samebook.core import head
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
+from samebook.core.git import commit as commit_of
 from samebook.core.git import file_names, show
 from samebook.core.git import head as head_of
 from samebook.core.workspace import Workspace
@@ -95,6 +96,7 @@ def test_policy_is_of_head(
         monkeypatch.setattr(head.shutil, "which", lambda _: None)
     conditions = settings.committed_promotion(Workspace(tiny.root), "prod")
     assert (conditions.reproducers, conditions.signed, bool(conditions.gate)) == (1, True, True)
+    assert commit_of(tiny.root, "HEAD") == (tiny.root / ".git" / "refs" / "heads" / "main").read_text().strip()
 
 
 @pytest.mark.parametrize("cheat", [edited, assumed])

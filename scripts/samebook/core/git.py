@@ -54,9 +54,10 @@ def git(root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: b
 def commit(root: Path, ref: str) -> str:
     """The hash of the commit that a branch, a tag or a hash names; a branch that is only at origin counts too.
 
-    A branch goes before a tag of the same name. Raises UsageError where `ref` names no commit.
+    A branch goes before a tag of the same name, and HEAD is never one. Raises UsageError where `ref` names no commit.
     """
-    hashes = (_commit(root, f"{prefix}{ref}") for prefix in ("refs/heads/", "", "origin/") if ref)
+    prefixes = ("refs/heads/", "", "origin/") if ref != "HEAD" else ("",)
+    hashes = (_commit(root, f"{prefix}{ref}") for prefix in prefixes if ref)
     if commit_hash := next(filter(None, hashes), ""):
         return commit_hash
     raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend=_fetch_command(root))
