@@ -18,7 +18,6 @@ from samebook.cli.store import store
 from samebook.cli.sweeps import sweep, warm
 from samebook.cli.upkeep import gc, log, schedule
 from samebook.core import errors, processes
-from samebook.environment import identity
 
 # Where only the packages of the command line are installed, and a command needs those of runs.
 RUN_PACKAGES = "pip install 'samebook[run]'; in a workspace make has what the lock names: make run"
@@ -27,6 +26,8 @@ RUN_PACKAGES = "pip install 'samebook[run]'; in a workspace make has what the lo
 def _print_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     """Print the version, and the commit that it is of: a wheel's version names it, a checkout's is HEAD."""
     if is_asked and not context.resilient_parsing:
+        from samebook.environment import identity
+
         click.echo(f"samebook {identity.samebook_version()}")
         context.exit()
 

@@ -7,7 +7,6 @@ import sysconfig
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +190,8 @@ def _debian_packages(status: Path, state: tuple[int, ...]) -> dict[str, str]:
 
 def samebook_version() -> str:
     """The version of samebook with its commit, for example "0.1.0+gb11560a94031"; without git, no commit."""
+    from importlib import metadata
+
     version, scripts = metadata.version("samebook"), Path(__file__).parents[2]
     if "+" in version or not (scripts / "pyproject.toml").exists():
         return version
