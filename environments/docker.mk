@@ -13,7 +13,8 @@ override PLATFORM := $(if $(filter PLATFORM,$(GIVEN)),$(value PLATFORM),$(DOCKER
 ifneq ($(PLATFORM),)
 # As Docker writes it: linux/arm64/v8 and linux/aarch64 are linux/arm64.
 ARCHITECTURE := $(patsubst linux/%,%,$(filter linux/amd64 linux/arm64,$(subst x86_64,amd64,$(subst aarch64,arm64,$(PLATFORM:/v8=)))))
-$(if $(ARCHITECTURE),,$(error $(if $(filter PLATFORM,$(GIVEN)),,DOCKER_DEFAULT_)PLATFORM=$(PLATFORM); expected linux/amd64 or linux/arm64))
+$(if $(and $(ARCHITECTURE),$(filter 1,$(words $(PLATFORM)))),,$(error $(if $(filter PLATFORM,$(GIVEN)),,DOCKER_DEFAULT_)PLATFORM=$(PLATFORM); expected linux/amd64 or linux/arm64))
+override PLATFORM := linux/$(firstword $(ARCHITECTURE))
 override SAMEBOOK_TAG := $(SAMEBOOK_TAG:%-$(ARCHITECTURE)=%)-$(ARCHITECTURE)
 export SAMEBOOK_TAG
 export DOCKER_DEFAULT_PLATFORM := $(PLATFORM)

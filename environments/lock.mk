@@ -19,12 +19,12 @@ lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes t
 # uv edits the wish. Where no versions fit together, or a package is nowhere, wish and locks stay as they were.
 define wish
 @[ -n "$$PACKAGE" ] || { echo "error: which package?" >&2 && echo "  -> make $@ PACKAGE=\"seaborn\"" >&2 && exit 2; }; \
-$(if $(filter-out lab,$(GROUP)),echo "error: GROUP=$(GROUP); expected lab or none" >&2 && exit 2;) \
-old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && cp -p environments/pyproject.toml $(LOCKS:%=environments/%.txt) "$$old" && set -f && \
+$(if $(filter-out lab,$(GROUP)),echo error: GROUP=$(call quoted,$(GROUP))"; expected lab or none" >&2 && exit 2;) \
+is_done= && old=$$(mktemp -d) && cp -p environments/pyproject.toml $(LOCKS:%=environments/%.txt) "$$old" && set -f && \
+trap '[ -n "$$is_done" ] || cp -Rp "$$old"/. environments/; rm -rf "$$old"' EXIT && trap 'exit 130' INT TERM && \
 { $(UV_RUN) $@ --quiet --frozen --project environments $(if $(GROUP),--group $(call quoted,$(GROUP))) -- $$PACKAGE && \
   ($(call compile_into,.,)) && \
-  $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments $(UV); } || { \
-  cp -Rp "$$old"/. environments/ && \
+  $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments $(UV) && is_done=1; } || { \
   echo "error: environments/ is as before: uv's words above say which package can't be had, or which two disagree" >&2 && $(PROXIES) && exit 2; }
 endef
 

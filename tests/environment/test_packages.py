@@ -42,6 +42,9 @@ def test_added_and_removed(tmp_path: Path) -> None:
         return {name: (clone / "environments" / name).read_text() for name in WISH}
 
     before = wish()
+    for words in (("add", "PACKAGE=x", "GROUP=$(touch ran)"), ("engine", "PLATFORM=linux/arm64 $(touch ran)")):
+        assert make(*words).returncode == 2
+    assert not (clone / "ran").exists(), "a value was run"
     added = make("add", "PACKAGE=humanize>=4", "GROUP=lab")
     assert "humanize (added) -> 4." in added.stdout
     assert "they weigh humanize 0." in added.stdout
