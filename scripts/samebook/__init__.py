@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from samebook.api.artifacts import find_artifact, find_bundle, load_bundle, load_model
     from samebook.api.assignment import ab_test, assign
     from samebook.api.drift import drift_of
+    from samebook.api.files import input_path, read_file
     from samebook.api.notebook import (
         log_artifact,
         log_metric,
@@ -42,6 +43,7 @@ __all__ = [
     "drift_of",
     "find_artifact",
     "find_bundle",
+    "input_path",
     "load_bundle",
     "load_model",
     "log_artifact",
@@ -54,6 +56,7 @@ __all__ = [
     "query",
     "read_batches",
     "read_dataset",
+    "read_file",
     "sha256",
     "validate",
     "validate_batches",
@@ -68,6 +71,7 @@ _MODULES = {
     "sha256": "core.digest",
     **dict.fromkeys(("find_artifact", "find_bundle", "load_bundle", "load_model"), "api.artifacts"),
     **dict.fromkeys(("ab_test", "assign"), "api.assignment"),
+    **dict.fromkeys(("input_path", "read_file"), "api.files"),
     "drift_of": "api.drift",
     "Finding": "monitoring.report",
 }

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -27,20 +26,6 @@ READER = """import samebook
 frame = samebook.read_dataset('flights', start, end)
 samebook.log_metric('rows', len(frame))
 samebook.output_path('days.txt').write_text(' '.join(frame['day']))"""
-
-
-@pytest.fixture
-def lab(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tiny]:
-    """This process as a notebook's kernel in Lab: a workspace, and no runner around it."""
-    for name in ("SAMEBOOK_RUN", "SAMEBOOK_PINNED", "SAMEBOOK_ENV"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
-    cached = [value for value in vars(context).values() if hasattr(value, "cache_clear")]
-    for function in cached:
-        function.cache_clear()
-    yield tiny
-    for function in cached:
-        function.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.workspace import Workspace
-from samebook.data import dataset, warehouse
+from samebook.data import dataset, files, warehouse
 from samebook.environment import identity, machine, settings, variables
 from samebook.execution import parameters
 from samebook.execution.preparation import PreparedRun
@@ -115,6 +115,8 @@ def current_digest(prepared: PreparedRun, text: str) -> str:
         case Kind.DAY:
             path = _partition(workspace, text)
             return sha256(path) if path.is_file() else ""
+        case Kind.INPUT:
+            return files.digest(workspace, prepared.path.parent, label.name)
         case Kind.FILE:
             return _file_digest(prepared, text)
 

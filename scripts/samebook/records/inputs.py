@@ -3,6 +3,7 @@
 `rows/day=2013-07-01`   a day of a dataset
 `bundle churn@prod`     the bundle of a promoted model
 `settings drift`        a group of settings
+`input customers.csv`   a file that a notebook reads by name: `samebook.input_path("customers.csv")`
 anything else           a file: of a run, of a promoted model, or of the workspace
 """
 
@@ -13,7 +14,7 @@ from enum import Enum
 from typing import Self, override
 
 DAY = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)/day=(?P<day>\d{4}-\d\d-\d\d)")
-BUNDLE, SETTINGS = "bundle ", "settings "
+BUNDLE, SETTINGS, INPUT = "bundle ", "settings ", "input "
 
 
 class Kind(Enum):
@@ -22,12 +23,14 @@ class Kind(Enum):
     DAY = "day"
     BUNDLE = "bundle"
     SETTINGS = "settings"
+    INPUT = "input"
     FILE = "file"
 
 
 @dataclass(frozen=True)
 class Label:
-    """A label; `name` is the dataset, the reference of a model, the group of settings, or the path of a file."""
+    """A label; `name` is the dataset, the reference of a model, the group of settings, the name of an
+    input file, or the path of a file."""
 
     kind: Kind
     name: str
@@ -42,6 +45,8 @@ class Label:
             return cls(Kind.BUNDLE, text.removeprefix(BUNDLE))
         if text.startswith(SETTINGS):
             return cls(Kind.SETTINGS, text.removeprefix(SETTINGS))
+        if text.startswith(INPUT):
+            return cls(Kind.INPUT, text.removeprefix(INPUT))
         return cls(Kind.FILE, text)
 
     @override
@@ -53,6 +58,8 @@ class Label:
                 return BUNDLE + self.name
             case Kind.SETTINGS:
                 return SETTINGS + self.name
+            case Kind.INPUT:
+                return INPUT + self.name
             case Kind.FILE:
                 return self.name
 
@@ -70,6 +77,11 @@ def bundle(reference: str) -> str:
 def settings(group: str) -> str:
     """The label of a group of settings."""
     return str(Label(Kind.SETTINGS, group))
+
+
+def input_file(name: str) -> str:
+    """The label of a file that a notebook reads by name."""
+    return str(Label(Kind.INPUT, name))
 
 
 def day_written(path: str) -> str:

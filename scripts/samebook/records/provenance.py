@@ -221,6 +221,7 @@ def _byproducts(facts: Facts) -> list[Json]:
     annotations = {
         receipt.MADE_BY: makers,
         receipt.READ_FROM: _versions(facts),
+        receipt.ORIGINS: {item["name"]: item["value"] for item in facts.of_kind("origin")},
         receipt.KERNEL: {item["name"]: "started" for item in facts.of_kind("kernel")},
         receipt.PINNED: {item["name"]: "by a receipt" for item in facts.of_kind(receipt.PINNED)},
         receipt.LACKED: {item["name"]: "missing" for item in facts.of_kind("lacked")},

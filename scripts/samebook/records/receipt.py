@@ -20,9 +20,9 @@ BUILDER = "urn:samebook:builder:"
 COMMIT, ENVIRONMENT, CODE = "commit", "environment", "code beside the notebook"
 LOCK = "environments/runtime.txt"
 # Byproducts without a file: the runs that made the inputs, the warehouses that were queried, the days that no
-# warehouse had, how the kernel started, the files of the commit and the folders that were read, by sha256, and what was
-# read unseen.
-MADE_BY, READ_FROM, LACKED, KERNEL = "made by", "read from", "lacked", "kernel"
+# warehouse had, the places of input files, how the kernel started, the files of the commit and the folders that were
+# read, by sha256, and what was read unseen.
+MADE_BY, READ_FROM, LACKED, ORIGINS, KERNEL = "made by", "read from", "lacked", "origins", "kernel"
 READ, UNSEEN = "read", "unseen"
 # The byproduct of a run of a receipt, whose inputs were those that the receipt names.
 PINNED = "pinned"

@@ -1,0 +1,45 @@
+"""Input files of a notebook by their names, each recorded by hash and kept in the store."""
+
+import os
+from pathlib import Path
+
+from samebook.api import context
+from samebook.core.workspace import make_folder
+from samebook.data import files
+from samebook.reads import undeclared
+from samebook.records import inputs, run_folder
+
+
+def read_file(name: str) -> bytes:
+    """The bytes of the input file `name`; where it is looked for, and what is recorded, is as with `input_path`."""
+    return input_path(name).read_bytes()
+
+
+@undeclared.declared_reads()
+def input_path(name: str) -> Path:
+    """A path to read the input file `name` by, recorded by hash: for libraries that want a path.
+
+    The file stands beside the notebook, in the workspace or in data/. The path has its name, and leads to its bytes in
+    the store, which never change: a reproduction reads the same. Raises UsageError where there is no such file.
+    """
+    label = inputs.input_file(name)
+    stored = context.pinned_file(label)
+    if stored is None:
+        found = files.find(context.current_workspace(), Path.cwd(), name)
+        context.check_place(found.path)
+        stored = context.recorded_file(label, found.path)
+        origin = context.current_workspace().relative(found.path)
+        run_folder.append_event(context.run(), {"kind": "origin", "name": label, "value": origin})
+    else:
+        context.recorded_file(label, stored)
+    return _link(stored, Path(name).name)
+
+
+def _link(stored: Path, name: str) -> Path:
+    """A link of the file's own name, by whose ending libraries know its format."""
+    folder = make_folder(context.run() / run_folder.INPUTS / stored.name[:12])
+    link = folder / name
+    if not link.is_symlink():
+        link.symlink_to(os.path.relpath(stored.resolve(), folder.resolve()))
+    undeclared.declare(link)
+    return link
