@@ -6,8 +6,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
-from benchmarks import portability
+from benchmarks import architectures, portability
 from benchmarks.kinds import KINDS
 from tiny import CHECKOUT
 
@@ -72,3 +73,13 @@ def test_causes_of_the_gallery() -> None:
     assert [cell.name for cell in by_threads] == ["fit-kmeans"]
     for cause, differing in ((causes.PROCESSOR, by_level), (causes.THREADS, by_threads)):
         assert all(cause.name in {suspect.cause.name for suspect in causes.suspects([cell])} for cell in differing)
+
+
+def test_results_of_two_machines() -> None:
+    """Results of another machine are the same bytes, or numbers with a largest difference, or other bytes."""
+    third, picture = np.array([1 / 3, np.nan]), np.frombuffer(b"picture", "uint8")
+    old = {"place": "here", "a/0": third, "b/0": third, "b/1": third, "c/0": picture}
+    new = {**old, "place": "there", "b/1": np.nextafter(third, 1), "c/0": picture + 1}
+    table = architectures.table(old, new, ["a", "b", "c", "d"]).splitlines()
+    assert table[0] == "1 of 3 kinds have the same bytes on here, and on there: a."
+    assert table[-2:] == ["| b | 5.6e-17 | 1 |", "| c | other bytes | |"]

@@ -41,9 +41,13 @@ bench: $(LOCAL) ## Time us and the peers side by side: REPEATS=5 ONLY=trivial,ce
 	@$(INSIDE_local) python tests/benchmarks/bench.py $(call option,REPEATS,repeats) $(call option,ONLY,only) $(call option,SUBJECTS,subjects) \
 	  $(call option,PICTURE,picture) $(if $(call on,SLOW),--slow) $(if $(call on,LIST),--list)
 
-TAKES_portability = ONLY INTO
-portability: $(LOCAL) ## Which kinds of computation depend on processor or threads; none where portable. ONLY=exp,svd
-	@$(INSIDE_local) PYTHONPATH=tests python tests/benchmarks/portability.py $(call option,ONLY,only) $(call option,INTO,into)
+# RESULTS and AGAINST compare two machines, in the engine's own environment: another architecture is a container's.
+TAKES_portability = ONLY INTO RESULTS AGAINST
+ACROSS = $(if $(RESULTS)$(AGAINST),architectures)
+portability: TARGETS = runtime
+portability: $(if $(ACROSS),environment,$(LOCAL)) ## Which kinds of computation depend on processor or threads. ONLY=exp,svd; RESULTS=file on one machine, AGAINST=file on another
+	@$(if $(and $(ACROSS),$(filter docker,$(ENGINE))),$(INSIDE_docker) -e PYTHONPATH=tests --entrypoint python run,$(INSIDE_local) PYTHONPATH=tests python) \
+	  tests/benchmarks/$(or $(ACROSS),portability).py $(call option,ONLY,only) $(call option,INTO,into) $(call option,RESULTS,results) $(call option,AGAINST,against)
 
 check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
 	@$(INSIDE_local) sh -c 'ruff check --quiet . && ruff format --quiet --check . && pyrefly check --summary=none && \

@@ -156,13 +156,23 @@ KINDS: dict[str, Computation] = {
 }
 
 
+def arrays(result: Any) -> list[Any]:
+    """The result as arrays; bytes are an array of theirs."""
+    parts = result if isinstance(result, list | tuple) else [result]
+    return [np.frombuffer(part, "uint8") if isinstance(part, bytes) else np.ascontiguousarray(part) for part in parts]
+
+
 def digest(result: Any) -> str:
     """The sha256 of a result: of its bytes, or of those of its numbers."""
-    parts = result if isinstance(result, list | tuple) else [result]
-    content = b"".join(part if isinstance(part, bytes) else np.ascontiguousarray(part).tobytes() for part in parts)
-    return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(b"".join(part.tobytes() for part in arrays(result))).hexdigest()
 
 
 def digests(names: Iterable[str]) -> dict[str, str]:
     """The sha256 of the result of each kind."""
     return {name: digest(KINDS[name]()) for name in names}
+
+
+def save(path: str, place: str, names: Iterable[str]) -> None:
+    """Write the results of these kinds, and the place where they were computed, to a file."""
+    content = {f"{name}/{index}": part for name in names for index, part in enumerate(arrays(KINDS[name]()))}
+    np.savez_compressed(path, place=np.array(place), **content)

@@ -37,13 +37,17 @@ class Way:
 
     def digests(self, names: Sequence[str]) -> dict[str, str]:
         """The digest of each kind."""
+        return json.loads(self.output("print(json.dumps(kinds.digests(sys.argv[1:])))", names))
+
+    def output(self, work: str, arguments: Sequence[str]) -> bytes:
+        """What this line of Python prints, with these arguments."""
         cores = f"os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{self.cores or None}])"
-        answer = "from benchmarks import kinds; print(json.dumps(kinds.digests(sys.argv[1:])))"
-        program = f"import json, os, sys; {cores}; {answer}"
+        program = f"import json, os, sys; {cores}; from benchmarks import kinds; {work}"
         env = {name: os.environ[name] for name in INHERITED if name in os.environ}
         env |= {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONWARNINGS": "ignore", **dict(self.variables)}
-        ended = subprocess.run([sys.executable, "-c", program, *names], env=env, stdout=subprocess.PIPE, check=True)
-        return json.loads(ended.stdout)
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments], env=env, stdout=subprocess.PIPE, check=True
+        ).stdout
 
 
 def way(variables: Mapping[str, str], cores: int = 0, number: int = 0) -> Way:
@@ -96,25 +100,38 @@ def table(names: Sequence[str], columns: dict[str, list[str]]) -> str:
     return "\n".join(lines)
 
 
+def place() -> str:
+    """The machine that computes, and its Python."""
+    found = f"{machine.processor()}, {machine.level_name()}" if machine.level() else machine.processor()
+    return f"{found}, {machine.cores()} cores, {machine.libc()}, Python {platform.python_version()}"
+
+
+def selection(words: str | None) -> list[str]:
+    """The kinds whose names hold one of these words, with commas between; all for none."""
+    return [name for name in KINDS if any(word in name for word in (words or "").split(","))]
+
+
+def put(path: Path | None, start: str, text: str) -> None:
+    """Print a table, and put it into a page after this mark."""
+    sys.stdout.write(f"{text}\n")
+    if path:
+        new = f"{start}\n{text}\n{END}"
+        path.write_text(re.sub(f"{start}.*?{END}", lambda _: new, path.read_text(), flags=re.DOTALL))
+
+
 def main() -> int:
     """Print the table, and write it into a page; the exit code is 1 where portable numerics differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="kinds whose names hold one of these words, with commas between")
     parser.add_argument("--into", type=Path, help="a page whose table is replaced")
     given = parser.parse_args()
-    words = given.only.split(",") if given.only else [""]
-    names = [name for name in KINDS if any(word in name for word in words)]
+    names = selection(given.only)
     if machine.level() not in numerics.BELOW or machine.cores() < 2:
         found = f"found {machine.level_name()} and {machine.cores()} cores, expected x86-64-v3 and 2"
         sys.stderr.write(f"portability can't be measured here: {found}\n")
         return 2
     columns = differing(names)
-    place = f"{machine.processor()}, {machine.level_name()}, {machine.cores()} cores, {machine.libc()}"
-    text = f"{len(names)} kinds on {place}, Python {platform.python_version()}:\n\n{table(names, columns)}"
-    sys.stdout.write(f"{text}\n")
-    if given.into:
-        page = given.into.read_text()
-        given.into.write_text(re.sub(f"{START}.*{END}", lambda _: f"{START}\n{text}\n{END}", page, flags=re.DOTALL))
+    put(given.into, START, f"{len(names)} kinds on {place()}:\n\n{table(names, columns)}")
     return bool(columns["portable"])
 
 

@@ -83,6 +83,26 @@ def test_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
     machine._level.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("content", "model"),
+    [
+        ("CPU implementer\t: 0x41\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\n", "aarch64, implementer 0x41, part 0xd0c"),
+        (
+            "model name\t: ARMv8 Processor rev 0 (v8l)\nCPU implementer\t: 0x00\nCPU part\t: 0x051\n",
+            "aarch64, implementer 0x00, part 0x051, emulated by QEMU",
+        ),
+        ("model name\t: AMD EPYC\nflags\t\t: fpu avx2\n", "aarch64"),
+    ],
+)
+def test_processor_of_arm(content: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ARM processor has its numbers as its name, an emulated one says so, and none has the name of its host's."""
+    path = tmp_path / "cpuinfo"
+    path.write_text(content)
+    monkeypatch.setattr(machine, "CPUINFO", path)
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert machine.processor() == model
+
+
 @pytest.mark.skipif(machine.level() < 3, reason="this machine has no x86-64-v3")
 def test_libraries_take_what_is_said() -> None:
     """A process with the variables has their level and threads, and says so; without numpy it says nothing."""

@@ -11,6 +11,9 @@ from pathlib import Path
 # The files with a container's limits: in this folder in version 2 of cgroups, in folders below it in version 1.
 CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
+# The processor that QEMU has where it is asked for none in particular.
+# https://gitlab.com/qemu-project/qemu/-/blob/master/target/arm/tcg/cpu64.c
+QEMU = ", implementer 0x00, part 0x051"
 # The flags by which Linux says that a processor has the level 2, 3 or 4 of x86-64.
 # https://gitlab.com/x86-psABIs/x86-64-ABI
 LEVELS = (
@@ -33,9 +36,19 @@ def operating_system() -> str:
 
 
 def processor() -> str:
-    """The model name of the processor, for example "AMD EPYC"; that of its kind where Linux doesn't say."""
-    model = re.search(r"^model name\s*:\s*(.+)$", _read(CPUINFO), re.MULTILINE)
-    return model[1] if model else platform.processor() or platform.machine()
+    """The model name of the processor, for example "AMD EPYC"; that of its kind where Linux doesn't say.
+
+    Linux has numbers alone for one of ARM. An old QEMU shows the file of the machine that it runs on.
+    """
+    content, kind = _read(CPUINFO), platform.machine()
+    if kind == "aarch64":
+        numbers = re.search(
+            r"^CPU implementer\s*:\s*(\w+)$.*?^CPU part\s*:\s*(\w+)$", content, re.MULTILINE | re.DOTALL
+        )
+        model = f", implementer {numbers[1]}, part {numbers[2]}" if numbers else ""
+        return f"{kind}{model}{', emulated by QEMU' if model == QEMU else ''}"
+    model_name = re.search(r"^model name\s*:\s*(.+)$", content, re.MULTILINE)
+    return model_name[1] if model_name else platform.processor() or kind
 
 
 def level() -> int:
