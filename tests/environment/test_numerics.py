@@ -75,10 +75,14 @@ def test_level_of_a_processor(levels: int, name: str, tmp_path: Path, monkeypatc
 
 
 def test_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On another architecture portable numerics can't be held, and no name of x86-64 is given to its libraries."""
+    """On another architecture portable numerics can't be held, and no name of x86-64 is given to its libraries; on ARM
+    OpenBLAS takes the core that each processor has.
+    """
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     machine._level.cache_clear()
     assert "found the processor level of aarch64, which is unknown" in numerics.of().obstacle()
+    assert numerics.of().level_variables() == {"OPENBLAS_CORETYPE": "ARMV8"}
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
     assert "OPENBLAS_CORETYPE" not in numerics.of().variables()
     machine._level.cache_clear()
 

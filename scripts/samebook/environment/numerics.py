@@ -7,6 +7,7 @@ more than there are cores.
 """
 
 import os
+import platform
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ OLDER_THAN = (2, 4)
 # The beginnings of numpy's names for what is above the level.
 ABOVE = ("X86_V4", "AVX512", "AVX10")
 CORE = "Haswell"
+# What each processor of ARM has. The core for SME, which OpenBLAS takes under QEMU, multiplies matrices wrong there.
+# https://github.com/OpenMathLib/OpenBLAS/issues/5976
+CORE_OF_ARM = "ARMV8"
 # By the level of a processor, the groups of numpy and the core of OpenBLAS that the next level below lacks or has.
 BELOW = {4: (FEATURES, CORE), 3: (("X86_V3", *FEATURES), "Sandybridge")}
 # A trial takes the next level below, where its numerics are fast.
@@ -51,7 +55,8 @@ MOST_THREADS = 9999
 class Numerics:
     """The numerics `name`, with these numbers of threads of OpenMP and of BLAS.
 
-    `is_held` says whether this processor has the level of portable ones; else only their numbers of threads are held.
+    `is_held` says whether this processor has the level of portable ones; else only their numbers of threads are held,
+    and on ARM the core of OpenBLAS.
     """
 
     name: Name
@@ -64,7 +69,7 @@ class Numerics:
         if self.name == "fast":
             return lowered_level() if os.environ.get(LOWERED) else {}
         if not self.is_held:
-            return {}
+            return {"OPENBLAS_CORETYPE": CORE_OF_ARM} if platform.machine() == "aarch64" else {}
         features = " ".join(features_above(_numpy_version()))
         return {"NPY_DISABLE_CPU_FEATURES": features, "OPENBLAS_CORETYPE": CORE, **OF_OTHERS}
 
