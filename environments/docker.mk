@@ -69,16 +69,19 @@ BUILD  = BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx build --build-arg BASE_I
 # An engine older than 23 doesn't know linked layers; its images are the same, its builds slower.
 LINK   = $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
 
+# What a machine of another architecture needs.
+EMULATED = echo "error: programs of $(PLATFORM) may not run here" >&2 && echo "  -> on Debian: apt-get install qemu-user-static arch-test" >&2
+
 base: ## Build the base image from Debian packages, where no image registry can be reached
 	@remembered=.samebook/base-image$(ARCHITECTURE:%=-%) && \
-	environments/base/build $(BUILT_BASE) $(ARCHITECTURE:%=--architectures=%) && mkdir -p .samebook && echo $(BUILT_BASE) > "$$remembered" && \
+	{ environments/base/build $(BUILT_BASE) $(ARCHITECTURE:%=--architectures=%) $(if $(PLATFORM),|| { $(EMULATED) && exit 2; }); } && mkdir -p .samebook && echo $(BUILT_BASE) > "$$remembered" && \
 	echo "base: $(BUILT_BASE), used from now on (rm $$remembered: the pinned one again)"
 
 .PHONY: pulled-base images uv-of-image uncommitted lab-docker
 pulled-base:
 	@base=$(call quoted,$(BASE_IMAGE)) && { docker image inspect "$$base" >/dev/null 2>&1 || docker pull --quiet "$$base" || { \
 	  echo "error: the base image $$base is not here and can't be pulled" >&2 && \
-	  echo "  -> make base, which builds one from Debian packages; with ENGINE=local none is needed" >&2 && exit 2; }; } && \
+	  echo "  -> make base$(PLATFORM:%= PLATFORM=%), which builds one from Debian packages; with ENGINE=local none is needed" >&2 && exit 2; }; } && \
 	$(if $(PLATFORM),docker run --rm --entrypoint /bin/true "$$base" >/dev/null 2>&1 || { \
 	  echo "error: Docker can't run programs of $(PLATFORM) here" >&2 && echo "  -> on Debian: apt-get install qemu-user-static" >&2 && exit 2; },:)
 

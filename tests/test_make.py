@@ -377,6 +377,20 @@ def test_own_variables_of_make_are_refused(root: Path, name: str, monkeypatch: p
 
 
 @pytest.mark.parametrize(
+    ("image", "mend"),
+    [(0, "on Debian: apt-get install qemu-user-static"), (1, "make base PLATFORM=linux/arm64, which builds one")],
+)
+def test_no_emulation(root: Path, image: int, mend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Docker can't run programs of another architecture, or has no base of it, the build says what mends it."""
+    docker = root / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/sh\n[ "$1" = version ] || {{ [ "$1" = image ] && exit {image}; exit 1; }}\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
+    assert f"  -> {mend}" in refused(root, "build", "ENGINE=docker", "PLATFORM=linux/arm64", "BASE_IMAGE=base")
+
+
+@pytest.mark.parametrize(
     ("platform", "tag"),
     [("linux/arm64/v8", "-arm64"), ("linux/aarch64", "-arm64"), ("linux/x86_64", "-amd64"), ("linux/386", "")],
 )
