@@ -35,6 +35,18 @@ def test_receipt_covers_each_file(copy: Workspace, file: Path) -> None:
     assert source.code_digest(copy) == before
 
 
+@pytest.mark.parametrize("name", ["churn/helpers.py", "samebook-1-py3-none-any.whl"])
+def test_receipt_covers_a_project(copy: Workspace, name: str) -> None:
+    """The hash of the code covers a project's own modules in scripts/, and the wheel of samebook that it has there."""
+    before = source.code_digest(copy)
+    path = copy.root / "scripts" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x = 1\n")
+    assert source.code_digest(copy) != before
+    path.unlink()
+    assert source.code_digest(copy) == before
+
+
 def test_checkpoint_is_not_code(copy: Workspace) -> None:
     """The copy that Lab keeps of a module that is open there is not hashed: a reproduction's checkout has none."""
     before = source.code_digest(copy)

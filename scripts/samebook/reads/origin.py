@@ -16,7 +16,7 @@ from samebook.core.workspace import Workspace
 from samebook.reads import recorder
 from samebook.records import receipt
 from samebook.records.receipt import Json
-from samebook.records.source import Source, beside
+from samebook.records.source import Source, code_files
 
 UNDECLARED, COMMITTED = "undeclared", "committed"
 # The folders of a copy without a repository, as the image's is, that were copied from the commit.
@@ -28,12 +28,12 @@ SHA1 = 40  # hex digits
 def settled(workspace: Workspace, source: Source, notebook: Path, events: Iterable[Json]) -> Iterator[Json]:
     """The events of a run, each read as `committed` or `undeclared`.
 
-    Reads of what the receipt names anyway are left out: of the notebook, and of modules and queries beside it. A
-    receipt has one sha256 for an input: of one that was read again with another, the earlier content counts as unseen.
+    Reads of what the receipt names anyway are left out: of the notebook, and of the code. A receipt
+    has one sha256 for an input: of one that was read again with another, the earlier content counts as unseen.
     """
     inputs = dict[str, str]()
     held: _Commit | None = None
-    hashed = {workspace.relative(path) for path in (notebook, *beside(workspace))}
+    hashed = {workspace.relative(path) for path in (notebook, *code_files(workspace))}
     for event in events:
         if event["kind"] == "input" and inputs.setdefault(event["name"], event["sha256"]) != event["sha256"]:
             yield {"kind": recorder.UNSEEN, "name": f"{event['name']}, before it changed during the run"}

@@ -84,9 +84,8 @@ def check_commit(workspace: Workspace) -> None:
 
 
 def code_digest(workspace: Workspace) -> str:
-    """One sha256 over the modules that notebooks import, their queries, and samebook itself."""
-    files = [*beside(workspace), *sorted((workspace.root / "scripts" / "samebook").rglob("*.py"))]
-    return sha256(json_bytes({workspace.relative(path): sha256(path) for path in files}))
+    """One sha256 over the modules that notebooks import, their queries, and samebook itself, or the wheel of it."""
+    return sha256(json_bytes({workspace.relative(path): sha256(path) for path in code_files(workspace)}))
 
 
 def committed_code_digest(workspace: Workspace) -> str:
@@ -98,16 +97,17 @@ def _is_code(name: str) -> bool:
     """Whether the `code_digest` covers a file of a commit."""
     if name.startswith("notebooks/"):
         return name.endswith((".py", ".sql")) and not uncommitted.is_cache(name)
-    return name.startswith("scripts/samebook/") and name.endswith(".py")
+    return name.startswith("scripts/") and name.endswith((".py", ".whl")) and not uncommitted.is_cache(name)
 
 
-def beside(workspace: Workspace) -> list[Path]:
-    """The modules and queries beside the notebooks, but those in folders that are links: the receipt has their hash.
+def code_files(workspace: Workspace) -> list[Path]:
+    """The files that the `code_digest` covers, but those in folders that are links: the receipt has their hash.
 
     Copies that Lab keeps of open files are not the commit's, and are left out.
     """
-    paths = (path for pattern in ("*.py", "*.sql") for path in workspace.notebooks.rglob(pattern))
-    return sorted(path for path in paths if not uncommitted.is_cache(workspace.relative(path)))
+    folders = (workspace.notebooks, workspace.root / "scripts")
+    paths = (path for folder in folders for path in folder.rglob("*.*") if _is_code(workspace.relative(path)))
+    return sorted(path for path in paths if path.is_file())
 
 
 def _commit_and_changes(workspace: Workspace, limit: int) -> tuple[str, Changes]:
