@@ -22,7 +22,7 @@ RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install uv
 
 FROM tools AS environment
-COPY --chmod=755 environments/runtime.txt /build/environments/
+COPY --chmod=755 environments/runtime.txt scripts/*.whl /build/environments/
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install runtime
 # What the runner needs to be found: its name and its commands, not its code.
@@ -31,7 +31,7 @@ RUN /build/environments/image/install runner
 
 # Made beside runtime's, at the same time and the same path; its lock is constrained by runtime's, so no version differs.
 FROM tools AS lab-environment
-COPY --chmod=755 environments/lab.txt /build/environments/
+COPY --chmod=755 environments/lab.txt scripts/*.whl /build/environments/
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install lab
 RUN --mount=type=bind,from=environment,source=/opt/samebook,target=/runtime \
@@ -51,15 +51,15 @@ ENV PYTHONDONTWRITEBYTECODE=1
 # Notebooks, data and runs are found from here.
 WORKDIR /workspace
 # Where a run without a checkout writes; any UID may, as in /tmp. Volumes are mounted over them.
-RUN mkdir -m 1777 runs store data
+RUN mkdir -m 1777 runs store data && mkdir models
 # Modes are fixed, since a checkout's depend on its owner's umask and the digest must not.
 COPY --chmod=755 .python-version ./
 COPY --chmod=755 environments environments
-COPY --chmod=755 models models
+COPY --chmod=755 models* models/
 COPY --chmod=755 scripts scripts
 COPY --chmod=755 notebooks notebooks
 # What the commit's files are, for the receipt: over them anything may be mounted.
-RUN environments/image/listing > /opt/samebook/commit.sha256
+RUN environments/image/install listing > /opt/samebook/commit.sha256
 # Facts for the receipt: an image has no git. Last, since they differ for every commit.
 ARG BASE_IMAGE
 ARG GIT_COMMIT=

@@ -1,5 +1,5 @@
 # The front: every command that a person types; `make` alone prints them. What is behind them stands in files of its
-# own, environments/*.mk and tests/tests.mk. Recipes are joined by &&, so that no failure is swallowed.
+# own, environments/*.mk. Recipes are joined by &&, so that no failure is swallowed.
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 ifneq ($(words [$(CURDIR)]),1)
 $(error the path of this checkout has a blank, which make can't handle: $(CURDIR); expected one without: move it)
@@ -23,7 +23,7 @@ AMBIENT    = $(SECRETS) $(filter-out VARIABLES ENV PARAMS,$(VARIABLES)) SAMEBOOK
 # options are called.
 TAKES_lab         = PORT V
 TAKES_shell       = V
-OWN = help lab test test-fast test-faults shell build image archives wheel base lock add remove check format hooks clean warehouse stop season bench portability
+OWN = help lab test shell build image archives base lock add remove check format hooks clean warehouse stop
 
 # For whom a variable is meant: its target. None of it is for a notebook.
 CHOSEN        := $(filter-out $(EVERYWHERE) $(AMBIENT),$(GIVEN))
@@ -42,12 +42,14 @@ INSIDE = $(MOVED) run sweep warm runs log settings data push pull watch doctor l
 VERBS  = $(INSIDE) $(BESIDE)
 
 .DEFAULT_GOAL := help
-.PHONY: $(OWN) $(VERBS) engine environment beside forkable
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
 include $(HERE)environments/engine.mk $(HERE)environments/local.mk $(HERE)environments/docker.mk $(HERE)environments/lock.mk \
-        $(HERE)tests/tests.mk
+        $(HERE)environments/checks.mk
+# Targets of a project's own, which are added to OWN.
+-include $(HERE)scripts/package.mk $(HERE)tests/tests.mk
+.PHONY: $(OWN) $(VERBS) engine environment beside forkable
 
 # Make's own targets refuse a variable that none of them takes, and a flag that is neither on nor off.
 GOALS = $(or $(MAKECMDGOALS),help)

@@ -1,5 +1,6 @@
 # The local engine: .venv from the lock. And the light environment of the commands that work beside the image.
 
+PACKAGE = scripts/pyproject.toml $(wildcard scripts/*.whl)
 UV     := .samebook/uv/bin/uv
 LOCAL  := .venv/.installed
 PYTHON_VERSION = $(shell cat .python-version)
@@ -10,8 +11,8 @@ ENVIRONMENT_local = $(LOCAL)
 LIGHT_local       = $(LOCAL)
 LOST_local        = :
 
-# Downloads trust what this machine trusts. Under pyenv any other Python hides where PYENV_VERSION names one.
-UV_RUN = env -u PYENV_VERSION UV_SYSTEM_CERTS=1 $(UV)
+# Downloads trust what this machine trusts; a project has samebook as a wheel in scripts/. Under pyenv any other Python hides where PYENV_VERSION names one.
+UV_RUN = env -u PYENV_VERSION UV_SYSTEM_CERTS=1 UV_FIND_LINKS=$(call quoted,$(CURDIR)/scripts) $(UV)
 
 # uv comes by hash from the lock into a folder of its own: nothing on the machine needs to have it, or hide it. Where
 # there is no Python to begin with, the image's build has it: Docker and make are enough.
@@ -39,20 +40,11 @@ export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
 $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && touch $@
 endef
 
-$(LOCAL): environments/lab.txt environments/build.txt scripts/pyproject.toml .python-version | $(UV)
+$(LOCAL): environments/lab.txt environments/build.txt $(PACKAGE) .python-version | $(UV)
 	$(install)
 
-.samebook/command/.installed: environments/command.txt environments/build.txt scripts/pyproject.toml .python-version | $(UV)
+.samebook/command/.installed: environments/command.txt environments/build.txt $(PACKAGE) .python-version | $(UV)
 	$(install)
-
-# From the commit, whatever the checkout holds; the wheel's version names it.
-TAKES_wheel = DIST
-wheel: $(UV) ## Build samebook as a wheel into dist/, the same bytes for the same commit
-	@commit=$(COMMIT) && source=$$(mktemp -d) && trap 'rm -rf "$$source"' EXIT && umask 022 && \
-	{ $(GIT) archive HEAD:./scripts | tar xf - -C "$$source" && $(GIT) archive HEAD LICENSE | tar xf - -C "$$source"; } && \
-	$(GIT) show HEAD:./scripts/pyproject.toml | sed "s/^\(version = \"[^\"]*\)/\1+g$$(echo "$$commit" | cut -c1-12)/" >"$$source/pyproject.toml" && \
-	$(UV_RUN) build --quiet --wheel --no-create-gitignore --out-dir $(call quoted,$(DIST)) "$$source" && \
-	wheel=$$(ls -t $(call quoted,$(DIST))/samebook-*.whl | head -1) && echo "$$wheel sha256:$$({ sha256sum "$$wheel" 2>/dev/null || shasum -a 256 "$$wheel"; } | cut -c1-64)"
 
 .PHONY: lab-local
 lab-local:

@@ -1,22 +1,20 @@
-# Checks, tests and measurements: what CI runs, and what draws the pictures of the documents.
+# Tests and measurements of samebook itself, and what draws the pictures of its documents.
 
-TAKES_test = V MARK
-test: environment ## Run the tests; container tests where a Docker daemon answers. MARK=engine: what an engine may change
-	@$(MAKE) test-$(ENGINE)
-
-test-fast: $(LOCAL) ## Run the tests that start nothing: an answer within a minute
-	@$(INSIDE_local) pytest -q -m fast $(PYTEST)
+OWN += test-fast test-faults season bench portability
 
 # How the cores share the tests is said in tests/conftest.py.
 PYTEST = --numprocesses auto tests
-.PHONY: test-local test-docker
-test-local:
-	@$(INSIDE_local) pytest $(if $(MARK),-m $(call quoted,$(MARK))) $(PYTEST)
-
-# What the image has not (git, mounts, an engine) is tested beside it, in an environment of the machine's own.
+HOST   = host
+CANARY = tests/canary.py
+# The image has no git, mounts nothing and starts no container: in an environment of the machine's own.
 test-docker: $(LOCAL)
-	@$(INSIDE_docker) test -m $(call quoted,not host$(if $(MARK), and $(MARK))) $(PYTEST) $(if $(MARK),,&& \
-	BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) pytest -m host $(PYTEST))
+
+format: GENERATED = mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json && \
+	  samebook bundle schema > environments/schemas/bundle.json && samebook pipelines --schema > environments/schemas/pipeline.json && \
+	  python docs/generate.py
+
+test-fast: $(LOCAL) ## Run the tests that start nothing: an answer within a minute
+	@$(INSIDE_local) pytest -q -m fast $(PYTEST)
 
 test-forger: $(LOCAL) ## Cheat the policy and the verdict, as an author, a stranger and a notebook would
 	@$(INSIDE_local) pytest -q -m forger tests
@@ -48,14 +46,3 @@ portability: TARGETS = runtime
 portability: $(if $(ACROSS),environment,$(LOCAL)) ## Which kinds of computation depend on processor or threads. ONLY=exp,svd; RESULTS=file on one machine, AGAINST=file on another
 	@$(if $(and $(ACROSS),$(filter docker,$(ENGINE))),$(INSIDE_docker) -e PYTHONPATH=tests --entrypoint python run,$(INSIDE_local) PYTHONPATH=tests python) \
 	  tests/benchmarks/$(or $(ACROSS),portability).py $(call option,ONLY,only) $(call option,INTO,into) $(call option,RESULTS,results) $(call option,AGAINST,against)
-
-check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
-	@$(INSIDE_local) sh -c 'ruff check --quiet . && ruff format --quiet --check . && pyrefly check --summary=none && \
-	  nbstripout --keep-id --verify notebooks/*.ipynb && { [ "$$(uname)" != Linux ] || hadolint Dockerfile; }' && \
-	{ ! $(INSIDE_local) pyrefly check tests/canary.py >/dev/null 2>&1 || { \
-	  echo "error: the type checker passes tests/canary.py, which is wrong: it checks nothing" >&2 && exit 1; }; } && \
-	echo "check: all well"
-
-format: $(LOCAL) ## Format code, strip outputs from notebooks, write schemas and the generated reference
-	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout --keep-id notebooks/*.ipynb && \
-	  mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json && samebook bundle schema > environments/schemas/bundle.json && samebook pipelines --schema > environments/schemas/pipeline.json && python docs/generate.py'
