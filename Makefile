@@ -23,7 +23,7 @@ AMBIENT    = $(SECRETS) $(filter-out VARIABLES ENV PARAMS,$(VARIABLES)) SAMEBOOK
 # options are called.
 TAKES_lab         = PORT V
 TAKES_shell       = V
-OWN = help lab test shell build image archives base lock add remove check format hooks clean warehouse stop
+OWN = help lab test shell build image archives base lock add remove check format clean warehouse stop
 
 # For whom a variable is meant: its target. None of it is for a notebook.
 CHOSEN        := $(filter-out $(EVERYWHERE) $(AMBIENT),$(GIVEN))
@@ -106,9 +106,6 @@ lab: environment ## Develop in JupyterLab, in the same environment
 
 shell: environment ## A shell in the environment
 	@$(if $(filter docker,$(ENGINE)),$(INSIDE_docker) --entrypoint bash run,$(INSIDE_local) $(FOR_PEOPLE) bash)
-
-hooks: ## Have git say, after a checkout and a merge, which models' folders are not this branch's
-	@$(HERE)scripts/install-hooks
 
 clean: ## Remove environments and caches; runs, store and data stay
 	@rm -rf .venv .samebook .pytest_cache .ruff_cache dist && find . -name __pycache__ -prune -exec rm -rf {} +

@@ -138,6 +138,8 @@ lab-docker:
 	@mkdir -p -m 700 $(@D) && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' > $@ && chmod 444 $@ && \
 	$(COMPOSE) --profile warehouse rm --stop --force warehouse >/dev/null 2>&1
 
+# A base that was made here has no apt inside: it is made once more, with PostgreSQL, whose package makes no cluster.
+NO_CLUSTER = 'mkdir -p "$$1/etc/postgresql-common" && echo "create_main_cluster = false" >"$$1/etc/postgresql-common/createcluster.conf"'
 WAREHOUSE_PORT ?= 5432
 WAREHOUSE_docker = warehouse
 WAREHOUSE_local  = 127.0.0.1:$$port
@@ -146,7 +148,9 @@ warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehous
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
 	  echo "  -> any PostgreSQL will do: SAMEBOOK_WAREHOUSE__URL=postgresql://user@host/database" >&2 && exit 2; }; } && \
 	$(AGAIN) --silent pulled-base .samebook/warehouse/password >&2 && port=$(call quoted,$(WAREHOUSE_PORT)) && \
-	environments/warehouse/build $(call quoted,$(BASE_IMAGE)) samebook:warehouse$(TAG) >/dev/null && \
+	base=$(call quoted,$(BASE_IMAGE)) && { docker run --rm --entrypoint test "$$base" -x /usr/bin/apt-get || { base="$$base-postgresql" && \
+	  { docker image inspect "$$base" >/dev/null 2>&1 || environments/base/build "$$base" --include=postgresql --essential-hook=$(NO_CLUSTER) >&2; }; }; } && \
+	docker buildx build --quiet --build-arg BASE_IMAGE="$$base" --tag samebook:warehouse$(TAG) environments/warehouse >/dev/null && \
 	{ WAREHOUSE_PORT="$$port" $(COMPOSE) --progress quiet --profile warehouse up --detach --wait warehouse >&2 || { \
 	  echo "error: the warehouse did not start" >&2 && \
 	  echo "  -> port $$port taken? make warehouse WAREHOUSE_PORT=5433; else: docker compose logs warehouse" >&2 && exit 2; }; } && \

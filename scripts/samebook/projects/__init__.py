@@ -1,0 +1,1 @@
+"""Projects of other people: their template, the files of this repository that they share, and samebook's wheel."""
