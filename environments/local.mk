@@ -4,7 +4,7 @@ PACKAGE = scripts/pyproject.toml $(wildcard scripts/*.whl)
 UV     := .samebook/uv/bin/uv
 LOCAL  := .venv/.installed
 PYTHON_VERSION = $(shell cat .python-version)
-INSIDE_local      = env -u PYTHONDONTWRITEBYTECODE -u VIRTUAL_ENV PATH=$(call quoted,$(CURDIR)/.venv/bin):"$$PATH"
+INSIDE_local      = env -u PYTHONDONTWRITEBYTECODE PATH=$(call quoted,$(CURDIR)/.venv/bin):"$$PATH"
 PROGRAM_local     = samebook
 BESIDE_local      = BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) samebook
 ENVIRONMENT_local = $(LOCAL)

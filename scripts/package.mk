@@ -1,6 +1,6 @@
-# The package of samebook, and projects that are made with it.
+# The package of samebook, and the hooks of its repository.
 
-OWN += wheel new hooks
+OWN += wheel hooks
 
 # From the commit, whatever the checkout holds; the wheel's version names it. With it go the files that projects share.
 ENTRIES = scripts/samebook/projects/entries
@@ -15,12 +15,6 @@ wheel: $(UV) ## Build samebook as a wheel into dist/, the same bytes for the sam
 	wheel=$$(ls -t $(call quoted,$(DIST))/samebook-*.whl | head -1) && \
 	$(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) "$$source/samebook/projects/wheel_file.py" "$$wheel" && \
 	echo "$$wheel sha256:$$({ sha256sum "$$wheel" 2>/dev/null || shasum -a 256 "$$wheel"; } | cut -c1-64)"
-
-# Beside the image, in a folder outside of this checkout.
-TAKES_new = PROJECT NAME EXAMPLE REGISTRY
-new: $(LOCAL) ## Make a project of your own: PROJECT=../churn EXAMPLE=none NAME=churn REGISTRY=…
-	@[ -n "$$PROJECT" ] || { echo "error: which folder?" >&2 && echo "  -> make new PROJECT=../churn" >&2 && exit 2; }; \
-	$(INSIDE_local) samebook new $(call option,NAME,name) $(call option,EXAMPLE,example) $(call option,REGISTRY,registry) -- $(call quoted,$(PROJECT))
 
 hooks: ## Have git say, after a checkout and a merge, which models' folders are not this branch's
 	@$(HERE)scripts/install-hooks

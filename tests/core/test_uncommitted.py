@@ -19,7 +19,7 @@ pytestmark = pytest.mark.host
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "protocol.file.allow=always")
 CLEAN = Changes(b"")
 HANDING = Path(__file__).parents[2] / "environments" / "uncommitted"
-LISTING = Path(__file__).parents[2] / "environments" / "image" / "listing"
+INSTALL = Path(__file__).parents[2] / "environments" / "image" / "install"
 READING = "import sys; from pathlib import Path; from samebook.core import uncommitted as u; "
 READING += "assert u.changes(Path(sys.argv[1])).patch"
 
@@ -249,7 +249,7 @@ def test_release_image_knows_its_files(root: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("SAMEBOOK_PATCH", raising=False)
     monkeypatch.setattr(source_files, "LISTING", listing)
     assert source.read(Workspace(root), path).unpatched == ("nothing here shows which files are the commit's",)
-    listing.write_bytes(subprocess.run([LISTING], cwd=root, check=True, capture_output=True).stdout)
+    listing.write_bytes(subprocess.run([INSTALL, "listing"], cwd=root, check=True, capture_output=True).stdout)
     assert source.read(Workspace(root), path).patch == b""
     edit(root)
     (root / "notebooks" / "mounted.csv").touch()

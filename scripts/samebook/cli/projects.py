@@ -9,7 +9,7 @@ from samebook.cli.options import say, show
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", metavar="PROJECT", type=click.Path(path_type=Path))
 @click.option("--name", default="", help="Name of the project and of its package of helpers; by default the folder's.")
 @click.option("--example", default="", help="What it begins with: tiny, a model with its gate and tests, or none.")
 @click.option("--registry", default="", help="Registry that its CI pushes the image to; by default none.")

@@ -85,7 +85,7 @@ def _answers(request: NewRequest) -> dict[str, str]:
     if not NAME.fullmatch(name) or name in TAKEN:
         raise UsageError(
             f"{name!r} can't be the name of a package of helpers; expected small letters, digits and _",
-            mend="samebook new PATH --name churn",
+            mend="samebook new PROJECT --name churn",
         )
     if request.example and request.example not in EXAMPLES:
         raise UsageError(
