@@ -33,9 +33,13 @@ def lines(project: Path, *command: str) -> list[str]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of the example `tiny`, as it was made."""
     folder = tmp_path_factory.mktemp("new")
-    done = samebook("new", "churn", cwd=folder, **IDENTITY)
+    command = ["make", "--silent", "new", f"PROJECT={folder / 'churn'}", "NAME=churn", "ENGINE=local"]
+    env = {**os.environ, **IDENTITY}
+    done = subprocess.run(
+        command, cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    assert "next: cd churn && make run NOTEBOOK=train" in done.stdout
+    assert f"next: cd {folder}/churn && make run NOTEBOOK=train" in done.stdout
     assert [path.name for path in folder.iterdir()] == ["churn"]
     return folder / "churn"
 

@@ -1,7 +1,6 @@
 """Make a project: a folder with the entries of this scaffold, its environment locked, and one commit."""
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ def new(request: NewRequest, say: Say) -> str:
         answers["version"] = template.version(wheel)
         _render(temporary / "template", project, answers, request.is_asked)
         say("environment: asking the package index")
-        _make(project, "lock")
+        template.run_make(project, "lock", mend="samebook new, where the package index can be reached")
         git.git(project, "init", "--quiet", "--initial-branch=main", ".")
         # Not what the user's own list of ignored files would leave out, like wheels.
         git.git(project, "-c", "core.excludesFile=/dev/null", "add", "--all")
@@ -99,9 +98,3 @@ def _render(source: Path, project: Path, answers: Mapping[str, str], is_asked: b
     import copier
 
     copier.run_copy(str(source), project, data=dict(answers), defaults=not is_asked, quiet=True)
-
-
-def _make(project: Path, target: str) -> None:
-    """Run a target of make on the local engine; its progress is shown. Raises UsageError where it fails."""
-    if subprocess.run(["make", "--silent", "-C", str(project), target, "ENGINE=local"], check=False).returncode:
-        raise UsageError("the project's packages could not be locked; no project was made", mend="samebook new, again")
