@@ -99,6 +99,16 @@ def test_works_at_once(project: Path) -> None:
     assert any("auc 0.98" in line for line in runs), runs
 
 
+def test_nothing_to_begin_with(tmp_path: Path) -> None:
+    """A project without an example has one notebook, whose test passes."""
+    done = samebook("new", "hello", "--example", "none", cwd=tmp_path, **IDENTITY)
+    assert done.returncode == 0, done.stderr
+    make = ["make", "test", "ENGINE=local"]
+    tested = subprocess.run(make, cwd=tmp_path / "hello", capture_output=True, text=True, check=False)
+    assert "1 passed" in tested.stdout, tested.stdout + tested.stderr
+    assert lines(tmp_path / "hello", "git", "ls-files", "notebooks") == ["notebooks/train.ipynb"]
+
+
 def test_refused(tmp_path: Path) -> None:
     """No project is made in a folder with files, in another repository, without an identity, or with a bad name."""
     full, repository = tmp_path / "full", tmp_path / "repository"
