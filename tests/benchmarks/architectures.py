@@ -29,6 +29,7 @@ def size(old: Any, new: Any) -> tuple[float, int] | None:
     """The largest difference of two arrays, and that in ulp; None where more differs than numbers."""
     if old.shape != new.shape or old.dtype != new.dtype or old.dtype == "uint8":
         return None
+    old, new = (values.view(values.real.dtype) for values in (old, new))
     differing = old != new
     return largest(zip(old[differing].tolist(), new[differing].tolist(), strict=True))
 

@@ -30,7 +30,7 @@ OLDER_THAN = (2, 4)
 ABOVE = ("X86_V4", "AVX512", "AVX10")
 CORE = "Haswell"
 # What each processor of ARM has. The core for SME, which OpenBLAS takes under QEMU, multiplies matrices wrong there.
-# https://github.com/OpenMathLib/OpenBLAS/issues/5976
+# Perhaps: https://github.com/OpenMathLib/OpenBLAS/issues/5976
 CORE_OF_ARM = "ARMV8"
 # By the level of a processor, the groups of numpy and the core of OpenBLAS that the next level below lacks or has.
 BELOW = {4: (FEATURES, CORE), 3: (("X86_V3", *FEATURES), "Sandybridge")}
