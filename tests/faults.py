@@ -19,7 +19,6 @@ from watched_site import Site
 
 # Seconds that a file takes, within which a fault strikes.
 SPAN = 6.0
-PATIENCE = 120
 
 
 def kill_kernel(site: Site, _: random.Random) -> bool:
@@ -98,11 +97,11 @@ def set_clock_back(site: Site, chance: random.Random) -> bool:
 def cut_file(site: Site, _: random.Random) -> bool:
     """Send a file without its end, and then, once it is rejected, the whole file."""
     path = site.tiny.root / "data" / "inbox" / f"rows-{site.days[-1]}.parquet"
-    wait_until(lambda: site.is_published(site.days[-1]), PATIENCE)
+    wait_until(lambda: site.is_published(site.days[-1]))
     archived = next((site.tiny.root / "data" / "archive").rglob(f"rows-{site.days[-1]}-*"))
     before = len(list((site.tiny.root / "data").glob("quarantine/*.parquet")))
     path.write_bytes(archived.read_bytes()[:-20])
-    wait_until(lambda: len(list((site.tiny.root / "data").glob("quarantine/*.parquet"))) > before, PATIENCE)
+    wait_until(lambda: len(list((site.tiny.root / "data").glob("quarantine/*.parquet"))) > before)
     shutil.copyfile(archived, path.with_suffix(".part"))
     path.with_suffix(".part").rename(path)
     return True
@@ -152,7 +151,7 @@ def strike(site: Site, name: str, times: int, seed: int = 2013) -> Finding:
         time.sleep(chance.uniform(0, SPAN))
         start = time.monotonic()
         struck += FAULTS[name](site, chance)
-        wait_until(lambda day=day: site.watch() or site.is_published(day), PATIENCE)
+        wait_until(lambda day=day: site.watch() or site.is_published(day))
         slowest = max(slowest, time.monotonic() - start)
     site.stop()
     return Finding(name, struck, list(lost(site)), list(duplicated(site)), list(leftovers(site)), slowest)

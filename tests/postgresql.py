@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiny import wait_until
+from tiny import PATIENCE, wait_until
 
 from samebook.environment.sections import Warehouse
 
@@ -69,7 +69,7 @@ class PostgreSQL:
         """Stop the server at once; it ends all connections."""
         if self.process:
             self.process.send_signal(signal.SIGQUIT)
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
             self.process = None
 
     def _answers(self) -> bool:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tiny import CHECKOUT, Result, Tiny, wait_until
+from tiny import CHECKOUT, PATIENCE, Result, Tiny, wait_until
 
 from samebook.environment import machine, numerics
 
@@ -150,9 +150,9 @@ def test_second_failure_is_told(tiny: Tiny) -> None:
 
 def test_interrupted_finder_stops_all(tiny: Tiny) -> None:
     """Ctrl-C ends the finder and the run that is under way, and no kernel stays."""
-    tiny.notebook("slow", work="import pathlib, time; pathlib.Path('../started').touch(); time.sleep(60)")
+    tiny.notebook("slow", work="import pathlib, time; pathlib.Path('../started').touch(); time.sleep(600)")
     finder = tiny.start("reproduce", "slow", "--times", "2")
     wait_until((tiny.root / "started").exists)
     finder.send_signal(signal.SIGINT)
-    assert finder.wait(30) == 130
+    assert finder.wait(PATIENCE) == 130
     finder.communicate()

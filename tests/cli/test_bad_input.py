@@ -127,7 +127,7 @@ def test_dead_kernel_named(death: str, tiny: Tiny) -> None:
     assert (tiny.last / "error.txt").read_text().startswith("KernelDied: ")
 
 
-@pytest.mark.parametrize("work", ["import time\ntime.sleep(60)", "while True:\n    print('x', flush=True)"])
+@pytest.mark.parametrize("work", ["import time\ntime.sleep(600)", "while True:\n    print('x', flush=True)"])
 def test_slow_cell_stopped(work: str, tiny: Tiny) -> None:
     """A cell over its time limit is stopped and named, with the variable that gives it more time."""
     tiny.notebook("sleeps", work=work)

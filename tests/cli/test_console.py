@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import Tiny
+from tiny import PATIENCE, Tiny
 
 from samebook.cli import console, main, options
 from samebook.cli.console import Console
@@ -28,7 +28,7 @@ def test_closed_pipe_fails_no_run(tiny: Tiny) -> None:
         assert run.stdout
         run.stdout.readline()
         run.stdout.close()
-        assert run.wait(timeout=120) == 0
+        assert run.wait(PATIENCE) == 0
     assert (tiny.last / "receipt.json").is_file()
 
 

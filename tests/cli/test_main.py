@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from click.testing import CliRunner
-from tiny import Tiny
+from tiny import PATIENCE, Tiny
 
 from samebook.cli.main import cli
 from samebook.cli.options import PairsType
@@ -43,7 +43,7 @@ def test_closed_pipe_is_fine(tiny: Tiny) -> None:
     process.stdout.close()
     assert process.stderr.read() == ""
     process.stderr.close()
-    process.wait(timeout=20)
+    process.wait(PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from docker.models.images import Image
 def engine() -> Iterator[docker.DockerClient]:
     """The daemon. Without one tests are skipped, or fail where SAMEBOOK_REQUIRE_DOCKER=1 says that it must be there."""
     try:
-        client = docker.from_env(timeout=120)
+        client = docker.from_env(timeout=900)
         client.ping()
     except docker.errors.DockerException as error:
         refuse = pytest.fail if os.environ.get("SAMEBOOK_REQUIRE_DOCKER") == "1" else pytest.skip

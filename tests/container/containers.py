@@ -16,7 +16,7 @@ Start = Callable[..., Container]
 
 def output(container: Container) -> str:
     """What a container printed, once it has ended well."""
-    code = container.wait(timeout=300)["StatusCode"]
+    code = container.wait(timeout=900)["StatusCode"]
     printed = container.logs().decode()
     assert code == 0, printed
     return printed

@@ -115,7 +115,7 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 def test_daemon_gone_in_mid_run(engine: docker.DockerClient, checkout: Path, line: Line) -> None:
     """When the daemon goes away with its containers, make says so, and the next start lists the run as failed."""
-    cell = nbformat.v4.new_code_cell("import time\ntime.sleep(300)")
+    cell = nbformat.v4.new_code_cell("import time\ntime.sleep(3000)")
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), checkout / "notebooks" / "long.ipynb")
     env = {**os.environ, "DOCKER_HOST": f"unix://{line.path}", "HOME": str(checkout), "SAMEBOOK_TAG": "-gone"}
     command = ["make", "run", "NOTEBOOK=long", "ENGINE=docker"]
@@ -139,7 +139,7 @@ def _end(engine: docker.DockerClient, checkout: Path) -> None:
             container.kill()
 
 
-def _wait_for(found: Callable[[], list[Path]], seconds: float = 120) -> list[Path]:
+def _wait_for(found: Callable[[], list[Path]], seconds: float = 900) -> list[Path]:
     end = time.monotonic() + seconds
     while not (paths := found()):
         assert time.monotonic() < end

@@ -26,7 +26,7 @@ class Lab:
     def status(self, token: str) -> int:
         """The HTTP status of the API for who has this token."""
         try:
-            with urllib.request.urlopen(f"{self.url}/api/contents?token={token}", timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}/api/contents?token={token}", timeout=60) as answer:
                 return answer.status
         except urllib.error.HTTPError as error:
             with error:

@@ -31,13 +31,11 @@ def test_killed_container_loses_nothing(runtime: Image, start: Start, tmp_path: 
 def test_stopped_container_ends_in_time(runtime: Image, start: Start, tmp_path: Path) -> None:
     """`docker stop` ends the watcher within ten seconds, in mid-step, and says that it was stopped."""
     site = Site.create(tmp_path / "site")
-    site.tiny.notebook("score", parameters=PARAMETERS, work="import time\ntime.sleep(60)")
+    site.tiny.notebook("score", parameters=PARAMETERS, work="import time\ntime.sleep(600)")
     site.arrive()
     container = start(runtime, "watch", volumes=mounted(site))
     wait_until(lambda: list(site.tiny.root.glob("runs/.partial/*-score-*/notebook.ipynb")))
-    began = time.monotonic()
-    container.stop(timeout=20)
-    assert time.monotonic() - began < 10
+    container.stop(timeout=10)  # then the engine kills it, which is another code
     assert container.wait()["StatusCode"] == 143
 
 

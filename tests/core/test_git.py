@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import CHECKOUT
+from tiny import CHECKOUT, PATIENCE
 
 from samebook.core import git, head, uncommitted
 from samebook.core.errors import UsageError
@@ -21,7 +21,7 @@ from pathlib import Path
 from samebook.core import git, signals
 with signals.as_errors(), git.worktree(Path(sys.argv[1]), "HEAD") as checkout:
     print(checkout, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -89,7 +89,7 @@ def test_worktree_ends_with_signal(root: Path, signum: int) -> None:
         checkout = Path(process.stdout.readline().strip())
         assert (checkout / "a.txt").is_file()
         os.kill(process.pid, signum)
-        assert process.wait(20) != 0
+        assert process.wait(PATIENCE) != 0
     assert_untouched(root)
 
 

@@ -6,12 +6,12 @@ import signal
 import subprocess
 
 import pytest
-from tiny import Tiny, wait_until
+from tiny import PATIENCE, Tiny, wait_until
 
 from samebook.core import signals
 from samebook.core.errors import Interrupted
 
-SLEEPS = "import time\nprint('asleep', flush=True)\ntime.sleep(60)"
+SLEEPS = "import time\nprint('asleep', flush=True)\ntime.sleep(600)"
 
 
 def running(tiny: Tiny, notebook: str) -> subprocess.Popen[str]:
@@ -29,7 +29,7 @@ def test_signal_stops_run(signum: signal.Signals, code: int, tiny: Tiny) -> None
     process = running(tiny, "sleeps")
     os.killpg(process.pid, signum)
     os.killpg(process.pid, signum)
-    _, stderr = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert stderr.endswith(f"error: stopped by {signum.name}\n  the run as far as it came: runs/{tiny.last.name}\n")
     assert (tiny.last / "error.txt").read_text() == f"Interrupted: stopped by {signum.name}\n"
@@ -60,7 +60,7 @@ def test_noisy_notebook_stops(tiny: Tiny) -> None:
     tiny.notebook("noisy", work="while True:\n    print('x' * 60)")
     process = running(tiny, "noisy")
     os.killpg(process.pid, signal.SIGTERM)
-    _, stderr = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
     assert "Traceback" not in stderr
 
@@ -73,9 +73,9 @@ def test_nested_run_stops(tiny: Tiny) -> None:
     tiny.notebook("train", work=f"import datetime, samebook\nsamebook.read_dataset('flights', {day}, {day})")
     process = running(tiny, "train")
     os.killpg(process.pid, signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
-    wait_until(lambda: not tiny.kernels(), seconds=10)
+    wait_until(lambda: not tiny.kernels())
     tiny.notebook("next", work="1")
     assert tiny.samebook("run", "next").code == 0
     assert [(run / "error.txt").is_file() for run in tiny.runs] == [True, True, False]
@@ -87,8 +87,8 @@ def test_killed_run_recovered(tiny: Tiny) -> None:
     tiny.notebook("next", work="1")
     process = running(tiny, "sleeps")
     process.kill()
-    process.communicate(timeout=20)
-    wait_until(lambda: not tiny.kernels(), seconds=10)
+    process.communicate(timeout=PATIENCE)
+    wait_until(lambda: not tiny.kernels())
     assert len(tiny.unfinished) == 1
     assert tiny.samebook("run", "next").code == 0
     runs = json.loads(tiny.samebook("runs", "--json").stdout)

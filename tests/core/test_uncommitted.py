@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny import PATIENCE
 
 from samebook.core import git, uncommitted
 from samebook.core.errors import UsageError
@@ -201,7 +202,7 @@ def test_two_at_once(root: Path) -> None:
     edit(root)
     (root / ".git" / "index.lock").write_text("")
     programs = [subprocess.Popen([sys.executable, "-c", READING, str(root)]) for _ in range(4)]
-    assert [program.wait(60) for program in programs] == [0] * 4
+    assert [program.wait(PATIENCE) for program in programs] == [0] * 4
 
 
 def test_git_error_is_an_error(root: Path) -> None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tiny import PATIENCE
 
 from samebook.core import workspace
 from samebook.core.errors import UsageError
@@ -55,7 +56,7 @@ def test_lock_excludes_others(tmp_path: Path) -> None:
         waiting.start()
         waiting.join(0.2)
         order.append("first")
-    waiting.join(10)
+    waiting.join(PATIENCE)
     assert order == ["first", "second"]
 
 

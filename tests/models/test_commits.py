@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import Tiny, git
+from tiny import PATIENCE, Tiny, git
 
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
@@ -49,7 +49,7 @@ def hook(tiny: Tiny, name: str, script: str) -> None:
 def test_killed_after_commit(plain: Tiny) -> None:
     """A kill right after the commit leaves nothing that the next commit by hand would undo."""
     hook(plain, "post-commit", "kill -9 $(cut -d ' ' -f 4 /proc/$PPID/stat)")
-    ended = subprocess.run([sys.executable, "-c", COMMIT, str(plain.root)], check=False, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", COMMIT, str(plain.root)], check=False, timeout=PATIENCE)
     assert ended.returncode == -9
     assert git(plain, "show", "HEAD:models/delay.json") == "new"
     assert git(plain, "status", "--porcelain") == ""

@@ -16,7 +16,7 @@ from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement
-from tiny import CHECKOUT, Tiny, git, wait_until
+from tiny import CHECKOUT, PATIENCE, Tiny, git, wait_until
 
 from samebook.core.digest import sha256
 from samebook.core.errors import SamebookError
@@ -170,7 +170,7 @@ def test_receipt_has_source_at_start(tiny: Tiny) -> None:
     process = tiny.start("run", "edited")
     wait_until(lambda: tiny.unfinished)
     path.write_text(path.read_text().replace("sleep(3)", "sleep(4)"))
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE) == 0
     for stream in (process.stdout, process.stderr):
         assert stream
         stream.close()

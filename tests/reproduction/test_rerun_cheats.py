@@ -41,7 +41,7 @@ if "worktree-" in os.getcwd():
 import os, pathlib, sys, time
 run = pathlib.Path(sys.argv[1])
 final = run.parents[1] / run.name
-end = time.monotonic() + 20
+end = time.monotonic() + 300
 while not final.is_dir() and time.monotonic() < end: time.sleep(0.001)
 (final / "metrics.json").write_text("{}")
 '''

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from s3 import KEY, MARK, S3, TEXT, changing_wire
-from tiny import Result, Tiny, wait_until
+from tiny import PATIENCE, Result, Tiny, wait_until
 
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
@@ -269,7 +269,7 @@ def test_denied_in_mid_push(s3: S3, tmp_path: Path) -> None:
     add_run(one, *MANY)
     process = pushing(one, s3)
     s3.allow("Read", "List")
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
     assert "denies access (403 AccessDenied)" in safe_stderr(Result(process.returncode, stdout, stderr))
     assert process.returncode == 1
     push_rest(one, s3)
@@ -282,7 +282,7 @@ def test_stopped_push_goes_on(signum: signal.Signals, code: int, s3: S3, tmp_pat
     add_run(one, *MANY)
     process = pushing(one, s3)
     process.send_signal(signum)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     push_rest(one, s3)
 
@@ -306,7 +306,7 @@ def test_killed_pull_goes_on(s3: S3, tmp_path: Path) -> None:
     process = other.start("store", "pull", "--jobs", "1")
     wait_until(lambda: object_names(other))
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert Store(other.root / "store").damaged() == []
     assert other.samebook("store", "pull").code == 0
     assert object_names(one) <= object_names(other)
@@ -323,7 +323,7 @@ def test_full_disk(s3: S3, tmp_path: Path) -> None:
     (other.root / "store").mkdir()
     command = ("unshare", "-m", "sh", "-c", SMALL_DISK, "sh", *other.command("store", "pull"))
     ended = subprocess.run(
-        command, cwd=other.root, env=other.environ(), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=other.root, env=other.environ(), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 1
     assert "No space left on device" in ended.stderr

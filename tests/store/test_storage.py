@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tiny import Tiny
+from tiny import PATIENCE, Tiny
 
 # In the image the user is not root, and cannot mount anything.
 pytestmark = pytest.mark.host
@@ -18,7 +18,7 @@ UNPRIVILEGED = () if os.getuid() else ("setpriv", "--bounding-set", "-dac_overri
 def samebook(tiny: Tiny, *arguments: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = (*before, *tiny.command(*arguments))
     return subprocess.run(
-        command, cwd=tiny.root, env=tiny.environ(), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=tiny.root, env=tiny.environ(), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from promoting import stderr_of
-from tiny import Tiny, wait_until
+from tiny import PATIENCE, Tiny, wait_until
 
 DAY = "from datetime import date\nday: date = date(2013, 1, 1)"
 WORK = """
@@ -62,7 +62,7 @@ def test_goes_on_after_a_stop(tiny: Tiny) -> None:
     process = tiny.start("backfill", "daily", *SPAN, "--jobs", "1")
     wait_until(lambda: published(tiny))
     os.kill(process.pid, signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM
     assert not tiny.kernels()
     assert len(published(tiny)) < 4

@@ -9,7 +9,7 @@ from pathlib import Path
 import promoting
 import pytest
 from promoting import stderr_of
-from tiny import Tiny, git, wait_until
+from tiny import PATIENCE, Tiny, git, wait_until
 
 from samebook.core.workspace import Workspace
 from samebook.store import objects
@@ -163,7 +163,7 @@ def test_running_run_keeps_what_it_reads(tiny: Tiny) -> None:
     assert tiny.samebook("gc", *ALL).code == 0
     assert ids(tiny) == names[:1]
     (tiny.root / "notebooks" / "go").touch()
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE) == 0
     assert tiny.samebook("store", "verify").code == 0
 
 

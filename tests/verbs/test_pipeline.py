@@ -5,14 +5,13 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections import Counter
 from pathlib import Path
 
 import promoting
 import pytest
 from promoting import stderr_of
-from tiny import Tiny, git, wait_until
+from tiny import HELD, PATIENCE, Tiny, git, opened, wait_until
 
 READ = "from datetime import date\nday: date = date(2013, 1, 1)\nfactor: int = 1"
 MAKE = """
@@ -94,9 +93,9 @@ def test_waiting_to_publish_can_be_stopped(signum: int, tiny: Tiny) -> None:
     with (tiny.root / "data" / ".publish.lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         process = tiny.start("pipeline", "daily", "-p", "day=2013-01-05")
-        time.sleep(3)
+        wait_until(lambda: opened(process.pid) & {str(tiny.root / "data" / ".publish.lock")})
         os.kill(process.pid, signum)
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signum
 
 
@@ -213,11 +212,13 @@ def test_dry_run_tells_the_plan(tiny: Tiny) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_goes_on_after_a_kill(signum: int, tiny: Tiny) -> None:
     """A pipeline killed in a step leaves no process behind; started again, it runs the rest, and each step once."""
-    tiny.notebook("double", parameters=READ, work=DOUBLE + "\nimport time\ntime.sleep(3)")
+    tiny.notebook("double", parameters=READ, work=DOUBLE + HELD)
+    (tiny.root / "hold").touch()
     process = tiny.start("pipeline", "daily", "-p", "day=2013-01-05")
     wait_until(lambda: list(tiny.root.glob("runs/.partial/*-double-*/notebook.ipynb")))
     os.kill(process.pid, signum)
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
+    (tiny.root / "hold").unlink()
     assert process.returncode in (-signum, 128 + signum)
     assert daily(tiny) == {"make": "as before", "double": "ran", "aside": "as before"}
     wait_until(lambda: not tiny.kernels())
@@ -230,7 +231,7 @@ def test_two_at_once_do_it_once(tiny: Tiny) -> None:
     """Of two pipelines that start at once with the same parameters, the second finds all steps done."""
     both = [tiny.start("pipeline", "daily", "-p", "day=2013-01-05") for _ in range(2)]
     for process in both:
-        process.communicate(timeout=120)
+        process.communicate(timeout=PATIENCE)
     assert [process.returncode for process in both] == [0, 0]
     assert len(list(tiny.root.glob("runs/*-make-*/receipt.json"))) == 1
     assert len(list(tiny.root.glob("runs/*-double-*/receipt.json"))) == 1
@@ -269,7 +270,7 @@ def test_no_model_yet_is_told(tmp_path: Path) -> None:
 
 def test_ends_with_what_started_it(tiny: Tiny) -> None:
     """A run that a pipeline has started does not outlive it, not even its kernel."""
-    tiny.notebook("aside", work="import time\ntime.sleep(60)")
+    tiny.notebook("aside", work="import time\ntime.sleep(600)")
     process = tiny.start("pipeline", "daily")
     wait_until(tiny.kernels)
     process.kill()

@@ -10,7 +10,7 @@ import promoting
 import pytest
 from promoting import attest, promote, promoted_bundle, run_of, stderr_of
 from test_signing import key
-from tiny import Tiny, git, wait_until
+from tiny import PATIENCE, Tiny, git, wait_until
 
 from samebook.models import bundle
 from samebook.records import signing
@@ -215,7 +215,7 @@ def test_two_at_once(tiny: Tiny) -> None:
     attest(tiny, 3)
     attest(tiny, 5)
     calls = [tiny.start("promote", run_of(tiny, level), "delay", "--env", "preprod") for level in (3, 5)]
-    assert [call.wait(60) for call in calls] == [0, 0]
+    assert [call.wait(PATIENCE) for call in calls] == [0, 0]
     for call in calls:
         call.communicate()
     assert git(tiny, "log", "--format=%s").count("Promote delay from") == 2
@@ -351,7 +351,7 @@ def test_branch_that_moves_is_left(tiny: Tiny) -> None:
     promotion = tiny.start("promote", run_of(tiny, 3), "delay")
     wait_until(lambda: list(tiny.root.glob("runs/.partial/*-gate-*")))
     git(tiny, "switch", "--quiet", "other")
-    _, message = promotion.communicate(timeout=60)
+    _, message = promotion.communicate(timeout=PATIENCE)
     assert promotion.returncode == 2
     assert "git moved on from main" in message
     assert git(tiny, "log", "--all", "--format=%s", "-1") == "slow gate"

@@ -10,7 +10,7 @@ from typing import Any, override
 
 import promoting
 import pytest
-from tiny import Result, Tiny, git
+from tiny import PATIENCE, Result, Tiny, git
 
 from samebook.environment import identity
 from samebook.execution import preparation
@@ -121,7 +121,7 @@ def test_same_second_two_runs(tiny: Tiny) -> None:
     """Two runs of one notebook, started at once, both end well, under ids of their own."""
     tiny.notebook("train", work="print('done')")
     processes = [tiny.start("run", "train") for _ in range(2)]
-    ended = [process.communicate(timeout=60) for process in processes]
+    ended = [process.communicate(timeout=PATIENCE) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], ended
     assert len(tiny.runs) == 2
 

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tiny import Result, Tiny, wait_until
+from tiny import PATIENCE, Result, Tiny, wait_until
 
 WORK = """
 import os, samebook
@@ -126,12 +126,12 @@ def test_wrong_grid_runs_nothing(options: tuple[str, ...], message: str, tiny: T
 def test_stopped_in_the_middle(signum: int, tiny: Tiny) -> None:
     """A stopped or killed sweep leaves no process behind; started again, it does the rest."""
     tiny.notebook(
-        "train", parameters=PARAMETERS, imports="import numpy", work=f"{WORK}\nimport time\ntime.sleep(n // 5 * 60)"
+        "train", parameters=PARAMETERS, imports="import numpy", work=f"{WORK}\nimport time\ntime.sleep(n // 5 * 600)"
     )
     process = tiny.start("sweep", "train", "--grid", "n=1,2,5,6", "--jobs", "2")
-    wait_until(lambda: len(tiny.unfinished) == 2 and len(tiny.runs) == 2, seconds=60)
+    wait_until(lambda: len(tiny.unfinished) == 2 and len(tiny.runs) == 2)
     os.kill(process.pid, signum)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode in (-signum, 128 + signum)
     wait_until(lambda: not tiny.kernels())
     assert "2 ran, 2 done already" in sweep(tiny, "--grid", "n=1,2,3,4").stdout
@@ -143,7 +143,7 @@ def test_killed_runner_costs_its_set(tiny: Tiny) -> None:
     tiny.notebook(
         "train",
         parameters=PARAMETERS,
-        work=f"{WORK}\nif n == 2:\n    os.kill(int(open('../runner').read()), 9)\n    import time\n    time.sleep(60)",
+        work=f"{WORK}\nif n == 2:\n    os.kill(int(open('../runner').read()), 9)\n    import time\n    time.sleep(600)",
     )
     process = tiny.start("sweep", "train", "--grid", "n=2,1,3", "--jobs", "1")
     wait_until(lambda: tiny.unfinished)
@@ -155,7 +155,7 @@ def test_killed_runner_costs_its_set(tiny: Tiny) -> None:
     )
     worker = [pid for pid in children.read_text().split() if b"zygote" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
     (tiny.root / "runner").write_text(worker[0])
-    stdout, _ = process.communicate(timeout=60)
+    stdout, _ = process.communicate(timeout=PATIENCE)
     assert "2 ran, 0 done already, 1 failed" in stdout
     assert "n=2: its process was ended by signal 9" in stdout
 
@@ -164,7 +164,7 @@ def test_two_at_once(tiny: Tiny) -> None:
     """Two sweeps side by side don't disturb each other."""
     both = [tiny.start("sweep", "train", "--grid", f"n={n},{n + 1}") for n in (1, 3)]
     for process in both:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
     assert [process.returncode for process in both] == [0, 0]
     assert len(tiny.runs) == 4
 
@@ -180,7 +180,7 @@ def test_many_sets(tiny: Tiny) -> None:
     killed = tiny.start("sweep", "train", "--sets", str(few))
     wait_until(lambda: len(tiny.runs) > SETS // 3, seconds=1800)
     killed.kill()
-    killed.communicate(timeout=60)
+    killed.communicate(timeout=PATIENCE)
     wait_until(lambda: not tiny.kernels())
     again = tiny.start("sweep", "train", "--sets", str(few))
     stdout, stderr = again.communicate(timeout=1800)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from promoting import stderr_of
-from tiny import Tiny, wait_until
+from tiny import HELD, PATIENCE, Tiny, wait_until
 
 from samebook.core.errors import DataRejected
 from samebook.core.workspace import Workspace
@@ -95,12 +95,12 @@ def test_many_files_are_taken_in_warm(tiny: Tiny) -> None:
     for day in range(10, 20):
         arrive(tiny, f"rows-2013-01-{day}.csv")
     process = tiny.start("watch")
-    wait_until(lambda: names(tiny, "inbox") == [], 180)
+    wait_until(lambda: names(tiny, "inbox") == [])
     wait_until(lambda: not tiny.kernels())
     arrive(tiny)
-    wait_until(lambda: names(tiny, "inbox") == [], 180)
+    wait_until(lambda: names(tiny, "inbox") == [])
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     warm = ['"warm": "started"' in (run / "receipt.json").read_text() for run in tiny.runs]
     assert sum(warm) > 10
     assert warm[-2:] == [False, False]
@@ -136,7 +136,7 @@ def test_corrected_file_is_not_taken_for_the_wrong_one(tiny: Tiny) -> None:
     arrive(tiny)
     wait_until(lambda: (tiny.root / "data" / "scores").is_dir() and not names(tiny, "inbox"))
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
     assert scores(tiny) == [2, 4]
     kept, _ = names(tiny, "quarantine")
     assert (tiny.root / "data" / "quarantine" / kept).read_text() == "m\n1\n"
@@ -157,7 +157,7 @@ def test_one_file_stops_no_other(tiny: Tiny) -> None:
 def test_unfinished_file_waits(tiny: Tiny) -> None:
     """A file that is still being written is not touched, under a working name or its own, until it is at rest."""
     (tiny.root / "data" / "inbox" / "rows-2013-01-06.csv.part").write_text("n\n1\n")
-    process = tiny.start("watch", SAMEBOOK_WATCH__SETTLE="2")
+    process = tiny.start("watch", SAMEBOOK_WATCH__SETTLE="4")
     path = tiny.root / "data" / "inbox" / "rows-2013-01-05.csv"
     with path.open("w", buffering=1) as stream:
         stream.write("n\n")
@@ -166,17 +166,17 @@ def test_unfinished_file_waits(tiny: Tiny) -> None:
             subprocess.run(("sleep", "0.7"), check=True)
     wait_until(lambda: not path.exists())
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
     assert scores(tiny) == [2, 4, 6, 8]
     assert names(tiny, "inbox") == ["rows-2013-01-06.csv.part"]
 
 
 def test_once_leaves_unfinished_files(tiny: Tiny) -> None:
     """A file that is being written is left alone by --once too, until the next call finds it at rest."""
-    waiting = Inbox(Workspace(tiny.root), 0.2)
+    waiting = Inbox(Workspace(tiny.root), 1)
     path = arrive(tiny, content="n\n")
     with path.open("a", buffering=1) as stream:
-        writer = threading.Timer(0.1, stream.write, ("1\n",))
+        writer = threading.Timer(0.2, stream.write, ("1\n",))
         writer.start()
         assert waiting.come_to_rest() == [path]
         writer.join()
@@ -214,12 +214,14 @@ def test_one_watcher(tiny: Tiny) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_goes_on_after_a_kill(signum: int, step: str, tiny: Tiny) -> None:
     """After a kill in any step, the next watcher does the rest: one published partition, made by one finished run."""
-    tiny.notebook("score", parameters=PARAMETERS.rpartition("\n")[0], work=SCORE + "\nimport time\ntime.sleep(1)")
+    tiny.notebook("score", parameters=PARAMETERS.rpartition("\n")[0], work=SCORE + HELD)
+    (tiny.root / "hold").touch()
     arrive(tiny)
     process = tiny.start("watch")
     wait_until(lambda: list(tiny.root.glob(f"runs/.partial/*-{step}-*/notebook.ipynb")))
     os.kill(process.pid, signum)
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
+    (tiny.root / "hold").unlink()
     assert names(tiny, "inbox") == ["rows-2013-01-05.csv"]
     assert tiny.samebook("watch", "--once").code == 0
     assert scores(tiny) == [2, 4]

@@ -10,14 +10,14 @@ import click
 import psutil
 import pytest
 from test_warm import start, subjects, warm
-from tiny import Result, Tiny, wait_until
+from tiny import PATIENCE, Result, Tiny, wait_until
 
 from samebook import __main__
 from samebook.cli import main
 from samebook.core.workspace import Workspace
 from samebook.execution.warm import runner
 
-SLEEP = "import time\nprint('asleep', flush=True)\ntime.sleep(60)"
+SLEEP = "import time\nprint('asleep', flush=True)\ntime.sleep(600)"
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_signals_are_forwarded(signum: signal.Signals, code: int, tiny: Tiny) ->
     """Ctrl-C and SIGTERM end the run as they end any other, and no runner stays."""
     client = sleeping(tiny)
     client.send_signal(signum)
-    assert client.wait(20) == code
+    assert client.wait(PATIENCE) == code
     assert not runners(tiny)
     assert list((tiny.root / "runs" / ".partial").glob("*-*")) == []
     assert (tiny.last / "error.txt").is_file()
@@ -98,7 +98,7 @@ def test_stopped_by_the_terminal(tiny: Tiny) -> None:
     client.send_signal(signal.SIGCONT)
     wait_until(lambda: psutil.STATUS_STOPPED not in {psutil.Process(client.pid).status(), process.status()})
     client.send_signal(signal.SIGTERM)
-    assert client.wait(20) == 143
+    assert client.wait(PATIENCE) == 143
 
 
 def test_large_environment(tiny: Tiny) -> None:
@@ -112,7 +112,7 @@ def test_nothing_outlives_its_client(tiny: Tiny) -> None:
     """With a client that is killed its runner and its kernel end; the next run keeps the run as failed."""
     client = sleeping(tiny)
     client.kill()
-    client.communicate(timeout=20)
+    client.communicate(timeout=PATIENCE)
     wait_until(lambda: not runners(tiny))
     assert tiny.samebook("run", "work").code == 0
     failed, done = sorted(tiny.runs, key=lambda run: (run / "receipt.json").is_file())
@@ -123,16 +123,16 @@ def test_nothing_outlives_its_client(tiny: Tiny) -> None:
 def test_killed_runner_is_reported(tiny: Tiny) -> None:
     """A runner that is killed, for lack of memory, ends with the code of that signal, and others run on."""
     client, other = sleeping(tiny), tiny.start("run", "work")
-    assert other.wait(60) == 0
+    assert other.wait(PATIENCE) == 0
     runners(tiny)[0].kill()
-    assert client.wait(20) == 128 + signal.SIGKILL
+    assert client.wait(PATIENCE) == 128 + signal.SIGKILL
     assert tiny.samebook("run", "work").code == 0
 
 
 def test_several_at_once(tiny: Tiny) -> None:
     """Four runs at once have a runner each, and the same results."""
     clients = [tiny.start("run", "work") for _ in range(4)]
-    assert [client.wait(60) for client in clients] == [0] * 4
+    assert [client.wait(PATIENCE) for client in clients] == [0] * 4
     assert [start(run) for run in tiny.runs] == ["warm"] * 4
     assert len({str(subjects(run)) for run in tiny.runs}) == 1
 

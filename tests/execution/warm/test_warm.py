@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tiny import Tiny, wait_until
+from tiny import PATIENCE, Tiny, wait_until
 
 from samebook.execution.warm import client
 from samebook.execution.warm.kernels import Kind
@@ -67,7 +67,7 @@ def warm(tiny: Tiny, notebook: str = "train", *options: str) -> Iterator[subproc
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
         wait_until(lambda: not tiny.kernels())
 
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from test_warm import ALL, TRAIN, ran, start, warm
-from tiny import Tiny, wait_until
+from tiny import PATIENCE, Tiny, wait_until
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_failed_cell(tiny: Tiny) -> None:
 
 def test_time_limit(tiny: Tiny) -> None:
     """A cell over its time limit is interrupted in a warm kernel too, and what it has printed is kept."""
-    tiny.notebook("slow", imports=ALL, work="import time\nprint('so far', flush=True)\ntime.sleep(60)")
+    tiny.notebook("slow", imports=ALL, work="import time\nprint('so far', flush=True)\ntime.sleep(600)")
     with warm(tiny, "slow"):
         ended = tiny.samebook("run", "slow", "--timeout", "2")
     assert ended.code == 1
@@ -49,13 +49,13 @@ def test_time_limit(tiny: Tiny) -> None:
 @pytest.mark.parametrize("victim", ["runner", "zygote"])
 def test_nothing_outlives_a_kill(victim: str, tiny: Tiny) -> None:
     """When the runner or the zygote is killed, the kernel ends; a run that starts afterwards is complete."""
-    tiny.notebook("sleeps", imports=ALL, work="import time\nprint('asleep', flush=True)\ntime.sleep(60)")
+    tiny.notebook("sleeps", imports=ALL, work="import time\nprint('asleep', flush=True)\ntime.sleep(600)")
     with warm(tiny, "sleeps") as keeper:
         runner = tiny.start("run", "sleeps")
         wait_until(lambda: any('"printed"' in log.read_text() for log in tiny.root.glob("runs/.partial/*/run.log")))
         before = set(tiny.kernels())
         (runner if victim == "runner" else keeper).kill()
-        runner.communicate(timeout=30)
+        runner.communicate(timeout=PATIENCE)
         kept = 2 if victim == "runner" else 0  # the zygotes of kernels and of runners
         wait_until(lambda: len(before & set(tiny.kernels())) <= kept)
         # The other notebook imports the same: while that is kept, its kernel is warm.
@@ -65,7 +65,7 @@ def test_nothing_outlives_a_kill(victim: str, tiny: Tiny) -> None:
 def test_ends_by_itself(tiny: Tiny) -> None:
     """Without a run for long it ends, its socket is gone, and runs start cold."""
     process = tiny.start("warm", "train", "--idle", "1s")
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert "nothing has run for a while: over" in stderr
     assert list((tiny.root / "runs").glob(".warm/*")) == []
@@ -78,8 +78,8 @@ def test_waits_for_runs(tiny: Tiny) -> None:
         runner = tiny.start("run", "sleeps")
         wait_until(lambda: any('"printed"' in log.read_text() for log in tiny.root.glob("runs/.partial/*/run.log")))
         keeper.terminate()
-        assert runner.wait(30) == 0
-        assert keeper.wait(10) == 143
+        assert runner.wait(PATIENCE) == 0
+        assert keeper.wait(PATIENCE) == 143
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_one_is_enough(tiny: Tiny) -> None:
     wait_until(lambda: len(list((tiny.root / "runs").glob(".warm/*"))) == 2)
     assert start(ran(tiny)) == "warm"
     both[0].terminate()
-    assert both[0].wait(30) == 143
+    assert both[0].wait(PATIENCE) == 143
 
 
 def test_all_are_killed(tiny: Tiny) -> None:

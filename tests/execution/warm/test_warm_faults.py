@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from test_warm import ALL, TRAIN, start, subjects
-from tiny import CHECKOUT, SAMPLE, Tiny, wait_until
+from tiny import CHECKOUT, PATIENCE, SAMPLE, Tiny, wait_until
 
 from samebook.core import workspace
 from samebook.data import sample
@@ -42,9 +42,9 @@ SHIPPED = {
     "monitor": "day=2013-07-01 days=2 model=train",
 }
 PLANTED = {
-    "hangs": "import time\ntime.sleep(60)",
+    "hangs": "import time\ntime.sleep(600)",
     "dies": "import os\nos.kill(os.getpid(), 9)",
-    "killed": "import time\ntime.sleep(60)",
+    "killed": "import time\ntime.sleep(600)",
 }
 CODES = {"hangs": 1, "dies": 138, "killed": -signal.SIGKILL}
 
@@ -76,7 +76,7 @@ def run(tiny: Tiny, notebook: str, **variables: str) -> Ended:
     if notebook == "killed":
         time.sleep(random.Random(process.pid).uniform(0.05, 1.5))
         process.kill()
-    stdout, _ = process.communicate(timeout=120)
+    stdout, _ = process.communicate(timeout=PATIENCE)
     return Ended(notebook, process.returncode, tiny.root / stdout.split()[0] if process.returncode == 0 else None)
 
 
@@ -104,7 +104,7 @@ def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
         def variables(name: str) -> dict[str, str]:
             return pool.variables(name, lambda: prepared, len(prepared))
 
-        wait_until(lambda: all(variables(name) for name in notebooks if name not in WARNS), seconds=300)
+        wait_until(lambda: all(variables(name) for name in notebooks if name not in WARNS))
         results = list(threads.map(lambda name: run(tiny, name, **variables(name)), planned(notebooks)))
 
     assert Counter((ended.notebook, ended.code) for ended in results) == Counter(
