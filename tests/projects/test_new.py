@@ -125,6 +125,8 @@ def test_refused(tmp_path: Path) -> None:
         (["churn", "--name", "2nd"], IDENTITY, "can't be the name of a package"),
         (["churn", "--name", "samebook"], IDENTITY, "can't be the name of a package"),
         (["churn", "--example", "tinny"], IDENTITY, "did you mean tiny?"),
+        (["churn", "--registry", "x$(touch ran)"], IDENTITY, "is no registry"),
+        (["churn", "--registry", "x\n  - run: touch ran"], IDENTITY, "is no registry"),
         (["a b/churn"], IDENTITY, "no folder"),
         (["nowhere/churn"], IDENTITY, "no folder"),
     ):

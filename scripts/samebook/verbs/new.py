@@ -13,6 +13,8 @@ from samebook.projects import template
 
 EXAMPLES = ("tiny", "none")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+# It stands in a workflow of CI, where other characters could be commands.
+REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/_-]*")
 # The light modules of every environment, and folders of the workspace: a package of helpers would hide or be hidden.
 TAKEN = ("samebook", "notebooks", "tests", "train", "gate")
 
@@ -79,7 +81,7 @@ def _check_place(path: Path) -> None:
 
 
 def _answers(request: NewRequest) -> dict[str, str]:
-    """The answers that are given; the name is the folder's where nobody is asked."""
+    """The answers by name, each checked; one that is empty is left to the template's default, or is asked."""
     name = request.name or re.sub(r"[^a-z0-9_]", "_", request.path.absolute().name.lower())
     if not NAME.fullmatch(name) or name in TAKEN:
         raise UsageError(
@@ -90,6 +92,11 @@ def _answers(request: NewRequest) -> dict[str, str]:
         raise UsageError(
             f"no example {request.example!r}{nearest(request.example, EXAMPLES)}", mend="samebook new --help"
         )
+    if request.registry and not REGISTRY.fullmatch(request.registry):
+        raise UsageError(
+            f"{request.registry!r} is no registry; expected a host, a port and a path",
+            mend="samebook new PROJECT --registry registry.example.com/team",
+        )
     given = {"name": name, "example": request.example, "registry": request.registry}
     return {key: value for key, value in given.items() if value}
 
@@ -97,4 +104,6 @@ def _answers(request: NewRequest) -> dict[str, str]:
 def _render(source: Path, project: Path, answers: Mapping[str, str], is_asked: bool) -> None:
     import copier
 
-    copier.run_copy(str(source), project, data=dict(answers), defaults=not is_asked, quiet=True)
+    # The name of the folder is only proposed where somebody is asked.
+    data = {key: value for key, value in answers.items() if key != "name" or not is_asked}
+    copier.run_copy(str(source), project, data=data, user_defaults=dict(answers), defaults=not is_asked, quiet=True)
