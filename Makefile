@@ -36,7 +36,7 @@ FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,
 # does none of that, TIMES=3 of a notebook as it is now and pipeline DRY=1, runs in the image too.
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
-BESIDE = $(filter-out $(MOVED),reproduce promote rollback models schedule gc diff pipeline backfill new)
+BESIDE = $(filter-out $(MOVED),adopt reproduce promote rollback models schedule gc diff pipeline backfill new)
 INSIDE = $(MOVED) run sweep warm runs log settings data push pull watch doctor lineage \
          verify compare drift pipelines store-verify store-gc bundle-schema
 VERBS  = $(INSIDE) $(BESIDE)
@@ -59,6 +59,7 @@ FLAGS = V NO_CACHE UPGRADE SLOW LIST
 $(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/nearest-variable $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
 $(foreach name,$(filter $(FLAGS),$(CHOSEN)),$(if $(filter-out 1 true yes,$(call on,$(name))),$(error $(name)=$($(name)); expected 1 or 0)))
 
+adopt: ## Bring NOTEBOOK=<file or address> in, with DATA="file …" and its packages: a plan, two runs; MEND=1 DRY=1 YES=1
 run: ## Run NOTEBOOK headless, with PARAMS="name=value …"
 sweep: ## Run NOTEBOOK for many sets: GRID="max_depth=3,5 rate=0.01:0.3:log" DRAWS=20 or SETS=sets.csv; JOBS=2
 warm: forkable ## Keep what NOTEBOOK imports in memory until Ctrl-C: its runs start at once (ENGINE=local)

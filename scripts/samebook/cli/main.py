@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from samebook.cli import make_call
+from samebook.cli.adoption import adopt
 from samebook.cli.environment import data, doctor, settings
 from samebook.cli.models import bundle, models, promote, rollback
 from samebook.cli.monitoring import drift
@@ -51,7 +52,7 @@ def cli() -> None:
 for command in (
     *(run, runs, reproduce, compare, lineage, verify),
     *(data, settings, doctor),
-    *(promote, rollback, models, bundle, store),
+    *(adopt, promote, rollback, models, bundle, store),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm),
     *(drift, log, gc, schedule),

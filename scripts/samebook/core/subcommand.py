@@ -59,9 +59,9 @@ def call(workspace: Workspace, *arguments: str) -> str:
 
 
 def make(workspace: Workspace, target: str, **variables: str) -> str:
-    """The standard output of `make TARGET NAME=value …`, in the image. Raises the error of its exit code."""
+    """The standard output of `make TARGET NAME=value …`, by default in the image. Raises the error of its exit code."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    assignments = (f"{name}={value}" for name, value in {**variables, "ENGINE": "docker"}.items())
+    assignments = (f"{name}={value}" for name, value in {"ENGINE": "docker", **variables}.items())
     command = ("make", "--silent", target, *assignments)
     process = _run(workspace, command, env)
     if process.returncode:

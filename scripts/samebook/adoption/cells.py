@@ -1,0 +1,127 @@
+"""The code cells of a notebook as text: their syntax trees, and edits of the text that leave all else as it is."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+# Cell magics that run the rest of the cell as Python; under any other one it is another language.
+OF_PYTHON = ("time", "timeit", "capture", "prun", "pypy")
+IPYTHON = re.compile(r"^(\s*)(?:[%!?].*|[\w.\[\]'\", ]+=\s*[!%].*|[\w.]+\?{1,2}\s*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing that a person should know of a cell: its number, the text, and what mends it."""
+
+    cell: int
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A part of a cell's text, from one offset to another, with the text that replaces it."""
+
+    start: int
+    end: int
+    text: str
+
+
+def tree(text: str) -> ast.Module:
+    """The syntax tree of a cell, IPython's own lines blanked out; an empty one for a cell of another language.
+
+    Raises SyntaxError.
+    """
+    magic = re.match(r"\s*%%(\w+).*", text)
+    if magic and magic[1] not in OF_PYTHON:
+        return ast.Module([], [])
+    if magic:
+        text = text[: magic.start(1) - 2] + "#" * (magic.end() - magic.start(1) + 2) + text[magic.end() :]
+    node = compile(IPYTHON.sub(_blank, text), "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    assert isinstance(node, ast.Module)
+    return node
+
+
+def _blank(line: re.Match[str]) -> str:
+    """A statement as long as IPython's line, or nearly: offsets in all other lines stay."""
+    return line[1] + "pass" + " " * max(0, len(line[0]) - len(line[1]) - 4)
+
+
+def read_tree(text: str) -> ast.Module:
+    """The syntax tree of a cell; an empty one where it is not Python."""
+    try:
+        return tree(text)
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
+
+
+def offset(text: str, line: int, column: int) -> int:
+    """The position in a text of a line from 1 and a column in bytes, as syntax trees have them."""
+    lines = text.split("\n")
+    before = sum(len(earlier) + 1 for earlier in lines[: line - 1])
+    return before + len(lines[line - 1].encode()[:column].decode())
+
+
+def span(text: str, node: ast.expr | ast.stmt | ast.keyword | ast.alias) -> tuple[int, int]:
+    """Where a node begins in a text, and where it ends."""
+    return (
+        offset(text, node.lineno, node.col_offset),
+        offset(text, node.end_lineno or node.lineno, node.end_col_offset or node.col_offset),
+    )
+
+
+def source(text: str, node: ast.expr | ast.stmt) -> str:
+    """The text of a node, as it is written."""
+    start, end = span(text, node)
+    return text[start:end]
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """The text with these edits; of two that overlap, the first in the text is made."""
+    parts: list[str] = []
+    position = 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+        if edit.start >= position:
+            parts += [text[position : edit.start], edit.text]
+            position = edit.end
+    return "".join((*parts, text[position:]))
+
+
+def first_line(text: str, line: str) -> Edit:
+    """The edit that brings a line to the beginning of a cell, below what must be first there."""
+    first = re.match(r"(?:%%.*\n|from __future__ .*\n)*", text)
+    start = first.end() if first else 0
+    return Edit(start, start, f"{line}\n")
+
+
+def imported_names(texts: Iterable[str]) -> dict[str, str]:
+    """What each imported name stands for, in dots: `np` for `numpy`, `sqrt` for `math.sqrt`."""
+    names: dict[str, str] = {}
+    for text in texts:
+        for node in ast.walk(read_tree(text)):
+            if isinstance(node, ast.Import):
+                names |= {
+                    alias.asname or alias.name.split(".")[0]: alias.name if alias.asname else alias.name.split(".")[0]
+                    for alias in node.names
+                }
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def dotted(node: ast.expr, names: Mapping[str, str]) -> str:
+    """The full name of a name or an attribute, `numpy.random.rand` for `np.random.rand`; "" for all other nodes.
+
+    Only names that an import brings count.
+    """
+    if isinstance(node, ast.Name):
+        return names.get(node.id, "")
+    if isinstance(node, ast.Attribute) and (base := dotted(node.value, names)):
+        return f"{base}.{node.attr}"
+    return ""
+
+
+def calls(text: str) -> Iterator[ast.Call]:
+    """The calls in a cell."""
+    return (node for node in ast.walk(read_tree(text)) if isinstance(node, ast.Call))

@@ -1,0 +1,111 @@
+"""A notebook of another project, as its file has it: any format from 3 on, any kernel of Python, any outputs.
+
+It is read with the standard library alone: this works in the light environment beside the image, too.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samebook.adoption import cells
+from samebook.core.errors import UsageError
+from samebook.core.text import word
+
+PYTHON = ("python", "python2", "python3", "ipython", "")
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+CODE = "code"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: its type (code, markdown, raw), its text, its metadata, and its attachments."""
+
+    kind: str
+    text: str
+    metadata: dict[str, Any]
+    attachments: dict[str, Any]
+
+    @property
+    def tags(self) -> list[str]:
+        tags = self.metadata.get("tags")
+        return [str(tag) for tag in tags] if isinstance(tags, list) else []
+
+
+def read(path: Path) -> list[Cell]:
+    """The cells of a notebook's file. Raises UsageError where it is not a notebook of Python that can be read."""
+    mend = f"jupyter nbconvert --to notebook {word(path)}, where Jupyter opens it"
+    try:
+        content = json.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise UsageError(f"there is no notebook {path}", mend="ls *.ipynb, and the path again") from None
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}; expected a notebook's file", mend="ls -l") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not a notebook: found no JSON ({error})", mend=mend) from None
+    try:
+        _check_language(path, content)
+        sheets = content.get("worksheets", [content])
+        found = [_cell(cell) for sheet in sheets for cell in sheet["cells"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{path} is not a notebook: its JSON has no list of cells ({reason})", mend=mend) from None
+    return [cell for cell in found if "injected-parameters" not in cell.tags]
+
+
+def _check_language(path: Path, content: dict[str, Any]) -> None:
+    """Raise UsageError for a notebook of another language."""
+    metadata = content.get("metadata") or {}
+    kernel, info = metadata.get("kernelspec") or {}, metadata.get("language_info") or {}
+    language = str(info.get("name") or kernel.get("language") or "")
+    by_name = {"ir": "R"}.get(kernel.get("name", ""), "julia" if "julia" in kernel.get("name", "") else "")
+    if language.lower() not in PYTHON or by_name:
+        language = by_name if language.lower() in PYTHON else language
+        raise UsageError(
+            f"{path} is a notebook of {language}; samebook runs Python alone",
+            mend="a notebook of Python: its work would have to be written again",
+        )
+
+
+def _cell(cell: dict[str, Any]) -> Cell:
+    """A cell of any format. In format 3 code has `input`, and a heading is a type of its own."""
+    text = cell.get("source", cell.get("input", ""))
+    text = text if isinstance(text, str) else "".join(text)
+    kind = cell["cell_type"]
+    if kind in ("heading", "html"):
+        kind, text = "markdown", f"{'#' * int(cell.get('level', 1))} {text}" if kind == "heading" else text
+    metadata = {key: value for key, value in (cell.get("metadata") or {}).items() if key in ("tags", "jupyter")}
+    return Cell(kind if kind in (CODE, "markdown") else "raw", text, metadata, cell.get("attachments") or {})
+
+
+def check_syntax(texts: list[str]) -> None:
+    """Raise UsageError for the first cell that is not Python 3."""
+    for number, text in enumerate(texts, start=1):
+        try:
+            cells.tree(text)
+        except (SyntaxError, ValueError) as error:
+            line = getattr(error, "lineno", 1)
+            raise UsageError(
+                f"code cell {number} is not Python 3: {getattr(error, 'msg', error)}, line {line}",
+                mend="mend that cell in a copy of the notebook, and adopt the copy",
+            ) from None
+
+
+def content(cells: list[Cell], record: dict[str, Any]) -> bytes:
+    """The file of a notebook in format 4.5 without outputs, with the record of its adoption in its metadata."""
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}, "samebook": {"adoption": record}}
+    nodes = [_node(number, cell) for number, cell in enumerate(cells, start=1)]
+    document = {"cells": nodes, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "replace") + b"\n"
+
+
+def _node(number: int, cell: Cell) -> dict[str, Any]:
+    node: dict[str, Any] = {"cell_type": cell.kind}
+    if cell.kind == CODE:
+        node["execution_count"] = None
+    node |= {"id": f"cell-{number}", "metadata": cell.metadata}
+    if cell.kind == CODE:
+        node |= {"outputs": list[Any]()}
+    elif cell.attachments:
+        node["attachments"] = cell.attachments
+    return node | {"source": cell.text.splitlines(keepends=True)}

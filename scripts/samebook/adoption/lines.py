@@ -1,0 +1,50 @@
+"""IPython's lines that a clean run can't have: installations, windows, extensions that are not there."""
+
+import re
+from collections.abc import Collection, Sequence
+from importlib.util import find_spec
+
+from samebook.adoption.cells import Note
+
+INSTALL = re.compile(
+    r"[%!]\s*(?:sudo\s+)?(?:\S*python[\d.]*\s+-m\s+)?(?:pip[\d.]*|conda|mamba|uv|apt|apt-get|brew)\s.*"
+)
+WINDOW = re.compile(r"%matplotlib(?!\s+inline\b).*")
+EXTENSION = re.compile(r"%(?:load|reload)_ext\s+([\w.]+).*")
+# IPython has these itself.
+OWN_EXTENSIONS = ("autoreload", "storemagic")
+ELSEWHERE = re.compile(r"%(?:tensorflow_version|cd|connect_info|qtconsole|autoreload|aimport)\b.*")
+
+
+def mended(texts: Sequence[str]) -> tuple[list[str], list[Note]]:
+    """The code cells with such lines as comments or replaced, and a note for each of them."""
+    notes: list[Note] = []
+    return [_mended(number, text, notes) for number, text in enumerate(texts, start=1)], notes
+
+
+def _mended(number: int, text: str, notes: list[Note]) -> str:
+    if text.lstrip().startswith("%%"):
+        return text
+    lines = []
+    for line in text.split("\n"):
+        statement, fix = line.strip(), ""
+        if INSTALL.fullmatch(statement):
+            fix = "packages come by make add, for everybody"
+        elif WINDOW.fullmatch(statement):
+            notes.append(Note(number, f"`{statement}` opens windows: it is `%matplotlib inline`"))
+            lines.append(line.replace(statement, "%matplotlib inline"))
+            continue
+        elif ELSEWHERE.fullmatch(statement) or _is_missing(statement):
+            fix = "a headless run has no use for it, or does not have it"
+        if fix:
+            notes.append(Note(number, f"`{statement}` is a comment now: {fix}"))
+            indented = "pass  " if line != line.lstrip() else ""
+            line = line.replace(statement, f"{indented}# {statement}")
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _is_missing(statement: str, own: Collection[str] = OWN_EXTENSIONS) -> bool:
+    """Whether a line loads an extension that is not installed, or that only watches files."""
+    extension = EXTENSION.fullmatch(statement)
+    return bool(extension) and (extension[1] in own or find_spec(extension[1].split(".")[0]) is None)

@@ -1,0 +1,143 @@
+"""The plan of an adoption: the notebook as it will be, what comes with it, and all of it as text for a person."""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from samebook.adoption import constants, data_files, foreign, imports, lines, renames, requirements
+from samebook.adoption.cells import Note
+from samebook.adoption.data_files import Copy
+from samebook.adoption.foreign import Cell
+from samebook.adoption.imports import Imports
+from samebook.adoption.renames import Change
+from samebook.core.text import word
+from samebook.reproduction import causes
+
+PARAMETERS = "parameters"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an adoption does. `changes` are of old code, made where `is_mended`; `notes` are for a person to judge."""
+
+    name: str
+    source: str
+    before: list[Cell]
+    after: list[Cell]
+    imports: Imports
+    copies: tuple[Copy, ...]
+    notes: tuple[Note, ...]
+    changes: tuple[Change, ...]
+    is_mended: bool
+
+    @property
+    def content(self) -> bytes:
+        """The file of the new notebook, whose metadata list every change of old code."""
+        made = [change for change in self.changes if self.is_mended and change.edits]
+        changes = [
+            {"cell": change.cell, "line": change.line, "rule": change.rule.old, "source": change.rule.source}
+            for change in made
+        ]
+        record: dict[str, Any] = {"source": self.source, "changes": changes}
+        return foreign.content(self.after, record)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A foreign notebook's file, the folder that its data may come from, and the data given with it."""
+
+    path: Path
+    limit: Path
+    data: Sequence[Path] = ()
+
+
+def plan(source: Source, name: str, lock: Mapping[str, str], notebooks: Path, *, mend: bool) -> Plan:
+    """The plan for a notebook that becomes `<name>.ipynb` in `notebooks`, against a lock. Raises UsageError."""
+    path = source.path
+    before = foreign.read(path)
+    original = [cell.text for cell in before if cell.kind == foreign.CODE]
+    foreign.check_syntax(original)
+    texts, notes = lines.mended(original)
+    beside = data_files.Beside(path.parent, source.limit, data_files.given(source.data))
+    files = data_files.plan(texts, beside, notebooks)
+    texts, changes = renames.mend(files.texts) if mend else (files.texts, renames.find(files.texts))
+    found = imports.find(texts, path.parent, lock, requirements.of(path.parent, original))
+    tagged = any(PARAMETERS in cell.tags for cell in before)
+    lifted = constants.Constants("", texts) if tagged else constants.lift(texts)
+    after = _cells(before, lifted)
+    everything = (*notes, *files.notes, *_suspects(texts))
+    return Plan(name, path.name, before, after, found, files.copies, everything, tuple(changes), mend)
+
+
+def _cells(before: Sequence[Cell], lifted: constants.Constants) -> list[Cell]:
+    """The notebook with its new code, without cells that are empty now, and with the parameters before all code."""
+    texts = iter(lifted.texts)
+    after = [replace(cell, text=next(texts)) if cell.kind == foreign.CODE else cell for cell in before]
+    after = [new for old, new in zip(before, after, strict=True) if new.text.strip() or not old.text.strip()]
+    if not lifted.source:
+        return after
+    first = next((number for number, cell in enumerate(after) if cell.kind == foreign.CODE), len(after))
+    parameters = Cell(foreign.CODE, lifted.source, {"tags": [PARAMETERS]}, {})
+    return [*after[:first], parameters, *after[first:]]
+
+
+def _suspects(texts: Sequence[str]) -> Iterator[Note]:
+    """Where runs may differ from each other, and how to mend it; numbers are the runner's own affair."""
+    sources = [causes.Source(number, "", text) for number, text in enumerate(texts, start=1)]
+    for suspect in causes.suspects(sources):
+        if not suspect.cause.numeric and suspect.cause.name not in ("network", causes.THREADS.name):
+            yield Note(suspect.cell.number, f"{suspect.cause.name}: {suspect.text}", suspect.cause.fix)
+
+
+def text(plan: Plan) -> str:
+    """The plan for a person: files, packages, changed cells, and what may go wrong."""
+    return "\n".join((*_files(plan), *_packages(plan), *_differences(plan), *_old_code(plan), *_notes(plan)))
+
+
+def _files(plan: Plan) -> Iterator[str]:
+    yield f"notebooks/{plan.name}.ipynb, from {plan.source}: {len(plan.after)} cells, without outputs"
+    yield from (f"{copy.target}, from {copy.source}" for copy in plan.copies)
+    yield from (f"notebooks/{path.name}, a module beside it" for path in plan.imports.helpers)
+
+
+def _packages(plan: Plan) -> Iterator[str]:
+    if plan.imports.wanted:
+        yield f"packages: make add PACKAGE={word(' '.join(plan.imports.wanted))}"
+    yield from (f"  {note}" for note in plan.imports.notes)
+
+
+def _differences(plan: Plan) -> Iterator[str]:
+    """The difference of all code, cell by cell."""
+    old, new = (
+        [line for cell in cells if cell.kind == foreign.CODE for line in (*cell.text.splitlines(), "")]
+        for cells in (plan.before, plan.after)
+    )
+    difference = list(difflib.unified_diff(old, new, "its code", "the code here", n=1, lineterm=""))
+    if difference:
+        yield from ("", "code:", *(f"  {line}" for line in difference), "")
+
+
+def _old_code(plan: Plan) -> Iterator[str]:
+    """Each place of old code that is not mended, with its rule."""
+    for change in plan.changes:
+        if not (plan.is_mended and change.edits):
+            mend = change.rule.advice or "changed with MEND=1"
+            yield f"old code in code cell {change.cell}: {change.line}"
+            yield f"  fix: {mend} ({change.rule.source})"
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    for note in plan.notes:
+        yield f"code cell {note.cell}: {note.text}" if note.cell else note.text
+        if note.fix:
+            yield f"  fix: {note.fix}"
+
+
+def name_of(path: Path) -> str:
+    """The name that a foreign notebook gets: letters, digits and single hyphens, which make and run ids can hold."""
+    plain = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
+    return re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9_-]+", "_", plain)).strip("-_.") or "notebook"

@@ -1,0 +1,204 @@
+"""Old code against today's libraries: where a rule applies in a notebook, and the code as the rule would have it."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from samebook.adoption import cells, imported_lines, rules
+from samebook.adoption.cells import Edit
+from samebook.adoption.rules import Rule
+
+# A change may uncover another, in what it encloses.
+PASSES = 4
+
+
+@dataclass(frozen=True)
+class Change:
+    """A place where a rule applies: the number of its cell, its line and its edits; none where a person has to."""
+
+    cell: int
+    rule: Rule
+    line: str
+    edits: tuple[Edit, ...] = ()
+
+
+def find(texts: Sequence[str]) -> list[Change]:
+    """The places in these code cells where a rule applies."""
+    names = cells.imported_names(texts)
+    libraries = {name.split(".")[0] for name in names.values()}
+    places = (
+        (number, text, *place)
+        for number, text in enumerate(texts, start=1)
+        for place in (*imported_lines.places(text), *_in_cell(text, names, libraries))
+    )
+    return [Change(number, rule, _line(text, at), edits) for number, text, rule, at, edits in places]
+
+
+def mend(texts: Sequence[str]) -> tuple[list[str], list[Change]]:
+    """The code cells with each change made that a rule can make, and all changes."""
+    changed = list(texts)
+    made: list[Change] = []
+    for _ in range(PASSES):
+        changes = [change for change in find(changed) if change.edits]
+        if not changes:
+            break
+        made += changes
+        for number in {change.cell for change in changes}:
+            edits = dict.fromkeys(edit for change in changes if change.cell == number for edit in change.edits)
+            changed[number - 1] = cells.edited(changed[number - 1], edits)
+    return changed, [*made, *find(changed)]
+
+
+def helping(message: str, changes: Iterable[Change]) -> Change | None:
+    """The change that would help a run that failed with this message; None where no rule is about it."""
+    return next((change for change in changes if re.search(rf"\b{re.escape(change.rule.last)}\b", message)), None)
+
+
+type Place = tuple[Rule, int, tuple[Edit, ...]]
+
+
+def _line(text: str, at: int) -> str:
+    return text[text.rfind("\n", 0, at) + 1 :].split("\n")[0].strip()
+
+
+def _in_cell(text: str, names: Mapping[str, str], libraries: set[str]) -> Iterator[Place]:
+    """The rules that apply to expressions of a cell, where they begin, and their edits."""
+    tree = cells.read_tree(text)
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    indexed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
+    by_kind = partial(rules.of, libraries=libraries)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield from _of_attribute(text, node, names)
+            if id(node) in indexed:
+                yield from (_attribute(text, node, rule) for rule in by_kind("attribute") if rule.old == node.attr)
+        elif isinstance(node, ast.Call):
+            yield from _of_method(text, node, by_kind)
+            if id(node) not in alone:
+                yield from _of_append(text, node, by_kind, names)
+            yield from _of_arguments(text, node, by_kind, names)
+
+
+def _place(text: str, node: ast.expr, rule: Rule, *edits: Edit) -> Place:
+    return rule, cells.span(text, node)[0], edits if rule.new is not None else ()
+
+
+def _of_attribute(text: str, node: ast.Attribute, names: Mapping[str, str]) -> Iterator[Place]:
+    """The rule for a name in dots: only its end changes where the new one is in the same module."""
+    name = cells.dotted(node, names)
+    for rule in rules.rules():
+        if rule.kind in ("name", "module") and name == rule.old:
+            start, end = cells.span(text, node)
+            new, module = rule.new or "", rule.old.rpartition(".")[0]
+            own = new.lstrip("-").removeprefix(f"{module}.")
+            if own != new.lstrip("-") and "." not in own:
+                sign = "-" * new.startswith("-")
+                yield _place(text, node, rule, Edit(start, end, f"{sign}{cells.source(text, node.value)}.{own}"))
+                continue
+            edits = [Edit(start, end, new)]
+            needed = rule.imports or (f"import {new.rpartition('.')[0]}" if "." in new else "")
+            if needed and rule.new:
+                edits.append(cells.first_line(text, needed))
+            yield _place(text, node, rule, *edits)
+
+
+def _attribute(text: str, node: ast.Attribute, rule: Rule) -> Place:
+    end = cells.span(text, node)[1]
+    return _place(text, node, rule, Edit(end - len(node.attr), end, rule.new or ""))
+
+
+def _of_method(text: str, call: ast.Call, by_kind: partial[Iterable[Rule]]) -> Iterator[Place]:
+    if not isinstance(call.func, ast.Attribute):
+        return
+    method = call.func
+    yield from (_attribute(text, method, rule) for rule in by_kind("method") if rule.old == method.attr)
+    if not call.args and not call.keywords:
+        end = cells.span(text, call)[1] - 1
+        yield from (
+            _place(text, call, rule, Edit(end, end, rule.new or ""))
+            for rule in by_kind("bare")
+            if rule.old == method.attr
+        )
+
+
+def _of_append(
+    text: str, call: ast.Call, by_kind: partial[Iterable[Rule]], names: Mapping[str, str]
+) -> Iterator[Place]:
+    """The rule for `frame.append(other)` whose result is used."""
+    if isinstance(call.func, ast.Attribute) and len(call.args) == 1:
+        yield from (
+            (rule, cells.span(text, call)[0], _concatenation(text, call, call.func.value, names))
+            for rule in by_kind("append")
+            if rule.old == call.func.attr
+        )
+
+
+def _concatenation(text: str, call: ast.Call, frame: ast.expr, names: Mapping[str, str]) -> tuple[Edit, ...]:
+    """The edit from `frame.append(other)` to `pd.concat`; a dictionary becomes a frame of one row."""
+    pandas = next((name for name, module in names.items() if module == "pandas"), "pd")
+    other = cells.source(text, call.args[0])
+    if isinstance(call.args[0], ast.Dict):
+        other = f"{pandas}.DataFrame([{other}])"
+    others = other[1:-1] if isinstance(call.args[0], ast.List) else other
+    options = "".join(f", {ast.unparse(keyword)}" for keyword in call.keywords)
+    concatenation = f"{pandas}.concat([{cells.source(text, frame)}, {others}]{options})"
+    needed = () if pandas in names else (cells.first_line(text, "import pandas as pd"),)
+    return (*needed, Edit(*cells.span(text, call), concatenation))
+
+
+def _of_arguments(
+    text: str, call: ast.Call, by_kind: partial[Iterable[Rule]], names: Mapping[str, str]
+) -> Iterator[Place]:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    for keyword in call.keywords:
+        for rule in by_kind("keyword"):
+            if _matches(rule.old, name, keyword):
+                yield _place(text, call, rule, _keyword(text, keyword, rule.new or ""))
+        for rule in by_kind("fill"):
+            if _matches(rule.old, name, keyword) and isinstance(call.func, ast.Attribute) and not call.args:
+                end = cells.span(text, call.func)[1]
+                method = Edit(end - len(name), end, rule.new or "")
+                yield _place(text, call, rule, method, _keyword(text, keyword, ""))
+    for value in (*call.args, *(keyword.value for keyword in call.keywords)):
+        for rule in by_kind("string"):
+            words = rule.old.split()
+            if words[0] == name and isinstance(value, ast.Constant) and value.value == words[-1]:
+                yield _place(text, call, rule, Edit(*cells.span(text, value), f'"{rule.new}"'))
+    yield from _positional(text, call, cells.dotted(call.func, names))
+
+
+def _positional(text: str, call: ast.Call, name: str) -> Iterator[Place]:
+    """The rule for arguments without names: of one alone that is not said to be a column, it may be the data."""
+    has_data = any(keyword.arg == "data" for keyword in call.keywords)
+    if len(call.args) < (1 if has_data else 2) or any(isinstance(argument, ast.Starred) for argument in call.args):
+        return
+    for rule in rules.rules():
+        if rule.kind == "positional" and rule.old == name:
+            new = (rule.new or "").split()
+            starts = [cells.span(text, argument)[0] for argument in call.args]
+            edits = [Edit(start, start, f"{word}=") for start, word in zip(starts, new, strict=False)]
+            third = starts[len(new) : len(new) + 1]
+            yield _place(text, call, rule, *edits, *(Edit(start, start, "data=") for start in third if not has_data))
+
+
+def _matches(old: str, name: str, keyword: ast.keyword) -> bool:
+    called, _, wanted = old.partition(" ")
+    key, equals, value = wanted.partition("=")
+    if called != name or keyword.arg != key:
+        return False
+    return not equals or ast.unparse(keyword.value).strip("'\"") == value.strip("'\"")
+
+
+def _keyword(text: str, keyword: ast.keyword, new: str) -> Edit:
+    """The edit of one keyword: its name, all of it, or away with its comma."""
+    start, end = cells.span(text, keyword)
+    if new.endswith("="):
+        return Edit(start, start + text[start:].index("=") + 1, new)
+    if new:
+        return Edit(start, end, new)
+    if comma := re.match(r"\s*,\s*", text[end:]):
+        return Edit(start, end + comma.end(), "")
+    before = re.search(r",\s*$", text[:start])
+    return Edit(before.start() if before else start, end, "")

@@ -1,0 +1,158 @@
+"""Adopt a foreign notebook: plan it, bring its packages, data and modules in, write it, and run it twice."""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebook.adoption import imports, plan, renames
+from samebook.adoption.plan import Plan
+from samebook.core import errors, git, signals, subcommand
+from samebook.core import workspace as workspaces
+from samebook.core.errors import NotReproduced, SamebookError, UsageError
+from samebook.core.text import Say, word
+from samebook.core.workspace import Workspace
+
+# A file in a repository: `https://host/owner/project/blob/main/a.ipynb`, or `https://host/project.git/a.ipynb`.
+ADDRESS = re.compile(
+    r"((?:https?|ssh|git|file)://.+?)(?:/(?:-/)?(?:blob|raw)/([^/]+)/|(?<=\.git)/)(.+\.ipynb)", re.IGNORECASE
+)
+VERSION = re.compile(r"[<>=!~].*")
+
+
+@dataclass(frozen=True)
+class AdoptRequest:
+    """A notebook, by its path or its address in a repository, and the data that it reads: files and folders.
+
+    `name` is its name here, by default its file's. `mends` says whether old code is changed.
+    """
+
+    notebook: str
+    data: tuple[str, ...] = ()
+    name: str = ""
+    engine: str = "local"
+    mends: bool = False
+
+
+def adopt(request: AdoptRequest, agree: Callable[[str], bool], say: Say) -> str:
+    """Bring a notebook in where `agree` returns true for the plan's text; returns the verdict of two runs of it.
+
+    Without consent nothing is written, and the verdict is "". Raises UsageError for what can't be adopted, the error
+    of its run where it fails, and NotReproduced where its runs differ.
+    """
+    workspace = workspaces.find()
+    with _located(request.notebook) as (path, limit):
+        name = request.name or plan.name_of(path)
+        _check_name(workspace, name)
+        lock = imports.locked((workspace.environments / "runtime.txt").read_text())
+        data = [Path(file) for file in request.data]
+        adoption = plan.plan(plan.Source(path, limit, data), name, lock, workspace.notebooks, mend=request.mends)
+        helpers = _helper_files(workspace, adoption)
+        if not agree(plan.text(adoption)):
+            return ""
+        _add_packages(workspace, adoption.imports.wanted, say)
+        for source, target in (*helpers, *((copy.source, workspace.root / copy.target) for copy in adoption.copies)):
+            workspaces.copy_whole(source, target)
+        workspaces.write_whole(workspace.notebook(name), adoption.content)
+    say(f"notebooks/{name}.ipynb is written; it runs now, to be compared with itself")
+    return _verdict(workspace, request, adoption)
+
+
+@contextmanager
+def _located(notebook: str) -> Iterator[tuple[Path, Path]]:
+    """The file of a notebook, and the folder that its data may come from: a stranger's code names no file outside it.
+
+    For the time of the block, a repository that an address names is here.
+    """
+    if "://" not in notebook:
+        path = Path(notebook)
+        yield path, Path(path.absolute().anchor)
+        return
+    address = ADDRESS.fullmatch(notebook)
+    if address is None:
+        raise UsageError(
+            f"found {notebook}; expected the address of a notebook in a git repository",
+            mend="make adopt NOTEBOOK=https://host/owner/project/blob/main/a.ipynb",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        git.clone(address[1], clone, address[2] or "")
+        yield clone / address[3], clone
+
+
+def _check_name(workspace: Workspace, name: str) -> None:
+    if name != plan.name_of(Path(f"{name}.ipynb")):
+        raise UsageError(
+            f"found {name!r} as a name; expected letters, digits, _ and -",
+            mend=f"again, with NAME={plan.name_of(Path(f'{name}.ipynb'))}",
+        )
+    if workspace.notebook(name).exists():
+        raise UsageError(f"notebooks/{name}.ipynb is there already", mend=f"again, with NAME={name}_2")
+
+
+def _helper_files(workspace: Workspace, adoption: Plan) -> list[tuple[Path, Path]]:
+    """The modules' files with their places. Raises UsageError where another file of that name is there."""
+    pairs = [
+        (file, workspace.notebooks / file.relative_to(path.parent))
+        for path in adoption.imports.helpers
+        for file in imports.files(path)
+    ]
+    for source, target in pairs:
+        if target.exists() and target.read_bytes() != source.read_bytes():
+            raise UsageError(
+                f"its module {source.name} would replace {workspace.relative(target)}, which is another",
+                mend=f"rename one of them: git mv {word(workspace.relative(target))} …",
+            )
+    return pairs
+
+
+def _add_packages(workspace: Workspace, wanted: tuple[str, ...], say: Say) -> None:
+    """Add the packages to the environment; where the wanted versions don't fit, the newest that do."""
+    if not wanted:
+        return
+    names = [VERSION.sub("", package) for package in wanted]
+    try:
+        added = subcommand.make(workspace, "add", PACKAGE=" ".join(wanted))
+    except SamebookError:
+        if names == list(wanted):
+            raise
+        say(f"the versions of {' '.join(wanted)} do not fit this environment: the newest that do are taken")
+        added = subcommand.make(workspace, "add", PACKAGE=" ".join(names))
+    say(added.rstrip())
+
+
+def _verdict(workspace: Workspace, request: AdoptRequest, adoption: Plan) -> str:
+    """What two runs of the notebook show. Raises the error of a run, and NotReproduced where they differ."""
+    if (workspace.root / "Makefile").is_file():
+        words = ("make", "--silent", "reproduce", f"RUN={adoption.name}", "TIMES=2", f"ENGINE={request.engine}")
+    else:
+        words = (sys.executable, "-m", "samebook", "reproduce", adoption.name, "--times", "2")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    with tempfile.TemporaryFile() as output:
+        code = signals.call(words, workspace.root, env, output)
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
+    code = subcommand.exit_code(code, printed)
+    lines = subcommand.MAKE.sub("", printed).strip()
+    if code == NotReproduced.exit_code and "DIFFERENT:" in lines:
+        raise NotReproduced(f"two runs differ:\n{lines}", mend=f"make reproduce RUN={adoption.name} TIMES=2")
+    if code:
+        raise _failure(code, subcommand.message(printed).removeprefix("error: "), request, adoption)
+    return lines[lines.find("IDENTICAL:") :]
+
+
+def _failure(code: int, message: str, request: AdoptRequest, adoption: Plan) -> SamebookError:
+    """The error of a run, with the rule that would help, or else with the way out that the run itself names."""
+    text, _, way = message.partition("\n  -> ")
+    change = renames.helping(text, adoption.changes)
+    mend = way.strip() or f"make lab, and mend notebooks/{adoption.name}.ipynb"
+    if change and change.edits and not adoption.is_mended:
+        mend = f"rm notebooks/{adoption.name}.ipynb && make adopt NOTEBOOK={word(request.notebook)} MEND=1"
+    elif change:
+        mend = f"{change.rule.advice or change.rule.new}, in `{change.line}` ({change.rule.source})"
+    text = f"notebooks/{adoption.name}.ipynb is written, but does not run: {text}"
+    return errors.from_exit_code(code, text, mend=mend, default=errors.CellFailed)

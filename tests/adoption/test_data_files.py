@@ -1,0 +1,85 @@
+"""Data files are found by the literals that read them, copied where the code finds them, or told as missing."""
+
+from pathlib import Path
+
+import pytest
+
+from samebook.adoption import data_files
+from samebook.adoption.data_files import Beside
+from samebook.core.errors import UsageError
+
+
+def test_literals() -> None:
+    """Strings that readers are given are files to read; those of writers, queries and plain text are not."""
+    texts = [
+        "import pandas as pd\npd.read_csv('a.csv', sep=';')\npd.read_excel(io='b.xlsx')\nPATH = 'c.json'",
+        "open('out.txt', 'w')\ndf.to_csv('d.csv')\npd.read_sql('select 1', c)\nx = 'no file. Text'\nnp.load('e.npy')",
+    ]
+    found = [(literal.cell, literal.text) for literal in data_files.literals(texts)]
+    assert found == [(1, "a.csv"), (1, "b.xlsx"), (1, "c.json"), (2, "e.npy")]
+
+
+def test_copies_and_rewrites(tmp_path: Path) -> None:
+    """A file below the notebook keeps its path; absolute, Windows' and upper ones are rewritten into data/."""
+    folder, notebooks = tmp_path / "foreign", tmp_path / "notebooks"
+    (folder / "in").mkdir(parents=True)
+    for name in ("in/a ü.csv", "b.csv", "c.csv", "d.csv"):
+        (folder / name).write_text(name)
+    code = (
+        "read_csv('in/a ü.csv'); read_csv('/kaggle/input/b.csv')\nread_csv(r'C:\\x\\c.csv', sep='ü'); open('../d.csv')"
+    )
+    planned = data_files.plan([code], Beside(folder, tmp_path, [folder / f"{name}.csv" for name in "bcd"]), notebooks)
+    assert [copy.target for copy in planned.copies] == [
+        *("notebooks/in/a ü.csv", "notebooks/data/b.csv", "notebooks/data/c.csv", "notebooks/data/d.csv"),
+    ]
+    assert planned.texts == [
+        'read_csv(\'in/a ü.csv\'); read_csv("data/b.csv")\nread_csv("data/c.csv", sep=\'ü\'); open("data/d.csv")'
+    ]
+
+
+def test_missing_and_urls(tmp_path: Path) -> None:
+    """A missing file is told with its cell, and so is an address that is read at run time."""
+    notes = data_files.plan(
+        ["", "read_csv('gone.csv'); read_csv('https://a.b/c.csv')"], Beside(tmp_path, tmp_path), tmp_path
+    ).notes
+    assert [(note.cell, note.text.split(",")[0]) for note in notes] == [
+        (2, "reads gone.csv"),
+        (2, "reads https://a.b/c.csv at run time"),
+    ]
+
+
+def test_taken_name_and_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another file of the same name is never overwritten, and one that is too large for git goes to data/."""
+    monkeypatch.setattr(data_files, "LARGEST", 5)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "a.csv").write_text("other")
+    (tmp_path / "a.csv").write_text("mine")
+    (tmp_path / "b.csv").write_text("larger")
+    planned = data_files.plan(["open('a.csv'); open('b.csv')"], Beside(tmp_path, tmp_path), tmp_path / "notebooks")
+    assert [(copy.target, copy.is_large) for copy in planned.copies] == [
+        ("notebooks/data/a.csv", False),
+        ("data/b.csv", True),
+    ]
+    assert planned.texts == ['import samebook\nopen("data/a.csv"); open(samebook.input_path("b.csv"))']
+
+
+def test_given_data(tmp_path: Path) -> None:
+    """DATA may be a file, a link or a folder; what is missing is refused by name."""
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "deep" / "a.csv").write_text("a")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "in" / "deep" / "a.csv")
+    assert data_files.given([tmp_path / "in", tmp_path / "link.csv"]) == [
+        tmp_path / "in" / "deep" / "a.csv",
+        tmp_path / "link.csv",
+    ]
+    with pytest.raises(UsageError, match=r"gone\.csv can't be read: No such file"):
+        data_files.given([tmp_path / "gone.csv"])
+
+
+def test_stranger_names_no_file_outside(tmp_path: Path) -> None:
+    """A notebook from another place can't have files copied that lie outside of what came with it."""
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "key").write_text("secret")
+    code = f"open('../key'); open('{tmp_path / 'key'}')"
+    beside = Beside(tmp_path / "clone", tmp_path / "clone")
+    assert data_files.plan([code], beside, tmp_path / "notebooks").copies == ()

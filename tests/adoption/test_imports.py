@@ -1,0 +1,66 @@
+"""Imports become packages: known ones are wanted, others are told, and helpers come along."""
+
+from pathlib import Path
+
+import pytest
+
+from samebook.adoption import imports, requirements
+from samebook.environment import packages
+
+LOCK = {"numpy": "2.5.5", "scikit-learn": "1.9.1", "python-dateutil": "2.9"}
+
+
+def test_wanted_and_unknown(tmp_path: Path) -> None:
+    """What the lock lacks is wanted with the version that the project asks for; an unknown name is never a package."""
+    texts = ["import numpy as np, os\nfrom sklearn import svm", "import seaborn.objects, cv2\nimport seabron"]
+    found = imports.find(texts, tmp_path, LOCK, {"seaborn": "==0.13.2", "numpy": "==1.19.2"})
+    assert found.wanted == ("opencv-python-headless", "seaborn==0.13.2")
+    assert found.unknown == ("seabron",)
+    assert "code cell 2 imports seabron" in found.notes[0]
+    assert "did you mean seaborn" in found.notes[0]
+    assert "may be a trap" in found.notes[0]
+    assert found.notes[1] == "it was written for numpy 1.19.2; the environment has 2.5.5"
+
+
+def test_own_project_vouches(tmp_path: Path) -> None:
+    """A package that the notebook's own requirements name is wanted, though nobody here knows it."""
+    assert imports.find(["import oddity"], tmp_path, LOCK, {"oddity": ""}).wanted == ("oddity",)
+
+
+def test_helpers(tmp_path: Path) -> None:
+    """A module beside the notebook comes along, with those that it imports, and is no package."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "__init__.py").write_text("import plots\nimport plotly")
+    (tmp_path / "plots.py").write_text("import tools")
+    found = imports.find(["from tools import x"], tmp_path, LOCK, {})
+    assert found.helpers == (tmp_path / "tools", tmp_path / "plots.py")
+    assert found.wanted == ("plotly",)
+    assert found.unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("requirements.txt", "-r other.txt\npandas == 1.5.3 # old\nseaborn>=0.9,<1\nhttps://a.b/c.whl\nrich\n"),
+        ("environment.yml", "name: x\ndependencies:\n  - pandas=1.5.3=py39_0\n  - seaborn>=0.9,<1\n  - rich\n"),
+        ("pyproject.toml", '[project]\ndependencies = ["pandas==1.5.3", "seaborn>=0.9,<1", "rich"]\n'),
+        ("Pipfile", '[packages]\npandas = "==1.5.3"\nseaborn = ">=0.9,<1"\nrich = "*"\n'),
+    ],
+)
+def test_versions_beside(tmp_path: Path, name: str, text: str) -> None:
+    """The versions that a project's own file asks for are read from each kind of it."""
+    (tmp_path / name).write_text(text)
+    found = requirements.of(tmp_path, ["!pip install -q cvxpy==1.4"])
+    assert {key: found[key] for key in ("pandas", "seaborn", "rich", "cvxpy")} == {
+        "pandas": "==1.5.3",
+        "seaborn": ">=0.9,<1",
+        "rich": "",
+        "cvxpy": "==1.4",
+    }
+
+
+def test_package_names() -> None:
+    """A module's package has its mapped name, or its own as an index writes it."""
+    assert packages.package("sklearn") == "scikit-learn"
+    assert packages.package("category_encoders") == "category-encoders"
+    assert not packages.is_known("helpers")

@@ -1,0 +1,19 @@
+"""IPython's lines that no clean run can have become comments; all others stay."""
+
+from samebook.adoption import lines
+
+
+def test_lines() -> None:
+    """Installations and missing extensions become comments, windows become inline pictures, the rest stays."""
+    text = (
+        "!pip install -q x\n%matplotlib notebook\n%load_ext autoreload\n%load_ext no_such\n%matplotlib inline\n"
+        "if True:\n    !conda install -y y\n!ls\n%load_ext json"
+    )
+    mended, notes = lines.mended([text, "%%bash\npip install z"])
+    assert mended[0] == (
+        "# !pip install -q x\n%matplotlib inline\n# %load_ext autoreload\n# %load_ext no_such\n%matplotlib inline\n"
+        "if True:\n    pass  # !conda install -y y\n!ls\n%load_ext json"
+    )
+    assert mended[1] == "%%bash\npip install z"
+    assert [note.text.split("`")[1] for note in notes][1] == "%matplotlib notebook"
+    assert len(notes) == 5

@@ -1,0 +1,82 @@
+"""Old code is found by rules, each with a source, and changed to what today's libraries take."""
+
+import ast
+
+import pytest
+
+from samebook.adoption import renames, rules
+
+PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn as sns\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (NP + "x = np.float(3) + np.float64(1) + np.Inf", NP + "x = float(3) + np.float64(1) + np.inf"),
+        (NP + "x = np.NINF", NP + "x = -np.inf"),
+        ("from numpy import product, sum", "from numpy import sum\nfrom numpy import prod as product"),
+        ("from sklearn.externals import joblib", "import joblib as joblib"),
+        ("from sklearn.cross_validation import KFold", "from sklearn.model_selection import KFold"),
+        ("from sklearn import grid_search", "from sklearn import model_selection as grid_search"),
+        ("import cPickle", "import pickle as cPickle"),
+        ("from collections import Mapping", "from collections.abc import Mapping"),
+        (
+            PD + "d = d.append({'ü': 1}, ignore_index=True)",
+            PD + "d = pd.concat([d, pd.DataFrame([{'ü': 1}])], ignore_index=True)",
+        ),
+        (PD + "names.append(d)", PD + "names.append(d)"),
+        (PD + "d.ix[3]", PD + "d.loc[3]"),
+        (PD + "for a, b in d.iteritems(): d.corr()", PD + "for a, b in d.items(): d.corr(numeric_only=True)"),
+        (PD + "d.fillna(method='ffill', inplace=True)", PD + "d.ffill(inplace=True)"),
+        (PD + "pd.read_csv('ü', error_bad_lines=False)", PD + "pd.read_csv('ü', on_bad_lines=\"skip\")"),
+        (PD + "d.resample('M').sum()", PD + 'd.resample("ME").sum()'),
+        ("import sklearn\nOneHotEncoder(sparse=False)", "import sklearn\nOneHotEncoder(sparse_output=False)"),
+        (
+            "import matplotlib.pyplot as plt\nplt.style.use('seaborn')",
+            'import matplotlib.pyplot as plt\nplt.style.use("seaborn-v0_8")',
+        ),
+        (SNS + "sns.barplot(a, b)\nsns.boxplot(d)", SNS + "sns.barplot(x=a, y=b)\nsns.boxplot(d)"),
+        (SNS + "sns.countplot('a', data=d)", SNS + "sns.countplot(x='a', data=d)"),
+        ("import xgboost as xgb\nxgb.XGBRegressor(silent=1)", "import xgboost as xgb\nxgb.XGBRegressor()"),
+    ],
+)
+def test_mended(old: str, new: str) -> None:
+    """Each kind of rule changes old code, and only that; what it makes has nothing more to mend."""
+    mended, changes = renames.mend([old])
+    assert mended == [new]
+    assert bool(changes) == (old != new)
+    assert renames.mend(mended) == (mended, [])
+
+
+def test_new_names_are_imported() -> None:
+    """A function that is a method of a class today brings the import of that class."""
+    old = "from sklearn.metrics import plot_roc_curve, auc\nplot_roc_curve(m, X, y)"
+    assert renames.mend([old])[0][0].splitlines() == [
+        "from sklearn.metrics import auc",
+        "from sklearn.metrics import RocCurveDisplay",
+        "plot_roc_curve = RocCurveDisplay.from_estimator",
+        "plot_roc_curve(m, X, y)",
+    ]
+
+
+def test_advice() -> None:
+    """Where a person has to decide, nothing changes, and the rule says what to write; a failed run names the rule."""
+    text = "from sklearn.datasets import load_boston"
+    mended, changes = renames.mend(["", text])
+    assert mended[1] == text
+    assert [(change.cell, change.line) for change in changes] == [(2, text)]
+    helping = renames.helping("ImportError: `load_boston` has been removed", changes)
+    assert helping is not None
+    assert helping.rule.advice
+    assert renames.helping("KeyError: 'x'", changes) is None
+
+
+def test_rules_are_whole() -> None:
+    """Each rule has a source, a known kind, and a replacement or advice; none stands twice."""
+    kinds = set((rules.Rule.__doc__ or "").split())
+    table = rules.rules()
+    assert all(rule.source.startswith("https://") and rule.kind in kinds for rule in table)
+    assert all(rule.advice or rule.new is not None for rule in table)
+    assert len({(rule.kind, rule.old) for rule in table}) == len(table)
+    for rule in table:
+        ast.parse(rule.imports)

@@ -1,0 +1,88 @@
+"""An existing notebook comes in by one command: a plan, a question, its data, two runs, and a verdict."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from tiny import Tiny
+
+from samebook.core.errors import CellFailed, UsageError
+from samebook.verbs import adopt as verb
+from samebook.verbs.adopt import AdoptRequest
+
+OLD = (
+    "%matplotlib inline\nimport numpy as np\nimport pandas as pd\nfrom helper import double\nROWS = 2",
+    "d = pd.read_csv('/home/ann/My Data/points ü.csv')\nx = np.float(double(d.a.head(ROWS).sum()))\nprint(x)",
+)
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an old notebook, its helper and its data; the workspace is the tiny one."""
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    (folder / "points ü.csv").write_text("a\n1\n2\n3\n")
+    (folder / "helper.py").write_text("def double(x):\n    return 2 * x\n")
+    cells = [nbformat.v4.new_markdown_cell("# Old"), *map(nbformat.v4.new_code_cell, OLD)]
+    metadata = {"kernelspec": {"name": "conda-base-py", "display_name": "x", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / "Old -- ü.ipynb")
+    return folder
+
+
+def adopt(request: AdoptRequest, agree: Callable[[str], bool] = lambda _: True) -> str:
+    return verb.adopt(request, agree, lambda _: None)
+
+
+def test_old_notebook_comes_in(tiny: Tiny, foreign: Path) -> None:
+    """An old notebook comes in with data, module, parameters and mended code, runs twice, and is IDENTICAL."""
+    original = (foreign / "Old -- ü.ipynb").read_bytes()
+    request = AdoptRequest(str(foreign / "Old -- ü.ipynb"), (str(foreign / "points ü.csv"),), mends=True)
+    assert adopt(request).startswith("IDENTICAL: 2 runs")
+    assert {"notebooks/Old_-_u.ipynb", "notebooks/data/points ü.csv", "notebooks/helper.py"} <= tiny.files()
+    notebook = nbformat.read(tiny.root / "notebooks" / "Old_-_u.ipynb", as_version=4)
+    assert [cell.source for cell in notebook.cells][1] == "ROWS: int = 2"
+    assert notebook.cells[1].metadata.tags == ["parameters"]
+    changes = notebook.metadata.samebook.adoption.changes
+    assert [(change.cell, change.rule) for change in changes] == [(2, "numpy.float")]
+    assert (foreign / "Old -- ü.ipynb").read_bytes() == original
+    with pytest.raises(UsageError, match=r"Old_-_u\.ipynb is there already"):
+        adopt(request)
+
+
+def test_failure_names_the_rule(foreign: Path) -> None:
+    """Old code that is not mended fails its run, and the error names the command that mends it."""
+    path = str(foreign / "Old -- ü.ipynb")
+    with pytest.raises(CellFailed, match="does not run") as failure:
+        adopt(AdoptRequest(path, (str(foreign),), name="old"))
+    assert failure.value.mend == f"rm notebooks/old.ipynb && make adopt NOTEBOOK='{path}' MEND=1"
+
+
+def test_nothing_without_consent(tiny: Tiny, foreign: Path) -> None:
+    """Without consent, and for a name that make can't have, nothing is written; the plan has it all."""
+    plans: list[str] = []
+    before = tiny.files()
+    request = AdoptRequest(str(foreign / "Old -- ü.ipynb"))
+    assert adopt(request, lambda plan: bool(plans.append(plan))) == ""
+    for words in ("+ROWS: int = 2", "reads /home/ann/My Data/points ü.csv, which is not here", "numpy.org"):
+        assert words in plans[0]
+    with pytest.raises(UsageError, match="expected letters, digits"):
+        adopt(AdoptRequest(request.notebook, name="../x"))
+    assert tiny.files() == before
+
+
+def test_address(foreign: Path) -> None:
+    """A notebook in a repository is adopted by its address; links in it are not followed, others are no addresses."""
+    (foreign / "link.csv").symlink_to("/etc/hostname")
+    (foreign / "a.ipynb").write_text('{"cells": [{"cell_type": "code", "source": "open(\'link.csv\').read()"}]}')
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-C", str(foreign))
+    for words in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "-m", "a")):
+        subprocess.run([*git, *words], check=True)
+    foreign.rename(foreign.with_name("a.git"))
+    plans: list[str] = []
+    adopt(AdoptRequest(f"file://{foreign.with_name('a.git')}/a.ipynb"), lambda plan: bool(plans.append(plan)))
+    assert "notebooks/link.csv" in plans[0]
+    with pytest.raises(UsageError, match="expected the address of a notebook in a git repository"):
+        adopt(AdoptRequest("ext::sh -c x://a.ipynb"))
