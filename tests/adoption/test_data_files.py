@@ -83,3 +83,15 @@ def test_stranger_names_no_file_outside(tmp_path: Path) -> None:
     code = f"open('../key'); open('{tmp_path / 'key'}')"
     beside = Beside(tmp_path / "clone", tmp_path / "clone")
     assert data_files.plan([code], beside, tmp_path / "notebooks").copies == ()
+
+
+def test_folders(tmp_path: Path) -> None:
+    """A folder that the code lists comes whole, one that was only given lends what is read, and no other one comes."""
+    for name in ("in/a.csv", "in/deep/b.csv", "given/c.csv", "given/d.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    data = data_files.given([tmp_path / "given"])
+    code = "os.listdir('in'); os.listdir('..'); os.listdir('.'); Path('/etc'); open('x/c.csv')"
+    planned = data_files.plan([code], Beside(tmp_path, tmp_path, data), tmp_path / "notebooks")
+    targets = ["notebooks/in/a.csv", "notebooks/in/deep/b.csv", "notebooks/x/c.csv"]
+    assert [copy.target for copy in planned.copies] == targets

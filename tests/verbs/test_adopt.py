@@ -57,6 +57,7 @@ def test_failure_names_the_rule(foreign: Path) -> None:
     path = str(foreign / "Old -- ü.ipynb")
     with pytest.raises(CellFailed, match="does not run") as failure:
         adopt(AdoptRequest(path, (str(foreign),), name="old"))
+    assert "float" in str(failure.value)
     assert failure.value.mend == f"rm notebooks/old.ipynb && make adopt NOTEBOOK='{path}' MEND=1"
 
 

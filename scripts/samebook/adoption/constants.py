@@ -10,7 +10,7 @@ from samebook.adoption.cells import Edit
 
 TYPES = (bool, int, float, str)
 # Calls that only prepare: what follows them is still the top.
-PREPARATIONS = ("seed", "use", "set", "set_style", "set_theme", "set_option", "filterwarnings", "simplefilter", "print")
+PREPARATIONS = ("seed", "use", "set", "set_style", "set_theme", "set_option", "filterwarnings", "simplefilter")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The data files that a notebook reads, by the literals in its code: where they are, and where they go.
 
 A file keeps its path below the notebook's folder, so that the code stays as it is; another one goes to
-`notebooks/data/`, and the literal is rewritten. What git should not hold goes to `data/`, which git ignores, and is read
-by `samebook.input_path`, which records it.
+`notebooks/data/`, and the literal is rewritten. What git should not hold goes to `data/`, which git ignores; its
+name becomes `samebook.input_path(…)`, which records it.
 """
 
 import ast
@@ -121,11 +121,15 @@ def given(paths: Iterable[Path]) -> list[Path]:
 
 @dataclass(frozen=True)
 class Beside:
-    """What a notebook can read: its folder, the folder that no file may be outside of, and the files given besides."""
+    """What a notebook can read: its folder, the folder that no file may be outside of, and the files given besides.
+
+    `named` are those of `data` that were given themselves, not by their folder: they come along whatever the code says.
+    """
 
     folder: Path
     limit: Path
     data: Sequence[Path] = ()
+    named: Sequence[Path] = ()
 
 
 def plan(texts: Sequence[str], beside: Beside, notebooks: Path) -> DataFiles:
@@ -142,17 +146,33 @@ def plan(texts: Sequence[str], beside: Beside, notebooks: Path) -> DataFiles:
             if SUFFIX.search(literal.text) or ABSOLUTE.match(literal.text):
                 notes.append(Note(literal.cell, f"reads {literal.text}, which is not here", "name the file as DATA"))
             continue
+        for copy in _of_folder(literal.text, path, notebooks):
+            copies[copy.target] = copy
         if path.is_file():
             copy = _copy(literal.text, path, notebooks, copies)
             copies[copy.target] = copy
             edits.setdefault(literal.cell, []).extend(_edits(literal, copy, texts[literal.cell - 1]))
-    for path in beside.data:
+    for path in beside.named:
         if not any(copy.source == path for copy in copies.values()):
             copy = _copy("", path, notebooks, copies)
             copies[copy.target] = copy
     notes += [_size(copy) for copy in copies.values() if copy.is_large]
     rewritten = [cells.edited(text, dict.fromkeys(edits.get(number, []))) for number, text in enumerate(texts, start=1)]
     return DataFiles(tuple(copies.values()), rewritten, tuple(dict.fromkeys(notes)))
+
+
+def _of_folder(text: str, path: Path, notebooks: Path) -> Iterator[Copy]:
+    """The files of a folder below the notebook that the code lists, each at its own path; none of any other folder."""
+    if (
+        path.is_dir()
+        and not ABSOLUTE.match(text)
+        and ".." not in PurePosixPath(text).parts
+        and PurePosixPath(text).parts
+    ):
+        for file in sorted(file for file in path.rglob("*") if file.is_file() and ".git" not in file.parts):
+            name = str(PurePosixPath(text) / file.relative_to(path).as_posix())
+            if _is_free(name, file, notebooks, {}):
+                yield Copy(file, f"notebooks/{name}", is_large=False)
 
 
 def _edits(literal: Literal, copy: Copy, text: str) -> list[Edit]:

@@ -62,7 +62,7 @@ def plan(source: Source, name: str, lock: Mapping[str, str], notebooks: Path, *,
     original = [cell.text for cell in before if cell.kind == foreign.CODE]
     foreign.check_syntax(original)
     texts, notes = lines.mended(original)
-    beside = data_files.Beside(path.parent, source.limit, data_files.given(source.data))
+    beside = data_files.Beside(path.parent, source.limit, data_files.given(source.data), _named(source))
     files = data_files.plan(texts, beside, notebooks)
     texts, changes = renames.mend(files.texts) if mend else (files.texts, renames.find(files.texts))
     found = imports.find(texts, path.parent, lock, requirements.of(path.parent, original))
@@ -71,6 +71,10 @@ def plan(source: Source, name: str, lock: Mapping[str, str], notebooks: Path, *,
     after = _cells(before, lifted)
     everything = (*notes, *files.notes, *_suspects(texts))
     return Plan(name, path.name, before, after, found, files.copies, everything, tuple(changes), mend)
+
+
+def _named(source: Source) -> list[Path]:
+    return [path for path in source.data if path.is_file()]
 
 
 def _cells(before: Sequence[Cell], lifted: constants.Constants) -> list[Cell]:

@@ -18,7 +18,6 @@ PACKAGES = {
     "docx": "python-docx",
     "dotenv": "python-dotenv",
     "fitz": "pymupdf",
-    "git": "gitpython",
     "imblearn": "imbalanced-learn",
     "jwt": "pyjwt",
     "mpl_toolkits": "matplotlib",
