@@ -1,6 +1,7 @@
 """The constants at the top of a notebook, which become the cell tagged `parameters`."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def lift(texts: Sequence[str]) -> Constants:
                     start, end = _whole_lines(text, statement)
                     edits.append(Edit(start, end, ""))
                     line = text[start:end].rstrip("\n")
-                    declarations.append(line.replace("=", f": {_type(statement.value)} =", 1).replace(" : ", ": ", 1))
+                    declarations.append(re.sub(r"\s*=\s*", f": {_type(statement.value)} = ", line, count=1))
         rest[number] = cells.edited(text, edits).strip("\n") if edits else text
         if len(list(_top(tree))) < len(tree.body):
             break
