@@ -21,8 +21,8 @@ from samebook.cli.sweeps import sweep, warm
 from samebook.cli.upkeep import gc, log, schedule
 from samebook.core import errors, processes
 
-# Where only the packages of the command line are installed, and a command needs those of runs.
-RUN_PACKAGES = "pip install 'samebook[run]'; in a workspace make has what the lock names: make run"
+# Where only the packages of the command line are installed, and a command needs those of runs, or of new projects.
+EXTRA = "pip install 'samebook[{extra}]'; in a workspace make has what the lock names: make run"
 
 
 def _print_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
@@ -76,7 +76,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "samebook":
             raise
-        sys.exit(_print_error(error, errors.EnvironmentMismatch.exit_code, RUN_PACKAGES))
+        extra = "new" if error.name == "copier" else "run"
+        sys.exit(_print_error(error, errors.EnvironmentMismatch.exit_code, EXTRA.format(extra=extra)))
     except OSError as error:
         sys.exit(_print_error(error, *_storage(error)))
 
