@@ -37,7 +37,7 @@ FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
 BESIDE = $(filter-out $(MOVED),adopt reproduce promote rollback models schedule gc diff pipeline backfill new)
-INSIDE = $(MOVED) run sweep warm runs log settings data push pull watch doctor lineage \
+INSIDE = $(MOVED) run sweep warm runs log settings data fetch push pull watch doctor lineage \
          verify compare drift pipelines store-verify store-gc bundle-schema
 VERBS  = $(INSIDE) $(BESIDE)
 
@@ -83,6 +83,7 @@ drift: ## Compare DAY=2013-07-01 with what MODEL=<name> was made on; DAYS=21 up 
 schedule: ## When jobs are due; AS=cron, systemd, github or gitlab writes it for these, INTO=folder
 gc: ## Remove old runs that nobody needs, and free the store; DRY=1 only looks
 data: ## Load the sample warehouse (a first run does it by itself)
+fetch: ## Bring the input files of environments/inputs.yml: all, or NAME=customers.csv; PIN=1 DRY=1
 push: ## Send what models and runs need to the shared store
 pull: ## Bring what models and runs need from the shared store
 store-verify: ## Read every object of the store: what is damaged, missing or needed by nobody

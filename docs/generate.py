@@ -43,9 +43,9 @@ The keys of `environments/<env>.yml`. An unknown key is an error. A variable win
 `SAMEBOOK_STORE__URL`. `make settings ENV=prod` prints what is in force.
 
 The same for editors, as JSON Schema: `environments/schemas/settings.json`. Beside it are `pipeline.json`, for the files
-in `environments/pipelines/`, and `bundle.json`, for promoted models in `models/`. They are what
-`samebook settings --schema`, `samebook pipelines --schema` and `samebook bundle schema` print, and `make format`
-writes them.
+in `environments/pipelines/`, `inputs.json`, for `environments/inputs.yml`, and `bundle.json`, for promoted models in
+`models/`. They are what `samebook settings --schema`, `samebook pipelines --schema`, `samebook fetch --schema` and
+`samebook bundle schema` print, and `make format` writes them.
 """
 
 

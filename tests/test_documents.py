@@ -16,7 +16,8 @@ import samebook
 from samebook.cli import make_call
 from samebook.cli.main import cli
 from samebook.core import errors
-from samebook.environment import yaml_file
+from samebook.core.workspace import Workspace
+from samebook.environment import input_entries, yaml_file
 from samebook.environment.settings import Settings
 from samebook.pipelines.definition import Pipeline
 
@@ -139,7 +140,12 @@ def test_settings_are_valid(page: Page, tmp_path: Path) -> None:
     for text in (*page.blocks("yaml"), *(span for span in page.spans if span.startswith(keys))):
         (tmp_path / "dev.yml").write_text(text)
         values = yaml_file.read(tmp_path / "dev.yml")
-        assert Pipeline(**values) if "steps" in values else Settings(**values)
+        if any("from" in value for value in values.values() if isinstance(value, dict)):
+            (tmp_path / "environments").mkdir(exist_ok=True)
+            (tmp_path / "environments" / "inputs.yml").write_text(text)
+            assert input_entries.read(Workspace(tmp_path))
+        else:
+            assert Pipeline(**values) if "steps" in values else Settings(**values)
 
 
 def test_api_is_whole() -> None:

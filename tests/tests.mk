@@ -10,7 +10,7 @@ CANARY = tests/canary.py
 test-docker: $(LOCAL)
 
 format: GENERATED = mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json && \
-	  samebook bundle schema > environments/schemas/bundle.json && samebook pipelines --schema > environments/schemas/pipeline.json && \
+	  samebook bundle schema > environments/schemas/bundle.json && samebook pipelines --schema > environments/schemas/pipeline.json && samebook fetch --schema > environments/schemas/inputs.json && \
 	  python docs/generate.py
 
 test-fast: $(LOCAL) ## Run the tests that start nothing: an answer within a minute

@@ -8,7 +8,10 @@ from tiny import Tiny, git
 import samebook
 from samebook.api import context
 from samebook.core.digest import sha256
-from samebook.core.errors import UsageError
+from samebook.core.errors import SamebookError, UsageError
+from samebook.core.workspace import Workspace
+from samebook.data import files
+from samebook.models import store_use
 from samebook.records import receipt, run_folder
 
 READER = """import pandas as pd, samebook
@@ -120,3 +123,47 @@ def test_changed_file_is_not_as_before(reading: Tiny) -> None:
     assert len({str(receipt.subject_digests(statement)) for statement in statements}) == 1
     path.write_text("name\nAnn\nBob\n")
     assert reading.samebook("run", "read", "--reuse").stdout.strip() != first
+
+
+def test_entry_is_fetched_at_first_read(notebooks: Path) -> None:
+    """What inputs.yml names comes with the first read, is recorded with where it is from, and is kept by gc."""
+    root = notebooks.parent
+    (root / "shared").mkdir()
+    (root / "shared" / "a.csv").write_text("1")
+    pinned = f"customers.csv: {{from: shared/a.csv, sha256: {sha256(b'1')}}}\nfree.csv: {{from: shared/a.csv}}\n"
+    (root / "environments" / "inputs.yml").write_text(pinned)
+    assert samebook.read_file("../data/customers.csv") == b"1"
+    (root / "shared" / "a.csv").unlink()
+    assert samebook.read_file("customers.csv") == b"1"
+    notes = [event["text"] for event in run_folder.events(context.run(), "note")]
+    assert notes == ["fetching customers.csv from shared/a.csv"]
+    assert {event["value"] for event in run_folder.events(context.run(), "origin")} == {"shared/a.csv"}
+    assert store_use.report(Workspace(root)).unreferenced == []
+    with pytest.raises(UsageError, match=r"'free.csv' has no sha256") as caught:
+        samebook.input_path("free.csv")
+    assert caught.value.mend == "make fetch NAME=free.csv PIN=1"
+
+
+def test_other_bytes_are_refused(notebooks: Path) -> None:
+    """A file with an entry has the entry's sha256 or is not read, by whatever path a notebook names it."""
+    root = notebooks.parent
+    (root / "data").mkdir()
+    (root / "data" / "a.csv").write_text("1")
+    (root / "environments" / "inputs.yml").write_text(f"a.csv: {{sha256: '{'0' * 64}'}}\n")
+    for name in ("a.csv", "data/a.csv", "../data/a.csv"):
+        with pytest.raises(SamebookError, match=f"found sha256 {sha256(b'1')}, expected {'0' * 64}") as caught:
+            samebook.input_path(name)
+        assert caught.value.mend == "make fetch NAME=a.csv PIN=1, if the new bytes are the right ones"
+    assert files.digest(Workspace(root), notebooks, "a.csv") == ""
+
+
+def test_pin_decides_what_is_as_before(notebooks: Path) -> None:
+    """A run counts as done while its file, or the sha256 of its entry, is what it was."""
+    here = Workspace(notebooks.parent)
+    assert files.digest(here, notebooks, "a.csv") == ""
+    (here.environments / "inputs.yml").write_text(f"a.csv: {{from: 'https://h/a', sha256: '{sha256(b'1')}'}}\n")
+    assert files.digest(here, notebooks, "a.csv") == sha256(b"1")
+    (notebooks / "a.csv").write_text("2")
+    assert files.digest(here, notebooks, "a.csv") == ""
+    (here.environments / "inputs.yml").unlink()
+    assert files.digest(here, notebooks, "a.csv") == sha256(b"2")

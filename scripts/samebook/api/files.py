@@ -19,20 +19,22 @@ def read_file(name: str) -> bytes:
 def input_path(name: str) -> Path:
     """A path to read the input file `name` by, recorded by hash: for libraries that want a path.
 
-    The file stands beside the notebook, in the workspace or in data/. The path has its name, and leads to its bytes in
-    the store, which never change: a reproduction reads the same. Raises UsageError where there is no such file.
+    The file stands beside the notebook, in the workspace or in data/, or environments/inputs.yml says where it is
+    from: then it is fetched once. The path has its name, and leads to its bytes in the store, which never change: a
+    reproduction reads the same. Raises UsageError where there is no such file, SamebookError for other bytes than
+    those of inputs.yml.
     """
     label = inputs.input_file(name)
-    stored = context.pinned_file(label)
-    if stored is None:
-        found = files.find(context.current_workspace(), Path.cwd(), name)
-        context.check_place(found.path)
-        stored = context.recorded_file(label, found.path)
-        origin = context.current_workspace().relative(found.path)
-        run_folder.append_event(context.run(), {"kind": "origin", "name": label, "value": origin})
-    else:
-        context.recorded_file(label, stored)
-    return _link(stored, Path(name).name)
+    path = context.pinned_file(label)
+    if path is None:
+        workspace = context.current_workspace()
+        found = files.find(workspace, Path.cwd(), name)
+        if place := found.path or (found.entry.file(workspace) if found.entry else None):
+            context.check_place(place)
+        path = files.stored(workspace, found, context.current_settings().store, context.note)
+        event = {"kind": "origin", "name": label, "value": found.origin(workspace)}
+        run_folder.append_event(context.run(), event)
+    return _link(context.recorded_file(label, path), Path(name).name)
 
 
 def _link(stored: Path, name: str) -> Path:

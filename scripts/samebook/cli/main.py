@@ -16,7 +16,7 @@ from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.projects import new
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify
-from samebook.cli.store import store
+from samebook.cli.store import fetch, store
 from samebook.cli.sweeps import sweep, warm
 from samebook.cli.upkeep import gc, log, schedule
 from samebook.core import errors, processes
@@ -52,7 +52,7 @@ def cli() -> None:
 for command in (
     *(run, runs, reproduce, compare, lineage, verify),
     *(data, settings, doctor),
-    *(adopt, promote, rollback, models, bundle, store),
+    *(adopt, promote, rollback, models, bundle, store, fetch),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm),
     *(drift, log, gc, schedule),

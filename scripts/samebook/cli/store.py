@@ -33,6 +33,30 @@ def store_gc(dry_run: bool) -> None:
     show(f"{removed} {len(report.unreferenced)} unreferenced objects{damaged}: {report.reclaimable / 2**20:.1f} MiB")
 
 
+@click.command()
+@click.argument("name", metavar="[NAME]", required=False, default="")
+@ENV
+@click.option("--pin", is_flag=True, help="Write the sha256 of what comes into environments/inputs.yml.")
+@click.option("--dry-run", "--dry", is_flag=True, help="Print what would be fetched, and fetch nothing.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of environments/inputs.yml instead.")
+def fetch(name: str, env: str, pin: bool, dry_run: bool, schema: bool) -> None:
+    """Bring the input files of environments/inputs.yml into the store: those that it lacks, or NAME.
+
+    Each has its sha256 checked while it comes, and is there as a whole or not at all. Exit code 1 where a source can't
+    be reached or has other bytes, 2 where an entry has no sha256, which is printed.
+    """
+    from samebook.cli.console import status_line
+    from samebook.environment import input_entries
+    from samebook.verbs import fetch as verb
+
+    if schema:
+        click.echo(input_entries.schema(), nl=False)
+        return
+    with status_line() as say:
+        for line in verb.fetch(workspace.find(), env, verb.FetchOptions(name, dry_run, pin), say):
+            show(line)
+
+
 @store.command("push")
 @ENV
 @click.option("--again", is_flag=True, help="Send also the objects that the bucket has, as they may be damaged there.")

@@ -21,6 +21,7 @@ SENSITIVE = {
     ("store", "access_key"),
     ("store", "secret_key"),
     ("notify", "webhook"),
+    ("from",),  # of an input file
 }
 # Variables that override no setting: the caller's, and those of make, the image and the runner.
 OTHERS = {
@@ -82,7 +83,7 @@ def _setting_names(location: Location, model: type[BaseModel]) -> set[str]:
         field = model.model_fields.get(str(part))
         inner = _model_in(field.annotation) if field else None
         model = inner or model  # the name of a dataset is not a field: its settings are those of the dict's type
-    return set(model.model_fields)
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

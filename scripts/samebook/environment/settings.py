@@ -15,7 +15,7 @@ from samebook.core import head
 from samebook.core.digest import json_bytes
 from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
-from samebook.environment import yaml_file
+from samebook.environment import input_entries, yaml_file
 from samebook.environment.explain import PREFIX, UNSHOWN, check_variables, explanation
 from samebook.environment.fields import NUMBER, Cron, Job, VariableName
 from samebook.environment.model_sections import AbTest, Drift, Promotion
@@ -149,11 +149,15 @@ def committed_promotion(workspace: Workspace, env: str) -> Promotion:
 
 def settings_path(workspace: Workspace, env: str) -> Path:
     """The path of the settings file of `env`. Raises UsageError where there is no such environment."""
-    path = workspace.environments / f"{env}.yml"
-    if not path.is_file() or Path(env).name != env:
-        names = (file.stem for file in workspace.environments.glob("*.yml"))
-        raise UsageError(f"no environment {env!r}{nearest(env, names)}")
-    return path
+    if env not in (environments := names(workspace)):
+        raise UsageError(f"no environment {env!r}{nearest(env, environments)}")
+    return workspace.environments / f"{env}.yml"
+
+
+def names(workspace: Workspace) -> list[str]:
+    """The names of the environments, sorted."""
+    files = {*workspace.environments.glob("*.yml")} - {input_entries.path(workspace)}
+    return sorted(path.stem for path in files if path.is_file())
 
 
 def section_bytes(settings: Settings, name: str) -> bytes:

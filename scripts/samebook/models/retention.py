@@ -69,8 +69,8 @@ def ancestors(receipts: Receipts, runs: Iterable[str]) -> set[str]:
 
 
 def _experiments(workspace: Workspace) -> Iterator[AbTest]:
-    for path in sorted(workspace.environments.glob("*.yml")):
-        if test := settings.load(workspace, path.stem).ab_test:
+    for env in settings.names(workspace):
+        if test := settings.load(workspace, env).ab_test:
             yield test
 
 

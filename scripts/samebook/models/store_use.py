@@ -13,6 +13,7 @@ from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.core.file_lock import hold, is_held
 from samebook.core.workspace import Workspace
+from samebook.environment import input_entries
 from samebook.models import commits, lookup
 from samebook.records import receipt, run_folder
 from samebook.store import objects as store
@@ -43,7 +44,8 @@ def report(workspace: Workspace, without: Collection[str] = (), grace: float = 0
     labels = referenced_objects(workspace, without)
     present = {path.name for path in local.objects()}
     missing = {digest: label for digest, label in labels.items() if digest not in present}
-    referenced = {*labels, *lookup.objects_of_all_versions(workspace)}
+    pinned = {entry.sha256 for entry in input_entries.read(workspace).values()}
+    referenced = {*labels, *pinned, *lookup.objects_of_all_versions(workspace)}
     damaged, unreferenced = local.damaged(), local.unreferenced(referenced)
     unreferenced = [path for path in unreferenced if time.time() - path.stat().st_mtime >= grace]
     unreferenced += local.abandoned()

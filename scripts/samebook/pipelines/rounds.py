@@ -15,6 +15,7 @@ from samebook.core.digest import json_bytes
 from samebook.core.errors import DataRejected, Interrupted, SamebookError
 from samebook.core.workspace import Workspace, write_whole
 from samebook.data import warehouse
+from samebook.environment import settings
 from samebook.pipelines import inbox
 from samebook.pipelines.watcher import Watcher
 
@@ -102,7 +103,7 @@ def _memory(workspace: Workspace, name: str) -> dict[str, Any]:
     """The memory of earlier watchers, by environment: each has a warehouse and a schedule of its own."""
     path = workspace.runs / ".watch" / name
     memory: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    environments = {file.stem for file in workspace.environments.glob("*.yml")}
+    environments = settings.names(workspace)
     return {env: content for env, content in memory.items() if env in environments}
 
 

@@ -47,6 +47,7 @@ MENDS = {
     "bad answer": "again: it goes on from there",
     "no answer": "make settings shows store.endpoint",
 }
+ACCOUNTS = "export GOOGLE_APPLICATION_CREDENTIALS=… for gs://, AZURE_STORAGE_ACCOUNT_NAME=… and its key for az://"
 
 
 class RemoteError(SamebookError):
@@ -150,6 +151,23 @@ def connect(section: Store) -> Bucket:
     writing = {**http, "timeout": timedelta(minutes=5)}
     reader, writer = (S3Store(url.netloc, **options, client_options=client) for client in (reading, writing))
     return Bucket(section.url, section.endpoint or "AWS", "".join(f"{part}/" for part in parts), reader, writer)
+
+
+def of_url(url: str, section: Store) -> Bucket:
+    """The bucket of a URL: of S3, by the keys of a section of settings, or of gs:// and az://, by their own variables.
+
+    https://docs.rs/object_store/latest/object_store/enum.ObjectStoreScheme.html
+    """
+    if url.startswith("s3://"):
+        return connect(section.model_copy(update={"url": url}))
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    try:
+        store: Any = from_url(url, client_options={"connect_timeout": timedelta(seconds=3)}, retry_config=RETRY)
+    except (BaseError, ValueError):
+        raise UsageError(f"{url} can't be used without its account", mend=ACCOUNTS) from None
+    return Bucket(url, url.partition("://")[2], "", store, store)
 
 
 def _credentials(section: Store) -> dict[str, Any]:
