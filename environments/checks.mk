@@ -1,5 +1,10 @@
 # Checks and tests: what CI runs.
 
+# What a project says of its own tests, in tests/tests.mk.
+HOST =
+CANARY =
+GENERATED =
+
 TAKES_test = V MARK
 test: environment ## Run the tests; MARK=engine: those of a mark
 	@$(MAKE) test-$(ENGINE)

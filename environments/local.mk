@@ -1,6 +1,6 @@
 # The local engine: .venv from the lock. And the light environment of the commands that work beside the image.
 
-PACKAGE = scripts/pyproject.toml $(wildcard scripts/*.whl)
+CODE_OF_SCRIPTS = scripts/pyproject.toml $(wildcard scripts/*.whl)
 UV     := .samebook/uv/bin/uv
 LOCAL  := .venv/.installed
 PYTHON_VERSION = $(shell cat .python-version)
@@ -40,10 +40,10 @@ export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
 $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && touch $@
 endef
 
-$(LOCAL): environments/lab.txt environments/build.txt $(PACKAGE) .python-version | $(UV)
+$(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)
 	$(install)
 
-.samebook/command/.installed: environments/command.txt environments/build.txt $(PACKAGE) .python-version | $(UV)
+.samebook/command/.installed: environments/command.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)
 	$(install)
 
 .PHONY: lab-local

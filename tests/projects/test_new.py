@@ -74,6 +74,9 @@ def test_wheel_is_in_the_lock(project: Path) -> None:
     pinned = f"samebook=={template.version(wheel)} \\\n    --hash=sha256:{sha256(wheel)}"
     for name in ("runtime", "lab", "command"):
         assert pinned in (project / "environments" / f"{name}.txt").read_text()
+    blob = subprocess.run(["git", "show", f"HEAD:scripts/{wheel.name}"], cwd=project, capture_output=True, check=True)
+    assert blob.stdout == wheel.read_bytes()
+    assert lines(project, "git", "check-attr", "text", f"scripts/{wheel.name}")[0].endswith("text: unset")
     site = project.parent / "site"
     zipfile.ZipFile(wheel).extractall(site)
     notes = next(site.glob("*.dist-info"))

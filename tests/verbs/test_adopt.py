@@ -3,12 +3,15 @@
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from tiny import Tiny
 
+from samebook.adoption.data_files import Copy
 from samebook.core.errors import CellFailed, UsageError
+from samebook.core.workspace import Workspace
 from samebook.verbs import adopt as verb
 from samebook.verbs.adopt import AdoptRequest
 
@@ -87,3 +90,20 @@ def test_address(foreign: Path) -> None:
     assert "notebooks/link.csv" in plans[0]
     with pytest.raises(UsageError, match="expected the address of a notebook in a git repository"):
         adopt(AdoptRequest("ext::sh -c x://a.ipynb"))
+
+
+def test_data_is_never_replaced(tmp_path: Path) -> None:
+    """A data file that would take the place of another one, here or of the same plan, is refused by name."""
+    workspace = Workspace(tmp_path / "here")
+    (workspace.root / "data").mkdir(parents=True)
+    files = [tmp_path / folder / "big.csv" for folder in ("train", "test")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(file.parent.name)
+    copies = [Copy(file, "data/big.csv", is_large=True) for file in files]
+    verb._check_copies(workspace, SimpleNamespace(copies=copies[:1]))
+    with pytest.raises(UsageError, match="would replace data/big.csv"):
+        verb._check_copies(workspace, SimpleNamespace(copies=copies))
+    (workspace.root / "data" / "big.csv").write_text("mine")
+    with pytest.raises(UsageError, match="would replace data/big.csv"):
+        verb._check_copies(workspace, SimpleNamespace(copies=copies[:1]))

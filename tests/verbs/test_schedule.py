@@ -29,7 +29,7 @@ SCHEDULE = 'schedule: {daily: "30 4 * * *", re-train_2: "0 5 1 * MON"}\n'
 IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
 JOBS = ("samebook-prod-daily", "samebook-prod-re-train_2")
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
-MAKEFILE = (CHECKOUT / "Makefile").read_text()
+MAKEFILE = (CHECKOUT / "Makefile").read_text() + (CHECKOUT / "scripts" / "package.mk").read_text()
 WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
 PROGRAMS = ("apt-get", "gh", "git", "install", "printenv")
 SYSTEMD = shutil.which("systemd-analyze")
@@ -335,7 +335,7 @@ def unknown(words: list[str]) -> str:
     """The reason why a command of a workflow can't run; "" where it can."""
     if words[0] != "make":
         return "" if words[0] in PROGRAMS or (CHECKOUT / words[0]).is_file() else words[0]
-    if re.search(rf"^OWN = .*\b{words[1]}\b", MAKEFILE, re.MULTILINE) and not words[2:]:
+    if re.search(rf"^OWN \+?= .*\b{words[1]}\b", MAKEFILE, re.MULTILINE) and not words[2:]:
         return ""
     values = dict(word.split("=", 1) for word in words[2:])
     names = [name for name in values if name not in ("SECRETS", "ENGINE")]  # make's own
