@@ -102,8 +102,8 @@ def test_data_is_never_replaced(tmp_path: Path) -> None:
         file.write_text(file.parent.name)
     copies = [Copy(file, "data/big.csv", is_large=True) for file in files]
     verb._check_copies(workspace, SimpleNamespace(copies=copies[:1]))
-    with pytest.raises(UsageError, match="would replace data/big.csv"):
+    with pytest.raises(UsageError, match=r"would replace data/big\.csv"):
         verb._check_copies(workspace, SimpleNamespace(copies=copies))
     (workspace.root / "data" / "big.csv").write_text("mine")
-    with pytest.raises(UsageError, match="would replace data/big.csv"):
+    with pytest.raises(UsageError, match=r"would replace data/big\.csv"):
         verb._check_copies(workspace, SimpleNamespace(copies=copies[:1]))
