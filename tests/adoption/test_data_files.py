@@ -95,3 +95,26 @@ def test_folders(tmp_path: Path) -> None:
     planned = data_files.plan([code], Beside(tmp_path, tmp_path, data), tmp_path / "notebooks")
     targets = ["notebooks/in/a.csv", "notebooks/in/deep/b.csv", "notebooks/x/c.csv"]
     assert [copy.target for copy in planned.copies] == targets
+
+
+def test_large_files_of_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two large files of one name stay two, neither replaces what is in data/, and each is read by its own name."""
+    monkeypatch.setattr(data_files, "LARGEST", 3)
+    for name in ("train/a.csv", "test/a.csv", "here/data/a.csv", "here/notebooks/a-2.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    code = "open('train/a.csv'); open('test/a.csv'); os.listdir('train')"
+    planned = data_files.plan([code], Beside(tmp_path, tmp_path), tmp_path / "here" / "notebooks")
+    assert {copy.target: copy.source.parent.name for copy in planned.copies} == {
+        "data/a-3.csv": "train",
+        "data/a-4.csv": "test",
+    }
+    assert 'open(samebook.input_path("a-3.csv")); open(samebook.input_path("a-4.csv"))' in planned.texts[0]
+    assert any("lists train, with files above" in note.text for note in planned.notes)
+
+
+def test_strange_names() -> None:
+    """A file that nobody can name, or of a user that nobody knows, is only told as missing."""
+    beside = Beside(Path.cwd(), Path.cwd())
+    texts = ["open('~nobody-here/x.csv')", r"open('a\0b.csv')"]
+    assert [note.cell for note in data_files.plan(texts, beside, Path("notebooks")).notes] == [1, 2]

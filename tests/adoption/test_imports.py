@@ -64,3 +64,13 @@ def test_package_names() -> None:
     assert packages.package("sklearn") == "scikit-learn"
     assert packages.package("category_encoders") == "category-encoders"
     assert not packages.is_known("helpers")
+
+
+def test_requirements_take_no_time() -> None:
+    """A stranger's line of requirements is read or left, however it is written."""
+    texts = [
+        "!pip install numpy==1.26,<2 seaborn scipy!=1.2",
+        "!pip install a" + "!" * 5000 + "@",
+        "%pip install b>" + "=1," * 5000 + "@",
+    ]
+    assert requirements.of(Path("nowhere"), texts) == {"numpy": "==1.26,<2", "seaborn": "", "scipy": "!=1.2"}

@@ -3,15 +3,12 @@
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
 from tiny import Tiny
 
-from samebook.adoption.data_files import Copy
 from samebook.core.errors import CellFailed, UsageError
-from samebook.core.workspace import Workspace
 from samebook.verbs import adopt as verb
 from samebook.verbs.adopt import AdoptRequest
 
@@ -92,18 +89,10 @@ def test_address(foreign: Path) -> None:
         adopt(AdoptRequest("ext::sh -c x://a.ipynb"))
 
 
-def test_data_is_never_replaced(tmp_path: Path) -> None:
-    """A data file that would take the place of another one, here or of the same plan, is refused by name."""
-    workspace = Workspace(tmp_path / "here")
-    (workspace.root / "data").mkdir(parents=True)
-    files = [tmp_path / folder / "big.csv" for folder in ("train", "test")]
-    for file in files:
-        file.parent.mkdir()
-        file.write_text(file.parent.name)
-    copies = [Copy(file, "data/big.csv", is_large=True) for file in files]
-    verb._check_copies(workspace, SimpleNamespace(copies=copies[:1]))
-    with pytest.raises(UsageError, match=r"would replace data/big\.csv"):
-        verb._check_copies(workspace, SimpleNamespace(copies=copies))
-    (workspace.root / "data" / "big.csv").write_text("mine")
-    with pytest.raises(UsageError, match=r"would replace data/big\.csv"):
-        verb._check_copies(workspace, SimpleNamespace(copies=copies[:1]))
+def test_local_notebook_names_no_file_outside(tmp_path: Path) -> None:
+    """A downloaded notebook can't have a key copied: files come from its repository, its folder, or DATA."""
+    alone, inside = tmp_path / "a" / "b" / "n.ipynb", tmp_path / "r" / "b" / "n.ipynb"
+    (tmp_path / "r" / ".git").mkdir(parents=True)
+    for notebook, limit in ((alone, alone.parent), (inside, tmp_path / "r")):
+        with verb._located(str(notebook)) as located:
+            assert located == (notebook, limit)

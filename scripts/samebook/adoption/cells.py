@@ -38,7 +38,14 @@ def tree(text: str) -> ast.Module:
         return ast.Module([], [])
     if magic:
         text = text[: magic.start(1) - 2] + "#" * (magic.end() - magic.start(1) + 2) + text[magic.end() :]
-    node = compile(IPYTHON.sub(_blank, text), "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    try:
+        return _parsed(text)
+    except SyntaxError:  # only what is no Python has lines of IPython's: in Python, a line may begin with % as well
+        return _parsed(IPYTHON.sub(_blank, text))
+
+
+def _parsed(text: str) -> ast.Module:
+    node = compile(text, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     assert isinstance(node, ast.Module)
     return node
 

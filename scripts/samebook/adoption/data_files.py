@@ -7,12 +7,14 @@ name becomes `samebook.input_path(…)`, which records it.
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from samebook.adoption import cells
 from samebook.adoption.cells import Edit, Note
+from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 
 # Bytes that git should hold of one file, at most.
@@ -146,8 +148,15 @@ def plan(texts: Sequence[str], beside: Beside, notebooks: Path) -> DataFiles:
             if SUFFIX.search(literal.text) or ABSOLUTE.match(literal.text):
                 notes.append(Note(literal.cell, f"reads {literal.text}, which is not here", "name the file as DATA"))
             continue
-        for copy in _of_folder(literal.text, path, notebooks):
+        listed = _listed(literal.text, path)
+        small = [file for file in listed if file.stat().st_size <= LARGEST]
+        for copy in _of_folder(literal.text, path, small, notebooks):
             copies[copy.target] = copy
+        if len(small) < len(listed):
+            text = (
+                f"lists {literal.text}, with files above {LARGEST / 1e6:.0f} MB, which git should not hold: they stay"
+            )
+            notes.append(Note(literal.cell, text, "name them as DATA, and read them by samebook.input_path"))
         if path.is_file():
             copy = _copy(literal.text, path, notebooks, copies)
             copies[copy.target] = copy
@@ -161,18 +170,20 @@ def plan(texts: Sequence[str], beside: Beside, notebooks: Path) -> DataFiles:
     return DataFiles(tuple(copies.values()), rewritten, tuple(dict.fromkeys(notes)))
 
 
-def _of_folder(text: str, path: Path, notebooks: Path) -> Iterator[Copy]:
-    """The files of a folder below the notebook that the code lists, each at its own path; none of any other folder."""
-    if (
-        path.is_dir()
-        and not ABSOLUTE.match(text)
-        and ".." not in PurePosixPath(text).parts
-        and PurePosixPath(text).parts
-    ):
-        for file in sorted(file for file in path.rglob("*") if file.is_file() and ".git" not in file.parts):
-            name = str(PurePosixPath(text) / file.relative_to(path).as_posix())
-            if _is_free(name, file, notebooks, {}):
-                yield Copy(file, f"notebooks/{name}", is_large=False)
+def _listed(text: str, path: Path) -> list[Path]:
+    """The files of a folder below the notebook that the code lists; none of any other folder."""
+    parts = PurePosixPath(text).parts
+    if not path.is_dir() or ABSOLUTE.match(text) or ".." in parts or not parts:
+        return []
+    return sorted(file for file in path.rglob("*") if file.is_file() and ".git" not in file.parts)
+
+
+def _of_folder(text: str, path: Path, files: Iterable[Path], notebooks: Path) -> Iterator[Copy]:
+    """The copies of a folder's files, each at its own path below the notebook."""
+    for file in files:
+        target = f"notebooks/{PurePosixPath(text) / file.relative_to(path).as_posix()}"
+        if _is_free(target, file, notebooks.parent, {}):
+            yield Copy(file, target, is_large=False)
 
 
 def _edits(literal: Literal, copy: Copy, text: str) -> list[Edit]:
@@ -186,18 +197,16 @@ def _edits(literal: Literal, copy: Copy, text: str) -> list[Edit]:
 
 def _found(text: str, beside: Beside) -> Path | None:
     """The file that a literal names: beside the notebook, or the one given whose path ends most alike."""
-    path = Path(text).expanduser()
-    candidates = (
-        [beside.folder / path] if (beside.folder / path).resolve().is_relative_to(beside.limit.resolve()) else []
-    )
+    candidates = list[Path]()
+    with suppress(OSError, ValueError, RuntimeError):  # a null, links around, a user that nobody knows
+        path = beside.folder / Path(text).expanduser()
+        candidates += [path] * path.resolve().is_relative_to(beside.limit.resolve())
     with_same_name = [file for file in beside.data if file.name == _parts(text)[-1]]
     candidates += sorted(with_same_name, key=lambda file: -_alike(file.parts, _parts(text)))
     for candidate in candidates:
-        try:
+        with suppress(OSError, ValueError):  # a name that is too long, or holds a null
             if candidate.exists():
                 return candidate
-        except (OSError, ValueError):  # a name that is too long, or holds a null
-            continue
     return None
 
 
@@ -212,24 +221,29 @@ def _alike(first: Sequence[str], second: Sequence[str]) -> int:
     return next((count for count, (a, b) in enumerate(pairs) if a != b), len(pairs))
 
 
-def _copy(text: str, path: Path, notebooks: Path, copies: dict[str, Copy]) -> Copy:
-    """The copy of a file: at the path that the code names, or else in notebooks/data/, where no other one is."""
-    size = path.stat().st_size
+def _copy(text: str, path: Path, notebooks: Path, copies: Mapping[str, Copy]) -> Copy:
+    """The copy of a file: at the path that the code names, or else in a folder data/, where no other one is."""
+    names = [path.name, *(f"{path.stem}-{number}{path.suffix}" for number in range(2, 100))]
+    is_large = path.stat().st_size > LARGEST
     inside = PurePosixPath(text)
-    stays = text and "\\" not in text and not ABSOLUTE.match(text) and ".." not in inside.parts
-    names = [str(inside)] if stays else []
-    names += [f"data/{path.name}", *(f"data/{path.stem}-{number}{path.suffix}" for number in range(2, 100))]
-    if size > LARGEST:
-        return Copy(path, f"data/{path.name}", is_large=True)
-    return Copy(path, next(f"notebooks/{name}" for name in names if _is_free(name, path, notebooks, copies)), False)
+    stays = text and "\\" not in text and not ABSOLUTE.match(text) and ".." not in inside.parts and not is_large
+    targets = [f"notebooks/{inside}"] * bool(stays)
+    # By its name alone a large file is read, and one beside the notebook would be read in its place.
+    earlier = ("", "notebooks/") if is_large else ()
+    targets += [
+        f"{'' if is_large else 'notebooks/'}data/{name}"
+        for name in names
+        if all(_is_free(f"{folder}{name}", path, notebooks.parent, {}) for folder in earlier)
+    ]
+    return Copy(path, next(name for name in targets if _is_free(name, path, notebooks.parent, copies)), is_large)
 
 
-def _is_free(name: str, path: Path, notebooks: Path, copies: dict[str, Copy]) -> bool:
-    """Whether nothing, or the same bytes, is at this path below notebooks/, now and in the plan."""
-    planned, present = copies.get(f"notebooks/{name}"), notebooks / name
+def _is_free(target: str, path: Path, root: Path, copies: Mapping[str, Copy]) -> bool:
+    """Whether nothing, or the same bytes, is at this path of the workspace, now and in the plan."""
+    planned, present = copies.get(target), root / target
     if planned and planned.source.resolve() != path.resolve():
         return False
-    return not present.exists() or (present.is_file() and present.read_bytes() == path.read_bytes())
+    return not present.exists() or (present.is_file() and sha256(present) == sha256(path))
 
 
 def _size(copy: Copy) -> Note:

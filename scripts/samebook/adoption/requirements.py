@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-WISH = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*((?:[<>=!~]=?=?\s*[\w.*+!]+\s*,?\s*)*)(?:;.*)?$")
+WISH = re.compile(
+    r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*((?:(?:[<>=!~]=|===|[<>=])\s*[\w.*+!]+\s*(?:,\s*)?)*)(?:;.*)?$"
+)
 # conda's `pandas=1.5`, where pip writes `pandas==1.5.*`; `pandas=1.5.3=py39_0` names a build besides.
 CONDA = re.compile(r"^\s*-\s*(?:[\w-]+::)?([A-Za-z0-9][\w.-]*)=([\w.]+)(?:=\S+)?\s*$")
 INSTALL = re.compile(r"^\s*[%!]\s*(?:(?:python3? -m )?pip3?|conda|mamba|uv pip)\s+install\s+(.*)$", re.MULTILINE)

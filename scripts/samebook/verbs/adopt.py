@@ -13,7 +13,6 @@ from samebook.adoption import imports, plan, renames
 from samebook.adoption.plan import Plan
 from samebook.core import errors, git, signals, subcommand
 from samebook.core import workspace as workspaces
-from samebook.core.digest import sha256
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
@@ -53,7 +52,6 @@ def adopt(request: AdoptRequest, agree: Callable[[str], bool], say: Say) -> str:
         data = [Path(file) for file in request.data]
         adoption = plan.plan(plan.Source(path, limit, data), name, lock, workspace.notebooks, mend=request.mends)
         helpers = _helper_files(workspace, adoption)
-        _check_copies(workspace, adoption)
         if not agree(plan.text(adoption)):
             return ""
         _add_packages(workspace, adoption.imports.wanted, say)
@@ -72,7 +70,8 @@ def _located(notebook: str) -> Iterator[tuple[Path, Path]]:
     """
     if "://" not in notebook:
         path = Path(notebook)
-        yield path, Path(path.absolute().anchor)
+        folders = path.absolute().parents
+        yield path, next((folder for folder in folders if (folder / ".git").exists()), folders[0])
         return
     address = ADDRESS.fullmatch(notebook)
     if address is None:
@@ -110,19 +109,6 @@ def _helper_files(workspace: Workspace, adoption: Plan) -> list[tuple[Path, Path
                 mend=f"rename one of them: git mv {word(workspace.relative(target))} …",
             )
     return pairs
-
-
-def _check_copies(workspace: Workspace, adoption: Plan) -> None:
-    """Raise UsageError where a data file would replace another one, here or of the same plan."""
-    sources = dict[str, Path]()
-    for copy in adoption.copies:
-        target = workspace.root / copy.target
-        other = sources.setdefault(str(copy.target), copy.source)
-        if other != copy.source or (target.exists() and sha256(target) != sha256(copy.source)):
-            raise UsageError(
-                f"its data file {copy.source.name} would replace {copy.target}, which is another",
-                mend=f"rename one of them: mv {word(str(copy.source))} …",
-            )
 
 
 def _add_packages(workspace: Workspace, wanted: tuple[str, ...], say: Say) -> None:
