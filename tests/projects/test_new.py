@@ -119,6 +119,7 @@ def test_refused(tmp_path: Path) -> None:
     (full / "notes.txt").write_text("mine\n")
     repository.mkdir()
     subprocess.run(["git", "init", "--quiet", "."], cwd=repository, check=True)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     nobody = {"HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
     nobody |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.useConfigOnly", "GIT_CONFIG_VALUE_0": "true"}
     for arguments, env, error in (
@@ -126,18 +127,23 @@ def test_refused(tmp_path: Path) -> None:
         (["repository/churn"], IDENTITY, "lies in another repository"),
         (["churn"], nobody, "git doesn't know who commits"),
         (["churn", "--name", "2nd"], IDENTITY, "can't be the name of a package"),
-        (["churn", "--name", "samebook"], IDENTITY, "can't be the name of a package"),
+        *(
+            (["churn", "--name", name], IDENTITY, "can't be the name of a package")
+            for name in ("samebook", "class", "json", "pandas", "sklearn", "churn_", "a__b", "a-b")
+        ),
         (["churn", "--example", "tinny"], IDENTITY, "did you mean tiny?"),
         (["churn", "--registry", "x$(touch ran)"], IDENTITY, "is no registry"),
         (["churn", "--registry", "x\n  - run: touch ran"], IDENTITY, "is no registry"),
-        (["a b/churn"], IDENTITY, "no folder"),
+        (["churn", "--registry", "ghcr.io/MyTeam"], IDENTITY, "is no registry"),
+        (["a b"], IDENTITY, "a blank or a comma"),
+        (["link"], IDENTITY, "is there already"),
         (["nowhere/churn"], IDENTITY, "no folder"),
     ):
         done = samebook("new", *arguments, cwd=tmp_path, **env)
         assert done.returncode == 2, (arguments, done.stdout)
         assert error in done.stderr
         assert "\n  -> " in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "repository"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "link", "repository"]
 
 
 def test_wheel_has_one_form(tmp_path: Path) -> None:

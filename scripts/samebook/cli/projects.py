@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from samebook.cli.options import say, show
+from samebook.core.text import word
 
 
 @click.command()
@@ -23,6 +24,9 @@ def new(path: Path, name: str, example: str, registry: str) -> None:
     """
     from samebook.verbs import new as verb
 
-    is_asked = sys.stdin.isatty() and not (name and example)
-    commit = verb.new(verb.NewRequest(path, name, example, registry, is_asked), say)
-    show(f"{path}: a project with one commit, {commit[:12]}\nnext: cd {path} && make run NOTEBOOK=train")
+    if sys.stdin.isatty() and not (name and example):
+        name = name or click.prompt("name", default=verb.default_name(path), err=True)
+        example = example or click.prompt("example", verb.EXAMPLES[0], type=click.Choice(verb.EXAMPLES), err=True)
+        registry = registry or click.prompt("registry of its images", "", show_default=False, err=True)
+    commit = verb.new(verb.NewRequest(path, name, example, registry), say)
+    show(f"{path}: a project with one commit, {commit[:12]}\nnext: cd {word(path)} && make run NOTEBOOK=train")

@@ -1,13 +1,11 @@
 """The template of projects, put together from a wheel of samebook: what copier renders."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-from samebook.core import code, make
+from samebook.core import code, subcommand
 from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
 from samebook.projects import wheel_file
 
 FOLDER = "samebook/projects/"
@@ -24,20 +22,8 @@ def own_wheel(folder: Path) -> Path:
         return path
     if not (checkout / "scripts" / "package.mk").exists() or not (checkout / "Makefile").exists():
         raise UsageError("this samebook has no template of projects", mend="pip install a wheel of it: make wheel")
-    run_make(checkout, "wheel", f"DIST={folder}", mend="make wheel")
+    subcommand.make(Workspace(checkout), "wheel", ENGINE="local", DIST=str(folder))
     return next(folder.glob("samebook-*.whl"))
-
-
-def run_make(folder: Path, target: str, *assignments: str, mend: str) -> None:
-    """Run a target of make there, on the local engine, whatever make called this; its progress is shown.
-
-    Raises UsageError where it fails.
-    """
-    command = ["make", "--silent", "-C", str(folder), target, "ENGINE=local", *assignments]
-    env = {name: value for name, value in os.environ.items() if name not in make.variables()}
-    done = subprocess.run(command, env=env, stdout=sys.stderr, check=False)
-    if done.returncode:
-        raise UsageError(f"make {target} failed; its words are above", mend=mend)
 
 
 def version(wheel: Path) -> str:

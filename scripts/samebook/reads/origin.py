@@ -28,8 +28,8 @@ SHA1 = 40  # hex digits
 def settled(workspace: Workspace, source: Source, notebook: Path, events: Iterable[Json]) -> Iterator[Json]:
     """The events of a run, each read as `committed` or `undeclared`.
 
-    Reads of what the receipt names anyway are left out: of the notebook, and of the code. A receipt
-    has one sha256 for an input: of one that was read again with another, the earlier content counts as unseen.
+    Reads of what the receipt names anyway are left out: of the notebook, and of the code. A receipt has one
+    sha256 for an input: of one that was read again with another, the earlier content counts as unseen.
     """
     inputs = dict[str, str]()
     held: _Commit | None = None

@@ -29,8 +29,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Label:
-    """A label; `name` is the dataset, the reference of a model, the group of settings, the name of an
-    input file, or the path of a file."""
+    """A label; `name` is that of a dataset, a group of settings or an input file, a model's reference, or a path."""
 
     kind: Kind
     name: str

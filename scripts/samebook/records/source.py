@@ -15,8 +15,8 @@ from samebook.core.workspace import Workspace, write_whole
 from samebook.records import source_files
 from samebook.store import objects
 
-# Of the files that notebooks run, or import: one walk of the folders for each is faster than one for all names.
-SUFFIXES = (".py", ".sql", ".whl")
+# The code of a run, by folder: modules, queries, and samebook itself or the wheel of it.
+CODE = {"notebooks": (".py", ".sql"), "scripts": (".py", ".whl")}
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,7 @@ def committed_code_digest(workspace: Workspace) -> str:
 
 def _is_code(name: str) -> bool:
     """Whether the `code_digest` covers a file of a commit."""
-    if name.startswith("notebooks/"):
-        return name.endswith((".py", ".sql")) and not uncommitted.is_cache(name)
-    return name.startswith("scripts/") and name.endswith((".py", ".whl")) and not uncommitted.is_cache(name)
+    return name.endswith(CODE.get(name.partition("/")[0], ())) and not uncommitted.is_cache(name)
 
 
 def code_files(workspace: Workspace) -> list[Path]:
@@ -108,8 +106,12 @@ def code_files(workspace: Workspace) -> list[Path]:
 
     Copies that Lab keeps of open files are not the commit's, and are left out.
     """
-    folders = (workspace.notebooks, workspace.root / "scripts")
-    paths = (path for folder in folders for suffix in SUFFIXES for path in folder.rglob(f"*{suffix}"))
+    paths = (
+        path
+        for folder, suffixes in CODE.items()
+        for suffix in suffixes
+        for path in (workspace.root / folder).rglob(f"*{suffix}")
+    )
     return sorted(path for path in paths if _is_code(workspace.relative(path)) and path.is_file())
 
 
