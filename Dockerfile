@@ -55,7 +55,7 @@ RUN mkdir -m 1777 runs store data && mkdir models
 # Modes are fixed, since a checkout's depend on its owner's umask and the digest must not.
 COPY --chmod=755 .python-version ./
 COPY --chmod=755 environments environments
-COPY --chmod=755 models* models/
+COPY --chmod=755 model[s] models/
 COPY --chmod=755 scripts scripts
 COPY --chmod=755 notebooks notebooks
 # What the commit's files are, for the receipt: over them anything may be mounted.

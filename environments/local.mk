@@ -12,7 +12,8 @@ LIGHT_local       = $(LOCAL)
 LOST_local        = :
 
 # Downloads trust what this machine trusts; a project has samebook as a wheel in scripts/. Under pyenv any other Python hides where PYENV_VERSION names one.
-UV_RUN = env -u PYENV_VERSION UV_SYSTEM_CERTS=1 UV_FIND_LINKS=$(call quoted,$(CURDIR)/scripts) $(UV)
+UV_WAYS = UV_SYSTEM_CERTS=1 UV_FIND_LINKS=$(call quoted,$(CURDIR)/scripts)"$${UV_FIND_LINKS:+,$$UV_FIND_LINKS}"
+UV_RUN = env -u PYENV_VERSION $(UV_WAYS) $(UV)
 
 # uv comes by hash from the lock into a folder of its own: nothing on the machine needs to have it, or hide it. Where
 # there is no Python to begin with, the image's build has it: Docker and make are enough.

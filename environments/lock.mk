@@ -5,7 +5,7 @@ LOCKS   = runtime lab command build
 COMPILE = ../$(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) --generate-hashes --no-header --no-annotate --no-emit-index-url $(if $(wildcard scripts/samebook),--no-emit-package samebook)
 # Each lock is made from the one before it: lab and command can't disagree with runtime.
 define compile_into
-export UV_SYSTEM_CERTS=1 UV_FIND_LINKS=$(call quoted,$(CURDIR)/scripts) && cd environments && $(COMPILE) pyproject.toml $(2) -o $(1)/runtime.txt && \
+export $(UV_WAYS) && cd environments && $(COMPILE) pyproject.toml $(2) -o $(1)/runtime.txt && \
 $(COMPILE) pyproject.toml $(2) --group lab -c $(1)/runtime.txt -o $(1)/lab.txt && \
 $(COMPILE) --group command -c $(1)/runtime.txt $(2) -o $(1)/command.txt && \
 $(COMPILE) --group build $(2) -o $(1)/build.txt && cd ..

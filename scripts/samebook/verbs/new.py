@@ -19,17 +19,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # It stands in a workflow of CI, where other characters could be commands; Docker takes small letters after the host.
 REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 # Modules of every project, and folders of its workspace: a package of helpers would hide one, or be hidden.
-TAKEN = {
-    "samebook",
-    "notebooks",
-    "scripts",
-    "tests",
-    "train",
-    "gate",
-    "xgboost",
-    *keyword.kwlist,
-    *sys.stdlib_module_names,
-}
+TAKEN = {"samebook", "notebooks", "scripts", "tests", "train", "gate", *keyword.kwlist, *sys.stdlib_module_names}
 # A first commit with nothing of the user's own in it: no hook, template, signature, or list of ignored files.
 PLAIN = ("-c", git.NO_HOOKS, "-c", "commit.gpgSign=false", "-c", "core.excludesFile=/dev/null")
 
@@ -108,7 +98,8 @@ def _answers(request: NewRequest) -> dict[str, str]:
     name, example = request.name or default_name(request.path), request.example or EXAMPLES[0]
     if not NAME.fullmatch(name) or name in TAKEN or packages.is_known(name):
         raise UsageError(
-            f"{name!r} can't be the name of a package of helpers; expected small letters, digits and single _, and no module's name",
+            f"{name!r} can't be the name of a package of helpers; expected small letters, digits and single _, and the"
+            " name of no other module",
             mend="samebook new PROJECT --name churn",
         )
     if example not in EXAMPLES:
