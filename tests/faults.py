@@ -193,8 +193,20 @@ def leftovers(site: Site) -> Iterator[str]:
     ended = site.tiny.samebook("watch", "--once")
     if ended.code:
         yield f"watch --once: {ended.stderr}"
-    yield from (f"process {pid}" for pid in [*site.tiny.kernels(), *site.processes("samebook")])
+    yield from survivors(site)
     yield from (str(path) for path in site.tiny.unfinished)
     data = site.tiny.root / "data"
     yield from (str(path) for path in (data / "inbox").iterdir())
     yield from (str(path) for path in data.rglob(".part-0*"))
+
+
+def survivors(site: Site) -> list[str]:
+    """The commands of the programs that are still there some seconds later; a kernel looks for its parent each second."""
+    deadline = time.monotonic() + 20
+    while (pids := {*site.tiny.kernels(), *site.processes("samebook")}) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    commands: list[str] = []
+    for pid in pids:
+        with suppress(OSError):
+            commands.append(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return commands

@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import Any, override
 
 import promoting
 import pytest
-from tiny import PATIENCE, Result, Tiny, git
+from tiny import PATIENCE, Result, Tiny, git, wait_until
 
 from samebook.environment import identity
 from samebook.execution import preparation
@@ -244,6 +247,30 @@ def test_early_or_not(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tiny.samebook("run", "effects").code == 0
     plain = run.run(preparation.RunRequest("effects", {}))
     assert receipt(tiny.runs[0])["subject"] == receipt(plain)["subject"]
+
+
+# A runner that is killed as soon as it has requested its kernel, which imports for a while yet.
+KILLED = """
+import os, sys
+from pathlib import Path
+from samebook.execution.warm import early, kernels
+process = early.EarlyProcess(os.environ, Path.cwd(), ["slowly"])
+arguments = ["-f", str(Path.cwd() / "connection.json")]
+kernels.Request(arguments, os.environ, os.getcwd()).send(process.connection, (1, 2))
+print(process.process.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_kernel_of_a_killed_runner_never_starts(tiny: Tiny) -> None:
+    """A kernel that gets its request from a runner that has been killed since ends with its imports."""
+    (tiny.root / "slowly.py").write_text("import time\ntime.sleep(2)")
+    env = {**os.environ, "PYTHONPATH": str(tiny.root)}
+    command = (sys.executable, "-c", KILLED)
+    ended = subprocess.run(command, cwd=tiny.root, env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert int(ended.stdout)
+    wait_until(lambda: not tiny.kernels())
 
 
 @pytest.mark.parametrize("source", ["print('hello')", "1 / 0", "import os\nos._exit(3)"])

@@ -29,7 +29,7 @@ RUNNER = "samebook.cli.ready"
 def run_kernel(request: Mapping[str, Any], effects: Effects) -> None:
     """Run this process as the requested kernel, as `python -m ipykernel_launcher` would have made it."""
     _take_on(request, effects)
-    parent = os.environ["JPY_PARENT_PID"] = str(os.getppid())
+    parent = os.environ["JPY_PARENT_PID"] = str(request["parent"])
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()  # else all kernels of one zygote would draw the same
     launcher = importlib.util.find_spec(KERNEL)
@@ -42,6 +42,9 @@ def run_kernel(request: Mapping[str, Any], effects: Effects) -> None:
     # ipykernel has read JPY_PARENT_PID when it was imported: too early.
     kernel.initialize([*request["arguments"], f"--IPKernelApp.parent_handle={parent}"])
     preload.warning_filters()[:0] = effects.filters  # before those of the kernel, as when a cell imports
+    # ipykernel ends with its parent, but takes one that has ended before for no parent at all.
+    if os.getppid() != request["parent"]:
+        return
     kernel.start()
 
 

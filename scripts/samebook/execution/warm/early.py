@@ -1,6 +1,7 @@
 """A kernel's process that starts before its run is checked, beside the imports of the runner."""
 
 import atexit
+import os
 import socket
 import subprocess
 import sys
@@ -25,7 +26,7 @@ class EarlyProcess:
         self.connection, stdin = socket.socketpair()
         with stdin:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "samebook.execution.warm.zygote", "once", *modules],
+                [sys.executable, "-m", "samebook.execution.warm.zygote", "once", str(os.getpid()), *modules],
                 cwd=cwd,
                 env={**env, **IMPORT_ENV},
                 stdin=stdin.fileno(),

@@ -199,8 +199,8 @@ def _kill(victim: Child) -> None:
             os.kill(victim.pid, signal.SIGKILL)
 
 
-def once(modules: list[str]) -> None:
-    """Import the modules of a notebook, then become the kernel that a client requests over stdin.
+def once(parent: int, modules: list[str]) -> None:
+    """Import the modules of a notebook, then become the kernel that the parent requests over stdin.
 
     Without a request this process ends, and where an import has effects that a cell would show: a kernel would differ.
     """
@@ -214,19 +214,20 @@ def once(modules: list[str]) -> None:
     except (OSError, ValueError):
         return
     _take_files(files)
+    request["parent"] = parent
     _answer(connection, {"pid": os.getpid()})
     connection.close()
     child.run_kernel(request, effects)
 
 
 def main(arguments: list[str]) -> None:
-    """Run the program. Its arguments are `once` and the modules, or the socket's number, the idle seconds and the
-    modules.
+    """Run the program. Its arguments are `once`, the parent's pid and the modules, or the socket's number, the idle
+    seconds and the modules.
     """
     if sys.path[0] == os.getcwd():  # noqa: PTH109 - as ipykernel's own launcher does
         del sys.path[0]
     if arguments[0] == "once":
-        once(arguments[1:])
+        once(int(arguments[1]), arguments[2:])
         return
     number, idle, *modules = arguments
     listener = socket.socket(fileno=int(number))
