@@ -68,6 +68,14 @@ def test_one_source(project: Path) -> None:
     assert not copies & {Path(name).name for name in own} - {"pyproject.toml"}
 
 
+def test_images_are_its_own(project: Path) -> None:
+    """Its images are called after it, so that two projects on a machine don't replace each other's."""
+    recipe = "\n".join(lines(project, "make", "--dry-run", "watch", "ENGINE=docker", "BASE_IMAGE=base"))
+    assert "churn:runtime" in recipe
+    assert "--name churn-watch" in recipe
+    assert "samebook:" not in recipe.replace("urn:samebook:builder", "")
+
+
 def test_wheel_is_in_the_lock(project: Path) -> None:
     """Each lock with samebook has the hash of the wheel in scripts/, which an installed samebook makes again."""
     (wheel,) = project.glob("scripts/*.whl")
