@@ -8,7 +8,7 @@ export SAMEBOOK_UID SAMEBOOK_GID
 GIT = git -c safe.directory=$(CURDIR)
 TAG = $(call quoted,$(SAMEBOOK_TAG))
 # Images and containers are called after the project: several work side by side on a machine.
-export SAMEBOOK_NAME := $(or $(shell sed -n 's/^name = "\([a-z][a-z0-9_]*\)-environments"$$/\1/p' $(HERE)environments/pyproject.toml),samebook)
+PROJECT_NAME := $(or $(shell sed -n 's/^name = "\([a-z][a-z0-9_]*\)-environments"$$/\1/p' $(HERE)environments/pyproject.toml),samebook)
 # Another architecture than this machine's, which it emulates; its images have names of their own. Docker's variable
 # says the same, and PLATFORM from the environment is somebody else's.
 override PLATFORM := $(if $(filter PLATFORM,$(GIVEN)),$(value PLATFORM),$(DOCKER_DEFAULT_PLATFORM))
@@ -25,10 +25,10 @@ endif
 COMMIT = $$($(GIT) rev-parse HEAD 2>/dev/null)
 # A file for each make: two at once must not take each other's patch. A make below takes that of the one above.
 override SAMEBOOK_PATCH := $(or $(filter .samebook/patches/%.patch,$(SAMEBOOK_PATCH)),.samebook/patches/$(shell echo "$$(date +%s)-$$PPID").patch)
-IMAGE  = $$(docker image inspect --format '{{.Id}}' $(SAMEBOOK_NAME):runtime$(TAG))
+IMAGE  = $$(docker image inspect --format '{{.Id}}' $(PROJECT_NAME):runtime$(TAG))
 # Settings that variables override go in by name, as secrets and what make was given do; a signing key through stdin,
 # for what signs: the runner reads it before a notebook starts, and then it is nowhere in the container.
-FACTS     = $(addprefix SAMEBOOK_,UID GID TAG NAME BUILDER COMMIT PATCH IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
+FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT PATCH IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
 OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
 # The caller's variables that a kernel gets by name. One that make has, too, would get there with the text of make's.
 EXTRA  = $(if $(filter VARIABLES,$(GIVEN)),$(VARIABLES)) $(SAMEBOOK_EXTRA_VARIABLES)
@@ -43,12 +43,12 @@ NAMED     = $(filter-out PATH SIGNING_KEY PYTHON% LD_PRELOAD LD_AUDIT GLIBC_%,$(
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS) $(NAMED),-e $(call quoted,$(name))) \
             $(if $(and $(SIGNING_KEY),$(filter $(INSIDE),$@)),-T -e SIGNING_KEY=- <$(call quoted,$(SIGNING_KEY)))
 # Where make works on another tree than its own, as a reproduction does, nothing of that tree says what compose does.
-COMPOSE = docker compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
+COMPOSE = SAMEBOOK_NAME=$(PROJECT_NAME) docker compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
           $(foreach file,$(wildcard $(HERE)docker-compose.yml $(HERE)docker-compose.override.yml),--file $(call quoted,$(file))))
 # What comes before a command, or before its arguments.
 INSIDE_docker      = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_PATCH=$(call quoted,$(SAMEBOOK_PATCH)) SAMEBOOK_IMAGE=$(IMAGE) \
                      $(COMPOSE) --progress quiet run --rm $(HANDED)
-PROGRAM_docker     = $(if $(filter watch,$@),--name $(SAMEBOOK_NAME)-watch watch,run)
+PROGRAM_docker     = $(if $(filter watch,$@),--name $(PROJECT_NAME)-watch watch,run)
 BESIDE_docker      = env -u PYTHONDONTWRITEBYTECODE BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) PATH=$(call quoted,$(CURDIR)/.samebook/command/bin):"$$PATH" samebook
 ENVIRONMENT_docker = images uncommitted
 LIGHT_docker       = .samebook/command/.installed
@@ -92,15 +92,15 @@ build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
 
 # After a comment nothing in a Dockerfile names another program to read it, which would choose its caches itself.
 images: pulled-base
-	@echo image: $(call quoted,$(TARGETS:%=$(SAMEBOOK_NAME):%) on $(BASE_IMAGE)) >&2 && \
+	@echo image: $(call quoted,$(TARGETS:%=$(PROJECT_NAME):%) on $(BASE_IMAGE)) >&2 && \
 	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
-	  { echo "#" && sed '$(LINK)' Dockerfile; } | $(BUILD) --file - --target $$target --tag $(SAMEBOOK_NAME):$$target$(TAG) . >/dev/null || { \
-	  echo "error: the image $(SAMEBOOK_NAME):$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && $(PROXIES) && exit 2; }; \
+	  { echo "#" && sed '$(LINK)' Dockerfile; } | $(BUILD) --file - --target $$target --tag $(PROJECT_NAME):$$target$(TAG) . >/dev/null || { \
+	  echo "error: the image $(PROJECT_NAME):$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && $(PROXIES) && exit 2; }; \
 	done
 
 uv-of-image: pulled-base
-	@sed '$(LINK)' Dockerfile | $(BUILD) --file - --target tools --tag $(SAMEBOOK_NAME):tools$(TAG) . >/dev/null && mkdir -p $(dir $(UV)) && \
-	container=$$(docker create $(SAMEBOOK_NAME):tools$(TAG) true) && \
+	@sed '$(LINK)' Dockerfile | $(BUILD) --file - --target tools --tag $(PROJECT_NAME):tools$(TAG) . >/dev/null && mkdir -p $(dir $(UV)) && \
+	container=$$(docker create $(PROJECT_NAME):tools$(TAG) true) && \
 	docker cp "$$container:/opt/uv/bin/uv" $(UV) >/dev/null 2>&1 && docker rm "$$container" >/dev/null
 
 # A run of another commit's tree, whose samebook knows the option, whatever its make was like.
@@ -122,17 +122,17 @@ TAKES_archives = V DIST NO_CACHE
 archives: pulled-base
 	@mkdir -p $(call quoted,$(DIST)) && anew=$(if $(call on,NO_CACHE),--no-cache) && for target in runtime lab; do \
 	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \
-	  $(GIT) archive HEAD | $(BUILD) $$anew --provenance=false --target $$target --tag $(SAMEBOOK_NAME):$$target \
+	  $(GIT) archive HEAD | $(BUILD) $$anew --provenance=false --target $$target --tag $(PROJECT_NAME):$$target \
 	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=315532800 \
 	    --output type=oci,dest="$$archive",rewrite-timestamp=true - >/dev/null && \
-	  echo "$(SAMEBOOK_NAME):$$target $$(tar xOf "$$archive" index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
+	  echo "$(PROJECT_NAME):$$target $$(tar xOf "$$archive" index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
 	  anew=$${anew:+--no-cache-filter=lab-environment,lab}; \
 	done
 
 lab-docker:
 	@token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && export PORT=$(call quoted,$(PORT)) && \
 	JUPYTER_TOKEN=$$token $(COMPOSE) up --detach --wait lab || { \
-	  echo "error: Lab did not start" >&2 && echo "  -> port $$PORT taken? make lab PORT=8889; else: docker compose --project-name $(SAMEBOOK_NAME) logs lab" >&2 && exit 2; } && \
+	  echo "error: Lab did not start" >&2 && echo "  -> port $$PORT taken? make lab PORT=8889; else: docker compose --project-name $(PROJECT_NAME) logs lab" >&2 && exit 2; } && \
 	echo "Lab: http://127.0.0.1:$$PORT/lab?token=$$token" && echo "Stop it: make stop"
 
 # Nobody but its owner gets into the folder; the container, another user, gets the file alone.
@@ -152,10 +152,10 @@ warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehous
 	$(AGAIN) --silent pulled-base .samebook/warehouse/password >&2 && port=$(call quoted,$(WAREHOUSE_PORT)) && \
 	base=$(call quoted,$(BASE_IMAGE)) && { docker run --rm --entrypoint test "$$base" -x /usr/bin/apt-get || { base="$$base-postgresql" && \
 	  { docker image inspect "$$base" >/dev/null 2>&1 || environments/base/build "$$base" --include=postgresql --essential-hook=$(NO_CLUSTER) >&2; }; }; } && \
-	docker buildx build --quiet --build-arg BASE_IMAGE="$$base" --tag $(SAMEBOOK_NAME):warehouse$(TAG) environments/warehouse >/dev/null && \
+	docker buildx build --quiet --build-arg BASE_IMAGE="$$base" --tag $(PROJECT_NAME):warehouse$(TAG) environments/warehouse >/dev/null && \
 	{ WAREHOUSE_PORT="$$port" $(COMPOSE) --progress quiet --profile warehouse up --detach --wait warehouse >&2 || { \
 	  echo "error: the warehouse did not start" >&2 && \
-	  echo "  -> port $$port taken? make warehouse WAREHOUSE_PORT=5433; else: docker compose --project-name $(SAMEBOOK_NAME) logs warehouse" >&2 && exit 2; }; } && \
+	  echo "  -> port $$port taken? make warehouse WAREHOUSE_PORT=5433; else: docker compose --project-name $(PROJECT_NAME) logs warehouse" >&2 && exit 2; }; } && \
 	echo "export WAREHOUSE_PASSWORD=$$(cat .samebook/warehouse/password) SECRETS=\"\$$SECRETS WAREHOUSE_PASSWORD\"" && \
 	echo "export SAMEBOOK_WAREHOUSE__PASSWORD=WAREHOUSE_PASSWORD SAMEBOOK_WAREHOUSE__URL=postgresql://samebook@$(WAREHOUSE_$(ENGINE))/samebook"
 
