@@ -133,6 +133,18 @@ lab-docker:
 	  echo "error: Lab did not start" >&2 && echo "  -> port $$PORT taken? make lab PORT=8889; else: docker compose logs lab" >&2 && exit 2; } && \
 	echo "Lab: http://127.0.0.1:$$PORT/lab?token=$$token" && echo "Stop it: make stop"
 
+# For .devcontainer/: the service as this machine starts it, with the variables of a kernel. Its name is that of this
+# path, so that the editor of another checkout keeps its container.
+OWN += devcontainer
+EDITOR = .samebook/editor
+devcontainer: TARGETS = lab
+devcontainer: images ## What an editor needs to open .devcontainer/, which calls this
+	@mkdir -p $(EDITOR) && $(COMPOSE) --progress quiet run --rm --entrypoint python editor -I -m samebook.environment.interactive >$(EDITOR)/kernel.env && \
+	echo '{services: {editor: {env_file: [$(EDITOR)/kernel.env]}}}' | \
+	$(COMPOSE) --project-name "samebook-editor-$$(echo "$(CURDIR)" | cksum | cut -d' ' -f1)" --profile editor \
+	  $(foreach file,$(wildcard docker-compose.yml docker-compose.override.yml) -,--file $(file)) config --output $(EDITOR)/docker-compose.yml editor || { \
+	  echo "error: the container of an editor could not be prepared; Docker's own words are above" >&2 && exit 2; }
+
 # Nobody but its owner gets into the folder; the container, another user, gets the file alone.
 .samebook/warehouse/password:
 	@mkdir -p -m 700 $(@D) && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' > $@ && chmod 444 $@ && \

@@ -1,7 +1,8 @@
 """A kernel outside of a run, as Lab, VS Code and PyCharm start it: the variables that a run would give it.
 
 `python -m samebook.environment.interactive -f FILE` becomes such a kernel. It is the program of an installed
-kernelspec, since an editor that starts kernels by itself knows no provisioner.
+kernelspec, since an editor that starts kernels by itself knows no provisioner. Without arguments it prints the
+variables that decide results, for the container that an editor opens.
 """
 
 import os
@@ -12,7 +13,9 @@ from pathlib import Path
 
 from samebook.core import secret, workspace
 from samebook.core.errors import SamebookError
+from samebook.core.workspace import Workspace
 from samebook.environment import callers, numerics, settings, variables
+from samebook.environment.settings import Settings
 
 # The beginning of Jupyter's own variables of a kernel, and the one with the path of its notebook.
 SESSION = "JPY_"
@@ -29,23 +32,36 @@ def outside_runs(notebook: Path | None) -> dict[str, str]:
     """All variables of a kernel in Lab, in an editor or of a test, with the secrets of its notebook: those that a run
     would give it, by the settings; the default ones where these can't be read.
     """
-    current = settings.Settings.model_construct()
     try:
         place = workspace.find()
     except SamebookError:
         return {**os.environ, **numerics.of().variables()}
-    with suppress(SamebookError):
-        current = settings.load(place, os.environ.get("SAMEBOOK_ENV", "dev"))
+    current = _settings(place)
     names = secret.names(notebook) if notebook else set[str]()
     given = callers.Callers(secrets=callers.of_secrets(place, current, names))
     with suppress(SamebookError):
         given = callers.named(place, current, names)
-    of_kernel = numerics.of(current.numerics, current.threads)
-    return variables.of_any_kernel(place, of_kernel, given.variables)
+    return variables.of_any_kernel(place, numerics.of(current.numerics, current.threads), given.variables)
+
+
+def decisive() -> dict[str, str]:
+    """The variables that decide results, which each kernel of this workspace has on this machine."""
+    place = workspace.find()
+    current = _settings(place)
+    return {**variables.fixed(place), **numerics.of(current.numerics, current.threads).variables()}
+
+
+def _settings(place: Workspace) -> Settings:
+    with suppress(SamebookError):
+        return settings.load(place, os.environ.get("SAMEBOOK_ENV", "dev"))
+    return Settings.model_construct()
 
 
 def main() -> None:
-    """Become the kernel, in this process, which an editor interrupts and ends by its id."""
+    """Become the kernel, in this process, which an editor interrupts and ends by its id; or print its variables."""
+    if not sys.argv[1:]:
+        print(*(f"{name}={value}" for name, value in decisive().items()), sep="\n")
+        return
     own = of_session({name: value for name, value in os.environ.items() if name.startswith(SESSION)})
     # An editor has the PATH of a desktop: what a cell calls must be this environment's, as in a run.
     programs, path = str(Path(sys.executable).parent), own.get("PATH", os.defpath)
