@@ -36,7 +36,7 @@ $(if $(HIDDEN),$(error VARIABLES=$(HIDDEN): make has its own variable of that na
 # They go into the container, but not by the settings of a commit that is run again,
 # which may be a stranger's. samebook refuses some names: until it has, its own program must be found and be the same.
 SETTINGS  = environments/$(or $(if $(filter ENV,$(GIVEN)),$(ENV)),$(SAMEBOOK_ENV),dev).yml
-LISTED    = $(if $(filter rerun,$@),,$(shell $(HERE)environments/listed-variables $(call quoted,$(SETTINGS))))
+LISTED    = $(if $(filter rerun,$@),,$(shell $(HERE)environments/variable-names listed $(call quoted,$(SETTINGS))))
 NAMED     = $(filter-out PATH SIGNING_KEY PYTHON% LD_PRELOAD LD_AUDIT GLIBC_%,$(EXTRA) $(LISTED))
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS) $(NAMED),-e $(call quoted,$(name))) \
             $(if $(and $(SIGNING_KEY),$(filter $(INSIDE),$@)),-T -e SIGNING_KEY=- <$(call quoted,$(SIGNING_KEY)))
