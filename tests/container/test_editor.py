@@ -76,8 +76,8 @@ def editor(engine: docker.DockerClient, checkout: Path) -> Iterator[Editor]:
 
 
 def test_editor_opens_the_environment_of_runs(editor: Editor) -> None:
-    """The container has no right, no open port and no user but the checkout's; a kernel that the editor starts there has
-    each variable that decides a result as a headless run has it.
+    """The container has no right, no open port and no user but the checkout's; a kernel that the editor starts there
+    has each variable that decides a result as a headless run has it.
     """
     assert editor.said["remoteUser"] == str(NOBODY)
     host = editor.facts["HostConfig"]
