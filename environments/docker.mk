@@ -139,7 +139,7 @@ OWN += devcontainer
 EDITOR = .samebook/editor
 devcontainer: TARGETS = lab
 devcontainer: images ## What an editor needs to open .devcontainer/, which calls this
-	@mkdir -p $(EDITOR) && $(COMPOSE) --progress quiet run --rm --entrypoint python editor -I -m samebook.environment.interactive >$(EDITOR)/kernel.env && \
+	@mkdir -p $(EDITOR) && $(COMPOSE) --progress quiet run --rm --entrypoint samebook editor kernel --show >$(EDITOR)/kernel.env && \
 	echo '{services: {editor: {env_file: [$(EDITOR)/kernel.env]}}}' | \
 	$(COMPOSE) --project-name "samebook-editor-$$(echo "$(CURDIR)" | cksum | cut -d' ' -f1)" --profile editor \
 	  $(foreach file,$(wildcard docker-compose.yml docker-compose.override.yml) -,--file $(file)) config --output $(EDITOR)/docker-compose.yml editor || { \

@@ -48,7 +48,7 @@ $(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python
 	$(install)
 
 OWN += kernel
-TAKES_kernel = NAME
+TAKES_kernel = NAME SHOW
 kernel: $(LOCAL) ## The kernel "samebook (NAME)" for VS Code, PyCharm and other Jupyters of this machine
 	@$(INSIDE_local) $(PROGRAM_local) make $@ -- $(foreach name,$(CHOSEN),$(call quoted,$(name)))
 

@@ -1,8 +1,7 @@
 """A kernel outside of a run, as Lab, VS Code and PyCharm start it: the variables that a run would give it.
 
 `python -m samebook.environment.interactive -f FILE` becomes such a kernel. It is the program of an installed
-kernelspec, since an editor that starts kernels by itself knows no provisioner. Without arguments it prints the
-variables that decide results, for the container that an editor opens.
+kernelspec, since an editor that starts kernels by itself knows no provisioner.
 """
 
 import os
@@ -44,9 +43,8 @@ def outside_runs(notebook: Path | None) -> dict[str, str]:
     return variables.of_any_kernel(place, numerics.of(current.numerics, current.threads), given.variables)
 
 
-def decisive() -> dict[str, str]:
-    """The variables that decide results, which each kernel of this workspace has on this machine."""
-    place = workspace.find()
+def decisive(place: Workspace) -> dict[str, str]:
+    """The variables that decide results, which each kernel of a workspace has on this machine."""
     current = _settings(place)
     return {**variables.fixed(place), **numerics.of(current.numerics, current.threads).variables()}
 
@@ -58,10 +56,7 @@ def _settings(place: Workspace) -> Settings:
 
 
 def main() -> None:
-    """Become the kernel, in this process, which an editor interrupts and ends by its id; or print its variables."""
-    if not sys.argv[1:]:
-        print(*(f"{name}={value}" for name, value in decisive().items()), sep="\n")
-        return
+    """Become the kernel, in this process, which an editor interrupts and ends by its id."""
     own = of_session({name: value for name, value in os.environ.items() if name.startswith(SESSION)})
     # An editor has the PATH of a desktop: what a cell calls must be this environment's, as in a run.
     programs, path = str(Path(sys.executable).parent), own.get("PATH", os.defpath)
