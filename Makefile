@@ -56,7 +56,7 @@ GOALS = $(or $(MAKECMDGOALS),help)
 TAKEN = $(foreach goal,$(GOALS),$(TAKES_$(goal)))
 STRAY = $(if $(filter $(OWN),$(GOALS)),$(if $(filter $(VERBS),$(GOALS)),,$(firstword $(filter-out $(TAKEN),$(CHOSEN)))))
 FLAGS = V NO_CACHE UPGRADE SLOW LIST
-$(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/nearest-variable $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
+$(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/variable-names nearest $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
 $(foreach name,$(filter $(FLAGS),$(CHOSEN)),$(if $(filter-out 1 true yes,$(call on,$(name))),$(error $(name)=$($(name)); expected 1 or 0)))
 
 adopt: ## Bring NOTEBOOK=<file or address> in, with DATA="file …" and its packages: a plan, two runs; MEND=1 DRY=1 YES=1

@@ -38,7 +38,7 @@ $(if $(HIDDEN),$(error VARIABLES=$(HIDDEN): make has its own variable of that na
 # They go into the container, but not by the settings of a commit that is run again,
 # which may be a stranger's. samebook refuses some names: until it has, its own program must be found and be the same.
 SETTINGS  = environments/$(or $(if $(filter ENV,$(GIVEN)),$(ENV)),$(SAMEBOOK_ENV),dev).yml
-LISTED    = $(if $(filter rerun,$@),,$(shell $(HERE)environments/listed-variables $(call quoted,$(SETTINGS))))
+LISTED    = $(if $(filter rerun,$@),,$(shell $(HERE)environments/variable-names listed $(call quoted,$(SETTINGS))))
 NAMED     = $(filter-out PATH SIGNING_KEY PYTHON% LD_PRELOAD LD_AUDIT GLIBC_%,$(EXTRA) $(LISTED))
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS) $(NAMED),-e $(call quoted,$(name))) \
             $(if $(and $(SIGNING_KEY),$(filter $(INSIDE),$@)),-T -e SIGNING_KEY=- <$(call quoted,$(SIGNING_KEY)))
@@ -134,6 +134,18 @@ lab-docker:
 	JUPYTER_TOKEN=$$token $(COMPOSE) up --detach --wait lab || { \
 	  echo "error: Lab did not start" >&2 && echo "  -> port $$PORT taken? make lab PORT=8889; else: docker compose --project-name $(PROJECT_NAME) logs lab" >&2 && exit 2; } && \
 	echo "Lab: http://127.0.0.1:$$PORT/lab?token=$$token" && echo "Stop it: make stop"
+
+# For .devcontainer/: the service as this machine starts it, with the variables of a kernel. Its name is that of this
+# path, so that the editor of another checkout keeps its container.
+OWN += devcontainer
+EDITOR = .samebook/editor
+devcontainer: TARGETS = lab
+devcontainer: images ## What an editor needs to open .devcontainer/, which calls this
+	@mkdir -p $(EDITOR) && $(COMPOSE) --progress quiet run --rm --entrypoint samebook editor kernel --show >$(EDITOR)/kernel.env && \
+	echo '{services: {editor: {env_file: [$(EDITOR)/kernel.env]}}}' | \
+	$(COMPOSE) --project-name "samebook-editor-$$(echo "$(CURDIR)" | cksum | cut -d' ' -f1)" --profile editor \
+	  $(foreach file,$(wildcard docker-compose.yml docker-compose.override.yml) -,--file $(file)) config --output $(EDITOR)/docker-compose.yml editor || { \
+	  echo "error: the container of an editor could not be prepared; Docker's own words are above" >&2 && exit 2; }
 
 # Nobody but its owner gets into the folder; the container, another user, gets the file alone.
 .samebook/warehouse/password:

@@ -47,6 +47,11 @@ $(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python
 .samebook/command/.installed: environments/command.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)
 	$(install)
 
+OWN += kernel
+TAKES_kernel = NAME SHOW
+kernel: $(LOCAL) ## The kernel "samebook (NAME)" for VS Code, PyCharm and other Jupyters of this machine
+	@$(INSIDE_local) $(PROGRAM_local) make $@ -- $(foreach name,$(CHOSEN),$(call quoted,$(name)))
+
 .PHONY: lab-local
 lab-local:
 	@set -a && . environments/variables.env && set +a && \

@@ -18,6 +18,7 @@ from testbook.client import TestbookNotebookClient
 from traitlets.config import Config
 
 from samebook.core import workspace
+from samebook.environment import interactive
 from samebook.execution import provisioner
 from samebook.execution.provisioner import KernelSource
 from samebook.execution.warm import client as zygotes
@@ -74,7 +75,7 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
 
         def start(name: str, tags: Sequence[str] = ()) -> TestbookNotebookClient:
             path = folder / f"{name}.ipynb"
-            variables = provisioner.variables_outside_runs(path)
+            variables = interactive.outside_runs(path)
             kind = kernels.kind("", imports.of_notebook(path), variables)
             source = session.source(kind, path.parent)
             source.variables = variables

@@ -144,7 +144,8 @@ def test_unknown_kernel_refused(tiny: Tiny) -> None:
         folder = tiny.root.parent / "share" / "kernels" / name
         folder.mkdir(parents=True)
         (folder / "kernel.json").write_text('{"argv": ["false"], "display_name": "x", "language": "python"}')
-    tiny.notebook("other", kernel="julia-1.11", work="1")
+    other = tiny.notebook("other", kernel="julia-1.11", work="1")
+    other.write_text(other.read_text().replace('"language": "python"', '"language": "julia"'))
     tiny.notebook("own", work="1")
     theirs = {"JUPYTER_PATH": str(tiny.root.parent / "share")}
     assert tiny.samebook("run", "own", **theirs).code == 0

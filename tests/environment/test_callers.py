@@ -11,9 +11,9 @@ from samebook.core import secret
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
-from samebook.environment import callers, settings, variables
+from samebook.environment import callers, interactive, settings, variables
 from samebook.environment.settings import Settings
-from samebook.execution import execute, freshness, preparation, provisioner
+from samebook.execution import execute, freshness, preparation
 from samebook.execution.preparation import RunRequest
 from samebook.records import receipt
 from samebook.reproduction import isolation
@@ -197,7 +197,7 @@ def test_kernels_outside_runs(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tiny.root))
     for name in ("MODE", "API_TOKEN", "OTHER", "JUPYTER_TOKEN"):
         monkeypatch.setenv(name, "1")
-    assert {"MODE", "API_TOKEN", "OTHER", "JUPYTER_TOKEN"} & provisioner.variables_outside_runs(path).keys() == {
+    assert {"MODE", "API_TOKEN", "OTHER", "JUPYTER_TOKEN"} & interactive.outside_runs(path).keys() == {
         "MODE",
         "API_TOKEN",
     }

@@ -142,3 +142,18 @@ print(json.dumps(hashlib.sha256(KMeans(5, n_init=1, random_state=0).fit(rows).cl
     assert kernel(numerics.of().variables(), work) == kernel(numerics.of().variables(), one_core + work)
     fast = [kernel(Numerics("fast", cores, cores, is_held=True).variables(), work) for cores in (1, 2)]
     assert fast[0] != fast[1]
+
+
+def test_blas_multiplies_on_each_processor() -> None:
+    """The core that OpenBLAS is told to take multiplies matrices right, also where a processor hides its caches."""
+    code = """
+import numpy as np
+random = np.random.default_rng(3)
+for rows in (17, 300, 700, 1200):
+    a, b = random.normal(size=(rows, rows)), random.normal(size=(rows, 10))
+    assert np.allclose(a.T @ b, np.einsum("ki,kj->ij", a, b))
+    assert np.allclose(np.linalg.inv(a) @ a, np.eye(rows), atol=1e-6)
+    assert np.allclose(a.astype("f4") @ b.astype("f4"), a @ b, atol=1e-2)
+"""
+    for variables in (numerics.of().variables(), numerics.lowered_level()):
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, **variables}, check=True)

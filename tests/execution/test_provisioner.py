@@ -8,7 +8,7 @@ from jupyter_client.manager import start_new_kernel
 from jupyter_client.provisioning import KernelProvisionerFactory
 from tiny import CHECKOUT
 
-from samebook.execution import provisioner
+from samebook.environment import interactive
 
 NAMES = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE"]
 
@@ -26,8 +26,8 @@ def test_lab_has_the_numerics_of_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-    expected = provisioner.variables_outside_runs(None)
+    expected = interactive.outside_runs(None)
     assert json.loads((tmp_path / "v").read_text()) == [expected.get(name) for name in NAMES]
     assert expected["OMP_NUM_THREADS"] == "3"
     monkeypatch.setenv("SAMEBOOK_THREADS", "three")
-    assert provisioner.variables_outside_runs(None)["OMP_NUM_THREADS"] == "2"
+    assert interactive.outside_runs(None)["OMP_NUM_THREADS"] == "2"

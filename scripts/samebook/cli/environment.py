@@ -39,6 +39,26 @@ def settings(env: str, as_json: bool, schema: bool) -> None:
 
 
 @click.command()
+@click.option("--name", default="", help="Name that the list of kernels shall show; by default the folder's.")
+@click.option("--show", "is_shown", is_flag=True, help="Print its variables that decide results; install nothing.")
+def kernel(name: str, is_shown: bool) -> None:
+    """Install the kernel "samebook (NAME)" for VS Code, PyCharm and other Jupyters of this machine.
+
+    Example: samebook kernel --name churn
+
+    Its cells have the variables, numerics and packages of runs. It goes into your own folder of Jupyter's kernels.
+    """
+    from samebook.environment import interactive
+    from samebook.verbs import kernel as verb
+
+    if is_shown:
+        show("\n".join(f"{name}={value}" for name, value in interactive.decisive(workspace.find()).items()))
+        return
+    installed = verb.kernel(workspace.find(), name)
+    show(f"{installed}\nnext: in VS Code, Select Kernel > Jupyter Kernel… > {verb.title(installed)}")
+
+
+@click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--against", type=FILE, help="Compare with the environment of this receipt.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8888, help="Port that Lab shall have.")

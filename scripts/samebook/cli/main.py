@@ -9,7 +9,7 @@ import click
 
 from samebook.cli import make_call
 from samebook.cli.adoption import adopt
-from samebook.cli.environment import data, doctor, settings
+from samebook.cli.environment import data, doctor, kernel, settings
 from samebook.cli.models import bundle, models, promote, rollback
 from samebook.cli.monitoring import drift
 from samebook.cli.options import say
@@ -51,7 +51,7 @@ def cli() -> None:
 
 for command in (
     *(run, runs, reproduce, compare, lineage, verify),
-    *(data, settings, doctor),
+    *(data, settings, doctor, kernel),
     *(adopt, promote, rollback, models, bundle, store, fetch),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm),

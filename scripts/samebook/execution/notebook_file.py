@@ -1,6 +1,7 @@
 """A notebook from its file, as Lab and papermill read it."""
 
 import json
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from samebook.core.text import Say
 CELLS = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 INJECTED = "injected-parameters"
 KERNEL = {"name": "python3", "display_name": "Python 3"}
+# The kernels of this environment: a user's own, and one in JUPYTER_PATH, may be of another Python.
+KERNELS = Path(sys.prefix) / "share" / "jupyter" / "kernels"
+# The beginning of the name by which editors know the kernel of a checkout: `samebook kernel`.
+OF_CHECKOUT = "samebook-"
 
 
 def read(path: Path, say: Say = lambda _: None) -> NotebookNode:
@@ -39,10 +44,23 @@ def read(path: Path, say: Say = lambda _: None) -> NotebookNode:
     if len(cells) < len(notebook.cells):
         notebook.cells = cells
         say(f"{path.name} holds a cell of parameters that an earlier run injected: it is left out")
-    # Some tools leave the kernel or its language out, on which papermill insists.
-    kernel = {"language": "python", **notebook.metadata.get("kernelspec", KERNEL)}
-    notebook.metadata.kernelspec = NotebookNode(kernel)
+    notebook.metadata.kernelspec = NotebookNode(_kernel(path, notebook, say))
     return notebook
+
+
+def _kernel(path: Path, notebook: NotebookNode, say: Say) -> dict[str, Any]:
+    """The kernel of a notebook: this environment's where another machine's Python has another name.
+
+    Some tools leave the kernel or its language out, on which papermill insists.
+    """
+    language = notebook.metadata.get("language_info", {}).get("name", "python")
+    kernel = {"language": language, **notebook.metadata.get("kernelspec", KERNEL)}
+    name = str(kernel.get("name"))
+    if kernel["language"] != "python" or (KERNELS / name).is_dir():
+        return kernel
+    if not name.startswith(OF_CHECKOUT):
+        say(f"{path.name} names the kernel {name!r}: it runs on this environment's Python, as `python3`")
+    return {**KERNEL, "language": "python"}
 
 
 def _without_outputs(notebook: NotebookNode) -> NotebookNode:

@@ -26,7 +26,7 @@ from traitlets.config import Config
 
 from samebook.core import workspace
 from samebook.core.errors import CellFailed
-from samebook.execution import background, cell_end, kernel_output, provisioner
+from samebook.execution import background, cell_end, kernel_output, notebook_file, provisioner
 from samebook.execution.provisioner import KernelSource
 from samebook.records import canonical
 from samebook.redaction import own_parts
@@ -34,8 +34,6 @@ from samebook.redaction.redactor import Redaction
 
 # The time between two saves of a notebook is so many times that of a save: saving takes at most 5 % of a run.
 SHARE = 20
-# The folders with kernels: the environment's. A user's own, and one in JUPYTER_PATH, may be of another Python.
-KERNELS = [str(Path(sys.prefix) / "share" / "jupyter" / "kernels")]
 
 
 class Observer(Protocol):
@@ -159,7 +157,7 @@ class _Client(PapermillNotebookClient):
     def create_kernel_manager(self) -> KernelManager:
         """A manager that finds the kernels of this environment, and no others."""
         manager = super().create_kernel_manager()
-        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=KERNELS)
+        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[str(notebook_file.KERNELS)])
         return manager
 
     def cell_ended(self, *, cell: NotebookNode, execute_reply: Mapping[str, Any], **_: Any) -> None:

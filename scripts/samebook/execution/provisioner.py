@@ -4,11 +4,9 @@ https://jupyter-client.readthedocs.io/en/stable/provisioning.html
 """
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +18,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 from nbclient.exceptions import DeadKernelError
 
-from samebook.core import secret, workspace
-from samebook.core.errors import SamebookError
-from samebook.environment import callers, numerics, settings, variables
+from samebook.environment import interactive
 from samebook.execution import background
 from samebook.execution.warm import client, kernels
 from samebook.execution.warm.early import EarlyProcess
@@ -66,30 +62,8 @@ class KernelSource:
         return self.output, self.output
 
 
-# The beginning of Jupyter's own variables of a kernel, and the one with the path of its notebook.
-SESSION = "JPY_"
-NOTEBOOK = "JPY_SESSION_NAME"
 # The source of the kernel that is started next: Jupyter has no way to hand it on.
 KERNEL_SOURCE: ContextVar[KernelSource | None] = ContextVar("KERNEL_SOURCE", default=None)
-
-
-def variables_outside_runs(notebook: Path | None) -> dict[str, str]:
-    """All variables of a kernel in Lab or of a test, with the secrets of its notebook: those that a run would give it,
-    by the settings; the default ones where these can't be read.
-    """
-    current = settings.Settings.model_construct()
-    try:
-        place = workspace.find()
-    except SamebookError:
-        return {**os.environ, **numerics.of().variables()}
-    with suppress(SamebookError):
-        current = settings.load(place, os.environ.get("SAMEBOOK_ENV", "dev"))
-    names = secret.names(notebook) if notebook else set[str]()
-    given = callers.Callers(secrets=callers.of_secrets(place, current, names))
-    with suppress(SamebookError):
-        given = callers.named(place, current, names)
-    of_kernel = numerics.of(current.numerics, current.threads)
-    return variables.of_any_kernel(place, of_kernel, given.variables)
 
 
 class Provisioner(LocalProvisioner):
@@ -116,11 +90,9 @@ class Provisioner(LocalProvisioner):
         """The variables of the kernel: those that are given in a run, else those that one would have, and Jupyter's."""
         if self.source and not self.source.variables:
             return dict(given)
-        names = [name for name in given if name.startswith(SESSION) or name in self.kernel_spec.env]
+        names = [name for name in given if name.startswith(interactive.SESSION) or name in self.kernel_spec.env]
         jupyters = {name: given[name] for name in names}
-        path = jupyters.get(NOTEBOOK)
-        others = self.source.variables if self.source else variables_outside_runs(Path(path) if path else None)
-        return {**others, **jupyters}
+        return {**self.source.variables, **jupyters} if self.source else interactive.of_session(jupyters)
 
     @override
     async def post_launch(self, **kwargs: Any) -> None:

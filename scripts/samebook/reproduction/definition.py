@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from samebook.environment import numerics
 from samebook.records import inputs, receipt
 from samebook.records.receipt import Json
 
@@ -59,6 +60,16 @@ def divergences(original: Json, reproduced: Json) -> list[Divergence]:
 def has_portable_numerics(statement: Json) -> bool:
     """Whether a run had portable numerics."""
     return statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("numerics") == "portable"
+
+
+def has_held_numerics(statement: Json) -> bool:
+    """Whether a run had portable numerics on a processor that holds them, by the variables of its kernel: equal ones
+    of two runs say nothing where neither processor has the level.
+    """
+    processor = statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("processor")
+    variables = processor.get("variables") if isinstance(processor, dict) else None
+    is_held = isinstance(variables, dict) and variables.get("OPENBLAS_CORETYPE") == numerics.CORE
+    return is_held and has_portable_numerics(statement)
 
 
 def _is_essential(name: str, is_same_platform: bool) -> bool:

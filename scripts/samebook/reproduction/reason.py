@@ -25,11 +25,17 @@ SHOWN = 3
 
 
 def lines(
-    divergences: Sequence[Divergence], comparisons: Sequence[Comparison], new: Side, *, is_portable: bool
+    divergences: Sequence[Divergence],
+    comparisons: Sequence[Comparison],
+    new: Side,
+    *,
+    is_portable: bool,
+    is_held: bool,
 ) -> list[str]:
     """The reason as lines; none where both runs had the same processor, threads and numerics.
 
-    `new` is the result of the new run; `is_portable` says that both had portable numerics.
+    `new` is the result of the new run; `is_portable` says that both had portable numerics, `is_held`
+    that both processors hold them.
     """
     differing = [
         item for item in divergences if item.name.startswith((*PROCESSOR, NUMERICS)) and item.name not in UNDECISIVE
@@ -41,16 +47,15 @@ def lines(
     changes = [subject.change for subject in comparisons if subject.change]
     return [
         f"the runs had another processor, other threads, or other numerics: {facts}",
-        *_cell_lines(changes, new, _causes(differing, is_portable=is_portable)),
+        *_cell_lines(changes, new, _causes(differing, is_portable=is_portable, is_held=is_held)),
         *_size_lines(changes),
-        *_fix_lines(differing, is_portable=is_portable),
+        *_fix_lines(differing, is_portable=is_portable, is_held=is_held),
         "",
     ]
 
 
-def _causes(differing: Sequence[Divergence], *, is_portable: bool) -> set[str]:
+def _causes(differing: Sequence[Divergence], *, is_portable: bool, is_held: bool) -> set[str]:
     """The names of the causes that may be at work: portable numerics hold the processor's level where it has it."""
-    is_held = is_portable and not any(item.name.startswith(VARIABLES) for item in differing)
     by_threads = not is_portable or any(item.name.startswith(THREADS) for item in differing)
     names = ((causes.PROCESSOR.name, not is_held), (causes.THREADS.name, by_threads))
     return {name for name, is_possible in names if is_possible}
@@ -79,12 +84,12 @@ def _size_lines(changes: Sequence[Difference]) -> Iterator[str]:
         yield f"  largest difference of numbers: {f'{ulps:,} ulp, ' * bool(ulps)}{largest:.3g} relative"
 
 
-def _fix_lines(differing: Sequence[Divergence], *, is_portable: bool) -> Iterator[str]:
+def _fix_lines(differing: Sequence[Divergence], *, is_portable: bool, is_held: bool) -> Iterator[str]:
     """The pin that mends it."""
     threads = next((item.original for item in differing if item.name in (THREADS, f"{THREADS}.openmp")), "").strip('"')
     if not is_portable:
         yield f"  fix: {FIX}"
-    elif any(item.name.startswith(VARIABLES) for item in differing):
+    elif not is_held:
         yield f"  fix: a processor of the level {LEVEL} or above, without which portable numerics are not held"
     elif threads.isdecimal():
         yield f"  fix: threads: {threads}, in environments/<env>.yml, is the number of the run"

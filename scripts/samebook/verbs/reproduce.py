@@ -131,8 +131,10 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
         if before.digests.get(name) == digest:
             store.put(rerun_folder / name)  # the store may have lacked this file
     packages, lacking = differing_packages(statement, new), isolation.lacking(statement)
-    is_portable = all(map(definition.has_portable_numerics, (statement, new)))
-    first = reason.lines(divergences, comparisons, after, is_portable=is_portable)
+    is_portable, is_held = (
+        all(map(has, (statement, new))) for has in (definition.has_portable_numerics, definition.has_held_numerics)
+    )
+    first = reason.lines(divergences, comparisons, after, is_portable=is_portable, is_held=is_held)
     return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation, first, lacking)
 
 
