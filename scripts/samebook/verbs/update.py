@@ -1,0 +1,214 @@
+"""Update a project: bring a later version of samebook into it, and keep what people have changed there.
+
+Everything is made beside the project, and applied at the end, as a whole or not at all. Nothing is committed: a person
+looks at it, resolves its conflicts, and tests it first.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from samebook.core import git, signals, subcommand
+from samebook.core.errors import SamebookError, UsageError
+from samebook.core.text import Say, word
+from samebook.core.workspace import Workspace, make_folder
+from samebook.models import commits
+from samebook.projects import answers, merge, promoted, template
+from samebook.projects.merge import Conflict, Merge, Side
+from samebook.projects.objects import Objects, Tree
+
+# What `make lock` reads: a conflict in one of these leaves the lock to the person who resolves it.
+OF_LOCK = re.compile(r"Makefile|\.python-version|environments/(?!.*\.yml$).*|scripts/[^/]*|(scripts|tests)/.*\.mk")
+UV = Path(".samebook") / "uv" / "bin" / "uv"
+MOVE = re.compile(r"^  \S+.* -> \S+$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class UpdateRequest:
+    """One call of `samebook update`: the project's folder, and a wheel, by default the one of this samebook.
+
+    A dry one only shows the difference.
+    """
+
+    project: Path
+    wheel: Path | None = None
+    is_dry: bool = False
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update from one version to another has changed, or would change.
+
+    `changes` has each changed file with a letter, as git has it; `moves` are those of the lock, None where the lock is
+    left to be made. `models` says of each promoted model what has changed under it.
+    """
+
+    old: str
+    new: str
+    changes: dict[str, str] = field(default_factory=dict)
+    conflicts: dict[str, Conflict] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
+    moves: list[str] | None = field(default_factory=list)
+    models: dict[str, str] = field(default_factory=dict)
+    difference: str = ""
+
+
+def update(request: UpdateRequest, say: Say) -> Update:
+    """Bring a later version into a project. The project is as before where it fails, and after a dry one.
+
+    Raises UsageError for what is no project, has uncommitted changes or a damaged file of answers, for a wheel that is
+    not samebook's or is older than the project, and where no lock can be made; SamebookError for open conflicts.
+    """
+    root = request.project.resolve()
+    chosen = _answers(root)
+    workspace = Workspace(root)
+    with signals.as_errors(), commits.hold_branch(workspace, root / answers.FILE) as tip:
+        _check_clean(root)
+        parent = make_folder(root / ".samebook")
+        with tempfile.TemporaryDirectory(prefix="update-", dir=parent) as name:
+            folder = Path(name)
+            wheel = template.given_wheel(request.wheel, folder) if request.wheel else template.own_wheel(folder)
+            old, new = chosen["version"], template.version(wheel)
+            if old == new:
+                return Update(old, new)
+            _check_order(old, new)
+            objects = Objects(root, folder)
+            own = objects.committed()
+            say(f"merging samebook {new} into a project of {old}")
+            merged = _merged(objects, own, chosen, wheel)
+            moves = _lock(objects, merged, say)
+            tree = objects.write(merged.tree)
+            changes = _changes(own, merged.tree)
+            models = promoted.findings(objects, own, merged.tree)
+            difference = objects.difference(tree, ".", f":!{merge.LOCKS}") if request.is_dry else ""
+            result = Update(old, new, changes, merged.conflicts, merged.kept, moves, models, difference)
+            if not request.is_dry:
+                _check_clean(root)
+                if git.head(root) != tip.head:
+                    raise UsageError(f"git moved on from {tip.head[:12]} meanwhile", mend="git log -1")
+                added = [path for path, letter in changes.items() if letter == "A"]
+                _check_free(root, added)
+                versions = {path: conflict.versions for path, conflict in merged.conflicts.items()}
+                objects.apply(tree, added, versions)
+            return result
+
+
+def _answers(root: Path) -> dict[str, str]:
+    """The project's answers. Raises UsageError where there is no project."""
+    file = root / answers.FILE
+    if not file.is_file():
+        raise UsageError(
+            f"{root} is no project that `samebook new` has made: there is no {answers.FILE}",
+            mend="in the project: make update WHEEL=samebook-….whl; or: make update PROJECT=../churn",
+        )
+    return answers.read(file.read_bytes())
+
+
+def _check_clean(root: Path) -> None:
+    """Raise SamebookError where conflicts are open, and UsageError where there are uncommitted changes."""
+    unmerged = git.git(root, "diff", "--name-only", "--diff-filter=U", "-z").split(b"\0")
+    marked = git.git(root, "grep", "-l", "-z", "-I", "-e", f"^{merge.MARK}", accepted=1).split(b"\0")
+    if files := sorted({os.fsdecode(name) for name in (*unmerged, *marked) if name}):
+        raise SamebookError(
+            f"{len(files)} files have conflicts that are not resolved: {', '.join(files)}",
+            mend="git status; edit each, git add it, then git commit; or give the update up: git reset --hard",
+        )
+    lines = git.git(root, "status", "--porcelain", "--untracked-files=normal").decode(errors="replace").splitlines()
+    lines += [line for line in git.git(root, "ls-files", "-v").decode(errors="replace").splitlines() if line[0] != "H"]
+    if lines:
+        raise UsageError(
+            f"{root} has changes that are not committed: {lines[0].split(maxsplit=1)[1]}"
+            + (f" and {len(lines) - 1} more" if lines[1:] else ""),
+            mend="git status; then git commit, or git stash push --include-untracked",
+        )
+
+
+def _check_order(old: str, new: str) -> None:
+    if template.age(new) < template.age(old):
+        raise UsageError(
+            f"the project is of samebook {old}, which is later than {new}; expected a later version",
+            mend="git pull in the checkout of samebook, or WHEEL=, with a later one",
+        )
+
+
+def _check_free(root: Path, new: list[str]) -> None:
+    """Raise UsageError where a new file would replace one that git ignores."""
+    for name in new:
+        path = root / name
+        folders = [folder for folder in path.parents if folder.is_relative_to(root) and folder != root]
+        if path.is_symlink() or path.exists() or any(f.is_symlink() or f.is_file() for f in folders):
+            raise UsageError(f"samebook's new file {name} has no place: git ignores one there", mend=f"mv {word(name)} …")
+
+
+def _merged(objects: Objects, own: Tree, chosen: Mapping[str, str], wheel: Path) -> Merge:
+    """The merge of the project's tree and of what the two wheels make of its answers."""
+    old_wheel = objects.folder / "old" / template.name(chosen["version"])
+    old_wheel.parent.mkdir()
+    old_wheel.write_bytes(_old_wheel(objects, own, old_wheel.name))
+    sides = []
+    for name, file in (("before", template.given_wheel(old_wheel, objects.folder)), ("after", wheel)):
+        template.render(file, chosen, objects.folder / name)
+        sides.append(Side(objects.of_folder(objects.folder / name), template.version(file)))
+    return merge.merge(objects, sides[0], own, sides[1])
+
+
+def _old_wheel(objects: Objects, own: Tree, name: str) -> bytes:
+    """The wheel that the project was made by, or updated to last: of HEAD, or else of its history."""
+    path = f"scripts/{name}"
+    content = objects.content(own[path]) if path in own else next(git.contents(objects.root, path), None)
+    if content is None:
+        raise UsageError(
+            f"{path} is in no commit of the project: what samebook gave it is not known",
+            mend="git fetch --unshallow" if git.is_shallow(objects.root) else f"git log --all -- {path}",
+        )
+    return content
+
+
+def _lock(objects: Objects, merged: Merge, say: Say) -> list[str] | None:
+    """Lock the merged tree's environment, from its lock; returns what has moved, None where a conflict forbids it."""
+    if any(OF_LOCK.fullmatch(path) for path in merged.conflicts):
+        return None
+    folder = make_folder(objects.folder / "locked")
+    tree = {path: entry for path, entry in merged.tree.items() if OF_LOCK.fullmatch(path)}
+    objects.check_out(tree, folder)
+    _hand_over_uv(objects.root, folder)
+    say("environment: asking the package index")
+    output = subcommand.make(Workspace(folder), "lock", ENGINE="local")
+    for path in sorted(tree):
+        if Path(path).match(merge.LOCKS):
+            merged.tree[path] = objects.entry(tree[path].split()[0], (folder / path).read_bytes())
+    return MOVE.findall(output)
+
+
+def _hand_over_uv(root: Path, folder: Path) -> None:
+    """Take the project's uv where its lock stays the same: no second download."""
+    locks = [place / "environments" / "build.txt" for place in (root, folder)]
+    if (root / UV).is_file() and len({lock.read_bytes() for lock in locks}) == 1:
+        make_folder((folder / UV).parent)
+        shutil.copy(root / UV, folder / UV)
+
+
+def _changes(own: Tree, tree: Tree) -> dict[str, str]:
+    """Each file that differs, with git's letter for how."""
+    paths = sorted(path for path in {*own, *tree} if own.get(path) != tree.get(path))
+    return {path: "D" if path not in tree else "M" if path in own else "A" for path in paths}
+
+
+def table(result: Update) -> str:
+    """What an update has done as text, with the next steps."""
+    if result.old == result.new:
+        return f"the project is of samebook {result.new} already; WHEEL=samebook-….whl brings a later one"
+    lines = [f"samebook {result.old} -> {result.new}"]
+    lines += [f"  {letter} {path}" for path, letter in result.changes.items()]
+    lines += [f"lock: {len(result.moves or ())} packages have moved", *(result.moves or ())]
+    if result.moves is None:
+        lines[-1] = "lock: it follows from what is in conflict; once that is resolved: make lock"
+    sections = {"stays as it is here:": result.kept, "promoted models, in git as before:": result.models}
+    sections["conflicts:"] = {path: conflict.step for path, conflict in result.conflicts.items()}
+    for title, section in sections.items():
+        lines += [title, *(f"  {name}: {line}" for name, line in section.items())] if section else []
+    return "\n".join((result.difference, *lines) if result.difference else lines)
