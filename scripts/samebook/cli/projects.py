@@ -56,8 +56,10 @@ def update(project: Path | None, wheel: Path | None, dry_run: bool) -> None:
     show(verb.table(result))
     if result.conflicts:
         count = f"{len(result.conflicts)} file" + "s" * (len(result.conflicts) > 1)
+        if dry_run:
+            raise SamebookError(f"{count} would be in conflict", mend="again, without DRY=1, and resolve them")
         mend = "resolve them as said above, then make check and git commit; or give the update up: git reset --hard"
-        raise SamebookError(f"{count} would be in conflict" if dry_run else f"{count} in conflict", mend=mend)
+        raise SamebookError(f"{count} in conflict", mend=mend)
     if result.changes:
         done = "dry run: nothing is changed" if dry_run else "next: git diff --cached; make test; git commit"
         show(done)

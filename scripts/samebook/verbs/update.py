@@ -21,7 +21,9 @@ from samebook.projects import answers, merge, promoted, template
 from samebook.projects.merge import Conflict, Merge, Side
 from samebook.projects.objects import Objects, Tree
 
-# What `make lock` reads: a conflict in one of these leaves the lock to the person who resolves it.
+# What the lock follows from: a conflict there leaves it to the person who resolves that.
+WISH = {"environments/pyproject.toml", ".python-version"}
+# What `make lock` reads.
 OF_LOCK = re.compile(r"Makefile|\.python-version|environments/(?!.*\.yml$).*|scripts/[^/]*|(scripts|tests)/.*\.mk")
 UV = Path(".samebook") / "uv" / "bin" / "uv"
 MOVE = re.compile(r"^  \S+.* -> \S+$", re.MULTILINE)
@@ -66,8 +68,8 @@ def update(request: UpdateRequest, say: Say) -> Update:
     root = request.project.resolve()
     chosen = _answers(root)
     workspace = Workspace(root)
+    _check_clean(root)
     with signals.as_errors(), commits.hold_branch(workspace, root / answers.FILE) as tip:
-        _check_clean(root)
         parent = make_folder(root / ".samebook")
         with tempfile.TemporaryDirectory(prefix="update-", dir=parent) as name:
             folder = Path(name)
@@ -114,7 +116,7 @@ def _check_clean(root: Path) -> None:
     marked = git.git(root, "grep", "-l", "-z", "-I", "-e", f"^{merge.MARK}", accepted=1).split(b"\0")
     if files := sorted({os.fsdecode(name) for name in (*unmerged, *marked) if name}):
         raise SamebookError(
-            f"{len(files)} files have conflicts that are not resolved: {', '.join(files)}",
+            f"there are conflicts that nobody has resolved: {', '.join(files)}",
             mend="git status; edit each, git add it, then git commit; or give the update up: git reset --hard",
         )
     lines = git.git(root, "status", "--porcelain", "--untracked-files=normal").decode(errors="replace").splitlines()
@@ -169,11 +171,15 @@ def _old_wheel(objects: Objects, own: Tree, name: str) -> bytes:
 
 
 def _lock(objects: Objects, merged: Merge, say: Say) -> list[str] | None:
-    """Lock the merged tree's environment, from its lock; returns what has moved, None where a conflict forbids it."""
-    if any(OF_LOCK.fullmatch(path) for path in merged.conflicts):
+    """Lock the merged tree's environment, from its lock; returns what has moved, None where the wish is in conflict.
+
+    Of a make file in conflict it takes samebook's version.
+    """
+    if WISH & merged.conflicts.keys():
         return None
     folder = make_folder(objects.folder / "locked")
-    tree = {path: entry for path, entry in merged.tree.items() if OF_LOCK.fullmatch(path)}
+    new = {path: conflict.versions[2] or merged.tree[path] for path, conflict in merged.conflicts.items()}
+    tree = {path: entry for path, entry in {**merged.tree, **new}.items() if OF_LOCK.fullmatch(path)}
     objects.check_out(tree, folder)
     _hand_over_uv(objects.root, folder)
     say("environment: asking the package index")
@@ -206,7 +212,7 @@ def table(result: Update) -> str:
     lines += [f"  {letter} {path}" for path, letter in result.changes.items()]
     lines += [f"lock: {len(result.moves or ())} packages have moved", *(result.moves or ())]
     if result.moves is None:
-        lines[-1] = "lock: it follows from what is in conflict; once that is resolved: make lock"
+        lines[-1] = "lock: it follows from what is in conflict; when that is resolved: make lock && git add environments"
     sections = {"stays as it is here:": result.kept, "promoted models, in git as before:": result.models}
     sections["conflicts:"] = {path: conflict.step for path, conflict in result.conflicts.items()}
     for title, section in sections.items():
