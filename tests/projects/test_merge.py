@@ -55,9 +55,7 @@ def test_both_sides_stay(objects: Objects) -> None:
         ("\0a", "\0b", "\0c", "git checkout --theirs 'a b'", "\0b"),
     ],
 )
-def test_conflict(
-    objects: Objects, old: str | None, own: str, new: str | None, step: str, content: str
-) -> None:
+def test_conflict(objects: Objects, old: str | None, own: str, new: str | None, step: str, content: str) -> None:
     """A file that both sides have changed keeps what people have written, and its conflict says what to do."""
     files = [{"a b": version} if version is not None else {} for version in (old, own, new)]
     result, contents = merged(objects, *files)

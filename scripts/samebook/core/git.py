@@ -34,9 +34,7 @@ REPOSITORY_VARIABLES = (
 MOST_CONFLICTS = 127
 
 
-def git(
-    root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: bytes = b"", accepted: int = 0
-) -> bytes:
+def git(root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: bytes = b"", accepted: int = 0) -> bytes:
     """The standard output of `git ARGUMENTS` in `root`.
 
     Raises UsageError with git's own message when git fails, or when it is not installed. Exit codes up to `accepted`

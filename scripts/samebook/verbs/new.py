@@ -43,7 +43,9 @@ def new(request: NewRequest, say: Say) -> str:
         subcommand.make(Workspace(project), "lock", ENGINE="local")
         git.git(project, "init", "--quiet", "--initial-branch=main", "--template=", ".")
         git.git(project, *PLAIN, "add", "--all")
-        git.git(project, *PLAIN, "commit", "--quiet", f"--message=A project, made by samebook {template.version(wheel)}")
+        git.git(
+            project, *PLAIN, "commit", "--quiet", f"--message=A project, made by samebook {template.version(wheel)}"
+        )
         commit = git.head(project)
         if path.exists():
             path.rmdir()

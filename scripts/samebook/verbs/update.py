@@ -82,6 +82,7 @@ def update(request: UpdateRequest, say: Say) -> Update:
             own = objects.committed()
             say(f"merging samebook {new} into a project of {old}")
             merged = _merged(objects, own, chosen, wheel)
+            _check_free(root, own, merged.tree)
             moves = _lock(objects, merged, say)
             tree = objects.write(merged.tree)
             changes = _changes(own, merged.tree)
@@ -92,8 +93,7 @@ def update(request: UpdateRequest, say: Say) -> Update:
                 _check_clean(root)
                 if git.head(root) != tip.head:
                     raise UsageError(f"git moved on from {tip.head[:12]} meanwhile", mend="git log -1")
-                added = [path for path, letter in changes.items() if letter == "A"]
-                _check_free(root, added)
+                added = _check_free(root, own, merged.tree)
                 versions = {path: conflict.versions for path, conflict in merged.conflicts.items()}
                 objects.apply(tree, added, versions)
             return result
@@ -137,13 +137,17 @@ def _check_order(old: str, new: str) -> None:
         )
 
 
-def _check_free(root: Path, new: list[str]) -> None:
-    """Raise UsageError where a new file would replace one that git ignores."""
+def _check_free(root: Path, own: Tree, tree: Tree) -> list[str]:
+    """The new files of a tree. Raises UsageError where one would replace a file that git ignores."""
+    new = sorted(tree.keys() - own.keys())
     for name in new:
         path = root / name
         folders = [folder for folder in path.parents if folder.is_relative_to(root) and folder != root]
         if path.is_symlink() or path.exists() or any(f.is_symlink() or f.is_file() for f in folders):
-            raise UsageError(f"samebook's new file {name} has no place: git ignores one there", mend=f"mv {word(name)} …")
+            raise UsageError(
+                f"samebook's new file {name} has no place: git ignores one there", mend=f"mv {word(name)} …"
+            )
+    return new
 
 
 def _merged(objects: Objects, own: Tree, chosen: Mapping[str, str], wheel: Path) -> Merge:
@@ -212,7 +216,9 @@ def table(result: Update) -> str:
     lines += [f"  {letter} {path}" for path, letter in result.changes.items()]
     lines += [f"lock: {len(result.moves or ())} packages have moved", *(result.moves or ())]
     if result.moves is None:
-        lines[-1] = "lock: it follows from what is in conflict; when that is resolved: make lock && git add environments"
+        lines[-1] = (
+            "lock: it follows from what is in conflict; when that is resolved: make lock && git add environments"
+        )
     sections = {"stays as it is here:": result.kept, "promoted models, in git as before:": result.models}
     sections["conflicts:"] = {path: conflict.step for path, conflict in result.conflicts.items()}
     for title, section in sections.items():
