@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -141,12 +140,12 @@ def project(changed: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def second(changed: Path, wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def second(changed: Path, wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
     """What the update to the second version prints, in a copy whose path ends it."""
     root = Path(shutil.copytree(changed, tmp_path_factory.mktemp("second") / "churn", symlinks=True))
     done = samebook("update", "--wheel", wheels["second"], cwd=root / "notebooks")
     assert done.returncode == 0, done.stdout + done.stderr
-    yield f"{done.stdout}{root}"
+    return f"{done.stdout}{root}"
 
 
 def state(root: Path) -> dict[str, str]:
@@ -197,7 +196,7 @@ def test_lock_and_models(second: str, changed: Path) -> None:
 
 
 def test_third_conflicts(second: str, wheels: dict[str, Path]) -> None:
-    """The planned conflicts of the third version are listed, until they are resolved; then the project's checks pass."""
+    """The planned conflicts of the third version are listed until they are resolved; then the project's checks pass."""
     root = Path(second.rsplit("\n", 1)[1])
     git(root, "commit", "--quiet", "--message=second")
     done = samebook("update", root, "--wheel", wheels["third"], cwd=root.parent)

@@ -98,7 +98,7 @@ def _merge_file(
 
 
 def _merge_text(objects: Objects, path: str, versions: tuple[str | None, str, str], name: str, result: Merge) -> None:
-    old, own, new = versions
+    own = versions[1]
     modes = [(entry or own).split()[0] for entry in versions]
     contents = [objects.content(entry) if entry else b"" for entry in versions] if {*modes} <= {*REGULAR} else []
     if not contents or any(b"\0" in content for content in contents):

@@ -1,4 +1,4 @@
-"""Git's objects for an update of a project: trees that are made beside its repository, which is only read until then."""
+"""Git's objects for an update of a project: trees that are made beside its repository, and applied as a whole."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

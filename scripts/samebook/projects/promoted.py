@@ -33,7 +33,8 @@ def _finding(bundle: Bundle, locked: dict[str, str], *, has_new_base: bool) -> s
     if not lines:
         return "every package and the base image are those of its run: its results hold"
     params = f" PARAMS={word(json.dumps(source.parameters, ensure_ascii=False))}" if source.parameters else ""
-    run = f"make run NOTEBOOK={word(source.notebook.removeprefix('notebooks/').removesuffix('.ipynb'))}{params} ENV={word(source.env)}"
+    notebook = source.notebook.removeprefix("notebooks/").removesuffix(".ipynb")
+    run = f"make run NOTEBOOK={word(notebook)}{params} ENV={word(source.env)}"
     return (
         f"other than in its run: {'; '.join(lines)}\n"
         f"    in the environment of its run: make reproduce RUN={bundle.name}\n"

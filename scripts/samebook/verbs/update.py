@@ -69,34 +69,38 @@ def update(request: UpdateRequest, say: Say) -> Update:
     chosen = _answers(root)
     workspace = Workspace(root)
     _check_clean(root)
-    with signals.as_errors(), commits.hold_branch(workspace, root / answers.FILE) as tip:
-        parent = make_folder(root / ".samebook")
-        with tempfile.TemporaryDirectory(prefix="update-", dir=parent) as name:
-            folder = Path(name)
-            wheel = template.given_wheel(request.wheel, folder) if request.wheel else template.own_wheel(folder)
-            old, new = chosen["version"], template.version(wheel)
-            if old == new:
-                return Update(old, new)
-            _check_order(old, new)
-            objects = Objects(root, folder)
-            own = objects.committed()
-            say(f"merging samebook {new} into a project of {old}")
-            merged = _merged(objects, own, chosen, wheel)
-            _check_free(root, own, merged.tree)
-            moves = _lock(objects, merged, say)
-            tree = objects.write(merged.tree)
-            changes = _changes(own, merged.tree)
-            models = promoted.findings(objects, own, merged.tree)
-            difference = objects.difference(tree, ".", f":!{merge.LOCKS}") if request.is_dry else ""
-            result = Update(old, new, changes, merged.conflicts, merged.kept, moves, models, difference)
-            if not request.is_dry:
-                _check_clean(root)
-                if git.head(root) != tip.head:
-                    raise UsageError(f"git moved on from {tip.head[:12]} meanwhile", mend="git log -1")
-                added = _check_free(root, own, merged.tree)
-                versions = {path: conflict.versions for path, conflict in merged.conflicts.items()}
-                objects.apply(tree, added, versions)
-            return result
+    with (
+        signals.as_errors(),
+        commits.hold_branch(workspace, root / answers.FILE) as tip,
+        tempfile.TemporaryDirectory(prefix="update-", dir=make_folder(root / ".samebook")) as folder,
+    ):
+        objects = Objects(root, Path(folder))
+        wheel = _wheel(request, objects.folder)
+        old, new = chosen["version"], template.version(wheel)
+        if old == new:
+            return Update(old, new)
+        _check_order(old, new)
+        say(f"merging samebook {new} into a project of {old}")
+        own = objects.committed()
+        merged = _merged(objects, own, chosen, wheel)
+        _check_free(root, own, merged.tree)
+        moves = _lock(objects, merged, say)
+        tree = objects.write(merged.tree)
+        models = promoted.findings(objects, own, merged.tree)
+        difference = objects.difference(tree, ".", f":!{merge.LOCKS}") if request.is_dry else ""
+        result = Update(old, new, _changes(own, merged.tree), merged.conflicts, merged.kept, moves, models, difference)
+        if not request.is_dry:
+            _check_clean(root)
+            if git.head(root) != tip.head:
+                raise UsageError(f"git moved on from {tip.head[:12]} meanwhile", mend="git log -1")
+            versions = {path: conflict.versions for path, conflict in merged.conflicts.items()}
+            objects.apply(tree, _check_free(root, own, merged.tree), versions)
+        return result
+
+
+def _wheel(request: UpdateRequest, folder: Path) -> Path:
+    """The wheel of the new version, in a folder."""
+    return template.given_wheel(request.wheel, folder) if request.wheel else template.own_wheel(folder)
 
 
 def _answers(root: Path) -> dict[str, str]:
