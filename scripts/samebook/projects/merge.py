@@ -19,7 +19,8 @@ from samebook.projects.objects import Objects, Tree
 # Files that name samebook's version: a person's line beside the name is no conflict with a new one.
 NAMING = (".copier-answers.yml", "environments/pyproject.toml")
 NAMED = rb"(samebook(?:\[[^]\n]*\])?==|_commit: \"?)%s(?![\w.+])"
-LOCKS = "environments/*.txt"
+# Locks follow from the rest.
+LOCKS = ("environments/*.txt", "environments/*.lock")
 # A line of a conflict begins so; the version follows.
 MARK = ">>>>>>> samebook "
 REGULAR = ("100644", "100755")
@@ -53,16 +54,20 @@ class Side:
 def merge(objects: Objects, old: Side, own: Tree, new: Side) -> Merge:
     """Merge what samebook has changed from its old to its new version into the project's own tree.
 
-    Locks are left to the caller: they follow from the rest. Raises UsageError where a new file has no place.
+    Locks are left to the caller. Raises UsageError where a new file has no place.
     """
     before, project = _renamed(objects, old.tree, old, new), _renamed(objects, own, old, new)
     result = Merge(dict(project))
     for path in sorted({*before, *new.tree}):
-        is_lock = PurePosixPath(path).match(LOCKS) and path in before and path in new.tree
-        if not is_lock:
+        if not (is_lock(path) and path in before and path in new.tree):
             _merge_file(objects, path, (before.get(path), project.get(path), new.tree.get(path)), new.version, result)
     _check_places(project, result.tree.keys() - project.keys())
     return result
+
+
+def is_lock(path: str) -> bool:
+    """Whether a file is a lock of the environment."""
+    return any(PurePosixPath(path).match(pattern) for pattern in LOCKS)
 
 
 def _renamed(objects: Objects, tree: Tree, old: Side, new: Side) -> Tree:

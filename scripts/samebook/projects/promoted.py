@@ -2,11 +2,11 @@
 
 import json
 
+from samebook.core.errors import UsageError
 from samebook.core.text import word
 from samebook.core.workspace import Workspace, make_folder
 from samebook.environment import identity
 from samebook.models import lookup, policy
-from samebook.models.bundle import Bundle
 from samebook.projects.objects import Objects, Tree
 
 LOCK, BASE = "environments/runtime.txt", "Dockerfile"
@@ -22,11 +22,15 @@ def findings(objects: Objects, own: Tree, tree: Tree) -> dict[str, str]:
     locked = identity.locked_versions(Workspace(folder))
     bases = [policy.bases(objects.content(side[BASE])) if BASE in side else [] for side in (own, tree)]
     project = Workspace(objects.root)
-    bundles = [lookup.read(project, path.stem) for path in sorted(project.models.glob("*.json"))]
-    return {bundle.name: _finding(bundle, locked, has_new_base=bases[0] != bases[1]) for bundle in bundles}
+    names = sorted(path.stem for path in project.models.glob("*.json"))
+    return {name: _finding(project, name, locked, has_new_base=bases[0] != bases[1]) for name in names}
 
 
-def _finding(bundle: Bundle, locked: dict[str, str], *, has_new_base: bool) -> str:
+def _finding(project: Workspace, name: str, locked: dict[str, str], *, has_new_base: bool) -> str:
+    try:
+        bundle = lookup.read(project, name)
+    except UsageError as error:
+        return str(error)
     packages, source = bundle.environment.packages, bundle.source
     moved = identity.differences(packages, {name: locked[name] for name in packages if name in locked})
     lines = [*moved, *(["another base image"] if has_new_base else [])]
@@ -37,6 +41,6 @@ def _finding(bundle: Bundle, locked: dict[str, str], *, has_new_base: bool) -> s
     run = f"make run NOTEBOOK={word(notebook)}{params} ENV={word(source.env)}"
     return (
         f"other than in its run: {'; '.join(lines)}\n"
-        f"    in the environment of its run: make reproduce RUN={bundle.name}\n"
+        f"    in the environment of its run: make reproduce RUN={name}\n"
         f"    in the new one: {run}, then make compare"
     )

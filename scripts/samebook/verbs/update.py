@@ -24,8 +24,11 @@ from samebook.projects.objects import Objects, Tree
 # What the lock follows from: a conflict there leaves it to the person who resolves that.
 WISH = {"environments/pyproject.toml", ".python-version"}
 # What `make lock` reads.
-OF_LOCK = re.compile(r"Makefile|\.python-version|environments/(?!.*\.yml$).*|scripts/[^/]*|(scripts|tests)/.*\.mk")
+OF_LOCK = re.compile(
+    r"Makefile|Dockerfile|\.python-version|environments/(?!.*\.yml$).*|scripts/[^/]*|(scripts|tests)/.*\.mk"
+)
 UV = Path(".samebook") / "uv" / "bin" / "uv"
+PREFIX = "update-"
 MOVE = re.compile(r"^  \S+.* -> \S+$", re.MULTILINE)
 
 
@@ -72,7 +75,7 @@ def update(request: UpdateRequest, say: Say) -> Update:
     with (
         signals.as_errors(),
         commits.hold_branch(workspace, root / answers.FILE) as tip,
-        tempfile.TemporaryDirectory(prefix="update-", dir=make_folder(root / ".samebook")) as folder,
+        tempfile.TemporaryDirectory(prefix=PREFIX, dir=_swept(root / ".samebook")) as folder,
     ):
         objects = Objects(root, Path(folder))
         wheel = _wheel(request, objects.folder)
@@ -87,7 +90,7 @@ def update(request: UpdateRequest, say: Say) -> Update:
         moves = _lock(objects, merged, say)
         tree = objects.write(merged.tree)
         models = promoted.findings(objects, own, merged.tree)
-        difference = objects.difference(tree, ".", f":!{merge.LOCKS}") if request.is_dry else ""
+        difference = objects.difference(tree, ".", *(f":!{lock}" for lock in merge.LOCKS)) if request.is_dry else ""
         result = Update(old, new, _changes(own, merged.tree), merged.conflicts, merged.kept, moves, models, difference)
         if not request.is_dry:
             _check_clean(root)
@@ -96,6 +99,13 @@ def update(request: UpdateRequest, say: Say) -> Update:
             versions = {path: conflict.versions for path, conflict in merged.conflicts.items()}
             objects.apply(tree, _check_free(root, own, merged.tree), versions)
         return result
+
+
+def _swept(folder: Path) -> Path:
+    """A folder without what killed updates have left: the branch is held, so that no other one is under way."""
+    for abandoned in make_folder(folder).glob(f"{PREFIX}*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    return folder
 
 
 def _wheel(request: UpdateRequest, folder: Path) -> Path:
@@ -193,7 +203,7 @@ def _lock(objects: Objects, merged: Merge, say: Say) -> list[str] | None:
     say("environment: asking the package index")
     output = subcommand.make(Workspace(folder), "lock", ENGINE="local")
     for path in sorted(tree):
-        if Path(path).match(merge.LOCKS):
+        if merge.is_lock(path):
             merged.tree[path] = objects.entry(tree[path].split()[0], (folder / path).read_bytes())
     return MOVE.findall(output)
 
@@ -223,7 +233,7 @@ def table(result: Update) -> str:
         lines[-1] = (
             "lock: it follows from what is in conflict; when that is resolved: make lock && git add environments"
         )
-    sections = {"stays as it is here:": result.kept, "promoted models, in git as before:": result.models}
+    sections = {"stays as it is here:": result.kept, "promoted models:": result.models}
     sections["conflicts:"] = {path: conflict.step for path, conflict in result.conflicts.items()}
     for title, section in sections.items():
         lines += [title, *(f"  {name}: {line}" for name, line in section.items())] if section else []
