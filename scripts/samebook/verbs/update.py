@@ -4,6 +4,7 @@ Everything is made beside the project, and applied at the end, as a whole or not
 looks at it, resolves its conflicts, and tests it first.
 """
 
+import filecmp
 import os
 import re
 import shutil
@@ -75,7 +76,9 @@ def update(request: UpdateRequest, say: Say) -> Update:
     with (
         signals.as_errors(),
         commits.hold_branch(workspace, root / answers.FILE) as tip,
-        tempfile.TemporaryDirectory(prefix=PREFIX, dir=_swept(root / ".samebook")) as folder,
+        tempfile.TemporaryDirectory(
+            prefix=PREFIX, dir=_swept(root / ".samebook"), ignore_cleanup_errors=True
+        ) as folder,
     ):
         objects = Objects(root, Path(folder))
         wheel = _wheel(request, objects.folder)
@@ -211,7 +214,7 @@ def _lock(objects: Objects, merged: Merge, say: Say) -> list[str] | None:
 def _hand_over_uv(root: Path, folder: Path) -> None:
     """Take the project's uv where its lock stays the same: no second download."""
     locks = [place / "environments" / "build.txt" for place in (root, folder)]
-    if (root / UV).is_file() and len({lock.read_bytes() for lock in locks}) == 1:
+    if all(path.is_file() for path in (root / UV, *locks)) and filecmp.cmp(*locks, shallow=False):
         make_folder((folder / UV).parent)
         shutil.copy(root / UV, folder / UV)
 
