@@ -14,6 +14,8 @@ from tiny import CHECKOUT, PATIENCE
 from samebook.core.digest import json_bytes, sha256
 from samebook.models.bundle import Bundle
 from samebook.projects import template, wheel_file
+from samebook.projects.merge import Conflict
+from samebook.verbs import update
 
 pytestmark = pytest.mark.host
 
@@ -281,6 +283,14 @@ def test_no_lock(project: Path, wheels: dict[str, Path]) -> None:
     assert state(project) == before
 
 
+def test_wish_in_conflict() -> None:
+    """Where the wish itself is in conflict, the lock is left, and the next steps say how it is made."""
+    wish = Conflict("edit 1 place", (None, "100644 a", "100644 b"))
+    text = update.table(update.Update("0.1", "0.2", conflicts={"environments/pyproject.toml": wish}, moves=None))
+    assert "when that is resolved: make lock && git add environments" in text
+    assert "  environments/pyproject.toml: edit 1 place" in text
+
+
 def test_refused(project: Path, wheels: dict[str, Path], tmp_path: Path) -> None:
     """An update is refused for what is no project, and over whatever it could lose; the project is as before."""
     (project / "environments" / "later").write_text("ignored, and mine\n")
@@ -308,6 +318,10 @@ def test_refused(project: Path, wheels: dict[str, Path], tmp_path: Path) -> None
     refuse("can't be read", ("--wheel", tmp_path / "text.whl"))
     refuse("no wheel of samebook", ("--wheel", tmp_path / "other.whl"))
     refuse("has a file outside of its folder", ("--wheel", tmp_path / "outside.whl"))
+    damaged_wheel = bytearray(wheel.read_bytes())
+    damaged_wheel[len(damaged_wheel) // 2] ^= 1
+    (tmp_path / "damaged.whl").write_bytes(damaged_wheel)
+    refuse("can't be read: Bad CRC", ("--wheel", tmp_path / "damaged.whl"))
     refuse("which is later than", ("--wheel", older(wheel, tmp_path)))
     refuse("git does not know who you are", **nobody)
     for name, content in (("Makefile", "x"), ("new", "x")):
@@ -323,6 +337,8 @@ def test_refused(project: Path, wheels: dict[str, Path], tmp_path: Path) -> None
     refuse("changes that are not committed: Makefile")
     git(project, "update-index", "--no-assume-unchanged", "Makefile")
     assert state(project) == before
+    git(project, "checkout", "--quiet", "--detach")
+    refuse("no branch is checked out")
 
 
 def older(wheel: Path, folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """The template of projects, put together from a wheel of samebook: what copier renders."""
 
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile
@@ -35,7 +36,7 @@ def given_wheel(path: Path, folder: Path) -> Path:
         raise UsageError(f"there is no file {path}; expected a wheel of samebook", mend=mend)
     try:
         files = wheel_file.contents(path)
-    except (BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise UsageError(f"{path} can't be read: {error}; expected a wheel of samebook", mend=mend) from None
     notes = [content.decode(errors="replace") for file, content in files.items() if _is_metadata(file)]
     version = re.fullmatch(r"Name: samebook\nVersion: (\d[a-z0-9.+]*)", _heading(notes[0])) if len(notes) == 1 else None
