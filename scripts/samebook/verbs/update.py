@@ -4,33 +4,26 @@ Everything is made beside the project, and applied at the end, as a whole or not
 looks at it, resolves its conflicts, and tests it first.
 """
 
-import filecmp
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from samebook.core import git, signals, subcommand
+from samebook.core import git, signals
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace, make_folder
 from samebook.models import commits
-from samebook.projects import answers, merge, promoted, template
+from samebook.projects import answers, lock, merge, promoted, template
 from samebook.projects.merge import Conflict, Merge, Side
 from samebook.projects.objects import Objects, Tree
 
-# What the lock follows from: a conflict there leaves it to the person who resolves that.
-WISH = {"environments/pyproject.toml", ".python-version"}
-# What `make lock` reads.
-OF_LOCK = re.compile(
-    r"Makefile|Dockerfile|\.python-version|environments/(?!.*\.yml$).*|scripts/[^/]*|(scripts|tests)/.*\.mk"
-)
-UV = Path(".samebook") / "uv" / "bin" / "uv"
+# The folders of updates under way.
 PREFIX = "update-"
-MOVE = re.compile(r"^  \S+.* -> \S+$", re.MULTILINE)
+# The folder with what samebook gives today.
+AFTER = "after"
 
 
 @dataclass(frozen=True)
@@ -90,10 +83,11 @@ def update(request: UpdateRequest, say: Say) -> Update:
         own = objects.committed()
         merged = _merged(objects, own, chosen, wheel)
         _check_free(root, own, merged.tree)
-        moves = _lock(objects, merged, say)
+        say("environment: asking the package index")
+        moves = lock.lock(objects, merged, objects.folder / AFTER)
         tree = objects.write(merged.tree)
         models = promoted.findings(objects, own, merged.tree)
-        difference = objects.difference(tree, ".", *(f":!{lock}" for lock in merge.LOCKS)) if request.is_dry else ""
+        difference = objects.difference(tree, ".", *(f":!{path}" for path in merge.LOCKS)) if request.is_dry else ""
         result = Update(old, new, _changes(own, merged.tree), merged.conflicts, merged.kept, moves, models, difference)
         if not request.is_dry:
             _check_clean(root)
@@ -173,7 +167,7 @@ def _merged(objects: Objects, own: Tree, chosen: Mapping[str, str], wheel: Path)
     old_wheel.parent.mkdir()
     old_wheel.write_bytes(_old_wheel(objects, own, old_wheel.name))
     sides = []
-    for name, file in (("before", template.given_wheel(old_wheel, objects.folder)), ("after", wheel)):
+    for name, file in (("before", template.given_wheel(old_wheel, objects.folder)), (AFTER, wheel)):
         template.render(file, chosen, objects.folder / name)
         sides.append(Side(objects.of_folder(objects.folder / name), template.version(file)))
     return merge.merge(objects, sides[0], own, sides[1])
@@ -191,34 +185,6 @@ def _old_wheel(objects: Objects, own: Tree, name: str) -> bytes:
     return content
 
 
-def _lock(objects: Objects, merged: Merge, say: Say) -> list[str] | None:
-    """Lock the merged tree's environment, from its lock; returns what has moved, None where the wish is in conflict.
-
-    Of a make file in conflict it takes samebook's version.
-    """
-    if WISH & merged.conflicts.keys():
-        return None
-    folder = make_folder(objects.folder / "locked")
-    new = {path: conflict.versions[2] or merged.tree[path] for path, conflict in merged.conflicts.items()}
-    tree = {path: entry for path, entry in {**merged.tree, **new}.items() if OF_LOCK.fullmatch(path)}
-    objects.check_out(tree, folder)
-    _hand_over_uv(objects.root, folder)
-    say("environment: asking the package index")
-    output = subcommand.make(Workspace(folder), "lock", ENGINE="local")
-    for path in sorted(tree):
-        if merge.is_lock(path):
-            merged.tree[path] = objects.entry(tree[path].split()[0], (folder / path).read_bytes())
-    return MOVE.findall(output)
-
-
-def _hand_over_uv(root: Path, folder: Path) -> None:
-    """Take the project's uv where its lock stays the same: no second download."""
-    locks = [place / "environments" / "build.txt" for place in (root, folder)]
-    if all(path.is_file() for path in (root / UV, *locks)) and filecmp.cmp(*locks, shallow=False):
-        make_folder((folder / UV).parent)
-        shutil.copy(root / UV, folder / UV)
-
-
 def _changes(own: Tree, tree: Tree) -> dict[str, str]:
     """Each file that differs, with git's letter for how."""
     paths = sorted(path for path in {*own, *tree} if own.get(path) != tree.get(path))
@@ -231,7 +197,7 @@ def table(result: Update) -> str:
         return f"the project is of samebook {result.new} already; WHEEL=samebook-….whl brings a later one"
     lines = [f"samebook {result.old} -> {result.new}"]
     lines += [f"  {letter} {path}" for path, letter in result.changes.items()]
-    lines += [f"lock: {len(result.moves or ())} packages have moved", *(result.moves or ())]
+    lines += [f"lock: {len(result.moves or ())} packages have moved", *(f"  {move}" for move in result.moves or ())]
     if result.moves is None:
         lines[-1] = (
             "lock: it follows from what is in conflict; when that is resolved: make lock && git add environments"
