@@ -1,12 +1,14 @@
 """The lock of a merged project: made from the project's own, so that it moves no further than needed."""
 
 import filecmp
+import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
-from samebook.core import subcommand
-from samebook.core.workspace import Workspace, make_folder
+from samebook.core import errors, signals, subcommand
+from samebook.core.workspace import make_folder
 from samebook.projects import merge
 from samebook.projects.merge import Merge
 from samebook.projects.objects import Objects
@@ -39,10 +41,22 @@ def lock(objects: Objects, merged: Merge, samebooks: Path) -> list[str] | None:
     for path in locks:
         _add_missing(folder / path, samebooks / path)
     _hand_over_uv(objects.root, folder)
-    subcommand.make(Workspace(folder), "lock", ENGINE="local")
+    _make(folder)
     after = {path: (folder / path).read_text() for path in locks}
     merged.tree.update({path: objects.entry(tree[path].split()[0], after[path].encode()) for path in locks})
     return _moves(_versions(*before.values()), _versions(*after.values()))
+
+
+def _make(folder: Path) -> None:
+    """Make the lock there; whatever make has started ends with this command. Raises make's error."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    with tempfile.TemporaryFile() as output:
+        code = signals.call(("make", "--silent", "lock", "ENGINE=local"), folder, env, output)
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
+    if code:
+        message = subcommand.message(printed).removeprefix("error: ")
+        raise errors.from_exit_code(subcommand.exit_code(code, printed), message)
 
 
 def _add_missing(path: Path, samebooks: Path) -> None:
