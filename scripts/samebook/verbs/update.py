@@ -7,7 +7,9 @@ looks at it, resolves its conflicts, and tests it first.
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from samebook.projects.objects import Objects, Tree
 
 # The folders of updates under way.
 PREFIX = "update-"
+# How often such a folder is removed, and the seconds between.
+ATTEMPTS, PAUSE = 30, 0.1
 # The folder with what samebook gives today.
 AFTER = "after"
 
@@ -69,11 +73,9 @@ def update(request: UpdateRequest, say: Say) -> Update:
     with (
         signals.as_errors(),
         commits.hold_branch(workspace, root / answers.FILE) as tip,
-        tempfile.TemporaryDirectory(
-            prefix=PREFIX, dir=_swept(root / ".samebook"), ignore_cleanup_errors=True
-        ) as folder,
+        _scratch(root / ".samebook") as folder,
     ):
-        objects = Objects(root, Path(folder))
+        objects = Objects(root, folder)
         wheel = _wheel(request, objects.folder)
         old, new = chosen["version"], template.version(wheel)
         if old == new:
@@ -98,11 +100,21 @@ def update(request: UpdateRequest, say: Say) -> Update:
         return result
 
 
-def _swept(folder: Path) -> Path:
-    """A folder without what killed updates have left: the branch is held, so that no other one is under way."""
-    for abandoned in make_folder(folder).glob(f"{PREFIX}*"):
+@contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    """A folder for an update, which goes at its end, with those that killed updates have left: the branch is held."""
+    for abandoned in make_folder(parent).glob(f"{PREFIX}*"):
         shutil.rmtree(abandoned, ignore_errors=True)
-    return folder
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    try:
+        yield folder
+    finally:
+        for _ in range(ATTEMPTS):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            # A stop came while a program was starting: it still writes there, and ends at once.
+            time.sleep(PAUSE)
 
 
 def _wheel(request: UpdateRequest, folder: Path) -> Path:
