@@ -36,7 +36,7 @@ FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,
 # does none of that, TIMES=3 of a notebook as it is now and pipeline DRY=1, runs in the image too.
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
-BESIDE = $(filter-out $(MOVED),adopt reproduce promote rollback models schedule gc diff pipeline backfill new)
+BESIDE = $(filter-out $(MOVED),adopt reproduce promote rollback models schedule gc diff pipeline backfill new update)
 INSIDE = $(MOVED) run sweep warm runs log settings data fetch push pull watch doctor lineage \
          verify compare drift pipelines store-verify store-gc bundle-schema
 VERBS  = $(INSIDE) $(BESIDE)
@@ -74,6 +74,7 @@ rollback: ## Roll MODEL=<name> back: one commit; TO=<branch or commit> REOPEN=<b
 models: ## Put promoted models under models/.files/; MODEL=delay@prod: one, of a branch
 diff: ## Compare the models of A=<branch or commit> and B=<other>; by default: here
 new: ## Make a project of your own: PROJECT=../churn EXAMPLE=none NAME=churn REGISTRY=…
+update: ## Bring a later samebook into this project: WHEEL=<its wheel> DRY=1; from a checkout of it: PROJECT=../churn
 bundle-schema: ## The JSON Schema of a promoted model's file
 pipelines: ## List the pipelines: what each may be given, and its steps
 pipeline: ## Run the steps of NAME=daily, with PARAMS="day=2013-07-01"; DRY=1 prints the plan, FORCE=1 runs all

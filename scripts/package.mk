@@ -2,7 +2,8 @@
 
 OWN += wheel hooks
 
-# From the commit, whatever the checkout holds; the wheel's version names it. With it go the files that projects share.
+# From the commit, whatever the checkout holds; the wheel's version has the commit's time, so that versions have an
+# order, and names it. With it go the files that projects share.
 ENTRIES = scripts/samebook/projects/entries
 TAKES_wheel = DIST
 wheel: $(UV) ## Build samebook as a wheel into dist/, the same bytes for the same commit
@@ -10,7 +11,7 @@ wheel: $(UV) ## Build samebook as a wheel into dist/, the same bytes for the sam
 	{ $(GIT) archive HEAD:./scripts | tar xf - -C "$$source" && $(GIT) archive HEAD LICENSE | tar xf - -C "$$source" && \
 	  $(GIT) archive HEAD $$($(GIT) show HEAD:./$(ENTRIES)) | tar xf - -C "$$source/files"; } && \
 	mv "$$source/files" "$$source/samebook/projects/files" && \
-	$(GIT) show HEAD:./scripts/pyproject.toml | sed "s/^\(version = \"[^\"]*\)/\1+g$$(echo "$$commit" | cut -c1-12)/" >"$$source/pyproject.toml" && \
+	$(GIT) show HEAD:./scripts/pyproject.toml | sed "s/^\(version = \"[^\"]*\)/\1+$$(TZ=UTC $(GIT) show -s --format=%cd --date=format-local:%Y%m%d%H%M%S).g$$(echo "$$commit" | cut -c1-12)/" >"$$source/pyproject.toml" && \
 	$(UV_RUN) build --quiet --wheel --no-create-gitignore --out-dir $(call quoted,$(DIST)) "$$source" && \
 	wheel=$$(ls -t $(call quoted,$(DIST))/samebook-*.whl | head -1) && \
 	$(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) "$$source/samebook/projects/wheel_file.py" "$$wheel" && \

@@ -65,6 +65,15 @@ def test_noisy_notebook_stops(tiny: Tiny) -> None:
     assert "Traceback" not in stderr
 
 
+def test_ignored_for_a_moment() -> None:
+    """Signals in the block have no effect, in a process that it starts neither; after it they have."""
+    with signals.as_errors(), signals.ignored():
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert subprocess.run(["sh", "-c", "kill -INT $$; exit 7"], check=False).returncode == 7
+    with pytest.raises(Interrupted), signals.as_errors():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_nested_run_stops(tiny: Tiny) -> None:
     """Stopping a run also stops the run that it waits for, which the next run keeps as failed."""
     (tiny.root / "environments" / "dev.yml").write_text("datasets:\n  flights: {made_by: ingest}\n")

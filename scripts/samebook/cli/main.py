@@ -14,7 +14,7 @@ from samebook.cli.models import bundle, models, promote, rollback
 from samebook.cli.monitoring import drift
 from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
-from samebook.cli.projects import new
+from samebook.cli.projects import new, update
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify
 from samebook.cli.store import fetch, store
 from samebook.cli.sweeps import sweep, warm
@@ -56,7 +56,7 @@ for command in (
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm),
     *(drift, log, gc, schedule),
-    new,
+    *(new, update),
 ):
     cli.add_command(command)
 

@@ -1,4 +1,4 @@
-"""The command that makes a project of one's own."""
+"""The commands that make a project of one's own, and bring a later samebook into it."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from samebook.cli.options import say, show
+from samebook.core import workspace
+from samebook.core.errors import SamebookError
 from samebook.core.text import word
 
 
@@ -22,11 +24,42 @@ def new(path: Path, name: str, example: str, registry: str) -> None:
     What no option says is asked in a terminal. The environment is locked from the package index, with samebook itself
     as a wheel in scripts/. Then `make run NOTEBOOK=train` and `make test` work there.
     """
+    from samebook.projects import answers
     from samebook.verbs import new as verb
 
     if sys.stdin.isatty() and not (name and example):
         name = name or click.prompt("name", default=verb.default_name(path), err=True)
-        example = example or click.prompt("example", verb.EXAMPLES[0], type=click.Choice(verb.EXAMPLES), err=True)
+        example = example or click.prompt("example", answers.EXAMPLES[0], type=click.Choice(answers.EXAMPLES), err=True)
         registry = registry or click.prompt("registry of its images", "", show_default=False, err=True)
     commit = verb.new(verb.NewRequest(path, name, example, registry), say)
     show(f"{path}: a project with one commit, {commit[:12]}\nnext: cd {word(path)} && make run NOTEBOOK=train")
+
+
+@click.command()
+@click.argument("project", metavar="[PROJECT]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--wheel", type=click.Path(path_type=Path), help="Wheel of the later samebook; by default what runs this command."
+)
+@click.option("--dry-run", "--dry", is_flag=True, help="Show the difference, and change nothing.")
+def update(project: Path | None, wheel: Path | None, dry_run: bool) -> None:
+    """Bring a later samebook into a project, by default this one: a merge, which keeps what people have changed.
+
+    Example: samebook update --wheel ../samebook-0.2.0-py3-none-any.whl
+
+    Where both have changed the same lines, the conflict is listed and stands in the file as git writes it, and the exit
+    code is 1. Nothing is committed. The lock moves as far as the new version needs, and no further.
+    """
+    from samebook.verbs import update as verb
+
+    root = project or workspace.find().root
+    result = verb.update(verb.UpdateRequest(root, wheel, dry_run), say)
+    show(verb.table(result))
+    if result.conflicts:
+        count = f"{len(result.conflicts)} file" + "s" * (len(result.conflicts) > 1)
+        if dry_run:
+            raise SamebookError(f"{count} would be in conflict", mend="again, without DRY=1, and resolve them")
+        mend = "resolve them as said above, then make check and git commit; or give the update up: git reset --hard"
+        raise SamebookError(f"{count} in conflict", mend=mend)
+    if result.changes:
+        done = "dry run: nothing is changed" if dry_run else "next: git diff --cached; make test; git commit"
+        show(done)

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,12 +30,23 @@ REPOSITORY_VARIABLES = (
     "GIT_OBJECT_DIRECTORY",
 )
 
+# The exit code of `git merge-file` is its number of conflicts, at most this one.
+MOST_CONFLICTS = 127
 
-def git(root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: bytes = b"") -> bytes:
+
+def git(root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: bytes = b"", accepted: int = 0) -> bytes:
     """The standard output of `git ARGUMENTS` in `root`.
 
-    Raises UsageError with git's own message when git fails, or when it is not installed.
+    Raises UsageError with git's own message when git fails, or when it is not installed. Exit codes up to `accepted`
+    are no failure.
     """
+    return _run(root, arguments, env, stdin, accepted).stdout
+
+
+def _run(
+    root: Path, arguments: Sequence[str], env: dict[str, str] | None = None, stdin: bytes = b"", accepted: int = 0
+) -> subprocess.CompletedProcess[bytes]:
+    """The end of `git ARGUMENTS` in `root`; exit codes up to `accepted` are no failure."""
     # A bind mount may belong to another user than the container's, and git would refuse it.
     command = ("git", "-c", f"safe.directory={root}", "-C", str(root), *arguments)
     inherited = {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES}
@@ -45,10 +56,21 @@ def git(root: Path, *arguments: str, env: dict[str, str] | None = None, stdin: b
         )
     except FileNotFoundError as error:
         raise UsageError("git is not installed here", mend="apt-get install git") from error
-    if process.returncode:
+    if not 0 <= process.returncode <= accepted:
         verb = next((argument for argument in arguments if argument != "-c" and "=" not in argument), "")
         raise UsageError(f"git {verb} failed: {process.stderr.decode().strip()}", mend=f"git -C {root} status")
-    return process.stdout
+    return process
+
+
+def merge_file(own: Path, old: Path, new: Path, names: Sequence[str]) -> tuple[bytes, int]:
+    """The three-way merge of a text file, and its number of conflicts: they stand in it between marks.
+
+    `names` are those of the three versions, for the marks.
+    """
+    labels = [word for name in names for word in ("-L", name)]
+    options = ("-c", "merge.conflictStyle=merge", "merge-file", "--stdout", "--quiet")
+    process = _run(own.parent, (*options, *labels, str(own), str(old), str(new)), accepted=MOST_CONFLICTS)
+    return process.stdout, process.returncode
 
 
 def clone(address: str, folder: Path, ref: str = "") -> None:

@@ -108,3 +108,19 @@ def call(command: Sequence[str], folder: Path, env: Mapping[str, str], output: B
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
             raise
+
+
+@contextmanager
+def ignored() -> Iterator[None]:
+    """Inside the block, which takes no time, SIGINT, SIGTERM and SIGHUP have no effect, here and in new processes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {
+        signum: signal.signal(signum, signal.SIG_IGN) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler)

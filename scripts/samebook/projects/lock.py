@@ -1,0 +1,88 @@
+"""The lock of a merged project: made from the project's own, so that it moves no further than needed."""
+
+import filecmp
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from samebook.core import errors, signals, subcommand
+from samebook.core.workspace import make_folder
+from samebook.projects import merge
+from samebook.projects.merge import Merge
+from samebook.projects.objects import Objects
+
+# What the lock follows from: a conflict there leaves it to the person who resolves that.
+WISH = {"environments/pyproject.toml", ".python-version"}
+# What `make lock` reads.
+READ = re.compile(
+    r"Makefile|Dockerfile|\.python-version|environments/(?!.*\.yml$).*|scripts/[^/]*|(scripts|tests)/.*\.mk"
+)
+# A package of a lock: its name, its version, for which platforms, and its hashes.
+PINNED = re.compile(r"^([^\s\[=]+)(?:\[\S+\])?==(\S+)(?: ; (.*?))?(?: \\)?\n(?: +--hash=.*\n)*", re.MULTILINE)
+UV = Path(".samebook") / "uv" / "bin" / "uv"
+
+
+def lock(objects: Objects, merged: Merge, samebooks: Path) -> list[str] | None:
+    """Lock the merged tree's environment; returns a line for each package that has moved.
+
+    None where the wish is in conflict; of a make file in conflict it takes samebook's version. `samebooks` is the
+    folder of the project as samebook gives it today. Raises UsageError where no versions fit together.
+    """
+    if WISH & merged.conflicts.keys():
+        return None
+    folder = make_folder(objects.folder / "locked")
+    new = {path: conflict.versions[2] or merged.tree[path] for path, conflict in merged.conflicts.items()}
+    tree = {path: entry for path, entry in {**merged.tree, **new}.items() if READ.fullmatch(path)}
+    objects.check_out(tree, folder)
+    locks = [path for path in tree if merge.is_lock(path)]
+    before = {path: (folder / path).read_text() for path in locks}
+    for path in locks:
+        _add_missing(folder / path, samebooks / path)
+    _hand_over_uv(objects.root, folder)
+    _make(folder)
+    after = {path: (folder / path).read_text() for path in locks}
+    merged.tree.update({path: objects.entry(tree[path].split()[0], after[path].encode()) for path in locks})
+    return _moves(_versions(*before.values()), _versions(*after.values()))
+
+
+def _make(folder: Path) -> None:
+    """Make the lock there; whatever make has started ends with this command. Raises make's error."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    with tempfile.TemporaryFile() as output:
+        code = signals.call(("make", "--silent", "lock", "ENGINE=local"), folder, env, output)
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
+    if code:
+        message = subcommand.message(printed).removeprefix("error: ")
+        raise errors.from_exit_code(subcommand.exit_code(code, printed), message)
+
+
+def _add_missing(path: Path, samebooks: Path) -> None:
+    """Add the packages that only samebook's lock has: one that is needed now gets the version that samebook is tried
+    with, and the others go again.
+    """
+    if samebooks.is_file():
+        text = path.read_text()
+        own = {entry[1] for entry in PINNED.finditer(text)}
+        path.write_text(text + "".join(e[0] for e in PINNED.finditer(samebooks.read_text()) if e[1] not in own))
+
+
+def _hand_over_uv(root: Path, folder: Path) -> None:
+    """Take the project's uv where its lock stays the same: no second download."""
+    locks = [place / "environments" / "build.txt" for place in (root, folder)]
+    if all(path.is_file() for path in (root / UV, *locks)) and filecmp.cmp(*locks, shallow=False):
+        make_folder((folder / UV).parent)
+        shutil.copy(root / UV, folder / UV)
+
+
+def _versions(*locks: str) -> dict[str, str]:
+    """The version of each package in some locks, by its name and, where there is one, its marker."""
+    pins = (entry.groups() for text in locks for entry in PINNED.finditer(text))
+    return {f"{name} ({marker})" if marker else str(name): str(version) for name, version, marker in pins}
+
+
+def _moves(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return [f"{name} {old.get(name, '(added)')} -> {new.get(name, '(removed)')}" for name in names]
