@@ -18,13 +18,14 @@ lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes t
 	$(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments$(if $(wildcard $(APT_LISTS)), && \
 	{ $(if $(call on,UPGRADE),,$(call apt,check) 2>/dev/null ||) $(call apt,lock); })
 
+# A module of samebook that needs no package; a project has it in the wheel.
+OF_SAMEBOOK = PYTHONPATH=$(call quoted,$(firstword $(wildcard scripts/*.whl) scripts)) $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) python -B -m samebook.environment.
 # Debian packages of the image: environments/apt.txt asks for them.
 APT_LISTS = environments/apt.txt environments/apt.lock
-APT_PACKAGES = $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/apt
-apt = $(APT_PACKAGES) $(1) $(call quoted,$(BASE_IMAGE))
+apt = $(OF_SAMEBOOK)debian_packages $(1) $(call quoted,$(BASE_IMAGE))
 
 # A name that looks like a slip of the keys is installed only with SURE=1: nobody knows what it holds.
-DOUBTFUL = $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/doubtful
+DOUBTFUL = $(OF_SAMEBOOK)packages
 
 # uv edits the wish. Where no versions fit together, or a package is nowhere, wish and locks stay as they were.
 define wish

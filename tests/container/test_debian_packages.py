@@ -1,5 +1,6 @@
 """Debian packages in the image: what the lock names, and without a lock nothing at all."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -26,11 +27,19 @@ def test_in_the_image(engine: docker.DockerClient, runtime: Image, checkout: Pat
     assert digests[0] == digests[1]
 
 
-def test_forgotten_stage_refused(engine: docker.DockerClient, checkout: Path) -> None:
-    """An image that was built without the packages of its lock is refused, whoever builds it."""
-    del engine
-    make("add", APT="figlet", cwd=checkout, BASE_IMAGE=base(), **NAMED)
-    command = ["docker", "build", "--build-arg", f"BASE_IMAGE={base()}", "--target", "runtime", "."]
+def build(checkout: Path, *options: str) -> str:
+    """The error of a build of production's image from a checkout."""
+    command = ["docker", "build", "--build-arg", f"BASE_IMAGE={base()}", "--target", "runtime", *options, "."]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     assert done.returncode
-    assert "--build-arg SYSTEM=system" in done.stderr
+    return done.stderr
+
+
+def test_other_packages_refused(engine: docker.DockerClient, checkout: Path) -> None:
+    """An image that was built without the packages of its lock, or from other bytes, is refused, whoever builds it."""
+    del engine
+    make("add", APT="figlet", cwd=checkout, BASE_IMAGE=base(), **NAMED)
+    assert "--build-arg SYSTEM=system" in build(checkout)
+    lock = checkout / "environments" / "apt.lock"
+    lock.write_text(re.sub(r"[0-9a-f]{64}", "0" * 64, lock.read_text()))
+    assert "no mirror has figlet" in build(checkout, "--build-arg", "SYSTEM=system")

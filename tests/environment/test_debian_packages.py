@@ -1,13 +1,8 @@
-"""Debian packages of the image: their lock, their installation by hash, and what the doctor says of them."""
+"""Debian packages of the image: their lock, and what the doctor says of them."""
 
-import hashlib
-import http.server
-import os
 import shutil
 import subprocess
-import threading
-from collections.abc import Iterator
-from functools import partial
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +16,8 @@ def environments(tmp_path: Path) -> Path:
 
 
 def apt(environments: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([environments / "apt", *words], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "samebook.environment.debian_packages", *words]
+    return subprocess.run(command, cwd=environments.parent, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.host
@@ -46,37 +42,6 @@ def test_locked_by_hash(environments: Path) -> None:
     assert "was made for figlet libgts-bin" in apt(environments, "check", "base").stderr
     assert apt(environments, "remove", "base", "figlet").returncode == 0
     assert not (environments / "apt.lock").exists()
-
-
-@pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[str]:
-    """A Debian archive with one file, which is not the one of the lock."""
-    folder = tmp_path / "mirror" / "pool"
-    folder.mkdir(parents=True)
-    (folder / "a_1_all.deb").write_text("another")
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=folder.parent)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.mark.host
-@pytest.mark.skipif(not shutil.which("dpkg"), reason="no Debian here: the test of the image does it")
-def test_other_bytes_refused(tmp_path: Path, mirror: str) -> None:
-    """A file of other bytes than the lock's is not installed, and a package that is not there is named."""
-    processor = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout
-    lock = tmp_path / "apt.lock"
-    lock.write_text(
-        f"# a\n# …\na 1 {processor.strip()} 7 7 {hashlib.sha256(b'the one').hexdigest()} pool/a_1_all.deb\n"
-    )
-    program = CHECKOUT / "environments" / "image" / "debs"
-    for verb, message in (("install", "other bytes than in the lock"), ("check", "a of apt.lock is not installed")):
-        done = subprocess.run(
-            [program, verb, lock], env={**os.environ, "DEBIAN_MIRROR": mirror}, capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
-        assert (done.returncode, message in done.stderr) == (1, True), done.stderr
 
 
 def test_doctor_names_missing(tiny: Tiny) -> None:

@@ -1,9 +1,9 @@
-#!/usr/bin/env python3
-"""Debian packages of the image: `apt add|remove|lock|check BASE_IMAGE [NAME…]`, with the wish in apt.txt.
+"""Debian packages of the image: `python -m samebook.environment.debian_packages add|remove|lock|check BASE [NAME…]`.
 
-apt.lock has each .deb for the processors of the image: those that the packages need beside the essential ones, which
-every base has. Apt resolves in a folder of its own, from signed lists of the image's release: here where the machine
-has Debian's mirror, else in the base image. `apt resolve NAME…` is that part.
+make calls it, from the checkout, with any Python: no package is needed. environments/apt.txt has the wish, and apt.lock
+each .deb for the processors of the image: those that the packages need beside the essential ones, which every base has.
+Apt resolves in a folder of its own, from signed lists of the image's release: here where the machine has Debian's
+mirror, else in the base image, where `resolve NAME…` is called.
 """
 
 import contextlib
@@ -14,10 +14,10 @@ import subprocess
 import sys
 import tempfile
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path("environments")
 WISH, LOCK = FOLDER / "apt.txt", FOLDER / "apt.lock"
 ARCHITECTURES = ("amd64", "arm64")
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html#source; a minus at the end asks apt for a removal.
@@ -92,34 +92,35 @@ def versions(lock: str) -> dict[str, str]:
 
 def resolved_anywhere(base_image: str, names: list[str]) -> str:
     """The lock for these names, by this machine's apt or the base image's."""
-    command = [str(FOLDER / "apt"), "resolve", *names]
-    if not sources():
-        mount = f"{FOLDER}:/environments:ro"
-        command[:1] = ["docker", "run", "--rm", "--volume", mount, base_image, "/environments/apt"]
+    if sources():
+        return resolved(names)
+    mount = ("--volume", f"{Path.cwd()}:/workspace:ro", "--workdir", "/workspace")
+    container = ("docker", "run", "--rm", *mount, "--env", "PYTHONPATH", base_image, "python3")
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [*container, "-m", "samebook.environment.debian_packages", "resolve", *names],
+            stdout=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
     except OSError as error:
         raise Refused("Debian's packages are resolved on Debian or in a container: there is no Docker") from error
     if done.returncode:
-        raise SystemExit(done.returncode)
+        raise Refused("the base image could not resolve them")
     return done.stdout
 
 
 def sources() -> str:
     """Debian's mirrors of this machine, as lines of apt's sources; "" elsewhere."""
-    with contextlib.suppress(OSError):
-        command = [str(FOLDER / "base" / "build"), "--sources"]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return ""
+    command = [FOLDER / "base" / "build", "--sources"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
-def resolve(names: Iterable[str]) -> None:
-    """Print the lock for these names."""
+def resolved(names: list[str]) -> str:
+    """The lock for these names, by the apt of this system."""
     lines = [f"# {' '.join(names)}", "# name version processor bytes installed-bytes sha256 path"]
     for architecture in ARCHITECTURES:
         with tempfile.TemporaryDirectory() as root, apt_root(Path(root), architecture):
-            lines += debs(list(names), architecture)
-    print("\n".join(lines))
+            lines += debs(names, architecture)
+    return "".join(f"{line}\n" for line in lines)
 
 
 @contextlib.contextmanager
@@ -159,7 +160,9 @@ def debs(names: list[str], architecture: str) -> Iterator[str]:
     install = ("apt-get", "install", "-q", "-y", "--no-remove", ESSENTIAL)
     essential = {match[1] for match in URI.finditer(apt(*install, "--print-uris"))}
     files = {match[2]: match for match in URI.finditer(apt(*install, "--print-uris", *names))}
-    weights = dict(WEIGHT.findall(apt("apt-cache", "show", "--no-all-versions", *(match[2] for match in files.values()))))
+    weights = dict(
+        WEIGHT.findall(apt("apt-cache", "show", "--no-all-versions", *(match[2] for match in files.values())))
+    )
     for name, version in VERSION.findall(apt(*install, "--simulate", *names)):
         uri, _, size, digest = files[name].groups()
         if uri not in essential:
@@ -170,6 +173,6 @@ def debs(names: list[str], architecture: str) -> Iterator[str]:
 
 if __name__ == "__main__":
     try:
-        resolve(sys.argv[2:]) if sys.argv[1] == "resolve" else main(*sys.argv[1:])
+        print(resolved(sys.argv[2:]), end="") if sys.argv[1] == "resolve" else main(*sys.argv[1:])
     except Refused as error:
         sys.exit(f"error: {error}")
