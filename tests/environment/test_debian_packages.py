@@ -16,7 +16,7 @@ def environments(tmp_path: Path) -> Path:
 
 
 def apt(environments: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "samebook.environment.debian_packages", *words]
+    command = [sys.executable, "-m", "samebook.cli.packages", "debian", *words]
     return subprocess.run(command, cwd=environments.parent, capture_output=True, text=True, check=False)
 
 

@@ -1,9 +1,7 @@
-"""Debian packages of the image: `python -m samebook.environment.debian_packages add|remove|lock|check BASE [NAME…]`.
+"""Debian packages of the image: environments/apt.txt has the wish, and apt.lock each .deb for both processors.
 
-make calls it, from the checkout, with any Python: no package is needed. environments/apt.txt has the wish, and apt.lock
-each .deb for the processors of the image: those that the packages need beside the essential ones, which every base has.
-Apt resolves in a folder of its own, from signed lists of the image's release: here where the machine has Debian's
-mirror, else in the base image, where `resolve NAME…` is called.
+The lock has those that the packages need beside the essential ones, which every base has. Apt resolves in a folder of
+its own, from signed lists of the image's release: here where the machine has Debian's mirror, else in the base image.
 """
 
 import contextlib
@@ -11,11 +9,13 @@ import difflib
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+from samebook.core.errors import UsageError
+from samebook.core.workspace import write_whole
 
 FOLDER = Path("environments")
 WISH, LOCK = FOLDER / "apt.txt", FOLDER / "apt.lock"
@@ -35,30 +35,29 @@ Dir::State "{root}"; Dir::State::Status "{root}/status"; Dir::State::Lists "{roo
 """
 
 
-class Refused(Exception):
-    """The packages can't be had; files stay as they were."""
+def change(verb: str, base_image: str, names: Collection[str]) -> list[str]:
+    """Add names to the wish, remove them, or only lock or check it; returns a line for each package that has moved.
 
-
-def main(verb: str, base_image: str, *names: str) -> None:
-    """Change the wish, and lock what it asks for."""
+    Raises UsageError where the packages can't be had; both files are as before then.
+    """
     wish = wished()
     for name in names:
         if not NAME.fullmatch(name):
-            raise Refused(f"{name!r} is no name of a Debian package; expected one such as graphviz")
+            raise UsageError(f"{name!r} is no name of a Debian package; expected one such as graphviz")
     if verb == "check":
-        return check(wish)
+        check(wish)
+        return []
     if verb == "remove" and (strangers := sorted(set(names) - wish)):
-        raise Refused(f"{strangers[0]} is not in {WISH.name}; it has: {', '.join(sorted(wish)) or 'nothing'}")
+        raise UsageError(f"{strangers[0]} is not in {WISH.name}; it has: {', '.join(sorted(wish)) or 'nothing'}")
     wish = wish | set(names) if verb == "add" else wish - set(names)
     old = LOCK.read_text() if LOCK.exists() else ""
     new = resolved_anywhere(base_image, sorted(wish)) if wish else ""
     for path, text in ((WISH, "".join(f"{name}\n" for name in sorted(wish))), (LOCK, new)):
         if text:
-            path.with_suffix(".new").write_text(text)
-            path.with_suffix(".new").replace(path)
+            write_whole(path, text.encode())
         else:
             path.unlink(missing_ok=True)
-    print("\n".join(moves(old, new)) or "Debian packages: nothing has moved")
+    return moves(old, new) or ["Debian packages: nothing has moved"]
 
 
 def wished() -> set[str]:
@@ -72,7 +71,7 @@ def check(wish: set[str]) -> None:
     text = LOCK.read_text() if LOCK.exists() else ""
     asked = set(text.partition("\n")[0].removeprefix("# ").split())
     if asked != wish:
-        raise Refused(f"{LOCK.name} was made for {' '.join(sorted(asked)) or 'nothing'}, and not for {WISH.name}")
+        raise UsageError(f"{LOCK.name} was made for {' '.join(sorted(asked)) or 'nothing'}, and not for {WISH.name}")
 
 
 def moves(old: str, new: str) -> list[str]:
@@ -98,13 +97,13 @@ def resolved_anywhere(base_image: str, names: list[str]) -> str:
     container = ("docker", "run", "--rm", *mount, "--env", "PYTHONPATH", base_image, "python3")
     try:
         done = subprocess.run(
-            [*container, "-m", "samebook.environment.debian_packages", "resolve", *names],
+            [*container, "-m", "samebook.cli.packages", "resolve", *names],
             stdout=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     except OSError as error:
-        raise Refused("Debian's packages are resolved on Debian or in a container: there is no Docker") from error
+        raise UsageError("Debian's packages are resolved on Debian or in a container: there is no Docker") from error
     if done.returncode:
-        raise Refused("the base image could not resolve them")
+        raise UsageError("the base image could not resolve them")
     return done.stdout
 
 
@@ -137,13 +136,13 @@ def apt_root(root: Path, architecture: str) -> Iterator[None]:
 
 
 def apt(*command: str) -> str:
-    """The output of a command of apt. Raises Refused with its errors."""
+    """The output of a command of apt. Raises UsageError with its errors."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         # Apt's own words: which packages disagree, and what can't be had.
         _, _, unmet = done.stdout.partition("unmet dependencies:\n")
         words = re.sub(r"^(E: |[WN]: .*\n)", "", done.stderr, flags=re.MULTILINE)
-        raise Refused("\n".join([words.strip(), unmet.rstrip(), *nearest(words)]).strip())
+        raise UsageError("\n".join([words.strip(), unmet.rstrip(), *nearest(words)]).strip())
     return done.stdout
 
 
@@ -169,10 +168,3 @@ def debs(names: list[str], architecture: str) -> Iterator[str]:
             # Every archive of Debian's has its files there, whatever the address before it.
             path = urllib.parse.unquote(uri.partition("/pool/")[2])
             yield f"{name} {version} {architecture} {size} {int(weights[name]) * 1024} {digest} pool/{path}"
-
-
-if __name__ == "__main__":
-    try:
-        print(resolved(sys.argv[2:]), end="") if sys.argv[1] == "resolve" else main(*sys.argv[1:])
-    except Refused as error:
-        sys.exit(f"error: {error}")

@@ -1,16 +1,8 @@
-"""The packages of modules: by which name an index has what a notebook imports.
-
-`python -m samebook.environment.packages [--nowhere] PACKAGE…`, which make calls from the checkout, with any Python,
-ends with an error for a name that looks like a slip or a trap; with --nowhere it only names the nearest ones.
-"""
+"""The packages of modules: by which name an index has what a notebook imports."""
 
 import difflib
 import re
-import sys
 from collections.abc import Collection
-from pathlib import Path
-
-from samebook.core.errors import nearest
 
 # Modules whose package has another name, by the projects' own instructions for installing them.
 PACKAGES = {
@@ -107,20 +99,3 @@ def mend(text: str) -> str | None:
     name = missing[1]
     known = "" if is_known(name) else f", where {name} is the package's name and no module of yours"
     return f"make add PACKAGE={package(name) if is_known(name) else name}{known}"
-
-
-def main(words: list[str]) -> None:
-    """Look at the names of these requirements."""
-    lock = Path("environments/lab.txt").read_text()
-    locked = re.findall(r"^([a-z0-9][a-z0-9.-]*)(?:\[\S+\])?==", lock, re.MULTILINE)
-    for name in (normal(match[0]) for word in words if (match := re.match(r"[A-Za-z0-9][\w.-]*", word))):
-        close = nearest(name, known(locked))
-        if words[0] != "--nowhere" and (reason := doubt(name, locked)):
-            again = f"make add PACKAGE={name} SURE=1, where it is the one"
-            sys.exit(f"error: {reason}\n  -> the package that you mean, or {again}")
-        if words[0] == "--nowhere" and name not in known(locked) and close.startswith("; did you mean"):
-            print(f"nobody here knows {name}{close}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
