@@ -75,3 +75,13 @@ def test_added_and_removed(tmp_path: Path) -> None:
         assert reason in failed.stderr
     assert make("remove", "PACKAGE=humanize", "GROUP=lab").returncode == 0
     assert wish() == before
+
+
+@pytest.mark.host
+def test_pip_names_the_way() -> None:
+    """`pip install` in the environment, where a shell and a cell find it, installs nothing and says what does."""
+    done = subprocess.run(
+        [CHECKOUT / ".venv" / "bin" / "pip", "install", "seaborn"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert '-> make add PACKAGE="seaborn"' in done.stderr

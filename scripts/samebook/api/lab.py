@@ -54,7 +54,7 @@ def _compared(shell: Any) -> Iterator[str]:
     path = _open_notebook(workspace)
     notebook = json.loads(path.read_bytes())
     _check_saved(notebook["cells"], shell.history_manager.input_hist_raw)
-    ended = subcommand.run_facts(subcommand.call(workspace, "run", path.stem, "--json"))
+    ended = subcommand.run_facts(subcommand.call(workspace, "run", str(path.resolve()), "--json"))
     yield f"headless: runs/{ended['id']}"
     headless = json.loads((workspace.runs / ended["id"] / run_folder.CANONICAL).read_bytes())
     # A cell that was not run here shows nothing yet, which says nothing.
@@ -85,7 +85,7 @@ def _open_notebook(workspace: Workspace) -> Path:
         raise _Refused("this notebook has no name yet: rename it, save it, and restart its kernel")
     if not path.is_file():
         raise _Refused(f"{path.name} is not there: save it; if you have renamed it, restart its kernel")
-    if path.parent.resolve() != workspace.notebooks.resolve():
+    if not path.resolve().is_relative_to(workspace.notebooks.resolve()):
         raise _Refused(f"{path.name} is not in notebooks/, from where notebooks are run: move it there")
     return path
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from samebook.core.digest import json_bytes
@@ -13,6 +14,8 @@ from samebook.reads import undeclared
 from samebook.records import run_folder
 from samebook.redaction.redactor import Redaction
 
+# Files that are named.
+SHOWN = 3
 LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder outside"
 
 
@@ -44,6 +47,26 @@ def normalize(folder: Path, workspace: Path) -> list[str]:
             path.unlink()
             notes.append(f"{name} is left out: it is not a file")
     return notes + _rename(folder)
+
+
+def beside(folder: Path) -> dict[Path, int]:
+    """The files in the folder of a notebook that are neither code nor caches, with the time of their last change."""
+    times = dict[Path, int]()
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        for path in (Path(place, name) for name in names if not name.endswith((".py", ".ipynb"))):
+            with suppress(OSError):  # gone again
+                times[path] = path.stat().st_mtime_ns
+    return times
+
+
+def written_beside(folder: Path, before: dict[Path, int]) -> str:
+    """A note on the files that a notebook has written beside itself, which are no result; "" where there are none."""
+    names = sorted(str(path.relative_to(folder)) for path, time in beside(folder).items() if before.get(path) != time)
+    if not names:
+        return ""
+    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return f"{shown}: written beside the notebook, and no result; samebook.output_path({names[0]!r}) makes it one"
 
 
 def write_metrics(run: Path, redaction: Redaction) -> None:
