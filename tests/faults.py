@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from tiny import wait_until
 from watched_site import Site
@@ -201,7 +202,7 @@ def leftovers(site: Site) -> Iterator[str]:
 
 
 def survivors(site: Site) -> list[str]:
-    """The commands of the programs that are still there some seconds later; a kernel looks for its parent each second."""
+    """The commands of the programs that are still there seconds later: a kernel looks for its parent each second."""
     deadline = time.monotonic() + 20
     while (pids := {*site.tiny.kernels(), *site.processes("samebook")}) and time.monotonic() < deadline:
         time.sleep(0.5)

@@ -221,9 +221,7 @@ def once(parent: int, modules: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the program. Its arguments are `once`, the parent's pid and the modules, or the socket's number, the idle
-    seconds and the modules.
-    """
+    """Run the program: `once`, the parent's pid and modules, or the socket's number, the idle seconds and modules."""
     if sys.path[0] == os.getcwd():  # noqa: PTH109 - as ipykernel's own launcher does
         del sys.path[0]
     if arguments[0] == "once":
