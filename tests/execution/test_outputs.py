@@ -130,5 +130,5 @@ def test_written_beside_is_named(tmp_path: Path) -> None:
     os.utime(tmp_path / "changed.csv", ns=(1, 1))
     assert outputs.written_beside(tmp_path, before) == (
         "changed.csv, images/a.png: written beside the notebook, and no result; "
-        "samebook.output_path('changed.csv') makes it one"
+        "samebook.output_path('changed.csv') makes it one, or outputs: in the settings"
     )

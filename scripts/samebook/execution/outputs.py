@@ -3,7 +3,7 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,13 +60,39 @@ def beside(folder: Path) -> dict[Path, int]:
     return times
 
 
+def take(folder: Path, before: dict[Path, int], patterns: Iterable[str], into: Path) -> list[str]:
+    """Take what a notebook has written beside itself, as far as the settings name it, among the outputs of its run.
+
+    Returns a line about the rest. A file that was there before stays, too; a result of its name is kept as it is.
+    """
+    matches = (path for pattern in patterns for path in folder.glob(pattern))
+    matching = {file for path in matches for file in ((path, *path.rglob("*")) if path.is_dir() else (path,))}
+    taken = dict[Path, int]()
+    for path, time in beside(folder).items():
+        target = into / path.relative_to(folder)
+        if (
+            path in matching
+            and before.get(path) != time
+            and path.is_file()
+            and not path.is_symlink()
+            and not target.exists()
+        ):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy_whole(path, target)
+            taken[path] = time
+            if path not in before:
+                path.unlink()
+    return [line] if (line := written_beside(folder, {**before, **taken})) else []
+
+
 def written_beside(folder: Path, before: dict[Path, int]) -> str:
     """A note on the files that a notebook has written beside itself, which are no result; "" where there are none."""
     names = sorted(str(path.relative_to(folder)) for path, time in beside(folder).items() if before.get(path) != time)
     if not names:
         return ""
     shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-    return f"{shown}: written beside the notebook, and no result; samebook.output_path({names[0]!r}) makes it one"
+    way = f"samebook.output_path({names[0]!r}) makes it one, or outputs: in the settings"
+    return f"{shown}: written beside the notebook, and no result; {way}"
 
 
 def write_metrics(run: Path, redaction: Redaction) -> None:

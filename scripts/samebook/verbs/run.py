@@ -127,9 +127,8 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     if request.pins.inputs is not None:
         run_folder.append_event(folder.path, {"kind": receipt.PINNED, "name": "inputs"})
     (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.name))
-    if line := outputs.written_beside(prepared.path.parent, before):
-        reporter.noted(prepared.redaction.text(line))
-    for line in outputs.normalize(folder.outputs, prepared.workspace.root):
+    beside = outputs.take(prepared.path.parent, before, settings.outputs, folder.outputs)
+    for line in (*beside, *outputs.normalize(folder.outputs, prepared.workspace.root)):
         reporter.noted(prepared.redaction.text(line))
     prepared.redaction.check_files(folder.outputs)
     read = origin.settled(prepared.workspace, prepared.source, prepared.path, run_folder.events(folder.path))
