@@ -3,11 +3,22 @@
 # The base by digest, so that a tag that moves can't change a result; `make base` builds one without a registry.
 ARG BASE_IMAGE=python:3.13.14-slim-trixie@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6
 
+# `system` where environments/apt.lock names Debian packages, as make says; else it costs no layer.
+ARG SYSTEM=base
+
 # Named, because a bot that bumps digests and every stage below look here.
 FROM ${BASE_IMAGE} AS base
 
+# --- system: Debian packages, by hash ----------------------------------------------------------------------------
+FROM base AS system
+# A Debian archive of one's own; unset, those of the base's apt.
+ARG DEBIAN_MIRROR
+RUN --mount=type=secret,id=ca --mount=type=bind,source=environments/image,target=/build/environments/image \
+    --mount=type=bind,source=environments/apt.lock,target=/build/environments/apt.lock \
+    /build/environments/image/install system
+
 # --- environment: the packages; of these stages nothing else reaches an image ------------------------------------
-FROM base AS tools
+FROM ${SYSTEM} AS tools
 # A package index of one's own, for those who have one; unset, the tools' default.
 ARG PIP_INDEX_URL
 # The same for uv.
@@ -38,7 +49,7 @@ RUN --mount=type=bind,from=environment,source=/opt/samebook,target=/runtime \
     /build/environments/image/install additions
 
 # --- runtime: production ---------------------------------------------------------------------------------------
-FROM base AS runtime
+FROM ${SYSTEM} AS runtime
 # The largest layer, and the one that changes least.
 COPY --from=environment /opt/samebook /opt/samebook
 # Any UID works, also one without a passwd entry and on a read-only root: whatever writes finds a place under /tmp.

@@ -55,7 +55,7 @@ include $(HERE)environments/engine.mk $(HERE)environments/local.mk $(HERE)enviro
 GOALS = $(or $(MAKECMDGOALS),help)
 TAKEN = $(foreach goal,$(GOALS),$(TAKES_$(goal)))
 STRAY = $(if $(filter $(OWN),$(GOALS)),$(if $(filter $(VERBS),$(GOALS)),,$(firstword $(filter-out $(TAKEN),$(CHOSEN)))))
-FLAGS = V NO_CACHE UPGRADE SLOW LIST
+FLAGS = V NO_CACHE UPGRADE SLOW LIST SURE
 $(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/variable-names nearest $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
 $(foreach name,$(filter $(FLAGS),$(CHOSEN)),$(if $(filter-out 1 true yes,$(call on,$(name))),$(error $(name)=$($(name)); expected 1 or 0)))
 

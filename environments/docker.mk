@@ -63,11 +63,13 @@ BUILT_BASE  = samebook-base:trixie$(ARCHITECTURE:%=-%)
 BASE_IMAGE ?= $(shell cat .samebook/base-image$(ARCHITECTURE:%=-%) 2>/dev/null || sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
 # Where a proxy inspects TLS, a build has to trust what this machine trusts, and to go the same way.
 CA     = $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem))
-WAYS   = $(foreach name,PIP_INDEX_URL UV_DEFAULT_INDEX HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy,$(if $($(name)),--build-arg $(name)))
+WAYS   = $(foreach name,PIP_INDEX_URL UV_DEFAULT_INDEX HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy DEBIAN_MIRROR,$(if $($(name)),--build-arg $(name)))
 # The caches of a stranger's commit, in which no other build looks: https://docs.docker.com/reference/dockerfile/
 APART  = $(if $(CACHE_NAMESPACE),--build-arg BUILDKIT_CACHE_MOUNT_NS=$(call quoted,$(CACHE_NAMESPACE)))
 # Without an attestation, which holds the time of the build: what is built again from the same is the same image.
-BUILD  = BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx build --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(WAYS) $(CA:%=--secret id=ca,src=%) $(APART) $(if $(call on,V),--progress plain,--quiet)
+# The stage that the image starts from: with the Debian packages of a lock, where there is one.
+SYSTEM = $(if $(wildcard environments/apt.lock),--build-arg SYSTEM=system)
+BUILD  = BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx build --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(SYSTEM) $(WAYS) $(CA:%=--secret id=ca,src=%) $(APART) $(if $(call on,V),--progress plain,--quiet)
 # An engine older than 23 doesn't know linked layers; its images are the same, its builds slower.
 LINK   = $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
 
@@ -119,6 +121,7 @@ image: archives ## Build the release image into dist/, the same bytes for the sa
 
 DIST ?= dist
 TAKES_archives = V DIST NO_CACHE
+archives: SYSTEM = $(if $(shell $(GIT) ls-tree HEAD environments/apt.lock 2>/dev/null),--build-arg SYSTEM=system)
 archives: pulled-base
 	@mkdir -p $(call quoted,$(DIST)) && anew=$(if $(call on,NO_CACHE),--no-cache) && for target in runtime lab; do \
 	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \

@@ -29,6 +29,16 @@ $(UV): environments/build.txt
 	    echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; }; \
 	fi && touch $@
 
+# In Lab, in a shell and in a cell `pip` would be that of another Python of the machine, and install for that one.
+define NO_PIP
+#!/bin/sh
+[ "$$1" != install ] || shift
+echo "error: what pip installs, nobody else has: the environment is the lock's" >&2
+echo "  -> make add PACKAGE=\"$$*\"" >&2
+exit 2
+endef
+$(LOCAL) .samebook/command/.installed: export REFUSAL = $(NO_PIP)
+
 # An environment from a lock. Python compiles what a run imports, once: all packages at once would take half a minute.
 define install
 @echo "environment: $< into $(@D)" >&2 && rm -f $@ && \
@@ -38,7 +48,8 @@ define install
 export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
 { $(UV_RUN) pip sync --quiet --require-hashes --build-constraints environments/build.txt $< || { \
   echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
-$(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && touch $@
+$(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
+for name in pip pip3; do printf '%s\n' "$$REFUSAL" >$(@D)/bin/$$name && chmod +x $(@D)/bin/$$name; done && touch $@
 endef
 
 $(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)

@@ -15,26 +15,35 @@ TAKES_lock = UPGRADE
 lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes the newest versions
 	@old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && cp $(LOCKS:%=environments/%.txt) "$$old" && \
 	{ $(call compile_into,.,$(if $(call on,UPGRADE),--upgrade)) || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \
-	$(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments
+	$(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments$(if $(wildcard $(APT_LISTS)), && \
+	{ $(if $(call on,UPGRADE),,$(call apt,check) 2>/dev/null ||) $(call apt,lock); })
 
-# uv edits the wish. Where no versions fit together, or a package is nowhere, wish and locks stay as they were.
+# A module of samebook that needs no package; a project has it in the wheel.
+OF_SAMEBOOK = PYTHONPATH=$(call quoted,$(firstword $(wildcard scripts/*.whl) scripts)) $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) python -B -m samebook.cli.packages
+# Debian packages of the image: environments/apt.txt asks for them.
+APT_LISTS = environments/apt.txt environments/apt.lock
+apt = $(OF_SAMEBOOK) debian $(1) $(call quoted,$(BASE_IMAGE))
+
+# uv edits the wish. A name that looks like a slip of the keys needs SURE=1: nobody knows what it holds. Where no versions fit together, or a package is nowhere, wish and locks stay as they were.
 define wish
-@[ -n "$$PACKAGE" ] || { echo "error: which package?" >&2 && echo "  -> make $@ PACKAGE=\"seaborn\"" >&2 && exit 2; }; \
+@[ -n "$$PACKAGE$$APT" ] || { echo "error: which package?" >&2 && echo "  -> make $@ PACKAGE=\"seaborn\"" >&2 && exit 2; }; \
 $(if $(filter-out lab,$(GROUP)),echo error: GROUP=$(call quoted,$(GROUP))"; expected lab or none" >&2 && exit 2;) \
-is_done= && old=$$(mktemp -d) && cp -p environments/pyproject.toml $(LOCKS:%=environments/%.txt) "$$old" && set -f && \
+set -f && $(if $(filter add,$@),$(if $(call on,SURE),,{ [ -z "$$PACKAGE" ] || $(OF_SAMEBOOK) doubt $$PACKAGE || exit 2; } && \
+))is_done= && old=$$(mktemp -d) && cp -p environments/pyproject.toml $(LOCKS:%=environments/%.txt) "$$old" && \
 trap '[ -n "$$is_done" ] || cp -Rp "$$old"/. environments/; rm -rf "$$old"' EXIT && trap 'exit 130' INT TERM && \
-{ $(UV_RUN) $@ --quiet --frozen --project environments $(if $(GROUP),--group $(call quoted,$(GROUP))) -- $$PACKAGE && \
+{ { [ -z "$$PACKAGE" ] || { $(UV_RUN) $@ --quiet --frozen --project environments $(if $(GROUP),--group $(call quoted,$(GROUP))) -- $$PACKAGE && \
   ($(call compile_into,.,)) && \
-  $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments $(UV) && is_done=1; } || { \
-  echo "error: environments/ is as before: uv's words above say which package can't be had, or which two disagree" >&2 && $(PROXIES) && exit 2; }
+  $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments $(UV) || { $(OF_SAMEBOOK) nowhere $$PACKAGE; false; }; }; } && \
+  { [ -z "$$APT" ] || $(call apt,$@) $$APT; } && is_done=1; } || { \
+  echo "error: environments/ is as before: the words above say which package can't be had, or which two disagree" >&2 && $(PROXIES) && exit 2; }
 endef
 
-TAKES_add = PACKAGE GROUP
-add: $(UV) ## Add PACKAGE="seaborn lightgbm>=4" to the environment, and lock it; GROUP=lab: for Lab and tests alone
+TAKES_add = PACKAGE GROUP APT SURE
+add: $(UV) ## Add PACKAGE="seaborn lightgbm>=4" to the environment, and lock it; GROUP=lab: for Lab and tests; APT=graphviz: Debian's
 	$(wish)
 
-TAKES_remove = PACKAGE GROUP
-remove: $(UV) ## Remove PACKAGE="seaborn" from the environment; GROUP=lab: from Lab and tests
+TAKES_remove = PACKAGE GROUP APT
+remove: $(UV) ## Remove PACKAGE="seaborn" from the environment; GROUP=lab: from Lab and tests; APT=graphviz: Debian's
 	$(wish)
 
 .PHONY: check-lock
@@ -43,4 +52,5 @@ check-lock: $(UV)
 	{ $(call compile_into,"$$new",) || { echo "error: the lock could not be checked" >&2 && $(PROXIES) && exit 2; }; } && \
 	for lock in $(LOCKS); do \
 	  diff -u environments/$$lock.txt "$$new/$$lock.txt" || { \
-	  echo "error: environments/$$lock.txt is not what environments/pyproject.toml asks for" >&2 && echo "  -> make lock" >&2 && exit 5; }; done
+	  echo "error: environments/$$lock.txt is not what environments/pyproject.toml asks for" >&2 && echo "  -> make lock" >&2 && exit 5; }; done$(if $(wildcard $(APT_LISTS)), && \
+	{ $(call apt,check) || { echo "  -> make lock" >&2 && exit 5; }; })

@@ -77,6 +77,11 @@ _MODULES = {
 }
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Give a notebook in Lab the magic `%samebook run`: IPython calls it for `%load_ext samebook`."""
+    importlib.import_module("samebook.api.lab").load(shell)
+
+
 def __getattr__(name: str) -> Any:
     # Lazy, so that `samebook --help` does not import the modules that only notebooks need.
     if name in __all__:

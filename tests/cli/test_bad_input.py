@@ -116,6 +116,17 @@ def test_raising_cell_named(tiny: Tiny) -> None:
     assert [(run["status"], run["error"]) for run in listed] == [("failed", f"CellFailed: {message.splitlines()[0]}")]
 
 
+def test_mend_of_a_cell_is_kept(tiny: Tiny) -> None:
+    """An error that samebook raises in a cell says headless which command mends it, once, and after its message."""
+    tiny.notebook("fails", work="import samebook\nsamebook.input_path('customers.csv')")
+    ended = tiny.samebook("run", "fails")
+    assert ended.code == 2
+    message, _, end = ended.stderr.partition("the run as far as it came")
+    assert "raised UsageError: " in message
+    assert end.count("\n  -> ") == 1
+    assert "-> " not in message.partition("raised UsageError: ")[2]
+
+
 @pytest.mark.parametrize("death", ["os._exit(1)", "os.kill(os.getpid(), 9)"])
 def test_dead_kernel_named(death: str, tiny: Tiny) -> None:
     """A kernel that dies ends the run with exit code 138, and the cell that it died in is named."""

@@ -55,6 +55,18 @@ def test_note_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "canary" not in (tmp_path / "run.log").read_text()
 
 
+def test_long_cell_told_once() -> None:
+    """A cell that runs for more than a minute is named once, with what ends it; a short one is not."""
+    progress = Console(stream=io.StringIO())
+    progress.cell_started(3, 9, "fit")
+    progress.tell_long()
+    assert progress.stream.getvalue() == ""
+    progress.cell_start -= console.LONG
+    progress.tell_long()
+    progress.tell_long()
+    assert progress.stream.getvalue().count("4/9 fit runs for more than a minute: Ctrl-C ends it") == 1
+
+
 def test_end_of_run_ends_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that ends while the ticking thread is at work causes no error there, and no more output."""
     monkeypatch.setattr(console, "TICK", 0.0001)

@@ -26,6 +26,24 @@ def test_missing_module_names_its_package(text: str, mend: str | None) -> None:
     assert bool(packages.mend(text)) == bool(mend)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("seabron", "but seaborn: a package of a name so near to it may be a trap"),
+        ("SKLearn", "sklearn is a module; its package is scikit-learn"),
+        ("seaborn", ""),
+        ("Scikit_Learn", ""),
+        ("my-lock", ""),
+        ("humanize", ""),
+    ],
+)
+def test_name_like_a_trap(name: str, reason: str) -> None:
+    """A name that is nearly a well-known package's, or a module's, is doubted; one of its own is not."""
+    doubt = packages.doubt(name, ["my-lock"])
+    assert doubt.endswith(reason)
+    assert bool(doubt) == bool(reason)
+
+
 @pytest.mark.host
 def test_added_and_removed(tmp_path: Path) -> None:
     """`make add` brings wish, lock and weight, `make remove` takes them out, one that is nowhere moves nothing."""
@@ -51,8 +69,19 @@ def test_added_and_removed(tmp_path: Path) -> None:
     assert '  "humanize>=4",' in wish()["pyproject.toml"]
     assert "\nhumanize==4." in wish()["lab.txt"]
     assert wish()["runtime.txt"] == before["runtime.txt"]
-    failed = make("add", "PACKAGE=no-such-package-of-samebook")
-    assert failed.returncode == 2
-    assert "no-such-package-of-samebook was not found" in failed.stderr
+    for name, reason in (("no-such-package-of-samebook", "was not found"), ("seabron", "but seaborn: a package of")):
+        failed = make("add", f"PACKAGE={name}")
+        assert failed.returncode == 2
+        assert reason in failed.stderr
     assert make("remove", "PACKAGE=humanize", "GROUP=lab").returncode == 0
     assert wish() == before
+
+
+@pytest.mark.host
+def test_pip_names_the_way() -> None:
+    """`pip install` in the environment, where a shell and a cell find it, installs nothing and says what does."""
+    done = subprocess.run(
+        [CHECKOUT / ".venv" / "bin" / "pip", "install", "seaborn"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert '-> make add PACKAGE="seaborn"' in done.stderr

@@ -116,3 +116,19 @@ def test_metric_is_no_secret(tmp_path: Path) -> None:
     run_folder.append_event(tmp_path, {"kind": "metric", "name": "b", "value": 12345678.0})
     with pytest.raises(PolicyRefused, match="metric b is a secret"):
         outputs.write_metrics(tmp_path, redaction)
+
+
+def test_written_beside_is_named(tmp_path: Path) -> None:
+    """Files that a notebook writes or changes beside itself are named with the way out; code and caches are not."""
+    for name in ("same.csv", "changed.csv", "work.ipynb", "images/__pycache__/old.pyc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a")
+    before = outputs.beside(tmp_path)
+    assert outputs.written_beside(tmp_path, before) == ""
+    for name in ("images/a.png", "images/__pycache__/new.pyc", "helper.py"):
+        (tmp_path / name).write_text("b")
+    os.utime(tmp_path / "changed.csv", ns=(1, 1))
+    assert outputs.written_beside(tmp_path, before) == (
+        "changed.csv, images/a.png: written beside the notebook, and no result; "
+        "samebook.output_path('changed.csv') makes it one, or outputs: in the settings"
+    )

@@ -43,7 +43,13 @@ CAUSES = {
     "tempfile.mkdtemp()": ["random name"],
     "requests.get(url)": ["network"],
     "pd.read_csv('https://example.org/a.csv')": ["network"],
-    "%time\nid(x)": ["object address"],
+    "%time\nid(x)": ["wall clock", "object address"],
+    "%%time\nfit(x)": ["wall clock"],
+    "%%timer\nfit(x)": [],
+    "import statsmodels.api as sm\nprint(sm.OLS(y, x).fit().summary())": ["wall clock"],
+    "model.summary()": [],
+    "pd.DataFrame(search.cv_results_)": ["wall clock"],
+    "search.best_score_": [],
     "this is no Python": [],
 }
 

@@ -285,3 +285,21 @@ def test_imports_with_effects_are_left_to_the_cell(source: str, tiny: Tiny) -> N
     assert process.become(kernels.Request([], env, str(tiny.root)), (1, 2), ()) is None
     assert process.process.returncode is not None
     assert tiny.samebook("run", "odd").code == {"p": 0, "1": 1, "i": 138}[source[0]]
+
+
+def test_outputs_of_settings(tiny: Tiny) -> None:
+    """Files beside the notebook that the settings name become results and go; others stay, and are named."""
+    work = "import os\nos.mkdir('images')\nfor name in ('images/a.txt', 'b.csv'): open(name, 'w').write(name)"
+    tiny.notebook("work", work=work)
+    (tiny.root / "environments" / "dev.yml").write_text("outputs: ['images/**']\n")
+    ended = tiny.samebook("run", "work")
+    assert ended.code == 0, ended.stderr
+    assert (tiny.last / "outputs" / "images" / "a.txt").read_text() == "images/a.txt"
+    assert not (tiny.root / "notebooks" / "images" / "a.txt").exists()
+    assert "outputs/images/a.txt" in {subject["name"] for subject in receipt(tiny.last)["subject"]}
+    assert "b.csv: written beside the notebook, and no result" in ended.stderr
+    for pattern in ("../*", "/etc/*"):
+        (tiny.root / "environments" / "dev.yml").write_text(f"outputs: ['{pattern}']\n")
+        ended = tiny.samebook("run", "work")
+        assert ended.code == 2
+        assert "is not below the notebook's folder" in ended.stderr

@@ -19,6 +19,8 @@ from samebook.redaction.redactor import Redaction
 from samebook.verbs.run import Reporter
 
 TICK = 0.5
+# Seconds after which a cell is named, for it may be an endless one.
+LONG = 60
 
 
 class Console(Reporter):
@@ -34,6 +36,7 @@ class Console(Reporter):
         self.context: dict[str, str] = {}
         self.cell = ""
         self.cell_start = 0.0
+        self.is_told = False
         self.notes_shown = 0
         self.log_file: TextIO | None = None
         self.ended = threading.Event()
@@ -50,6 +53,7 @@ class Console(Reporter):
     @override
     def cell_started(self, index: int, total: int, name: str) -> None:
         self.cell, self.cell_start = f"{index + 1:>3}/{total} {name}", time.monotonic()
+        self.is_told = False
         self._log(event="cell-started", cell=index + 1, name=name)
 
     @override
@@ -85,12 +89,19 @@ class Console(Reporter):
         """Twice a second, show new notes, flush run.log and, on a terminal, renew the running cell's line."""
         while not self.ended.wait(TICK):
             self._show_notes()
+            self.tell_long()
             with self.lock, suppress(OSError):  # a full disk fails the run at its own next write
                 if self.log_file:
                     self.log_file.flush()
             cell, elapsed = self.cell, time.monotonic() - self.cell_start
             if self.is_live and cell and elapsed > TICK:
                 self._write(f"{cell:<32} {elapsed:7.1f} s")
+
+    def tell_long(self) -> None:
+        """Say once which cell has run for a minute, and how it is ended."""
+        if self.cell and not self.is_told and time.monotonic() - self.cell_start > LONG:
+            self.is_told = True
+            self._say(f"{self.cell} runs for more than a minute: Ctrl-C ends it; with TIMEOUT=600 no cell takes longer")
 
     def _show_notes(self) -> None:
         with self.lock:  # the ticking thread and the end of a cell would both show the newest note

@@ -86,10 +86,10 @@ def _print_error(error: Exception, code: int, mend: str | None) -> int:
     """Print an error, its notes and the command that mends it; returns the exit code."""
     click.secho("error: ", fg="red", bold=True, err=True, nl=False)
     say(str(error))
-    for note in getattr(error, "__notes__", ()):
+    for note in errors.notes(error):
         say(f"  {note}")
     if mend:
-        say(f"  -> {mend}")
+        say(f"  {errors.ARROW}{mend}")
     return code
 
 

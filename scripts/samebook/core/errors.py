@@ -16,12 +16,15 @@ import signal
 from collections.abc import Iterable
 
 MAX_SHOWN = 12
+# Before the command that mends an error.
+ARROW = "-> "
 
 
 class SamebookError(Exception):
     """An error. Its message says what could not be done, what was found, and what was expected.
 
-    `mend` is the command, or the step, that puts it right.
+    `mend` is the command, or the step, that puts it right. It is also a note, which Python and IPython show at the end
+    of a traceback.
     """
 
     exit_code = 1
@@ -29,6 +32,8 @@ class SamebookError(Exception):
     def __init__(self, message: str, *, mend: str | None = None) -> None:
         super().__init__(message)
         self.mend = mend
+        if mend:
+            self.add_note(ARROW + mend)
 
 
 class CellFailed(SamebookError):
@@ -65,6 +70,11 @@ class Interrupted(SamebookError):
 
 class KernelDied(SamebookError):
     exit_code = 138
+
+
+def notes(error: BaseException) -> list[str]:
+    """The notes of an error, without the command that mends it."""
+    return [note for note in getattr(error, "__notes__", ()) if not note.startswith(ARROW)]
 
 
 def error_class(name: str) -> type[SamebookError]:

@@ -52,6 +52,16 @@ def _check_variable(name: str) -> str:
 type VariableName = Annotated[str, Field(pattern=f"^{variables.NAME}$"), AfterValidator(_check_variable)]
 
 
+def _check_pattern(pattern: str) -> str:
+    if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
+        values = {"pattern": pattern}
+        raise PydanticCustomError(UNSHOWN, "'{pattern}' is not below the notebook's folder; as images/**", values)
+    return pattern
+
+
+type PatternBeside = Annotated[str, AfterValidator(_check_pattern)]
+
+
 def url_parts(url: str) -> SplitResult:
     """The parts of a URL. The error for a text that is not one does not quote it: it may hold a secret."""
     try:

@@ -1,6 +1,8 @@
 """The packages of modules: by which name an index has what a notebook imports."""
 
+import difflib
 import re
+from collections.abc import Collection
 
 # Modules whose package has another name, by the projects' own instructions for installing them.
 PACKAGES = {
@@ -52,12 +54,38 @@ SAME_NAMES = (
 
 def package(module: str) -> str:
     """The package of a module by its first name: the mapped name, or else its own, as an index writes it."""
-    return PACKAGES.get(module, re.sub(r"[-_.]+", "-", module).lower())
+    return PACKAGES.get(module, normal(module))
 
 
 def is_known(module: str) -> bool:
     """Whether the package of a module is known here: any other name would be a guess, which may be a trap."""
     return module in PACKAGES or module in SAME_NAMES
+
+
+# How alike a name must be to one that is known for a slip of the keys, or a trap that is made for one.
+ALIKE = 0.85
+
+
+def normal(name: str) -> str:
+    """The name of a package as an index writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def known(locked: Collection[str]) -> set[str]:
+    """The packages that are known here: of the lock, and of the modules that notebooks import."""
+    return {normal(name) for name in (*locked, *PACKAGES.values(), *SAME_NAMES)}
+
+
+def doubt(name: str, locked: Collection[str]) -> str:
+    """Why a package should not be installed as it is spelt; "" where nothing speaks against it."""
+    name = normal(name)
+    if name in known(locked):
+        return ""
+    module = next((module for module in PACKAGES if normal(module) == name), None)
+    if module:
+        return f"{module} is a module; its package is {PACKAGES[module]}"
+    close = difflib.get_close_matches(name, sorted(known(locked)), 1, ALIKE)
+    return f"nobody here knows {name}, but {close[0]}: a package of a name so near to it may be a trap" if close else ""
 
 
 def mend(text: str) -> str | None:

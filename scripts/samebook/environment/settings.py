@@ -17,7 +17,7 @@ from samebook.core.errors import UsageError, nearest
 from samebook.core.workspace import Workspace
 from samebook.environment import input_entries, yaml_file
 from samebook.environment.explain import PREFIX, UNSHOWN, check_variables, explanation
-from samebook.environment.fields import NUMBER, Cron, Job, VariableName
+from samebook.environment.fields import NUMBER, Cron, Job, PatternBeside, VariableName
 from samebook.environment.model_sections import AbTest, Drift, Promotion
 from samebook.environment.numerics import LEVEL, MOST_THREADS, OPENMP_THREADS, Name
 from samebook.environment.sections import Dataset, Notify, Retention, Store, Warehouse, Watch
@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     cell_timeout: Annotated[
         int, Field(ge=0, le=LONGEST, description="the time limit of a cell in seconds; 0: none"), NUMBER
     ] = 0
+    outputs: Annotated[
+        tuple[PatternBeside, ...],
+        Field(description="files that notebooks write beside themselves and that become results, as images/**"),
+    ] = ()
     ignore_unseen: Annotated[
         tuple[str, ...],
         Field(description='reads that nobody sees and you answer for, by their beginnings, as "network"'),

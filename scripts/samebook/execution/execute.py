@@ -157,8 +157,15 @@ def _cell_error(execution: Execution, notebook: NotebookNode, cell: NotebookNode
         )
     # An error without a traceback is IPython's: its UsageError is not samebook's.
     kind = errors.error_class(error.ename) if error.traceback else errors.CellFailed
-    mend = packages.mend(error.evalue) if error.ename == "ModuleNotFoundError" else None
-    return kind(execution.redaction.text(message), mend=mend)
+    mend = packages.mend(error.evalue) if error.ename == "ModuleNotFoundError" else _mend(error)
+    return kind(execution.redaction.text(message), mend=mend and execution.redaction.text(mend))
+
+
+def _mend(error: NotebookNode) -> str | None:
+    """The command that mends an error, as samebook's own errors note it at the end of their traceback."""
+    _, _, end = COLOURS.sub("", "\n".join(error.traceback)).rpartition(f"{error.ename}: ")
+    note = re.search(rf"^{errors.ARROW}(.+)$", end, re.MULTILINE)
+    return note[1] if note else None
 
 
 def missing_variable(text: str, traceback: list[str], env: Mapping[str, str]) -> str:

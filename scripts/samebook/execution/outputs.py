@@ -3,7 +3,8 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from samebook.core.digest import json_bytes
@@ -13,6 +14,8 @@ from samebook.reads import undeclared
 from samebook.records import run_folder
 from samebook.redaction.redactor import Redaction
 
+# Files that are named.
+SHOWN = 3
 LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder outside"
 
 
@@ -44,6 +47,52 @@ def normalize(folder: Path, workspace: Path) -> list[str]:
             path.unlink()
             notes.append(f"{name} is left out: it is not a file")
     return notes + _rename(folder)
+
+
+def beside(folder: Path) -> dict[Path, int]:
+    """The files in the folder of a notebook that are neither code nor caches, with the time of their last change."""
+    times = dict[Path, int]()
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        for path in (Path(place, name) for name in names if not name.endswith((".py", ".ipynb"))):
+            with suppress(OSError):  # gone again
+                times[path] = path.stat().st_mtime_ns
+    return times
+
+
+def take(folder: Path, before: dict[Path, int], patterns: Iterable[str], into: Path) -> list[str]:
+    """Take what a notebook has written beside itself, as far as the settings name it, among the outputs of its run.
+
+    Returns a line about the rest. A file that was there before stays, too; a result of its name is kept as it is.
+    """
+    matches = (path for pattern in patterns for path in folder.glob(pattern))
+    matching = {file for path in matches for file in ((path, *path.rglob("*")) if path.is_dir() else (path,))}
+    taken = dict[Path, int]()
+    for path, time in beside(folder).items():
+        target = into / path.relative_to(folder)
+        if (
+            path in matching
+            and before.get(path) != time
+            and path.is_file()
+            and not path.is_symlink()
+            and not target.exists()
+        ):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy_whole(path, target)
+            taken[path] = time
+            if path not in before:
+                path.unlink()
+    return [line] if (line := written_beside(folder, {**before, **taken})) else []
+
+
+def written_beside(folder: Path, before: dict[Path, int]) -> str:
+    """A note on the files that a notebook has written beside itself, which are no result; "" where there are none."""
+    names = sorted(str(path.relative_to(folder)) for path, time in beside(folder).items() if before.get(path) != time)
+    if not names:
+        return ""
+    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    way = f"samebook.output_path({names[0]!r}) makes it one, or outputs: in the settings"
+    return f"{shown}: written beside the notebook, and no result; {way}"
 
 
 def write_metrics(run: Path, redaction: Redaction) -> None:

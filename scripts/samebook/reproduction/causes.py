@@ -82,6 +82,7 @@ PROCESSOR = Cause(
     "numerics: portable, the default, in environments/<env>.yml; or round what depends on it",
     numeric=True,
 )
+MAGIC = Cause("wall clock", r"%%?(time|timeit|prun)\b", "leave it out: how long cells take is in run.log")
 SET_ORDER = Cause("set order", r"(frozen)?set\(", "sort it before its order counts: sorted(names)", order=True)
 CAUSES = (
     Cause(
@@ -107,6 +108,18 @@ CAUSES = (
         rf"(\w+\.)*(now|today|utcnow)\(|({CLOCK})\(",
         "take the date as a parameter: as_of: date = date(2013, 6, 30); how long cells take is in run.log",
     ),
+    Cause(
+        "wall clock",
+        r"(\w+\.)*summary2?\(",
+        "the first table has the date and the time of day: print(result.summary().tables[1])",
+        unless=r"\A(?![\s\S]*\bstatsmodels\b)",
+    ),
+    Cause(
+        "wall clock",
+        r"_\.cv_results_",
+        'it has the times of fits: pd.DataFrame(search.cv_results_).filter(regex="^(?!.*_time)")',
+    ),
+    MAGIC,
     THREADS,
     OF_THREADS,
     PROCESSOR,
@@ -153,6 +166,9 @@ def in_notebook(content: bytes, number: int = sys.maxsize) -> list[Suspect]:
 
 
 def _of_cell(cell: Source) -> Iterator[Suspect]:
+    for number, line in enumerate(cell.text.splitlines(), start=1):
+        if re.match(MAGIC.pattern, line.strip()):
+            yield Suspect(MAGIC, cell, number)
     with suppress(RecursionError):  # a sum of a thousand terms: no verdict may end with that
         for call, line, ordered in _calls(_parsed(cell.text), ordered=True):
             for cause in CAUSES:
@@ -177,6 +193,8 @@ def _calls(node: ast.AST, *, ordered: bool) -> Iterator[tuple[str, int, bool]]:
         yield "np.matmul(...)", node.lineno, ordered
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and ast.unparse(node.right) not in WHOLE:
         yield "np.power(...)", node.lineno, ordered
+    if isinstance(node, ast.Attribute) and node.attr == "cv_results_":
+        yield "_.cv_results_", node.end_lineno or node.lineno, ordered
     if isinstance(node, ast.Call):
         arguments = ", ".join(ast.unparse(argument) for argument in (*node.args, *node.keywords))
         yield f"{_dotted(node.func)}({arguments})", node.func.end_lineno or node.lineno, ordered

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Finding:
 def doctor(workspace: Workspace, port: int = LAB_PORT) -> list[Finding]:
     """All findings, in a fixed order; `port` is the one that Lab shall have."""
     findings = [check(workspace) for check in CHECKS]
-    return [*findings, _port(port), *_packages(workspace)]
+    return [*findings, _port(port), *_debian_packages(workspace), *_packages(workspace)]
 
 
 def _engine(_: Workspace) -> Finding:
@@ -113,6 +114,32 @@ CHECKS: tuple[Callable[[Workspace], Finding], ...] = (
     _user,
     _disk,
 )
+
+
+def _debian_packages(workspace: Workspace) -> list[Finding]:
+    """Which Debian packages of the image's lock are here; none where there is no lock. The image has its versions."""
+    lock = workspace.environments / "apt.lock"
+    lines = [line.split() for line in lock.read_text().splitlines()] if lock.is_file() else []
+    pinned = {name: version for name, version, processor, *_ in lines[2:] if processor == "amd64"}
+    asked = lines[0][1:] if lines else []
+    if asked and not shutil.which("dpkg-query"):
+        return [Finding("Debian packages", " ".join(asked), "no Debian here: install what they are here", ok=True)]
+    return [
+        Finding(
+            *(f"Debian package {name}", pinned.get(name, "any"), version or "missing", bool(version)),
+            *(f"sudo apt-get install {name}", True),
+        )
+        for name in asked
+        for version in [_debian_version(name)]
+    ]
+
+
+def _debian_version(name: str) -> str:
+    """The installed version of a Debian package; "" where it is not installed."""
+    command = ("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${Version}", name)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    status, _, version = done.stdout.partition(" ")
+    return version.strip() if status.startswith("ii") else ""
 
 
 def _packages(workspace: Workspace) -> list[Finding]:

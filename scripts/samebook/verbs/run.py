@@ -99,7 +99,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     from samebook.execution import execute
 
     request, settings = prepared.request, prepared.settings
-    started = _now()
+    started, before = _now(), outputs.beside(prepared.path.parent)
     page = _Background(_page)
     environment = _Background(partial(identity.of, prepared.workspace))
     timeout = settings.cell_timeout if request.cell_timeout is None else request.cell_timeout
@@ -127,7 +127,8 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     if request.pins.inputs is not None:
         run_folder.append_event(folder.path, {"kind": receipt.PINNED, "name": "inputs"})
     (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.name))
-    for line in outputs.normalize(folder.outputs, prepared.workspace.root):
+    beside = outputs.take(prepared.path.parent, before, settings.outputs, folder.outputs)
+    for line in (*beside, *outputs.normalize(folder.outputs, prepared.workspace.root)):
         reporter.noted(prepared.redaction.text(line))
     prepared.redaction.check_files(folder.outputs)
     read = origin.settled(prepared.workspace, prepared.source, prepared.path, run_folder.events(folder.path))

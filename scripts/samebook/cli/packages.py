@@ -1,0 +1,57 @@
+"""What `make add` asks of samebook, with any Python and no package installed: `python -m samebook.cli.packages VERB …`.
+
+`doubt PACKAGE…` ends with an error for a name that looks like a slip or a trap, and `nowhere PACKAGE…` names the
+nearest. `debian add|remove|lock|check BASE_IMAGE [NAME…]` changes the Debian packages, and `resolve NAME…` only prints
+their lock.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from samebook.core.errors import UsageError, nearest
+from samebook.environment import debian_packages, packages
+
+
+def doubt(*words: str) -> None:
+    """Raise UsageError for a package that should not be installed as it is spelt."""
+    for name in _names(words):
+        if reason := packages.doubt(name, _locked()):
+            again = f"make add PACKAGE={name} SURE=1, where it is the one"
+            raise UsageError(reason, mend=f"the package that you mean, or {again}")
+
+
+def nowhere(*words: str) -> None:
+    """Print the nearest names of packages that an index has not."""
+    known = packages.known(_locked())
+    for name in _names(words):
+        close = nearest(name, known)
+        if name not in known and close.startswith("; did you mean"):
+            sys.stderr.write(f"nobody here knows {name}{close}\n")
+
+
+def debian(verb: str, base_image: str, *names: str) -> None:
+    """Change the Debian packages, and print which have moved."""
+    sys.stdout.writelines(f"{line}\n" for line in debian_packages.change(verb, base_image, names))
+
+
+def resolve(*names: str) -> None:
+    """Print the lock of these Debian packages."""
+    sys.stdout.write(debian_packages.resolved(list(names)))
+
+
+def _names(words: tuple[str, ...]) -> list[str]:
+    """The names of packages, without their versions and extras."""
+    return [packages.normal(match[0]) for word in words if (match := re.match(r"[A-Za-z0-9][\w.-]*", word))]
+
+
+def _locked() -> list[str]:
+    lock = Path("environments/lab.txt").read_text()
+    return re.findall(r"^([a-z0-9][a-z0-9.-]*)(?:\[\S+\])?==", lock, re.MULTILINE)
+
+
+if __name__ == "__main__":
+    try:
+        {"doubt": doubt, "nowhere": nowhere, "debian": debian, "resolve": resolve}[sys.argv[1]](*sys.argv[2:])
+    except UsageError as error:
+        sys.exit(f"error: {error}" + (f"\n  -> {error.mend}" if error.mend else ""))
