@@ -85,10 +85,10 @@ def source(text: str, node: ast.expr | ast.stmt) -> str:
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
-    """The text with these edits; of two that overlap, the first in the text is made."""
+    """The text with these edits, insertions first; of two that overlap, the first in the text is made."""
     parts: list[str] = []
     position = 0
-    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end > edit.start, -edit.end)):
         if edit.start >= position:
             parts += [text[position : edit.start], edit.text]
             position = edit.end
@@ -132,3 +132,21 @@ def dotted(node: ast.expr, names: Mapping[str, str]) -> str:
 def calls(text: str) -> Iterator[ast.Call]:
     """The calls in a cell."""
     return (node for node in ast.walk(read_tree(text)) if isinstance(node, ast.Call))
+
+
+def last_name(call: ast.Call) -> str:
+    """The name of what is called, without what stands before its last dot; "" where it has none."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def stored(text: str) -> Iterator[str]:
+    """Every name that a cell binds, as often as it does: assignments, loops, imports, `global`, functions."""
+    for node in ast.walk(read_tree(text)):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            yield from node.names
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).split(".")[0]

@@ -76,7 +76,7 @@ def _in_cell(number: int, text: str) -> Iterator[Literal]:
 
 def _arguments(text: str) -> Iterator[ast.Constant]:
     for call in cells.calls(text):
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        name = cells.last_name(call)
         if READERS.fullmatch(name) and not _writes(name, call):
             keywords = [keyword.value for keyword in call.keywords if keyword.arg in NAMES]
             values = (*call.args[:1], *keywords)
@@ -134,14 +134,13 @@ class Beside:
     named: Sequence[Path] = ()
 
 
-def plan(texts: Sequence[str], beside: Beside, notebooks: Path) -> DataFiles:
-    """What becomes of the files that these code cells read."""
-    copies: dict[str, Copy] = {}
+def plan(texts: Sequence[str], beside: Beside, notebooks: Path, planned: Iterable[Copy] = ()) -> DataFiles:
+    """What becomes of the files that these code cells read, beside the copies that are planned already."""
+    copies = {copy.target: copy for copy in planned}
     edits: dict[int, list[Edit]] = {}
     notes: list[Note] = []
     for literal in literals(texts):
         if URL.match(literal.text):
-            notes.append(Note(literal.cell, f"reads {literal.text} at run time, which may be another tomorrow"))
             continue
         path = _found(literal.text, beside)
         if path is None:
@@ -150,22 +149,21 @@ def plan(texts: Sequence[str], beside: Beside, notebooks: Path) -> DataFiles:
             continue
         listed = _listed(literal.text, path)
         small = [file for file in listed if file.stat().st_size <= LARGEST]
-        for copy in _of_folder(literal.text, path, small, notebooks):
-            copies[copy.target] = copy
+        copies |= {made.target: made for made in _of_folder(literal.text, path, small, notebooks)}
         if len(small) < len(listed):
             text = (
                 f"lists {literal.text}, with files above {LARGEST / 1e6:.0f} MB, which git should not hold: they stay"
             )
             notes.append(Note(literal.cell, text, "name them as DATA, and read them by samebook.input_path"))
         if path.is_file():
-            copy = _copy(literal.text, path, notebooks, copies)
-            copies[copy.target] = copy
-            edits.setdefault(literal.cell, []).extend(_edits(literal, copy, texts[literal.cell - 1]))
+            made = copy(literal.text, path, notebooks, copies)
+            copies[made.target] = made
+            edits.setdefault(literal.cell, []).extend(_edits(literal, made, texts[literal.cell - 1]))
     for path in beside.named:
-        if not any(copy.source == path for copy in copies.values()):
-            copy = _copy("", path, notebooks, copies)
-            copies[copy.target] = copy
-    notes += [_size(copy) for copy in copies.values() if copy.is_large]
+        if not any(made.source == path for made in copies.values()):
+            made = copy("", path, notebooks, copies)
+            copies[made.target] = made
+    notes += [_size(made) for made in copies.values() if made.is_large]
     rewritten = [cells.edited(text, dict.fromkeys(edits.get(number, []))) for number, text in enumerate(texts, start=1)]
     return DataFiles(tuple(copies.values()), rewritten, tuple(dict.fromkeys(notes)))
 
@@ -221,7 +219,7 @@ def _alike(first: Sequence[str], second: Sequence[str]) -> int:
     return next((count for count, (a, b) in enumerate(pairs) if a != b), len(pairs))
 
 
-def _copy(text: str, path: Path, notebooks: Path, copies: Mapping[str, Copy]) -> Copy:
+def copy(text: str, path: Path, notebooks: Path, copies: Mapping[str, Copy]) -> Copy:
     """The copy of a file: at the path that the code names, or else in a folder data/, where no other one is."""
     names = [path.name, *(f"{path.stem}-{number}{path.suffix}" for number in range(2, 100))]
     is_large = path.stat().st_size > LARGEST

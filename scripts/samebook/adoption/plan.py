@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samebook.adoption import constants, data_files, foreign, imports, lines, renames, requirements
+from samebook.adoption import constants, data_files, downloads, foreign, imports, lines, renames, requirements
 from samebook.adoption.cells import Note
 from samebook.adoption.data_files import Copy
+from samebook.adoption.downloads import Download
 from samebook.adoption.foreign import Cell
 from samebook.adoption.imports import Imports
 from samebook.adoption.renames import Change
 from samebook.core.text import word
+from samebook.environment.input_entries import FILE, Entry
 from samebook.reproduction import causes
 
 PARAMETERS = "parameters"
@@ -30,6 +32,7 @@ class Plan:
     after: list[Cell]
     imports: Imports
     copies: tuple[Copy, ...]
+    downloads: tuple[Download, ...]
     notes: tuple[Note, ...]
     changes: tuple[Change, ...]
     is_mended: bool
@@ -55,22 +58,34 @@ class Source:
     data: Sequence[Path] = ()
 
 
-def plan(source: Source, name: str, lock: Mapping[str, str], notebooks: Path, *, mend: bool) -> Plan:
-    """The plan for a notebook that becomes `<name>.ipynb` in `notebooks`, against a lock. Raises UsageError."""
+@dataclass(frozen=True)
+class Project:
+    """The project that adopts: its folder `notebooks/`, the packages of its lock, and its environments/inputs.yml."""
+
+    notebooks: Path
+    lock: Mapping[str, str]
+    entries: Mapping[str, Entry]
+
+
+def plan(source: Source, name: str, project: Project, *, mend: bool) -> Plan:
+    """The plan for a notebook that becomes `<name>.ipynb` of a project. Raises UsageError."""
     path = source.path
     before = foreign.read(path)
     original = [cell.text for cell in before if cell.kind == foreign.CODE]
     foreign.check_syntax(original)
     texts, notes = lines.mended(original)
     beside = data_files.Beside(path.parent, source.limit, data_files.given(source.data), _named(source))
-    files = data_files.plan(texts, beside, notebooks)
+    brought = downloads.plan(texts, beside, project.notebooks, project.entries)
+    files = data_files.plan(brought.texts, beside, project.notebooks, brought.copies)
     texts, changes = renames.mend(files.texts) if mend else (files.texts, renames.find(files.texts))
-    found = imports.find(texts, path.parent, lock, requirements.of(path.parent, original))
+    found = imports.find(texts, path.parent, project.lock, requirements.of(path.parent, original))
     tagged = any(PARAMETERS in cell.tags for cell in before)
     lifted = constants.Constants("", texts) if tagged else constants.lift(texts)
     after = _cells(before, lifted)
-    everything = (*notes, *files.notes, *_suspects(texts))
-    return Plan(name, path.name, before, after, found, files.copies, everything, tuple(changes), mend)
+    everything = (*notes, *brought.notes, *files.notes, *_suspects(texts))
+    return Plan(
+        name, path.name, before, after, found, files.copies, brought.downloads, everything, tuple(changes), mend
+    )
 
 
 def _named(source: Source) -> list[Path]:
@@ -105,6 +120,8 @@ def text(plan: Plan) -> str:
 def _files(plan: Plan) -> Iterator[str]:
     yield f"notebooks/{plan.name}.ipynb, from {plan.source}: {len(plan.after)} cells, without outputs"
     yield from (f"{copy.target}, from {copy.source}" for copy in plan.copies)
+    for download in plan.downloads:
+        yield f"{FILE}: {download.name}, which code cell {download.cell} reads from {download.url}"
     yield from (f"notebooks/{path.name}, a module beside it" for path in plan.imports.helpers)
 
 

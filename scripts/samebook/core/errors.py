@@ -29,6 +29,8 @@ class SamebookError(Exception):
     def __init__(self, message: str, *, mend: str | None = None) -> None:
         super().__init__(message)
         self.mend = mend
+        if mend:
+            self.add_note(f"-> {mend}")  # a traceback ends with its notes, in a notebook too
 
 
 class CellFailed(SamebookError):

@@ -157,8 +157,14 @@ def _cell_error(execution: Execution, notebook: NotebookNode, cell: NotebookNode
         )
     # An error without a traceback is IPython's: its UsageError is not samebook's.
     kind = errors.error_class(error.ename) if error.traceback else errors.CellFailed
-    mend = packages.mend(error.evalue) if error.ename == "ModuleNotFoundError" else None
+    mend = packages.mend(error.evalue) if error.ename == "ModuleNotFoundError" else _mend(kind, error.traceback)
     return kind(execution.redaction.text(message), mend=mend)
+
+
+def _mend(kind: type[errors.SamebookError], traceback: list[str]) -> str | None:
+    """What mends an error of samebook's own that a cell has raised, as its traceback ends with it; None for others."""
+    last = COLOURS.sub("", "\n".join(traceback)).strip().splitlines()[-1:]
+    return last[0].removeprefix("-> ") if last and last[0].startswith("-> ") and kind is not errors.CellFailed else None
 
 
 def missing_variable(text: str, traceback: list[str], env: Mapping[str, str]) -> str:

@@ -4,18 +4,20 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.adoption import imports, plan, renames
+from samebook.adoption.downloads import Download
 from samebook.adoption.plan import Plan
 from samebook.core import errors, git, signals, subcommand
 from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
+from samebook.environment import input_entries
 
 # A file in a repository: `https://host/owner/project/blob/main/a.ipynb`, or `https://host/project.git/a.ipynb`.
 ADDRESS = re.compile(
@@ -50,7 +52,8 @@ def adopt(request: AdoptRequest, agree: Callable[[str], bool], say: Say) -> str:
         _check_name(workspace, name)
         lock = imports.locked((workspace.environments / "runtime.txt").read_text())
         data = [Path(file) for file in request.data]
-        adoption = plan.plan(plan.Source(path, limit, data), name, lock, workspace.notebooks, mend=request.mends)
+        project = plan.Project(workspace.notebooks, lock, input_entries.read(workspace))
+        adoption = plan.plan(plan.Source(path, limit, data), name, project, mend=request.mends)
         helpers = _helper_files(workspace, adoption)
         if not agree(plan.text(adoption)):
             return ""
@@ -58,6 +61,7 @@ def adopt(request: AdoptRequest, agree: Callable[[str], bool], say: Say) -> str:
         for source, target in (*helpers, *((copy.source, workspace.root / copy.target) for copy in adoption.copies)):
             workspaces.copy_whole(source, target)
         workspaces.write_whole(workspace.notebook(name), adoption.content)
+    _fetch(workspace, request.engine, adoption.downloads, say)
     say(f"notebooks/{name}.ipynb is written; it runs now, to be compared with itself")
     return _verdict(workspace, request, adoption)
 
@@ -126,6 +130,22 @@ def _add_packages(workspace: Workspace, wanted: tuple[str, ...], say: Say) -> No
     say(added.rstrip())
 
 
+def _fetch(workspace: Workspace, engine: str, downloads: Iterable[Download], say: Say) -> None:
+    """Fetch what the notebook downloads, and pin its hash; what can't be had is said, with its cell and the command."""
+    for download in downloads:
+        input_entries.add(workspace, download.name, download.url)
+    for download in downloads:
+        try:
+            if (workspace.root / "Makefile").is_file():
+                lines = subcommand.make(workspace, "fetch", NAME=download.name, PIN="1", ENGINE=engine)
+            else:
+                lines = subcommand.call(workspace, "fetch", "--pin", "--", download.name)
+            say(lines.strip())
+        except SamebookError as error:
+            say(f"code cell {download.cell} reads {download.url}, which did not come: {error}")
+            say(f"  -> make fetch NAME={word(download.name)} PIN=1, or the file itself as data/{word(download.name)}")
+
+
 def _verdict(workspace: Workspace, request: AdoptRequest, adoption: Plan) -> str:
     """What two runs of the notebook show. Raises the error of a run, and NotReproduced where they differ."""
     if (workspace.root / "Makefile").is_file():
@@ -148,7 +168,8 @@ def _verdict(workspace: Workspace, request: AdoptRequest, adoption: Plan) -> str
 
 def _failure(code: int, message: str, request: AdoptRequest, adoption: Plan) -> SamebookError:
     """The error of a run, with the rule that would help, or else with the way out that the run itself names."""
-    text, _, way = message.partition("\n  -> ")
+    text, *ways = message.split("\n  -> ")
+    way = ways[-1] if ways else ""
     change = renames.helping(text, adoption.changes)
     mend = way.strip() or f"make lab, and mend notebooks/{adoption.name}.ipynb"
     if change and change.edits and not adoption.is_mended:
