@@ -49,7 +49,7 @@ def test_entries_are_new(tmp_path: Path) -> None:
 def test_shell_lines(tmp_path: Path) -> None:
     """A line of wget or curl becomes a copy of an input under its name; one that only prints stays."""
     plan = planned(tmp_path, "!wget -q https://a.b/c.csv\n!curl https://a.b/d\n!curl -sL https://a.b/e -o e.csv")
-    copies = 'shutil.copy(samebook.input_path("c.csv"), \'c.csv\')\n!curl https://a.b/d\n'
+    copies = "shutil.copy(samebook.input_path(\"c.csv\"), 'c.csv')\n!curl https://a.b/d\n"
     copies += "shutil.copy(samebook.input_path(\"e\"), 'e.csv')"
     assert plan.texts[1] == f"import samebook\nimport shutil\n{copies}"
 

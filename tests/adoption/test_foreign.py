@@ -7,7 +7,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from samebook.adoption import foreign
+from samebook.adoption import foreign, plan
 from samebook.core.errors import UsageError
 
 
@@ -63,3 +63,16 @@ def test_syntax_error_is_told() -> None:
     foreign.check_syntax(["%matplotlib inline\nx = !ls\nhelp?\nawait x", "%%bash\nls -l", "%%time\nx = 1"])
     with pytest.raises(UsageError, match=r"code cell 2 is not Python 3: .*line 1"):
         foreign.check_syntax(["x = 1", 'print "x"'])
+
+
+def test_saved_errors(tmp_path: Path) -> None:
+    """A cell whose saved output is an error may fail here; one that a person has stopped may not."""
+    outputs = [{"output_type": kind, "ename": name} for kind, name in (("pyerr", "KeyError"), ("error", "ValueError"))]
+    cells = [{"cell_type": "code", "source": "x", "outputs": [output]} for output in outputs]
+    stopped = {"output_type": "error", "ename": "KeyboardInterrupt"}
+    cells.append({"cell_type": "code", "source": "x", "outputs": [{"output_type": "stream"}, stopped]})
+    path = write(tmp_path / "a.ipynb", {"cells": cells, "metadata": {}})
+    assert [cell.error for cell in foreign.read(path)] == ["KeyError", "ValueError", ""]
+    planned = plan.plan(plan.Source(path, tmp_path), "a", plan.Project(tmp_path, {}, {}), mend=False)
+    assert [cell.tags for cell in planned.after] == [["raises-exception"], ["raises-exception"], []]
+    assert "code cell 2: its saved output is ValueError" in plan.text(planned)

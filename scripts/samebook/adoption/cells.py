@@ -2,8 +2,10 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 # Cell magics that run the rest of the cell as Python; under any other one it is another language.
 OF_PYTHON = ("time", "timeit", "capture", "prun", "pypy")
@@ -41,11 +43,12 @@ def tree(text: str) -> ast.Module:
     try:
         return _parsed(text)
     except SyntaxError:  # only what is no Python has lines of IPython's: in Python, a line may begin with % as well
-        return _parsed(IPYTHON.sub(_blank, text))
+        return _parsed(without_magics(text))
 
 
 def _parsed(text: str) -> ast.Module:
-    node = compile(text, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    with warnings.catch_warnings(action="ignore"):  # of escapes in a stranger's strings
+        node = compile(text, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     assert isinstance(node, ast.Module)
     return node
 
@@ -55,12 +58,36 @@ def _blank(line: re.Match[str]) -> str:
     return line[1] + "pass" + " " * max(0, len(line[0]) - len(line[1]) - 4)
 
 
+@cache
 def read_tree(text: str) -> ast.Module:
     """The syntax tree of a cell; an empty one where it is not Python."""
     try:
         return tree(text)
     except (SyntaxError, ValueError):
         return ast.Module([], [])
+
+
+def is_python(text: str) -> bool:
+    """Whether a text is Python without any line of IPython's."""
+    try:
+        _parsed(text)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def can_be_read(text: str) -> bool:
+    """Whether a cell is Python 3, or another language's by its magic."""
+    try:
+        tree(text)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def without_magics(text: str) -> str:
+    """The text with IPython's own lines blanked out; all other lines stay."""
+    return IPYTHON.sub(_blank, text)
 
 
 def offset(text: str, line: int, column: int) -> int:

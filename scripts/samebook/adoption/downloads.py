@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from pydantic import ValidationError
 
-from samebook.adoption import cells, data_files
+from samebook.adoption import cells, data_files, literals
 from samebook.adoption.cells import Edit, Note
 from samebook.adoption.data_files import Beside, Copy
 from samebook.environment.fields import url_parts
@@ -165,8 +165,8 @@ def _downloaders(text: str) -> Iterator[str]:
     for node in ast.walk(cells.read_tree(text)):
         if isinstance(node, ast.FunctionDef) and node.args.args:
             calls = [call for call in ast.walk(node) if isinstance(call, ast.Call) and call.args]
-            first = node.args.args[0].arg
-            if any(cells.last_name(call) in OF_ADDRESSES and getattr(call.args[0], "id", "") == first for call in calls):
+            subjects = [getattr(call.args[0], "id", "") for call in calls if cells.last_name(call) in OF_ADDRESSES]
+            if node.args.args[0].arg in subjects:
                 yield node.name
 
 
@@ -189,18 +189,18 @@ def _in_cell(number: int, text: str, names: Mapping[str, str], own: set[str]) ->
 
 
 def _form(call: ast.Call, names: Mapping[str, str]) -> str:
-    """The form of a file's path that a call takes in place of an address; " " for a call that takes none, "" for others."""
+    """The form of a file's path that a call takes in place of an address; " " where it takes none, "" for others."""
     name = cells.last_name(call)
     if name in OF_ADDRESSES:
         return "{}.as_uri()"
-    if data_files.READERS.fullmatch(name) and name not in OF_FILES:
+    if literals.READERS.fullmatch(name) and name not in OF_FILES:
         return "{}"
     return " " if cells.dotted(call.func, names) == "requests.get" else ""
 
 
 def _subject(call: ast.Call) -> ast.Constant | None:
     """The constant that a call reads: its first argument, or the one named so."""
-    named = [keyword.value for keyword in call.keywords if keyword.arg in (*data_files.NAMES, "url")]
+    named = [keyword.value for keyword in call.keywords if keyword.arg in (*literals.NAMES, "url")]
     return next((node for node in (*call.args[:1], *named) if isinstance(node, ast.Constant)), None)
 
 
@@ -252,9 +252,7 @@ def _assigned(texts: Sequence[str]) -> Iterator[tuple[str, tuple[int, ast.Consta
                     yield target.id, (number, node.value)
 
 
-def _of_name(
-    name: str, number: int, node: ast.Constant, texts: Sequence[str], names: Mapping[str, str]
-) -> Use | None:
+def _of_name(name: str, number: int, node: ast.Constant, texts: Sequence[str], names: Mapping[str, str]) -> Use | None:
     """The use of an address by its name, where all that happens to the name is that it is downloaded; else None."""
     loads, forms = 0, list[str]()
     for text in texts:

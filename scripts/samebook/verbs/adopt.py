@@ -58,8 +58,10 @@ def adopt(request: AdoptRequest, agree: Callable[[str], bool], say: Say) -> str:
         if not agree(plan.text(adoption)):
             return ""
         _add_packages(workspace, adoption.imports.wanted, say)
-        for source, target in (*helpers, *((copy.source, workspace.root / copy.target) for copy in adoption.copies)):
-            workspaces.copy_whole(source, target)
+        for copy in adoption.copies:
+            workspaces.copy_whole(copy.source, workspace.root / copy.target)
+        for target, content in helpers:
+            workspaces.write_whole(target, content)
         workspaces.write_whole(workspace.notebook(name), adoption.content)
     _fetch(workspace, request.engine, adoption.downloads, say)
     say(f"notebooks/{name}.ipynb is written; it runs now, to be compared with itself")
@@ -99,20 +101,20 @@ def _check_name(workspace: Workspace, name: str) -> None:
         raise UsageError(f"notebooks/{name}.ipynb is there already", mend=f"again, with NAME={name}_2")
 
 
-def _helper_files(workspace: Workspace, adoption: Plan) -> list[tuple[Path, Path]]:
-    """The modules' files with their places. Raises UsageError where another file of that name is there."""
-    pairs = [
-        (file, workspace.notebooks / file.relative_to(path.parent))
+def _helper_files(workspace: Workspace, adoption: Plan) -> list[tuple[Path, bytes]]:
+    """The places of the modules' files, with their content. Raises UsageError where another file of that name is."""
+    files = [
+        (workspace.notebooks / file.relative_to(path.parent), adoption.module(file))
         for path in adoption.imports.helpers
         for file in imports.files(path)
     ]
-    for source, target in pairs:
-        if target.exists() and target.read_bytes() != source.read_bytes():
+    for target, content in files:
+        if target.exists() and target.read_bytes() != content:
             raise UsageError(
-                f"its module {source.name} would replace {workspace.relative(target)}, which is another",
+                f"its module {target.name} would replace {workspace.relative(target)}, which is another",
                 mend=f"rename one of them: git mv {word(workspace.relative(target))} …",
             )
-    return pairs
+    return files
 
 
 def _add_packages(workspace: Workspace, wanted: tuple[str, ...], say: Say) -> None:
