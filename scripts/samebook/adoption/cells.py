@@ -111,6 +111,15 @@ def source(text: str, node: ast.expr | ast.stmt) -> str:
     return text[start:end]
 
 
+def without(text: str, keyword: ast.keyword) -> Edit:
+    """The edit that takes a keyword out of a call, with its comma."""
+    start, end = span(text, keyword)
+    if comma := re.match(r"\s*,\s*", text[end:]):
+        return Edit(start, end + comma.end(), "")
+    before = re.search(r",\s*$", text[:start])
+    return Edit(before.start() if before else start, end, "")
+
+
 def edited(text: str, edits: Iterable[Edit]) -> str:
     """The text with these edits, insertions first; of two that overlap, the first in the text is made."""
     parts: list[str] = []

@@ -17,7 +17,7 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 CODE = "code"
 # Outputs that are errors, in formats 4 and 3; those by which a person has stopped a cell.
 ERRORS = ("error", "pyerr")
-STOPPED = ("KeyboardInterrupt", "SystemExit", "")
+STOPPED = ("KeyboardInterrupt", "")
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,12 @@ def _assigned(text: str) -> Iterator[ast.Constant]:
 def _of_working_folder(text: str) -> Iterator[tuple[ast.BinOp, str]]:
     """The files named as `os.getcwd() + "/data/a.csv"`, with their path from the notebook's folder."""
     for node in ast.walk(cells.read_tree(text)):
-        if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Call) and cells.last_name(node.left) == "getcwd":
-            if isinstance(node.right, ast.Constant) and isinstance(node.right.value, str):
-                yield node, node.right.value.replace("\\", "/").lstrip("/")
+        if not (
+            isinstance(node, ast.BinOp) and isinstance(node.left, ast.Call) and isinstance(node.right, ast.Constant)
+        ):
+            continue
+        if cells.last_name(node.left) == "getcwd" and isinstance(node.right.value, str):
+            yield node, node.right.value.replace("\\", "/").lstrip("/")
 
 
 def _is_text(node: ast.Constant) -> bool:

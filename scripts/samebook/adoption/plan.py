@@ -53,6 +53,11 @@ class Plan:
     is_mended: bool
 
     @property
+    def texts(self) -> list[str]:
+        """The code cells of the new notebook."""
+        return [cell.text for cell in self.after if cell.kind == foreign.CODE]
+
+    @property
     def content(self) -> bytes:
         """The file of the new notebook, whose metadata list every change of old code."""
         made = [change for change in self.changes if self.is_mended and change.edits]

@@ -5,6 +5,7 @@ What Python 2 divides to a whole number stays as it is written: a person has to 
 
 import ast
 import io
+import re
 import tokenize
 from collections.abc import Iterator, Sequence
 from tokenize import TokenInfo
@@ -18,6 +19,7 @@ SOURCE = "https://docs.python.org/3/whatsnew/3.0.html"
 RULE = Rule("python 2", "Python 2", SOURCE, "Python 3")
 NAMES = {"xrange": "range", "raw_input": "input", "unicode": "str", "basestring": "str", "unichr": "chr", "long": "int"}
 METHODS = {"iteritems": "items", "itervalues": "values", "iterkeys": "keys"}
+STATEMENTS = re.compile("print|exec")
 LAZY = ("map", "filter", "zip")
 # What takes any iterable once: a list of it would change nothing.
 TAKERS = ("list", "tuple", "set", "dict", "sorted", "sum", "min", "max", "any", "all", "enumerate", "join", *LAZY)
@@ -25,7 +27,7 @@ NOTHING = (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT)
 
 
 def mended(texts: Sequence[str], *, is_python2: bool) -> tuple[list[str], list[Change]]:
-    """The code cells as Python 3, and their changes; of a notebook that is not said to be of Python 2 only statements."""
+    """The code cells as Python 3, and their changes; only statements where Python 2 is not said."""
     changed: list[str] = []
     changes: list[Change] = []
     stored = {name for text in texts for name in cells.stored(text)}
@@ -51,7 +53,7 @@ def _statements(text: str) -> Iterator[Edit]:
     except (tokenize.TokenError, SyntaxError):
         return
     for first, *rest in _split(tokens):
-        if first.string in ("print", "exec") and not (rest and rest[0].string in ("=", ".")):
+        if STATEMENTS.fullmatch(first.string) and not (rest and rest[0].string in ("=", ".")):
             yield from _call(text, first, rest)
         comma = next((index for index, depth in _depths(rest) if rest[index].string == "," and not depth), None)
         if comma is not None and first.string == "except":

@@ -22,6 +22,8 @@ class Rule:
     fill        `call keyword=value`, which is the method `new`
     string      `call value`: a text among a call's arguments
     positional  arguments without a name, which get the names in `new`
+    error       the message of a run that fails, a pattern, with `advice`
+    The kinds of behaviours.py are described there.
 
     All but the first three and the last apply only where the notebook imports `library`. `source` is an address where
     the library says so.

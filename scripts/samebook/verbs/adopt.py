@@ -178,5 +178,7 @@ def _failure(code: int, message: str, request: AdoptRequest, adoption: Plan) -> 
         mend = f"rm notebooks/{adoption.name}.ipynb && make adopt NOTEBOOK={word(request.notebook)} MEND=1"
     elif change:
         mend = f"{change.rule.advice or change.rule.new}, in `{change.line}` ({change.rule.source})"
+    elif rule := renames.of_error(text, adoption.texts):
+        mend = f"make lab, and mend notebooks/{adoption.name}.ipynb: {rule.advice} ({rule.source})"
     text = f"notebooks/{adoption.name}.ipynb is written, but does not run: {text}"
     return errors.from_exit_code(code, text, mend=mend, default=errors.CellFailed)
