@@ -22,6 +22,14 @@ def test_behaviour_is_kept(code: str, mended: str) -> None:
     assert renames.mend([PANDAS + code])[0] == [PANDAS + mended]
 
 
+def test_plots() -> None:
+    """A plot that was one of points by default says so, and a colour's name goes with any call."""
+    text = "import seaborn as sns, matplotlib.pyplot as plt\n"
+    old = "sns.factorplot(x='a', data=d)\nf.add_subplot(1, axisbg='w')"
+    new = "sns.catplot(x='a', data=d, kind=\"point\")\nf.add_subplot(1, facecolor='w')"
+    assert renames.mend([text + old])[0] == [text + new]
+
+
 def test_positions() -> None:
     """The parameters of a statsmodels model are read by position, whether they are a Series or an array."""
     text = "import numpy\n" + MODELS + "numpy.asarray(r.params)[0] + numpy.asarray(f(x).pvalues)[-1] + r.params['a']"

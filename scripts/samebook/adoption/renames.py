@@ -196,7 +196,7 @@ def _positional(text: str, call: ast.Call, name: str) -> Iterator[Place]:
 def _matches(old: str, name: str, keyword: ast.keyword) -> bool:
     called, _, wanted = old.partition(" ")
     key, equals, value = wanted.partition("=")
-    if called != name or keyword.arg != key:
+    if called not in (name, "*") or keyword.arg != key:
         return False
     return not equals or ast.unparse(keyword.value).strip("'\"") == value.strip("'\"")
 
