@@ -107,6 +107,17 @@ CAUSES = (
         rf"(\w+\.)*(now|today|utcnow)\(|({CLOCK})\(",
         "take the date as a parameter: as_of: date = date(2013, 6, 30); how long cells take is in run.log",
     ),
+    Cause(
+        "wall clock",
+        r"(\w+\.)*summary2?\(",
+        "a summary of statsmodels holds its date and time: show its tables without them, results.summary().tables[1]",
+        unless=r"\A(?![\s\S]*statsmodels)",
+    ),
+    Cause(
+        "wall clock",
+        r".*\bcv_results_|(\w+\.)*cross_validate\(",
+        'leave out how long each fit took: pd.DataFrame(scores).filter(regex="^(?!.*_time)")',
+    ),
     THREADS,
     OF_THREADS,
     PROCESSOR,
