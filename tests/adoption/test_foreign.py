@@ -35,7 +35,7 @@ def test_format_3_is_upgraded(tmp_path: Path) -> None:
         ([1], "no list of cells"),
         ({"cells": 3}, "no list of cells"),
         ({"cells": [], "metadata": {"kernelspec": {"name": "ir", "language": "R"}}}, "a notebook of R;"),
-        ({"cells": [], "metadata": {"kernelspec": {"name": "julia-1.9"}}}, "a notebook of julia;"),
+        ({"cells": [], "metadata": {"kernelspec": {"name": "julia-1.9"}}}, "a notebook of Julia;"),
     ],
 )
 def test_refused(tmp_path: Path, content: Any, words: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from samebook.adoption import cells
 from samebook.core.errors import UsageError
 from samebook.core.text import word
+from samebook.environment import kernels
 
-PYTHON = ("python", "python2", "python3", "ipython", "")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 CODE = "code"
 # Outputs that are errors, in formats 4 and 3; those by which a person has stopped a cell.
@@ -69,12 +69,7 @@ def is_python2(path: Path) -> bool:
 
 def _check_language(path: Path, content: dict[str, Any]) -> None:
     """Raise UsageError for a notebook of another language."""
-    metadata = content.get("metadata") or {}
-    kernel, info = metadata.get("kernelspec") or {}, metadata.get("language_info") or {}
-    language = str(info.get("name") or kernel.get("language") or "")
-    by_name = {"ir": "R"}.get(kernel.get("name", ""), "julia" if "julia" in kernel.get("name", "") else "")
-    if language.lower() not in PYTHON or by_name:
-        language = by_name if language.lower() in PYTHON else language
+    if language := kernels.other_language(content.get("metadata") or {}):
         raise UsageError(
             f"{path} is a notebook of {language}; samebook runs Python alone",
             mend="a notebook of Python: its work would have to be written again",

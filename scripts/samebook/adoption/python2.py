@@ -27,9 +27,11 @@ NOTHING = (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT)
 
 
 def mended(texts: Sequence[str], *, is_python2: bool) -> tuple[list[str], list[Change]]:
-    """The code cells as Python 3, and their changes; only statements where Python 2 is not said."""
+    """The code cells as Python 3, and their changes; names too where it is of Python 2."""
     changed: list[str] = []
     changes: list[Change] = []
+    broken = [text for text in texts if not cells.can_be_read(text)]
+    is_python2 = is_python2 or any(cells.can_be_read(cells.edited(text, _statements(text))) for text in broken)
     stored = {name for text in texts for name in cells.stored(text)}
     are_calls = any("print_function" in text for text in texts)
     for number, text in enumerate(texts, start=1):
