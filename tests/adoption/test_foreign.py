@@ -60,7 +60,7 @@ def test_kernel_of_another_machine(tmp_path: Path) -> None:
 
 def test_syntax_error_is_told() -> None:
     """A cell that is not Python 3 is named with its line; IPython's own lines and other languages' cells are not."""
-    foreign.check_syntax(["%matplotlib inline\nx = !ls\nhelp?\nawait x", "%%bash\nls -l", "%%time\nx = 1"])
+    foreign.check_syntax(["%matplotlib inline\nx = !ls\nhelp?\nawait x\n;", "%%bash\nls -l", "%%time\nx = 1"])
     with pytest.raises(UsageError, match=r"code cell 2 is not Python 3: .*line 1"):
         foreign.check_syntax(["x = 1", 'print "x"'])
 

@@ -9,7 +9,7 @@ from functools import cache
 
 # Cell magics that run the rest of the cell as Python; under any other one it is another language.
 OF_PYTHON = ("time", "timeit", "capture", "prun", "pypy")
-IPYTHON = re.compile(r"^(\s*)(?:[%!?].*|[\w.\[\]'\", ]+=\s*[!%].*|[\w.]+\?{1,2}\s*)$", re.MULTILINE)
+IPYTHON = re.compile(r"^(\s*)(?:[%!?].*|;\s*|[\w.\[\]'\", ]+=\s*[!%].*|[\w.]+\?{1,2}\s*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
