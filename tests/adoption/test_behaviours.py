@@ -25,8 +25,8 @@ def test_behaviour_is_kept(code: str, mended: str) -> None:
 def test_plots() -> None:
     """A plot that was one of points by default says so, and a colour's name goes with any call."""
     text = "import seaborn as sns, matplotlib.pyplot as plt\n"
-    old = "sns.factorplot(x='a', data=d)\nf.add_subplot(1, axisbg='w')"
-    new = "sns.catplot(x='a', data=d, kind=\"point\")\nf.add_subplot(1, facecolor='w')"
+    old = "sns.factorplot('a', 'b', data=d)\nf.add_subplot(1, axisbg='w')"
+    new = "sns.catplot(x='a', y='b', data=d, kind=\"point\")\nf.add_subplot(1, facecolor='w')"
     assert renames.mend([text + old])[0] == [text + new]
 
 

@@ -119,7 +119,7 @@ MAGICS = frozenset(
     ]
 )
 MAGIC = re.compile(r"%([A-Za-z_]\w*)(?:\s.*)?")
-ELSEWHERE = re.compile(r"%(?:tensorflow_version|cd|connect_info|qtconsole|autoreload|aimport)\b.*")
+ELSEWHERE = re.compile(r"%(?:tensorflow_version|cd|connect_info|qtconsole|autoreload|aimport|timeit|prun)\b.*")
 
 
 def mended(texts: Sequence[str]) -> tuple[list[str], list[Note]]:
@@ -141,7 +141,7 @@ def _mended(number: int, text: str, notes: list[Note]) -> str:
             lines.append(line.replace(statement, "%matplotlib inline"))
             continue
         elif ELSEWHERE.fullmatch(statement) or _is_missing(statement) or _is_extension(statement, text):
-            fix = "a headless run has no use for it, or does not have it"
+            fix = "a headless run has no use for it, or does not have it, or prints other times each run"
         if fix:
             notes.append(Note(number, f"`{statement}` is a comment now: {fix}"))
             indented = "pass  " if line != line.lstrip() else ""

@@ -11,7 +11,7 @@ from samebook.adoption import cells
 READERS = re.compile(
     r"(read_(csv|table|fwf|excel|json|parquet|feather|hdf|pickle|stata|sas|spss|xml|orc|text|html|image|file|data\w*)"
     r"|open|load|loads?_?(txt|mat|dataset|img|image|wb|workbook)|genfromtxt|fromfile|imread|loadtxt|loadmat|Path"
-    r"|ExcelFile|HDFStore|File|ZipFile|glob|listdir|scan_\w+|connect)"
+    r"|ExcelFile|HDFStore|File|ZipFile|glob|listdir|scan_\w+|connect|Image)"
 )
 NAMES = ("filepath_or_buffer", "path", "fname", "file", "filename", "io", "path_or_buf")
 SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$")
