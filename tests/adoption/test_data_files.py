@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from samebook.adoption import data_files
+from samebook.adoption import data_files, literals
 from samebook.adoption.data_files import Beside
 from samebook.core.errors import UsageError
 
@@ -15,7 +15,7 @@ def test_literals() -> None:
         "import pandas as pd\npd.read_csv('a.csv', sep=';')\npd.read_excel(io='b.xlsx')\nPATH = 'c.json'",
         "open('out.txt', 'w')\ndf.to_csv('d.csv')\npd.read_sql('select 1', c)\nx = 'no file. Text'\nnp.load('e.npy')",
     ]
-    found = [(literal.cell, literal.text) for literal in data_files.literals(texts)]
+    found = [(literal.cell, literal.text) for literal in literals.find(texts)]
     assert found == [(1, "a.csv"), (1, "b.xlsx"), (1, "c.json"), (2, "e.npy")]
 
 
@@ -37,15 +37,11 @@ def test_copies_and_rewrites(tmp_path: Path) -> None:
     ]
 
 
-def test_missing_and_urls(tmp_path: Path) -> None:
-    """A missing file is told with its cell, and so is an address that is read at run time."""
-    notes = data_files.plan(
-        ["", "read_csv('gone.csv'); read_csv('https://a.b/c.csv')"], Beside(tmp_path, tmp_path), tmp_path
-    ).notes
-    assert [(note.cell, note.text.split(",")[0]) for note in notes] == [
-        (2, "reads gone.csv"),
-        (2, "reads https://a.b/c.csv at run time"),
-    ]
+def test_missing(tmp_path: Path) -> None:
+    """A missing file is told with its cell; an address is no file."""
+    code = "read_csv('gone.csv'); read_csv('https://a.b/c.csv')"
+    notes = data_files.plan(["", code], Beside(tmp_path, tmp_path), tmp_path).notes
+    assert [(note.cell, note.text.split(",")[0]) for note in notes] == [(2, "reads gone.csv")]
 
 
 def test_taken_name_and_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,3 +114,16 @@ def test_strange_names() -> None:
     beside = Beside(Path.cwd(), Path.cwd())
     texts = ["open('~nobody-here/x.csv')", r"open('a\0b.csv')"]
     assert [note.cell for note in data_files.plan(texts, beside, Path("notebooks")).notes] == [1, 2]
+
+
+def test_folder_above(tmp_path: Path) -> None:
+    """A file that the code names as from a folder above the notebook's, or joins to its folder, comes from there."""
+    folder = tmp_path / "project" / "notebooks" / "deep"
+    (tmp_path / "project" / "data").mkdir(parents=True)
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / "project" / "data" / name).write_text(name)
+    (tmp_path / "out.csv").write_text("not of the project")
+    code = "read_csv('data/a.csv'); read_csv('out.csv')\npath = os.getcwd() + '\\\\data\\\\b.csv'"
+    planned = data_files.plan([code], Beside(folder, tmp_path / "project"), tmp_path / "here" / "notebooks")
+    assert [copy.target for copy in planned.copies] == ["notebooks/data/a.csv", "notebooks/data/b.csv"]
+    assert planned.texts == ["read_csv('data/a.csv'); read_csv('out.csv')\npath = \"data/b.csv\""]

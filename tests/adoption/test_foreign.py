@@ -7,7 +7,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from samebook.adoption import foreign
+from samebook.adoption import foreign, plan
 from samebook.core.errors import UsageError
 
 
@@ -35,7 +35,7 @@ def test_format_3_is_upgraded(tmp_path: Path) -> None:
         ([1], "no list of cells"),
         ({"cells": 3}, "no list of cells"),
         ({"cells": [], "metadata": {"kernelspec": {"name": "ir", "language": "R"}}}, "a notebook of R;"),
-        ({"cells": [], "metadata": {"kernelspec": {"name": "julia-1.9"}}}, "a notebook of julia;"),
+        ({"cells": [], "metadata": {"kernelspec": {"name": "julia-1.9"}}}, "a notebook of Julia;"),
     ],
 )
 def test_refused(tmp_path: Path, content: Any, words: str) -> None:
@@ -60,6 +60,19 @@ def test_kernel_of_another_machine(tmp_path: Path) -> None:
 
 def test_syntax_error_is_told() -> None:
     """A cell that is not Python 3 is named with its line; IPython's own lines and other languages' cells are not."""
-    foreign.check_syntax(["%matplotlib inline\nx = !ls\nhelp?\nawait x", "%%bash\nls -l", "%%time\nx = 1"])
+    foreign.check_syntax(["%matplotlib inline\nx = !ls\nhelp?\nawait x\n;", "%%bash\nls -l", "%%time\nx = 1"])
     with pytest.raises(UsageError, match=r"code cell 2 is not Python 3: .*line 1"):
         foreign.check_syntax(["x = 1", 'print "x"'])
+
+
+def test_saved_errors(tmp_path: Path) -> None:
+    """A cell whose saved output is an error may fail here; one that a person has stopped may not."""
+    outputs = [{"output_type": kind, "ename": name} for kind, name in (("pyerr", "KeyError"), ("error", "ValueError"))]
+    cells = [{"cell_type": "code", "source": "x", "outputs": [output]} for output in outputs]
+    stopped = {"output_type": "error", "ename": "KeyboardInterrupt"}
+    cells.append({"cell_type": "code", "source": "x", "outputs": [{"output_type": "stream"}, stopped]})
+    path = write(tmp_path / "a.ipynb", {"cells": cells, "metadata": {}})
+    assert [cell.error for cell in foreign.read(path)] == ["KeyError", "ValueError", ""]
+    planned = plan.plan(plan.Source(path, tmp_path), "a", plan.Project(tmp_path, {}, {}), mend=False)
+    assert [cell.tags for cell in planned.after] == [["raises-exception"], ["raises-exception"], []]
+    assert "code cell 2: its saved output is ValueError" in plan.text(planned)

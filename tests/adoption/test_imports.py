@@ -13,7 +13,7 @@ LOCK = {"numpy": "2.5.5", "scikit-learn": "1.9.1", "python-dateutil": "2.9"}
 def test_wanted_and_unknown(tmp_path: Path) -> None:
     """What the lock lacks is wanted with the version that the project asks for; an unknown name is never a package."""
     texts = ["import numpy as np, os\nfrom sklearn import svm", "import seaborn.objects, cv2\nimport seabron"]
-    found = imports.find(texts, tmp_path, LOCK, {"seaborn": "==0.13.2", "numpy": "==1.19.2"})
+    found = imports.find(texts, (tmp_path, tmp_path), LOCK, {"seaborn": "==0.13.2", "numpy": "==1.19.2"})
     assert found.wanted == ("opencv-python-headless", "seaborn==0.13.2")
     assert found.unknown == ("seabron",)
     assert "code cell 2 imports seabron" in found.notes[0]
@@ -24,7 +24,7 @@ def test_wanted_and_unknown(tmp_path: Path) -> None:
 
 def test_own_project_vouches(tmp_path: Path) -> None:
     """A package that the notebook's own requirements name is wanted, though nobody here knows it."""
-    assert imports.find(["import oddity"], tmp_path, LOCK, {"oddity": ""}).wanted == ("oddity",)
+    assert imports.find(["import oddity"], (tmp_path, tmp_path), LOCK, {"oddity": ""}).wanted == ("oddity",)
 
 
 def test_helpers(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_helpers(tmp_path: Path) -> None:
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "__init__.py").write_text("import plots\nimport plotly")
     (tmp_path / "plots.py").write_text("import tools")
-    found = imports.find(["from tools import x"], tmp_path, LOCK, {})
+    found = imports.find(["from tools import x"], (tmp_path, tmp_path), LOCK, {})
     assert found.helpers == (tmp_path / "tools", tmp_path / "plots.py")
     assert found.wanted == ("plotly",)
     assert found.unknown == ()
@@ -74,3 +74,13 @@ def test_requirements_take_no_time() -> None:
         "%pip install b>" + "=1," * 5000 + "@",
     ]
     assert requirements.of(Path("nowhere"), texts) == {"numpy": "==1.26,<2", "seaborn": "", "scipy": "!=1.2"}
+
+
+def test_module_of_the_repository(tmp_path: Path) -> None:
+    """A module that lies at one place of the repository comes from there; of two different ones, none does."""
+    for name in ("a/tools.py", "a/other.py", "b/other.py", "n/x.ipynb", "a/pandas.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"NAME = '{name}'")
+    found = imports.find(["import tools, other, pandas"], (tmp_path / "n", tmp_path), LOCK, {})
+    assert found.helpers == (tmp_path / "a" / "tools.py",)
+    assert "other" in found.unknown

@@ -17,3 +17,11 @@ def test_lines() -> None:
     assert mended[1] == "%%bash\npip install z"
     assert [note.text.split("`")[1] for note in notes][1] == "%matplotlib notebook"
     assert len(notes) == 5
+
+
+def test_other_magics() -> None:
+    """Magics of extensions, and those that print times, become comments; IPython's own and Python's % stay."""
+    text = "%watermark -v\n%timeit f(x)\n%time y = 1\n%who"
+    mended, notes = lines.mended([text, "x = (7\n%divisor\n)"])
+    assert mended == ["# %watermark -v\n# %timeit f(x)\n%time y = 1\n%who", "x = (7\n%divisor\n)"]
+    assert len(notes) == 2

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from samebook.adoption import renames, rules
+from samebook.adoption import behaviours, renames, rules
 
 PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn as sns\n"
 
@@ -73,7 +73,7 @@ def test_advice() -> None:
 
 def test_rules_are_whole() -> None:
     """Each rule has a source, a known kind, and a replacement or advice; none stands twice."""
-    kinds = set((rules.Rule.__doc__ or "").split())
+    kinds = {*(rules.Rule.__doc__ or "").split(), *(behaviours.__doc__ or "").split()}
     table = rules.rules()
     assert all(rule.source.startswith("https://") and rule.kind in kinds for rule in table)
     assert all(rule.advice or rule.new is not None for rule in table)

@@ -149,20 +149,33 @@ def test_slow_cell_stopped(work: str, tiny: Tiny) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_unknown_kernel_refused(tiny: Tiny) -> None:
-    """Only the environment's kernel is taken, whatever kernels the user has; a notebook for another one is refused."""
-    for name in ("julia-1.11", "python3"):
+def test_other_kernels(tiny: Tiny) -> None:
+    """Only the environment's kernel is taken, for Python under any name; no other language runs."""
+    for name in ("julia-1.11", "conda-base-py", "python3"):
         folder = tiny.root.parent / "share" / "kernels" / name
         folder.mkdir(parents=True)
         (folder / "kernel.json").write_text('{"argv": ["false"], "display_name": "x", "language": "python"}')
-    other = tiny.notebook("other", kernel="julia-1.11", work="1")
-    other.write_text(other.read_text().replace('"language": "python"', '"language": "julia"'))
-    tiny.notebook("own", work="1")
+    tiny.notebook("other", kernel="julia-1.11", work="1")
+    tiny.notebook("own", kernel="conda-base-py", work="1")
     theirs = {"JUPYTER_PATH": str(tiny.root.parent / "share")}
-    assert tiny.samebook("run", "own", **theirs).code == 0
+    own = tiny.samebook("run", "own", **theirs)
+    assert own.code == 0
+    assert "own.ipynb names the kernel 'conda-base-py': it runs on the environment's Python" in own.stderr
     ended = tiny.samebook("run", "other", **theirs)
     assert ended.code == 2
-    assert "the notebook wants the kernel 'julia-1.11'; the environment has `python3`" in ended.stderr
+    assert "other.ipynb is a notebook of Julia; samebook runs Python alone" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("work", "mend"),
+    [("input('name?')", "a parameter in place of input()"), ("import seaborn", "make add PACKAGE=seaborn")],
+)
+def test_errors_that_name_their_mend(tiny: Tiny, work: str, mend: str) -> None:
+    """A cell that asks, and one that lacks a package, fail with the way out."""
+    tiny.notebook("asks", work=work)
+    ended = tiny.samebook("run", "asks")
+    assert ended.code == 1
+    assert f"  -> {mend}" in ended.stderr
 
 
 def test_bad_data_rejected(tiny: Tiny) -> None:

@@ -37,14 +37,14 @@ SECOND = (
 THIRD = (
     ("Makefile", "export NOTEBOOK ?= train", "export NOTEBOOK ?= third"),
     ("Dockerfile", "ENV UV_LINK_MODE=copy UV_SECOND=1", "ENV UV_LINK_MODE=copy UV_THIRD=1"),
-    ("scripts/samebook/projects/entries", "environments/listed-variables\n", ""),
+    ("scripts/samebook/projects/entries", "environments/uncommitted\n", ""),
 )
 # What people change in the project.
 OWN = (
     ("Makefile", "export NOTEBOOK ?= train", "export NOTEBOOK ?= churn"),
     ("Dockerfile", "# Named, because a bot", "# Our own line.\n# Named, because a bot"),
     ("environments/prod.yml", "  pinned_image: true", "  pinned_image: false"),
-    ("environments/listed-variables", "\n", "\n# Ours.\n"),
+    ("environments/uncommitted", "\n", "\n# Ours.\n"),
     ("notebooks/train.ipynb", "569 tumours", "our customers"),
     ("environments/pyproject.toml", '  "samebook[new,test]', '  "tqdm",\n  "samebook[new,test]'),
 )
@@ -209,9 +209,9 @@ def test_third_conflicts(second: str, wheels: dict[str, Path]) -> None:
     assert done.returncode == 1
     assert "2 files in conflict\n  -> " in done.stderr
     assert "  Makefile: edit 1 place between <<<<<<< and >>>>>>>, then git add Makefile\n" in done.stdout
-    assert "  environments/listed-variables: samebook has it no more, and it is changed here: git rm " in done.stdout
+    assert "  environments/uncommitted: samebook has it no more, and it is changed here: git rm " in done.stdout
     status = git(root, "status", "--porcelain").splitlines()
-    assert {"UU Makefile", "UD environments/listed-variables", "M  Dockerfile"} <= {*status}
+    assert {"UU Makefile", "UD environments/uncommitted", "M  Dockerfile"} <= {*status}
     text = (root / "Makefile").read_text()
     mark = f">>>>>>> samebook {template.version(wheels['third'])}\n"
     assert f"<<<<<<< this project\nexport NOTEBOOK ?= churn\n=======\nexport NOTEBOOK ?= third\n{mark}" in text

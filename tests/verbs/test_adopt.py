@@ -1,14 +1,21 @@
 """An existing notebook comes in by one command: a plan, a question, its data, two runs, and a verdict."""
 
+import functools
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import override
 
 import nbformat
 import pytest
 from tiny import Tiny
 
-from samebook.core.errors import CellFailed, UsageError
+from samebook.core.digest import sha256
+from samebook.core.errors import CellFailed, SamebookError, UsageError
+from samebook.core.workspace import Workspace
+from samebook.environment import input_entries
 from samebook.verbs import adopt as verb
 from samebook.verbs.adopt import AdoptRequest
 
@@ -96,3 +103,51 @@ def test_local_notebook_names_no_file_outside(tmp_path: Path) -> None:
     for notebook, limit in ((alone, alone.parent), (inside, tmp_path / "r")):
         with verb._located(str(notebook)) as located:
             assert located == (notebook, limit)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """A web server with one file, which is another one each time."""
+
+    served = 0
+
+    def do_GET(self) -> None:
+        Handler.served += 1
+        self.send_response(200 if self.path == "/points.csv" else 404)
+        self.end_headers()
+        self.wfile.write(b"a\n%d\n" % Handler.served)
+
+    @override
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    """The address of the web server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=functools.partial(server.serve_forever, 0.01), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_downloads_become_inputs(tiny: Tiny, foreign: Path, web: str) -> None:
+    """A file that a notebook downloads is fetched once, by its hash: a source that changes does not change its runs."""
+    code = f'import pandas as pd\nURL = "{web}/points.csv"\nprint(pd.read_csv(URL).a.sum())'
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), foreign / "web.ipynb")
+    before = Handler.served
+    assert adopt(AdoptRequest(str(foreign / "web.ipynb"))).startswith("IDENTICAL: 2 runs")
+    assert Handler.served == before + 1
+    entry = input_entries.read(Workspace(tiny.root))["points.csv"]
+    assert (entry.origin, entry.sha256) == (f"{web}/points.csv", sha256(b"a\n%d\n" % Handler.served))
+
+
+def test_unreachable_download_is_told(tiny: Tiny, foreign: Path, web: str) -> None:
+    """What can't be fetched is told with its cell and the command that brings it, and the notebook is written."""
+    code = f'import pandas as pd\npd.read_csv("{web}/gone.csv")'
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), foreign / "web.ipynb")
+    said: list[str] = []
+    with pytest.raises(SamebookError, match=r"input 'gone\.csv' has no sha256") as failure:
+        verb.adopt(AdoptRequest(str(foreign / "web.ipynb")), lambda _: True, said.append)
+    assert failure.value.mend == "make fetch NAME=gone.csv PIN=1"
+    assert any(f"code cell 1 reads {web}/gone.csv, which did not come" in line for line in said)
+    assert any("make fetch NAME=gone.csv PIN=1, or the file itself as data/gone.csv" in line for line in said)
+    assert "notebooks/web.ipynb" in tiny.files()

@@ -2,12 +2,14 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 # Cell magics that run the rest of the cell as Python; under any other one it is another language.
 OF_PYTHON = ("time", "timeit", "capture", "prun", "pypy")
-IPYTHON = re.compile(r"^(\s*)(?:[%!?].*|[\w.\[\]'\", ]+=\s*[!%].*|[\w.]+\?{1,2}\s*)$", re.MULTILINE)
+IPYTHON = re.compile(r"^(\s*)(?:[%!?].*|;\s*|[\w.\[\]'\", ]+=\s*[!%].*|[\w.]+\?{1,2}\s*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,12 @@ def tree(text: str) -> ast.Module:
     try:
         return _parsed(text)
     except SyntaxError:  # only what is no Python has lines of IPython's: in Python, a line may begin with % as well
-        return _parsed(IPYTHON.sub(_blank, text))
+        return _parsed(without_magics(text))
 
 
 def _parsed(text: str) -> ast.Module:
-    node = compile(text, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    with warnings.catch_warnings(action="ignore"):  # of escapes in a stranger's strings
+        node = compile(text, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     assert isinstance(node, ast.Module)
     return node
 
@@ -55,12 +58,36 @@ def _blank(line: re.Match[str]) -> str:
     return line[1] + "pass" + " " * max(0, len(line[0]) - len(line[1]) - 4)
 
 
+@cache
 def read_tree(text: str) -> ast.Module:
     """The syntax tree of a cell; an empty one where it is not Python."""
     try:
         return tree(text)
     except (SyntaxError, ValueError):
         return ast.Module([], [])
+
+
+def is_python(text: str) -> bool:
+    """Whether a text is Python without any line of IPython's."""
+    try:
+        _parsed(text)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def can_be_read(text: str) -> bool:
+    """Whether a cell is Python 3, or another language's by its magic."""
+    try:
+        tree(text)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def without_magics(text: str) -> str:
+    """The text with IPython's own lines blanked out; all other lines stay."""
+    return IPYTHON.sub(_blank, text)
 
 
 def offset(text: str, line: int, column: int) -> int:
@@ -84,11 +111,20 @@ def source(text: str, node: ast.expr | ast.stmt) -> str:
     return text[start:end]
 
 
+def without(text: str, keyword: ast.keyword) -> Edit:
+    """The edit that takes a keyword out of a call, with its comma."""
+    start, end = span(text, keyword)
+    if comma := re.match(r"\s*,\s*", text[end:]):
+        return Edit(start, end + comma.end(), "")
+    before = re.search(r",\s*$", text[:start])
+    return Edit(before.start() if before else start, end, "")
+
+
 def edited(text: str, edits: Iterable[Edit]) -> str:
-    """The text with these edits; of two that overlap, the first in the text is made."""
+    """The text with these edits, insertions first; of two that overlap, the first in the text is made."""
     parts: list[str] = []
     position = 0
-    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end > edit.start, -edit.end)):
         if edit.start >= position:
             parts += [text[position : edit.start], edit.text]
             position = edit.end
@@ -132,3 +168,21 @@ def dotted(node: ast.expr, names: Mapping[str, str]) -> str:
 def calls(text: str) -> Iterator[ast.Call]:
     """The calls in a cell."""
     return (node for node in ast.walk(read_tree(text)) if isinstance(node, ast.Call))
+
+
+def last_name(call: ast.Call) -> str:
+    """The name of what is called, without what stands before its last dot; "" where it has none."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def stored(text: str) -> Iterator[str]:
+    """Every name that a cell binds, as often as it does: assignments, loops, imports, `global`, functions."""
+    for node in ast.walk(read_tree(text)):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            yield from node.names
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).split(".")[0]

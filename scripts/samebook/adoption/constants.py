@@ -24,7 +24,7 @@ class Constants:
 
 def lift(texts: Sequence[str]) -> Constants:
     """Move the constants at the top into a cell of their own: plain values, assigned once, each on its own lines."""
-    stores = Counter(name for text in texts for name in _stored(text))
+    stores = Counter(name for text in texts for name in cells.stored(text))
     rest = list(texts)
     declarations: list[str] = []
     for number, text in enumerate(texts):
@@ -102,16 +102,3 @@ def _is_alone(text: str, statement: ast.stmt) -> bool:
     rest = text[end : _whole_lines(text, statement)[1]].strip()
     before = text[:start].rpartition("\n")[2]
     return statement.lineno == statement.end_lineno and not before and (not rest or rest.startswith("#"))
-
-
-def _stored(text: str) -> Iterator[str]:
-    """Every name that a cell binds, as often as it does: assignments, loops, imports, `global`, functions."""
-    for node in ast.walk(cells.read_tree(text)):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            yield node.id
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            yield from node.names
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            yield node.name
-        elif isinstance(node, ast.alias):
-            yield (node.asname or node.name).split(".")[0]

@@ -11,20 +11,27 @@ from typing import Any
 from samebook.adoption import cells
 from samebook.core.errors import UsageError
 from samebook.core.text import word
+from samebook.environment import kernels
 
-PYTHON = ("python", "python2", "python3", "ipython", "")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 CODE = "code"
+# Outputs that are errors, in formats 4 and 3; those by which a person has stopped a cell.
+ERRORS = ("error", "pyerr")
+STOPPED = ("KeyboardInterrupt", "")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its type (code, markdown, raw), its text, its metadata, and its attachments."""
+    """A cell: its type (code, markdown, raw), its text, its metadata, and its attachments.
+
+    `error` is the name of the error that its saved output ends with: a course shows some on purpose.
+    """
 
     kind: str
     text: str
     metadata: dict[str, Any]
     attachments: dict[str, Any]
+    error: str = ""
 
     @property
     def tags(self) -> list[str]:
@@ -53,14 +60,16 @@ def read(path: Path) -> list[Cell]:
     return [cell for cell in found if "injected-parameters" not in cell.tags]
 
 
+def is_python2(path: Path) -> bool:
+    """Whether a notebook's file, which `read` accepts, says that it is of Python 2."""
+    metadata = json.loads(path.read_text("utf-8-sig")).get("metadata") or {}
+    kernel, info = metadata.get("kernelspec") or {}, metadata.get("language_info") or {}
+    return kernel.get("name") == "python2" or str(info.get("version", "")).startswith("2")
+
+
 def _check_language(path: Path, content: dict[str, Any]) -> None:
     """Raise UsageError for a notebook of another language."""
-    metadata = content.get("metadata") or {}
-    kernel, info = metadata.get("kernelspec") or {}, metadata.get("language_info") or {}
-    language = str(info.get("name") or kernel.get("language") or "")
-    by_name = {"ir": "R"}.get(kernel.get("name", ""), "julia" if "julia" in kernel.get("name", "") else "")
-    if language.lower() not in PYTHON or by_name:
-        language = by_name if language.lower() in PYTHON else language
+    if language := kernels.other_language(content.get("metadata") or {}):
         raise UsageError(
             f"{path} is a notebook of {language}; samebook runs Python alone",
             mend="a notebook of Python: its work would have to be written again",
@@ -75,11 +84,13 @@ def _cell(cell: dict[str, Any]) -> Cell:
     if kind in ("heading", "html"):
         kind, text = "markdown", f"{'#' * int(cell.get('level', 1))} {text}" if kind == "heading" else text
     metadata = {key: value for key, value in (cell.get("metadata") or {}).items() if key in ("tags", "jupyter")}
-    return Cell(kind if kind in (CODE, "markdown") else "raw", text, metadata, cell.get("attachments") or {})
+    errors = [output.get("ename", "") for output in cell.get("outputs") or [] if output.get("output_type") in ERRORS]
+    error = next((str(name) for name in errors if name not in STOPPED), "") if kind == CODE else ""
+    return Cell(kind if kind in (CODE, "markdown") else "raw", text, metadata, cell.get("attachments") or {}, error)
 
 
-def check_syntax(texts: list[str]) -> None:
-    """Raise UsageError for the first cell that is not Python 3."""
+def check_syntax(texts: list[str], mend: str = "mend that cell in a copy of the notebook, and adopt the copy") -> None:
+    """Raise UsageError for the first cell that is not Python 3; `mend` is what mends it."""
     for number, text in enumerate(texts, start=1):
         try:
             cells.tree(text)
@@ -87,7 +98,7 @@ def check_syntax(texts: list[str]) -> None:
             line = getattr(error, "lineno", 1)
             raise UsageError(
                 f"code cell {number} is not Python 3: {getattr(error, 'msg', error)}, line {line}",
-                mend="mend that cell in a copy of the notebook, and adopt the copy",
+                mend=mend,
             ) from None
 
 

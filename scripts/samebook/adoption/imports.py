@@ -50,17 +50,20 @@ def locked(text: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9][a-z0-9.-]*)==([^\s;\\]+)", text, re.MULTILINE))
 
 
-def find(texts: Iterable[str], folder: Path, lock: Mapping[str, str], asked: Mapping[str, str]) -> Imports:
+def find(
+    texts: Iterable[str], folders: tuple[Path, Path], lock: Mapping[str, str], asked: Mapping[str, str]
+) -> Imports:
     """The imports of these code cells, and of the helpers beside them, against the packages of a lock.
 
-    `asked` has the versions that the notebook's own project asks for, by package.
+    `folders` are the notebook's and that of its repository. `asked` has the versions that the notebook's own project
+    asks for, by package.
     """
     helpers: dict[str, Path] = {}
     imported = modules(texts)
     waiting = list(imported)
     while waiting:
         name = waiting.pop()
-        if name not in helpers and (path := helper(folder, name)):
+        if name not in helpers and (path := helper(*folders, name, lock)):
             helpers[name] = path
             inner = modules(file.read_text("utf-8", "replace") for file in files(path) if file.suffix == ".py")
             waiting += [module for module in inner if module not in imported]
@@ -77,11 +80,20 @@ def find(texts: Iterable[str], folder: Path, lock: Mapping[str, str], asked: Map
     return Imports(tuple(wanted), unknown, tuple(helpers.values()), tuple(filter(None, notes)))
 
 
-def helper(folder: Path, name: str) -> Path | None:
-    """The file or the folder of a module beside a notebook; None where there is none."""
+def helper(folder: Path, repository: Path, name: str, lock: Collection[str]) -> Path | None:
+    """The file or the folder of a module beside a notebook, or its one file in the repository; None where none is.
+
+    What is a package, or a module of Python's, is not looked for in the whole repository.
+    """
     if (folder / f"{name}.py").is_file():
         return folder / f"{name}.py"
-    return folder / name if any((folder / name).glob("*.py")) else None
+    above = [place for place in (folder, *folder.parents) if place.is_relative_to(repository)]
+    if package := next((place / name for place in above if any((place / name).glob("*.py"))), None):
+        return package
+    if name in (*sys.stdlib_module_names, *OWN) or packages.is_known(name) or packages.package(name) in lock:
+        return None
+    places = sorted(path for path in repository.rglob(f"{name}.py") if path.is_file() and not path.is_symlink())
+    return places[0] if len({path.read_bytes() for path in places}) == 1 else None
 
 
 def files(path: Path) -> list[Path]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 
+from samebook.adoption import cells
 from samebook.adoption.cells import Note
 
 INSTALL = re.compile(
@@ -13,7 +14,112 @@ WINDOW = re.compile(r"%matplotlib(?!\s+inline\b).*")
 EXTENSION = re.compile(r"%(?:load|reload)_ext\s+([\w.]+).*")
 # IPython has these itself.
 OWN_EXTENSIONS = ("autoreload", "storemagic")
-ELSEWHERE = re.compile(r"%(?:tensorflow_version|cd|connect_info|qtconsole|autoreload|aimport)\b.*")
+# The line magics that IPython has itself; any other one is an extension's.
+MAGICS = frozenset(
+    [
+        "alias",
+        "alias_magic",
+        "autoawait",
+        "autocall",
+        "automagic",
+        "autosave",
+        "bookmark",
+        "cat",
+        "cd",
+        "code_wrap",
+        "colors",
+        "conda",
+        "config",
+        "cp",
+        "debug",
+        "dhist",
+        "dirs",
+        "doctest_mode",
+        "ed",
+        "edit",
+        "env",
+        "gui",
+        "hist",
+        "history",
+        "killbgscripts",
+        "ldir",
+        "less",
+        "lf",
+        "lk",
+        "ll",
+        "load",
+        "load_ext",
+        "loadpy",
+        "logoff",
+        "logon",
+        "logstart",
+        "logstate",
+        "logstop",
+        "ls",
+        "lsmagic",
+        "lx",
+        "macro",
+        "magic",
+        "mamba",
+        "man",
+        "matplotlib",
+        "micromamba",
+        "mkdir",
+        "more",
+        "mv",
+        "notebook",
+        "page",
+        "pastebin",
+        "pdb",
+        "pdef",
+        "pdoc",
+        "pfile",
+        "pinfo",
+        "pinfo2",
+        "pip",
+        "popd",
+        "pprint",
+        "precision",
+        "prun",
+        "psearch",
+        "psource",
+        "pushd",
+        "pwd",
+        "pycat",
+        "pylab",
+        "quickref",
+        "recall",
+        "rehashx",
+        "reload_ext",
+        "rep",
+        "rerun",
+        "reset",
+        "reset_selective",
+        "rm",
+        "rmdir",
+        "run",
+        "save",
+        "sc",
+        "set_env",
+        "store",
+        "subshell",
+        "sx",
+        "system",
+        "tb",
+        "time",
+        "timeit",
+        "unalias",
+        "unload_ext",
+        "uv",
+        "who",
+        "who_ls",
+        "whos",
+        "xdel",
+        "xmode",
+    ]
+)
+MAGIC = re.compile(r"%([A-Za-z_]\w*)(?:\s.*)?")
+ELSEWHERE = re.compile(r"%(?:tensorflow_version|cd|connect_info|qtconsole|autoreload|aimport|timeit|prun)\b.*")
 
 
 def mended(texts: Sequence[str]) -> tuple[list[str], list[Note]]:
@@ -34,14 +140,20 @@ def _mended(number: int, text: str, notes: list[Note]) -> str:
             notes.append(Note(number, f"`{statement}` opens windows: it is `%matplotlib inline`"))
             lines.append(line.replace(statement, "%matplotlib inline"))
             continue
-        elif ELSEWHERE.fullmatch(statement) or _is_missing(statement):
-            fix = "a headless run has no use for it, or does not have it"
+        elif ELSEWHERE.fullmatch(statement) or _is_missing(statement) or _is_extension(statement, text):
+            fix = "a headless run has no use for it, or does not have it, or prints other times each run"
         if fix:
             notes.append(Note(number, f"`{statement}` is a comment now: {fix}"))
             indented = "pass  " if line != line.lstrip() else ""
             line = line.replace(statement, f"{indented}# {statement}")
         lines.append(line)
     return "\n".join(lines)
+
+
+def _is_extension(statement: str, text: str) -> bool:
+    """Whether a line is a magic of an extension, and no Python: there, a line may begin with % as well."""
+    magic = MAGIC.fullmatch(statement)
+    return bool(magic) and magic[1] not in MAGICS and not cells.is_python(text)
 
 
 def _is_missing(statement: str, own: Collection[str] = OWN_EXTENSIONS) -> bool:

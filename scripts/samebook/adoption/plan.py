@@ -4,17 +4,34 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samebook.adoption import constants, data_files, foreign, imports, lines, renames, requirements
+from samebook.adoption import (
+    cells,
+    constants,
+    data_files,
+    downloads,
+    foreign,
+    imports,
+    lines,
+    mentions,
+    python2,
+    renames,
+    requirements,
+    seeds,
+)
 from samebook.adoption.cells import Note
 from samebook.adoption.data_files import Copy
+from samebook.adoption.downloads import Download
 from samebook.adoption.foreign import Cell
 from samebook.adoption.imports import Imports
 from samebook.adoption.renames import Change
 from samebook.core.text import word
+from samebook.environment.input_entries import FILE, Entry
+from samebook.records.canonical import RAISES
 from samebook.reproduction import causes
 
 PARAMETERS = "parameters"
@@ -30,9 +47,15 @@ class Plan:
     after: list[Cell]
     imports: Imports
     copies: tuple[Copy, ...]
+    downloads: tuple[Download, ...]
     notes: tuple[Note, ...]
     changes: tuple[Change, ...]
     is_mended: bool
+
+    @property
+    def texts(self) -> list[str]:
+        """The code cells of the new notebook."""
+        return [cell.text for cell in self.after if cell.kind == foreign.CODE]
 
     @property
     def content(self) -> bytes:
@@ -45,6 +68,16 @@ class Plan:
         record: dict[str, Any] = {"source": self.source, "changes": changes}
         return foreign.content(self.after, record)
 
+    def module(self, file: Path) -> bytes:
+        """The content of a module's file that comes along: its old code is changed where that of the notebook is."""
+        content = file.read_bytes()
+        with suppress(UnicodeDecodeError):
+            if file.suffix == ".py" and self.is_mended:
+                (text,), _ = python2.mended([content.decode()], is_python2=False)
+                (mended,), _ = renames.mend([text])
+                return mended.encode()
+        return content
+
 
 @dataclass(frozen=True)
 class Source:
@@ -55,22 +88,42 @@ class Source:
     data: Sequence[Path] = ()
 
 
-def plan(source: Source, name: str, lock: Mapping[str, str], notebooks: Path, *, mend: bool) -> Plan:
-    """The plan for a notebook that becomes `<name>.ipynb` in `notebooks`, against a lock. Raises UsageError."""
+@dataclass(frozen=True)
+class Project:
+    """The project that adopts: its folder `notebooks/`, the packages of its lock, and its environments/inputs.yml."""
+
+    notebooks: Path
+    lock: Mapping[str, str]
+    entries: Mapping[str, Entry]
+
+
+def plan(source: Source, name: str, project: Project, *, mend: bool) -> Plan:
+    """The plan for a notebook that becomes `<name>.ipynb` of a project. Raises UsageError."""
     path = source.path
     before = foreign.read(path)
     original = [cell.text for cell in before if cell.kind == foreign.CODE]
-    foreign.check_syntax(original)
-    texts, notes = lines.mended(original)
+    current, modern = python2.mended(original, is_python2=foreign.is_python2(path))
+    if not mend and modern and all(map(cells.can_be_read, current)):
+        foreign.check_syntax(original, "again, with MEND=1, which makes Python 3 of Python 2")
+    current, modern = (current, modern) if mend else (original, [])
+    foreign.check_syntax(current)
+    texts, notes = lines.mended(current)
     beside = data_files.Beside(path.parent, source.limit, data_files.given(source.data), _named(source))
-    files = data_files.plan(texts, beside, notebooks)
+    brought = downloads.plan(texts, beside, project.notebooks, project.entries)
+    files = data_files.plan(brought.texts, beside, project.notebooks, brought.copies)
     texts, changes = renames.mend(files.texts) if mend else (files.texts, renames.find(files.texts))
-    found = imports.find(texts, path.parent, lock, requirements.of(path.parent, original))
+    texts, seeded = seeds.mended(texts) if mend else (texts, [])
+    changes = [*modern, *changes, *seeded]
+    found = imports.find(texts, (path.parent, source.limit), project.lock, requirements.of(path.parent, original))
+    copies = [*files.copies]
+    copies += mentions.copies(original, found.helpers, beside, project.notebooks, copies)
     tagged = any(PARAMETERS in cell.tags for cell in before)
     lifted = constants.Constants("", texts) if tagged else constants.lift(texts)
     after = _cells(before, lifted)
-    everything = (*notes, *files.notes, *_suspects(texts))
-    return Plan(name, path.name, before, after, found, files.copies, everything, tuple(changes), mend)
+    everything = (*_errors(before), *notes, *brought.notes, *files.notes, *_suspects(texts))
+    return Plan(
+        name, path.name, before, after, found, tuple(copies), brought.downloads, everything, tuple(changes), mend
+    )
 
 
 def _named(source: Source) -> list[Path]:
@@ -80,13 +133,28 @@ def _named(source: Source) -> list[Path]:
 def _cells(before: Sequence[Cell], lifted: constants.Constants) -> list[Cell]:
     """The notebook with its new code, without cells that are empty now, and with the parameters before all code."""
     texts = iter(lifted.texts)
-    after = [replace(cell, text=next(texts)) if cell.kind == foreign.CODE else cell for cell in before]
+    after = [replace(_tagged(cell), text=next(texts)) if cell.kind == foreign.CODE else cell for cell in before]
     after = [new for old, new in zip(before, after, strict=True) if new.text.strip() or not old.text.strip()]
     if not lifted.source:
         return after
     first = next((number for number, cell in enumerate(after) if cell.kind == foreign.CODE), len(after))
     parameters = Cell(foreign.CODE, lifted.source, {"tags": [PARAMETERS]}, {})
     return [*after[:first], parameters, *after[first:]]
+
+
+def _tagged(cell: Cell) -> Cell:
+    """The cell, with the tag that lets it fail where its saved output is an error."""
+    if not cell.error or RAISES in cell.tags:
+        return cell
+    return replace(cell, metadata={**cell.metadata, "tags": [*cell.tags, RAISES]})
+
+
+def _errors(before: Sequence[Cell]) -> Iterator[Note]:
+    """The cells whose saved output is an error."""
+    code = [cell for cell in before if cell.kind == foreign.CODE]
+    for number, cell in enumerate(code, start=1):
+        if cell.error:
+            yield Note(number, f"its saved output is {cell.error}: it may fail here too, by the tag {RAISES}")
 
 
 def _suspects(texts: Sequence[str]) -> Iterator[Note]:
@@ -105,7 +173,12 @@ def text(plan: Plan) -> str:
 def _files(plan: Plan) -> Iterator[str]:
     yield f"notebooks/{plan.name}.ipynb, from {plan.source}: {len(plan.after)} cells, without outputs"
     yield from (f"{copy.target}, from {copy.source}" for copy in plan.copies)
-    yield from (f"notebooks/{path.name}, a module beside it" for path in plan.imports.helpers)
+    for download in plan.downloads:
+        yield f"{FILE}: {download.name}, which code cell {download.cell} reads from {download.url}"
+    for path in plan.imports.helpers:
+        is_changed = any(plan.module(file) != file.read_bytes() for file in imports.files(path))
+        changed = ", its old code changed" if is_changed else ""
+        yield f"notebooks/{path.name}, a module, from {path}{changed}"
 
 
 def _packages(plan: Plan) -> Iterator[str]:

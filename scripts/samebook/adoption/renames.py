@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from samebook.adoption import cells, imported_lines, rules
+from samebook.adoption import behaviours, cells, imported_lines, rules
 from samebook.adoption.cells import Edit
 from samebook.adoption.rules import Rule
 
@@ -31,7 +31,11 @@ def find(texts: Sequence[str]) -> list[Change]:
     places = (
         (number, text, *place)
         for number, text in enumerate(texts, start=1)
-        for place in (*imported_lines.places(text), *_in_cell(text, names, libraries))
+        for place in (
+            *imported_lines.places(text),
+            *_in_cell(text, names, libraries),
+            *behaviours.places(text, partial(rules.of, libraries=libraries)),
+        )
     )
     return [Change(number, rule, _line(text, at), edits) for number, text, rule, at, edits in places]
 
@@ -54,6 +58,12 @@ def mend(texts: Sequence[str]) -> tuple[list[str], list[Change]]:
 def helping(message: str, changes: Iterable[Change]) -> Change | None:
     """The change that would help a run that failed with this message; None where no rule is about it."""
     return next((change for change in changes if re.search(rf"\b{re.escape(change.rule.last)}\b", message)), None)
+
+
+def of_error(message: str, texts: Sequence[str]) -> Rule | None:
+    """The rule about a run's error, for a notebook with these code cells; None where no rule is about it."""
+    libraries = {name.split(".")[0] for name in cells.imported_names(texts).values()}
+    return next((rule for rule in rules.of("error", libraries) if re.search(rule.old, message, re.MULTILINE)), None)
 
 
 type Place = tuple[Rule, int, tuple[Edit, ...]]
@@ -186,7 +196,7 @@ def _positional(text: str, call: ast.Call, name: str) -> Iterator[Place]:
 def _matches(old: str, name: str, keyword: ast.keyword) -> bool:
     called, _, wanted = old.partition(" ")
     key, equals, value = wanted.partition("=")
-    if called != name or keyword.arg != key:
+    if called not in (name, "*") or keyword.arg != key:
         return False
     return not equals or ast.unparse(keyword.value).strip("'\"") == value.strip("'\"")
 
@@ -198,7 +208,4 @@ def _keyword(text: str, keyword: ast.keyword, new: str) -> Edit:
         return Edit(start, start + text[start:].index("=") + 1, new)
     if new:
         return Edit(start, end, new)
-    if comma := re.match(r"\s*,\s*", text[end:]):
-        return Edit(start, end + comma.end(), "")
-    before = re.search(r",\s*$", text[:start])
-    return Edit(before.start() if before else start, end, "")
+    return cells.without(text, keyword)

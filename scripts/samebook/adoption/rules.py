@@ -18,10 +18,13 @@ class Rule:
     method      a call of a method of any object
     bare        a call of a method without arguments, which gets `new`
     append      a call of `append` whose result is used, which no list has
-    keyword     `call keyword` or `call keyword=value`: `new` is "" to leave it out, `x=` for another name, else all
+    keyword     `call keyword`, `* keyword` of any call, or `call keyword=value`: `new` is "" to leave it out, `x=` for
+                another name, else all
     fill        `call keyword=value`, which is the method `new`
     string      `call value`: a text among a call's arguments
     positional  arguments without a name, which get the names in `new`
+    error       the message of a run that fails, a pattern, with `advice`
+    The kinds of behaviours.py are described there.
 
     All but the first three and the last apply only where the notebook imports `library`. `source` is an address where
     the library says so.

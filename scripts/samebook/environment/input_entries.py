@@ -5,6 +5,7 @@ customers.csv:
   from: https://example.org/customers.csv
 """
 
+import json
 import os
 import re
 from pathlib import Path
@@ -88,6 +89,14 @@ def read(workspace: Workspace) -> dict[str, Entry]:
             text = explanation(error, Entry).removeprefix(": ")
             raise UsageError(f"{FILE}: {name}: {text}", mend=f"edit {FILE}") from None
     return entries
+
+
+def add(workspace: Workspace, name: str, origin: str) -> None:
+    """Write a new entry at the end of the file, which is made where it is missing; all else in it stays as it is."""
+    text = path(workspace).read_bytes().decode() if path(workspace).is_file() else ""
+    lines = text if not text or text.endswith("\n") else f"{text}\n"
+    key, value = (json.dumps(part, ensure_ascii=False) for part in (name, origin))
+    write_whole(path(workspace), f"{lines}{key}:\n  from: {value}\n".encode())
 
 
 def pin(workspace: Workspace, name: str, digest: str) -> None:

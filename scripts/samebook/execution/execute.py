@@ -157,7 +157,10 @@ def _cell_error(execution: Execution, notebook: NotebookNode, cell: NotebookNode
         )
     # An error without a traceback is IPython's: its UsageError is not samebook's.
     kind = errors.error_class(error.ename) if error.traceback else errors.CellFailed
-    mend = packages.mend(error.evalue) if error.ename == "ModuleNotFoundError" else _mend(error)
+    if error.ename == "StdinNotImplementedError":
+        mend = 'a parameter in place of input(): name: str = "…" in the cell tagged `parameters`'
+    else:
+        mend = packages.mend(error.evalue) if error.ename == "ModuleNotFoundError" else _mend(error)
     return kind(execution.redaction.text(message), mend=mend and execution.redaction.text(mend))
 
 

@@ -12,10 +12,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 from samebook.core.errors import UsageError
 from samebook.core.text import Say
+from samebook.environment import kernels
+from samebook.environment.kernels import KERNEL
 
 CELLS = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 INJECTED = "injected-parameters"
-KERNEL = {"name": "python3", "display_name": "Python 3"}
 # The kernels of this environment: a user's own, and one in JUPYTER_PATH, may be of another Python.
 KERNELS = Path(sys.prefix) / "share" / "jupyter" / "kernels"
 # The beginning of the name by which editors know the kernel of a checkout: `samebook kernel`.
@@ -44,23 +45,22 @@ def read(path: Path, say: Say = lambda _: None) -> NotebookNode:
     if len(cells) < len(notebook.cells):
         notebook.cells = cells
         say(f"{path.name} holds a cell of parameters that an earlier run injected: it is left out")
-    notebook.metadata.kernelspec = NotebookNode(_kernel(path, notebook, say))
+    _set_kernel(path, notebook, say)
     return notebook
 
 
-def _kernel(path: Path, notebook: NotebookNode, say: Say) -> dict[str, Any]:
-    """The kernel of a notebook: this environment's where another machine's Python has another name.
-
-    Some tools leave the kernel or its language out, on which papermill insists.
-    """
-    language = notebook.metadata.get("language_info", {}).get("name", "python")
-    kernel = {"language": language, **notebook.metadata.get("kernelspec", KERNEL)}
-    name = str(kernel.get("name"))
-    if kernel["language"] != "python" or (KERNELS / name).is_dir():
-        return kernel
-    if not name.startswith(OF_CHECKOUT):
-        say(f"{path.name} names the kernel {name!r}: it runs on this environment's Python, as `python3`")
-    return {**KERNEL, "language": "python"}
+def _set_kernel(path: Path, notebook: NotebookNode, say: Say) -> None:
+    """Give the notebook the kernel of the environment. Raises UsageError for a notebook of another language."""
+    if language := kernels.other_language(notebook.metadata):
+        raise UsageError(
+            f"{path.name} is a notebook of {language}; samebook runs Python alone",
+            mend="a notebook of Python: its work would have to be written again",
+        )
+    name = (notebook.metadata.get("kernelspec") or KERNEL).get("name", KERNEL["name"])
+    if name != KERNEL["name"] and not name.startswith(OF_CHECKOUT):
+        say(f"{path.name} names the kernel {name!r}: it runs on the environment's Python, as python3")
+    # Some tools leave the kernel or its language out, on which papermill insists.
+    notebook.metadata.kernelspec = NotebookNode({**KERNEL, "language": "python"})
 
 
 def _without_outputs(notebook: NotebookNode) -> NotebookNode:

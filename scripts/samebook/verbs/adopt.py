@@ -4,18 +4,20 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.adoption import imports, plan, renames
+from samebook.adoption.downloads import Download
 from samebook.adoption.plan import Plan
 from samebook.core import errors, git, signals, subcommand
 from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
+from samebook.environment import input_entries
 
 # A file in a repository: `https://host/owner/project/blob/main/a.ipynb`, or `https://host/project.git/a.ipynb`.
 ADDRESS = re.compile(
@@ -50,14 +52,18 @@ def adopt(request: AdoptRequest, agree: Callable[[str], bool], say: Say) -> str:
         _check_name(workspace, name)
         lock = imports.locked((workspace.environments / "runtime.txt").read_text())
         data = [Path(file) for file in request.data]
-        adoption = plan.plan(plan.Source(path, limit, data), name, lock, workspace.notebooks, mend=request.mends)
+        project = plan.Project(workspace.notebooks, lock, input_entries.read(workspace))
+        adoption = plan.plan(plan.Source(path, limit, data), name, project, mend=request.mends)
         helpers = _helper_files(workspace, adoption)
         if not agree(plan.text(adoption)):
             return ""
         _add_packages(workspace, adoption.imports.wanted, say)
-        for source, target in (*helpers, *((copy.source, workspace.root / copy.target) for copy in adoption.copies)):
-            workspaces.copy_whole(source, target)
+        for copy in adoption.copies:
+            workspaces.copy_whole(copy.source, workspace.root / copy.target)
+        for target, content in helpers:
+            workspaces.write_whole(target, content)
         workspaces.write_whole(workspace.notebook(name), adoption.content)
+    _fetch(workspace, request.engine, adoption.downloads, say)
     say(f"notebooks/{name}.ipynb is written; it runs now, to be compared with itself")
     return _verdict(workspace, request, adoption)
 
@@ -95,20 +101,20 @@ def _check_name(workspace: Workspace, name: str) -> None:
         raise UsageError(f"notebooks/{name}.ipynb is there already", mend=f"again, with NAME={name}_2")
 
 
-def _helper_files(workspace: Workspace, adoption: Plan) -> list[tuple[Path, Path]]:
-    """The modules' files with their places. Raises UsageError where another file of that name is there."""
-    pairs = [
-        (file, workspace.notebooks / file.relative_to(path.parent))
+def _helper_files(workspace: Workspace, adoption: Plan) -> list[tuple[Path, bytes]]:
+    """The places of the modules' files, with their content. Raises UsageError where another file of that name is."""
+    files = [
+        (workspace.notebooks / file.relative_to(path.parent), adoption.module(file))
         for path in adoption.imports.helpers
         for file in imports.files(path)
     ]
-    for source, target in pairs:
-        if target.exists() and target.read_bytes() != source.read_bytes():
+    for target, content in files:
+        if target.exists() and target.read_bytes() != content:
             raise UsageError(
-                f"its module {source.name} would replace {workspace.relative(target)}, which is another",
+                f"its module {target.name} would replace {workspace.relative(target)}, which is another",
                 mend=f"rename one of them: git mv {word(workspace.relative(target))} …",
             )
-    return pairs
+    return files
 
 
 def _add_packages(workspace: Workspace, wanted: tuple[str, ...], say: Say) -> None:
@@ -124,6 +130,22 @@ def _add_packages(workspace: Workspace, wanted: tuple[str, ...], say: Say) -> No
         say(f"the versions of {' '.join(wanted)} do not fit this environment: the newest that do are taken")
         added = subcommand.make(workspace, "add", PACKAGE=" ".join(names))
     say(added.rstrip())
+
+
+def _fetch(workspace: Workspace, engine: str, downloads: Iterable[Download], say: Say) -> None:
+    """Fetch what the notebook downloads, and pin its hash; what can't be had is said, with its cell and the command."""
+    for download in downloads:
+        input_entries.add(workspace, download.name, download.url)
+    for download in downloads:
+        try:
+            if (workspace.root / "Makefile").is_file():
+                lines = subcommand.make(workspace, "fetch", NAME=download.name, PIN="1", ENGINE=engine)
+            else:
+                lines = subcommand.call(workspace, "fetch", "--pin", "--", download.name)
+            say(lines.strip())
+        except SamebookError as error:
+            say(f"code cell {download.cell} reads {download.url}, which did not come: {error}")
+            say(f"  -> make fetch NAME={word(download.name)} PIN=1, or the file itself as data/{word(download.name)}")
 
 
 def _verdict(workspace: Workspace, request: AdoptRequest, adoption: Plan) -> str:
@@ -148,12 +170,15 @@ def _verdict(workspace: Workspace, request: AdoptRequest, adoption: Plan) -> str
 
 def _failure(code: int, message: str, request: AdoptRequest, adoption: Plan) -> SamebookError:
     """The error of a run, with the rule that would help, or else with the way out that the run itself names."""
-    text, _, way = message.partition("\n  -> ")
+    text, *ways = message.split("\n  -> ")
+    way = ways[-1] if ways else ""
     change = renames.helping(text, adoption.changes)
     mend = way.strip() or f"make lab, and mend notebooks/{adoption.name}.ipynb"
     if change and change.edits and not adoption.is_mended:
         mend = f"rm notebooks/{adoption.name}.ipynb && make adopt NOTEBOOK={word(request.notebook)} MEND=1"
     elif change:
         mend = f"{change.rule.advice or change.rule.new}, in `{change.line}` ({change.rule.source})"
+    elif rule := renames.of_error(text, adoption.texts):
+        mend = f"make lab, and mend notebooks/{adoption.name}.ipynb: {rule.advice} ({rule.source})"
     text = f"notebooks/{adoption.name}.ipynb is written, but does not run: {text}"
     return errors.from_exit_code(code, text, mend=mend, default=errors.CellFailed)
