@@ -52,7 +52,6 @@ CAUSES = {
     "%%timer\nfit(x)": [],
     "import statsmodels.api as sm\nprint(sm.OLS(y, x).fit().summary())": ["wall clock"],
     "model.summary()": [],
-    "pd.DataFrame(search.cv_results_)": ["wall clock"],
     "search.best_score_": [],
     "this is no Python": [],
 }
