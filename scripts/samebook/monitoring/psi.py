@@ -52,7 +52,7 @@ def compare(bins: Bins, reference_days: int, values: "pd.Series", days: int) -> 
     groups = bin_groups(before, min(len(values), int(before[:-1].sum())), is_ordered="edges" in bins)
     before = np.bincount(groups, weights=before)
     now = np.bincount(groups[bin_numbers(values, bins)], minlength=len(before))
-    rows, reference_rows = int(now.sum()), before.sum()
+    rows, reference_rows = int(now.sum()), float(before.sum())
     effect = _design_effect(bins["intraclass"], rows, days)
     reference_effect = _design_effect(bins["intraclass"], reference_rows, reference_days)
     noise = float(effect / rows + reference_effect / reference_rows)
