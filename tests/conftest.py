@@ -24,7 +24,7 @@ SLOW_FIXTURES = {
     *("tiny", "postgresql", "sampled", "served", "s3"),
     *("noticed", "chain", "worked", "promoted", "notebook", "trained", "watched", "replay"),
 }
-SLOW_FOLDERS = {"notebooks", "container", "gallery"}
+SLOW_FOLDERS = {"notebooks", "container", "gallery", "projects"}
 SLOW_MODULES = {
     *("test_bench", "test_faults", "test_season", "test_make", "test_light", "test_tutorial"),
     *("test_numerics", "test_portability", "test_provisioner"),

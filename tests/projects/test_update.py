@@ -229,7 +229,7 @@ def test_third_conflicts(second: str, wheels: dict[str, Path]) -> None:
     git(root, "add", "Makefile")
     git(root, "commit", "--quiet", "--message=third")
     assert "already" in samebook("update", root, "--wheel", wheels["third"], cwd=root.parent).stdout
-    assert (root / "environments" / "listed-variables").exists()
+    assert (root / "environments" / "uncommitted").exists()
     check = subprocess.run(["make", "check", "ENGINE=local"], cwd=root, capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout + check.stderr
 

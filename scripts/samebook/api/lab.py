@@ -36,7 +36,7 @@ def load(shell: Any) -> None:
 
 
 def _magic(shell: Any, line: str) -> None:
-    from IPython.core.error import UsageError  # shown as one line, without a traceback
+    from IPython.core.error import UsageError as OneLine  # shown as one line, without a traceback
 
     if "SAMEBOOK_RUN" in os.environ:
         return  # this is the headless run
@@ -45,7 +45,7 @@ def _magic(shell: Any, line: str) -> None:
             raise _Refused(f"found `%samebook {line}`; expected %samebook run")
         sys.stdout.writelines(f"{text}\n" for text in _compared(shell))
     except (_Refused, SamebookError) as error:
-        raise UsageError(str(error)) from None
+        raise OneLine(str(error)) from None
 
 
 def _compared(shell: Any) -> Iterator[str]:
