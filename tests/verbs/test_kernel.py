@@ -66,7 +66,7 @@ def test_notebook_of_an_editor_runs(tiny: Tiny) -> None:
         tiny.notebook("work", kernel=kernel, work="print(1)")
         ended = tiny.samebook("run", "work")
         assert ended.code == 0, ended.stderr
-        line = f"work.ipynb names the kernel '{kernel}': it runs on this environment's Python, as `python3`"
+        line = f"work.ipynb names the kernel '{kernel}': it runs on the environment's Python, as python3"
         assert ended.stderr.count(line) == said
         assert nbformat.read(tiny.last / "notebook.ipynb", as_version=4).metadata.kernelspec.name == "python3"
 

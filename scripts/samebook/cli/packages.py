@@ -17,8 +17,7 @@ def doubt(*words: str) -> None:
     """Raise UsageError for a package that should not be installed as it is spelt."""
     for name in _names(words):
         if reason := packages.doubt(name, _locked()):
-            again = f"make add PACKAGE={name} SURE=1, where it is the one"
-            raise UsageError(reason, mend=f"the package that you mean, or {again}")
+            raise UsageError(reason, mend=f"make add PACKAGE={name} SURE=1")
 
 
 def nowhere(*words: str) -> None:

@@ -43,12 +43,17 @@ def change(verb: str, base_image: str, names: Collection[str]) -> list[str]:
     wish = wished()
     for name in names:
         if not NAME.fullmatch(name):
-            raise UsageError(f"{name!r} is no name of a Debian package; expected one such as graphviz")
+            raise UsageError(
+                f"{name!r} is no name of a Debian package; expected one such as graphviz", mend="make add APT=graphviz"
+            )
     if verb == "check":
         check(wish)
         return []
     if verb == "remove" and (strangers := sorted(set(names) - wish)):
-        raise UsageError(f"{strangers[0]} is not in {WISH.name}; it has: {', '.join(sorted(wish)) or 'nothing'}")
+        raise UsageError(
+            f"{strangers[0]} is not in {WISH.name}; it has: {', '.join(sorted(wish)) or 'nothing'}",
+            mend="make remove APT=NAME",
+        )
     wish = wish | set(names) if verb == "add" else wish - set(names)
     old = LOCK.read_text() if LOCK.exists() else ""
     new = resolved_anywhere(base_image, sorted(wish)) if wish else ""
@@ -71,7 +76,10 @@ def check(wish: set[str]) -> None:
     text = LOCK.read_text() if LOCK.exists() else ""
     asked = set(text.partition("\n")[0].removeprefix("# ").split())
     if asked != wish:
-        raise UsageError(f"{LOCK.name} was made for {' '.join(sorted(asked)) or 'nothing'}, and not for {WISH.name}")
+        raise UsageError(
+            f"{LOCK.name} was made for {' '.join(sorted(asked)) or 'nothing'}, and not for {WISH.name}",
+            mend="make lock",
+        )
 
 
 def moves(old: str, new: str) -> list[str]:
@@ -101,9 +109,11 @@ def resolved_anywhere(base_image: str, names: list[str]) -> str:
             stdout=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     except OSError as error:
-        raise UsageError("Debian's packages are resolved on Debian or in a container: there is no Docker") from error
+        raise UsageError(
+            "Debian's packages are resolved on Debian or in a container: there is no Docker", mend="make doctor"
+        ) from error
     if done.returncode:
-        raise UsageError("the base image could not resolve them")
+        raise UsageError("the base image could not resolve them", mend="make base")
     return done.stdout
 
 

@@ -128,7 +128,7 @@ def _answers(root: Path) -> dict[str, str]:
     if not file.is_file():
         raise UsageError(
             f"{root} is no project that `samebook new` has made: there is no {answers.FILE}",
-            mend="in the project: make update WHEEL=samebook-….whl; or: make update PROJECT=../churn",
+            mend="make update PROJECT=../churn",
         )
     return answers.read(file.read_bytes())
 
@@ -139,8 +139,8 @@ def _check_clean(root: Path) -> None:
     marked = git.git(root, "grep", "-l", "-z", "-I", "-e", f"^{merge.MARK}", accepted=1).split(b"\0")
     if files := sorted({os.fsdecode(name) for name in (*unmerged, *marked) if name}):
         raise SamebookError(
-            f"there are conflicts that nobody has resolved: {', '.join(files)}",
-            mend="git status; edit each, git add it, then git commit; or give the update up: git reset --hard",
+            f"there are conflicts that nobody has resolved: {', '.join(files)}; git reset --hard gives the update up",
+            mend="git status && git add FILE && git commit",
         )
     lines = git.git(root, "status", "--porcelain", "--untracked-files=normal").decode(errors="replace").splitlines()
     lines += [line for line in git.git(root, "ls-files", "-v").decode(errors="replace").splitlines() if line[0] != "H"]
@@ -148,7 +148,7 @@ def _check_clean(root: Path) -> None:
         raise UsageError(
             f"{root} has changes that are not committed: {lines[0].split(maxsplit=1)[1]}"
             + (f" and {len(lines) - 1} more" if lines[1:] else ""),
-            mend="git status; then git commit, or git stash push --include-untracked",
+            mend="git stash push --include-untracked",
         )
 
 
@@ -156,7 +156,7 @@ def _check_order(old: str, new: str) -> None:
     if template.age(new) < template.age(old):
         raise UsageError(
             f"the project is of samebook {old}, which is later than {new}; expected a later version",
-            mend="git pull in the checkout of samebook, or WHEEL=, with a later one",
+            mend="git pull in the checkout of samebook",
         )
 
 
