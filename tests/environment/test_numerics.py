@@ -145,7 +145,7 @@ print(json.dumps(hashlib.sha256(KMeans(5, n_init=1, random_state=0).fit(rows).cl
 
 
 def test_blas_multiplies_on_each_processor() -> None:
-    """The core that OpenBLAS is told to take multiplies matrices right, also where a processor hides its caches."""
+    """The core that OpenBLAS is told to take multiplies matrices right, whatever the processor's caches."""
     code = """
 import numpy as np
 random = np.random.default_rng(3)

@@ -13,7 +13,6 @@ from samebook.core.errors import UsageError
 from samebook.core.text import word
 from samebook.environment import kernels
 
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 CODE = "code"
 # Outputs that are errors, in formats 4 and 3; those by which a person has stopped a cell.
 ERRORS = ("error", "pyerr")
@@ -104,7 +103,7 @@ def check_syntax(texts: list[str], mend: str = "mend that cell in a copy of the 
 
 def content(cells: list[Cell], record: dict[str, Any]) -> bytes:
     """The file of a notebook in format 4.5 without outputs, with the record of its adoption in its metadata."""
-    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}, "samebook": {"adoption": record}}
+    metadata = {"kernelspec": {**kernels.KERNEL, "language": "python"}, "language_info": {"name": "python"}, "samebook": {"adoption": record}}
     nodes = [_node(number, cell) for number, cell in enumerate(cells, start=1)]
     document = {"cells": nodes, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "replace") + b"\n"

@@ -29,8 +29,8 @@ OLDER_THAN = (2, 4)
 # The beginnings of numpy's names for what is above the level.
 ABOVE = ("X86_V4", "AVX512", "AVX10")
 CORE = "Haswell"
-# The bytes of its second cache. Where a virtual processor of AMD hides it, a core that OpenBLAS is told to take dies in
-# matrix products; no size changes a result.
+# The bytes of its second cache. By that of AMD's Zen 4 and 5, OpenBLAS 0.3.34 knows them, and gives any core larger
+# blocks: other last digits, and more than the stack of Haswell holds: https://github.com/OpenMathLib/OpenBLAS/issues/6021
 CACHE = "262144"
 # What each processor of ARM has. The core for SME, which OpenBLAS takes under QEMU, multiplies matrices wrong there.
 # Perhaps: https://github.com/OpenMathLib/OpenBLAS/issues/5976
