@@ -103,7 +103,11 @@ def check_syntax(texts: list[str], mend: str = "mend that cell in a copy of the 
 
 def content(cells: list[Cell], record: dict[str, Any]) -> bytes:
     """The file of a notebook in format 4.5 without outputs, with the record of its adoption in its metadata."""
-    metadata = {"kernelspec": {**kernels.KERNEL, "language": "python"}, "language_info": {"name": "python"}, "samebook": {"adoption": record}}
+    metadata = {
+        "kernelspec": {**kernels.KERNEL, "language": "python"},
+        "language_info": {"name": "python"},
+        "samebook": {"adoption": record},
+    }
     nodes = [_node(number, cell) for number, cell in enumerate(cells, start=1)]
     document = {"cells": nodes, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "replace") + b"\n"
