@@ -47,7 +47,7 @@ def given(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         try:
             if path.is_dir():
-                files += sorted(file for file in path.rglob("*") if file.is_file() and ".git" not in file.parts)
+                files += _below(path)
             else:
                 with path.open("rb"):
                     files.append(path)
@@ -110,7 +110,12 @@ def _listed(text: str, path: Path) -> list[Path]:
     parts = PurePosixPath(text).parts
     if not path.is_dir() or ABSOLUTE.match(text) or ".." in parts or not parts:
         return []
-    return sorted(file for file in path.rglob("*") if file.is_file() and ".git" not in file.parts)
+    return _below(path)
+
+
+def _below(folder: Path) -> list[Path]:
+    """All files below a folder, in order, without those of git."""
+    return sorted(file for file in folder.rglob("*") if file.is_file() and ".git" not in file.parts)
 
 
 def _of_folder(text: str, path: Path, files: Iterable[Path], notebooks: Path) -> Iterator[Copy]:

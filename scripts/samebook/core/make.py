@@ -13,3 +13,8 @@ OWN = (
 def variables() -> list[str]:
     """The names of make's own variables, of those on its command line, and of the one that lists them."""
     return [*OWN, COMMAND_LINE, *os.environ.get(COMMAND_LINE, "").split()]
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment variables without those by which a make rules the makes that it starts."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}

@@ -8,13 +8,15 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from samebook.core import errors, signing_key
+from samebook.core import errors, signals, signing_key
 from samebook.core.errors import UsageError
+from samebook.core.make import clean_environment
 from samebook.core.workspace import Workspace
 
 SHOWN = 4000
@@ -60,14 +62,22 @@ def call(workspace: Workspace, *arguments: str) -> str:
 
 def make(workspace: Workspace, target: str, **variables: str) -> str:
     """The standard output of `make TARGET NAME=value …`, by default in the image. Raises the error of its exit code."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     assignments = (f"{name}={value}" for name, value in {"ENGINE": "docker", **variables}.items())
     command = ("make", "--silent", target, *assignments)
-    process = _run(workspace, command, env)
+    process = _run(workspace, command, clean_environment())
     if process.returncode:
         code, text = exit_code(process.returncode, process.stderr), message(process.stderr)
         raise errors.from_exit_code(code, text.removeprefix("error: "))
     return process.stdout
+
+
+def in_group(command: Sequence[str], folder: Path) -> tuple[int, str]:
+    """The exit code and the output of a command, all of whose programs end with this process."""
+    with tempfile.TemporaryFile() as output:
+        code = signals.call(command, folder, clean_environment(), output)
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
+    return exit_code(code, printed), printed
 
 
 def _run(workspace: Workspace, command: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,7 @@ import re
 import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 # A function that shows a line.
 type Say = Callable[[str], None]
@@ -53,3 +53,9 @@ def repeated_name(names: Sequence[str]) -> str:
     """The first name that occurs more than once; "" where none does."""
     counts = Counter(names)  # a receipt may have any number of names
     return next((name for name in names if counts[name] > 1), "")
+
+
+def moved(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """A line for each package that came, went or has another version."""
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return [f"{name} {old.get(name, '(added)')} -> {new.get(name, '(removed)')}" for name in names]

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from samebook.core.errors import UsageError
+from samebook.core.text import moved
 from samebook.core.workspace import write_whole
 
 FOLDER = Path("environments")
@@ -74,10 +75,10 @@ def wished() -> set[str]:
 def check(wish: set[str]) -> None:
     """Refuse a lock of another wish."""
     text = LOCK.read_text() if LOCK.exists() else ""
-    asked = set(text.partition("\n")[0].removeprefix("# ").split())
-    if asked != wish:
+    made_for = asked(text)
+    if set(made_for) != wish:
         raise UsageError(
-            f"{LOCK.name} was made for {' '.join(sorted(asked)) or 'nothing'}, and not for {WISH.name}",
+            f"{LOCK.name} was made for {' '.join(sorted(made_for)) or 'nothing'}, and not for {WISH.name}",
             mend="make lock",
         )
 
@@ -85,11 +86,15 @@ def check(wish: set[str]) -> None:
 def moves(old: str, new: str) -> list[str]:
     """A line for each package that came, went or has another version, and what those that came weigh installed."""
     before, after = versions(old), versions(new)
-    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    lines = [f"  {name} {before.get(name, '(added)')} -> {after.get(name, '(removed)')}" for name in names]
+    lines = [f"  {line}" for line in moved(before, after)]
     weights = {name: int(size) for name, size in re.findall(r"^(\S+) \S+ amd64 \d+ (\d+) ", new, re.MULTILINE)}
-    added = sum(weights[name] for name in names if name not in before)
+    added = sum(weights[name] for name in after.keys() - before.keys())
     return [*lines, *([f"  they weigh {added / 1e6:.1f} MB"] if added else [])]
+
+
+def asked(lock: str) -> list[str]:
+    """The names of the wish that a lock was made for, from its first line."""
+    return lock.partition("\n")[0].removeprefix("# ").split()
 
 
 def versions(lock: str) -> dict[str, str]:

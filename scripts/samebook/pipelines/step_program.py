@@ -1,6 +1,5 @@
 """A step of a pipeline as a program: its check, its command, its result, and the finished run that did the same."""
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from samebook.core import subcommand
 from samebook.core.errors import UsageError
 from samebook.core.json_value import json_object
+from samebook.core.make import clean_environment
 from samebook.core.processes import STEP
 from samebook.core.workspace import Workspace
 from samebook.data import publish
@@ -136,9 +136,8 @@ def _why(job: Job) -> str:
 
 def variables(job: Job, step: PreparedStep) -> dict[str, str]:
     """The environment variables of a step: the caller's, the step's name for the log, and the engine for make."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     engine = {"ENGINE": "docker"} if job.engine == "docker" else {}
-    return {**inherited, **engine, STEP: f"{job.name}/{step.name}"}
+    return {**clean_environment(), **engine, STEP: f"{job.name}/{step.name}"}
 
 
 def is_reused(step: PreparedStep, stdout: str) -> bool:

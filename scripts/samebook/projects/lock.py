@@ -1,13 +1,12 @@
 """The lock of a merged project: made from the project's own, so that it moves no further than needed."""
 
 import filecmp
-import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
-from samebook.core import errors, signals, subcommand
+from samebook.core import errors, subcommand
+from samebook.core.text import moved
 from samebook.core.workspace import make_folder
 from samebook.projects import merge
 from samebook.projects.merge import Merge
@@ -44,19 +43,14 @@ def lock(objects: Objects, merged: Merge, samebooks: Path) -> list[str] | None:
     _make(folder)
     after = {path: (folder / path).read_text() for path in locks}
     merged.tree.update({path: objects.entry(tree[path].split()[0], after[path].encode()) for path in locks})
-    return _moves(_versions(*before.values()), _versions(*after.values()))
+    return moved(_versions(*before.values()), _versions(*after.values()))
 
 
 def _make(folder: Path) -> None:
     """Make the lock there; whatever make has started ends with this command. Raises make's error."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    with tempfile.TemporaryFile() as output:
-        code = signals.call(("make", "--silent", "lock", "ENGINE=local"), folder, env, output)
-        output.seek(0)
-        printed = output.read().decode(errors="replace")
+    code, printed = subcommand.in_group(("make", "--silent", "lock", "ENGINE=local"), folder)
     if code:
-        message = subcommand.message(printed).removeprefix("error: ")
-        raise errors.from_exit_code(subcommand.exit_code(code, printed), message)
+        raise errors.from_exit_code(code, subcommand.message(printed).removeprefix("error: "))
 
 
 def _add_missing(path: Path, samebooks: Path) -> None:
@@ -81,8 +75,3 @@ def _versions(*locks: str) -> dict[str, str]:
     """The version of each package in some locks, by its name and, where there is one, its marker."""
     pins = (entry.groups() for text in locks for entry in PINNED.finditer(text))
     return {f"{name} ({marker})" if marker else str(name): str(version) for name, version, marker in pins}
-
-
-def _moves(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return [f"{name} {old.get(name, '(added)')} -> {new.get(name, '(removed)')}" for name in names]

@@ -1,6 +1,5 @@
 """Adopt a foreign notebook: plan it, bring its packages, data and modules in, write it, and run it twice."""
 
-import os
 import re
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 from samebook.adoption import imports, plan, renames
 from samebook.adoption.downloads import Download
 from samebook.adoption.plan import Plan
-from samebook.core import errors, git, signals, subcommand
+from samebook.core import errors, git, subcommand
 from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say, word
@@ -154,12 +153,7 @@ def _verdict(workspace: Workspace, request: AdoptRequest, adoption: Plan) -> str
         words = ("make", "--silent", "reproduce", f"RUN={adoption.name}", "TIMES=2", f"ENGINE={request.engine}")
     else:
         words = (sys.executable, "-m", "samebook", "reproduce", adoption.name, "--times", "2")
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    with tempfile.TemporaryFile() as output:
-        code = signals.call(words, workspace.root, env, output)
-        output.seek(0)
-        printed = output.read().decode(errors="replace")
-    code = subcommand.exit_code(code, printed)
+    code, printed = subcommand.in_group(words, workspace.root)
     lines = subcommand.MAKE.sub("", printed).strip()
     if code == NotReproduced.exit_code and "DIFFERENT:" in lines:
         raise NotReproduced(f"two runs differ:\n{lines}", mend=f"make reproduce RUN={adoption.name} TIMES=2")

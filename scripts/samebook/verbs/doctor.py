@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from samebook.core.errors import UsageError
 from samebook.core.text import align
 from samebook.core.workspace import Workspace
-from samebook.environment import identity, machine
+from samebook.environment import debian_packages, identity, machine
 from samebook.records import receipt
 
 LEAST_FREE_GIB = 3
@@ -118,10 +118,9 @@ CHECKS: tuple[Callable[[Workspace], Finding], ...] = (
 
 def _debian_packages(workspace: Workspace) -> list[Finding]:
     """Which Debian packages of the image's lock are here; none where there is no lock. The image has its versions."""
-    lock = workspace.environments / "apt.lock"
-    lines = [line.split() for line in lock.read_text().splitlines()] if lock.is_file() else []
-    pinned = {name: version for name, version, processor, *_ in lines[2:] if processor == "amd64"}
-    asked = lines[0][1:] if lines else []
+    path = workspace.environments / debian_packages.LOCK.name
+    lock = path.read_text() if path.is_file() else ""
+    pinned, asked = debian_packages.versions(lock), debian_packages.asked(lock)
     if asked and not shutil.which("dpkg-query"):
         return [Finding("Debian packages", " ".join(asked), "no Debian here: install what they are here", ok=True)]
     return [
