@@ -27,28 +27,38 @@ from samebook.execution.warm.kernels import Kind
 
 type Start = Callable[[str, Sequence[str]], TestbookNotebookClient]
 
-# A zygote takes memory: with so many, kernels of other kinds start cold.
+# A zygote takes memory: a module of tests that has more kinds starts the kernels of the others cold.
 MAX_ZYGOTES = 4
 
 
 class _Zygotes:
-    """The zygotes of a test session, each started for the first kernel of its kind."""
+    """The zygotes of a test session, each started for the first kernel of its kind; the latest used comes last."""
 
     def __init__(self) -> None:
         self.stack = ExitStack()
         self.folder: Path | None = None
-        # By the name of its kind, whether a zygote can fork.
-        self.is_usable: dict[str, bool] = {}
+        # By the name of its kind: whether the zygote can fork, and what ends it.
+        self.zygotes: dict[str, tuple[bool, ExitStack]] = {}
 
     def source(self, kind: Kind, cwd: Path) -> KernelSource:
         if not zygotes.can_fork():
             return KernelSource()
         if self.folder is None:
             self.folder = Path(self.stack.enter_context(zygotes.socket_folder()))
-        if kind.name not in self.is_usable and len(self.is_usable) < MAX_ZYGOTES:
-            zygote = self.stack.enter_context(zygotes.zygote(kind, cwd, self.folder))
-            self.is_usable[kind.name] = not zygote.refusal
-        return KernelSource(self.folder, kind) if self.is_usable.get(kind.name) else KernelSource()
+        if kind.name in self.zygotes:
+            self.zygotes[kind.name] = self.zygotes.pop(kind.name)
+        elif len(self.zygotes) < MAX_ZYGOTES:
+            end = self.stack.enter_context(ExitStack())
+            zygote = end.enter_context(zygotes.zygote(kind, cwd, self.folder))
+            self.zygotes[kind.name] = (not zygote.refusal, end)
+        is_usable, _ = self.zygotes.get(kind.name, (False, None))
+        return KernelSource(self.folder, kind) if is_usable else KernelSource()
+
+    def make_room(self) -> None:
+        """End the zygote that was not used for longest, where there are as many as there may be. No kernel lives."""
+        if len(self.zygotes) == MAX_ZYGOTES:
+            _, end = self.zygotes.pop(next(iter(self.zygotes)))
+            end.close()
 
 
 _ZYGOTES = pytest.StashKey[_Zygotes]()
@@ -69,6 +79,7 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
     module end with it.
     """
     session, folder = _session_zygotes(pytestconfig), workspace.find().notebooks
+    session.make_room()
     KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
     config = Config({"KernelManager": {"client_class": "samebook.execution.provisioner.Client"}})
     with ExitStack() as clients:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from testbook.client import TestbookNotebookClient
 
-from samebook.testing import _session_zygotes
+from samebook.execution.warm import kernels
+from samebook.testing import MAX_ZYGOTES, _session_zygotes, _Zygotes
 
 type Start = Callable[[str, list[str]], TestbookNotebookClient]
 
@@ -20,7 +21,20 @@ def test_kernels_share_imports(notebook: Start, pytestconfig: pytest.Config) -> 
     assert len(parents) == 1
     assert os.getpid() not in parents
     assert second.value("'secret' in globals()") is False
-    assert sum(_session_zygotes(pytestconfig).is_usable.values()) >= 1
+    assert any(is_usable for is_usable, _ in _session_zygotes(pytestconfig).zygotes.values())
+
+
+def test_later_modules_start_warm(tmp_path: Path) -> None:
+    """A session with more kinds of kernels than zygotes: the next module has a free place, and the latest stay."""
+    session = _Zygotes()
+    with session.stack:
+        kinds = [kernels.kind("", (), {"NUMBER": str(number)}) for number in range(MAX_ZYGOTES + 1)]
+        assert all(session.source(kind, tmp_path).kind for kind in kinds[:-1])
+        assert session.source(kinds[0], tmp_path).kind
+        assert not session.source(kinds[-1], tmp_path).kind
+        session.make_room()
+        assert session.source(kinds[-1], tmp_path).kind
+        assert set(session.zygotes) == {kinds[number].name for number in range(MAX_ZYGOTES + 1) if number != 1}
 
 
 def test_kernel_is_in_the_notebooks_folder(notebook: Start) -> None:

@@ -104,6 +104,12 @@ def test_notebook_is_its_path(tmp_path: Path) -> None:
     assert not run_folder.is_named_after(nested, "train")
 
 
+def test_ids_sort_by_start() -> None:
+    """The runs of one second, too, are in the order of their starts: the newest is the last."""
+    ids = [run_folder.new_id("train") for _ in range(1000)]
+    assert ids == sorted(set(ids))
+
+
 def test_notebook_has_one_name(tmp_path: Path) -> None:
     """A notebook's name is its path below notebooks/, however it is given."""
     here = Workspace(tmp_path)
