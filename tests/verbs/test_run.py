@@ -303,3 +303,24 @@ def test_outputs_of_settings(tiny: Tiny) -> None:
         ended = tiny.samebook("run", "work")
         assert ended.code == 2
         assert "is not below the notebook's folder" in ended.stderr
+
+
+def test_outputs_of_settings_are_of_one_run(tiny: Tiny) -> None:
+    """Of two runs at once whose notebooks write the same file beside themselves, each has its own as its result."""
+    work = "import pathlib, time\nfile = pathlib.Path('n.txt')\nfile.write_text(str(n))\ntime.sleep(2)"
+    tiny.notebook("work", parameters="n: int = 0", work=work)
+    (tiny.root / "environments" / "dev.yml").write_text("outputs: ['n.txt']\n")
+    processes = [tiny.start("run", "work", "-p", f"n={number}") for number in (1, 2)]
+    errors = [process.communicate(timeout=PATIENCE)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    assert "waits for another run to end" in "".join(errors)
+    statements = [receipt(run)["predicate"]["buildDefinition"]["externalParameters"] for run in tiny.runs]
+    numbers = {run: str(statement["parameters"]["n"]) for run, statement in zip(tiny.runs, statements, strict=True)}
+    assert set(numbers.values()) == {"1", "2"}
+    assert {run: (run / "outputs" / "n.txt").read_text() for run in tiny.runs} == numbers
+    tiny.notebook(
+        "outer",
+        work="import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'samebook', 'run', 'work'], check=True)",
+    )
+    ended = tiny.samebook("run", "outer")
+    assert ended.code == 0, ended.stderr  # it doesn't wait for itself

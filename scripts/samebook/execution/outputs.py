@@ -3,19 +3,21 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from samebook.core.digest import json_bytes
 from samebook.core.errors import PolicyRefused, UsageError
-from samebook.core.workspace import copy_whole
+from samebook.core.file_lock import acquire
+from samebook.core.workspace import Workspace, copy_whole
 from samebook.reads import undeclared
 from samebook.records import run_folder
 from samebook.redaction.redactor import Redaction
 
 # Files that are named.
 SHOWN = 3
+BESIDE_LOCK = ".beside.lock"
 LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder outside"
 
 
@@ -47,6 +49,27 @@ def normalize(folder: Path, workspace: Path) -> list[str]:
             path.unlink()
             notes.append(f"{name} is left out: it is not a file")
     return notes + _rename(folder)
+
+
+@contextmanager
+def alone(workspace: Workspace, patterns: Sequence[str], say: Callable[[str], None]) -> Iterator[None]:
+    """Hold other runs of this workspace back inside the block, where files beside notebooks become results.
+
+    Two runs at once could take each other's files. Without patterns no file is taken, and nothing is held; nor in a run
+    that a cell of another run has started, which that one waits for.
+    """
+    if not patterns or "SAMEBOOK_RUN" in os.environ:
+        yield
+        return
+    path = workspace.runs / ".partial" / BESIDE_LOCK
+    if (descriptor := acquire(path, wait=False)) is None:
+        say("waits for another run to end: with outputs: in the settings, runs take their files one after the other")
+        descriptor = acquire(path)
+    assert descriptor is not None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def beside(folder: Path) -> dict[Path, int]:

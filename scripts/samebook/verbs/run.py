@@ -67,7 +67,7 @@ def run(request: RunRequest, reporter: Reporter | None = None) -> Path:
     try:
         run_folder.note_secrets(folder.path, prepared.redaction)
         reporter.run_started(folder.path, request, prepared.redaction)
-        with signals.as_errors():
+        with signals.as_errors(), outputs.alone(workspace, prepared.settings.outputs, reporter.noted):
             _execute(folder, prepared, reporter)
     except BaseException as error:
         raise _failed(folder, error, prepared.redaction, workspace) from error
