@@ -11,7 +11,7 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.environment import numerics
 from samebook.records import comparison
 from samebook.records.comparison import Side
-from samebook.reproduction import definition, reason
+from samebook.reproduction import causes, definition, reason
 
 INTERNAL = "internalParameters"
 STATEMENT: dict[str, Any] = {
@@ -90,6 +90,17 @@ def test_call_before_the_cell() -> None:
     _, *others = lines(statement(), statement(numerics="portable"), before, after)
     assert others[:2] == ["  first in cell 2 `step-2`", "  known to depend on it: cell 1 `step-1`, line 1: y = x @ x.T"]
     assert not any("largest" in line for line in others)
+
+
+@pytest.mark.parametrize("is_numeric", [False, True])
+def test_call_without_a_seed(*, is_numeric: bool) -> None:
+    """A generator without a seed is named with its fix; the pin of numerics is said where another call may need it."""
+    source = f"x = np.random.default_rng().random(3)\nprint({'np.exp(x)' if is_numeric else 'x'})"
+    before, after = (result((source, printed)) for printed in ("1", "2"))
+    _, *others = lines(statement(), statement(numerics="portable"), before, after)
+    seed = next(cause for cause in causes.CAUSES if cause.name == causes.UNSEEDED)
+    assert others[-3] == "  may differ on one machine, too: line 1: x = np.random.default_rng().random(3)"
+    assert [line for line in others if "fix" in line] == [f"  fix: {reason.FIX}"] * is_numeric + [f"  fix: {seed.fix}"]
 
 
 @pytest.mark.parametrize(

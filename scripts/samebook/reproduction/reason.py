@@ -1,7 +1,7 @@
 """The reason that a person must know first of two runs that differ: another processor, other threads, other numerics.
 
 It names the cell that differs first, the calls that are known to depend on it, the size of the difference, and the pin
-that mends it.
+that mends it; and the first call that differs on any machine, as one without a seed does.
 """
 
 import sys
@@ -45,11 +45,19 @@ def lines(
     taken = [item for item in differing if not item.name.startswith(VARIABLES)] or differing
     facts = "; ".join(f"{item.name.partition('.')[2]}: {item.original} then, {item.reproduced} here" for item in taken)
     changes = [subject.change for subject in comparisons if subject.change]
+    cell = next((change.cell for change in changes if change.cell), None)
+    names = _causes(differing, is_portable=is_portable, is_held=is_held)
+    suspects = _suspects(new, cell.number if cell else sys.maxsize)
+    of_machine = [suspect for suspect in suspects if suspect.cause.numeric and suspect.cause.name in names]
+    of_any = [suspect for suspect in suspects if not suspect.cause.numeric and not suspect.cause.machine]
     return [
         f"the runs had another processor, other threads, or other numerics: {facts}",
-        *_cell_lines(changes, new, _causes(differing, is_portable=is_portable, is_held=is_held)),
+        *([f"  first in cell {cell.number} `{cell.name}`"] if cell else []),
+        *_suspect_lines("known to depend on it", of_machine, cell.number if cell else 0),
         *_size_lines(changes),
-        *_fix_lines(differing, is_portable=is_portable, is_held=is_held),
+        *(_fix_lines(differing, is_portable=is_portable, is_held=is_held) if of_machine or not of_any else ()),
+        *_suspect_lines("may differ on one machine, too", of_any[:1], cell.number if cell else 0),
+        *(f"  fix: {suspect.cause.fix}" for suspect in of_any[:1]),
         "",
     ]
 
@@ -61,18 +69,17 @@ def _causes(differing: Sequence[Divergence], *, is_portable: bool, is_held: bool
     return {name for name, is_possible in names if is_possible}
 
 
-def _cell_lines(changes: Sequence[Difference], new: Side, names: set[str]) -> Iterator[str]:
-    """The first cell that differs, and the calls in it, or before it, that depend on one of these causes."""
-    cell = next((change.cell for change in changes if change.cell), None)
-    if cell:
-        yield f"  first in cell {cell.number} `{cell.name}`"
-    suspects: list[causes.Suspect] = []
+def _suspects(new: Side, number: int) -> list[causes.Suspect]:
+    """The suspects in the cell of this number and those before it; none where the notebook is no valid one."""
     with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):  # a stranger wrote it
-        content = new.content(run_folder.CANONICAL) or b"[]"
-        suspects = causes.in_notebook(content, cell.number if cell else sys.maxsize)
-    known = (suspect for suspect in suspects if suspect.cause.numeric and suspect.cause.name in names)
-    places = dict.fromkeys(suspect.place(cell.number if cell else 0) for suspect in known)
-    yield from (f"  known to depend on it: {place}" for place in list(places)[:SHOWN])
+        return causes.in_notebook(new.content(run_folder.CANONICAL) or b"[]", number)
+    return []
+
+
+def _suspect_lines(words: str, suspects: Sequence[causes.Suspect], number: int) -> list[str]:
+    """The places of the first suspects, with their cells where these are not the one of this number."""
+    places = dict.fromkeys(suspect.place(number) for suspect in suspects)
+    return [f"  {words}: {place}" for place in list(places)[:SHOWN]]
 
 
 def _size_lines(changes: Sequence[Difference]) -> Iterator[str]:
