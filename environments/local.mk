@@ -39,7 +39,8 @@ exit 2
 endef
 $(LOCAL) .samebook/command/.installed: export REFUSAL = $(NO_PIP)
 
-# An environment from a lock. Python compiles what a run imports, once: all packages at once would take half a minute.
+# An environment from a lock. Python compiles what a run imports: all packages at once would take half a minute. What is
+# compiled is kept for the next checkout.
 define install
 @echo "environment: $< into $(@D)" >&2 && rm -f $@ && \
 { $(UV_RUN) venv --quiet --allow-existing --python "$(PYTHON_VERSION)" $(@D) || { \
@@ -49,6 +50,7 @@ export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
 { $(UV_RUN) pip sync --quiet --require-hashes --build-constraints environments/build.txt $< || { \
   echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
 $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
+$(@D)/bin/python -I environments/bytecode && \
 for name in pip pip3; do printf '%s\n' "$$REFUSAL" >$(@D)/bin/$$name && chmod +x $(@D)/bin/$$name; done && touch $@
 endef
 
