@@ -12,11 +12,12 @@ from tiny import CHECKOUT
 
 SCRIPT = CHECKOUT / "environments" / "bytecode"
 TIME = 1_000_000_000
+pytestmark = pytest.mark.host
 
 
 def environment(folder: Path, text: str = "value = 1\n", time: int = TIME) -> Path:
     """The module of a new environment with one package, as an installer would link it."""
-    venv.create(folder)
+    venv.create(folder, symlinks=True)
     (site,) = folder.glob("lib/python3*/site-packages")
     (site / "package").mkdir()
     module = site / "package" / "__init__.py"
