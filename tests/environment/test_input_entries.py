@@ -34,6 +34,7 @@ def here(tmp_path: Path) -> Workspace:
         ),
         ("a.csv: {from: 'https://user:hidden@h/b'}", "a.csv: from: a key stands in the URL"),
         ("a.csv: {from: 'https://h/b?X-Amz-Signature=hidden'}", "a.csv: from: a key stands in the URL"),
+        ("a.csv: {from: 'https://h/b?auth=hidden'}", "a.csv: from: a key stands in the URL"),
         ("a.csv: {from: 'https://h/b?se=1&sig=hidden'}", "a.csv: from: a key stands in the URL"),
         ("a.csv: {from: [hidden]}", "a.csv: from: the value is not shown"),
         ("../a.csv: {from: b}", "found '../a.csv'; expected a name"),

@@ -16,6 +16,7 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from samebook.core import secret
 from samebook.core.digest import json_bytes
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace, write_whole
@@ -27,6 +28,7 @@ from samebook.environment.sections import Section
 FILE = "environments/inputs.yml"
 WEB = ("https", "http")
 SCHEMES = (*WEB, "s3", "gs", "az")
+# Names of the parts of a query that carry a key, beside those of secrets.
 SECRET = re.compile(r"sig$|signature|token|password|secret|credential|key$", re.IGNORECASE)
 
 
@@ -46,7 +48,9 @@ class Entry(Section):
         if "://" in origin and parts.scheme not in SCHEMES:
             values = {"scheme": parts.scheme, "schemes": "://, ".join(SCHEMES)}
             raise PydanticCustomError(UNSHOWN, "found {scheme}://; expected {schemes}://, or a path", values)
-        if "@" in parts.netloc or any(SECRET.search(name) for name, _ in parse_qsl(parts.query)):
+        if "@" in parts.netloc or any(
+            SECRET.search(name) or secret.is_likely(name, "") for name, _ in parse_qsl(parts.query)
+        ):
             raise PydanticCustomError(
                 UNSHOWN, "a key stands in the URL; expected one without: bring the file into data/ by hand"
             )
