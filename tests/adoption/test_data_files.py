@@ -127,3 +127,15 @@ def test_folder_above(tmp_path: Path) -> None:
     planned = data_files.plan([code], Beside(folder, tmp_path / "project"), tmp_path / "here" / "notebooks")
     assert [copy.target for copy in planned.copies] == ["notebooks/data/a.csv", "notebooks/data/b.csv"]
     assert planned.texts == ["read_csv('data/a.csv'); read_csv('out.csv')\npath = \"data/b.csv\""]
+
+
+def test_links_stay(tmp_path: Path) -> None:
+    """A link in a folder that the code lists does not bring a file from outside the project."""
+    folder = tmp_path / "project" / "data"
+    folder.mkdir(parents=True)
+    (tmp_path / "key").write_text("secret")
+    (folder / "link.csv").symlink_to(tmp_path / "key")
+    (folder / "a.csv").write_text("a")
+    beside = Beside(folder.parent, folder.parent)
+    planned = data_files.plan(["listdir('data')"], beside, tmp_path / "here" / "notebooks")
+    assert [copy.target for copy in planned.copies] == ["notebooks/data/a.csv"]

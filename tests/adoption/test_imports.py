@@ -33,9 +33,33 @@ def test_helpers(tmp_path: Path) -> None:
     (tmp_path / "tools" / "__init__.py").write_text("import plots\nimport plotly")
     (tmp_path / "plots.py").write_text("import tools")
     found = imports.find(["from tools import x"], (tmp_path, tmp_path), LOCK, {})
-    assert found.helpers == (tmp_path / "tools", tmp_path / "plots.py")
+    assert [helper.path for helper in found.helpers] == [tmp_path / "tools", tmp_path / "plots.py"]
     assert found.wanted == ("plotly",)
     assert found.unknown == ()
+
+
+def test_packages_come_before_folders(tmp_path: Path) -> None:
+    """A folder of the repository that is named like a package does not hide it; one that nobody knows is a module."""
+    for place in ("numpy", "oddity", "deep/seaborn"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "__init__.py").touch()
+    (tmp_path / "deep" / "sklearn").mkdir()
+    (tmp_path / "deep" / "sklearn" / "notes.py").touch()
+    found = imports.find(["import numpy, oddity, seaborn, sklearn, oddity.x"], (tmp_path / "deep", tmp_path), LOCK, {})
+    assert {helper.path for helper in found.helpers} == {tmp_path / "oddity", tmp_path / "deep" / "seaborn"}
+    assert found.wanted == ()
+
+
+def test_links_stay(tmp_path: Path) -> None:
+    """A link out of the repository is no module, and does not come along with one."""
+    (tmp_path / "key.py").write_text("KEY = 1")
+    repository = tmp_path / "foreign"
+    (repository / "tools").mkdir(parents=True)
+    (repository / "tools" / "__init__.py").touch()
+    for link in ("helper.py", "tools/key.py", "tools/key.txt"):
+        (repository / link).symlink_to(tmp_path / "key.py")
+    found = imports.find(["import helper, tools"], (repository, repository), LOCK, {})
+    assert [helper.files for helper in found.helpers] == [(repository / "tools" / "__init__.py",)]
 
 
 @pytest.mark.parametrize(
@@ -82,5 +106,5 @@ def test_module_of_the_repository(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"NAME = '{name}'")
     found = imports.find(["import tools, other, pandas"], (tmp_path / "n", tmp_path), LOCK, {})
-    assert found.helpers == (tmp_path / "a" / "tools.py",)
+    assert [helper.path for helper in found.helpers] == [tmp_path / "a" / "tools.py"]
     assert "other" in found.unknown

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from samebook.adoption import mentions
 from samebook.adoption.data_files import Beside
+from samebook.adoption.imports import Helper
 
 
 def mentioned(folder: Path, *texts: str, helpers: tuple[Path, ...] = ()) -> list[str]:
     beside = Beside(folder, folder)
-    return [copy.target for copy in mentions.copies(texts, helpers, beside, folder.parent / "here" / "notebooks", [])]
+    modules = [Helper(path, (path,)) for path in helpers]
+    return [copy.target for copy in mentions.copies(texts, modules, beside, folder.parent / "here" / "notebooks", [])]
 
 
 def test_mentioned_files_come(tmp_path: Path) -> None:

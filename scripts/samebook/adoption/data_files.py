@@ -84,7 +84,7 @@ def plan(texts: Sequence[str], beside: Beside, notebooks: Path, planned: Iterabl
             if literals.SUFFIX.search(literal.text) or ABSOLUTE.match(literal.text):
                 notes.append(Note(literal.cell, f"reads {literal.text}, which is not here", "name the file as DATA"))
             continue
-        listed = _listed(literal.text, path)
+        listed = [file for file in _listed(literal.text, path) if _is_inside(file, beside)]
         small = [file for file in listed if file.stat().st_size <= LARGEST]
         copies |= {made.target: made for made in _of_folder(literal.text, path, small, notebooks)}
         if len(small) < len(listed):
@@ -111,6 +111,11 @@ def _listed(text: str, path: Path) -> list[Path]:
     if not path.is_dir() or ABSOLUTE.match(text) or ".." in parts or not parts:
         return []
     return _below(path)
+
+
+def _is_inside(file: Path, beside: Beside) -> bool:
+    """Whether a file is no link out of the folder that files may come from, or was given by the person."""
+    return file in beside.data or file.resolve().is_relative_to(beside.limit.resolve())
 
 
 def _below(folder: Path) -> list[Path]:

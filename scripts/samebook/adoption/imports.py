@@ -16,15 +16,28 @@ OWN = ("samebook", "__future__", "__main__")
 
 
 @dataclass(frozen=True)
-class Imports:
-    """What a notebook imports: wanted packages, those that nobody here knows by their module, and helper files.
+class Helper:
+    """A module of the notebook's own project: its file, or its package's folder, and the files that come along."""
 
-    `helpers` are paths: a module's file, or the folder of a package. `notes` tell of versions and unknown names.
+    path: Path
+    files: tuple[Path, ...]
+
+    @property
+    def code(self) -> list[str]:
+        """The text of its modules."""
+        return [file.read_text("utf-8", "replace") for file in self.files if file.suffix == ".py"]
+
+
+@dataclass(frozen=True)
+class Imports:
+    """What a notebook imports: wanted packages, those that nobody here knows by their module, and its own modules.
+
+    `notes` tell of versions and unknown names.
     """
 
     wanted: tuple[str, ...]
     unknown: tuple[str, ...]
-    helpers: tuple[Path, ...]
+    helpers: tuple[Helper, ...]
     notes: tuple[str, ...]
 
 
@@ -58,14 +71,14 @@ def find(
     `folders` are the notebook's and that of its repository. `asked` has the versions that the notebook's own project
     asks for, by package.
     """
-    helpers: dict[str, Path] = {}
+    helpers: dict[str, Helper] = {}
     imported = modules(texts)
     waiting = list(imported)
     while waiting:
         name = waiting.pop()
-        if name not in helpers and (path := helper(*folders, name, lock)):
-            helpers[name] = path
-            inner = modules(file.read_text("utf-8", "replace") for file in files(path) if file.suffix == ".py")
+        if name not in helpers and (path := _path(*folders, name, lock)):
+            helpers[name] = Helper(path, tuple(_files(path, folders[1])))
+            inner = modules(helpers[name].code)
             waiting += [module for module in inner if module not in imported]
             imported |= {module: 0 for module in inner if module not in imported}
     foreign = [name for name in imported if name not in (*sys.stdlib_module_names, *OWN) and name not in helpers]
@@ -80,27 +93,33 @@ def find(
     return Imports(tuple(wanted), unknown, tuple(helpers.values()), tuple(filter(None, notes)))
 
 
-def helper(folder: Path, repository: Path, name: str, lock: Collection[str]) -> Path | None:
-    """The file or the folder of a module beside a notebook, or its one file in the repository; None where none is.
+def _path(folder: Path, repository: Path, name: str, lock: Collection[str]) -> Path | None:
+    """The file or the folder of a module beside a notebook, above it, or once in the repository; None where none is.
 
-    What is a package, or a module of Python's, is not looked for in the whole repository.
+    As Python has it, only a file or a package in the notebook's own folder comes before a package that is installed.
     """
-    if (folder / f"{name}.py").is_file():
-        return folder / f"{name}.py"
-    above = [place for place in (folder, *folder.parents) if place.is_relative_to(repository)]
-    if package := next((place / name for place in above if any((place / name).glob("*.py"))), None):
-        return package
+    own = (folder / f"{name}.py", folder / name / "__init__.py")
+    if beside := next((path for path in own if _is_inside(path, repository)), None):
+        return beside if beside == own[0] else beside.parent
     if name in (*sys.stdlib_module_names, *OWN) or packages.is_known(name) or packages.package(name) in lock:
         return None
+    for place in (place for place in (folder, *folder.parents) if place.is_relative_to(repository)):
+        if _is_inside(place / f"{name}.py", repository):
+            return place / f"{name}.py"
+        if any((place / name).glob("*.py")):
+            return place / name
     places = sorted(path for path in repository.rglob(f"{name}.py") if path.is_file() and not path.is_symlink())
     return places[0] if len({path.read_bytes() for path in places}) == 1 else None
 
 
-def files(path: Path) -> list[Path]:
-    """The files of a helper: itself, or all that its folder holds but caches."""
-    if path.is_file():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+def _files(path: Path, repository: Path) -> list[Path]:
+    """The files of a module: itself, or all that its folder holds but caches, and links out of the repository."""
+    below = [path] if path.is_file() else sorted(path.rglob("*"))
+    return [file for file in below if _is_inside(file, repository) and "__pycache__" not in file.parts]
+
+
+def _is_inside(file: Path, repository: Path) -> bool:
+    return file.is_file() and file.resolve().is_relative_to(repository.resolve())
 
 
 def _unknown(name: str, cell: int, lock: Collection[str]) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from samebook.adoption import cells, data_files, imports, literals
+from samebook.adoption import cells, data_files, literals
 from samebook.adoption.data_files import Beside, Copy
+from samebook.adoption.imports import Helper
 
 # What is code, and calls that write.
 CODE = (".ipynb", ".py", ".pyc")
@@ -17,13 +18,12 @@ WRITERS = ("to_", "save", "dump", "write", "imsave", "urlretrieve")
 
 
 def copies(
-    texts: Sequence[str], helpers: Iterable[Path], beside: Beside, notebooks: Path, planned: Sequence[Copy]
+    texts: Sequence[str], helpers: Iterable[Helper], beside: Beside, notebooks: Path, planned: Sequence[Copy]
 ) -> list[Copy]:
     """The copies of mentioned files, each at its own path below notebooks/, that are not planned already."""
     sources = [(beside.folder, text) for text in texts]
-    for path in helpers:
-        files = [file for file in imports.files(path) if file.suffix == ".py"]
-        sources += [(path.parent, file.read_text("utf-8", "replace")) for file in files]
+    for helper in helpers:
+        sources += [(helper.path.parent, text) for text in helper.code]
     taken = {copy.target: copy for copy in planned}
     found = dict[str, Copy]()
     for folder, text in sources:

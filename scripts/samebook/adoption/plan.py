@@ -175,10 +175,10 @@ def _files(plan: Plan) -> Iterator[str]:
     yield from (f"{copy.target}, from {copy.source}" for copy in plan.copies)
     for download in plan.downloads:
         yield f"{FILE}: {download.name}, which code cell {download.cell} reads from {download.url}"
-    for path in plan.imports.helpers:
-        is_changed = any(plan.module(file) != file.read_bytes() for file in imports.files(path))
+    for helper in plan.imports.helpers:
+        is_changed = any(plan.module(file) != file.read_bytes() for file in helper.files)
         changed = ", its old code changed" if is_changed else ""
-        yield f"notebooks/{path.name}, a module, from {path}{changed}"
+        yield f"notebooks/{helper.path.name}, a module, from {helper.path}{changed}"
 
 
 def _packages(plan: Plan) -> Iterator[str]:

@@ -103,9 +103,9 @@ def _check_name(workspace: Workspace, name: str) -> None:
 def _helper_files(workspace: Workspace, adoption: Plan) -> list[tuple[Path, bytes]]:
     """The places of the modules' files, with their content. Raises UsageError where another file of that name is."""
     files = [
-        (workspace.notebooks / file.relative_to(path.parent), adoption.module(file))
-        for path in adoption.imports.helpers
-        for file in imports.files(path)
+        (workspace.notebooks / file.relative_to(helper.path.parent), adoption.module(file))
+        for helper in adoption.imports.helpers
+        for file in helper.files
     ]
     for target, content in files:
         if target.exists() and target.read_bytes() != content:
