@@ -16,7 +16,7 @@ PACKAGE = CHECKOUT / "scripts" / "samebook"
 WINGS = (
     *("core", "redaction", "environment", "store", "records", "reads", "reproduction", "data", "models"),
     "monitoring",
-    *("execution.warm", "execution", "pipelines", "projects", "adoption", "api", "verbs", "cli"),
+    *("execution.warm", "execution", "pipelines", "projects", "adoption.code", "adoption", "api", "verbs", "cli"),
 )
 SOURCES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text())

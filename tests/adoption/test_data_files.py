@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from samebook.adoption import data_files, literals
+from samebook.adoption import data_files
+from samebook.adoption.code import literals
 from samebook.adoption.data_files import Beside
 from samebook.core.errors import UsageError
 

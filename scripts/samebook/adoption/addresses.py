@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from samebook.adoption import cells, literals
+from samebook.adoption.code import cells, literals
 from samebook.environment.fields import url_parts
 
 URL = re.compile(r"\w+://\S+")

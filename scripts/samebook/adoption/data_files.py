@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from samebook.adoption import cells, literals
-from samebook.adoption.cells import Edit, Note
-from samebook.adoption.literals import Literal
+from samebook.adoption.code import cells, literals
+from samebook.adoption.code.cells import Edit, Note
+from samebook.adoption.code.literals import Literal
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 

@@ -11,8 +11,9 @@ from urllib.parse import unquote
 
 from pydantic import ValidationError
 
-from samebook.adoption import addresses, cells, data_files
-from samebook.adoption.cells import Edit, Note
+from samebook.adoption import addresses, data_files
+from samebook.adoption.code import cells
+from samebook.adoption.code.cells import Edit, Note
 from samebook.adoption.data_files import Beside, Copy
 from samebook.environment.fields import url_parts
 from samebook.environment.input_entries import Entry

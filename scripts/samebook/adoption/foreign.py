@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samebook.adoption import cells
+from samebook.adoption.code import cells
 from samebook.core.errors import UsageError
 from samebook.core.text import word
 from samebook.environment import kernels

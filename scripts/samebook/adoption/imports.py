@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.adoption import cells
+from samebook.adoption.code import cells
 from samebook.core.errors import nearest
 from samebook.environment import packages
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from samebook.adoption import cells, data_files, literals
+from samebook.adoption import data_files
+from samebook.adoption.code import cells, literals
 from samebook.adoption.data_files import Beside, Copy
 from samebook.adoption.imports import Helper
 

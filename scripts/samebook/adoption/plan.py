@@ -9,26 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samebook.adoption import (
-    cells,
-    constants,
-    data_files,
-    downloads,
-    foreign,
-    imports,
-    lines,
-    mentions,
-    python2,
-    renames,
-    requirements,
-    seeds,
-)
-from samebook.adoption.cells import Note
+from samebook.adoption import data_files, downloads, foreign, imports, mentions, requirements
+from samebook.adoption.code import cells, constants, lines, python2, renames, seeds
+from samebook.adoption.code.cells import Note
+from samebook.adoption.code.renames import Change
 from samebook.adoption.data_files import Copy
 from samebook.adoption.downloads import Download
 from samebook.adoption.foreign import Cell
 from samebook.adoption.imports import Imports
-from samebook.adoption.renames import Change
 from samebook.core.text import word
 from samebook.environment.input_entries import FILE, Entry
 from samebook.records.canonical import RAISES

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.adoption import imports, plan, renames
+from samebook.adoption import imports, plan
+from samebook.adoption.code import renames
 from samebook.adoption.downloads import Download
 from samebook.adoption.plan import Plan
 from samebook.core import errors, git, subcommand

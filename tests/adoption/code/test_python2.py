@@ -2,7 +2,7 @@
 
 import pytest
 
-from samebook.adoption import python2
+from samebook.adoption.code import python2
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Constants at the top become parameters, typed; everything else stays where it is."""
 
-from samebook.adoption import constants
+from samebook.adoption.code import constants
 from samebook.execution import parameters_cell
 
 

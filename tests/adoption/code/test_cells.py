@@ -2,7 +2,7 @@
 
 import ast
 
-from samebook.adoption import cells
+from samebook.adoption.code import cells
 
 
 def test_python_stays_whole() -> None:

@@ -10,10 +10,10 @@ import tokenize
 from collections.abc import Iterator, Sequence
 from tokenize import TokenInfo
 
-from samebook.adoption import cells
-from samebook.adoption.cells import Edit
-from samebook.adoption.renames import Change
-from samebook.adoption.rules import Rule
+from samebook.adoption.code import cells
+from samebook.adoption.code.cells import Edit
+from samebook.adoption.code.renames import Change
+from samebook.adoption.code.rules import Rule
 
 SOURCE = "https://docs.python.org/3/whatsnew/3.0.html"
 RULE = Rule("python 2", "Python 2", SOURCE, "Python 3")

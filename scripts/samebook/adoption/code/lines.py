@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 
-from samebook.adoption import cells
-from samebook.adoption.cells import Note
+from samebook.adoption.code import cells
+from samebook.adoption.code.cells import Note
 
 INSTALL = re.compile(
     r"[%!]\s*(?:sudo\s+)?(?:\S*python[\d.]*\s+-m\s+)?(?:pip[\d.]*|conda|mamba|uv|apt|apt-get|brew)\s.*"

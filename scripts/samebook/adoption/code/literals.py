@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from samebook.adoption import cells
+from samebook.adoption.code import cells
 
 # Calls whose first argument is a file's name, by their last name; `read_sql` and the like take a query.
 READERS = re.compile(

@@ -3,9 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-from samebook.adoption import cells, rules
-from samebook.adoption.cells import Edit
-from samebook.adoption.rules import Rule
+from samebook.adoption.code import cells, rules
+from samebook.adoption.code.cells import Edit
+from samebook.adoption.code.rules import Rule
 
 
 def places(text: str) -> Iterator[tuple[Rule, int, tuple[Edit, ...]]]:

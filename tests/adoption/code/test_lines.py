@@ -1,6 +1,6 @@
 """IPython's lines that no clean run can have become comments; all others stay."""
 
-from samebook.adoption import lines
+from samebook.adoption.code import lines
 
 
 def test_lines() -> None:

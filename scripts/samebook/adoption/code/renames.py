@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from samebook.adoption import behaviours, cells, imported_lines, rules
-from samebook.adoption.cells import Edit
-from samebook.adoption.rules import Rule
+from samebook.adoption.code import behaviours, cells, imported_lines, rules
+from samebook.adoption.code.cells import Edit
+from samebook.adoption.code.rules import Rule
 
 # A change may uncover another, in what it encloses.
 PASSES = 4

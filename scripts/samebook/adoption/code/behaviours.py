@@ -10,9 +10,9 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from samebook.adoption import cells
-from samebook.adoption.cells import Edit
-from samebook.adoption.rules import Rule
+from samebook.adoption.code import cells
+from samebook.adoption.code.cells import Edit
+from samebook.adoption.code.rules import Rule
 
 type Place = tuple[Rule, int, tuple[Edit, ...]]
 type ByKind = Callable[[str], Any]

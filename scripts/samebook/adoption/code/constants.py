@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from samebook.adoption import cells
-from samebook.adoption.cells import Edit
+from samebook.adoption.code import cells
+from samebook.adoption.code.cells import Edit
 
 TYPES = (bool, int, float, str)
 # Calls that only prepare: what follows them is still the top.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from samebook.adoption import renames
+from samebook.adoption.code import renames
 
 PANDAS, MODELS = "import pandas as pd\n", "import pandas as pd, statsmodels.api as sm\n"
 

@@ -4,10 +4,10 @@ import ast
 import re
 from collections.abc import Sequence
 
-from samebook.adoption import cells
-from samebook.adoption.cells import Edit
-from samebook.adoption.renames import Change
-from samebook.adoption.rules import Rule
+from samebook.adoption.code import cells
+from samebook.adoption.code.cells import Edit
+from samebook.adoption.code.renames import Change
+from samebook.adoption.code.rules import Rule
 
 SEED = 0
 RULE = Rule("seed", "no seed", "https://scikit-learn.org/stable/common_pitfalls.html#controlling-randomness", str(SEED))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from samebook.adoption import seeds
+from samebook.adoption.code import seeds
 
 NUMPY = "import numpy as np\nnp.random.seed(0)\n"
 

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from samebook.adoption import behaviours, renames, rules
+from samebook.adoption.code import behaviours, renames, rules
 
 PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn as sns\n"
 
