@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from samebook.adoption import data_files, downloads, foreign, imports, mentions, requirements
-from samebook.adoption.code import cells, constants, lines, python2, renames, seeds
+from samebook.adoption.code import cells, constants, defaults, lines, python2, renames, seeds
 from samebook.adoption.code.cells import Note
 from samebook.adoption.code.renames import Change
 from samebook.adoption.data_files import Copy
@@ -100,8 +100,9 @@ def plan(source: Source, name: str, project: Project, *, mend: bool) -> Plan:
     brought = downloads.plan(texts, beside, project.notebooks, project.entries)
     files = data_files.plan(brought.texts, beside, project.notebooks, brought.copies)
     texts, changes = renames.mend(files.texts) if mend else (files.texts, renames.find(files.texts))
+    texts, defaulted = defaults.mended(texts) if mend else (texts, [])
     texts, seeded = seeds.mended(texts) if mend else (texts, [])
-    changes = [*modern, *changes, *seeded]
+    changes = [*modern, *changes, *defaulted, *seeded]
     found = imports.find(texts, (path.parent, source.limit), project.lock, requirements.of(path.parent, original))
     copies = [*files.copies]
     copies += mentions.copies(original, found.helpers, beside, project.notebooks, copies)

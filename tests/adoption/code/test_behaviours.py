@@ -69,3 +69,78 @@ def test_rule_of_an_error(message: str, library: str, word: str) -> None:
     assert word in rule.advice
     assert renames.of_error(message, ["import os"]) is None
     assert renames.of_error("raised KeyError: 'a'", [f"import {library}"]) is None
+
+
+SKLEARN = "from sklearn.cross_validation import KFold, StratifiedKFold, ShuffleSplit\n"
+TODAY = "from sklearn.model_selection import KFold, StratifiedKFold, ShuffleSplit\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "mended"),
+    [
+        ("KFold(len(y), n_folds=5, shuffle=True)", "list(KFold(n_splits=5, shuffle=True).split(range(len(y))))"),
+        ("KFold(9)", "list(KFold(n_splits=3).split(range(9)))"),
+        (
+            "StratifiedKFold(y=y, n_folds=5, shuffle=False, random_state=1)",
+            "list(StratifiedKFold(n_splits=5, shuffle=False).split(y, y))",
+        ),
+        (
+            "ShuffleSplit(9, 4, random_state=0)",
+            "list(ShuffleSplit(n_splits=4, random_state=0).split(range(9)))",
+        ),
+        ("KFold(*a, n_folds=2)", "KFold(*a, n_folds=2)"),
+    ],
+)
+def test_splits(code: str, mended: str) -> None:
+    """A splitter that was given the data is the list of its splits, with the defaults that it had."""
+    assert renames.mend([SKLEARN, code])[0] == [TODAY, mended]
+
+
+def test_splits_are_the_same() -> None:
+    """The splits of today's class are those that the old one made, as its page has them."""
+    (text,), _ = renames.mend(["from sklearn.cross_validation import KFold\nsplits = KFold(4, n_folds=2)"])
+    names: dict[str, list[tuple[list[int], list[int]]]] = {}
+    exec(text, names)
+    assert [(list(train), list(test)) for train, test in names["splits"]] == [([2, 3], [0, 1]), ([0, 1], [2, 3])]
+
+
+@pytest.mark.parametrize(
+    ("code", "mended"),
+    [
+        ("d.resample('10AS').sum()", 'd.resample("10YS").sum()'),
+        ("d.resample(rule='Q-NOV')", 'd.resample(rule="QE-NOV")'),
+        ("d.resample('1H30T')", 'd.resample("1h30min")'),
+        (
+            "pd.date_range('2000-01-01T00', periods=3, freq='M')",
+            "pd.date_range('2000-01-01T00', periods=3, freq=\"ME\")",
+        ),
+        ("d.to_period('M'); d.to_period('A-DEC')", "d.to_period('M'); d.to_period(\"Y-DEC\")"),
+        ("d.resample('W-MON'); d.asfreq('D'); d.astype('M')", "d.resample('W-MON'); d.asfreq('D'); d.astype('M')"),
+    ],
+)
+def test_frequencies(code: str, mended: str) -> None:
+    """An old alias of a frequency gets its new name, with its number and its anchor, and periods keep theirs."""
+    assert renames.mend([PANDAS + code])[0] == [PANDAS + mended]
+
+
+@pytest.mark.parametrize(
+    ("code", "mended"),
+    [
+        ("RFE(m, 10)", "RFE(m, n_features_to_select=10)"),
+        ("confusion_matrix(a, b)", "confusion_matrix(a, b)"),
+        ("confusion_matrix(a, b, [1, 0])", "confusion_matrix(a, b, labels=[1, 0])"),
+        ("KFold(10, random_state=7)", "KFold(10)"),
+        ("KFold(10, shuffle=True, random_state=7)", "KFold(10, shuffle=True, random_state=7)"),
+    ],
+)
+def test_arguments(code: str, mended: str) -> None:
+    """Arguments that need a name today have one, and a seed that never had an effect goes."""
+    imports = "from sklearn.feature_selection import RFE\nfrom sklearn.metrics import confusion_matrix\n"
+    imports += "from sklearn.model_selection import KFold\n"
+    assert renames.mend([imports + code])[0] == [imports + mended]
+
+
+def test_graphs() -> None:
+    """The attributes of nodes and edges are read by the views of today."""
+    old, new = "G.node[1]['a'] = 2; G.edge[1][2]; x.node", "G.nodes[1]['a'] = 2; G.adj[1][2]; x.node"
+    assert renames.mend(["import networkx as nx\n" + old])[0] == ["import networkx as nx\n" + new]

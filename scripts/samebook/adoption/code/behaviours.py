@@ -4,10 +4,15 @@ grouped   a call without arguments of a method of `….groupby(…)`, which gets
 add       a call that gets `new`, where it has no argument of that name
 position  a whole number as the index of an attribute, which is a position, also where that is a Series
 inplace   a statement that changes a part of a frame in place, which gets a copy today
+frequency an old alias among the frequencies that a call takes
+period    an old alias among the frequencies of periods, which keep theirs for ends
+splitter  a class that was given the data: `new` has its arguments, with the defaults that are others today
+unshuffled a `random_state` of a class that does not shuffle, where it never had an effect
 """
 
 import ast
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from samebook.adoption.code import cells
@@ -17,12 +22,24 @@ from samebook.adoption.code.rules import Rule
 type Place = tuple[Rule, int, tuple[Edit, ...]]
 type ByKind = Callable[[str], Any]
 
+# The place of a frequency among the arguments of a call that takes one, and its names there.
+FREQUENCIES = {
+    **dict.fromkeys(("resample", "asfreq", "floor", "ceil", "to_offset"), 0),
+    **dict.fromkeys(("date_range", "bdate_range"), 3),
+    "Grouper": 2,
+}
+PERIODS = {"to_period": 0, "Period": 1, "period_range": 3}
+NAMES = ("freq", "rule")
+ALIAS = re.compile(r"(?<![-A-Za-z])[A-Za-z]+")
 
-def places(text: str, by_kind: ByKind) -> Iterator[Place]:
-    """The rules that apply to a cell, where they begin, and their edits."""
+
+def places(text: str, by_kind: ByKind, names: Mapping[str, str]) -> Iterator[Place]:
+    """The rules that apply to a cell, where they begin, and their edits; `names` are the imported ones."""
     for node in ast.walk(cells.read_tree(text)):
         if isinstance(node, ast.Call):
             yield from _of_call(text, node, by_kind)
+            yield from _of_frequency(text, node, by_kind)
+            yield from _of_splitter(text, node, by_kind, cells.dotted(node.func, names))
         elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and _is_whole(node.slice):
             yield from _of_index(text, node.value, by_kind)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -67,3 +84,58 @@ def _of_statement(text: str, call: ast.Call, by_kind: ByKind) -> Iterator[Place]
         if rule.old == cells.last_name(call):
             start = cells.span(text, call)[0]
             yield rule, start, (Edit(start, start, f"{cells.source(text, part)} = "), cells.without(text, option))
+
+
+def _of_frequency(text: str, call: ast.Call, by_kind: ByKind) -> Iterator[Place]:
+    """The rules for `resample("10AS")`, which is `resample("10YS")`: the letters after a hyphen are another thing."""
+    name = cells.last_name(call)
+    for kind, places in (("frequency", FREQUENCIES), ("period", PERIODS)):
+        if name not in places:
+            continue
+        values = [*call.args[places[name] :][:1], *(word.value for word in call.keywords if word.arg in NAMES)]
+        for value in values:
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                aliases = {rule.old: rule for rule in by_kind(kind)}
+                old = [aliases[alias] for alias in ALIAS.findall(value.value) if alias in aliases]
+                new = ALIAS.sub(lambda alias: aliases[alias[0]].new if alias[0] in aliases else alias[0], value.value)
+                start, end = cells.span(text, value)
+                yield from ((rule, start, (Edit(start, end, f'"{new}"'),)) for rule in old)
+
+
+def _of_splitter(text: str, call: ast.Call, by_kind: ByKind, name: str) -> Iterator[Place]:
+    """The rules for `KFold(n, 3)`, the list of whose splits is that of `KFold(n_splits=3).split(range(n))`."""
+    given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    start, end = cells.span(text, call)
+    for rule in by_kind("splitter"):
+        signature = [word.partition("=") for word in rule.new.split()]
+        is_old = name == rule.old or name == rule.old.replace("cross_validation", "model_selection")
+        if (
+            not is_old
+            or (name != rule.old and not {"n_folds", "n_iter"} & given.keys())
+            or len(given) < len(call.keywords)
+            or any(isinstance(argument, ast.Starred) for argument in call.args)
+        ):
+            continue
+        values = {word: default for word, _, default in signature if default}
+        values |= {word: cells.source(text, value) for (word, _, _), value in zip(signature, call.args, strict=False)}
+        values |= {word: cells.source(text, value) for word, value in given.items()}
+        first = signature[0][0]
+        if first in values:
+            data = values.pop(first)
+            options = {_today(word): value for word, value in values.items()}
+            if options.get("shuffle", "False") == "False" and "Shuffle" not in name:
+                options.pop("random_state", "")
+            subject = f"range({data})" if first == "n" else f"{data}, {data}"
+            made = ", ".join(f"{word}={value}" for word, value in options.items())
+            new = f"list({cells.source(text, call.func)}({made}).split({subject}))"
+            yield rule, start, (Edit(start, end, new),)
+    for rule in by_kind("unshuffled"):
+        shuffles = given.get("shuffle")
+        is_ordered = shuffles is None or (isinstance(shuffles, ast.Constant) and shuffles.value is False)
+        if name == rule.old and is_ordered and len(call.args) < 2:
+            seeds = [keyword for keyword in call.keywords if keyword.arg == "random_state"]
+            yield from ((rule, start, (cells.without(text, seed),)) for seed in seeds)
+
+
+def _today(word: str) -> str:
+    return "n_splits" if word in ("n_folds", "n_iter") else word

@@ -34,7 +34,7 @@ def find(texts: Sequence[str]) -> list[Change]:
         for place in (
             *imported_lines.places(text),
             *_in_cell(text, names, libraries),
-            *behaviours.places(text, partial(rules.of, libraries=libraries)),
+            *behaviours.places(text, partial(rules.of, libraries=libraries), names),
         )
     )
     return [Change(number, rule, _line(text, at), edits) for number, text, rule, at, edits in places]
@@ -182,15 +182,17 @@ def _of_arguments(
 def _positional(text: str, call: ast.Call, name: str) -> Iterator[Place]:
     """The rule for arguments without names: of one alone that is not said to be a column, it may be the data."""
     has_data = any(keyword.arg == "data" for keyword in call.keywords)
-    if len(call.args) < (1 if has_data else 2) or any(isinstance(argument, ast.Starred) for argument in call.args):
+    if any(isinstance(argument, ast.Starred) for argument in call.args):
         return
     for rule in rules.rules():
-        if rule.kind == "positional" and rule.old == name:
+        is_plot = rule.kind == "positional" and len(call.args) >= (1 if has_data else 2)
+        if rule.old == name and (is_plot or rule.kind == "named"):
             new = (rule.new or "").split()
             starts = [cells.span(text, argument)[0] for argument in call.args]
-            edits = [Edit(start, start, f"{word}=") for start, word in zip(starts, new, strict=False)]
-            third = starts[len(new) : len(new) + 1]
-            yield _place(text, call, rule, *edits, *(Edit(start, start, "data=") for start in third if not has_data))
+            words = [*new, *["data"] * (rule.kind == "positional" and not has_data)]
+            edits = [Edit(at, at, f"{word}=") for at, word in zip(starts, words, strict=False) if word != "_"]
+            if edits or rule.new is None:
+                yield _place(text, call, rule, *edits)
 
 
 def _matches(old: str, name: str, keyword: ast.keyword) -> bool:

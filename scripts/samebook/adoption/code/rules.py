@@ -22,7 +22,8 @@ class Rule:
                 another name, else all
     fill        `call keyword=value`, which is the method `new`
     string      `call value`: a text among a call's arguments
-    positional  arguments without a name, which get the names in `new`
+    positional  arguments of a plot without a name, which get the names in `new`, and the next one `data`
+    named       arguments without a name, which get the names in `new`; `_` stays as it is
     error       the message of a run that fails, a pattern, with `advice`
     The kinds of behaviours.py are described there.
 
