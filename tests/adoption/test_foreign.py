@@ -75,4 +75,6 @@ def test_saved_errors(tmp_path: Path) -> None:
     assert [cell.error for cell in foreign.read(path)] == ["KeyError", "ValueError", ""]
     planned = plan.plan(plan.Source(path, tmp_path), "a", plan.Project(tmp_path, {}, {}), mend=False)
     assert [cell.tags for cell in planned.after] == [["raises-exception"], ["raises-exception"], []]
-    assert "code cell 2: its saved output is ValueError" in plan.text(planned)
+    assert "2 cells are expected to fail, by the tag raises-exception: `cell-1` (KeyError), `cell-2` (" in plan.text(
+        planned
+    )

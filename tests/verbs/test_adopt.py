@@ -1,6 +1,7 @@
 """An existing notebook comes in by one command: a plan, a question, its data, two runs, and a verdict."""
 
 import functools
+import json
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -53,7 +54,7 @@ def test_old_notebook_comes_in(tiny: Tiny, foreign: Path) -> None:
     assert [cell.source for cell in notebook.cells][1] == "ROWS: int = 2"
     assert notebook.cells[1].metadata.tags == ["parameters"]
     changes = notebook.metadata.samebook.adoption.changes
-    assert [(change.cell, change.rule) for change in changes] == [(2, "numpy.float")]
+    assert [(change.cell, change.rule) for change in changes] == [(2, "numpy.float"), (1, "future.infer_string")]
     assert (foreign / "Old -- ü.ipynb").read_bytes() == original
     with pytest.raises(UsageError, match=r"Old_-_u\.ipynb is there already"):
         adopt(request)
@@ -66,6 +67,19 @@ def test_failure_names_the_rule(foreign: Path) -> None:
         adopt(AdoptRequest(path, (str(foreign),), name="old"))
     assert "float" in str(failure.value)
     assert failure.value.mend == f"rm notebooks/old.ipynb && make adopt NOTEBOOK='{path}' MEND=1"
+
+
+def test_hidden_failure_is_told(foreign: Path) -> None:
+    """A cell that fails with another error than the saved one is told beside the verdict."""
+    error = {"output_type": "error", "ename": "ZeroDivisionError", "evalue": "", "traceback": []}
+    cells = [{"cell_type": "code", "source": "import no_such_module", "outputs": [error]}]
+    (foreign / "a.ipynb").write_text(json.dumps({"cells": cells}))
+    plans: list[str] = []
+    verdict = adopt(AdoptRequest(str(foreign / "a.ipynb")), lambda plan: not plans.append(plan))
+    line = "1 cell is expected to fail, by the tag raises-exception: `cell-1` (ZeroDivisionError)"
+    assert line in plans[0]
+    assert line in verdict
+    assert "warning: `cell-1` was expected to fail with ZeroDivisionError; found ModuleNotFoundError" in verdict
 
 
 def test_nothing_without_consent(tiny: Tiny, foreign: Path) -> None:

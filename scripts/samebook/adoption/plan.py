@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samebook.adoption import data_files, downloads, foreign, imports, mentions, requirements
+from samebook.adoption import data_files, downloads, expected, foreign, imports, mentions, requirements
 from samebook.adoption.code import cells, constants, defaults, lines, python2, renames, seeds
 from samebook.adoption.code.cells import Note
 from samebook.adoption.code.renames import Change
@@ -44,6 +44,11 @@ class Plan:
     def texts(self) -> list[str]:
         """The code cells of the new notebook."""
         return [cell.text for cell in self.after if cell.kind == foreign.CODE]
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """The cells of the new notebook that are expected to fail, by name, each with its error."""
+        return expected.errors(self.after)
 
     @property
     def content(self) -> bytes:
@@ -109,7 +114,7 @@ def plan(source: Source, name: str, project: Project, *, mend: bool) -> Plan:
     tagged = any(PARAMETERS in cell.tags for cell in before)
     lifted = constants.Constants("", texts) if tagged else constants.lift(texts)
     after = _cells(before, lifted)
-    everything = (*_errors(before), *notes, *brought.notes, *files.notes, *_suspects(texts))
+    everything = (*notes, *brought.notes, *files.notes, *_suspects(texts))
     return Plan(
         name, path.name, before, after, found, tuple(copies), brought.downloads, everything, tuple(changes), mend
     )
@@ -136,14 +141,6 @@ def _tagged(cell: Cell) -> Cell:
     if not cell.error or RAISES in cell.tags:
         return cell
     return replace(cell, metadata={**cell.metadata, "tags": [*cell.tags, RAISES]})
-
-
-def _errors(before: Sequence[Cell]) -> Iterator[Note]:
-    """The cells whose saved output is an error."""
-    code = [cell for cell in before if cell.kind == foreign.CODE]
-    for number, cell in enumerate(code, start=1):
-        if cell.error:
-            yield Note(number, f"its saved output is {cell.error}: it may fail here too, by the tag {RAISES}")
 
 
 def _suspects(texts: Sequence[str]) -> Iterator[Note]:
@@ -197,6 +194,7 @@ def _old_code(plan: Plan) -> Iterator[str]:
 
 
 def _notes(plan: Plan) -> Iterator[str]:
+    yield from filter(None, [expected.summary(plan.expected)])
     for note in plan.notes:
         yield f"code cell {note.cell}: {note.text}" if note.cell else note.text
         if note.fix:

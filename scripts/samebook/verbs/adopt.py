@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.adoption import imports, plan
+from samebook.adoption import expected, imports, plan
 from samebook.adoption.code import renames
 from samebook.adoption.downloads import Download
 from samebook.adoption.plan import Plan
@@ -18,6 +18,7 @@ from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.environment import input_entries
+from samebook.records import run_folder
 
 # A file in a repository: `https://host/owner/project/blob/main/a.ipynb`, or `https://host/project.git/a.ipynb`.
 ADDRESS = re.compile(
@@ -157,10 +158,19 @@ def _verdict(workspace: Workspace, request: AdoptRequest, adoption: Plan) -> str
     code, printed = subcommand.in_group(words, workspace.root)
     lines = subcommand.MAKE.sub("", printed).strip()
     if code == NotReproduced.exit_code and "DIFFERENT:" in lines:
+        lines = "\n".join((lines, *_expected(workspace, adoption)))
         raise NotReproduced(f"two runs differ:\n{lines}", mend=f"make reproduce RUN={adoption.name} TIMES=2")
     if code:
         raise _failure(code, subcommand.message(printed).removeprefix("error: "), request, adoption)
-    return lines[lines.find("IDENTICAL:") :]
+    return "\n".join((lines[lines.find("IDENTICAL:") :], *_expected(workspace, adoption)))
+
+
+def _expected(workspace: Workspace, adoption: Plan) -> list[str]:
+    """What the newest trial of the notebook shows of the cells that are expected to fail."""
+    trials = sorted((workspace.runs / run_folder.SCRATCH).glob(f"*-{adoption.name}-*/{run_folder.NOTEBOOK}"))
+    if not adoption.expected or not trials:
+        return []
+    return [expected.summary(adoption.expected), *expected.deviations(adoption.expected, trials[-1].read_bytes())]
 
 
 def _failure(code: int, message: str, request: AdoptRequest, adoption: Plan) -> SamebookError:

@@ -30,7 +30,7 @@ FREQUENCIES = {
 }
 PERIODS = {"to_period": 0, "Period": 1, "period_range": 3}
 NAMES = ("freq", "rule")
-ALIAS = re.compile(r"(?<![-A-Za-z])[A-Za-z]+")
+ALIAS = re.compile(r"((?<![-A-Za-z])[A-Za-z]+)")
 
 
 def places(text: str, by_kind: ByKind, names: Mapping[str, str]) -> Iterator[Place]:
@@ -97,7 +97,7 @@ def _of_frequency(text: str, call: ast.Call, by_kind: ByKind) -> Iterator[Place]
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 aliases = {rule.old: rule for rule in by_kind(kind)}
                 old = [aliases[alias] for alias in ALIAS.findall(value.value) if alias in aliases]
-                new = ALIAS.sub(lambda alias: aliases[alias[0]].new if alias[0] in aliases else alias[0], value.value)
+                new = "".join(aliases[part].new if part in aliases else part for part in ALIAS.split(value.value))
                 start, end = cells.span(text, value)
                 yield from ((rule, start, (Edit(start, end, f'"{new}"'),)) for rule in old)
 

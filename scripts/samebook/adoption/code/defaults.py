@@ -1,7 +1,7 @@
-"""Defaults of libraries that were others when old code was written, and that an option sets back: of pandas, its strings.
+"""Defaults of libraries that were others once, and that an option sets back: the type of strings in pandas.
 
-Old code compares a column's type with `object`, sorts what is missing beside text, and hands `.values` to libraries that
-want arrays of numpy: with the type that strings have today it fails, or, in silence, selects other columns.
+Old code compares a column's type with `object`, and hands `.values` to libraries that want arrays of numpy: with the
+type that strings have today it fails, or, in silence, selects other columns.
 """
 
 import ast
