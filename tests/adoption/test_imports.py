@@ -50,6 +50,13 @@ def test_packages_come_before_folders(tmp_path: Path) -> None:
     assert found.wanted == ()
 
 
+def test_what_calls_need(tmp_path: Path) -> None:
+    """A call of pandas that needs another package brings it, and one that the lock has brings none."""
+    texts = ["import pandas as pd\npd.read_html(x)", "from tqdm import tqdm_notebook\ntqdm_notebook(x)"]
+    found = imports.find(texts, (tmp_path, tmp_path), {**LOCK, "pandas": "3.1", "lxml": "6"}, {})
+    assert found.wanted == ("ipywidgets", "tqdm")
+
+
 def test_links_stay(tmp_path: Path) -> None:
     """A link out of the repository is no module, and does not come along with one."""
     (tmp_path / "key.py").write_text("KEY = 1")

@@ -26,6 +26,18 @@ def test_mentioned_files_come(tmp_path: Path) -> None:
     assert sorted(targets) == [f"notebooks/{name}" for name in ("a.csv", "c.dat.gz", "d.csv", "in/b.csv")]
 
 
+def test_words_of_the_shell(tmp_path: Path) -> None:
+    """A file that a line of IPython's names comes along: data, and a script that it runs."""
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    for name in ("a.csv", "b.py", "c.csv"):
+        (folder / name).write_text(name)
+    assert sorted(mentioned(folder, "!head -n 2 'a.csv'\n%run b.py\nx % c.csv")) == [
+        "notebooks/a.csv",
+        "notebooks/b.py",
+    ]
+
+
 def test_nothing_from_outside(tmp_path: Path) -> None:
     """A file above the folder, an absolute one, and a link out of it do not come."""
     (tmp_path / "key.txt").write_text("secret")

@@ -11,6 +11,14 @@ from samebook.adoption.code import cells
 from samebook.core.errors import nearest
 from samebook.environment import packages
 
+# What calls of other packages need besides, by the name of the call, as their own pages say.
+NEEDED = {
+    "read_html": "lxml",
+    "read_xml": "lxml",
+    **dict.fromkeys(("read_excel", "to_excel", "ExcelFile", "ExcelWriter"), "openpyxl"),
+    **dict.fromkeys(("read_hdf", "to_hdf", "HDFStore"), "tables"),
+    **dict.fromkeys(("tqdm_notebook", "tnrange"), "ipywidgets"),
+}
 # What a run has without any package: samebook itself, and what IPython calls a module.
 OWN = ("samebook", "__future__", "__main__")
 
@@ -52,6 +60,8 @@ def modules(texts: Iterable[str]) -> dict[str, int]:
 
 def _names(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (needed := NEEDED.get(cells.last_name(node))):
+            yield needed
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:

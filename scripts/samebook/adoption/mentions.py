@@ -4,6 +4,7 @@ The modules that come along are searched too: what they read lies beside them.
 """
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from samebook.adoption.imports import Helper
 
 # What is code, and calls that write.
 CODE = (".ipynb", ".py", ".pyc")
+OWN_LINES = re.compile(r"^\s*(?:[\w ,]+=\s*)?(?:!|%{1,2}run\b)(.*)$", re.MULTILINE)
 WRITERS = ("to_", "save", "dump", "write", "imsave", "urlretrieve")
 
 
@@ -37,8 +39,13 @@ def copies(
 
 
 def _names(text: str) -> Iterator[str]:
-    """The strings in code that may be names of files: relative ones with an ending, and those joined from constants."""
+    """The strings in code that may be names of files: relative ones with an ending, and those joined from constants.
+
+    The words of IPython's own lines, `!head a.csv` and `%run b.py`, may be too.
+    """
     tree = cells.read_tree(text)
+    words = [word.strip("'\"") for line in OWN_LINES.findall(text) for word in line.split()]
+    yield from (word for word in words if _is_inside(word) and literals.SUFFIX.search(word))
     written = {
         id(part) for call in ast.walk(tree) if isinstance(call, ast.Call) and _writes(call) for part in call.args
     }
@@ -49,9 +56,12 @@ def _names(text: str) -> Iterator[str]:
         elif isinstance(node, ast.Call) and cells.last_name(node) == "join" and len(node.args) > 1:
             parts = [part.value for part in node.args if isinstance(part, ast.Constant) and isinstance(part.value, str)]
             name = "/".join(parts) if len(parts) == len(node.args) else ""
-        is_inside = not (data_files.ABSOLUTE.match(name) or data_files.URL.match(name) or ".." in name or "\\" in name)
-        if is_inside and "\n" not in name and literals.SUFFIX.search(name) and not name.endswith(CODE):
+        if _is_inside(name) and "\n" not in name and literals.SUFFIX.search(name) and not name.endswith(CODE):
             yield name
+
+
+def _is_inside(name: str) -> bool:
+    return not (data_files.ABSOLUTE.match(name) or data_files.URL.match(name) or ".." in name or "\\" in name)
 
 
 def _writes(call: ast.Call) -> bool:

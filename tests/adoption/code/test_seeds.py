@@ -29,6 +29,14 @@ def test_seed_is_given(code: str, mended: str) -> None:
     assert len(notes) == 1
 
 
+def test_plots_that_resample() -> None:
+    """A plot whose interval seaborn draws by a generator of its own has a seed, but where the code may give one."""
+    code = "import seaborn as sns\nsns.barplot(x=a)\nsns.lineplot(x=a, seed=3)\nsns.regplot(**options)\nsns.heatmap(a)"
+    (text,), changes = seeds.mended([code])
+    assert text == NUMPY + code.replace("barplot(x=a)", "barplot(x=a, seed=0)")
+    assert [change.rule.old for change in changes] == ["seed=None", "no seed"]
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -13,10 +13,14 @@ SEED = 0
 RULE = Rule("seed", "no seed", "https://scikit-learn.org/stable/common_pitfalls.html#controlling-randomness", str(SEED))
 # Generators of their own, which take a seed.
 MADE = ("numpy.random.default_rng", "numpy.random.RandomState", "random.Random")
-# What draws from the one generator of numpy where it is given no other: pandas, scipy.stats and scikit-learn.
+# What draws from the one generator of numpy where it is given no other.
 DRAWS = re.compile(
-    r"numpy\.random\.(?!seed|default_rng|RandomState|Generator|SeedSequence)\w+|(scipy\.stats|sklearn)\..*"
+    r"numpy\.random\.(?!seed|default_rng|RandomState|Generator|SeedSequence)\w+"
+    r"|(scipy\.stats|sklearn|seaborn|networkx|statsmodels|mlxtend)\..*"
 )
+# The plots of seaborn that resample for an interval, by a generator of their own.
+PLOT = Rule("seed", "seed=None", "https://seaborn.pydata.org/generated/seaborn.barplot.html", f"seed={SEED}")
+RESAMPLES = re.compile(r"seaborn\.(bar|point|line|reg|lm|cat)plot")
 METHODS = ("sample", "rvs", "resample")
 GLOBAL = {"numpy": "import numpy as np\nnp.random.seed(0)", "random": "import random\nrandom.seed(0)"}
 
@@ -37,6 +41,12 @@ def mended(texts: Sequence[str]) -> tuple[list[str], list[Change]]:
             edit = Edit(start, end, f"{cells.source(text, call.func)}({SEED})")
             edits.setdefault(number, []).append(edit)
             changes.append(Change(number, RULE, cells.source(text, call), (edit,)))
+        if RESAMPLES.fullmatch(cells.dotted(call.func, names)) and not _names_seed(call):
+            end = cells.span(text, call)[1] - 1
+            comma = "" if text[:end].rstrip().endswith((",", "(")) else ", "
+            edit = Edit(end, end, f"{comma}seed={SEED}")
+            edits.setdefault(number, []).append(edit)
+            changes.append(Change(number, PLOT, cells.source(text, call).splitlines()[0], (edit,)))
     for library in _unseeded([cells.dotted(call.func, names) or cells.last_name(call) for _, _, call in called], texts):
         first = next(number for number, text in enumerate(texts, start=1) if text.strip())
         edit = cells.first_line(texts[first - 1], GLOBAL[library])
@@ -44,6 +54,11 @@ def mended(texts: Sequence[str]) -> tuple[list[str], list[Change]]:
         changes.append(Change(first, RULE, GLOBAL[library].splitlines()[1], (edit,)))
     changed = [cells.edited(text, edits.get(number, [])) for number, text in enumerate(texts, start=1)]
     return changed, changes
+
+
+def _names_seed(call: ast.Call) -> bool:
+    """Whether a call has a seed, or may have one among options that it takes from elsewhere."""
+    return any(keyword.arg in ("seed", None) for keyword in call.keywords)
 
 
 def _is_empty(call: ast.Call) -> bool:
