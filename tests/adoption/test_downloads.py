@@ -104,3 +104,15 @@ def test_function_that_downloads(tmp_path: Path) -> None:
     assert plan.texts[2] == 'import samebook\nget(samebook.input_path("c.csv").as_uri())'
     assert plan.texts[3:] == ['get("https://a.b/b.csv")', 'got("https://a.b/d.csv")']
     assert [copy.target for copy in plan.copies] == ["notebooks/b.csv"]
+
+
+def test_file_of_the_repository(tmp_path: Path) -> None:
+    """A file of the address's name in the notebook's repository takes its place, and the plan says so."""
+    (tmp_path / ".git").mkdir()
+    for name, content in (("data/x.csv", "1"), ("old/x.csv", "2"), ("a/y.csv", "1"), ("b/y.csv", "2")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    plan = planned(tmp_path, 'read_csv("https://a.b/o/r/master/data/x.csv")\nread_csv("https://a.b/y.csv")')
+    assert [copy.source for copy in plan.copies] == [tmp_path / "data" / "x.csv"]
+    assert [download.name for download in plan.downloads] == ["y.csv"]
+    assert [note.text.split(": ")[-1] for note in plan.notes] == ["the repository's own x.csv takes its place"]

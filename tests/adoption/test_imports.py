@@ -57,6 +57,16 @@ def test_what_calls_need(tmp_path: Path) -> None:
     assert found.wanted == ("ipywidgets", "tqdm")
 
 
+def test_package_without_its_module(tmp_path: Path) -> None:
+    """A package that lacks the module that it imports is not the module: the file of that name elsewhere is."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "__init__.py").write_text("from .tools import *")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "tools.py").write_text("x = 1")
+    found = imports.find(["import tools"], (tmp_path / "notes", tmp_path), LOCK, {})
+    assert [helper.path for helper in found.helpers] == [tmp_path / "code" / "tools.py"]
+
+
 def test_links_stay(tmp_path: Path) -> None:
     """A link out of the repository is no module, and does not come along with one."""
     (tmp_path / "key.py").write_text("KEY = 1")

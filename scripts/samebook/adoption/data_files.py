@@ -149,7 +149,7 @@ def _found(text: str, beside: Beside) -> Path | None:
         above = [folder / path for folder in (beside.folder, *beside.folder.absolute().parents)]
         candidates += [place for place in above if place.resolve().is_relative_to(beside.limit.resolve())]
     with_same_name = [file for file in beside.data if file.name == _parts(text)[-1]]
-    candidates += sorted(with_same_name, key=lambda file: -_alike(file.parts, _parts(text)))
+    candidates += sorted(with_same_name, key=lambda file: -alike(file.parts, _parts(text)))
     for candidate in candidates:
         with suppress(OSError, ValueError):  # a name that is too long, or holds a null
             if candidate.exists():
@@ -162,7 +162,7 @@ def _parts(text: str) -> tuple[str, ...]:
     return (PureWindowsPath(text) if "\\" in text else PurePosixPath(text)).parts or ("",)
 
 
-def _alike(first: Sequence[str], second: Sequence[str]) -> int:
+def alike(first: Sequence[str], second: Sequence[str]) -> int:
     """How many last parts two paths have in common."""
     pairs = list(zip(reversed(first), reversed(second), strict=False))
     return next((count for count, (a, b) in enumerate(pairs) if a != b), len(pairs))

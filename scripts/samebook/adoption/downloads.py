@@ -3,6 +3,7 @@
 The code reads them by `samebook.input_path`, from an entry of environments/inputs.yml, or from a file given as DATA.
 """
 
+import glob
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,7 +59,9 @@ def plan(texts: Sequence[str], beside: Beside, notebooks: Path, entries: Mapping
         text = texts[use.cell - 1]
         edits.setdefault(use.cell, []).extend([*(cells.first_line(text, line) for line in use.imports), edit])
     rewritten = [cells.edited(text, dict.fromkeys(edits.get(number, []))) for number, text in enumerate(texts, start=1)]
-    return Downloads(tuple(names.new.values()), tuple(names.copies.values()), rewritten, tuple(dict.fromkeys(notes)))
+    return Downloads(
+        tuple(names.new.values()), tuple(names.copies.values()), rewritten, tuple(dict.fromkeys([*notes, *names.notes]))
+    )
 
 
 FIX = "bring the file, and name it as DATA: environments/inputs.yml can't hold this address"
@@ -73,6 +76,7 @@ class _Names:
     known: dict[str, str]
     new: dict[str, Download] = field(default_factory=dict[str, Download])
     copies: dict[str, Copy] = field(default_factory=dict[str, Copy])
+    notes: list[Note] = field(default_factory=list[Note])
 
     def of(self, url: str, cell: int) -> str:
         """The name; "" where the address can't be an input."""
@@ -80,6 +84,8 @@ class _Names:
             return self.known[url]
         plain = _plain(url)
         given = next((path for path in self.beside.data if path.name == plain), None)
+        if given is None and (given := self._of_repository(url, plain)):
+            self.notes.append(Note(cell, f"reads {url}: the repository's own {plain} takes its place"))
         if given:
             copy = data_files.copy("", given, self.notebooks, self.copies)
             self.copies[copy.target] = copy
@@ -93,6 +99,17 @@ class _Names:
             self.new[url] = Download(cell, url, name)
         self.known[url] = name
         return name
+
+    def _of_repository(self, url: str, plain: str) -> Path | None:
+        """The repository's file of an address's name, the one most alike by its folders; None where several differ."""
+        limit = self.beside.limit
+        if not (limit / ".git").exists():
+            return None
+        files = [path for path in sorted(limit.rglob(glob.escape(plain))) if path.is_file() and not path.is_symlink()]
+        parts = Path(unquote(url_parts(url).path)).parts
+        most = max((data_files.alike(path.parts, parts) for path in files), default=0)
+        best = [path for path in files if data_files.alike(path.parts, parts) == most]
+        return best[0] if len({path.read_bytes() for path in best}) == 1 else None
 
     def is_beside(self, url: str) -> bool:
         """Whether the file of an address lies beside the notebook; then it comes along, under its name."""

@@ -116,10 +116,19 @@ def _path(folder: Path, repository: Path, name: str, lock: Collection[str]) -> P
     for place in (place for place in (folder, *folder.parents) if place.is_relative_to(repository)):
         if _is_inside(place / f"{name}.py", repository):
             return place / f"{name}.py"
-        if any((place / name).glob("*.py")):
+        if any((place / name).glob("*.py")) and _is_whole(place / name):
             return place / name
     places = sorted(path for path in repository.rglob(f"{name}.py") if path.is_file() and not path.is_symlink())
     return places[0] if len({path.read_bytes() for path in places}) == 1 else None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a package has the modules that its first file imports from it: a build may have made them."""
+    first = folder / "__init__.py"
+    tree = cells.read_tree(first.read_text("utf-8", "replace") if first.is_file() else "")
+    inner = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
+    names = [module.split(".")[0] for module in inner if module]
+    return all((folder / f"{name}.py").is_file() or (folder / name).is_dir() for name in names)
 
 
 def _files(path: Path, repository: Path) -> list[Path]:

@@ -147,3 +147,34 @@ def test_graphs() -> None:
     """The attributes of nodes and edges are read by the views of today."""
     old, new = "G.node[1]['a'] = 2; G.edge[1][2]; x.node", "G.nodes[1]['a'] = 2; G.adj[1][2]; x.node"
     assert renames.mend(["import networkx as nx\n" + old])[0] == ["import networkx as nx\n" + new]
+
+
+def test_versions() -> None:
+    """A version is compared with a version; as text, one would fail."""
+    old = "from distutils.version import LooseVersion as V\nif V(x) < '0.18': 1\nif V(x) < V('2'): 2"
+    new = "from packaging.version import Version as V\nif V(x) < V('0.18'): 1\nif V(x) < V('2'): 2"
+    assert renames.mend([old])[0] == [new]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from sklearn.mixture import GMM",
+        "LogisticRegression(multi_class='ovr')",
+        "AdaBoostClassifier(algorithm='SAMME.R')",
+        "DecisionTreeClassifier(min_impurity_split=0.5)",
+        "GridSearchCV(m, p, iid=True)",
+    ],
+)
+def test_meaning_is_left_to_a_person(code: str) -> None:
+    """What would compute another thing without a word stays, and the rule says what to write."""
+    mended, changes = renames.mend(["import sklearn\n" + code])
+    assert mended == ["import sklearn\n" + code]
+    assert [bool(change.rule.advice) for change in changes] == [True]
+
+
+def test_epochs() -> None:
+    """As many epochs as old code asked for, without today's early end."""
+    assert renames.mend(["import sklearn\nPerceptron(n_iter=40)"])[0] == [
+        "import sklearn\nPerceptron(tol=None, max_iter=40)"
+    ]

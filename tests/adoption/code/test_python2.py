@@ -48,5 +48,6 @@ def test_what_stays() -> None:
     texts = ["print('a', x)", "%%bash\nprint x", "def unicode(x): pass\nunicode(1)", "x = `y`", "xrange(3"]
     texts += ["from __future__ import print_function\nprint (1), 2"]
     assert python2.mended(texts, is_python2=True) == (texts, [])
-    assert python2.mended(["xrange(3)"], is_python2=False) == (["xrange(3)"], [])
+    assert python2.mended(["unicode(3)"], is_python2=False) == (["unicode(3)"], [])
+    assert python2.mended(["xrange(3)"], is_python2=False)[0] == ["range(3)"]
     assert python2.mended(["print 1", "xrange(3)"], is_python2=False)[0] == ["print(1)", "range(3)"]

@@ -7,6 +7,7 @@ inplace   a statement that changes a part of a frame in place, which gets a copy
 frequency an old alias among the frequencies that a call takes
 period    an old alias among the frequencies of periods, which keep theirs for ends
 splitter  a class that was given the data: `new` has its arguments, with the defaults that are others today
+compared  a text that a version is compared with, which is a version, too
 unshuffled a `random_state` of a class that does not shuffle, where it never had an effect
 """
 
@@ -40,6 +41,8 @@ def places(text: str, by_kind: ByKind, names: Mapping[str, str]) -> Iterator[Pla
             yield from _of_call(text, node, by_kind)
             yield from _of_frequency(text, node, by_kind)
             yield from _of_splitter(text, node, by_kind, cells.dotted(node.func, names))
+        elif isinstance(node, ast.Compare) and isinstance(node.left, ast.Call):
+            yield from _of_version(text, node, by_kind, cells.dotted(node.left.func, names))
         elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and _is_whole(node.slice):
             yield from _of_index(text, node.value, by_kind)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -135,6 +138,17 @@ def _of_splitter(text: str, call: ast.Call, by_kind: ByKind, name: str) -> Itera
         if name == rule.old and is_ordered and len(call.args) < 2:
             seeds = [keyword for keyword in call.keywords if keyword.arg == "random_state"]
             yield from ((rule, start, (cells.without(text, seed),)) for seed in seeds)
+
+
+def _of_version(text: str, node: ast.Compare, by_kind: ByKind, name: str) -> Iterator[Place]:
+    """The rule for `Version(a) < "0.18"`, which is `Version(a) < Version("0.18")`."""
+    for rule in by_kind("compared"):
+        for value in node.comparators:
+            is_text = isinstance(value, ast.Constant) and isinstance(value.value, str)
+            if is_text and name in (rule.old, "distutils.version.LooseVersion") and isinstance(node.left, ast.Call):
+                start, end = cells.span(text, value)
+                called = cells.source(text, node.left.func)
+                yield rule, start, (Edit(start, start, f"{called}("), Edit(end, end, ")"))
 
 
 def _today(word: str) -> str:

@@ -118,6 +118,9 @@ MAGICS = frozenset(
         "xmode",
     ]
 )
+# What measures: the code is the same without it, and the time that it prints is another each run.
+TIMED = re.compile(r"%time\s+(?!-)(.*)")
+TIMES = re.compile(r"%%(?:time|(?:timeit|prun|memit)\b.*)")
 MAGIC = re.compile(r"%([A-Za-z_]\w*)(?:\s.*)?")
 ELSEWHERE = re.compile(r"%(?:tensorflow_version|cd|connect_info|qtconsole|autoreload|aimport|timeit|prun)\b.*")
 
@@ -130,7 +133,7 @@ def mended(texts: Sequence[str]) -> tuple[list[str], list[Note]]:
 
 def _mended(number: int, text: str, notes: list[Note]) -> str:
     if text.lstrip().startswith("%%"):
-        return text
+        return _of_cell(number, text, notes)
     lines = []
     for line in text.split("\n"):
         statement, fix = line.strip(), ""
@@ -140,6 +143,10 @@ def _mended(number: int, text: str, notes: list[Note]) -> str:
             notes.append(Note(number, f"`{statement}` opens windows: it is `%matplotlib inline`"))
             lines.append(line.replace(statement, "%matplotlib inline"))
             continue
+        elif timed := TIMED.fullmatch(statement):
+            notes.append(Note(number, f"`{statement}` is timed no more: it would print other times each run"))
+            lines.append(line.replace(statement, timed[1]))
+            continue
         elif ELSEWHERE.fullmatch(statement) or _is_missing(statement) or _is_extension(statement, text):
             fix = "a headless run has no use for it, or does not have it, or prints other times each run"
         if fix:
@@ -148,6 +155,19 @@ def _mended(number: int, text: str, notes: list[Note]) -> str:
             line = line.replace(statement, f"{indented}# {statement}")
         lines.append(line)
     return "\n".join(lines)
+
+
+def _of_cell(number: int, text: str, notes: list[Note]) -> str:
+    """A cell with a magic of its own: without the one that prints its time; a comment where it only measures."""
+    magic = text.lstrip().split("\n")[0].strip()
+    if not TIMES.fullmatch(magic):
+        return text
+    is_work = magic == "%%time"
+    fix = "the cell is timed no more" if is_work else "the cell is a comment now"
+    notes.append(Note(number, f"`{magic}`: {fix}: it would print other times each run"))
+    if is_work:
+        return text.replace(magic, f"# {magic}", 1)
+    return "\n".join(f"# {line}".rstrip() for line in text.lstrip().split("\n"))
 
 
 def _is_extension(statement: str, text: str) -> bool:

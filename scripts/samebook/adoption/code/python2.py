@@ -19,6 +19,8 @@ SOURCE = "https://docs.python.org/3/whatsnew/3.0.html"
 RULE = Rule("python 2", "Python 2", SOURCE, "Python 3")
 NAMES = {"xrange": "range", "raw_input": "input", "unicode": "str", "basestring": "str", "unichr": "chr", "long": "int"}
 METHODS = {"iteritems": "items", "itervalues": "values", "iterkeys": "keys"}
+# Only Python 2 has these, and no library calls something so.
+GONE = re.compile(r"\b(?:xrange|raw_input|unichr)\(")
 STATEMENTS = re.compile("print|exec")
 LAZY = ("map", "filter", "zip")
 # What takes any iterable once: a list of it would change nothing.
@@ -32,6 +34,7 @@ def mended(texts: Sequence[str], *, is_python2: bool) -> tuple[list[str], list[C
     changes: list[Change] = []
     broken = [text for text in texts if not cells.can_be_read(text)]
     is_python2 = is_python2 or any(cells.can_be_read(cells.edited(text, _statements(text))) for text in broken)
+    is_python2 = is_python2 or any(GONE.search(text) for text in texts)
     stored = {name for text in texts for name in cells.stored(text)}
     are_calls = any("print_function" in text for text in texts)
     for number, text in enumerate(texts, start=1):
