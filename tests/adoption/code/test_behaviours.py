@@ -159,7 +159,7 @@ def test_versions() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "from sklearn.mixture import GMM",
+        "from sklearn.mixture import GMM\nGMM(2)",
         "LogisticRegression(multi_class='ovr')",
         "AdaBoostClassifier(algorithm='SAMME.R')",
         "DecisionTreeClassifier(min_impurity_split=0.5)",
@@ -178,3 +178,15 @@ def test_epochs() -> None:
     assert renames.mend(["import sklearn\nPerceptron(n_iter=40)"])[0] == [
         "import sklearn\nPerceptron(tol=None, max_iter=40)"
     ]
+
+
+def test_joined_dates() -> None:
+    """Columns that made one date are joined, parsed and named as they were; with other options they are left."""
+    old = "import io\nimport pandas as pd\nf = io.StringIO('Y M D A\\n61 1 2 3')\n"
+    old += "d = pd.read_csv(f, sep=' ', parse_dates=[[0, 1, 2]])"
+    (text,), _ = renames.mend([old])
+    text += "\nprint(*d.columns, d.iloc[0, 0], d.iloc[0, 1])"
+    printed = subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True).stdout
+    assert printed == "Y_M_D A 2061-01-02 00:00:00 3\n"
+    for code in ("pd.read_csv(f, parse_dates=[0])", "pd.read_csv(f, parse_dates=[[0, 1]], index_col=0)"):
+        assert renames.mend([PANDAS + code])[0] == [PANDAS + code]

@@ -62,13 +62,18 @@ def test_new_names_are_imported() -> None:
 def test_advice() -> None:
     """Where a person has to decide, nothing changes, and the rule says what to write; a failed run names the rule."""
     text = "from sklearn.datasets import load_boston"
-    mended, changes = renames.mend(["", text])
+    mended, changes = renames.mend(["load_boston()", text])
     assert mended[1] == text
     assert [(change.cell, change.line) for change in changes] == [(2, text)]
     helping = renames.helping("ImportError: `load_boston` has been removed", changes)
     assert helping is not None
     assert helping.rule.advice
     assert renames.helping("KeyError: 'x'", changes) is None
+
+
+def test_what_is_used_nowhere() -> None:
+    """What is gone, and used nowhere, is imported no more."""
+    assert renames.mend(["from operator import idiv, add\nadd(1, 2)"])[0] == ["from operator import add\nadd(1, 2)"]
 
 
 def test_rules_are_whole() -> None:

@@ -7,6 +7,7 @@ inplace   a statement that changes a part of a frame in place, which gets a copy
 frequency an old alias among the frequencies that a call takes
 period    an old alias among the frequencies of periods, which keep theirs for ends
 splitter  a class that was given the data: `new` has its arguments, with the defaults that are others today
+joined    columns that a reader made one date of, by their positions
 compared  a text that a version is compared with, which is a version, too
 unshuffled a `random_state` of a class that does not shuffle, where it never had an effect
 """
@@ -40,6 +41,7 @@ def places(text: str, by_kind: ByKind, names: Mapping[str, str]) -> Iterator[Pla
         if isinstance(node, ast.Call):
             yield from _of_call(text, node, by_kind)
             yield from _of_frequency(text, node, by_kind)
+            yield from _of_dates(text, node, by_kind, cells.dotted(node.func, names))
             yield from _of_splitter(text, node, by_kind, cells.dotted(node.func, names))
         elif isinstance(node, ast.Compare) and isinstance(node.left, ast.Call):
             yield from _of_version(text, node, by_kind, cells.dotted(node.left.func, names))
@@ -138,6 +140,26 @@ def _of_splitter(text: str, call: ast.Call, by_kind: ByKind, name: str) -> Itera
         if name == rule.old and is_ordered and len(call.args) < 2:
             seeds = [keyword for keyword in call.keywords if keyword.arg == "random_state"]
             yield from ((rule, start, (cells.without(text, seed),)) for seed in seeds)
+
+
+# The date of some columns, joined by blanks, and named after them, comes first, in their place.
+DATES = (
+    ".pipe(lambda d, at={0}: {1}.concat([{1}.to_datetime(d.iloc[:, at].astype(str).agg(' '.join, axis=1),"
+    " format='mixed').rename('_'.join(d.columns[at])), d.drop(columns=d.columns[at])], axis=1))"
+)
+
+
+def _of_dates(text: str, call: ast.Call, by_kind: ByKind, name: str) -> Iterator[Place]:
+    """The rule for `pd.read_csv(…, parse_dates=[[0, 1, 2]])`, where nothing else is done with dates or the index."""
+    option = next((word for word in call.keywords if word.arg == "parse_dates"), None)
+    others = {word.arg for word in call.keywords} & {None, "index_col", "keep_date_col", "date_parser", "dayfirst"}
+    outer = option.value.elts if option and isinstance(option.value, ast.List) else []
+    is_one = len(outer) == 1 and isinstance(outer[0], ast.List) and all(map(_is_whole, outer[0].elts))
+    for rule in by_kind("joined"):
+        if rule.old == name and option and is_one and not others and isinstance(call.func, ast.Attribute):
+            start, end = cells.span(text, call)
+            piped = DATES.format(cells.source(text, outer[0]), cells.source(text, call.func.value))
+            yield rule, start, (cells.without(text, option), Edit(end, end, piped))
 
 
 def _of_version(text: str, node: ast.Compare, by_kind: ByKind, name: str) -> Iterator[Place]:

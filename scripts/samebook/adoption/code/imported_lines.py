@@ -1,20 +1,23 @@
 """The import statements of old code, as the rules would have them; what follows keeps the names that it uses."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from samebook.adoption.code import cells, rules
 from samebook.adoption.code.cells import Edit
 from samebook.adoption.code.rules import Rule
 
 
-def places(text: str) -> Iterator[tuple[Rule, int, tuple[Edit, ...]]]:
-    """The rules that apply to the import statements of a cell, where those begin, and their edits."""
+def places(text: str, used: Collection[str]) -> Iterator[tuple[Rule, int, tuple[Edit, ...]]]:
+    """The rules that apply to the import statements of a cell, where those begin, and their edits.
+
+    `used` are the names that any code cell uses: what is gone, and used nowhere, is imported no more.
+    """
     for node in ast.walk(cells.read_tree(text)):
         if isinstance(node, ast.Import):
             yield from _of_import(text, node)
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield from _of_from(text, node)
+            yield from _of_from(text, node, used)
 
 
 def _of_import(text: str, node: ast.Import) -> Iterator[tuple[Rule, int, tuple[Edit, ...]]]:
@@ -26,7 +29,7 @@ def _of_import(text: str, node: ast.Import) -> Iterator[tuple[Rule, int, tuple[E
                 yield rule, edit.start, (edit,)
 
 
-def _of_from(text: str, node: ast.ImportFrom) -> Iterator[tuple[Rule, int, tuple[Edit, ...]]]:
+def _of_from(text: str, node: ast.ImportFrom, used: Collection[str]) -> Iterator[tuple[Rule, int, tuple[Edit, ...]]]:
     start, end = cells.span(text, node)
     indent = " " * (start - text.rfind("\n", 0, start) - 1)
     for rule in rules.rules():
@@ -35,12 +38,13 @@ def _of_from(text: str, node: ast.ImportFrom) -> Iterator[tuple[Rule, int, tuple
             yield rule, start, (Edit(at, at + len(rule.old), rule.new),)
         for alias in node.names:
             if f"{node.module}.{alias.name}" == rule.old.replace(" ", ".") and rule.kind in ("name", "module", "from"):
-                if rule.new is None:
+                bound = alias.asname or alias.name
+                if rule.new is None and bound in used:
                     yield rule, start, ()
                     continue
                 rest = [other for other in node.names if other is not alias]
                 kept = [f"from {node.module} import {', '.join(map(ast.unparse, rest))}"] if rest else []
-                lines = [*kept, *_statements(rule, alias.asname or alias.name)] or ["pass"]
+                lines = [*kept, *(_statements(rule, bound) if rule.new is not None else ())] or ["pass"]
                 yield rule, start, (Edit(start, end, f"\n{indent}".join(lines)),)
 
 

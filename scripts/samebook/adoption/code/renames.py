@@ -28,11 +28,12 @@ def find(texts: Sequence[str]) -> list[Change]:
     """The places in these code cells where a rule applies."""
     names = cells.imported_names(texts)
     libraries = {name.split(".")[0] for name in names.values()}
+    used = {node.id for text in texts for node in ast.walk(cells.read_tree(text)) if isinstance(node, ast.Name)}
     places = (
         (number, text, *place)
         for number, text in enumerate(texts, start=1)
         for place in (
-            *imported_lines.places(text),
+            *imported_lines.places(text, used),
             *_in_cell(text, names, libraries),
             *behaviours.places(text, partial(rules.of, libraries=libraries), names),
         )
