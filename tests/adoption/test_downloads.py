@@ -107,12 +107,16 @@ def test_function_that_downloads(tmp_path: Path) -> None:
 
 
 def test_file_of_the_repository(tmp_path: Path) -> None:
-    """A file of the address's name in the notebook's repository takes its place, and the plan says so."""
+    """A file that lies in the repository as an address says takes its place, and the plan says so; a name alone won't.
+
+    Where one address of a name is the repository's, another one of that name, which the code tries first, is too.
+    """
     (tmp_path / ".git").mkdir()
-    for name, content in (("data/x.csv", "1"), ("old/x.csv", "2"), ("a/y.csv", "1"), ("b/y.csv", "2")):
+    for name, content in (("data/x.csv", "1"), ("old/x.csv", "2"), ("train.csv", "1"), ("train/b.csv", "1")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
-    plan = planned(tmp_path, 'read_csv("https://a.b/o/r/master/data/x.csv")\nread_csv("https://a.b/y.csv")')
-    assert [copy.source for copy in plan.copies] == [tmp_path / "data" / "x.csv"]
-    assert [download.name for download in plan.downloads] == ["y.csv"]
-    assert [note.text.split(": ")[-1] for note in plan.notes] == ["the repository's own x.csv takes its place"]
+    code = 'read_csv("https://c.d/x.csv")\nread_csv("https://a.b/o/r/master/data/x.csv")'
+    plan = planned(tmp_path, code, 'read_csv("https://a.b/train.csv")\nread_csv("https://a.b/c/b.csv")')
+    assert {copy.source for copy in plan.copies} == {tmp_path / "data" / "x.csv"}
+    assert [download.name for download in plan.downloads] == ["train-2.csv", "b.csv"]
+    assert [note.text.split(": ")[-1] for note in plan.notes] == ["the repository's own x.csv takes its place"] * 2

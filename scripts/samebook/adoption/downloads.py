@@ -44,10 +44,12 @@ class Downloads:
 
 def plan(texts: Sequence[str], beside: Beside, notebooks: Path, entries: Mapping[str, Entry]) -> Downloads:
     """What becomes of the addresses that these code cells read; `entries` are those of environments/inputs.yml."""
+    uses = addresses.uses(texts)
     names = _Names(beside, notebooks, {entry.origin: name for name, entry in entries.items() if entry.origin})
+    names.own = {_plain(use.url): path for use in uses if (path := _of_repository(use.url, beside.limit))}
     edits: dict[int, list[Edit]] = {}
     notes: list[Note] = []
-    for use in addresses.uses(texts):
+    for use in uses:
         if use.is_own and names.is_beside(use.url):
             continue
         reason = "" if use.text else "the code has to read the file by samebook.input_path"
@@ -69,7 +71,7 @@ FIX = "bring the file, and name it as DATA: environments/inputs.yml can't hold t
 
 @dataclass
 class _Names:
-    """The names of addresses as inputs: a given file's, that of an entry, or a free one."""
+    """The names of addresses as inputs: a file's, given or of the repository (`own`), that of an entry, or a free one."""
 
     beside: Beside
     notebooks: Path
@@ -77,6 +79,7 @@ class _Names:
     new: dict[str, Download] = field(default_factory=dict[str, Download])
     copies: dict[str, Copy] = field(default_factory=dict[str, Copy])
     notes: list[Note] = field(default_factory=list[Note])
+    own: dict[str, Path] = field(default_factory=dict[str, Path])
 
     def of(self, url: str, cell: int) -> str:
         """The name; "" where the address can't be an input."""
@@ -84,7 +87,7 @@ class _Names:
             return self.known[url]
         plain = _plain(url)
         given = next((path for path in self.beside.data if path.name == plain), None)
-        if given is None and (given := self._of_repository(url, plain)):
+        if given is None and (given := self.own.get(plain)):
             self.notes.append(Note(cell, f"reads {url}: the repository's own {plain} takes its place"))
         if given:
             copy = data_files.copy("", given, self.notebooks, self.copies)
@@ -100,17 +103,6 @@ class _Names:
         self.known[url] = name
         return name
 
-    def _of_repository(self, url: str, plain: str) -> Path | None:
-        """The repository's file of an address's name, the one most alike by its folders; None where several differ."""
-        limit = self.beside.limit
-        if not (limit / ".git").exists():
-            return None
-        files = [path for path in sorted(limit.rglob(glob.escape(plain))) if path.is_file() and not path.is_symlink()]
-        parts = Path(unquote(url_parts(url).path)).parts
-        most = max((data_files.alike(path.parts, parts) for path in files), default=0)
-        best = [path for path in files if data_files.alike(path.parts, parts) == most]
-        return best[0] if len({path.read_bytes() for path in best}) == 1 else None
-
     def is_beside(self, url: str) -> bool:
         """Whether the file of an address lies beside the notebook; then it comes along, under its name."""
         path = self.beside.folder / _plain(url)
@@ -125,6 +117,20 @@ class _Names:
         root = self.notebooks.parent
         places = (self.notebooks, root, root / "data", self.beside.folder)
         return name not in self.known.values() and not any((place / name).exists() for place in places)
+
+
+def _of_repository(url: str, limit: Path) -> Path | None:
+    """The repository's file that lies as the address says, in a folder of the same name; None where several differ.
+
+    By its name alone a file would take the place of another one: many are called train.csv.
+    """
+    if not (limit / ".git").exists():
+        return None
+    parts = Path(unquote(url_parts(url).path)).parts
+    files = [path for path in sorted(limit.rglob(glob.escape(_plain(url)))) if path.is_file() and not path.is_symlink()]
+    most = max((data_files.alike(path.parts, parts) for path in files), default=0)
+    best = [path for path in files if data_files.alike(path.parts, parts) == most]
+    return best[0] if most > 1 and len({path.read_bytes() for path in best}) == 1 else None
 
 
 def _plain(url: str) -> str:

@@ -22,11 +22,11 @@ def test_lines() -> None:
 def test_other_magics() -> None:
     """Magics of extensions, and those that print times, become comments; IPython's own and Python's % stay."""
     text = "%watermark -v\n%timeit f(x)\nif x:\n    %time y = 1\n%who"
-    mended, notes = lines.mended([text, "x = (7\n%divisor\n)", "%%time\ny = 2", "%%timeit -n 3\nf(x)\n\ng(x)"])
+    mended, notes = lines.mended([text, "x = (7\n%divisor\n)", "%%prun -q\ny = 2", "%%timeit -n 3\nf(x)\n\ng(x)"])
     assert mended == [
         "# %watermark -v\n# %timeit f(x)\nif x:\n    y = 1\n%who",
         "x = (7\n%divisor\n)",
-        "# %%time\ny = 2",
+        "# %%prun -q\ny = 2",
         "# %%timeit -n 3\n# f(x)\n#\n# g(x)",
     ]
     assert [note.cell for note in notes] == [1, 1, 1, 3, 4]

@@ -120,7 +120,7 @@ MAGICS = frozenset(
 )
 # What measures: the code is the same without it, and the time that it prints is another each run.
 TIMED = re.compile(r"%time\s+(?!-)(.*)")
-TIMES = re.compile(r"%%(?:time|(?:timeit|prun|memit)\b.*)")
+TIMES = re.compile(r"%%(?:time|timeit|prun|memit)\b.*")
 MAGIC = re.compile(r"%([A-Za-z_]\w*)(?:\s.*)?")
 ELSEWHERE = re.compile(r"%(?:tensorflow_version|cd|connect_info|qtconsole|autoreload|aimport|timeit|prun)\b.*")
 
@@ -143,7 +143,7 @@ def _mended(number: int, text: str, notes: list[Note]) -> str:
             notes.append(Note(number, f"`{statement}` opens windows: it is `%matplotlib inline`"))
             lines.append(line.replace(statement, "%matplotlib inline"))
             continue
-        elif timed := TIMED.fullmatch(statement):
+        elif (timed := TIMED.fullmatch(statement)) and not cells.is_python(text):
             notes.append(Note(number, f"`{statement}` is timed no more: it would print other times each run"))
             lines.append(line.replace(statement, timed[1]))
             continue
@@ -158,12 +158,12 @@ def _mended(number: int, text: str, notes: list[Note]) -> str:
 
 
 def _of_cell(number: int, text: str, notes: list[Note]) -> str:
-    """A cell with a magic of its own: without the one that prints its time; a comment where it only measures."""
+    """A cell with a magic of its own: without the one that measures it; a comment where its names would be lost."""
     magic = text.lstrip().split("\n")[0].strip()
     if not TIMES.fullmatch(magic):
         return text
-    is_work = magic == "%%time"
-    fix = "the cell is timed no more" if is_work else "the cell is a comment now"
+    is_work = not magic.startswith("%%timeit")
+    fix = "the cell is measured no more" if is_work else "the cell is a comment now"
     notes.append(Note(number, f"`{magic}`: {fix}: it would print other times each run"))
     if is_work:
         return text.replace(magic, f"# {magic}", 1)
