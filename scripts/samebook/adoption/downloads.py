@@ -71,7 +71,10 @@ FIX = "bring the file, and name it as DATA: environments/inputs.yml can't hold t
 
 @dataclass
 class _Names:
-    """The names of addresses as inputs: a file's, given or of the repository (`own`), that of an entry, or a free one."""
+    """The names of addresses as inputs: a given file's, that of an entry, or a free one.
+
+    `own` are files of the repository, by names of addresses that say where they lie.
+    """
 
     beside: Beside
     notebooks: Path
