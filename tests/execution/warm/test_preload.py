@@ -3,6 +3,7 @@
 import py_compile
 import socket
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
@@ -70,3 +71,11 @@ def test_other_events_of_imports(run: Path, tmp_path: Path) -> None:
     (tmp_path / "plugins" / "new.py").touch()
     with pytest.raises(ValueError, match="plugins/ has changed"):
         preload.check_reads()
+
+
+def test_imports_know_the_kernel() -> None:
+    """A module that is imported before its kernel is there finds one, as in a cell: pandas sizes its tables by it."""
+    code = "from samebook.execution.warm import preload\nprint(preload.preload((), ['pandas'])[1])\n"
+    code += "import builtins, pandas\nprint(pandas.get_option('display.max_columns'), hasattr(builtins, 'get_ipython'))"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed == "\n20 False\n"

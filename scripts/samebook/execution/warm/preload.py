@@ -3,6 +3,7 @@
 A zygote imports this module: it must import nothing that a kernel would not import.
 """
 
+import builtins
 import contextlib
 import importlib.util
 import json
@@ -55,7 +56,7 @@ def preload(own: Sequence[str], modules: Sequence[str]) -> tuple[Effects, str]:
     with without(absent=("debugpy",)):  # a headless kernel has no debugger
         refusal = _import_all(own)
     env, filters = dict(os.environ), list(warning_filters())
-    with _noted_reads():
+    with _noted_reads(), _in_cell():
         refusal = refusal or _import_all(modules)
     if not refusal and warning_filters()[-len(filters) :] != filters:
         refusal = "an import has changed which warnings are shown"
@@ -79,6 +80,28 @@ def _import_all(modules: Sequence[str]) -> str:
         return f"an import has something to say: {outputs[0][:200]}"
     threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     return f"an import has started a thread: {threads[0]}" if threads else ""
+
+
+class ZMQInteractiveShell:
+    """The shell of a kernel, as far as libraries ask for it while they are imported: its name, that it has a kernel.
+
+    What asks for more fails, and no kernel is forked then.
+    """
+
+    kernel: object = None
+
+
+@contextlib.contextmanager
+def _in_cell() -> Iterator[None]:
+    """Give the block the function that cells have: without it, pandas takes a terminal's width for its tables."""
+    names = vars(builtins)
+    before = {name: names[name] for name in ("get_ipython",) if name in names}
+    names["get_ipython"] = ZMQInteractiveShell
+    try:
+        yield
+    finally:
+        del names["get_ipython"]
+        names |= before
 
 
 def check_reads() -> None:
