@@ -39,6 +39,8 @@ def new(request: NewRequest, say: Say) -> str:
         wheel = template.own_wheel(temporary)
         project = temporary / "project"
         template.render(wheel, chosen, project)
+        if (project / "notebooks" / f"{chosen['name']}.py").exists():
+            raise answers.taken(chosen["name"])
         say("environment: asking the package index")
         subcommand.make(Workspace(project), "lock", ENGINE="local")
         git.git(project, "init", "--quiet", "--initial-branch=main", "--template=", ".")
