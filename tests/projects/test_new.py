@@ -11,6 +11,7 @@ import pytest
 from tiny import CHECKOUT
 
 from samebook.core.digest import sha256
+from samebook.core.errors import UsageError
 from samebook.projects import template, wheel_file
 
 pytestmark = pytest.mark.host
@@ -29,12 +30,10 @@ def lines(project: Path, *command: str) -> list[str]:
     return subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of the example `tiny`, as it was made."""
-    folder = tmp_path_factory.mktemp("new")
-    command = ["make", "--silent", "new", f"PROJECT={folder / 'churn'}", "NAME=churn", "ENGINE=local"]
-    env = {**os.environ, **IDENTITY}
+def make_new(folder: Path, *variables: str) -> Path:
+    """The project that `make new` makes there."""
+    command = ["make", "--silent", "new", f"PROJECT={folder / 'churn'}", "NAME=churn", "ENGINE=local", *variables]
+    env = {**os.environ, **IDENTITY, "HOME": str(folder.parent)}
     done = subprocess.run(
         command, cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
@@ -44,16 +43,74 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "churn"
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of the example `tiny`, as it was made."""
+    return make_new(tmp_path_factory.mktemp("new"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of the whole example of this repository."""
+    return make_new(tmp_path_factory.mktemp("whole"), "EXAMPLE=flights")
+
+
 def test_entries(project: Path) -> None:
     """It has the entries of this scaffold and dotfiles, at most 45 files, one commit, and 1,500 lines that one owns."""
     names = lines(project, "git", "ls-files")
     assert {name for name in (name.split("/")[0] for name in names) if not name.startswith(".")} == ENTRIES
     assert len(names) <= 45
     assert len(lines(project, "git", "log", "--format=%H")) == 1
-    own = [name for name in names if not name.endswith((".whl", ".txt")) and not name.startswith(tuple(SHARED))]
-    assert sum(len((project / name).read_text().splitlines()) for name in own) <= 1500
+    assert sum(len((project / name).read_text().splitlines()) for name in owned(names)) <= 1500
     for path in project.glob("notebooks/*.ipynb"):
         nbformat.validate(nbformat.read(path, as_version=4))
+
+
+def owned(names: list[str]) -> list[str]:
+    """The files of a project that are its people's: neither shared with this repository nor made from others."""
+    made = (*SHARED, "environments/schemas/")
+    return [name for name in names if not name.endswith((".whl", ".txt")) and not name.startswith(made)]
+
+
+def written(path: Path) -> int:
+    """The lines that a person writes in a file: in a notebook those of its cells."""
+    if path.suffix != ".ipynb":
+        return len(path.read_text().splitlines())
+    return sum(len(cell.source.splitlines()) for cell in nbformat.read(path, as_version=4).cells)
+
+
+def test_whole_example(whole: Path) -> None:
+    """The example is this repository's, file by file; of its files one owns 45 at most, and 1,500 lines, cells' ones."""
+    names = lines(whole, "git", "ls-files")
+    assert {name for name in (name.split("/")[0] for name in names) if not name.startswith(".")} == ENTRIES
+    listed = (CHECKOUT / "scripts" / "samebook" / "projects" / "examples" / "flights").read_text().split()
+    example = lines(whole, "git", "ls-files", *listed)
+    assert example == lines(CHECKOUT, "git", "ls-files", *listed)
+    for name in example:
+        assert (whole / name).read_bytes() == (CHECKOUT / name).read_bytes(), name
+    assert len(owned(names)) <= 45
+    assert sum(written(whole / name) for name in owned(names)) <= 1500
+
+
+def test_whole_example_works(whole: Path) -> None:
+    """Its model is trained from the flights of some days, its settings hold, and its checks and tests pass."""
+    small = "PARAMS=as_of=2013-02-15 train_days=7 holdout_days=2 n_estimators=5"
+    for target in (("run", "NOTEBOOK=train", small), ("pipelines",), ("settings", "ENV=prod"), ("check",), ("test",)):
+        make = ["make", *target, "ENGINE=local"]
+        done = subprocess.run(make, cwd=whole, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert lines(whole, "git", "status", "--porcelain") == []
+    assert "3 passed" in done.stdout
+
+
+def test_example_is_in_the_wheel(whole: Path, tmp_path: Path) -> None:
+    """A wheel that has not the project's example renders nothing, so that no update takes the example out."""
+    (wheel,) = whole.glob("scripts/*.whl")
+    files = {name: data for name, data in wheel_file.contents(wheel).items() if "/examples/" not in name}
+    wheel_file.write(tmp_path / wheel.name, files)
+    chosen = {"name": "churn", "example": "flights", "registry": ""}
+    with pytest.raises(UsageError, match="has no example 'flights'"):
+        template.render(tmp_path / wheel.name, chosen, tmp_path / "project")
 
 
 def test_one_source(project: Path) -> None:
@@ -140,6 +197,8 @@ def test_refused(tmp_path: Path) -> None:
             for name in ("samebook", "class", "json", "pandas", "sklearn", "churn_", "a__b", "a-b")
         ),
         (["churn", "--example", "tinny"], IDENTITY, "did you mean tiny?"),
+        (["churn", "--example", "x"], IDENTITY, "expected tiny, none, flights"),
+        (["churn", "--example", "flights", "--name", "flights"], IDENTITY, "can't be the name of a package"),
         (["churn", "--registry", "x$(touch ran)"], IDENTITY, "is no registry"),
         (["churn", "--registry", "x\n  - run: touch ran"], IDENTITY, "is no registry"),
         (["churn", "--registry", "ghcr.io/MyTeam"], IDENTITY, "is no registry"),
