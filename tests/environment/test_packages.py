@@ -80,7 +80,7 @@ def test_added_and_removed(tmp_path: Path) -> None:
 @pytest.mark.host
 @pytest.mark.parametrize("program", [("pip",), ("pip3",), ("python", "-m", "pip")])
 def test_pip_names_the_way(program: tuple[str, ...]) -> None:
-    """`pip install`, or `%pip install`, in a shell or a cell of the environment installs nothing, and says what does."""
+    """`pip install`, or `%pip install`, in a shell or a cell installs nothing there, and says what does."""
     name, *options = program
     command = [CHECKOUT / ".venv" / "bin" / name, *options, "install", "seaborn"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -80,7 +80,7 @@ def written(path: Path) -> int:
 
 
 def test_whole_example(whole: Path) -> None:
-    """The example is this repository's, file by file; of its files one owns 45 at most, and 1,500 lines, cells' ones."""
+    """The example is this repository's, file by file; at most 45 files and 1,500 lines, in cells, are one's own."""
     names = lines(whole, "git", "ls-files")
     assert {name for name in (name.split("/")[0] for name in names) if not name.startswith(".")} == ENTRIES
     listed = (CHECKOUT / "scripts" / "samebook" / "projects" / "examples" / "flights").read_text().split()
@@ -197,7 +197,7 @@ def test_refused(tmp_path: Path) -> None:
             for name in ("samebook", "class", "json", "pandas", "sklearn", "churn_", "a__b", "a-b")
         ),
         (["churn", "--example", "tinny"], IDENTITY, "did you mean tiny?"),
-        (["churn", "--example", "x"], IDENTITY, "expected tiny, none, flights"),
+        (["churn", "--example", "x"], IDENTITY, "expected one of: flights, none, tiny"),
         (["churn", "--example", "flights", "--name", "flights"], IDENTITY, "can't be the name of a package"),
         (["churn", "--registry", "x$(touch ran)"], IDENTITY, "is no registry"),
         (["churn", "--registry", "x\n  - run: touch ran"], IDENTITY, "is no registry"),

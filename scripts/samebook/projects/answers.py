@@ -30,8 +30,7 @@ def check(name: str, example: str, registry: str) -> dict[str, str]:
     if not NAME.fullmatch(name) or name in TAKEN or packages.is_known(name):
         raise taken(name)
     if example not in EXAMPLES:
-        expected = nearest(example, EXAMPLES) or f"; expected {', '.join(EXAMPLES)}"
-        raise UsageError(f"no example {example!r}{expected}", mend="samebook new --help")
+        raise UsageError(f"no example {example!r}{nearest(example, EXAMPLES)}", mend="samebook new --help")
     if registry and not REGISTRY.fullmatch(registry):
         raise UsageError(
             f"{registry!r} is no registry; expected a host, a port and a path",

@@ -21,7 +21,7 @@ READ = re.compile(
 # A package of a lock: its name, its version, for which platforms, and its hashes.
 PINNED = re.compile(r"^([^\s\[=]+)(?:\[\S+\])?==(\S+)(?: ; (.*?))?(?: \\)?\n(?: +--hash=.*\n)*", re.MULTILINE)
 # How uv begins its words about what went wrong.
-UV_ERROR = re.compile(r"^(?:error: | +× )", re.MULTILINE)
+UV_ERROR = re.compile(r"^(?:error: | +\N{MULTIPLICATION SIGN} )", re.MULTILINE)
 UV = Path(".samebook") / "uv" / "bin" / "uv"
 
 
