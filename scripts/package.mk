@@ -1,6 +1,6 @@
-# The package of samebook, and the hooks of its repository.
+# The package of samebook.
 
-OWN += wheel hooks
+OWN += wheel
 
 # From the commit, whatever the checkout holds; the wheel's version has the commit's time, so that versions have an
 # order, and names it. With it go the files that projects share, and those of each example in place of their list.
@@ -19,6 +19,3 @@ wheel: $(UV) ## Build samebook as a wheel into dist/, the same bytes for the sam
 	wheel=$$(ls -t $(call quoted,$(DIST))/samebook-*.whl | head -1) && \
 	$(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) "$$source/samebook/projects/wheel_file.py" "$$wheel" && \
 	echo "$$wheel sha256:$$({ sha256sum "$$wheel" 2>/dev/null || shasum -a 256 "$$wheel"; } | cut -c1-64)"
-
-hooks: ## Have git say, after a checkout and a merge, which models' folders are not this branch's
-	@$(HERE)scripts/install-hooks

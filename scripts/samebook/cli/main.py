@@ -18,7 +18,7 @@ from samebook.cli.projects import new, update
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify
 from samebook.cli.store import fetch, store
 from samebook.cli.sweeps import sweep, warm
-from samebook.cli.upkeep import gc, log, schedule
+from samebook.cli.upkeep import gc, hooks, log, schedule
 from samebook.core import errors, processes
 
 # Where only the packages of the command line are installed, and a command needs those of runs, or of new projects.
@@ -55,7 +55,7 @@ for command in (
     *(adopt, promote, rollback, models, bundle, store, fetch),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm),
-    *(drift, log, gc, schedule),
+    *(drift, log, gc, hooks, schedule),
     *(new, update),
 ):
     cli.add_command(command)
