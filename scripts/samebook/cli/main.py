@@ -42,6 +42,7 @@ def cli() -> None:
     """Run notebooks headless in a pinned environment: the same notebook, on every machine.
 
     \b
+      samebook new churn                      make a project of your own in a new folder
       samebook run train                      run notebooks/train.ipynb
       samebook run train -p max_depth=4       run it with a parameter
       samebook runs                           list the runs with their metrics
