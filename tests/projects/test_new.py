@@ -6,6 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import ci_file
 import nbformat
 import pytest
 from tiny import CHECKOUT
@@ -155,16 +156,21 @@ def test_wheel_is_in_the_lock(project: Path) -> None:
     assert (site / done.stdout.strip()).read_bytes() == wheel.read_bytes()
 
 
-def test_works_at_once(project: Path) -> None:
-    """Its notebook runs, from its commit, and its checks and tests pass, on this machine."""
-    for target in (("run", "NOTEBOOK=train"), ("check",), ("test",)):
-        make = ["make", *target, "ENGINE=local"]
-        done = subprocess.run(make, cwd=project, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-    assert lines(project, "git", "status", "--porcelain") == []
-    assert "2 passed" in done.stdout
-    runs = lines(project, ".venv/bin/samebook", "runs")
-    assert any("auc 0.98" in line for line in runs), runs
+def test_ci_passes(project: Path, tmp_path: Path) -> None:
+    """Each step of its CI passes on this machine, from an empty home, and leaves its commit as it is."""
+    printed = dict(ci_file.run(project, tmp_path, "local"))
+    assert "check: all well" in printed["Check"]
+    assert "2 passed" in printed["Test"]
+    assert "auc 0.98" in printed["Reproduce on this engine"]
+    assert "\nIDENTICAL: " in printed["Reproduce on this engine"]
+    assert lines(tmp_path / "work", "git", "status", "--porcelain") == []
+
+
+def test_hooks(project: Path) -> None:
+    """`make hooks` installs samebook's hooks in its repository."""
+    for name in lines(project, "make", "--silent", "hooks", "ENGINE=local"):
+        assert "make models" in (project / name).read_text()
+    assert {path.name for path in (project / ".git" / "hooks").iterdir()} == {"post-checkout", "post-merge"}
 
 
 def test_nothing_to_begin_with(tmp_path: Path) -> None:
