@@ -3,6 +3,7 @@
 A zygote imports this module: it must import nothing that a kernel would not import.
 """
 
+import builtins
 import contextlib
 import importlib.util
 import json
@@ -15,6 +16,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from samebook.execution.warm.without import without
@@ -55,7 +57,7 @@ def preload(own: Sequence[str], modules: Sequence[str]) -> tuple[Effects, str]:
     with without(absent=("debugpy",)):  # a headless kernel has no debugger
         refusal = _import_all(own)
     env, filters = dict(os.environ), list(warning_filters())
-    with _noted_reads():
+    with _noted_reads(), _as_in_kernel():
         refusal = refusal or _import_all(modules)
     if not refusal and warning_filters()[-len(filters) :] != filters:
         refusal = "an import has changed which warnings are shown"
@@ -120,6 +122,18 @@ def _noted_reads() -> Iterator[None]:
     READS.update(
         {path: state for path in absolute if not path.startswith(others) and (state := _state(path)) is not None}
     )
+
+
+@contextlib.contextmanager
+def _as_in_kernel() -> Iterator[None]:
+    """Give the block the function that a kernel has before its first import: without it pandas takes the process for a
+    terminal, and shortens each table that is wider than 80 characters.
+    """
+    vars(builtins)["get_ipython"] = lambda: SimpleNamespace(kernel=True)
+    try:
+        yield
+    finally:
+        del vars(builtins)["get_ipython"]
 
 
 def _source(path: str) -> str:
