@@ -52,9 +52,9 @@ export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
 { $(UV_RUN) pip sync --quiet --require-hashes --build-constraints environments/build.txt $< || { \
   echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
 $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
-$(@D)/bin/python -I environments/bytecode && \
 for name in pip pip3; do printf '%s\n' "$$REFUSAL" >$(@D)/bin/$$name && chmod +x $(@D)/bin/$$name; done && \
-echo '$(NO_PIP_MODULE)' >$(@D)/lib/python$(PYTHON_VERSION)/site-packages/pip.py && touch $@
+echo '$(NO_PIP_MODULE)' >$(@D)/lib/python$(PYTHON_VERSION)/site-packages/pip.py && \
+$(@D)/bin/python -I environments/bytecode && touch $@
 endef
 
 $(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)
