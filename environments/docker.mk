@@ -120,9 +120,15 @@ image: archives ## Build the release image into dist/, the same bytes for the sa
 	@for target in runtime lab; do docker load --quiet --input $(call quoted,$(DIST))/samebook-$$target.oci.tar >/dev/null || exit 2; done
 
 DIST ?= dist
+.PHONY: containerd-store
+containerd-store:
+	@store=$$(docker info 2>&1) || { echo "error: no Docker daemon answers" >&2 && echo "  -> sudo systemctl start docker" >&2 && exit 2; }; \
+	case "$$store" in *io.containerd.snapshotter*) ;; *) echo "error: Docker's containerd image store is not in use, which makes a release image" >&2 && \
+	  echo "  -> "'{"features": {"containerd-snapshotter": true}} into /etc/docker/daemon.json, then sudo systemctl restart docker; images are built again' >&2 && exit 2 ;; esac
 TAKES_archives = V DIST NO_CACHE
 archives: SYSTEM = $(if $(shell $(GIT) ls-tree HEAD environments/apt.lock 2>/dev/null),--build-arg SYSTEM=system)
-archives: pulled-base
+# Docker's other store, the default before 29, neither writes nor loads the archive that is the same for everybody.
+archives: containerd-store pulled-base
 	@mkdir -p $(call quoted,$(DIST)) && anew=$(if $(call on,NO_CACHE),--no-cache) && for target in runtime lab; do \
 	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \
 	  $(GIT) archive HEAD | $(BUILD) $$anew --provenance=false --target $$target --tag $(PROJECT_NAME):$$target \

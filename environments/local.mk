@@ -29,7 +29,8 @@ $(UV): environments/build.txt
 	    echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; }; \
 	fi && touch $@
 
-# In Lab, in a shell and in a cell `pip` would be that of another Python of the machine, and install for that one.
+# In Lab, in a shell and in a cell `pip` would be that of another Python of the machine, and install for that one;
+# `%pip` is `python -m pip`.
 define NO_PIP
 #!/bin/sh
 [ "$$1" != install ] || shift
@@ -37,6 +38,7 @@ echo "error: what pip installs, nobody else has: the environment is the lock's" 
 echo "  -> make add PACKAGE=\"$$*\"" >&2
 exit 2
 endef
+NO_PIP_MODULE = import os, sys; __name__ == "__main__" and os.execv(sys.prefix + "/bin/pip", ["pip", *sys.argv[1:]])
 $(LOCAL) .samebook/command/.installed: export REFUSAL = $(NO_PIP)
 
 # An environment from a lock. Python compiles what a run imports: all packages at once would take half a minute. What is
@@ -50,8 +52,9 @@ export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
 { $(UV_RUN) pip sync --quiet --require-hashes --build-constraints environments/build.txt $< || { \
   echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
 $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
-$(@D)/bin/python -I environments/bytecode && \
-for name in pip pip3; do printf '%s\n' "$$REFUSAL" >$(@D)/bin/$$name && chmod +x $(@D)/bin/$$name; done && touch $@
+for name in pip pip3; do printf '%s\n' "$$REFUSAL" >$(@D)/bin/$$name && chmod +x $(@D)/bin/$$name; done && \
+echo '$(NO_PIP_MODULE)' >$(@D)/lib/python$(PYTHON_VERSION)/site-packages/pip.py && \
+$(@D)/bin/python -I environments/bytecode && touch $@
 endef
 
 $(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)

@@ -15,25 +15,25 @@ TAKES_lock = UPGRADE
 lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes the newest versions
 	@old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && cp $(LOCKS:%=environments/%.txt) "$$old" && \
 	{ $(call compile_into,.,$(if $(call on,UPGRADE),--upgrade)) || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \
-	$(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments$(if $(wildcard $(APT_LISTS)), && \
+	$(OF_SAMEBOOK).moved "$$old" environments$(if $(wildcard $(APT_LISTS)), && \
 	{ $(if $(call on,UPGRADE),,$(call apt,check) 2>/dev/null ||) $(call apt,lock); })
 
-# A module of samebook that needs no package; a project has it in the wheel.
-OF_SAMEBOOK = PYTHONPATH=$(call quoted,$(firstword $(wildcard scripts/*.whl) scripts)) $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) python -B -m samebook.cli.packages
+# A module of samebook's command line that needs no package; a project has it in the wheel.
+OF_SAMEBOOK = PYTHONPATH=$(call quoted,$(firstword $(wildcard scripts/*.whl) scripts)) $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) python -B -m samebook.cli
 # Debian packages of the image: environments/apt.txt asks for them.
 APT_LISTS = environments/apt.txt environments/apt.lock
-apt = $(OF_SAMEBOOK) debian $(1) $(call quoted,$(BASE_IMAGE))
+apt = $(OF_SAMEBOOK).packages debian $(1) $(call quoted,$(BASE_IMAGE))
 
 # uv edits the wish. A name that looks like a slip of the keys needs SURE=1: nobody knows what it holds. Where no versions fit together, or a package is nowhere, wish and locks stay as they were.
 define wish
 @[ -n "$$PACKAGE$$APT" ] || { echo "error: which package?" >&2 && echo "  -> make $@ PACKAGE=\"seaborn\"" >&2 && exit 2; }; \
 $(if $(filter-out lab,$(GROUP)),echo error: GROUP=$(call quoted,$(GROUP))"; expected lab or none" >&2 && exit 2;) \
-set -f && $(if $(filter add,$@),$(if $(call on,SURE),,{ [ -z "$$PACKAGE" ] || $(OF_SAMEBOOK) doubt $$PACKAGE || exit 2; } && \
+set -f && $(if $(filter add,$@),$(if $(call on,SURE),,{ [ -z "$$PACKAGE" ] || $(OF_SAMEBOOK).packages doubt $$PACKAGE || exit 2; } && \
 ))is_done= && old=$$(mktemp -d) && cp -p environments/pyproject.toml $(LOCKS:%=environments/%.txt) "$$old" && \
 trap '[ -n "$$is_done" ] || cp -Rp "$$old"/. environments/; rm -rf "$$old"' EXIT && trap 'exit 130' INT TERM && \
 { { [ -z "$$PACKAGE" ] || { $(UV_RUN) $@ --quiet --frozen --project environments $(if $(GROUP),--group $(call quoted,$(GROUP))) -- $$PACKAGE && \
   ($(call compile_into,.,)) && \
-  $(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) environments/moved "$$old" environments $(UV) || { $(OF_SAMEBOOK) nowhere $$PACKAGE; false; }; }; } && \
+  $(OF_SAMEBOOK).moved "$$old" environments $(UV) || { $(OF_SAMEBOOK).packages nowhere $$PACKAGE; false; }; }; } && \
   { [ -z "$$APT" ] || $(call apt,$@) $$APT; } && is_done=1; } || { \
   echo "error: environments/ is as before: the words above say which package can't be had, or which two disagree" >&2 && $(PROXIES) && exit 2; }
 endef

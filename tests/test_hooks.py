@@ -1,14 +1,13 @@
-"""The hooks that `make hooks` offers: after a checkout or a merge they say which models' folders are stale."""
+"""The hooks that `make hooks` installs: after a checkout or a merge they say which models' folders are stale."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from tiny import CHECKOUT, Tiny, git
+from tiny import Result, Tiny, git
 
 from samebook.models import bundle
-from samebook.verbs import models
+from samebook.verbs import hooks, models
 
 pytestmark = pytest.mark.host
 
@@ -18,8 +17,6 @@ def tiny(tmp_path: Path) -> Tiny:
     """On main the model of level 2, whose files are in its folder; on `candidate` that of level 3. Git is on main."""
     tiny = Tiny.create(tmp_path / "workspace")
     git(tiny, "init", "--quiet", "--initial-branch", "main")
-    (tiny.root / "scripts").mkdir()
-    shutil.copy(CHECKOUT / "scripts" / "git-hook", tiny.root / "scripts" / "git-hook")
     (tiny.root / ".gitignore").write_text("/models/.files/\n")
     promote(tiny, 2)
     git(tiny, "switch", "--quiet", "--create", "candidate")
@@ -40,9 +37,8 @@ def promote(tiny: Tiny, level: int) -> None:
     git(tiny, "commit", "--quiet", "-m", f"level {level}")
 
 
-def install(tiny: Tiny) -> subprocess.CompletedProcess[str]:
-    command = ["make", "--file", str(CHECKOUT / "Makefile"), "hooks"]
-    return subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, check=False)
+def install(tiny: Tiny) -> Result:
+    return tiny.samebook("hooks")
 
 
 def switch(tiny: Tiny, branch: str) -> str:
@@ -53,7 +49,7 @@ def switch(tiny: Tiny, branch: str) -> str:
 
 def test_stale_folders_are_named(tiny: Tiny) -> None:
     """A switch of branches and a merge say which models' folders are not this branch's, until `make models` ran."""
-    assert install(tiny).returncode == 0
+    assert install(tiny).code == 0
     git(tiny, "switch", "--quiet", "--create", "before")
     git(tiny, "rm", "--quiet", "models/delay.json")
     git(tiny, "commit", "--quiet", "-m", "none")
@@ -71,11 +67,10 @@ def test_stale_folders_are_named(tiny: Tiny) -> None:
 @pytest.mark.forger
 def test_hook_runs_nothing_of_the_tree(tiny: Tiny) -> None:
     """A branch that is only looked at runs no code, rebuilds nothing, and has no name of its own on the terminal."""
-    assert install(tiny).returncode == 0
+    assert install(tiny).code == 0
     git(tiny, "switch", "--quiet", "--create", "hostile")
     for name in ("Makefile", "GNUmakefile"):
         (tiny.root / name).write_text("x := $(shell touch ran)\nmodels:\n\ttouch ran\n")
-    (tiny.root / "scripts" / "git-hook").write_text("#!/bin/sh\ntouch ran\n")
     (tiny.root / "models" / "delay.json").write_text("{}")
     (tiny.root / "models" / "\x1b[2J.json").write_text("{}")
     git(tiny, "add", "--all")
@@ -93,8 +88,8 @@ def test_earlier_hook_is_replaced(tiny: Tiny) -> None:
     hook.write_text(
         "#!/bin/sh\n# After a checkout of another branch, or a merge: the files of the models that are promoted now."
     )
-    assert install(tiny).returncode == 0
-    assert hook.read_text() == (CHECKOUT / "scripts" / "git-hook").read_text()
+    assert install(tiny).code == 0
+    assert hook.read_text() == hooks.HOOK.read_text()
 
 
 def test_own_hook_is_kept(tiny: Tiny) -> None:
@@ -112,10 +107,10 @@ def test_shared_hooks_are_left(tiny: Tiny, tmp_path: Path) -> None:
         (tmp_path / "shared").mkdir(exist_ok=True)
         git(tiny, "config", "core.hooksPath", str(shared))
         done = install(tiny)
-        assert done.returncode == 2
-        assert "-> add to post-checkout and post-merge there: the lines of scripts/git-hook" in done.stderr
+        assert done.code == 2
+        assert f"-> add to post-checkout and post-merge there: the lines of {hooks.HOOK}" in done.stderr
         assert not list((tiny.root / shared).glob("post-*"))
     assert not (tmp_path / "missing").exists()
     (tiny.root / ".git" / "own").mkdir()
     git(tiny, "config", "core.hooksPath", ".git/own")
-    assert install(tiny).returncode == 0
+    assert install(tiny).code == 0

@@ -77,6 +77,17 @@ def test_failure_told(lab: Kernel) -> None:
     assert "cell `work` (4 of 5) raised ZeroDivisionError" in lab.magic()
 
 
+def test_mend_shown(tiny: Tiny, tmp_path: Path) -> None:
+    """An error of samebook itself is shown with what mends it."""
+    kernel = Kernel(tiny, tiny.notebook("work", load=LOAD, magic=RUN))
+    kernel.env["SAMEBOOK_WORKSPACE"] = str(tmp_path / "nowhere")
+    with kernel.client.setup_kernel(env=kernel.env, cwd=kernel.cwd):
+        kernel.run_all()
+        shown = kernel.magic()
+    assert "no samebook workspace" in shown
+    assert "\n  -> export SAMEBOOK_WORKSPACE=" in shown
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

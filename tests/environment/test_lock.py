@@ -35,7 +35,7 @@ def write_lock(folder: Path, *lines: str) -> Path:
 
 def report(old: Path, new: Path) -> list[str]:
     """The lines that `make lock` prints when it turns the old lock into the new one."""
-    command = [sys.executable, str(CHECKOUT / "environments" / "moved"), str(old), str(new)]
+    command = [sys.executable, "-m", "samebook.cli.moved", str(old), str(new)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 

@@ -78,10 +78,11 @@ def test_added_and_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.host
-def test_pip_names_the_way() -> None:
-    """`pip install` in the environment, where a shell and a cell find it, installs nothing and says what does."""
-    done = subprocess.run(
-        [CHECKOUT / ".venv" / "bin" / "pip", "install", "seaborn"], capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("program", [("pip",), ("pip3",), ("python", "-m", "pip")])
+def test_pip_names_the_way(program: tuple[str, ...]) -> None:
+    """`pip install`, or `%pip install`, in a shell or a cell installs nothing there, and says what does."""
+    name, *options = program
+    command = [CHECKOUT / ".venv" / "bin" / name, *options, "install", "seaborn"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert '-> make add PACKAGE="seaborn"' in done.stderr

@@ -5,6 +5,9 @@ from collections.abc import Callable
 import pytest
 from testbook.client import TestbookNotebookClient
 
+# A project that begins with this example has this file, and no conftest.py.
+from samebook.testing import notebook as notebook
+
 type Start = Callable[[str, list[str]], TestbookNotebookClient]
 
 FRAME = """

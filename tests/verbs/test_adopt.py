@@ -119,6 +119,15 @@ def test_local_notebook_names_no_file_outside(tmp_path: Path) -> None:
             assert located == (notebook, limit)
 
 
+def test_data_beside_a_path_with_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook that is named by `../` is not in the repository of the folder where that is typed."""
+    (tmp_path / "project" / ".git").mkdir(parents=True)
+    (tmp_path / "old").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    with verb._located("../old/n.ipynb") as located:
+        assert located == (Path("../old/n.ipynb"), tmp_path / "old")
+
+
 class Handler(BaseHTTPRequestHandler):
     """A web server with one file, which is another one each time."""
 

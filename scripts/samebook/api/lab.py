@@ -45,7 +45,7 @@ def _magic(shell: Any, line: str) -> None:
             raise _Refused(f"found `%samebook {line}`; expected %samebook run")
         sys.stdout.writelines(f"{text}\n" for text in _compared(shell))
     except (_Refused, SamebookError) as error:
-        raise OneLine(str(error)) from None
+        raise OneLine("\n  ".join((str(error), *getattr(error, "__notes__", ())))) from None
 
 
 def _compared(shell: Any) -> Iterator[str]:

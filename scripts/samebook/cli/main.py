@@ -18,7 +18,7 @@ from samebook.cli.projects import new, update
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify
 from samebook.cli.store import fetch, store
 from samebook.cli.sweeps import sweep, warm
-from samebook.cli.upkeep import gc, log, schedule
+from samebook.cli.upkeep import gc, hooks, log, schedule
 from samebook.core import errors, processes
 
 # Where only the packages of the command line are installed, and a command needs those of runs, or of new projects.
@@ -42,6 +42,7 @@ def cli() -> None:
     """Run notebooks headless in a pinned environment: the same notebook, on every machine.
 
     \b
+      samebook new churn                      make a project of your own in a new folder
       samebook run train                      run notebooks/train.ipynb
       samebook run train -p max_depth=4       run it with a parameter
       samebook runs                           list the runs with their metrics
@@ -55,7 +56,7 @@ for command in (
     *(adopt, promote, rollback, models, bundle, store, fetch),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm),
-    *(drift, log, gc, schedule),
+    *(drift, log, gc, hooks, schedule),
     *(new, update),
 ):
     cli.add_command(command)

@@ -14,7 +14,7 @@ from samebook.core.text import word
 @click.command()
 @click.argument("path", metavar="PROJECT", type=click.Path(path_type=Path))
 @click.option("--name", default="", help="Name of the project and of its package of helpers; by default the folder's.")
-@click.option("--example", default="", help="What it begins with: tiny, a model with its gate and tests, or none.")
+@click.option("--example", default="", help="tiny: a model with its gate and tests; none; or a whole example, by name.")
 @click.option("--registry", default="", help="Registry that its CI pushes the image to; by default none.")
 def new(path: Path, name: str, example: str, registry: str) -> None:
     """Make a project of your own: the entries of this scaffold in a new folder, with one commit.

@@ -37,6 +37,19 @@ def log(day: datetime.datetime | None, level: str, env: str, as_json: bool) -> N
 
 
 @click.command()
+def hooks() -> None:
+    """Have git say, after a checkout and a merge, which models' folders are not this branch's.
+
+    Example: samebook hooks
+
+    The hooks run nothing of the branch, and replace no hook of yours.
+    """
+    from samebook.verbs import hooks as verb
+
+    show("\n".join(map(str, verb.hooks(workspace.find()))))
+
+
+@click.command()
 @click.option(
     "--older-than",
     type=DaysType(),

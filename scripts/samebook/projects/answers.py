@@ -7,12 +7,15 @@ import keyword
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from samebook.core.errors import UsageError, nearest
 from samebook.environment import packages, yaml_file
 
+OF_TEMPLATE = ("tiny", "none")
 FILE = ".copier-answers.yml"
-EXAMPLES = ("tiny", "none")
+# Beside the template's own, those made of this repository's files: a wheel has their files, a checkout their lists.
+EXAMPLES = (*OF_TEMPLATE, *sorted(path.name for path in Path(__file__).with_name("examples").iterdir()))
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # It stands in a workflow of CI, where other characters could be commands; Docker takes small letters after the host.
 REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
@@ -25,11 +28,7 @@ TAKEN = {"samebook", "notebooks", "scripts", "tests", "train", "gate", *keyword.
 def check(name: str, example: str, registry: str) -> dict[str, str]:
     """The answers for a new project, by their names. Raises UsageError for one that is not usable."""
     if not NAME.fullmatch(name) or name in TAKEN or packages.is_known(name):
-        raise UsageError(
-            f"{name!r} can't be the name of a package of helpers; expected small letters, digits and single _, and the"
-            " name of no other module",
-            mend="samebook new PROJECT --name churn",
-        )
+        raise taken(name)
     if example not in EXAMPLES:
         raise UsageError(f"no example {example!r}{nearest(example, EXAMPLES)}", mend="samebook new --help")
     if registry and not REGISTRY.fullmatch(registry):
@@ -38,6 +37,15 @@ def check(name: str, example: str, registry: str) -> dict[str, str]:
             mend="samebook new PROJECT --registry registry.example.com/team",
         )
     return {"name": name, "example": example, "registry": registry}
+
+
+def taken(name: str) -> UsageError:
+    """The error for a name that the package of helpers can't have."""
+    return UsageError(
+        f"{name!r} can't be the name of a package of helpers; expected small letters, digits and single _, and the"
+        " name of no other module",
+        mend="samebook new PROJECT --name churn",
+    )
 
 
 def read(content: bytes) -> dict[str, str]:

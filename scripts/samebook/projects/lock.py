@@ -20,6 +20,8 @@ READ = re.compile(
 )
 # A package of a lock: its name, its version, for which platforms, and its hashes.
 PINNED = re.compile(r"^([^\s\[=]+)(?:\[\S+\])?==(\S+)(?: ; (.*?))?(?: \\)?\n(?: +--hash=.*\n)*", re.MULTILINE)
+# How uv begins its words about what went wrong.
+UV_ERROR = re.compile(r"^(?:error: | +\N{MULTIPLICATION SIGN} )", re.MULTILINE)
 UV = Path(".samebook") / "uv" / "bin" / "uv"
 
 
@@ -40,17 +42,18 @@ def lock(objects: Objects, merged: Merge, samebooks: Path) -> list[str] | None:
     for path in locks:
         _add_missing(folder / path, samebooks / path)
     _hand_over_uv(objects.root, folder)
-    _make(folder)
+    make(folder)
     after = {path: (folder / path).read_text() for path in locks}
     merged.tree.update({path: objects.entry(tree[path].split()[0], after[path].encode()) for path in locks})
     return moved(_versions(*before.values()), _versions(*after.values()))
 
 
-def _make(folder: Path) -> None:
-    """Make the lock there; whatever make has started ends with this command. Raises make's error."""
+def make(folder: Path) -> None:
+    """Make the lock there; whatever make has started ends with this command. Raises make's error, after uv's."""
     code, printed = subcommand.in_group(("make", "--silent", "lock", "ENGINE=local"), folder)
     if code:
-        raise errors.from_exit_code(code, subcommand.message(printed).removeprefix("error: "))
+        said = UV_ERROR.split(subcommand.MAKE.sub("", printed).strip(), maxsplit=1)[-1]
+        raise errors.from_exit_code(code, said[-subcommand.SHOWN :])
 
 
 def _add_missing(path: Path, samebooks: Path) -> None:

@@ -10,6 +10,7 @@ from samebook.core import code, subcommand
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.projects import wheel_file
+from samebook.projects.answers import OF_TEMPLATE
 
 FOLDER = "samebook/projects/"
 
@@ -72,7 +73,7 @@ def age(version: str) -> tuple[object, int]:
 def render(wheel: Path, answers: Mapping[str, str], folder: Path) -> None:
     """Write the project of a wheel and these answers into a folder.
 
-    Raises UsageError for a wheel whose template can't be rendered.
+    Raises UsageError for a wheel whose template can't be rendered, or that has no such example.
     """
     import copier
     from copier.errors import CopierError
@@ -85,18 +86,27 @@ def render(wheel: Path, answers: Mapping[str, str], folder: Path) -> None:
         copier.run_copy(str(template), folder, data=data, defaults=True, quiet=True)
     except (CopierError, TemplateError, ValueError) as error:
         raise UsageError(f"the template in {wheel.name} can't be rendered: {error}", mend="make wheel") from error
+    example = answers["example"]
+    if not _unpack(wheel, f"examples/{example}/", folder) and example not in OF_TEMPLATE:
+        raise UsageError(f"{wheel.name} has no example {example!r}", mend="choose a wheel that has it")
 
 
 def assemble(wheel: Path, folder: Path) -> None:
     """Write the template that a wheel holds into a folder: what is rendered, the shared files, and the wheel."""
-    with ZipFile(wheel) as archive:
-        for file in archive.namelist():
-            for part, into in (("template/", folder), ("files/", folder / "project")):
-                if file.startswith(FOLDER + part) and not file.endswith("/"):
-                    if ".." in PurePosixPath(file).parts:  # a stranger's wheel
-                        raise UsageError(f"{wheel.name} has a file outside of its folder: {file}", mend="make wheel")
-                    _write(into / file.removeprefix(FOLDER + part), archive.read(file))
+    for part, into in (("template/", folder), ("files/", folder / "project")):
+        _unpack(wheel, part, into)
     _write(folder / "project" / "scripts" / wheel.name, wheel.read_bytes())
+
+
+def _unpack(wheel: Path, part: str, into: Path) -> int:
+    """Write what a wheel has in a folder of its projects into another; returns how many files."""
+    with ZipFile(wheel) as archive:
+        files = [file for file in archive.namelist() if file.startswith(FOLDER + part) and not file.endswith("/")]
+        for file in files:
+            if ".." in PurePosixPath(file).parts:  # a stranger's wheel
+                raise UsageError(f"{wheel.name} has a file outside of its folder: {file}", mend="make wheel")
+            _write(into / file.removeprefix(FOLDER + part), archive.read(file))
+    return len(files)
 
 
 def _is_metadata(file: str) -> bool:

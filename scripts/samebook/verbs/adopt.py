@@ -77,8 +77,8 @@ def _located(notebook: str) -> Iterator[tuple[Path, Path]]:
     """
     if "://" not in notebook:
         path = Path(notebook)
-        folders = path.absolute().parents
-        yield path, next((folder for folder in folders if (folder / ".git").exists()), folders[0])
+        folder = path.parent.resolve()  # else the folder before a `..` would be one above the notebook
+        yield path, next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
         return
     address = ADDRESS.fullmatch(notebook)
     if address is None:
@@ -99,7 +99,9 @@ def _check_name(workspace: Workspace, name: str) -> None:
             mend=f"again, with NAME={plan.name_of(Path(f'{name}.ipynb'))}",
         )
     if workspace.notebook(name).exists():
-        raise UsageError(f"notebooks/{name}.ipynb is there already", mend=f"again, with NAME={name}_2")
+        raise UsageError(
+            f"notebooks/{name}.ipynb is there already", mend=f"rm notebooks/{name}.ipynb, or again with NAME={name}_2"
+        )
 
 
 def _helper_files(workspace: Workspace, adoption: Plan) -> list[tuple[Path, bytes]]:

@@ -5,11 +5,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core import git, signals, subcommand
+from samebook.core import git, signals
 from samebook.core.errors import UsageError
 from samebook.core.text import Say, word
-from samebook.core.workspace import Workspace
-from samebook.projects import answers, template
+from samebook.projects import answers, lock, template
 
 # A first commit with nothing of the user's own in it: no hook, template, signature, or list of ignored files.
 PLAIN = ("-c", git.NO_HOOKS, "-c", "commit.gpgSign=false", "-c", "core.excludesFile=/dev/null")
@@ -39,8 +38,10 @@ def new(request: NewRequest, say: Say) -> str:
         wheel = template.own_wheel(temporary)
         project = temporary / "project"
         template.render(wheel, chosen, project)
+        if (project / "notebooks" / f"{chosen['name']}.py").exists():
+            raise answers.taken(chosen["name"])
         say("environment: asking the package index")
-        subcommand.make(Workspace(project), "lock", ENGINE="local")
+        lock.make(project)
         git.git(project, "init", "--quiet", "--initial-branch=main", "--template=", ".")
         git.git(project, *PLAIN, "add", "--all")
         git.git(

@@ -209,7 +209,9 @@ def table(result: Update) -> str:
         return f"the project is of samebook {result.new} already; WHEEL=samebook-….whl brings a later one"
     lines = [f"samebook {result.old} -> {result.new}"]
     lines += [f"  {letter} {path}" for path, letter in result.changes.items()]
-    lines += [f"lock: {len(result.moves or ())} packages have moved", *(f"  {move}" for move in result.moves or ())]
+    moves = result.moves or ()
+    count = "1 package has" if len(moves) == 1 else f"{len(moves)} packages have"
+    lines += [f"lock: {count} moved", *(f"  {move}" for move in moves)]
     if result.moves is None:
         lines[-1] = (
             "lock: it follows from what is in conflict; when that is resolved: make lock && git add environments"

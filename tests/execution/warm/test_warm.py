@@ -97,6 +97,17 @@ def test_same_results(tiny: Tiny) -> None:
     assert subjects(cold) == subjects(both[0]) == subjects(both[1])
 
 
+def test_same_tables(tiny: Tiny) -> None:
+    """A wide table has the same text where pandas was imported before the kernel began as where a cell imports it."""
+    shown = []
+    for name, imports in {"before": "import pandas as pd", "within": "pd = __import__('pandas')"}.items():
+        tiny.notebook(name, imports=imports, work="pd.DataFrame({f'column {n}': [n / 7] for n in range(15)})")
+        cells = json.loads((ran(tiny, name) / "notebook.canonical.json").read_text())
+        shown.append(cells[-1]["displayed"])
+    assert "column 14" in str(shown[0])
+    assert shown[0] == shown[1]
+
+
 def test_same_process(tiny: Tiny) -> None:
     """A notebook sees the same paths, variables, warnings, signals and threads in a warm kernel as in a cold one."""
     tiny.notebook("seen", imports=ALL, work=SEEN)

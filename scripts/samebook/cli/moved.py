@@ -1,7 +1,8 @@
-#!/usr/bin/env python3
-"""Prints the packages that a new lock has moved, and what to do next: `moved OLD NEW`, two folders with locks.
+"""The packages that a new lock has moved, and what to do next: `python -m samebook.cli.moved OLD NEW`, two folders with
+locks.
 
-`moved OLD NEW UV` installs what was added into a folder of its own, and prints what it weighs.
+With any Python and no package installed. `OLD NEW UV` installs what was added into a folder of its own, and prints
+what it weighs.
 """
 
 import csv
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from samebook.core.text import moved
 
 PINNED = re.compile(r"^(\S+)==(\S+)(?: ; (.*?))?(?: \\)?$", re.MULTILINE)
 # A package with its hashes, as locks have it.
@@ -20,12 +23,6 @@ def versions(folder: Path) -> dict[str, str]:
     """The version of each package in the locks of a folder, by its name and, where there is one, its marker."""
     pins = (pin for path in folder.glob("*.txt") for pin in PINNED.findall(path.read_text()))
     return {f"{name} ({marker})" if marker else name: version for name, version, marker in pins}
-
-
-def moves(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """A line for each package whose version differs."""
-    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return [f"  {name} {old.get(name, '(added)')} -> {new.get(name, '(removed)')}" for name in names]
 
 
 def entries(folder: Path) -> dict[str, str]:
@@ -55,10 +52,12 @@ def weights(old: Path, new: Path, uv: str) -> dict[str, int]:
 
 if __name__ == "__main__":
     old, new, *uv = sys.argv[1:]
-    lines = moves(versions(Path(old)), versions(Path(new)))
+    moves = moved(versions(Path(old)), versions(Path(new)))
+    lines = [f"  {line}" for line in moves]
     if uv and (added := weights(Path(old), Path(new), *uv)):
         lines.append(f"  they weigh {', '.join(f'{name} {size / 1e6:.1f} MB' for name, size in added.items())}")
-    print("\n".join(lines) or "lock: nothing has moved")
-    if lines:
-        count = sum(" -> " in line for line in lines)
-        print(f"lock: {count} packages have moved; next: make test, then git commit environments/")
+    count = "1 package has" if len(moves) == 1 else f"{len(moves)} packages have"
+    lines.append(
+        f"lock: {count} moved; next: make test, then git commit environments/" if moves else "lock: nothing has moved"
+    )
+    sys.stdout.writelines(f"{line}\n" for line in lines)
