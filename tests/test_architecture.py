@@ -16,7 +16,7 @@ PACKAGE = CHECKOUT / "scripts" / "samebook"
 WINGS = (
     *("core", "redaction", "environment", "store", "records", "reads", "reproduction", "data", "models"),
     "monitoring",
-    *("execution.warm", "execution", "pipelines", "projects", "adoption", "api", "verbs", "cli"),
+    *("execution.warm", "execution", "cluster", "pipelines", "projects", "adoption", "api", "verbs", "cli"),
 )
 SOURCES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text())
@@ -94,7 +94,7 @@ def test_verbs_are_functions() -> None:
 
 
 def test_one_door_each() -> None:
-    """Only the engine imports papermill, bucket.py obstore; only git.py calls git; only the top prints or exits."""
+    """papermill, obstore, distributed and git have their modules; only the top prints or exits."""
     assert {module for module in SOURCES if "papermill" in imported(module)} == {
         "execution.execute",
         "execution.papermill_engine",
