@@ -35,7 +35,7 @@ SLOW_MODULES = {
 # These look at the start of a command, or at its process; the runs of all others share their imports.
 OWN_PROCESSES = {
     *("test_bench", "test_console", "test_endings", "test_faults", "test_main", "test_processes", "test_run"),
-    *("test_signals", "test_sweep"),
+    *("test_signals", "test_sweep", "test_dask"),
 }
 # An engine may change what these find: they read the environment, or look at the kernels and bytes that it gives.
 OF_THE_ENGINE = {
