@@ -190,7 +190,7 @@ cluster: ## A cluster of Dask in containers, for ON=dask: WORKERS=4 MEMORY=2g CP
 	$(AGAIN) --silent images ENGINE=docker TARGETS=runtime && \
 	export WORKERS=$(call quoted,$(WORKERS)) MEMORY=$(call quoted,$(MEMORY)) CPUS=$(call quoted,$(CPUS)) DASHBOARD_PORT=$(call quoted,$(DASHBOARD_PORT)) && \
 	{ { [ -f .samebook/cluster/key.pem ] && [ -n "$$($(COMPOSE) --profile cluster ps --quiet --status running scheduler)" ]; } || \
-	  $(COMPOSE) --progress quiet run --rm run cluster >/dev/null; } && \
+	  $(COMPOSE) --progress quiet run --rm run cluster certificates >/dev/null; } && \
 	{ $(OF_BUILDER) $(COMPOSE) --progress quiet --profile cluster up --detach --wait --scale worker="$$WORKERS" scheduler worker >&2 || { \
 	  echo "error: the cluster did not start; Docker's own words are above" >&2 && \
 	  echo "  -> port $$DASHBOARD_PORT taken? make cluster DASHBOARD_PORT=8788; else: docker compose --project-name $(PROJECT_NAME) logs scheduler worker" >&2 && exit 2; }; } && \

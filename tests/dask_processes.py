@@ -62,7 +62,7 @@ def start(tiny: Tiny, folder: Path, kind: str, *options: str, **variables: str) 
 @contextmanager
 def running(tiny: Tiny, folder: Path, workers: int) -> Iterator[Processes]:
     """A cluster for the block; its processes end with it."""
-    ended = tiny.samebook("cluster", "tls://127.0.0.1:0")
+    ended = tiny.samebook("cluster", "certificates", "tls://127.0.0.1:0")
     assert ended.code == 0, ended.stderr
     address = folder / "scheduler.json"
     options = ("--protocol", "tls", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")

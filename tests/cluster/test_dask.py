@@ -146,9 +146,9 @@ def test_refused(tiny: Tiny, cluster: Processes) -> None:
 def test_no_cluster(tiny: Tiny, tmp_path: Path) -> None:
     """Without a cluster, with one that does not answer, or with certificates of another, nothing runs."""
     assert "this checkout has no cluster" in sweep(tiny, "n=1", code=2)
-    assert tiny.samebook("cluster", "tls://127.0.0.1:1").code == 0
+    assert tiny.samebook("cluster", "certificates", "tls://127.0.0.1:1").code == 0
     assert "no scheduler answers at tls://127.0.0.1:1" in sweep(tiny, "n=1", code=2)
-    assert "expected tls://host:port" in tiny.samebook("cluster", "tcp://127.0.0.1:8786").stderr
+    assert "expected tls://host:port" in tiny.samebook("cluster", "certificates", "tcp://127.0.0.1:8786").stderr
     with dask_processes.running(tiny, tmp_path, 0) as cluster:
-        assert tiny.samebook("cluster", cluster.access.scheduler).code == 0
+        assert tiny.samebook("cluster", "certificates", cluster.access.scheduler).code == 0
         assert f"no scheduler answers at {cluster.access.scheduler}" in sweep(tiny, "n=1", code=2)

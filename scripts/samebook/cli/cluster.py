@@ -1,4 +1,4 @@
-"""The command for a cluster's certificates; make starts the cluster itself."""
+"""The commands for a cluster: its certificates. make starts it."""
 
 import click
 
@@ -6,12 +6,17 @@ from samebook.cli.options import show
 from samebook.core import workspace
 
 
-@click.command()
+@click.group()
+def cluster() -> None:
+    """Prepare a cluster of Dask, to which commands with --on dask send their runs."""
+
+
+@cluster.command()
 @click.argument("scheduler", metavar="SCHEDULER", default="tls://scheduler:8786")
-def cluster(scheduler: str) -> None:
+def certificates(scheduler: str) -> None:
     """Make the certificates of a new cluster whose scheduler will be at SCHEDULER, tls://host:port.
 
-    Example: samebook cluster tls://127.0.0.1:8786
+    Example: samebook cluster certificates tls://127.0.0.1:8786
 
     They are in .samebook/cluster/: Dask's scheduler and workers take them from there, as do commands with --on dask.
     Those of an earlier cluster are replaced. make cluster calls this, and starts scheduler and workers in containers.

@@ -17,6 +17,7 @@ def cluster(workspace: Workspace, scheduler: str) -> Path:
     """
     if not ADDRESS.fullmatch(scheduler):
         raise UsageError(
-            f"found the address {scheduler!r}; expected tls://host:port", mend="samebook cluster tls://127.0.0.1:8786"
+            f"found the address {scheduler!r}; expected tls://host:port",
+            mend="make cluster-certificates SCHEDULER=tls://127.0.0.1:8786",
         )
     return certificates.make(workspace, scheduler).folder
