@@ -116,6 +116,41 @@ def test_lost_scheduler(tiny: Tiny, cluster: Processes) -> None:
     wait_until(lambda: not tiny.unfinished)
 
 
+DAILY = "parameters: {day: today}\nsteps: {make: {parameters: {day: $day}}}"
+OF_DAY = """
+import pandas as pd, samebook
+assert day.day != 3, "the third is wrong"
+samebook.write_partition("rows", day, pd.DataFrame({"n": [day.day]}))
+"""
+
+
+def test_backfill(tiny: Tiny, cluster: Processes) -> None:
+    """Days of a pipeline run on workers, each once though one is killed, and what is done is left out; a step that
+    promotes is refused.
+    """
+    tiny.notebook("make", parameters="from datetime import date\nday: date = date(2013, 1, 1)", work=OF_DAY)
+    pipelines = tiny.root / "environments" / "pipelines"
+    pipelines.mkdir()
+    (pipelines / "daily.yml").write_text(DAILY)
+    days = ("--from", "2013-01-01", "--to", "2013-01-05", "--on", "dask")
+    process = tiny.start("backfill", "daily", *days)
+    wait_until(lambda: tiny.unfinished)
+    cluster.kill(cluster.workers.pop())
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert "4 ran, 0 done already, 1 failed" in stdout, stderr
+    assert "2013-01-03: step make failed with exit code 1" in stdout
+    assert "the third is wrong" in stdout
+    published = sorted(path.parent.name for path in (tiny.root / "data" / "rows").glob("*/part-0.parquet"))
+    assert published == [f"day=2013-01-0{day}" for day in (1, 2, 4, 5)]
+    assert len(list(tiny.root.glob("runs/*-make-*/receipt.json"))) == 4
+    assert "0 ran, 4 done already, 1 failed" in tiny.samebook("backfill", "daily", *days).stdout
+    (pipelines / "daily.yml").write_text(
+        f"{DAILY[:-1]}, promote: {{needs: [make], promote: {{run: make, model: m}}}}}}"
+    )
+    refused = tiny.samebook("backfill", "daily", *days)
+    assert (refused.code, "step promote has to promote; a cluster only runs notebooks" in refused.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
 def test_stopped(signum: int, tiny: Tiny, cluster: Processes) -> None:
     """A stopped or killed sweep ends its runs on all workers; started again, it does the rest."""

@@ -2,11 +2,13 @@
 
 import logging
 import queue
+import signal
+import threading
 import time
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from distributed import Client, Future, KilledWorker
 from distributed.security import Security
@@ -16,7 +18,7 @@ from samebook.cluster.certificates import Access
 from samebook.cluster.program import Program
 from samebook.core import file_lock
 from samebook.core.digest import json_bytes
-from samebook.core.errors import SamebookError, UsageError
+from samebook.core.errors import Interrupted, SamebookError, UsageError
 from samebook.core.processes import PATIENCE, ProcessResult
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace, write_whole
@@ -38,6 +40,16 @@ class Cluster:
     workspace: Workspace
     client: Client
     session: str
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def size(self) -> int:
+        """The number of workers, each of which has one program at a time."""
+        return len(self._workers())
+
+    def stop(self) -> None:
+        """End all that runs for this connection: each `map` under way raises Interrupted."""
+        self.stopped.set()
 
     def map(self, programs: Sequence[Program]) -> Generator[tuple[Program, ProcessResult | Failure]]:
         """Each program with its result, in the order in which they are done; one on each thread of a worker.
@@ -70,6 +82,8 @@ class Cluster:
         """The next future that is done. It is waited for as long as there are a scheduler and workers."""
         last = time.monotonic()
         while True:
+            if self.stopped.is_set():
+                raise Interrupted(signal.SIGTERM)
             try:
                 future = ended.get(timeout=POLL)
             except queue.Empty:
