@@ -60,13 +60,14 @@ def start(tiny: Tiny, folder: Path, kind: str, *options: str, **variables: str) 
 
 
 @contextmanager
-def running(tiny: Tiny, folder: Path, workers: int) -> Iterator[Processes]:
-    """A cluster for the block; its processes end with it."""
+def running(tiny: Tiny, folder: Path, workers: int, **variables: str) -> Iterator[Processes]:
+    """A cluster for the block, its scheduler with these variables; its processes end with it."""
     ended = tiny.samebook("cluster", "certificates", "tls://127.0.0.1:0")
     assert ended.code == 0, ended.stderr
     address = folder / "scheduler.json"
     options = ("--protocol", "tls", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-    cluster = Processes(tiny, folder, start(tiny, folder, "scheduler", *options, "--scheduler-file", str(address)))
+    options = (*options, "--scheduler-file", str(address))
+    cluster = Processes(tiny, folder, start(tiny, folder, "scheduler", *options, **variables))
     try:
         wait_until(lambda: address.is_file() and address.read_text().strip().endswith("}"))
         (tiny.root / certificates.FOLDER / certificates.SCHEDULER).write_text(

@@ -78,7 +78,28 @@ def test_killed_workers(tiny: Tiny, cluster: Processes) -> None:
     assert process.returncode == 0, stderr
     assert f"{sets} ran, 0 done already, 0 failed" in stdout
     assert Counter(n for n, _ in subjects(tiny)) == dict.fromkeys(range(sets), 1)
-    assert list((tiny.root / "runs" / ".cluster").iterdir()) == []
+    assert [path.name for path in (tiny.root / "runs" / ".cluster").iterdir()] == [".lock"]
+
+
+def test_fatal_set(tiny: Tiny, tmp_path: Path) -> None:
+    """A set that takes its worker with it each time has failed in the end, and stops no other."""
+    kill = """
+import os, pathlib
+if n == 2:
+    pid = os.getpid()
+    while b"distributed.cli.dask_worker" not in (path := pathlib.Path(f"/proc/{pid}")).joinpath("cmdline").read_bytes():
+        pid = int(path.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(pid, 9)
+    import time
+    time.sleep(600)
+"""
+    tiny.notebook("train", parameters=PARAMETERS, work=WORK + kill)
+    with dask_processes.running(tiny, tmp_path, 3, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as cluster:
+        said = sweep(tiny, "n=1,2,3", code=1)
+        assert "2 ran, 0 done already, 1 failed" in said
+        assert "n=2: each worker that had it in hand was killed, 2 of them, as for lack of memory" in said
+        wait_until(lambda: [worker.poll() for worker in cluster.workers].count(-9) == 2)
+    wait_until(lambda: not tiny.kernels())
 
 
 def test_found_when_finished(tiny: Tiny, cluster: Processes) -> None:
@@ -169,6 +190,10 @@ def test_stopped(signum: int, tiny: Tiny, cluster: Processes) -> None:
 def test_refused(tiny: Tiny, cluster: Processes) -> None:
     """Another environment is refused with the difference, as are fewer workers than were asked for."""
     assert "the cluster has 2 workers; expected 3" in sweep(tiny, "n=1", "--jobs", "3", code=2)
+    signed = tiny.samebook("sweep", "train", "--grid", "n=1", "--on", "dask", SIGNING_KEY="-----BEGIN")
+    assert (signed.code, "a signing key is not sent to a cluster" in signed.stderr) == (2, True)
+    secret = tiny.samebook("sweep", "train", "--grid", "n=1", "--on", "dask", "-e", "API_TOKEN", API_TOKEN="a1b2c3d4")
+    assert (secret.code, "API_TOKEN holds a secret" in secret.stderr) == (2, True)
     for worker in cluster.workers:
         cluster.kill(worker)
     cluster.workers.clear()

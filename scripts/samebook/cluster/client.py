@@ -1,6 +1,7 @@
 """The side of whoever sends programs to a Dask cluster, and gets each one's result once."""
 
 import logging
+import os
 import queue
 import signal
 import threading
@@ -16,12 +17,12 @@ from distributed.security import Security
 from samebook.cluster import certificates, worker
 from samebook.cluster.certificates import Access
 from samebook.cluster.program import Program
-from samebook.core import file_lock
+from samebook.core import file_lock, signing_key
 from samebook.core.digest import json_bytes
 from samebook.core.errors import Interrupted, SamebookError, UsageError
 from samebook.core.processes import PATIENCE, ProcessResult
 from samebook.core.text import Say
-from samebook.core.workspace import Workspace, write_whole
+from samebook.core.workspace import Workspace, make_folder
 from samebook.environment import identity
 from samebook.execution.workers import Failure
 
@@ -30,6 +31,7 @@ CONNECT, ARRIVE, WITHOUT_WORKERS = 10, 15, 120
 # Seconds between two looks at the connection.
 POLL = 1.0
 UP = "make cluster WORKERS=4"
+SESSION = "session-"
 AGAIN = f"{UP}; then the same command again, which goes on from there"
 
 
@@ -146,20 +148,41 @@ def _result(future: "Future[ProcessResult]") -> ProcessResult | Failure:
 def connect(workspace: Workspace, least: int, say: Say) -> Iterator[Cluster]:
     """A connection to the checkout's cluster with at least this many workers, for the block.
 
-    Raises UsageError where there is no such cluster, and EnvironmentMismatch where it has another environment.
+    Raises UsageError where there is no such cluster, or its receipts were to be signed, and EnvironmentMismatch where
+    it has another environment.
     """
     access = certificates.access(workspace)
-    session = f"session-{uuid.uuid4().hex}"
-    path = workspace.runs / worker.FOLDER / session
+    if signing_key.current():
+        raise UsageError(
+            "a signing key is not sent to a cluster, whose receipts are unsigned",
+            mend="again, without SIGNING_KEY or ON",
+        )
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with _client(access) as client:
-        write_whole(path, json_bytes(identity.of(workspace)))
-        try:
-            cluster = Cluster(workspace, client, session)
-            cluster.check(least, say)
-            yield cluster
-        finally:
-            path.unlink(missing_ok=True)
+    with _client(access) as client, _session(workspace) as session:
+        cluster = Cluster(workspace, client, session)
+        cluster.check(least, say)
+        yield cluster
+
+
+@contextmanager
+def _session(workspace: Workspace) -> Iterator[str]:
+    """The name of a file among the runs with the identity of this environment, for the block; those of dead processes
+    go.
+    """
+    folder = make_folder(workspace.runs / worker.FOLDER)
+    path = folder / f"{SESSION}{uuid.uuid4().hex}"
+    with file_lock.hold(folder / ".lock"):
+        for other in folder.glob(f"{SESSION}*"):
+            if not file_lock.is_held(other):
+                other.unlink()
+        descriptor = file_lock.acquire(path)
+    assert descriptor is not None
+    try:
+        os.write(descriptor, json_bytes(identity.of(workspace)))
+        yield path.name
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def _client(access: Access) -> Client:
