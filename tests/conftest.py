@@ -45,7 +45,7 @@ OF_THE_ENGINE = {
 }
 # These take minutes, so they start first: with one of them last, all cores but one would wait for its end.
 LONGEST = (
-    "container",
+    *("container", "test_dask"),
     *("test_season", "test_pipeline", "test_watch", "test_chain", "test_ab_test", "test_promote", "test_gallery"),
     *("test_warm", "test_sweep", "test_models"),
 )
