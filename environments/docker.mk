@@ -183,15 +183,17 @@ MEMORY         ?= 2g
 CPUS           ?= 0
 DASHBOARD_PORT ?= 8787
 TAKES_cluster = V WORKERS MEMORY CPUS DASHBOARD_PORT
-number = case $(call quoted,$($(1))) in "" | 0* | *[!0-9]*) echo error: $(1)=$(call quoted,$($(1)))"; expected a number above 0" >&2 && exit 2 ;; esac
+# A variable that is not what a pattern of grep says: its name, the pattern, what is expected.
+unlike = echo $(call quoted,$($(1))) | grep -Eqx '$(2)' || { echo error: $(1)=$(call quoted,$($(1)))"; expected $(3)" >&2 && exit 2; }
 cluster: ## A cluster of Dask in containers, for ON=dask: WORKERS=4 MEMORY=2g CPUS=1
-	@$(call number,WORKERS) && { docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
-	  echo "  -> make sweep … without ON runs on this machine; another Dask cluster: docs/how-to/cluster.md" >&2 && exit 2; }; } && \
+	@$(call unlike,WORKERS,[1-9][0-9]*,a number above 0) && $(call unlike,MEMORY,[1-9][0-9]*[mg],a size like 2g or 1500m) && \
+	$(call unlike,CPUS,[0-9]+(\.[0-9]+)?,a number like 2 or 0.5) && { docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
+	  echo "  -> make sweep … without ON runs on this machine; for a Dask cluster of your own: make cluster-certificates" >&2 && exit 2; }; } && \
 	$(AGAIN) --silent images ENGINE=docker TARGETS=runtime && \
 	export WORKERS=$(call quoted,$(WORKERS)) MEMORY=$(call quoted,$(MEMORY)) CPUS=$(call quoted,$(CPUS)) DASHBOARD_PORT=$(call quoted,$(DASHBOARD_PORT)) && \
-	{ { [ -f .samebook/cluster/key.pem ] && [ -n "$$($(COMPOSE) --profile cluster ps --quiet --status running scheduler)" ]; } || \
-	  $(COMPOSE) --progress quiet run --rm run cluster certificates >/dev/null; } && \
-	{ $(OF_BUILDER) $(COMPOSE) --progress quiet --profile cluster up --detach --wait --scale worker="$$WORKERS" scheduler worker >&2 || { \
+	{ { { [ -f .samebook/cluster/key.pem ] && [ -n "$$($(COMPOSE) --profile cluster ps --quiet --status running scheduler)" ]; } || \
+	    $(COMPOSE) --progress quiet run --rm run cluster certificates >/dev/null; } && \
+	  $(OF_BUILDER) $(COMPOSE) --progress quiet --profile cluster up --detach --wait --scale worker="$$WORKERS" scheduler worker >&2 || { \
 	  echo "error: the cluster did not start; Docker's own words are above" >&2 && \
 	  echo "  -> port $$DASHBOARD_PORT taken? make cluster DASHBOARD_PORT=8788; else: docker compose --project-name $(PROJECT_NAME) logs scheduler worker" >&2 && exit 2; }; } && \
 	echo "cluster: $$WORKERS workers with $$MEMORY each; make sweep … ON=dask ENGINE=docker" && \

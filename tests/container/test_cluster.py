@@ -79,6 +79,7 @@ def test_cluster(engine: docker.DockerClient, clone: Path, make: Make) -> None:
         assert "the cluster did not start" in said
         assert f"port {port} taken?" in said
     assert "WORKERS=no; expected a number" in make("cluster", "WORKERS=no", code=2).stderr
+    assert "MEMORY=2gb; expected a size" in make("cluster", "MEMORY=2gb", code=2).stderr
     make("cluster", "WORKERS=1", "MEMORY=1g", "CPUS=1", f"DASHBOARD_PORT={free}")
     key = (clone / ".samebook" / "cluster" / "key.pem").read_bytes()
     # Up already: only what differs changes.
