@@ -27,6 +27,14 @@ samebook.log_metric("cores", samebook_cores)
 """
 CORES = "import numpy\nfrom samebook.environment import machine\nsamebook_cores = machine.cores()"
 
+# In a worker's container: kill the worker as Linux does where memory is short, and none of the programs beside it.
+KILL = """
+import os, pathlib
+for path in pathlib.Path("/proc").glob("[0-9]*"):
+    if path.joinpath("cmdline").read_bytes().split(b"\\0")[1:3] == [b"/opt/samebook/bin/dask", b"worker"]:
+        os.kill(int(path.name), 9)
+"""
+
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -103,10 +111,13 @@ def test_cluster(engine: docker.DockerClient, clone: Path, make: Make) -> None:
         text=True,
     )
     wait_until(lambda: results(clone))
-    workers[0].kill()
+    workers[0].exec_run(["python", "-c", KILL])
     stdout, stderr = sweep.communicate()
     assert "3 ran, 0 done already, 1 failed" in stdout, stderr
     assert "n=5: the kernel died" in stdout
+    # Docker starts it again.
+    workers[0].reload()
+    assert workers[0].attrs["RestartCount"] == 1
     far = results(clone)
     assert sorted(far) == [1, 2, 3]
     assert {json.loads(path.read_text())["cores"] for path in clone.glob("runs/*-tiny-*/metrics.json")} == {1.0}
