@@ -33,12 +33,12 @@ export GIVEN_TO_MAKE
 FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,$(name)))
 
 # All commands run in the image but these, which write to git, build environments or start containers: beside it. What
-# does none of that, TIMES=3 of a notebook as it is now and pipeline DRY=1, runs in the image too.
+# does none of that, TIMES=3 of a notebook as it is now, pipeline DRY=1 and ON=dask, runs in the image too.
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
-MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
+MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(if $(filter ON,$(CHOSEN)),$(if $(filter dask,$(ON)),backfill)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
 BESIDE = $(filter-out $(MOVED),adopt reproduce promote rollback models schedule gc hooks diff pipeline backfill new update)
 INSIDE = $(MOVED) run sweep warm runs log settings data fetch push pull watch doctor lineage \
-         verify compare drift pipelines store-verify store-gc bundle-schema
+         verify compare drift pipelines store-verify store-gc bundle-schema cluster-certificates
 VERBS  = $(INSIDE) $(BESIDE)
 
 .DEFAULT_GOAL := help
@@ -90,6 +90,7 @@ push: ## Send what models and runs need to the shared store
 pull: ## Bring what models and runs need from the shared store
 store-verify: ## Read every object of the store: what is damaged, missing or needed by nobody
 store-gc: ## Remove objects of the store that are damaged or that nobody needs; DRY=1 only looks
+cluster-certificates: ## Certificates for a cluster of your own: SCHEDULER=tls://10.0.0.1:8786; make cluster has its own
 settings: ## The settings in force in ENV, and what says so: file, variable or default
 doctor: ## Compare what is pinned with what is here
 

@@ -46,7 +46,8 @@ HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) 
 COMPOSE = SAMEBOOK_NAME=$(PROJECT_NAME) docker compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
           $(foreach file,$(wildcard $(HERE)docker-compose.yml $(HERE)docker-compose.override.yml),--file $(call quoted,$(file))))
 # What comes before a command, or before its arguments.
-INSIDE_docker      = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_PATCH=$(call quoted,$(SAMEBOOK_PATCH)) SAMEBOOK_IMAGE=$(IMAGE) \
+OF_BUILDER         = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_IMAGE=$(IMAGE)
+INSIDE_docker      = $(OF_BUILDER) SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_PATCH=$(call quoted,$(SAMEBOOK_PATCH)) \
                      $(COMPOSE) --progress quiet run --rm $(HANDED)
 PROGRAM_docker     = $(if $(filter watch,$@),--name $(PROJECT_NAME)-watch watch,run)
 BESIDE_docker      = env -u PYTHONDONTWRITEBYTECODE BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) PATH=$(call quoted,$(CURDIR)/.samebook/command/bin):"$$PATH" samebook
@@ -180,7 +181,35 @@ warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehous
 	echo "export WAREHOUSE_PASSWORD=$$(cat .samebook/warehouse/password) SECRETS=\"\$$SECRETS WAREHOUSE_PASSWORD\"" && \
 	echo "export SAMEBOOK_WAREHOUSE__PASSWORD=WAREHOUSE_PASSWORD SAMEBOOK_WAREHOUSE__URL=postgresql://samebook@$(WAREHOUSE_$(ENGINE))/samebook"
 
-stop: ## Stop what runs in containers: Lab, the warehouse
+# A second call changes what differs: the number of workers, their memory, or the image. A worker without a commit: each
+# run brings the one that it is for.
+OWN += cluster cluster-down
+WORKERS        ?= 2
+MEMORY         ?= 2g
+CPUS           ?= 0
+DASHBOARD_PORT ?= 8787
+TAKES_cluster = V WORKERS MEMORY CPUS DASHBOARD_PORT
+# A variable that is not what a pattern of grep says: its name, the pattern, what is expected.
+unlike = echo $(call quoted,$($(1))) | grep -Eqx '$(2)' || { echo error: $(1)=$(call quoted,$($(1)))"; expected $(3)" >&2 && exit 2; }
+cluster: ## A cluster of Dask in containers, for ON=dask: WORKERS=4 MEMORY=2g CPUS=1
+	@$(call unlike,WORKERS,[1-9][0-9]*,a number above 0) && $(call unlike,MEMORY,[1-9][0-9]*[mg],a size like 2g or 1500m) && \
+	$(call unlike,CPUS,[0-9]+(\.[0-9]+)?,a number like 2 or 0.5) && { docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
+	  echo "  -> make sweep … without ON runs on this machine; for a Dask cluster of your own: make cluster-certificates" >&2 && exit 2; }; } && \
+	$(AGAIN) --silent images ENGINE=docker TARGETS=runtime && \
+	export WORKERS=$(call quoted,$(WORKERS)) MEMORY=$(call quoted,$(MEMORY)) CPUS=$(call quoted,$(CPUS)) DASHBOARD_PORT=$(call quoted,$(DASHBOARD_PORT)) && \
+	{ { { [ -f .samebook/cluster/key.pem ] && [ -n "$$($(COMPOSE) --profile cluster ps --quiet --status running scheduler)" ]; } || \
+	    $(COMPOSE) --progress quiet run --rm run cluster certificates >/dev/null; } && \
+	  $(OF_BUILDER) $(COMPOSE) --progress quiet --profile cluster up --detach --wait --scale worker="$$WORKERS" scheduler worker >&2 || { \
+	  echo "error: the cluster did not start; Docker's own words are above" >&2 && \
+	  echo "  -> port $$DASHBOARD_PORT taken? make cluster DASHBOARD_PORT=8788; else: docker compose --project-name $(PROJECT_NAME) logs scheduler worker" >&2 && exit 2; }; } && \
+	echo "cluster: $$WORKERS workers with $$MEMORY each; make sweep … ON=dask ENGINE=docker" && \
+	echo "Dashboard: http://127.0.0.1:$$DASHBOARD_PORT/info/main/workers.html" && echo "Stop it: make cluster-down"
+
+cluster-down: ## Stop the cluster, and forget its certificates
+	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && exit 2; }; } && \
+	$(COMPOSE) --progress quiet --profile cluster rm --stop --force scheduler worker >&2 && rm -rf .samebook/cluster
+
+stop: ## Stop what runs in containers: Lab, the warehouse, the cluster
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
 	  echo "  -> Ctrl-C, where Lab runs without Docker" >&2 && exit 2; }; } && \
 	$(COMPOSE) --profile '*' down

@@ -35,7 +35,7 @@ SLOW_MODULES = {
 # These look at the start of a command, or at its process; the runs of all others share their imports.
 OWN_PROCESSES = {
     *("test_bench", "test_console", "test_endings", "test_faults", "test_main", "test_processes", "test_run"),
-    *("test_signals", "test_sweep"),
+    *("test_signals", "test_sweep", "test_dask"),
 }
 # An engine may change what these find: they read the environment, or look at the kernels and bytes that it gives.
 OF_THE_ENGINE = {
@@ -45,7 +45,7 @@ OF_THE_ENGINE = {
 }
 # These take minutes, so they start first: with one of them last, all cores but one would wait for its end.
 LONGEST = (
-    "container",
+    *("container", "test_dask"),
     *("test_season", "test_pipeline", "test_watch", "test_chain", "test_ab_test", "test_promote", "test_gallery"),
     *("test_warm", "test_sweep", "test_models"),
 )

@@ -16,7 +16,8 @@ PACKAGE = CHECKOUT / "scripts" / "samebook"
 WINGS = (
     *("core", "redaction", "environment", "store", "records", "reads", "reproduction", "data", "models"),
     "monitoring",
-    *("execution.warm", "execution", "pipelines", "projects", "adoption.code", "adoption", "api", "verbs", "cli"),
+    *("execution.warm", "execution", "cluster", "pipelines", "projects", "adoption.code", "adoption"),
+    *("api", "verbs", "cli"),
 )
 SOURCES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text())
@@ -94,12 +95,13 @@ def test_verbs_are_functions() -> None:
 
 
 def test_one_door_each() -> None:
-    """Only the engine imports papermill, bucket.py obstore; only git.py calls git; only the top prints or exits."""
+    """papermill, obstore, distributed and git have their modules; only the top prints or exits."""
     assert {module for module in SOURCES if "papermill" in imported(module)} == {
         "execution.execute",
         "execution.papermill_engine",
     }
     assert {module for module in SOURCES if "obstore" in imported(module)} == {"store.bucket"}
+    assert {module for module in SOURCES if "distributed" in imported(module)} == {"cluster.client", "cluster.worker"}
     assert users("git") - {module for module in SOURCES if "core.git" in imported(module)} == {"core.git"}
     speakers = {module for module in SOURCES if wing(module) == "cli"} | FACES
     # A zygote is a program of its own.

@@ -9,6 +9,7 @@ import click
 
 from samebook.cli import make_call
 from samebook.cli.adoption import adopt
+from samebook.cli.cluster import cluster
 from samebook.cli.environment import data, doctor, kernel, settings
 from samebook.cli.models import bundle, models, promote, rollback
 from samebook.cli.monitoring import drift
@@ -55,7 +56,7 @@ for command in (
     *(data, settings, doctor, kernel),
     *(adopt, promote, rollback, models, bundle, store, fetch),
     *(pipeline, pipelines, backfill, watch),
-    *(sweep, warm),
+    *(sweep, warm, cluster),
     *(drift, log, gc, hooks, schedule),
     *(new, update),
 ):

@@ -120,6 +120,12 @@ ENGINE = click.option(
     default="local",
     help="Run in the image or in an environment on this machine (ENGINE of make).",
 )
+ON = click.option(
+    "--on",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    help="Run on this machine, or by the workers of a cluster (make cluster).",
+)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Transfer this many objects at a time.")
 

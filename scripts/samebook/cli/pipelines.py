@@ -2,10 +2,11 @@
 
 import sys
 from datetime import date, datetime
+from typing import Literal
 
 import click
 
-from samebook.cli.options import DAY, ENGINE, ENV, VARIABLES, parameters, say, show
+from samebook.cli.options import DAY, ENGINE, ENV, ON, VARIABLES, parameters, say, show
 from samebook.core import errors, workspace
 
 FORCE = click.option("--force", is_flag=True, help="Run also the steps that a finished run has done already.")
@@ -63,7 +64,8 @@ def pipelines(schema: bool) -> None:
 @VARIABLES
 @ENGINE
 @FORCE
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Run this many days at a time.")
+@ON
+@click.option("--jobs", type=click.IntRange(1, 64), help="Run this many days at a time; by default 2, or one a worker.")
 def backfill(
     name: str,
     first: datetime,
@@ -72,7 +74,8 @@ def backfill(
     env: str,
     engine: str,
     force: bool,
-    jobs: int,
+    on: Literal["local", "dask"],
+    jobs: int | None,
 ) -> None:
     """Run the pipeline NAME for each day of a span, side by side; steps that are done already are left out.
 
@@ -83,9 +86,10 @@ def backfill(
     from samebook.pipelines.step_program import Job
     from samebook.verbs import backfill as verb
 
-    job = Job(workspace.find(), name, given, env, engine, force)
+    # Workers are in the image already, where the cluster is of containers.
+    job = Job(workspace.find(), name, given, env, engine if on == "local" else "local", force)
     span: tuple[date, date] = (first.date(), last.date())
-    result = verb.backfill(verb.BackfillRequest(job, *span, jobs), say)
+    result = verb.backfill(verb.BackfillRequest(job, *span, jobs or 0, on), say)
     show(verb.table(result))
     if result.failed:
         sys.exit(errors.SamebookError.exit_code)

@@ -5,11 +5,11 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import override
+from typing import Literal, override
 
 import click
 
-from samebook.cli.options import ENV, FILE, SECONDS, VARIABLES, PairsType, parameters, say, show
+from samebook.cli.options import ENV, FILE, ON, SECONDS, VARIABLES, PairsType, parameters, say, show
 from samebook.core import errors, workspace
 
 # No time and no size has so many.
@@ -65,7 +65,10 @@ class SizeType(click.ParamType[int]):
 @parameters
 @ENV
 @VARIABLES
-@click.option("--jobs", type=click.IntRange(1, 64), help="Run this many sets at a time; by default one a core.")
+@ON
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), help="Run this many sets at a time; by default one a core or worker."
+)
 @click.option("--metric", default="", help="Metric that ranks the sets; by default a run's first one.")
 @click.option("--minimize", is_flag=True, help="Rank the lowest value of the metric first.")
 @click.option(
@@ -85,6 +88,7 @@ def sweep(
     file: Path | None,
     given: dict[str, str],
     env: str,
+    on: Literal["local", "dask"],
     jobs: int | None,
     metric: str,
     minimize: bool,
@@ -120,6 +124,7 @@ def sweep(
         metric=metric,
         minimize=minimize,
         stop_on_failure=on_failure == "stop",
+        on=on,
     )
     if dry_run:
         show(verb.description(verb.plan(request)))

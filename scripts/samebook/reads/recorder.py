@@ -30,7 +30,7 @@ HARMLESS = ("fc-list", "ldconfig", "lscpu", "nproc", "uname")
 KNOWN = {
     *("PIL", "_argon2_cffi_bindings", "_cffi_backend", "_duckdb", "adbc_driver_manager"),
     *("adbc_driver_postgresql", "charset_normalizer", "contourpy", "cryptography", "debugpy", "dulwich"),
-    *("fontTools", "google", "kiwisolver", "markupsafe", "matplotlib", "numpy", "obstore", "pandas"),
+    *("fontTools", "google", "kiwisolver", "markupsafe", "matplotlib", "msgpack", "numpy", "obstore", "pandas"),
     *("psutil", "pyarrow", "pydantic_core", "rpds", "scipy", "sklearn", "tornado", "watchfiles", "wcwidth"),
     *("pillow", "pyzmq", "scikit_learn", "yaml", "zmq"),
     *model_file.PACKAGES,

@@ -1,11 +1,17 @@
-"""Run a pipeline for many days, side by side; each day goes on where an earlier backfill stopped."""
+"""Run a pipeline for many days, side by side; each day goes on where an earlier backfill stopped.
+
+In a cluster the runs are executed by workers; whether a step is done already is looked up here.
+"""
 
 import datetime
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from samebook.cluster import places
 from samebook.core import signals, subcommand
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import Processes
@@ -16,15 +22,21 @@ from samebook.pipelines import executor
 from samebook.pipelines.executor import State
 from samebook.pipelines.step_program import Job
 
+JOBS = 2
+
 
 @dataclass(frozen=True)
 class BackfillRequest:
-    """One call of `samebook backfill`: a pipeline, whose parameter `day` goes from `first` to `last`, both included."""
+    """One call of `samebook backfill`: a pipeline, whose parameter `day` goes from `first` to `last`, both included.
+
+    `jobs` days are under way at a time; 0: JOBS, and in a cluster one for each worker.
+    """
 
     job: Job
     first: datetime.date
     last: datetime.date
-    jobs: int = 2
+    jobs: int = 0
+    on: places.Name = "local"
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,15 @@ class Backfill:
         return [outcome for outcome in self.days if outcome.state is State.FAILED]
 
 
+@dataclass(frozen=True)
+class _Machines:
+    """What days run on: programs and their warm kernels, and the number of days at a time."""
+
+    processes: Processes
+    programs: Pool
+    jobs: int
+
+
 def backfill(request: BackfillRequest, say: Say) -> Backfill:
     """Run the pipeline for each day; `say` gets a line for each day that has ended. A day that fails stops no other.
 
@@ -60,18 +81,27 @@ def backfill(request: BackfillRequest, say: Say) -> Backfill:
         )
     days = dataset.days(request.first, request.last)
     # An error that every day would meet is raised once, and before any day runs.
-    executor.prepare(_job(request, days[0]))
-    processes, start, outcomes = Processes(), time.monotonic(), dict[datetime.date, DayOutcome]()
-    with signals.as_errors(), Pool(len(days)) as programs, ThreadPoolExecutor(request.jobs) as pool:
+    work = executor.prepare(_job(request, days[0]))
+    if request.on != "local" and (step := next((step for step in work.steps if step.declaration.verb != "run"), None)):
+        raise UsageError(
+            f"step {step.name} has to {step.declaration.verb}; a cluster only runs notebooks",
+            mend=f"make backfill NAME={request.job.name} …, without ON",
+        )
+    start, outcomes = time.monotonic(), dict[datetime.date, DayOutcome]()
+    with (
+        signals.as_errors(),
+        _machines(request, len(days), say) as machines,
+        ThreadPoolExecutor(machines.jobs) as pool,
+    ):
         try:
-            for future in as_completed([pool.submit(_run, request, day, processes, programs) for day in days]):
+            for future in as_completed([pool.submit(_run, request, day, machines) for day in days]):
                 outcome = future.result()
                 outcomes[outcome.day] = outcome
-                programs.times = len(days) - len(outcomes)
+                machines.programs.times = len(days) - len(outcomes)
                 say(_progress(outcome, len(outcomes), len(days), time.monotonic() - start))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            processes.stop()
+            machines.processes.stop()
             raise
     return Backfill(tuple(outcomes[day] for day in days))
 
@@ -80,12 +110,26 @@ def _job(request: BackfillRequest, day: datetime.date) -> Job:
     return replace(request.job, given={**request.job.given, "day": str(day)}, jobs=1)
 
 
-def _run(request: BackfillRequest, day: datetime.date, processes: Processes, programs: Pool) -> DayOutcome:
+@contextmanager
+def _machines(request: BackfillRequest, days: int, say: Say) -> Iterator[_Machines]:
+    """The machines for as many days, until the block ends."""
+    if request.on == "local":
+        with Pool(days) as programs:
+            yield _Machines(Processes(), programs, request.jobs or JOBS)
+        return
+    from samebook.cluster import client
+    from samebook.cluster.run_processes import RunProcesses
+
+    with client.connect(request.job.workspace, request.jobs, say) as cluster, Pool(0) as none:
+        yield _Machines(RunProcesses(cluster, request.job.env), none, request.jobs or cluster.size)
+
+
+def _run(request: BackfillRequest, day: datetime.date, machines: _Machines) -> DayOutcome:
     try:
         work = replace(
             executor.prepare(_job(request, day), is_checked=not subcommand.has_kernels()),
-            processes=processes,
-            programs=programs,
+            processes=machines.processes,
+            programs=machines.programs if request.on == "local" else None,
         )
         outcomes = executor.execute(work)
     except SamebookError as error:

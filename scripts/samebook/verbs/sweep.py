@@ -1,4 +1,4 @@
-"""Run a notebook for many parameter sets, with warm kernels; sets that a finished run has done already are left out."""
+"""Run a notebook for many parameter sets, here or in a cluster; sets that a finished run has done are left out."""
 
 import json
 import time
@@ -7,12 +7,14 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from samebook.cluster import places
+from samebook.cluster.places import Place
 from samebook.core import signals
 from samebook.core import workspace as workspaces
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.text import Say
 from samebook.environment import machine
-from samebook.execution import freshness, grids, parameters, pool, preparation, sweep_result, workers
+from samebook.execution import freshness, grids, parameters, preparation, sweep_result
 from samebook.execution.grids import ParameterSet
 from samebook.execution.preparation import PreparedRun, RunRequest
 from samebook.execution.sweep_result import Outcome, Sweep
@@ -27,7 +29,8 @@ type Runner = Callable[[RunRequest], Path]
 class SweepRequest:
     """One call of `samebook sweep`: a run, and its variations by `grid` or `file`.
 
-    `draws` is the number of sets that are drawn from the grid (0: all of them run); `jobs` 0 is one run a core.
+    `draws` is the number of sets that are drawn from the grid (0: all of them run); `jobs` 0 is one run a core, and in
+    a cluster one a worker.
     """
 
     run: RunRequest
@@ -39,6 +42,7 @@ class SweepRequest:
     metric: str = ""
     minimize: bool = False
     stop_on_failure: bool = False
+    on: places.Name = "local"
 
 
 @dataclass
@@ -108,21 +112,24 @@ def sweep(request: SweepRequest, run: Runner, say: Say) -> Sweep:
             result.add(Outcome.of(parameter_set, summary.summarize(path), is_new=False))
     say(f"{len(sets)} sets, {len(sets) - len(remaining)} done already")
     if remaining:
-        with signals.as_errors(), pool.warm_kernels(sweep_plan.prepared) as reason:
-            if reason:
-                say(f"kernels start cold: {reason}")
-            _run(request, remaining, run, result, say)
+        with signals.as_errors():
+            _run(request, remaining, place(request, sweep_plan.prepared, run, say), result, say)
     return result
 
 
-def _run(request: SweepRequest, remaining: list[ParameterSet], run: Runner, result: Sweep, say: Say) -> None:
-    start = time.monotonic()
+def place(request: SweepRequest, prepared: PreparedRun, run: Runner, say: Say) -> Place:
+    """The place where the runs of a request are executed."""
+    if request.on == "dask":
+        return places.Dask(prepared, request.jobs, say)
+    return places.Local(prepared, jobs(request), run, say)
 
-    def run_set(parameter_set: ParameterSet) -> Path:
-        return run(replace(request.run, parameters={**request.run.parameters, **parameter_set}))
 
-    with closing(workers.results(remaining, jobs(request), run_set)) as done:
-        for number, (parameter_set, path) in enumerate(done, 1):
+def _run(request: SweepRequest, remaining: list[ParameterSet], place: Place, result: Sweep, say: Say) -> None:
+    start, fixed = time.monotonic(), request.run.parameters
+    requests = [replace(request.run, parameters={**fixed, **parameter_set}) for parameter_set in remaining]
+    with closing(place.map(requests)) as done:
+        for number, (of_set, path) in enumerate(done, 1):
+            parameter_set = {name: text for name, text in of_set.parameters.items() if name not in fixed}
             if isinstance(path, Failure):
                 outcome = Outcome(parameter_set, error=path.message)
             else:

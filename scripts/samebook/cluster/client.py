@@ -1,0 +1,199 @@
+"""The side of whoever sends programs to a Dask cluster, and gets each one's result once."""
+
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from distributed import Client, Future, KilledWorker
+from distributed.security import Security
+
+from samebook.cluster import certificates, worker
+from samebook.cluster.certificates import Access
+from samebook.cluster.program import Program
+from samebook.core import file_lock, signing_key
+from samebook.core.digest import json_bytes
+from samebook.core.errors import Interrupted, SamebookError, UsageError
+from samebook.core.processes import PATIENCE, ProcessResult
+from samebook.core.text import Say
+from samebook.core.workspace import Workspace, make_folder
+from samebook.environment import identity
+from samebook.execution.workers import Failure
+
+# Seconds for a scheduler to answer, for workers to be there, and without a worker while there is work.
+CONNECT, ARRIVE, WITHOUT_WORKERS = 10, 15, 120
+# Seconds between two looks at the connection.
+POLL = 1.0
+UP = "make cluster WORKERS=4"
+SESSION = "session-"
+AGAIN = f"{UP}; then the same command again, which goes on from there"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A connection to the cluster of a checkout. `session` names the file among its runs that says who has sent."""
+
+    workspace: Workspace
+    client: Client
+    session: str
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def size(self) -> int:
+        """The number of workers, each of which has one program at a time."""
+        return len(self._workers())
+
+    def stop(self) -> None:
+        """End all that runs for this connection: each `map` under way raises Interrupted."""
+        self.stopped.set()
+
+    def map(self, programs: Sequence[Program]) -> Generator[tuple[Program, ProcessResult | Failure]]:
+        """Each program with its result, in the order in which they are done; one on each thread of a worker.
+
+        Where a worker dies, another takes over what it had in hand. Raises SamebookError where the scheduler is lost,
+        or no worker is left. When the iterator is closed, programs that are not done are ended.
+        """
+        ended = queue.SimpleQueue[Future[ProcessResult]]()
+        futures = {program.key: self._submit(program) for program in programs}
+        waiting = {program.key: program for program in programs}
+        try:
+            for future in futures.values():
+                future.add_done_callback(ended.put)
+            while waiting:
+                future = self._next(ended, len(programs) - len(waiting), len(programs))
+                key = str(future.key)
+                program = waiting.pop(key)
+                yield program, _result(future)
+                futures.pop(key).release()
+                worker.lock_path(self.workspace, program).unlink(missing_ok=True)
+        finally:
+            self._cancel(list(futures.values()), list(waiting.values()))
+
+    def _submit(self, program: Program) -> "Future[ProcessResult]":
+        return self.client.submit(worker.execute, program, self.session, key=program.key, pure=False)
+
+    def _next(
+        self, ended: "queue.SimpleQueue[Future[ProcessResult]]", done: int, total: int
+    ) -> "Future[ProcessResult]":
+        """The next future that is done. It is waited for as long as there are a scheduler and workers."""
+        last = time.monotonic()
+        while True:
+            if self.stopped.is_set():
+                raise Interrupted(signal.SIGTERM)
+            try:
+                future = ended.get(timeout=POLL)
+            except queue.Empty:
+                future = None
+            if (future is None and self.client.status != "running") or (future and future.status == "cancelled"):
+                raise SamebookError(f"the scheduler is lost, with {done} of {total} done", mend=AGAIN)
+            if future:
+                return future
+            last = time.monotonic() if self._workers() else last
+            if time.monotonic() - last > WITHOUT_WORKERS:
+                raise SamebookError(
+                    f"the cluster has been without a worker for {WITHOUT_WORKERS} s, with {done} of {total} done",
+                    mend=AGAIN,
+                )
+
+    def _workers(self) -> Mapping[str, object]:
+        return self.client.scheduler_info(n_workers=-1)["workers"]
+
+    def _cancel(self, futures: "Sequence[Future[ProcessResult]]", programs: Sequence[Program]) -> None:
+        """Take back what is not done, and wait until it has ended: workers notice within a second."""
+        if not futures or self.client.status != "running":
+            return
+        self.client.cancel(futures, force=False)
+        deadline = time.monotonic() + PATIENCE
+        paths = [worker.lock_path(self.workspace, program) for program in programs]
+        while time.monotonic() < deadline and any(map(file_lock.is_held, paths)):
+            time.sleep(worker.POLL)
+
+    def check(self, least: int, say: Say) -> None:
+        """Wait for as many workers as `least`, and have each of them, and the scheduler, compare its environment."""
+        deadline = time.monotonic() + ARRIVE
+        while len(workers := self._workers()) < max(least, 1):
+            if time.monotonic() > deadline:
+                raise UsageError(
+                    f"the cluster has {len(workers)} workers; expected {max(least, 1)}",
+                    mend=f"make cluster WORKERS={max(least, 1)}",
+                )
+            time.sleep(POLL)
+        self.client.run_on_scheduler(worker.check, self.session)
+        self.client.run(worker.check, self.session)
+        say(f"cluster: {len(workers)} workers")
+
+
+def _result(future: "Future[ProcessResult]") -> ProcessResult | Failure:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, KilledWorker):
+        return Failure(
+            SamebookError.exit_code,
+            f"each worker that had it in hand was killed, {error.allowed_failures + 1} of them, as for lack of memory:"
+            " make cluster MEMORY=4g",
+        )
+    if isinstance(error, SamebookError):
+        raise error
+    return Failure(SamebookError.exit_code, f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def connect(workspace: Workspace, least: int, say: Say) -> Iterator[Cluster]:
+    """A connection to the checkout's cluster with at least this many workers, for the block.
+
+    Raises UsageError where there is no such cluster, or its receipts were to be signed, and EnvironmentMismatch where
+    it has another environment.
+    """
+    access = certificates.access(workspace)
+    if signing_key.current():
+        raise UsageError(
+            "a signing key is not sent to a cluster, whose receipts are unsigned",
+            mend="again, without SIGNING_KEY or ON",
+        )
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with _client(access) as client, _session(workspace) as session:
+        cluster = Cluster(workspace, client, session)
+        cluster.check(least, say)
+        yield cluster
+
+
+@contextmanager
+def _session(workspace: Workspace) -> Iterator[str]:
+    """The name of a file among the runs with the identity of this environment, for the block; those of dead processes
+    go.
+    """
+    folder = make_folder(workspace.runs / worker.FOLDER)
+    path = folder / f"{SESSION}{uuid.uuid4().hex}"
+    with file_lock.hold(folder / ".lock"):
+        for other in folder.glob(f"{SESSION}*"):
+            if not file_lock.is_held(other):
+                other.unlink()
+        descriptor = file_lock.acquire(path)
+    assert descriptor is not None
+    try:
+        os.write(descriptor, json_bytes(identity.of(workspace)))
+        yield path.name
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _client(access: Access) -> Client:
+    files = access.files
+    security = Security(
+        require_encryption=True,
+        tls_ca_file=files["ca_file"],
+        tls_client_cert=files["cert"],
+        tls_client_key=files["key"],
+    )
+    try:
+        return Client(access.scheduler, security=security, timeout=CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"no scheduler answers at {access.scheduler}: {error}", mend=UP) from None

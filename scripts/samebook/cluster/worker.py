@@ -1,0 +1,153 @@
+"""The side of a worker: it refuses senders of another environment, and runs a program once, whoever else was sent it.
+
+A program holds a lock of its own among the runs, which ends with it and with nothing else. A worker that takes over
+from one that died, or that has only lost its connection, waits for that program; what it finished is found, and not
+run again.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from distributed import Reschedule, get_worker
+from distributed.core import Status
+from distributed.worker import thread_state
+
+from samebook.cluster.program import Program, worker_variables
+from samebook.core import file_lock
+from samebook.core import workspace as workspaces
+from samebook.core.errors import EnvironmentMismatch, UsageError
+from samebook.core.make import clean_environment
+from samebook.core.processes import Processes, ProcessResult
+from samebook.core.workspace import Workspace
+from samebook.environment import identity
+from samebook.execution import preparation
+from samebook.execution.pool import MIN_RUNS, Pool
+from samebook.execution.preparation import RunRequest
+
+# Below runs/: the locks of programs, and the identities of those who send them.
+FOLDER = ".cluster"
+# Seconds between two looks, at a lock and at whether a program is still wanted.
+POLL = 0.2
+SHOWN = 5
+DECISIVE = ("python", "machine", "variables", "packages", "startup")
+
+
+def lock_path(workspace: Workspace, program: Program) -> Path:
+    """The file that a program holds while it runs, and that has content once a worker has started it."""
+    return workspace.runs / FOLDER / program.key
+
+
+def check(session: str) -> None:
+    """Raise EnvironmentMismatch where the sender of a session has another environment than this process, and UsageError
+    where this process does not see the sender's runs.
+    """
+    path = workspaces.find().runs / FOLDER / session
+    try:
+        sender = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UsageError(
+            f"a process of the cluster does not see the runs of this checkout: it has no {path}",
+            mend="make cluster-down && make cluster, in this checkout",
+        ) from None
+    own = identity.of(workspaces.find())
+    if own["digest"] != sender["digest"]:
+        lines = differences(sender, own)
+        more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+        raise EnvironmentMismatch(
+            f"the cluster has another environment than this one: {'; '.join(lines[:SHOWN])}{more}",
+            mend="make cluster-down && make cluster",
+        )
+
+
+def differences(sender: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """What differs between two identities: `numpy 2.5.5 here, 2.5.4 in the cluster`."""
+    flat = [_flat({name: facts.get(name) for name in DECISIVE}) for facts in (sender, own)]
+    names = sorted(name for name in {*flat[0], *flat[1]} if flat[0].get(name) != flat[1].get(name))
+    return [f"{name} {_short(flat[0].get(name))} here, {_short(flat[1].get(name))} in the cluster" for name in names]
+
+
+def _flat(facts: Mapping[str, Any]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in facts.items():
+        values |= value if isinstance(value, dict) else {name: str(value)}
+    return values
+
+
+def _short(version: str | None) -> str:
+    """A version, and the first digits of its digest."""
+    return "none" if version is None else " ".join(part[:15] for part in version.split())
+
+
+def execute(program: Program, session: str) -> ProcessResult:
+    """Run a program to its end, unless it is done; the task of a worker."""
+    check(session)
+    workspace, programs = workspaces.find(), Processes()
+    with _stopped_if_unwanted(programs):
+        lock = _acquire(lock_path(workspace, program), programs)
+        try:
+            is_begun = bool(os.fstat(lock).st_size)
+            os.pwrite(lock, b"begun\n", 0)
+            arguments = (*program.arguments, *(program.again if is_begun else ()))
+            command = (sys.executable, "-m", "samebook", *arguments)
+            env = {**worker_variables(program, clean_environment()), **_warm(workspace, program)}
+            ended = programs.call(command, workspace.root, env, (lock,))
+        finally:
+            os.close(lock)
+    if programs.is_stopped:
+        raise Reschedule  # where this worker only closes, another takes over
+    return ended
+
+
+def _acquire(path: Path, programs: Processes) -> int:
+    """A descriptor that holds the file at `path`. Raises Reschedule once the program is not wanted here any more."""
+    while not programs.is_stopped:
+        if (lock := file_lock.acquire(path, wait=False)) is not None:
+            with suppress(FileNotFoundError):
+                # Its sender removes the file of a program that has ended: another may hold the next file by now.
+                if path.stat().st_ino == os.fstat(lock).st_ino:
+                    return lock
+            os.close(lock)
+        time.sleep(POLL)
+    raise Reschedule
+
+
+@contextmanager
+def _stopped_if_unwanted(programs: Processes) -> Iterator[None]:
+    """Inside the block, the programs are ended once their sender has gone or cancelled them, or this worker closes."""
+    worker, key, ended = get_worker(), thread_state.key, threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(POLL):
+            task = worker.state.tasks.get(key)
+            is_wanted = task is not None and task.state != "cancelled"
+            if not is_wanted or worker.status not in (Status.running, Status.paused):
+                programs.stop()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _warm(workspace: Workspace, program: Program) -> dict[str, str]:
+    """The variables by which a run finds this worker's warm kernels, if there are any for it."""
+    if not program.notebook:
+        return {}
+    request = RunRequest(program.notebook, {}, program.env)
+    return _pool().variables(program.notebook, lambda: [preparation.prepare(workspace, request)], 1)
+
+
+@cache
+def _pool() -> Pool:
+    """The warm kernels of this worker, which end with its process."""
+    return Pool(MIN_RUNS)

@@ -1,0 +1,130 @@
+"""The cluster that make starts: workers of one image, nothing open but a dashboard, and runs that survive a worker."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from containers import CHECKOUT, base
+from docker.models.containers import Container
+from tiny import Tiny, wait_until
+
+PROJECT = "samebook-test-cluster"
+PARAMETERS = "n: int = 1"
+# The fifth set takes more memory than a worker has. The number of cores is that of its container.
+WORK = """
+import samebook
+if n == 5:
+    numbers = numpy.ones(1 << 28)
+samebook.output_path("n.txt").write_text(str(n))
+samebook.log_metric("cores", samebook_cores)
+"""
+CORES = "import numpy\nfrom samebook.environment import machine\nsamebook_cores = machine.cores()"
+
+# In a worker's container: kill the worker as Linux does where memory is short, and none of the programs beside it.
+KILL = """
+import os, pathlib
+for path in pathlib.Path("/proc").glob("[0-9]*"):
+    if path.joinpath("cmdline").read_bytes().split(b"\\0")[1:3] == [b"/opt/samebook/bin/dask", b"worker"]:
+        os.kill(int(path.name), 9)
+"""
+
+Make = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone of this checkout, with a tiny notebook in it."""
+    root = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(root)], check=True)
+    Tiny(root).notebook("tiny", parameters=PARAMETERS, imports=CORES, work=WORK)
+    return root
+
+
+@pytest.fixture
+def make(engine: docker.DockerClient, clone: Path) -> Iterator[Make]:
+    """`make ARGUMENTS` in the clone, on the Docker engine; whatever cluster it starts is gone when the test is over."""
+    del engine
+    own = {"SAMEBOOK_TAG": "-cluster", "COMPOSE_PROJECT_NAME": PROJECT, "BASE_IMAGE": base(), "ENGINE": "docker"}
+
+    def run(*arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            ["make", *arguments], cwd=clone, env={**os.environ, **own}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    yield run
+    run("stop")
+
+
+def containers(engine: docker.DockerClient, service: str) -> list[Container]:
+    labels = [f"com.docker.compose.project={PROJECT}", f"com.docker.compose.service={service}"]
+    return engine.containers.list(filters={"label": labels})
+
+
+def results(root: Path) -> dict[int, str]:
+    """The subjects of each finished run but the metrics, by its set; a set that ran twice is an error."""
+    receipts = [json.loads(path.read_text()) for path in root.glob("runs/*-tiny-*/receipt.json")]
+    numbers = [item["predicate"]["buildDefinition"]["externalParameters"]["parameters"]["n"] for item in receipts]
+    assert len(numbers) == len({*numbers})
+    subjects = [[file for file in item["subject"] if file["name"] != "metrics.json"] for item in receipts]
+    return {number: json.dumps(files) for number, files in zip(numbers, subjects, strict=True)}
+
+
+def test_cluster(engine: docker.DockerClient, clone: Path, make: Make) -> None:
+    """Runs of a cluster are those of this machine, though a worker is killed and another has too little memory."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
+        port, free = taken.getsockname()[1], other.getsockname()[1]
+        other.close()
+        said = make("cluster", "WORKERS=1", f"DASHBOARD_PORT={port}", code=2).stderr
+        assert "the cluster did not start" in said
+        assert f"port {port} taken?" in said
+    assert "WORKERS=no; expected a number" in make("cluster", "WORKERS=no", code=2).stderr
+    assert "MEMORY=2gb; expected a size" in make("cluster", "MEMORY=2gb", code=2).stderr
+    make("cluster", "WORKERS=1", "MEMORY=1g", "CPUS=1", f"DASHBOARD_PORT={free}")
+    key = (clone / ".samebook" / "cluster" / "key.pem").read_bytes()
+    # Up already: only what differs changes.
+    make("cluster", "WORKERS=2", "MEMORY=1g", "CPUS=1", f"DASHBOARD_PORT={free}")
+    assert (clone / ".samebook" / "cluster" / "key.pem").read_bytes() == key
+    assert urllib.request.urlopen(f"http://127.0.0.1:{free}/info/main/workers.html", timeout=60).status == 200
+
+    (scheduler,), workers = containers(engine, "scheduler"), containers(engine, "worker")
+    assert [worker.attrs["Image"] for worker in workers] == [scheduler.attrs["Image"]] * 2
+    published = {name: at for name, at in scheduler.ports.items() if at}
+    assert published == {"8787/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(free)}]}
+    assert [worker.ports for worker in workers if any(worker.ports.values())] == []
+
+    assert "expected 3" in make("sweep", "NOTEBOOK=tiny", "GRID=n=1", "ON=dask", "JOBS=3", code=2).stderr
+    sweep = subprocess.Popen(
+        ["make", "sweep", "NOTEBOOK=tiny", "GRID=n=1,2,3,5", "ON=dask"],
+        cwd=clone,
+        env={**os.environ, "SAMEBOOK_TAG": "-cluster", "COMPOSE_PROJECT_NAME": PROJECT, "BASE_IMAGE": base()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: results(clone))
+    workers[0].exec_run(["python", "-c", KILL])
+    stdout, stderr = sweep.communicate()
+    assert "3 ran, 0 done already, 1 failed" in stdout, stderr
+    assert "n=5: the kernel died" in stdout
+    # Docker starts it again.
+    workers[0].reload()
+    assert workers[0].attrs["RestartCount"] == 1
+    far = results(clone)
+    assert sorted(far) == [1, 2, 3]
+    assert {json.loads(path.read_text())["cores"] for path in clone.glob("runs/*-tiny-*/metrics.json")} == {1.0}
+
+    make("cluster-down")
+    assert not (clone / ".samebook" / "cluster").exists()
+    assert "this checkout has no cluster" in make("sweep", "NOTEBOOK=tiny", "GRID=n=7", "ON=dask", code=2).stderr
+    shutil.rmtree(clone / "runs")
+    make("sweep", "NOTEBOOK=tiny", "GRID=n=1,2,3")
+    assert results(clone) == far
