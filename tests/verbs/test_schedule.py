@@ -17,10 +17,11 @@ from tiny import CHECKOUT, Tiny
 
 from samebook.cli import make_call
 from samebook.cli.main import cli
+from samebook.cluster import kubernetes
 from samebook.core import cron
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
-from samebook.pipelines import manifests, timers
+from samebook.pipelines import timers
 from samebook.pipelines.timers import Jobs
 from samebook.verbs.schedule import ScheduleRequest, schedule
 
@@ -189,19 +190,16 @@ def test_cron_jobs_have_no_rights(scheduled: Tiny) -> None:
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container["securityContext"]["allowPrivilegeEscalation"] is pod["automountServiceAccountToken"] is False
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {
-        f"/workspace/{n}" for n in manifests.VOLUMES
+        f"/workspace/{n}" for n in kubernetes.VOLUMES
     } | {"/tmp"}
     assert {volume["name"] for volume in pod["volumes"]} == {volume["name"] for volume in container["volumeMounts"]}
 
 
 def test_image_is_asked_for(scheduled: Tiny) -> None:
-    """Without a usable image there is no CronJob; an image by tag is warned of, as it may change."""
-    for options in ([], ["--image", "a b"]):
-        assert "--image registry" in stderr_of(
-            scheduled.samebook("schedule", "--env", "prod", "--as", "kubernetes", *options), 2
-        )
-    ended = scheduled.samebook("schedule", "--env", "prod", "--as", "kubernetes", "--image", "samebook:runtime")
-    assert "a tag may be moved to another image" in ended.stderr
+    """Without an image by digest there is no CronJob: a tag may be moved to another image."""
+    for options in ([], ["--image", "a b"], ["--image", "samebook:runtime"]):
+        error = stderr_of(scheduled.samebook("schedule", "--env", "prod", "--as", "kubernetes", *options), 2)
+        assert "has no digest" in error
 
 
 def test_workflow_may_only_read(scheduled: Tiny) -> None:

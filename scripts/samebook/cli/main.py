@@ -11,6 +11,7 @@ from samebook.cli import make_call
 from samebook.cli.adoption import adopt
 from samebook.cli.cluster import cluster
 from samebook.cli.environment import data, doctor, kernel, settings
+from samebook.cli.kubernetes import kubernetes
 from samebook.cli.models import bundle, models, promote, rollback
 from samebook.cli.monitoring import drift
 from samebook.cli.options import say
@@ -56,7 +57,7 @@ for command in (
     *(data, settings, doctor, kernel),
     *(adopt, promote, rollback, models, bundle, store, fetch),
     *(pipeline, pipelines, backfill, watch),
-    *(sweep, warm, cluster),
+    *(sweep, warm, cluster, kubernetes),
     *(drift, log, gc, hooks, schedule),
     *(new, update),
 ):

@@ -1,16 +1,23 @@
 """The commands for many runs of one notebook: sweeps, and warm kernels for the next."""
 
 import datetime
+import functools
 import io
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, override
+from typing import TYPE_CHECKING, Any, Literal, override
 
 import click
 
 from samebook.cli.options import ENV, FILE, ON, SECONDS, VARIABLES, PairsType, parameters, say, show
 from samebook.core import errors, workspace
+
+if TYPE_CHECKING:
+    from samebook.execution.preparation import RunRequest
+    from samebook.verbs.sweep import SweepRequest
 
 # No time and no size has so many.
 DIGITS = 10
@@ -44,24 +51,61 @@ class SizeType(click.ParamType[int]):
         return int(text[:-1]) * units[text[-1]]
 
 
+@dataclass(frozen=True)
+class Variations:
+    """The sets of parameters of a call: a grid, or sets that are drawn from it, or a file."""
+
+    grid: tuple[tuple[str, str], ...]
+    draws: int | None
+    seed: int
+    file: Path | None
+
+    def request(self, run: "RunRequest") -> "SweepRequest":
+        """The sweep of a run over these sets. Raises UsageError for a file beside a grid."""
+        from samebook.verbs.sweep import SweepRequest
+
+        if self.file and (self.grid or self.draws):
+            raise errors.UsageError(
+                "found both a file of sets and a grid, or draws; expected one of them",
+                mend=f"make sweep NOTEBOOK={run.notebook} SETS={self.file}",
+            )
+        return SweepRequest(run, grid=self.grid, file=self.file, draws=self.draws or 0, seed=self.seed)
+
+
+def variations[Result](command: Callable[..., Result]) -> Callable[..., Result]:
+    """Add --grid, --draws, --seed and --sets to a command, which gets them as `vary`."""
+
+    @functools.wraps(command)
+    def call(
+        *, grid: tuple[tuple[str, str], ...], draws: int | None, seed: int, file: Path | None, **others: Any
+    ) -> Result:
+        return command(vary=Variations(grid, draws, seed, file), **others)
+
+    for option in (
+        click.option(
+            "--sets", "file", type=FILE, help="Take the sets from this file: CSV with a header, or JSON lines."
+        ),
+        click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the draws: the same sets again."),
+        click.option(
+            "--draws",
+            type=click.IntRange(1, 100_000),
+            help="Draw this many sets at random from the grid, where a:b is a range.",
+        ),
+        click.option(
+            "--grid",
+            type=PairsType(),
+            default="",
+            show_default=False,
+            help='Values of each parameter, like "max_depth=3,5 rate=0.01:0.3:log".',
+        ),
+    ):
+        call = option(call)
+    return call
+
+
 @click.command()
 @click.argument("notebook", metavar="NOTEBOOK")
-@click.option(
-    "--grid",
-    type=PairsType(),
-    default="",
-    show_default=False,
-    help='Values of each parameter, like "max_depth=3,5 rate=0.01:0.3:log".',
-)
-@click.option(
-    "--draws",
-    type=click.IntRange(1, 100_000),
-    help="Draw this many sets at random from the grid, where a:b is a range.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the draws; the same seed draws the same sets.")
-@click.option(
-    "--sets", "file", type=FILE, help="Take the sets from this file instead: CSV with a header, or JSON lines."
-)
+@variations
 @parameters
 @ENV
 @VARIABLES
@@ -82,10 +126,7 @@ class SizeType(click.ParamType[int]):
 @click.option("--dry-run", "--dry", is_flag=True, help="Check the sets and list them, without a run.")
 def sweep(
     notebook: str,
-    grid: tuple[tuple[str, str], ...],
-    draws: int | None,
-    seed: int,
-    file: Path | None,
+    vary: Variations,
     given: dict[str, str],
     env: str,
     on: Literal["local", "dask"],
@@ -109,17 +150,8 @@ def sweep(
     from samebook.verbs import run as run_verb
     from samebook.verbs import sweep as verb
 
-    if file and (grid or draws):
-        raise errors.UsageError(
-            "found both a file of sets and a grid, or draws; expected one of them",
-            mend=f"make sweep NOTEBOOK={notebook} SETS={file}",
-        )
-    request = verb.SweepRequest(
-        RunRequest(notebook, given, env, timeout),
-        grid=grid,
-        file=file,
-        draws=draws or 0,
-        seed=seed,
+    request = replace(
+        vary.request(RunRequest(notebook, given, env, timeout)),
         jobs=jobs or 0,
         metric=metric,
         minimize=minimize,

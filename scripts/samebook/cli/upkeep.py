@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from samebook.cli.options import DAY, ENV, DaysType, say, show
+from samebook.cli.options import DAY, ENV, DaysType, show
 from samebook.core import workspace
 
 
@@ -86,7 +86,7 @@ def gc(older_than: int | None, keep: int | None, dry_run: bool, env: str) -> Non
     type=click.Choice(["cron", "systemd", "kubernetes", "github", "gitlab"]),
     help="Print the schedule in this form, instead of the table.",
 )
-@click.option("--image", default="", help="Image that Kubernetes shall run, best named by digest.")
+@click.option("--image", default="", help="Image that Kubernetes shall run, by digest: NAME@sha256:…")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Write the files into this folder.")
 def schedule(env: str, form: str | None, image: str, into: Path | None) -> None:
     """Show when jobs are due (UTC); with --as, print the schedule for cron, systemd, Kubernetes, GitHub or GitLab.
@@ -104,8 +104,6 @@ def schedule(env: str, form: str | None, image: str, into: Path | None) -> None:
         show(verb.table(env_settings, now) if env_settings.schedule else verb.unscheduled(env))
         return
     files = verb.schedule(workspace.find(), verb.ScheduleRequest(env, form, image))
-    if form == "kubernetes" and "@sha256:" not in image:
-        say("a tag may be moved to another image; --image NAME@sha256:… can't")
     for name, content in files.items():
         if into:
             workspace.write_whole(into / name, content.encode())

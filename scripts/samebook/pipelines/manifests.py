@@ -1,11 +1,12 @@
 """A schedule for machines without a checkout: CronJobs of Kubernetes, a workflow of GitHub."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
 
+from samebook.cluster import kubernetes
+from samebook.cluster.kubernetes import Frame
 from samebook.core.errors import UsageError
 from samebook.core.text import repeated_name
 from samebook.pipelines import candidates as following
@@ -14,13 +15,6 @@ from samebook.pipelines.timers import Jobs
 
 # The length of a CronJob's name, whose jobs get eleven characters more: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs
 LONGEST = 52
-VOLUMES = ("runs", "store", "data")
-# The only other folder that can be written to.
-TEMPORARY = "tmp"
-USER = 1000
-KUBERNETES = """\
-# Jobs of samebook in env {env}: kubectl apply -f this file. Before it: the claims {claims}{secret}.
-"""
 WORKFLOW = """\
 # Jobs of samebook in env {env}: .github/workflows/samebook-{env}.yml. Times are UTC; GitHub may be some minutes late.
 name: samebook {env}
@@ -63,53 +57,23 @@ STEP = """\
 """
 
 
-def kubernetes(jobs: Jobs, image: str) -> dict[str, str]:
+def cron_jobs(jobs: Jobs, frame: Frame) -> dict[str, str]:
     """A CronJob for each job, as one file. Raises UsageError for a job whose name Kubernetes does not allow."""
-    names = [_name(jobs.env, job) for job in jobs.when]
+    names = [kubernetes.name(jobs.env, job, longest=LONGEST) for job in jobs.when]
     if name := repeated_name(names):
         raise UsageError(
             f"two jobs would both be called {name}: Kubernetes' names have no _",
             mend="git mv one of the two pipelines to another name",
         )
-    secret = f", and the secret samebook-{jobs.env} with {', '.join(jobs.secrets)}" if jobs.secrets else ""
-    head = KUBERNETES.format(env=jobs.env, claims=", ".join(f"samebook-{name}" for name in VOLUMES), secret=secret)
-    manifests = yaml.safe_dump_all([_cron_job(jobs, job, image) for job in jobs.when], sort_keys=False, width=118)
-    return {f"samebook-{jobs.env}.yaml": head + manifests}
+    return {f"samebook-{jobs.env}.yaml": kubernetes.text([_cron_job(jobs, job, frame) for job in jobs.when], frame)}
 
 
-def _name(env: str, job: str) -> str:
-    name = f"samebook-{env}-{job}".lower().replace("_", "-")
-    if len(name) > LONGEST or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name):
-        raise UsageError(
-            f"Kubernetes can't call a job {name}: expected at most {LONGEST} letters, digits and inner -",
-            mend="git mv the pipeline to a name that fits",
-        )
-    return name
-
-
-def _cron_job(jobs: Jobs, job: str, image: str) -> dict[str, Any]:
-    empty: dict[str, Any] = {}
-    pod = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [_container(jobs, job, image)],
-        "volumes": [
-            *({"name": name, "persistentVolumeClaim": {"claimName": f"samebook-{name}"}} for name in VOLUMES),
-            {"name": TEMPORARY, "emptyDir": empty},
-        ],
-    }
+def _cron_job(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
+    pod = kubernetes.pod(frame, {"args": ["pipeline", job, "--env", jobs.env]})
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": {"name": _name(jobs.env, job)},
+        "metadata": {"name": kubernetes.name(jobs.env, job, longest=LONGEST)},
         "spec": {
             "schedule": str(jobs.when[job]),
             "timeZone": "Etc/UTC",
@@ -117,24 +81,6 @@ def _cron_job(jobs: Jobs, job: str, image: str) -> dict[str, Any]:
             "startingDeadlineSeconds": 3600,
             "jobTemplate": {"spec": {"backoffLimit": 0, "template": {"spec": pod}}},
         },
-    }
-
-
-def _container(jobs: Jobs, job: str, image: str) -> dict[str, Any]:
-    of = f"samebook-{jobs.env}"
-    secrets = [{"name": name, "valueFrom": {"secretKeyRef": {"name": of, "key": name}}} for name in jobs.secrets]
-    mounts = {**{name: f"/workspace/{name}" for name in VOLUMES}, TEMPORARY: f"/{TEMPORARY}"}
-    return {
-        "name": "samebook",
-        "image": image,
-        "args": ["pipeline", job, "--env", jobs.env],
-        **({"env": secrets} if secrets else {}),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [{"name": name, "mountPath": path} for name, path in mounts.items()],
     }
 
 

@@ -5,6 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from samebook.cluster.kubernetes import Frame
 from samebook.core import cron
 from samebook.core.errors import UsageError
 from samebook.core.text import align
@@ -20,11 +21,13 @@ LOCAL = {"cron", "systemd"}
 
 @dataclass(frozen=True)
 class ScheduleRequest:
-    """The environment whose schedule is written, the form (one of FORMS), and the image for Kubernetes' jobs."""
+    """The environment whose schedule is written, the form (one of FORMS), and image and limits of Kubernetes' jobs."""
 
     env: str
     form: str
     image: str = ""
+    memory: str = ""
+    cores: str = ""
 
 
 def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
@@ -48,7 +51,9 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
         case "systemd":
             return timers.systemd(jobs)
         case "kubernetes":
-            return manifests.kubernetes(jobs, request.image)
+            return manifests.cron_jobs(
+                jobs, Frame(request.env, request.image, jobs.secrets, request.memory, request.cores)
+            )
         case _:
             return _in_ci(workspace, jobs, env_settings, request.form)
 
@@ -102,11 +107,6 @@ def _check(jobs: Jobs, request: ScheduleRequest) -> None:
         raise UsageError(
             f"the checkout's path {str(jobs.root)!r} has a character that can't stand in a line; expected others",
             mend=f"mv {str(jobs.root)!r} ../samebook",
-        )
-    if request.form == "kubernetes" and not re.fullmatch(r"[\w./:@-]+", request.image):
-        raise UsageError(
-            f"--image {request.image!r} is not an image: expected the name of the image that Kubernetes shall run",
-            mend="samebook schedule --as kubernetes --image registry.example.com/samebook@sha256:…",
         )
 
 

@@ -1,0 +1,140 @@
+"""Manifests of Kubernetes: valid by the schemas of its API, each run once, and a pod without rights."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from promoting import stderr_of
+from tiny import CHECKOUT, Tiny
+
+from samebook.cluster import indexed, kubernetes
+from samebook.cluster.kubernetes import Frame
+
+IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
+UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
+# Its versions are those of the API; it holds the schemas of all that are in use.
+VALIDATOR = "kubernetes-validate==1.37.0"
+VERSIONS = ("1.33", "1.35", "1.37")
+VALIDATE = """
+import sys, yaml, kubernetes_validate
+for document in yaml.safe_load_all(sys.stdin):
+    for version in sys.argv[1:]:
+        kubernetes_validate.validate(document, version, strict=True)
+        print(document["kind"], version)
+"""
+PIPELINE = "parameters: {day: null}\nsteps: {work: {parameters: {n: 1}}}\n"
+
+
+@pytest.fixture
+def prepared(tiny: Tiny) -> Tiny:
+    """A workspace with a notebook, a pipeline and a schedule."""
+    tiny.notebook("work", parameters="n: int = 0", work="print(n)")
+    (tiny.root / "environments" / "pipelines").mkdir()
+    (tiny.root / "environments" / "pipelines" / "daily.yml").write_text(PIPELINE)
+    (tiny.root / "environments" / "dev.yml").write_text('schedule: {daily: "30 4 * * *"}\n')
+    return tiny
+
+
+def render(tiny: Tiny, *options: str) -> list[dict[str, Any]]:
+    ended = tiny.samebook("kubernetes", "render", "--image", IMAGE, *options)
+    assert ended.code == 0, ended.stderr
+    return list(yaml.safe_load_all(ended.stdout))
+
+
+def calls(manifests: list[dict[str, Any]]) -> list[list[str]]:
+    return json.loads(manifests[0]["data"][kubernetes.CALLS])
+
+
+@pytest.mark.host
+def test_valid_by_the_schemas(prepared: Tiny) -> None:
+    """What is written for a run, a sweep, a backfill and the schedule is valid in three versions of the API."""
+    limits = ("--memory", "2Gi", "--cores", "2")
+    manifests = [
+        *render(prepared, "--notebook", "work", "-p", "n=3", *limits),
+        *render(prepared, "--notebook", "work", "--grid", "n=1,2", *limits),
+        *render(prepared, "--name", "daily", "--from", "2013-07-01", "--to", "2013-07-03"),
+        *render(prepared, *limits),
+    ]
+    kinds = ["Job", "ConfigMap", "Job", "ConfigMap", "Job", "CronJob"]
+    assert [manifest["kind"] for manifest in manifests] == kinds
+    command = (UV, "run", "--quiet", "--no-project", "--python", sys.executable, "--with", VALIDATOR, "python", "-c")
+    done = subprocess.run(
+        [*command, VALIDATE, *VERSIONS],
+        input=yaml.safe_dump_all(manifests),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:-1] == [f"{kind} {version}" for kind in kinds for version in VERSIONS]
+
+
+def test_sweep_is_one_job(prepared: Tiny) -> None:
+    """A sweep is a Job with an index for each set, which tries again what was evicted, and not what is wrong."""
+    manifests = render(prepared, "--notebook", "work", "--grid", "n=1,2,3", "--jobs", "2", "--timeout", "5")
+    tail = ["--env", "dev", "--timeout", "5", "--reuse"]
+    assert calls(manifests) == [["run", "work", "--params", f'{{"n": "{number}"}}', *tail] for number in (1, 2, 3)]
+    spec = manifests[1]["spec"]
+    assert (spec["completions"], spec["parallelism"], spec["completionMode"]) == (3, 2, "Indexed")
+    assert spec["podFailurePolicy"]["rules"][1]["action"] == "FailIndex"
+    assert manifests[0]["metadata"] == manifests[1]["metadata"]
+    again = render(prepared, "--notebook", "work", "--grid", "n=1,2,3")
+    other = render(prepared, "--notebook", "work", "--grid", "n=1,2,4")
+    assert again[0]["metadata"]["name"] != other[0]["metadata"]["name"]
+
+
+def test_backfill_has_an_index_for_each_day(prepared: Tiny) -> None:
+    """A backfill calls the pipeline for each day of its span."""
+    manifests = render(prepared, "--name", "daily", "--from", "2013-07-01", "--to", "2013-07-02")
+    assert [json.loads(call[3]) for call in calls(manifests)] == [{"day": "2013-07-01"}, {"day": "2013-07-02"}]
+
+
+def test_pod_becomes_its_call(prepared: Tiny, tmp_path: Path) -> None:
+    """The program of a pod is samebook with the arguments that stand at its index; done runs are taken as they are."""
+    (tmp_path / "calls.json").write_text(json.dumps(calls(render(prepared, "--notebook", "work", "--grid", "n=1,2"))))
+    env = {**prepared.environ(), indexed.INDEX: "1"}
+    command = [sys.executable, "-m", "samebook.cluster.indexed", str(tmp_path / "calls.json")]
+    for _ in range(2):
+        subprocess.run(command, cwd=prepared.root, env=env, check=True, capture_output=True)
+    statement = json.loads((prepared.last / "receipt.json").read_text())
+    assert statement["predicate"]["buildDefinition"]["externalParameters"]["parameters"] == {"n": 2}
+    assert len(prepared.runs) == 1
+
+
+def test_pod_has_no_rights() -> None:
+    """A pod runs as a user without rights, on a read-only root, with secrets by reference."""
+    frame = Frame("dev", IMAGE, ("API_TOKEN",), "1Gi", "1")
+    pod = kubernetes.pod(frame, {"args": ["run", "work"]}, calls="a")
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["env"][0]["valueFrom"] == {"secretKeyRef": {"name": "samebook-dev", "key": "API_TOKEN"}}
+    assert container["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
+    assert {volume["name"] for volume in pod["volumes"]} == {mount["name"] for mount in container["volumeMounts"]}
+    assert next(mount for mount in container["volumeMounts"] if mount["name"] == "calls")["readOnly"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--image", "samebook:runtime", "--notebook", "work"], "has no digest"),
+        (["--image", IMAGE, "--notebook", "work", "--memory", "2 GB"], "is no quantity of Kubernetes'"),
+        (["--image", IMAGE, "--notebook", "work", "-p", "m=1"], "no parameter 'm'"),
+        (["--image", IMAGE, "--notebook", "work", "--name", "daily"], "expected one of them"),
+        (["--image", IMAGE, "--name", "daily"], "a backfill has a first and a last day"),
+        (["--image", IMAGE, "--name", "daily", "--from", "2013-07-02", "--to", "2013-07-01"], "after the last"),
+        (["--image", IMAGE, "--name", "dayly", "--from", "2013-07-01", "--to", "2013-07-01"], "dayly"),
+    ],
+)
+def test_bad_input(prepared: Tiny, options: list[str], message: str) -> None:
+    """What Kubernetes could not run, or would run as something else, is refused before anything is written."""
+    assert message in stderr_of(prepared.samebook("kubernetes", "render", *options), 2)
+
+
+def test_more_than_a_config_map_holds() -> None:
+    """More calls than a ConfigMap holds are refused with the number of bytes."""
+    with pytest.raises(kubernetes.UsageError, match="a ConfigMap holds"):
+        kubernetes.indexed_job(Frame("dev", IMAGE), "work", [["run", "x" * 1000]] * 1001, 2)
