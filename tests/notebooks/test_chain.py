@@ -80,7 +80,7 @@ def change(workspace: Path, notebook: str, before: str, after: str) -> None:
 
 
 def test_batches_same_bytes(trained: Path) -> None:
-    """Model, metrics and predictions have the same bytes, in whatever batches they were learnt from and scored, in memory or beside it."""
+    """Model, metrics and predictions have the same bytes in whatever batches, held in memory or on disk."""
     sizes = [("days=28", "rows=65_536"), ("days=3", "rows=100"), ("days=1", "rows=7")]
     for before, after in pairwise(sizes):
         change(trained, "train", before[0], after[0])
