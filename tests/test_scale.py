@@ -76,5 +76,6 @@ def test_runs_are_listed(tmp_path: Path) -> None:
     """Made-up runs are finished runs under ids of their own, whose files verify."""
     workspace = scale_data.runs(Place(tmp_path, Plan()), 5)
     assert len({run.name for run in workspace.runs}) == 5
-    done = workspace.samebook("verify", workspace.runs[0].name)
-    assert done.code == 0, done.stdout + done.stderr
+    for command in (("verify", workspace.runs[0].name), ("store", "verify")):
+        done = workspace.samebook(*command)
+        assert done.code == 0, done.stdout + done.stderr

@@ -9,7 +9,9 @@ import duckdb
 from benchmarks.places import IGNORED, Place, commit
 from tiny import CHECKOUT, SAMPLE, Tiny, git
 
+from samebook.core.workspace import Workspace
 from samebook.data import sample
+from samebook.store import objects
 
 FIRST = datetime.date(2013, 1, 1)
 CELL = "import samebook\nsamebook.log_metric('auc', 0.5)\nsamebook.output_path('a.txt').write_text('a')"
@@ -62,7 +64,7 @@ def runs(place: Place, count: int) -> Tiny:
     done = workspace.samebook("run", "small")
     assert done.code == 0, done.stderr
     source = workspace.last
-    receipt = (source / "receipt.json").read_text()
+    receipt, store = (source / "receipt.json").read_text(), objects.local_store(Workspace(workspace.root))
     start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     for number in range(count - 1):
         started = start + datetime.timedelta(minutes=10 * number)
@@ -72,5 +74,7 @@ def runs(place: Place, count: int) -> Tiny:
             copy.parent.mkdir(parents=True, exist_ok=True)
             if path.is_file() and path.name != "receipt.json":
                 os.link(path, copy)
-        (target / "receipt.json").write_text(receipt.replace(source.name, target.name))
+        copy = target / "receipt.json"
+        copy.write_text(receipt.replace(source.name, target.name))
+        store.put(copy)
     return workspace
