@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 VERSION = 2
 # Batches of features with no more rows than these are held at once, which is quicker.
-ROWS_AT_ONCE = 2**20
+ROWS_AT_ONCE = 2**18
 
 type Reference = dict[str, Any]
 
