@@ -11,6 +11,7 @@ import datetime
 import json
 import math
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, default=JSON, help="where every figure goes")
     parser.add_argument("--picture", type=Path, help="where a picture goes")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # its processes and folders go, too
     by_rows: Figures = {}
     by_runs: Figures = {}
     facts, failed = machine.facts(), False
