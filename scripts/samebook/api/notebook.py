@@ -59,9 +59,8 @@ def log_artifact(path: str | Path, name: str | None = None) -> Path:
     """Copy a file into the run's outputs, as `name` or under its own name; returns the copy."""
     source = Path(path)
     if not source.is_file():
-        raise UsageError(
-            f"artifact {source}: no such file", mend=f"write it to samebook.output_path({source.name!r}), in place"
-        )
+        mend = f"write it to samebook.output_path({source.name!r}), in place"
+        raise UsageError(f"artifact {source}: no such file", mend=mend)
     return Path(shutil.copyfile(source, output_path(name or source.name)))
 
 
@@ -90,10 +89,7 @@ def output_path(name: str) -> Path:
 
 
 def scratch_path(name: str) -> Path:
-    """The path of a file that only this run needs, such as a cache larger than memory; its folder exists.
-
-    It lies on the disk of the outputs, is removed when the run ends, and has no place in the receipt.
-    """
+    """The path of a file that only this run needs, on the disk of its outputs; removed when the run ends."""
     return _inside(run_folder.WORK, name, "scratch", "scratch folder")
 
 
