@@ -115,6 +115,12 @@ def days(start: date, end: date) -> list[date]:
     return [start + timedelta(days=n) for n in range((end - start).days + 1)]
 
 
+def periods(start: date, end: date, days: int) -> list[tuple[date, date]]:
+    """The days from start to end in periods of at most `days` days: the first and the last day of each."""
+    firsts = [start + timedelta(days=n) for n in range(0, (end - start).days + 1, days)]
+    return [(first, min(first + timedelta(days=days - 1), end)) for first in firsts]
+
+
 def of_day(frame: pd.DataFrame, day: date) -> pd.DataFrame:
     """The rows of a dataset whose flights depart on `day`, in their order, counted from 0."""
     return frame[frame["id"].str.startswith(f"{day:%Y-%m-%d}-")].reset_index(drop=True)

@@ -1,6 +1,6 @@
 # Tests and measurements of samebook itself, and what draws the pictures of its documents.
 
-OWN += test-fast test-faults season bench portability
+OWN += test-fast test-faults season bench bench-scale portability
 
 # How the cores share the tests is said in tests/conftest.py.
 PYTEST = --numprocesses auto tests
@@ -38,6 +38,10 @@ TAKES_bench = REPEATS ONLY SUBJECTS PICTURE SLOW LIST
 bench: $(LOCAL) ## Time us and the peers side by side: REPEATS=5 ONLY=trivial,cells PICTURE=docs/bench.png SLOW=1 LIST=1
 	@$(INSIDE_local) python tests/benchmarks/bench.py $(call option,REPEATS,repeats) $(call option,ONLY,only) $(call option,SUBJECTS,subjects) \
 	  $(call option,PICTURE,picture) $(if $(call on,SLOW),--slow) $(if $(call on,LIST),--list)
+
+TAKES_bench-scale = SIZES RUNS PICTURE
+bench-scale: $(LOCAL) ## Time and memory as rows and runs grow, and their slopes: SIZES=1000000,10000000 RUNS=10,100 PICTURE=docs/scale.png
+	@$(INSIDE_local) python tests/benchmarks/scale.py $(call option,SIZES,sizes) $(call option,RUNS,runs) $(call option,PICTURE,picture)
 
 # RESULTS and AGAINST compare two machines, in the engine's own environment: another architecture is a container's.
 TAKES_portability = ONLY INTO RESULTS AGAINST

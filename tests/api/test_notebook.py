@@ -85,6 +85,23 @@ def test_output_stays_inside(name: str) -> None:
 
 
 @pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize("name", ["../receipt.json", "/etc/passwd", "", "."])
+def test_scratch_stays_inside(name: str) -> None:
+    """A scratch file can't be written outside the run's scratch folder."""
+    with pytest.raises(UsageError, match="expected a name inside the run's scratch folder"):
+        samebook.scratch_path(name)
+
+
+def test_scratch_goes_with_the_run(tiny: Tiny) -> None:
+    """A scratch file is there while the run goes on; the finished run and its receipt have none."""
+    write = "import samebook\npath = samebook.scratch_path('bins/page-0')\npath.write_text('page')"
+    tiny.notebook("cache", write=write, read="assert path.read_text() == 'page'")
+    assert tiny.samebook("run", "cache").code == 0
+    assert not [path for path in tiny.last.rglob("*") if path.name.startswith("page")]
+    assert "page-0" not in (tiny.last / "receipt.json").read_text()
+
+
+@pytest.mark.usefixtures("lab")
 @pytest.mark.parametrize("name", ["Flights", "../flights", "", "a b", "1st"])
 def test_dataset_name_refused(name: str) -> None:
     """A dataset's name is a plain word: it becomes a folder."""

@@ -22,7 +22,7 @@ frame = pd.DataFrame({
 
 @pytest.fixture(scope="module")
 def train(notebook: Start) -> TestbookNotebookClient:
-    client = notebook("train", ["parameters", "imports", "label", "baseline"])
+    client = notebook("train", ["parameters", "imports", "label", "late-flights", "baseline"])
     client.inject(FRAME)
     return client
 
@@ -36,11 +36,11 @@ def test_labelled(train: TestbookNotebookClient) -> None:
 
 def test_baseline_rates(train: TestbookNotebookClient) -> None:
     """The baseline is the late share by carrier and hour, with one flight at the overall share added."""
-    train.inject("rates = baseline(frame, frame)")
+    train.inject("rates = baseline(late_flights(frame), frame)")
     assert train.value("rates.tolist()") == pytest.approx([(1 + 0.5) / 2, (1 + 0.5) / 2, (0 + 0.5) / 2, (0 + 0.5) / 2])
 
 
 def test_baseline_unseen(train: TestbookNotebookClient) -> None:
     """For a carrier or an hour without a past the baseline says the overall share."""
-    train.inject("rates = baseline(frame.head(2), frame.assign(carrier='YY'))")
+    train.inject("rates = baseline(late_flights(frame.head(2)), frame.assign(carrier='YY'))")
     assert train.value("rates.tolist()") == [1.0] * 4

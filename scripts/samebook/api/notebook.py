@@ -59,22 +59,24 @@ def log_artifact(path: str | Path, name: str | None = None) -> Path:
     """Copy a file into the run's outputs, as `name` or under its own name; returns the copy."""
     source = Path(path)
     if not source.is_file():
-        raise UsageError(
-            f"artifact {source}: no such file", mend=f"write it to samebook.output_path({source.name!r}), in place"
-        )
+        mend = f"write it to samebook.output_path({source.name!r}), in place"
+        raise UsageError(f"artifact {source}: no such file", mend=mend)
     return Path(shutil.copyfile(source, output_path(name or source.name)))
 
 
 def log_reference(
-    features: "pd.DataFrame",
+    features: "pd.DataFrame | reference.Frames",
     score: "pd.Series",
-    feature_days: "pd.Series | None" = None,
+    feature_days: "pd.Series | str | None" = None,
     score_days: "pd.Series | None" = None,
 ) -> Path:
     """Keep the reference for monitoring: the distribution of each feature and of the score, as reference.json.
 
     `features` has one row for each sample that the model learnt from, `score` one value for each sample that it had not
     seen. The days of both, one value a sample, tell how far days differ from each other while nothing has changed.
+
+    Features larger than memory come in batches, from `read_batches` or a function that reads them anew at each call;
+    `feature_days` names their column with the day. The reference has the same bytes as that of all rows at once.
     """
     path = output_path("reference.json")
     path.write_bytes(json_bytes(reference.reference(features, score, feature_days, score_days)))
@@ -83,12 +85,21 @@ def log_reference(
 
 def output_path(name: str) -> Path:
     """The path to write the output `name` to ("scores.parquet", "plots/roc.png"); its folder exists."""
-    outputs = context.run() / "outputs"
-    path = (outputs / name).resolve()
-    if not path.is_relative_to(outputs.resolve()) or path == outputs.resolve():
+    return _inside("outputs", name, "output", "outputs")
+
+
+def scratch_path(name: str) -> Path:
+    """The path of a file that only this run needs, on the disk of its outputs; removed when the run ends."""
+    return _inside(run_folder.WORK, name, "scratch", "scratch folder")
+
+
+def _inside(place: str, name: str, kind: str, whole: str) -> Path:
+    folder = context.run() / place
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()) or path == folder.resolve():
         raise UsageError(
-            f"output {name!r}: expected a name inside the run's outputs",
-            mend=f"samebook.output_path({Path(name).name or 'result.csv'!r})",
+            f"{kind} {name!r}: expected a name inside the run's {whole}",
+            mend=f"samebook.{kind}_path({Path(name).name or 'result.csv'!r})",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

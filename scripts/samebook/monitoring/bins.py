@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 QUANTILES = 10
+SHARES = [n / QUANTILES for n in range(1, QUANTILES)]
 
 type Bins = dict[str, Any]
 
@@ -22,15 +23,20 @@ def bin_values(values: "pd.Series") -> Bins:
     Numbers have `edges`, the `counts` of the bins between them, and the `range` outside of which a number is unseen.
     Other values have `values`, with the count of each. `missing` is the number of nulls.
     """
-    import pandas as pd
-
     present = values.dropna()
     missing = int(values.isna().sum())
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+    if is_number(values):
         edges = _edges(present)
-        return {"edges": edges, "counts": _counts(present, edges), "missing": missing, "range": _range(present)}
+        return {"edges": edges, "counts": count_bins(present, edges), "missing": missing, "range": _range(present)}
     counts = present.astype(str).value_counts()
     return {"values": {value: int(count) for value, count in sorted(counts.items()) if count}, "missing": missing}
+
+
+def is_number(values: "pd.Series") -> bool:
+    """Whether values are cut at deciles: true and false are words."""
+    import pandas as pd
+
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
 def expected_counts(bins: Bins) -> "np.ndarray":
@@ -66,7 +72,7 @@ def bin_numbers(values: "pd.Series", bins: Bins) -> "np.ndarray":
     return np.where(is_null, unseen - 1, places.to_numpy(dtype=int))
 
 
-def _counts(values: "pd.Series", edges: list[float]) -> list[int]:
+def count_bins(values: "pd.Series", edges: list[float]) -> list[int]:
     """The number of values in each bin: up to the first edge, between two edges, above the last."""
     import numpy as np
 
@@ -75,14 +81,15 @@ def _counts(values: "pd.Series", edges: list[float]) -> list[int]:
 
 
 def _range(values: "pd.Series") -> list[float]:
+    values = values[values.abs() < math.inf]
+    return [] if values.empty else range_of(float(values.min()), float(values.max()))
+
+
+def range_of(low: float, high: float) -> list[float]:
     """The range from the smallest to the largest value, and a tenth of it on each side.
 
     A value that is a little beyond all others is a record; one that is far beyond them comes in another unit.
     """
-    values = values[values.abs() < math.inf]
-    if values.empty:
-        return []
-    low, high = float(values.min()), float(values.max())
     return [low - (high - low) / 10, high + (high - low) / 10]
 
 
@@ -90,6 +97,5 @@ def _edges(values: "pd.Series") -> list[float]:
     """The inner deciles without repetition. They are values that occur, so that no bin is empty."""
     if values.empty:
         return []
-    shares = [n / QUANTILES for n in range(1, QUANTILES)]
-    quantiles = values.astype(float).quantile(shares, interpolation="lower")
+    quantiles = values.astype(float).quantile(SHARES, interpolation="lower")
     return sorted({float(value) for value in quantiles if value < values.max()})

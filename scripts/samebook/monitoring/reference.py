@@ -5,39 +5,105 @@ given it also holds how alike the rows of one day are, because an event moves ma
 its most unusual day is from all of them.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from samebook.core.errors import UsageError
 from samebook.models import lookup
 from samebook.monitoring.bins import Bins, bin_numbers, bin_values, expected_counts
+from samebook.monitoring.passes import AGAIN, Distribution, Frames, Samples, read, split_days
 from samebook.monitoring.psi import DIGITS, bin_groups, psi
+from samebook.monitoring.quantiles import PASSES
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
 VERSION = 2
+# Batches of features with no more rows than these are held at once, which is quicker.
+ROWS_AT_ONCE = 2**18
 
 type Reference = dict[str, Any]
 
 
 def reference(
-    features: "pd.DataFrame",
+    features: "pd.DataFrame | Frames",
     score: "pd.Series",
-    feature_days: "pd.Series | None" = None,
+    feature_days: "pd.Series | str | None" = None,
     score_days: "pd.Series | None" = None,
 ) -> Reference:
     """The reference of features (one row a sample, one column a feature) and of a score, as plain JSON.
 
-    `feature_days` and `score_days` hold the day of each sample; without them samples count as independent.
+    `features` may come in batches that can be read again: then up to ROWS_AT_ONCE rows are held, and more are read
+    `PASSES` times and once again. `feature_days` holds the day of each sample, or names the column of `features` that
+    does, `score_days` that of each score; without them samples count as independent.
     """
+    described = _of_features(features, feature_days)
     return {
         "version": VERSION,
-        "rows": len(features),
-        "days": _count_days(feature_days),
-        "features": {str(name): distribution(features[name], feature_days) for name in features},
+        **described,
         "score": {"rows": len(score), "days": _count_days(score_days), **distribution(score, score_days)},
     }
+
+
+def _of_features(features: "pd.DataFrame | Frames", days: "pd.Series | str | None") -> Reference:
+    import pandas as pd
+
+    if not isinstance(features, pd.DataFrame):
+        if not isinstance(days, str | None):
+            raise UsageError(
+                "feature_days: found a series beside batches of features; expected the name of their column",
+                mend="log_reference(…, feature_days='day')",
+            )
+        whole = _at_once(features)
+        if whole is None:
+            return _of_batches(Samples(features, days))
+        features = whole
+    if isinstance(days, str):
+        features, days = split_days(features, days)
+    distributions = {str(name): distribution(features[name], days) for name in features}
+    return {"rows": len(features), "days": _count_days(days), "features": distributions}
+
+
+def _at_once(batches: Frames) -> "pd.DataFrame | None":
+    """The rows of all batches, and None where they are too many for one frame."""
+    import pandas as pd
+
+    frames: list[pd.DataFrame] = []
+    rows = 0
+    for frame in read(batches):
+        frames.append(frame)
+        if (rows := rows + len(frame)) > ROWS_AT_ONCE:
+            if isinstance(batches, Iterator):
+                raise UsageError(
+                    f"features: {rows} rows and more from an iterator, which can be read only once", mend=AGAIN
+                )
+            return None
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _of_batches(samples: Samples) -> Reference:
+    import pandas as pd
+
+    columns: dict[str, Distribution] = {}
+    for digit in range(PASSES):
+        for frame, _ in samples:
+            for name in frame:
+                columns.setdefault(str(name), Distribution(str(name))).look(frame[name], digit)
+        for column in columns.values():
+            column.end_look()
+    for column in columns.values():
+        column.set_bins()
+    for frame, days in samples:
+        codes = None if days is None else pd.factorize(days)
+        for name in frame:
+            columns[str(name)].fill(frame[name], codes)
+    tables = {name: column.by_day() for name, column in columns.items()}
+    features = {
+        name: _with_days(columns[name].bins, table if len(table) else None, samples.rows)
+        for name, table in tables.items()
+    }
+    return {"rows": samples.rows, "days": max(map(len, tables.values()), default=0), "features": features}
 
 
 def usable_reference(reference: Reference | None, model: str) -> Reference:
@@ -66,14 +132,20 @@ def distribution(values: "pd.Series", days: "pd.Series | None" = None) -> Bins:
     import pandas as pd
 
     bins = bin_values(values)
-    if values.empty:
-        return bins | {"intraclass": 0.0, "farthest": 0.0, "absent": 0.0}
-    if days is None:
-        return bins | {"intraclass": 0.0, "farthest": 0.0, "absent": round(float(values.isna().mean()), DIGITS)}
+    if values.empty or days is None:
+        return _with_days(bins, None, len(values))
+    width = len(expected_counts(bins))
+    table = pd.crosstab(days.to_numpy(), bin_numbers(values, bins)).reindex(columns=range(width), fill_value=0)
+    return _with_days(bins, table.to_numpy(dtype=float), len(values))
+
+
+def _with_days(bins: Bins, by_day: "np.ndarray | None", rows: int) -> Bins:
+    """The bins of `rows` values, and how their days differ, from their counts with one row a day."""
+    if by_day is None:
+        absent = round(bins["missing"] / rows, DIGITS) if rows else 0.0
+        return bins | {"intraclass": 0.0, "farthest": 0.0, "absent": absent}
     before = expected_counts(bins)
-    table = pd.crosstab(days.to_numpy(), bin_numbers(values, bins)).reindex(columns=range(len(before)), fill_value=0)
-    by_day = table.to_numpy(dtype=float)
-    bins |= {"intraclass": _intraclass(_merge_bins(by_day, before, bins, len(values) // len(by_day)))}
+    bins |= {"intraclass": _intraclass(_merge_bins(by_day, before, bins, rows // len(by_day)))}
     absent = round(float((by_day[:, -2] / by_day.sum(axis=1)).max()), DIGITS)
     return bins | {"farthest": _farthest(by_day, before, bins), "absent": absent}
 

@@ -27,6 +27,8 @@ RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
 NOTEBOOK, CANONICAL, PAGE = "notebook.ipynb", "notebook.canonical.json", "notebook.html"
 LOG, ENVIRONMENT, PATCH = "run.log", "environment.json", "uncommitted.patch"
 EVENTS, INPUTS, LOCK, SCRATCH, SECRETS = ".events.jsonl", ".inputs", ".lock", ".scratch", ".secrets"
+# What the notebook needs only while it runs: samebook.scratch_path.
+WORK = ".work"
 KILLED = "the runner was killed before the run was complete\n"
 TEMPORARY = "samebook-"
 # The time at the start of a run's id, in UTC.
@@ -150,7 +152,8 @@ def _tidy(path: Path) -> None:
     """Remove the files that only a run under way needs."""
     for file in (path / EVENTS, path / LOCK, path / SCRATCH, path / SECRETS, *path.glob(f".{NOTEBOOK}.*")):
         file.unlink(missing_ok=True)
-    shutil.rmtree(path / INPUTS, ignore_errors=True)
+    for folder in (path / INPUTS, path / WORK):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def locate(workspace: Workspace, name: str) -> Path:

@@ -1,0 +1,80 @@
+"""What the bench of scale works on: years of flights, and made-up runs."""
+
+import datetime
+import os
+import shutil
+from pathlib import Path
+
+import duckdb
+from benchmarks.places import IGNORED, Place, commit
+from tiny import CHECKOUT, SAMPLE, Tiny, git
+
+from samebook.core.workspace import Workspace
+from samebook.data import sample
+from samebook.store import objects
+
+FIRST = datetime.date(2013, 1, 1)
+CELL = "import samebook\nsamebook.log_metric('auc', 0.5)\nsamebook.output_path('a.txt').write_text('a')"
+# One year is one insertion, so that memory holds a year's rows at most, however many years there are. Planes of later
+# years are as old as those of the first.
+YEAR = (
+    "INSERT INTO flights SELECT * REPLACE (year + {years} AS year, time_hour + INTERVAL {years} YEAR AS time_hour, "
+    "tailnum || '-{years}' AS tailnum) FROM flights WHERE year = 2013",
+    "INSERT INTO weather SELECT * REPLACE (year + {years} AS year, time_hour + INTERVAL {years} YEAR AS time_hour) "
+    "FROM weather WHERE year = 2013",
+    "INSERT INTO planes SELECT * REPLACE (year + {years} AS year, tailnum || '-{years}' AS tailnum) "
+    "FROM planes WHERE tailnum NOT LIKE '%-%'",
+)
+
+
+def flights(root: Path, rows: int) -> tuple[Tiny, int]:
+    """The example's notebooks over a warehouse of at least `rows` flights: 2013 again and again, and how often.
+
+    Later years have other planes, and the weather of 2013.
+    """
+    for name in ("environments", "notebooks"):
+        shutil.copytree(CHECKOUT / name, root / name)
+    workspace = Tiny(root)
+    (root / ".gitignore").write_text(IGNORED)
+    git(workspace, "init", "--quiet", "--initial-branch", "main")
+    git(workspace, "config", "user.name", "bench")
+    git(workspace, "config", "user.email", "bench@example.com")
+    commit(workspace)
+    (root / "data").mkdir()
+    warehouse = root / "data" / "warehouse.duckdb"
+    sample.load_duckdb(warehouse, SAMPLE)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("SET memory_limit = '1GB'")
+        ((of_a_year,),) = connection.execute("SELECT count(*) FROM flights").fetchall()
+        years = -(-rows // of_a_year)
+        for number in range(1, years):
+            for statement in YEAR:
+                connection.execute(statement.format(years=number))
+    return workspace, years
+
+
+def last_day(years: int) -> datetime.date:
+    return datetime.date(FIRST.year + years - 1, 12, 31)
+
+
+def runs(place: Place, count: int) -> Tiny:
+    """A workspace with `count` finished runs, ten minutes apart: a real one, copied under other ids."""
+    workspace = place.workspace(f"runs-{count}")
+    workspace.notebook("small", work=CELL)
+    done = workspace.samebook("run", "small")
+    assert done.code == 0, done.stderr
+    source = workspace.last
+    receipt, store = (source / "receipt.json").read_text(), objects.local_store(Workspace(workspace.root))
+    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    for number in range(count - 1):
+        started = start + datetime.timedelta(minutes=10 * number)
+        target = source.with_name(f"{started:%Y%m%dT%H%M%SZ}-small-{number:06x}")
+        for path in source.rglob("*"):
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file() and path.name != "receipt.json":
+                os.link(path, copy)
+        copy = target / "receipt.json"
+        copy.write_text(receipt.replace(source.name, target.name))
+        store.put(copy)
+    return workspace

@@ -1,0 +1,81 @@
+"""The harness of `make bench-scale`: its arithmetic, its table, its data."""
+
+import argparse
+from pathlib import Path
+
+import duckdb
+import pytest
+from benchmarks import scale, scale_data, scale_picture
+from benchmarks.places import Place, Plan
+from benchmarks.trials import Measurement
+
+
+def test_slope_is_the_exponent() -> None:
+    """A slope is the exponent of growth; one size has none."""
+    assert scale.slope({10: 5.0, 100: 50.0, 1000: 500.0}) == pytest.approx(1)
+    assert scale.slope({10: 1.0, 1000: 10_000.0}) == pytest.approx(2)
+    assert scale.slope({10: 3.0, 100: 3.0}) == pytest.approx(0)
+    assert scale.slope({10: 3.0}) is None
+
+
+def test_table_names_the_superlinear() -> None:
+    """The table has seconds and memory at each size, a dash for a missing one, and marks what outgrows rows."""
+    figures = {
+        "even": {10: Measurement(1, 1, 100), 100: Measurement(10, 1, 100)},
+        "square": {10: Measurement(1, 1, 100), 100: Measurement(100, 1, 100)},
+        "short": {10: Measurement(1, 1, 100)},
+    }
+    lines = {line.split()[0]: line for line in scale.table("rows", figures)}
+    assert "10.0 s 100 MiB" in lines["even"]
+    assert "1.00  0.00" in lines["even"]
+    assert [name for name, line in lines.items() if "superlinear" in line] == ["square"]
+    assert "-  -" in lines["short"]
+
+
+def test_no_figures_are_no_table() -> None:
+    """Without figures there is no table."""
+    assert not list(scale.table("runs", {}))
+
+
+@pytest.mark.parametrize(("text", "sizes"), [("100,10", [10, 100]), ("1_000", [1000]), ("0", []), ("", [])])
+def test_sizes_are_sorted(text: str, sizes: list[int]) -> None:
+    """Sizes are whole numbers, in their order; 0 leaves a part out."""
+    assert scale.counts(text) == sizes
+
+
+@pytest.mark.parametrize("text", ["a", "-1", "1.5"])
+def test_bad_sizes_are_refused(text: str) -> None:
+    """Anything but whole numbers is refused."""
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a whole number"):
+        scale.counts(text)
+
+
+def test_picture_is_drawn(tmp_path: Path) -> None:
+    """The picture has a row of panels for each unit with figures."""
+    scale_picture.draw({"rows": {"train": {10: Measurement(1, 1, 100)}}, "runs": {}}, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    scale_picture.draw({"rows": {}, "runs": {}}, tmp_path / "b.png")
+    assert not (tmp_path / "b.png").exists()
+
+
+def test_flights_of_years(tmp_path: Path) -> None:
+    """The warehouse has at least the rows asked for: whole years, each with its weather and planes of the same age."""
+    workspace, years = scale_data.flights(tmp_path / "workspace", 400_000)
+    assert years == 2
+    with duckdb.connect(str(workspace.root / "data" / "warehouse.duckdb"), read_only=True) as connection:
+        by_year = connection.execute(
+            "SELECT f.year, count(*), avg(f.year - p.year), count(w.temp) FROM flights f "
+            "LEFT JOIN planes p USING (tailnum) "
+            "LEFT JOIN weather w ON w.origin = f.origin AND w.time_hour = f.time_hour GROUP BY f.year ORDER BY f.year"
+        ).fetchall()
+    assert [row[0] for row in by_year] == [2013, 2014]
+    assert by_year[0][1:] == by_year[1][1:]
+
+
+def test_runs_are_listed(tmp_path: Path) -> None:
+    """Made-up runs are finished runs under ids of their own, whose files verify."""
+    workspace = scale_data.runs(Place(tmp_path, Plan()), 5)
+    assert len({run.name for run in workspace.runs}) == 5
+    for command in (("verify", workspace.runs[0].name), ("store", "verify")):
+        done = workspace.samebook(*command)
+        assert done.code == 0, done.stdout + done.stderr
