@@ -9,9 +9,8 @@ import click
 
 from samebook.cli import make_call
 from samebook.cli.adoption import adopt
-from samebook.cli.cluster import cluster
+from samebook.cli.cluster import cluster, kubernetes
 from samebook.cli.environment import data, doctor, kernel, settings
-from samebook.cli.kubernetes import kubernetes
 from samebook.cli.models import bundle, models, promote, rollback
 from samebook.cli.monitoring import drift
 from samebook.cli.options import say
