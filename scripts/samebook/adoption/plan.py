@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from samebook.adoption import data_files, downloads, expected, foreign, imports, mentions, requirements
-from samebook.adoption.code import cells, constants, defaults, lines, python2, renames, seeds
+from samebook.adoption.code import cells, constants, defaults, lines, python2, renames, seeds, written
 from samebook.adoption.code.cells import Note
 from samebook.adoption.code.renames import Change
 from samebook.adoption.data_files import Copy
@@ -101,6 +101,7 @@ def plan(source: Source, name: str, project: Project, *, mend: bool) -> Plan:
     current, modern = (current, modern) if mend else (original, [])
     foreign.check_syntax(current)
     texts, notes = lines.mended(current)
+    texts, rewritten = written.outputs(texts, path.parent)
     beside = data_files.Beside(path.parent, source.limit, data_files.given(source.data), _named(source))
     brought = downloads.plan(texts, beside, project.notebooks, project.entries)
     files = data_files.plan(brought.texts, beside, project.notebooks, brought.copies)
@@ -114,7 +115,7 @@ def plan(source: Source, name: str, project: Project, *, mend: bool) -> Plan:
     tagged = any(PARAMETERS in cell.tags for cell in before)
     lifted = constants.Constants("", texts) if tagged else constants.lift(texts)
     after = _cells(before, lifted)
-    everything = (*notes, *brought.notes, *files.notes, *_suspects(texts))
+    everything = (*notes, *rewritten, *brought.notes, *files.notes, *_suspects(texts))
     return Plan(
         name, path.name, before, after, found, tuple(copies), brought.downloads, everything, tuple(changes), mend
     )

@@ -51,7 +51,7 @@ def _in_cell(number: int, text: str) -> Iterator[Literal]:
 def _arguments(text: str) -> Iterator[ast.Constant]:
     for call in cells.calls(text):
         name = cells.last_name(call)
-        if READERS.fullmatch(name) and not _writes(name, call):
+        if READERS.fullmatch(name) and not writes(name, call):
             keywords = [keyword.value for keyword in call.keywords if keyword.arg in NAMES]
             values = (*call.args[:1], *keywords)
             yield from (node for node in values if isinstance(node, ast.Constant) and _is_text(node))
@@ -80,7 +80,7 @@ def _is_text(node: ast.Constant) -> bool:
     return isinstance(node.value, str) and bool(node.value.strip())
 
 
-def _writes(name: str, call: ast.Call) -> bool:
+def writes(name: str, call: ast.Call) -> bool:
     """Whether `open` is given a mode that writes."""
     modes = [*call.args[1:2], *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
     return name in ("open", "File") and any(
