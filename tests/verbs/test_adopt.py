@@ -44,6 +44,18 @@ def adopt(request: AdoptRequest, agree: Callable[[str], bool] = lambda _: True) 
     return verb.adopt(request, agree, lambda _: None)
 
 
+def test_written_files_become_outputs(tiny: Tiny, foreign: Path) -> None:
+    """A file that a notebook writes beside itself, and reads back, is an output of its runs, and not beside it."""
+    code = (
+        "import pandas as pd\npd.DataFrame({'a': [1]}).to_csv('images/a.csv')\nprint(pd.read_csv('images/a.csv').a[0])"
+    )
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), foreign / "writes.ipynb")
+    assert adopt(AdoptRequest(str(foreign / "writes.ipynb"))).startswith("IDENTICAL: 2 runs")
+    assert [path.name for path in (tiny.root / "notebooks").iterdir()] == ["writes.ipynb"]
+    assert tiny.samebook("run", "writes").code == 0
+    assert (tiny.last / "outputs" / "images" / "a.csv").is_file()
+
+
 def test_old_notebook_comes_in(tiny: Tiny, foreign: Path) -> None:
     """An old notebook comes in with data, module, parameters and mended code, runs twice, and is IDENTICAL."""
     original = (foreign / "Old -- ü.ipynb").read_bytes()

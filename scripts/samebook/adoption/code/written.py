@@ -26,8 +26,8 @@ OF_TEXT = ("imwrite", "imread", "VideoWriter")
 def outputs(texts: Sequence[str], folder: Path) -> tuple[list[str], list[Note]]:
     """The code cells, in which each relative file that they write is `samebook.output_path(…)`, and notes.
 
-    `folder` is the notebook's. A file stays where it is if it is read before it is written, or a line of IPython's names
-    it, as `!head a.csv`.
+    `folder` is the notebook's. A file stays where it is if it is read before it is written, or a line of IPython names
+    it, as `!head a.csv` does.
     """
     written = [literal for number, text in enumerate(texts, start=1) for literal in _written(number, text)]
     read = literals.find(texts)
