@@ -56,6 +56,16 @@ def test_written_files_become_outputs(tiny: Tiny, foreign: Path) -> None:
     assert (tiny.last / "outputs" / "images" / "a.csv").is_file()
 
 
+def test_missing_file_is_asked_for(foreign: Path) -> None:
+    """A notebook that is in, and lacks a file, names the command that brings both."""
+    code = "import pandas as pd\nname = 'customers'\npd.read_csv(f'{name}.csv')"
+    path = foreign / "lacks.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), path)
+    with pytest.raises(CellFailed) as error:
+        adopt(AdoptRequest(str(path)))
+    assert error.value.mend == f"rm notebooks/lacks.ipynb && make adopt NOTEBOOK={path} DATA='…/customers.csv'"
+
+
 def test_old_notebook_comes_in(tiny: Tiny, foreign: Path) -> None:
     """An old notebook comes in with data, module, parameters and mended code, runs twice, and is IDENTICAL."""
     original = (foreign / "Old -- ü.ipynb").read_bytes()

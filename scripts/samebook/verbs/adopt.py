@@ -185,6 +185,9 @@ def _failure(code: int, message: str, request: AdoptRequest, adoption: Plan) -> 
         mend = f"rm notebooks/{adoption.name}.ipynb && make adopt NOTEBOOK={word(request.notebook)} MEND=1"
     elif change:
         mend = f"{change.rule.advice or change.rule.new}, in `{change.line}` ({change.rule.source})"
+    elif missing := re.search(r"No such file or directory: '([^'\n]+)'", text):
+        data = word(f"…/{Path(missing[1]).name}")
+        mend = f"rm notebooks/{adoption.name}.ipynb && make adopt NOTEBOOK={word(request.notebook)} DATA={data}"
     elif rule := renames.of_error(text, adoption.texts):
         mend = f"make lab, and mend notebooks/{adoption.name}.ipynb: {rule.advice} ({rule.source})"
     text = f"notebooks/{adoption.name}.ipynb is written, but does not run: {text}"
