@@ -1,6 +1,5 @@
 """The CI file of a project: its steps, run in their order as the forge runs them, in a folder of their own."""
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from samebook.core.make import clean_environment
 
 VALUE = re.compile(r"\$\{\{ ([\w.]+) \}\}")
 
@@ -22,7 +23,7 @@ def run(project: Path, folder: Path, engine: str, **variables: str) -> Iterator[
     values = {"github.token": "none", "github.server_url": project.parent.as_uri(), "github.repository": project.name}
     values |= {"matrix.engine": engine, **{f"secrets.{name}": value for name, value in variables.items()}}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True, text=True, check=True)
-    env = {**os.environ, **variables, "GITHUB_SHA": commit.stdout.strip(), "HOME": str(folder / "home")}
+    env = {**clean_environment(), **variables, "GITHUB_SHA": commit.stdout.strip(), "HOME": str(folder / "home")}
     (folder / "home").mkdir(parents=True)
     (folder / "work").mkdir()
     for step in job["steps"]:

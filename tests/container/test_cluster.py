@@ -1,7 +1,6 @@
 """The cluster that make starts: workers of one image, nothing open but a dashboard, and runs that survive a worker."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -14,6 +13,8 @@ import pytest
 from containers import CHECKOUT, base
 from docker.models.containers import Container
 from tiny import Tiny, wait_until
+
+from samebook.core.make import clean_environment
 
 PROJECT = "samebook-test-cluster"
 PARAMETERS = "n: int = 1"
@@ -55,7 +56,12 @@ def make(engine: docker.DockerClient, clone: Path) -> Iterator[Make]:
 
     def run(*arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
-            ["make", *arguments], cwd=clone, env={**os.environ, **own}, capture_output=True, text=True, check=False
+            ["make", *arguments],
+            cwd=clone,
+            env={**clean_environment(), **own},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done
@@ -105,7 +111,7 @@ def test_cluster(engine: docker.DockerClient, clone: Path, make: Make) -> None:
     sweep = subprocess.Popen(
         ["make", "sweep", "NOTEBOOK=tiny", "GRID=n=1,2,3,5", "ON=dask"],
         cwd=clone,
-        env={**os.environ, "SAMEBOOK_TAG": "-cluster", "COMPOSE_PROJECT_NAME": PROJECT, "BASE_IMAGE": base()},
+        env={**clean_environment(), "SAMEBOOK_TAG": "-cluster", "COMPOSE_PROJECT_NAME": PROJECT, "BASE_IMAGE": base()},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

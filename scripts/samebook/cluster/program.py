@@ -68,8 +68,9 @@ def sent_variables(prepared: PreparedRun) -> dict[str, str]:
     """
     if secrets := prepared.callers.handed_secrets:
         raise UsageError(
-            f"{secrets[0]} holds a secret, which is not sent to a cluster",
-            mend="again, without ON; or set it for the service worker in docker-compose.override.yml",
+            f"{secrets[0]} holds a secret, which is not sent to a cluster; the service worker may have it, by"
+            " docker-compose.override.yml",
+            mend="again, without ON",
         )
     mine = {name: text for name, text in os.environ.items() if _is_sent(name)}
     handed = prepared.callers.handed

@@ -99,9 +99,7 @@ def _check_name(workspace: Workspace, name: str) -> None:
             mend=f"again, with NAME={plan.name_of(Path(f'{name}.ipynb'))}",
         )
     if workspace.notebook(name).exists():
-        raise UsageError(
-            f"notebooks/{name}.ipynb is there already", mend=f"rm notebooks/{name}.ipynb, or again with NAME={name}_2"
-        )
+        raise UsageError(f"notebooks/{name}.ipynb is there already", mend=f"again, with NAME={name}_2")
 
 
 def _helper_files(workspace: Workspace, adoption: Plan) -> list[tuple[Path, bytes]]:
