@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -52,8 +53,12 @@ LONGEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse an expression of marks before workers start, which would only say that they have failed."""
+    """Refuse an expression of marks before workers start, which would only say that they have failed; hear signals."""
     check_marks(config.option.markexpr, config.getini("markers"))
+    # In the background of a shell, or under nohup, these are ignored, and so they would be by all that tests start.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def check_marks(expression: str, lines: list[str]) -> None:
