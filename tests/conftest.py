@@ -28,7 +28,7 @@ SLOW_FIXTURES = {
 SLOW_FOLDERS = {"notebooks", "container", "gallery", "projects"}
 SLOW_MODULES = {
     *("test_bench", "test_faults", "test_season", "test_make", "test_light", "test_tutorial"),
-    *("test_numerics", "test_portability", "test_provisioner"),
+    *("test_numerics", "test_portability", "test_provisioner", "test_debian_packages", "test_packages", "test_scale"),
     *("test_rerun", "test_rerun_cheats", "test_rerun_aside", "test_rerun_times", "test_runner", "test_warm"),
     *("test_bundle_diff", "test_gc", "test_drift", "test_endings", "test_signing", "test_secrets", "test_undeclared"),
     *("test_psi", "test_publish", "test_pipeline", "test_schedule", "test_run", "test_batches", "test_assignment"),
