@@ -60,9 +60,15 @@ def mend() -> str:
     return IMAGE_ANEW if machine.engine() == "docker" else "rm -f .venv/.installed && make environment"
 
 
-def anew(engine: str) -> str:
-    """The command that makes an engine's environment again: an edited package, of the lock's version, would stay."""
-    return IMAGE_ANEW if engine == "docker" else "rm -rf .venv && make environment"
+def anew(engine: str, package: str = "") -> str:
+    """The command that makes an engine's environment again: an edited package, of the lock's version, would stay.
+
+    `package` is one whose files were edited: those of the local engine are links into uv's cache, which has the edit.
+    """
+    if engine == "docker":
+        return IMAGE_ANEW
+    unpacked = f".samebook/uv/bin/uv cache clean {package} && " if package else ""
+    return f"{unpacked}rm -rf .venv && make environment"
 
 
 def uncompiled() -> str:
@@ -150,7 +156,7 @@ def check_unedited(workspace: Workspace) -> None:
         name, files = next(iter(edited.items()))
         raise EnvironmentMismatch(
             f"{len(edited)} packages are not as in their wheels: {name} has {files[0]} edited",
-            mend=anew(machine.engine()),
+            mend=anew(machine.engine(), name),
         )
 
 

@@ -151,7 +151,7 @@ def _packages(workspace: Workspace) -> list[Finding]:
     lines += [
         Finding(
             *(f"package {name}", "as in its wheel", f"edited: {', '.join(files[: identity.SHOWN_FILES])}"),
-            *(False, identity.anew(machine.engine()), True),
+            *(False, identity.anew(machine.engine(), name), True),
         )
         for name, files in identity.edited_packages(workspace).items()
     ]
