@@ -41,8 +41,7 @@ endef
 NO_PIP_MODULE = import os, sys; __name__ == "__main__" and os.execv(sys.prefix + "/bin/pip", ["pip", *sys.argv[1:]])
 $(LOCAL) .samebook/command/.installed: export REFUSAL = $(NO_PIP)
 
-# An environment from a lock. Python compiles what a run imports: all packages at once would take half a minute. What is
-# compiled is kept for the next checkout.
+# An environment from a lock. Python compiles what a run imports, once: all packages at once would take half a minute.
 define install
 @echo "environment: $< into $(@D)" >&2 && rm -f $@ && \
 { $(UV_RUN) venv --quiet --allow-existing --python "$(PYTHON_VERSION)" $(@D) || { \
@@ -53,8 +52,7 @@ export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
   echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
 $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
 for name in pip pip3; do printf '%s\n' "$$REFUSAL" >$(@D)/bin/$$name && chmod +x $(@D)/bin/$$name; done && \
-echo '$(NO_PIP_MODULE)' >$(@D)/lib/python$(PYTHON_VERSION)/site-packages/pip.py && \
-$(@D)/bin/python -I environments/bytecode && touch $@
+echo '$(NO_PIP_MODULE)' >$(@D)/lib/python$(PYTHON_VERSION)/site-packages/pip.py && touch $@
 endef
 
 $(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)
