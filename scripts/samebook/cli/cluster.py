@@ -103,9 +103,8 @@ def render(
     else:
         (text,) = schedule.schedule(found, schedule.ScheduleRequest(env, "kubernetes", image, memory, cores)).values()
     if into:
-        path = (
-            into / f"samebook-{env}{f'-{notebook or pipeline}'.replace('/', '-') if notebook or pipeline else ''}.yaml"
-        )
+        title = "-".join(filter(None, ("samebook", env, notebook or pipeline)))
+        path = into / f"{title.replace('/', '-')}.yaml"
         workspace.write_whole(path, text.encode())
         text = str(path)
     show(text.removesuffix("\n"))

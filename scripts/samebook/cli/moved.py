@@ -37,10 +37,10 @@ def weights(old: Path, new: Path, uv: str) -> dict[str, int]:
     All that has moved is installed into a folder that goes away: what can't be installed ends the program.
     """
     before, after = entries(old), entries(new)
-    moved = [entry for name, entry in after.items() if before.get(name) != entry]
+    changed = [entry for name, entry in after.items() if before.get(name) != entry]
     with tempfile.TemporaryDirectory() as folder:
         lock, target = Path(folder) / "moved.txt", Path(folder) / "packages"
-        lock.write_text("".join(moved))
+        lock.write_text("".join(changed))
         options = ("--quiet", "--no-deps", "--require-hashes", "--build-constraints", new / "build.txt")
         install = [uv, "pip", "install", *options, "--python", sys.executable, "--target", target, "-r", lock]
         if subprocess.run(install, check=False).returncode:

@@ -65,6 +65,15 @@ def days(first: datetime.date, last: datetime.date) -> list[datetime.date]:
     return [first + datetime.timedelta(days=n) for n in range((last - first).days + 1)]
 
 
+def span(first: datetime.date, last: datetime.date) -> list[datetime.date]:
+    """The days that a person asks for, from first to last. Raises UsageError where the first is after the last."""
+    if last < first:
+        raise UsageError(
+            f"found the first day {first} after the last, {last}", mend=f"again, with FROM={last} TO={first}"
+        )
+    return days(first, last)
+
+
 def missing(workspace: Workspace, name: str, days: Iterable[datetime.date]) -> list[datetime.date]:
     """The days that have no partition yet."""
     return [day for day in days if not (workspace.data / partition(name, day)).is_file()]

@@ -74,12 +74,7 @@ def backfill(request: BackfillRequest, say: Say) -> Backfill:
 
     Raises UsageError where the first day can't run at all; Ctrl-C and SIGTERM stop all days within seconds.
     """
-    if request.last < request.first:
-        raise UsageError(
-            f"found the first day {request.first} after the last, {request.last}",
-            mend=f"again, with FROM={request.last} TO={request.first}",
-        )
-    days = dataset.days(request.first, request.last)
+    days = dataset.span(request.first, request.last)
     # An error that every day would meet is raised once, and before any day runs.
     work = executor.prepare(_job(request, days[0]))
     if request.on != "local" and (step := next((step for step in work.steps if step.declaration.verb != "run"), None)):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from samebook.cluster import kubernetes as manifests
 from samebook.cluster.kubernetes import Frame
-from samebook.core.errors import UsageError
 from samebook.core.json_value import json_object
 from samebook.core.workspace import Workspace
 from samebook.data import dataset
@@ -57,11 +56,7 @@ def days(job: Job, first: datetime.date, last: datetime.date) -> list[list[str]]
 
     Raises UsageError where the first day can't run at all.
     """
-    if last < first:
-        raise UsageError(
-            f"found the first day {first} after the last, {last}", mend=f"again, with FROM={last} TO={first}"
-        )
-    each = [{**job.given, "day": str(day)} for day in dataset.days(first, last)]
+    each = [{**job.given, "day": str(day)} for day in dataset.span(first, last)]
     today = datetime.datetime.now(datetime.UTC).date()
     definition.prepared_steps(definition.read(job.workspace, job.name), each[0], today)
     return [["pipeline", job.name, "--params", json_object(values), "--env", job.env] for values in each]
