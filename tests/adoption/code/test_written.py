@@ -15,6 +15,7 @@ def rewritten(*texts: str, folder: Path = Path()) -> list[str]:
     ("before", "after"),
     [
         ('plt.savefig("images/roc.png")', 'plt.savefig(samebook.output_path("images/roc.png"))'),
+        ('joblib.dump(model, "a.pkl")', 'joblib.dump(model, samebook.output_path("a.pkl"))'),
         ("df.to_csv('a.csv', index=False)", "df.to_csv(samebook.output_path('a.csv'), index=False)"),
         ('joblib.dump(model, "m.pkl")', 'joblib.dump(model, samebook.output_path("m.pkl"))'),
         ('df.to_excel(excel_writer="a.xlsx")', 'df.to_excel(excel_writer=samebook.output_path("a.xlsx"))'),
@@ -39,6 +40,8 @@ def test_written_file_is_an_output(before: str, after: str) -> None:
         'json.dump(value, open(name, "w"))',
         'np.save("values", array)',
         'df.to_csv("a.csv")\n!head a.csv',
+        'f = open("a.txt", "a")',
+        'df.to_csv("a.csv", mode="a", header=False)',
     ],
 )
 def test_rest_stays(text: str) -> None:

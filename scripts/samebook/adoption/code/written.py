@@ -26,13 +26,14 @@ OF_TEXT = ("imwrite", "imread", "VideoWriter")
 def outputs(texts: Sequence[str], folder: Path) -> tuple[list[str], list[Note]]:
     """The code cells, in which each relative file that they write is `samebook.output_path(…)`, and notes.
 
-    `folder` is the notebook's. A file stays where it is if it is read before it is written, or a line of IPython names
-    it, as `!head a.csv` does.
+    `folder` is the notebook's. A file stays where it is if it is read or added to before it is written, or a line of
+    IPython names it, as `!head a.csv` does.
     """
     written = [literal for number, text in enumerate(texts, start=1) for literal in _written(number, text)]
     read = literals.find(texts)
-    first = {literal.text: _place(literal) for literal in sorted(written, key=_place, reverse=True)}
-    inputs = {literal.text for literal in read if literal.text in first and _place(literal) < first[literal.text]}
+    first = {literal.text: literal for literal in sorted(written, key=_place, reverse=True)}
+    inputs = {one.text for one in read if one.text in first and _place(one) < _place(first[one.text])}
+    inputs |= {name for name, literal in first.items() if _appends(texts[literal.cell - 1], literal)}
     shell = "\n".join(line[0] for text in texts for line in cells.IPYTHON.finditer(text))
     inputs |= {name for name in first if name in shell}
     edits: dict[int, list[Edit]] = {}
@@ -78,6 +79,17 @@ def _wants_text(text: str, literal: Literal) -> bool:
         cells.last_name(call) in OF_TEXT and any(cells.span(text, node)[0] == literal.start for node in call.args)
         for call in cells.calls(text)
     )
+
+
+def _appends(text: str, literal: Literal) -> bool:
+    """Whether the call around a literal adds to the file that is there."""
+    for call in cells.calls(text):
+        values = (*call.args, *(keyword.value for keyword in call.keywords))
+        modes = [keyword.value for keyword in call.keywords if keyword.arg == "mode"]
+        modes += call.args[1:2] if cells.last_name(call) in ("open", "File") else []
+        if any(cells.span(text, value)[0] == literal.start for value in values):
+            return any(isinstance(mode, ast.Constant) and str(mode.value).startswith(("a", "r+")) for mode in modes)
+    return False
 
 
 def _place(literal: Literal) -> tuple[int, int]:
