@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from jupyter_client.provisioning import KernelProvisionerFactory
 from testbook import testbook
 from testbook.client import TestbookNotebookClient
 from traitlets.config import Config
@@ -80,7 +79,6 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
     """
     session, folder = _session_zygotes(pytestconfig), workspace.find().notebooks
     session.make_room()
-    KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
     config = Config({"KernelManager": {"client_class": "samebook.execution.provisioner.Client"}})
     with ExitStack() as clients:
 
@@ -90,12 +88,9 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
             kind = kernels.kind("", imports.of_notebook(path), variables)
             source = session.source(kind, path.parent)
             source.variables = variables
-            token = provisioner.KERNEL_SOURCE.set(source)
-            try:
+            with provisioner.starting_from(source):
                 kernel = testbook(path, resources={"metadata": {"path": str(path.parent)}}, config=config)
                 client = clients.enter_context(kernel)
-            finally:
-                provisioner.KERNEL_SOURCE.reset(token)
             if tags:
                 client.execute_cell(list(tags))
             return client

@@ -36,7 +36,14 @@ for path in pathlib.Path("/proc").glob("[0-9]*"):
         os.kill(int(path.name), 9)
 """
 
+OWN = {"SAMEBOOK_TAG": "-cluster", "COMPOSE_PROJECT_NAME": PROJECT, "ENGINE": "docker"}
+
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def environ() -> dict[str, str]:
+    """The variables of a make on the Docker engine, whatever engine these tests run on."""
+    return {**clean_environment(), "BASE_IMAGE": base(), **OWN}
 
 
 @pytest.fixture
@@ -52,13 +59,12 @@ def clone(tmp_path: Path) -> Path:
 def make(engine: docker.DockerClient, clone: Path) -> Iterator[Make]:
     """`make ARGUMENTS` in the clone, on the Docker engine; whatever cluster it starts is gone when the test is over."""
     del engine
-    own = {"SAMEBOOK_TAG": "-cluster", "COMPOSE_PROJECT_NAME": PROJECT, "BASE_IMAGE": base(), "ENGINE": "docker"}
 
     def run(*arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
             ["make", *arguments],
             cwd=clone,
-            env={**clean_environment(), **own},
+            env=environ(),
             capture_output=True,
             text=True,
             check=False,
@@ -111,12 +117,12 @@ def test_cluster(engine: docker.DockerClient, clone: Path, make: Make) -> None:
     sweep = subprocess.Popen(
         ["make", "sweep", "NOTEBOOK=tiny", "GRID=n=1,2,3,5", "ON=dask"],
         cwd=clone,
-        env={**clean_environment(), "SAMEBOOK_TAG": "-cluster", "COMPOSE_PROJECT_NAME": PROJECT, "BASE_IMAGE": base()},
+        env=environ(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_until(lambda: results(clone))
+    wait_until(lambda: results(clone) or sweep.poll() is not None)
     workers[0].exec_run(["python", "-c", KILL])
     stdout, stderr = sweep.communicate()
     assert "3 ran, 0 done already, 1 failed" in stdout, stderr

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jupyter_client.provisioning import KernelProvisionerFactory
 from testbook.client import TestbookNotebookClient
 
 from samebook.execution.warm import kernels
@@ -42,3 +43,11 @@ def test_kernel_is_in_the_notebooks_folder(notebook: Start) -> None:
     client = notebook("train", ["imports"])
     assert Path(client.value("__import__('os').getcwd()")).name == "notebooks"
     assert client.value("flights.__name__") == "flights"
+
+
+def test_other_kernels_start_as_before(notebook: Start) -> None:
+    """The kernels that other tests of the session start have no variables of this house."""
+    factory = KernelProvisionerFactory.instance()
+    before = factory.default_provisioner_name
+    notebook("train", [])
+    assert factory.default_provisioner_name == before

@@ -17,7 +17,6 @@ from typing import Any, Protocol, override
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
-from jupyter_client.provisioning import KernelProvisionerFactory
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 from papermill.clientwrap import PapermillNotebookClient
@@ -209,8 +208,6 @@ class SamebookEngine(Engine):
     @override
     def execute_managed_notebook(cls, nb_man: _Manager, kernel_name: str, **_: Any) -> None:
         execution = nb_man.execution
-        KernelProvisionerFactory.instance().default_provisioner_name = "samebook"
-        token = provisioner.KERNEL_SOURCE.set(execution.source)
         # Sockets in a private folder: processes don't compete for ports, and nothing crosses the network.
         transport = {"transport": "ipc", "connection_file": str(execution.scratch / "kernel.json")}
         client = _Client(
@@ -224,9 +221,9 @@ class SamebookEngine(Engine):
             # A shutdown by request costs polls of 0.1 s, and now and then a stall of seconds.
             shutdown_kernel="immediate",
         )
-        try:
-            client.on_cell_executed = client.cell_ended
-            with kernel_output.forwarded(execution.redaction, execution.observer.noted) as execution.source.output:
-                client.execute(env=dict(execution.env), cwd=str(execution.path.parent))
-        finally:
-            provisioner.KERNEL_SOURCE.reset(token)
+        client.on_cell_executed = client.cell_ended
+        with (
+            provisioner.starting_from(execution.source),
+            kernel_output.forwarded(execution.redaction, execution.observer.noted) as execution.source.output,
+        ):
+            client.execute(env=dict(execution.env), cwd=str(execution.path.parent))

@@ -6,7 +6,8 @@ https://jupyter-client.readthedocs.io/en/stable/provisioning.html
 import asyncio
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, override
 
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from nbclient.exceptions import DeadKernelError
 
 from samebook.environment import interactive
@@ -64,6 +65,19 @@ class KernelSource:
 
 # The source of the kernel that is started next: Jupyter has no way to hand it on.
 KERNEL_SOURCE: ContextVar[KernelSource | None] = ContextVar("KERNEL_SOURCE", default=None)
+
+
+@contextmanager
+def starting_from(source: KernelSource) -> Iterator[None]:
+    """The block in which kernels are started from this source; before and after it, Jupyter starts them as it likes."""
+    factory = KernelProvisionerFactory.instance()
+    name, factory.default_provisioner_name = factory.default_provisioner_name, "samebook"
+    token = KERNEL_SOURCE.set(source)
+    try:
+        yield
+    finally:
+        KERNEL_SOURCE.reset(token)
+        factory.default_provisioner_name = name
 
 
 class Provisioner(LocalProvisioner):
