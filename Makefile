@@ -36,7 +36,7 @@ FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,
 # does none of that, TIMES=3 of a notebook as it is now, pipeline DRY=1 and ON=dask, runs in the image too.
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(if $(filter ON,$(CHOSEN)),$(if $(filter dask,$(ON)),backfill)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
-BESIDE = $(filter-out $(MOVED),adopt reproduce promote rollback models schedule gc hooks diff pipeline backfill new update)
+BESIDE = $(filter-out $(MOVED),adopt reproduce promote rollback models schedule gc hooks diff review pipeline backfill new update)
 INSIDE = $(MOVED) run sweep warm runs log settings data fetch push pull watch doctor lineage \
          verify compare drift pipelines store-verify store-gc bundle-schema cluster-certificates kubernetes-render
 VERBS  = $(INSIDE) $(BESIDE)
@@ -73,7 +73,8 @@ promote: ## Promote RUN=<run> as MODEL=<name> under ENV's policy: one commit; WH
 rollback: ## Roll MODEL=<name> back: one commit; TO=<branch or commit> REOPEN=<branch> WHY="…" DRY=1
 models: ## Put promoted models under models/.files/; MODEL=delay@prod: one, of a branch
 hooks: ## Have git say, after a checkout and a merge, which models' folders are not this branch's
-diff: ## Compare the models of A=<branch or commit> and B=<other>; by default: here
+diff: ## Compare the models, or NOTEBOOK's cells, of A=<branch or commit> (HEAD) and B=<other>; by default: here
+review: ## What a branch changes, and what the policy says of it: RANGE=main..HEAD INTO=folder
 new: ## Make a project of your own: PROJECT=../churn EXAMPLE=none NAME=churn REGISTRY=…
 update: ## Bring a later samebook into this project: WHEEL=<its wheel> DRY=1; from a checkout of it: PROJECT=../churn
 bundle-schema: ## The JSON Schema of a promoted model's file

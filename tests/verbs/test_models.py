@@ -337,14 +337,12 @@ def test_history_without_git(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_diff_shows_both_sides(tiny: Tiny) -> None:
-    """`bundle diff` sets metrics, parameters and provenance of two branches side by side, as text or Markdown."""
-    shown = tiny.samebook("bundle", "diff", "main", "prod").stdout
+    """`diff` sets metrics, parameters and provenance of two branches side by side, as text or Markdown."""
+    shown = tiny.samebook("diff", "main", "prod").stdout
     lines = [line.split() for line in shown.splitlines()]
     assert ["auc", "0.2", "0.3", "+0.1"] in lines
     assert ["level", "2", "3"] in lines
     assert ["run", run_of(tiny, 2), run_of(tiny, 3)] in lines
-    assert (
-        "| metrics | auc | 0.2 | 0.3 | +0.1 |" in tiny.samebook("bundle", "diff", "main", "prod", "--markdown").stdout
-    )
-    assert "the same in main and here" in tiny.samebook("bundle", "diff", "main").stdout
-    assert "no branch, tag or commit 'x'" in stderr_of(tiny.samebook("bundle", "diff", "x"), 2)
+    assert "| metrics | auc | 0.2 | 0.3 | +0.1 |" in tiny.samebook("diff", "main", "prod", "--markdown").stdout
+    assert "the same in main and here" in tiny.samebook("diff", "main").stdout
+    assert "no branch, tag or commit 'x'" in stderr_of(tiny.samebook("diff", "x"), 2)

@@ -1,4 +1,6 @@
-"""The commands for promoted models: promote, roll back, put into a folder, compare."""
+"""The commands for promoted models and for reviews: promote, roll back, put into a folder, compare, review."""
+
+from pathlib import Path
 
 import click
 
@@ -95,24 +97,7 @@ def _renew_folder(model: str) -> None:
 
 @click.group()
 def bundle() -> None:
-    """Show bundles, the files of promoted models, of this branch and of others."""
-
-
-@bundle.command("diff")
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="[B]", default="")
-@click.option("--markdown", is_flag=True, help="Print Markdown tables, for a pull request.")
-def bundle_diff(before: str, after: str, markdown: bool) -> None:
-    """Compare the models of two branches, tags or commits: metrics, parameters, days of data, environment.
-
-    Example: samebook bundle diff prod
-
-    B is the work tree where it isn't given.
-    """
-    from samebook.verbs import bundle_diff as verb
-
-    diffs = verb.bundle_diff(workspace.find(), before, after)
-    show((verb.markdown if markdown else verb.text)(diffs, before, after))
+    """Show what a bundle, the file of a promoted model, may hold."""
 
 
 @bundle.command("schema")
@@ -121,3 +106,46 @@ def bundle_schema() -> None:
     from samebook.models import bundle as bundles
 
     click.echo(bundles.json_schema(), nl=False)
+
+
+@click.command()
+@click.argument("before", metavar="[A]", default="HEAD")
+@click.argument("after", metavar="[B]", default="")
+@click.option("--notebook", help="Notebook whose cells are compared, in place of the models.")
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+def diff(before: str, after: str, notebook: str | None, markdown: bool) -> None:
+    """Compare the models, or the cells of a notebook, of two branches, tags or commits.
+
+    \b
+    Examples:
+      samebook diff prod                     metrics, parameters, days of data, environment
+      samebook diff --notebook train         the cells that differ from HEAD, without outputs
+
+    B is the work tree where it isn't given.
+    """
+    from samebook.verbs import diff as verb
+
+    show(verb.diff(workspace.find(), verb.DiffRequest(before, after, notebook or "", markdown)))
+
+
+@click.command()
+@click.argument("range_", metavar="[RANGE]", default="main..HEAD")
+@click.option(
+    "--into", type=click.Path(file_okay=False, path_type=Path), help="Folder for review.md and changed plots."
+)
+def review(range_: str, into: Path | None) -> None:
+    """Review a branch: print what it changes, as the Markdown of a pull request.
+
+    Example: samebook review main..retrain
+
+    RANGE is the branch that a merge would go into, two dots, and the branch to review. What the policy would say is
+    asked of the base, so that a branch can't loosen what judges it. No output and no secret is shown that git does not
+    hold already.
+    """
+    from samebook.verbs import review as verb
+
+    done = verb.review(workspace.find(), range_, into)
+    if into is None:
+        show(done.text.rstrip())
+    for path in done.files:
+        show(str(path))

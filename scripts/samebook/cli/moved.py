@@ -13,16 +13,15 @@ import tempfile
 from pathlib import Path
 
 from samebook.core.text import moved
+from samebook.environment.packages import versions
 
-PINNED = re.compile(r"^(\S+)==(\S+)(?: ; (.*?))?(?: \\)?$", re.MULTILINE)
 # A package with its hashes, as locks have it.
 ENTRY = re.compile(r"^(\S+?)(?:\[\S+\])?==.*(?:\n    .*)*\n", re.MULTILINE)
 
 
-def versions(folder: Path) -> dict[str, str]:
-    """The version of each package in the locks of a folder, by its name and, where there is one, its marker."""
-    pins = (pin for path in folder.glob("*.txt") for pin in PINNED.findall(path.read_text()))
-    return {f"{name} ({marker})" if marker else name: version for name, version, marker in pins}
+def pinned(folder: Path) -> dict[str, str]:
+    """The version of each package in the locks of a folder."""
+    return versions(path.read_text() for path in folder.glob("*.txt"))
 
 
 def entries(folder: Path) -> dict[str, str]:
@@ -52,7 +51,7 @@ def weights(old: Path, new: Path, uv: str) -> dict[str, int]:
 
 if __name__ == "__main__":
     old, new, *uv = sys.argv[1:]
-    moves = moved(versions(Path(old)), versions(Path(new)))
+    moves = moved(pinned(Path(old)), pinned(Path(new)))
     lines = [f"  {line}" for line in moves]
     if uv and (added := weights(Path(old), Path(new), *uv)):
         lines.append(f"  they weigh {', '.join(f'{name} {size / 1e6:.1f} MB' for name, size in added.items())}")

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 # Modules whose package has another name, by the projects' own instructions for installing them.
 PACKAGES = {
@@ -50,6 +50,15 @@ SAME_NAMES = (
     *("torch", "torchvision", "tqdm", "transformers", "uncertainties", "unidecode", "vaderSentiment"),
     *("wordcloud", "xarray", "xlrd", "xlsxwriter", "yellowbrick", "yfinance"),
 )
+
+# A package of a lock, with its version and marker.
+PINNED = re.compile(r"^(\S+)==(\S+)(?: ; (.*?))?(?: \\)?$", re.MULTILINE)
+
+
+def versions(locks: Iterable[str]) -> dict[str, str]:
+    """The version of each package in the texts of locks, by its name and, where there is one, its marker."""
+    pins = (pin for lock in locks for pin in PINNED.findall(lock))
+    return {f"{name} ({marker})" if marker else name: version for name, version, marker in pins}
 
 
 def package(module: str) -> str:

@@ -9,7 +9,7 @@ from tiny import Tiny, git
 
 from samebook.core import git as commits
 from samebook.core.errors import UsageError
-from samebook.verbs.bundle_diff import ModelDiff, Row, markdown, text
+from samebook.review.bundles import ModelDiff, Row, markdown, text
 
 
 @pytest.mark.parametrize("value", ["good\n  auc  0.2  0.9", "a\r  auc", "a\x1b[2Kb", "a\u2028b", "a\u202eb", "a\tb"])
@@ -50,9 +50,9 @@ def test_ref_without_models(tmp_path: Path) -> None:
     before = _without_models(tiny)
     assert commits.file_names(tiny.root, before, "models", ".json") == []
     assert commits.file_names(tiny.root, "HEAD", "models", ".json") == ["delay"]
-    shown = tiny.samebook("bundle", "diff", before)
+    shown = tiny.samebook("diff", before)
     assert ["run", "none", promoting.run_of(tiny, 2)] in [line.split() for line in shown.stdout.splitlines()]
-    assert "no branch, tag or commit 'x'" in stderr_of(tiny.samebook("bundle", "diff", "x"), 2)
+    assert "no branch, tag or commit 'x'" in stderr_of(tiny.samebook("diff", "x"), 2)
     with pytest.raises(UsageError, match="no branch, tag or commit"):
         commits.file_names(tiny.root, "x", "models", ".json")
 

@@ -1,4 +1,4 @@
-"""Show two versions of the promoted models side by side: metrics, data, parameters, environment."""
+"""Two versions of the promoted models side by side: metrics, data, parameters, environment, provenance."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,14 +6,13 @@ from typing import Any
 
 from samebook.core import git
 from samebook.core.errors import UsageError
-from samebook.core.text import align
+from samebook.core.text import align, visible
 from samebook.core.workspace import Workspace
 from samebook.models import lookup
 from samebook.models.bundle import Bundle
+from samebook.review.markdown import inert, table
 
 HERE = "here"
-# GitHub reads `@name` and `#12` as mentions even where @ and # are entities; a comment after the sign prevents it.
-_INERT = {character: f"&#{ord(character)};" for character in "&<>|\\`[]*~"} | {"@": "@<!-- -->", "#": "#<!-- -->"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class ModelDiff:
     rows: list[Row]
 
 
-def bundle_diff(workspace: Workspace, before: str, after: str = "") -> list[ModelDiff]:
+def compare(workspace: Workspace, before: str, after: str = "") -> list[ModelDiff]:
     """Compare each model of two branches, tags or commits; an empty `after` means the work tree.
 
     Raises UsageError for an unknown branch, or a bundle that isn't whole.
@@ -46,7 +45,7 @@ def bundle_diff(workspace: Workspace, before: str, after: str = "") -> list[Mode
         raise UsageError(
             f"no model is promoted, neither at {before} nor at {after or HERE}", mend="make promote RUN=… MODEL=…"
         )
-    return [ModelDiff(name, list(_rows(sides[0].get(name), sides[1].get(name)))) for name in names]
+    return [ModelDiff(name, rows(sides[0].get(name), sides[1].get(name))) for name in names]
 
 
 def _bundles(workspace: Workspace, ref: str) -> dict[str, Bundle]:
@@ -54,6 +53,11 @@ def _bundles(workspace: Workspace, ref: str) -> dict[str, Bundle]:
         return {path.stem: lookup.read(workspace, path.stem) for path in sorted(workspace.models.glob("*.json"))}
     names = git.file_names(workspace.root, ref, "models", ".json")
     return {name: lookup.read(workspace, f"{name}@{ref}") for name in names}
+
+
+def rows(old: Bundle | None, new: Bundle | None) -> list[Row]:
+    """The rows of two versions of a model; None is no version."""
+    return list(_rows(old, new))
 
 
 def _rows(old: Bundle | None, new: Bundle | None) -> Iterator[Row]:
@@ -122,10 +126,10 @@ def text(diffs: list[ModelDiff], before: str, after: str) -> str:
 
 
 def _text(diff: ModelDiff, before: str, after: str) -> str:
-    before, after = _visible(before), _visible(after)
+    before, after = (visible(name, kept="") for name in (before, after))
     if not diff.rows:
         return f"{diff.name}: the same in {before} and {after}"
-    cells = [(f"  {_visible(row.name)}", *map(_visible, (row.before, row.after, row.change))) for row in diff.rows]
+    cells = [(f"  {row.name}", row.before, row.after, row.change) for row in diff.rows]
     title, *lines = align([(diff.name, before, after, ""), *cells])
     output, section = [title], ""
     for row, line in zip(diff.rows, lines, strict=True):
@@ -135,27 +139,14 @@ def _text(diff: ModelDiff, before: str, after: str) -> str:
     return "\n".join(output)
 
 
-def _visible(value: str) -> str:
-    """The value in one line, with line ends and control characters of terminals escaped."""
-    escaped = (letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in value)
-    return "".join(escaped)
-
-
 def markdown(diffs: list[ModelDiff], before: str, after: str) -> str:
     """The models as Markdown tables, for a pull request."""
-    return "\n\n".join(_markdown(diff, _cell(before), _cell(after or HERE)) for diff in diffs)
+    return "\n\n".join(_markdown(diff, before, after or HERE) for diff in diffs)
 
 
 def _markdown(diff: ModelDiff, before: str, after: str) -> str:
+    name = f"**{inert(diff.name)}**"
     if not diff.rows:
-        return f"**{diff.name}**: the same in {before} and {after}"
-    rows = (
-        f"| {row.section} | {' | '.join(_cell(cell) for cell in (row.name, row.before, row.after, row.change))} |"
-        for row in diff.rows
-    )
-    return "\n".join((f"**{diff.name}**\n", f"| | | {before} | {after} | |", "|---|---|---|---|---|", *rows))
-
-
-def _cell(value: str) -> str:
-    """The value as plain text of a Markdown cell: it opens no cell, tag, link or code, and mentions nobody by @name."""
-    return "".join(_INERT.get(character, character) for character in _visible(value))
+        return f"{name}: the same in {inert(before)} and {inert(after)}"
+    rows = [(row.section, row.name, row.before, row.after, row.change) for row in diff.rows]
+    return f"{name}\n\n{table(('', '', before, after, ''), rows)}"

@@ -1,0 +1,95 @@
+"""The promoted models that a branch changes: both versions, what the gate found, who reproduced it, and its plots."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from samebook.core.errors import SamebookError
+from samebook.core.workspace import Workspace
+from samebook.models import lookup
+from samebook.models.bundle import NAME, Artifact, Bundle
+from samebook.review import bundles
+from samebook.review.bundles import ModelDiff
+from samebook.review.markdown import inert, table
+from samebook.review.span import Span
+from samebook.store import objects
+
+# Formats that hold pixels alone, by their first bytes: no other file opens as a page with a script.
+IMAGES = {".png": b"\x89PNG\r\n", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff"}
+SIDES = ("before", "after")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's bundle before and after; None where there is none. `problem` says why one can't be read."""
+
+    name: str
+    before: Bundle | None = None
+    after: Bundle | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """An image of one side of a model: the name of its run's output, and the file to write."""
+
+    model: str
+    name: str
+    side: str
+    file: str
+    content: bytes
+
+
+def changed(workspace: Workspace, span: Span) -> list[Model]:
+    """The models whose bundle a span changes."""
+    paths = [PurePath(path) for path in sorted(span.paths)]
+    names = [path.stem for path in paths if str(path.parent) == "models" and path.suffix == ".json"]
+    return [_model(workspace, span, name) for name in names]
+
+
+def _model(workspace: Workspace, span: Span, name: str) -> Model:
+    if not NAME.fullmatch(name):
+        return Model(name, problem="this can't be the name of a model")
+    status = span.paths[f"models/{name}.json"]
+    try:
+        before = None if status == "A" else lookup.read(workspace, f"{name}@{span.before}")
+        after = None if status == "D" else lookup.read(workspace, f"{name}@{span.after}")
+    except SamebookError as error:
+        return Model(name, problem=str(error))
+    return Model(name, before, after)
+
+
+def markdown(model: Model) -> Iterator[str]:
+    """The parts of a model's section."""
+    if model.problem:
+        yield f"**{inert(model.name)}**: {inert(model.problem)}"
+        return
+    yield bundles.markdown([ModelDiff(model.name, bundles.rows(model.before, model.after))], *SIDES)
+    if (bundle := model.after) is None:
+        return
+    if gate := bundle.promoted.gate:
+        yield f"Its gate, {inert(gate.run)}:"
+        yield table(("metric", "value"), [(name, f"{value:.6g}") for name, value in sorted(gate.metrics.items())])
+    rows = [(item.verdict, item.builder, item.engine, item.platform, item.finished) for item in bundle.reproductions]
+    yield "Reproductions, as the bundle names them:" if rows else "Nobody has reproduced it."
+    if rows:
+        yield table(("verdict", "by", "engine", "platform", "at"), rows)
+
+
+def plots(workspace: Workspace, model: Model) -> Iterator[Plot]:
+    """The images that differ, from the store, where it has them."""
+    store = objects.local_store(workspace)
+    before, after = (_images(bundle) for bundle in (model.before, model.after))
+    for name in sorted({**before, **after}):
+        if before.get(name) == after.get(name):
+            continue
+        for side, images in zip(SIDES, (before, after), strict=True):
+            content = store.get(images[name].sha256) if name in images else None
+            suffix = PurePath(name).suffix
+            if content and content.startswith(IMAGES[suffix]):
+                yield Plot(model.name, name, side, f"{model.name}-{PurePath(name).stem}-{side}{suffix}", content)
+
+
+def _images(bundle: Bundle | None) -> dict[str, Artifact]:
+    files = {**bundle.artifacts, **bundle.byproducts} if bundle else {}
+    return {name: file for name, file in files.items() if PurePath(name).suffix in IMAGES}

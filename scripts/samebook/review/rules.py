@@ -1,0 +1,60 @@
+"""The changes of what judges a change: policy, keys, gates, images and the forge's own jobs."""
+
+from collections.abc import Iterator
+
+from samebook.core import git
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
+from samebook.environment import yaml_file
+from samebook.records.signing import KEYS
+from samebook.review import settings
+from samebook.review.span import Span
+
+CHANGES = {"A": "added", "D": "removed", "M": "changed", "T": "changed its kind"}
+# What such a file decides, by the beginning of its path.
+PLACES = {
+    f"{KEYS}/": "whose signatures count",
+    "Dockerfile": "what the image is made of",
+    "docker-compose.yml": "what containers may do",
+    "environments/base/": "what the base image is made of",
+    "environments/pipelines/": "what runs by itself",
+    "environments/variables.env": "the variables of each kernel",
+    "Makefile": "what each command runs",
+    "environments/": "what each command runs",
+    ".github/": "what the forge runs",
+    ".gitlab-ci.yml": "what the forge runs",
+    ".ci/": "what CI runs",
+    ".gitattributes": "how git merges models",
+}
+# Of the folder environments/, settings and locks have sections of their own.
+ELSEWHERE = (".yml", ".txt", "pyproject.toml")
+
+
+def compare(span: Span) -> Iterator[tuple[str, str, str]]:
+    """A row for each such change: the file, what happened to it, and what it decides."""
+    for file, key, before, after in settings.compare(span):
+        if key.split(".")[0] == "promotion":
+            yield f"environments/{file}", f"{key}: {before} -> {after}", "which models are let in"
+    gates = _gates(span)
+    for path, status in sorted(span.paths.items()):
+        if decides := "whether a model is better" if path in gates else _decides(path):
+            yield path, CHANGES.get(status, status), decides
+
+
+def _decides(path: str) -> str:
+    place = next((place for place in PLACES if path.startswith(place)), "")
+    is_elsewhere = place == "environments/" and path.endswith(ELSEWHERE)
+    return "" if not place or is_elsewhere else PLACES[place]
+
+
+def _gates(span: Span) -> set[str]:
+    """The paths of the notebooks by which the base compares models."""
+    gates = set()
+    for name in git.file_names(span.root, span.base, "environments", ".yml"):
+        path = f"environments/{name}.yml"
+        try:
+            gate = yaml_file.parse(git.show(span.root, span.base, path), path)["promotion"]["gate"]["notebook"]
+        except (UsageError, KeyError, TypeError):
+            continue  # no policy with a gate
+        gates.add(f"notebooks/{Workspace(span.root).notebook(str(gate)).stem}.ipynb")
+    return gates

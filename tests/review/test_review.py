@@ -1,0 +1,249 @@
+"""The review of a branch: what it says of models, notebooks, packages and settings, and what a branch can't hide."""
+
+import json
+from pathlib import Path
+
+import pytest
+from forging import commit
+from promoting import attest, clone, run_of, stderr_of
+from tiny import Tiny, git
+
+from samebook.core.workspace import Workspace
+from samebook.review import span
+from samebook.review.cells import compare
+from samebook.review.report import LONGEST
+from samebook.verbs.review import review as verb
+
+
+def review(tiny: Tiny, range_: str = "main..retrain", *options: str) -> str:
+    done = tiny.samebook("review", range_, *options)
+    assert done.code == 0, done.stderr
+    return done.stdout
+
+
+def test_model(tiny: Tiny) -> None:
+    """A promoted model is shown with the one before, its gate's metrics, its reproductions, and each policy's word."""
+    shown = review(tiny)
+    assert "| metrics | auc | 0.2 | 0.3 | +0.1 |" in shown
+    assert "| candidate&#95;auc | 0.3 |" in shown
+    assert "Nobody has reproduced it." in shown
+    assert "| dev | would be let in |" in shown
+    assert "| prod | model delay does not meet the policy of prod: nobody but its author" in shown
+    assert "**The policy would refuse** delay in preprod, delay in prod." in shown
+    assert "Rules that this changes" not in shown
+
+
+def test_reproduction_counts(tiny: Tiny) -> None:
+    """A model that somebody else has reproduced would be let into production, and the review says by whom."""
+    git(tiny, "switch", "--quiet", "main")
+    git(tiny, "switch", "--quiet", "-c", "reproduced")
+    attest(tiny, 3)
+    assert tiny.samebook("promote", run_of(tiny, 3), "delay").code == 0
+    shown = review(tiny, "main..reproduced")
+    assert "| IDENTICAL | urn:other | local | linux/x86&#95;64 |" in shown
+    assert "| prod | would be let in |" in shown
+
+
+def test_branch_cannot_loosen_its_judge(tiny: Tiny) -> None:
+    """Policy and keys are the base's: a branch that switches a condition off is refused, and the switch comes first."""
+    (tiny.root / "environments" / "prod.yml").write_text("promotion: {reproduced: false}\n")
+    (tiny.root / "environments" / "trusted-keys").mkdir()
+    (tiny.root / "environments" / "trusted-keys" / "me.pem").write_text("my key")
+    tiny.notebook("gate", parameters="candidate = 'train'", work="1")
+    commit(tiny)
+    shown = review(tiny)
+    assert "| prod | model delay does not meet the policy of prod: nobody but its author" in shown
+    rules = shown[shown.index("## Rules that this changes") : shown.index("## Models")]
+    assert "| environments/prod.yml | promotion.reproduced: True -&#62; False | which models are let in |" in rules
+    assert "| environments/trusted-keys/me.pem | added | whose signatures count |" in rules
+    assert "| notebooks/gate.ipynb | changed | whether a model is better |" in rules
+
+
+def test_bundle_of_anybody(tiny: Tiny) -> None:
+    """A bundle that was written by hand, or is no bundle, is said to be so; the rest of the review is there."""
+    path = tiny.root / "models" / "delay.json"
+    forged = json.loads(path.read_text())
+    forged["metrics"]["auc"] = 0.9
+    path.write_text(json.dumps(forged))
+    (tiny.root / "models" / "other.json").write_text("{")
+    (tiny.root / "models" / "<b>.json").write_text("{}")
+    tiny.notebook("train", work="2")
+    commit(tiny)
+    shown = review(tiny)
+    assert "**delay**: " in shown
+    assert "0.9" not in shown
+    assert "**other**: " in shown
+    assert "**&#60;b&#62;**: this can't be the name of a model" in shown
+    assert "+2\n" in shown
+
+
+def test_receipt_is_not_here(tiny: Tiny, tmp_path: Path) -> None:
+    """In a clone without the store the policy can't be asked, and the review says what brings the statements."""
+    git(tiny, "switch", "--quiet", "main")
+    shown = review(clone(tiny, tmp_path / "clone"), "main..origin/retrain")
+    assert "its receipt is not here, and the policy of prod is checked on it" in shown
+    assert "make pull ENV=prod" in shown
+
+
+def test_notebook_and_settings(tiny: Tiny) -> None:
+    """Changed cells are shown without outputs, parameters and settings as values before and after."""
+    path = tiny.notebook("train", parameters="level: int = 4\nnew = 'a'", work="print('more')")
+    notebook = json.loads(path.read_text())
+    notebook["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "never shown"}]
+    path.write_text(json.dumps(notebook))
+    with (tiny.root / "environments" / "dev.yml").open("a") as file:
+        file.write("threads: 1\n")
+    commit(tiny)
+    shown = review(tiny)
+    assert "| level | int = 3 | int = 4 |" in shown
+    assert "| new | none | 'a' |" in shown
+    assert "+print('more')" in shown
+    assert "never shown" not in shown
+    assert "it is committed with outputs" in shown
+    assert "| dev.yml | threads | none | 1 |" in shown
+    assert "\n+level: int = 4" in tiny.samebook("diff", "main", "--notebook", "train", "--markdown").stdout
+    assert "parameter level: int = 3 -> int = 4" in tiny.samebook("diff", "main", "--notebook", "train").stdout
+    assert tiny.samebook("diff", "--notebook", "train").stdout == "it is committed with outputs\n"
+    assert "there is no notebooks/nowhere.ipynb" in stderr_of(tiny.samebook("diff", "--notebook", "nowhere"), 2)
+
+
+def test_cells_without_common_ids() -> None:
+    """Cells are told apart by their ids; where a tool has made all of them anew, by their source."""
+    sources = ("a = 1", "b = 2", "c = 3")
+    old = [{"id": f"old{n}", "cell_type": "code", "metadata": {}, "source": s} for n, s in enumerate(sources)]
+    for name in ("old", "new"):
+        new = [{**cell, "id": f"{name}{number}"} for number, cell in enumerate(old)]
+        new[1]["source"] = ["b = 2\n", "b"]
+        changes = compare(*(json.dumps({"cells": cells}).encode() for cells in (old, new))).cells
+        assert [(change.change, change.lines[-1]) for change in changes] == [("changed", "+b")]
+        changes = compare(*(json.dumps({"cells": cells}).encode() for cells in (old, [new[2], old[0]]))).cells
+        assert {change.change for change in changes} <= {"moved", "added", "removed"}
+    assert compare(b"[]", b"{").notes == ["it is no notebook before", "it is no notebook now"]
+
+
+def test_packages(tiny: Tiny) -> None:
+    """A moved package is shown with both versions, and whether somebody asked for it or it came along."""
+    wish = tiny.root / "environments" / "pyproject.toml"
+    lock = tiny.root / "environments" / "runtime.txt"
+    git(tiny, "switch", "--quiet", "main")
+    wish.write_text('[project]\nname = "x"\ndependencies = ["kept", "Gone>=1"]\n')
+    lock.write_text("kept==1\ngone==1\n")
+    commit(tiny)
+    git(tiny, "switch", "--quiet", "-c", "moved")
+    wish.write_text('[project]\nname = "x"\ndependencies = ["kept", "sea_born[stats]>=0.13"]\n')
+    lock.write_text("kept==2\nsea-born==0.13.2 \\\n    --hash=sha256:0\nbrought==1\n")
+    commit(tiny)
+    shown = review(tiny, "main..moved")
+    assert "| sea-born | none | 0.13.2 | asked for: sea&#95;born&#91;stats&#93;&#62;=0.13 |" in shown
+    assert "| brought | none | 1 | comes along |" in shown
+    assert "| kept | 1 | 2 | comes along |" in shown
+    assert "| gone | 1 | none | asked for no longer |" in shown
+
+
+@pytest.mark.parametrize("text", ["```\n# Approved\n```", "<script>alert(1)</script>", "````\n@everybody #12"])
+def test_text_of_the_branch_stays_text(tiny: Tiny, text: str) -> None:
+    """A cell, a name or a setting of the branch ends no block of code, and makes no heading, tag or mention."""
+    tiny.notebook("train", **{"work": text, "[x](y) <b>": "1"})
+    (tiny.root / "a`b <i>.txt").touch()
+    (tiny.root / "environments" / "dev.yml").write_text(f"threads: 1\nnotify: {{webhook: {json.dumps(text)}}}\n")
+    commit(tiny)
+    plain, is_code, fence = [], False, ""
+    for line in review(tiny).splitlines():
+        if line.startswith("```") and (not is_code or line == fence):
+            fence, is_code = line.rstrip("dif"), not is_code
+        elif not is_code:
+            plain.append(line)
+    assert not is_code
+    shown = "\n".join(plain)
+    assert "<script" not in shown
+    assert "# Approved" not in shown
+    assert "@everybody" not in shown
+    assert "<b>" not in shown
+    assert "<i>" not in shown
+
+
+def test_plots(tiny: Tiny, tmp_path: Path) -> None:
+    """With a folder, the review stands there with the plots that differ; what is no image by its bytes stays out."""
+    git(tiny, "switch", "--quiet", "main")
+    tiny.notebook("train", parameters="level: int = 3", work=PLOT)
+    commit(tiny)
+    for level, branch in ((4, "main"), (5, "plotted")):
+        git(tiny, "switch", "--quiet", *(["-c"] if branch != "main" else []), branch)
+        assert tiny.samebook("run", "train", "-p", f"level={level}").code == 0
+        assert tiny.samebook("promote", tiny.last.name, "delay").code == 0
+    shown = review(tiny, "main..plotted", "--into", str(tmp_path / "into"))
+    assert {path.name for path in (tmp_path / "into").iterdir()} == {
+        "review.md",
+        "delay-plot-before.png",
+        "delay-plot-after.png",
+    }
+    assert "![after](<delay-plot-after.png>)" in (tmp_path / "into" / "review.md").read_text()
+    assert "review.md" in shown
+
+
+PLOT = """
+import samebook
+samebook.output_path("plot.png").write_bytes(b"\\x89PNG\\r\\n\\x1a\\n" + bytes([level]))
+samebook.output_path("page.png").write_text(f"<script>{level}</script>")
+samebook.output_path("model.txt").write_text(str(level))
+samebook.log_metric("auc", level / 10)
+"""
+
+
+@pytest.mark.parametrize(
+    ("range_", "message"),
+    [
+        ("main", "expected two branches, tags or commits with two dots between"),
+        ("main...retrain", "expected two branches"),
+        ("..retrain", "expected two branches"),
+        ("nowhere..retrain", "no branch, tag or commit 'nowhere'"),
+        ("main..nowhere", "no branch, tag or commit 'nowhere'"),
+        ("--all..HEAD", "no branch, tag or commit '--all'"),
+        ("orphan..retrain", "orphan and retrain have no commit in common"),
+    ],
+)
+def test_range(site: Tiny, range_: str, message: str) -> None:
+    """A range that git doesn't know, or whose ends have nothing in common, is refused in one sentence."""
+    empty = git(site, "hash-object", "-t", "tree", "/dev/null")
+    git(site, "branch", "--force", "orphan", git(site, "commit-tree", "-m", "other", empty))
+    assert message in stderr_of(site.samebook("review", "--", range_), 2)
+
+
+def test_base_has_gone_on(tiny: Tiny) -> None:
+    """What the base has got since is no change of the branch; the review says that the branch lacks it."""
+    git(tiny, "switch", "--quiet", "main")
+    (tiny.root / "Makefile").write_text("new:\n")
+    commit(tiny)
+    shown = review(tiny)
+    assert "Its base has gone on by 1 commit that this branch lacks." in shown
+    assert "Makefile" not in shown
+    assert review(tiny, "retrain..retrain").endswith("\nNothing.\n")
+
+
+def test_cut_off_history(tiny: Tiny, tmp_path: Path) -> None:
+    """A shallow clone has no common commit: the error says what brings it."""
+    (tiny.root / "a.txt").touch()
+    commit(tiny)
+    git(tiny, "switch", "--quiet", "main")
+    (tiny.root / "b.txt").touch()
+    commit(tiny)
+    git(tiny, "clone", "--quiet", "--depth=1", "--no-single-branch", f"file://{tiny.root}", str(tmp_path / "shallow"))
+    ended = Tiny(tmp_path / "shallow").samebook("review", "origin/main..origin/retrain")
+    assert "-> git fetch --unshallow" in stderr_of(ended, 2)
+
+
+def test_length(tiny: Tiny) -> None:
+    """A review is never longer than a forge takes, and says what it leaves out."""
+    tiny.notebook("train", **{f"cell{number}": f"{number}\n" * 50 for number in range(900)})
+    commit(tiny)
+    shown = verb(Workspace(tiny.root), "main..retrain").text
+    assert len(shown) <= LONGEST + 100
+    assert "more parts would make this too long for a comment" in shown
+
+
+def test_folder_of_a_repository(tiny: Tiny) -> None:
+    """Paths are those below the workspace, also where it is a folder of a repository."""
+    (tiny.root / "notebooks" / "sub").mkdir()
+    (tiny.root / "notebooks" / "sub" / "a.txt").touch()
+    commit(tiny)
+    assert span.parse(tiny.root / "notebooks", "main..retrain").paths == {"sub/a.txt": "A"}
