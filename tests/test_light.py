@@ -67,7 +67,8 @@ def test_promote_and_back(light: Light) -> None:
     for level in (2, 3):
         done(light, "promote", promoting.run_of(light, level), "delay")
     assert len(list(light.root.glob("runs/*-gate-*"))) == 2
-    assert "auc" in done(light, "bundle", "diff", "HEAD~1", "HEAD")
+    assert "auc" in done(light, "diff", "HEAD~1", "HEAD")
+    assert "| dev | would be let in" in done(light, "review", "HEAD~1..HEAD")
     done(light, "models")
     assert (light.root / "models" / ".files" / "delay" / "model.txt").read_text() == "3"
     done(light, "rollback", "delay")

@@ -14,6 +14,8 @@ from samebook.review.cells import compare
 from samebook.review.report import LONGEST
 from samebook.verbs.review import review as verb
 
+pytestmark = pytest.mark.host  # with git
+
 
 def review(tiny: Tiny, range_: str = "main..retrain", *options: str) -> str:
     done = tiny.samebook("review", range_, *options)
