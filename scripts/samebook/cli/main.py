@@ -11,7 +11,7 @@ from samebook.cli import make_call
 from samebook.cli.adoption import adopt
 from samebook.cli.cluster import cluster, kubernetes
 from samebook.cli.environment import data, doctor, kernel, settings
-from samebook.cli.models import bundle, diff, models, promote, review, rollback
+from samebook.cli.models import bundle, diff, lint, models, promote, review, rollback
 from samebook.cli.monitoring import drift
 from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
@@ -54,7 +54,7 @@ def cli() -> None:
 for command in (
     *(run, runs, reproduce, compare, lineage, verify),
     *(data, settings, doctor, kernel),
-    *(adopt, promote, rollback, models, bundle, diff, review, store, fetch),
+    *(adopt, promote, rollback, models, bundle, diff, review, lint, store, fetch),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm, cluster, kubernetes),
     *(drift, log, gc, hooks, schedule),

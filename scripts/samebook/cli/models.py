@@ -1,5 +1,6 @@
-"""The commands for promoted models and for reviews: promote, roll back, put into a folder, compare, review."""
+"""The commands for promoted models and for reviews: promote, roll back, put into a folder; compare, review, lint."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -149,3 +150,25 @@ def review(range_: str, into: Path | None) -> None:
         show(done.text.rstrip())
     for path in done.files:
         show(str(path))
+
+
+@click.command()
+@click.argument("paths", metavar="[NOTEBOOK]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--fix", is_flag=True, help="Take out what only a run puts in: outputs, numbers, injected parameters.")
+def lint(paths: tuple[Path, ...], fix: bool) -> None:
+    """Check the house rules of notebooks: each cell of code has a tag of its own, `parameters` come first, at most 20
+    cells of code, no outputs.
+
+    Example: samebook lint notebooks/ --fix
+
+    NOTEBOOK is a file, or a folder for all in it; by default notebooks/. Exit code 1 where a rule is broken, or a file
+    was changed. Works in any folder, as a hook of pre-commit does: see .pre-commit-hooks.yaml. Names that are used
+    before they are made are found by `ruff check --select F821`, which reads notebooks.
+    """
+    from samebook.verbs import lint as verb
+
+    linted = verb.lint(paths or [Path("notebooks")], is_fixing=fix)
+    for line in verb.table(linted):
+        show(line)
+    if any(item.findings or item.is_changed for item in linted):
+        sys.exit(1)
