@@ -13,13 +13,13 @@ from samebook.core.make import clean_environment
 VALUE = re.compile(r"\$\{\{ ([\w.]+) \}\}")
 
 
-def run(project: Path, folder: Path, engine: str, **variables: str) -> Iterator[tuple[str, str]]:
-    """Run the job of an engine for a push, in an empty folder; yields each step's name and what it printed.
+def run(project: Path, folder: Path, engine: str, name: str = "test", **variables: str) -> Iterator[tuple[str, str]]:
+    """Run a job, on an engine where it has several, in an empty folder; yields each step's name and what it printed.
 
     Its secrets are among the variables. A step that fails is the last one, and an AssertionError.
     """
-    job = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["test"]
-    assert engine in job["strategy"]["matrix"]["engine"]
+    job = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text())["jobs"][name]
+    assert engine in job.get("strategy", {"matrix": {"engine": [engine]}})["matrix"]["engine"]
     values = {"github.token": "none", "github.server_url": project.parent.as_uri(), "github.repository": project.name}
     values |= {"matrix.engine": engine, **{f"secrets.{name}": value for name, value in variables.items()}}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True, text=True, check=True)

@@ -166,6 +166,20 @@ def test_ci_passes(project: Path, tmp_path: Path) -> None:
     assert lines(tmp_path / "work", "git", "status", "--porcelain") == []
 
 
+def test_ci_reviews(project: Path, tmp_path: Path) -> None:
+    """Its CI reviews a pull request with the code of the base: what the branch has changed of that does not run."""
+    clone = tmp_path / "churn"
+    lines(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+    lines(clone, "git", "switch", "--quiet", "-c", "branch")
+    (clone / "Makefile").write_text("review:\n\t@echo all is well\n")
+    for command in (["commit", "--quiet", "-am", "x"], ["switch", "--quiet", "main"], ["merge", "--no-ff", "branch"]):
+        subprocess.run(["git", *command], cwd=clone, env={**os.environ, **IDENTITY}, capture_output=True, check=True)
+    summary = tmp_path / "summary.md"
+    dict(ci_file.run(clone, tmp_path / "run", "local", "review", GITHUB_STEP_SUMMARY=str(summary)))
+    assert "| Makefile | changed | what each command runs |" in summary.read_text()
+    assert summary.read_text().startswith("# Review of ")
+
+
 def test_hooks(project: Path) -> None:
     """`make hooks` installs samebook's hooks in its repository."""
     for name in lines(project, "make", "--silent", "hooks", "ENGINE=local"):
