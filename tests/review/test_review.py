@@ -129,16 +129,20 @@ def test_packages(tiny: Tiny) -> None:
     lock = tiny.root / "environments" / "runtime.txt"
     git(tiny, "switch", "--quiet", "main")
     wish.write_text('[project]\nname = "x"\ndependencies = ["kept", "Gone>=1"]\n')
-    lock.write_text("kept==1\ngone==1\n")
+    lock.write_text("kept==1\ngone==1\nsame==1 \\\n    --hash=sha256:1\n")
     commit(tiny)
     git(tiny, "switch", "--quiet", "-c", "moved")
     wish.write_text('[project]\nname = "x"\ndependencies = ["kept", "sea_born[stats]>=0.13"]\n')
     lock.write_text("kept==2\nsea-born==0.13.2 \\\n    --hash=sha256:0\nbrought==1\n")
+    with lock.open("a") as file:
+        file.write("same==1 \\\n    --hash=sha256:2\n--index-url https://elsewhere.example\n")
     commit(tiny)
     shown = review(tiny, "main..moved")
     assert "| sea-born | none | 0.13.2 | asked for: sea&#95;born&#91;stats&#93;&#62;=0.13 |" in shown
     assert "| brought | none | 1 | comes along |" in shown
     assert "| kept | 1 | 2 | comes along |" in shown
+    assert "| same | 1 | 1 | the same version by other files: 1 lines of its entry are new |" in shown
+    assert "| --index-url https://elsewhere.example | none | a line | comes along |" in shown
     assert "| gone | 1 | none | asked for no longer |" in shown
 
 

@@ -2,26 +2,39 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from samebook.environment.packages import normal, versions
 from samebook.review.span import Span
 
-WISH, LOCKS = "environments/pyproject.toml", ("environments/runtime.txt", "environments/lab.txt")
+WISH, LOCK = "environments/pyproject.toml", re.compile(r"environments/(?!apt)[\w-]+\.txt")
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 type Row = tuple[str, str, str, str]
 
 
 def compare(span: Span) -> list[Row]:
-    """A row for each package that came, went or moved: name, version before and after, and why."""
-    pairs = [span.contents(path) for path in LOCKS if path in span.paths]
-    before, after = (versions([pair[side].decode(errors="replace") for pair in pairs]) for side in (0, 1))
-    old, new = map(_wished, span.contents(WISH) if WISH in span.paths else (b"", b""))
-    names = sorted(name for name in {**before, **after} if before.get(name) != after.get(name))
-    return [
-        (name, before.get(name, "none"), after.get(name, "none"), _why(name.split()[0], old, new)) for name in names
-    ]
+    """A row for each package that came, went or moved, or has other files: name, version before and after, and why."""
+    pairs = [span.contents(path) for path in span.paths if LOCK.fullmatch(path)]
+    before, after = (_entries([pair[side] for pair in pairs]) for side in (0, 1))
+    wishes = [_wished(content) for content in (span.contents(WISH) if WISH in span.paths else (b"", b""))]
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return [(name, *_row(name, before.get(name, ""), after.get(name, ""), wishes)) for name in names]
+
+
+def _entries(locks: Iterable[bytes]) -> dict[str, str]:
+    """What locks have of each package, its hashes too, by its name; a line of another kind is its own name."""
+    parts = (part for lock in locks for part in re.split(r"\n(?![ \n])", lock.decode(errors="replace").strip("\n")))
+    return {next(iter(versions([part])), part): part for part in parts if part and not part.startswith("#")}
+
+
+def _row(name: str, before: str, after: str, wishes: Sequence[Mapping[str, str]]) -> tuple[str, str, str]:
+    """The version before and after, and why it is another."""
+    old, new = (next(iter(versions([entry]).values()), entry and "a line") or "none" for entry in (before, after))
+    if old != new:
+        return old, new, _why(name.split()[0], *wishes)
+    count = len({*after.splitlines()} - {*before.splitlines()})
+    return old, new, f"the same version by other files: {count} lines of its entry are new"
 
 
 def _wished(content: bytes) -> dict[str, str]:
