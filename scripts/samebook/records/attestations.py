@@ -1,15 +1,105 @@
-"""Attestations of reproductions: reproduction-<n>.json beside the receipt of the run that was run again."""
+"""Attestations of reproductions: reproduction-<n>.json beside the receipt of the run that was run again.
+
+Their predicate type is described in docs/reference/reproduction.md. An attestation may come from anybody: one that
+breaks its schema counts as none.
+"""
 
 from itertools import count
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from samebook.core.digest import parse_json
-from samebook.records import receipt
+from pydantic import ConfigDict, Field
+
+from samebook.core.digest import json_bytes, parse_json
 from samebook.records.receipt import Json
+from samebook.records.schema import Digests, File, Part, Sha256
 
 # The facts of a run's place by which a policy with pinned_image knows it.
 PINNED = ("internalParameters.engine", "base image")
 TYPE = "urn:samebook:reproduction:v1"
+
+type Verdict = Literal["IDENTICAL", "EQUIVALENT", "DIFFERENT", "MISSING"]
+
+
+class SubjectVerdict(Part):
+    """The verdict on one subject, and what differs, in words."""
+
+    verdict: Verdict
+    detail: str = ""
+
+
+class Fact(Part):
+    """A fact of the run's definition that the receipt and the new run state differently, as text."""
+
+    original: str
+    reproduced: str
+    essential: Annotated[bool, Field(description="false for the place of the run: engine, platform, processor")]
+
+
+class Receipt(Part):
+    """The receipt of the run that was run again, as it was before."""
+
+    sha256: Sha256
+
+
+class Place(Part):
+    """The place of a run: who built it, with which engine, on which platform, in which environment."""
+
+    builder: str
+    engine: str = ""
+    platform: str = ""
+    environment: Annotated[Digests | None, Field(description="digest of the Python and the packages")] = None
+
+
+class Original(Place):
+    """The place of the original, as its receipt says, and the names of the trusted keys that have signed it."""
+
+    signers: Annotated[list[str], Field(default_factory=list)]
+
+
+class Reproducer(Place):
+    """The place of the reproduction."""
+
+    engine: str
+    platform: str
+    user: str = ""
+    os: str = ""
+    kernel: str = ""
+
+
+class Predicate(Part):
+    """A reproduction: a run was run again from its receipt, and the bytes of each subject were compared."""
+
+    verdict: Annotated[Verdict, Field(description="the worst of all subjects; DIFFERENT where an essential fact is")]
+    verdicts: Annotated[dict[str, SubjectVerdict], Field(description="by the name of the subject")]
+    tolerance: Annotated[float, Field(ge=0, description="how far numbers may be apart to be EQUIVALENT")] = 0.0
+    receipt: Receipt
+    original: Original | None = None
+    reproducer: Reproducer
+    run: Annotated[
+        dict[str, Any], Field(description="the new run: invocationId, startedOn, finishedOn", default_factory=dict)
+    ]
+    finished_on: str
+    definition: Annotated[dict[str, Fact], Field(description="by the name of the fact", default_factory=dict)]
+    undeclared: Annotated[
+        dict[str, Any], Field(description="files that were read without a declaration", default_factory=dict)
+    ]
+
+
+class Statement(Part):
+    """An in-toto Statement v1 about the subjects of the original, by the bytes that were compared."""
+
+    model_config = ConfigDict(title="Reproduction")
+
+    kind: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")]
+    subject: list[File]
+    predicate_type: Literal["urn:samebook:reproduction:v1"]
+    predicate: Predicate
+
+
+def json_schema() -> bytes:
+    """The JSON Schema of an attestation: docs/reference/reproduction.schema.json."""
+    return json_bytes(Statement.model_json_schema())
 
 
 def read(path: Path) -> Json | None:
@@ -24,25 +114,22 @@ def parse(content: bytes) -> Json | None:
     """The attestation in these bytes; None where they hold something else."""
     try:
         statement = parse_json(content)
-        is_typed = statement["_type"] == receipt.STATEMENT and statement["predicateType"] == TYPE
-        has_digest = isinstance(statement["predicate"]["receipt"]["sha256"], str)
-        has_subjects = isinstance(statement["subject"], list)
-        facts(statement), verdicts(statement), contradicted_facts(statement, True)  # raise where a field is missing
-        return statement if is_typed and has_digest and has_subjects else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+        Statement.model_validate(statement)
+    except ValueError:
         return None
+    return statement
 
 
 def facts(attestation: Json) -> dict[str, str]:
     """The builder, engine and platform of the reproduction, its verdict, and the time when it finished."""
     predicate = attestation["predicate"]
-    reproducer = {name: str(predicate["reproducer"][name]) for name in ("builder", "engine", "platform")}
-    return {**reproducer, "verdict": str(predicate["verdict"]), "finished": str(predicate["finishedOn"])}
+    reproducer = {name: predicate["reproducer"][name] for name in ("builder", "engine", "platform")}
+    return {**reproducer, "verdict": predicate["verdict"], "finished": predicate["finishedOn"]}
 
 
 def verdicts(attestation: Json) -> dict[str, str]:
     """The verdict on each subject, by the subject's name."""
-    return {name: str(item["verdict"]) for name, item in attestation["predicate"]["verdicts"].items()}
+    return {name: item["verdict"] for name, item in attestation["predicate"]["verdicts"].items()}
 
 
 def contradicted_facts(attestation: Json, is_pinned: bool) -> list[str]:

@@ -192,26 +192,33 @@ def _predicate(
     request: ReproduceRequest, original: Original, new: receipt.Json, comparisons: list[Comparison]
 ) -> receipt.Json:
     """The facts of a reproduction: the receipt, the verdict on each subject, the reproducer and its machine."""
-    internal = new["predicate"]["buildDefinition"]["internalParameters"]
+    before, after = _place(original.statement), _place(new)
     return {
         "tolerance": request.tolerance,
         "verdicts": {subject.name: {"verdict": subject.verdict, "detail": subject.detail} for subject in comparisons},
         "receipt": {"sha256": original.digest},
-        "original": {
-            "builder": original.statement["predicate"]["runDetails"]["builder"]["id"],
-            "signers": original.signers,
-        },
+        "original": {**before, "signers": original.signers},
         "reproducer": {
+            **after,
             "builder": receipt.builder(),
             "user": f"uid {os.getuid()}",
-            "engine": internal["engine"],
-            "platform": internal["platform"],
             "os": machine.operating_system(),
             "kernel": platform.release(),
-            "environment": (receipt.dependency(new, receipt.ENVIRONMENT) or {}).get("digest"),
         },
         "run": new["predicate"]["runDetails"]["metadata"],
         "finishedOn": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _place(statement: receipt.Json) -> receipt.Json:
+    """The place of a run, as its receipt says."""
+    predicate = statement["predicate"]
+    internal = predicate["buildDefinition"].get("internalParameters", {})
+    return {
+        "builder": predicate["runDetails"]["builder"]["id"],
+        "engine": internal.get("engine", ""),
+        "platform": internal.get("platform", ""),
+        "environment": (receipt.dependency(statement, receipt.ENVIRONMENT) or {}).get("digest"),
     }
 
 
