@@ -1,5 +1,6 @@
 """The documents say what the code does."""
 
+import json
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from pages import PAGES, Page
 from tiny import CHECKOUT
 
@@ -189,3 +191,13 @@ def test_targets_are_listed() -> None:
         "clean",
     }
     assert promised <= TARGETS
+
+
+def test_ruleset_asks_for_jobs_that_exist() -> None:
+    """The rules of the forge wait for jobs of CI, let nobody around, and keep the commits that models name."""
+    ruleset = json.loads((CHECKOUT / ".github" / "ruleset.json").read_text())
+    rules = {rule["type"]: rule.get("parameters", {}) for rule in ruleset["rules"]}
+    jobs = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    assert {check["context"] for check in rules["required_status_checks"]["required_status_checks"]} <= jobs.keys()
+    assert rules["pull_request"]["allowed_merge_methods"] == ["merge"]
+    assert ruleset["bypass_actors"] == []
