@@ -2,6 +2,7 @@
 be a command, and each hash is one. Fields that are not listed here are ignored, and nothing relies on them.
 """
 
+import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -19,6 +20,12 @@ def _inside(name: str) -> str:
     return name
 
 
+def _date(text: str) -> str:
+    """The text, where it is a day. Raises ValueError for another one."""
+    datetime.date.fromisoformat(text)
+    return text
+
+
 type Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 type Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 type FileName = Annotated[str, AfterValidator(_inside)]
@@ -26,8 +33,15 @@ type Word = Annotated[str, Field(pattern=r"^[\w-]+$")]
 type Variable = Annotated[str, Field(pattern=f"^{NAME}$")]
 type RunId = Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[^/\x00-\x1f\x7f]+-[0-9a-f]{6}$")]
 type Uri = Annotated[str, Field(pattern=r"^[\w./:@-]+$")]
-# The names of the inputs that each run has made.
+type Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_date)]
+# The names of the inputs that each run has made; the sha256 of the list of makers, by the name of several days.
 MAKERS = TypeAdapter(dict[str, list[str]])
+LISTS = TypeAdapter(dict[str, Sha256])
+# The content of lists in the store: the sha256 of each day's file, the run that made each.
+DAYS = TypeAdapter(dict[Day, Sha256])
+DAY_MAKERS = TypeAdapter(dict[Day, RunId | Literal["unknown"]])
+# The days of a dataset that a receipt may name together: 273 years.
+MOST_FILES = 100_000
 
 
 class Part(BaseModel):
@@ -59,11 +73,13 @@ class Byproduct(Part):
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
-        """Check that a file has a sha256, and that runs made lists of inputs."""
+        """Check that a file has a sha256, and that runs made lists of inputs, which may be in the store."""
         if "digest" in self.model_fields_set and self.digest.sha256 is None:
             raise ValueError(f"{self.name} has no sha256")
         if self.name == "made by":
             MAKERS.validate_python(self.annotations)
+        if self.name == "makers":
+            LISTS.validate_python(self.annotations)
         return self
 
 
@@ -113,6 +129,8 @@ class BuiltFrom(External, Numerics):
 class Annotations(Part):
     input: Any = False
     undeclared: Any = False
+    files: Annotated[int, Field(ge=2, le=MOST_FILES)] | None = None
+    bytes: Annotated[int, Field(ge=0)] | None = None
     packages: dict[str, str] = {}
     patch: Sha256 | None = None
     built_from: BuiltFrom | None = None

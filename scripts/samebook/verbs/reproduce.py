@@ -17,7 +17,7 @@ from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
 from samebook.models import bundle, lookup
-from samebook.records import attestations, comparison, receipt, run_folder, signing
+from samebook.records import attestations, comparison, data_manifest, receipt, run_folder, signing
 from samebook.records.comparison import Comparison, Side, Verdict
 from samebook.reproduction import definition, isolation, reason, rerun
 from samebook.reproduction import original as originals
@@ -120,7 +120,8 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     before = originals.side(workspace, original)
     after = Side(receipt.subject_digests(new), lambda name: (rerun_folder / name).read_bytes())
     comparisons = comparison.compare(before, after, request.tolerance)
-    divergences = definition.divergences(statement, new)
+    checkout_store = objects.local_store(Workspace(rerun_folder.parents[1]))
+    divergences = definition.divergences(*data_manifest.alike(store, statement, checkout_store, new))
     is_another = any(divergence.is_essential for divergence in divergences)
     verdict = comparison.overall([*comparisons, *([Comparison("", Verdict.DIFFERENT)] if is_another else [])])
     predicate = _predicate(request, original, new, comparisons)
