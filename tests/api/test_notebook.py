@@ -1,7 +1,6 @@
 """What notebooks import: inside a run, and in Lab with no runner around it."""
 
 import datetime
-import json
 from pathlib import Path
 
 import duckdb

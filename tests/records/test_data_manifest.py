@@ -90,7 +90,7 @@ def test_single_day_stands_for_itself() -> None:
     assert data_manifest.without([], events) == events
 
 
-def test_days_make_the_list(store: Store) -> None:
+def test_days_make_the_list() -> None:
     """The list is a function of the days alone: neither who made them nor the order of reading changes its sha256."""
     backwards = three_days(days=dict(reversed(DAYS.items())), makers=dict.fromkeys(DAYS, data_manifest.UNKNOWN))
     assert backwards.dependency() == three_days().dependency()
@@ -202,12 +202,15 @@ def test_hostile_makers_are_refused(makers: dict[str, str], store: Store) -> Non
 
 
 def test_day_is_named_once(store: Store) -> None:
-    """A receipt that names a day in a list, and beside it or in a second list with other bytes, contradicts itself."""
+    """A receipt that names a day twice, in two lists or beside one, or two runs that made it, contradicts itself."""
     beside = {"name": f"rows/day={SECOND}", "digest": {"sha256": "9" * 64}, "annotations": {"input": True}}
     second = three_days(days={SECOND: "9" * 64, THIRD: "3" * 64}, makers={SECOND: RUN, THIRD: RUN})
     statement = written(store, three_days())
     receipt.dependencies(statement).append(beside)
-    for contradictory in (statement, written(store, three_days(), second)):
+    two_makers = written(store, three_days())
+    made_by = {"name": receipt.MADE_BY, "annotations": {RUN.replace("make", "show"): [f"rows/day={SECOND}"]}}
+    two_makers["predicate"]["runDetails"]["byproducts"].append(made_by)
+    for contradictory in (statement, two_makers, written(store, three_days(), second)):
         with pytest.raises(UsageError, match=f"contradicts itself: it names rows/day={SECOND} twice"):
             data_manifest.expanded(store, contradictory)
 

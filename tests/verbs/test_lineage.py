@@ -204,8 +204,8 @@ def test_circle_is_refused(copied: Tiny) -> None:
     read, show = run_of(copied, "read"), run_of(copied, "show")
     path = read / "receipt.json"
     statement = json.loads(path.read_text())
-    byproducts = statement["predicate"]["runDetails"]["byproducts"]
-    byproducts.append({"name": "made by", "annotations": {show.name: ["rows/day=2013-01-30"]}})
+    (makers,) = (item for item in statement["predicate"]["runDetails"]["byproducts"] if item["name"] == "makers")
+    makers |= {"name": "made by", "annotations": {show.name: ["rows/day=2013-01-30"]}}
     path.chmod(0o644)
     path.write_text(json.dumps(statement))
     ended = copied.samebook("lineage", "show")

@@ -11,9 +11,9 @@ from samebook.core import file_lock, workspace
 from samebook.core.errors import NotReproduced, UsageError
 from samebook.environment import settings
 from samebook.reads import undeclared
+from samebook.reads.pins import Pins
 from samebook.records import inputs, receipt, run_folder
 from samebook.records.inputs import Kind, Label
-from samebook.reads.pins import Pins
 from samebook.store import objects
 
 

@@ -18,9 +18,9 @@ from samebook.environment.settings import Settings, load
 from samebook.execution import parameters, parameters_cell
 from samebook.execution.parameters import Parameter
 from samebook.execution.warm.without import without
+from samebook.reads.pins import Pins
 from samebook.records import data_manifest, receipt, signing
 from samebook.records import source as run_source
-from samebook.reads.pins import Pins
 from samebook.records.source import Source
 from samebook.redaction import patch
 from samebook.redaction.redactor import Redaction

@@ -49,7 +49,8 @@ def report(workspace: Workspace, without: Collection[str] = (), grace: float = 0
     missing = {digest: label for digest, label in labels.items() if digest not in present}
     pinned = {entry.sha256 for entry in input_entries.read(workspace).values()}
     referenced = {*labels, *pinned, *lookup.objects_of_all_versions(workspace)}
-    damaged, unreferenced = local.damaged(), [] if lost else local.unreferenced(referenced)
+    damaged = local.damaged()
+    unreferenced = local.unreferenced({path.name for path in local.objects()} if lost else referenced)
     unreferenced = [path for path in unreferenced if time.time() - path.stat().st_mtime >= grace]
     unreferenced += local.abandoned()
     size = sum(path.stat().st_size for path in {*damaged, *unreferenced})

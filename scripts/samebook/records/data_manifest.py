@@ -121,12 +121,13 @@ def expanded(store: Store, statement: Json, lost: Callable[[str], object] | None
         for item in receipt.dependencies(statement)
         for expanded_item in (_items(item["name"], days[item["name"]]) if days.get(item["name"]) else [item])
     ]
-    if name := repeated_name([item["name"] for item in items if item.get("annotations", {}).get("input")]):
-        raise UsageError(f"the receipt contradicts itself: it names {name} twice", mend="make runs")
     made_by = {run: list(names) for run, names in receipt.byproduct(statement, receipt.MADE_BY).items()}
     for item in spans:
         for day, run in _makers(store, item, makers, days[item["name"]], lost).items():
             made_by.setdefault(run, []).append(_day(item["name"], day))
+    names = [item["name"] for item in items if item.get("annotations", {}).get("input")]
+    if name := repeated_name(names) or repeated_name([name for made in made_by.values() for name in made]):
+        raise UsageError(f"the receipt contradicts itself: it names {name} twice", mend="make runs")
     return _with(statement, items, made_by)
 
 

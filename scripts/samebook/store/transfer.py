@@ -93,8 +93,10 @@ def run(digests: Iterable[str], job: Job, say: Say, jobs: int) -> TransferResult
 
 def joined(first: TransferResult, second: TransferResult) -> TransferResult:
     """The result of two transfers of different objects."""
-    lists = (sorted(getattr(first, status.value) + getattr(second, status.value)) for status in Status)
-    return TransferResult(*lists, first.size + second.size)
+    moved, present, missing, damaged = (
+        sorted(getattr(first, status.value) + getattr(second, status.value)) for status in Status
+    )
+    return TransferResult(moved, present, missing, damaged, first.size + second.size)
 
 
 def summary(result: TransferResult, moved: str, present: str) -> str:

@@ -131,6 +131,8 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     for name, digest in after.digests.items():
         if before.digests.get(name) == digest:
             store.put(rerun_folder / name)  # the store may have lacked this file
+    for list_ in data_manifest.lists(statement).keys() & data_manifest.lists(new).keys():
+        store.put(checkout_store.get(list_) or b"")
     packages, lacking = differing_packages(statement, new), isolation.lacking(statement)
     is_portable, is_held = (
         all(map(has, (statement, new))) for has in (definition.has_portable_numerics, definition.has_held_numerics)
