@@ -29,8 +29,10 @@ def fresh_run(
     choose from, by default all. Each file that a run has read counts. A warehouse without a version counts as changed,
     and so does a read that nobody could see, unless the settings ignore it.
     """
-    finished = run_folder.finished_runs(prepared.workspace, prepared.name)
-    for run in finished if candidates is None else candidates:
+    if candidates is None:
+        values = parameters.json_values(prepared.values)
+        candidates = run_folder.finished_runs(prepared.workspace, prepared.name, values)
+    for run in candidates:
         with suppress(SamebookError):
             statement = receipt.read(run / run_folder.RECEIPT)
             is_outside_image = in_image and receipt.dependency(statement, "image") is None

@@ -45,7 +45,10 @@ MOST_FILES = 100_000
 
 
 class Part(BaseModel):
-    """A part of a receipt; its fields are written in camel case, as SLSA does: resolvedDependencies."""
+    """A part of a receipt; its fields are written in camel case, as SLSA does: resolvedDependencies.
+
+    Defaults come from factories: pydantic copies any other one deeply, which took a fifth of the time of each receipt.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True)
 
@@ -68,8 +71,8 @@ class File(Part):
 
 class Byproduct(Part):
     name: FileName
-    digest: Digests = Digests()
-    annotations: dict[str, Any] = {}
+    digest: Digests = Field(default_factory=Digests)
+    annotations: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -92,7 +95,7 @@ class External(Part):
 class Dependency(Part):
     name: str
     uri: Uri | None = None
-    digest: Digests = Digests()
+    digest: Digests = Field(default_factory=Digests)
     annotations: "Annotations" = Field(default_factory=lambda: Annotations())
 
     @model_validator(mode="after")
@@ -111,7 +114,7 @@ class Threads(Part):
 
 class Numerics(Part):
     numerics: Name | None = None
-    caller_variables: dict[Variable, Sha256 | None] = {}
+    caller_variables: dict[Variable, Sha256 | None] = Field(default_factory=dict)
     threads: Threads | str = ""  # before there were numerics, one number or "all"
 
     @model_validator(mode="after")
@@ -131,7 +134,7 @@ class Annotations(Part):
     undeclared: Any = False
     files: Annotated[int, Field(ge=2, le=MOST_FILES)] | None = None
     bytes: Annotated[int, Field(ge=0)] | None = None
-    packages: dict[str, str] = {}
+    packages: dict[str, str] = Field(default_factory=dict)
     patch: Sha256 | None = None
     built_from: BuiltFrom | None = None
 
@@ -143,7 +146,7 @@ class Internal(Numerics):
 class Definition(Part):
     build_type: Literal["urn:samebook:run:v1"]
     external_parameters: External
-    internal_parameters: Internal = Internal()
+    internal_parameters: Internal = Field(default_factory=lambda: Internal())
     resolved_dependencies: list[Dependency]
 
 
@@ -155,7 +158,7 @@ class Metadata(Part):
 
 class Details(Part):
     metadata: Metadata
-    byproducts: list[Byproduct] = []
+    byproducts: list[Byproduct] = Field(default_factory=list)
 
 
 class Predicate(Part):
