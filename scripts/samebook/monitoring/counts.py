@@ -35,8 +35,10 @@ class Counts:
 
     def of(self, name: str, day: str | None = None) -> "np.ndarray":
         """The rows in each bin of a column, on a day or on all days; there is one at least."""
+        import numpy as np
+
         by_day = self.bins[name]
-        return by_day[day] if day else sum(by_day.values())
+        return by_day[day] if day else np.sum(list(by_day.values()), axis=0)
 
 
 def _counted(name: str, values: "pd.Series", bins: Bins) -> "np.ndarray":

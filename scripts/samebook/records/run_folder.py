@@ -192,8 +192,9 @@ def finished_runs(workspace: Workspace, notebook: str, parameters: Mapping[str, 
     names = {_name_in_id(notebook), Path(notebook).name}  # earlier runs of a notebook in a folder have only its stem
     receipts = (path for name in names for path in workspace.runs.glob(f"*Z-{escape(name)}-??????/{RECEIPT}"))
     texts = [f'"notebook": {_json(f"notebooks/{notebook}.ipynb")}'.encode()]
-    scalars = {name: value for name, value in (parameters or {}).items() if not isinstance(value, dict | list)}
-    texts += [f"{_json(name)}: {_json(value)}".encode() for name, value in scalars.items()]
+    lines = (f"{_json(name)}: {_json(value)}" for name, value in (parameters or {}).items())
+    # A value of several parts is written over several lines.
+    texts += [line.encode() for line in lines if not line.endswith(("]", "}"))]
     own = [path for path in receipts if _has(path, texts)]
     newest = sorted(own, key=lambda path: (*order(path.parent.name), path.stat().st_mtime_ns), reverse=True)
     return [path.parent for path in newest]
