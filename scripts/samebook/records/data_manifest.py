@@ -140,6 +140,13 @@ def alike(store: Store, statement: Json, other_store: Store, other: Json) -> tup
     return (_compact(statement), _compact(other)) if lost else whole
 
 
+def keep_common(store: Store, statement: Json, other_store: Store, other: Json) -> None:
+    """Put the lists that two receipts have in common into the first one's store, which may lack them."""
+    for digest in lists(statement).keys() & lists(other).keys():
+        if content := other_store.get(digest):
+            store.put(content)
+
+
 def _compact(statement: Json) -> Json:
     """The receipt with several days of a dataset as one input."""
     others = [item for item in receipt.dependencies(statement) if not item.get("annotations", {}).get("input")]

@@ -126,13 +126,10 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     verdict = comparison.overall([*comparisons, *([Comparison("", Verdict.DIFFERENT)] if is_another else [])])
     predicate = _predicate(request, original, new, comparisons)
     predicate |= {"verdict": verdict, "definition": _table_of(divergences), "undeclared": undeclared}
-    content = json_bytes(_attestation(statement, predicate))
-    attestation = _attest(original.path.parent, content, verdict)
-    for name, digest in after.digests.items():
-        if before.digests.get(name) == digest:
-            store.put(rerun_folder / name)  # the store may have lacked this file
-    for list_ in data_manifest.lists(statement).keys() & data_manifest.lists(new).keys():
-        store.put(checkout_store.get(list_) or b"")
+    attestation = _attest(original.path.parent, json_bytes(_attestation(statement, predicate)), verdict)
+    for name in (name for name, digest in after.digests.items() if before.digests.get(name) == digest):
+        store.put(rerun_folder / name)  # the store may have lacked this file
+    data_manifest.keep_common(store, statement, checkout_store, new)
     packages, lacking = differing_packages(statement, new), isolation.lacking(statement)
     is_portable, is_held = (
         all(map(has, (statement, new))) for has in (definition.has_portable_numerics, definition.has_held_numerics)
