@@ -63,7 +63,7 @@ adopt: ## Bring NOTEBOOK=<file or address> in, with DATA="file …" and its pack
 run: ## Run NOTEBOOK headless, with PARAMS="name=value …"
 sweep: ## Run NOTEBOOK for many sets: GRID="max_depth=3,5 rate=0.01:0.3:log" DRAWS=20 or SETS=sets.csv; JOBS=2
 warm: forkable ## Keep what NOTEBOOK imports in memory until Ctrl-C: its runs start at once (ENGINE=local)
-runs: ## List what ran
+runs: ## List what ran; LAST=20 only the newest
 log: ## A day's story: what ran, what went wrong; DAY=2013-07-01 LEVEL=warning
 compare: ## Compare two files of results, OLD=<file> and NEW=<file>, as reproduce does
 lineage: ## Where a result comes from: RUN=<id, receipt or notebook>

@@ -1,7 +1,6 @@
 """What notebooks import: inside a run, and in Lab with no runner around it."""
 
 import datetime
-import json
 from pathlib import Path
 
 import duckdb
@@ -13,8 +12,10 @@ import samebook
 from samebook.api import context
 from samebook.core.digest import sha256
 from samebook.core.errors import DataRejected, UsageError
+from samebook.core.workspace import Workspace
 from samebook.data import dataset
-from samebook.records import run_folder
+from samebook.records import data_manifest, receipt, run_folder
+from samebook.store import objects
 
 DAY = datetime.date(2013, 1, 1)
 MAKER = """import pandas as pd, samebook
@@ -173,17 +174,16 @@ def test_missing_days_made(chain: Tiny) -> None:
 def test_partitions_are_inputs(chain: Tiny) -> None:
     """Each partition that is read is in the receipt by its sha256, and kept in the store."""
     (train,) = (run for run in chain.runs if "-train-" in run.name)
-    dependencies = json.loads((train / "receipt.json").read_text())["predicate"]["buildDefinition"][
-        "resolvedDependencies"
-    ]
-    found = {each["name"]: each["digest"]["sha256"] for each in dependencies if each["name"].startswith("flights/")}
+    store = objects.local_store(Workspace(chain.root))
+    read = receipt.inputs(data_manifest.expanded(store, receipt.read(train / "receipt.json")))
+    found = {name: digest for name, digest in read.items() if name.startswith("flights/")}
     published = {
         f"flights/{path.parent.name}": samebook.sha256(path) for path in (chain.root / "data").rglob("*.parquet")
     }
     assert found == published
     assert len(found) == 2
     for digest in found.values():
-        assert samebook.sha256(chain.root / "store" / digest[:2] / digest[2:4] / digest) == digest
+        assert store.is_whole(digest)
 
 
 def test_failed_maker_is_told(tiny: Tiny) -> None:

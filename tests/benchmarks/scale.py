@@ -101,6 +101,8 @@ def of_runs(count: int) -> Iterator[tuple[str, Measurement]]:
         day = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
         commands = {
             "runs": ("runs",),
+            "runs --last 20": ("runs", "--last", "20"),
+            "run --reuse, as before": ("run", "small", "--reuse"),
             "lineage": ("lineage", newest),
             "log": ("log", "--day", day),
             "verify": ("verify", newest),

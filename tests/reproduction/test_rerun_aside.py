@@ -15,8 +15,8 @@ from samebook.core.workspace import Workspace
 from samebook.data import warehouse
 from samebook.data.publication import Publication
 from samebook.execution.preparation import RunRequest
+from samebook.reads.pins import Pins
 from samebook.records import receipt
-from samebook.records.pins import Pins
 from samebook.reproduction import isolation
 
 DAY = "from datetime import date\nday: date = date(2013, 1, 1)"

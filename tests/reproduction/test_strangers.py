@@ -19,9 +19,9 @@ from samebook.core.digest import sha256
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.workspace import Workspace
 from samebook.reads import origin
+from samebook.reads.pins import Pins
 from samebook.records import receipt
 from samebook.records.comparison import Verdict
-from samebook.records.pins import Pins
 from samebook.records.schema import Dependency
 from samebook.reproduction import isolation, original, rerun
 from samebook.reproduction.rerun import Site

@@ -14,6 +14,7 @@ from tiny import PATIENCE, Result, Tiny, wait_until
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.environment import sections
+from samebook.records import data_manifest, receipt
 from samebook.store import bucket, remote
 from samebook.store.objects import DamagedObject, Store
 
@@ -22,6 +23,15 @@ pytestmark = pytest.mark.host
 LARGE = 3 * bucket.PART + 1
 MANY = [b"%d" % number for number in range(600)]
 RUN = "20130101T000000Z-train-abcdef"
+MAKE_DAYS = """
+import datetime, pandas, samebook
+for day in (1, 2, 3):
+    samebook.write_partition("rows", datetime.date(2013, 1, day), pandas.DataFrame({"n": [day]}))
+"""
+READ_DAYS = """
+import datetime, samebook
+samebook.read_dataset("rows", datetime.date(2013, 1, 1), datetime.date(2013, 1, 3))
+"""
 SMALL_DISK = (
     """mount -t tmpfs -o size=256k tmpfs store && shift 0 && "$@"; code=$?; find store -type f >left; exit $code"""
 )
@@ -91,6 +101,37 @@ def test_two_machines_share(s3: S3, tmp_path: Path) -> None:
     assert other.samebook("store", "pull").stdout.startswith(f"brought {len(digests)} objects, ")
     assert object_names(other) == digests == s3.names()
     assert other.samebook("store", "verify").code == 0
+
+
+def test_listed_days_are_shared(s3: S3, tmp_path: Path) -> None:
+    """A machine with a receipt alone pulls the list of its days, then the days; where the bucket has no list, it says
+    so, and a dry run moves nothing.
+    """
+    one, other, third = (machine(tmp_path / name, s3) for name in ("one", "other", "third"))
+    one.notebook("make", work=MAKE_DAYS)
+    one.notebook("read", work=READ_DAYS)
+    assert [one.samebook("run", name).code for name in ("make", "read")] == [0, 0]
+    shutil.rmtree(next(run for run in one.runs if "-make-" in run.name))
+    store = Store(one.root / "store")
+    receipt_of_run = receipt.read(one.last / "receipt.json")
+    names = data_manifest.lists(receipt_of_run)
+    needed = {*names, *receipt.inputs(data_manifest.expanded(store, receipt_of_run)).values()}
+    assert len(needed) == 2 + 3
+    assert one.samebook("store", "push").code == 0
+    for there in (other, third):
+        copy_receipt(one, there)
+    assert other.samebook("store", "pull", "--dry-run").code == 0
+    assert object_names(other) == set()
+    pulled = other.samebook("store", "pull")
+    assert pulled.code == 0, pulled.stderr
+    assert needed <= object_names(other) == s3.names()
+    assert "3 objects more, which lists of days name" in pulled.stderr
+    assert other.samebook("store", "verify").code == 0
+    lost = next(digest for digest, name in names.items() if name.startswith("the list of rows/"))
+    s3.bucket().delete(s3.path(lost))
+    ended = third.samebook("store", "pull")
+    assert ended.code == 1
+    assert f"missing: {lost[:12]}…, the list of rows/day=2013-01-01..2013-01-03 of {one.last.name}" in ended.stderr
 
 
 def test_present_objects_stay(s3: S3, tmp_path: Path) -> None:

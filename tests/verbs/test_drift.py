@@ -3,6 +3,8 @@
 import datetime
 import inspect
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -248,3 +250,32 @@ def test_verdict_is_the_worst() -> None:
     assert report.verdict == "ok"
     assert report.plus(bad).verdict == "warn"
     assert list(report.plus(bad).frame()["verdict"]) == ["ok", "warn"]
+
+
+PEAK = """
+import datetime, resource, sys
+from samebook.verbs.drift import DriftRequest, drift
+report = drift(DriftRequest("delay", datetime.date.fromisoformat(sys.argv[1]), int(sys.argv[2])))
+rows = next(finding.detail for finding in report.findings if finding.span != "day" and finding.name == "number")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, rows)
+"""
+
+
+def test_memory_does_not_grow_with_the_window(watched: Tiny) -> None:
+    """Three years of days take about the memory of one month: of their rows one day is held at a time."""
+    first, length = world(str(DAY), 2000).drop(columns="day"), 3 * 365
+    write(watched, "flights", DAY, first)
+    for name in ("flights", "predictions"):
+        newest = watched.root / "data" / dataset.partition(name, DAY)
+        for number in range(1, length):
+            path = watched.root / "data" / dataset.partition(name, DAY - datetime.timedelta(days=number))
+            path.parent.mkdir()
+            path.hardlink_to(newest)
+    peaks = {}
+    for days in (30, length):
+        command = [sys.executable, "-c", PEAK, str(DAY), str(days)]
+        done = subprocess.run(command, env=watched.environ(), capture_output=True, text=True, check=True)
+        peak, _, detail = done.stdout.partition(" ")
+        peaks[days] = int(peak)
+        assert detail.startswith(f"PSI of {2000 * days} rows")
+    assert peaks[length] < peaks[30] + 50, peaks

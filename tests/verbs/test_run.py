@@ -120,6 +120,19 @@ def test_runs_are_listed(done: tuple[Tiny, Result]) -> None:
     assert "auc 0.75" in table[1]
 
 
+def test_last_runs_alone_are_read(tiny: Tiny) -> None:
+    """With --last only the newest runs are listed, and no older one is read; the number is at least one."""
+    for day in (1, 2, 3):
+        (tiny.root / "runs" / f"2013010{day}T000000Z-train-aaaaaa").mkdir(parents=True)
+    (tiny.runs[0] / "receipt.json").mkdir()
+    listed = json.loads(tiny.samebook("runs", "--last", "2", "--json").stdout)
+    assert [run["id"][:8] for run in listed] == ["20130103", "20130102"]
+    assert len(json.loads(tiny.samebook("runs", "--last", "9", "--json").stdout)) == 3
+    for number in ("0", "-1", "x"):
+        ended = tiny.samebook("runs", "--last", number)
+        assert (ended.code, "Invalid value for '--last'" in ended.stderr) == (2, True)
+
+
 def test_same_second_two_runs(tiny: Tiny) -> None:
     """Two runs of one notebook, started at once, both end well, under ids of their own."""
     tiny.notebook("train", work="print('done')")

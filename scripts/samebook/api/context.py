@@ -11,8 +11,9 @@ from samebook.core import file_lock, workspace
 from samebook.core.errors import NotReproduced, UsageError
 from samebook.environment import settings
 from samebook.reads import undeclared
+from samebook.reads.pins import Pins
 from samebook.records import inputs, receipt, run_folder
-from samebook.records.pins import Pins
+from samebook.records.inputs import Kind, Label
 from samebook.store import objects
 
 
@@ -49,6 +50,14 @@ def pinned() -> dict[str, str]:
     return dict(Pins.current().inputs or {})
 
 
+def pins_days(dataset: str) -> bool:
+    """Whether a reproduction must read the days of a dataset that the run has read; where their list is lost, nobody
+    knows them.
+    """
+    labels = map(Label.parse, pinned())
+    return bool(pinned()) and not any(label.kind is Kind.SPAN and label.name == dataset for label in labels)
+
+
 @undeclared.declared_reads()
 def pinned_content(label: str) -> bytes | None:
     """The bytes of an input that a reproduction must read, from the store; None where there is none."""
@@ -59,7 +68,7 @@ def pinned_content(label: str) -> bytes | None:
 @undeclared.declared_reads()
 def recorded(label: str, content: bytes, run_id: str = "", built: receipt.Json | None = None) -> bytes:
     """The bytes of an input, recorded for the run and kept in the store, so that anyone can read the same again."""
-    _record(label, objects.local_store(current_workspace()).put(content), run_id, built)
+    _record(label, objects.local_store(current_workspace()).put(content), len(content), run_id, built)
     return content
 
 
@@ -80,19 +89,19 @@ def recorded_file(label: str, path: Path, run_id: str = "") -> Path:
     """The path in the store of an input that may be larger than memory, recorded for the run; it never changes."""
     store = objects.local_store(current_workspace())
     digest = store.put(path)
-    _record(label, digest, run_id, None)
     stored = store.path(digest)
+    _record(label, digest, stored.stat().st_size, run_id, None)
     undeclared.declare(stored)
     return stored
 
 
-def _record(label: str, digest: str, run_id: str, built: receipt.Json | None) -> None:
+def _record(label: str, digest: str, size: int, run_id: str, built: receipt.Json | None) -> None:
     if (expected := pinned().get(label)) and expected != digest:
         raise NotReproduced(
             f"input {label} was made again and differs: found {digest[:12]}…, expected {expected[:12]}…",
             mend="make pull",
         )
-    event = {"kind": "input", "name": label, "sha256": digest, "run": run_id, "built": built}
+    event = {"kind": "input", "name": label, "sha256": digest, "bytes": size, "run": run_id, "built": built}
     run_folder.append_event(run(), event)
 
 

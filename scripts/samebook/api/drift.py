@@ -10,7 +10,7 @@ from samebook.core.digest import sha256
 from samebook.core.errors import UsageError, nearest
 from samebook.environment.model_sections import Drift
 from samebook.monitoring.measure import measure
-from samebook.monitoring.observations import Observations, required_columns
+from samebook.monitoring.observations import Window, observe, required_columns
 from samebook.monitoring.reference import usable_reference
 from samebook.monitoring.report import Report
 
@@ -37,7 +37,8 @@ def drift_of(model: str, frames: Mapping[str, "pd.DataFrame"], day: datetime.dat
             f"no frame {min(absent)!r}{hint}; expected those that the settings name (`drift`)",
             mend=f"samebook.drift_of(…, {{{min(absent)!r}: samebook.read_dataset(…)}}, …)",
         )
-    return measure(reference, Observations(model, files, frames, day, days, settings))
+    batches = {name: [frame] for name, frame in frames.items()}
+    return measure(reference, observe(reference, Window(model, files, day, days, settings), batches))
 
 
 def limits() -> Drift:

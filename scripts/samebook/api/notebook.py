@@ -205,7 +205,7 @@ def _days(name: str, start: datetime.date, end: datetime.date, *, partial: bool)
             f"dataset {name}: found start {start} after end {end}", mend=f"start, end = {end!r}, {start!r}"
         )
     days = dataset.days(start, end)
-    if partial and context.pinned():  # a reproduction lacks the days that the run has lacked
+    if partial and context.pins_days(name):  # a reproduction lacks the days that the run has lacked
         days = [day for day in days if _pinned_partition(name, day) is not None]
     of_workspace = [day for day in days if _pinned_partition(name, day) is None]
     maker = context.current_settings().datasets.get(name)

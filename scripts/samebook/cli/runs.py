@@ -80,11 +80,12 @@ def run(
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def runs(as_json: bool) -> None:
+@click.option("--last", type=click.IntRange(min=1), help="List only this many, the newest: nothing else is read.")
+def runs(as_json: bool, last: int | None) -> None:
     """List the runs, newest first: the status, seconds and metrics of each."""
     from samebook.verbs import runs as verb
 
-    summaries = verb.runs(workspace.find())
+    summaries = verb.runs(workspace.find(), last)
     show(json.dumps([run.as_json() for run in summaries], indent=2) if as_json else verb.table(summaries))
 
 

@@ -13,7 +13,7 @@ from samebook.core.workspace import Workspace
 from samebook.data import dataset, warehouse
 from samebook.data.warehouse import Publication
 from samebook.environment.settings import Settings
-from samebook.records.pins import Pins
+from samebook.reads.pins import Pins
 
 
 def publish(workspace: Workspace, settings: Settings, run: Path) -> None:

@@ -14,9 +14,10 @@ from samebook.execution import parameters
 from samebook.execution.preparation import PreparedRun
 from samebook.models import lookup
 from samebook.reads import origin
-from samebook.records import evidence, receipt, run_folder
+from samebook.records import data_manifest, evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
+from samebook.store import objects
 
 
 def fresh_run(
@@ -28,8 +29,10 @@ def fresh_run(
     choose from, by default all. Each file that a run has read counts. A warehouse without a version counts as changed,
     and so does a read that nobody could see, unless the settings ignore it.
     """
-    finished = run_folder.finished_runs(prepared.workspace, prepared.name)
-    for run in finished if candidates is None else candidates:
+    if candidates is None:
+        values = parameters.json_values(prepared.values)
+        candidates = run_folder.finished_runs(prepared.workspace, prepared.name, values)
+    for run in candidates:
         with suppress(SamebookError):
             statement = receipt.read(run / run_folder.RECEIPT)
             is_outside_image = in_image and receipt.dependency(statement, "image") is None
@@ -70,7 +73,8 @@ def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool
     yield numerics.name == "fast" and threads["blas"] not in (numerics.blas, min(numerics.blas, machine.cores()))
     yield any(_exists(workspace, label) for label in receipt.byproduct(statement, receipt.LACKED))
     yield any(not version or version != current for version, current in _warehouse_versions(prepared, statement))
-    yield any(current_digest(prepared, label) != digest for label, digest in receipt.inputs(statement).items())
+    inputs = receipt.inputs(data_manifest.expanded(objects.local_store(workspace), statement))
+    yield any(current_digest(prepared, label) != digest for label, digest in inputs.items())
     read = {**receipt.byproduct(statement, receipt.READ), **receipt.undeclared(statement)}
     yield any(origin.current_digest(workspace, name) != digest for name, digest in read.items())
     states = evidence.file_states(workspace, run / run_folder.RECEIPT, statement)
@@ -117,7 +121,7 @@ def current_digest(prepared: PreparedRun, text: str) -> str:
             return sha256(path) if path.is_file() else ""
         case Kind.INPUT:
             return files.digest(workspace, prepared.path.parent, label.name)
-        case Kind.FILE:
+        case Kind.FILE | Kind.SPAN:
             return _file_digest(prepared, text)
 
 

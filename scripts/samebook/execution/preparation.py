@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from samebook.core import secret
+from samebook.core import workspace as workspaces
 from samebook.core.errors import EnvironmentMismatch, UsageError, nearest
 from samebook.core.json_value import JsonValue
 from samebook.core.text import Say
@@ -17,12 +18,13 @@ from samebook.environment.settings import Settings, load
 from samebook.execution import parameters, parameters_cell
 from samebook.execution.parameters import Parameter
 from samebook.execution.warm.without import without
-from samebook.records import receipt, signing
+from samebook.reads.pins import Pins
+from samebook.records import data_manifest, receipt, signing
 from samebook.records import source as run_source
-from samebook.records.pins import Pins
 from samebook.records.source import Source
 from samebook.redaction import patch
 from samebook.redaction.redactor import Redaction
+from samebook.store import objects
 
 SHOWN_PACKAGES = 3
 # papermill's file systems, and the formats of texts that jsonschema can check: no notebook that samebook reads has any.
@@ -52,8 +54,13 @@ class RunRequest:
     def pins(self) -> Pins:
         """The pins of the run: those of its receipt, else of the run whose kernel has started it."""
         outer = Pins.current()
-        own = receipt.inputs(receipt.read(self.receipt)) if self.receipt else outer.inputs
+        own = _inputs(self.receipt) if self.receipt else outer.inputs
         return Pins(own, self.is_trial or outer.is_trial)
+
+
+def _inputs(path: Path) -> dict[str, str]:
+    """The inputs of a receipt, or of a plan, with an input for each day."""
+    return receipt.inputs(data_manifest.expanded(objects.local_store(workspaces.find()), receipt.read(path)))
 
 
 def from_receipt(path: Path, request: RunRequest) -> RunRequest:

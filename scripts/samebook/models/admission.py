@@ -13,7 +13,7 @@ from samebook.environment.model_sections import Promotion
 from samebook.models import build, gate_run, policy, reproducers
 from samebook.models.bundle import Bundle
 from samebook.models.reproducers import SignedRun
-from samebook.records import receipt, run_folder, signing
+from samebook.records import data_manifest, receipt, run_folder, signing
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile
 from samebook.store import objects
@@ -108,7 +108,7 @@ def check_receipt(content: bytes, bundle: Bundle) -> Json:
         "dirtiness": (annotations.get("dirty", True), annotations.get("patch"))
         == (bundle.source.dirty, bundle.source.patch),
         "source": receipt.external_parameters(statement) == {key: getattr(bundle.source, key) for key in SOURCE},
-        "inputs": receipt.inputs(statement) == receipt.inputs(bundle.plan()),
+        "inputs": _inputs(statement) == _inputs(bundle.plan()),
         "environment": build.environment(statement) == bundle.environment,
         "builder": details["builder"]["id"] == bundle.receipt.builder,
         "run": details["metadata"]["invocationId"] == bundle.receipt.run,
@@ -119,6 +119,11 @@ def check_receipt(content: bytes, bundle: Bundle) -> Json:
             mend=f"git stash push -- models/{bundle.name}.json",
         )
     return statement
+
+
+def _inputs(statement: Json) -> dict[str, str]:
+    """The inputs of a receipt of either form, or of a plan, in the form of which equal ones are equal."""
+    return data_manifest.compacted(receipt.inputs(statement))
 
 
 def _claimed(bundle: Bundle, conditions: Promotion) -> list[str]:

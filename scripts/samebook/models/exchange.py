@@ -1,6 +1,6 @@
 """The exchange of the objects of models and runs with the remote store of an environment, in either direction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from samebook.core import signals
@@ -43,14 +43,30 @@ PULL = Direction(
 )
 
 
+def _referenced_objects(workspace: Workspace) -> tuple[dict[str, str], dict[str, str]]:
+    """A description of each object that runs need, and that models need, as far as the lists of days here tell."""
+    return store_use.referenced_objects(workspace, lost=lambda _: None), lookup.referenced_objects(workspace)
+
+
+def _more(workspace: Workspace, names: Mapping[str, str]) -> dict[str, str]:
+    of_runs, of_models = _referenced_objects(workspace)
+    return {digest: label for digest, label in {**of_models, **of_runs}.items() if digest not in names}
+
+
 def exchange(workspace: Workspace, env: str, direction: Direction, options: TransferOptions, say: Say) -> str:
     """Move the objects that one side lacks; the result in a line. Raises SamebookError for damaged and missing ones."""
     remote_store = remote.require(workspace, env)
-    of_runs, of_models = store_use.referenced_objects(workspace), lookup.referenced_objects(workspace)
+    of_runs, of_models = _referenced_objects(workspace)
     names = {**of_models, **of_runs}
     say(f"{len(names)} objects, {direction.preposition} {remote_store.bucket.url}")
+    store = objects.local_store(workspace)
     with signals.as_errors():
-        result = direction.move(remote_store, names, objects.local_store(workspace), say, options)
+        result = direction.move(remote_store, names, store, say, options)
+        while not options.dry_run and (more := _more(workspace, names)):  # lists that have come name further objects
+            of_runs, of_models = _referenced_objects(workspace)
+            names |= more
+            say(f"{len(more)} objects more, which lists of days name")
+            result = transfer.joined(result, direction.move(remote_store, more, store, say, options))
     summary = direction.summary(result, options)
     transfer.check_complete(
         transfer.without_models(result, of_models.keys() - of_runs.keys(), say), names, summary, direction.mend

@@ -5,10 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from samebook.core import git, head
-from samebook.core.errors import UsageError, nearest
+from samebook.core.errors import SamebookError, UsageError, nearest
 from samebook.core.workspace import Workspace
 from samebook.models import bundle as bundles
 from samebook.models.bundle import NAME, Bundle, parse
+from samebook.records import data_manifest, receipt
+from samebook.store.objects import local_store
 
 
 def path(workspace: Workspace, name: str) -> Path:
@@ -64,7 +66,7 @@ def referenced_objects(workspace: Workspace) -> dict[str, str]:
     Raises UsageError for a bundle that isn't whole.
     """
     promoted = _promoted(workspace)
-    return {digest: label for bundle in promoted for digest, label in bundles.referenced_objects(bundle).items()}
+    return {digest: label for bundle in promoted for digest, label in _objects(workspace, bundle).items()}
 
 
 def all_versions(workspace: Workspace) -> list[Bundle]:
@@ -78,7 +80,19 @@ def all_versions(workspace: Workspace) -> list[Bundle]:
 
 def objects_of_all_versions(workspace: Workspace) -> set[str]:
     """The sha256 of each object that a bundle of any commit of any branch needs. Raises UsageError where git fails."""
-    return {digest for bundle in all_versions(workspace) for digest in bundles.referenced_objects(bundle)}
+    return {digest for bundle in all_versions(workspace) for digest in _objects(workspace, bundle)}
+
+
+def _objects(workspace: Workspace, bundle: Bundle) -> dict[str, str]:
+    """A description of each object that a bundle needs, and of the lists of its receipt, where that is here."""
+    objects = bundles.referenced_objects(bundle)
+    with suppress(SamebookError):
+        if content := local_store(workspace).get(bundle.receipt.sha256):
+            statement = receipt.parse(content, "a receipt")
+            objects |= {
+                digest: f"{name} of model {bundle.name}" for digest, name in data_manifest.lists(statement).items()
+            }
+    return objects
 
 
 def _promoted(workspace: Workspace) -> list[Bundle]:

@@ -6,6 +6,9 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.workspace import Workspace
@@ -14,13 +17,28 @@ from samebook.environment import settings
 from samebook.environment.model_sections import AbTest
 from samebook.models import lookup, store_use
 from samebook.models.bundle import Bundle
-from samebook.records import inputs, receipt, run_folder
+from samebook.records import data_manifest, inputs, receipt, run_folder
 from samebook.records.receipt import Json
 from samebook.store import objects
 
 RUN = re.compile(rb"\d{8}T\d{6}Z-[^/\s\"\\]+?-[0-9a-f]{6}")
 
-type Receipts = Mapping[str, Json]
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts of a receipt that tell which runs must stay: who made its inputs, and the days that it has written."""
+
+    makers: frozenset[str]
+    days: tuple[datetime.date, ...]
+
+    @classmethod
+    def of(cls, workspace: Workspace, statement: Json) -> Self:
+        """The facts of a receipt. Raises SamebookError where a list of its days is not whole."""
+        whole = data_manifest.expanded(objects.local_store(workspace), statement)
+        return cls(frozenset(receipt.makers(whole).values()), tuple(_days_written(statement)))
+
+
+type Receipts = Mapping[str, Facts]
 
 
 def check(workspace: Workspace) -> None:
@@ -34,15 +52,22 @@ def check(workspace: Workspace) -> None:
 
 
 def receipts(workspace: Workspace, cache: Receipts) -> Receipts:
-    """The receipt of each finished run, by the run's id; receipts in `cache` are not read again.
+    """The facts of the receipt of each finished run, by the run's id; receipts in `cache` are not read again.
 
     Raises UsageError for a receipt that can't be read, because it may name any run.
     """
     paths = sorted(workspace.runs.glob(f"[0-9]*Z-*/{run_folder.RECEIPT}"))
+    return {path.parent.name: cache.get(path.parent.name) or _facts(workspace, path) for path in paths}
+
+
+def _facts(workspace: Workspace, path: Path) -> Facts:
+    mend = "move that folder away"
     try:
-        return {path.parent.name: cache.get(path.parent.name) or receipt.read(path) for path in paths}
-    except UsageError as error:
-        raise UsageError(f"{error}; no run is removed while it may name any", mend="move that folder away") from None
+        statement = receipt.read(path)
+        mend = "make pull"
+        return Facts.of(workspace, statement)
+    except SamebookError as error:
+        raise UsageError(f"{error}; no run is removed while it may name any", mend=mend) from None
 
 
 def required_runs(workspace: Workspace, receipts: Receipts, today: datetime.date) -> dict[str, str]:
@@ -62,7 +87,7 @@ def ancestors(receipts: Receipts, runs: Iterable[str]) -> set[str]:
     """The runs that made the inputs of these runs, those that made the inputs of those, and so on."""
     reached, ahead = set[str](), set(runs)
     while ahead:
-        makers = {maker for run in ahead if run in receipts for maker in receipt.makers(receipts[run]).values()}
+        makers = {maker for run in ahead if run in receipts for maker in receipts[run].makers}
         ahead = makers - reached
         reached |= makers
     return reached
@@ -84,9 +109,7 @@ def _variants(workspace: Workspace, test: AbTest) -> Iterator[Bundle]:
 def _writers(receipts: Receipts, experiments: list[AbTest]) -> set[str]:
     """The runs that wrote a partition of a day of an experiment."""
     return {
-        run
-        for run, statement in receipts.items()
-        if any(test.is_on(day) for test in experiments for day in _days_written(statement))
+        run for run, facts in receipts.items() if any(test.is_on(day) for test in experiments for day in facts.days)
     }
 
 
@@ -102,15 +125,15 @@ def _of_models(workspace: Workspace, receipts: Receipts, bundles: Iterable[Bundl
         gate = bundle.promoted.gate
         runs = {bundle.receipt.run: bundle.receipt.sha256} | ({gate.run: gate.receipt} if gate else {})
         stored = (_stored(workspace, digest) for run, digest in runs.items() if run not in receipts)
-        names |= {*runs, *(maker for statement in stored if statement for maker in receipt.makers(statement).values())}
+        names |= {*runs, *(maker for facts in stored if facts for maker in facts.makers)}
     return names
 
 
-def _stored(workspace: Workspace, digest: str) -> Json | None:
-    """A receipt from the store; None where it is missing or damaged, or another object."""
+def _stored(workspace: Workspace, digest: str) -> Facts | None:
+    """The facts of a receipt from the store; None where it is missing or damaged, or another object."""
     with suppress(SamebookError):
         content = objects.local_store(workspace).get(digest)
-        return receipt.parse(content, "a receipt") if content else None
+        return Facts.of(workspace, receipt.parse(content, "a receipt")) if content else None
     return None
 
 

@@ -4,7 +4,7 @@ The objects that a bundle of any commit of any branch names stay, because a roll
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from samebook.core.file_lock import hold, is_held
 from samebook.core.workspace import Workspace
 from samebook.environment import input_entries
 from samebook.models import commits, lookup
-from samebook.records import receipt, run_folder
+from samebook.records import data_manifest, receipt, run_folder
 from samebook.store import objects as store
 from samebook.store.objects import HOUR
 
@@ -25,7 +25,8 @@ class Report:
     """The state of the store.
 
     `objects` is their number; `damaged` and `unreferenced` are paths; `missing` describes each missing object by its
-    sha256; `reclaimable` is the number of bytes that gc frees.
+    sha256; `reclaimable` is the number of bytes that gc frees. `lost` says which lists of days are not whole: nobody
+    knows what these runs need, so nothing is unreferenced then.
     """
 
     objects: int
@@ -33,6 +34,7 @@ class Report:
     missing: dict[str, str]
     unreferenced: list[Path]
     reclaimable: int
+    lost: tuple[str, ...] = ()
 
 
 def report(workspace: Workspace, without: Collection[str] = (), grace: float = 0) -> Report:
@@ -41,34 +43,42 @@ def report(workspace: Workspace, without: Collection[str] = (), grace: float = 0
     An object of the last `grace` seconds is not unreferenced, because its receipt may not be written yet.
     """
     local = store.local_store(workspace)
-    labels = referenced_objects(workspace, without)
+    lost: list[str] = []
+    labels = referenced_objects(workspace, without, lost.append)
     present = {path.name for path in local.objects()}
     missing = {digest: label for digest, label in labels.items() if digest not in present}
     pinned = {entry.sha256 for entry in input_entries.read(workspace).values()}
     referenced = {*labels, *pinned, *lookup.objects_of_all_versions(workspace)}
-    damaged, unreferenced = local.damaged(), local.unreferenced(referenced)
+    damaged = local.damaged()
+    unreferenced = local.unreferenced({path.name for path in local.objects()} if lost else referenced)
     unreferenced = [path for path in unreferenced if time.time() - path.stat().st_mtime >= grace]
     unreferenced += local.abandoned()
     size = sum(path.stat().st_size for path in {*damaged, *unreferenced})
-    return Report(len(present), damaged, missing, unreferenced, size)
+    return Report(len(present), damaged, missing, unreferenced, size, tuple(lost))
 
 
-def referenced_objects(workspace: Workspace, without: Collection[str] = ()) -> dict[str, str]:
+def referenced_objects(
+    workspace: Workspace, without: Collection[str] = (), lost: Callable[[str], object] | None = None
+) -> dict[str, str]:
     """A description of each object that the runs in runs/ need, but the runs `without`, by sha256.
 
-    Raises UsageError for a receipt that can't be read: gc must not remove an object that it may name.
+    Raises UsageError for a receipt or a list of days that can't be read: gc must not remove an object that it may name.
+    With `lost`, which hears of each list that is missing or damaged, the objects that only these name are left out.
     """
+    local = store.local_store(workspace)
     # The runs under way come first, because one that ends meanwhile then has its receipt in runs/.
     running = (workspace.runs / ".partial").glob("*-*")
-    inputs = (event for run in running for event in run_folder.events(run, "input"))
-    labels = {event["sha256"]: f"{event['name']}, which a run is reading" for event in inputs}
+    events = (event for run in running for event in run_folder.events(run, "input"))
+    labels = {event["sha256"]: f"{event['name']}, which a run is reading" for event in events}
     receipts = sorted(workspace.runs.glob(f"*/{run_folder.RECEIPT}"))
     for path in (path for path in receipts if path.parent.name not in without):
         run, statement = path.parent.name, receipt.read(path)
         commit = receipt.dependency(statement, receipt.COMMIT) or {}
         patch = commit.get("annotations", {}).get("patch")
-        digests = {**receipt.subject_digests(statement), **receipt.inputs(statement)}
+        inputs = receipt.inputs(data_manifest.expanded(local, statement, lost))
+        digests = {**receipt.subject_digests(statement), **inputs}
         labels |= {digest: f"{name} of {run}" for name, digest in digests.items()}
+        labels |= {digest: f"{name} of {run}" for digest, name in data_manifest.lists(statement).items()}
         labels |= {sha256(path): f"the receipt of {run}"} | ({patch: f"the patch of {run}"} if patch else {})
     return labels
 
@@ -92,6 +102,8 @@ def gc(workspace: Workspace, *, dry_run: bool, without: Collection[str] = (), gr
     check_history(workspace)
     with hold(workspace.root / commits.LOCK):  # a promotion stores its files before its commit names them
         state = report(workspace, without, max(grace, HOUR) if _is_running(workspace) else grace)
+        if state.lost:
+            raise UsageError(f"{state.lost[0]}; no object is removed while it may name any", mend="make pull")
         for path in {*state.unreferenced, *state.damaged}:
             path.unlink(missing_ok=True)
     return state

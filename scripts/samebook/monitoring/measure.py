@@ -4,17 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from samebook.core.errors import UsageError
 from samebook.environment.model_sections import Drift
-from samebook.monitoring.bins import Bins, bin_numbers, expected_counts
+from samebook.monitoring.bins import Bins
 from samebook.monitoring.completeness import completeness
-from samebook.monitoring.observations import Observations, check_columns
-from samebook.monitoring.psi import DIGITS, Divergence, compare
+from samebook.monitoring.observations import Observations
+from samebook.monitoring.psi import DIGITS, compare_counts
 from samebook.monitoring.reference import Reference
 from samebook.monitoring.report import ALARM, VERDICTS, WARN, Finding, Report
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import numpy as np
 
 # The share of quiet days on which a feature stays below its limit: of a hundred one warns, of a thousand one alarms.
 LEVELS = {WARN: 0.99, ALARM: 0.999}
@@ -34,51 +33,55 @@ class _Column:
     days: int
 
 
-def measure(reference: Reference, observations: Observations) -> Report:
-    """The report of a day. Its findings have a fixed order: features, the score, then the arrival of data.
+@dataclass(frozen=True)
+class _Part:
+    """The numbers of a column's values in each bin, on `days` days that have rows."""
 
-    Raises UsageError for a feature that the data lacks, or has as text where the reference has numbers.
-    """
+    counts: "np.ndarray"
+    days: int
+
+
+def measure(reference: Reference, observations: Observations) -> Report:
+    """The report of a day. Its findings have a fixed order: features, the score, then the arrival of data."""
     findings = (*_drifts(reference, observations), *completeness(reference, observations))
     return Report(observations.model, str(observations.day), observations.days, findings)
 
 
 def _drifts(reference: Reference, observations: Observations) -> Iterator[Finding]:
-    settings = observations.settings
-    rows, scores = observations.rows(settings.features), observations.model_scores()
-    check_columns(settings.features, rows, reference["features"])
-    check_columns(settings.scores, scores, (settings.score,))
-    features = reference["features"].items()
-    columns = [(_Column("feature", name, bins, reference["days"]), rows) for name, bins in features]
+    settings, features = observations.settings, observations.counts["features"]
     score = reference["score"]
-    columns.append((_Column("score", settings.score, score, score["days"]), scores))
-    for column, frame in columns:
-        for span in observations.spans():
-            part = observations.within(span, frame)
-            if len(part) and column.bins.get("rows", 1):
-                yield from _findings(column, span, part, settings)
+    columns = [
+        (_Column("feature", name, bins, reference["days"]), features) for name, bins in reference["features"].items()
+    ]
+    columns.append((_Column("score", settings.score, score, score["days"]), observations.own_scores))
+    for column, counts in columns:
+        for span, day in observations.spans().items():
+            days = [day] if day else list(counts.rows)
+            if any(counts.rows.get(each) for each in days) and column.bins.get("rows", 1):
+                yield from _findings(column, span, _Part(counts.of(column.name, day), len(days)), settings)
 
 
-def _findings(column: _Column, span: str, rows: "pd.DataFrame", settings: Drift) -> Iterator[Finding]:
+def _findings(column: _Column, span: str, part: _Part, settings: Drift) -> Iterator[Finding]:
     """The finding on a column, and the one on its missing and unseen values if that is worse.
 
     A feature whose days differ widely could hide its missing values otherwise.
     """
-    finding = _drift(column, span, rows, settings)
+    finding = _drift(column, span, part, settings)
     yield finding
-    absent = _absent(column, span, rows)
+    absent = _absent(column, span, part)
     if span == "day" and VERDICTS.index(absent.verdict) > VERDICTS.index(finding.verdict):
         yield absent
 
 
-def _drift(column: _Column, span: str, rows: "pd.DataFrame", settings: Drift) -> Finding:
+def _drift(column: _Column, span: str, part: _Part, settings: Drift) -> Finding:
     """The finding on a column's PSI. It must pass the settings' limit, chance, and the reference's unusual days.
 
     Features that move over many days follow the season: a reason to train again, and never an alarm.
     """
     farthest = column.bins["farthest"] if span == "day" else 0.0
     # The reference's own days say better than a formula how far a day may be from others.
-    divergence = _compare(column, column.bins | {"intraclass": 0.0} if farthest else column.bins, rows)
+    bins = column.bins | {"intraclass": 0.0} if farthest else column.bins
+    divergence = compare_counts(bins, column.days, part.counts, part.days)
     warn = max(settings.warn, divergence.chance_limit(LEVELS[WARN]), FAR[WARN] * farthest)
     alarm = max(settings.alarm, divergence.chance_limit(LEVELS[ALARM]), FAR[ALARM] * farthest)
     is_seasonal = column.kind == "feature" and span != "day"
@@ -86,19 +89,9 @@ def _drift(column: _Column, span: str, rows: "pd.DataFrame", settings: Drift) ->
     return Finding(column.kind, column.name, span, divergence.psi, warn, None if is_seasonal else alarm, detail)
 
 
-def _compare(column: _Column, bins: Bins, rows: "pd.DataFrame") -> Divergence:
-    try:
-        return compare(bins, column.days, rows[column.name], rows["day"].nunique())
-    except ValueError as error:
-        raise UsageError(
-            f"feature {column.name}: expected numbers, as the reference has; {error}",
-            mend="make promote RUN=… MODEL=…, of a run with this kind of column",
-        ) from None
-
-
-def _absent(column: _Column, span: str, rows: "pd.DataFrame") -> Finding:
+def _absent(column: _Column, span: str, part: _Part) -> Finding:
     """The finding on the share of a column's values that are missing or unseen."""
-    is_absent = bin_numbers(rows[column.name], column.bins) >= len(expected_counts(column.bins)) - 2
-    share = round(float(is_absent.mean()), DIGITS)
+    rows = int(part.counts.sum())
+    share = round(float(part.counts[-2:].sum() / rows), DIGITS)
     warn, alarm = (max(ABSENT_ROWS[level], FAR[level] * column.bins["absent"]) for level in (WARN, ALARM))
-    return Finding("data", f"{column.name} missing or unseen", span, share, warn, alarm, f"of {len(rows)} rows")
+    return Finding("data", f"{column.name} missing or unseen", span, share, warn, alarm, f"of {rows} rows")

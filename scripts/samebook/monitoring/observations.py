@@ -1,12 +1,13 @@
-"""The data of a window of days that a model is monitored on: features, scores and labels."""
+"""The data of a window of days that a model is monitored on, counted: features, scores and labels."""
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from samebook.core.errors import UsageError
 from samebook.environment.model_sections import Drift
+from samebook.monitoring.counts import Counts
 from samebook.monitoring.reference import Reference
 
 if TYPE_CHECKING:
@@ -15,39 +16,57 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Observations:
-    """The rows of each dataset, with their day ("2013-07-01") in the column `day`, over `days` days up to `day`.
+    """The counts of `days` days up to `day`, by the roles of datasets in the settings: features, scores, labels.
 
-    The settings name the datasets, and `required_columns` their columns; of labels only the days count. A dataset
-    without rows is an empty frame. `files` are the sha256 of the model's files, by which its scores are known.
+    `own_scores` are those by this model; other models have scored the days before its promotion.
     """
 
     model: str
-    files: Collection[str]
-    frames: Mapping[str, "pd.DataFrame"]
+    counts: Mapping[str, Counts]
+    own_scores: Counts
     day: datetime.date
     days: int
     settings: Drift
-
-    def rows(self, name: str) -> "pd.DataFrame":
-        frame = self.frames[name]
-        return frame if "day" in frame else frame.assign(day="")
 
     def window(self) -> list[str]:
         """Every day of the window, the newest first."""
         return [str(self.day - datetime.timedelta(days=n)) for n in range(self.days)]
 
-    def model_scores(self) -> "pd.DataFrame":
-        """The scores by this model. Other models have scored the days before its promotion."""
-        scores = self.rows(self.settings.scores)
-        return scores[scores["model"].isin(list(self.files))] if "model" in scores else scores
+    def spans(self) -> dict[str, str | None]:
+        """The spans that are measured, each with its day: the day, and the window, None, if it is longer."""
+        return {"day": str(self.day), **({f"{self.days} days": None} if self.days > 1 else {})}
 
-    def spans(self) -> list[str]:
-        """The spans that are measured: the day, and the window if it is longer."""
-        return ["day", *([f"{self.days} days"] if self.days > 1 else [])]
 
-    def within(self, span: str, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """The rows of a frame in one of the spans."""
-        return frame[frame["day"] == str(self.day)] if span == "day" else frame
+@dataclass(frozen=True)
+class Window:
+    """The days that a model is monitored on: `days` up to `day`. `files` are the sha256 of the model's files, by which
+    its scores are known.
+    """
+
+    model: str
+    files: Collection[str]
+    day: datetime.date
+    days: int
+    settings: Drift
+
+
+def observe(reference: Reference, window: Window, batches: Mapping[str, Iterable["pd.DataFrame"]]) -> Observations:
+    """The counts of the rows in batches, by the name of the dataset; each row has its day in the column `day`.
+
+    Raises UsageError for a column that the rows lack, or have as text where the reference has numbers.
+    """
+    settings, own = window.settings, Counts()
+    counts = {role: Counts() for role in settings.datasets}
+    for role, name in settings.datasets.items():
+        for rows in (rows if "day" in rows else rows.assign(day="") for rows in batches[name] if len(rows)):
+            if role == "features":
+                check_columns(name, rows, reference["features"])
+            counts[role].add(rows, reference["features"] if role == "features" else {})
+            if role == "scores":
+                scored = rows[rows["model"].isin(list(window.files))] if "model" in rows else rows
+                check_columns(name, scored, (settings.score,))
+                own.add(scored, {settings.score: reference["score"]} if reference["score"].get("rows", 1) else {})
+    return Observations(window.model, counts, own, window.day, window.days, settings)
 
 
 def required_columns(reference: Reference, settings: Drift) -> dict[str, list[str]]:

@@ -48,10 +48,18 @@ def compare(bins: Bins, reference_days: int, values: "pd.Series", days: int) -> 
     """
     import numpy as np
 
+    counts = np.bincount(bin_numbers(values, bins), minlength=len(expected_counts(bins)))
+    return compare_counts(bins, reference_days, counts, days)
+
+
+def compare_counts(bins: Bins, reference_days: int, counts: "np.ndarray", days: int) -> Divergence:
+    """`compare`, for the numbers of the sample's values in each bin of `expected_counts`."""
+    import numpy as np
+
     before = expected_counts(bins)
-    groups = bin_groups(before, min(len(values), int(before[:-1].sum())), is_ordered="edges" in bins)
+    groups = bin_groups(before, min(int(counts.sum()), int(before[:-1].sum())), is_ordered="edges" in bins)
     before = np.bincount(groups, weights=before)
-    now = np.bincount(groups[bin_numbers(values, bins)], minlength=len(before))
+    now = np.bincount(groups, weights=counts, minlength=len(before))
     rows, reference_rows = int(now.sum()), float(before.sum())
     effect = _design_effect(bins["intraclass"], rows, days)
     reference_effect = _design_effect(bins["intraclass"], reference_rows, reference_days)

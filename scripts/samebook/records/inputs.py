@@ -1,6 +1,7 @@
 """Labels of a receipt's inputs: the text by which a run names one thing that it read.
 
 `rows/day=2013-07-01`   a day of a dataset
+`rows/day=2013-06-01..2013-07-01`   several days of a dataset, whose list the module `data_manifest` reads
 `bundle churn@prod`     the bundle of a promoted model
 `settings drift`        a group of settings
 `input customers.csv`   a file that a notebook reads by name: `samebook.input_path("customers.csv")`
@@ -14,6 +15,7 @@ from enum import Enum
 from typing import Self, override
 
 DAY = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)/day=(?P<day>\d{4}-\d\d-\d\d)")
+SPAN = re.compile(DAY.pattern + r"\.\.(?P<last>\d{4}-\d\d-\d\d)")
 BUNDLE, SETTINGS, INPUT = "bundle ", "settings ", "input "
 
 
@@ -21,6 +23,7 @@ class Kind(Enum):
     """The kind of input that a label names."""
 
     DAY = "day"
+    SPAN = "span"
     BUNDLE = "bundle"
     SETTINGS = "settings"
     INPUT = "input"
@@ -29,17 +32,23 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Label:
-    """A label; `name` is that of a dataset, a group of settings or an input file, a model's reference, or a path."""
+    """A label; `name` is that of a dataset, a group of settings or an input file, a model's reference, or a path.
+
+    `day` is the day, or the first of several, and `last` the last of these.
+    """
 
     kind: Kind
     name: str
     day: str = ""
+    last: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """The label in a text of a receipt; a text in none of the other forms is a file."""
         if (match := DAY.fullmatch(text)) and _is_date(match["day"]):
             return cls(Kind.DAY, match["dataset"], match["day"])
+        if (match := SPAN.fullmatch(text)) and _is_date(match["day"]) and _is_date(match["last"]):
+            return cls(Kind.SPAN, match["dataset"], match["day"], match["last"])
         if text.startswith(BUNDLE):
             return cls(Kind.BUNDLE, text.removeprefix(BUNDLE))
         if text.startswith(SETTINGS):
@@ -53,6 +62,8 @@ class Label:
         match self.kind:
             case Kind.DAY:
                 return f"{self.name}/day={self.day}"
+            case Kind.SPAN:
+                return f"{self.name}/day={self.day}..{self.last}"
             case Kind.BUNDLE:
                 return BUNDLE + self.name
             case Kind.SETTINGS:

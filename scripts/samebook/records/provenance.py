@@ -19,11 +19,13 @@ from samebook.core.workspace import Workspace
 from samebook.environment import machine, variables
 from samebook.environment.callers import Digests
 from samebook.environment.numerics import Numerics
-from samebook.records import canonical, receipt, run_folder
+from samebook.records import canonical, data_manifest, receipt, run_folder
+from samebook.records.data_manifest import Manifest
 from samebook.records.receipt import Json
 from samebook.records.source import Source
 from samebook.redaction import own_parts
 from samebook.redaction.redactor import Redaction
+from samebook.store import objects
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,16 @@ class Facts:
         events = {event["name"]: event for event in redacted}
         return [events[name] for name in sorted(events)]
 
+    @property
+    def manifests(self) -> list[Manifest]:
+        """The days of datasets of which the run has read several; their lists belong into the store."""
+        return data_manifest.of_events(self.of_kind("input"))
+
+    @property
+    def single_inputs(self) -> list[Json]:
+        """The inputs that are in no manifest."""
+        return data_manifest.without(self.manifests, self.of_kind("input"))
+
 
 def statement(facts: Facts) -> Json:
     """The receipt of a run, as JSON.
@@ -82,7 +94,11 @@ def statement(facts: Facts) -> Json:
 
 
 def write_files(facts: Facts) -> None:
-    """Write the files that the receipt adds to the run: the canonical notebook, the environment, the patch."""
+    """Write the files that the receipt adds to the run: the canonical notebook, the environment, the patch. Lists of
+    days go into the store.
+    """
+    for manifest in facts.manifests:
+        manifest.keep(objects.local_store(facts.workspace))
     cells = canonical.cells(facts.executed, str(facts.workspace.root))
     # A secret that was printed in two parts is whole only in the canonical form.
     (facts.run / run_folder.CANONICAL).write_bytes(canonical.content(facts.redaction.value(cells, own_parts.CANONICAL)))
@@ -188,7 +204,8 @@ def _images(_: Facts) -> list[Json]:
 
 
 def _inputs(facts: Facts) -> list[Json]:
-    return [_resource(item["name"], item["sha256"], input=True, **_built_from(item)) for item in facts.of_kind("input")]
+    single = (_resource(item["name"], item["sha256"], input=True, **_built_from(item)) for item in facts.single_inputs)
+    return sorted((*single, *(manifest.dependency() for manifest in facts.manifests)), key=lambda item: item["name"])
 
 
 def _built_from(item: Json) -> Json:
@@ -216,10 +233,11 @@ def _byproducts(facts: Facts) -> list[Json]:
     names = (run_folder.NOTEBOOK, run_folder.PAGE, run_folder.LOG, run_folder.ENVIRONMENT, run_folder.PATCH)
     files = [_file(facts.run, name) for name in names if (facts.run / name).is_file()]
     makers: dict[str, list[str]] = {}
-    for item in facts.of_kind("input"):
+    for item in facts.single_inputs:
         makers.setdefault(item.get("run") or "unknown", []).append(item["name"])
     annotations = {
         receipt.MADE_BY: makers,
+        receipt.MAKERS: {manifest.name: sha256(manifest.lists[1]) for manifest in facts.manifests},
         receipt.READ_FROM: _versions(facts),
         receipt.ORIGINS: {item["name"]: item["value"] for item in facts.of_kind("origin")},
         receipt.KERNEL: {item["name"]: "started" for item in facts.of_kind("kernel")},

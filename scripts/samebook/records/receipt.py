@@ -21,8 +21,9 @@ COMMIT, ENVIRONMENT, CODE = "commit", "environment", "code beside the notebook"
 LOCK = "environments/runtime.txt"
 # Byproducts without a file: the runs that made the inputs, the warehouses that were queried, the days that no
 # warehouse had, the places of input files, how the kernel started, the files of the commit and the folders that were
-# read, by sha256, and what was read unseen.
+# read, by sha256, and what was read unseen. MAKERS has the sha256 of lists: see `data_manifest`.
 MADE_BY, READ_FROM, LACKED, ORIGINS, KERNEL = "made by", "read from", "lacked", "origins", "kernel"
+MAKERS = "makers"
 READ, UNSEEN = "read", "unseen"
 # The byproduct of a run of a receipt, whose inputs were those that the receipt names.
 PINNED = "pinned"

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import escape
@@ -184,11 +184,18 @@ def is_named_after(run: str, notebook: str) -> bool:
     return notebook_name(run) == _name_in_id(notebook)
 
 
-def finished_runs(workspace: Workspace, notebook: str) -> list[Path]:
-    """The folders of a notebook's finished runs, newest first; of two in one second, the one that ended last."""
+def finished_runs(workspace: Workspace, notebook: str, parameters: Mapping[str, Any] | None = None) -> list[Path]:
+    """The folders of a notebook's finished runs, newest first; of two in one second, the one that ended last.
+
+    With `parameters`, as plain JSON, runs whose receipt can't have these are left out; some others may stay.
+    """
     names = {_name_in_id(notebook), Path(notebook).name}  # earlier runs of a notebook in a folder have only its stem
     receipts = (path for name in names for path in workspace.runs.glob(f"*Z-{escape(name)}-??????/{RECEIPT}"))
-    own = [path for path in receipts if _is_of(path, notebook)]
+    texts = [f'"notebook": {_json(f"notebooks/{notebook}.ipynb")}'.encode()]
+    lines = (f"{_json(name)}: {_json(value)}" for name, value in (parameters or {}).items())
+    # A value of several parts is written over several lines.
+    texts += [line.encode() for line in lines if not line.endswith(("]", "}"))]
+    own = [path for path in receipts if _has(path, texts)]
     newest = sorted(own, key=lambda path: (*order(path.parent.name), path.stat().st_mtime_ns), reverse=True)
     return [path.parent for path in newest]
 
@@ -200,11 +207,16 @@ def order(run: str) -> tuple[bool, str]:
     return start <= tomorrow.strftime(TIME), start
 
 
-def _is_of(receipt: Path, notebook: str) -> bool:
-    """Whether a receipt's run is one of this notebook, and not of one with the same stem in another folder."""
-    content = receipt.read_bytes()  # searched as bytes: there may be thousands, and parsing takes fifty times as long
-    path = json.dumps(f"notebooks/{notebook}.ipynb", ensure_ascii=False)
-    return f'"notebook": {path}'.encode() in content
+def _has(path: Path, texts: Sequence[bytes]) -> bool:
+    """Whether a receipt has these texts, as samebook writes them: the path of a notebook tells runs of one from those
+    of another with the same stem in another folder.
+    """
+    content = path.read_bytes()  # searched as bytes: there may be thousands, and parsing takes fifty times as long
+    return all(text in content for text in texts)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def append_event(folder: Path, event: dict[str, Any]) -> None:

@@ -33,11 +33,12 @@ CANONICAL: list[Own] = [
 ]
 
 # What a notebook tells its run, a line of its events.
-EVENT = _keys("name value sha256 run built version text", kind=True)
+EVENT = _keys("name value sha256 run built version text", kind=True, bytes=True)
 
 # Names of inputs are redacted before; those of outputs hold no secret, or the run has failed.
 _ANNOTATIONS = _keys(
-    "builtFrom unpatched", dirty=True, patch=True, packages=True, python=True, input=True, undeclared=True
+    "builtFrom unpatched",
+    **dict.fromkeys(("dirty", "patch", "packages", "python", "input", "undeclared", "files", "bytes"), True),
 )
 _RESOURCE = _keys("", name=True, uri=True, digest=True, annotations=_ANNOTATIONS)
 _DEFINITION = _keys(

@@ -16,7 +16,7 @@ from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.reads import origin
-from samebook.records import evidence, receipt, run_folder
+from samebook.records import data_manifest, evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.reproduction import isolation
@@ -64,6 +64,7 @@ def reruns(site: Site, statement: Json) -> Iterator[Rerun]:
     Raises UsageError where the commit or the patch is missing, EnvironmentMismatch where the commit's environment
     can't be made; the function raises NotReproduced where a new run fails.
     """
+    statement = data_manifest.expanded(objects.local_store(site.workspace), statement, site.say)
     commit = receipt.dependency(statement, receipt.COMMIT)
     if commit is None:
         raise UsageError(

@@ -91,6 +91,14 @@ def run(digests: Iterable[str], job: Job, say: Say, jobs: int) -> TransferResult
     return TransferResult(moved, present, missing, damaged, counter.size)
 
 
+def joined(first: TransferResult, second: TransferResult) -> TransferResult:
+    """The result of two transfers of different objects."""
+    moved, present, missing, damaged = (
+        sorted(getattr(first, status.value) + getattr(second, status.value)) for status in Status
+    )
+    return TransferResult(moved, present, missing, damaged, first.size + second.size)
+
+
 def summary(result: TransferResult, moved: str, present: str) -> str:
     """The result in a line, with the words for both statuses: `sent 12 objects, 34.5 MiB; 40 were there`."""
     return f"{moved} {len(result.moved)} objects, {format_size(result.size)}; {len(result.present)} {present}"

@@ -11,11 +11,13 @@ from samebook.data import dataset
 from samebook.environment import settings
 from samebook.models import lookup
 from samebook.monitoring.measure import measure
-from samebook.monitoring.observations import Observations, check_columns, required_columns
+from samebook.monitoring.observations import Window, check_columns, observe, required_columns
 from samebook.monitoring.reference import usable_reference
 from samebook.monitoring.report import OK, VERDICTS, Report
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
 MARKS = dict(zip(VERDICTS, ("ok", " !", "!!"), strict=True))
@@ -53,18 +55,18 @@ def drift(request: DriftRequest) -> Report:
     bundle = lookup.read(workspace, model)
     reference = usable_reference(bundle.monitoring, model)
     required = required_columns(reference, env_settings.drift)
-    frames = {name: _rows(workspace, name, request, columns) for name, columns in required.items()}
-    features = env_settings.drift.features
-    if "day" not in frames[features]:
+    features, days = env_settings.drift.features, dataset.days(request.first, request.day)
+    if len(dataset.missing(workspace, features, days)) == len(days):
         maker = env_settings.datasets[features].made_by
         run = f'make run NOTEBOOK={maker} PARAMS="start={request.first} end={request.day}"'
         raise UsageError(
             f"no partition of {features} from {request.first} to {request.day}",
             mend=run if maker else f"run the notebook that writes {features}",
         )
+    batches = {name: _rows(workspace, name, request, columns) for name, columns in required.items()}
     files = {artifact.sha256 for artifact in bundle.artifacts.values()}
-    observations = Observations(model, files, frames, request.day, request.days, env_settings.drift)
-    return measure(reference, observations)
+    window = Window(model, files, request.day, request.days, env_settings.drift)
+    return measure(reference, observe(reference, window, batches))
 
 
 def table(report: Report) -> str:
@@ -82,19 +84,16 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _rows(workspace: workspaces.Workspace, name: str, request: DriftRequest, columns: list[str]) -> "pd.DataFrame":
-    """The rows of the days that have a partition, with these columns and `day`; no column where no day has one.
+def _rows(
+    workspace: workspaces.Workspace, name: str, request: DriftRequest, columns: list[str]
+) -> "Iterator[pd.DataFrame]":
+    """The rows of each day that has a partition, with these columns and `day`: of one day at a time.
 
     Raises UsageError naming a day that lacks one of the columns.
     """
-    import pandas as pd
-
-    days = dataset.days(request.first, request.day)
-    paths = {day: workspace.data / dataset.partition(name, day) for day in days}
-    frames = []
-    for day, path in paths.items():
+    for day in dataset.days(request.first, request.day):
+        path = workspace.data / dataset.partition(name, day)
         if path.is_file():
             rows = dataset.frame([(workspace.relative(path), path.read_bytes())]).assign(day=str(day))
             check_columns(name, rows, columns)
-            frames.append(rows.reindex(columns=[*columns, "day"]))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+            yield rows.reindex(columns=[*columns, "day"])

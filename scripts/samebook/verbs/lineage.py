@@ -13,9 +13,10 @@ from typing import Any
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.data import dataset
-from samebook.records import diagram, inputs, receipt, run_folder
+from samebook.records import data_manifest, diagram, inputs, receipt, run_folder
 from samebook.records.diagram import Box
 from samebook.records.inputs import Kind, Label
+from samebook.store import objects
 
 SHORT = 12
 SHOWN = 60
@@ -60,6 +61,7 @@ def lineage(workspace: Workspace, name: str) -> Run:
 
 
 def _tree(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...]) -> Run:
+    statement = data_manifest.expanded(objects.local_store(workspace), statement, lambda _: None)
     name = statement["predicate"]["runDetails"]["metadata"]["invocationId"]
     if name in above:
         raise UsageError(
@@ -94,7 +96,13 @@ def _inputs(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...
         results = set(receipt.subject_digests(maker_statement).values()) if maker_statement else set(digests.values())
         for group in _groups(names):
             selected = {name: digests[name] for name in group}
-            yield Input(selected, run, "" if results.issuperset(selected.values()) else "not what that run made")
+            yield Input(selected, run, _note(group[0], results.issuperset(selected.values())))
+
+
+def _note(name: str, is_made: bool) -> str:
+    if Label.parse(name).kind is Kind.SPAN:
+        return "the list of these days is not in the store, or is damaged: make pull"
+    return "" if is_made else "not what that run made"
 
 
 def _groups(names: list[str]) -> Iterator[list[str]]:

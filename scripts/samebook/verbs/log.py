@@ -51,7 +51,8 @@ def _runs(workspace: Workspace, day: datetime.date, run_ids: set[str]) -> Iterat
 
 def _is_for(run: Path, day: str) -> bool:
     path = run / run_folder.RECEIPT
-    if not path.is_file() or day.encode() not in path.read_bytes():  # much cheaper than to parse each receipt
+    # Much cheaper than to parse each receipt; the bare day stands in many, as that of their end.
+    if not path.is_file() or f'"day": "{day}"'.encode() not in path.read_bytes():
         return False
     return summary.summarize(run).parameters.get("day") == day
 

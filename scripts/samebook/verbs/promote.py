@@ -14,7 +14,7 @@ from samebook.models import build, commits, gate_run, lookup, policy
 from samebook.models import bundle as bundles
 from samebook.models.bundle import Bundle
 from samebook.models.policy import Candidate
-from samebook.records import attestations, receipt, run_folder, signing
+from samebook.records import attestations, data_manifest, receipt, run_folder, signing
 from samebook.store import objects
 
 
@@ -73,7 +73,7 @@ def _policy(workspace: Workspace, env: str) -> model_sections.Promotion:
 def _candidate(
     workspace: Workspace, request: PromoteRequest, conditions: model_sections.Promotion, path: Path
 ) -> Candidate:
-    statement = receipt.read(path)
+    statement = data_manifest.expanded(objects.local_store(workspace), receipt.read(path))
     champion = lookup.read(workspace, request.model) if lookup.path(workspace, request.model).is_file() else None
     gate = gate_run.find_comparison(workspace, conditions, statement, champion)
     return Candidate(

@@ -7,10 +7,10 @@ from samebook.records.summary import Run, summarize
 METRICS_SHOWN = 4
 
 
-def runs(workspace: Workspace) -> list[Run]:
-    """All runs in runs/, finished or failed, newest first."""
+def runs(workspace: Workspace, last: int | None = None) -> list[Run]:
+    """The runs in runs/, finished or failed, newest first: all, or the `last` ones, whose receipts alone are read."""
     folders = (path for path in workspace.runs.glob("[0-9]*Z-*") if path.is_dir())
-    return [summarize(path) for path in sorted(folders, reverse=True)]
+    return [summarize(path) for path in sorted(folders, reverse=True)[:last]]
 
 
 def table(runs: list[Run]) -> str:

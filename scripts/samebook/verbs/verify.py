@@ -6,8 +6,9 @@ from pathlib import Path
 from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced
 from samebook.core.text import word
-from samebook.records import attestations, evidence, receipt, run_folder, signing
+from samebook.records import attestations, data_manifest, evidence, receipt, run_folder, signing
 from samebook.records.signing import Purpose, TrustedKey
+from samebook.store import objects
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ def verify(path: Path) -> Verification:
     statement = receipt.read(path)
     signers = signing.signers(workspace, path, Purpose.RUNS)
     states = evidence.file_states(workspace, path, statement)
+    of_lists = data_manifest.states(objects.local_store(workspace), statement)
+    states |= {name: problem or evidence.STORED for name, problem in of_lists.items()}
     if wrong := evidence.problems(states):
         raise NotReproduced(
             "\n  ".join((f"{len(wrong)} of {len(states)} files are not what the receipt says", *wrong)),
