@@ -112,7 +112,7 @@ CAUSES = (
         "wall clock",
         r"(\w+\.)*summary2?\(",
         "the first table has the date and the time of day: print(result.summary().tables[1])",
-        unless=r"\A(?![\s\S]*\bstatsmodels\b)",
+        unless=r"\A(?![\s\S]*\bstatsmodels\b)|iolib\.summary\.time =",
     ),
     Cause(
         "wall clock",
