@@ -73,6 +73,7 @@ def test_advice() -> None:
     assert helping is not None
     assert helping.rule.advice
     assert renames.helping("KeyError: 'x'", changes) is None
+    assert renames.helping(f"TypeError: y\n  line 1: {text}\n  kept", changes) == changes[0]
 
 
 def test_what_is_used_nowhere() -> None:
