@@ -27,7 +27,9 @@ def test_matrix() -> None:
 
 def test_texts_are_hashed_by_letters() -> None:
     """A hasher of texts takes a text as the list of its letters, and a list as it is."""
-    code = "from sklearn.feature_extraction import FeatureHasher\nh = FeatureHasher(n_features=8, input_type='string')\n"
+    code = (
+        "from sklearn.feature_extraction import FeatureHasher\nh = FeatureHasher(n_features=8, input_type='string')\n"
+    )
     texts = printed(code, "print(h.transform(['ab', 'c']).toarray().tolist())")
     assert texts == printed(code, "print(h.transform([['a', 'b'], ['c']]).toarray().tolist())")
     other = code.replace("input_type='string'", "input_type='dict'")
@@ -69,3 +71,18 @@ def test_liblinear_that_stays(use: str) -> None:
     """A model that is asked for what only it has stays."""
     code = LIBLINEAR + f"m = LogisticRegression(solver='liblinear')\n{use}"
     assert mended(code) == code
+
+
+@pytest.mark.parametrize(
+    ("code", "bins"),
+    [
+        ("n = max(x)\nm = 2", "n / m"),
+        ("n = [1, 2]\nm = 2", ""),
+        ("import numpy as np\nn = np.arange(3)\nm = 2", ""),
+        ("def f(n): pass\nn = 3\nm = 2", ""),
+    ],
+)
+def test_whole_bins(code: str, bins: str) -> None:
+    """Of a quotient of numbers the whole part is the number of bins; a quotient of arrays stays."""
+    new = f"int({bins})" if bins else "n / m"
+    assert mended(f"{code}\nd.hist(bins=n / m)") == f"{code}\nd.hist(bins={new})"

@@ -66,9 +66,7 @@ def test_groups_of_columns() -> None:
     first = FRAME + "g = d.groupby({'a': 'n', 'b': 't', 'c': 'n'}, axis=1)"
     loop = "for key, part in g: print(key, *part.columns, *part.dtypes)"
     last = "print(*g.count().columns, g.count().shape)\ng = d.groupby('b')\nprint(g.size().sum())"
-    assert printed(first, loop, last) == "n a c int64 float64\nt b object\nn t (2, 2)\n2\n".replace(
-        "object", "str"
-    )
+    assert printed(first, loop, last) == "n a c int64 float64\nt b object\nn t (2, 2)\n2\n".replace("object", "str")
 
 
 @pytest.mark.parametrize("use", ["g.apply(f)", "def f(): return g.sum()", "for x in y:\n    g.sum()\n    g = x"])

@@ -4,6 +4,7 @@ matrix    a matrix of numpy that goes into a model: scikit-learn made an array o
 hashed    texts that go into a FeatureHasher of texts, of which each is the list of its letters
 flat      predictions that are scaled back: an array of one dimension was one column
 scalar    an array of one number, which a text takes by `%`
+counted   a number of bins that is a quotient, of which the whole part counted
 ticks     labels that may be fewer than their ticks, the rest of which had none
 wrapped   a model of liblinear, which fits one class against the rest, also where there are more than two
 """
@@ -25,7 +26,9 @@ METHODS = ("fit", "predict", "predict_proba", "score", "transform", "fit_transfo
 MATRICES = ("numpy.matrix", "numpy.mat", "numpy.asmatrix")
 NUMBER = re.compile(r"%[-+0-9.]*[dfeg]")
 # What a wrapped model has not, and what searches for its options by their names.
-OWN = re.compile(r"\.(coef_|intercept_|n_iter_|C|set_params|named_steps)\b|\w+(Grid|Search)\w*\(|\bSelectFromModel\b|\bRFE")
+OWN = re.compile(
+    r"\.(coef_|intercept_|n_iter_|C|set_params|named_steps)\b|\w+(Grid|Search)\w*\(|\bSelectFromModel\b|\bRFE"
+)
 
 
 def places(text: str, by_kind: ByKind, code: Code) -> Iterator[Place]:
@@ -37,9 +40,28 @@ def places(text: str, by_kind: ByKind, code: Code) -> Iterator[Place]:
         yield from _of_flat(text, call, by_kind, code)
         yield from _of_ticks(text, call, by_kind, code)
         yield from _of_liblinear(text, call, by_kind, code)
+        for bins in (word.value for word in call.keywords if word.arg == "bins" and _is_quotient(word.value, code)):
+            start, end = cells.span(text, bins)
+            edits = (Edit(start, start, "int("), Edit(end, end, ")"))
+            yield from ((rule, cells.span(text, call)[0], edits) for rule in by_kind("counted"))
     for node in ast.walk(cells.read_tree(text)):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
             yield from _of_text(text, node, by_kind, code)
+
+
+def _is_quotient(node: ast.expr, code: Code) -> bool:
+    """Whether an expression is one number by another, and no array."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _is_number(node, code)
+
+
+def _is_number(node: ast.expr, code: Code, depth: int = 0) -> bool:
+    if isinstance(node, ast.BinOp):
+        return _is_number(node.left, code, depth) and _is_number(node.right, code, depth)
+    if isinstance(node, ast.Name):
+        return depth < 4 and code.all_are(node, lambda value: _is_number(value, code, depth + 1))
+    if isinstance(node, ast.Call):
+        return getattr(node.func, "id", "") in ("max", "min", "len", "int", "float", "round")
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
 
 
 def _numpy(text: str, code: Code) -> tuple[str, tuple[Edit, ...]]:

@@ -58,7 +58,7 @@ class Code:
         """The values that each name is given by `=`, and None for each that it gets in another way."""
         values: dict[str, list[ast.expr | None]] = {}
         for text in self.texts:
-            plain = {}
+            plain: dict[int, ast.expr] = {}
             for node in ast.walk(read_tree(text)):
                 if isinstance(node, ast.Assign):
                     plain |= {id(target): node.value for target in node.targets if isinstance(target, ast.Name)}

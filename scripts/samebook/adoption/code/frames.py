@@ -130,9 +130,7 @@ def _transposed(text: str, call: ast.expr) -> tuple[Edit, ...]:
     return Edit(end, end, ".T"), cells.without(text, axis)
 
 
-def _of_groups(
-    text: str, call: ast.Call, method: ast.Attribute, by_kind: ByKind, grouped: set[int]
-) -> Iterator[Place]:
+def _of_groups(text: str, call: ast.Call, method: ast.Attribute, by_kind: ByKind, grouped: set[int]) -> Iterator[Place]:
     if not _is_aggregate(call):
         return
     is_name = id(method.value) in grouped
@@ -217,7 +215,5 @@ def _of_category(text: str, call: ast.Call, by_kind: ByKind, code: Code) -> Iter
     for rule in by_kind("category"):
         if rule.old == cells.last_name(call):
             start, end = cells.span(text, first)[0], cells.span(text, call)[1] - 1
-            options = ", ".join(
-                f"{word.arg}={cells.source(text, word.value)}" for word in call.keywords
-            )
+            options = ", ".join(f"{word.arg}={cells.source(text, word.value)}" for word in call.keywords)
             yield rule, start, (Edit(start, end, f"{pandas}.{rule.new}({options})"),)
