@@ -2,7 +2,7 @@
 
 matrix    a matrix of numpy that goes into a model: scikit-learn made an array of it
 hashed    texts that go into a FeatureHasher of texts, of which each is the list of its letters
-flat      predictions that are scaled back: an array of one dimension was one column
+flat      what a model predicts, scaled back: an array of one dimension was one column
 scalar    an array of one number, which a text takes by `%`
 counted   a number of bins that is a quotient, of which the whole part counted
 ticks     labels that may be fewer than their ticks, the rest of which had none
@@ -103,7 +103,7 @@ def _is_predicted(node: ast.expr) -> bool:
 
 
 def _of_flat(text: str, call: ast.Call, by_kind: ByKind, code: Code) -> Iterator[Place]:
-    """The rule for `scaler.inverse_transform(predictions)`: the result has the shape of its argument."""
+    """The rule for `scaler.inverse_transform(model.predict(X))`: the result has the shape of its argument."""
     is_alone = len(call.args) == 1 and not call.keywords
     for rule in by_kind("flat"):
         if rule.old == cells.last_name(call) and is_alone and code.all_are(call.args[0], _is_predicted):
