@@ -43,6 +43,8 @@ def test_predictions_are_scaled_back() -> None:
     code += "s, m = StandardScaler().fit([[1.0], [3.0]]), M()\np = m.predict([0.0])\nq = m.predict([[0.0], [1.0]])\n"
     code += "print('%.1f' % s.inverse_transform(p), '%d' % m.predict([7]), s.inverse_transform(q).tolist())"
     assert printed(code) == "2.0 7 [[2.0], [3.0]]\n"
+    keras = "import keras, sklearn\np = m.predict(x)\ns.inverse_transform(p)"
+    assert mended(keras) == keras
 
 
 def test_fewer_labels_than_ticks() -> None:
@@ -64,6 +66,14 @@ def test_liblinear() -> None:
     code += "m = LogisticRegression(solver='liblinear')\nm.fit(X, y)\nprint(round((m.predict(X) == y).mean(), 2))"
     assert printed(code) == "0.96\n"
     assert renames.mend([mended(code)])[0] == [mended(code)]
+
+
+def test_liblinear_of_one_against_the_rest() -> None:
+    """A scheme that is named goes: the wrapper is that scheme. A weight of classes would be another one there."""
+    (text,), _ = renames.mend([LIBLINEAR + "LogisticRegression(solver='liblinear', multi_class='ovr')"])
+    assert text.endswith("OneVsRestClassifier(LogisticRegression(solver='liblinear'))")
+    weighted = LIBLINEAR + "LogisticRegression(solver='liblinear', class_weight='balanced')"
+    assert mended(weighted) == weighted
 
 
 @pytest.mark.parametrize("use", ["m.coef_", "GridSearchCV(m, {'C': [1]})", "RFE(m)", "OneVsRestClassifier(m)"])

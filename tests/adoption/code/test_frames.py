@@ -26,9 +26,11 @@ def printed(*texts: str) -> str:
         ("d.groupby(k, axis=1).sum()", "d.T.groupby(k).sum().T"),
         ("d.groupby(k, axis='columns').mean()", "d.T.groupby(k).mean().T"),
         ("d.loc[:, 'a'] = d['a'].map(float)", "d['a'] = d['a'].map(float)"),
-        ("d.loc[:, 'a':'c'] = f(d)", "d[d.loc[:, 'a':'c'].columns] = f(d)"),
+        ("d.loc[:, 'a':'c'] = d.loc[:, 'a':'c'].map(f)", "d[d.loc[:, 'a':'c'].columns] = d.loc[:, 'a':'c'].map(f)"),
+        ("d.loc[:, ['a', 'c']] = d[['c', 'a']] + 1", "d.loc[:, ['a', 'c']] = d[['c', 'a']] + 1"),
+        ("d.loc[:, ['a', 'c']] = f(d)", "d.loc[:, ['a', 'c']] = f(d)"),
         ("d.loc[:, 'a'] = 0; d.loc[d.a > 0, 'a'] = f(d)", "d.loc[:, 'a'] = 0; d.loc[d.a > 0, 'a'] = f(d)"),
-        ("t.dt.weekday_name", "t.dt.day_name()"),
+        ("t.dt.weekday_name; d.weekday_name", "t.dt.day_name(); d.weekday_name"),
         (
             "t.astype('category', categories=['x'], ordered=True)",
             "t.astype(pd.CategoricalDtype(categories=['x'], ordered=True))",
@@ -41,7 +43,9 @@ def test_mended(code: str, mended: str) -> None:
     assert renames.mend([FRAME, code])[0] == [FRAME, mended]
 
 
-@pytest.mark.parametrize("other", ["d = f()", "def g(d): return d", "for d in x: 1", "d = d['a']", "d, e = x"])
+@pytest.mark.parametrize(
+    "other", ["d = f()", "def g(d): return d", "for d in x: 1", "d = d['a']", "d, e = x", "import d"]
+)
 def test_name_of_more_than_frames(other: str) -> None:
     """A name that may stand for something else than a frame is none."""
     assert renames.mend([FRAME, other, "d.mean()"])[0][2] == "d.mean()"

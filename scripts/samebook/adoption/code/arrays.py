@@ -25,9 +25,12 @@ type ByKind = Callable[[str], Any]
 METHODS = ("fit", "predict", "predict_proba", "score", "transform", "fit_transform", "fit_predict")
 MATRICES = ("numpy.matrix", "numpy.mat", "numpy.asmatrix")
 NUMBER = re.compile(r"%[-+0-9.]*[dfeg]")
+# Libraries whose models predict columns already.
+COLUMNS = {"keras", "tensorflow", "torch"}
 # What a wrapped model has not, and what searches for its options by their names.
 OWN = re.compile(
-    r"\.(coef_|intercept_|n_iter_|C|set_params|named_steps)\b|\w+(Grid|Search)\w*\(|\bSelectFromModel\b|\bRFE"
+    r"\.(coef_|intercept_|n_iter_|C|set_params|get_params|named_steps|densify|predict_log_proba)\b|__C\b|sample_weight"
+    r"|\w+(Grid|Search)\w*\(|\bSelectFromModel\b|\bRFE"
 )
 
 
@@ -104,9 +107,11 @@ def _is_predicted(node: ast.expr) -> bool:
 
 def _of_flat(text: str, call: ast.Call, by_kind: ByKind, code: Code) -> Iterator[Place]:
     """The rule for `scaler.inverse_transform(model.predict(X))`: the result has the shape of its argument."""
-    is_alone = len(call.args) == 1 and not call.keywords
+    is_name = len(call.args) == 1 and isinstance(call.args[0], ast.Name) and not call.keywords
+    if not is_name or code.libraries & COLUMNS:
+        return
     for rule in by_kind("flat"):
-        if rule.old == cells.last_name(call) and is_alone and code.all_are(call.args[0], _is_predicted):
+        if rule.old == cells.last_name(call) and code.all_are(call.args[0], _is_predicted):
             numpy, needed = _numpy(text, code)
             (start, end), inner = cells.span(text, call), cells.span(text, call.args[0])
             values = text[slice(*inner)]
@@ -120,12 +125,13 @@ def _of_text(text: str, node: ast.BinOp, by_kind: ByKind, code: Code) -> Iterato
     is_text = isinstance(node.left, ast.Constant) and isinstance(node.left.value, str)
     for rule in by_kind("scalar"):
         if is_text and NUMBER.search(ast.unparse(node.left)) and code.all_are(node.right, _gives_array):
+            numpy, needed = _numpy(text, code)
             start, end = cells.span(text, node.right)
-            yield rule, start, (Edit(end, end, rule.new),)
+            yield rule, start, (*needed, Edit(start, start, f"{numpy}.asarray("), Edit(end, end, f"){rule.new}"))
 
 
 def _gives_array(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and cells.last_name(node) in ("predict", "inverse_transform")
+    return isinstance(node, ast.Call) and cells.last_name(node) in ("predict", "reshape")
 
 
 def _of_ticks(text: str, call: ast.Call, by_kind: ByKind, code: Code) -> Iterator[Place]:
@@ -145,8 +151,12 @@ def _of_liblinear(text: str, call: ast.Call, by_kind: ByKind, code: Code) -> Ite
     if any(map(OWN.search, code.texts)) or any("OneVsRestClassifier(" in text for text in code.texts):
         return
     for rule in by_kind("wrapped"):
-        options = {word.arg: ast.unparse(word.value) for word in call.keywords}
-        if cells.dotted(call.func, code.names) == rule.old.split()[0] and options.get("solver") == "'liblinear'":
+        options = {word.arg: word for word in call.keywords}
+        values = {name: ast.unparse(word.value) for name, word in options.items()}
+        is_named = cells.dotted(call.func, code.names) == rule.old.split()[0]
+        if is_named and values.get("solver") == "'liblinear'" and "class_weight" not in values:
             start, end = cells.span(text, call)
-            needed = cells.first_line(text, rule.imports)
-            yield rule, start, (needed, Edit(start, start, f"{rule.new}("), Edit(end, end, ")"))
+            is_ovr = values.get("multi_class") == "'ovr'"
+            scheme = [cells.without(text, options["multi_class"])] if is_ovr else []
+            edits = (Edit(start, start, f"{rule.new}("), *scheme, Edit(end, end, ")"))
+            yield rule, start, (cells.first_line(text, rule.imports), *edits)

@@ -62,8 +62,8 @@ class Code:
             for node in ast.walk(read_tree(text)):
                 if isinstance(node, ast.Assign):
                     plain |= {id(target): node.value for target in node.targets if isinstance(target, ast.Name)}
-                elif isinstance(node, ast.arg):
-                    values.setdefault(node.arg, []).append(None)
+            for name in bound(text):
+                values.setdefault(name, []).append(None)
             for node in ast.walk(read_tree(text)):
                 if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
                     values.setdefault(node.id, []).append(plain.get(id(node)))
@@ -229,7 +229,17 @@ def stored(text: str) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.Global | ast.Nonlocal):
             yield from node.names
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+    yield from bound(text)
+
+
+def bound(text: str) -> Iterator[str]:
+    """Every name that a cell binds by something else than an assignment or a loop."""
+    for node in ast.walk(read_tree(text)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             yield node.name
         elif isinstance(node, ast.alias):
             yield (node.asname or node.name).split(".")[0]
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name

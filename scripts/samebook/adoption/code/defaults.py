@@ -46,8 +46,9 @@ SETTINGS = (
         ".summary()",
         "iolib.summary.time",
         (
-            "import types, statsmodels.iolib.summary  # its summaries show neither the date nor the time of day",
-            'statsmodels.iolib.summary.time = types.SimpleNamespace(localtime=int, strftime=lambda *_: "")',
+            "import statsmodels.iolib.summary  # its summaries show neither the date nor the time of day",
+            "from types import SimpleNamespace",
+            'statsmodels.iolib.summary.time = SimpleNamespace(localtime=int, strftime=lambda *_: "")',
         ),
         DATES,
     ),

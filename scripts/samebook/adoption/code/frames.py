@@ -5,7 +5,7 @@ across    `frame.groupby(…, axis=1)`, which is a groupby of the transposed fra
 axes      a whole number in `.ix[rows, columns]`, which is a position where the labels are no numbers
 whole     `frame.loc[:, columns] = …`, which put new columns in the place of the old ones
 category  `astype("category", categories=…)`, whose categories have a type of their own today
-property  an attribute, which is `new`
+property  an attribute of dates, of `.dt` or an index, which is `new`
 """
 
 import ast
@@ -45,7 +45,7 @@ def places(text: str, by_kind: ByKind, code: Code) -> Iterator[Place]:
             yield from _of_assigned(text, node, by_kind, grouped)
         elif isinstance(node, ast.For | ast.comprehension):
             yield from _of_loop(text, node.iter, by_kind, grouped)
-        elif isinstance(node, ast.Attribute):
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "attr", "") in ("dt", "index"):
             end = cells.span(text, node)[1]
             for rule in by_kind("property"):
                 if rule.old == node.attr:
@@ -148,16 +148,27 @@ def _of_assigned(text: str, node: ast.Assign, by_kind: ByKind, grouped: set[int]
     if not (isinstance(target, ast.Subscript) and isinstance(target.value, ast.Attribute) and len(node.targets) == 1):
         return
     parts = target.slice.elts if isinstance(target.slice, ast.Tuple) else []
-    # A single value was written into the old column, which kept its type.
-    is_computed = isinstance(node.value, ast.Call | ast.Subscript | ast.Attribute)
-    if len(parts) == 2 and ast.unparse(parts[0]) == ":" and is_computed and _is_label(parts[1]):
+    if len(parts) == 2 and ast.unparse(parts[0]) == ":" and _is_label(parts[1]):
         for rule in by_kind("whole"):
             if rule.old == target.value.attr:
                 frame = cells.source(text, target.value.value)
                 labels = cells.source(text, parts[1])
+                part = f"{frame}[{labels}]"
                 if isinstance(parts[1], ast.Slice):
-                    labels = f"{frame}.loc[:, {labels}].columns"
-                yield rule, start, (Edit(*cells.span(text, target), f"{frame}[{labels}]"),)
+                    part = f"{frame}[{frame}.loc[:, {labels}].columns]"
+                if _replaces(text, node.value, target, f"{frame}[{labels}]"):
+                    yield rule, start, (Edit(*cells.span(text, target), part),)
+
+
+def _replaces(text: str, value: ast.expr, target: ast.Subscript, part: str) -> bool:
+    """Whether a value is computed for one column, or of the very columns that it replaces, in their order.
+
+    A single value was written into the old column, which kept its type.
+    """
+    if not isinstance(value, ast.Call | ast.Subscript):
+        return False
+    is_one = isinstance(target.slice, ast.Tuple) and isinstance(target.slice.elts[1], ast.Constant)
+    return is_one or cells.source(text, value).startswith((cells.source(text, target), part))
 
 
 def _is_label(node: ast.expr) -> bool:

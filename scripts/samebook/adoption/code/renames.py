@@ -28,7 +28,7 @@ def find(texts: Sequence[str]) -> list[Change]:
     """The places in these code cells where a rule applies."""
     code = Code(tuple(texts))
     by_kind = partial(rules.of, libraries=code.libraries)
-    used = {*code.loads, *code.values}
+    used = set(code.loads)
     places = (
         (number, text, *place)
         for number, text in enumerate(texts, start=1)
