@@ -30,7 +30,7 @@ COLUMNS = {"keras", "tensorflow", "torch"}
 # What a wrapped model has not, and what searches for its options by their names.
 OWN = re.compile(
     r"\.(coef_|intercept_|n_iter_|C|set_params|get_params|named_steps|densify|predict_log_proba)\b|__C\b|sample_weight"
-    r"|\w+(Grid|Search)\w*\(|\bSelectFromModel\b|\bRFE"
+    r"|\w+(Grid|Search)\w*\(|\bSelectFromModel\b|\bRFE|OneVsRestClassifier\("
 )
 
 
@@ -148,13 +148,12 @@ def _of_ticks(text: str, call: ast.Call, by_kind: ByKind, code: Code) -> Iterato
 
 def _of_liblinear(text: str, call: ast.Call, by_kind: ByKind, code: Code) -> Iterator[Place]:
     """The rule for `LogisticRegression(solver="liblinear")`, where no cell asks it for what only it has."""
-    if any(map(OWN.search, code.texts)) or any("OneVsRestClassifier(" in text for text in code.texts):
-        return
     for rule in by_kind("wrapped"):
         options = {word.arg: word for word in call.keywords}
         values = {name: ast.unparse(word.value) for name, word in options.items()}
         is_named = cells.dotted(call.func, code.names) == rule.old.split()[0]
-        if is_named and values.get("solver") == "'liblinear'" and "class_weight" not in values:
+        is_liblinear = is_named and values.get("solver") == "'liblinear'" and "class_weight" not in values
+        if is_liblinear and not any(map(OWN.search, code.texts)):
             start, end = cells.span(text, call)
             is_ovr = values.get("multi_class") == "'ovr'"
             scheme = [cells.without(text, options["multi_class"])] if is_ovr else []

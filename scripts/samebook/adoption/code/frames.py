@@ -10,6 +10,7 @@ property  an attribute of dates, of `.dt` or an index, which is `new`
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from samebook.adoption.code import cells
@@ -87,6 +88,7 @@ def _is_aggregate(call: ast.Call) -> bool:
     return cells.last_name(call) in AGGREGATES and not (call.args or call.keywords)
 
 
+@lru_cache(maxsize=1)
 def _grouped_across(code: Code) -> set[int]:
     """The nodes of groups of columns that are only aggregated or gone through: their assignments, and their names."""
     groups: list[tuple[ast.Assign, list[ast.Name]]] = []
