@@ -1,6 +1,8 @@
 """Packages: which one a missing module asks for, and how one comes into the environment and leaves it."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,19 @@ def test_pip_names_the_way(program: tuple[str, ...]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert '-> make add PACKAGE="seaborn"' in done.stderr
+
+
+@pytest.mark.parametrize("line", ["%pip install seaborn", "!pip install seaborn"])
+def test_pip_names_the_way_in_the_image(tmp_path: Path, line: str) -> None:
+    """A cell's `%pip` and `!pip` in the image, whose environment has no pip, say what does install."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path], check=True)
+    bin_folder = tmp_path / "bin"
+    environment = {**os.environ, "VIRTUAL_ENV": str(tmp_path), "PATH": f"{bin_folder}:{os.environ['PATH']}"}
+    subprocess.run([CHECKOUT / "environments" / "image" / "install", "no_pip"], env=environment, check=True)
+    packages = next(Path(path) for path in sys.path if path.endswith("site-packages"))
+    code = f"import sys; sys.path.append({str(packages)!r})\n"
+    code += "from IPython.core.interactiveshell import InteractiveShell\n"
+    code += f"InteractiveShell.instance().run_cell({line!r})"
+    words = [bin_folder / "python", "-c", code]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert '-> make add PACKAGE="seaborn"' in done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 import pytest
 
+from samebook.reproduction import causes
 from samebook.reproduction.causes import Source, suspects
 
 CAUSES = {
@@ -79,3 +80,21 @@ def test_sum_of_a_thousand_terms(text: str) -> None:
 def test_seed_elsewhere_settles() -> None:
     """A seed for the shared generator in one cell settles the draws of the others."""
     assert suspects([Source(1, "seed", "np.random.seed(7)"), Source(2, "draw", "np.random.normal(size=3)")]) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "name"),
+    [
+        (
+            "<td>&lt;sklearn.tree...x7f5e70d1b830&gt;</td>",
+            "<td>&lt;sklearn.tree...x7fad5cf3f980&gt;</td>",
+            "object address",
+        ),
+        ("A at 0x7f5e70d1b830", "B at 0x7fad5cf3f980", ""),
+        ("12", "13", ""),
+    ],
+)
+def test_lines_that_show_their_cause(before: str, after: str, name: str) -> None:
+    """Two lines that differ in an address alone name it, although no cell asks for one."""
+    cause = causes.of_lines(before, after)
+    assert (cause.name if cause else "") == name

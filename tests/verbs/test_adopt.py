@@ -91,6 +91,16 @@ def test_failure_names_the_rule(foreign: Path) -> None:
     assert failure.value.mend == f"rm notebooks/old.ipynb && make adopt NOTEBOOK='{path}' MEND=1"
 
 
+def test_failure_names_no_rule_that_was_applied(foreign: Path) -> None:
+    """A run that fails although its old code was changed names the rule about its error, and none that was applied."""
+    code = "import pandas as pd\nprint 2\ndef f(d): return d.mean()\nf(pd.DataFrame({'a': ['x'], 'b': [2]}))"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), foreign / "a.ipynb")
+    with pytest.raises(CellFailed, match="Could not convert") as failure:
+        adopt(AdoptRequest(str(foreign / "a.ipynb"), mends=True))
+    rule = "numeric_only=True, or the columns by their names (https://pandas.pydata.org/docs/whatsnew/v2.0.0.html)"
+    assert failure.value.mend == f"make lab, and mend notebooks/a.ipynb: {rule}"
+
+
 def test_hidden_failure_is_told(foreign: Path) -> None:
     """A cell that fails with another error than the saved one is told beside the verdict."""
     error = {"output_type": "error", "ename": "ZeroDivisionError", "evalue": "", "traceback": []}

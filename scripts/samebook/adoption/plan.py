@@ -46,6 +46,11 @@ class Plan:
         return [cell.text for cell in self.after if cell.kind == foreign.CODE]
 
     @property
+    def unmended(self) -> list[Change]:
+        """The changes of old code that are not made."""
+        return [change for change in self.changes if not (self.is_mended and change.edits)]
+
+    @property
     def expected(self) -> dict[str, str]:
         """The cells of the new notebook that are expected to fail, by name, each with its error."""
         return expected.errors(self.after)
@@ -53,10 +58,10 @@ class Plan:
     @property
     def content(self) -> bytes:
         """The file of the new notebook, whose metadata list every change of old code."""
-        made = [change for change in self.changes if self.is_mended and change.edits]
         changes = [
             {"cell": change.cell, "line": change.line, "rule": change.rule.old, "source": change.rule.source}
-            for change in made
+            for change in self.changes
+            if change not in self.unmended
         ]
         record: dict[str, Any] = {"source": self.source, "changes": changes}
         return foreign.content(self.after, record)
@@ -187,11 +192,10 @@ def _differences(plan: Plan) -> Iterator[str]:
 
 def _old_code(plan: Plan) -> Iterator[str]:
     """Each place of old code that is not mended, with its rule."""
-    for change in plan.changes:
-        if not (plan.is_mended and change.edits):
-            mend = change.rule.advice or "changed with MEND=1"
-            yield f"old code in code cell {change.cell}: {change.line}"
-            yield f"  fix: {mend} ({change.rule.source})"
+    for change in plan.unmended:
+        mend = change.rule.advice or "changed with MEND=1"
+        yield f"old code in code cell {change.cell}: {change.line}"
+        yield f"  fix: {mend} ({change.rule.source})"
 
 
 def _notes(plan: Plan) -> Iterator[str]:

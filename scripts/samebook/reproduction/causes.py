@@ -83,6 +83,8 @@ PROCESSOR = Cause(
     numeric=True,
 )
 MAGIC = Cause("wall clock", r"%%?(time|timeit|prun)\b", "leave it out: how long cells take is in run.log")
+ADDRESS = Cause("object address", r"id\(|object\.__repr__\(", "name it by what stays: a key, a position, its content")
+HEXADECIMAL = re.compile(r"x[0-9a-f]{6,16}\b")
 SET_ORDER = Cause("set order", r"(frozen)?set\(", "sort it before its order counts: sorted(names)", order=True)
 CAUSES = (
     Cause(
@@ -112,7 +114,7 @@ CAUSES = (
         "wall clock",
         r"(\w+\.)*summary2?\(",
         "the first table has the date and the time of day: print(result.summary().tables[1])",
-        unless=r"\A(?![\s\S]*\bstatsmodels\b)",
+        unless=r"\A(?![\s\S]*\bstatsmodels\b)|iolib\.summary\.time =",
     ),
     Cause(
         "wall clock",
@@ -130,7 +132,7 @@ CAUSES = (
         order=True,
         machine=True,
     ),
-    Cause("object address", r"id\(|object\.__repr__\(", "name it by what stays: a key, a position, its content"),
+    ADDRESS,
     Cause(
         "random name",
         r"(\w+\.)*(uuid[14]|mkdtemp|mkstemp|NamedTemporaryFile|TemporaryDirectory|urandom|getpid)\(|secrets\.",
@@ -155,6 +157,11 @@ def suspects(cells: Iterable[Source]) -> list[Suspect]:
     text = "\n".join(cell.text for cell in sources)
     candidates = (suspect for cell in sources for suspect in _of_cell(cell))
     return [suspect for suspect in candidates if not re.search(suspect.cause.unless, text)]
+
+
+def of_lines(before: str, after: str) -> Cause | None:
+    """The cause that two lines of results show themselves: they differ in an address, as of an object that is shown."""
+    return ADDRESS if HEXADECIMAL.sub("", before) == HEXADECIMAL.sub("", after) else None
 
 
 def in_notebook(content: bytes, number: int = sys.maxsize) -> list[Suspect]:

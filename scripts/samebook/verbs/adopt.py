@@ -177,9 +177,9 @@ def _failure(code: int, message: str, request: AdoptRequest, adoption: Plan) -> 
     """The error of a run, with the rule that would help, or else with the way out that the run itself names."""
     text, *ways = message.split("\n  -> ")
     way = ways[-1] if ways else ""
-    change = renames.helping(text, adoption.changes)
+    change = renames.helping(text, adoption.unmended)
     mend = way.strip() or f"make lab, and mend notebooks/{adoption.name}.ipynb"
-    if change and change.edits and not adoption.is_mended:
+    if change and change.edits:
         mend = f"rm notebooks/{adoption.name}.ipynb && make adopt NOTEBOOK={word(request.notebook)} MEND=1"
     elif change:
         mend = f"{change.rule.advice or change.rule.new}, in `{change.line}` ({change.rule.source})"

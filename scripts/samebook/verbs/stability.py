@@ -228,7 +228,11 @@ def _cause_lines(difference: Difference) -> Iterator[str]:
         yield from (f"  in {suspect.place(number)}" for suspect in suspects)
         yield f"  fix: {difference.proven.fix}"
         return
-    if not suspects:
+    shown = causes.of_lines(difference.cell.before, difference.cell.after) if difference.cell else None
+    if shown:
+        yield f"likely: {shown.name}, which is all that differs in these lines"
+        yield f"  fix: {shown.fix}"
+    elif not suspects:
         yield "likely: none of the usual causes is in this cell, or in one before it"
     for suspect in suspects:
         yield f"likely: {suspect.cause.name} ({suspect.place(number)})"

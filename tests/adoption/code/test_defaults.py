@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,28 @@ def test_option_is_one() -> None:
     text += "\nprint(pd.Series(['a']).dtype)"
     printed = subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True).stdout
     assert printed == "object\n"
+
+
+def test_summaries_without_a_date() -> None:
+    """Summaries of statsmodels show no clock, where code shows one; without summaries nothing changes."""
+    texts = ["from statsmodels.formula import api as smf  # ü", "smf.ols('a ~ b', d).fit().summary()"]
+    mended, (change,) = defaults.mended(texts)
+    assert mended[0].splitlines()[0] == texts[0]
+    assert "statsmodels.iolib.summary.time = " in mended[0]
+    assert mended[1] == texts[1]
+    assert change.rule.source.startswith("https://www.statsmodels.org/")
+    assert defaults.mended(mended) == (mended, [])
+    assert defaults.mended(texts[:1]) == (texts[:1], [])
+    assert defaults.mended(["model.summary()"]) == (["model.summary()"], [])
+
+
+def test_clock_of_summaries(tmp_path: Path) -> None:
+    """The line that takes the clock from summaries takes it from them alone, as their module uses it."""
+    (tmp_path / "statsmodels" / "iolib").mkdir(parents=True)
+    code = "import time\ndef clock(): return time.strftime('%H:%M:%S', time.localtime())\n"
+    (tmp_path / "statsmodels" / "iolib" / "summary.py").write_text(code)
+    (text, _), _ = defaults.mended(["import statsmodels", "x.summary()"])
+    text += "\nimport time\nprint([statsmodels.iolib.summary.clock()], len(time.strftime('%H', time.localtime())))"
+    words = [sys.executable, "-c", text]
+    printed = subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert printed == "[''] 2\n"

@@ -36,6 +36,8 @@ def test_statements(code: str, mended: str) -> None:
         ("d.iteritems(); d.itervalues()", "d.items(); d.values()"),
         ("x = map(f, y)[0]\nz = sorted(zip(a, b))", "x = list(map(f, y))[0]\nz = sorted(zip(a, b))"),
         ("for a, b in zip(c, d): pass", "for a, b in zip(c, d): pass"),
+        ("sorted(d.a.unique())", "sorted(d.a.unique(), key=lambda value: (isinstance(value, str), value))"),
+        ("sorted(a); sorted(d.unique(), key=f)", "sorted(a); sorted(d.unique(), key=f)"),
     ],
 )
 def test_names(code: str, mended: str) -> None:

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from samebook.adoption.code import behaviours, renames, rules
+from samebook.adoption.code import arrays, behaviours, frames, renames, rules
 
 PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn as sns\n"
 
@@ -73,6 +73,7 @@ def test_advice() -> None:
     assert helping is not None
     assert helping.rule.advice
     assert renames.helping("KeyError: 'x'", changes) is None
+    assert renames.helping(f"TypeError: y\n  line 1: {text}\n  kept", changes) == changes[0]
 
 
 def test_what_is_used_nowhere() -> None:
@@ -82,7 +83,8 @@ def test_what_is_used_nowhere() -> None:
 
 def test_rules_are_whole() -> None:
     """Each rule has a source, a known kind, and a replacement or advice; none stands twice."""
-    kinds = {*(rules.Rule.__doc__ or "").split(), *(behaviours.__doc__ or "").split()}
+    tables = (rules.Rule, behaviours, frames, arrays)
+    kinds = {word for table in tables for word in (table.__doc__ or "").split()}
     table = rules.rules()
     assert all(rule.source.startswith("https://") and rule.kind in kinds for rule in table)
     assert all(rule.advice or rule.new is not None for rule in table)

@@ -54,7 +54,8 @@ def places(text: str, by_kind: ByKind, names: Mapping[str, str]) -> Iterator[Pla
 def _of_call(text: str, call: ast.Call, by_kind: ByKind) -> Iterator[Place]:
     name, start, end = cells.last_name(call), *cells.span(text, call)
     inner = call.func.value if isinstance(call.func, ast.Attribute) else None
-    if isinstance(inner, ast.Call) and cells.last_name(inner) == "groupby" and not (call.args or call.keywords):
+    is_plain = isinstance(inner, ast.Call) and not (call.args or call.keywords) and "axis=" not in ast.unparse(inner)
+    if is_plain and isinstance(inner, ast.Call) and re.search(r"(?<!\.T)\.groupby$", ast.unparse(inner.func)):
         yield from (
             (rule, start, (Edit(end - 1, end - 1, rule.new),)) for rule in by_kind("grouped") if rule.old == name
         )

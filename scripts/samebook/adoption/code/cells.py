@@ -3,9 +3,10 @@
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 # Cell magics that run the rest of the cell as Python; under any other one it is another language.
 OF_PYTHON = ("time", "timeit", "capture", "prun", "pypy")
@@ -28,6 +29,52 @@ class Edit:
     start: int
     end: int
     text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """All code cells of a notebook, and what the names in them stand for."""
+
+    texts: tuple[str, ...]
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What each imported name stands for, in dots."""
+        return imported_names(self.texts)
+
+    @cached_property
+    def libraries(self) -> set[str]:
+        """The packages that it imports."""
+        return {name.split(".")[0] for name in self.names.values()}
+
+    @cached_property
+    def loads(self) -> Counter[str]:
+        """How often each name is read."""
+        nodes = (node for text in self.texts for node in ast.walk(read_tree(text)))
+        return Counter(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+
+    @cached_property
+    def values(self) -> dict[str, list[ast.expr | None]]:
+        """The values that each name is given by `=`, and None for each that it gets in another way."""
+        values: dict[str, list[ast.expr | None]] = {}
+        for text in self.texts:
+            plain: dict[int, ast.expr] = {}
+            for node in ast.walk(read_tree(text)):
+                if isinstance(node, ast.Assign):
+                    plain |= {id(target): node.value for target in node.targets if isinstance(target, ast.Name)}
+            for name in bound(text):
+                values.setdefault(name, []).append(None)
+            for node in ast.walk(read_tree(text)):
+                if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                    values.setdefault(node.id, []).append(plain.get(id(node)))
+        return values
+
+    def all_are(self, node: ast.expr, is_kind: Callable[[ast.expr], bool]) -> bool:
+        """Whether an expression, or each value that is given to it where it is a name, is of a kind."""
+        if not isinstance(node, ast.Name):
+            return is_kind(node)
+        values = self.values.get(node.id, [])
+        return bool(values) and all(value is not None and is_kind(value) for value in values)
 
 
 def tree(text: str) -> ast.Module:
@@ -182,7 +229,17 @@ def stored(text: str) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.Global | ast.Nonlocal):
             yield from node.names
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+    yield from bound(text)
+
+
+def bound(text: str) -> Iterator[str]:
+    """Every name that a cell binds by something else than an assignment or a loop."""
+    for node in ast.walk(read_tree(text)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             yield node.name
         elif isinstance(node, ast.alias):
             yield (node.asname or node.name).split(".")[0]
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name

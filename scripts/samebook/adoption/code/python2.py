@@ -1,4 +1,4 @@
-"""The code of Python 2 as Python 3: statements that are calls today, names and methods that have others, lists.
+"""The code of Python 2 as Python 3: statements that are calls today, names and methods that have others, lists, orders.
 
 What Python 2 divides to a whole number stays as it is written: a person has to look at it.
 """
@@ -41,7 +41,7 @@ def mended(texts: Sequence[str], *, is_python2: bool) -> tuple[list[str], list[C
         stays = cells.can_be_read(text) and (are_calls or not is_python2)
         new = text if stays or text.lstrip().startswith("%%") else cells.edited(text, _statements(text))
         if is_python2:
-            for edits in (_names, _lists):
+            for edits in (_names, _lists, _orders):
                 new = cells.edited(new, [edit for edit in edits(new) if new[edit.start : edit.end] not in stored])
         if new != text and cells.can_be_read(new):
             line = next(old for old, line in zip(text.split("\n"), new.split("\n"), strict=False) if old != line)
@@ -142,3 +142,13 @@ def _lists(text: str) -> Iterator[Edit]:
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") in LAZY and id(call) not in once:
             start, end = cells.span(text, call)
             yield from (Edit(start, start, "list("), Edit(end, end, ")"))
+
+
+def _orders(text: str) -> Iterator[Edit]:
+    """The edits of `sorted(column.unique())`, where numbers came before texts, which Python 3 does not compare."""
+    for call in cells.calls(text):
+        value = call.args[0] if len(call.args) == 1 and not call.keywords else None
+        is_mixed = isinstance(value, ast.Call) and cells.last_name(value) == "unique"
+        if value and is_mixed and getattr(call.func, "id", "") == "sorted":
+            end = cells.span(text, value)[1]
+            yield Edit(end, end, ", key=lambda value: (isinstance(value, str), value)")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from samebook.adoption.code import behaviours, cells, imported_lines, rules
-from samebook.adoption.code.cells import Edit
+from samebook.adoption.code import arrays, behaviours, cells, frames, imported_lines, rules
+from samebook.adoption.code.cells import Code, Edit
 from samebook.adoption.code.rules import Rule
 
 # A change may uncover another, in what it encloses.
@@ -26,16 +26,18 @@ class Change:
 
 def find(texts: Sequence[str]) -> list[Change]:
     """The places in these code cells where a rule applies."""
-    names = cells.imported_names(texts)
-    libraries = {name.split(".")[0] for name in names.values()}
-    used = {node.id for text in texts for node in ast.walk(cells.read_tree(text)) if isinstance(node, ast.Name)}
+    code = Code(tuple(texts))
+    by_kind = partial(rules.of, libraries=code.libraries)
+    used = set(code.loads)
     places = (
         (number, text, *place)
         for number, text in enumerate(texts, start=1)
         for place in (
             *imported_lines.places(text, used),
-            *_in_cell(text, names, libraries),
-            *behaviours.places(text, partial(rules.of, libraries=libraries), names),
+            *_in_cell(text, code.names, by_kind),
+            *behaviours.places(text, by_kind, code.names),
+            *frames.places(text, by_kind, code),
+            *arrays.places(text, by_kind, code),
         )
     )
     return [Change(number, rule, _line(text, at), edits) for number, text, rule, at, edits in places]
@@ -57,13 +59,16 @@ def mend(texts: Sequence[str]) -> tuple[list[str], list[Change]]:
 
 
 def helping(message: str, changes: Iterable[Change]) -> Change | None:
-    """The change that would help a run that failed with this message; None where no rule is about it."""
-    return next((change for change in changes if re.search(rf"\b{re.escape(change.rule.last)}\b", message)), None)
+    """The change that would help a run that failed with this message, which has the line; None where no rule would."""
+    changes = [*changes]
+    of_line = (change for change in changes if f": {change.line}\n" in f"{message}\n")
+    of_word = (change for change in changes if re.search(rf"\b{re.escape(change.rule.last)}\b", message))
+    return next(of_line, None) or next(of_word, None)
 
 
 def of_error(message: str, texts: Sequence[str]) -> Rule | None:
     """The rule about a run's error, for a notebook with these code cells; None where no rule is about it."""
-    libraries = {name.split(".")[0] for name in cells.imported_names(texts).values()}
+    libraries = Code(tuple(texts)).libraries
     return next((rule for rule in rules.of("error", libraries) if re.search(rule.old, message, re.MULTILINE)), None)
 
 
@@ -74,12 +79,11 @@ def _line(text: str, at: int) -> str:
     return text[text.rfind("\n", 0, at) + 1 :].split("\n")[0].strip()
 
 
-def _in_cell(text: str, names: Mapping[str, str], libraries: set[str]) -> Iterator[Place]:
+def _in_cell(text: str, names: Mapping[str, str], by_kind: partial[Iterable[Rule]]) -> Iterator[Place]:
     """The rules that apply to expressions of a cell, where they begin, and their edits."""
     tree = cells.read_tree(text)
     alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     indexed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
-    by_kind = partial(rules.of, libraries=libraries)
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             yield from _of_attribute(text, node, names)

@@ -25,7 +25,7 @@ class Rule:
     positional  arguments of a plot without a name, which get the names in `new`, and the next one `data`
     named       arguments without a name, which get the names in `new`; `_` stays as it is
     error       the message of a run that fails, a pattern, with `advice`
-    The kinds of behaviours.py are described there.
+    The kinds of behaviours.py, frames.py and arrays.py are described there.
 
     All but the first three and the last apply only where the notebook imports `library`. `source` is an address where
     the library says so.
