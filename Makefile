@@ -107,7 +107,7 @@ $(VERBS):
 help: ## This list
 	@echo "samebook: the same notebook, on every machine." && echo && \
 	sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}' && \
-	echo && echo 'Variables: NOTEBOOK=train  PARAMS="max_depth=4 as_of=2013-06-30"  ENV=dev  ENGINE=docker|local  PORT=8888'
+	echo && echo 'Variables: NOTEBOOK=train  PARAMS="max_depth=4 as_of=2013-06-30"  ENV=dev  ENGINE=docker|podman|local  PORT=8888'
 
 lab: environment ## Develop in JupyterLab, in the same environment
 	@$(MAKE) lab-$(ENGINE)
