@@ -46,7 +46,7 @@ HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) 
 PODMAN  = $(filter %/podman.sock,$(DOCKER_HOST))
 USERNS  = $(if $(PODMAN),$(if $(filter-out 0,$(shell id -u)),SAMEBOOK_USERNS=keep-id))
 # Where make works on another tree than its own, as a reproduction does, nothing of that tree says what compose does.
-COMPOSE = SAMEBOOK_NAME=$(PROJECT_NAME) $(USERNS) docker compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
+COMPOSE = SAMEBOOK_NAME=$(PROJECT_NAME) $(USERNS) $(if $(PODMAN),$(HERE)environments/podman,docker) compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
           $(foreach file,$(wildcard $(HERE)docker-compose.yml $(HERE)docker-compose.override.yml),--file $(call quoted,$(file))))
 # What comes before a command, or before its arguments.
 OF_BUILDER         = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_IMAGE=$(IMAGE)
@@ -73,7 +73,7 @@ APART  = $(if $(CACHE_NAMESPACE),--build-arg BUILDKIT_CACHE_MOUNT_NS=$(call quot
 # Without an attestation, which holds the time of the build: what is built again from the same is the same image.
 # The stage that the image starts from: with the Debian packages of a lock, where there is one.
 SYSTEM = $(if $(wildcard environments/apt.lock),--build-arg SYSTEM=system)
-BUILDER = $(if $(PODMAN),podman --log-level error,BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx) build
+BUILDER = $(if $(PODMAN),$(HERE)environments/podman,BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx) build
 BUILD   = $(BUILDER) --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(SYSTEM) $(WAYS) $(CA:%=--secret id=ca,src=%) $(APART) $(if $(call on,V),$(if $(PODMAN),,--progress plain),--quiet)
 # An engine older than 23 doesn't know linked layers; its images are the same, its builds slower.
 LINK    = $(if $(PODMAN),$(BY_PODMAN),$(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }'))

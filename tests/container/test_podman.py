@@ -107,6 +107,14 @@ def test_same_bytes(user: User, runtime: Image, start: Start, tmp_path: Path) ->
     assert commit.stdout.strip() in json.dumps(podman["predicate"]["buildDefinition"]["resolvedDependencies"])
 
 
+def test_failed_run(user: User) -> None:
+    """A run that fails in the container has its exit code, and nothing of it is left."""
+    done = user.run("make", "run", "NOTEBOOK=nonsense", "ENGINE=podman")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "no notebook 'nonsense'" in done.stderr
+    assert user.run("podman", "ps", "--all", "--quiet").stdout == ""
+
+
 def test_other_files_are_another_image(user: User) -> None:
     """What a step only has bound to it, not copied, decides too whether Podman makes it again."""
     lines = []
