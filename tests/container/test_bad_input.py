@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import nbformat
 import pytest
-from containers import CHECKOUT, NOBODY, Start, output
+from containers import CHECKOUT, NOBODY, Start, base, output
 from docker.models.images import Image
 from tiny import Tiny
 
