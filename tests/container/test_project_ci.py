@@ -66,13 +66,11 @@ def _answer(address: str) -> int:
     return 0
 
 
-@pytest.mark.parametrize(("example", "tests"), [("none", "1 passed"), ("tiny", "2 passed")])
-def test_every_step_passes(
-    engine: docker.DockerClient, registry: str, example: str, tests: str, tmp_path: Path
-) -> None:
+@pytest.mark.timeout(1800)
+def test_every_step_passes(engine: docker.DockerClient, registry: str, tmp_path: Path) -> None:
     """A clean clone is checked, tested and reproduced in its image; what it pushes is of its commit, and runs."""
-    name = f"ci_{example}"
-    new = ["make", "--silent", "new", f"PROJECT={tmp_path / name}", f"EXAMPLE={example}", f"REGISTRY={registry}/team"]
+    name = "ci_none"
+    new = ["make", "--silent", "new", f"PROJECT={tmp_path / name}", "EXAMPLE=none", f"REGISTRY={registry}/team"]
     made = subprocess.run(
         [*new, "ENGINE=local"],
         cwd=CHECKOUT,
@@ -85,7 +83,7 @@ def test_every_step_passes(
     try:
         printed = dict(ci_file.run(tmp_path / name, tmp_path / "forge", "docker", base=base(), **WHO))
         assert "check: all well" in printed["Check"]
-        assert tests in printed["Test"]
+        assert "1 passed" in printed["Test"]
         assert f"image: {name}:runtime" in printed["Test"]
         assert "\nIDENTICAL: " in printed["Reproduce on this engine"]
         pushed = printed["Push the release image"]
