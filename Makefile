@@ -36,7 +36,7 @@ FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,
 # does none of that, TIMES=3 of a notebook as it is now, pipeline DRY=1 and ON=dask, runs in the image too.
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(if $(filter ON,$(CHOSEN)),$(if $(filter dask,$(ON)),backfill)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
-BESIDE = $(filter-out $(MOVED),adopt reproduce promote rollback models schedule gc hooks diff review pipeline backfill new update)
+BESIDE = $(filter-out $(MOVED),adopt reproduce promote rollback models schedule gc hooks diff review lint pipeline backfill new update)
 INSIDE = $(MOVED) run sweep warm runs log settings data fetch push pull watch doctor lineage \
          verify compare drift pipelines store-verify store-gc bundle-schema cluster-certificates kubernetes-render
 VERBS  = $(INSIDE) $(BESIDE)
@@ -107,7 +107,7 @@ $(VERBS):
 help: ## This list
 	@echo "samebook: the same notebook, on every machine." && echo && \
 	sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}' && \
-	echo && echo 'Variables: NOTEBOOK=train  PARAMS="max_depth=4 as_of=2013-06-30"  ENV=dev  ENGINE=docker|local  PORT=8888'
+	echo && echo 'Variables: NOTEBOOK=train  PARAMS="max_depth=4 as_of=2013-06-30"  ENV=dev  ENGINE=docker|podman|local  PORT=8888'
 
 lab: environment ## Develop in JupyterLab, in the same environment
 	@$(MAKE) lab-$(ENGINE)

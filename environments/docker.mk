@@ -42,8 +42,11 @@ LISTED    = $(if $(filter rerun,$@),,$(shell $(HERE)environments/variable-names 
 NAMED     = $(filter-out PATH SIGNING_KEY PYTHON% LD_PRELOAD LD_AUDIT GLIBC_%,$(EXTRA) $(LISTED))
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS) $(NAMED),-e $(call quoted,$(name))) \
             $(if $(and $(SIGNING_KEY),$(filter $(INSIDE),$@)),-T -e SIGNING_KEY=- <$(call quoted,$(SIGNING_KEY)))
+# Podman's socket in place of the daemon's. Without a daemon of root's the caller is another user inside, if nothing is said.
+PODMAN  = $(filter %/podman.sock,$(DOCKER_HOST))
+USERNS  = $(if $(PODMAN),$(if $(filter-out 0,$(shell id -u)),SAMEBOOK_USERNS=keep-id))
 # Where make works on another tree than its own, as a reproduction does, nothing of that tree says what compose does.
-COMPOSE = SAMEBOOK_NAME=$(PROJECT_NAME) docker compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
+COMPOSE = SAMEBOOK_NAME=$(PROJECT_NAME) $(USERNS) $(if $(PODMAN),$(HERE)environments/podman,docker) compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
           $(foreach file,$(wildcard $(HERE)docker-compose.yml $(HERE)docker-compose.override.yml),--file $(call quoted,$(file))))
 # What comes before a command, or before its arguments.
 OF_BUILDER         = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_IMAGE=$(IMAGE)
@@ -70,9 +73,14 @@ APART  = $(if $(CACHE_NAMESPACE),--build-arg BUILDKIT_CACHE_MOUNT_NS=$(call quot
 # Without an attestation, which holds the time of the build: what is built again from the same is the same image.
 # The stage that the image starts from: with the Debian packages of a lock, where there is one.
 SYSTEM = $(if $(wildcard environments/apt.lock),--build-arg SYSTEM=system)
-BUILD  = BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx build --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(SYSTEM) $(WAYS) $(CA:%=--secret id=ca,src=%) $(APART) $(if $(call on,V),--progress plain,--quiet)
+BUILDER = $(if $(PODMAN),$(HERE)environments/podman,BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx) build
+BUILD   = $(BUILDER) --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(SYSTEM) $(WAYS) $(CA:%=--secret id=ca,src=%) $(APART) $(if $(call on,V),$(if $(PODMAN),,--progress plain),--quiet)
 # An engine older than 23 doesn't know linked layers; its images are the same, its builds slower.
-LINK   = $(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }')
+LINK    = $(if $(PODMAN),$(BY_PODMAN),$(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }'))
+# Podman doesn't know them either, leaves out a stage that is named by a variable, and knows a step that it has made before
+# by its words alone: files that are bound to it must be among them.
+BOUND     = $(shell cat environments/apt.lock environments/*.txt environments/image/* scripts/pyproject.toml 2>/dev/null | sha256sum | cut -c1-64)
+BY_PODMAN = s/ --link//; s/^FROM .{SYSTEM}/FROM $(if $(SYSTEM),system,base)/; s/install \(system\|additions\)$$/& \# $(BOUND)/
 
 # What a machine of another architecture needs.
 EMULATED = echo "error: programs of $(PLATFORM) may not run here" >&2 && echo "  -> on Debian: apt-get install qemu-user-static arch-test" >&2
@@ -90,11 +98,17 @@ pulled-base:
 	$(if $(PLATFORM),docker run --rm --entrypoint /bin/true "$$base" >/dev/null 2>&1 || { \
 	  echo "error: Docker can't run programs of $(PLATFORM) here" >&2 && echo "  -> on Debian: apt-get install qemu-user-static" >&2 && exit 2; },:)
 
+# What a stranger's commit builds, Podman could take for a step of a later build of one's own.
+.PHONY: apart
+apart:
+	@$(if $(PODMAN),echo "error: Podman keeps no builds apart; the commit is not in the past of this checkout and may be a stranger's" >&2 && \
+	  echo "  -> make reproduce … ENGINE=local" >&2 && exit 2,:)
+
 TAKES_build = V
 build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
 
 # After a comment nothing in a Dockerfile names another program to read it, which would choose its caches itself.
-images: pulled-base
+images: pulled-base $(if $(CACHE_NAMESPACE),apart)
 	@echo image: $(call quoted,$(TARGETS:%=$(PROJECT_NAME):%) on $(BASE_IMAGE)) >&2 && \
 	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
 	  { echo "#" && sed '$(LINK)' Dockerfile; } | $(BUILD) --file - --target $$target --tag $(PROJECT_NAME):$$target$(TAG) . >/dev/null || { \
@@ -123,7 +137,8 @@ image: archives ## Build the release image into dist/, the same bytes for the sa
 DIST ?= dist
 .PHONY: containerd-store
 containerd-store:
-	@store=$$(docker info 2>&1) || { echo "error: no Docker daemon answers" >&2 && echo "  -> sudo systemctl start docker" >&2 && exit 2; }; \
+	@$(if $(PODMAN),echo "error: Podman can't write the archive that is the same for everybody" >&2 && echo "  -> make $(firstword $(MAKECMDGOALS)) ENGINE=docker" >&2 && exit 2,:); \
+	store=$$(docker info 2>&1) || { echo "error: no Docker daemon answers" >&2 && echo "  -> sudo systemctl start docker" >&2 && exit 2; }; \
 	case "$$store" in *io.containerd.snapshotter*) ;; *) echo "error: Docker's containerd image store is not in use, which makes a release image" >&2 && \
 	  echo "  -> "'{"features": {"containerd-snapshotter": true}} into /etc/docker/daemon.json, then sudo systemctl restart docker; images are built again' >&2 && exit 2 ;; esac
 TAKES_archives = V DIST NO_CACHE
@@ -139,9 +154,11 @@ archives: containerd-store pulled-base
 	  anew=$${anew:+--no-cache-filter=lab-environment,lab}; \
 	done
 
+# Podman leaves health checks to systemd: where there is none, nobody says that Lab has begun.
+WAIT = $(if $(PODMAN),$(if $(wildcard /run/systemd/system),--wait),--wait)
 lab-docker:
 	@token=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n') && export PORT=$(call quoted,$(PORT)) && \
-	JUPYTER_TOKEN=$$token $(COMPOSE) up --detach --wait lab || { \
+	JUPYTER_TOKEN=$$token $(COMPOSE) up --detach $(WAIT) lab || { \
 	  echo "error: Lab did not start" >&2 && echo "  -> port $$PORT taken? make lab PORT=8889; else: docker compose --project-name $(PROJECT_NAME) logs lab" >&2 && exit 2; } && \
 	echo "Lab: http://127.0.0.1:$$PORT/lab?token=$$token" && echo "Stop it: make stop"
 
@@ -174,7 +191,7 @@ warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehous
 	$(AGAIN) --silent pulled-base .samebook/warehouse/password >&2 && port=$(call quoted,$(WAREHOUSE_PORT)) && \
 	base=$(call quoted,$(BASE_IMAGE)) && { docker run --rm --entrypoint test "$$base" -x /usr/bin/apt-get || { base="$$base-postgresql" && \
 	  { docker image inspect "$$base" >/dev/null 2>&1 || environments/base/build "$$base" --include=postgresql --essential-hook=$(NO_CLUSTER) >&2; }; }; } && \
-	docker buildx build --quiet --build-arg BASE_IMAGE="$$base" --tag $(PROJECT_NAME):warehouse$(TAG) environments/warehouse >/dev/null && \
+	$(BUILDER) --quiet --build-arg BASE_IMAGE="$$base" --tag $(PROJECT_NAME):warehouse$(TAG) environments/warehouse >/dev/null && \
 	{ WAREHOUSE_PORT="$$port" $(COMPOSE) --progress quiet --profile warehouse up --detach --wait warehouse >&2 || { \
 	  echo "error: the warehouse did not start" >&2 && \
 	  echo "  -> port $$port taken? make warehouse WAREHOUSE_PORT=5433; else: docker compose --project-name $(PROJECT_NAME) logs warehouse" >&2 && exit 2; }; } && \

@@ -9,12 +9,19 @@ DRY_MAKE = $(findstring n,$(firstword -$(MAKEFLAGS)))
 # docker where a daemon answers and the base image can be had, else local; asked once, and only where it matters.
 ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/engine $(call quoted,$(BASE_IMAGE)) $(DRY_MAKE)))$(eval ENGINE := $(firstword $(CHOICE)))$(ENGINE)
 
+# Podman is the Docker engine with another daemon, which each make below finds, too, by Docker's own variable.
+ifeq ($(value ENGINE),podman)
+export DOCKER_HOST := $(shell $(HERE)environments/podman)
+override ENGINE := $(if $(DOCKER_HOST),docker,podman)
+endif
+
 engine:
 	@$(if $(filter PLATFORM,$(GIVEN)),[ $(call quoted,$(ENGINE)) = docker ] || { \
 	  echo "error: another platform needs containers" >&2 && echo "  -> make … ENGINE=docker PLATFORM=$(PLATFORM)" >&2 && exit 2; } &&) \
 	case $(call quoted,$(ENGINE)) in \
-	  docker | local) echo engine: $(call quoted,$(or $(CHOICE),$(ENGINE))) >&2 ;; \
-	  *) echo "error: ENGINE="$(call quoted,$(ENGINE))"; expected docker or local" >&2 && echo "  -> make … ENGINE=local" >&2 && exit 2 ;; \
+	  docker | local) echo engine: $(call quoted,$(or $(CHOICE),$(ENGINE))$(if $(filter docker,$(ENGINE)),$(if $(PODMAN), (Podman)))) >&2 ;; \
+	  podman) exit 2 ;; \
+	  *) echo "error: ENGINE="$(call quoted,$(ENGINE))"; expected docker, podman or local" >&2 && echo "  -> make … ENGINE=local" >&2 && exit 2 ;; \
 	esac
 
 # What runs needs production's image only; Lab and tests also the one on top of it.

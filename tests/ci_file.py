@@ -1,5 +1,6 @@
 """The CI file of a project: its steps, run in their order as the forge runs them, in a folder of their own."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -8,24 +9,32 @@ from typing import Any
 
 import yaml
 
-from samebook.core.make import clean_environment
-
 VALUE = re.compile(r"\$\{\{ ([\w.]+) \}\}")
+# What any machine has, and what one behind a mirror or a proxy needs.
+OF_THE_MACHINE = re.compile(r"PATH|LANG|(PIP|UV)_\w+|DEBIAN_MIRROR|SSL_CERT_\w+|\w+_(PROXY|proxy)")
 
 
-def run(project: Path, folder: Path, engine: str, name: str = "test", **variables: str) -> Iterator[tuple[str, str]]:
+def run(
+    project: Path, folder: Path, engine: str, name: str = "test", base: str = "", **secrets: str
+) -> Iterator[tuple[str, str]]:
     """Run a job, on an engine where it has several, in an empty folder; yields each step's name and what it printed.
 
-    Its secrets are among the variables. A step that fails is the last one, and an AssertionError.
+    It has the variables of the forge, and the base where the pinned one can't be had. A step that fails is the last
+    one, and an AssertionError.
     """
     job = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text())["jobs"][name]
     assert engine in job.get("strategy", {"matrix": {"engine": [engine]}})["matrix"]["engine"]
     values = {"github.token": "none", "github.server_url": project.parent.as_uri(), "github.repository": project.name}
-    values |= {"matrix.engine": engine, **{f"secrets.{name}": value for name, value in variables.items()}}
+    values |= {"matrix.engine": engine, **{f"secrets.{secret}": value for secret, value in secrets.items()}}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True, text=True, check=True)
-    env = {**clean_environment(), **variables, "GITHUB_SHA": commit.stdout.strip(), "HOME": str(folder / "home")}
-    (folder / "home").mkdir(parents=True)
-    (folder / "work").mkdir()
+    env = {each: value for each, value in os.environ.items() if OF_THE_MACHINE.fullmatch(each)}
+    # https://docs.github.com/actions/reference/workflows-and-actions/variables
+    env |= {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "GITHUB_SHA": commit.stdout.strip()}
+    env |= {"HOME": str(folder / "home"), "RUNNER_TEMP": str(folder / "temp")}
+    env |= {"GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
+    env |= {"BASE_IMAGE": base} if base else {}
+    for place in ("home", "temp", "work"):
+        (folder / place).mkdir(parents=True)
     for step in job["steps"]:
         if f"'{engine}'" in step.get("if", f"'{engine}'"):
             yield step["name"], _run(step, values, folder / "work", env)

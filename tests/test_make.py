@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from tiny import CHECKOUT
 
 from samebook.cli import make_call
 from samebook.cli.main import cli
-from samebook.core.make import COMMAND_LINE, OWN
+from samebook.core.make import COMMAND_LINE, OWN, clean_environment
 from samebook.execution.warm import kernels
 
 pytestmark = pytest.mark.host
@@ -278,8 +279,34 @@ def test_engine_falls_back(root: Path, docker: str, engine: str, monkeypatch: py
 
 def test_other_engine_is_refused(root: Path) -> None:
     """An engine that there is not is refused, and nothing of its name is run."""
-    assert "ENGINE=$(touch f); expected docker or local" in refused(root, "runs", "ENGINE=$(touch f)")
+    assert "ENGINE=$(touch f); expected docker, podman or local" in refused(root, "runs", "ENGINE=$(touch f)")
     assert not (root / "f").exists()
+
+
+@pytest.mark.parametrize(
+    ("podman", "code", "said"),
+    [
+        (None, 2, "error: ENGINE=podman needs Podman"),
+        ("exit 1", 2, "error: Podman says no address"),
+        ('[ "$1" != info ] || echo unix:///nowhere/podman.sock', 0, "engine: docker (Podman)"),
+    ],
+)
+def test_podman_in_place_of_the_daemon(
+    root: Path, podman: str | None, code: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ENGINE=podman is the Docker engine at the address of Podman; without one nothing is done."""
+    (root / "bin").mkdir()
+    (root / "bin" / "docker").write_text("#!/bin/sh\nexit 0\n")
+    for name in ("sh", "cat", "sed", "id", "stat", "date", "grep", "make", "timeout", "dirname", "uname"):
+        (root / "bin" / name).symlink_to(str(shutil.which(name)))
+    if podman:
+        (root / "bin" / "podman").write_text(f"#!/bin/sh\n{podman}\n")
+    for path in root.glob("bin/*"):
+        path.is_symlink() or path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(root / "bin"))
+    command = ["make", "--silent", "--file", str(CHECKOUT / "Makefile"), "engine", "ENGINE=podman"]
+    done = subprocess.run(command, cwd=root, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
 
 
 def test_dry_make_does_nothing(root: Path) -> None:

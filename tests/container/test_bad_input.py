@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import nbformat
 import pytest
-from containers import CHECKOUT, NOBODY, Start, output
+from containers import CHECKOUT, NOBODY, Start, base, output
 from docker.models.images import Image
 from tiny import Tiny
 
@@ -145,3 +145,16 @@ def _wait_for(found: Callable[[], list[Path]], seconds: float = 900) -> list[Pat
         assert time.monotonic() < end
         time.sleep(0.2)
     return paths
+
+
+@pytest.mark.parametrize("lock", ["runtime.txt", "lab.txt"])
+def test_failed_install_fails_the_build(engine: docker.DockerClient, checkout: Path, lock: str) -> None:
+    """A package of the lock that can't be had ends the build: no image is made without it."""
+    del engine
+    missing = f"--no-index\nsamebook-nowhere==1.0 --hash=sha256:{'0' * 64}\n"
+    (checkout / "environments" / lock).write_text(missing)
+    target = "environment" if lock == "runtime.txt" else "lab-environment"
+    command = ["docker", "build", "--build-arg", f"BASE_IMAGE={base()}", "--target", target, "."]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode, done.stderr
+    assert "samebook-nowhere" in done.stderr

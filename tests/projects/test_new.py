@@ -174,8 +174,8 @@ def test_ci_reviews(project: Path, tmp_path: Path) -> None:
     (clone / "Makefile").write_text("review:\n\t@echo all is well\n")
     for command in (["commit", "--quiet", "-am", "x"], ["switch", "--quiet", "main"], ["merge", "--no-ff", "branch"]):
         subprocess.run(["git", *command], cwd=clone, env={**os.environ, **IDENTITY}, capture_output=True, check=True)
-    summary = tmp_path / "summary.md"
-    dict(ci_file.run(clone, tmp_path / "run", "local", "review", GITHUB_STEP_SUMMARY=str(summary)))
+    summary = tmp_path / "run" / "summary.md"
+    dict(ci_file.run(clone, tmp_path / "run", "local", "review"))
     assert "| Makefile | changed | what each command runs |" in summary.read_text()
     assert summary.read_text().startswith("# Review of ")
 
