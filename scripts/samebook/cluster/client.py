@@ -49,6 +49,16 @@ class Cluster:
         """The number of workers, each of which has one program at a time."""
         return len(self._workers())
 
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of the workers, by their names."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        return tuple(sorted(workers, key=lambda address: str(workers[address]["name"])))
+
+    def check_scheduler(self, done: str) -> None:
+        """Raise SamebookError where the scheduler is lost, which says what is `done`."""
+        if self.client.status != "running":
+            raise SamebookError(f"the scheduler is lost, with {done}", mend=AGAIN)
+
     def stop(self) -> None:
         """End all that runs for this connection: each `map` under way raises Interrupted."""
         self.stopped.set()
