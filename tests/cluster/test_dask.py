@@ -133,7 +133,7 @@ def test_lost_scheduler(tiny: Tiny, cluster: Processes) -> None:
     _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "the scheduler is lost, with 0 of 1 done" in stderr
-    assert "then the same command again, which goes on from there" in stderr
+    assert "with a cluster, the same command goes on from there" in stderr
     wait_until(lambda: not tiny.unfinished)
 
 

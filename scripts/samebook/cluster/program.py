@@ -81,7 +81,8 @@ def sent_variables(prepared: PreparedRun) -> dict[str, str]:
 
 def kernel_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of a kernel with this environment that decide what a function computes; none can hold a secret."""
-    return {name: text for name, text in environ.items() if name.startswith((*variables.NUMERIC, *variables.DECISIVE))}
+    decisive = (*variables.NUMERIC, *variables.DECISIVE, "SAMEBOOK_ENV")
+    return {name: text for name, text in environ.items() if name.startswith(decisive)}
 
 
 def _is_sent(name: str) -> bool:

@@ -3,20 +3,24 @@
     python -m samebook.cluster.rank FOLDER INDEX COUNT HOST PORT
 
 It is a process of its own with the numerics of the notebook's kernel, so that it ends, and its memory with it, whenever
-its worker says so; a library that hangs, or that ends its process, takes nothing else with it.
+its worker says so; a library that hangs, or that ends its process, takes nothing else with it. What it reads beside the
+data of the notebook is recorded in the run, as are a kernel's reads.
 """
 
-import pickle
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cloudpickle
+
 from samebook.core import processes
 from samebook.core import workspace as workspaces
 from samebook.core.errors import ARROW, SamebookError
 from samebook.core.workspace import replacing
+from samebook.reads import undeclared
 
 CALL = "call.pickle"
 
@@ -47,10 +51,12 @@ def main(arguments: Sequence[str]) -> int:
     # Modules beside the notebook are those of the file system, as in its kernel.
     sys.path.insert(0, str(workspaces.find().notebooks))
     try:
-        function = pickle.loads((folder / CALL).read_bytes())
+        function, declared = cloudpickle.loads((folder / CALL).read_bytes())
+        undeclared.RECORDER.seen.update(declared)
+        undeclared.start(os.environ["SAMEBOOK_RUN"], str(workspaces.find().root))
         result = function(Rank(index, count, host, port))
         with replacing(result_path(folder, index)) as path:
-            path.write_bytes(pickle.dumps(result))
+            path.write_bytes(cloudpickle.dumps(result))
     except Exception as error:
         traceback.print_exc()
         sys.stderr.write(f"error: {_message(error)}\n")

@@ -6,16 +6,15 @@ again on as many workers; and a time limit ends them, whatever they wait for.
 """
 
 import os
-import pickle
 import shutil
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from distributed import Future
+import cloudpickle
 
 from samebook.cluster import client, program, worker
 from samebook.cluster.client import Cluster
@@ -25,6 +24,9 @@ from samebook.core.errors import ARROW, SamebookError, UsageError
 from samebook.core.processes import ProcessResult
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace, make_folder
+
+if TYPE_CHECKING:
+    from distributed import Future
 
 # How often ranks start, where workers are lost.
 ATTEMPTS = 4
@@ -65,7 +67,11 @@ def run(workspace: Workspace, ranks: Ranks, say: Say) -> list[Any]:
             lost = _Attempt(cluster, ranks, addresses, ranks.folder / str(attempt), deadline).run()
             if isinstance(lost, list):
                 return lost
-            say(f"cluster: {lost}; all {ranks.count} ranks start again" if attempt + 1 < ATTEMPTS else f"cluster: {lost}")
+            say(
+                f"cluster: {lost}; all {ranks.count} ranks start again"
+                if attempt + 1 < ATTEMPTS
+                else f"cluster: {lost}"
+            )
     raise SamebookError(
         f"{ATTEMPTS} times a worker was lost, or its rank was killed, as for lack of memory",
         mend=f"make cluster WORKERS={ranks.count} MEMORY=4g",
@@ -155,13 +161,15 @@ class _Attempt:
                 return f"{len(missing)} of {len(self.addresses)} workers lost"
             ended = {index: _result(future) for index, future in enumerate(futures) if future.done()}
             failures = {index: result for index, result in ended.items() if result.exit_code}
-            if killed := [f"rank {index} ended by signal {-f.exit_code}" for index, f in failures.items() if f.exit_code < 0]:
+            if killed := [
+                f"rank {index} ended by signal {-f.exit_code}" for index, f in failures.items() if f.exit_code < 0
+            ]:
                 return killed[0]
             failed_at = failed_at or (now if failures else 0.0)
             if failures and (len(ended) == len(futures) or now - failed_at > GRACE):
                 raise self._failure(failures)
             if len(ended) == len(futures):
-                return [pickle.loads(result_path(self.folder, index).read_bytes()) for index in sorted(ended)]
+                return [cloudpickle.loads(result_path(self.folder, index).read_bytes()) for index in sorted(ended)]
             if now > self.deadline:
                 raise SamebookError(
                     f"{len(ended)} of {len(futures)} ranks were done after {self.ranks.minutes:g} minutes, their time"
