@@ -9,9 +9,15 @@ DRY_MAKE = $(findstring n,$(firstword -$(MAKEFLAGS)))
 # docker where a daemon answers and the base image can be had, else local; asked once, and only where it matters.
 ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/engine $(call quoted,$(BASE_IMAGE)) $(DRY_MAKE)))$(eval ENGINE := $(firstword $(CHOICE)))$(ENGINE)
 
+# The scheduler that `make cluster` starts, which is published nowhere.
+IN_CONTAINERS = tls://scheduler:8786
+
 engine:
 	@$(if $(filter PLATFORM,$(GIVEN)),[ $(call quoted,$(ENGINE)) = docker ] || { \
 	  echo "error: another platform needs containers" >&2 && echo "  -> make … ENGINE=docker PLATFORM=$(PLATFORM)" >&2 && exit 2; } &&) \
+	$(if $(and $(filter ON,$(CHOSEN)),$(filter dask,$(ON))),{ [ $(call quoted,$(ENGINE)) != local ] || ! grep -qx $(IN_CONTAINERS) .samebook/cluster/scheduler 2>/dev/null || { \
+	  echo "error: the cluster of this checkout runs in containers: nothing else reaches its scheduler" >&2 && \
+	  echo "  -> make $(MAKECMDGOALS) … ON=dask ENGINE=docker" >&2 && exit 2; }; } &&) \
 	case $(call quoted,$(ENGINE)) in \
 	  docker | local) echo engine: $(call quoted,$(or $(CHOICE),$(ENGINE))) >&2 ;; \
 	  *) echo "error: ENGINE="$(call quoted,$(ENGINE))"; expected docker or local" >&2 && echo "  -> make … ENGINE=local" >&2 && exit 2 ;; \

@@ -198,3 +198,6 @@ def test_no_cluster(tiny: Tiny) -> None:
     assert tiny.samebook("cluster", "certificates", "tls://127.0.0.1:1").code == 0
     failed = run(tiny)
     assert (failed.code, "no scheduler answers at tls://127.0.0.1:1" in failed.stderr) == (2, True)
+    assert tiny.samebook("cluster", "certificates").code == 0
+    failed = run(tiny)
+    assert (failed.code, "-> make … ENGINE=docker" in failed.stderr) == (2, True)
