@@ -83,11 +83,12 @@ def runs(place: Place, count: int) -> Tiny:
 
 # A year of a dataset that has been ingested becomes a later one: as many rows on each day, under their own ids.
 LATER = """
-COPY (SELECT * {replaced}, printf('%d', {year}) || substr(id, 5, 6) AS day FROM
-      (SELECT * REPLACE ('{year}' || substr(id, 5) AS id) FROM read_parquet('{first}/*/*.parquet', hive_partitioning = false)))
+COPY (SELECT * {replaced}, '{year}' || substr(id, 5, 6) AS day
+      FROM (SELECT * REPLACE ('{year}' || substr(id, 5) AS id) FROM {rows}))
 TO '{folder}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (day), FILENAME_PATTERN 'part-{{i}}', OVERWRITE_OR_IGNORE)
 """
 DEPARTURE = "REPLACE (departure + INTERVAL {years} YEAR AS departure)"
+EMPTY = "COPY (SELECT * FROM {rows} LIMIT 0) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
 
 
 def repeat(data: Path, name: str, years: int) -> None:
@@ -97,18 +98,14 @@ def repeat(data: Path, name: str, years: int) -> None:
     Features stay those of the first year, and a 29 February has no rows.
     """
     folder = data / name
-    first = folder.with_name(f".{name}-first")
-    folder.rename(first)
-    shutil.copytree(first, folder)
+    rows = f"read_parquet('{folder}/day={FIRST.year}-*/*.parquet', hive_partitioning = false)"
     with duckdb.connect() as connection:
         connection.execute("SET memory_limit = '1GB'")
-        ((sample,),) = connection.execute(f"SELECT any_value(filename) FROM read_parquet('{first}/*/*.parquet', filename = true)").fetchall()
         for number in range(1, years):
             year = FIRST.year + number
             replaced = DEPARTURE.format(years=number) if name == "flights" else ""
-            connection.execute(LATER.format(replaced=replaced, year=year, first=first, folder=folder))
+            connection.execute(LATER.format(replaced=replaced, year=year, rows=rows, folder=folder))
             if calendar.isleap(year):
                 empty = folder / f"day={year}-02-29"
                 empty.mkdir()
-                connection.execute(f"COPY (SELECT * FROM read_parquet('{sample}') LIMIT 0) TO '{empty / 'part-0.parquet'}'")
-    shutil.rmtree(first)
+                connection.execute(EMPTY.format(rows=rows, path=empty / "part-0.parquet"))
