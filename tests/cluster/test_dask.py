@@ -137,6 +137,21 @@ def test_lost_scheduler(tiny: Tiny, cluster: Processes) -> None:
     wait_until(lambda: not tiny.unfinished)
 
 
+def test_frozen_scheduler(tiny: Tiny, cluster: Processes) -> None:
+    """A scheduler that stands still for a while, with runs under way, changes nothing."""
+    (tiny.root / "hold").touch()
+    tiny.notebook("train", parameters=PARAMETERS, work=WORK + HELD)
+    process = tiny.start("sweep", "train", "--grid", "n=1,2,3", "--on", "dask")
+    wait_until(lambda: len(tiny.unfinished) == 2)
+    os.kill(cluster.scheduler.pid, signal.SIGSTOP)
+    (tiny.root / "hold").unlink()
+    wait_until(lambda: len(subjects(tiny)) == 2)
+    assert process.poll() is None
+    os.kill(cluster.scheduler.pid, signal.SIGCONT)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert "3 ran, 0 done already, 0 failed" in stdout, stderr
+
+
 DAILY = "parameters: {day: today}\nsteps: {make: {parameters: {day: $day}}}"
 OF_DAY = """
 import pandas as pd, samebook

@@ -151,10 +151,22 @@ class Cluster:
         say(f"cluster: {len(workers)} workers")
 
 
+def gathered(future: "Future[ProcessResult]") -> ProcessResult:
+    """The result of a program that has ended. Raises SamebookError where its worker keeps it, as one without a network
+    does.
+    """
+    try:
+        return future.result(timeout=WITHOUT_WORKERS)
+    except TimeoutError:
+        raise SamebookError(
+            f"a worker has had a result for {WITHOUT_WORKERS} s, and nothing reaches its address; {AGAIN}", mend=DOWN
+        ) from None
+
+
 def _result(future: "Future[ProcessResult]") -> ProcessResult | Failure:
     error = future.exception()
     if error is None:
-        return future.result()
+        return gathered(future)
     if isinstance(error, KilledWorker):
         return Failure(
             SamebookError.exit_code,
@@ -179,7 +191,8 @@ def connect(workspace: Workspace, least: int, say: Say) -> Iterator[Cluster]:
             "a signing key is not sent to a cluster, whose receipts are unsigned",
             mend="again, without SIGNING_KEY or ON",
         )
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # Dask gives the second a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with _client(access) as client, _session(workspace) as session:
         cluster = Cluster(workspace, client, session)
         cluster.check(least, say)

@@ -196,5 +196,5 @@ def _message(result: ProcessResult) -> str:
 def _result(future: "Future[ProcessResult]") -> ProcessResult:
     """The result of a rank that has ended. Raises what its worker has raised before it began."""
     if future.status == "cancelled":
-        return ProcessResult(1, "", "")
-    return future.result()
+        return ProcessResult(SamebookError.exit_code, "", "")
+    return client.gathered(future)
