@@ -15,9 +15,15 @@ export DOCKER_HOST := $(shell $(HERE)environments/podman)
 override ENGINE := $(if $(DOCKER_HOST),docker,podman)
 endif
 
+# The scheduler that `make cluster` starts, which is published nowhere.
+IN_CONTAINERS = tls://scheduler:8786
+
 engine:
 	@$(if $(filter PLATFORM,$(GIVEN)),[ $(call quoted,$(ENGINE)) = docker ] || { \
 	  echo "error: another platform needs containers" >&2 && echo "  -> make … ENGINE=docker PLATFORM=$(PLATFORM)" >&2 && exit 2; } &&) \
+	$(if $(and $(filter ON,$(CHOSEN)),$(filter dask,$(ON))),{ [ $(call quoted,$(ENGINE)) != local ] || ! grep -qx $(IN_CONTAINERS) .samebook/cluster/scheduler 2>/dev/null || { \
+	  echo "error: the cluster of this checkout runs in containers: nothing else reaches its scheduler" >&2 && \
+	  echo "  -> make $(MAKECMDGOALS) … ON=dask ENGINE=docker" >&2 && exit 2; }; } &&) \
 	case $(call quoted,$(ENGINE)) in \
 	  docker | local) echo engine: $(call quoted,$(or $(CHOICE),$(ENGINE))$(if $(filter docker,$(ENGINE)),$(if $(PODMAN), (Podman)))) >&2 ;; \
 	  podman) exit 2 ;; \

@@ -101,7 +101,8 @@ def test_one_door_each() -> None:
         "execution.papermill_engine",
     }
     assert {module for module in SOURCES if "obstore" in imported(module)} == {"store.bucket"}
-    assert {module for module in SOURCES if "distributed" in imported(module)} == {"cluster.client", "cluster.worker"}
+    dask = {"cluster.client", "cluster.ranks", "cluster.worker"}
+    assert {module for module in SOURCES if "distributed" in imported(module)} == dask
     assert users("git") - {module for module in SOURCES if "core.git" in imported(module)} == {"core.git"}
     speakers = {module for module in SOURCES if wing(module) == "cli"} | FACES
     # A zygote is a program of its own.

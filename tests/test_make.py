@@ -309,6 +309,21 @@ def test_podman_in_place_of_the_daemon(
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
 
 
+def test_cluster_of_containers_is_none_of_the_local_engine(root: Path) -> None:
+    """Where the cluster runs in containers, ON=dask on the local engine is refused before an environment is made."""
+    folder = root / ".samebook" / "cluster"
+    folder.mkdir()
+    (folder / "scheduler").write_text("tls://scheduler:8786\n")
+    (root / ".venv" / ".installed").unlink()
+    message = refused(root, "sweep", "GRID=n=1", "ON=dask")
+    assert "the cluster of this checkout runs in containers" in message
+    assert "-> make sweep … ON=dask ENGINE=docker" in message
+    assert not (root / ".venv" / ".installed").exists()
+    (root / ".venv" / ".installed").touch()
+    (folder / "scheduler").write_text("tls://10.0.0.1:8786\n")
+    assert "--on" in make(root, "sweep", "GRID=n=1", "ON=dask")
+
+
 def test_dry_make_does_nothing(root: Path) -> None:
     """`make -n` prints what it would do, and installs nothing: make runs each recipe that calls make even then."""
     (root / "environments" / "build.txt").write_text("newer")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 from benchmarks import scale, scale_data, scale_picture
 from benchmarks.places import Place, Plan
@@ -70,6 +71,27 @@ def test_flights_of_years(tmp_path: Path) -> None:
         ).fetchall()
     assert [row[0] for row in by_year] == [2013, 2014]
     assert by_year[0][1:] == by_year[1][1:]
+
+
+def test_years_are_repeated(tmp_path: Path) -> None:
+    """Days of an ingested year are those of the following ones, with ids and departures of their own; a 29 February is
+    there, without rows.
+    """
+    for name, extra in {
+        "flights": {"departure": [pd.Timestamp(2013, 2, 28, 9)]},
+        "outcomes": {"late": [True]},
+    }.items():
+        path = tmp_path / name / "day=2013-02-28" / "part-0.parquet"
+        path.parent.mkdir(parents=True)
+        pd.DataFrame({"id": ["2013-02-28-UA-1"], **extra}).to_parquet(path)
+        scale_data.repeat(tmp_path, name, 4)
+        days = sorted(path.name for path in (tmp_path / name).iterdir())
+        assert days == [*(f"day={year}-02-28" for year in (2013, 2014, 2015, 2016)), "day=2016-02-29"]
+        rows = [pd.read_parquet(path, partitioning=None) for path in sorted((tmp_path / name).glob("*/part-0.parquet"))]
+        assert [len(frame) for frame in rows] == [1, 1, 1, 1, 0]
+        assert list(rows[3]) == ["id", *extra]
+        assert rows[3]["id"][0] == "2016-02-28-UA-1"
+        assert name != "flights" or rows[3]["departure"][0] == pd.Timestamp(2016, 2, 28, 9)
 
 
 def test_runs_are_listed(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from samebook.api.artifacts import find_artifact, find_bundle, load_bundle, load_model
     from samebook.api.assignment import ab_test, assign
+    from samebook.api.cluster import run_ranks
     from samebook.api.drift import drift_of
     from samebook.api.files import input_path, read_file
     from samebook.api.notebook import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         validate_batches,
         write_partition,
     )
+    from samebook.cluster.rank import Rank
     from samebook.core.digest import sha256
     from samebook.core.errors import DataRejected, UsageError
     from samebook.core.secret import Secret
@@ -37,6 +39,7 @@ __all__ = [
     "DataRejected",
     "Finding",
     "Model",
+    "Rank",
     "Secret",
     "UsageError",
     "ab_test",
@@ -58,6 +61,7 @@ __all__ = [
     "read_batches",
     "read_dataset",
     "read_file",
+    "run_ranks",
     "scratch_path",
     "sha256",
     "validate",
@@ -75,6 +79,8 @@ _MODULES = {
     **dict.fromkeys(("ab_test", "assign"), "api.assignment"),
     **dict.fromkeys(("input_path", "read_file"), "api.files"),
     "drift_of": "api.drift",
+    "Rank": "cluster.rank",
+    "run_ranks": "api.cluster",
     "Finding": "monitoring.report",
 }
 

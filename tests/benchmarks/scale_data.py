@@ -1,5 +1,6 @@
 """What the bench of scale works on: years of flights, and made-up runs."""
 
+import calendar
 import datetime
 import os
 import shutil
@@ -78,3 +79,33 @@ def runs(place: Place, count: int) -> Tiny:
         copy.write_text(receipt.replace(source.name, target.name))
         store.put(copy)
     return workspace
+
+
+# A year of a dataset that has been ingested becomes a later one: as many rows on each day, under their own ids.
+LATER = """
+COPY (SELECT * {replaced}, '{year}' || substr(id, 5, 6) AS day
+      FROM (SELECT * REPLACE ('{year}' || substr(id, 5) AS id) FROM {rows}))
+TO '{folder}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (day), FILENAME_PATTERN 'part-{{i}}', OVERWRITE_OR_IGNORE)
+"""
+DEPARTURE = "REPLACE (departure + INTERVAL {years} YEAR AS departure)"
+EMPTY = "COPY (SELECT * FROM {rows} LIMIT 0) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+
+
+def repeat(data: Path, name: str, years: int) -> None:
+    """Write the first year of an ingested dataset again as the following ones, a year at a time: quicker than to ingest
+    each, with rows of the same size.
+
+    Features stay those of the first year, and a 29 February has no rows.
+    """
+    folder = data / name
+    rows = f"read_parquet('{folder}/day={FIRST.year}-*/*.parquet', hive_partitioning = false)"
+    with duckdb.connect() as connection:
+        connection.execute("SET memory_limit = '1GB'")
+        for number in range(1, years):
+            year = FIRST.year + number
+            replaced = DEPARTURE.format(years=number) if name == "flights" else ""
+            connection.execute(LATER.format(replaced=replaced, year=year, rows=rows, folder=folder))
+            if calendar.isleap(year):
+                empty = folder / f"day={year}-02-29"
+                empty.mkdir()
+                connection.execute(EMPTY.format(rows=rows, path=empty / "part-0.parquet"))

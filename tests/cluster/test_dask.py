@@ -133,8 +133,23 @@ def test_lost_scheduler(tiny: Tiny, cluster: Processes) -> None:
     _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "the scheduler is lost, with 0 of 1 done" in stderr
-    assert "then the same command again, which goes on from there" in stderr
+    assert "with a cluster, the same command goes on from there" in stderr
     wait_until(lambda: not tiny.unfinished)
+
+
+def test_frozen_scheduler(tiny: Tiny, cluster: Processes) -> None:
+    """A scheduler that stands still for a while, with runs under way, changes nothing."""
+    (tiny.root / "hold").touch()
+    tiny.notebook("train", parameters=PARAMETERS, work=WORK + HELD)
+    process = tiny.start("sweep", "train", "--grid", "n=1,2,3", "--on", "dask")
+    wait_until(lambda: len(tiny.unfinished) == 2)
+    os.kill(cluster.scheduler.pid, signal.SIGSTOP)
+    (tiny.root / "hold").unlink()
+    wait_until(lambda: len(subjects(tiny)) == 2)
+    assert process.poll() is None
+    os.kill(cluster.scheduler.pid, signal.SIGCONT)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert "3 ran, 0 done already, 0 failed" in stdout, stderr
 
 
 DAILY = "parameters: {day: today}\nsteps: {make: {parameters: {day: $day}}}"

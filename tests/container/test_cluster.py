@@ -140,3 +140,42 @@ def test_cluster(engine: docker.DockerClient, clone: Path, make: Make) -> None:
     shutil.rmtree(clone / "runs")
     make("sweep", "NOTEBOOK=tiny", "GRID=n=1,2,3")
     assert results(clone) == far
+
+
+LEARNT = "as_of=2013-03-31 train_days=60 holdout_days=7 n_estimators=60"
+
+
+def test_train(engine: docker.DockerClient, clone: Path, make: Make) -> None:
+    """Two workers learn a model of the same bytes twice, though one is killed meanwhile, and one as good as that of a
+    single machine; nobody but them has the cluster's key.
+    """
+    make("cluster", "WORKERS=2", "MEMORY=1g", "DASHBOARD_PORT=0")
+
+    def train(memory: str) -> list[str]:
+        return ["run", "NOTEBOOK=train", f"PARAMS={LEARNT} memory={memory}"]
+
+    make(*train("all"))
+    make(*train("cluster"))
+    process = subprocess.Popen(
+        ["make", *train("cluster")], cwd=clone, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: list(clone.glob("runs/.partial/*-train-*/.work/ranks-*/0")) or process.poll() is not None)
+    containers(engine, "worker")[0].exec_run(["python", "-c", KILL])
+    stderr = process.communicate()[1]
+    assert process.returncode == 0, stderr
+    assert "all 2 ranks start again" in stderr
+
+    key = (clone / ".samebook" / "cluster" / "key.pem").read_text().splitlines()[1]
+    here, *together = sorted(clone.glob("runs/*-train-*"))
+    assert not [
+        path for run in together for path in run.rglob("*") if path.is_file() and key.encode() in path.read_bytes()
+    ]
+    models = [(run / "outputs" / "model.ubj").read_bytes() for run in (here, *together)]
+    assert models[1] == models[2] != models[0]
+    logged = [
+        json.loads((run / "receipt.json").read_text())["predicate"]["buildDefinition"]["internalParameters"]
+        for run in together
+    ]
+    assert [facts["logged"]["ranks"] for facts in logged] == [2, 2]
+    scores = [json.loads((run / "metrics.json").read_text())["auc"] for run in (here, *together)]
+    assert abs(scores[0] - scores[1]) < 0.01

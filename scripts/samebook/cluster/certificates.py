@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
+from samebook.environment import machine
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 FOLDER = ".samebook/cluster"
 AUTHORITY, CERTIFICATE, KEY, SCHEDULER = "authority.pem", "certificate.pem", "key.pem", "scheduler"
+# The scheduler that make starts, by its name among containers.
+IN_CONTAINERS = "tls://scheduler:8786"
 LIFETIME = datetime.timedelta(days=365)
 # Clocks of machines are not the same.
 BEFORE = datetime.timedelta(hours=1)
@@ -48,7 +51,13 @@ def access(workspace: Workspace) -> Access:
     names = (SCHEDULER, AUTHORITY, CERTIFICATE, KEY)
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise UsageError(f"this checkout has no cluster: no {FOLDER}/{missing[0]}", mend="make cluster WORKERS=4")
-    return Access((folder / SCHEDULER).read_text().strip(), folder)
+    scheduler = (folder / SCHEDULER).read_text().strip()
+    if scheduler == IN_CONTAINERS and machine.engine() == "local":
+        raise UsageError(
+            f"the cluster of this checkout runs in containers: nothing else reaches its scheduler, {scheduler}",
+            mend="make … ENGINE=docker",
+        )
+    return Access(scheduler, folder)
 
 
 def make(workspace: Workspace, scheduler: str) -> Access:
@@ -64,7 +73,7 @@ def make(workspace: Workspace, scheduler: str) -> Access:
     _write(folder / AUTHORITY, _certificate(authority, authority).public_bytes(Encoding.PEM))
     _write(folder / CERTIFICATE, _certificate(key, authority).public_bytes(Encoding.PEM))
     _write(folder / SCHEDULER, f"{scheduler}\n".encode())
-    return access(workspace)
+    return Access(scheduler, folder)
 
 
 def _certificate(key: "EllipticCurvePrivateKey", authority: "EllipticCurvePrivateKey") -> "Certificate":

@@ -32,7 +32,8 @@ CONNECT, ARRIVE, WITHOUT_WORKERS = 10, 15, 120
 POLL = 1.0
 UP = "make cluster WORKERS=4"
 SESSION = "session-"
-AGAIN = f"{UP}; then the same command again, which goes on from there"
+DOWN = "make cluster-down && make cluster WORKERS=4"
+AGAIN = "with a cluster, the same command goes on from there"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,16 @@ class Cluster:
     def size(self) -> int:
         """The number of workers, each of which has one program at a time."""
         return len(self._workers())
+
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of the workers, by their names."""
+        workers = self._workers()
+        return tuple(sorted(workers, key=lambda address: str(workers[address]["name"])))
+
+    def check_scheduler(self, done: str) -> None:
+        """Raise SamebookError where the scheduler is lost, which says what is `done`."""
+        if self.client.status != "running":
+            raise SamebookError(f"the scheduler is lost, with {done}; {AGAIN}", mend=UP)
 
     def stop(self) -> None:
         """End all that runs for this connection: each `map` under way raises Interrupted."""
@@ -91,18 +102,29 @@ class Cluster:
             except queue.Empty:
                 future = None
             if (future is None and self.client.status != "running") or (future and future.status == "cancelled"):
-                raise SamebookError(f"the scheduler is lost, with {done} of {total} done", mend=AGAIN)
+                raise SamebookError(f"the scheduler is lost, with {done} of {total} done; {AGAIN}", mend=UP)
             if future:
                 return future
             last = time.monotonic() if self._workers() else last
             if time.monotonic() - last > WITHOUT_WORKERS:
                 raise SamebookError(
-                    f"the cluster has been without a worker for {WITHOUT_WORKERS} s, with {done} of {total} done",
-                    mend=AGAIN,
+                    f"the cluster has been without a worker for {WITHOUT_WORKERS} s, with {done} of {total} done;"
+                    f" {AGAIN}",
+                    mend=UP,
                 )
 
-    def _workers(self) -> Mapping[str, object]:
-        return self.client.scheduler_info(n_workers=-1)["workers"]
+    def _workers(self) -> Mapping[str, Mapping[str, object]]:
+        """The workers by their addresses; none where the scheduler is lost. Raises SamebookError where it is silent."""
+        # The client's own `scheduler_info` is emptied every two seconds by a thread of its own.
+        scheduler = self.client.scheduler
+        if scheduler is None:
+            return {}
+        try:
+            return self.client.sync(scheduler.identity, n_workers=-1, callback_timeout=WITHOUT_WORKERS)["workers"]
+        except TimeoutError:
+            raise SamebookError(f"the scheduler has been silent for {WITHOUT_WORKERS} s; {AGAIN}", mend=DOWN) from None
+        except OSError:
+            return {}
 
     def _cancel(self, futures: "Sequence[Future[ProcessResult]]", programs: Sequence[Program]) -> None:
         """Take back what is not done, and wait until it has ended: workers notice within a second."""
@@ -129,10 +151,22 @@ class Cluster:
         say(f"cluster: {len(workers)} workers")
 
 
+def gathered(future: "Future[ProcessResult]") -> ProcessResult:
+    """The result of a program that has ended. Raises SamebookError where its worker keeps it, as one without a network
+    does.
+    """
+    try:
+        return future.result(timeout=WITHOUT_WORKERS)
+    except TimeoutError:
+        raise SamebookError(
+            f"a worker has had a result for {WITHOUT_WORKERS} s, and nothing reaches its address; {AGAIN}", mend=DOWN
+        ) from None
+
+
 def _result(future: "Future[ProcessResult]") -> ProcessResult | Failure:
     error = future.exception()
     if error is None:
-        return future.result()
+        return gathered(future)
     if isinstance(error, KilledWorker):
         return Failure(
             SamebookError.exit_code,
@@ -157,7 +191,8 @@ def connect(workspace: Workspace, least: int, say: Say) -> Iterator[Cluster]:
             "a signing key is not sent to a cluster, whose receipts are unsigned",
             mend="again, without SIGNING_KEY or ON",
         )
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # Dask gives the second a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with _client(access) as client, _session(workspace) as session:
         cluster = Cluster(workspace, client, session)
         cluster.check(least, say)

@@ -15,9 +15,11 @@ OF_A_MACHINE = frozenset(
     f"SAMEBOOK_{name}"
     for name in (
         *("WORKSPACE", "ENGINE", "IMAGE", "BASE_IMAGE", "BUILDER", "DOCKER", "BESIDE", "NAME", "TAG", "UID", "GID"),
-        *("PARENT", "STEP", "RUN", "WARM", "REQUIRE_DOCKER"),
+        *("PARENT", "STEP", "RUN", "WARM", "REQUIRE_DOCKER", "AT_WORKER"),
     )
 )
+# The variable of what a worker runs.
+AT_WORKER = "SAMEBOOK_AT_WORKER"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,12 @@ def sent_variables(prepared: PreparedRun) -> dict[str, str]:
     mine = {name: text for name, text in os.environ.items() if _is_sent(name)}
     handed = prepared.callers.handed
     return dict(sorted({**mine, **handed, **({variables.EXTRA: " ".join(handed)} if handed else {})}.items()))
+
+
+def kernel_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a kernel with this environment that decide what a function computes; none can hold a secret."""
+    decisive = (*variables.NUMERIC, *variables.DECISIVE, "SAMEBOOK_ENV")
+    return {name: text for name, text in environ.items() if name.startswith(decisive)}
 
 
 def _is_sent(name: str) -> bool:

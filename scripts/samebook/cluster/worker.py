@@ -7,6 +7,7 @@ run again.
 
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -20,7 +21,8 @@ from distributed import Reschedule, get_worker
 from distributed.core import Status
 from distributed.worker import thread_state
 
-from samebook.cluster.program import Program, worker_variables
+from samebook.cluster.program import AT_WORKER, Program, worker_variables
+from samebook.cluster.rank import CALL
 from samebook.core import file_lock
 from samebook.core import workspace as workspaces
 from samebook.core.errors import EnvironmentMismatch, UsageError
@@ -97,13 +99,33 @@ def execute(program: Program, session: str) -> ProcessResult:
             os.pwrite(lock, b"begun\n", 0)
             arguments = (*program.arguments, *(program.again if is_begun else ()))
             command = (sys.executable, "-m", "samebook", *arguments)
-            env = {**worker_variables(program, clean_environment()), **_warm(workspace, program)}
+            env = {**worker_variables(program, clean_environment()), **_warm(workspace, program), AT_WORKER: "1"}
             ended = programs.call(command, workspace.root, env, (lock,))
         finally:
             os.close(lock)
     if programs.is_stopped:
         raise Reschedule  # where this worker only closes, another takes over
     return ended
+
+
+def free_port() -> int:
+    """A port that is free on this machine now."""
+    with socket.create_server(("", 0)) as server:
+        return server.getsockname()[1]
+
+
+def execute_rank(folder: str, rank: tuple[str, ...], variables: Mapping[str, str], session: str) -> ProcessResult:
+    """Run a rank to its end, with these variables of its sender's kernel; it ends early once it is not wanted."""
+    check(session)
+    workspace, programs = workspaces.find(), Processes()
+    if not (Path(folder) / CALL).is_file():
+        raise UsageError(
+            f"a worker does not see {folder}: ranks need the checkout at the same path on each machine",
+            mend="make cluster-down && make cluster, in this checkout",
+        )
+    with _stopped_if_unwanted(programs):
+        command = (sys.executable, "-m", "samebook.cluster.rank", folder, *rank)
+        return programs.call(command, workspace.root, {**clean_environment(), **variables, AT_WORKER: "1"})
 
 
 def _acquire(path: Path, programs: Processes) -> int:

@@ -44,6 +44,20 @@ class Batches:
         """These rows with these columns only; the others are not decoded."""
         return replace(self, columns=tuple(columns))
 
+    def shard(self, index: int, count: int) -> Self:
+        """Every `count`-th of these batches from that with this `index` on: the part of one of several ranks.
+
+        With `rows`, the batches of a day stay together.
+        """
+        groups = list(batched(self.parts, self.days))
+        if not 0 <= index < count <= len(groups):
+            raise UsageError(
+                f"shard {index} of {count}: expected a number from 0, and at most {len(groups)} shards of as many"
+                " batches",
+                mend=f"batches.shard({min(max(index, 0), len(groups) - 1)}, {len(groups)})",
+            )
+        return replace(self, parts=tuple(part for group in groups[index::count] for part in group))
+
     def _frames(self) -> Iterator["pd.DataFrame"]:
         count = 0
         for table in self._by_rows() if self.rows else self._by_days():

@@ -27,7 +27,7 @@ SENSITIVE = {
 OTHERS = {
     *("WORKSPACE", "ENV", "ENGINE", "TAG", "UID", "GID", "DOCKER", "BESIDE", "REQUIRE_DOCKER"),
     *("BASE_IMAGE", "IMAGE", "NAME", "BUILDER", "COMMIT", "PATCH"),
-    *("PINNED", "RUN", "HASH_SEED", "LOWERED_LEVEL", "STEP", "PARENT", "WARM", "EXTRA_VARIABLES"),
+    *("PINNED", "RUN", "HASH_SEED", "LOWERED_LEVEL", "STEP", "PARENT", "WARM", "AT_WORKER", "EXTRA_VARIABLES"),
 }
 
 type Location = tuple[int | str, ...]

@@ -4,6 +4,7 @@
 which of it the commit holds.
 """
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,13 @@ def declared_reads() -> Iterator[None]:
 def declare(path: Path) -> None:
     """Declare a file whose content the receipt has: the notebook may read it in any way."""
     RECORDER.seen.add(str(path))
+
+
+def declare_server(host: str, port: int) -> None:
+    """Declare a server that samebook speaks to in threads of a library, by all addresses of its name."""
+    with suppress(OSError):  # a name without an address: nobody is spoken to
+        for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            RECORDER.seen.add(f"network {address[0]}:{address[1]}")
 
 
 def start(run: str, workspace: str) -> None:

@@ -1,0 +1,46 @@
+"""Work of a notebook on the workers of the checkout's cluster."""
+
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from samebook.api import context
+from samebook.core.errors import UsageError
+from samebook.core.workspace import make_folder
+from samebook.reads import undeclared
+from samebook.records import run_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from samebook.cluster.rank import Rank
+
+
+@undeclared.declared_reads()
+def run_ranks(function: "Callable[[Rank], Any]", *, workers: int = 2, minutes: float = 60) -> list[Any]:
+    """The results of `function(rank)`, called in a process on each of `workers` workers at the same time.
+
+    The function may be a cell's, and use what the notebook has read: it is sent as it is. Where a worker is lost, all
+    ranks start again. Raises UsageError without a cluster that has so many workers, and SamebookError where ranks fail,
+    or are not done within `minutes`. The receipt has their number as `ranks`.
+    """
+    # Takes as long as a small run to import.
+    import cloudpickle
+
+    from samebook.cluster import certificates, program, ranks
+
+    if workers < 1 or minutes <= 0:
+        raise UsageError(
+            f"found {workers} workers and {minutes:g} minutes; expected more than 0 of both",
+            mend="samebook.run_ranks(…, workers=2, minutes=60)",
+        )
+    workspace, run = context.current_workspace(), context.run()
+    scheduler = urlsplit(certificates.access(workspace).scheduler)
+    undeclared.declare_server(scheduler.hostname or "", scheduler.port or 0)
+    folder = make_folder(run / run_folder.WORK / f"ranks-{uuid.uuid4().hex}")
+    variables = {**program.kernel_variables(os.environ), "SAMEBOOK_RUN": str(run)}
+    call = cloudpickle.dumps((function, frozenset(undeclared.RECORDER.seen)))
+    results = ranks.run(workspace, ranks.Ranks(workers, minutes, folder, call, variables), context.note)
+    run_folder.append_event(run, {"kind": "param", "name": "ranks", "value": workers})
+    return results

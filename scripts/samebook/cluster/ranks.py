@@ -1,0 +1,200 @@
+"""Ranks: one function of a notebook in a process on each of several workers at the same time, all of them or none.
+
+A library for training on several machines has its processes speak to each other, and waits for one that is lost, at
+times forever. So the workers are watched here: where one is lost, or a rank is killed, all ranks are ended and start
+again on as many workers; and a time limit ends them, whatever they wait for.
+"""
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from samebook.cluster import client, program, worker
+from samebook.cluster.client import Cluster
+from samebook.cluster.rank import CALL, result_path
+from samebook.core import errors, file_lock
+from samebook.core.errors import ARROW, SamebookError, UsageError
+from samebook.core.processes import ProcessResult
+from samebook.core.text import Say
+from samebook.core.workspace import Workspace, make_folder
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+# How often ranks start, where workers are lost.
+ATTEMPTS = 4
+# Seconds in which a lost worker is noticed, once a rank has failed for it.
+GRACE = 10
+# Held by whoever has ranks: those of two notebooks would wait for each other's workers.
+LOCK = ".ranks"
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Ranks: their number, the minutes that they may take with all their restarts, and a folder that workers see.
+
+    `call` is the pickled function, `variables` are those of the kernel.
+    """
+
+    count: int
+    minutes: float
+    folder: Path
+    call: bytes
+    variables: Mapping[str, str]
+
+
+def run(workspace: Workspace, ranks: Ranks, say: Say) -> list[Any]:
+    """The results of the ranks, in their order. Raises SamebookError where they have none.
+
+    The same number of ranks on other workers is the same work: workers are taken in the order of their names.
+    """
+    if os.environ.get(program.AT_WORKER):
+        raise UsageError(
+            "ranks of a cluster can't be asked for by a run that a worker of it executes: they would wait for its end",
+            mend="make run",
+        )
+    with client.connect(workspace, ranks.count, say) as cluster, _turn(workspace, say):
+        deadline = time.monotonic() + 60 * ranks.minutes
+        for attempt in range(ATTEMPTS):
+            addresses = _workers(cluster, ranks.count)
+            lost = _Attempt(cluster, ranks, addresses, ranks.folder / str(attempt), deadline).run()
+            if isinstance(lost, list):
+                return lost
+            say(
+                f"cluster: {lost}; all {ranks.count} ranks start again"
+                if attempt + 1 < ATTEMPTS
+                else f"cluster: {lost}"
+            )
+    raise SamebookError(
+        f"{ATTEMPTS} times a worker was lost, or its rank was killed, as for lack of memory",
+        mend=f"make cluster WORKERS={ranks.count} MEMORY=4g",
+    )
+
+
+class _turn:  # noqa: N801
+    """The block in which these are the only ranks of the checkout."""
+
+    def __init__(self, workspace: Workspace, say: Say) -> None:
+        self._path, self._say = make_folder(workspace.runs / worker.FOLDER) / LOCK, say
+
+    def __enter__(self) -> None:
+        self._descriptor = file_lock.acquire(self._path, wait=False)
+        if self._descriptor is None:
+            self._say("cluster: waiting for the ranks of another notebook")
+            self._descriptor = file_lock.acquire(self._path)
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+
+def _workers(cluster: Cluster, count: int) -> tuple[str, ...]:
+    """The addresses of the first workers by name, once there are enough: one that was lost is started again."""
+    last = time.monotonic() + client.WITHOUT_WORKERS
+    while len(workers := cluster.addresses()) < count:
+        if time.monotonic() > last:
+            raise SamebookError(
+                f"the cluster has {len(workers)} workers; expected {count}", mend=f"make cluster WORKERS={count}"
+            )
+        cluster.check_scheduler("no rank done")
+        time.sleep(client.POLL)
+    return workers[:count]
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One start of all ranks, at these workers, in a folder of its own, until this time."""
+
+    cluster: Cluster
+    ranks: Ranks
+    addresses: tuple[str, ...]
+    folder: Path
+    deadline: float
+
+    def run(self) -> list[Any] | str:
+        """The results; or what was lost, where a new start may help. Raises SamebookError for any other failure."""
+        make_folder(self.folder)
+        (self.folder / CALL).write_bytes(self.ranks.call)
+        futures = [self._submit(*task) for task in self._tasks()]
+        try:
+            return self._wait(futures)
+        finally:
+            # A worker ends the process of a rank that is taken back.
+            if self.cluster.client.status == "running":
+                self.cluster.client.cancel(futures, force=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _tasks(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The address of each rank's worker, and its arguments."""
+        first = self.addresses[0]
+        port = self.cluster.client.run(worker.free_port, workers=[first])[first]
+        host = first.partition("://")[2].rpartition(":")[0].strip("[]")
+        rest = (str(len(self.addresses)), host, str(port))
+        return [(address, (str(index), *rest)) for index, address in enumerate(self.addresses)]
+
+    def _submit(self, address: str, rank: tuple[str, ...]) -> "Future[ProcessResult]":
+        return self.cluster.client.submit(
+            worker.execute_rank,
+            str(self.folder),
+            rank,
+            self.ranks.variables,
+            self.cluster.session,
+            key=f"rank-{rank[0]}-{uuid.uuid4().hex}",
+            pure=False,
+            workers=[address],
+            retries=0,
+        )
+
+    def _wait(self, futures: "Sequence[Future[ProcessResult]]") -> list[Any] | str:
+        failed_at = 0.0
+        while True:
+            now = time.monotonic()
+            self.cluster.check_scheduler("no rank done")
+            if missing := set(self.addresses) - set(self.cluster.addresses()):
+                return f"{len(missing)} of {len(self.addresses)} workers lost"
+            ended = {index: _result(future) for index, future in enumerate(futures) if future.done()}
+            failures = {index: result for index, result in ended.items() if result.exit_code}
+            if killed := [
+                f"rank {index} ended by signal {-f.exit_code}" for index, f in failures.items() if f.exit_code < 0
+            ]:
+                return killed[0]
+            failed_at = failed_at or (now if failures else 0.0)
+            if failures and (len(ended) == len(futures) or now - failed_at > GRACE):
+                raise self._failure(failures)
+            if len(ended) == len(futures):
+                return [cloudpickle.loads(result_path(self.folder, index).read_bytes()) for index in sorted(ended)]
+            if now > self.deadline:
+                raise SamebookError(
+                    f"{len(ended)} of {len(futures)} ranks were done after {self.ranks.minutes:g} minutes, their time"
+                    " limit; all are ended",
+                    mend=f"samebook.run_ranks(…, minutes={2 * self.ranks.minutes:g})",
+                )
+            time.sleep(worker.POLL)
+
+    def _failure(self, failures: Mapping[int, ProcessResult]) -> SamebookError:
+        """The error of the ranks that have failed: the others' is often only that these are gone."""
+        index, result = min(failures.items(), key=lambda item: not _message(item[1]))
+        lines = _message(result).splitlines() or [f"it ended with exit code {result.exit_code}"]
+        mend = next((line.strip().removeprefix(ARROW) for line in lines[1:] if ARROW in line), None)
+        return errors.from_exit_code(
+            result.exit_code, f"rank {index} of {self.ranks.count} has failed: {lines[0]}", mend=mend
+        )
+
+
+def _message(result: ProcessResult) -> str:
+    """The message of a rank that has raised; "" of one that a library has ended."""
+    return result.stderr.rpartition("\nerror: ")[2].strip() if "\nerror: " in result.stderr else ""
+
+
+def _result(future: "Future[ProcessResult]") -> ProcessResult:
+    """The result of a rank that has ended. Raises what its worker has raised before it began."""
+    if future.status == "cancelled":
+        return ProcessResult(SamebookError.exit_code, "", "")
+    return client.gathered(future)

@@ -1,0 +1,203 @@
+"""Ranks on the workers of a real Dask cluster: together or not at all, whatever dies."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import dask_processes
+import pytest
+from dask_processes import Processes
+from tiny import PATIENCE, Result, Tiny, wait_until
+
+# The ranks meet by a socket of rank 0, as a library's do.
+WORK = """
+import os, pathlib, socket, time
+import samebook
+factor = 10
+read = pathlib.Path(os.environ["SAMEBOOK_WORKSPACE"], "beside.txt")
+
+def together(rank):
+    read.read_text()
+    (root / f"rank-{rank.index}-{os.getpid()}").touch()
+    while (root / "hold").exists():
+        time.sleep(0.1)
+    if rank.index == 0:
+        with socket.create_server((rank.host, rank.port)) as server:
+            numbers = [int(server.accept()[0].recv(9)) for _ in range(rank.count - 1)]
+        return sum(numbers)
+    while True:
+        try:
+            with socket.create_connection((rank.host, rank.port)) as connection:
+                connection.sendall(str(rank.index * factor).encode())
+                return os.environ["OMP_NUM_THREADS"]
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+
+root = pathlib.Path(os.environ["SAMEBOOK_WORKSPACE"])
+results = samebook.run_ranks(together, workers=n, minutes=minutes)
+samebook.log_metrics({"sum": results[0], "threads": int(results[1]), "own": int(os.environ["OMP_NUM_THREADS"])})
+"""
+
+
+@pytest.fixture
+def tiny(tiny: Tiny) -> Tiny:
+    (tiny.root / "beside.txt").write_text("beside")
+    tiny.notebook("train", parameters="n: int = 2\nminutes: float = 5.0", work=WORK)
+    return tiny
+
+
+@pytest.fixture
+def cluster(tiny: Tiny, tmp_path: Path) -> Iterator[Processes]:
+    with dask_processes.running(tiny, tmp_path, 2) as processes:
+        yield processes
+    wait_until(lambda: not ranks_at(tiny) and not tiny.kernels())
+
+
+def rank_processes(tiny: Tiny) -> dict[int, int]:
+    """The process of each rank that is running, by its number."""
+    started = sorted(tiny.root.glob("rank-*"), key=lambda path: path.stat().st_mtime)
+    pids = dict(map(int, path.name.split("-")[1:]) for path in started)
+    return {index: pid for index, pid in pids.items() if Path(f"/proc/{pid}").exists()}
+
+
+def ranks_at(tiny: Tiny) -> list[int]:
+    """The processes of ranks in this workspace, whatever they do."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if b"samebook.cluster.rank" in (text := path.read_bytes()) and os.fsencode(tiny.root) in text:
+                found.append(int(path.parent.name))
+    return found
+
+
+def metrics(tiny: Tiny) -> dict[str, float]:
+    return json.loads((tiny.last / "metrics.json").read_text())
+
+
+def run(tiny: Tiny, *options: str, **variables: str) -> Result:
+    return tiny.samebook("run", "train", *options, **variables)
+
+
+def test_together(tiny: Tiny, cluster: Processes) -> None:
+    """Ranks speak to each other, know what the notebook knows and have its threads; the receipt has their number and
+    what they have read beside the notebook, and nothing has the cluster's key.
+    """
+    done = run(tiny)
+    assert done.code == 0, done.stderr
+    assert f"network {cluster.access.scheduler.removeprefix('tls://')}" not in done.stderr
+    assert metrics(tiny)["sum"] == 10
+    assert metrics(tiny)["threads"] == metrics(tiny)["own"]
+    definition = json.loads((tiny.last / "receipt.json").read_text())["predicate"]["buildDefinition"]
+    assert definition["internalParameters"]["logged"] == {"ranks": 2}
+    read = [
+        item["name"] for item in definition["resolvedDependencies"] if item.get("annotations", {}).get("undeclared")
+    ]
+    assert read == ["beside.txt"]
+    key = (tiny.root / ".samebook" / "cluster" / "key.pem").read_text().splitlines()[1]
+    files = [path.read_bytes() for path in tiny.last.rglob("*") if path.is_file()]
+    assert not [content for content in files if key.encode() in content or b"key.pem" in content]
+
+
+def started(tiny: Tiny) -> subprocess.Popen[str]:
+    """A run whose ranks all wait."""
+    (tiny.root / "hold").touch()
+    process = tiny.start("run", "train")
+    wait_until(lambda: len(rank_processes(tiny)) == 2 or process.poll() is not None)
+    assert process.poll() is None, process.communicate()[1]
+    return process
+
+
+@pytest.mark.parametrize("lost", ["worker", "rank"])
+def test_start_again(lost: str, tiny: Tiny, cluster: Processes) -> None:
+    """Where a worker is lost, or a rank is killed, all ranks end and start again; the result is complete."""
+    process, before = started(tiny), rank_processes(tiny)
+    if lost == "worker":
+        cluster.kill(cluster.workers.pop())
+        cluster.add_worker()
+    else:
+        os.kill(before[1], signal.SIGKILL)
+    wait_until(lambda: len(rank_processes(tiny)) == 2 and not {*before.values()} & {*rank_processes(tiny).values()})
+    (tiny.root / "hold").unlink()
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, stderr
+    assert "all 2 ranks start again" in stderr
+    assert metrics(tiny)["sum"] == 10
+
+
+def test_failures(tiny: Tiny, cluster: Processes) -> None:
+    """A rank that raises, that a library ends, or that takes longer than its limit ends all others; the error says
+    which and why, and has the exit code of its kind.
+    """
+    assert len(cluster.workers) == 2
+    cell = (
+        "import os, samebook, time\ndef fail(rank):\n    {}\n    time.sleep(600)\nsamebook.run_ranks(fail, minutes={})"
+    )
+    faults = {
+        "if rank.index: raise ValueError('torn')": ("rank 1 of 2 has failed: ValueError: torn", 1),
+        "if rank.index: raise samebook.DataRejected('odd')": ("rank 1 of 2 has failed: odd", 4),
+        "if not rank.index: os._exit(7)": ("rank 0 of 2 has failed: it ended with exit code 7", 1),
+        "pass": ("0 of 2 ranks were done after 0.1 minutes, their time limit; all are ended", 1),
+    }
+    for line, (message, code) in faults.items():
+        tiny.notebook("train", work=cell.format(line, 0.1 if line == "pass" else 5))
+        failed = run(tiny)
+        assert message in failed.stderr
+        assert failed.code == code
+        wait_until(lambda: not ranks_at(tiny))
+
+
+def test_killed_again_and_again(tiny: Tiny, cluster: Processes) -> None:
+    """A rank that is killed each time has failed in the end, with a command that gives workers more memory."""
+    assert len(cluster.workers) == 2
+    kill = "os.kill(os.getpid(), 9)"
+    tiny.notebook("train", work=f"import os, samebook\nsamebook.run_ranks(lambda rank: {kill}, workers=2)")
+    failed = run(tiny)
+    assert failed.code == 1
+    assert "4 times a worker was lost, or its rank was killed, as for lack of memory" in failed.stderr
+    assert "-> make cluster WORKERS=2 MEMORY=4g" in failed.stderr
+
+
+def test_stopped(tiny: Tiny, cluster: Processes) -> None:
+    """The ranks of a run that is killed, and of one whose scheduler is lost, end."""
+    process = started(tiny)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: not ranks_at(tiny))
+    process = started(tiny)
+    cluster.kill(cluster.scheduler)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "the scheduler is lost" in stderr
+    wait_until(lambda: not ranks_at(tiny))
+
+
+def test_refused(tiny: Tiny, cluster: Processes) -> None:
+    """More ranks than workers are refused, as are ranks of a run that a worker executes, and other environments."""
+    assert "the cluster has 2 workers; expected 3" in run(tiny, "-p", "n=3").stderr
+    assert "expected more than 0" in run(tiny, "-p", "n=0").stderr
+    swept = tiny.samebook("sweep", "train", "--grid", "n=2", "--on", "dask")
+    assert "can't be asked for by a run that a worker of it executes" in swept.stdout
+    for worker in cluster.workers:
+        cluster.kill(worker)
+    cluster.workers.clear()
+    for _ in range(2):
+        cluster.add_worker(SAMEBOOK_HASH_SEED="7")
+    refused = run(tiny)
+    assert refused.code == 5
+    assert "PYTHONHASHSEED 0 here, 7 in the cluster" in refused.stderr
+
+
+def test_no_cluster(tiny: Tiny) -> None:
+    """Without a cluster, or with one that does not answer, a run that asks for ranks has failed at once."""
+    failed = run(tiny)
+    assert (failed.code, "this checkout has no cluster" in failed.stderr) == (2, True)
+    assert tiny.samebook("cluster", "certificates", "tls://127.0.0.1:1").code == 0
+    failed = run(tiny)
+    assert (failed.code, "no scheduler answers at tls://127.0.0.1:1" in failed.stderr) == (2, True)
+    assert tiny.samebook("cluster", "certificates").code == 0
+    failed = run(tiny)
+    assert (failed.code, "-> make … ENGINE=docker" in failed.stderr) == (2, True)
