@@ -18,7 +18,8 @@ from samebook.api import notebook
 from samebook.core.errors import DataRejected, UsageError
 from samebook.data import batches, dataset
 from samebook.data.batches import Batches
-from samebook.records import receipt
+from samebook.records import data_manifest, receipt
+from samebook.store.objects import Store
 
 FIRST, SECOND = datetime.date(2013, 1, 1), datetime.date(2013, 1, 2)
 SCHEMA = DataFrameSchema(
@@ -169,7 +170,7 @@ def test_inputs_recorded(tiny: Tiny) -> None:
     tiny.notebook("copy", imports="from datetime import date", work=COPY)
     assert tiny.samebook("run", "copy").code == 0
     before = tiny.last / "receipt.json"
-    inputs = receipt.inputs(receipt.read(before))
+    inputs = receipt.inputs(data_manifest.expanded(Store(tiny.root / "store"), receipt.read(before)))
     paths = {f"flights/day={day}": tiny.root / "data" / dataset.partition("flights", day) for day in (FIRST, SECOND)}
     assert inputs == {name: dataset.sha256(path) for name, path in paths.items()}
     dataset.write(rows(1), paths[f"flights/day={SECOND}"])

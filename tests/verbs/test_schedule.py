@@ -335,7 +335,7 @@ def unknown(words: list[str]) -> str:
         return "" if words[0] in PROGRAMS or (CHECKOUT / words[0]).is_file() else words[0]
     if re.search(rf"^OWN \+?= .*\b{words[1]}\b", MAKEFILE, re.MULTILINE) and not words[2:]:
         return ""
-    values = dict(word.split("=", 1) for word in words[2:])
+    values = dict(word.split("=", 1) for word in words[2:] if not word.startswith(">"))  # where it prints
     names = [name for name in values if name not in ("SECRETS", "ENGINE")]  # make's own
     try:
         make_call.arguments(cli, ["make", words[1], "--", *names], values)
