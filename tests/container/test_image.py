@@ -71,6 +71,14 @@ def test_reads_git(runtime: Image, start: Start, checkout: Path) -> None:
     assert head.strip() in output(start(runtime, "-c", code, entrypoint="python", volumes=mounted)).splitlines()
 
 
+@pytest.mark.parametrize("words", [("pip",), ("pip3",), ("python", "-m", "pip")])
+def test_pip_says_what_installs(runtime: Image, start: Start, words: tuple[str, ...]) -> None:
+    """`pip install` in the image installs nothing, and says what does."""
+    container = start(runtime, *words[1:], "install", "seaborn", entrypoint=words[0])
+    assert container.wait()["StatusCode"] == 2
+    assert '-> make add PACKAGE="seaborn"' in container.logs().decode()
+
+
 def test_arrow_does_without(runtime: Image, python: Python) -> None:
     """Arrow filters as ever, and says itself what it was built without."""
     code = """if True:

@@ -54,7 +54,9 @@ def test_every_file_is_read_in_full(record: Path, tiny: Tiny) -> None:
     (tiny.root / "environments" / "runtime.txt").write_text("tool==1.0\n")
     with pytest.raises(EnvironmentMismatch, match=r"tool has tool/core.py edited") as error:
         identity.check_unedited(Workspace(tiny.root))
-    assert error.value.mend == ".samebook/uv/bin/uv cache clean tool && rm -rf .venv && make environment"
+    mend = ".samebook/uv/bin/uv cache clean tool && rm -rf .venv && make environment"
+    assert identity.anew("local", "tool") == mend
+    assert error.value.mend in (mend, "make build")  # that of the engine that these tests run on
     assert (identity.anew("local"), identity.anew("docker")) == ("rm -rf .venv && make environment", "make build")
     (record.parent.parent / "tool" / "core.py").unlink()
     assert edits.of_package(record, is_full=True) == {}

@@ -90,6 +90,7 @@ def test_pip_names_the_way(program: tuple[str, ...]) -> None:
     assert '-> make add PACKAGE="seaborn"' in done.stderr
 
 
+@pytest.mark.host  # where a folder for temporary files may hold programs
 @pytest.mark.parametrize("line", ["%pip install seaborn", "!pip install seaborn"])
 def test_pip_names_the_way_in_the_image(tmp_path: Path, line: str) -> None:
     """A cell's `%pip` and `!pip` in the image, whose environment has no pip, say what does install."""
