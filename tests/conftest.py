@@ -44,11 +44,9 @@ OF_THE_ENGINE = {
     *("test_parameters.py", "test_parameters_cell.py", "test_run.py", "test_warm.py"),
     *("test_flights.py", "test_ingest.py", "test_train.py"),
 }
-# Of the tests of containers, these make images under names of their own, so that they need not wait for the others.
-OWN_IMAGES = {"test_project_ci"}
 # These take minutes, so they start first: with one of them last, all cores but one would wait for its end.
 LONGEST = (
-    *("container", "test_project_ci", "test_dask"),
+    *("container", "test_dask"),
     *("test_season", "test_pipeline", "test_watch", "test_chain", "test_ab_test", "test_promote", "test_gallery"),
     *("test_warm", "test_sweep", "test_models"),
 )
@@ -76,7 +74,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONGEST.index(group(item.path)) if group(item.path) in LONGEST else len(LONGEST))
     for item in items:
         parts = {*item.path.relative_to(TESTS).parts}
-        if item.path.parent.name == "container":
+        if group(item.path) == "container":
             item.add_marker("host")
         elif OF_THE_ENGINE & parts:
             item.add_marker("engine")
@@ -87,7 +85,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def group(path: Path) -> str:
     """The group of tests that run in one process, one after the other: a module's, or those that share the images."""
-    return "container" if path.parent.name == "container" and path.stem not in OWN_IMAGES else path.stem
+    return "container" if path.parent.name == "container" else path.stem
 
 
 class Groups(LoadFileScheduling):
