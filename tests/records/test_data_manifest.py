@@ -201,18 +201,13 @@ def test_hostile_makers_are_refused(makers: dict[str, str], store: Store) -> Non
         data_manifest.expanded(store, statement)
 
 
-def test_day_is_named_once(store: Store) -> None:
-    """A receipt that names a day twice, in two lists or beside one, or two runs that made it, contradicts itself."""
-    beside = {"name": f"rows/day={SECOND}", "digest": {"sha256": "9" * 64}, "annotations": {"input": True}}
-    second = three_days(days={SECOND: "9" * 64, THIRD: "3" * 64}, makers={SECOND: RUN, THIRD: RUN})
-    statement = written(store, three_days())
-    receipt.dependencies(statement).append(beside)
+def test_day_has_one_maker(store: Store) -> None:
+    """A receipt that names two runs that made a day contradicts itself."""
     two_makers = written(store, three_days())
     made_by = {"name": receipt.MADE_BY, "annotations": {RUN.replace("make", "show"): [f"rows/day={SECOND}"]}}
     two_makers["predicate"]["runDetails"]["byproducts"].append(made_by)
-    for contradictory in (statement, two_makers, written(store, three_days(), second)):
-        with pytest.raises(UsageError, match=f"contradicts itself: it names rows/day={SECOND} twice"):
-            data_manifest.expanded(store, contradictory)
+    with pytest.raises(UsageError, match=f"contradicts itself: it names rows/day={SECOND} twice"):
+        data_manifest.expanded(store, two_makers)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +221,23 @@ def test_hostile_numbers_are_refused(annotations: dict[str, Any], store: Store) 
     inputs_of(statement)[0]["annotations"] |= annotations
     with pytest.raises(UsageError, match="is not a whole receipt"):
         receipt.check(statement, "a receipt")
+
+
+def test_days_are_named_once(store: Store) -> None:
+    """Days that stand together beside single ones, beside others, or without their numbers, are no receipt: with their
+    list lost, the two forms could not be told apart.
+    """
+    single = {"name": f"rows/day={SECOND}", "digest": {"sha256": "2" * 64}, "annotations": {"input": True}}
+    whole = written(store, three_days())
+    another = {**inputs_of(whole)[0], "name": "rows/day=2014-01-01..2014-01-02"}
+    for extra in (single, another, {**inputs_of(whole)[0]}):
+        statement = written(store, three_days())
+        statement["predicate"]["buildDefinition"]["resolvedDependencies"].append(extra)
+        with pytest.raises(UsageError, match="is not the only input of its dataset"):
+            receipt.check(statement, "a receipt")
+    del inputs_of(whole)[0]["annotations"]["files"]
+    with pytest.raises(UsageError, match="has no number of files and bytes"):
+        receipt.check(whole, "a receipt")
 
 
 def test_wrong_size_is_found(store: Store) -> None:

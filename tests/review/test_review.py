@@ -52,13 +52,57 @@ def test_branch_cannot_loosen_its_judge(tiny: Tiny) -> None:
     (tiny.root / "environments" / "trusted-keys").mkdir()
     (tiny.root / "environments" / "trusted-keys" / "me.pem").write_text("my key")
     tiny.notebook("gate", parameters="candidate = 'train'", work="1")
+    for name in ("GNUmakefile", "docker-compose.override.yml", ".env", ".gitmodules", "notebooks/helper.py"):
+        (tiny.root / name).touch()
+    for number in range(40):
+        (tiny.root / f".a{number}").touch()
     commit(tiny)
     shown = review(tiny)
+    assert "- notebooks/helper.py (added)" in shown
     assert "| prod | model delay does not meet the policy of prod: nobody but its author" in shown
     rules = shown[shown.index("## Rules that this changes") : shown.index("## Models")]
-    assert "| environments/prod.yml | promotion.reproduced: True -&#62; False | which models are let in |" in rules
+    assert "| environments/prod.yml | promotion.reproduced: true -&#62; false | which models are let in |" in rules
     assert "| environments/trusted-keys/me.pem | added | whose signatures count |" in rules
     assert "| notebooks/gate.ipynb | changed | whether a model is better |" in rules
+
+
+def test_policy_under_another_name(tiny: Tiny) -> None:
+    """A key with a dot in it is not the key of a section, and a value of another type is another value."""
+    (tiny.root / "environments" / "prod.yml").write_text(
+        "promotion: {reproduced: false}\n'promotion.reproduced': true\n"
+    )
+    commit(tiny)
+    shown = review(tiny)
+    assert "| environments/prod.yml | promotion.reproduced: true -&#62; false | which models are let in |" in shown
+    (tiny.root / "environments" / "prod.yml").write_text("promotion: {reproduced: 'true'}\n")
+    commit(tiny)
+    assert 'promotion.reproduced: true -&#62; "true"' in review(tiny)
+
+
+@pytest.mark.parametrize("text", ["a: &a {b: *a}", "[" * 3000, "a: 2013-02-30", f"a: {'9' * 5000}"])
+def test_settings_of_anybody(tiny: Tiny, text: str) -> None:
+    """A file of settings that can't be read, or never ends, is named, and the rest of the review is there."""
+    (tiny.root / "environments" / "other.yml").write_text(text)
+    commit(tiny)
+    shown = review(tiny)
+    assert "| other.yml | (unreadable) | none | " in shown
+    assert "| metrics | auc |" in shown
+
+
+def test_judge_of_the_branch(tiny: Tiny) -> None:
+    """A gate that the branch had loosened, and put back, has not compared its model."""
+    gate = (tiny.root / "notebooks" / "gate.ipynb").read_text()
+    git(tiny, "switch", "--quiet", "main")
+    git(tiny, "switch", "--quiet", "-c", "loosened")
+    (tiny.root / "notebooks" / "gate.ipynb").write_text(gate.replace("value / 10, ", "0.9, "))
+    commit(tiny)
+    assert tiny.samebook("run", "train", "-p", "level=1").code == 0
+    assert tiny.samebook("promote", tiny.last.name, "delay").code == 0
+    (tiny.root / "notebooks" / "gate.ipynb").write_text(gate)
+    commit(tiny)
+    shown = review(tiny, "main..loosened")
+    assert "## Rules" not in shown
+    assert "doesn't count: it ran notebooks/gate.ipynb of commit" in shown
 
 
 def test_bundle_of_anybody(tiny: Tiny) -> None:
@@ -120,6 +164,11 @@ def test_cells_without_common_ids() -> None:
         assert [(change.change, change.lines[-1]) for change in changes] == [("changed", "+b")]
         changes = compare(*(json.dumps({"cells": cells}).encode() for cells in (old, [new[2], old[0]]))).cells
         assert {change.change for change in changes} <= {"moved", "added", "removed"}
+    lines = [{"cell_type": "code", "metadata": {}, "source": text} for text in ("# a\u2028b()", "# a\nb()", "# a\n")]
+    before, *others = (json.dumps({"cells": [cell]}).encode() for cell in lines)
+    assert [change.change for other in others for change in compare(before, other).cells] != []
+    for metadata in ("null", '{"kernelspec": null}'):
+        assert compare(b"{}", f'{{"metadata": {metadata}}}'.encode()).notes == ["it is no notebook now"]
     assert compare(b"[]", b"{").notes == ["it is no notebook before", "it is no notebook now"]
 
 
@@ -134,6 +183,7 @@ def test_packages(tiny: Tiny) -> None:
     git(tiny, "switch", "--quiet", "-c", "moved")
     wish.write_text('[project]\nname = "x"\ndependencies = ["kept", "sea_born[stats]>=0.13"]\n')
     lock.write_text("kept==2\nsea-born==0.13.2 \\\n    --hash=sha256:0\nbrought==1\n")
+    (lock.parent / "lab.txt").write_text("# made by uv\n    hidden==6\nsame==1 \\\n    --hash=sha256:3\n")
     with lock.open("a") as file:
         file.write("same==1 \\\n    --hash=sha256:2\n--index-url https://elsewhere.example\n")
     commit(tiny)
@@ -143,6 +193,8 @@ def test_packages(tiny: Tiny) -> None:
     assert "| kept | 1 | 2 | comes along |" in shown
     assert "| same | 1 | 1 | the same version by other files: 1 lines of its entry are new |" in shown
     assert "| --index-url https://elsewhere.example | none | a line | comes along |" in shown
+    assert "| hidden | none | 6 | comes along |" in shown
+    assert "| same | none | 1 | comes along |" in shown
     assert "| gone | 1 | none | asked for no longer |" in shown
 
 
@@ -180,10 +232,10 @@ def test_plots(tiny: Tiny, tmp_path: Path) -> None:
     shown = review(tiny, "main..plotted", "--into", str(tmp_path / "into"))
     assert {path.name for path in (tmp_path / "into").iterdir()} == {
         "review.md",
-        "delay-plot-before.png",
-        "delay-plot-after.png",
+        "delay.2-before.png",
+        "delay.2-after.png",
     }
-    assert "![after](<delay-plot-after.png>)" in (tmp_path / "into" / "review.md").read_text()
+    assert "![after](<delay.2-after.png>)" in (tmp_path / "into" / "review.md").read_text()
     assert "review.md" in shown
 
 

@@ -21,10 +21,13 @@ from samebook.store import objects
 SOURCE = ("notebook", "parameters", "env")
 
 
-def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str, ref: str = "") -> None:
+def check(
+    workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str, ref: str = "", *, is_asked_for: bool = True
+) -> None:
     """Raise PolicyRefused where a model does not meet the policy of `env`, or a statement that shows it is not here.
 
-    `ref` is the branch, tag or commit that the model is taken from; by default the work tree.
+    `ref` is the branch, tag or commit that the model is taken from; by default the work tree. Where nobody has asked
+    for what is there, as in a review, its commits are no source of gates and base images.
 
     Raises UsageError where the bundle differs from its receipt. A policy that another machine's word has no part in
     (clean_commit and gate alone) needs no receipt: git alone is enough for a model that is made again here.
@@ -42,7 +45,9 @@ def check(workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str,
         ]
         keys = signing.trusted_keys(workspace) if conditions.signed else {}
         run = SignedRun(file, statement, [attestation for attestation in files if attestation], keys)
-        unmet = [*_unmet(workspace, run, conditions, ref), *_gate(workspace, conditions, bundle, run, (env, ref))]
+        trusted = ref if is_asked_for else ""
+        place = (env, trusted)
+        unmet = [*_unmet(workspace, run, conditions, trusted), *_gate(workspace, conditions, bundle, run, place)]
         if unmet and conditions.reproduced and None in files:
             raise _missing(bundle, "a reproduction of it", env)
     if unmet:

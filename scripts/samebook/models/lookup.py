@@ -84,14 +84,13 @@ def objects_of_all_versions(workspace: Workspace) -> set[str]:
 
 
 def _objects(workspace: Workspace, bundle: Bundle) -> dict[str, str]:
-    """A description of each object that a bundle needs, and of the lists of its receipt, where that is here."""
-    objects = bundles.referenced_objects(bundle)
-    with suppress(SamebookError):
-        if content := local_store(workspace).get(bundle.receipt.sha256):
-            statement = receipt.parse(content, "a receipt")
-            objects |= {
-                digest: f"{name} of model {bundle.name}" for digest, name in data_manifest.lists(statement).items()
-            }
+    """A description of each object that a bundle needs, and of the lists of its receipts, where these are here."""
+    objects, gate = bundles.referenced_objects(bundle), bundle.promoted.gate
+    for receipt_digest in (bundle.receipt.sha256, *([gate.receipt] if gate else [])):
+        with suppress(SamebookError):
+            if content := local_store(workspace).get(receipt_digest):
+                listed = data_manifest.lists(receipt.parse(content, "a receipt")).items()
+                objects |= {digest: f"{name} of model {bundle.name}" for digest, name in listed}
     return objects
 
 

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from samebook.core.text import repeated_name
 from samebook.environment.numerics import MOST_THREADS, Name
 from samebook.environment.variables import NAME
+from samebook.records.inputs import Kind, Label
 
 
 def _inside(name: str) -> str:
@@ -149,6 +150,23 @@ class Definition(Part):
     internal_parameters: Internal = Field(default_factory=lambda: Internal())
     resolved_dependencies: list[Dependency]
 
+    @model_validator(mode="after")
+    def _unambiguous(self) -> Self:
+        """Check that the days of a dataset stand together or each alone, so that a name has one meaning."""
+        inputs = [(item, Label.parse(item.name)) for item in self.resolved_dependencies if item.annotations.input]
+        together = [(item, label.name) for item, label in inputs if label.kind is Kind.SPAN]
+        of_days = [label.name for _, label in inputs if label.kind in (Kind.DAY, Kind.SPAN)]
+        if name := next((item.name for item, dataset in together if of_days.count(dataset) > 1), ""):
+            raise ValueError(f"{name} is not the only input of its dataset")
+        return self
+
+    @property
+    def unnumbered(self) -> str:
+        """The first days that stand together without the number of their files and bytes, as in a plan; "" for none."""
+        inputs = ((item.name, item.annotations) for item in self.resolved_dependencies if item.annotations.input)
+        spans = (pair for pair in inputs if Label.parse(pair[0]).kind is Kind.SPAN)
+        return next((name for name, of in spans if of.files is None or of.bytes is None), "")
+
 
 class Metadata(Part):
     invocation_id: FileName
@@ -184,4 +202,6 @@ class Statement(Part):
             raise ValueError("results without a run, or a run without results")
         if name := repeated_name(self.files):
             raise ValueError(f"{name} is named twice")
+        if self.subject and (name := self.predicate.build_definition.unnumbered):
+            raise ValueError(f"{name} has no number of files and bytes")
         return self

@@ -58,7 +58,9 @@ def _parse(content: bytes) -> dict[str, Any] | None:
     """A notebook; without cells where there is no file, None where the content is no notebook."""
     try:
         notebook = json.loads(content or b"{}")
-        [(cell["source"], cell["cell_type"], cell["metadata"].get("tags")) for cell in notebook.get("cells", [])]
+        (notebook.get("metadata", {}).get("kernelspec", {})).get("name")
+        for cell in notebook.get("cells", []):
+            list(cell["metadata"].get("tags") or []), "".join(cell["source"]), str(cell["cell_type"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return notebook
@@ -80,7 +82,7 @@ def _cells(notebook: dict[str, Any], *, has_ids: bool) -> list[Cell]:
         head = f"[{cell['cell_type']}] {' '.join(tags)}".rstrip()
         name = tags[0] if tags else str(cell.get("id") or number)
         key = str(cell["id"]) if has_ids and cell.get("id") else f"{BY_SOURCE}{_source(cell)}"
-        cells.append(Cell(name, key, (head, *_source(cell).splitlines())))
+        cells.append(Cell(name, key, (head, *_source(cell).split("\n"))))
     return cells
 
 

@@ -80,14 +80,14 @@ def plots(workspace: Workspace, model: Model) -> Iterator[Plot]:
     """The images that differ, from the store, where it has them."""
     store = objects.local_store(workspace)
     before, after = (_images(bundle) for bundle in (model.before, model.after))
-    for name in sorted({**before, **after}):
+    for number, name in enumerate(sorted({**before, **after}), 1):
         if before.get(name) == after.get(name):
             continue
         for side, images in zip(SIDES, (before, after), strict=True):
             content = store.get(images[name].sha256) if name in images else None
             suffix = PurePath(name).suffix
             if content and content.startswith(IMAGES[suffix]):
-                yield Plot(model.name, name, side, f"{model.name}-{PurePath(name).stem}-{side}{suffix}", content)
+                yield Plot(model.name, name, side, f"{model.name}.{number}-{side}{suffix}", content)
 
 
 def _images(bundle: Bundle | None) -> dict[str, Artifact]:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from samebook.environment.packages import normal, versions
 from samebook.review.span import Span
@@ -14,18 +14,30 @@ type Row = tuple[str, str, str, str]
 
 
 def compare(span: Span) -> list[Row]:
-    """A row for each package that came, went or moved, or has other files: name, version before and after, and why."""
-    pairs = [span.contents(path) for path in span.paths if LOCK.fullmatch(path)]
-    before, after = (_entries([pair[side] for pair in pairs]) for side in (0, 1))
+    """A row for each package that came, went or moved, or has other files: name, version before and after, and why.
+
+    What several locks say alike is one row.
+    """
     wishes = [_wished(content) for content in (span.contents(WISH) if WISH in span.paths else (b"", b""))]
-    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    return [(name, *_row(name, before.get(name, ""), after.get(name, ""), wishes)) for name in names]
+    rows: dict[Row, None] = {}
+    for path in sorted(path for path in span.paths if LOCK.fullmatch(path)):
+        before, after = map(_entries, span.contents(path))
+        for name in sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)):
+            rows[name, *_row(name, before.get(name, ""), after.get(name, ""), wishes)] = None
+    return sorted(rows)
 
 
-def _entries(locks: Iterable[bytes]) -> dict[str, str]:
-    """What locks have of each package, its hashes too, by its name; a line of another kind is its own name."""
-    parts = (part for lock in locks for part in re.split(r"\n(?![ \n])", lock.decode(errors="replace").strip("\n")))
-    return {next(iter(versions([part])), part): part for part in parts if part and not part.startswith("#")}
+def _entries(lock: bytes) -> dict[str, str]:
+    """What a lock has of each package, its hashes too, by its name; a line of another kind is its own name."""
+    lines = (line for line in lock.decode(errors="replace").splitlines() if line.strip() and line.lstrip()[0] != "#")
+    entries, is_open = list[str](), False
+    for line in lines:
+        if is_open:
+            entries[-1] += f"\n{line}"
+        else:
+            entries.append(line.strip())
+        is_open = line.rstrip().endswith("\\")
+    return {next(iter(versions([entry])), entry): entry for entry in entries}
 
 
 def _row(name: str, before: str, after: str, wishes: Sequence[Mapping[str, str]]) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """The review of a branch as Markdown: first what judges it, then models, notebooks, packages, settings, other files."""
 
+import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 
 from samebook.core.workspace import Workspace
 from samebook.review import cells, model_section, notebook_section, packages, rules, settings
@@ -14,6 +14,11 @@ from samebook.review.verdicts import Verdict, verdicts
 LONGEST = 60_000
 # Other files that are named; the rest is counted.
 MOST_FILES = 30
+# What has a section of its own, or one row of the rules for all of it; what runs read.
+SHOWN = re.compile(
+    r"notebooks/.*\.ipynb|models/[^/]*\.json|environments/(.*\.yml|(?!apt)[\w-]+\.txt)|scripts/samebook/.*"
+)
+READ = ("notebooks/", "environments/", "models/", "scripts/")
 WORDS = {"A": "added", "D": "removed"}
 
 
@@ -94,8 +99,10 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _others(span: Span) -> list[str]:
-    shown = {"notebooks", "models", "environments"}
-    rows = [path for path in sorted(span.paths) if PurePath(path).parts[0] not in shown]
+    """The files that no other section has shown; those that runs read come first, whatever others are called."""
+    rules_files = {row[0] for row in rules.compare(span)}
+    rest = [path for path in span.paths if path not in rules_files and not SHOWN.fullmatch(path)]
+    rows = sorted(rest, key=lambda path: (not path.startswith(READ), path))
     lines = [f"- {inert(path)}{_word(span.paths[path])}" for path in rows[:MOST_FILES]]
     if len(rows) > MOST_FILES:
         lines.append(f"- and {len(rows) - MOST_FILES} more")

@@ -1,10 +1,10 @@
 """The changes of what judges a change: policy, keys, gates, images and the forge's own jobs."""
 
+import re
 from collections.abc import Iterator
 
 from samebook.core import git
 from samebook.core.errors import UsageError
-from samebook.core.workspace import Workspace
 from samebook.environment import yaml_file
 from samebook.records.signing import KEYS
 from samebook.review import settings
@@ -15,12 +15,15 @@ CHANGES = {"A": "added", "D": "removed", "M": "changed", "T": "changed its kind"
 PLACES = {
     f"{KEYS}/": "whose signatures count",
     "Dockerfile": "what the image is made of",
-    "docker-compose.yml": "what containers may do",
     "environments/base/": "what the base image is made of",
     "environments/apt": "what the image is made of",
     "environments/pipelines/": "what runs by itself",
     "environments/variables.env": "the variables of each kernel",
-    "Makefile": "what each command runs",
+    "environments/pyproject.toml": "which packages are asked for, and from where",
+    **dict.fromkeys(("Makefile", "GNUmakefile", "makefile"), "what each command runs"),
+    **dict.fromkeys(("docker-compose", "compose.", ".env"), "what containers may do"),
+    **dict.fromkeys((".gitmodules", ".pre-commit-config.yaml"), "what git brings and runs"),
+    "scripts/pyproject.toml": "what each command runs",
     "environments/": "what each command runs",
     "scripts/samebook-": "what each command runs",
     ".github/": "what the forge runs",
@@ -29,7 +32,9 @@ PLACES = {
     ".gitattributes": "how git merges models",
 }
 # Of the folder environments/, settings and locks have sections of their own.
-ELSEWHERE = (".yml", ".txt", "pyproject.toml")
+ELSEWHERE = re.compile(r"environments/(.*\.yml|[\w-]+\.txt)")
+# The program that judges: one row for all its files.
+PROGRAM = "scripts/samebook/"
 
 
 def compare(span: Span) -> Iterator[tuple[str, str, str]]:
@@ -38,6 +43,8 @@ def compare(span: Span) -> Iterator[tuple[str, str, str]]:
         if key.split(".")[0] == "promotion":
             yield f"environments/{file}", f"{key}: {before} -> {after}", "which models are let in"
     gates = _gates(span)
+    if count := sum(path.startswith(PROGRAM) for path in span.paths):
+        yield PROGRAM, f"{count} files", "what each command does, this review too"
     for path, status in sorted(span.paths.items()):
         if decides := "whether a model is better" if path in gates else _decides(path):
             yield path, CHANGES.get(status, status), decides
@@ -45,7 +52,9 @@ def compare(span: Span) -> Iterator[tuple[str, str, str]]:
 
 def _decides(path: str) -> str:
     place = next((place for place in PLACES if path.startswith(place)), "")
-    is_elsewhere = place == "environments/" and path.endswith(ELSEWHERE)
+    if path.endswith("/.gitattributes"):
+        return PLACES[".gitattributes"]
+    is_elsewhere = place == "environments/" and ELSEWHERE.fullmatch(path)
     return "" if not place or is_elsewhere else PLACES[place]
 
 
@@ -58,5 +67,5 @@ def _gates(span: Span) -> set[str]:
             gate = yaml_file.parse(git.show(span.root, span.base, path), path)["promotion"]["gate"]["notebook"]
         except (UsageError, KeyError, TypeError):
             continue  # no policy with a gate
-        gates.add(f"notebooks/{Workspace(span.root).notebook(str(gate)).stem}.ipynb")
+        gates.add(f"notebooks/{gate}.ipynb")
     return gates

@@ -25,9 +25,8 @@ class Span:
     @cached_property
     def paths(self) -> dict[str, str]:
         """The letter of git for each file that has changed below `root`, by its path: A added, D removed, M changed."""
-        output = git.git(
-            self.root, "diff", "--name-status", "--no-renames", "--relative", "-z", self.before, self.after
-        )
+        options = ("--name-status", "--no-renames", "--ignore-submodules=none", "--relative", "-z")
+        output = git.git(self.root, "diff", *options, self.before, self.after)
         words = output.decode(errors="surrogateescape").split("\0")
         return dict(zip(words[1::2], words[::2], strict=False))
 

@@ -41,7 +41,8 @@ def verdicts(workspace: Workspace, span: Span, models: Sequence[str]) -> Iterato
 def _verdict(base: Workspace, span: Span, model: str, env: str) -> Verdict:
     try:
         bundle = lookup.read(base, f"{model}@{span.after}")
-        admission.check(base, settings.committed_promotion(base, env), bundle, env, span.after)
+        conditions = settings.committed_promotion(base, env)
+        admission.check(base, conditions, bundle, env, span.after, is_asked_for=False)
     except SamebookError as error:
         return Verdict(model, env, str(error), error.mend or "")
     return Verdict(model, env, "")
