@@ -30,8 +30,9 @@ SLOW_MODULES = {
     *("test_bench", "test_faults", "test_season", "test_make", "test_light", "test_tutorial"),
     *("test_numerics", "test_portability", "test_provisioner", "test_debian_packages", "test_packages", "test_scale"),
     *("test_rerun", "test_rerun_cheats", "test_rerun_aside", "test_rerun_times", "test_runner", "test_warm"),
-    *("test_bundle_diff", "test_gc", "test_drift", "test_endings", "test_signing", "test_secrets", "test_undeclared"),
+    *("test_gc", "test_drift", "test_endings", "test_signing", "test_secrets", "test_undeclared"),
     *("test_psi", "test_publish", "test_pipeline", "test_schedule", "test_run", "test_batches", "test_assignment"),
+    *("test_review", "test_bundles", "test_arrays", "test_lint"),
 }
 # These look at the start of a command, or at its process; the runs of all others share their imports.
 OWN_PROCESSES = {
