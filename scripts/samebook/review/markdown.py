@@ -23,5 +23,5 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def fenced(lines: Sequence[str], language: str = "") -> str:
     """A block of code, fenced by more backticks than stand anywhere in it."""
     text = "\n".join(visible(line, kept="\t") for line in lines)
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
     return f"{fence}{language}\n{text}\n{fence}"

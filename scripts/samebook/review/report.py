@@ -1,7 +1,7 @@
 """The review of a branch as Markdown: first what judges it, then models, notebooks, packages, settings, other files."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from samebook.core.workspace import Workspace
 from samebook.review import cells, model_section, notebook_section, packages, rules, settings
@@ -26,13 +26,15 @@ def markdown(workspace: Workspace, span: Span, models: Sequence[Model], plots: S
     """The review, at most LONGEST characters of it: whole sections are left out, and said so."""
     notebooks = [path for path in sorted(span.paths) if path.startswith("notebooks/") and path.endswith(".ipynb")]
     judged = list(verdicts(workspace, span, [model.name for model in models if model.after]))
+    keys = list(settings.compare(span))
+    judging = list(rules.compare(span, keys))
     sections = {
-        "Rules that this changes": _rules(span),
+        "Rules that this changes": _rules(judging),
         "Models": _models(models, judged, plots),
         "Notebooks": [part for path in notebooks for part in _notebook(path, span)],
         "Packages": _table(("package", "before", "after", ""), packages.compare(span)),
-        "Settings": _table(("file", "key", "before", "after"), list(settings.compare(span))),
-        "Other files": _others(span),
+        "Settings": _table(("file", "key", "before", "after"), keys),
+        "Other files": _others(span, {row[0] for row in judging}),
     }
     parts = [f"# {_title(span)}", *_summary(span, models, notebooks, judged)]
     for title, body in sections.items():
@@ -56,8 +58,7 @@ def _summary(span: Span, models: Sequence[Model], notebooks: Sequence[str], judg
         yield f"**The policy would refuse** {inert(', '.join(refused))}."
 
 
-def _rules(span: Span) -> list[str]:
-    rows = list(rules.compare(span))
+def _rules(rows: Sequence[Sequence[str]]) -> list[str]:
     if not rows:
         return []
     first = "Decide on these first: they judge this change and all later ones."
@@ -98,10 +99,9 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [table(titles, rows)] if rows else []
 
 
-def _others(span: Span) -> list[str]:
+def _others(span: Span, judging: Collection[str]) -> list[str]:
     """The files that no other section has shown; those that runs read come first, whatever others are called."""
-    rules_files = {row[0] for row in rules.compare(span)}
-    rest = [path for path in span.paths if path not in rules_files and not SHOWN.fullmatch(path)]
+    rest = [path for path in span.paths if path not in judging and not SHOWN.fullmatch(path)]
     rows = sorted(rest, key=lambda path: (not path.startswith(READ), path))
     lines = [f"- {inert(path)}{_word(span.paths[path])}" for path in rows[:MOST_FILES]]
     if len(rows) > MOST_FILES:
@@ -114,9 +114,9 @@ def _word(status: str) -> str:
 
 
 def _shortened(parts: Sequence[str]) -> str:
-    text, kept = "", list(parts)
-    for number, part in enumerate(kept):
+    text = ""
+    for number, part in enumerate(parts):
         if len(text) + len(part) > LONGEST:
-            return f"{text}\n{len(kept) - number} more parts would make this too long for a comment.\n"
+            return f"{text}\n{len(parts) - number} more parts would make this too long for a comment.\n"
         text += f"{part}\n\n"
     return f"{text.rstrip()}\n"

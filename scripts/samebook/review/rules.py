@@ -1,7 +1,7 @@
 """The changes of what judges a change: policy, keys, gates, images and the forge's own jobs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from samebook.core import git
 from samebook.core.errors import UsageError
@@ -37,9 +37,9 @@ ELSEWHERE = re.compile(r"environments/(.*\.yml|[\w-]+\.txt)")
 PROGRAM = "scripts/samebook/"
 
 
-def compare(span: Span) -> Iterator[tuple[str, str, str]]:
-    """A row for each such change: the file, what happened to it, and what it decides."""
-    for file, key, before, after in settings.compare(span):
+def compare(span: Span, keys: Iterable[settings.Row]) -> Iterator[tuple[str, str, str]]:
+    """A row for each such change: the file, what happened to it, what it decides. `keys` are the settings' changes."""
+    for file, key, before, after in keys:
         if key.split(".")[0] == "promotion":
             yield f"environments/{file}", f"{key}: {before} -> {after}", "which models are let in"
     gates = _gates(span)

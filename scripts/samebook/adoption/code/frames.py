@@ -175,12 +175,18 @@ def _replaces(text: str, value: ast.expr, target: ast.Subscript, part: str) -> b
 
 def _is_label(node: ast.expr) -> bool:
     """Whether an index is of texts: one, a list, or from one to another."""
+    is_stepped = isinstance(node, ast.Slice) and node.step is not None
+    return not is_stepped and _is_each(node, lambda one: isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def _is_each(node: ast.expr, is_one: Callable[[ast.expr], bool]) -> bool:
+    """Whether an index, each item of its list, or each end of its slice is one of these; an empty one is not."""
     if isinstance(node, ast.List):
-        return bool(node.elts) and all(map(_is_label, node.elts))
+        return bool(node.elts) and all(_is_each(item, is_one) for item in node.elts)
     if isinstance(node, ast.Slice):
         ends = [end for end in (node.lower, node.upper) if end]
-        return bool(ends) and node.step is None and all(map(_is_label, ends))
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+        return bool(ends) and all(_is_each(end, is_one) for end in ends)
+    return is_one(node)
 
 
 def _of_loop(text: str, groups: ast.expr, by_kind: ByKind, grouped: set[int]) -> Iterator[Place]:
@@ -209,11 +215,10 @@ def _of_axes(text: str, node: ast.Subscript, indexer: ast.Attribute, by_kind: By
 
 
 def _is_position(node: ast.expr) -> bool:
-    if isinstance(node, ast.List):
-        return bool(node.elts) and all(map(_is_position, node.elts))
-    if isinstance(node, ast.Slice):
-        ends = [end for end in (node.lower, node.upper) if end]
-        return bool(ends) and node.step is None and all(map(_is_position, ends))
+    return _is_each(node, _is_whole_number)
+
+
+def _is_whole_number(node: ast.expr) -> bool:
     number = node.operand if isinstance(node, ast.UnaryOp) else node
     return isinstance(number, ast.Constant) and type(number.value) is int
 
