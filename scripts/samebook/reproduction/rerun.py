@@ -4,27 +4,24 @@ Inputs come from the store, by hash. An input that the store lacks is made again
 that the receipt names for it, and checked: other bytes are an error, not another input.
 """
 
-import glob
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from samebook.core import git, head, signals, uncommitted, workspace
-from samebook.core.digest import json_bytes, sha256
+from samebook.core.digest import sha256
 from samebook.core.errors import NotReproduced, UsageError
-from samebook.core.text import Say, word
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.reads import origin
-from samebook.records import data_manifest, evidence, receipt, run_folder
+from samebook.records import data_manifest, receipt, run_folder
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.reproduction import isolation
-from samebook.reproduction.front import PINNED, Front, check_inside
+from samebook.reproduction.checkout import Checkout, check_new, lacked_text
+from samebook.reproduction.front import Front
 from samebook.store import objects, own_patches
-
-# The folders of a checkout that no commit may hold.
-WRITTEN = ("runs", "store", ".samebook", ".venv")
 
 # Makes a new run, with some variables of its own; returns its folder.
 type Rerun = Callable[[Mapping[str, str]], Path]
@@ -61,10 +58,40 @@ def new_run(site: Site, statement: Json) -> Iterator[Path]:
 def reruns(site: Site, statement: Json) -> Iterator[Rerun]:
     """A function that makes new runs of the receipt, in one new worktree, which is removed after the block.
 
-    Raises UsageError where the commit or the patch is missing, EnvironmentMismatch where the commit's environment
-    can't be made; the function raises NotReproduced where a new run fails.
+    Raises what `prepared` raises; the function raises NotReproduced where a new run fails.
+    """
+    with prepared(site, statement) as (checkout, expanded):
+
+        def rerun(variables: Mapping[str, str]) -> Path:
+            site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
+            return checkout.run(expanded, variables)
+
+        yield rerun
+
+
+@contextmanager
+def prepared(site: Site, statement: Json) -> Iterator[tuple[Checkout, Json]]:
+    """The checkout of a receipt, with its environment and its inputs, and the receipt with each day of its datasets.
+
+    Raises what `worktree` raises, EnvironmentMismatch where the commit's environment can't be made.
     """
     statement = data_manifest.expanded(objects.local_store(site.workspace), statement, site.say)
+    with worktree(site, statement) as (folder, commit, patch):
+        changed = " and its uncommitted changes applied" if patch else ""
+        site.say(f"commit {commit[:12]} checked out{changed}; making its environment ({site.engine})")
+        env = isolation.variables(statement, folder, commit, site.say)
+        checkout = Checkout(Front(site.workspace.root, folder, site.engine), env)
+        checkout.front.environment(env)
+        hand_over_inputs(replace(site, requested_commit=site.requested_commit or commit), folder, statement)
+        yield checkout, statement
+
+
+@contextmanager
+def worktree(site: Site, statement: Json) -> Iterator[tuple[Path, str, bytes]]:
+    """A new worktree of a receipt's commit with the uncommitted changes of its run; the commit, and their patch.
+
+    Raises UsageError where the commit or the patch is missing, or the commit holds what only runs may write.
+    """
     commit = receipt.dependency(statement, receipt.COMMIT)
     if commit is None:
         raise UsageError(
@@ -73,32 +100,9 @@ def reruns(site: Site, statement: Json) -> Iterator[Rerun]:
         )
     name = commit["digest"]["gitCommit"]
     patch = _patch(site, commit)
-    with signals.as_errors(), git.worktree(site.workspace.root, name, patch) as checkout:
-        _check_new(checkout, name)
-        changed = " and its uncommitted changes applied" if patch else ""
-        site.say(f"commit {name[:12]} checked out{changed}; making its environment ({site.engine})")
-        env = isolation.variables(statement, checkout, name, site.say)
-        front = Front(site.workspace.root, checkout, site.engine)
-        front.environment(env)
-        _hand_over_inputs(replace(site, requested_commit=site.requested_commit or name), checkout, statement)
-
-        def rerun(variables: Mapping[str, str]) -> Path:
-            site.say(f"running {receipt.external_parameters(statement)['notebook']} again")
-            with isolation.fresh(site.engine, env) as fresh:
-                return _run(front, statement, {**fresh, **variables})
-
-        yield rerun
-
-
-def _check_new(checkout: Path, commit: str) -> None:
-    """Raise UsageError where a new checkout holds a folder that only make or runs may write, or its data are a link."""
-    planted = [name for name in WRITTEN if (checkout / name).exists() or (checkout / name).is_symlink()]
-    planted += ["data"] if (checkout / "data").is_symlink() else []
-    if planted:
-        raise UsageError(
-            f"commit {commit[:12]} holds {planted[0]}/, where only make and runs may write: its results may be planted",
-            mend=f"git rm -r --cached {planted[0]}, commit, and run it again",
-        )
+    with signals.as_errors(), git.worktree(site.workspace.root, name, patch) as folder:
+        check_new(folder, name)
+        yield folder, name, patch
 
 
 def _patch(site: Site, commit: Json) -> bytes:
@@ -145,7 +149,7 @@ def _check_trust(site: Site, patch: bytes, path: Path) -> None:
     site.say(f"applying changes to {names}")
 
 
-def _hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
+def hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
     """Put the inputs that the receipt names into the checkout's store; those that are nowhere are left to the run."""
     store = objects.local_store(Workspace(checkout))
     missing: list[str] = []
@@ -159,7 +163,7 @@ def _hand_over_inputs(site: Site, checkout: Path, statement: Json) -> None:
     if missing:
         site.say(f"{len(missing)} inputs are not in the store and are made again, {missing[0]} first")
     if lacked := origin.lacked(Workspace(checkout), statement):
-        site.say(_lacked(lacked))
+        site.say(lacked_text(lacked))
     if missing or not items:
         # A run without declared inputs may query the warehouse.
         for source in site.workspace.data.glob("*.duckdb"):
@@ -207,54 +211,3 @@ def _rebuild(site: Site, name: str, digest: str, built_from: Json) -> bytes:
                 objects.local_store(site.workspace).put(path)
                 return path.read_bytes()
     raise NotReproduced(f"input {name} was made again and differs: expected sha256 {digest[:12]}…", mend="make pull")
-
-
-def _run(front: Front, statement: Json, env: Mapping[str, str]) -> Path:
-    """The folder of the new run. Raises NotReproduced where it fails, and where its files are not its receipt's.
-
-    The checkout gets a plan, not the receipt: nothing in it may know the results that are expected.
-    """
-    notebook = receipt.notebook_name(statement)
-    new, checkout = run_folder.new_id(notebook), front.checkout
-    front.check()
-    workspace.write_whole(checkout / PINNED, json_bytes(receipt.handover(statement, new, isolation.handed(statement))))
-    code = front.run(env)
-    folder = _folder(checkout, Path(notebook).name, new)
-    check_inside(checkout, (folder, *folder.rglob("*")))
-    if code or not (folder / run_folder.RECEIPT).is_file():
-        error = folder / run_folder.ERROR
-        reason = error.read_text().strip() if error.is_file() else f"make run ended with exit code {code}"
-        lacked = origin.lacked(Workspace(checkout), statement)
-        undeclared = f"; {_lacked(lacked)}" if lacked else ""
-        mend = f"samebook.find_artifact({min(lacked)!r}, {Path(min(lacked)).name!r})" if lacked else ""
-        raise NotReproduced(
-            f"the run was complete once, and fails this time: {reason}{undeclared}",
-            mend=mend or f"make run NOTEBOOK={word(notebook)}",
-        )
-    path = folder / run_folder.RECEIPT
-    states = evidence.file_states(Workspace(checkout), path, receipt.read(path))
-    if wrong := [f"{name}: {state}" for name, state in states.items() if state != evidence.BESIDE]:
-        raise NotReproduced("the new run is not what its receipt says: " + "; ".join(wrong), mend="make doctor")
-    return folder
-
-
-def _lacked(files: Mapping[str, str]) -> str:
-    names = ", ".join(f"{name!a} (sha256 {files[name][:12]}…)" for name in sorted(files))
-    return f"the run has read without declaring it, and the new checkout lacks: {names}"
-
-
-def _folder(checkout: Path, notebook: str, new: str) -> Path:
-    """The folder of the run of this id, whether it finished or failed.
-
-    A commit whose samebook doesn't take an id may have one run of the notebook, and no other.
-    """
-    folder = checkout / "runs" / new
-    if folder.is_dir():
-        return folder
-    folders = list((checkout / "runs").glob(f"*Z-{glob.escape(notebook)}-??????"))
-    if not folders:
-        raise NotReproduced("the run did not start again; the words above say why", mend="make doctor")
-    if len(folders) > 1:
-        names = ", ".join(sorted(folder.name for folder in folders))
-        raise NotReproduced(f"found the runs {names}; expected one, {new}", mend="make doctor")
-    return folders[0]
