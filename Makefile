@@ -36,7 +36,7 @@ FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,
 # does none of that, TIMES=3 of a notebook as it is now, pipeline DRY=1 and ON=dask, runs in the image too.
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(if $(filter ON,$(CHOSEN)),$(if $(filter dask,$(ON)),backfill)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
-BESIDE = $(filter-out $(MOVED),adopt reproduce promote rollback models schedule gc hooks diff review lint pipeline backfill new update)
+BESIDE = $(filter-out $(MOVED),adopt reproduce why promote rollback models schedule gc hooks diff review lint pipeline backfill new update)
 INSIDE = $(MOVED) run sweep warm runs log settings data fetch push pull watch doctor lineage \
          verify compare drift pipelines store-verify store-gc bundle-schema cluster-certificates kubernetes-render
 VERBS  = $(INSIDE) $(BESIDE)
@@ -69,6 +69,7 @@ compare: ## Compare two files of results, OLD=<file> and NEW=<file>, as reproduc
 lineage: ## Where a result comes from: RUN=<id, receipt or notebook>
 verify: ## Check the signature of RUN=<run>, and its hash of each file
 reproduce: ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash; TIMES=3: here
+why: ## Why B=<run> is another result than A=<run>: the change that makes the difference; METRIC=auc RUNS=30 DRY=1
 promote: ## Promote RUN=<run> as MODEL=<name> under ENV's policy: one commit; WHY="…" DRY=1
 rollback: ## Roll MODEL=<name> back: one commit; TO=<branch or commit> REOPEN=<branch> WHY="…" DRY=1
 models: ## Put promoted models under models/.files/; MODEL=delay@prod: one, of a branch

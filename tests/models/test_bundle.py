@@ -11,9 +11,8 @@ from tiny import CHECKOUT, Tiny
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace, write_whole
-from samebook.models import bundle
+from samebook.models import bundle, lookup
 from samebook.store import objects
-from samebook.verbs import reproduce
 
 METRICS = {"auc": 0.75, "rows": 12.0}
 HEX = "ab" * 32
@@ -157,4 +156,4 @@ def test_receipt_is_the_bundles(tmp_path: Path) -> None:
     model = example(receipt=example().receipt.model_dump() | {"sha256": objects.local_store(here).put(receipt)})
     write_whole(here.models / "delay.json", model.content())
     write_whole(here.runs / model.receipt.run / "receipt.json", b"{}")
-    assert reproduce.receipt_path(here, "delay").read_bytes() == receipt
+    assert lookup.receipt_path(here, "delay").read_bytes() == receipt

@@ -5,6 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from reproducing import commit, make_repository
+from tiny import git
 
 from samebook.reproduction.front import Front
 
@@ -37,3 +39,19 @@ def test_uv_is_handed_over(lock: str, tmp_path: Path, capfd: pytest.CaptureFixtu
     is_same = lock == "uv==1\n"
     assert ("downloads" in capfd.readouterr().err) != is_same
     assert os.access(checkout / uv, os.X_OK) == is_same
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_foreign_files_build_apart(tmp_path: Path, capfd: pytest.CaptureFixture[str], *, is_own: bool) -> None:
+    """An image is built in caches of its own where files of a commit that nobody here has taken in are in its tree."""
+    tiny = make_repository(tmp_path / "workspace")
+    (tiny.root / "Makefile").write_text("environment:\n\t@echo namespace=$(CACHE_NAMESPACE). >&2\n")
+    first = git(tiny, "rev-parse", "HEAD")
+    git(tiny, "switch", "--quiet", "--create", "foreign")
+    commit(tiny)
+    other = git(tiny, "rev-parse", "HEAD")
+    if not is_own:
+        git(tiny, "switch", "--quiet", "--detach", first)
+        (tiny.root / "Makefile").write_text("environment:\n\t@echo namespace=$(CACHE_NAMESPACE). >&2\n")
+    Front(tiny.root, tiny.root, "docker", (other,)).environment(os.environ)
+    assert f"namespace={'' if is_own else first}." in capfd.readouterr().err

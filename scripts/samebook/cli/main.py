@@ -16,7 +16,7 @@ from samebook.cli.monitoring import drift
 from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.projects import new, update
-from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify
+from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify, why
 from samebook.cli.store import fetch, store
 from samebook.cli.sweeps import sweep, warm
 from samebook.cli.upkeep import gc, hooks, log, schedule
@@ -52,7 +52,7 @@ def cli() -> None:
 
 
 for command in (
-    *(run, runs, reproduce, compare, lineage, verify),
+    *(run, runs, reproduce, why, compare, lineage, verify),
     *(data, settings, doctor, kernel),
     *(adopt, promote, rollback, models, bundle, diff, review, lint, store, fetch),
     *(pipeline, pipelines, backfill, watch),

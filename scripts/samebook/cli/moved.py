@@ -6,17 +6,13 @@ what it weighs.
 """
 
 import csv
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from samebook.core.text import moved
-from samebook.environment.packages import versions
-
-# A package with its hashes, as locks have it.
-ENTRY = re.compile(r"^(\S+?)(?:\[\S+\])?==.*(?:\n    .*)*\n", re.MULTILINE)
+from samebook.environment.packages import ENTRY, versions
 
 
 def pinned(folder: Path) -> dict[str, str]:

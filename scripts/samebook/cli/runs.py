@@ -140,6 +140,53 @@ def _print_stability(run: str, times: int, engine: str, trust_patch: bool) -> No
 
 
 @click.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@ENGINE
+@click.option("--metric", default="", help="Explain this metric alone.")
+@click.option(
+    "--subject", default="", help="Explain this result: metrics.json by default, else the first that differs."
+)
+@click.option("--runs", "most", type=click.IntRange(min=2), default=30, help="Make at most this many new runs.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=60, help="Start none after so long.")
+@click.option("--dry", is_flag=True, help="List what differs, and run nothing.")
+@click.option(
+    "--trust-patch", is_flag=True, help="Apply the changes that came with the receipts: their code runs here."
+)
+def why(
+    before: str,
+    after: str,
+    engine: str,
+    metric: str,
+    subject: str,
+    most: int,
+    minutes: float,
+    dry: bool,
+    trust_patch: bool,
+) -> None:
+    """Say why B is another result than A: the changes that make the difference, found by running mixtures of both.
+
+    \b
+    Examples:
+      samebook why 20130630T120000Z-train-1a2b3c train     a run, and the newest one of train
+      samebook why churn@prod churn@main --metric auc      what two branches promote
+
+    A and B are runs of one notebook, each named as `samebook reproduce` names them. Code is taken apart by file, cell
+    and lines, a lock by package, datasets by day. What a search has found is kept: the same command goes on after
+    --runs or --minutes are over. Exit code 3 where A or B gives another result here than it did.
+    """
+    from samebook.verbs import why as verb
+
+    request = verb.WhyRequest(before, after, subject, metric, most, minutes, engine, trust_patch, dry)
+    answer = verb.why(request, say)
+    show(verb.table(answer))
+    if answer.limit:
+        raise errors.SamebookError(
+            f"the search is not over: {answer.limit}", mend=f"samebook why {before} {after} --runs {2 * most}"
+        )
+
+
+@click.command()
 @click.argument("old", metavar="OLD", type=FILE)
 @click.argument("new", metavar="NEW", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")

@@ -54,6 +54,9 @@ SAME_NAMES = (
 # A package of a lock, with its version and marker.
 PINNED = re.compile(r"^(\S+)==(\S+)(?: ; (.*?))?(?: \\)?$", re.MULTILINE)
 
+# A package of a lock: its name, its version, for which platforms, and its hashes.
+ENTRY = re.compile(r"^([^\s#\[=]+)(?:\[\S+\])?==(\S+)(?: ; (.*?))?(?: \\)?\n(?: +--hash=.*\n)*", re.MULTILINE)
+
 
 def versions(locks: Iterable[str]) -> dict[str, str]:
     """The version of each package in the texts of locks, by its name and, where there is one, its marker."""

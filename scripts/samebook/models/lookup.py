@@ -5,11 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from samebook.core import git, head
+from samebook.core.digest import sha256
 from samebook.core.errors import SamebookError, UsageError, nearest
-from samebook.core.workspace import Workspace
+from samebook.core.workspace import Workspace, write_whole
 from samebook.models import bundle as bundles
 from samebook.models.bundle import NAME, Bundle, parse
-from samebook.records import data_manifest, receipt
+from samebook.records import data_manifest, receipt, run_folder
 from samebook.store.objects import local_store
 
 
@@ -50,6 +51,31 @@ def read(workspace: Workspace, reference: str) -> Bundle:
             mend=f"make promote RUN=train MODEL={name}",
         )
     return _parse(file.read_bytes(), name, workspace.relative(file))
+
+
+def receipt_path(workspace: Workspace, name: str) -> Path:
+    """The path of the receipt that `name` stands for: a run, a notebook, a file, or a promoted model (`churn`,
+    `churn@prod`).
+
+    Where a model's receipt is not in runs/, or another one is there, it is copied from the store into runs/.received/,
+    and attestations are written beside it.
+    """
+    is_path = Path(name).is_file() and not NAME.fullmatch(name)
+    if is_path or not is_reference(workspace, name):
+        return run_folder.locate(workspace, name)
+    promoted = read(workspace, name).receipt
+    path = workspace.runs / promoted.run / run_folder.RECEIPT
+    if path.is_file() and sha256(path) == promoted.sha256:
+        return path
+    content = local_store(workspace).get(promoted.sha256)
+    if content is None:
+        raise UsageError(
+            f"the receipt of model {name} is not in the store",
+            mend="make pull",
+        )
+    received = workspace.runs / ".received" / promoted.run / run_folder.RECEIPT
+    write_whole(received, content)
+    return received
 
 
 def _parse(content: bytes, name: str, file: str) -> Bundle:

@@ -8,6 +8,7 @@ from pathlib import Path
 from samebook.core import errors, subcommand
 from samebook.core.text import moved
 from samebook.core.workspace import make_folder
+from samebook.environment import packages
 from samebook.projects import merge
 from samebook.projects.merge import Merge
 from samebook.projects.objects import Objects
@@ -18,8 +19,6 @@ WISH = {"environments/pyproject.toml", ".python-version"}
 READ = re.compile(
     r"Makefile|Dockerfile|\.python-version|environments/(?!.*\.yml$).*|scripts/[^/]*|(scripts|tests)/.*\.mk"
 )
-# A package of a lock: its name, its version, for which platforms, and its hashes.
-PINNED = re.compile(r"^([^\s\[=]+)(?:\[\S+\])?==(\S+)(?: ; (.*?))?(?: \\)?\n(?: +--hash=.*\n)*", re.MULTILINE)
 # How uv begins its words about what went wrong.
 UV_ERROR = re.compile(r"^(?:error: | +\N{MULTIPLICATION SIGN} )", re.MULTILINE)
 UV = Path(".samebook") / "uv" / "bin" / "uv"
@@ -62,8 +61,8 @@ def _add_missing(path: Path, samebooks: Path) -> None:
     """
     if samebooks.is_file():
         text = path.read_text()
-        own = {entry[1] for entry in PINNED.finditer(text)}
-        path.write_text(text + "".join(e[0] for e in PINNED.finditer(samebooks.read_text()) if e[1] not in own))
+        own = {entry[1] for entry in packages.ENTRY.finditer(text)}
+        path.write_text(text + "".join(e[0] for e in packages.ENTRY.finditer(samebooks.read_text()) if e[1] not in own))
 
 
 def _hand_over_uv(root: Path, folder: Path) -> None:
@@ -76,5 +75,5 @@ def _hand_over_uv(root: Path, folder: Path) -> None:
 
 def _versions(*locks: str) -> dict[str, str]:
     """The version of each package in some locks, by its name and, where there is one, its marker."""
-    pins = (entry.groups() for text in locks for entry in PINNED.finditer(text))
+    pins = (entry.groups() for text in locks for entry in packages.ENTRY.finditer(text))
     return {f"{name} ({marker})" if marker else str(name): str(version) for name, version, marker in pins}

@@ -35,7 +35,9 @@ class Checkout:
         notebook = receipt.notebook_name(statement)
         new, checkout = run_folder.new_id(notebook), self.front.checkout
         self.front.check()
-        workspace.write_whole(checkout / PINNED, json_bytes(receipt.handover(statement, new, isolation.handed(statement))))
+        workspace.write_whole(
+            checkout / PINNED, json_bytes(receipt.handover(statement, new, isolation.handed(statement)))
+        )
         with isolation.fresh(self.front.engine, self.env) as fresh:
             code = self.front.run({**fresh, **variables})
         folder = _folder(checkout, Path(notebook).name, new)

@@ -33,11 +33,15 @@ PATCH = f"SAMEBOOK_PATCH=.samebook/patches/{int(time.time())}-{os.getpid()}.patc
 
 @dataclass(frozen=True)
 class Front:
-    """The make of a rerun in `checkout`; `caller` is the checkout that the user is in, `engine` is docker or local."""
+    """The make of a rerun in `checkout`; `caller` is the checkout that the user is in, `engine` is docker or local.
+
+    `others` are further commits whose files may be in the checkout.
+    """
 
     caller: Path
     checkout: Path
     engine: str
+    others: tuple[str, ...] = ()
 
     def environment(self, env: Mapping[str, str]) -> None:
         """Make the commit's environment. Raises EnvironmentMismatch where that fails."""
@@ -56,7 +60,7 @@ class Front:
         taken in has caches of its own.
         """
         commit = git.head(self.checkout)
-        is_own = git.is_ancestor(self.caller, commit)
+        is_own = all(git.is_ancestor(self.caller, name) for name in (commit, *self.others))
         return [PATCH, "TARGETS=runtime", *([] if is_own else [f"CACHE_NAMESPACE={commit}"])]
 
     def run(self, env: Mapping[str, str]) -> int:

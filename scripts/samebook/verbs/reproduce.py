@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.core import workspace as workspaces
-from samebook.core.digest import json_bytes, sha256
+from samebook.core.digest import json_bytes
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
-from samebook.models import bundle, lookup
+from samebook.models import lookup
 from samebook.records import attestations, comparison, data_manifest, receipt, run_folder, signing
 from samebook.records.comparison import Comparison, Side, Verdict
 from samebook.reproduction import definition, isolation, reason, rerun
@@ -71,7 +71,7 @@ def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
     """
     workspace = workspaces.find()
     signing.check_key()
-    original = originals.read(workspace, receipt_path(workspace, request.run))
+    original = originals.read(workspace, lookup.receipt_path(workspace, request.run))
     _check_place(original.path)
     site = Site(workspace, request.engine, say, original.path.parent, request.trusts_patch)
     with rerun.new_run(site, original.statement) as folder:
@@ -85,31 +85,6 @@ def _check_place(receipt_file: Path) -> None:
             f"{receipt_file.parent} can't be written, and the verdict would stay there; expected another folder",
             mend=f"cp {word(receipt_file)} /tmp && make reproduce RUN=/tmp/{word(receipt_file.name)}",
         )
-
-
-def receipt_path(workspace: Workspace, name: str) -> Path:
-    """The path of the receipt that `name` stands for: a run, a notebook, a file, or a promoted model (`churn`,
-    `churn@prod`).
-
-    Where a model's receipt is not in runs/, or another one is there, it is copied from the store into runs/.received/,
-    and attestations are written beside it.
-    """
-    is_path = Path(name).is_file() and not bundle.NAME.fullmatch(name)
-    if is_path or not lookup.is_reference(workspace, name):
-        return run_folder.locate(workspace, name)
-    promoted = lookup.read(workspace, name).receipt
-    path = workspace.runs / promoted.run / run_folder.RECEIPT
-    if path.is_file() and sha256(path) == promoted.sha256:
-        return path
-    content = objects.local_store(workspace).get(promoted.sha256)
-    if content is None:
-        raise UsageError(
-            f"the receipt of model {name} is not in the store",
-            mend="make pull",
-        )
-    received = workspace.runs / ".received" / promoted.run / run_folder.RECEIPT
-    workspaces.write_whole(received, content)
-    return received
 
 
 def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, rerun_folder: Path) -> Reproduction:
