@@ -184,7 +184,7 @@ def test_pair_is_found_and_search_goes_on(tiny: Tiny) -> None:
     after = run(tiny, "-p", "is_squared=true")
     ended = why(tiny, after, "--runs", "3")
     assert ended.code == 1
-    assert "the limit is reached, with 3 runs\n  -> samebook why" in ended.stderr, ended.stderr
+    assert "the limit is reached, with 3 runs\n  -> make why A=" in ended.stderr, ended.stderr
     ended = why(tiny, after)
     assert ended.code == 0, ended.stderr
     assert (

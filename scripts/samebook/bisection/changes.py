@@ -136,7 +136,8 @@ def is_lowered(statement: Json) -> bool:
 
 def of_trees(before: Path, after: Path) -> tuple[dict[str, FileChange], list[str]]:
     """The files of two checkouts that differ, by path, and the links that do."""
-    files, links = {}, []
+    files: dict[str, FileChange] = {}
+    links: list[str] = []
     for name in sorted({*_names(before), *_names(after)}):
         paths = [side / name for side in (before, after)]
         if any(path.is_symlink() for path in paths):

@@ -4,6 +4,7 @@ import copy
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from samebook.bisection import pieces
 from samebook.bisection.changes import Sides, is_lowered
 from samebook.bisection.search import Leaf
 from samebook.core import workspace as workspaces
-from samebook.core.digest import json_bytes, sha256
+from samebook.core.digest import json_bytes, parse_json, sha256
 from samebook.core.errors import EnvironmentMismatch, NotReproduced, SamebookError
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment.numerics import LOWERED
 from samebook.records import canonical, receipt, run_folder
+from samebook.records.comparison import Side
 from samebook.records.receipt import Json
 from samebook.reproduction import isolation
 from samebook.reproduction.checkout import Checkout
@@ -42,12 +44,20 @@ class Facts:
     run: str = ""
 
     @classmethod
+    def of_side(cls, side: Side, run: str) -> "Facts":
+        """The facts of a run, as far as its files are still here and whole: a stranger may have written them."""
+        try:
+            metrics = parse_json(side.content(run_folder.METRICS) or b"{}")
+        except ValueError:
+            metrics = {}
+        cells = of_cells(side.content(run_folder.CANONICAL) or b"[]")
+        return cls(side.digests, metrics if isinstance(metrics, dict) else {}, cells, run)
+
+    @classmethod
     def of_folder(cls, folder: Path) -> "Facts":
         """The facts of a run's folder."""
-        subjects = receipt.subject_digests(receipt.read(folder / run_folder.RECEIPT))
-        path = folder / run_folder.METRICS
-        metrics = json.loads(path.read_bytes()) if path.is_file() else {}
-        return cls(subjects, metrics, of_cells((folder / run_folder.CANONICAL).read_bytes()), folder.name)
+        digests = receipt.subject_digests(receipt.read(folder / run_folder.RECEIPT))
+        return cls.of_side(Side(digests, lambda name: _content(folder / name)), folder.name)
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class Mixtures:
     installed: frozenset[Leaf] = frozenset()
 
     def __post_init__(self) -> None:
-        if self._state().is_file():
+        with suppress(FileNotFoundError, ValueError, TypeError, AttributeError):  # a damaged one is made again
             content = json.loads(self._state().read_bytes())
             self.kept = {name: Facts(**facts) if facts else None for name, facts in content.items()}
 
@@ -171,11 +181,19 @@ class Mixtures:
 
 
 def of_cells(content: bytes) -> dict[str, str]:
-    """The sha256 of what each cell of a canonical notebook shows, by its name; of two of one name, the first."""
-    cells = json.loads(content)
+    """The sha256 of what each cell of a canonical notebook shows, by its name; of two of one name, the first.
+
+    None of a notebook that is not whole: a stranger may have written it.
+    """
     found: dict[str, str] = {}
-    for number, cell in zip(canonical.numbers(cell["type"] for cell in cells), cells, strict=True):
-        if cell["type"] == "code":
-            name = f"cell {number} `{canonical.name(cell['tags'], number)}`"
-            found.setdefault(name, sha256(json_bytes([cell["printed"], cell["displayed"]])))
+    with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        cells = json.loads(content)
+        for number, cell in zip(canonical.numbers(cell["type"] for cell in cells), cells, strict=True):
+            if cell["type"] == "code":
+                name = f"cell {number} `{canonical.name(cell['tags'], number)}`"
+                found.setdefault(name, sha256(json_bytes([cell["printed"], cell["displayed"]])))
     return found
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

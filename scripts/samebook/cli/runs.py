@@ -9,6 +9,7 @@ import click
 
 from samebook.cli.options import ENGINE, ENV, FILE, SECONDS, VARIABLES, ToleranceType, parameters, say, show
 from samebook.core import errors, workspace
+from samebook.core.text import word
 
 
 @click.command()
@@ -182,7 +183,7 @@ def why(
     show(verb.table(answer))
     if answer.limit:
         raise errors.SamebookError(
-            f"the search is not over: {answer.limit}", mend=f"samebook why {before} {after} --runs {2 * most}"
+            f"the search is not over: {answer.limit}", mend=f"make why A={word(before)} B={word(after)} RUNS={2 * most}"
         )
 
 

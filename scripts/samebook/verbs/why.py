@@ -1,13 +1,12 @@
 """Find why two runs differ: mix them, run the mixtures, and name the changes that make the difference."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from samebook.bisection import changes as differing
-from samebook.bisection import mixture, question
+from samebook.bisection import question
 from samebook.bisection.changes import Sides
 from samebook.bisection.mixture import Facts, Limits, Mixtures, RunsAreOver
 from samebook.bisection.question import Question, Result
@@ -15,9 +14,8 @@ from samebook.bisection.search import Change, Search, Step
 from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced
 from samebook.core.text import Say, word
-from samebook.core.workspace import Workspace
 from samebook.models import lookup
-from samebook.records import data_manifest, receipt, run_folder
+from samebook.records import data_manifest, receipt
 from samebook.records.receipt import Json
 from samebook.reproduction import original as originals
 from samebook.reproduction import rerun
@@ -72,7 +70,7 @@ def why(request: WhyRequest, say: Say) -> Answer:
     runs = [originals.read(workspace, lookup.receipt_path(workspace, name)) for name in (request.before, request.after)]
     differing.check_same_notebook(*(run.statement for run in runs))
     sites = [Site(workspace, request.engine, say, run.path.parent, request.trusts_patch) for run in runs]
-    first, second = (_facts(workspace, run) for run in runs)
+    first, second = (Facts.of_side(originals.side(workspace, run), run.path.parent.name) for run in runs)
     asked = question.ask(first, second, request.subject, request.metric)
     sides = _sides(sites, runs)
     answer = Answer(sides.changes(), sides.untried(), asked)
@@ -87,13 +85,6 @@ def why(request: WhyRequest, say: Say) -> Answer:
             answer.limit = str(error)
         answer.made = mixtures.made
     return answer
-
-
-def _facts(workspace: Workspace, run: Original) -> Facts:
-    """What a run gave, as far as its files are still here."""
-    side = originals.side(workspace, run)
-    metrics, canonical = (side.content(name) for name in (run_folder.METRICS, run_folder.CANONICAL))
-    return Facts(side.digests, json.loads(metrics or b"{}"), mixture.of_cells(canonical or b"[]"), run.path.parent.name)
 
 
 def _sides(sites: Sequence[Site], runs: Sequence[Original]) -> Sides:
@@ -132,12 +123,12 @@ def _search(request: WhyRequest, mixtures: Mixtures, answer: Answer, expected: l
 
     everything = frozenset(leaf for change in answer.changes for leaf in change.leaves)
     before = result(frozenset())
-    if before and before.key == expected[1].key:
+    if before and asked.gives(before, expected[1]):
         answer.ends, answer.is_by_machine = (expected[0].facts, before.facts), True
         return
-    _check(before, expected[0], request.before)
+    _check(asked, before, expected[0], request.before)
     after = result(everything)
-    _check(after, expected[1], request.after)
+    _check(asked, after, expected[1], request.after)
     assert before is not None
     assert after is not None
     answer.ends = (before.facts, after.facts)
@@ -145,9 +136,9 @@ def _search(request: WhyRequest, mixtures: Mixtures, answer: Answer, expected: l
         answer.steps.append(step)
 
 
-def _check(result: Result | None, expected: Result, name: str) -> None:
+def _check(asked: Question, result: Result | None, expected: Result, name: str) -> None:
     """Raise NotReproduced where a run gives another result here than it gave: no mixture could say anything."""
-    if result is None or result.key != expected.key:
+    if result is None or not asked.gives(result, expected):
         found = "does not run" if result is None else "gives another result"
         raise NotReproduced(
             f"{name} {found} when it is run again here, so nothing can be said of what is between the two",
