@@ -49,7 +49,7 @@ class Facts:
         try:
             metrics = parse_json(side.content(run_folder.METRICS) or b"{}")
         except ValueError:
-            metrics = {}
+            metrics = dict[str, Any]()
         cells = of_cells(side.content(run_folder.CANONICAL) or b"[]")
         return cls(side.digests, metrics if isinstance(metrics, dict) else {}, cells, run)
 
