@@ -168,38 +168,84 @@ def test_no_receipt_at_all(tiny: Tiny, content: bytes) -> None:
         admit(tiny)
 
 
-def test_gate_of_another_branch(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gate that ran another notebook, at a commit that is not in this branch, counts only where its branch is named.
+def loosen(tiny: Tiny) -> None:
+    """Commit a gate that asks for nothing, and the bundle with a run of it."""
+    path = tiny.notebook("gate", work="pass")
+    commit(tiny)
+    weak = {"gitCommit": git(tiny, "rev-parse", "HEAD")}
+    regate(tiny, {"commit": weak, "notebooks/gate.ipynb": {"sha256": sha256(path)}})
 
-    The same holds where there is no git, as in the image.
+
+@pytest.mark.parametrize("has_git", [True, False], ids=["git", "image"])
+def test_gate_of_another_branch(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, has_git: bool) -> None:
+    """A gate that a branch has loosened counts only where that branch is named: not in the work tree of another one,
+    and not where it is merged with the gate put back, though the gate's commit is in the past then. The same holds
+    where there is no git, as in the image.
     """
     promote(tiny)
-    git(tiny, "checkout", "--quiet", "-b", "weak")
-    tiny.notebook("gate", work="pass")
+    git(tiny, "switch", "--quiet", "--create", "weak")
+    loosen(tiny)
+    git(tiny, "switch", "--quiet", "--create", "restored")
+    git(tiny, "restore", "--source=main", "notebooks/gate.ipynb")
     commit(tiny)
-    weak = git(tiny, "rev-parse", "HEAD")
-    git(tiny, "checkout", "--quiet", "-")
-    regate(tiny, {"commit": {"gitCommit": weak}, "notebooks/gate.ipynb": {"sha256": "0" * 64}})
-    for _ in range(2):
-        with pytest.raises(PolicyRefused, match=r"it ran notebooks/gate\.ipynb of commit .* is not in this branch"):
-            admit(tiny)
-        admit(tiny, ref="weak")
+    git(tiny, "switch", "--quiet", "main")
+    git(tiny, "restore", "--source=restored", "models")
+    if not has_git:
         monkeypatch.setattr(shutil, "which", lambda _: None)
+    refused = r"it ran notebooks/gate\.ipynb of commit .*, which this branch did not have with this model"
+    with pytest.raises(PolicyRefused, match=refused):
+        admit(tiny)
+    admit(tiny, ref="weak")
+    git(tiny, "restore", "models")
+    git(tiny, "merge", "--quiet", "--no-ff", "--no-edit", "restored")
+    assert git(tiny, "merge-base", "--is-ancestor", "weak", "HEAD") == ""
+    with pytest.raises(PolicyRefused, match=refused):
+        admit(tiny)
 
 
-def test_gate_with_another_helper(tiny: Tiny) -> None:
-    """Of a gate outside of this branch each source counts: the modules beside its notebook, the lock, what it read."""
+@pytest.mark.parametrize("has_git", [True, False], ids=["git", "image"])
+def test_gate_changes_later(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, has_git: bool) -> None:
+    """A gate and code beside it that change after a model has come leave that model usable, also after a rollback to
+    it; so does other code that was merged before the model's branch was.
+    """
+    promote(tiny)
+    first = (tiny.root / "models" / "delay.json").read_bytes()
+    git(tiny, "reset", "--quiet", "--hard", "HEAD~1")
+    git(tiny, "switch", "--quiet", "--create", "retrain")
+    (tiny.root / "models" / "delay.json").write_bytes(first)
+    (tiny.root / "notebooks" / "features.py").write_text("a = 1\n")
+    commit(tiny)
+    regate(tiny, {"commit": {"gitCommit": git(tiny, "rev-parse", "HEAD")}, receipt.CODE: code(tiny)})
+    model = (tiny.root / "models" / "delay.json").read_bytes()
+    git(tiny, "switch", "--quiet", "main")
+    (tiny.root / "notebooks" / "other.py").write_text("b = 1\n")
+    commit(tiny)
+    git(tiny, "merge", "--quiet", "--no-ff", "--no-edit", "retrain")
+    if not has_git:
+        monkeypatch.setattr(shutil, "which", lambda _: None)
+    admit(tiny)
+    (tiny.root / "models" / "delay.json").unlink()
+    tiny.notebook("gate", work="better = True")
+    (tiny.root / "notebooks" / "features.py").write_text("a = 2\n")
+    commit(tiny)
+    (tiny.root / "models" / "delay.json").write_bytes(model)
+    commit(tiny)
+    admit(tiny)
+
+
+@pytest.mark.parametrize("name", [receipt.CODE, receipt.LOCK, "notebooks/best.csv"])
+def test_gate_with_another_helper(tiny: Tiny, name: str) -> None:
+    """Each source of a gate counts: the modules beside its notebook, the lock, what it read."""
     promote(tiny)
     (tiny.root / "notebooks" / "helper.py").write_text("def auc(): return 0.5\n")
+    git(tiny, "rm", "--quiet", "--cached", "models/delay.json")
     commit(tiny)
-    elsewhere, held = {"gitCommit": "e" * 40}, {"sha256": source.code_digest(Workspace(tiny.root))}
-    regate(tiny, {"commit": elsewhere, receipt.CODE: held})
+    own = {"commit": {"gitCommit": "e" * 40}, receipt.CODE: code(tiny), receipt.LOCK: lock(tiny)}
+    regate(tiny, own)
     admit(tiny)
-    other = {"sha256": "0" * 64}
-    for name in (receipt.CODE, "environments/runtime.txt", "notebooks/best.csv"):
-        regate(tiny, {receipt.CODE: held, "environments/runtime.txt": lock(tiny), name: other})
-        with pytest.raises(PolicyRefused, match=f"it ran {name} of commit eeeeeeeeeeee, which is not in this branch"):
-            admit(tiny)
+    regate(tiny, own | {name: {"sha256": "0" * 64}})
+    with pytest.raises(PolicyRefused, match=f"it ran {name} of commit eeeeeeeeeeee, which this branch did not have"):
+        admit(tiny)
 
 
 def test_environment_is_the_locks(tiny: Tiny) -> None:
@@ -264,6 +310,10 @@ def test_model_of_a_strangers_commit(tiny: Tiny) -> None:
     with pytest.raises(UsageError) as refusal:  # a clone with --depth has no past to look for it in
         models.models(site, ["delay"])
     assert refusal.value.mend == "git fetch --unshallow"
+
+
+def code(tiny: Tiny) -> dict[str, str]:
+    return {"sha256": source.code_digest(Workspace(tiny.root))}
 
 
 def lock(tiny: Tiny) -> dict[str, str]:

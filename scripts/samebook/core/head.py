@@ -43,9 +43,9 @@ def file_names(root: Path, folder: str) -> list[str]:
     return sorted(filter(None, lines.decode().split("\0")))
 
 
-def digests(root: Path, is_wanted: Callable[[str], bool]) -> dict[str, str]:
-    """The sha256 of each wanted file at HEAD, by its path: by one process of git, however many files there are."""
-    hashes = {name: blob for name, blob in blobs(root, commit_of(root, "HEAD"))[0].items() if is_wanted(name)}
+def digests(root: Path, is_wanted: Callable[[str], bool], ref: str = "HEAD") -> dict[str, str]:
+    """The sha256 of each wanted file of a commit, by its path: by one process of git, however many files there are."""
+    hashes = {name: blob for name, blob in blobs(root, commit_of(root, ref))[0].items() if is_wanted(name)}
     return {name: sha256(content) for name, content in zip(hashes, _contents(root, hashes.values()), strict=True)}
 
 
@@ -59,6 +59,36 @@ def is_in_past(root: Path, commit: str, ref: str = "") -> bool:
     """Whether a commit is HEAD or in its past, or in that of `ref`, a branch, tag or commit that the user has named."""
     heads = ("HEAD", *([commit_of(root, ref)] if ref else []))
     return any(is_ancestor(root, commit, name) for name in heads)
+
+
+def versions(root: Path, path: str, ref: str = "HEAD") -> Iterator[tuple[str, bytes | None]]:
+    """The commits on the line of first parents of a branch that changed a file, newest first, each with the content
+    that it gave the file; None where it removed it. What a merged branch did in between is not on that line.
+    """
+    if not shutil.which("git"):
+        yield from repository.versions(root, commit_of(root, ref), path)
+        return
+    # These options overrule the user's configuration: no lines about signatures, and the first commit's files too.
+    plain = ("--format=%H", "--raw", "--no-abbrev", "--no-color", "--no-show-signature", "--no-renames", "--root", "-m")
+    lines = git(root, "log", *plain, "--first-parent", commit_of(root, ref), "--", path).decode().splitlines()
+    commit = ""
+    for line in filter(None, lines):
+        if not line.startswith(":"):
+            commit = line
+            continue
+        blob = line.split()[3]
+        yield commit, git(root, "cat-file", "blob", blob) if blob.strip("0") else None
+
+
+def fork(root: Path, commit: str, ref: str) -> str:
+    """The newest commit on the line of first parents of `ref` that is a commit, or in its past; "" where none is."""
+    if not shutil.which("git"):
+        return repository.fork(root, commit, commit_of(root, ref))
+    try:
+        later = git(root, "rev-list", "--count", "--first-parent", ref, "--not", commit).decode().strip()
+        return git(root, "rev-parse", "--verify", "--quiet", f"{ref}~{later}").decode().strip()
+    except UsageError:  # no such commit here, or a line that does not reach so far
+        return ""
 
 
 def _output(root: Path, *arguments: str) -> bytes | None:

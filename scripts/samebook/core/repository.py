@@ -66,27 +66,71 @@ def is_shallow(root: Path) -> bool:
 
 def is_ancestor(root: Path, commit_hash: str, of: str) -> bool:
     """Whether a commit is the one that `of` names, or in its past, by the parents that commits name."""
+    start = commit(root, of)
+    with opened(root) as repository:
+        return bool(start) and commit_hash.encode() in _past(repository, start.encode())
+
+
+def fork(root: Path, commit_hash: str, of: str) -> str:
+    """The newest commit on the line of first parents of `of` that is a commit, or in its past; "" where none is."""
+    with opened(root) as repository:
+        past = set(_past(repository, commit_hash.encode()))
+        return next((name.decode() for name in _line(repository, of.encode()) if name in past), "")
+
+
+def versions(root: Path, of: str, path: str) -> Iterator[tuple[str, bytes | None]]:
+    """The commits on the line of first parents of a commit that changed a file, newest first, each with the content
+    that it gave the file; None where it removed it.
+    """
+    with opened(root) as repository:
+        newer, newer_content = b"", None
+        for name in _line(repository, of.encode()):
+            older_content = _data(_entry(repository, root, name, path))
+            if newer and older_content != newer_content:
+                yield newer.decode(), newer_content
+            newer, newer_content = name, older_content
+        if newer_content is not None:
+            yield newer.decode(), newer_content
+
+
+def _past(repository: "Repo", start: bytes) -> Iterator[bytes]:
+    """A commit and all in its past, each once; those that a shallow clone lacks are left out."""
     from dulwich.objects import Commit
 
-    wanted, waiting = commit_hash.encode(), [name.encode() for name in [commit(root, of)] if name]
-    with opened(root) as repository:
-        reached = set[bytes]()
-        while waiting and wanted not in reached:
-            name = waiting.pop()
-            if name not in reached and isinstance(parent := repository[name], Commit):
-                waiting += [ancestor for ancestor in parent.parents if ancestor in repository]
+    reached, waiting = set[bytes](), [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached and name in repository and isinstance(parent := repository[name], Commit):
             reached.add(name)
-    return wanted in reached
+            waiting += parent.parents
+            yield name
+
+
+def _line(repository: "Repo", start: bytes) -> Iterator[bytes]:
+    """A commit, its first parent, the first parent of that, and so on."""
+    from dulwich.objects import Commit
+
+    name = start
+    while name in repository and isinstance(stored := repository[name], Commit):
+        yield name
+        if not stored.parents:
+            return
+        name = stored.parents[0]
 
 
 def entry(root: Path, commit_hash: str, path: str = "") -> "ShaFile | None":
     """The file or folder at a path below `root` in a commit; None where there is none, or no commit yet ("")."""
+    with opened(root) as repository:
+        return _entry(repository, root, commit_hash.encode(), path)
+
+
+def _entry(repository: "Repo", root: Path, commit_hash: bytes, path: str) -> "ShaFile | None":
     from dulwich.errors import NotTreeError
     from dulwich.object_store import tree_lookup_path
     from dulwich.objects import Commit
 
-    with opened(root) as repository, suppress(KeyError, NotTreeError):
-        stored = repository[commit_hash.encode()]
+    with suppress(KeyError, NotTreeError):
+        stored = repository[commit_hash]
         assert isinstance(stored, Commit)
         folder = root.resolve().relative_to(Path(repository.path).resolve())
         name = os.fsencode(folder / path)
@@ -98,9 +142,12 @@ def entry(root: Path, commit_hash: str, path: str = "") -> "ShaFile | None":
 
 def content(root: Path, commit_hash: str, path: str) -> bytes | None:
     """The content of a file in a commit; None where there is none."""
+    return _data(entry(root, commit_hash, path))
+
+
+def _data(blob: "ShaFile | None") -> bytes | None:
     from dulwich.objects import Blob
 
-    blob = entry(root, commit_hash, path)
     return blob.as_raw_string() if isinstance(blob, Blob) else None
 
 

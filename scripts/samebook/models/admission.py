@@ -22,12 +22,12 @@ SOURCE = ("notebook", "parameters", "env")
 
 
 def check(
-    workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str, ref: str = "", *, is_asked_for: bool = True
+    workspace: Workspace, conditions: Promotion, bundle: Bundle, env: str, ref: str = "", judge: str | None = None
 ) -> None:
     """Raise PolicyRefused where a model does not meet the policy of `env`, or a statement that shows it is not here.
 
-    `ref` is the branch, tag or commit that the model is taken from; by default the work tree. Where nobody has asked
-    for what is there, as in a review, its commits are no source of gates and base images.
+    `ref` is the branch, tag or commit that the model is taken from; by default the work tree. `judge` is the one whose
+    gates and base images count: by default the same, in a review another, as nobody has asked for what is in `ref`.
 
     Raises UsageError where the bundle differs from its receipt. A policy that another machine's word has no part in
     (clean_commit and gate alone) needs no receipt: git alone is enough for a model that is made again here.
@@ -45,9 +45,9 @@ def check(
         ]
         keys = signing.trusted_keys(workspace) if conditions.signed else {}
         run = SignedRun(file, statement, [attestation for attestation in files if attestation], keys)
-        trusted = ref if is_asked_for else ""
-        place = (env, trusted)
-        unmet = [*_unmet(workspace, run, conditions, trusted), *_gate(workspace, conditions, bundle, run, place)]
+        judge = ref if judge is None else judge
+        place = (env, judge)
+        unmet = [*_unmet(workspace, run, conditions, judge), *_gate(workspace, conditions, bundle, run, place)]
         if unmet and conditions.reproduced and None in files:
             raise _missing(bundle, "a reproduction of it", env)
     if unmet:
@@ -163,7 +163,7 @@ def _gate(
 ) -> list[str]:
     """The reasons why the gate that the bundle names has not let this model pass, by this policy.
 
-    `place` has the environment, and the branch that the model is taken from.
+    `place` has the environment, and the branch whose gates count.
     """
     env, ref = place
     if conditions.gate is None:
@@ -178,7 +178,7 @@ def _gate(
         return []
     statement = _parse(file.content, f"the gate's receipt of model {bundle.name}")
     problem = gate_run.receipt_problem(conditions, file, statement, run.statement, run.keys)
-    if problem := problem or gate_run.foreign_code(workspace, conditions.gate, statement, ref):
+    if problem := problem or gate_run.foreign_code(workspace, conditions.gate, statement, bundle, ref):
         return [f"its gate {gate.run} doesn't count: {problem}"]
     if receipt.subject_digests(statement).get(run_folder.METRICS) != sha256(json_bytes(gate.metrics)):
         return [f"its gate {gate.run} has other metrics than the bundle says"]

@@ -6,11 +6,12 @@ The gate's notebook takes the parameters `candidate` and `champion`, scores both
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from samebook.core import git, head, subcommand
 from samebook.core.digest import sha256
-from samebook.core.errors import PolicyRefused
+from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Gate, Promotion
 from samebook.models import bundle
@@ -148,33 +149,71 @@ def receipt_problem(
     return ""
 
 
-def foreign_code(workspace: Workspace, gate: Gate, statement: Json, ref: str) -> str:
-    """The finding that a gate ran a source that is neither HEAD's nor of a commit in the past of HEAD, or of `ref`.
+def foreign_code(workspace: Workspace, gate: Gate, statement: Json, model: bundle.Bundle, ref: str) -> str:
+    """The finding that a gate ran another source than the branch had when this bundle came into it.
 
-    `ref` is the branch, tag or commit that the user takes the model from. A copy without a repository has no past.
+    The branch is `ref`, where the user names one that the model is taken from, or HEAD. What counts is the line of its
+    first parents: a commit that a merge brought along may have loosened the gate, and a later one put it back. A bundle
+    that is not on that line is judged by the branch's tip. A copy without a repository has no past.
     """
-    commit = commit_name(statement)
-    if not head.is_repository(workspace.root) or head.is_in_past(workspace.root, commit, ref):
+    root, branch = workspace.root, ref or "HEAD"
+    if not head.is_repository(root):
         return ""
-    other = _other_source(workspace, f"notebooks/{gate.notebook}.ipynb", statement)
-    return f"it ran {other} of commit {commit[:12]}, which is not in this branch" if other else ""
+    path = f"models/{model.name}.json"
+    versions = [name for name, content in head.versions(root, path, branch) if _is_same(content, model)]
+    notebook, problem = f"notebooks/{gate.notebook}.ipynb", ""
+    for arrival in versions or [branch]:
+        problem = _other_source(workspace, notebook, statement, arrival)
+        if not problem:
+            return ""
+    return f"it ran {problem} of commit {commit_name(statement)[:12]}, which this branch did not have with this model"
 
 
-def _other_source(workspace: Workspace, notebook: str, statement: Json) -> str:
-    """The first committed source of a run that HEAD has otherwise: its notebook, the lock, what it read, the code."""
-    items = {name: receipt.dependency(statement, name) for name in (notebook, receipt.LOCK, receipt.CODE)}
-    digests = {name: item["digest"].get("sha256") if item else None for name, item in items.items()}
-    code = digests.pop(receipt.CODE)
-    for name, digest in {**digests, **receipt.byproduct(statement, receipt.READ)}.items():
-        content = head.content(workspace.root, name)
-        if not name.endswith("/") and (content is None or sha256(content) != digest):
+def _is_same(content: bytes | None, model: bundle.Bundle) -> bool:
+    return content is not None and content.replace(b"\r\n", b"\n") == model.content()
+
+
+def _other_source(workspace: Workspace, notebook: str, statement: Json, arrival: str) -> str:
+    """The first committed source of a run that the branch has otherwise at the commit with which a model came.
+
+    Its notebook and what it read are that commit's. The lock and each code file may also be those of the commit that
+    the run's branch went on from: other work of the branch may have been merged since.
+    """
+    root, commit = workspace.root, commit_name(statement)
+    for name, digest in {notebook: _digest_of(statement, notebook), **receipt.byproduct(statement, receipt.READ)}.items():
+        if not name.endswith("/") and _digest_at(root, arrival, name) != digest:
             return name
-    return "" if code == source.committed_code_digest(workspace) else receipt.CODE
+    places = [arrival, *filter(None, [head.fork(root, commit, arrival) if commit else ""])]
+    if _digest_of(statement, receipt.LOCK) not in {_digest_at(root, place, receipt.LOCK) for place in places}:
+        return receipt.LOCK
+    return "" if _has_code(workspace, _digest_of(statement, receipt.CODE), commit, places) else receipt.CODE
 
 
-def run_comparison(workspace: Workspace, gate: Gate, candidate: Path, champion: bundle.Bundle | None, env: str) -> None:
-    """Run the gate's notebook on a candidate's run."""
-    values = {"candidate": candidate.name, **({"champion": champion.name} if champion else {})}
+def _has_code(workspace: Workspace, digest: str | None, commit: str, places: list[str]) -> bool:
+    """Whether code of this digest is that of one of the places or, file by file at its own commit, of either."""
+    codes = [source.committed_code(workspace, place) for place in places]
+    if digest in map(source.code_digest_of, codes):
+        return True
+    own = source.committed_code(workspace, commit) if commit else {}
+    names = {*own, *(name for code in codes for name in code)}
+    is_mixed = all(own.get(name) in [code.get(name) for code in codes] for name in names)
+    return is_mixed and digest == source.code_digest_of(own)
+
+
+def _digest_of(statement: Json, name: str) -> str | None:
+    return (receipt.dependency(statement, name) or {"digest": {}})["digest"].get("sha256")
+
+
+def _digest_at(root: Path, commit: str, name: str) -> str | None:
+    """The sha256 of a file in a commit; None where it has none."""
+    with suppress(UsageError):
+        return sha256(git.show(root, commit, name))
+    return None
+
+
+def run_comparison(workspace: Workspace, gate: Gate, candidate: Path, champion: str, env: str) -> None:
+    """Run the gate's notebook on a candidate's run and the champion that a reference names; "" for none."""
+    values = {"candidate": candidate.name, **({"champion": champion} if champion else {})}
     subcommand.run_notebook(workspace, gate.notebook, values, env)
 
 

@@ -88,12 +88,22 @@ def check_commit(workspace: Workspace) -> None:
 
 def code_digest(workspace: Workspace) -> str:
     """One sha256 over the modules that notebooks import, their queries, and samebook itself, or the wheel of it."""
-    return sha256(json_bytes({workspace.relative(path): sha256(path) for path in code_files(workspace)}))
+    return code_digest_of({workspace.relative(path): sha256(path) for path in code_files(workspace)})
 
 
-def committed_code_digest(workspace: Workspace) -> str:
-    """The `code_digest` of HEAD, where the work tree may hold other files."""
-    return sha256(json_bytes(head.digests(workspace.root, _is_code)))
+def code_digest_of(digests: Mapping[str, str]) -> str:
+    """The `code_digest` of files, by the sha256 of each."""
+    return sha256(json_bytes(digests))
+
+
+def committed_code(workspace: Workspace, ref: str) -> dict[str, str]:
+    """The sha256 of each file that the `code_digest` of a commit is over, by its path: the work tree may hold others.
+
+    There are none where the commit is not here.
+    """
+    with suppress(UsageError):
+        return head.digests(workspace.root, _is_code, ref)
+    return {}
 
 
 def _is_code(name: str) -> bool:

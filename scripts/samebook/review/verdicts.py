@@ -42,7 +42,7 @@ def _verdict(base: Workspace, span: Span, model: str, env: str) -> Verdict:
     try:
         bundle = lookup.read(base, f"{model}@{span.after}")
         conditions = settings.committed_promotion(base, env)
-        admission.check(base, conditions, bundle, env, span.after, is_asked_for=False)
+        admission.check(base, conditions, bundle, env, span.after, judge="HEAD")
     except SamebookError as error:
         return Verdict(model, env, str(error), error.mend or "")
     return Verdict(model, env, "")
