@@ -118,3 +118,40 @@ def test_false_ancestor(tiny: Tiny) -> None:
     git(tiny, "replace", "--delete", git(tiny, "rev-parse", "HEAD"))
     (tiny.root / ".git" / "info" / "grafts").write_text(f"{git(tiny, 'rev-parse', 'HEAD')} {other}\n")
     assert not program.is_ancestor(tiny.root, other)
+
+
+def test_removed_champion(tmp_path: Path) -> None:
+    """A model that was removed without a rollback is still the champion that the next one has to beat."""
+    tiny = promoting.create(tmp_path / "workspace", 8, 5)
+    best = promoting.promote(tiny, 8)
+    git(tiny, "rm", "--quiet", "models/delay.json")
+    git(tiny, "commit", "--quiet", "-m", "Withdraw delay")
+    worse = tiny.samebook("promote", promoting.run_of(tiny, 5), "delay")
+    refusal = promoting.stderr_of(worse, 6)
+    assert f"the last one is the champion still, delay@{best}" in refusal
+    assert "0.5 is more than 0.05 worse than the champion's 0.8" in refusal
+
+
+@pytest.mark.parametrize("is_merged", [False, True], ids=["here", "merged"])
+def test_withdrawn_champion(tmp_path: Path, is_merged: bool) -> None:
+    """A model that a rollback has withdrawn, here or on a branch that is merged, is no champion any more."""
+    tiny = promoting.create(tmp_path / "workspace", 8, 5)
+    promoting.promote(tiny, 8)
+    if is_merged:
+        git(tiny, "switch", "--quiet", "--create", "back")
+    lacking = promoting.stderr_of(tiny.samebook("rollback", "delay"), 2)
+    assert "-> make rollback MODEL=delay WITHDRAW=1" in lacking
+    assert "neither TO nor REOPEN" in promoting.stderr_of(
+        tiny.samebook("rollback", "delay", "--withdraw", "--to=main"), 2
+    )
+    assert tiny.samebook("rollback", "delay", "--withdraw", "--dry-run").stdout.endswith("dry run: nothing changed\n")
+    assert promoting.promoted_level(tiny) == 8
+    withdrawn = tiny.samebook("rollback", "delay", "--withdraw", "--why", "it harms")
+    assert withdrawn.code == 0, withdrawn.stderr
+    assert not (tiny.root / "models" / "delay.json").exists()
+    assert git(tiny, "status", "--porcelain") == ""
+    if is_merged:
+        git(tiny, "switch", "--quiet", "main")
+        git(tiny, "merge", "--quiet", "--no-ff", "--no-edit", "back")
+    promoting.promote(tiny, 5)
+    assert promoting.promoted_level(tiny) == 5

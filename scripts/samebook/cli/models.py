@@ -46,8 +46,9 @@ def promote(run: str, model: str, env: str, why: str, dry_run: bool) -> None:
     "--reopen", default="", metavar="BRANCH", help="Branch that was merged here, and shall be merged again later."
 )
 @click.option("--why", default="", help="Reason, for the commit's message.")
+@click.option("--withdraw", is_flag=True, help="Restore none: the model's file goes, and the next has no champion.")
 @click.option("--dry-run", "--dry", is_flag=True, help="Show the version that would be restored, without a commit.")
-def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
+def rollback(model: str, to: str, reopen: str, why: str, withdraw: bool, dry_run: bool) -> None:
     """Roll MODEL back: restore an earlier version of models/MODEL.json, whole, by a new commit.
 
     Example: samebook rollback churn --to prod
@@ -57,11 +58,12 @@ def rollback(model: str, to: str, reopen: str, why: str, dry_run: bool) -> None:
     """
     from samebook.verbs import rollback as verb
 
-    restoration = verb.rollback(verb.RollbackRequest(model, to, reopen, why, dry_run))
+    restoration = verb.rollback(verb.RollbackRequest(model, to, reopen, why, withdraw, dry_run))
     before = restoration.before.receipt.run if restoration.before else "a bundle that is not whole"
-    show(f"{model}: from {before} back to {restoration.restored.receipt.run}")
+    after = restoration.restored.receipt.run if restoration.restored else "none: it is withdrawn"
+    show(f"{model}: from {before} back to {after}")
     show(f"committed {restoration.commit[:12]}" if restoration.commit else "dry run: nothing changed")
-    if restoration.commit:
+    if restoration.commit and restoration.restored:
         _renew_folder(model)
     if restoration.commit and not reopen:
         click.echo("a branch that was merged here, and shall be merged again later, needs --reopen BRANCH", err=True)

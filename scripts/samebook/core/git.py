@@ -169,6 +169,11 @@ def _content(root: Path, commit: str, path: str) -> bytes | None:
     return repository.content(root, commit, path)
 
 
+def is_said(root: Path, line: str, span: str) -> bool:
+    """Whether the message of a commit in a span, as `main..HEAD`, has this text."""
+    return bool(git(root, "log", "--max-count=1", "--format=%H", "--fixed-strings", f"--grep={line}", span))
+
+
 def head(root: Path) -> str:
     """The hash of the commit that is checked out."""
     return git(root, "rev-parse", "HEAD").decode().strip()

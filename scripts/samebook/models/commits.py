@@ -72,8 +72,8 @@ def branch(root: Path) -> str:
     return git(root, "branch", "--show-current").decode().strip()
 
 
-def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes, message: str) -> str:
-    """Commit one file's new content; other staged and unstaged changes stay. Returns the commit's hash.
+def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes | None, message: str) -> str:
+    """Commit one file's new content, or with None its removal; other staged and unstaged changes stay. Returns the commit's hash.
 
     Git's own hooks and signing apply. Where they refuse, or the branch has moved since `tip`, nothing changes.
     """
@@ -83,8 +83,8 @@ def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes, mess
         raise UsageError(f"git moved on from {tip.branch} {tip.head[:12]} meanwhile", mend="git log -1")
     entry, before = _entry(workspace, path, content), path.read_bytes() if path.is_file() else None
     # First the index and the file: if this process is killed after the commit, the next one by hand undoes nothing.
-    git(root, "update-index", "--add", "--cacheinfo", entry)
-    write_whole(path, content)
+    git(root, "update-index", *entry)
+    _write(path, content)
     try:
         with _index(root, entry) as index:
             git(root, "commit", "--quiet", "--file", "-", env=index, stdin=message.encode())
@@ -95,33 +95,42 @@ def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes, mess
     return head(root)
 
 
-def _is_in_head(workspace: Workspace, path: Path, content: bytes) -> bool:
+def _is_in_head(workspace: Workspace, path: Path, content: bytes | None) -> bool:
     with suppress(UsageError):
         return show(workspace.root, "HEAD", workspace.relative(path)) == content
-    return False
+    return content is None
 
 
 def _restore(root: Path, path: Path, content: bytes | None) -> None:
     """Undo the change of a file in the index and in the work tree; None for a file that was not there."""
     git(root, "reset", "--quiet", "--", str(path))
+    _write(path, content)
+
+
+def _write(path: Path, content: bytes | None) -> None:
+    """Write a file, or with None remove it."""
     if content is None:
-        path.unlink()
+        path.unlink(missing_ok=True)
     else:
         write_whole(path, content)
 
 
-def _entry(workspace: Workspace, path: Path, content: bytes) -> str:
+def _entry(workspace: Workspace, path: Path, content: bytes | None) -> tuple[str, ...]:
+    """The arguments of `git update-index` for a file's new content, or with None for its removal."""
+    name = workspace.relative(path)
+    if content is None:
+        return "--force-remove", "--", name
     blob = git(workspace.root, "hash-object", "-w", "--stdin", stdin=content).decode().strip()
-    return f"{MODE},{blob},{workspace.relative(path)}"
+    return "--add", "--cacheinfo", f"{MODE},{blob},{name}"
 
 
 @contextmanager
-def _index(root: Path, entry: str) -> Iterator[dict[str, str]]:
+def _index(root: Path, entry: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The variable for git that names a temporary index: HEAD with one entry changed. The user's index stays."""
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(root, "read-tree", "HEAD", env=index)
-        git(root, "update-index", "--add", "--cacheinfo", entry, env=index)
+        git(root, "update-index", *entry, env=index)
         yield index
 
 

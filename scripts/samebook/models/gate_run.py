@@ -180,7 +180,10 @@ def _other_source(workspace: Workspace, notebook: str, statement: Json, arrival:
     the run's branch went on from: other work of the branch may have been merged since.
     """
     root, commit = workspace.root, commit_name(statement)
-    for name, digest in {notebook: _digest_of(statement, notebook), **receipt.byproduct(statement, receipt.READ)}.items():
+    for name, digest in {
+        notebook: _digest_of(statement, notebook),
+        **receipt.byproduct(statement, receipt.READ),
+    }.items():
         if not name.endswith("/") and _digest_at(root, arrival, name) != digest:
             return name
     places = [arrival, *filter(None, [head.fork(root, commit, arrival) if commit else ""])]

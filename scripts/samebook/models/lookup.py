@@ -78,6 +78,30 @@ def receipt_path(workspace: Workspace, name: str) -> Path:
     return received
 
 
+WITHDRAWN = "Withdrawn:"
+
+
+def champion(workspace: Workspace, name: str) -> tuple[str, Bundle | None]:
+    """The reference and the bundle of the model that a new one has to beat: the promoted one.
+
+    Where its file was removed, the newest one that this branch has had is the champion still, unless a rollback has
+    withdrawn it and its commit says so. ("", None) where there never was one.
+    """
+    file = path(workspace, name)
+    if file.is_file():
+        return name, read(workspace, name)
+    for commit, content in head.versions(workspace.root, workspace.relative(file)):
+        if bundle := _from_history(content) if content else None:
+            is_withdrawn = git.is_said(workspace.root, withdrawal(bundle), f"{commit}..HEAD")
+            return ("", None) if is_withdrawn else (f"{name}@{commit}", bundle)
+    return "", None
+
+
+def withdrawal(bundle: Bundle) -> str:
+    """The line of a commit's message that says which bundle it withdraws."""
+    return f"{WITHDRAWN} {bundle.receipt.run}, bundle {bundle.digest}"
+
+
 def _parse(content: bytes, name: str, file: str) -> Bundle:
     """The bundle in a file's content. Raises UsageError where it is not whole, or that of another model."""
     bundle = parse(content, file)

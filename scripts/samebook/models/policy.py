@@ -30,8 +30,8 @@ BASE = re.compile(r"^ARG BASE_IMAGE=(\S*@sha256:[0-9a-f]{64})$", re.MULTILINE)
 class Candidate:
     """A finished run that is to be promoted as `model`, under the policy of an environment.
 
-    `attestations` are those of its reproductions, with their paths. `champion` is the
-    bundle of that name on this branch; `gate` is the finished comparison of the two.
+    `attestations` are those of its reproductions, with their paths. `champion` is the bundle that it has to beat, and
+    `rival` its reference; `gate` is the finished comparison of the two.
     """
 
     workspace: Workspace
@@ -42,6 +42,7 @@ class Candidate:
     attestations: tuple[tuple[Path, Json], ...]
     champion: bundle.Bundle | None
     gate: bundle.Gate | None
+    rival: str = ""
 
     @cached_property
     def signed_run(self) -> SignedRun:
@@ -133,7 +134,7 @@ def _gate(candidate: Candidate) -> UnmetCondition | None:
     if gate is None:
         return None
     if candidate.gate is None:
-        champion = f" champion={candidate.model}" if candidate.champion else ""
+        champion = f" champion={candidate.rival}" if candidate.champion else ""
         compare = f"make run NOTEBOOK={gate.notebook} PARAMS={word(f'candidate={candidate.run}{champion}')}"
         problem = gate_run.newest_problem(candidate.workspace, candidate.policy, candidate.statement)
         finding = f"it was not compared with the champion and the baseline yet{problem}"

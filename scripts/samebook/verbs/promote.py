@@ -74,10 +74,10 @@ def _candidate(
     workspace: Workspace, request: PromoteRequest, conditions: model_sections.Promotion, path: Path
 ) -> Candidate:
     statement = data_manifest.expanded(objects.local_store(workspace), receipt.read(path))
-    champion = lookup.read(workspace, request.model) if lookup.path(workspace, request.model).is_file() else None
+    rival, champion = lookup.champion(workspace, request.model)
     gate = gate_run.find_comparison(workspace, conditions, statement, champion)
     return Candidate(
-        workspace, request.model, path, statement, conditions, policy.find_attestations(path), champion, gate
+        workspace, request.model, path, statement, conditions, policy.find_attestations(path), champion, gate, rival
     )
 
 
@@ -87,8 +87,11 @@ def _gated(candidate: Candidate, request: PromoteRequest, say: Say) -> Candidate
     others = replace(candidate, policy=candidate.policy.model_copy(update={"gate": None}))
     if gate is None or candidate.gate or policy.unmet_conditions(others):
         return candidate
-    say(f"comparing with {'the champion' if candidate.champion else 'the baseline'}: running {gate.notebook}")
-    gate_run.run_comparison(candidate.workspace, gate, candidate.receipt_path.parent, candidate.champion, request.env)
+    rival = candidate.rival
+    if rival not in ("", candidate.model):
+        say(f"{candidate.model} was removed, and not by a rollback: the last one is the champion still, {rival}")
+    say(f"comparing with {'the champion' if rival else 'the baseline'}: running {gate.notebook}")
+    gate_run.run_comparison(candidate.workspace, gate, candidate.receipt_path.parent, rival, request.env)
     comparison = gate_run.find_comparison(
         candidate.workspace, candidate.policy, candidate.statement, candidate.champion
     )

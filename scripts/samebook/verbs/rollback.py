@@ -1,4 +1,4 @@
-"""Roll a model back: restore an earlier bundle, whole, by a new commit."""
+"""Roll a model back: restore an earlier bundle, whole, by a new commit; or withdraw the model, so that none is left."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,13 +17,14 @@ from samebook.models.bundle import Artifact, Bundle
 class RollbackRequest:
     """One call of `samebook rollback`: a model, and the branch or commit to restore ("" for the version before).
 
-    `reopen` is a branch that was merged here and shall be merged again later.
+    `reopen` is a branch that was merged here and shall be merged again later. One that withdraws restores nothing.
     """
 
     model: str
     to: str = ""
     reopen: str = ""
     why: str = ""
+    withdraw: bool = False
     dry_run: bool = False
 
 
@@ -31,11 +32,12 @@ class RollbackRequest:
 class Rollback:
     """The bundle that was promoted, the restored one, and the commit, which is empty in a dry run.
 
-    `before` is None where the promoted file is not a whole bundle, which is a reason to roll back.
+    `before` is None where the promoted file is not a whole bundle, which is a reason to roll back. `restored` is None
+    where the model was withdrawn.
     """
 
     before: Bundle | None
-    restored: Bundle
+    restored: Bundle | None
     commit: str
 
 
@@ -45,6 +47,8 @@ def rollback(request: RollbackRequest) -> Rollback:
     path = lookup.path(workspace, request.model)
     with commits.hold_branch(workspace, path) as lock:
         before = _current(workspace, request.model)
+        if request.withdraw:
+            return _withdraw(workspace, request, lock, before)
         content = _earlier(workspace, path, request.to, before)
         restored = bundle.parse(content, f"{path.name} at {request.to or 'the version before'}")
         if before and restored.digest == before.digest:
@@ -61,6 +65,20 @@ def rollback(request: RollbackRequest) -> Rollback:
             why = f"Bring {request.model} again after the rollback {commit[:12]}\n"
             commits.reopen(workspace, path, request.reopen, why)
     return Rollback(before, restored, commit)
+
+
+def _withdraw(workspace: Workspace, request: RollbackRequest, lock: commits.Tip, before: Bundle | None) -> Rollback:
+    """Remove the model's file by a commit that says which bundle it withdraws: the next one has no champion to beat."""
+    if request.to or request.reopen or before is None:
+        raise UsageError(
+            f"{request.model}: expected a whole bundle to withdraw, and neither TO nor REOPEN",
+            mend=f"make rollback MODEL={request.model}",
+        )
+    why = [request.why, ""] if request.why else []
+    message = "\n".join((f"Withdraw {request.model}", "", *why, lookup.withdrawal(before), ""))
+    path = lookup.path(workspace, request.model)
+    commit = "" if request.dry_run else commits.commit_file(workspace, lock, path, None, message)
+    return Rollback(before, None, commit)
 
 
 def _current(workspace: Workspace, model: str) -> Bundle | None:
@@ -93,7 +111,7 @@ def _earlier(workspace: Workspace, path: Path, to: str, before: Bundle | None) -
         return content
     raise UsageError(
         f"{path.stem} has no earlier version on this branch",
-        mend=f"git rm models/{path.name}",
+        mend=f"make rollback MODEL={path.stem} WITHDRAW=1",
     )
 
 
