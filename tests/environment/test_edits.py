@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tiny import Tiny
+from tiny import CHECKOUT, Tiny
 
 from samebook.core.errors import EnvironmentMismatch
 from samebook.core.workspace import Workspace
@@ -62,19 +62,48 @@ def test_every_file_is_read_in_full(record: Path, tiny: Tiny) -> None:
     assert edits.of_package(record, is_full=True) == {}
 
 
-@pytest.mark.parametrize("name", ["late.pth", "sitecustomize.py"])
-def test_file_that_python_starts_with(name: str, record: Path, tiny: Tiny) -> None:
-    """A file that Python runs at its start changes the environment, and stops a promotion, unless a package has it."""
+@pytest.mark.parametrize("name", ["late.pth", "sitecustomize.py", "evil.py", "evil.pyc", "evil/__init__.py"])
+def test_file_beside_packages(name: str, record: Path, tiny: Tiny) -> None:
+    """A file that Python may import changes the environment, is named as drift, and stops a promotion, unless a package
+    has it.
+    """
     (tiny.root / "environments" / "runtime.txt").write_text("tool==1.0\n")
-    workspace, site = Workspace(tiny.root), record.parent.parent
+    workspace, path = Workspace(tiny.root), record.parent.parent / name
     write(record, CODE, -3600)
-    before = identity.of(workspace)["digest"]
-    (site / name).write_text("import os\n")
-    assert identity.of(workspace)["digest"] != before
-    with pytest.raises(EnvironmentMismatch, match=f"Python runs {name} at its start, and no package has it"):
+    (record.parent.parent / "pip.py").write_bytes(edits.PIP_CONTENT)  # as make leaves it
+    before = identity.of(workspace)
+    assert "edited" not in before
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("import os\n")
+    after = identity.of(workspace)
+    assert after["digest"] != before["digest"]
+    assert after["edited"] == {name: "no package has it"}
+    with pytest.raises(EnvironmentMismatch, match=f"Python imports {name}, and no package has it"):
         identity.check_unedited(workspace)
     record.write_text(record.read_text() + f"{name},,\n")
     identity.check_unedited(workspace)
+    assert "edited" not in identity.of(workspace)
+
+
+def test_file_inside_a_package(record: Path, tiny: Tiny) -> None:
+    """A module that was added to a package's own folder stops a promotion; what Python caches there does not."""
+    (tiny.root / "environments" / "runtime.txt").write_text("tool==1.0\n")
+    cached = record.parent.parent / "tool" / "__pycache__" / "core.cpython-313.pyc"
+    cached.parent.mkdir()
+    cached.touch()
+    identity.check_unedited(Workspace(tiny.root))
+    (cached.parents[1] / "evil.py").touch()
+    with pytest.raises(EnvironmentMismatch, match=r"Python imports tool/evil\.py, and no package has it"):
+        identity.check_unedited(Workspace(tiny.root))
+
+
+def test_module_of_make(record: Path) -> None:
+    """Both engines write the module pip.py that is no stray; another one of that name is."""
+    line = edits.PIP_CONTENT.decode().strip()
+    for name in ("local.mk", "image/install"):
+        assert line in (CHECKOUT / "environments" / name).read_text()
+    (record.parent.parent / "pip.py").write_text("import evil\n")
+    assert list(edits.strays(record.parent.parent)) == ["pip.py"]
 
 
 def test_uncompiled_modules_are_told(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,17 +12,40 @@ from samebook.core.digest import sha256
 CODE = re.compile(r"^(?!\.\./|[^,\n]*/tests/)([^,\n]+\.py),sha256=([^,\n]+),(\d+)$", re.MULTILINE)
 
 
-# Files that Python runs at its start, whatever is imported later.
-STARTUP = re.compile(r".+\.pth|(site|user)customize\.py")
+# What Python imports, or runs at its start, from the folder of packages.
+IMPORTED = (".py", ".pyc", ".so", ".pth")
+# The part of a RECORD's lines below one name; neighbours of the same name are matched at once, for speed.
+TOP = re.compile(rb"^([^/,\n]+)[/,][^\n]*\n?(?:\1[/,][^\n]*\n?)*", re.MULTILINE)
+# make writes it, so that `python -m pip install` says `make add`.
+PIP = "pip.py"
+PIP_CONTENT = b'import os, sys; __name__ == "__main__" and os.execv(sys.prefix + "/bin/pip", ["pip", *sys.argv[1:]])\n'
 
 
-def of_startup(site: Path) -> dict[str, str]:
-    """The sha256 of each file in a folder of packages that Python runs at its start, and that no package has."""
-    names = sorted(path.name for path in site.iterdir() if STARTUP.fullmatch(path.name))
-    records = [b"\n" + record.read_bytes() for record in site.glob("*.dist-info/RECORD")] if names else []
-    return {
-        name: sha256(site / name) for name in names if not any(f"\n{name},".encode() in record for record in records)
-    }
+def strays(site: Path, *, is_full: bool = False) -> dict[str, str]:
+    """The sha256 of each file in a folder of packages that Python may import and no package has, by its path.
+
+    A folder counts as its files do. With `is_full` those inside the folders of packages count as well.
+    """
+    records = list(site.glob("*.dist-info/RECORD"))
+    names = frozenset[str]().union(*(_tops(record, record.stat().st_mtime_ns) for record in records))
+    alone = [path for path in site.iterdir() if path.name not in names and not path.name.endswith(".dist-info")]
+    paths = [file for path in alone for file in ([path] if path.is_file() else path.rglob("*"))]
+    if is_full:
+        own = {name for record in records for name in re.findall(r"^[^,\n]+", record.read_text(), re.MULTILINE)}
+        paths = [path for path in site.rglob("*") if path.relative_to(site).as_posix() not in own]
+    files = {path.relative_to(site).as_posix(): path for path in sorted(paths) if _is_imported(path)}
+    digests = {name: sha256(path) for name, path in files.items()}
+    return {name: digest for name, digest in digests.items() if (name, digest) != (PIP, sha256(PIP_CONTENT))}
+
+
+def _is_imported(path: Path) -> bool:
+    """Whether Python may import a file by its place; a cached module counts by its source."""
+    return path.name.endswith(IMPORTED) and path.parent.name != "__pycache__" and path.is_file()
+
+
+@cache
+def _tops(record: Path, written: int) -> frozenset[str]:
+    return frozenset(map(os.fsdecode, TOP.findall(record.read_bytes())))
 
 
 def of_package(record: Path, *, is_full: bool = False) -> dict[str, str]:

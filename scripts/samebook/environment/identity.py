@@ -92,7 +92,7 @@ def of(workspace: Workspace) -> dict[str, Any]:
     `digest` is the SHA-256 of the part that can change results: the minor version of Python, the kind of machine, the
     fixed variables, and the content of each locked package. The operating system, Debian's packages and Python's
     build stand beside it: they differ between engines that give the same results. `edited` has the packages whose code
-    is not that of their wheel, where there are some.
+    is not that of their wheel, and the files beside packages that none has, where there are some.
     """
     locked = locked_versions(workspace)
     packages, edited = _packages(locked)
@@ -102,8 +102,9 @@ def of(workspace: Workspace) -> dict[str, Any]:
         "variables": variables.fixed(workspace),
         "packages": packages,
     }
-    if startup := edits.of_startup(_site()):
-        decisive["startup"] = startup
+    if strays := edits.strays(_site()):
+        decisive["strays"] = strays
+        edited |= dict.fromkeys(strays, "no package has it")
     return {
         **decisive,
         "digest": sha256(json_bytes(decisive)),
@@ -145,11 +146,11 @@ def edited_packages(workspace: Workspace) -> dict[str, list[str]]:
 def check_unedited(workspace: Workspace) -> None:
     """Raise EnvironmentMismatch where the code of a locked package is not that of its wheel; every file is read.
 
-    A file that Python runs at its start, and that no package has, is such an edit as well.
+    A file that Python may import, and that no package has, is such an edit as well.
     """
-    if startup := edits.of_startup(_site()):
+    if strays := edits.strays(_site(), is_full=True):
         raise EnvironmentMismatch(
-            f"Python runs {min(startup)} at its start, and no package has it: {_site()}",
+            f"Python imports {min(strays)}, and no package has it: {_site()}",
             mend=anew(machine.engine()),
         )
     if edited := edited_packages(workspace):
