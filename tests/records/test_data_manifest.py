@@ -111,7 +111,7 @@ def test_receipt_does_not_grow(store: Store) -> None:
     assert len(receipt.inputs(data_manifest.expanded(store, written(store, large)))) == len(many)
 
 
-def _file(store: Store, statement: receipt.Json) -> Path:
+def list_file(store: Store, statement: receipt.Json) -> Path:
     path = store.path(inputs_of(statement)[0]["digest"]["sha256"])
     path.chmod(0o644)
     return path
@@ -134,7 +134,7 @@ def test_lost_list_is_named(case: str, store: Store) -> None:
     """
     statement = written(store, three_days())
     change, words = LOST[case]
-    change(_file(store, statement))
+    change(list_file(store, statement))
     with pytest.raises(SamebookError, match=words) as error:
         data_manifest.expanded(store, statement)
     assert error.value.mend
@@ -147,7 +147,7 @@ def test_lost_list_is_named(case: str, store: Store) -> None:
 def test_huge_list_is_not_read(store: Store) -> None:
     """A file that is larger than a list of so many days can be is refused before it is read."""
     statement = written(store, three_days())
-    with _file(store, statement).open("r+b") as stream:
+    with list_file(store, statement).open("r+b") as stream:
         stream.truncate(2**40)
     with pytest.raises(UsageError, match="has 1099511627776 bytes, more than 3 days need"):
         data_manifest.expanded(store, statement)
@@ -246,20 +246,3 @@ def test_wrong_size_is_found(store: Store) -> None:
     assert data_manifest.states(store, written(store, three_days(days=days))) == {NAME: ""}
     statement = written(store, three_days(days=days, size=31))
     assert data_manifest.states(store, statement) == {NAME: "its files have 30 bytes, expected 31"}
-
-
-def test_different_day_is_named(store: Store, tmp_path: Path) -> None:
-    """Two receipts with lists differ in the day that differs; where a list is lost, in the lists."""
-    other_store = Store(tmp_path / "other")
-    first, second = written(store, three_days()), written(other_store, three_days(days=DAYS | {SECOND: "9" * 64}))
-    inputs = [receipt.inputs(one) for one in data_manifest.alike(store, first, other_store, second)]
-    assert set(inputs[0].items()) ^ set(inputs[1].items()) == {
-        (f"rows/day={SECOND}", "2" * 64),
-        (f"rows/day={SECOND}", "9" * 64),
-    }
-    _file(store, first).unlink()
-    inputs = [receipt.inputs(one) for one in data_manifest.alike(store, first, other_store, second)]
-    assert [list(one) for one in inputs] == [[NAME], [NAME]]
-    assert inputs[0] != inputs[1]
-    same = data_manifest.alike(store, first, store, before())
-    assert receipt.inputs(same[1]) == data_manifest.compacted(receipt.inputs(before()))

@@ -11,6 +11,7 @@ from reproducing import commit, make_repository, reproduce, run
 from tiny import Tiny, git
 
 from samebook.core.workspace import Workspace
+from samebook.models import bundle as bundles
 from samebook.records import data_manifest, receipt
 from samebook.store import objects
 
@@ -28,6 +29,12 @@ import samebook
 rows = samebook.read_dataset("rows", start, end)
 late = samebook.read_dataset("late", start, end, partial=True)
 samebook.log_metric("n", rows["n"].sum())
+"""
+GATE = """
+import datetime, samebook
+samebook.read_dataset("rows", datetime.date(2013, 1, 1), datetime.date(2013, 1, 2))
+value = int(samebook.find_artifact(candidate, "total.txt").read_text())
+samebook.log_metrics({"candidate_n": value, "baseline_n": 1})
 """
 NAME = "rows/day=2013-01-01..2013-01-03"
 
@@ -189,14 +196,81 @@ def test_other_days_are_found(tiny: Tiny) -> None:
     assert f"input {NAME}: it says {item['digest']['sha256']}, found " in ended.stdout
 
 
-def test_model_keeps_its_lists(tiny: Tiny) -> None:
-    """A promoted model names each day, is checked against its receipt without the list, and keeps the list stored."""
+@pytest.mark.parametrize("is_lost", [False, True], ids=["whole", "list lost"])
+def test_wrong_size_is_found(is_lost: bool, tiny: Tiny) -> None:
+    """A receipt with another number of bytes than the days have is wrong about the run, at a reproduction too, where
+    the list is gone as well; a promotion refuses it.
+    """
     (tiny.root / "environments" / "dev.yml").write_text("datasets: {rows: {made_by: make}}\npromotion: {gate: null}\n")
+    commit(tiny)
+    path = reader(tiny)
+    statement = receipt.read(path)
+    (item,) = receipt.input_items(statement)
+    size = item["annotations"]["bytes"]
+    item["annotations"]["bytes"] = size + 1
+    path.write_text(json.dumps(statement))
+    refused = tiny.samebook("promote", path.parent.name, "total", "--dry-run")
+    assert (refused.code, f"{NAME}: its files have {size} bytes, expected {size + 1}" in refused.stderr) == (6, True)
+    if is_lost:
+        lists(tiny)[f"the list of {NAME}"].unlink()
+    ended = reproduce(tiny)
+    assert ended.code == 3
+    assert f"size of {NAME}.annotations.bytes: it says {size + 1}, found {size}" in ended.stdout
+
+
+def test_wrong_size_of_a_model(tiny: Tiny) -> None:
+    """A model whose receipt is wrong about the bytes of its days is not used, where these are here."""
+    promote(tiny)
+    path = tiny.root / "models" / "total.json"
+    content = bundles.parse(path.read_bytes(), "total").model_dump(mode="json", exclude_unset=True)
+    statement = receipt.read(reader(tiny))
+    receipt.input_items(statement)[0]["annotations"]["bytes"] += 1
+    named = {"sha256": objects.local_store(Workspace(tiny.root)).put(json.dumps(statement).encode())}
+    forged = bundles.Bundle.model_validate(content | {"receipt": content["receipt"] | named}).sealed()
+    path.write_bytes(forged.content())
+    ended = tiny.samebook("models", "total")
+    assert (ended.code, f"its receipt is wrong about {NAME}: its files have" in ended.stderr) == (2, True)
+
+
+def test_gate_keeps_its_lists(tiny: Tiny) -> None:
+    """The lists of the days that a model's gate has read stay, too; where one is lost, no run is removed."""
+    promote(tiny, GATE)
+    gate = next(path for path in tiny.runs if "-gate-" in path.name) / "receipt.json"
+    store, makers = objects.local_store(Workspace(tiny.root)), {path.name for path in tiny.runs if "-make-" in path.name}
+    needed = [store.path(digest) for digest in data_manifest.lists(receipt.read(gate))]
+    assert len(needed) == 2
+    assert not {*needed} & {*lists(tiny).values()}
+    for path in (tiny.root / "data", *(path for path in tiny.runs if path.name not in makers)):
+        shutil.rmtree(path)
+    for path in (tiny.root / "store").rglob("*"):
+        os.utime(path, (time.time() - 7200,) * 2)
+    assert tiny.samebook("store", "gc").code == 0
+    assert all(path.is_file() for path in needed)
+    assert tiny.samebook("gc", "--older-than", "0d", "--keep", "0").code == 0
+    assert {path.name for path in tiny.runs} == makers
+    needed[1].unlink()
+    ended = tiny.samebook("gc", "--older-than", "0d", "--keep", "0")
+    assert (ended.code, "is not in the store; no run is removed while it may name any" in ended.stderr) == (2, True)
+
+
+def promote(tiny: Tiny, gate: str = "") -> None:
+    """Promote the run as `total`, with a gate of this source where one is given."""
+    policy = "promotion: {gate: {notebook: gate, metric: n, margin: 1}}\n" if gate else "promotion: {gate: null}\n"
+    (tiny.root / "environments" / "dev.yml").write_text(f"datasets: {{rows: {{made_by: make}}}}\n{policy}")
     git(tiny, "config", "user.name", "a")
     git(tiny, "config", "user.email", "a@b.c")
+    if gate:
+        tiny.notebook("gate", parameters="candidate: str = 'sum'\nchampion: str | None = None", work=gate)
+        tiny.notebook("sum", parameters=DATES, read=f"{READ}samebook.output_path('total.txt').write_text('6')")
     commit(tiny)
-    promoted = tiny.samebook("promote", reader(tiny).parent.name, "total")
+    assert not gate or tiny.samebook("run", "sum").code == 0
+    promoted = tiny.samebook("promote", tiny.last.name if gate else reader(tiny).parent.name, "total")
     assert promoted.code == 0, promoted.stderr
+
+
+def test_model_keeps_its_lists(tiny: Tiny) -> None:
+    """A promoted model names each day, is checked against its receipt without the list, and keeps the list stored."""
+    promote(tiny)
     bundle = json.loads((tiny.root / "models" / "total.json").read_text())
     assert list(bundle["data"]["rows"]["days"]) == ["2013-01-01", "2013-01-02", "2013-01-03"]
     needed = [*lists(tiny).values(), *days(tiny)]

@@ -102,9 +102,9 @@ def of(workspace: Workspace) -> dict[str, Any]:
         "variables": variables.fixed(workspace),
         "packages": packages,
     }
-    if strays := edits.strays(_site()):
-        decisive["strays"] = strays
-        edited |= dict.fromkeys(strays, "no package has it")
+    if files := edits.strays(_site()):
+        decisive["strays"] = files
+        edited |= dict.fromkeys(files, "no package has it")
     return {
         **decisive,
         "digest": sha256(json_bytes(decisive)),
@@ -143,14 +143,19 @@ def edited_packages(workspace: Workspace) -> dict[str, list[str]]:
     return {name: names for name, names in files.items() if names}
 
 
+def strays() -> dict[str, str]:
+    """The sha256 of each file beside packages that Python may import and no package has; every folder is looked at."""
+    return edits.strays(_site(), is_full=True)
+
+
 def check_unedited(workspace: Workspace) -> None:
     """Raise EnvironmentMismatch where the code of a locked package is not that of its wheel; every file is read.
 
     A file that Python may import, and that no package has, is such an edit as well.
     """
-    if strays := edits.strays(_site(), is_full=True):
+    if files := strays():
         raise EnvironmentMismatch(
-            f"Python imports {min(strays)}, and no package has it: {_site()}",
+            f"Python imports {min(files)}, and no package has it: {_site()}",
             mend=anew(machine.engine()),
         )
     if edited := edited_packages(workspace):

@@ -39,6 +39,7 @@ def check(
         unmet = _claimed(bundle, conditions)
     else:
         statement = check_receipt(file.content, bundle)
+        _check_lists(workspace, statement, bundle)
         files = [
             _signed_file(workspace, f"reproduction {number}", item.sha256, item.envelope)
             for number, item in enumerate(bundle.reproductions, 1)
@@ -124,6 +125,16 @@ def check_receipt(content: bytes, bundle: Bundle) -> Json:
             mend=f"git stash push -- models/{bundle.name}.json",
         )
     return statement
+
+
+def _check_lists(workspace: Workspace, statement: Json, bundle: Bundle) -> None:
+    """Raise UsageError where a receipt is wrong about several days whose list, and whose files, are here."""
+    states = data_manifest.states(objects.local_store(workspace), statement, lambda _: None)
+    if problem := next((f"{name}: {problem}" for name, problem in states.items() if problem), ""):
+        raise UsageError(
+            f"model {bundle.name} can't be trusted: its receipt is wrong about {problem}",
+            mend=f"git stash push -- models/{bundle.name}.json",
+        )
 
 
 def _inputs(statement: Json) -> dict[str, str]:

@@ -16,9 +16,10 @@ from samebook.environment import identity
 from samebook.environment.model_sections import Promotion
 from samebook.models import bundle, gate_run, reproducers
 from samebook.models.reproducers import SignedRun
-from samebook.records import attestations, evidence, receipt, signing
+from samebook.records import attestations, data_manifest, evidence, receipt, signing
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile
+from samebook.store import objects
 
 # An image by its id, or a name with a digest: a tag may hold any text, sha256 too.
 PINNED = re.compile(r"(.+@)?sha256:[0-9a-f]{64}")
@@ -79,6 +80,8 @@ def unmet_conditions(candidate: Candidate) -> list[UnmetCondition]:
 def _whole(candidate: Candidate) -> UnmetCondition | None:
     states = evidence.file_states(candidate.workspace, candidate.receipt_path, candidate.statement)
     problems = [f"{name}: {state}" for name, state in states.items() if state != evidence.BESIDE]
+    lists = data_manifest.states(objects.local_store(candidate.workspace), receipt.read(candidate.receipt_path))
+    problems += [f"{name}: {problem}" for name, problem in lists.items() if problem]
     finding = f"its files are not what its receipt says: {'; '.join(problems)}"
     return UnmetCondition(finding, _again(candidate)) if problems else None
 

@@ -61,13 +61,22 @@ def receipts(workspace: Workspace, cache: Receipts) -> Receipts:
 
 
 def _facts(workspace: Workspace, path: Path) -> Facts:
-    mend = "move that folder away"
     try:
         statement = receipt.read(path)
-        mend = "make pull"
+    except SamebookError as error:
+        raise _unknown(error, "move that folder away") from None
+    return _facts_of(workspace, statement)
+
+
+def _facts_of(workspace: Workspace, statement: Json) -> Facts:
+    try:
         return Facts.of(workspace, statement)
     except SamebookError as error:
-        raise UsageError(f"{error}; no run is removed while it may name any", mend=mend) from None
+        raise _unknown(error, "make pull") from None
+
+
+def _unknown(error: SamebookError, mend: str) -> UsageError:
+    return UsageError(f"{error}; no run is removed while it may name any", mend=mend)
 
 
 def required_runs(workspace: Workspace, receipts: Receipts, today: datetime.date) -> dict[str, str]:
@@ -130,11 +139,16 @@ def _of_models(workspace: Workspace, receipts: Receipts, bundles: Iterable[Bundl
 
 
 def _stored(workspace: Workspace, digest: str) -> Facts | None:
-    """The facts of a receipt from the store; None where it is missing or damaged, or another object."""
-    with suppress(SamebookError):
+    """The facts of a receipt from the store; None where it is missing or damaged, or another object.
+
+    Raises UsageError where one of its lists of days is not whole: nobody knows which runs made them.
+    """
+    try:
         content = objects.local_store(workspace).get(digest)
-        return Facts.of(workspace, receipt.parse(content, "a receipt")) if content else None
-    return None
+        statement = receipt.parse(content, "a receipt") if content else None
+    except SamebookError:
+        return None
+    return _facts_of(workspace, statement) if statement else None
 
 
 def _published(workspace: Workspace) -> set[str]:

@@ -128,46 +128,33 @@ def expanded(store: Store, statement: Json, lost: Callable[[str], object] | None
     names = [item["name"] for item in items if item.get("annotations", {}).get("input")]
     if name := repeated_name(names) or repeated_name([name for made in made_by.values() for name in made]):
         raise UsageError(f"the receipt contradicts itself: it names {name} twice", mend="make runs")
-    return _with(statement, items, made_by)
+    return with_inputs(statement, items, made_by)
 
 
-def alike(store: Store, statement: Json, other_store: Store, other: Json) -> tuple[Json, Json]:
-    """Two receipts in one form, each with the store that has its lists: with an input for each day, or, where a list is
-    lost, with several days as one: their sha256 tells that they are the same, and not which day differs.
-    """
-    lost: list[str] = []
-    whole = expanded(store, statement, lost.append), expanded(other_store, other, lost.append)
-    return (_compact(statement), _compact(other)) if lost else whole
-
-
-def keep_common(store: Store, statement: Json, other_store: Store, other: Json) -> None:
-    """Put the lists that two receipts have in common into the first one's store, which may lack them."""
-    for digest in lists(statement).keys() & lists(other).keys():
-        if content := other_store.get(digest):
-            store.put(content)
-
-
-def _compact(statement: Json) -> Json:
+def compact(statement: Json) -> Json:
     """The receipt with several days of a dataset as one input."""
     others = [item for item in receipt.dependencies(statement) if not item.get("annotations", {}).get("input")]
     inputs = compacted(receipt.inputs(statement)).items()
     items = [{"name": name, "digest": {"sha256": digest}, "annotations": {"input": True}} for name, digest in inputs]
-    return _with(statement, [*others, *items], receipt.byproduct(statement, receipt.MADE_BY))
+    return with_inputs(statement, [*others, *items], receipt.byproduct(statement, receipt.MADE_BY))
 
 
-def states(store: Store, statement: Json) -> dict[str, str]:
-    """The state of each list of a receipt, by name: "" where it is whole, or a description of the problem."""
+def states(store: Store, statement: Json, lost: Callable[[str], object] | None = None) -> dict[str, str]:
+    """The state of each list of a receipt, by name: "" where it is whole, or a description of the problem.
+
+    With `lost`, which hears of each list that is missing or damaged, that is no problem.
+    """
     makers, result = receipt.byproduct(statement, receipt.MAKERS), dict[str, str]()
     for item in _spans(statement):
         try:
-            days = _days(store, item, None)
-            _makers(store, item, makers, days, None)
+            days = _days(store, item, lost)
+            _makers(store, item, makers, days, lost)
         except (UsageError, DamagedObject) as error:
             result[item["name"]] = str(error)
             continue
         paths = [store.path(digest) for digest in days.values()]
         size, expected = sum(path.stat().st_size for path in paths if path.is_file()), item["annotations"].get("bytes")
-        is_other = all(path.is_file() for path in paths) and size != expected
+        is_other = days and all(path.is_file() for path in paths) and size != expected
         result[item["name"]] = f"its files have {size} bytes, expected {expected}" if is_other else ""
     return result
 
@@ -187,7 +174,7 @@ def _items(span: str, days: Mapping[str, str]) -> list[Json]:
     ]
 
 
-def _with(statement: Json, items: list[Json], made_by: Json) -> Json:
+def with_inputs(statement: Json, items: list[Json], made_by: Json) -> Json:
     """The receipt with these dependencies and makers."""
     predicate = statement["predicate"]
     definition = {**predicate["buildDefinition"], "resolvedDependencies": items}

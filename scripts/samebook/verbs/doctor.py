@@ -155,6 +155,10 @@ def _packages(workspace: Workspace) -> list[Finding]:
         )
         for name, files in identity.edited_packages(workspace).items()
     ]
+    lines += [
+        Finding(f"file {name}", "that of a package", "no package has it", False, identity.anew(machine.engine()), True)
+        for name in identity.strays()
+    ]
     summary = f"{len(locked) - len(wrong)} of {len(locked)} as locked"
     return [Finding("packages", f"{len(locked)} in runtime.txt", summary, not lines, changes_results=True), *lines]
 

@@ -17,9 +17,9 @@ from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, machine
 from samebook.models import lookup
-from samebook.records import attestations, comparison, data_manifest, receipt, run_folder, signing
+from samebook.records import attestations, comparison, receipt, run_folder, signing
 from samebook.records.comparison import Comparison, Side, Verdict
-from samebook.reproduction import definition, isolation, reason, rerun
+from samebook.reproduction import datasets, definition, isolation, reason, rerun
 from samebook.reproduction import original as originals
 from samebook.reproduction.definition import Divergence
 from samebook.reproduction.original import Original
@@ -96,7 +96,7 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     after = Side(receipt.subject_digests(new), lambda name: (rerun_folder / name).read_bytes())
     comparisons = comparison.compare(before, after, request.tolerance)
     checkout_store = objects.local_store(Workspace(rerun_folder.parents[1]))
-    divergences = definition.divergences(*data_manifest.alike(store, statement, checkout_store, new))
+    divergences = definition.divergences(*datasets.alike(store, statement, checkout_store, new))
     is_another = any(divergence.is_essential for divergence in divergences)
     verdict = comparison.overall([*comparisons, *([Comparison("", Verdict.DIFFERENT)] if is_another else [])])
     predicate = _predicate(request, original, new, comparisons)
@@ -104,7 +104,7 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     attestation = _attest(original.path.parent, json_bytes(_attestation(statement, predicate)), verdict)
     for name in (name for name, digest in after.digests.items() if before.digests.get(name) == digest):
         store.put(rerun_folder / name)  # the store may have lacked this file
-    data_manifest.keep_common(store, statement, checkout_store, new)
+    datasets.keep_common(store, statement, checkout_store, new)
     packages, lacking = differing_packages(statement, new), isolation.lacking(statement)
     is_portable, is_held = (
         all(map(has, (statement, new))) for has in (definition.has_portable_numerics, definition.has_held_numerics)
