@@ -18,6 +18,7 @@ from pathlib import Path
 from samebook.core import git, processes, signals
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.text import visible
+from samebook.reproduction import dockerfile
 
 PINNED = Path(".samebook") / "receipt.json"
 VARIABLES = "environments/variables.env"
@@ -47,20 +48,22 @@ class Front:
         """Make the commit's environment. Raises EnvironmentMismatch where that fails."""
         self.check()
         self._hand_over_uv()
-        if self._make(env, "environment", *(self._image() if self.engine == "docker" else [])):
+        if self._make(env, "environment", *(self._image(env) if self.engine == "docker" else [])):
             raise EnvironmentMismatch(
                 "the environment of that commit can't be made here; make's own words are above",
                 mend=f"again, with ENGINE={'local' if self.engine == 'docker' else 'docker'}",
             )
 
-    def _image(self) -> list[str]:
+    def _image(self, env: Mapping[str, str]) -> list[str]:
         """The arguments of make for the image of a commit.
 
         A build writes into the caches of the daemon, which later builds install from. So a commit that nobody here has
-        taken in has caches of its own.
+        taken in has caches of its own, and takes no image that is this machine's.
         """
         commit = git.head(self.checkout)
         is_own = all(git.is_ancestor(self.caller, name) for name in (commit, *self.others))
+        if not is_own:
+            dockerfile.check(self.checkout, commit, env.get("BASE_IMAGE", ""))
         return [PATCH, "TARGETS=runtime", *([] if is_own else [f"CACHE_NAMESPACE={commit}"])]
 
     def run(self, env: Mapping[str, str]) -> int:

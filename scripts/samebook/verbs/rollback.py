@@ -1,4 +1,4 @@
-"""Roll a model back: restore an earlier bundle, whole, by a new commit; or withdraw the model, so that none is left."""
+"""Roll a model back: restore an earlier bundle, whole, by a new commit; or withdraw it, so that none is left."""
 
 from collections.abc import Mapping
 from contextlib import suppress
