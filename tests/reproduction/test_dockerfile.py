@@ -12,7 +12,7 @@ from samebook.core.errors import UsageError
 from samebook.reproduction import dockerfile
 from samebook.reproduction.front import PATCH, Front
 
-pytestmark = [pytest.mark.forger]
+pytestmark = [pytest.mark.host, pytest.mark.forger]
 DIGEST = f"python:3.13@sha256:{'a' * 64}"
 COMMIT = "c" * 40
 PLAIN = f"ARG BASE_IMAGE={DIGEST}\nARG SYSTEM=base\nFROM ${{BASE_IMAGE}} AS base\nFROM ${{SYSTEM}} AS runtime\n"
@@ -60,7 +60,7 @@ def test_own_dockerfile_is_taken(tmp_path: Path) -> None:
 def test_image_of_this_machine_refused(text: str, tmp_path: Path) -> None:
     """An image without a digest, however it is named, is refused before anything is built."""
     (tmp_path / "Dockerfile").write_text(text)
-    with pytest.raises(UsageError, match="private.*, which this machine alone may have"):
+    with pytest.raises(UsageError, match=r"private.*, which this machine alone may have"):
         dockerfile.check(tmp_path, COMMIT, "")
 
 

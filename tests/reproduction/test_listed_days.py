@@ -236,7 +236,10 @@ def test_gate_keeps_its_lists(tiny: Tiny) -> None:
     """The lists of the days that a model's gate has read stay, too; where one is lost, no run is removed."""
     promote(tiny, GATE)
     gate = next(path for path in tiny.runs if "-gate-" in path.name) / "receipt.json"
-    store, makers = objects.local_store(Workspace(tiny.root)), {path.name for path in tiny.runs if "-make-" in path.name}
+    store, makers = (
+        objects.local_store(Workspace(tiny.root)),
+        {path.name for path in tiny.runs if "-make-" in path.name},
+    )
     needed = [store.path(digest) for digest in data_manifest.lists(receipt.read(gate))]
     assert len(needed) == 2
     assert not {*needed} & {*lists(tiny).values()}

@@ -177,3 +177,25 @@ def test_strict_reproduction() -> None:
     plan["predicate"] = {"buildDefinition": {"resolvedDependencies": []}, "runDetails": {"byproducts": [unseen]}}
     with pytest.raises(NotReproduced, match="child process cp"):
         verb.check_declared(plan, is_strict=True)
+
+
+FOUND = """
+import random, samebook
+from pathlib import Path
+old = [path for folder in Path.cwd().parents for path in folder.glob("{place}/*/outputs/x.txt")]
+samebook.output_path("x.txt").write_text(old[0].read_text() if old else str(random.random()))
+"""
+
+
+@pytest.mark.parametrize("place", ["runs", "received"])
+def test_result_of_the_caller(place: str, tmp_path: Path) -> None:
+    """A new run that reads results of the checkout around its own, or those beside its receipt, proves nothing."""
+    tiny = make_repository(tmp_path / "workspace", work=FOUND.format(place=place))
+    folder = run(tiny)
+    if place == "received":
+        (tmp_path / place).mkdir()
+        folder = folder.rename(tmp_path / place / folder.name)
+    ended = reproduce(tiny, str(folder / "receipt.json"))
+    assert ended.code == 3
+    assert "the new run has read an earlier result" in ended.stderr
+    assert not list(folder.glob("reproduction-*"))

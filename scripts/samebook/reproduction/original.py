@@ -3,6 +3,7 @@
 A verdict must not speak for altered files, or for a receipt whose signature is broken.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def read(workspace: Workspace, path: Path) -> Original:
             mend=f"the receipt alone will do: cp {word(path)} /tmp && make reproduce RUN=/tmp/{word(path.name)}",
         )
     return Original(path, digest, statement, [key.name for key in keys])
+
+
+def check_unread(workspace: Workspace, original: Original, names: Iterable[str]) -> None:
+    """Raise NotReproduced where a new run has read results of earlier ones: it need not have computed anything.
+
+    `names` are those of the files that it has read without declaring them; outside of its checkout they are paths.
+    """
+    files = {str(original.path.parent / name) for name in receipt.subject_digests(original.statement)}
+    folders = tuple(f"{folder}/" for folder in (workspace.runs, objects.local_store(workspace).root))
+    if name := next((name for name in names if name in files or name.startswith(folders)), ""):
+        raise NotReproduced(
+            f"the new run has read an earlier result, {name!a}: nobody can say that it has computed its own",
+            mend="git grep -n runs -- notebooks",
+        )
 
 
 def side(workspace: Workspace, original: Original) -> Side:
