@@ -45,7 +45,9 @@ def _is_imported(path: Path) -> bool:
 
 @cache
 def _tops(record: Path, written: int) -> frozenset[str]:
-    return frozenset(map(os.fsdecode, TOP.findall(record.read_bytes())))
+    """The names below which a RECORD, written at this time, has files."""
+    content = record.read_bytes() if written else b""
+    return frozenset(map(os.fsdecode, TOP.findall(content)))
 
 
 def of_package(record: Path, *, is_full: bool = False) -> dict[str, str]:

@@ -73,9 +73,10 @@ def branch(root: Path) -> str:
 
 
 def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes | None, message: str) -> str:
-    """Commit one file's new content, or with None its removal; other staged and unstaged changes stay. Returns the commit's hash.
+    """Commit one file's new content, or with None its removal; returns the commit's hash.
 
-    Git's own hooks and signing apply. Where they refuse, or the branch has moved since `tip`, nothing changes.
+    Other staged and unstaged changes stay. Git's own hooks and signing apply. Where they refuse, or the branch has
+    moved since `tip`, nothing changes.
     """
     root = workspace.root
     _check(root, path)

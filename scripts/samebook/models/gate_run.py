@@ -195,7 +195,7 @@ def _other_source(workspace: Workspace, notebook: str, statement: Json, arrival:
 def _has_code(workspace: Workspace, digest: str | None, commit: str, places: list[str]) -> bool:
     """Whether code of this digest is that of one of the places or, file by file at its own commit, of either."""
     codes = [source.committed_code(workspace, place) for place in places]
-    if digest in map(source.code_digest_of, codes):
+    if any(digest == source.code_digest_of(code) for code in codes):
         return True
     own = source.committed_code(workspace, commit) if commit else {}
     names = {*own, *(name for code in codes for name in code)}

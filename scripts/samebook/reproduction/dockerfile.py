@@ -35,8 +35,8 @@ def check(checkout: Path, commit: str, base_image: str) -> None:
     for image in (image.strip("\"'") for written in names for image in _expanded(written.strip("\"'"), values)):
         if not (image.lower() in {*stages, "scratch", base_image} or image.isdecimal() or DIGEST.fullmatch(image)):
             raise UsageError(
-                f"the Dockerfile of the reproduced commit takes the image {image!a}, which this machine alone may have; "
-                "expected a stage of that file, or an image by its digest",
+                f"the Dockerfile of the reproduced commit takes the image {image!a}, which this machine alone may have;"
+                " expected a stage of that file, or an image by its digest",
                 mend=f"git show {commit}:Dockerfile",
             )
     if name := next((name for name in INDEXES if _has_password(os.environ.get(name, ""))), ""):
