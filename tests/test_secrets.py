@@ -143,6 +143,32 @@ def test_secret_refused_in_outputs(tiny: Tiny) -> None:
     assert not (tiny.last / "receipt.json").exists()
 
 
+def test_secret_refused_beside_outputs(tiny: Tiny) -> None:
+    """A file with a secret that a notebook writes into the folder of its run, past its outputs, ends the run too."""
+    work = "import os, pathlib\nrun = pathlib.Path(os.environ['SAMEBOOK_RUN'])\n(run / 'debug').mkdir()\n"
+    work += "(run / 'debug' / 'a.txt').write_text(token)\n(run / 'b.txt').write_text('well')"
+    tiny.notebook("writes", parameters=PARAMETERS, work=work)
+    ended = tiny.samebook("run", "writes", API_TOKEN=SECRET)
+    assert (ended.code, "debug/a.txt holds a secret: [redacted API_TOKEN]" in ended.stderr) == (6, True)
+    assert (with_secret(tiny.root), (tiny.last / "b.txt").read_text()) == ([], "well")
+
+
+def test_unnamed_secrets_not_shown(tmp_path: Path) -> None:
+    """What a kernel gets unasked and holds a secret is redacted as well: a proxy's password, the keys of a store, the
+    secrets of notebooks that make its datasets.
+    """
+    settings = "datasets: {rows: {made_by: makes}}\nstore: {url: s3://bucket/rows}\n"
+    tiny = Tiny.create(tmp_path / "workspace", settings)
+    tiny.notebook("makes", parameters=PARAMETERS)
+    tiny.notebook("tells", work="import os\nprint(dict(os.environ))\nprint('canary-of-a-proxy')")
+    secrets = {"AWS_SECRET_ACCESS_KEY": "canary-of-a-store", "HTTPS_PROXY": "http://joe:canary-of-a-proxy@proxy:3128"}
+    ended = tiny.samebook("run", "tells", "--verbose", API_TOKEN="canary-of-a-maker", **secrets)
+    assert (ended.code, "canary" in ended.stderr, "proxy:3128" in ended.stderr) == (0, False, False)
+    assert "canary" not in (tiny.last / "notebook.ipynb").read_text()
+    for name in ("API_TOKEN", *secrets):
+        assert f"[redacted {name}]" in (tiny.last / "notebook.ipynb").read_text()
+
+
 PIPELINE = "steps: {orphan: {}}\n"
 NOTIFY = "datasets: {}\nnotify: {webhook: HOOK, on: [failure]}\n"
 

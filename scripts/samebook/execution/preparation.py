@@ -150,7 +150,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
         for reference in _models(workspace, settings, declarations, values):
             supply.load_complete(workspace, settings, reference, request.env, say)
     given = _callers(workspace, settings, path, request)
-    names = (*settings.secret_names(), *given.handed_secrets)
+    names = {*settings.secret_names(), *given.handed_secrets, *given.likely_secrets, *secret.files()}
     redaction = Redaction(secret.texts(names) | parameters.secrets(declarations))
     signing.check_uncommitted(source.patch or b"")
     redaction.check_content(patch.contents(source.patch or b""), "the uncommitted work of this checkout")
