@@ -1,4 +1,4 @@
-"""The contents of a file: its bytes, and what is packed in it by gzip, bzip2, xz, zlib, zip, Parquet, Feather or ORC."""
+"""The contents of a file: its bytes, and what is packed in it (gzip, bzip2, xz, zlib, zip, Parquet, Feather, ORC)."""
 
 import bz2
 import gzip
