@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from samebook.execution.warm.without import without
-from samebook.reads.places import LISTING, SYSTEM, UNNAMED, listed
+from samebook.reads.places import LISTING, PROBE, SYSTEM, UNNAMED, listed
 
 # The state of each file and folder outside the environment and the system that a notebook's imports have read here, by
 # its path, and their audit events beside the opening of files.
@@ -131,7 +131,7 @@ def _noted_reads() -> Iterator[None]:
                 EVENTS.append((event, (str(Path(folder).absolute()),)))
         elif event in ("open", "sqlite3.connect") and isinstance(arguments[0], str):
             paths.add(arguments[0])
-        if event in UNNAMED:
+        if event in UNNAMED and not PROBE.search(sys._getframe(1).f_code.co_filename):
             # Not the socket itself, which would stay open.
             EVENTS.append((event, (None, *arguments[1:]) if event.startswith("socket.") else arguments))
 
