@@ -85,16 +85,18 @@ class PostgreSQL:
             _fetched(connection, ONE_PUBLISHER)
             _execute(connection, CREATE)
             is_there = not _fetched(connection, MISSING, [[publication.table]])["name"].to_pylist()
-            rows = publication.dated()
             if is_there:
                 digests = _fetched(connection, KNOWN, publication.key).column(0).to_pylist()
                 count = _fetched(connection, publication.count, publication.key[1:])["n"].to_pylist()
                 if digests == [publication.digest] and count == [len(publication.rows)]:
                     return False
+            with connection.cursor() as cursor:
+                if not is_there:
+                    cursor.adbc_ingest(publication.table, publication.dated().slice(0, 0))
                 rows = publication.fitted(_fetched(connection, COLUMNS.substitute(table=publication.table)).schema)
                 _execute(connection, publication.clear, publication.key[1:])
-            with connection.cursor() as cursor:
-                cursor.adbc_ingest(publication.table, rows, mode="create_append")
+                cursor.adbc_ingest(publication.table, rows, mode="append")
+            publication.check_kept(rows, _fetched(connection, publication.kept, publication.key[1:]))
             _execute(connection, FORGET, publication.key)
             _execute(connection, REMEMBER, [*publication.key, publication.digest, publication.run])
             connection.commit()
