@@ -90,8 +90,8 @@ def _plain(value: Any) -> Any:
             return value.rstrip(" ")  # a column of fixed width adds blanks
         case float():
             return repr(value)  # NaN is equal to itself
-        case list() | tuple() if hasattr(value, "nanoseconds"):  # Arrow's span: months, days, nanoseconds
-            return timedelta(days=value.days, microseconds=value.nanoseconds / 1000) if not value.months else value
+        case _ if hasattr(value, "months"):  # Arrow's span; PostgreSQL's has whole microseconds
+            return value if value.months else timedelta(value.days, microseconds=value.nanoseconds // 1000)
         case list() | tuple():
             return tuple(map(_plain, value))
         case dict():
