@@ -153,6 +153,21 @@ def test_secret_refused_beside_outputs(tiny: Tiny) -> None:
     assert (with_secret(tiny.root), (tiny.last / "b.txt").read_text()) == ([], "well")
 
 
+def test_cluster_key_not_shown(tiny: Tiny) -> None:
+    """The key of the checkout's cluster is redacted, line by line, and not the first line that all keys have."""
+    key = tiny.root / ".samebook" / "cluster" / "key.pem"
+    key.parent.mkdir(parents=True)
+    key.write_text(
+        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\nAgEGCCqGSM49AwEHBG0w\n-----END PRIVATE KEY-----\n"
+    )
+    work = "print(open('../.samebook/cluster/key.pem').read().splitlines()[1:3], '-----BEGIN PRIVATE KEY-----')"
+    tiny.notebook("tells", work=work)
+    ended = tiny.samebook("run", "tells", "--verbose")
+    shown = "['[redacted CLUSTER_KEY]', '[redacted CLUSTER_KEY]'] -----BEGIN PRIVATE KEY-----"
+    assert (ended.code, shown in ended.stderr) == (0, True)
+    assert "MIGHAgEAMBMGByqGSM49" not in (tiny.last / "notebook.ipynb").read_text()
+
+
 def test_unnamed_secrets_not_shown(tmp_path: Path) -> None:
     """What a kernel gets unasked and holds a secret is redacted as well: a proxy's password, the keys of a store, the
     secrets of notebooks that make its datasets.

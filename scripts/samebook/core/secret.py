@@ -13,6 +13,8 @@ from samebook.core.errors import UsageError
 
 SECRETS = Path("/run/secrets")
 SHORTEST = 6
+# The secrets that samebook itself keeps in a checkout.
+OWN = {"CLUSTER_KEY": ".samebook/cluster/key.pem"}
 # `Secret("NAME")` in the JSON of a notebook.
 NAMED = re.compile(rb"""\bSecret\(\s*\\?["']([A-Z][A-Z0-9_]*)\\?["']""")
 # The words in a name of what is secret: of a variable, of a part of a URL's query, of a key in JSON.
@@ -103,6 +105,12 @@ def files() -> list[str]:
             if path.is_file() and path.read_text(encoding="utf-8"):
                 names.append(path.name)
     return names
+
+
+def own_texts(root: Path) -> dict[str, str]:
+    """The texts, by name, of the secrets that samebook itself keeps in the checkout `root`."""
+    paths = {name: root / path for name, path in OWN.items()}
+    return {name: path.read_text() for name, path in paths.items() if path.is_file()}
 
 
 def texts(names: Iterable[str]) -> dict[str, str]:

@@ -151,7 +151,8 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
             supply.load_complete(workspace, settings, reference, request.env, say)
     given = _callers(workspace, settings, path, request)
     names = {*settings.secret_names(), *given.handed_secrets, *given.likely_secrets, *secret.files()}
-    redaction = Redaction(secret.texts(names) | parameters.secrets(declarations))
+    texts = secret.texts(names) | secret.own_texts(workspace.root) | parameters.secrets(declarations)
+    redaction = Redaction(texts)
     signing.check_uncommitted(source.patch or b"")
     redaction.check_content(patch.contents(source.patch or b""), "the uncommitted work of this checkout")
     if values:

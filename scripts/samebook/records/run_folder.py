@@ -104,7 +104,7 @@ def recover(workspace: Workspace) -> list[str]:
     with hold(partial / LOCK):
         dead = [path for path in sorted(partial.glob("*-*")) if not is_held(path / LOCK)]
         for path in dead:
-            write_whole(path / ERROR, f"{KILLED}{_screen(path)}".encode())
+            write_whole(path / ERROR, f"{KILLED}{_screen(workspace, path)}".encode())
             (path / RECEIPT).unlink(missing_ok=True)
             _remove_scratch(path)
             _tidy(path)
@@ -117,14 +117,14 @@ def note_secrets(run: Path, redaction: Redaction) -> None:
     (run / SECRETS).write_text("\n".join(f"{name} {mark}" for name, mark in redaction.marks.items()))
 
 
-def _screen(run: Path) -> str:
+def _screen(workspace: Workspace, run: Path) -> str:
     """Remove what a killed run has written that holds a secret; all of it, and then a line, where a secret is not set
     here, or has another text by now.
     """
     path = run / SECRETS
     lines = path.read_text().splitlines() if path.is_file() else []
     marks = {name: mark for name, _, mark in (line.partition(" ") for line in lines)}  # before, there was no mark
-    texts = secret.texts(marks)
+    texts = secret.texts(marks) | secret.own_texts(workspace.root)
     if missing := [name for name, mark in marks.items() if name not in texts or redactor.mark(texts[name]) != mark]:
         for entry in [entry for entry in run.iterdir() if entry.name not in OWN]:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()

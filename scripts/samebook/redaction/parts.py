@@ -16,6 +16,8 @@ from samebook.core.secret import SHORTEST, is_name
 PASSWORD = re.compile(r"[\w+.-]+://[^\s:/@]*:(\S+)@")
 PAIR = re.compile(r"""([\w.-]+)\s*[=:]\s*("[^"]*"|'[^']*'|[^\s;&,'"]+)""")
 SCHEME = re.compile(r"(?:Basic|Bearer|Token)\s+(\S+)", re.IGNORECASE)
+# The first and the last line of a key, which those of others are, too.
+FRAME = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
 # A path that is as long as this may be the secret of a URL without any other.
 PATH = 16
 
@@ -32,7 +34,8 @@ def whole(text: str) -> list[str]:
 def parts(text: str) -> list[str]:
     """The same, and the lines of each."""
     lines = (line.strip() for part in whole(text) for line in part.splitlines())
-    return list(dict.fromkeys((*whole(text), *(line for line in lines if len(line) >= SHORTEST))))
+    found = (line for line in lines if len(line) >= SHORTEST and not FRAME.fullmatch(line))
+    return list(dict.fromkeys((*whole(text), *found)))
 
 
 def _of_url(text: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 A zygote imports this module: it must import nothing that a kernel would not import.
 """
 
+import _posixsubprocess
 import builtins
 import contextlib
 import importlib.util
@@ -135,9 +136,18 @@ def _noted_reads() -> Iterator[None]:
             # Not the socket itself, which would stay open.
             EVENTS.append((event, (None, *arguments[1:]) if event.startswith("socket.") else arguments))
 
+    def fork_exec(*arguments: Any) -> int:
+        """multiprocessing starts its processes by this function, of which there is no audit event."""
+        if is_noting:
+            EVENTS.append(("os.posix_spawn", (arguments[1][0],)))
+        return original(*arguments)
+
     sys.addaudithook(hook)
-    yield
-    is_noting = False
+    original, _posixsubprocess.fork_exec = _posixsubprocess.fork_exec, fork_exec
+    try:
+        yield
+    finally:
+        is_noting, _posixsubprocess.fork_exec = False, original
     others = tuple(f"{folder}/" for folder in (sys.prefix, sys.base_prefix, *SYSTEM))
     absolute = (_source(str(Path(path).absolute())) + "/" * path.endswith("/") for path in paths)
     READS.update(
