@@ -4,9 +4,11 @@ import base64
 import gzip
 import html
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -64,17 +66,35 @@ def _content(path: Path) -> bytes:
     return bytes(path) + (gzip.decompress(content) if path.suffix == ".gz" else content)
 
 
+@dataclass
+class Seen:
+    """What the lists of processes have shown: the programs with the secret among their arguments, and the variables
+    that held it.
+    """
+
+    programs: set[str] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)
+
+
 @contextmanager
-def watched_processes() -> Iterator[set[str]]:
-    """The programs among whose arguments the secret is seen while the block runs, as `ps` would show it to anybody."""
-    seen, ended = set[str](), threading.Event()
+def watched_processes() -> Iterator[Seen]:
+    """What of the secret is seen in /proc while the block runs, as `ps` would show it to anybody, and `ps e` to the
+    user of the process.
+    """
+    seen, ended = Seen(), threading.Event()
+
+    def holds(content: bytes) -> bool:
+        return any(form in content for form in forms(SECRET))
 
     def watch() -> None:
+        own = Path(f"/proc/{os.getpid()}")
         while not ended.wait(0.02):
-            for process in Path("/proc").glob("[0-9]*"):
+            for process in set(Path("/proc").glob("[0-9]*")) - {own}:
                 with suppress(OSError):  # it has just ended
-                    if any(form in (process / "cmdline").read_bytes() for form in forms(SECRET)):
-                        seen.add((process / "comm").read_text().strip())
+                    if holds((process / "cmdline").read_bytes()):
+                        seen.programs.add((process / "comm").read_text().strip())
+                    pairs = (process / "environ").read_bytes().split(b"\0")
+                    seen.variables |= {pair.partition(b"=")[0].decode() for pair in pairs if holds(pair)}
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -90,8 +110,8 @@ ITS_OWN = {"echo", "sh"}
 
 
 @pytest.fixture(scope="module")
-def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, set[str]]:
-    """A run that writes its secret in every way that a notebook has, and the programs that were seen with it."""
+def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, Seen]:
+    """A run that writes its secret in every way that a notebook has, and what was seen of its processes."""
     tiny = Tiny.create(tmp_path_factory.mktemp("leaky") / "workspace")
     tiny.notebook("tells", parameters=PARAMETERS, work=WAYS_OUT, last="token + ''")
     outside = tmp_path_factory.mktemp("outside")
@@ -99,13 +119,16 @@ def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, s
         return tiny, tiny.samebook("run", "tells", "--verbose", API_TOKEN=SECRET, TMPDIR=str(outside)), seen
 
 
-def test_secret_not_in_arguments(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
-    """No process has the secret among its arguments, which every user of the machine sees, but the notebook's own."""
+def test_secret_not_in_arguments(leaky_run: tuple[Tiny, Result, Seen]) -> None:
+    """No process has the secret among its arguments, which every user of the machine sees, but the notebook's own; and
+    none has it in a variable but under its name.
+    """
     _, _, seen = leaky_run
-    assert "sh" in seen <= ITS_OWN
+    assert "sh" in seen.programs <= ITS_OWN
+    assert seen.variables == {"API_TOKEN"}
 
 
-def test_secret_not_shown(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
+def test_secret_not_shown(leaky_run: tuple[Tiny, Result, Seen]) -> None:
     """The output of a notebook and its children is shown with its secrets redacted, and stdout has only the folder."""
     tiny, ended, _ = leaky_run
     assert ended.code == 0, ended.stderr
@@ -114,7 +137,7 @@ def test_secret_not_shown(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
     assert ended.stdout.partition("  ")[0] == f"runs/{tiny.last.name}"
 
 
-def test_secret_not_kept(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
+def test_secret_not_kept(leaky_run: tuple[Tiny, Result, Seen]) -> None:
     """No file of a run, and none of the store, holds the secret: notebook, page, log, receipt, metrics."""
     tiny, _, _ = leaky_run
     assert with_secret(tiny.root) == []
@@ -207,7 +230,8 @@ def test_secret_not_told_by_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyP
         outcomes = executor.execute(executor.prepare(Job(workspace, "daily", {})))
         assert notices.wait(PATIENCE)
         wait_until(lambda: not tiny.kernels())
-    assert seen <= ITS_OWN
+    assert seen.programs <= ITS_OWN
+    assert seen.variables <= {"API_TOKEN"}
     assert (outcomes[0].state, outcomes[0].code) == (executor.State.FAILED, -9)
     run_folder.recover(workspace)
     assert not any(form in f"{outcomes} {hook.got}".encode() for form in forms(SECRET))
