@@ -89,7 +89,7 @@ def test_gc_leaves_what_a_session_reads(tiny: Tiny) -> None:
     """A file that a session in Lab has read by input_path stays in the store, where its path leads, while it lives."""
     here, session = Workspace(tiny.root), tiny.root / "runs" / ".scratch" / "20130101T000000Z-1"
     digest = local_store(here).put(b"an input")
-    (path,) = objects(tiny)
+    path = next(path for path in objects(tiny) if path.name == digest)
     session.mkdir(parents=True)
     run_folder.append_event(session, {"kind": "input", "name": "a.csv", "sha256": digest, "run": ""})
     os.utime(path, (0, 0))
