@@ -107,6 +107,11 @@ def files() -> list[str]:
     return names
 
 
+def short(names: Iterable[str]) -> list[str]:
+    """The names of the secrets that are set here and too short to be redacted."""
+    return [name for name in names if 0 < len(optional_text(name).strip()) < SHORTEST]
+
+
 def own_texts(root: Path) -> dict[str, str]:
     """The texts, by name, of the secrets that samebook itself keeps in the checkout `root`."""
     paths = {name: root / path for name, path in OWN.items()}
