@@ -1,6 +1,7 @@
 """Secrets in real runs: canaries go every way out of a notebook, and all that is left is searched for them."""
 
 import base64
+import copy
 import gzip
 import html
 import json
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +18,8 @@ import pytest
 from tiny import PATIENCE, Result, Tiny, wait_until
 from webhook import serving
 
+from samebook.core.errors import UsageError
+from samebook.core.secret import Secret
 from samebook.core.workspace import Workspace
 from samebook.pipelines import executor, notices
 from samebook.pipelines.step_program import Job
@@ -153,6 +157,18 @@ def test_secret_not_in_error(tiny: Tiny) -> None:
     assert "ValueError: refused: [redacted API_TOKEN]" in ended.stderr
     assert SECRET not in ended.stderr
     assert with_secret(tiny.root) == []
+
+
+def test_secret_is_pickled_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pickle of a secret, as one that is sent to a worker, has its name, by which it is read again; so has a copy."""
+    monkeypatch.setenv("API_TOKEN", SECRET)
+    packed = bytes(ForkingPickler.dumps({"token": Secret("API_TOKEN")}))
+    assert not any(form in packed for form in forms(SECRET))
+    copies = (ForkingPickler.loads(packed)["token"], copy.deepcopy(Secret("API_TOKEN")))
+    assert [(item, item.name) for item in copies] == [(SECRET, "API_TOKEN")] * 2
+    monkeypatch.delenv("API_TOKEN")
+    with pytest.raises(UsageError, match="the secret API_TOKEN is not set"):
+        ForkingPickler.loads(packed)
 
 
 def test_secret_refused_in_outputs(tiny: Tiny) -> None:

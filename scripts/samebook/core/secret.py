@@ -54,6 +54,10 @@ class Secret(str):
     def __repr__(self) -> str:
         return f"Secret({self.name!r})"
 
+    def __reduce__(self) -> tuple[type["Secret"], tuple[str]]:
+        """A pickle has the name alone, so that no text leaves this machine in one; it is read again from that."""
+        return Secret, (self.name,)
+
 
 def text(name: str) -> str:
     """The text of a secret. Raises UsageError where it is not set, or too short to be redacted everywhere."""
