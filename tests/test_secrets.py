@@ -1,12 +1,16 @@
 """Secrets in real runs: canaries go every way out of a notebook, and all that is left is searched for them."""
 
 import base64
+import copy
 import gzip
 import html
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +18,8 @@ import pytest
 from tiny import PATIENCE, Result, Tiny, wait_until
 from webhook import serving
 
+from samebook.core.errors import UsageError
+from samebook.core.secret import Secret
 from samebook.core.workspace import Workspace
 from samebook.pipelines import executor, notices
 from samebook.pipelines.step_program import Job
@@ -64,17 +70,35 @@ def _content(path: Path) -> bytes:
     return bytes(path) + (gzip.decompress(content) if path.suffix == ".gz" else content)
 
 
+@dataclass
+class Seen:
+    """What the lists of processes have shown: the programs with the secret among their arguments, and the variables
+    that held it.
+    """
+
+    programs: set[str] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)
+
+
 @contextmanager
-def watched_processes() -> Iterator[set[str]]:
-    """The programs among whose arguments the secret is seen while the block runs, as `ps` would show it to anybody."""
-    seen, ended = set[str](), threading.Event()
+def watched_processes() -> Iterator[Seen]:
+    """What of the secret is seen in /proc while the block runs, as `ps` would show it to anybody, and `ps e` to the
+    user of the process.
+    """
+    seen, ended = Seen(), threading.Event()
+
+    def holds(content: bytes) -> bool:
+        return any(form in content for form in forms(SECRET))
 
     def watch() -> None:
+        own = Path(f"/proc/{os.getpid()}")
         while not ended.wait(0.02):
-            for process in Path("/proc").glob("[0-9]*"):
+            for process in set(Path("/proc").glob("[0-9]*")) - {own}:
                 with suppress(OSError):  # it has just ended
-                    if any(form in (process / "cmdline").read_bytes() for form in forms(SECRET)):
-                        seen.add((process / "comm").read_text().strip())
+                    if holds((process / "cmdline").read_bytes()):
+                        seen.programs.add((process / "comm").read_text().strip())
+                    pairs = (process / "environ").read_bytes().split(b"\0")
+                    seen.variables |= {pair.partition(b"=")[0].decode() for pair in pairs if holds(pair)}
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -90,8 +114,8 @@ ITS_OWN = {"echo", "sh"}
 
 
 @pytest.fixture(scope="module")
-def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, set[str]]:
-    """A run that writes its secret in every way that a notebook has, and the programs that were seen with it."""
+def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, Seen]:
+    """A run that writes its secret in every way that a notebook has, and what was seen of its processes."""
     tiny = Tiny.create(tmp_path_factory.mktemp("leaky") / "workspace")
     tiny.notebook("tells", parameters=PARAMETERS, work=WAYS_OUT, last="token + ''")
     outside = tmp_path_factory.mktemp("outside")
@@ -99,13 +123,16 @@ def leaky_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, s
         return tiny, tiny.samebook("run", "tells", "--verbose", API_TOKEN=SECRET, TMPDIR=str(outside)), seen
 
 
-def test_secret_not_in_arguments(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
-    """No process has the secret among its arguments, which every user of the machine sees, but the notebook's own."""
+def test_secret_not_in_arguments(leaky_run: tuple[Tiny, Result, Seen]) -> None:
+    """No process has the secret among its arguments, which every user of the machine sees, but the notebook's own; and
+    none has it in a variable but under its name.
+    """
     _, _, seen = leaky_run
-    assert "sh" in seen <= ITS_OWN
+    assert "sh" in seen.programs <= ITS_OWN
+    assert seen.variables == {"API_TOKEN"}
 
 
-def test_secret_not_shown(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
+def test_secret_not_shown(leaky_run: tuple[Tiny, Result, Seen]) -> None:
     """The output of a notebook and its children is shown with its secrets redacted, and stdout has only the folder."""
     tiny, ended, _ = leaky_run
     assert ended.code == 0, ended.stderr
@@ -114,7 +141,7 @@ def test_secret_not_shown(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
     assert ended.stdout.partition("  ")[0] == f"runs/{tiny.last.name}"
 
 
-def test_secret_not_kept(leaky_run: tuple[Tiny, Result, set[str]]) -> None:
+def test_secret_not_kept(leaky_run: tuple[Tiny, Result, Seen]) -> None:
     """No file of a run, and none of the store, holds the secret: notebook, page, log, receipt, metrics."""
     tiny, _, _ = leaky_run
     assert with_secret(tiny.root) == []
@@ -132,6 +159,18 @@ def test_secret_not_in_error(tiny: Tiny) -> None:
     assert with_secret(tiny.root) == []
 
 
+def test_secret_is_pickled_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pickle of a secret, as one that is sent to a worker, has its name, by which it is read again; so has a copy."""
+    monkeypatch.setenv("API_TOKEN", SECRET)
+    packed = bytes(ForkingPickler.dumps({"token": Secret("API_TOKEN")}))
+    assert not any(form in packed for form in forms(SECRET))
+    copies = (ForkingPickler.loads(packed)["token"], copy.deepcopy(Secret("API_TOKEN")))
+    assert [(item, item.name) for item in copies] == [(SECRET, "API_TOKEN")] * 2
+    monkeypatch.delenv("API_TOKEN")
+    with pytest.raises(UsageError, match="the secret API_TOKEN is not set"):
+        ForkingPickler.loads(packed)
+
+
 def test_secret_refused_in_outputs(tiny: Tiny) -> None:
     """A file with a secret among the outputs fails the run: bytes can't be redacted without changing them."""
     tiny.notebook(
@@ -141,6 +180,47 @@ def test_secret_refused_in_outputs(tiny: Tiny) -> None:
     assert ended.code == 6
     assert "outputs/plots/a.txt holds a secret: [redacted API_TOKEN]" in ended.stderr
     assert not (tiny.last / "receipt.json").exists()
+
+
+def test_secret_refused_beside_outputs(tiny: Tiny) -> None:
+    """A file with a secret that a notebook writes into the folder of its run, past its outputs, ends the run too."""
+    work = "import os, pathlib\nrun = pathlib.Path(os.environ['SAMEBOOK_RUN'])\n(run / 'debug').mkdir()\n"
+    work += "(run / 'debug' / 'a.txt').write_text(token)\n(run / 'b.txt').write_text('well')"
+    tiny.notebook("writes", parameters=PARAMETERS, work=work)
+    ended = tiny.samebook("run", "writes", API_TOKEN=SECRET)
+    assert (ended.code, "debug/a.txt holds a secret: [redacted API_TOKEN]" in ended.stderr) == (6, True)
+    assert (with_secret(tiny.root), (tiny.last / "b.txt").read_text()) == ([], "well")
+
+
+def test_cluster_key_not_shown(tiny: Tiny) -> None:
+    """The key of the checkout's cluster is redacted, line by line, and not the first line that all keys have."""
+    key = tiny.root / ".samebook" / "cluster" / "key.pem"
+    key.parent.mkdir(parents=True)
+    key.write_text(
+        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\nAgEGCCqGSM49AwEHBG0w\n-----END PRIVATE KEY-----\n"
+    )
+    work = "print(open('../.samebook/cluster/key.pem').read().splitlines()[1:3], '-----BEGIN PRIVATE KEY-----')"
+    tiny.notebook("tells", work=work)
+    ended = tiny.samebook("run", "tells", "--verbose")
+    shown = "['[redacted CLUSTER_KEY]', '[redacted CLUSTER_KEY]'] -----BEGIN PRIVATE KEY-----"
+    assert (ended.code, shown in ended.stderr) == (0, True)
+    assert "MIGHAgEAMBMGByqGSM49" not in (tiny.last / "notebook.ipynb").read_text()
+
+
+def test_unnamed_secrets_not_shown(tmp_path: Path) -> None:
+    """What a kernel gets unasked and holds a secret is redacted as well: a proxy's password, the keys of a store, the
+    secrets of notebooks that make its datasets.
+    """
+    settings = "datasets: {rows: {made_by: makes}}\nstore: {url: s3://bucket/rows}\n"
+    tiny = Tiny.create(tmp_path / "workspace", settings)
+    tiny.notebook("makes", parameters=PARAMETERS)
+    tiny.notebook("tells", work="import os\nprint(dict(os.environ))\nprint('canary-of-a-proxy')")
+    secrets = {"AWS_SECRET_ACCESS_KEY": "canary-of-a-store", "HTTPS_PROXY": "http://joe:canary-of-a-proxy@proxy:3128"}
+    ended = tiny.samebook("run", "tells", "--verbose", API_TOKEN="canary-of-a-maker", **secrets)
+    assert (ended.code, "canary" in ended.stderr, "proxy:3128" in ended.stderr) == (0, False, False)
+    assert "canary" not in (tiny.last / "notebook.ipynb").read_text()
+    for name in ("API_TOKEN", *secrets):
+        assert f"[redacted {name}]" in (tiny.last / "notebook.ipynb").read_text()
 
 
 PIPELINE = "steps: {orphan: {}}\n"
@@ -166,7 +246,8 @@ def test_secret_not_told_by_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyP
         outcomes = executor.execute(executor.prepare(Job(workspace, "daily", {})))
         assert notices.wait(PATIENCE)
         wait_until(lambda: not tiny.kernels())
-    assert seen <= ITS_OWN
+    assert seen.programs <= ITS_OWN
+    assert seen.variables <= {"API_TOKEN"}
     assert (outcomes[0].state, outcomes[0].code) == (executor.State.FAILED, -9)
     run_folder.recover(workspace)
     assert not any(form in f"{outcomes} {hook.got}".encode() for form in forms(SECRET))

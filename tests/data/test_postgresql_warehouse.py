@@ -73,8 +73,17 @@ def test_url_has_the_last_word(postgresql: PostgreSQL) -> None:
 )  # fmt: skip
 def test_queries_change_nothing(postgresql: PostgreSQL, text: str) -> None:
     """A query can't change the warehouse, nor get itself the right to."""
-    with pytest.raises(UsageError, match=r"read-only transaction|read-write mode must be set before"):
+    with pytest.raises(UsageError, match=r"read-only transaction|found a statement without rows"):
         ask(postgresql.warehouse("postgres"), text)
+
+
+@pytest.mark.parametrize("target", ["'{path}'", "PROGRAM 'touch {path}'"])
+def test_query_writes_no_file(target: str, postgresql: PostgreSQL) -> None:
+    """A superuser's query neither writes a file of the server nor starts a program there, as COPY could."""
+    path = postgresql.folder / "data" / "written"
+    with pytest.raises(UsageError, match="found a statement without rows; expected a query"):
+        ask(postgresql.warehouse("postgres"), f"COPY (SELECT 1) TO {target.format(path=path)}")
+    assert not path.exists()
 
 
 # --- The sample -----------------------------------------------------------------------------------------------

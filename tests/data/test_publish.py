@@ -135,6 +135,64 @@ def test_value_lost_in_column_refused(before: pa.Array, after: pa.Array, into: t
     assert known == [{"run": "run-1"}]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        pa.array([2**64 - 1, 0], pa.uint64()),
+        pa.array([1, 0], pa.timestamp("ns")),
+        pa.array([1, 0], pa.timestamp("ns", "UTC")),
+        pa.array([1, 0], pa.time64("ns")),
+        pa.array([1, 0], pa.duration("ns")),
+        pa.array([[1], []], pa.list_(pa.timestamp("ns"))),
+    ],
+)
+def test_value_lost_in_new_table_refused(value: pa.Array, into: tuple[Workspace, Warehouse]) -> None:
+    """A table that a day makes holds each of its values as it is, or the day is refused and no table is made."""
+    rows, refused = pa.table([ROWS["id"], value], ["id", "value"]), ""
+    try:
+        warehouse.publish(*into, replace(FIRST, rows=rows))
+    except UsageError as error:
+        refused = str(error)
+    if refused:
+        assert "which can't hold each value" in refused
+        assert warehouse.publish(*into, FIRST)
+    else:
+        kept = published(into, "SELECT CAST(value AS TEXT) AS value FROM scores ORDER BY id")
+        assert kept[0]["value"] != kept[1]["value"]
+        assert value.type == pa.uint64() or "1" in kept[0]["value"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("NUMERIC(5, 1)", pa.array([Decimal("1.25")])),
+        ("NUMERIC(5, -2)", pa.array([150])),
+        ("TIMESTAMP(0)", pa.array([600_000], pa.timestamp("us"))),
+        ("TIME(0)", pa.array([600_000], pa.time64("us"))),
+        ("INTERVAL(0)", pa.array([600_000], pa.duration("us"))),
+        ("TIMESTAMP(0)[]", pa.array([[600_000]], pa.list_(pa.timestamp("us")))),
+    ],
+)
+def test_rounding_column_refused(kind: str, value: pa.Array, postgresql: Server, empty: Warehouse) -> None:
+    """A column of PostgreSQL that rounds what it is sent, which its type does not show, takes only what it keeps."""
+    postgresql.sql(f"CREATE TABLE scores (day DATE, value {kind})", empty.url.rpartition("/")[2])
+    with pytest.raises(UsageError, match="column value keeps other values than it was sent"):
+        warehouse.publish(Workspace(Path()), empty, replace(FIRST, rows=pa.table({"value": value})))
+    rows = pa.table({"value": pa.nulls(1, value.type)})
+    assert warehouse.publish(Workspace(Path()), empty, replace(FIRST, rows=rows))
+
+
+def test_own_columns_of_postgresql(postgresql: Server, empty: Warehouse) -> None:
+    """Columns that keep the meaning of what they are sent take it: one of fixed width, of JSON, of any decimals."""
+    postgresql.sql(
+        "CREATE TABLE scores (day DATE, name CHAR(5), note JSON, price NUMERIC, span INTERVAL)",
+        empty.url.rpartition("/")[2],
+    )
+    row = {"name": "ab", "note": '{"b":  1}', "price": Decimal("1.250"), "span": datetime.timedelta(1, 0, 5)}
+    rows = pa.Table.from_pylist([row, dict.fromkeys(row)])
+    assert warehouse.publish(Workspace(Path()), empty, replace(FIRST, rows=rows))
+
+
 def test_nested_columns(tmp_path: Path) -> None:
     """Values in structs and lists are compared as others are; those that the column has room for are kept."""
     publication = replace(FIRST, rows=pa.table({"value": pa.array([{"a": True, "b": [1]}])}))

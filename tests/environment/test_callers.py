@@ -79,6 +79,13 @@ def test_handed_secret_is_redacted(done: tuple[Tiny, Result]) -> None:
     assert not [path for path in tiny.last.rglob("*") if path.is_file() and b"canary-4711" in path.read_bytes()]
 
 
+def test_short_secret_is_told(tiny: Tiny) -> None:
+    """A variable that is a secret by its name, and too short to be redacted, is named before the run."""
+    tiny.notebook("seen", work="1")
+    ended = tiny.samebook("run", "seen", "-e", "HF_TOKEN", HF_TOKEN="abc")
+    assert (ended.code, "HF_TOKEN is redacted nowhere: it has fewer than 6 characters" in ended.stderr) == (0, True)
+
+
 def test_changed_variable_is_not_as_before(done: tuple[Tiny, Result], monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose variable is another one now, or no longer handed, is not as before."""
     tiny, _ = done

@@ -10,6 +10,7 @@ from tiny import Tiny
 from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace
 from samebook.models import commits, store_use
+from samebook.records import run_folder
 from samebook.store.objects import local_store
 
 
@@ -82,6 +83,21 @@ def test_leftovers_of_killed_writers_go(kept: Tiny) -> None:
     os.utime(old, (0, 0))
     assert kept.samebook("store", "gc").code == 0
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_gc_leaves_what_a_session_reads(tiny: Tiny) -> None:
+    """A file that a session in Lab has read by input_path stays in the store, where its path leads, while it lives."""
+    here, session = Workspace(tiny.root), tiny.root / "runs" / ".scratch" / "20130101T000000Z-1"
+    digest = local_store(here).put(b"an input")
+    path = next(path for path in objects(tiny) if path.name == digest)
+    session.mkdir(parents=True)
+    run_folder.append_event(session, {"kind": "input", "name": "a.csv", "sha256": digest, "run": ""})
+    os.utime(path, (0, 0))
+    with hold(session / run_folder.LOCK):
+        store_use.gc(here, dry_run=False)
+        assert local_store(here).has(digest)
+    store_use.gc(here, dry_run=False)
+    assert not local_store(here).has(digest)
 
 
 @pytest.mark.parametrize("lock", ["runs/.partial/20130101T000000Z-work-abcdef/.lock", commits.LOCK])

@@ -1,10 +1,12 @@
 """The table of what is noticed of a run's reads, docs/explanation/reads.md: one process reads in all of these ways."""
 
+import gzip
 import json
 import os
 import re
 import subprocess
 import sys
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import duckdb
@@ -28,6 +30,7 @@ NAMED = {
     "`pyarrow.dataset`": "import pyarrow.dataset; pyarrow.dataset.dataset([f'{base}.parquet'])",
     "`pyarrow.csv`, `pyarrow.json`": "import pyarrow.csv; pyarrow.csv.read_csv(f)",
     "`pyarrow.feather`, `pyarrow.orc`": "import pyarrow.feather as it; it.read_table(f'{base}.feather')",
+    "`pyarrow.ipc`": "import pyarrow as pa; pa.ipc.open_file(f'{base}.feather')",
     "`pyarrow.memory_map`": "import pyarrow; pyarrow.memory_map(f)",
     "a query of DuckDB with the file's name": "import duckdb; duckdb.sql(f\"from read_csv('{f}'), frame\").fetchall()",
     "a query of DuckDB with a pattern": "duckdb.connect().execute(f\"from read_csv('{f[:-1]}[v]')\")",
@@ -37,6 +40,8 @@ NAMED = {
     "`xgboost`: a model, a file of rows": "import xgboost; xgboost.DMatrix(f'{f}?format=csv')",
     "a file that is moved into the outputs": "os.rename(f, 'runs/.partial/1/outputs/moved')",
     "a file that is linked into the outputs": "os.link(f, 'runs/.partial/1/outputs/linked')",
+    "a segment of shared memory": "from multiprocessing.shared_memory import SharedMemory as it; "
+    "it(os.environ['SEGMENT'], track=False)",
     "a process of `os.fork`": "pid = os.fork() or (open(f), os._exit(0)); os.waitpid(pid, 0)",
     "a file in a package, by `pkgutil`, `importlib.resources`": "import importlib.resources as it; "
     "(it.files('data') / Path(f).name).read_text()",
@@ -46,6 +51,7 @@ UNSEEN = {
     "a child process": "run('pass')",
     "`os.system`, `!`": "os.system('true')",
     "`multiprocessing` by spawn, `joblib`": "import multiprocessing.util as m; m.spawnv_passfds(b'/bin/true', 'x', ())",
+    "another interpreter in the process": "import _interpreters as it; it.destroy(it.create())",
     "the network": "import socket; socket.socket().connect_ex(('127.0.0.1', 9))",
     "a URL that compiled code reads": "with ignored: duckdb.sql(\"from read_csv('s3://bucket/x.csv')\")",
     "a query of DuckDB without the file's name": "with ignored: duckdb.sql(\"from read_csv('a' || 'b')\")",
@@ -58,6 +64,7 @@ NOT_NOTICED = {
     "files of the system and of the environment": "open('/etc/hostname'); open(pd.__file__)",
     "`lscpu`, `ldconfig`, `nproc`, `uname`, `fc-list`": "subprocess.run(['uname'], stdout=subprocess.DEVNULL)",
     "whether a file exists, its size and time": "Path(f).stat()",
+    "names of the network": "import socket; socket.getaddrinfo('127.0.0.1', 80)",
     "`os.open` with `dir_fd`": "os.open(Path(f).name, os.O_RDONLY, dir_fd=os.open('data', os.O_RDONLY))",
     "a database that SQLite attaches": "with ignored: sqlite3.connect(':memory:').execute('attach ? as it', (f,))",
     "`pyarrow.fs`": "import pyarrow.fs as it; it.LocalFileSystem().open_input_file(f)",
@@ -81,15 +88,28 @@ ALSO_NAMED = {
     "`pyarrow.OSFile`": "import pyarrow as pa; assert isinstance(pa.OSFile(f), pa.NativeFile)",
     "`pkgutil.get_data`": "import importlib.machinery as it; it.SourceFileLoader('it', f).get_data(f)",
     "`os.fwalk`": "[open(f'{it[0]}/{name}') for it in os.fwalk(base) for name in it[2]]",
+    "a stream of `pyarrow.ipc`": "import pyarrow as pa, pyarrow.ipc\nwith ignored: pa.ipc.open_stream(f)",
+    "a packed stream": "import pyarrow as pa; assert pa.CompressedInputStream(f'{base}.csv.gz', 'gzip').read()",
+    "a name without quotes": "import duckdb; os.chdir('data'); "
+    "duckdb.connect().sql('select * from x.csv'); os.chdir('..')",
+    "a table": "it = duckdb.connect(); it.table(f); it.view(f)",
+    "a query as an expression": "duckdb.SQLExpression(f\"a in (select column0 from '{f}')\")",
+    "a history of readline": "import readline; readline.read_history_file(f)",
     "a font": "from PIL import ImageFont\nwith ignored: ImageFont.truetype(f)",
     "a URI of SQLite": 'sqlite3.connect(f\'file:{f.replace("data", "d%61ta")}?mode=ro\', uri=True).close()',
 }
 # Other code that leaves no trace, though it looks like the code of a row.
 ALSO_NOT_NOTICED = {
     "a column named load": "duckdb.connect().sql('select 1 as load').query('t', 'select load from t').fetchall()",
+    "a socket between threads": "import zmq; it = zmq.Context(); it.socket(zmq.PULL).bind('inproc://a'); it.destroy(0)",
+    "a socket that is only tried": "import urllib3.util.connection",
     "a text with a null": "duckdb.connect().execute('select ?', ['a\\0b']).fetchall()",
 }
 ALSO_UNSEEN = {
+    "a query in a query": "with ignored: duckdb.connect().sql(f\"from query('from ' || '{f}')\")",
+    "a socket that waits": "import socket; socket.socket().bind(('127.0.0.1', 0))",
+    "a socket of ZeroMQ": "import zmq; it = zmq.Context(); it.socket(zmq.SUB).connect('tcp://127.0.0.1:9'); "
+    "it.destroy(0)",
     "a file among others": "with ignored: duckdb.sql(f\"from read_csv('{f}') a, read_csv('{base}' || '.csv') b\")",
     "a path in a variable": "with ignored: duckdb.sql(\"from read_csv(getvariable('p'))\")",
     "another file system": "import pyarrow.fs as fs, pyarrow.parquet as pq\n"
@@ -133,15 +153,20 @@ def noticed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str
         frame.to_parquet(f"{base}.parquet")
         frame.to_feather(f"{base}.feather")
         Path(f"{base}.csv").write_text("1,2\n3,4\n")
+        Path(f"{base}.csv.gz").write_bytes(gzip.compress(b"1,2\n"))
         duckdb.connect(f"{base}.duckdb").close()
+    (root / "data" / "x.csv").write_text("1,2\n3,4\n")
+    segment = SharedMemory(create=True, size=9)
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(run), json.dumps(ROWS)],
         cwd=root,
-        env={**os.environ, "PYTHONWARNINGS": "ignore", "HOME": str(root)},
+        env={**os.environ, "PYTHONWARNINGS": "ignore", "HOME": str(root), "SEGMENT": segment.name},
         capture_output=True,
         text=True,
         check=False,
     )
+    segment.close()
+    segment.unlink()
     assert ended.returncode == 0, ended.stderr
     rows = json.loads(ended.stdout.splitlines()[-1])
     return {name: [json.loads(line) for line in lines] for name, lines in rows.items()}
@@ -154,7 +179,7 @@ def test_file_is_named(row: str, noticed: dict[str, list[dict[str, str]]]) -> No
     files = {event["name"] for event in noticed[row] if len(event["sha256"]) == 64 and event["name"][-1] != "/"}
     assert len(files) == 1
     assert {event["name"] for event in noticed[row]} - files <= {f"{base}/", "data/"}
-    assert min(files).startswith((f"{base}.", f"{base}/"))
+    assert min(files).startswith((f"{base}.", f"{base}/", "data/x.csv", "/dev/shm/"))
 
 
 @pytest.mark.parametrize("row", [*UNSEEN, *ALSO_UNSEEN])

@@ -169,6 +169,54 @@ def test_folded_is_redacted(text: str) -> None:
     assert not any(word in redacted for word in FOLDED.split()[:2])
 
 
+WIDE = "canary_of-one.word_0123456789abcdefXYZ"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        textwrap.fill(WIDE, 11),
+        json.dumps(textwrap.fill(f"the token {WIDE}", 20)),
+        pprint.pformat({"a": WIDE.encode() * 3}, width=30),
+        "\n".join(f"│ {line:14} │" for line in textwrap.wrap(WIDE, 14)),
+        textwrap.fill(WIDE, 9).replace("\n", "\r\n"),
+    ],
+)
+def test_wrapped_is_redacted(text: str) -> None:
+    """A secret of one word is redacted where a program has cut it into lines of one width."""
+    redacted = Redaction({"TOKEN": WIDE}).text(text)
+    assert "[redacted TOKEN]" in redacted
+    assert not any(piece in redacted for piece in (WIDE[:6], WIDE[12:18], WIDE[-6:]))
+
+
+KEY = "-----BEGIN KEY-----\nMIIEvgIBADANBgkqAB\nhkiG9w0BAQEFAASC\n-----END KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("secret", "part"),
+    [
+        ("postgresql://joe:pa55w%2Frd@db.example/flights", "pa55w/rd"),
+        ("postgresql://joe:pa55/w0rd@db.example/flights", "pa55/w0rd"),
+        ("https://t0ken-canary@git.example/a", "t0ken-canary"),
+        ("https://hooks.example/services/T01/B02/canary", "/services/T01/B02/canary"),
+        ("https://data.example/rows.csv?day=1&X-Amz-Signature=c4nary0", "c4nary0"),
+        ("host=db.example user=joe password='c4nary 0'", "c4nary 0"),
+        ("AccountName=joe;AccountKey=c4nary0==;Suffix=x", "c4nary0=="),
+        ("Bearer c4nary0", "c4nary0"),
+        (json.dumps({"type": "account", "private_key": KEY}, indent=2), KEY),
+        (json.dumps({"client": [{"refreshToken": "c4nary0"}]}), "c4nary0"),
+    ],
+)
+def test_part_is_redacted(secret: str, part: str) -> None:
+    """The part of a secret that is one itself is redacted without the rest, plain and encoded."""
+    redaction = Redaction({"TOKEN": secret})
+    basic = base64.b64encode(f"joe:{part}".encode()).decode()
+    for text in (f"refused: {part}", f"Authorization: Basic {basic}"):
+        assert not any(line in redaction.text(text) for line in (*part.split("\n")[1:3], part, basic))
+    for other in ("the account of joe at db.example", "/flights/a.csv", "rows.csv?day=1"):
+        assert redaction.text(other) == other
+
+
 @pytest.mark.parametrize("secret", ["hunter2-canary\n", "hunter2-canary\r", "\thunter2-canary  "])
 def test_stripped_is_redacted(secret: str) -> None:
     """A secret is redacted without the blanks around it, as a program strips the line break at a file's end."""
@@ -249,6 +297,14 @@ def parquet(content: bytes) -> bytes:
     return frame.to_parquet(compression="zstd")
 
 
+def columns(content: bytes, write: Callable[[pandas.DataFrame, io.BytesIO], None]) -> bytes:
+    """A file of columns in which the text is so often that only packed bytes are left of it."""
+    file = io.BytesIO()
+    write(pandas.DataFrame({"token": [" ".join(content.decode())] * 9 + [content.decode()] * 99}), file)
+    return file.getvalue()
+
+
+ZLIB = {"compression": "zlib"}
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "binary": lambda content: b"\xff\x00" + content + b"\x00",
     "gzip": gzip.compress,
@@ -257,6 +313,10 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "zlib": zlib.compress,
     "zip": zipped,
     "Parquet": parquet,
+    "Feather": lambda content: columns(content, lambda frame, file: frame.to_feather(file, compression="zstd")),
+    "ORC": lambda content: columns(
+        content, lambda frame, file: frame.to_orc(file, engine_kwargs={"compression": "zlib"})
+    ),
     "UTF-16": lambda content: content.decode().encode("utf-16"),
     "UTF-16, big end first": lambda content: b"x" + content.decode().encode("utf-16-be"),
     "UTF-32": lambda content: content.decode().encode("utf-32"),
@@ -363,7 +423,7 @@ def test_cut_gzip_is_searched(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(gzip.compress(SECRET.encode() * 20)[:-9])
     with pytest.raises(PolicyRefused, match="holds a secret"):
         Redaction({"TOKEN": SECRET}).check_files(tmp_path)
-    for name in ("gzip", "zip", "Parquet", "bzip2", "xz", "LZMA"):
+    for name in ("gzip", "zip", "Parquet", "Feather", "ORC", "bzip2", "xz", "LZMA"):
         (tmp_path / name).write_bytes(PACKERS[name](SECRET.encode())[:-15])
     whole = {"whole.gz": gzip.compress(b"x"), "numbers": b"]\0\0\0\1\0\0\0", "a.txt": b"BZhang", "b.txt": b"PAR1S"}
     for name, content in whole.items():

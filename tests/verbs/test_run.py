@@ -13,7 +13,7 @@ from typing import Any, override
 
 import promoting
 import pytest
-from tiny import PATIENCE, Result, Tiny, git, wait_until
+from tiny import HELD, PATIENCE, Result, Tiny, git, wait_until
 
 from samebook.environment import identity
 from samebook.execution import preparation
@@ -316,6 +316,42 @@ def test_outputs_of_settings(tiny: Tiny) -> None:
         ended = tiny.samebook("run", "work")
         assert ended.code == 2
         assert "is not below the notebook's folder" in ended.stderr
+
+
+def test_outputs_of_settings_beside_others(tiny: Tiny) -> None:
+    """A run in an environment without `outputs:` waits for one with, whose result its files would become."""
+    work = "import pathlib\npathlib.Path('n.txt').write_text(str(n))"
+    tiny.notebook("takes", parameters="n: int = 1", work=work + HELD)
+    tiny.notebook("writes", parameters="n: int = 2", work=work)
+    (tiny.root / "environments" / "dev.yml").write_text("outputs: ['n.txt']\n")
+    (tiny.root / "environments" / "prod.yml").write_text("")
+    (tiny.root / "hold").touch()
+    with tiny.start("run", "takes") as taking:
+        wait_until((tiny.root / "notebooks" / "n.txt").exists)
+        with tiny.start("run", "writes", "--env", "prod") as writing:
+            assert writing.stderr
+            assert any("waits for another run to end" in line for line in iter(writing.stderr.readline, ""))
+            (tiny.root / "hold").unlink()
+            writing.communicate(timeout=PATIENCE)
+        taking.communicate(timeout=PATIENCE)
+    assert (taking.returncode, writing.returncode) == (0, 0)
+    assert [(run / "outputs" / "n.txt").read_text() for run in tiny.runs if "-takes-" in run.name] == ["1"]
+
+
+def test_outputs_of_settings_and_made_inputs(tiny: Tiny) -> None:
+    """A run whose input is made by another run does not wait for that one, while that one waits for it."""
+    settings = "datasets: {rows: {made_by: makes}}\noutputs: ['n.txt']\n"
+    (tiny.root / "environments" / "dev.yml").write_text(settings)
+    days = "import datetime\nstart: datetime.date = datetime.date(2013, 1, 1)\nend: datetime.date = start"
+    day = "import datetime, samebook\nday = datetime.date(2013, 1, 1)\n"
+    tiny.notebook(
+        "makes",
+        parameters=days.replace("= start", "= datetime.date(2013, 1, 1)"),
+        work=f"import pandas\n{day}samebook.write_partition('rows', day, pandas.DataFrame({{'a': [1]}}))",
+    )
+    tiny.notebook("uses", work=f"{day}samebook.read_dataset('rows', day, day)")
+    ended = tiny.samebook("run", "uses")
+    assert ended.code == 0, ended.stderr
 
 
 def test_outputs_of_settings_are_of_one_run(tiny: Tiny) -> None:

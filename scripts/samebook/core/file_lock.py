@@ -1,4 +1,6 @@
-"""Locks between processes: one process at a time holds a file. The lock ends with its holder, even a killed one."""
+"""Locks between processes: one process at a time holds a file, or several share it. A lock ends with its holder, even
+a killed one.
+"""
 
 import fcntl
 import os
@@ -23,15 +25,15 @@ def hold(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def acquire(path: Path, *, wait: bool = True) -> int | None:
+def acquire(path: Path, *, wait: bool = True, shared: bool = False) -> int | None:
     """A descriptor that holds the file at `path` until it is closed, here and in every process that inherits it.
 
-    None where another process holds the file and `wait` is false.
+    Those that share it wait only for one that does not. None where the file is held and `wait` is false.
     """
     make_folder(path.parent)
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         os.close(descriptor)
         return None

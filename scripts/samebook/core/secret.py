@@ -13,14 +13,23 @@ from samebook.core.errors import UsageError
 
 SECRETS = Path("/run/secrets")
 SHORTEST = 6
+# The secrets that samebook itself keeps in a checkout.
+OWN = {"CLUSTER_KEY": ".samebook/cluster/key.pem"}
 # `Secret("NAME")` in the JSON of a notebook.
 NAMED = re.compile(rb"""\bSecret\(\s*\\?["']([A-Z][A-Z0-9_]*)\\?["']""")
-# The words in the name of a variable that holds a secret, and a password in the URL that a variable holds.
+# The words in a name of what is secret: of a variable, of a part of a URL's query, of a key in JSON.
 WORDS = re.compile(
-    r"(^|_)(\w*(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)|(API|ACCESS)?KEY|PASS|PWD|PIN|AUTH|COOKIE|DSN)(_|$)",
+    r"(^|_)(\w*(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|SIGNATURE)"
+    r"|(API|ACCESS|ACCOUNT|APP|AUTH|MASTER|PRIVATE|SHARED|SUBSCRIPTION)?KEY"
+    r"|PASS|PWD|PIN|AUTH|AUTHORIZATION|COOKIE|DSN|JWT|SAS|SIG)(_|$)",
     re.IGNORECASE,
 )
-PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]*@|\bpassword\s*=", re.IGNORECASE)
+WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^0-9A-Za-z]+")
+# A password in the URL, or in the words, that a variable holds; alone before the @ of a web address, a name is one.
+PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]*@|https?://[^/\s@]+@|\bpassword\s*=", re.IGNORECASE)
+
+# The names in the query of a URL.
+KEYS = re.compile(r"[?&]([\w.-]+)=")
 
 # Settings hold the name of a secret, never its text.
 type SecretName = Annotated[
@@ -44,6 +53,10 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return f"Secret({self.name!r})"
+
+    def __reduce__(self) -> tuple[type["Secret"], tuple[str]]:
+        """A pickle has the name alone, so that no text leaves this machine in one; it is read again from that."""
+        return Secret, (self.name,)
 
 
 def text(name: str) -> str:
@@ -76,9 +89,37 @@ def names(notebook: Path) -> set[str]:
     return set()
 
 
+def is_name(name: str) -> bool:
+    """Whether a name, as `apiKey` or `X-Amz-Signature`, says that what it names is secret."""
+    return WORDS.search(WORD_ENDS.sub("_", name)) is not None
+
+
 def is_likely(variable: str, value: str) -> bool:
-    """Whether a variable holds a secret, by its name or for a password in its value."""
-    return bool(WORDS.search(variable) or PASSWORD.search(value))
+    """Whether a variable holds a secret, by its name or for a password or a key in its value."""
+    return is_name(variable) or PASSWORD.search(value) is not None or any(map(is_name, KEYS.findall(value)))
+
+
+def files() -> list[str]:
+    """The names of the secrets that are files here, and that can be read as texts."""
+    if not SECRETS.is_dir():
+        return []
+    names = []
+    for path in sorted(SECRETS.iterdir()):
+        with suppress(OSError, UnicodeDecodeError):
+            if path.is_file() and path.read_text(encoding="utf-8"):
+                names.append(path.name)
+    return names
+
+
+def short(names: Iterable[str]) -> list[str]:
+    """The names of the secrets that are set here and too short to be redacted."""
+    return [name for name in names if 0 < len(optional_text(name).strip()) < SHORTEST]
+
+
+def own_texts(root: Path) -> dict[str, str]:
+    """The texts, by name, of the secrets that samebook itself keeps in the checkout `root`."""
+    paths = {name: root / path for name, path in OWN.items()}
+    return {name: path.read_text() for name, path in paths.items() if path.is_file()}
 
 
 def texts(names: Iterable[str]) -> dict[str, str]:

@@ -128,12 +128,14 @@ def _published(connection: "duckdb.DuckDBPyConnection", publication: Publication
             (publication.rows.num_rows,)
         ]:
             return False
-        columns: pa.Table = connection.sql(COLUMNS.substitute(table=publication.table)).to_arrow_table()
-        connection.register("arrived", publication.fitted(columns.schema))
-        connection.execute(publication.clear, publication.key[1:])
-        connection.execute(INSERT.substitute(table=publication.table))
     else:
-        connection.from_arrow(publication.dated()).create(publication.table)
+        connection.from_arrow(publication.dated().slice(0, 0)).create(publication.table)
+    columns: pa.Table = connection.sql(COLUMNS.substitute(table=publication.table)).to_arrow_table()
+    rows = publication.fitted(columns.schema)
+    connection.register("arrived", rows)
+    connection.execute(publication.clear, publication.key[1:])
+    connection.execute(INSERT.substitute(table=publication.table))
+    publication.check_kept(rows, connection.sql(publication.kept, params=publication.key[1:]).to_arrow_table())
     connection.execute(FORGET, publication.key)
     connection.execute(REMEMBER, [*publication.key, publication.digest, publication.run])
     connection.commit()

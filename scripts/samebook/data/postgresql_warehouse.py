@@ -73,10 +73,8 @@ class PostgreSQL:
         self.ensure()
         with self._connected() as connection, self._errors_of(f"{query.name} on {self.name} failed"):
             _fetched(connection, READ_ONLY)
-            rows = _fetched(connection, *query.numbered())
-            if not rows.schema.names:
-                raise TypeError("found a statement without rows; expected a query")
-            return _frame(_with_doubles(rows))
+            _check_rows(connection, *query.numbered())
+            return _frame(_with_doubles(_fetched(connection, *query.numbered())))
 
     def publish(self, publication: Publication) -> bool:
         """Replace the rows of a day in one transaction; False where the table holds them already."""
@@ -85,16 +83,18 @@ class PostgreSQL:
             _fetched(connection, ONE_PUBLISHER)
             _execute(connection, CREATE)
             is_there = not _fetched(connection, MISSING, [[publication.table]])["name"].to_pylist()
-            rows = publication.dated()
             if is_there:
                 digests = _fetched(connection, KNOWN, publication.key).column(0).to_pylist()
                 count = _fetched(connection, publication.count, publication.key[1:])["n"].to_pylist()
                 if digests == [publication.digest] and count == [len(publication.rows)]:
                     return False
+            with connection.cursor() as cursor:
+                if not is_there:
+                    cursor.adbc_ingest(publication.table, publication.dated().slice(0, 0))
                 rows = publication.fitted(_fetched(connection, COLUMNS.substitute(table=publication.table)).schema)
                 _execute(connection, publication.clear, publication.key[1:])
-            with connection.cursor() as cursor:
-                cursor.adbc_ingest(publication.table, rows, mode="create_append")
+                cursor.adbc_ingest(publication.table, rows, mode="append")
+            publication.check_kept(rows, _fetched(connection, publication.kept, publication.key[1:]))
             _execute(connection, FORGET, publication.key)
             _execute(connection, REMEMBER, [*publication.key, publication.digest, publication.run])
             connection.commit()
@@ -165,6 +165,14 @@ def _fetched(connection: "Connection", sql: str, values: list[object] | None = N
         cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
         cursor.execute(sql, values or None)
         return cursor.fetch_arrow_table()
+
+
+def _check_rows(connection: "Connection", sql: str, values: list[object]) -> None:
+    """Raise TypeError for a statement without rows, which is not run: COPY may write a file, or start a program."""
+    with connection.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
+        if not cursor.adbc_execute_schema(sql, values or None).names:
+            raise TypeError("found a statement without rows; expected a query")
 
 
 def _execute(connection: "Connection", sql: str, values: list[object] | None = None) -> None:

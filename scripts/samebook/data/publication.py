@@ -7,9 +7,10 @@ bytes have changed.
 import datetime
 from dataclasses import dataclass
 from string import Template
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from samebook.core.errors import UsageError
+from samebook.data import values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +28,7 @@ INSERT = Template('INSERT INTO "$table" BY NAME SELECT * FROM arrived')
 COLUMNS = Template('SELECT * FROM "$table" LIMIT 0')
 # A table that was dropped, or emptied by hand, has fewer rows than were published.
 COUNT = Template('SELECT count(*) AS n FROM "$table" WHERE day = CAST($$1 AS DATE)')
+ROWS = Template('SELECT * FROM "$table" WHERE day = CAST($$1 AS DATE)')
 CLEAR = Template('DELETE FROM "$table" WHERE day = CAST($$1 AS DATE)')
 
 
@@ -55,6 +57,21 @@ class Publication:
         """The query for the number of the day's rows in the table."""
         return COUNT.substitute(table=self.table)
 
+    @property
+    def kept(self) -> str:
+        """The query for the day's rows in the table."""
+        return ROWS.substitute(table=self.table)
+
+    def check_kept(self, sent: "pa.Table", kept: "pa.Table") -> None:
+        """Raise UsageError where the table has made other values of those that it was sent: it may round them, or cut
+        them, by what its columns say of themselves beside their type, as NUMERIC(5, 1) and TIMESTAMP(0) do.
+        """
+        for name in sent.column_names:
+            before, after = sent[name], kept[name]
+            is_plain = before.type == after.type and not values.may_change(before.type)
+            if not is_plain and values.counts(before) != values.counts(after):
+                self._refuse(f"its column {name} keeps other values than it was sent, as one that rounds does")
+
     def fitted(self, table: "pa.Schema") -> "pa.Table":
         """The dated rows, with the types of the table's columns: a warehouse may round a value, or read its bits as
         another type, in silence.
@@ -69,7 +86,7 @@ class Publication:
             self._refuse(f"it has {', '.join(present)}; expected {', '.join(expected)}")
         for index, name in enumerate(rows.column_names):
             kind, found = table.field(name).type, rows.column(index)
-            if (column := _cast(found, kind)) is None:
+            if (column := values.cast(found, kind)) is None:
                 reason = f"its column {name} has the type {kind}, which can't hold each value of {found.type}"
                 is_text = pa.types.is_temporal(kind) and (found.type in (pa.string(), pa.large_string()))
                 self._refuse(reason, f'make lab, and write rows["{name}"] = pd.to_datetime(rows["{name}"])' * is_text)
@@ -88,40 +105,3 @@ class Publication:
 
         days = pa.array([self.day] * len(self.rows), type=pa.date32())
         return self.rows.add_column(0, "day", days)
-
-
-def _cast(column: "pa.ChunkedArray", kind: "pa.DataType") -> "pa.ChunkedArray | None":
-    """The column as this type, unchanged where Arrow does not have the type, as of PostgreSQL's NUMERIC, or no way to
-    it, as to a span; None where a value would become another.
-    """
-    import pyarrow as pa
-
-    if isinstance(kind, pa.BaseExtensionType) or pa.types.is_interval(kind) or column.type == kind:
-        return column
-    if pa.types.is_dictionary(kind):  # names of a column that takes no others
-        kind = kind.value_type
-    try:
-        cast = column.cast(kind)
-        return cast if _is_same(cast, column) else None
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        return None
-
-
-def _is_same(cast: "pa.ChunkedArray", column: "pa.ChunkedArray") -> bool:
-    """Whether a column can be made again from what a cast has made of it."""
-    import pyarrow as pa
-    import pyarrow.compute
-
-    pc: Any = pyarrow.compute
-    if pa.types.is_null(column.type):
-        return True
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    try:
-        before = cast.cast(column.type)
-    except pa.ArrowNotImplementedError:  # lists that are all empty have no type to go back to
-        return cast.to_pylist() == column.to_pylist()
-    if pa.types.is_nested(column.type):  # as text, in which NaN is itself
-        return repr(before.to_pylist()) == repr(column.to_pylist())
-    differs = pc.and_kleene(pc.not_equal(before, column), pc.invert(pc.is_null(column, nan_is_null=True)))
-    return not pc.any(differs).as_py()

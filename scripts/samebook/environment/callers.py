@@ -38,15 +38,27 @@ class Callers:
         return {**self.secrets, **self.handed, **names}
 
     @property
+    def named(self) -> list[str]:
+        """The names of the secrets that settings and notebooks name: a region of AWS is none."""
+        return [name for name in self.secrets if not name.startswith((*AWS, *POSTGRESQL))]
+
+    @property
     def digests(self) -> Digests:
         """The digests of those that are handed, for the receipt."""
-        named = [name for name in self.secrets if not name.startswith((*AWS, *POSTGRESQL))]  # a region is no secret
-        return {name: None if name in named else digest(name, self.handed[name]) for name in sorted(self.handed)}
+        return {name: None if name in self.named else digest(name, self.handed[name]) for name in sorted(self.handed)}
 
     @property
     def handed_secrets(self) -> list[str]:
         """The names of those that are handed and hold a secret."""
         return [name for name, hexdigest in self.digests.items() if hexdigest is None]
+
+    @property
+    def likely_secrets(self) -> list[str]:
+        """The names of the variables that the kernel gets unasked, and that hold a secret: the password of a proxy, the
+        keys of a store, the secrets of the notebooks that make its datasets.
+        """
+        given = {**values(variables.CALLERS), **self.secrets}
+        return [name for name, text in given.items() if name in self.named or secret.is_likely(name, text)]
 
 
 def digest(name: str, value: str) -> str | None:

@@ -11,7 +11,7 @@ from samebook.core.digest import json_bytes
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.file_lock import acquire
 from samebook.core.workspace import Workspace, copy_whole
-from samebook.reads import undeclared
+from samebook.reads import pins, undeclared
 from samebook.records import run_folder
 from samebook.redaction.redactor import Redaction
 
@@ -55,16 +55,16 @@ def normalize(folder: Path, workspace: Path) -> list[str]:
 def alone(workspace: Workspace, patterns: Sequence[str], say: Callable[[str], None]) -> Iterator[None]:
     """Hold other runs of this workspace back inside the block, where files beside notebooks become results.
 
-    Two runs at once could take each other's files. Without patterns no file is taken, and nothing is held; nor in a run
-    that a cell of another run has started, which that one waits for.
+    Two runs at once could take each other's files. Runs without patterns take none, and wait only for one with; a run
+    that another run has started, by a cell or to make an input, waits for none, as that one waits for it.
     """
-    if not patterns or "SAMEBOOK_RUN" in os.environ:
+    if "SAMEBOOK_RUN" in os.environ or Path(os.environ.get(pins.VARIABLE, "")).is_file():
         yield
         return
-    path = workspace.runs / ".partial" / BESIDE_LOCK
-    if (descriptor := acquire(path, wait=False)) is None:
+    path, shared = workspace.runs / ".partial" / BESIDE_LOCK, not patterns
+    if (descriptor := acquire(path, wait=False, shared=shared)) is None:
         say("waits for another run to end: with outputs: in the settings, runs take their files one after the other")
-        descriptor = acquire(path)
+        descriptor = acquire(path, shared=shared)
     assert descriptor is not None
     try:
         yield

@@ -11,6 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -114,11 +115,20 @@ def _value(parameter: Parameter, text: str) -> Any:
     is_text = not isinstance(text, JsonValue) or isinstance(text.value, str)
     if is_text and not isinstance(flaw, _Inexact):
         try:
-            return validator.validate_strings(text)
+            return _of_text(validator, text)
         except ValidationError as error:
             # A text that looks like JSON is told its flaw as JSON, any other its flaw as text.
             flaw = flaw if text.startswith(("[", "{")) else error
     raise UsageError(f"parameter {parameter.name}: found {text!r}; {reason(flaw)}", mend=_mend(parameter)) from flaw
+
+
+def _of_text(validator: TypeAdapter[Any], text: str) -> Any:
+    """The value of a text that is not JSON; one like `05` or `yes` stays as it is where the type takes text, too."""
+    value = validator.validate_strings(text)
+    if isinstance(value, int | float):
+        with suppress(ValidationError):
+            return validator.validate_python(str(text), strict=True)
+    return value
 
 
 def _mend(parameter: Parameter) -> str:
@@ -133,21 +143,23 @@ def _json_value(validator: TypeAdapter[Any], text: str) -> Any:
     if isinstance(value, str) and not isinstance(text, JsonValue):
         raise ValueError("expected a text without quotes")
     result = validator.validate_json(json.dumps(value), strict=True)
-    _check_floats(value, result)
+    _check_same(value, result)
     return result
 
 
-def _check_floats(value: Any, result: Any) -> None:
-    """Raise _Inexact for a whole number that a float can't hold: it would become another."""
+def _check_same(value: Any, result: Any) -> None:
+    """Raise _Inexact for a whole number that a float can't hold, and for `true` as 1: they would become others."""
     match value, result:
+        case bool(), int() | float() if not isinstance(result, bool):
+            raise _Inexact(f"found {json.dumps(value)}; expected a number")
         case int(), float() if value != result:
             raise _Inexact(f"a float can't hold {value}; the nearest is {result:.0f}")
         case list(), list() | tuple():
             for item, item_result in zip(value, result, strict=True):
-                _check_floats(item, item_result)
+                _check_same(item, item_result)
         case dict(), dict():
             for item, item_result in zip(value.values(), result.values(), strict=True):
-                _check_floats(item, item_result)
+                _check_same(item, item_result)
         case _:
             pass
 

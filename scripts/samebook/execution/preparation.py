@@ -150,8 +150,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
         for reference in _models(workspace, settings, declarations, values):
             supply.load_complete(workspace, settings, reference, request.env, say)
     given = _callers(workspace, settings, path, request)
-    names = (*settings.secret_names(), *given.handed_secrets)
-    redaction = Redaction(secret.texts(names) | parameters.secrets(declarations))
+    redaction = _redaction(workspace, settings, given, declarations, say)
     signing.check_uncommitted(source.patch or b"")
     redaction.check_content(patch.contents(source.patch or b""), "the uncommitted work of this checkout")
     if values:
@@ -159,6 +158,17 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
     return PreparedRun(
         workspace, request, settings, path, notebook, values, declarations, drift, source, redaction, given
     )
+
+
+def _redaction(
+    workspace: Workspace, settings: Settings, given: Callers, declarations: Mapping[str, Parameter], say: Say
+) -> Redaction:
+    """The redaction of all secrets that the run's kernel has or can read; `say` hears of those that are too short."""
+    for name in secret.short(given.handed_secrets):
+        say(f"{name} is redacted nowhere: it has fewer than {secret.SHORTEST} characters")
+    names = {*settings.secret_names(), *given.handed_secrets, *given.likely_secrets, *secret.files()}
+    own = secret.own_texts(workspace.root)
+    return Redaction(secret.texts(names) | own | parameters.secrets(declarations))
 
 
 def _callers(workspace: Workspace, settings: Settings, path: Path, request: RunRequest) -> Callers:

@@ -67,7 +67,7 @@ def referenced_objects(
     """
     local = store.local_store(workspace)
     # The runs under way come first, because one that ends meanwhile then has its receipt in runs/.
-    running = (workspace.runs / ".partial").glob("*-*")
+    running = [*(workspace.runs / ".partial").glob("*-*"), *_sessions(workspace)]
     events = (event for run in running for event in run_folder.events(run, "input"))
     labels = {event["sha256"]: f"{event['name']}, which a run is reading" for event in events}
     receipts = sorted(workspace.runs.glob(f"*/{run_folder.RECEIPT}"))
@@ -109,10 +109,16 @@ def gc(workspace: Workspace, *, dry_run: bool, without: Collection[str] = (), gr
     return state
 
 
+def _sessions(workspace: Workspace) -> list[Path]:
+    """The scratch runs of Lab's sessions that live: what they have read leads into the store, too."""
+    folders = (workspace.runs / run_folder.SCRATCH).glob("*-*")
+    return [folder for folder in folders if is_held(folder / run_folder.LOCK)]
+
+
 def _is_running(workspace: Workspace) -> bool:
     """Whether a run is under way, which stores its files before its receipt names them."""
     locks = (workspace.runs / ".partial").glob(f"*-*/{run_folder.LOCK}")
-    return any(map(is_held, locks))
+    return any(map(is_held, locks)) or bool(_sessions(workspace))
 
 
 def check(state: Report) -> None:

@@ -19,11 +19,13 @@ PROGRAMS = ("fontconfig", "ipython", "jedi", "jupyter", "matplotlib", "parso", "
 IMPORTING = re.compile(r"<frozen importlib|/importlib/")
 # It lists a folder by its number only to remove it.
 REMOVING = re.compile(r"/shutil\.py$")
+# urllib3 opens a socket, to see whether the machine can, when it is imported.
+PROBE = re.compile(r"/urllib3/util/connection\.py$")
 # The audit events by which a process says that it reads what no file of Python's names: the recorder has them all.
 LISTING = ("os.listdir", "os.scandir")
 UNNAMED = (
-    *("ctypes.dlopen", "os.exec", "os.posix_spawn", "os.system", "socket.connect", "socket.sendmsg", "socket.sendto"),
-    *("sqlite3.connect", "subprocess.Popen"),
+    *("ctypes.dlopen", "os.exec", "os.posix_spawn", "os.system", "socket.bind", "socket.connect", "socket.sendmsg"),
+    *("socket.sendto", "sqlite3.connect", "subprocess.Popen"),
 )
 
 

@@ -19,9 +19,12 @@ LITERAL = re.compile(
 QUERY = re.compile(
     r"\s*(?:attach|call|copy|create|describe|explain|from|import|insert|pragma|select|with)\b", re.IGNORECASE
 )
-FUNCTION = r"\b(?:read_\w+|\w+_scan|parquet_\w+|sniff_csv|glob)\s*\("
+FUNCTION = r"\b(?:read_\w+|\w+_scan|parquet_\w+|query_table|sniff_csv|glob)\s*\("
 READING = re.compile(rf"{FUNCTION}|(?:^|;)\s*(?:attach|import|load)\b", re.IGNORECASE)
 COMPUTED = re.compile(rf"{FUNCTION}\s*+(?!(?:''|\?\d*|\$\w+|\[\s*''(?:\s*,\s*'')*\s*\])\s*[,)])", re.IGNORECASE)
+# A query in a text, and a name with a dot, which may be that of a file without any quotes.
+NESTED = re.compile(r"\bquery\s*\(", re.IGNORECASE)
+DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)+")
 SUBQUERY = re.compile(r"\b(?:from|join)\b", re.IGNORECASE)
 
 
@@ -31,7 +34,9 @@ def query(recorder: Recorder, values: Sequence[Any]) -> None:
         is_path = not QUERY.match(text) or os.path.isfile(text)
         is_read = (is_path and read_database(recorder, text)) | _read_literals(recorder, text)
         plain = LITERAL.sub(lambda match: " " if match[0].startswith(("--", "/*")) else "''", text)
-        if COMPUTED.search(plain) or (READING.search(plain) and not is_read):
+        for name in () if is_path else DOTTED.findall(plain):
+            arguments.read_path(recorder, name)
+        if NESTED.search(plain) or COMPUTED.search(plain) or (READING.search(plain) and not is_read):
             recorder.unseen("query of DuckDB, whose files are not named in it")
 
 

@@ -20,6 +20,8 @@ from samebook.records import model_file
 type Note = Callable[[Recorder, Sequence[Any]], None]
 
 FILE_SYSTEM = re.compile(r"pyarrow\._\w*fs")
+# The folder of segments of shared memory.
+SEGMENTS = "dev/shm"
 RUN = compile("_samebook_call()", "<samebook>", "eval")
 
 
@@ -39,6 +41,22 @@ def stream(recorder: Recorder, values: Sequence[Any]) -> None:
     (arguments.own if str([*values, ""][1]).startswith("w") else read)(recorder, values[:1])
 
 
+def segment(recorder: Recorder, values: Sequence[Any]) -> None:
+    """Record a segment of shared memory, which another process may have left: on Linux it is a file."""
+    recorder.open(f"/{SEGMENTS}/{values[0].lstrip('/')}", values[1])
+
+
+def socket(recorder: Recorder, values: Sequence[Any]) -> None:
+    """Record a socket of ZeroMQ that speaks to others than threads of this process."""
+    if not str(values[0]).startswith("inproc:"):
+        recorder.unseen(f"network {values[0]}")
+
+
+def interpreter(recorder: Recorder, _: Sequence[Any]) -> None:
+    """Record another interpreter in this process, of which Python tells this one nothing."""
+    recorder.unseen("another interpreter")
+
+
 def child(recorder: Recorder, values: Sequence[Any]) -> None:
     """Record a child process, by the path of its program."""
     recorder.child(values[1][0])
@@ -53,7 +71,12 @@ DUCKDB = (
     *("connect", "execute", "executemany", "from_csv_auto", "from_parquet", "from_query", "query", "query_df"),
     *("read_csv", "read_json", "read_parquet", "sql", "table_function"),
 )
-EXPRESSIONS = ("aggregate", "filter", "order", "project", "query", "select")
+EXPRESSIONS = (
+    *("aggregate", "any_value", "apply", "arg_max", "arg_min", "avg", "count", "filter", "first", "group_by", "join"),
+    *("last", "list", "max", "mean", "min", "order", "pivot", "project", "quantile", "query", "select", "sort"),
+    *("string_agg", "sum", "unpivot", "update", "value_counts", "with_columns"),
+)
+TABLES = ("table", "view")  # a file has its path as the name of one
 WRITERS = ("to_csv", "to_parquet", "write_csv", "write_parquet")
 OBSTORE = (
     *("get", "get_async", "get_range", "get_range_async", "get_ranges", "get_ranges_async", "head", "head_async"),
@@ -62,25 +85,39 @@ OBSTORE = (
 HOOKS: Mapping[str, Mapping[str, Note]] = {
     "PIL.ImageCms": {"ImageCmsProfile.__init__": read},
     "PIL.ImageFont": {"FreeTypeFont.__init__": read},
+    "_interpreters": {"create": interpreter},
+    "_posixshmem": {"shm_open": segment},
     "_posixsubprocess": {"fork_exec": child},
     "adbc_driver_manager.dbapi": {"Connection.__init__": server},
     "adbc_driver_postgresql.dbapi": {"connect": server},
     "duckdb": {
         **dict.fromkeys((*DUCKDB, *(f"DuckDBPyConnection.{name}" for name in DUCKDB)), queries.query),
+        **dict.fromkeys((*TABLES, *(f"DuckDBPyConnection.{name}" for name in TABLES)), read),
         **dict.fromkeys((f"DuckDBPyRelation.{name}" for name in EXPRESSIONS), queries.expression),
+        **dict.fromkeys(("SQLExpression", "sql_expr", "aggregate", "filter", "order", "project"), queries.expression),
         **dict.fromkeys((f"DuckDBPyRelation.{name}" for name in WRITERS), arguments.own),
     },
     "obstore": dict.fromkeys(OBSTORE, server),
-    "pyarrow": {**dict.fromkeys(("input_stream", "memory_map"), read), "OSFile": stream},
+    "pyarrow": {
+        **dict.fromkeys(("CompressedInputStream", "input_stream", "memory_map"), read),
+        **dict.fromkeys(("CompressedOutputStream", "create_memory_map", "output_stream"), arguments.own),
+        "OSFile": stream,
+    },
     "pyarrow.csv": {**dict.fromkeys(("open_csv", "read_csv"), read), "write_csv": arguments.own},
     "pyarrow.dataset": dict.fromkeys(("dataset", "parquet_dataset"), read),
     "pyarrow.feather": {**dict.fromkeys(("read_feather", "read_table"), read), "write_feather": arguments.own},
+    "pyarrow.ipc": {
+        **dict.fromkeys(("RecordBatchFileReader.__init__", "RecordBatchStreamReader.__init__"), read),
+        **dict.fromkeys(("RecordBatchFileWriter.__init__", "RecordBatchStreamWriter.__init__"), arguments.own),
+    },
     "pyarrow.json": dict.fromkeys(("open_json", "read_json"), read),
     "pyarrow.orc": dict.fromkeys(("ORCFile.__init__", "read_table"), read),
     "pyarrow.parquet": {
         **dict.fromkeys(("ParquetDataset.__init__", "ParquetFile.__init__", "read_metadata", "read_schema"), read),
         "ParquetWriter.__init__": arguments.own,
     },
+    "readline": dict.fromkeys(("read_history_file", "read_init_file"), read),
+    "zmq.sugar.socket": dict.fromkeys(("Socket.bind", "Socket.connect"), socket),
     **{
         name: dict.fromkeys(functions, read) | dict.fromkeys(model_file.WRITERS[name], arguments.own)
         for name, functions in model_file.READERS.items()
@@ -135,9 +172,11 @@ def _hooked(recorder: Recorder, original: Callable[..., Any], note: Note, *, is_
     """
     if isinstance(original, type):
 
-        def opened(_: Any, *given: Any, **named: Any) -> None:
+        def opened(self: Any, *given: Any, **named: Any) -> None:
             if not recorder.is_declared():
                 note(recorder, [*given, *named.values()])
+            if original.__init__ is not object.__init__:
+                original.__init__(self, *given, **named)
 
         return type(original.__name__, (original,), {"__init__": opened, "__module__": original.__module__})
 

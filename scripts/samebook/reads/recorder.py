@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from samebook.core import code
 from samebook.core.digest import sha256
-from samebook.reads.places import SYSTEM, Places, listed
+from samebook.reads.places import PROBE, SYSTEM, Places, listed
 from samebook.records import model_file, run_folder
 
 OWN, READS = f"{code.FOLDER}/", f"{Path(__file__).parent}/"
@@ -62,6 +62,7 @@ class Recorder:
             "os.listdir": self._listed,
             "os.scandir": self._listed,
             "sqlite3.connect": self._sqlite,
+            "socket.bind": self._bound,
             "socket.connect": self._connected,
             "socket.sendto": self._connected,
             "socket.sendmsg": self._connected,
@@ -183,6 +184,11 @@ class Recorder:
         address = arguments[1]
         place = ":".join(map(str, address[:2])) if isinstance(address, tuple) else os.fsdecode(address)
         self.unseen(f"network {place}")
+
+    def _bound(self, arguments: tuple[Any, ...]) -> None:
+        """Record a socket to which others connect, or send."""
+        if not PROBE.search(_caller(4)):
+            self._connected(arguments)
 
     def _loaded(self, arguments: tuple[Any, ...]) -> None:
         """Record a library that is loaded around Python's imports, by its package where it has one."""

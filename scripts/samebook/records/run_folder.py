@@ -29,6 +29,9 @@ LOG, ENVIRONMENT, PATCH = "run.log", "environment.json", "uncommitted.patch"
 EVENTS, INPUTS, LOCK, SCRATCH, SECRETS = ".events.jsonl", ".inputs", ".lock", ".scratch", ".secrets"
 # What the notebook needs only while it runs: samebook.scratch_path.
 WORK = ".work"
+# What samebook itself writes there, redacted, or removes at the end. All else is the notebook's.
+KEPT = (RECEIPT, ERROR, METRICS, NOTEBOOK, CANONICAL, PAGE, LOG, ENVIRONMENT, PATCH)
+OWN = frozenset((*KEPT, EVENTS, INPUTS, LOCK, SCRATCH, SECRETS, WORK))
 KILLED = "the runner was killed before the run was complete\n"
 TEMPORARY = "samebook-"
 # The time at the start of a run's id, in UTC.
@@ -101,7 +104,7 @@ def recover(workspace: Workspace) -> list[str]:
     with hold(partial / LOCK):
         dead = [path for path in sorted(partial.glob("*-*")) if not is_held(path / LOCK)]
         for path in dead:
-            write_whole(path / ERROR, f"{KILLED}{_screen(path)}".encode())
+            write_whole(path / ERROR, f"{KILLED}{_screen(workspace, path)}".encode())
             (path / RECEIPT).unlink(missing_ok=True)
             _remove_scratch(path)
             _tidy(path)
@@ -114,21 +117,22 @@ def note_secrets(run: Path, redaction: Redaction) -> None:
     (run / SECRETS).write_text("\n".join(f"{name} {mark}" for name, mark in redaction.marks.items()))
 
 
-def _screen(run: Path) -> str:
-    """Remove a killed run's outputs that hold a secret; all of them, and then a line, where a secret is not set here,
-    or has another text by now.
+def _screen(workspace: Workspace, run: Path) -> str:
+    """Remove what a killed run has written that holds a secret; all of it, and then a line, where a secret is not set
+    here, or has another text by now.
     """
-    path, outputs = run / SECRETS, run / "outputs"
+    path = run / SECRETS
     lines = path.read_text().splitlines() if path.is_file() else []
     marks = {name: mark for name, _, mark in (line.partition(" ") for line in lines)}  # before, there was no mark
-    texts = secret.texts(marks)
+    texts = secret.texts(marks) | secret.own_texts(workspace.root)
     if missing := [name for name, mark in marks.items() if name not in texts or redactor.mark(texts[name]) != mark]:
-        shutil.rmtree(outputs, ignore_errors=True)
+        for entry in [entry for entry in run.iterdir() if entry.name not in OWN]:
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         return (
             f"its outputs are removed: {', '.join(missing)} is not set here as it was, "
             "so they can't be searched for it\n"
         )
-    Redaction(texts).remove_files(outputs)
+    Redaction(texts).remove_files(run, OWN)
     return ""
 
 

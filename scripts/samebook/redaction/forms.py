@@ -10,7 +10,7 @@ import functools
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -30,6 +30,11 @@ BROKEN = re.compile(rf"(?<![\w+/-])[\w+/-]{{20,}}+(?:{BREAK.pattern}[\w+/=-]++)+
 # A run of blanks, or another character; and a blank where a text is folded, also in a new pair of quotes as by pprint.
 PARTS = re.compile(r"\s+|\S")
 BLANK = r"""(?i:\\*\s|\\+[nrt]|&(?:amp;)*nbsp;|['"]\s*['"])"""
+# A line break in the midst of a text that has been cut into lines of one width, with what programs put around it: the
+# quotes of pprint, the frame of a table; the characters that may stand there; and the shortest text that is so cut.
+FRAME = " \t|│┃"
+WRAP = rf"""(?:["']?[{FRAME}]*(?:\r?\n|\\+r\\+n|\\+n)[{FRAME}]*(?:b?["'])?)?"""
+EDGE, WRAPPED = f"{FRAME}\r\\\"'", 12
 ENTITIES = {"'": "&apos;", '"': "&#34;"}
 
 
@@ -51,6 +56,10 @@ class Quoted:
     @functools.cached_property
     def in_bytes(self) -> re.Pattern[bytes]:
         return re.compile(b"".join(map(_alternatives_in_bytes, PARTS.findall(self.text))))
+
+    @functools.cached_property
+    def wrapped(self) -> re.Pattern[str]:
+        return re.compile(WRAP.join(map(_alternatives, PARTS.findall(self.text))))
 
     @functools.cached_property
     def shown(self) -> set[str]:
@@ -98,6 +107,22 @@ def without_breaks(text: str, forms: Mapping[str, str]) -> str:
     # A regular expression is much slower than this.
     joined = functools.reduce(lambda rest, part: rest.replace(part, ""), BREAKS if forms else (), text)
     return BROKEN.sub(replaced, text) if any(form in joined for form in forms) else text
+
+
+def lines_joined(text: str) -> str:
+    """The text without its line breaks, and without what programs put around one."""
+    lines = text.replace("\\n", "\n").split("\n")
+    return "".join(line.strip(EDGE).removeprefix("b'").removeprefix('b"') for line in lines)
+
+
+def without_wraps(text: str, quoted: Sequence[tuple[Quoted, str]]) -> str:
+    """The text with its label in place of each quoted one that a program has cut into lines of one width."""
+    long = [(form, label) for form, label in quoted if len(form.text) >= WRAPPED]
+    joined = lines_joined(text) if long and ("\n" in text or "\\n" in text) else ""
+    for form, label in long:
+        if form.text in joined:
+            text = form.wrapped.sub(lambda _, label=label: label, text)
+    return text
 
 
 def _in_base64(content: bytes) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The contents of a file: its bytes, and what is packed in it by gzip, bzip2, xz, zlib or zip, or as Parquet."""
+"""The contents of a file: its bytes, and what is packed in it (gzip, bzip2, xz, zlib, zip, Parquet, Feather, ORC)."""
 
 import bz2
 import gzip
@@ -25,7 +25,9 @@ OPENERS: dict[bytes, Callable[[Any], File]] = {
 }
 # The beginnings that only packed files have; numbers or a text may begin with the first bytes of one.
 SURELY = re.compile(
-    rb"\x1f\x8b\x08|BZh[1-9](?:1AY&SY|\x17rE8P\x90)|\xfd7zXZ\0|\x5d\0\0..\xff{8}|PAR1\x15|PK\x03\x04", re.DOTALL
+    rb"\x1f\x8b\x08|BZh[1-9](?:1AY&SY|\x17rE8P\x90)|\xfd7zXZ\0|\x5d\0\0..\xff{8}|PK\x03\x04"
+    rb"|PAR1\x15|ARROW1\0\0|ORC[\0-\x1f]",
+    re.DOTALL,
 )
 # The first two bytes of zlib: deflate, a window of at most 32 KB, and a check (RFC 1950).
 ZLIB = tuple(
@@ -68,8 +70,8 @@ def _unpacked(file: File, first: bytes, depth: int) -> Iterator[bytes]:
         yield from pieces(opener(file), depth)
     elif first.startswith(ZLIB):
         yield from _inflated(file)
-    elif first.startswith(b"PAR1"):
-        yield from _batches(file)
+    elif reader := next((reader for magic, reader in TABLES.items() if first.startswith(magic)), None):
+        yield from _unpacked_batches(reader(file))
     elif first.startswith(b"PK\x03\x04") or (isinstance(file, io.BufferedReader) and zipfile.is_zipfile(file)):
         # One may begin with a program that unpacks it.
         yield from _members(file, depth)
@@ -89,13 +91,36 @@ def _members(file: File, depth: int) -> Iterator[bytes]:
                 yield from pieces(member, depth)
 
 
-def _batches(file: File) -> Iterator[bytes]:
-    """The rows of a Parquet file as Arrow writes them, which packs nothing."""
+def _unpacked_batches(batches: Iterator[Any]) -> Iterator[bytes]:
+    """The rows of a file of columns as Arrow writes them, which packs nothing."""
     import pyarrow
-    from pyarrow import ipc, parquet
+    from pyarrow import ipc
 
-    for batch in parquet.ParquetFile(file).iter_batches():
+    for batch in batches:
         sink = pyarrow.BufferOutputStream()
         with ipc.new_stream(sink, batch.schema) as stream:
             stream.write_batch(batch)
         yield sink.getvalue().to_pybytes()
+
+
+def _of_parquet(file: File) -> Iterator[Any]:
+    from pyarrow import parquet
+
+    yield from parquet.ParquetFile(file).iter_batches()
+
+
+def _of_arrow(file: File) -> Iterator[Any]:
+    from pyarrow import ipc
+
+    reader = ipc.open_file(file)
+    yield from map(reader.get_batch, range(reader.num_record_batches))
+
+
+def _of_orc(file: File) -> Iterator[Any]:
+    from pyarrow import orc
+
+    reader = orc.ORCFile(file)
+    yield from map(reader.read_stripe, range(reader.nstripes))
+
+
+TABLES: dict[bytes, Callable[[File], Iterator[Any]]] = {b"PAR1": _of_parquet, b"ARROW1": _of_arrow, b"ORC": _of_orc}

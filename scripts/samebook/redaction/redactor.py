@@ -2,16 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from samebook.core.digest import sha256
 from samebook.core.errors import PolicyRefused
-from samebook.core.secret import SHORTEST
 from samebook.core.text import ESCAPES
 from samebook.redaction import packed
-from samebook.redaction.forms import Quoted, encoded, without_breaks
+from samebook.redaction.forms import Quoted, encoded, without_breaks, without_wraps
+from samebook.redaction.parts import parts, whole
 
 # The parts of a JSON value that samebook or a format has written itself, so that they hold no secret. {"cells": [{"id":
 # True}]} names the key `cells`, and in each of its items the key `id` with its value. All else may hold a secret.
@@ -28,10 +28,9 @@ class Redaction:
         self.marks = {name: mark(text) for name, text in sorted(secrets.items())}
         # Longer ones are replaced first, as one secret may begin with another.
         texts = [(name, text) for name, text in secrets.items() if text]
-        parts = [(part, f"[redacted {name}]") for name, text in texts for part in _parts(text)]
-        self.quoted = [(Quoted(part), label) for part, label in sorted(parts, key=lambda item: -len(item[0]))]
-        stripped = [(name, part) for name, text in texts for part in {text, text.strip()}]
-        forms = {form: f"[redacted {name}]" for name, part in stripped for form in encoded(part)}
+        pieces = [(part, f"[redacted {name}]") for name, text in texts for part in parts(text)]
+        self.quoted = [(Quoted(part), label) for part, label in sorted(pieces, key=lambda item: -len(item[0]))]
+        forms = {form: f"[redacted {name}]" for name, text in texts for part in whole(text) for form in encoded(part)}
         self.numbers = {text.strip(): f"[redacted {name}]" for name, text in texts}
         self.encoded = dict(sorted(forms.items(), key=lambda item: -len(item[0])))
         self.longest = WIDEST * max((len(text) for _, text in texts), default=0)
@@ -50,7 +49,7 @@ class Redaction:
             text = quoted.replace(text, label)
         for form, label in self.encoded.items():
             text = text.replace(form, label)
-        return without_breaks(text, self.encoded)
+        return without_breaks(without_wraps(text, self.quoted), self.encoded)
 
     def value(self, value: Any, own: Own = False) -> Any:
         """A JSON value, or a notebook, with the secrets in its texts and keys replaced, except for what is `own`."""
@@ -75,20 +74,22 @@ class Redaction:
         if isinstance(error, OSError):
             error.filename = self.value(error.filename)
 
-    def check_files(self, folder: Path) -> None:
-        """Raise PolicyRefused for the first entry below `folder` that holds a secret: bytes cannot be redacted."""
-        for path in self._entries(folder):
+    def check_files(self, folder: Path, but: Collection[str] = ()) -> None:
+        """Raise PolicyRefused for the first entry below `folder` that holds a secret: bytes cannot be redacted. Those
+        of the names `but` are not looked at, nor is what is in them.
+        """
+        for path in self._entries(folder, but):
             self._check(self._label_of(path, folder), str(path.relative_to(folder.parent)))
 
     def check_content(self, contents: Iterable[bytes], name: str) -> None:
         """Raise PolicyRefused where one of the contents holds a secret; the message calls them `name`."""
         self._check(next(filter(None, map(self._label, contents)), None) if self.quoted else None, name)
 
-    def remove_files(self, folder: Path) -> None:
+    def remove_files(self, folder: Path, but: Collection[str] = ()) -> None:
         """Remove the entries below `folder` that hold a secret, of folders those whose names do; and packed files
-        that were cut, which can't be searched.
+        that were cut, which can't be searched. Those of the names `but` stay, with what is in them.
         """
-        for path in reversed(self._entries(folder)):
+        for path in reversed(self._entries(folder, but)):
             if self._label_of(path, folder) or _is_cut(path):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
@@ -109,8 +110,9 @@ class Redaction:
                 end = content[-self.longest :]
         return None
 
-    def _entries(self, folder: Path) -> list[Path]:
-        return sorted(folder.rglob("*")) if self.quoted else []
+    def _entries(self, folder: Path, but: Collection[str]) -> list[Path]:
+        paths = sorted(folder.rglob("*")) if self.quoted else []
+        return [path for path in paths if path.relative_to(folder).parts[0] not in but]
 
     def _check(self, label: str | None, name: str) -> None:
         if label:
@@ -127,9 +129,9 @@ class Redaction:
         return next(iter(labels), None) or next(found, None) or self._label_in_lines(content)
 
     def _label_in_lines(self, content: bytes) -> str | None:
-        """The replacement of a secret in base64 that is broken into lines."""
+        """The replacement of a secret that is broken into lines, as it is or in base64."""
         text = content.decode("latin-1")
-        redacted = without_breaks(text, self.encoded)
+        redacted = without_breaks(without_wraps(text, self.quoted), self.encoded)
         return next((label for label in self.encoded.values() if redacted != text and label in redacted), None)
 
 
@@ -143,12 +145,3 @@ def _is_cut(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return packed.is_cut(file)
-
-
-def _parts(text: str) -> list[str]:
-    """A secret, and each of its lines without blanks around it.
-
-    A notebook's file splits a text into lines, and a program strips the line break that a file of the secret ends with.
-    """
-    parts = (text.strip(), *(line.strip() for line in text.splitlines()))
-    return list(dict.fromkeys((text, *(part for part in parts if len(part) >= SHORTEST))))

@@ -131,6 +131,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     for line in (*beside, *outputs.normalize(folder.outputs, prepared.workspace.root)):
         reporter.noted(prepared.redaction.text(line))
     prepared.redaction.check_files(folder.outputs)
+    prepared.redaction.check_files(folder.path, {*run_folder.OWN, folder.outputs.name})
     read = origin.settled(prepared.workspace, prepared.source, prepared.path, run_folder.events(folder.path))
     events = tuple(read)
     for line in origin.notes(events):
@@ -224,7 +225,7 @@ def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, works
     text = redaction.text(f"{type(error).__name__}: {error}")
     try:
         (folder.path / run_folder.RECEIPT).unlink(missing_ok=True)
-        redaction.remove_files(folder.outputs)
+        redaction.remove_files(folder.path, run_folder.OWN)
         (folder.path / run_folder.ERROR).write_text(text + "\n")
         final = folder.finish()
     except OSError:

@@ -18,7 +18,8 @@ from samebook.records import run_folder
 
 MODULE = "from pathlib import Path\nCONTENT = Path(__file__).with_name('own.cfg').read_text()"
 EVENTFUL = """
-import contextlib, ctypes, os, socket, sqlite3, subprocess
+import contextlib, ctypes, multiprocessing.util, os, socket, sqlite3, subprocess
+os.waitpid(multiprocessing.util.spawnv_passfds(b"/bin/false", ["false"], ()), 0)
 subprocess.run(["true"])
 socket.socket().connect_ex(("127.0.0.1", 9))
 with contextlib.suppress(OSError):
@@ -66,7 +67,7 @@ def test_other_events_of_imports(run: Path, tmp_path: Path) -> None:
     assert not any(isinstance(item, socket.socket) for _, arguments in preload.EVENTS for item in arguments)
     startup.record_imports()
     unseen = {event["name"] for event in run_folder.events(run, "unseen")}
-    assert unseen == {"child process true", "network 127.0.0.1:9", "compiled code of own.so"}
+    assert unseen == {"child process true", "child process false", "network 127.0.0.1:9", "compiled code of own.so"}
     assert {event["name"] for event in run_folder.events(run, "read")} == {"eventful.py", "plugins/", "a.db"}
     (tmp_path / "plugins" / "new.py").touch()
     with pytest.raises(ValueError, match="plugins/ has changed"):

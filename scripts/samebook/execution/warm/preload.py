@@ -3,6 +3,7 @@
 A zygote imports this module: it must import nothing that a kernel would not import.
 """
 
+import _posixsubprocess
 import builtins
 import contextlib
 import importlib.util
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from samebook.execution.warm.without import without
-from samebook.reads.places import LISTING, SYSTEM, UNNAMED, listed
+from samebook.reads.places import LISTING, PROBE, SYSTEM, UNNAMED, listed
 
 # The state of each file and folder outside the environment and the system that a notebook's imports have read here, by
 # its path, and their audit events beside the opening of files.
@@ -131,13 +132,22 @@ def _noted_reads() -> Iterator[None]:
                 EVENTS.append((event, (str(Path(folder).absolute()),)))
         elif event in ("open", "sqlite3.connect") and isinstance(arguments[0], str):
             paths.add(arguments[0])
-        if event in UNNAMED:
+        if event in UNNAMED and not PROBE.search(sys._getframe(1).f_code.co_filename):
             # Not the socket itself, which would stay open.
             EVENTS.append((event, (None, *arguments[1:]) if event.startswith("socket.") else arguments))
 
+    def fork_exec(*arguments: Any) -> int:
+        """multiprocessing starts its processes by this function, of which there is no audit event."""
+        if is_noting:
+            EVENTS.append(("os.posix_spawn", (arguments[1][0],)))
+        return original(*arguments)
+
     sys.addaudithook(hook)
-    yield
-    is_noting = False
+    original, _posixsubprocess.fork_exec = _posixsubprocess.fork_exec, fork_exec
+    try:
+        yield
+    finally:
+        is_noting, _posixsubprocess.fork_exec = False, original
     others = tuple(f"{folder}/" for folder in (sys.prefix, sys.base_prefix, *SYSTEM))
     absolute = (_source(str(Path(path).absolute())) + "/" * path.endswith("/") for path in paths)
     READS.update(

@@ -1,0 +1,76 @@
+"""The parts of a secret that are secrets themselves: a notebook, or an error of a library, shows one without the rest.
+
+They are its lines, as a notebook's file splits a text into lines; the password of a URL, the keys in its query, and
+the path of a webhook; the values in JSON and in `name=value` whose names say so; and what follows `Bearer`.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from samebook.core.secret import SHORTEST, is_name
+
+PASSWORD = re.compile(r"[\w+.-]+://[^\s:/@]*:(\S+)@")
+PAIR = re.compile(r"""([\w.-]+)\s*[=:]\s*("[^"]*"|'[^']*'|[^\s;&,'"]+)""")
+SCHEME = re.compile(r"(?:Basic|Bearer|Token)\s+(\S+)", re.IGNORECASE)
+# The first and the last line of a key, which those of others are, too.
+FRAME = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
+# A path that is as long as this may be the secret of a URL without any other.
+PATH = 16
+
+
+def whole(text: str) -> list[str]:
+    """A secret, as it is and without the blanks around it, as a program strips the line break at a file's end; and the
+    parts of it that are long enough to be redacted.
+    """
+    stripped = text.strip()
+    found = (part.strip() for part in (*_of_url(stripped), *_of_json(text), *_of_pairs(stripped)))
+    return list(dict.fromkeys((text, stripped, *(part for part in found if len(part) >= SHORTEST))))
+
+
+def parts(text: str) -> list[str]:
+    """The same, and the lines of each."""
+    lines = (line.strip() for part in whole(text) for line in part.splitlines())
+    found = (line for line in lines if len(line) >= SHORTEST and not FRAME.fullmatch(line))
+    return list(dict.fromkeys((*whole(text), *found)))
+
+
+def _of_url(text: str) -> Iterator[str]:
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        return
+    # Some programs take a password that is not escaped, with a slash in it.
+    passwords = [url.password, *PASSWORD.findall(text)]
+    is_web, is_named = url.scheme in ("http", "https"), "@" in url.netloc
+    found = [part for part in passwords if part] or ([url.username or ""] if is_web else [])
+    found += [value for name, value in parse_qsl(url.query) if is_name(name)]
+    if is_web and not any(found) and not is_named and len(url.path) >= PATH:
+        found.append(url.path)
+    yield from (form for part in found for form in (part, unquote(part)))
+
+
+def _of_json(text: str) -> Iterator[str]:
+    with suppress(ValueError, RecursionError):
+        yield from _values(json.loads(text))
+
+
+def _values(value: Any, name: str = "") -> Iterator[str]:
+    """The texts in a JSON value that names say are secret."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _values(item, key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _values(item, name)
+    elif isinstance(value, str) and is_name(name):
+        yield value
+
+
+def _of_pairs(text: str) -> Iterator[str]:
+    yield from (value.strip("\"'") for name, value in PAIR.findall(text) if is_name(name))
+    if match := SCHEME.fullmatch(text):
+        yield match[1]
