@@ -60,7 +60,7 @@ def lacks(environments: Path, packages: Path) -> list[str]:
     lock = environments / "apt.lock"
     # A package that was built anew for times of 64 bits has another name, and still answers to the old one.
     locked = {name.removesuffix("t64") for name in debian_packages.versions(lock.read_text() if lock.exists() else "")}
-    lines = []
+    lines = list[str]()
     for line in found.splitlines():
         name, *pairs = line.split()
         needed = dict(pair.split("=") for pair in pairs)
