@@ -74,7 +74,9 @@ APART  = $(if $(CACHE_NAMESPACE),--build-arg BUILDKIT_CACHE_MOUNT_NS=$(call quot
 # The stage that the image starts from: with the Debian packages of a lock, where there is one.
 SYSTEM = $(if $(wildcard environments/apt.lock),--build-arg SYSTEM=system)
 BUILDER = $(if $(PODMAN),$(HERE)environments/podman,BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx) build
-BUILD   = $(BUILDER) --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(SYSTEM) $(WAYS) $(CA:%=--secret id=ca,src=%) $(APART) $(if $(call on,V),$(if $(PODMAN),,--progress plain),--quiet)
+BUILD   = $(BUILDER) --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(SYSTEM) $(WAYS) $(CA:%=--secret id=ca,src=%) $(APART) $(SHOWN)
+SHOWN   = $(if $(call on,V),$(STEPS),--quiet)
+STEPS   = $(if $(PODMAN),,--progress plain)
 # An engine older than 23 doesn't know linked layers; its images are the same, its builds slower.
 LINK    = $(if $(PODMAN),$(BY_PODMAN),$(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }'))
 # Podman doesn't know them either, leaves out a stage that is named by a variable, and knows a step that it has made before
@@ -107,12 +109,15 @@ apart:
 TAKES_build = V
 build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
 
+# The words of the step that failed are among those of all steps, which nobody else wants to read.
+images: SHOWN = $(STEPS)
 # After a comment nothing in a Dockerfile names another program to read it, which would choose its caches itself.
 images: pulled-base $(if $(CACHE_NAMESPACE),apart)
-	@echo image: $(call quoted,$(TARGETS:%=$(PROJECT_NAME):%) on $(BASE_IMAGE)) >&2 && \
+	@echo image: $(call quoted,$(TARGETS:%=$(PROJECT_NAME):%) on $(BASE_IMAGE)) >&2 && log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
 	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
-	  { echo "#" && sed '$(LINK)' Dockerfile; } | $(BUILD) --file - --target $$target --tag $(PROJECT_NAME):$$target$(TAG) . >/dev/null || { \
-	  echo "error: the image $(PROJECT_NAME):$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && $(PROXIES) && exit 2; }; \
+	  { echo "#" && sed '$(LINK)' Dockerfile; } | $(BUILD) --file - --target $$target --tag $(PROJECT_NAME):$$target$(TAG) . $(if $(call on,V),,2>"$$log") >/dev/null || { \
+	  tail -n 30 "$$log" >&2; echo "error: the image $(PROJECT_NAME):$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && \
+	  if grep -q '  -> ' "$$log"; then grep -oE '(error: |  -> ).*' "$$log" | awk '!seen[$$0]++' >&2; else $(call blamed,"$$log"); fi && exit 2; }; \
 	done
 
 uv-of-image: pulled-base

@@ -47,6 +47,8 @@ FORKABLE_docker = echo "error: a run in a container has no kernel from another" 
 forkable: engine
 	@$(FORKABLE_$(ENGINE))
 
-# What each download error says last.
+# What each download error says last: for that of $(1), a file with the tool's own words, where these are of a network.
+OF_NETWORK = Failed to fetch|error sending request|[Cc]onnection|timed out|dns error|resolve host|certificate|[Nn]etwork|Unable to fetch|Could not connect
+blamed     = { ! grep -Eq '$(OF_NETWORK)' $(1) || { $(PROXIES); }; }
 PROXIES = echo "  -> behind a proxy: HTTPS_PROXY names it, SSL_CERT_FILE its certificate;" \
                "an index of your own: PIP_INDEX_URL and UV_DEFAULT_INDEX" >&2

@@ -6,10 +6,6 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chisquare
-from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
-
-import flights
 
 # 1 where a larger value is better, -1 where a smaller one is.
 BETTER = {"auc": 1, "log_loss": -1, "brier": -1}
@@ -27,13 +23,7 @@ def scores(label: pd.Series, probability: pd.Series) -> dict[str, float]:
 
     Processors round further decimals differently, and those say nothing.
     """
-    values = {
-        "auc": roc_auc_score(label, probability),
-        "log_loss": log_loss(label, probability),
-        "brier": brier_score_loss(label, probability),
-        "calibration_error": flights.calibration_error(label, probability),
-    }
-    return {name: round(float(value), DIGITS) for name, value in values.items()}
+    return {name: round(measured(name, label, probability), DIGITS) for name in (*BETTER, "calibration_error")}
 
 
 def measured(metric: str, label: pd.Series, probability: pd.Series) -> float:
@@ -76,38 +66,7 @@ def paired_bootstrap(
         shared = sides[0].weights(generator, count)
         return shared, shared
 
-    return _intervals(sides, weights, draws)
-
-
-def group_bootstrap(
-    label: pd.Series, probability: pd.Series, is_challenger: pd.Series, *, entities: pd.Series, draws: int, seed: int
-) -> dict[str, Interval]:
-    """The gain of the challenger's rows over the champion's, by metric, in the form of `paired_bootstrap`.
-
-    Each row has the score of one model only. Entities, the units of assignment, are drawn with replacement on each
-    side: one row a sample, four columns of equal length, and rows on both sides.
-    """
-    generator = np.random.default_rng(seed)
-    first, second = (
-        Side.of(label[rows], probability[rows], entities[rows]) for rows in (is_challenger, ~is_challenger)
-    )
-
-    def weights(count: int) -> tuple[np.ndarray, np.ndarray]:
-        return first.weights(generator, count), second.weights(generator, count)
-
-    return _intervals((first, second), weights, draws)
-
-
-def sample_ratio(is_challenger: pd.Series, share: float) -> float:
-    """The p-value of the challenger's number of entities (one row each), of which a share `share` is expected.
-
-    Chi-square: Fabijan et al., KDD 2019. With a share of 0 or 1, one entity on the other side is impossible.
-    """
-    if share in (0, 1):
-        return float((is_challenger == bool(share)).all())
-    counts, size = [is_challenger.sum(), (~is_challenger).sum()], len(is_challenger)
-    expected = [share * size, (1 - share) * size]
-    return float(f"{chisquare(counts, expected).pvalue:.6g}")
+    return gains_of(sides, weights, draws)
 
 
 @dataclass(frozen=True)
@@ -130,11 +89,18 @@ class Side:
         return np.stack([np.bincount(draw, minlength=self.groups)[self.group] for draw in draws]).astype(float)
 
     def values(self, name: str, weights: np.ndarray) -> np.ndarray:
-        """The values of a metric, one a row of weights."""
-        return _weighted(name, self.truth, self.probability, weights)
+        """The weighted metric of each draw; `weights` has one row a draw and one column a sample."""
+        if name == "auc":
+            return _auc(self.truth, self.probability, weights)
+        if name == "calibration_error":
+            return _calibration_error(self.truth, self.probability, weights)
+        clipped = np.clip(self.probability, 1e-15, 1 - 1e-15)
+        logs = np.where(self.truth == 1, -np.log(clipped), -np.log1p(-clipped))
+        loss = logs if name == "log_loss" else (self.probability - self.truth) ** 2
+        return (weights * loss).sum(axis=1) / weights.sum(axis=1)
 
 
-def _intervals(
+def gains_of(
     sides: tuple[Side, Side], weights: Callable[[int], tuple[np.ndarray, np.ndarray]], draws: int
 ) -> dict[str, Interval]:
     """By metric, the gain of the first side on all rows, and the interval of the draws."""
@@ -152,18 +118,6 @@ def _gain(name: str, sides: tuple[Side, Side], weights: tuple[np.ndarray, np.nda
     return BETTER[name] * (first - second)
 
 
-def _weighted(name: str, truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The weighted metric of each draw; `weights` has one row a draw and one column a sample."""
-    if name == "auc":
-        return _auc(truth, probability, weights)
-    if name == "calibration_error":
-        return _calibration_error(truth, probability, weights)
-    clipped = np.clip(probability, 1e-15, 1 - 1e-15)
-    logs = np.where(truth == 1, -np.log(clipped), -np.log1p(-clipped))
-    loss = logs if name == "log_loss" else (probability - truth) ** 2
-    return (weights * loss).sum(axis=1) / weights.sum(axis=1)
-
-
 def _auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The weighted share of pairs of a late and a punctual flight that are ranked right; ties count half."""
     order = np.argsort(probability, kind="stable")
@@ -178,7 +132,7 @@ def _auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.
 
 
 def _calibration_error(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray, bins: int = 10) -> np.ndarray:
-    """`flights.calibration_error`, weighted."""
+    """The weighted mean distance of predicted and observed rates, in bins of equal width: Naeini et al., AAAI 2015."""
     bin_of = np.minimum((probability * bins).astype(int), bins - 1)
     gaps = (probability - truth)[:, None] * (bin_of[:, None] == np.arange(bins))
     return np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1)

@@ -171,17 +171,6 @@ def score(model: "xgboost.Booster", flights: pd.DataFrame) -> np.ndarray:
     return model.inplace_predict(features(flights, model_categories(model))).astype("float64")
 
 
-def calibration_error(late: pd.Series, probability: pd.Series, bins: int = 10) -> float:
-    """The expected calibration error: the mean distance of predicted and observed rates, between 0 and 1.
-
-    It has bins of equal width, weighted by their flights: Naeini et al., AAAI 2015.
-    """
-    bin_of = np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)
-    gaps = np.asarray(probability, float) - np.asarray(late, float)
-    sums = np.bincount(bin_of, weights=gaps, minlength=bins)
-    return float(np.abs(sums).sum() / len(gaps))
-
-
 def read_file(path: Path, schema: DataFrameSchema) -> pd.DataFrame:
     """The rows of a CSV (UTF-8, numbers to the last digit) or Parquet file, as text where the schema says text.
 

@@ -1,6 +1,7 @@
 """Bad input: a clear error, its exit code, and nothing half-written."""
 
 import json
+import subprocess
 
 import pytest
 from tiny import Tiny
@@ -67,6 +68,18 @@ def test_no_notebook_refused(content: str, tiny: Tiny) -> None:
     assert (ended.code, tiny.runs) == (2, [])
     assert "error: train.ipynb is not a notebook: " in ended.stderr
     assert "-> git diff -- notebooks/train.ipynb" in ended.stderr
+
+
+def test_no_notebook_committed(tiny: Tiny) -> None:
+    """Where it is committed so, a difference would show nothing: the commits do."""
+    tiny.notebook("train").write_text("<<<<<<< HEAD")
+    for command in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", *command], cwd=tiny.root, check=True)
+    assert "-> git log --patch -- notebooks/train.ipynb" in tiny.samebook("run", "train").stderr
 
 
 def test_notebook_outside_refused(tiny: Tiny) -> None:

@@ -43,3 +43,20 @@ def test_other_packages_refused(engine: docker.DockerClient, checkout: Path) -> 
     lock = checkout / "environments" / "apt.lock"
     lock.write_text(re.sub(r"[0-9a-f]{64}", "0" * 64, lock.read_text()))
     assert "no mirror has figlet" in build(checkout, "--build-arg", "SYSTEM=system")
+
+
+@pytest.mark.timeout(1800)
+def test_missing_library_named(engine: docker.DockerClient, checkout: Path) -> None:
+    """Where a package's library is not in the image, the build names the command that adds it, which is enough."""
+    assert '-> make add APT="libgomp1"' in make("add", PACKAGE="lightgbm", cwd=checkout, **NAMED)
+    build = ["make", "build", "TARGETS=runtime", f"BASE_IMAGE={base()}", *(f"{name}={NAMED[name]}" for name in NAMED)]
+    refused = subprocess.run(build, cwd=checkout, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    *_, reason, mend, _ = refused.stderr.splitlines()
+    assert reason == "error: lightgbm can't be imported: the image lacks libgomp.so.1"
+    assert mend == '  -> make add APT="libgomp1"'
+    make("add", APT="libgomp1", cwd=checkout, BASE_IMAGE=base(), **NAMED)
+    subprocess.run(build, cwd=checkout, check=True)
+    version = ["-c", "import lightgbm; print(lightgbm.__version__)"]
+    image = "samebook:runtime-debian"
+    assert engine.containers.run(image, version, entrypoint="python", remove=True).startswith(b"4.")

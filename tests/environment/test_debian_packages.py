@@ -1,12 +1,16 @@
 """Debian packages of the image: their lock, and what the doctor says of them."""
 
+import runpy
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tiny import CHECKOUT, Tiny
+
+CHECK = runpy.run_path(str(CHECKOUT / "environments" / "image" / "check"))
 
 
 @pytest.fixture
@@ -42,6 +46,42 @@ def test_locked_by_hash(environments: Path) -> None:
     assert "was made for figlet libgts-bin" in apt(environments, "check", "base").stderr
     assert apt(environments, "remove", "base", "figlet").returncode == 0
     assert not (environments / "apt.lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("library", "package"),
+    [
+        ("libgomp.so.1", "libgomp1"),
+        ("libX11.so.6", "libx11-6"),
+        ("libdbus-1.so.3", "libdbus-1-3"),
+        ("libnss3.so", "libnss3"),
+        ("libgthread-2.0.so.0", "libglib2.0-0t64"),
+    ],
+)
+def test_package_of_a_library(library: str, package: str) -> None:
+    """A library's name says Debian's package of it, by Debian's rule, but for some."""
+    assert CHECK["debian_package"](library) == package
+
+
+def test_libraries_that_a_package_loads(tmp_path: Path) -> None:
+    """What a package loads is read from its files, also where nothing of it runs here; its own libraries count not."""
+    strings = b"\0libgomp.so.1\0libown.so\0libc.so.6\0libcuda.so.1\0"
+    names = [strings.index(name) for name in (b"libgomp", b"libown", b"libc.", b"libcuda")]
+    words = b"".join(struct.pack("<qQ", 1, at) for at in names) + struct.pack("<qQQQ", 5, 4096, 0, 0)
+    header = b"\x7fELF\x02\x01".ljust(32, b"\0") + struct.pack("<QQ", 64, 0) + bytes(6) + struct.pack("<HH", 56, 2)
+    table = struct.pack("<IIQQQQQQ", 1, 0, 512, 4096, 4096, len(strings), len(strings), 1)
+    table += struct.pack("<IIQQQQQQ", 2, 0, 256, 8192, 8192, len(words), len(words), 8)
+    library = (header.ljust(64, b"\0") + table).ljust(256, b"\0") + words
+    folder = tmp_path / "own-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Name: own\nVersion: 1\n")
+    (folder / "RECORD").write_text("own/a.cpython-313-x86_64-linux-gnu.so,,\nown/libown.so,,\nown/broken.so.1,,\n")
+    (tmp_path / "own").mkdir()
+    for name, data in (("a.cpython-313-x86_64-linux-gnu.so", library), ("libown.so", library), ("broken.so.1", b"x")):
+        (tmp_path / "own" / name).write_bytes(library.ljust(512, b"\0") + strings if data is library else data)
+    command = [sys.executable, CHECKOUT / "environments" / "image" / "check", "--libraries", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "own libgomp.so.1=libgomp1\n"
 
 
 def test_doctor_names_missing(tiny: Tiny) -> None:

@@ -75,8 +75,14 @@ def test_added_and_removed(tmp_path: Path) -> None:
         failed = make("add", f"PACKAGE={name}")
         assert failed.returncode == 2
         assert reason in failed.stderr
+        assert "proxy" not in failed.stderr
     assert make("remove", "PACKAGE=humanize", "GROUP=lab").returncode == 0
     assert wish() == before
+    lacking = '  lightgbm loads libgomp.so.1, which the image lacks\n  -> make add APT="libgomp1"\n'
+    assert lacking in make("add", "PACKAGE=lightgbm").stdout
+    assert make("remove", "PACKAGE=lightgbm").returncode == 0
+    (clone / "environments" / "apt.lock").write_text("# libgomp1\n#\nlibgomp1 14 amd64 1 1 0 pool/x.deb\n")
+    assert "loads" not in make("add", "PACKAGE=lightgbm").stdout
 
 
 @pytest.mark.host

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+import ab_tests
 import experiments
 import samebook
 
@@ -71,6 +72,20 @@ def test_values_have_intervals() -> None:
     assert alone["auc"] != intervals["auc"]
 
 
+@pytest.mark.parametrize(
+    ("late", "probability", "expected"),
+    [
+        ([0, 1], [0.0, 1.0], 0.0),  # all said, all true
+        ([1, 0], [0.0, 1.0], 1.0),  # all said, all wrong
+        ([0, 1, 0, 1], [0.5, 0.5, 0.5, 0.5], 0.0),  # half of "one in two" is late
+        ([0, 0, 0, 1], [0.55, 0.55, 0.05, 0.05], 0.5 * 0.55 + 0.5 * 0.45),
+    ],
+)
+def test_calibration_error(late: list[int], probability: list[float], expected: float) -> None:
+    """The calibration error is the flights' mean distance of predicted from observed rate, bin by bin."""
+    assert experiments.measured("calibration_error", pd.Series(late), pd.Series(probability)) == pytest.approx(expected)
+
+
 def test_calibration_error_is_covered() -> None:
     """In 60 repetitions at least 85 % of the intervals hold a calibration error of 0.1, in spite of few rows."""
     covered = 0
@@ -103,15 +118,16 @@ def group_gain(
 ) -> dict[str, float]:
     label, score = frame["label"], frame[column]
     common = {"entities": frame[entity], "draws": 200, "seed": 1}
-    return experiments.group_bootstrap(label, score, is_challenger, **common)["log_loss"]
+    return ab_tests.group_bootstrap(label, score, is_challenger, **common)["log_loss"]
 
 
-def test_measured_as_scores() -> None:
-    """One metric alone has the value that `scores` gives; AUC of one class is not defined."""
+def test_measured_as_by_others() -> None:
+    """Each metric has the value that scikit-learn gives; AUC of one class is not defined."""
     frame = sample(300, 6)
-    for name in experiments.BETTER:
+    for name, metric in {"auc": roc_auc_score, "log_loss": log_loss, "brier": brier_score_loss}.items():
         value = experiments.measured(name, frame["label"], frame["good"])
-        assert value == pytest.approx(experiments.scores(frame["label"], frame["good"])[name], abs=1e-6)
+        assert value == pytest.approx(metric(frame["label"], frame["good"]), abs=1e-12)
+        assert experiments.scores(frame["label"], frame["good"])[name] == round(value, 6)
     late = frame[frame["label"] == 1]
     assert np.isnan(experiments.measured("auc", late["label"], late["good"]))
     assert np.isnan(experiments.measured("brier", late["label"].head(0), late["good"].head(0)))
@@ -151,18 +167,18 @@ def test_same_model_in_two_groups(entities: int) -> None:
 def test_sample_ratio() -> None:
     """A ratio as planned is likely, another one is not, and one entity astray from a share of 0 or 1 is impossible."""
     is_challenger = pd.Series([True] * 500 + [False] * 500)
-    assert experiments.sample_ratio(is_challenger, 0.5) == 1.0
-    assert experiments.sample_ratio(is_challenger, 0.48) > 0.1
-    assert experiments.sample_ratio(is_challenger, 0.4) < 1e-9
-    assert [experiments.sample_ratio(is_challenger[:500], share) for share in (0.0, 1.0)] == [0.0, 1.0]
-    assert [experiments.sample_ratio(is_challenger[499:], share) for share in (0.0, 1.0)] == [0.0, 0.0]
+    assert ab_tests.sample_ratio(is_challenger, 0.5) == 1.0
+    assert ab_tests.sample_ratio(is_challenger, 0.48) > 0.1
+    assert ab_tests.sample_ratio(is_challenger, 0.4) < 1e-9
+    assert [ab_tests.sample_ratio(is_challenger[:500], share) for share in (0.0, 1.0)] == [0.0, 1.0]
+    assert [ab_tests.sample_ratio(is_challenger[499:], share) for share in (0.0, 1.0)] == [0.0, 0.0]
 
 
 def test_sample_ratio_seldom_cries() -> None:
     """Of 1,000 sound assignments hardly one is called wrong at p < 0.001."""
     entities = range(500)
     chances = [
-        experiments.sample_ratio(pd.Series(samebook.assign(entities, salt=f"{salt}", share=0.3)) == "challenger", 0.3)
+        ab_tests.sample_ratio(pd.Series(samebook.assign(entities, salt=f"{salt}", share=0.3)) == "challenger", 0.3)
         for salt in range(1000)
     ]
     assert sum(chance < 0.001 for chance in chances) <= 4

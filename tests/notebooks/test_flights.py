@@ -129,17 +129,3 @@ def test_features_leave_frame(scheduled: pd.DataFrame) -> None:
     before = scheduled.copy()
     flights.features(scheduled, {name: ["UA", "EWR"] for name in flights.CATEGORICAL})
     assert_frame_equal(scheduled, before)
-
-
-@pytest.mark.parametrize(
-    ("late", "probability", "expected"),
-    [
-        ([0, 1], [0.0, 1.0], 0.0),  # all said, all true
-        ([1, 0], [0.0, 1.0], 1.0),  # all said, all wrong
-        ([0, 1, 0, 1], [0.5, 0.5, 0.5, 0.5], 0.0),  # half of "one in two" is late
-        ([0, 0, 0, 1], [0.55, 0.55, 0.05, 0.05], 0.5 * 0.55 + 0.5 * 0.45),
-    ],
-)
-def test_calibration_error(late: list[int], probability: list[float], expected: float) -> None:
-    """The calibration error is the flights' mean distance of predicted from observed rate, bin by bin."""
-    assert flights.calibration_error(pd.Series(late), pd.Series(probability)) == pytest.approx(expected)

@@ -115,6 +115,11 @@ def test_unknown_pipeline_told(tmp_path: Path) -> None:
         definition.read(here, "../pipelines/daily")
 
 
+def test_no_pipelines_told(tmp_path: Path) -> None:
+    """The list of a project without pipelines says so, and how to make one."""
+    assert definition.table(Workspace(tmp_path)).startswith("no pipelines; environments/pipelines/NAME.yml")
+
+
 def test_shipped_pipelines_are_whole() -> None:
     """The pipelines that ship are valid."""
     here = Workspace(CHECKOUT)

@@ -163,7 +163,8 @@ def text(plan: Plan) -> str:
 
 
 def _files(plan: Plan) -> Iterator[str]:
-    yield f"notebooks/{plan.name}.ipynb, from {plan.source}: {len(plan.after)} cells, without outputs"
+    count = "1 cell" if len(plan.after) == 1 else f"{len(plan.after)} cells"
+    yield f"notebooks/{plan.name}.ipynb, from {plan.source}: {count}, without outputs"
     yield from (f"{copy.target}, from {copy.source}" for copy in plan.copies)
     for download in plan.downloads:
         yield f"{FILE}: {download.name}, which code cell {download.cell} reads from {download.url}"

@@ -2,7 +2,7 @@
 locks.
 
 With any Python and no package installed. `OLD NEW UV` installs what was added into a folder of its own, and prints
-what it weighs.
+what it weighs, and which of Debian's libraries it loads that the image lacks.
 """
 
 import csv
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from samebook.core.text import moved
+from samebook.environment import debian_packages
 from samebook.environment.packages import ENTRY, versions
 
 
@@ -26,8 +27,8 @@ def entries(folder: Path) -> dict[str, str]:
     return {entry[1]: entry[0] for text in texts for entry in ENTRY.finditer(text)}
 
 
-def weights(old: Path, new: Path, uv: str) -> dict[str, int]:
-    """The installed bytes of each package that has been added, by its name.
+def costs(old: Path, new: Path, uv: str) -> list[str]:
+    """A line with the installed bytes of each package that has been added, and lines with the libraries they lack.
 
     All that has moved is installed into a folder that goes away: what can't be installed ends the program.
     """
@@ -41,16 +42,42 @@ def weights(old: Path, new: Path, uv: str) -> dict[str, int]:
         if subprocess.run(install, check=False).returncode:
             raise SystemExit(2)
         records = {path.parent.name.split("-")[0]: path.read_text() for path in target.glob("*.dist-info/RECORD")}
+        lacking = lacks(new, target)
     rows = {name.replace("_", "-").lower(): csv.reader(text.splitlines()) for name, text in records.items()}
-    return {name: sum(int(row[2] or 0) for row in rows[name]) for name in sorted(rows.keys() - before.keys())}
+    sizes = {name: sum(int(row[2] or 0) for row in rows[name]) for name in sorted(rows.keys() - before.keys())}
+    weights = f"  they weigh {', '.join(f'{name} {size / 1e6:.1f} MB' for name, size in sizes.items())}"
+    return [*([weights] if sizes else []), *lacking]
+
+
+def lacks(environments: Path, packages: Path) -> list[str]:
+    """A line for each package in a folder that loads libraries of Debian's which nobody has asked for yet.
+
+    The image's own check looks: it finds the same when the image is built.
+    """
+    beside = environments.absolute().parent.glob(".venv/lib/python*/site-packages")
+    check = [sys.executable, environments / "image" / "check", "--libraries", packages, *beside]
+    found = subprocess.run(check, stdout=subprocess.PIPE, text=True, check=True).stdout
+    lock = environments / "apt.lock"
+    # A package that was built anew for times of 64 bits has another name, and still answers to the old one.
+    locked = {name.removesuffix("t64") for name in debian_packages.versions(lock.read_text() if lock.exists() else "")}
+    lines = list[str]()
+    for line in found.splitlines():
+        name, *pairs = line.split()
+        needed = dict(pair.split("=") for pair in pairs)
+        if missing := {library: deb for library, deb in needed.items() if deb.removesuffix("t64") not in locked}:
+            lines += [
+                f"  {name} loads {', '.join(missing)}, which the image lacks",
+                f'  -> make add APT="{" ".join(sorted(set(missing.values())))}"',
+            ]
+    return lines
 
 
 if __name__ == "__main__":
     old, new, *uv = sys.argv[1:]
     moves = moved(pinned(Path(old)), pinned(Path(new)))
     lines = [f"  {line}" for line in moves]
-    if uv and (added := weights(Path(old), Path(new), *uv)):
-        lines.append(f"  they weigh {', '.join(f'{name} {size / 1e6:.1f} MB' for name, size in added.items())}")
+    if uv:
+        lines += costs(Path(old), Path(new), *uv)
     count = "1 package has" if len(moves) == 1 else f"{len(moves)} packages have"
     lines.append(
         f"lock: {count} moved; next: make test, then git commit environments/" if moves else "lock: nothing has moved"

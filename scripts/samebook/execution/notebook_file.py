@@ -10,6 +10,7 @@ import nbformat
 from nbformat import NotebookNode, ValidationError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
+from samebook.core import head
 from samebook.core.errors import UsageError
 from samebook.core.text import Say
 from samebook.environment import kernels
@@ -39,7 +40,7 @@ def read(path: Path, say: Say = lambda _: None) -> NotebookNode:
     except (ValidationError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise UsageError(
             f"{path.name} is not a notebook: {_first_line(error)}",
-            mend=f"git diff -- notebooks/{path.name}",
+            mend=f"{_shown(path)} -- notebooks/{path.name}",
         ) from error
     cells = [cell for cell in notebook.cells if INJECTED not in cell.metadata.get("tags", [])]
     if len(cells) < len(notebook.cells):
@@ -47,6 +48,13 @@ def read(path: Path, say: Say = lambda _: None) -> NotebookNode:
         say(f"{path.name} holds a cell of parameters that an earlier run injected: it is left out")
     _set_kernel(path, notebook, say)
     return notebook
+
+
+def _shown(path: Path) -> str:
+    """The command of git that shows what has become of a file: what was edited, or else what was committed."""
+    root = path.parent.parent
+    is_committed = head.is_repository(root) and head.content(root, f"notebooks/{path.name}") == path.read_bytes()
+    return "git log --patch" if is_committed else "git diff"
 
 
 def _set_kernel(path: Path, notebook: NotebookNode, say: Say) -> None:

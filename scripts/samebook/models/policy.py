@@ -93,7 +93,8 @@ def _undrifted(candidate: Candidate) -> UnmetCondition | None:
 
 
 def _clean_commit(candidate: Candidate) -> UnmetCondition | None:
-    again = f"git commit --all --message train && {_again(candidate)}"
+    message = word(receipt.notebook_name(candidate.statement))
+    again = f"git commit --all --message {message} && {_again(candidate)}"
     name = candidate.commit["digest"]["gitCommit"]
     if candidate.policy.clean_commit and candidate.commit.get("annotations", {}).get("dirty", True):
         return UnmetCondition("it ran on changes that are not committed", again)

@@ -222,7 +222,9 @@ def schema() -> str:
 
 def table(workspace: Workspace) -> str:
     """The pipelines as text: names, parameters with their defaults, and steps."""
-    pipelines = ((name, read(workspace, name)) for name in names(workspace))
+    pipelines = [(name, read(workspace, name)) for name in names(workspace)]
+    if not pipelines:
+        return "no pipelines; environments/pipelines/NAME.yml makes one"
     return "\n".join(f"{name:<12} {_defaults(pipeline):<40} {' '.join(pipeline.steps)}" for name, pipeline in pipelines)
 
 

@@ -9,7 +9,7 @@ import importlib.abc
 import importlib.machinery
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import ModuleType
 from typing import Any, override
 
@@ -125,25 +125,36 @@ HOOKS: Mapping[str, Mapping[str, Note]] = {
 }
 
 
-def hook(recorder: Recorder) -> None:
-    """Hook the readers of the libraries that are imported, and of the others once they are."""
-    for name in HOOKS:
+def hook(recorder: Recorder, changes: Mapping[str, Callable[[Any], None]]) -> None:
+    """Hook the readers of the libraries that are imported, and of the others once they are.
+
+    `changes` are made in a module of that name in the same way.
+    """
+
+    def change(module: ModuleType) -> None:
+        name = module.__name__
+        _hook_module(recorder, module, HOOKS.get(name, {}))
+        if name in changes:
+            changes[name](module)
+
+    names = (*HOOKS, *changes)
+    for name in names:
         if module := sys.modules.get(name):
-            _hook_module(recorder, module, HOOKS[name])
-    sys.meta_path.insert(0, _Finder(recorder))
+            change(module)
+    sys.meta_path.insert(0, _Finder(names, change))
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """A finder of modules that finds as Python does, and hooks a module that has readers once it is imported."""
+    """A finder of modules that finds as Python does, and changes a module of these names once it is imported."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, names: Collection[str], change: Callable[[ModuleType], None]) -> None:
+        self._names, self._change = names, change
 
     @override
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in HOOKS:
+        if fullname not in self._names:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec and (loader := spec.loader):
@@ -151,7 +162,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)
-                _hook_module(self._recorder, module, HOOKS[fullname])
+                self._change(module)
 
             vars(loader)["exec_module"] = exec_module
         return spec

@@ -42,11 +42,12 @@ def declare_server(host: str, port: int) -> None:
 
 
 def start(run: str, workspace: str) -> None:
-    """Record from now on, in the run's folder, what this process reads."""
-    from samebook.reads import readers
+    """Record from now on, in the run's folder, what this process reads; of fonts it has those of packages alone."""
+    from samebook.reads import fonts, readers
 
+    changes = {fonts.MANAGER: fonts.of_packages(Path(workspace))}
     RECORDER.start(run, workspace)
-    readers.hook(RECORDER)
+    readers.hook(RECORDER, changes)
 
 
 def record(run: Path, path: str, workspace: str) -> None:
