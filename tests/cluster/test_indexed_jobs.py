@@ -230,7 +230,9 @@ def test_bad_input(tiny: Tiny, cluster: Cluster, pods: Pods, monkeypatch: pytest
     cluster.url = f"http://127.0.0.1:{free_ports(1)[0]}"
     cluster.write_config(tmp_path / "kubeconfig")
     assert "kubectl get has failed" in stderr_of(sweep(tiny, "n=1"), 2)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").symlink_to(shutil.which("git") or "")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     assert "there is no kubectl here" in stderr_of(sweep(tiny, "n=1"), 2)
     assert cluster.objects["jobs"] == {}
 

@@ -16,7 +16,7 @@ from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes, parse_json
 from samebook.core.errors import ARROW, EnvironmentMismatch, SamebookError
 from samebook.core.make import clean_environment
-from samebook.core.processes import Processes, ProcessResult
+from samebook.core.processes import Processes, ProcessResult, exit_at_once
 from samebook.core.workspace import Workspace
 from samebook.records import run_folder
 from samebook.store import remote
@@ -104,4 +104,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())
