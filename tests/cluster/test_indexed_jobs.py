@@ -27,11 +27,6 @@ samebook.output_path("n.txt").write_text(f"{n}")
 PIPELINE = "parameters: {day: null}\nsteps: {work: {notebook: train, parameters: {n: 1}}}\n"
 
 
-@pytest.fixture(scope="session")
-def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return kubernetes_cluster.kubectl(tmp_path_factory.mktemp("kubectl"))
-
-
 class Pods:
     """Pods as processes: each in a fresh copy of the image, which has the committed files of a workspace."""
 
