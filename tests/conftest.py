@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, override
 
+import kubernetes_cluster
 import pytest
 from postgresql import PASSWORD, SECRET, PostgreSQL, programs, running
 from s3 import ALLOWED, KEY, S3, TEXT, serving
@@ -147,6 +148,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """A real S3. Not for the image, which has no server."""
     with serving(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real kubectl."""
+    return kubernetes_cluster.kubectl(tmp_path_factory.mktemp("kubectl"))
 
 
 @pytest.fixture

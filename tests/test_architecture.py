@@ -95,7 +95,7 @@ def test_verbs_are_functions() -> None:
 
 
 def test_one_door_each() -> None:
-    """papermill, obstore, distributed and git have their modules; only the top prints or exits."""
+    """papermill, obstore, distributed, git and kubectl have their modules; only the top prints or exits."""
     assert {module for module in SOURCES if "papermill" in imported(module)} == {
         "execution.execute",
         "execution.papermill_engine",
@@ -103,7 +103,8 @@ def test_one_door_each() -> None:
     assert {module for module in SOURCES if "obstore" in imported(module)} == {"store.bucket"}
     dask = {"cluster.client", "cluster.ranks", "cluster.worker"}
     assert {module for module in SOURCES if "distributed" in imported(module)} == dask
-    assert users("git") - {module for module in SOURCES if "core.git" in imported(module)} == {"core.git"}
+    for door in ("core.git", "cluster.kubectl"):
+        assert users(door.rpartition(".")[2]) - {name for name in SOURCES if door in imported(name)} == {door}
     speakers = {module for module in SOURCES if wing(module) == "cli"} | FACES
     # A zygote is a program of its own.
     assert users("print") | users("echo") | users("exit") | users("SystemExit") <= speakers | {"execution.warm.zygote"}

@@ -59,7 +59,9 @@ def test_valid_by_the_schemas(prepared: Tiny) -> None:
         *render(prepared, "--name", "daily", "--from", "2013-07-01", "--to", "2013-07-03"),
         *render(prepared, *limits),
     ]
-    kinds = ["Job", "ConfigMap", "Job", "ConfigMap", "Job", "CronJob"]
+    frame = Frame("dev", IMAGE, ("API_TOKEN",), "2Gi", "2", is_shared=True, variables=(("SAMEBOOK_THREADS", "2"),))
+    manifests += [kubernetes.calls_map("a", "{}", 2), kubernetes.job_of_calls(frame, "a", 2, 2, kubernetes.SENT)]
+    kinds = ["Job", "ConfigMap", "Job", "ConfigMap", "Job", "CronJob", "ConfigMap", "Job"]
     assert [manifest["kind"] for manifest in manifests] == kinds
     command = (UV, "run", "--quiet", "--no-project", "--python", sys.executable, "--with", VALIDATOR, "python", "-c")
     done = subprocess.run(
@@ -115,6 +117,14 @@ def test_pod_has_no_rights() -> None:
     assert container["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
     assert {volume["name"] for volume in pod["volumes"]} == {mount["name"] for mount in container["volumeMounts"]}
     assert next(mount for mount in container["volumeMounts"] if mount["name"] == "calls")["readOnly"] is True
+
+
+def test_shared_pod_has_folders_of_its_own() -> None:
+    """Where results go to the shared store, a pod's runs and store are empty folders; only data is a claim's."""
+    frame = Frame("dev", IMAGE, is_shared=True)
+    volumes = kubernetes.pod(frame, {}, calls="a")["volumes"]
+    assert [each["name"] for each in volumes if "persistentVolumeClaim" in each] == ["data"]
+    assert {each["name"] for each in volumes if "emptyDir" in each} == {"runs", "store", "tmp"}
 
 
 @pytest.mark.parametrize(

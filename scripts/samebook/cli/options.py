@@ -122,9 +122,9 @@ ENGINE = click.option(
 )
 ON = click.option(
     "--on",
-    type=click.Choice(["local", "dask"]),
+    type=click.Choice(["local", "dask", "kubernetes"]),
     default="local",
-    help="Run on this machine, or by the workers of a cluster (make cluster).",
+    help="Run on this machine, by the workers of a cluster (make cluster), or in pods of your kubectl's cluster.",
 )
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Transfer this many objects at a time.")
@@ -146,6 +146,20 @@ VARIABLES = click.option(
     callback=_hand,
     help="Hand this variable of your shell to the kernel, by its name; may be repeated for others.",
 )
+
+
+def pods[Result](command: Callable[..., Result]) -> Callable[..., Result]:
+    """Add --image, --memory and --cores to a command, which gets them as `pods`."""
+
+    @functools.wraps(command)
+    def call(*, image: str, memory: str, cores: str, **others: Any) -> Result:
+        from samebook.cluster.pods import Pods
+
+        return command(pods=Pods(image, memory, cores), **others)
+
+    call = click.option("--cores", default="", help="Cores of a pod on Kubernetes, like 2.")(call)
+    call = click.option("--memory", default="", help="Memory of a pod on Kubernetes, like 2Gi.")(call)
+    return click.option("--image", default="", help="Image of pods on Kubernetes, by digest: NAME@sha256:…")(call)
 
 
 def parameters[Result](command: Callable[..., Result]) -> Callable[..., Result]:

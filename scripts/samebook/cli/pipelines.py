@@ -2,12 +2,16 @@
 
 import sys
 from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import click
 
-from samebook.cli.options import DAY, ENGINE, ENV, ON, VARIABLES, parameters, say, show
+from samebook.cli.options import DAY, ENGINE, ENV, ON, VARIABLES, parameters, pods, say, show
 from samebook.core import errors, workspace
+
+if TYPE_CHECKING:
+    from samebook.cluster.places import Name
+    from samebook.cluster.pods import Pods
 
 FORCE = click.option("--force", is_flag=True, help="Run also the steps that a finished run has done already.")
 
@@ -65,7 +69,12 @@ def pipelines(schema: bool) -> None:
 @ENGINE
 @FORCE
 @ON
-@click.option("--jobs", type=click.IntRange(1, 64), help="Run this many days at a time; by default 2, or one a worker.")
+@pods
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    help="Run this many days at a time; by default 2, one a worker, or 4 on Kubernetes.",
+)
 def backfill(
     name: str,
     first: datetime,
@@ -74,7 +83,8 @@ def backfill(
     env: str,
     engine: str,
     force: bool,
-    on: Literal["local", "dask"],
+    on: "Name",
+    pods: "Pods",
     jobs: int | None,
 ) -> None:
     """Run the pipeline NAME for each day of a span, side by side; steps that are done already are left out.
@@ -89,7 +99,7 @@ def backfill(
     # Workers are in the image already, where the cluster is of containers.
     job = Job(workspace.find(), name, given, env, engine if on == "local" else "local", force)
     span: tuple[date, date] = (first.date(), last.date())
-    result = verb.backfill(verb.BackfillRequest(job, *span, jobs or 0, on), say)
+    result = verb.backfill(verb.BackfillRequest(job, *span, jobs or 0, on, pods), say)
     show(verb.table(result))
     if result.failed:
         sys.exit(errors.SamebookError.exit_code)

@@ -8,14 +8,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, override
+from typing import TYPE_CHECKING, Any, override
 
 import click
 
-from samebook.cli.options import ENV, FILE, ON, SECONDS, VARIABLES, PairsType, parameters, say, show
+from samebook.cli.options import ENV, FILE, ON, SECONDS, VARIABLES, PairsType, parameters, pods, say, show
 from samebook.core import errors, workspace
 
 if TYPE_CHECKING:
+    from samebook.cluster.places import Name
+    from samebook.cluster.pods import Pods
     from samebook.execution.preparation import RunRequest
     from samebook.verbs.sweep import SweepRequest
 
@@ -110,8 +112,11 @@ def variations[Result](command: Callable[..., Result]) -> Callable[..., Result]:
 @ENV
 @VARIABLES
 @ON
+@pods
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), help="Run this many sets at a time; by default one a core or worker."
+    "--jobs",
+    type=click.IntRange(1, 64),
+    help="Run this many sets at a time; by default one a core or worker, and 4 on Kubernetes.",
 )
 @click.option("--metric", default="", help="Metric that ranks the sets; by default a run's first one.")
 @click.option("--minimize", is_flag=True, help="Rank the lowest value of the metric first.")
@@ -129,7 +134,8 @@ def sweep(
     vary: Variations,
     given: dict[str, str],
     env: str,
-    on: Literal["local", "dask"],
+    on: "Name",
+    pods: "Pods",
     jobs: int | None,
     metric: str,
     minimize: bool,
@@ -157,6 +163,7 @@ def sweep(
         minimize=minimize,
         stop_on_failure=on_failure == "stop",
         on=on,
+        pods=pods,
     )
     if dry_run:
         show(verb.description(verb.plan(request)))

@@ -19,12 +19,16 @@ type Manifest = dict[str, Any]
 # The length of a name that also names pods: https://kubernetes.io/docs/concepts/overview/working-with-objects/names
 LONGEST = 63
 VOLUMES = ("runs", "store", "data")
+# What is empty in each pod where results come back through the shared store.
+OWN_VOLUMES = ("runs", "store")
 # The only other folder that can be written to.
 TEMPORARY = "tmp"
 USER = 1000
 # A tag may be moved to another image, a digest can't.
 IMAGE = re.compile(r"[\w./:-]+@sha256:[0-9a-f]{64}")
 QUANTITY = re.compile(r"[1-9][0-9]*(m|Ki|Mi|Gi|Ti)?")
+# The program of a pod that has one call of many: it becomes the call, or sends its result to the shared store.
+INDEXED, SENT = "samebook.cluster.indexed", "samebook.cluster.index_program"
 # The folder of a ConfigMap with the calls of an indexed Job, and the most bytes that one holds.
 CALLS_FOLDER, CALLS, MOST_BYTES = "/etc/samebook", "calls.json", 1_000_000
 # What another try would only repeat: exit codes that say what is wrong with notebook, parameters, data or policy.
@@ -38,13 +42,18 @@ TRIES = 2
 
 @dataclass(frozen=True)
 class Frame:
-    """What all pods of an environment have in common. `memory` (2Gi) and `cores` (2) are limits, "" for none."""
+    """What all pods of an environment have in common. `memory` (2Gi) and `cores` (2) are limits, "" for none.
+
+    With `is_shared`, results go to the shared store, and only data/ is a claim's. `variables` are a pod's, with texts.
+    """
 
     env: str
     image: str
     secrets: tuple[str, ...] = ()
     memory: str = ""
     cores: str = ""
+    is_shared: bool = False
+    variables: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not IMAGE.fullmatch(self.image):
@@ -65,11 +74,16 @@ class Frame:
         """The name of the environment's Secret."""
         return f"samebook-{self.env}"
 
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The volumes that are claims: what a pod writes there outlives it."""
+        return tuple(volume for volume in VOLUMES if not (self.is_shared and volume in OWN_VOLUMES))
+
 
 def text(manifests: Sequence[Manifest], frame: Frame) -> str:
     """The text of a file with these manifests, and what must be there before it."""
     secret = f", and the secret {frame.of_env} with {', '.join(frame.secrets)}" if frame.secrets else ""
-    claims = ", ".join(f"samebook-{volume}" for volume in VOLUMES)
+    claims = ", ".join(f"samebook-{volume}" for volume in frame.claims)
     head = HEAD.format(env=frame.env, claims=claims, secret=secret)
     return head + yaml.safe_dump_all(manifests, sort_keys=False, width=118, allow_unicode=True)
 
@@ -102,39 +116,41 @@ def indexed_job(frame: Frame, notebook: str, calls: Sequence[Sequence[str]], par
     A call that fails stops no other. Raises UsageError for more calls than a ConfigMap holds.
     """
     text = json.dumps([list(call) for call in calls], ensure_ascii=False)
+    title = name(frame.env, notebook, _digest(frame, calls))
+    return [calls_map(title, text, len(calls)), job_of_calls(frame, title, len(calls), parallel, INDEXED)]
+
+
+def calls_map(title: str, text: str, count: int) -> Manifest:
+    """The ConfigMap with the text of so many calls. Raises UsageError for a longer one than it can hold."""
     if len(text.encode()) > MOST_BYTES:
         raise UsageError(
-            f"{len(calls)} runs take {len(text.encode()):,} bytes; a ConfigMap holds {MOST_BYTES:,}",
+            f"{count} runs take {len(text.encode()):,} bytes; a ConfigMap holds {MOST_BYTES:,}",
             mend="again, with fewer SETS at a time",
         )
-    title = name(frame.env, notebook, _digest(frame, calls))
-    command = ["python", "-m", "samebook.cluster.indexed", f"{CALLS_FOLDER}/{CALLS}"]
+    metadata = {"name": title}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {CALLS: text}, "immutable": True}
+
+
+def job_of_calls(frame: Frame, title: str, count: int, parallel: int, program: str) -> Manifest:
+    """The Job with an index for each of so many calls, which `program` reads in the ConfigMap of the same name."""
+    command = ["python", "-m", program, f"{CALLS_FOLDER}/{CALLS}"]
     spec = {
-        "completions": len(calls),
-        "parallelism": min(parallel, len(calls)),
+        "completions": count,
+        "parallelism": min(parallel, count),
         "completionMode": "Indexed",
         "backoffLimitPerIndex": TRIES,
         "podFailurePolicy": _failures("FailIndex"),
         "template": {"spec": pod(frame, {"command": command}, calls=title)},
     }
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": title},
-            "data": {CALLS: text},
-            "immutable": True,
-        },
-        _object("batch/v1", "Job", title, spec),
-    ]
+    return _object("batch/v1", "Job", title, spec)
 
 
 def pod(frame: Frame, program: Manifest, *, calls: str = "") -> Manifest:
     """The specification of a pod for a program (`args`, `command`); `calls` names a ConfigMap that it reads."""
     empty: Manifest = {}
     volumes: list[Manifest] = [
-        *({"name": each, "persistentVolumeClaim": {"claimName": f"samebook-{each}"}} for each in VOLUMES),
-        {"name": TEMPORARY, "emptyDir": empty},
+        *({"name": each, "persistentVolumeClaim": {"claimName": f"samebook-{each}"}} for each in frame.claims),
+        *({"name": each, "emptyDir": empty} for each in (*VOLUMES, TEMPORARY) if each not in frame.claims),
         *([{"name": "calls", "configMap": {"name": calls}}] if calls else []),
     ]
     return {
@@ -154,7 +170,8 @@ def pod(frame: Frame, program: Manifest, *, calls: str = "") -> Manifest:
 
 
 def _container(frame: Frame, program: Manifest, *, has_calls: bool) -> Manifest:
-    secrets = [
+    variables: list[Manifest] = [{"name": variable, "value": text} for variable, text in frame.variables]
+    variables += [
         {"name": secret, "valueFrom": {"secretKeyRef": {"name": frame.of_env, "key": secret}}}
         for secret in frame.secrets
     ]
@@ -168,13 +185,15 @@ def _container(frame: Frame, program: Manifest, *, has_calls: bool) -> Manifest:
         "name": "samebook",
         "image": frame.image,
         **program,
-        **({"env": secrets} if secrets else {}),
+        **({"env": variables} if variables else {}),
         **({"resources": {"requests": limits, "limits": limits}} if limits else {}),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
+        # The last lines that a failed program has printed are kept with its pod.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
     }
 

@@ -1,7 +1,6 @@
 """The places where many runs of a notebook are executed, behind one method: `map`, from requests to results.
 
-A place gives the same receipts as any other, and each run once. Kubernetes is to be a third one: it will write a job
-with an index for each request, and wait for its runs as these do.
+A place gives the same receipts as any other, and each run once.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -11,15 +10,17 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from samebook.cluster import program as programs
+from samebook.cluster.indexed_jobs import IndexedJobs
 from samebook.core import subcommand
-from samebook.core.errors import ARROW, SamebookError
-from samebook.core.processes import ProcessResult
+from samebook.core.digest import json_bytes
+from samebook.core.errors import SamebookError
 from samebook.core.text import Say
-from samebook.execution import pool, workers
+from samebook.execution import parameters, pool, workers
 from samebook.execution.preparation import PreparedRun, RunRequest
 from samebook.execution.workers import Failure
+from samebook.records import receipt, run_folder
 
-type Name = Literal["local", "dask"]
+type Name = Literal["local", "dask", "kubernetes"]
 type Results = Generator[tuple[RunRequest, Path | Failure]]
 
 
@@ -71,15 +72,32 @@ class Dask:
                 if isinstance(ended, Failure):
                     yield by_key[program.key], ended
                 elif ended.exit_code:
-                    yield by_key[program.key], failure(ended)
+                    yield by_key[program.key], programs.failure(ended)
                 else:
                     yield by_key[program.key], workspace.runs / subcommand.run_id(ended.stdout)
 
 
-def failure(ended: ProcessResult) -> Failure:
-    """The failure of a program that has ended with an error, with the message as the error has it."""
-    if ended.exit_code < 0:
-        return Failure(SamebookError.exit_code, f"its process was ended by signal {-ended.exit_code}")
-    first, *rest = subcommand.message(ended.stderr).splitlines() or [f"it ended with exit code {ended.exit_code}"]
-    notes = (line.removeprefix("  ") for line in rest if not line.lstrip().startswith(ARROW))
-    return Failure(ended.exit_code, "\n".join((first.removeprefix("error: "), *notes)))
+@dataclass(frozen=True)
+class Kubernetes:
+    """Indexed Jobs in the cluster that kubectl is set to, with an index for each run."""
+
+    prepared: PreparedRun
+    jobs: IndexedJobs
+
+    def map(self, requests: Sequence[RunRequest]) -> Results:
+        calls = {programs.call(request): request for request in requests}
+        with closing(self.jobs.map([*calls])) as results:
+            for call, runs in results:
+                yield calls[call], runs if isinstance(runs, Failure) else self._own(calls[call], runs[0])
+
+    def _own(self, request: RunRequest, run: Path) -> Path | Failure:
+        """A request's run. A failure where it is the run of other parameters, as only a planted result can be."""
+        external = receipt.external_parameters(receipt.read(run / run_folder.RECEIPT))
+        values = parameters.parse(request.parameters, self.prepared.parameters)
+        path, env = self.prepared.workspace.relative(self.prepared.path), request.env
+        expected = {"notebook": path, "parameters": parameters.json_values(values), "env": env}
+        if json_bytes(external) != json_bytes(expected):
+            return Failure(
+                SamebookError.exit_code, f"the shared store has {run.name} for it, a run of other parameters"
+            )
+        return run

@@ -4,11 +4,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from samebook.core import subcommand
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import UsageError
+from samebook.core.errors import ARROW, SamebookError, UsageError
 from samebook.core.json_value import json_object
+from samebook.core.processes import ProcessResult
 from samebook.environment import variables
 from samebook.execution.preparation import PreparedRun, RunRequest
+from samebook.execution.workers import Failure
 
 # The variables of samebook that belong to a machine or to a process there: a worker has its own.
 OF_A_MACHINE = frozenset(
@@ -45,16 +48,21 @@ class Program:
 
 def of_run(request: RunRequest, prepared: PreparedRun) -> Program:
     """The program of a run of the notebook that has been prepared here."""
-    timeout = () if request.cell_timeout is None else ("--timeout", str(request.cell_timeout))
-    params = ("--params", json_object(request.parameters))
     return Program(
-        ("run", request.notebook, *params, "--env", request.env, *timeout, "--json"),
+        call(request),
         ("--reuse",),
         sent_variables(prepared),
         source_digest(prepared),
         request.notebook,
         request.env,
     )
+
+
+def call(request: RunRequest) -> tuple[str, ...]:
+    """The arguments of `samebook` for a run."""
+    timeout = () if request.cell_timeout is None else ("--timeout", str(request.cell_timeout))
+    params = ("--params", json_object(request.parameters))
+    return ("run", request.notebook, *params, "--env", request.env, *timeout, "--json")
 
 
 def source_digest(prepared: PreparedRun) -> str:
@@ -97,3 +105,12 @@ def worker_variables(program: Program, environ: Mapping[str, str]) -> dict[str, 
     """
     own = {name: text for name, text in environ.items() if not _is_sent(name)}
     return {**own, **program.variables}
+
+
+def failure(ended: ProcessResult) -> Failure:
+    """The failure of a program that has ended with an error, with the message as the error has it."""
+    if ended.exit_code < 0:
+        return Failure(SamebookError.exit_code, f"its process was ended by signal {-ended.exit_code}")
+    first, *rest = subcommand.message(ended.stderr).splitlines() or [f"it ended with exit code {ended.exit_code}"]
+    notes = (line.removeprefix("  ") for line in rest if not line.lstrip().startswith(ARROW))
+    return Failure(ended.exit_code, "\n".join((first.removeprefix("error: "), *notes)))

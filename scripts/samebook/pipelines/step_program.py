@@ -1,5 +1,6 @@
 """A step of a pipeline as a program: its check, its command, its result, and the finished run that did the same."""
 
+import datetime
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,11 @@ class Job:
     engine: str = "local"
     force: bool = False
     jobs: int = 2
+
+
+def call(job: Job, day: datetime.date) -> tuple[str, ...]:
+    """The arguments of `samebook` for a whole pipeline and a day."""
+    return ("pipeline", job.name, "--params", json_object({**job.given, "day": str(day)}), "--env", job.env)
 
 
 def check(job: Job, step: PreparedStep) -> None:

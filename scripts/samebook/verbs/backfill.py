@@ -6,19 +6,21 @@ In a cluster the runs are executed by workers; whether a step is done already is
 import datetime
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 
-from samebook.cluster import places
+from samebook.cluster import places, pods
+from samebook.cluster.pods import Pods
 from samebook.core import signals, subcommand
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import Processes
 from samebook.core.text import Say
 from samebook.data import dataset
 from samebook.execution.pool import Pool
-from samebook.pipelines import executor
+from samebook.execution.workers import Failure
+from samebook.pipelines import executor, step_program
 from samebook.pipelines.executor import State
 from samebook.pipelines.step_program import Job
 
@@ -37,6 +39,7 @@ class BackfillRequest:
     last: datetime.date
     jobs: int = 0
     on: places.Name = "local"
+    pods: Pods = field(default_factory=Pods)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ def backfill(request: BackfillRequest, say: Say) -> Backfill:
             f"step {step.name} has to {step.declaration.verb}; a cluster only runs notebooks",
             mend=f"make backfill NAME={request.job.name} …, without ON",
         )
+    if request.on == "kubernetes":
+        return _on_kubernetes(request, days, say)
     start, outcomes = time.monotonic(), dict[datetime.date, DayOutcome]()
     with (
         signals.as_errors(),
@@ -98,6 +103,27 @@ def backfill(request: BackfillRequest, say: Say) -> Backfill:
             pool.shutdown(wait=False, cancel_futures=True)
             machines.processes.stop()
             raise
+    return Backfill(tuple(outcomes[day] for day in days))
+
+
+def _on_kubernetes(request: BackfillRequest, days: Sequence[datetime.date], say: Say) -> Backfill:
+    """The backfill as a Job with an index for each day: its pod runs all steps, whose runs come by the shared store."""
+    job = request.job
+    if job.force:
+        raise UsageError("what is in the shared store is not run again there", mend="again, without FORCE")
+    sender = pods.sender(job.workspace, job.env, request.pods, job.name, request.jobs, say)
+    calls = {step_program.call(job, day): day for day in days}
+    known = {path.name for path in job.workspace.runs.glob("*Z-*")}
+    start, outcomes = time.monotonic(), dict[datetime.date, DayOutcome]()
+    with signals.as_errors(), closing(sender.map([*calls])) as results:
+        for call, runs in results:
+            if isinstance(runs, Failure):
+                outcome = DayOutcome(calls[call], State.FAILED, runs.message, runs.code)
+            else:
+                is_new = any(run.name not in known for run in runs)
+                outcome = DayOutcome(calls[call], State.DONE if is_new else State.DONE_ALREADY)
+            outcomes[outcome.day] = outcome
+            say(_progress(outcome, len(outcomes), len(days), time.monotonic() - start))
     return Backfill(tuple(outcomes[day] for day in days))
 
 

@@ -12,7 +12,7 @@ from samebook.data import dataset
 from samebook.environment import settings
 from samebook.execution.grids import ParameterSet
 from samebook.execution.preparation import PreparedRun
-from samebook.pipelines import definition
+from samebook.pipelines import definition, step_program
 from samebook.pipelines.step_program import Job
 
 
@@ -56,7 +56,7 @@ def days(job: Job, first: datetime.date, last: datetime.date) -> list[list[str]]
 
     Raises UsageError where the first day can't run at all.
     """
-    each = [{**job.given, "day": str(day)} for day in dataset.span(first, last)]
+    span = dataset.span(first, last)
     today = datetime.datetime.now(datetime.UTC).date()
-    definition.prepared_steps(definition.read(job.workspace, job.name), each[0], today)
-    return [["pipeline", job.name, "--params", json_object(values), "--env", job.env] for values in each]
+    definition.prepared_steps(definition.read(job.workspace, job.name), {**job.given, "day": str(span[0])}, today)
+    return [list(step_program.call(job, day)) for day in span]

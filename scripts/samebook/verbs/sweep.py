@@ -7,8 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from samebook.cluster import places
+from samebook.cluster import places, pods
 from samebook.cluster.places import Place
+from samebook.cluster.pods import Pods
 from samebook.core import signals
 from samebook.core import workspace as workspaces
 from samebook.core.errors import SamebookError, UsageError
@@ -43,6 +44,7 @@ class SweepRequest:
     minimize: bool = False
     stop_on_failure: bool = False
     on: places.Name = "local"
+    pods: Pods = field(default_factory=Pods)
 
 
 @dataclass
@@ -121,6 +123,11 @@ def place(request: SweepRequest, prepared: PreparedRun, run: Runner, say: Say) -
     """The place where the runs of a request are executed."""
     if request.on == "dask":
         return places.Dask(prepared, request.jobs, say)
+    if request.on == "kubernetes":
+        env = request.run.env
+        return places.Kubernetes(
+            prepared, pods.sender(prepared.workspace, env, request.pods, prepared.name, request.jobs, say)
+        )
     return places.Local(prepared, jobs(request), run, say)
 
 
