@@ -130,8 +130,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     beside = outputs.take(prepared.path.parent, before, settings.outputs, folder.outputs)
     for line in (*beside, *outputs.normalize(folder.outputs, prepared.workspace.root)):
         reporter.noted(prepared.redaction.text(line))
-    prepared.redaction.check_files(folder.outputs)
-    prepared.redaction.check_files(folder.path, {*run_folder.OWN, folder.outputs.name})
+    prepared.redaction.check_files(folder.path, run_folder.OWN)
     read = origin.settled(prepared.workspace, prepared.source, prepared.path, run_folder.events(folder.path))
     events = tuple(read)
     for line in origin.notes(events):
