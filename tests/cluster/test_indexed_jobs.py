@@ -17,6 +17,8 @@ from promoting import stderr_of
 from s3 import KEY, S3, TEXT, free_ports
 from tiny import HELD, PATIENCE, Result, Tiny, git, wait_until
 
+pytestmark = pytest.mark.host  # kubectl is brought from the package index, and the S3 is not in the image
+
 IMAGE = f"registry.example.com/samebook@sha256:{'1' * 64}"
 PARAMETERS = "n: int = 1"
 WORK = """
