@@ -30,12 +30,15 @@ class Batches(xgboost.DataIter):
 
 
 def matrix(
-    read: Callable[[], Iterable[pd.DataFrame]], categories: Mapping[str, Iterable[str]], cache: Path | None = None
+    read: Callable[[], Iterable[pd.DataFrame]],
+    categories: Mapping[str, Iterable[str]],
+    cache: Path | None = None,
+    like: xgboost.DMatrix | None = None,
 ) -> xgboost.QuantileDMatrix | xgboost.ExtMemQuantileDMatrix:
     """The matrix of the flights that each call of `read` reads anew, in batches, with their `late`.
 
     With `cache`, the start of its files' names, memory holds a batch at a time, and the disk the rest. The models have
-    the same bytes.
+    the same bytes. `like` is a matrix whose bins are taken.
     """
 
     def coded() -> Iterator[Coded]:
@@ -44,4 +47,4 @@ def matrix(
     if cache:
         return xgboost.ExtMemQuantileDMatrix(Batches(coded, cache))
     held = list(coded())  # coded, a flight takes some 120 bytes
-    return xgboost.QuantileDMatrix(Batches(lambda: held, None))
+    return xgboost.QuantileDMatrix(Batches(lambda: held, None), ref=like)

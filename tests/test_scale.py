@@ -83,15 +83,29 @@ def test_years_are_repeated(tmp_path: Path) -> None:
     }.items():
         path = tmp_path / name / "day=2013-02-28" / "part-0.parquet"
         path.parent.mkdir(parents=True)
-        pd.DataFrame({"id": ["2013-02-28-UA-1"], **extra}).to_parquet(path)
+        pd.DataFrame({"id": ["2013-02-28-UA-1-EWR-IAH-0515"], **extra}).to_parquet(path)
         scale_data.repeat(tmp_path, name, 4)
         days = sorted(path.name for path in (tmp_path / name).iterdir())
         assert days == [*(f"day={year}-02-28" for year in (2013, 2014, 2015, 2016)), "day=2016-02-29"]
         rows = [pd.read_parquet(path, partitioning=None) for path in sorted((tmp_path / name).glob("*/part-0.parquet"))]
         assert [len(frame) for frame in rows] == [1, 1, 1, 1, 0]
         assert list(rows[3]) == ["id", *extra]
-        assert rows[3]["id"][0] == "2016-02-28-UA-1"
+        assert rows[3]["id"][0] == "2016-02-28-UA-1-EWR-IAH-0515"
         assert name != "flights" or rows[3]["departure"][0] == pd.Timestamp(2016, 2, 28, 9)
+
+
+def test_rows_are_repeated(tmp_path: Path) -> None:
+    """A year that is repeated with more rows has them in one file a day, under ids that its schema allows."""
+    ids = [f"2013-03-01-UA-{number}-EWR-IAH-2359" for number in range(1, 6)]
+    path = tmp_path / "outcomes" / "day=2013-03-01" / "part-0.parquet"
+    path.parent.mkdir(parents=True)
+    pd.DataFrame({"id": ids, "late": True}).to_parquet(path)
+    scale_data.repeat(tmp_path, "outcomes", 2, scale_data.MOST)
+    (later,) = tmp_path.glob("outcomes/day=2014-*/*.parquet")
+    repeated = pd.read_parquet(later, partitioning=None)["id"]
+    assert repeated.is_unique
+    assert set(repeated.str[:-5]) == {each.replace("2013", "2014")[:-5] for each in ids}
+    assert set(repeated.str[-4:]) == {"2359", "4759", "7159", "9559"}
 
 
 def test_runs_are_listed(tmp_path: Path) -> None:

@@ -81,30 +81,36 @@ def runs(place: Place, count: int) -> Tiny:
     return workspace
 
 
-# A year of a dataset that has been ingested becomes a later one: as many rows on each day, under their own ids.
+# A year of a dataset that has been ingested becomes a later one: each row `times` times, under ids of their own. An id
+# ends with the time of departure, four digits, which leave room for MOST.
 LATER = """
 COPY (SELECT * {replaced}, '{year}' || substr(id, 5, 6) AS day
-      FROM (SELECT * REPLACE ('{year}' || substr(id, 5) AS id) FROM {rows}))
+      FROM (SELECT * EXCLUDE (copy) REPLACE (
+                '{year}' || substr(id, 5, length(id) - 8) || lpad((right(id, 4)::INT + 2400 * copy)::VARCHAR, 4, '0')
+                AS id)
+            FROM {rows}, range({times}) AS copies(copy)))
 TO '{folder}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (day), FILENAME_PATTERN 'part-{{i}}', OVERWRITE_OR_IGNORE)
 """
 DEPARTURE = "REPLACE (departure + INTERVAL {years} YEAR AS departure)"
 EMPTY = "COPY (SELECT * FROM {rows} LIMIT 0) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+MOST = 4
 
 
-def repeat(data: Path, name: str, years: int) -> None:
+def repeat(data: Path, name: str, years: int, times: int = 1) -> None:
     """Write the first year of an ingested dataset again as the following ones, a year at a time: quicker than to ingest
-    each, with rows of the same size.
+    each, with rows of the same size, and in each of them `times` as many.
 
     Features stay those of the first year, and a 29 February has no rows.
     """
     folder = data / name
     rows = f"read_parquet('{folder}/day={FIRST.year}-*/*.parquet', hive_partitioning = false)"
     with duckdb.connect() as connection:
-        connection.execute("SET memory_limit = '1GB'")
+        # One thread, and as many open files as days: a day is one file.
+        connection.execute("SET memory_limit = '1GB'; SET threads = 1; SET partitioned_write_max_open_files = 400")
         for number in range(1, years):
             year = FIRST.year + number
             replaced = DEPARTURE.format(years=number) if name == "flights" else ""
-            connection.execute(LATER.format(replaced=replaced, year=year, rows=rows, folder=folder))
+            connection.execute(LATER.format(replaced=replaced, year=year, rows=rows, folder=folder, times=times))
             if calendar.isleap(year):
                 empty = folder / f"day={year}-02-29"
                 empty.mkdir()

@@ -140,6 +140,7 @@ def test_failures(tiny: Tiny, cluster: Processes) -> None:
         "if rank.index: raise ValueError('torn')": ("rank 1 of 2 has failed: ValueError: torn", 1),
         "if rank.index: raise samebook.DataRejected('odd')": ("rank 1 of 2 has failed: odd", 4),
         "if not rank.index: os._exit(7)": ("rank 0 of 2 has failed: it ended with exit code 7", 1),
+        "if rank.index: raise SystemExit(0)": ("rank 1 of 2 has failed: it ended with exit code 0, and returned", 1),
         "pass": ("0 of 2 ranks were done after 0.1 minutes, their time limit; all are ended", 1),
     }
     for line, (message, code) in faults.items():

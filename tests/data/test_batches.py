@@ -119,6 +119,18 @@ def test_same_rows(tmp_path: Path, size: dict[str, int]) -> None:
     assert not read.rows or max(len(frame) for frame in read) <= read.rows
 
 
+def test_shuffled_days(tmp_path: Path) -> None:
+    """Shuffled batches have all days once, in an order that follows from days and seed, the same for two datasets."""
+    days = [f"2013-01-{day:02}" for day in range(1, 29)]
+    datasets = [Batches(tuple((f"{name} {day}", tmp_path) for day in days)) for name in ("flights", "outcomes")]
+    orders = [[part[0].split()[1] for part in each.shuffle(1).parts] for each in datasets]
+    assert orders[0] == orders[1] != days
+    assert sorted(orders[0]) == days
+    assert [part[0] for part in datasets[0].shuffle(2).parts] != [part[0] for part in datasets[0].shuffle(1).parts]
+    shards = [datasets[0].shuffle(1).shard(index, 4).parts for index in range(4)]
+    assert sorted(part for shard in shards for part in shard) == sorted(datasets[0].parts)
+
+
 def test_empty_day(tmp_path: Path) -> None:
     """A day without rows is a batch without rows: what comes of it has columns."""
     (frame,) = read_of(tmp_path, rows(0), rows=3)

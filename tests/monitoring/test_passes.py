@@ -6,8 +6,7 @@ import pytest
 
 from samebook import UsageError
 from samebook.core.digest import json_bytes
-from samebook.monitoring import reference
-from samebook.monitoring.quantiles import PASSES, LowerQuantiles
+from samebook.monitoring import quantiles, reference
 
 SHARES = [n / 10 for n in range(1, 10)]
 
@@ -42,24 +41,32 @@ def split(frame: pd.DataFrame, rows: int) -> list[pd.DataFrame]:
     return [frame.iloc[start : start + rows] for start in range(0, len(frame), rows)]
 
 
+@pytest.mark.parametrize("few", [0, 50, quantiles.FEW])
 @pytest.mark.parametrize("rows", [1, 7, 1000, 5000])
-def test_quantiles_are_those_of_all(rows: int) -> None:
-    """Quantiles by digits are numpy's, however values are split: of many, few, equal, huge and infinite ones."""
+def test_quantiles_are_those_of_all(monkeypatch: pytest.MonkeyPatch, rows: int, few: int) -> None:
+    """Quantiles by values, by digits, and by values until there are too many, are numpy's, however values are split: of
+    many, few, equal, huge and infinite ones.
+    """
+    monkeypatch.setattr(quantiles, "FEW", few)
     random = np.random.default_rng(rows)
     extremes = random.choice([np.inf, -np.inf, 5e-324, -3e300], rows)
     for values in (random.normal(size=rows), random.integers(-5, 5, rows), extremes):
-        quantiles = LowerQuantiles(SHARES)
-        for _ in range(PASSES):
+        lower, passes = quantiles.LowerQuantiles(SHARES), 0
+        while not lower.is_done:
             for part in np.array_split(values, 3):
-                quantiles.add(part)
-            quantiles.end_pass()
-        assert quantiles.values() == np.percentile(values, [100 * share for share in SHARES], method="lower").tolist()
+                lower.add(part)
+            lower.end_pass()
+            passes += 1
+        assert passes == (1 if len(set(values)) <= few else quantiles.PASSES)
+        assert lower.values() == np.percentile(values, [100 * share for share in SHARES], method="lower").tolist()
 
 
+@pytest.mark.parametrize("few", [100, quantiles.FEW])
 @pytest.mark.parametrize("rows", [400, 3000])
 @pytest.mark.parametrize("day", ["day", None])
-def test_batches_are_as_one_frame(rows: int, day: str | None) -> None:
+def test_batches_are_as_one_frame(monkeypatch: pytest.MonkeyPatch, rows: int, day: str | None, few: int) -> None:
     """A reference has the same bytes from batches and from one frame, with and without days."""
+    monkeypatch.setattr(quantiles, "FEW", few)
     frame = samples() if day else samples().drop(columns="day")
     days = frame.pop("day") if day else None
     at_once = reference.reference(frame, frame["normal"], days)

@@ -37,7 +37,7 @@ class Console(Reporter):
         self.cell = ""
         self.cell_start = 0.0
         self.is_told = False
-        self.notes_shown = 0
+        self.events_shown = 0
         self.log_file: TextIO | None = None
         self.ended = threading.Event()
         self.lock = threading.RLock()
@@ -105,12 +105,15 @@ class Console(Reporter):
 
     def _show_notes(self) -> None:
         with self.lock:  # the ticking thread and the end of a cell would both show the newest note
-            notes = list(run_folder.events(self.run, "note")) if self.run else []
-            for note in notes[self.notes_shown :]:
+            path = self.run / run_folder.EVENTS if self.run else None
+            if not self.run or not path or not path.is_file():
+                return
+            # Only whole lines, and only new ones: a run that reads years of days has as many events.
+            start, self.events_shown = self.events_shown, path.read_bytes().rfind(b"\n") + 1
+            for note in run_folder.events(self.run, "note", slice(start, self.events_shown)):
                 text = self.redaction.text(note["text"])
                 self._say(f"      {text}")
                 self._log(event="note", text=text)
-            self.notes_shown = max(self.notes_shown, len(notes))
 
     def _say(self, line: str) -> None:
         self._write(line + "\n")

@@ -160,7 +160,7 @@ class _Attempt:
             if missing := set(self.addresses) - set(self.cluster.addresses()):
                 return f"{len(missing)} of {len(self.addresses)} workers lost"
             ended = {index: _result(future) for index, future in enumerate(futures) if future.done()}
-            failures = {index: result for index, result in ended.items() if result.exit_code}
+            failures = {index: result for index, result in ended.items() if self._has_failed(index, result)}
             if killed := [
                 f"rank {index} ended by signal {-f.exit_code}" for index, f in failures.items() if f.exit_code < 0
             ]:
@@ -178,13 +178,22 @@ class _Attempt:
                 )
             time.sleep(worker.POLL)
 
+    def _has_failed(self, index: int, result: ProcessResult) -> bool:
+        """Whether a rank has no result: also one whose function has ended its process, as by `sys.exit(0)`."""
+        return bool(result.exit_code) or not result_path(self.folder, index).is_file()
+
     def _failure(self, failures: Mapping[int, ProcessResult]) -> SamebookError:
         """The error of the ranks that have failed: the others' is often only that these are gone."""
         index, result = min(failures.items(), key=lambda item: not _message(item[1]))
-        lines = _message(result).splitlines() or [f"it ended with exit code {result.exit_code}"]
+        ended = f"it ended with exit code {result.exit_code}" + ", and returned nothing" * (not result.exit_code)
+        lines = _message(result).splitlines() or [ended]
         mend = next((line.strip().removeprefix(ARROW) for line in lines[1:] if ARROW in line), None)
+        if not result.exit_code:
+            mend = "return, in place of sys.exit(0), in the function of samebook.run_ranks"
         return errors.from_exit_code(
-            result.exit_code, f"rank {index} of {self.ranks.count} has failed: {lines[0]}", mend=mend
+            result.exit_code or SamebookError.exit_code,
+            f"rank {index} of {self.ranks.count} has failed: {lines[0]}",
+            mend=mend,
         )
 
 

@@ -12,6 +12,7 @@ from itertools import batched
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.core.workspace import replacing
 from samebook.data import dataset
@@ -57,6 +58,17 @@ class Batches:
                 mend=f"batches.shard({min(max(index, 0), len(groups) - 1)}, {len(groups)})",
             )
         return replace(self, parts=tuple(part for group in groups[index::count] for part in group))
+
+    def shuffle(self, seed: int) -> Self:
+        """These rows with their days in another order, so that a shard is a sample of all days.
+
+        The order follows from the days and the seed alone: the batches of two datasets stay beside each other.
+        """
+
+        def place(part: tuple[str, Path]) -> str:
+            return sha256(f"{seed} {part[0].rpartition(' ')[2]}".encode())
+
+        return replace(self, parts=tuple(sorted(self.parts, key=place)))
 
     def _frames(self) -> Iterator["pd.DataFrame"]:
         count = 0

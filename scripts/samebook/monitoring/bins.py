@@ -58,18 +58,30 @@ def expected_counts(bins: Bins) -> "np.ndarray":
 def bin_numbers(values: "pd.Series", bins: Bins) -> "np.ndarray":
     """The bin of each value, as its place in `expected_counts`. Raises ValueError for text among numbers."""
     import numpy as np
+    import pandas as pd
 
-    is_null = values.isna().to_numpy()
     if "edges" in bins:
-        numbers = values.where(~is_null, math.nan).astype(float).to_numpy()
-        places = np.searchsorted(np.asarray(bins["edges"], dtype=float), numbers, side="left")
-        low, high = bins["range"] or (math.inf, -math.inf)
-        unseen = len(bins["counts"]) + 1
-        return np.where(is_null, unseen - 1, np.where((numbers < low) | (numbers > high), unseen, places))
+        return number_bins(values, bins)[0]
     unseen = len(bins["values"]) + 1
     place_of = {value: place for place, (value, count) in enumerate(bins["values"].items()) if count > 1}
-    places = values.astype(object).where(~is_null, "").astype(str).map(place_of).fillna(unseen)
-    return np.where(is_null, unseen - 1, places.to_numpy(dtype=int))
+    codes, words = pd.factorize(values)
+    places = np.array([*(place_of.get(str(word), unseen) for word in words), unseen - 1])
+    return places[codes]  # of a null the code is -1
+
+
+def number_bins(values: "pd.Series", bins: Bins) -> tuple["np.ndarray", list[int]]:
+    """The bin of each number, and how many there are between the edges, where a number out of the range counts too."""
+    import numpy as np
+
+    numbers = values.to_numpy(dtype=float, na_value=math.nan)
+    is_null = np.isnan(numbers)
+    places = np.searchsorted(np.asarray(bins["edges"], dtype=float), numbers, side="left")
+    width = len(bins["edges"]) + 1
+    counts = np.bincount(places[~is_null], minlength=width)
+    low, high = bins["range"] or (math.inf, -math.inf)
+    places[(numbers < low) | (numbers > high)] = width + 1
+    places[is_null] = width
+    return places, [int(count) for count in counts]
 
 
 def count_bins(values: "pd.Series", edges: list[float]) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from samebook.core.errors import UsageError
-from samebook.monitoring.bins import SHARES, Bins, bin_numbers, count_bins, expected_counts, is_number, range_of
+from samebook.monitoring.bins import SHARES, Bins, bin_numbers, expected_counts, is_number, number_bins, range_of
 from samebook.monitoring.quantiles import LowerQuantiles
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ class Distribution:
         self.bins: Bins = {}
 
     def look(self, values: "pd.Series", digit: int) -> None:
-        """Count a batch's values, in one of `PASSES` passes. Raises UsageError where batches mix numbers with text."""
+        """Count values, in a pass until `is_looked_at`. Raises UsageError where batches mix numbers with text."""
+        if digit and self.is_looked_at:
+            return
         present = values.dropna()
         if not digit:
             self._count(values, present)
@@ -87,11 +89,17 @@ class Distribution:
                 f"feature {self._name}: numbers in one batch, text in another; expected one kind",
                 mend="frame = frame.astype(…), to the types of the first batch",
             )
-        if self._is_numeric():
+        if self._is_numeric() and not self._quantiles.is_done:
             self._quantiles.add(present.to_numpy(dtype=float))
 
     def end_look(self) -> None:
-        self._quantiles.end_pass()
+        if not self._quantiles.is_done:
+            self._quantiles.end_pass()
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether its quantiles need no further pass."""
+        return self._quantiles.is_done
 
     def set_bins(self) -> None:
         """Fix the bins, once all passes are done."""
@@ -108,13 +116,15 @@ class Distribution:
         import numpy as np
 
         if "edges" in self.bins:
-            more = count_bins(values.dropna(), self.bins["edges"])
+            places, more = number_bins(values, self.bins)
             self.bins["counts"] = [count + n for count, n in zip(self.bins["counts"], more, strict=True)]
+        else:
+            places = bin_numbers(values, self.bins)
         if days is None:
             return
         (codes, names), width = days, len(expected_counts(self.bins))
         dated = codes >= 0
-        cells = codes[dated] * width + bin_numbers(values, self.bins)[dated]
+        cells = codes[dated] * width + places[dated]
         table = np.bincount(cells, minlength=len(names) * width).reshape(len(names), width)
         for name, row in zip(names, table, strict=True):
             self._by_day[str(name)] = self._by_day[str(name)] + row if str(name) in self._by_day else row

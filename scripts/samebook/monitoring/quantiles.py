@@ -1,7 +1,8 @@
-"""Quantiles of columns that are larger than memory: exact, by counting the digits of their values.
+"""Quantiles of columns that are larger than memory: exact, by counting values, or the digits of values.
 
-The 64 bits of a float, in the order of the numbers, are four digits of 16 bits. Each pass over the rows counts one
-digit of the values that share the digits before it, for each rank that is looked for. Memory holds 5 MB a column.
+A column with few different values is counted in one pass. Of another the 64 bits of its floats, in the order of the
+numbers, are four digits of 16 bits. Each pass over the rows counts one digit of the values that share the digits before
+it, for each rank that is looked for. Memory holds 5 MB a column.
 """
 
 from collections.abc import Sequence
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
 BITS = 16
 PASSES = 64 // BITS
 _SIZE = 1 << BITS
+# A column with no more different values than these is counted by value.
+FEW = 1 << 16
 
 
 class LowerQuantiles:
     """The values at some shares of a column, each the largest that occurs and is not above the quantile.
 
-    Each of `PASSES` passes gives all values to `add`, and ends with `end_pass`. They are those of numpy's method
-    "lower", but that -0 is 0.
+    Each pass gives all values to `add`, and ends with `end_pass`, until `is_done`: after one pass of a column with FEW
+    values, after `PASSES` of another. They are those of numpy's method "lower", but that -0 is 0.
     """
 
     def __init__(self, shares: Sequence[float]) -> None:
@@ -31,9 +34,33 @@ class LowerQuantiles:
         self._prefixes = np.zeros(len(shares), dtype=np.uint64)
         self._digit = 0
         self._start()
+        self._few: np.ndarray | None = np.zeros(0)  # in their order
+        self._times = np.zeros(0, dtype=np.int64)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no further pass is needed."""
+        return self._digit == PASSES
 
     def add(self, values: "np.ndarray") -> None:
         """Count numbers without nulls."""
+        import numpy as np
+
+        if self._few is None:
+            return self._add_digits(values, None)
+        different, times = np.unique(np.asarray(values, dtype=np.float64) + 0.0, return_counts=True)
+        places = np.searchsorted(self._few, different)
+        is_new = self._few[places.clip(max=len(self._few) - 1)] != different if len(self._few) else places == 0
+        self._times[places[~is_new]] += times[~is_new]
+        self._few = np.insert(self._few, places[is_new], different[is_new])
+        self._times = np.insert(self._times, places[is_new], times[is_new])
+        if len(self._few) > FEW:
+            self._add_digits(self._few, self._times)
+            self._few = None
+        return None
+
+    def _add_digits(self, values: "np.ndarray", times: "np.ndarray | None") -> None:
+        """Count the next digit of values, each of them so many times; None means once."""
         import numpy as np
 
         keys = _keys(values)
@@ -44,12 +71,16 @@ class LowerQuantiles:
             places = np.searchsorted(self._open, prefixes).clip(max=len(self._open) - 1)
             is_open = self._open[places] == prefixes
             digits = digits[is_open] + _SIZE * places[is_open]
-        self._counts += np.bincount(digits, minlength=self._counts.size).reshape(self._counts.shape)
+        counts = np.bincount(digits, weights=times, minlength=self._counts.size)
+        self._counts += counts.astype(np.int64).reshape(self._counts.shape)
 
     def end_pass(self) -> None:
-        """Fix the next digit of each quantile."""
+        """Fix the next digit of each quantile, or all of them."""
         import numpy as np
 
+        if self._few is not None:
+            self._end_few(self._few)
+            return
         if not self._digit:
             self._ranks = np.floor((self._counts.sum() - 1) * self._shares).astype(np.int64)
         if self._counts.any():
@@ -60,6 +91,14 @@ class LowerQuantiles:
                 self._prefixes[place] = (self._prefixes[place] << np.uint64(BITS)) | np.uint64(digit)
         self._digit += 1
         self._start()
+
+    def _end_few(self, few: "np.ndarray") -> None:
+        import numpy as np
+
+        self._digit = PASSES
+        if len(few):
+            self._ranks = np.floor((self._times.sum() - 1) * self._shares).astype(np.int64)
+            self._prefixes = _keys(few[np.searchsorted(np.cumsum(self._times), self._ranks, side="right")])
 
     def values(self) -> list[float]:
         """The quantiles, once all passes are done; none of a column without values."""

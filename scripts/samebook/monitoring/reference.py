@@ -34,9 +34,10 @@ def reference(
 ) -> Reference:
     """The reference of features (one row a sample, one column a feature) and of a score, as plain JSON.
 
-    `features` may come in batches that can be read again: then up to ROWS_AT_ONCE rows are held, and more are read
-    `PASSES` times and once again. `feature_days` holds the day of each sample, or names the column of `features` that
-    does, `score_days` that of each score; without them samples count as independent.
+    `features` may come in batches that can be read again: then up to ROWS_AT_ONCE rows are held, and more are read once
+    for features of few values, up to `PASSES` times for others, and once again. `feature_days` holds the day of each
+    sample, or names the column of `features` that does, `score_days` that of each score; without them samples count as
+    independent.
     """
     described = _of_features(features, feature_days)
     return {
@@ -92,6 +93,8 @@ def _of_batches(samples: Samples) -> Reference:
                 columns.setdefault(str(name), Distribution(str(name))).look(frame[name], digit)
         for column in columns.values():
             column.end_look()
+        if all(column.is_looked_at for column in columns.values()):
+            break
     for column in columns.values():
         column.set_bins()
     for frame, days in samples:

@@ -233,10 +233,10 @@ def append_event(folder: Path, event: dict[str, Any]) -> None:
         stream.write(line)
 
 
-def events(folder: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
-    """The events of the run in `folder` so far, oldest first; `kind` selects those of one kind."""
+def events(folder: Path, kind: str | None = None, part: slice = slice(None)) -> Iterator[dict[str, Any]]:
+    """The events of the run in `folder` so far, oldest first; `kind` selects those of one kind, `part` some bytes."""
     path = folder / EVENTS
-    lines = path.read_bytes().splitlines() if path.is_file() else []
+    lines = path.read_bytes()[part].splitlines() if path.is_file() else []
     for line in lines:
         try:
             event = json.loads(line)
