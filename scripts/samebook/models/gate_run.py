@@ -159,13 +159,16 @@ def foreign_code(workspace: Workspace, gate: Gate, statement: Json, model: bundl
     root, branch = workspace.root, ref or "HEAD"
     if not head.is_repository(root):
         return ""
-    path = f"models/{model.name}.json"
-    versions = [name for name, content in head.versions(root, path, branch) if _is_same(content, model)]
-    notebook, problem = f"notebooks/{gate.notebook}.ipynb", ""
-    for arrival in versions or [branch]:
-        problem = _other_source(workspace, notebook, statement, arrival)
-        if not problem:
-            return ""
+    notebook, problem = f"notebooks/{gate.notebook}.ipynb", None
+    # The newest arrival first: a history may be long.
+    for arrival, content in head.versions(root, f"models/{model.name}.json", branch):
+        if _is_same(content, model):
+            problem = _other_source(workspace, notebook, statement, arrival)
+            if not problem:
+                return ""
+    problem = _other_source(workspace, notebook, statement, branch) if problem is None else problem
+    if not problem:
+        return ""
     return f"it ran {problem} of commit {commit_name(statement)[:12]}, which this branch did not have with this model"
 
 
