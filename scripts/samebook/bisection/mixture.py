@@ -89,7 +89,7 @@ class Mixtures:
     def __post_init__(self) -> None:
         with suppress(FileNotFoundError, ValueError, TypeError, AttributeError):  # a damaged one is made again
             content = json.loads(self._state().read_bytes())
-            self.kept = {name: Facts(**facts) if facts else None for name, facts in content.items()}
+            self.kept = {name: Facts(**facts) for name, facts in content.items()}
 
     def run(self, leaves: frozenset[Leaf]) -> Facts | None:
         """What a run with these changes gives; None where it fails. Raises RunsAreOver."""
@@ -100,8 +100,9 @@ class Mixtures:
             self.made += 1
             self.say(f"run {self.made}, with {len(leaves)} of {self._count()} changes")
             self.kept[name] = self._new(leaves)
-            kept = {name: asdict(facts) if facts else None for name, facts in self.kept.items()}
-            workspaces.write_whole(self._state(), json_bytes(kept))
+            # What failed may have lacked a network, or room on a disk: the next search tries it again.
+            ended = {name: asdict(facts) for name, facts in self.kept.items() if facts}
+            workspaces.write_whole(self._state(), json_bytes(ended))
         return self.kept[name]
 
     def _new(self, leaves: frozenset[Leaf]) -> Facts | None:

@@ -26,10 +26,10 @@ class Question:
     metric: str = ""
 
     def result(self, facts: Facts) -> Result:
-        """The result of a run. Of a notebook it is what cells show: another source alone is no other result."""
+        """The result of a run. Of a notebook it is what cells show, where that is here: a source alone is no result."""
         if self.metric:
             return Result(json.dumps(facts.metrics.get(self.metric)), facts)
-        if self.subject == run_folder.CANONICAL:
+        if self.subject == run_folder.CANONICAL and facts.cells:
             return Result(sha256(json_bytes(list(facts.cells.values()))), facts)
         return Result(facts.subjects.get(self.subject, ""), facts)
 
