@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from samebook.cluster.indexed import INDEX
-from samebook.cluster.results import Results, facts
+from samebook.cluster.results import AGAIN, Results, facts
 from samebook.core import signals, subcommand
 from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes, parse_json
@@ -83,10 +83,14 @@ def _check(workspace: Workspace, calls: Calls) -> None:
     """Raise EnvironmentMismatch where the image is of another commit, or has other code, than the sender's checkout."""
     commit = os.environ.get("SAMEBOOK_COMMIT", "")
     if commit and calls.commit and commit != calls.commit:
-        raise EnvironmentMismatch(f"the image is of commit {commit[:12]}; the runs are for {calls.commit[:12]}")
+        raise EnvironmentMismatch(
+            f"the image is of commit {commit[:12]}; the runs are for {calls.commit[:12]}", mend=AGAIN
+        )
     own = facts(workspace)
     if other := [name for name, digest in calls.source.items() if own.get(name) != digest]:
-        raise EnvironmentMismatch(f"the image has another {other[0]} than the checkout that has sent this run")
+        raise EnvironmentMismatch(
+            f"the image has another {other[0]} than the checkout that has sent this run", mend=AGAIN
+        )
 
 
 def _say(line: str) -> None:

@@ -38,7 +38,9 @@ class Results:
             return None
         receipts = parse_json(b"".join(chunks))
         if not (isinstance(receipts, list) and receipts and all(isinstance(text, str) for text in receipts)):
-            raise SamebookError(f"{self.remote.bucket.url} has a damaged list of results, {_key(digest)}")
+            raise SamebookError(
+                f"{self.remote.bucket.url} has a damaged list of results, {_key(digest)}", mend=f"remove {_key(digest)}"
+            )
         return receipts
 
     def send(self, digest: str, runs: Sequence[Path], say: Say) -> None:
@@ -52,7 +54,10 @@ class Results:
         beside = {sha256(path): path.name for run in runs for path in run.rglob("*") if path.is_file()}
         sent = self.remote.push({**names, **beside}, store, say)
         if sent.missing or sent.damaged:
-            raise SamebookError(f"{len(sent.missing)} objects are missing, and {len(sent.damaged)} damaged, in store/")
+            raise SamebookError(
+                f"{len(sent.missing)} objects are missing, and {len(sent.damaged)} damaged, in store/",
+                mend="make store-verify",
+            )
         self.remote.bucket.write(_key(digest), json_bytes([sha256(run / run_folder.RECEIPT) for run in runs]))
 
     def take(self, receipts: Sequence[str], say: Say) -> list[Path]:
@@ -84,7 +89,7 @@ class Results:
             if problems := evidence.problems(
                 evidence.file_states(self.workspace, whole / run_folder.RECEIPT, statement)
             ):
-                raise SamebookError("\n  ".join((f"run {run} has come damaged:", *problems)))
+                raise SamebookError("\n  ".join((f"run {run} has come damaged:", *problems)), mend=AGAIN)
             try:
                 whole.rename(final)
             except OSError:
@@ -94,7 +99,10 @@ class Results:
 
     def _fetch(self, digests: Sequence[str], say: Say) -> None:
         if missing := self.remote.fetch(digests, objects.local_store(self.workspace), say):
-            raise SamebookError(f"{self.remote.bucket.url} lacks {len(missing)} objects of a run: {missing[0][:12]}…")
+            raise SamebookError(
+                f"{self.remote.bucket.url} lacks {len(missing)} objects of a run: {missing[0][:12]}…",
+                mend="make push, where the run was made",
+            )
 
     def _check(self, statement: receipt.Json) -> None:
         """Raise EnvironmentMismatch where a run is one of other code than this checkout's."""
@@ -127,5 +135,7 @@ def _checked(run: str) -> str:
     except ValueError:
         is_id = False
     if not is_id:
-        raise SamebookError(f"a receipt in the shared store is of run {run!r}, which is no id of a run")
+        raise SamebookError(
+            f"a receipt in the shared store is of run {run!r}, which is no id of a run", mend="make store-verify"
+        )
     return run
