@@ -155,8 +155,9 @@ def foreign_code(workspace: Workspace, gate: Gate, statement: Json, model: bundl
 
     The branch is `ref`, where the user names one that the model is taken from, or HEAD. What counts is the line of its
     first parents: a commit that a merge brought along may have loosened the gate, and a later one put it back. A bundle
-    that is not on that line is judged by the branch's tip. What a merge brings is judged by the merge, whatever the line
-    is that it came from: nothing here tells an honest line from a side branch. A copy without a repository has no past.
+    that is not on that line is judged by the branch's tip. What a merge brings is judged by the merge,
+    whatever line it came from: nothing here tells an honest line from a side branch. A copy without a repository has no
+    past.
     """
     root, branch = workspace.root, ref or "HEAD"
     if not head.is_repository(root):
