@@ -88,7 +88,7 @@ def test_image_of_this_machine_refused(text: str, tmp_path: Path) -> None:
 )
 def test_unclear_line_refused(text: str, tmp_path: Path) -> None:
     """A line by which the build may read other instructions than the check is refused."""
-    (tmp_path / "Dockerfile").write_text(text, newline="")
+    (tmp_path / "Dockerfile").write_bytes(text.encode())
     with pytest.raises(UsageError, match="by which its build may read other instructions"):
         dockerfile.check(tmp_path, COMMIT, "")
 

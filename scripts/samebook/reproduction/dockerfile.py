@@ -29,7 +29,7 @@ def check(checkout: Path, commit: str, base_image: str) -> None:
     An earlier stage of the file, an image by its digest and `base_image`, which the caller has named, are taken.
     """
     path = checkout / "Dockerfile"
-    text = path.read_text("utf-8-sig", "replace", newline="") if path.is_file() else ""
+    text = path.read_bytes().decode("utf-8-sig", "replace") if path.is_file() else ""
     lines = text.replace("\r\n", "\n").split("\n")
     instructions = list(_instructions(lines))
     values: dict[str, list[str]] = {}
