@@ -279,6 +279,41 @@ def test_shallow_without_git(root: Path, tmp_path: Path, monkeypatch: pytest.Mon
         assert [git.is_shallow(folder) for folder in (root, clone)] == [False, True]
 
 
+def test_versions_read_what_differs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The versions of a file are the same with git and without; without it only contents that differ are read."""
+    from dulwich.repo import Repo
+
+    folder = root / "folder"
+    (folder / "models").mkdir(parents=True)
+    path = folder / "models" / "b.json"
+    for number in range(30):
+        if number in (3, 9, 21):
+            path.write_text(f"{number}\n")
+        if number == 15:
+            path.unlink()
+        if number == 18:  # beside it
+            (path.parent / "c.json").write_text("c\n")
+        (root / "a.txt").write_text(f"{number}\n")
+        git.git(root, "add", "--all")
+        git.git(root, *IDENTITY, "commit", "--quiet", "-m", "more")
+    found = list(head.versions(folder, "models/b.json"))
+    assert [content for _, content in found] == [b"21\n", None, b"9\n", b"3\n"]
+    reads, read = list[str](), Repo.__getitem__
+
+    def counted(self: Repo, name: bytes) -> object:
+        stored = read(self, name)
+        reads.append(stored.type_name.decode())
+        return stored
+
+    monkeypatch.setattr(Repo, "__getitem__", counted)
+    monkeypatch.setattr(git.shutil, "which", lambda _: None)
+    assert list(head.versions(folder, "models/b.json")) == found
+    assert list(head.versions(folder, "models/none.json")) == list(head.versions(folder, "a.txt/b")) == []
+    reads.clear()
+    assert list(head.versions(folder, "models/b.json")) == found
+    assert reads.count("blob") == 3  # and not one for each commit
+
+
 def test_folder_is_no_file_without_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path below a file, and a folder, are no files at HEAD, also where git's program is missing."""
     (root / "folder").mkdir()

@@ -130,6 +130,18 @@ def test_removed_champion(tmp_path: Path) -> None:
     refusal = promoting.stderr_of(worse, 6)
     assert f"the last one is the champion still, delay@{best}" in refusal
     assert "0.5 is more than 0.05 worse than the champion's 0.8" in refusal
+    assert "-> make rollback MODEL=delay WITHDRAW=1" in refusal
+    assert "-> make rollback MODEL=delay WITHDRAW=1" in promoting.stderr_of(tiny.samebook("rollback", "delay"), 2)
+    assert tiny.samebook("rollback", "delay", "--withdraw", "--dry-run").code == 0
+    tip = git(tiny, "rev-parse", "HEAD")
+    withdrawn = tiny.samebook("rollback", "delay", "--withdraw")
+    assert withdrawn.code == 0, withdrawn.stderr
+    assert git(tiny, "rev-parse", "HEAD~1") == tip
+    assert git(tiny, "diff", "--name-only", "HEAD~1") == git(tiny, "status", "--porcelain") == ""
+    assert "no model 'delay' is promoted here" in promoting.stderr_of(
+        tiny.samebook("rollback", "delay", "--withdraw"), 2
+    )
+    promoting.promote(tiny, 5)
 
 
 @pytest.mark.parametrize("is_merged", [False, True], ids=["here", "merged"])

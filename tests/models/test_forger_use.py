@@ -2,6 +2,7 @@
 
 import datetime
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -246,6 +247,47 @@ def test_gate_with_another_helper(tiny: Tiny, name: str) -> None:
     regate(tiny, own | {name: {"sha256": "0" * 64}})
     with pytest.raises(PolicyRefused, match=f"it ran {name} of commit eeeeeeeeeeee, which this branch did not have"):
         admit(tiny)
+
+
+def test_read_file_of_the_fork(tiny: Tiny) -> None:
+    """A committed file that a gate has read may be that of the commit which its branch went on from, but not its
+    notebook, and no other.
+    """
+    content = promote(tiny).read_bytes()
+    git(tiny, "reset", "--quiet", "--hard", "HEAD~1")
+    path = tiny.root / "notebooks" / "threshold.txt"
+    path.write_text("0.5\n")
+    commit(tiny)
+    own = {"commit": {"gitCommit": git(tiny, "rev-parse", "HEAD")}, receipt.CODE: code(tiny)}
+    git(tiny, "switch", "--quiet", "--create", "retrain")
+    (tiny.root / "models" / "delay.json").write_bytes(content)
+    regate(tiny, own | {"notebooks/threshold.txt": {"sha256": sha256(path)}})
+    git(tiny, "switch", "--quiet", "main")
+    path.write_text("0.6\n")
+    commit(tiny)
+    git(tiny, "merge", "--quiet", "--no-ff", "--no-edit", "retrain")
+    admit(tiny)
+    regate(tiny, {"notebooks/threshold.txt": {"sha256": "0" * 64}})
+    with pytest.raises(PolicyRefused, match=r"it ran notebooks/threshold\.txt of commit"):
+        admit(tiny)
+
+
+@pytest.mark.parametrize("has_git", [True, False], ids=["git", "image"])
+def test_history_cut_off(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_git: bool) -> None:
+    """In a clone with --depth a model seems to have come with the oldest commit: the refusal says so, and mends it."""
+    promote(tiny)
+    tiny.notebook("gate", work="better = True")
+    commit(tiny)
+    admit(tiny)
+    cut = Tiny(tmp_path / "cut")
+    git(tiny, "clone", "--quiet", "--depth=1", f"file://{tiny.root}", str(cut.root))
+    shutil.copytree(tiny.root / "store", cut.root / "store")
+    if not has_git:
+        monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(PolicyRefused, match="the history here is cut off") as refusal:
+        admit(cut)
+    assert "which this branch did not have" not in str(refusal.value)
+    assert refusal.value.mend == "git fetch --unshallow"
 
 
 def test_environment_is_the_locks(tiny: Tiny) -> None:

@@ -55,12 +55,48 @@ def test_own_dockerfile_is_taken(tmp_path: Path) -> None:
         f"ARG A=1 B=private:latest\n{PLAIN}FROM $B\n",
         f"{PLAIN}FROM ${{SYSTEM:-private:latest}}\n",
         f"{PLAIN}FROM private${{SYSTEM}}\n",
+        f"{PLAIN}FROM private AS private\n",
+        f"{PLAIN}COPY --from=private /secret /\nFROM base AS private\n",
+        f"{PLAIN}# a comment \\\nFROM private:latest\n",
+        f"{PLAIN}FROM\vprivate:latest\n",
+        f"{PLAIN}\u00a0FROM private:latest\n",
+        f"\ufeffFROM private:latest\n{PLAIN}",
+        f'{PLAIN}COPY --fr"om"=private:latest /secret /\n',
+        f"{PLAIN}COPY --fr\\om=private:latest /secret /\n",
+        f"{PLAIN}ONBUILD COPY --from=private:latest /secret /\n",
     ],
 )
 def test_image_of_this_machine_refused(text: str, tmp_path: Path) -> None:
     """An image without a digest, however it is named, is refused before anything is built."""
     (tmp_path / "Dockerfile").write_text(text)
     with pytest.raises(UsageError, match=r"private.*, which this machine alone may have"):
+        dockerfile.check(tmp_path, COMMIT, "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# syntax=private:latest\n{PLAIN}",
+        f"//  Syntax = private:latest\n{PLAIN}",
+        f"# escape=`\n{PLAIN}COPY --fro`\nm=private:latest /secret /\n",
+        f"{PLAIN}RUN <<END\nFROM base AS private\nEND\nCOPY --from=private /secret /\n",
+        f"{PLAIN}RUN true\rFROM base AS private\nCOPY --from=private /secret /\n",
+        f"{PLAIN}RUN true \\\\\nFROM private:latest\n",
+        f'ARG A={DIGEST}\nARG "A"=private:latest\nFROM $A\n',
+        f'{PLAIN}FROM --platform="linux base" private:latest\n',
+    ],
+)
+def test_unclear_line_refused(text: str, tmp_path: Path) -> None:
+    """A line by which the build may read other instructions than the check is refused."""
+    (tmp_path / "Dockerfile").write_bytes(text.encode())
+    with pytest.raises(UsageError, match="by which its build may read other instructions"):
+        dockerfile.check(tmp_path, COMMIT, "")
+
+
+def test_number_is_a_stage_for_copies_alone(tmp_path: Path) -> None:
+    """A stage can be named by its number where files are copied from; a FROM with a number takes an image."""
+    (tmp_path / "Dockerfile").write_text(f"# check=skip=all\n{PLAIN}COPY --from=0 a b\nFROM 0\n")
+    with pytest.raises(UsageError, match="takes the image '0'"):
         dockerfile.check(tmp_path, COMMIT, "")
 
 

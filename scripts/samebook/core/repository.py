@@ -83,14 +83,46 @@ def versions(root: Path, of: str, path: str) -> Iterator[tuple[str, bytes | None
     that it gave the file; None where it removed it.
     """
     with opened(root) as repository:
-        newer, newer_content = b"", None
+        parts = os.fsencode(_folder(repository, root) / path).split(b"/")
+        newer, newer_hashes = b"", list[bytes]()
         for name in _line(repository, of.encode()):
-            older_content = _data(_entry(repository, root, name, path))
-            if newer and older_content != newer_content:
-                yield newer.decode(), newer_content
-            newer, newer_content = name, older_content
-        if newer_content is not None:
-            yield newer.decode(), newer_content
+            hashes = _hashes(repository, name, parts, newer_hashes)
+            if newer and hashes[-1] != newer_hashes[-1]:
+                yield newer.decode(), _data(_stored(repository, newer_hashes[-1]))
+            newer, newer_hashes = name, hashes
+        if newer and newer_hashes[-1]:
+            yield newer.decode(), _data(_stored(repository, newer_hashes[-1]))
+
+
+def _hashes(repository: "Repo", commit_hash: bytes, parts: list[bytes], known: list[bytes]) -> list[bytes]:
+    """The hashes on the way to a file in a commit: its tree, each folder, the file; b"" from where there is none.
+
+    From the first hash that is also another commit's, whose hashes are `known`, the others are taken from there: most
+    commits of a long history leave a file's folder as it is.
+    """
+    from dulwich.objects import Commit, Tree
+
+    stored = repository[commit_hash]
+    assert isinstance(stored, Commit)
+    hashes = [stored.tree]
+    for part in parts:
+        if hashes[-1:] == known[len(hashes) - 1 : len(hashes)]:
+            return [*hashes, *known[len(hashes) :]]
+        folder = _stored(repository, hashes[-1])
+        hashes.append(folder[part][1] if isinstance(folder, Tree) and part in folder else b"")
+    return hashes
+
+
+def _stored(repository: "Repo", name: bytes) -> "ShaFile | None":
+    """The object of a hash; None for b"", and for one that is not in this repository."""
+    with suppress(KeyError):
+        return repository[name] if name else None
+    return None
+
+
+def _folder(repository: "Repo", root: Path) -> Path:
+    """The path of a workspace in its repository."""
+    return root.resolve().relative_to(Path(repository.path).resolve())
 
 
 def _past(repository: "Repo", start: bytes) -> Iterator[bytes]:
@@ -132,8 +164,7 @@ def _entry(repository: "Repo", root: Path, commit_hash: bytes, path: str) -> "Sh
     with suppress(KeyError, NotTreeError):
         stored = repository[commit_hash]
         assert isinstance(stored, Commit)
-        folder = root.resolve().relative_to(Path(repository.path).resolve())
-        name = os.fsencode(folder / path)
+        name = os.fsencode(_folder(repository, root) / path)
         if name == b".":
             return repository[stored.tree]
         return repository[tree_lookup_path(repository.__getitem__, stored.tree, name)[1]]

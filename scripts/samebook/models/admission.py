@@ -52,9 +52,10 @@ def check(
         if unmet and conditions.reproduced and None in files:
             raise _missing(bundle, "a reproduction of it", env)
     if unmet:
+        findings, again = "; ".join(unmet), f"make promote RUN={word(bundle.receipt.run)} MODEL={bundle.name} ENV={env}"
         raise PolicyRefused(
-            f"model {bundle.name} does not meet the policy of {env}: {'; '.join(unmet)}",
-            mend=f"make promote RUN={word(bundle.receipt.run)} MODEL={bundle.name} ENV={env}",
+            f"model {bundle.name} does not meet the policy of {env}: {findings}",
+            mend="git fetch --unshallow" if gate_run.CUT_OFF in findings else again,
         )
     if conditions.clean_commit and file:  # else the commit is the bundle's own word
         _check_past(workspace, bundle, env, ref)

@@ -75,6 +75,7 @@ def branch(root: Path) -> str:
 def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes | None, message: str) -> str:
     """Commit one file's new content, or with None its removal; returns the commit's hash.
 
+    The removal of a file that is not there is a commit with the message alone.
     Other staged and unstaged changes stay. Git's own hooks and signing apply. Where they refuse, or the branch has
     moved since `tip`, nothing changes.
     """
@@ -83,12 +84,13 @@ def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes | Non
     if (branch(root), head(root)) != (tip.branch, tip.head):
         raise UsageError(f"git moved on from {tip.branch} {tip.head[:12]} meanwhile", mend="git log -1")
     entry, before = _entry(workspace, path, content), path.read_bytes() if path.is_file() else None
+    empty = ["--allow-empty"] if content is None and before is None else []
     # First the index and the file: if this process is killed after the commit, the next one by hand undoes nothing.
     git(root, "update-index", *entry)
     _write(path, content)
     try:
         with _index(root, entry) as index:
-            git(root, "commit", "--quiet", "--file", "-", env=index, stdin=message.encode())
+            git(root, "commit", "--quiet", *empty, "--file", "-", env=index, stdin=message.encode())
     except BaseException:
         if not _is_in_head(workspace, path, content):
             _restore(root, path, before)

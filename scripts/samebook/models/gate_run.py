@@ -24,6 +24,7 @@ from samebook.records.signing import Purpose, SignedFile, TrustedKey
 CODE = ("notebooks", "scripts", "environments")
 
 CHANGED = "it ran on changes that are not committed"
+CUT_OFF = "the history here is cut off, and may lack the commit with which this model came into the branch"
 
 type Metrics = dict[str, float | int]
 
@@ -154,7 +155,9 @@ def foreign_code(workspace: Workspace, gate: Gate, statement: Json, model: bundl
 
     The branch is `ref`, where the user names one that the model is taken from, or HEAD. What counts is the line of its
     first parents: a commit that a merge brought along may have loosened the gate, and a later one put it back. A bundle
-    that is not on that line is judged by the branch's tip. A copy without a repository has no past.
+    that is not on that line is judged by the branch's tip. What a merge brings is judged by the merge,
+    whatever line it came from: nothing here tells an honest line from a side branch. A copy without a repository has no
+    past.
     """
     root, branch = workspace.root, ref or "HEAD"
     if not head.is_repository(root):
@@ -169,7 +172,10 @@ def foreign_code(workspace: Workspace, gate: Gate, statement: Json, model: bundl
     problem = _other_source(workspace, notebook, statement, branch) if problem is None else problem
     if not problem:
         return ""
-    return f"it ran {problem} of commit {commit_name(statement)[:12]}, which this branch did not have with this model"
+    if git.is_shallow(root):
+        return CUT_OFF
+    ran = f"it ran {problem} of commit {commit_name(statement)[:12]}"
+    return f"{ran}, which this branch did not have with this model: it has to be compared again on this branch"
 
 
 def _is_same(content: bytes | None, model: bundle.Bundle) -> bool:
@@ -179,19 +185,19 @@ def _is_same(content: bytes | None, model: bundle.Bundle) -> bool:
 def _other_source(workspace: Workspace, notebook: str, statement: Json, arrival: str) -> str:
     """The first committed source of a run that the branch has otherwise at the commit with which a model came.
 
-    Its notebook and what it read are that commit's. The lock and each code file may also be those of the commit that
-    the run's branch went on from: other work of the branch may have been merged since.
+    Its notebook is that commit's. The lock, each code file and each file that it read may also be those of the commit
+    that the run's branch went on from: other work of the branch may have been merged since.
     """
     root, commit = workspace.root, commit_name(statement)
-    for name, digest in {
-        notebook: _digest_of(statement, notebook),
-        **receipt.byproduct(statement, receipt.READ),
-    }.items():
-        if not name.endswith("/") and _digest_at(root, arrival, name) != digest:
-            return name
+    if _digest_at(root, arrival, notebook) != _digest_of(statement, notebook):
+        return notebook
     places = [arrival, *filter(None, [head.fork(root, commit, arrival) if commit else ""])]
-    if _digest_of(statement, receipt.LOCK) not in {_digest_at(root, place, receipt.LOCK) for place in places}:
-        return receipt.LOCK
+    for name, digest in {
+        **receipt.byproduct(statement, receipt.READ),
+        receipt.LOCK: _digest_of(statement, receipt.LOCK),
+    }.items():
+        if not name.endswith("/") and digest not in {_digest_at(root, place, name) for place in places}:
+            return name
     return "" if _has_code(workspace, _digest_of(statement, receipt.CODE), commit, places) else receipt.CODE
 
 

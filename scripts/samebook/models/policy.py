@@ -144,6 +144,9 @@ def _gate(candidate: Candidate) -> UnmetCondition | None:
         finding = f"it was not compared with the champion and the baseline yet{problem}"
         return UnmetCondition(finding, compare)
     worse = list(gate_run.shortfalls(gate, candidate.gate.metrics, has_champion=candidate.champion is not None))
+    if worse and candidate.rival not in ("", candidate.model):
+        worse.append(f"{candidate.model} was removed, and not by a rollback: it is the champion still")
+        return UnmetCondition("; ".join(worse), f"make rollback MODEL={candidate.model} WITHDRAW=1")
     return UnmetCondition("; ".join(worse), _again(candidate, "PARAMS=…")) if worse else None
 
 

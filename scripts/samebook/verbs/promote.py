@@ -90,6 +90,7 @@ def _gated(candidate: Candidate, request: PromoteRequest, say: Say) -> Candidate
     rival = candidate.rival
     if rival not in ("", candidate.model):
         say(f"{candidate.model} was removed, and not by a rollback: the last one is the champion still, {rival}")
+        say(f"make rollback MODEL={candidate.model} WITHDRAW=1 withdraws it")
     say(f"comparing with {'the champion' if rival else 'the baseline'}: running {gate.notebook}")
     gate_run.run_comparison(candidate.workspace, gate, candidate.receipt_path.parent, rival, request.env)
     comparison = gate_run.find_comparison(

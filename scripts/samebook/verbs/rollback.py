@@ -46,7 +46,7 @@ def rollback(request: RollbackRequest) -> Rollback:
     workspace = workspaces.find()
     path = lookup.path(workspace, request.model)
     with commits.hold_branch(workspace, path) as lock:
-        before = _current(workspace, request.model)
+        before = _current(workspace, request)
         if request.withdraw:
             return _withdraw(workspace, request, lock, before)
         content = _earlier(workspace, path, request.to, before)
@@ -68,7 +68,10 @@ def rollback(request: RollbackRequest) -> Rollback:
 
 
 def _withdraw(workspace: Workspace, request: RollbackRequest, lock: commits.Tip, before: Bundle | None) -> Rollback:
-    """Remove the model's file by a commit that says which bundle it withdraws: the next one has no champion to beat."""
+    """Remove the model's file by a commit that says which bundle it withdraws: the next one has no champion to beat.
+
+    Where the file was removed already, the commit is empty but for its words.
+    """
     if request.to or request.reopen or before is None:
         raise UsageError(
             f"{request.model}: expected a whole bundle to withdraw, and neither TO nor REOPEN",
@@ -81,10 +84,21 @@ def _withdraw(workspace: Workspace, request: RollbackRequest, lock: commits.Tip,
     return Rollback(before, None, commit)
 
 
-def _current(workspace: Workspace, model: str) -> Bundle | None:
-    """The promoted bundle; None where it is not whole. Raises UsageError where the model is not promoted."""
+def _current(workspace: Workspace, request: RollbackRequest) -> Bundle | None:
+    """The promoted bundle, or to withdraw it, one whose file was removed and that is the champion still.
+
+    None where it is not whole. Raises UsageError where there is none.
+    """
+    model = request.model
     if not lookup.path(workspace, model).is_file():
-        return lookup.read(workspace, model)
+        if (champion := lookup.champion(workspace, model)[1]) is None:
+            return lookup.read(workspace, model)
+        if request.withdraw:
+            return champion
+        raise UsageError(
+            f"{model} was removed, and not by a rollback: {champion.receipt.run} is the champion still",
+            mend=f"make rollback MODEL={model} WITHDRAW=1",
+        )
     with suppress(UsageError):
         return lookup.read(workspace, model)
     return None
