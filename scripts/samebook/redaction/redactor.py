@@ -11,7 +11,7 @@ from samebook.core.errors import PolicyRefused
 from samebook.core.text import ESCAPES
 from samebook.redaction import packed
 from samebook.redaction.forms import Quoted, encoded, without_breaks, without_wraps
-from samebook.redaction.parts import parts, whole
+from samebook.redaction.parts import parts, whole, words
 
 # The parts of a JSON value that samebook or a format has written itself, so that they hold no secret. {"cells": [{"id":
 # True}]} names the key `cells`, and in each of its items the key `id` with its value. All else may hold a secret.
@@ -28,11 +28,18 @@ class Redaction:
         self.marks = {name: mark(text) for name, text in sorted(secrets.items())}
         # Longer ones are replaced first, as one secret may begin with another.
         texts = [(name, text) for name, text in secrets.items() if text]
-        pieces = [(part, f"[redacted {name}]") for name, text in texts for part in parts(text)]
-        self.quoted = [(Quoted(part), label) for part, label in sorted(pieces, key=lambda item: -len(item[0]))]
+        pieces = [(part, name) for name, text in texts for part in parts(text)]
+        pieces.sort(key=lambda item: -len(item[0]))
+        self.quoted = [(Quoted(part), f"[redacted {name}]") for part, name in pieces]
         forms = {form: f"[redacted {name}]" for name, text in texts for part in whole(text) for form in encoded(part)}
         self.numbers = {text.strip(): f"[redacted {name}]" for name, text in texts}
         self.encoded = dict(sorted(forms.items(), key=lambda item: -len(item[0])))
+        # What refuses a file: a part of a secret that may be a word does not.
+        weak = {(part, name) for name, text in texts for part in words(text)}
+        self.refused = [item for item, piece in zip(self.quoted, pieces, strict=True) if piece not in weak]
+        sure = (part for name, text in texts for part in whole(text) if (part, name) not in weak)
+        strong = {form for part in sure for form in encoded(part)}
+        self.refused_encoded = {form: label for form, label in self.encoded.items() if form in strong}
         self.longest = WIDEST * max((len(text) for _, text in texts), default=0)
 
     def text(self, text: str) -> str:
@@ -124,15 +131,15 @@ class Redaction:
     def _label(self, content: bytes) -> str | None:
         """The replacement of the first secret in `content`, which names it."""
         content = content.replace(b"\0", b"")
-        labels = [label for quoted, label in self.quoted if quoted.is_in(content)]
-        found = (label for form, label in self.encoded.items() if form.encode() in content)
+        labels = [label for quoted, label in self.refused if quoted.is_in(content)]
+        found = (label for form, label in self.refused_encoded.items() if form.encode() in content)
         return next(iter(labels), None) or next(found, None) or self._label_in_lines(content)
 
     def _label_in_lines(self, content: bytes) -> str | None:
         """The replacement of a secret that is broken into lines, as it is or in base64."""
         text = content.decode("latin-1")
-        redacted = without_breaks(without_wraps(text, self.quoted), self.encoded)
-        return next((label for label in self.encoded.values() if redacted != text and label in redacted), None)
+        redacted = without_breaks(without_wraps(text, self.refused), self.refused_encoded)
+        return next((label for label in self.refused_encoded.values() if redacted != text and label in redacted), None)
 
 
 def mark(text: str) -> str:
