@@ -249,7 +249,7 @@ def test_common_word_stays(secret: str, line: str, tmp_path: Path) -> None:
         ("c4nary-012", True),
     ],
 )
-def test_plain_word_is_in_files(part: str, is_refused: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_plain_word_is_in_files(part: str, is_refused: bool, tmp_path: Path) -> None:
     """A part that may be a word is redacted in texts, and refuses no file, which may hold the word by chance."""
     redaction = Redaction({"TOKEN": f"smtp://joe:{part}@mail.example"})
     encoded = base64.b64encode(f"joe:{part}".encode()).decode()
