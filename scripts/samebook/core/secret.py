@@ -13,6 +13,8 @@ from samebook.core.errors import UsageError
 
 SECRETS = Path("/run/secrets")
 SHORTEST = 6
+# The files of a service account that are no secret: the name of its namespace is a common word.
+PUBLIC = ("serviceaccount/namespace", "serviceaccount/ca.crt")
 # The secrets that samebook itself keeps in a checkout.
 OWN = {"CLUSTER_KEY": ".samebook/cluster/key.pem"}
 # `Secret("NAME")` in the JSON of a notebook.
@@ -100,14 +102,18 @@ def is_likely(variable: str, value: str) -> bool:
 
 
 def files() -> list[str]:
-    """The names of the secrets that are files here, and that can be read as texts."""
-    if not SECRETS.is_dir():
-        return []
+    """The names of the secrets that are files here, `kubernetes.io/serviceaccount/token` too, and that can be read as
+    texts.
+    """
     names = []
-    for path in sorted(SECRETS.iterdir()):
+    for path in sorted(SECRETS.rglob("*")):
+        name = path.relative_to(SECRETS).as_posix()
+        # Kubernetes links to a folder `..2013_06_30`, which has the same files.
+        if name.endswith(PUBLIC) or name.startswith("..") or "/.." in name:
+            continue
         with suppress(OSError, UnicodeDecodeError):
             if path.is_file() and path.read_text(encoding="utf-8"):
-                names.append(path.name)
+                names.append(name)
     return names
 
 
