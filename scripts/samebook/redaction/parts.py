@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from samebook.core.secret import SHORTEST, WORD_ENDS, is_name
+from samebook.core.secret import SHORTEST, WORD_ENDS, is_name, is_query_name
 
 PASSWORD = re.compile(r"[\w+.-]+://[^\s:/@]*:(\S+)@")
 PAIR = re.compile(r"""([\w.-]+)\s*[=:]\s*("[^"]*"|'[^']*'|[^\s;&,'"]+)""")
@@ -59,7 +59,7 @@ def _of_url(text: str) -> Iterator[str]:
     passwords = [url.password, *PASSWORD.findall(text)]
     is_web, is_named = url.scheme in ("http", "https"), "@" in url.netloc
     found = [part for part in passwords if part] or ([url.username or ""] if is_web else [])
-    found += [value for name, value in parse_qsl(url.query) if _is_key(name)]
+    found += [value for name, value in parse_qsl(url.query) if is_query_name(name) and not _is_public(name)]
     if is_web and not any(found) and not is_named and len(url.path) >= PATH:
         found.append(url.path)
     yield from (form for part in found for form in (part, unquote(part)))
@@ -78,16 +78,16 @@ def _values(value: Any, name: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _values(item, name)
-    elif isinstance(value, str) and _is_key(name):
+    elif isinstance(value, str) and is_name(name) and not _is_public(name):
         yield value
 
 
 def _of_pairs(text: str) -> Iterator[str]:
-    yield from (value.strip("\"'") for name, value in PAIR.findall(text) if _is_key(name))
+    yield from (value.strip("\"'") for name, value in PAIR.findall(text) if is_name(name) and not _is_public(name))
     if match := SCHEME.fullmatch(text):
         yield match[1]
 
 
-def _is_key(name: str) -> bool:
-    """Whether a name says that its value is a secret, and not where one is, or of what kind."""
-    return is_name(name) and not WORD_ENDS.sub("_", name).lower().endswith(PUBLIC)
+def _is_public(name: str) -> bool:
+    """Whether a name says where a secret is, or of what kind, and not what it is."""
+    return WORD_ENDS.sub("_", name).lower().endswith(PUBLIC)
