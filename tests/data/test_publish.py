@@ -193,6 +193,37 @@ def test_own_columns_of_postgresql(postgresql: Server, empty: Warehouse) -> None
     assert warehouse.publish(Workspace(Path()), empty, replace(FIRST, rows=rows))
 
 
+IDENTITY = uuid.UUID("A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "place"),
+    [
+        ("UUID", pa.array([str(IDENTITY).upper()]), "duckdb"),
+        ("UUID[]", pa.array([[str(IDENTITY).upper()]]), "duckdb"),
+        ("UUID", pa.array([IDENTITY.bytes]), "postgresql"),
+        ("UUID", pa.array([IDENTITY.bytes], pa.binary(16)), "postgresql"),
+        ("UUID", pa.array([IDENTITY.bytes], pa.uuid()), "postgresql"),
+        ("BIT", pa.array([b"\x0a"]), "duckdb"),
+        ("BIT(8)", pa.array([b"\0\0\0\x08\xaa"]), "postgresql"),
+    ],
+)
+@pytest.mark.host
+def test_same_value_in_another_form(
+    kind: str, value: pa.Array, place: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A column of identities in small letters, and one of bits, keep what they were sent."""
+    statement, settings = f"CREATE TABLE scores (day DATE, value {kind})", Warehouse(url="duckdb:///w.duckdb")
+    if place == "duckdb":
+        with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+            connection.execute(statement)
+    else:
+        settings = request.getfixturevalue("empty")
+        request.getfixturevalue("postgresql").sql(statement, settings.url.rpartition("/")[2])
+    rows = pa.table({"value": value})
+    assert warehouse.publish(Workspace(tmp_path), settings, replace(FIRST, rows=rows))
+
+
 def test_nested_columns(tmp_path: Path) -> None:
     """Values in structs and lists are compared as others are; those that the column has room for are kept."""
     publication = replace(FIRST, rows=pa.table({"value": pa.array([{"a": True, "b": [1]}])}))

@@ -145,6 +145,12 @@ def test_receipt_decides_what_is_handed(monkeypatch: pytest.MonkeyPatch) -> None
     assert given.handed == {"SAME": "1"}
     monkeypatch.setenv(variables.EXTRA, "OTHER")
     assert callers.recorded(HERE, Settings.model_construct(), (), digests).handed == {"SAME": "1", "OTHER": "1"}
+    older = {"SAS_HOME": "/opt/sas", "SIG_FIGS": "3", "REPO": "https://me@host/a", "API_TOKEN": "x"}
+    for name, value in older.items():
+        monkeypatch.setenv(name, value)
+    same = {name: sha256(value.encode()) for name, value in older.items()}
+    assert callers.differences(same) == dict.fromkeys(older, "")
+    assert set(callers.differences(dict.fromkeys(older, sha256(b"-"))).values()) == {"another value here"}
     reasons = ("", "another value here", "not set here", "it would decide what is computed")
     assert tuple(callers.differences(digests).values()) == reasons
 
@@ -162,6 +168,10 @@ def test_receipt_decides_what_is_handed(monkeypatch: pytest.MonkeyPatch) -> None
         ("TOKENIZERS_PARALLELISM", "x", False),
         ("MONKEY", "x", False),
         ("API_URL", "https://host/?q=1", False),
+        ("SAS_HOME", "/opt/sas", False),
+        ("SIG_FIGS", "3", False),
+        ("ROWS", "https://host/?sv=1&sig=x", True),
+        ("ROWS", "https://host/?mysig=x", True),
     ],
 )
 def test_secrets_by_their_names(name: str, value: str, *, is_secret: bool) -> None:

@@ -36,6 +36,10 @@ def here(tmp_path: Path) -> Workspace:
         ("a.csv: {from: 'https://h/b?X-Amz-Signature=hidden'}", "a.csv: from: a key stands in the URL"),
         ("a.csv: {from: 'https://h/b?auth=hidden'}", "a.csv: from: a key stands in the URL"),
         ("a.csv: {from: 'https://h/b?se=1&sig=hidden'}", "a.csv: from: a key stands in the URL"),
+        *(
+            (f"a.csv: {{from: 'https://h/b?{name}=hidden'}}", "a.csv: from: a key stands in the URL")
+            for name in ("hapikey", "licensekey", "tokenid", "sessionkey", "mysig", "sas")
+        ),
         ("a.csv: {from: [hidden]}", "a.csv: from: the value is not shown"),
         ("../a.csv: {from: b}", "found '../a.csv'; expected a name"),
         ("/a.csv: {from: b}", "found '/a.csv'; expected a name"),

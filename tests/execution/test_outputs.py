@@ -1,13 +1,17 @@
 """The outputs of a run are regular files with plain names, whatever the notebook left there."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
+from tiny import PATIENCE
 
 from samebook.core.digest import sha256
 from samebook.core.errors import PolicyRefused, UsageError
+from samebook.core.workspace import Workspace
 from samebook.execution import outputs
+from samebook.reads import pins
 from samebook.records import run_folder
 from samebook.redaction.redactor import Redaction
 
@@ -132,3 +136,25 @@ def test_written_beside_is_named(tmp_path: Path) -> None:
         "changed.csv, images/a.png: written beside the notebook, and no result; "
         "samebook.output_path('changed.csv') makes it one, or outputs: in the settings"
     )
+
+
+def test_waiting_run_is_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that takes files waits for those under way alone: one that begins later, and takes none, is behind it."""
+    monkeypatch.delenv("SAMEBOOK_RUN", raising=False)
+    monkeypatch.delenv(pins.VARIABLE, raising=False)
+    here, order = Workspace(tmp_path), list[str]()
+    said = {name: threading.Event() for name in ("taker", "later")}
+
+    def run(name: str, patterns: list[str]) -> None:
+        with outputs.alone(here, patterns, lambda _: said[name].set()):
+            order.append(name)
+
+    threads = [threading.Thread(target=run, args=call) for call in (("taker", ["*.csv"]), ("later", []))]
+    with outputs.alone(here, [], lambda _: None):
+        for thread, name in zip(threads, said, strict=True):
+            thread.start()
+            assert said[name].wait(PATIENCE)
+        assert order == []
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert order == ["taker", "later"]

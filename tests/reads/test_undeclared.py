@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from tiny import Tiny
 
 from samebook.core.digest import sha256
 from samebook.reads import places
@@ -129,3 +131,13 @@ def test_place_that_anybody_writes_is_recorded(workspace: Path) -> None:
     """A file in a part of the system that outlives a run, as shared memory does, is recorded."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
         assert set(recorded(f"open({file.name!r}).read()", workspace)) == {file.name}
+
+
+def test_print_of_a_fork_is_not_recorded(tiny: Tiny) -> None:
+    """A forked process of a kernel sends what it prints by the kernel's own socket, which is no read of the run."""
+    work = "import os\npid = os.fork() or (print('child', flush=True), os._exit(0))\n_ = os.waitpid(pid, 0)\n"
+    connects = "import zmq\nzmq.Context.instance().socket(zmq.SUB).connect('tcp://127.0.0.1:9')"
+    tiny.notebook("forks", work=work + connects)
+    assert tiny.samebook("run", "forks").code == 0
+    assert "child" in (tiny.last / "notebook.ipynb").read_text().partition('"outputs"')[2]
+    assert set(re.findall('network [^" ]+', (tiny.last / "receipt.json").read_text())) == {"network tcp://127.0.0.1:9"}

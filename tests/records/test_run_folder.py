@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from tiny import Tiny
 
+from samebook.core import secret
 from samebook.core.digest import json_bytes
 from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace
 from samebook.records import run_folder
 from samebook.records.run_folder import RunFolder
+from samebook.redaction import redactor
 from samebook.redaction.redactor import Redaction
 
 
@@ -157,6 +159,27 @@ def test_killed_outputs_are_screened(
     assert [path.name for path in run.glob("outputs/*")] == left
     assert ("TOKEN is not set here" in (run / "error.txt").read_text()) == (not left)
     assert not (run / ".secrets").exists()
+
+
+@pytest.mark.secrets
+def test_unasked_secret_removes_what_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed run keeps its outputs where only a secret that nobody asked for is not set; what is set is searched."""
+    folder = RunFolder.create(Workspace(tmp_path), "20130630T120000Z-train-abcdef")
+    names = {"TOKEN": "canary-0123", "AWS_SESSION_TOKEN": "canary-4567", "HTTPS_PROXY": "http://joe:canary-89ab@proxy"}
+    files = {"a b/redhat.repo": "[first-line]\nsslverify = canary-cdef\n"}
+    kinds = {"AWS_SESSION_TOKEN": redactor.GIVEN, "HTTPS_PROXY": redactor.GIVEN, "a b/redhat.repo": redactor.FILE}
+    run_folder.note_secrets(folder.path, Redaction(names | files, kinds))
+    contents = {"result": "42", "held": "canary-89ab", "asked": "canary-0123", "line": "[first-line]", **files}
+    monkeypatch.setattr(secret, "SECRETS", tmp_path / "secrets")
+    (tmp_path / "secrets" / "a b").mkdir(parents=True)
+    (tmp_path / "secrets" / "a b" / "redhat.repo").write_text(files["a b/redhat.repo"])
+    for name, content in contents.items():
+        (folder.outputs / Path(name).name).write_text(content)
+    os.close(folder.lock)
+    for name in ("TOKEN", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, names[name])
+    assert run_folder.recover(Workspace(tmp_path)) == [folder.id]
+    assert {path.name for path in tmp_path.glob(f"runs/{folder.id}/outputs/*")} == {"result", "line"}
 
 
 @pytest.mark.secrets

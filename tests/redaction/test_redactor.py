@@ -2,6 +2,7 @@
 
 import base64
 import bz2
+import contextlib
 import csv
 import gzip
 import html
@@ -215,6 +216,51 @@ def test_part_is_redacted(secret: str, part: str) -> None:
         assert not any(line in redaction.text(text) for line in (*part.split("\n")[1:3], part, basic))
     for other in ("the account of joe at db.example", "/flights/a.csv", "rows.csv?day=1"):
         assert redaction.text(other) == other
+
+
+@pytest.mark.parametrize(
+    ("secret", "line"),
+    [
+        ("postgresql://samebook:samebook@localhost/db", "import samebook"),
+        (json.dumps({"access_token": "c4nary-0123", "token_type": "Bearer-Token"}), "Bearer-Token"),
+        (json.dumps({"private_key": KEY, "token_uri": "https://oauth2.example/token"}), "https://oauth2.example/token"),
+        (json.dumps({"tokenType": "JsonWebToken", "secretPath": "rows/secret"}), "JsonWebToken of rows/secret"),
+        ("user=joe auth=standard", "StandardScaler of a standard"),
+        ("https://data.example/rows.csv?token_id=longer-than-ten&sig=c4nary-0123", "longer-than-ten"),
+    ],
+)
+def test_common_word_stays(secret: str, line: str, tmp_path: Path) -> None:
+    """A part of a secret that is a common word, or that its name says to be public, stays in texts and in files."""
+    redaction = Redaction({"TOKEN": secret})
+    (tmp_path / "own.py").write_text(line)
+    redaction.check_files(tmp_path)
+    redaction.check_content([line.encode()], "the uncommitted work")
+    assert redaction.text(line) == line
+    assert redaction.text(f"it is {secret}") == "it is [redacted TOKEN]"
+
+
+@pytest.mark.parametrize(
+    ("part", "is_refused"),
+    [
+        ("c4nary0", False),
+        ("Standard", False),
+        ("correcthorse", False),
+        ("abcdefghijklmnop", True),
+        ("c4nary-012", True),
+    ],
+)
+def test_plain_word_is_in_files(part: str, is_refused: bool, tmp_path: Path) -> None:
+    """A part that may be a word is redacted in texts, and refuses no file, which may hold the word by chance."""
+    redaction = Redaction({"TOKEN": f"smtp://joe:{part}@mail.example"})
+    encoded = base64.b64encode(f"joe:{part}".encode()).decode()
+    assert not any(text in redaction.text(f"{part} {encoded}") for text in (part, encoded))
+    for text in (part, encoded):
+        (tmp_path / "own.py").write_text(text)
+        with pytest.raises(PolicyRefused) if is_refused else contextlib.nullcontext():
+            redaction.check_files(tmp_path)
+    whole = Redaction({"TOKEN": part})
+    with pytest.raises(PolicyRefused):
+        whole.check_content([part.encode()], "the uncommitted work")
 
 
 @pytest.mark.parametrize("secret", ["hunter2-canary\n", "hunter2-canary\r", "\thunter2-canary  "])

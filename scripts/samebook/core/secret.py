@@ -13,17 +13,21 @@ from samebook.core.errors import UsageError
 
 SECRETS = Path("/run/secrets")
 SHORTEST = 6
+# The files of a service account that are no secret: the name of its namespace is a common word.
+PUBLIC = ("serviceaccount/namespace", "serviceaccount/ca.crt")
 # The secrets that samebook itself keeps in a checkout.
 OWN = {"CLUSTER_KEY": ".samebook/cluster/key.pem"}
 # `Secret("NAME")` in the JSON of a notebook.
 NAMED = re.compile(rb"""\bSecret\(\s*\\?["']([A-Z][A-Z0-9_]*)\\?["']""")
-# The words in a name of what is secret: of a variable, of a part of a URL's query, of a key in JSON.
+# The words in a name of what is secret: of a variable, of a key in JSON.
 WORDS = re.compile(
     r"(^|_)(\w*(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|SIGNATURE)"
     r"|(API|ACCESS|ACCOUNT|APP|AUTH|MASTER|PRIVATE|SHARED|SUBSCRIPTION)?KEY"
-    r"|PASS|PWD|PIN|AUTH|AUTHORIZATION|COOKIE|DSN|JWT|SAS|SIG)(_|$)",
+    r"|PASS|PWD|PIN|AUTH|AUTHORIZATION|COOKIE|DSN|JWT)(_|$)",
     re.IGNORECASE,
 )
+# Those in the name of a part of a URL's query, which is no program's or setting's own: a wider list.
+QUERY_WORDS = re.compile(r"(^|_)sas(_|$)|sig$|signature|token|password|secret|credential|key$", re.IGNORECASE)
 WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^0-9A-Za-z]+")
 # A password in the URL, or in the words, that a variable holds; alone before the @ of a web address, a name is one.
 PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]*@|https?://[^/\s@]+@|\bpassword\s*=", re.IGNORECASE)
@@ -94,20 +98,29 @@ def is_name(name: str) -> bool:
     return WORDS.search(WORD_ENDS.sub("_", name)) is not None
 
 
+def is_query_name(name: str) -> bool:
+    """Whether the name of a part of a URL's query, as `sig` or `hapikey`, says that it is secret."""
+    return is_name(name) or QUERY_WORDS.search(name) is not None
+
+
 def is_likely(variable: str, value: str) -> bool:
     """Whether a variable holds a secret, by its name or for a password or a key in its value."""
-    return is_name(variable) or PASSWORD.search(value) is not None or any(map(is_name, KEYS.findall(value)))
+    return is_name(variable) or PASSWORD.search(value) is not None or any(map(is_query_name, KEYS.findall(value)))
 
 
 def files() -> list[str]:
-    """The names of the secrets that are files here, and that can be read as texts."""
-    if not SECRETS.is_dir():
-        return []
+    """The names of the secrets that are files here, `kubernetes.io/serviceaccount/token` too, and that can be read as
+    texts.
+    """
     names = []
-    for path in sorted(SECRETS.iterdir()):
+    for path in sorted(SECRETS.rglob("*")):
+        name = path.relative_to(SECRETS).as_posix()
+        # Kubernetes links to a folder `..2013_06_30`, which has the same files.
+        if name.endswith(PUBLIC) or name.startswith("..") or "/.." in name:
+            continue
         with suppress(OSError, UnicodeDecodeError):
             if path.is_file() and path.read_text(encoding="utf-8"):
-                names.append(path.name)
+                names.append(name)
     return names
 
 

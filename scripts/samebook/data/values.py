@@ -1,5 +1,6 @@
 """The values of columns on their way into a table: cast where none becomes another, and counted, to compare them."""
 
+import re
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def cast(column: "pa.ChunkedArray", kind: "pa.DataType") -> "pa.ChunkedArray | None":
@@ -58,8 +61,15 @@ def may_change(kind: "pa.DataType") -> bool:
         any(is_plain(kind) for is_plain in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean))
         or pa.types.is_date(kind)
         or pa.types.is_null(kind)
+        or any(is_plain(kind) for is_plain in (pa.types.is_string, pa.types.is_large_string))
+        or any(is_plain(kind) for is_plain in (pa.types.is_binary, pa.types.is_large_binary))  # DuckDB's BIT, too
         or "extension<" in str(kind)
     )
+
+
+def is_bits(kind: "pa.DataType") -> bool:
+    """Whether a column of PostgreSQL has this type for bits, which it takes only as they are."""
+    return getattr(kind, "type_name", "") in ("bit", "varbit")
 
 
 def counts(column: "pa.ChunkedArray") -> dict[Any, int]:
@@ -68,7 +78,9 @@ def counts(column: "pa.ChunkedArray") -> dict[Any, int]:
     import pyarrow.compute
 
     pc: Any = pyarrow.compute
-    if isinstance(column.type, pa.BaseExtensionType):  # PostgreSQL's own, as text
+    if isinstance(column.type, pa.UuidType):
+        found = column.cast(column.type.storage_type).to_pylist()
+    elif isinstance(column.type, pa.BaseExtensionType):  # PostgreSQL's own, as text
         texts = column.cast(pa.string()).to_pylist()
         is_number = getattr(column.type, "type_name", "") == "numeric"
         found = [Decimal(text) if is_number and text else text for text in texts]
@@ -87,7 +99,7 @@ def _plain(value: Any) -> Any:
     """A value that is equal to others of its meaning, and can be counted."""
     match value:
         case str():
-            return value.rstrip(" ")  # a column of fixed width adds blanks
+            return value.lower() if UUID.fullmatch(value) else value.rstrip(" ")  # a column of fixed width adds blanks
         case float():
             return repr(value)  # NaN is equal to itself
         case _ if hasattr(value, "months"):  # Arrow's span; PostgreSQL's has whole microseconds

@@ -118,7 +118,8 @@ def _difference(name: str, hexdigest: str | None) -> str:
         return obstacle[0]
     if name not in os.environ:
         return "not set here"
-    return "another value here" if hexdigest and digest(name, os.environ[name]) != hexdigest else ""
+    # An earlier receipt has the digest of what counts as a secret by now.
+    return "another value here" if hexdigest and sha256(os.fsencode(os.environ[name])) != hexdigest else ""
 
 
 def of_secrets(workspace: Workspace, settings: Settings, names: Iterable[str]) -> dict[str, str]:

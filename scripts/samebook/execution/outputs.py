@@ -17,7 +17,7 @@ from samebook.redaction.redactor import Redaction
 
 # Files that are named.
 SHOWN = 3
-BESIDE_LOCK = ".beside.lock"
+BESIDE_LOCK, GATE = ".beside.lock", ".gate.lock"
 LEFT_OUT = "is left out: it is a link that leads nowhere, around, or to a folder outside"
 
 
@@ -56,20 +56,31 @@ def alone(workspace: Workspace, patterns: Sequence[str], say: Callable[[str], No
     """Hold other runs of this workspace back inside the block, where files beside notebooks become results.
 
     Two runs at once could take each other's files. Runs without patterns take none, and wait only for one with; a run
-    that another run has started, by a cell or to make an input, waits for none, as that one waits for it.
+    that another run has started, by a cell or to make an input, waits for none, as that one waits for it. One
+    that waits to take files holds the gate, so that runs that begin later are behind it.
     """
     if "SAMEBOOK_RUN" in os.environ or Path(os.environ.get(pins.VARIABLE, "")).is_file():
         yield
         return
-    path, shared = workspace.runs / ".partial" / BESIDE_LOCK, not patterns
-    if (descriptor := acquire(path, wait=False, shared=shared)) is None:
-        say("waits for another run to end: with outputs: in the settings, runs take their files one after the other")
-        descriptor = acquire(path, shared=shared)
-    assert descriptor is not None
+    folder, shared = workspace.runs / ".partial", not patterns
+    gate = _acquire(folder / GATE, say, shared=shared)
+    try:
+        descriptor = _acquire(folder / BESIDE_LOCK, say, shared=shared)
+    finally:
+        os.close(gate)
     try:
         yield
     finally:
         os.close(descriptor)
+
+
+def _acquire(path: Path, say: Callable[[str], None], *, shared: bool) -> int:
+    """A descriptor that holds the file; `say` hears where it is held by another run."""
+    if (descriptor := acquire(path, wait=False, shared=shared)) is None:
+        say("waits for another run to end: with outputs: in the settings, runs take their files one after the other")
+        descriptor = acquire(path, shared=shared)
+    assert descriptor is not None
+    return descriptor
 
 
 def beside(folder: Path) -> dict[Path, int]:

@@ -22,7 +22,7 @@ from samebook.reads.pins import Pins
 from samebook.records import data_manifest, receipt, signing
 from samebook.records import source as run_source
 from samebook.records.source import Source
-from samebook.redaction import patch
+from samebook.redaction import patch, redactor
 from samebook.redaction.redactor import Redaction
 from samebook.store import objects
 
@@ -166,9 +166,14 @@ def _redaction(
     """The redaction of all secrets that the run's kernel has or can read; `say` hears of those that are too short."""
     for name in secret.short(given.handed_secrets):
         say(f"{name} is redacted nowhere: it has fewer than {secret.SHORTEST} characters")
-    names = {*settings.secret_names(), *given.handed_secrets, *given.likely_secrets, *secret.files()}
-    own = secret.own_texts(workspace.root)
-    return Redaction(secret.texts(names) | own | parameters.secrets(declarations))
+    asked = secret.texts({*settings.secret_names(), *given.handed_secrets, *given.named})
+    asked |= parameters.secrets(declarations)
+    unasked = {
+        redactor.FILE: secret.texts(secret.files()),
+        redactor.GIVEN: secret.texts(given.likely_secrets) | secret.own_texts(workspace.root),
+    }
+    kinds = {name: kind for kind, texts in unasked.items() for name in texts if name not in asked}
+    return Redaction(unasked[redactor.FILE] | unasked[redactor.GIVEN] | asked, kinds)
 
 
 def _callers(workspace: Workspace, settings: Settings, path: Path, request: RunRequest) -> Callers:

@@ -20,6 +20,8 @@ from samebook.records import model_file
 type Note = Callable[[Recorder, Sequence[Any]], None]
 
 FILE_SYSTEM = re.compile(r"pyarrow\._\w*fs")
+# The kernel, whose sockets carry what a forked process prints.
+KERNEL = re.compile(r"/ipykernel/\w+\.py$")
 # The folder of segments of shared memory.
 SEGMENTS = "dev/shm"
 RUN = compile("_samebook_call()", "<samebook>", "eval")
@@ -47,8 +49,9 @@ def segment(recorder: Recorder, values: Sequence[Any]) -> None:
 
 
 def socket(recorder: Recorder, values: Sequence[Any]) -> None:
-    """Record a socket of ZeroMQ that speaks to others than threads of this process."""
-    if not str(values[0]).startswith("inproc:"):
+    """Record a socket of ZeroMQ that speaks to others than threads of this process, but for the kernel's own."""
+    caller = sys._getframe(2).f_code.co_filename
+    if not str(values[0]).startswith("inproc:") and not KERNEL.search(caller):
         recorder.unseen(f"network {values[0]}")
 
 

@@ -114,25 +114,25 @@ def recover(workspace: Workspace) -> list[str]:
 
 def note_secrets(run: Path, redaction: Redaction) -> None:
     """Note the secrets that a run under way may write into its outputs, by name and mark, for when it is killed."""
-    (run / SECRETS).write_text("\n".join(f"{name} {mark}" for name, mark in redaction.marks.items()))
+    (run / SECRETS).write_text(redaction.note)
 
 
 def _screen(workspace: Workspace, run: Path) -> str:
-    """Remove what a killed run has written that holds a secret; all of it, and then a line, where a secret is not set
-    here, or has another text by now.
+    """Remove what a killed run has written that holds a secret; all of it, and then a line, where a secret that was
+    asked for is not set here, or has another text by now.
     """
     path = run / SECRETS
-    lines = path.read_text().splitlines() if path.is_file() else []
-    marks = {name: mark for name, _, mark in (line.partition(" ") for line in lines)}  # before, there was no mark
-    texts = secret.texts(marks) | secret.own_texts(workspace.root)
-    if missing := [name for name, mark in marks.items() if name not in texts or redactor.mark(texts[name]) != mark]:
+    notes = redactor.noted(path.read_text() if path.is_file() else "")
+    texts = secret.texts(notes) | secret.own_texts(workspace.root)
+    asked = [(name, mark) for name, (mark, kind) in notes.items() if kind == redactor.ASKED]
+    if missing := [name for name, mark in asked if name not in texts or redactor.mark(texts[name]) != mark]:
         for entry in [entry for entry in run.iterdir() if entry.name not in OWN]:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         return (
             f"its outputs are removed: {', '.join(missing)} is not set here as it was, "
             "so they can't be searched for it\n"
         )
-    Redaction(texts).remove_files(run, OWN)
+    Redaction(texts, {name: kind for name, (_, kind) in notes.items()}).remove_files(run, OWN)
     return ""
 
 

@@ -1,8 +1,10 @@
 """Redaction: it keeps secrets out of everything that a run writes or shows."""
 
+import json
 import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from samebook.core.errors import PolicyRefused
 from samebook.core.text import ESCAPES
 from samebook.redaction import packed
 from samebook.redaction.forms import Quoted, encoded, without_breaks, without_wraps
-from samebook.redaction.parts import parts, whole
+from samebook.redaction.parts import parts, whole, words
 
 # The parts of a JSON value that samebook or a format has written itself, so that they hold no secret. {"cells": [{"id":
 # True}]} names the key `cells`, and in each of its items the key `id` with its value. All else may hold a secret.
@@ -19,21 +21,44 @@ type Own = bool | Mapping[str, "Own"] | Sequence["Own"]
 
 # Times the length of a secret in its longest form: as a UTF-8 text whose characters are escaped twice.
 WIDEST = 16
+# The kinds of secrets: those that were asked for; those that a kernel gets unasked; those of files that it can read.
+ASKED, GIVEN, FILE = "asked", "given", "file"
 
 
 class Redaction:
-    """The replacement of secrets, plain, quoted, escaped, encoded or cut short, by `[redacted NAME]`."""
+    """The replacement of secrets, plain, quoted, escaped, encoded or cut short, by `[redacted NAME]`.
 
-    def __init__(self, secrets: Mapping[str, str]) -> None:
-        self.marks = {name: mark(text) for name, text in sorted(secrets.items())}
+    `kinds` are by name; without one, a secret was asked for. A file of several lines, as a list of package sources,
+    that nobody asked for is a secret only as a whole.
+    """
+
+    def __init__(self, secrets: Mapping[str, str], kinds: Mapping[str, str] | None = None) -> None:
+        kinds = kinds or {}
+        self.marks = {name: (mark(text), kinds.get(name, ASKED)) for name, text in sorted(secrets.items())}
         # Longer ones are replaced first, as one secret may begin with another.
         texts = [(name, text) for name, text in secrets.items() if text]
-        pieces = [(part, f"[redacted {name}]") for name, text in texts for part in parts(text)]
-        self.quoted = [(Quoted(part), label) for part, label in sorted(pieces, key=lambda item: -len(item[0]))]
-        forms = {form: f"[redacted {name}]" for name, text in texts for part in whole(text) for form in encoded(part)}
+        lone = [name for name, text in texts if kinds.get(name) == FILE and "\n" in text.strip()]
+        wholes = {name: [text, text.strip()] if name in lone else whole(text) for name, text in texts}
+        pieces = [(part, name) for name, text in texts for part in (wholes[name] if name in lone else parts(text))]
+        pieces.sort(key=lambda item: -len(item[0]))
+        self.quoted = [(Quoted(part), f"[redacted {name}]") for part, name in pieces]
+        forms = {
+            form: f"[redacted {name}]" for name, found in wholes.items() for part in found for form in encoded(part)
+        }
         self.numbers = {text.strip(): f"[redacted {name}]" for name, text in texts}
         self.encoded = dict(sorted(forms.items(), key=lambda item: -len(item[0])))
+        # What refuses a file: a part of a secret that may be a word does not.
+        weak = {(part, name) for name, text in texts for part in words(text)}
+        self.refused = [item for item, piece in zip(self.quoted, pieces, strict=True) if piece not in weak]
+        sure = (part for name, found in wholes.items() for part in found if (part, name) not in weak)
+        strong = {form for part in sure for form in encoded(part)}
+        self.refused_encoded = {form: label for form, label in self.encoded.items() if form in strong}
         self.longest = WIDEST * max((len(text) for _, text in texts), default=0)
+
+    @property
+    def note(self) -> str:
+        """The marks and the kinds of the secrets, as JSON: a file's name may hold blanks."""
+        return json.dumps(self.marks)
 
     def text(self, text: str) -> str:
         """The text with the secrets in it replaced; without its colours where one is in the midst of a secret."""
@@ -124,20 +149,29 @@ class Redaction:
     def _label(self, content: bytes) -> str | None:
         """The replacement of the first secret in `content`, which names it."""
         content = content.replace(b"\0", b"")
-        labels = [label for quoted, label in self.quoted if quoted.is_in(content)]
-        found = (label for form, label in self.encoded.items() if form.encode() in content)
+        labels = [label for quoted, label in self.refused if quoted.is_in(content)]
+        found = (label for form, label in self.refused_encoded.items() if form.encode() in content)
         return next(iter(labels), None) or next(found, None) or self._label_in_lines(content)
 
     def _label_in_lines(self, content: bytes) -> str | None:
         """The replacement of a secret that is broken into lines, as it is or in base64."""
         text = content.decode("latin-1")
-        redacted = without_breaks(without_wraps(text, self.quoted), self.encoded)
-        return next((label for label in self.encoded.values() if redacted != text and label in redacted), None)
+        redacted = without_breaks(without_wraps(text, self.refused), self.refused_encoded)
+        return next((label for label in self.refused_encoded.values() if redacted != text and label in redacted), None)
 
 
 def mark(text: str) -> str:
     """A sign of a secret's text, which shows that it has changed and next to nothing else: one byte of its hash."""
     return sha256(text.encode())[:2]
+
+
+def noted(text: str) -> dict[str, tuple[str, str]]:
+    """The mark and the kind of each secret by name, of a note; of an earlier version's, or a cut one, all were asked
+    for.
+    """
+    with suppress(ValueError):
+        return {name: (sign, kind) for name, (sign, kind) in json.loads(text).items()}
+    return {name: (sign, ASKED) for name, _, sign in (line.partition(" ") for line in text.splitlines())}
 
 
 def _is_cut(path: Path) -> bool:

@@ -74,6 +74,18 @@ def test_other_events_of_imports(run: Path, tmp_path: Path) -> None:
         preload.check_reads()
 
 
+def test_requests_of_imports(run: Path, tmp_path: Path) -> None:
+    """What an import fetches by urllib3 is its run's; that urllib3 tries a socket, when it is imported, is not."""
+    source = "import sys\nsys.modules.pop('urllib3.util.connection', None)\nimport urllib3.util.connection as it\n"
+    fetch = "try:\n    it.create_connection(('127.0.0.1', 9))\nexcept OSError:\n    pass\n"
+    for name, text in {"trying": source, "fetching": source + fetch}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+        preload.preload((), [name])
+        startup.record_imports()
+        unseen = [event["name"] for event in run_folder.events(run, "unseen")]
+        assert unseen == ["network 127.0.0.1:9"] * (name == "fetching")
+
+
 def test_imports_know_the_kernel() -> None:
     """A module that is imported before its kernel is there finds one, as in a cell: pandas sizes its tables by it."""
     code = "from samebook.execution.warm import preload\nprint(preload.preload((), ['pandas'])[1])\n"

@@ -132,7 +132,8 @@ def _noted_reads() -> Iterator[None]:
                 EVENTS.append((event, (str(Path(folder).absolute()),)))
         elif event in ("open", "sqlite3.connect") and isinstance(arguments[0], str):
             paths.add(arguments[0])
-        if event in UNNAMED and not PROBE.search(sys._getframe(1).f_code.co_filename):
+        is_tried = event == "socket.bind" and PROBE.search(sys._getframe(1).f_code.co_filename)
+        if event in UNNAMED and not is_tried:
             # Not the socket itself, which would stay open.
             EVENTS.append((event, (None, *arguments[1:]) if event.startswith("socket.") else arguments))
 
