@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +35,24 @@ class Sides:
     files: Mapping[str, FileChange]
     links: Sequence[str] = ()
 
+    @cached_property
     def changes(self) -> list[Change]:
         """The changes, in the order in which they are made: code needs its packages, and takes its parameters."""
         return [*self._packages(), *self._files(), *self._inputs(), *self._conditions(), *self._parameters()]
 
     def untried(self) -> list[str]:
         """What differs and can't be changed here, a line each."""
-        facts = {"the processor": ("processor",), "the platform": ("platform",), "the engine": ("engine",)}
-        facts["variables of the shell"] = (receipt.CALLERS,)
+        facts = {f"the {name}": name for name in ("processor", "platform", "engine")}
+        facts["variables of the shell"] = receipt.CALLERS
         sides = [_internal(statement) for statement in (self.before, self.after)]
         lines = [
             f"{name}{_became(*(_machine(side, key) for side in sides))}"
-            for name, (key,) in facts.items()
+            for name, key in facts.items()
             if _machine(sides[0], key) != _machine(sides[1], key)
         ]
         return [*lines, *(f"{path}: a link" for path in self.links)]
 
+    @cached_property
     def locks(self) -> list[str]:
         """The paths of the locks that differ, and are there on both sides."""
         return [path for path, change in self.files.items() if is_lock(path) and change.before and change.after]
@@ -57,7 +60,7 @@ class Sides:
     def _packages(self) -> Iterator[Change]:
         versions: tuple[dict[str, str], dict[str, str]] = ({}, {})
         names: dict[str, None] = {}
-        for path in self.locks():
+        for path in self.locks:
             change = self.files[path]
             texts = [(content or b"").decode(errors="replace") for content in (change.before, change.after)]
             old, new = map(pieces.entries, texts)
@@ -73,9 +76,8 @@ class Sides:
         yield from _group("the packages", parts)
 
     def _files(self) -> Iterator[Change]:
-        locks = self.locks()
         notebook = receipt.external_parameters(self.after)["notebook"]
-        for path in sorted(self.files.keys() - set(locks), key=lambda path: (path == notebook, path)):
+        for path in sorted(self.files.keys() - set(self.locks), key=lambda path: (path == notebook, path)):
             change = self.files[path]
             words = "" if change.pieces else f", {'new' if change.before is None else 'gone'}"
             words = words if None in (change.before, change.after) else ""
@@ -127,11 +129,7 @@ def is_lowered(statement: Json) -> bool:
     """Whether a run had a lower level of its processor, as a trial may."""
     processor = _internal(statement).get("processor")
     variables = processor.get("variables") if isinstance(processor, dict) else None
-    levels = [
-        {"NPY_DISABLE_CPU_FEATURES": " ".join(names), "OPENBLAS_CORETYPE": core, "OPENBLAS_L2_SIZE": numerics.CACHE}
-        for names, core in numerics.BELOW.values()
-    ]
-    return variables in levels
+    return variables in [numerics.below(level) for level in numerics.BELOW]
 
 
 def of_trees(before: Path, after: Path) -> tuple[dict[str, FileChange], list[str]]:

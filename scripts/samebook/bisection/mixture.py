@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class Mixtures:
 
     def __post_init__(self) -> None:
         with suppress(FileNotFoundError, ValueError, TypeError, AttributeError):  # a damaged one is made again
-            content = json.loads(self._state().read_bytes())
+            content = json.loads(self._state.read_bytes())
             self.kept = {name: Facts(**facts) for name, facts in content.items()}
 
     def run(self, leaves: frozenset[Leaf]) -> Facts | None:
@@ -102,7 +103,7 @@ class Mixtures:
             self.kept[name] = self._new(leaves)
             # What failed may have lacked a network, or room on a disk: the next search tries it again.
             ended = {name: asdict(facts) for name, facts in self.kept.items() if facts}
-            workspaces.write_whole(self._state(), json_bytes(ended))
+            workspaces.write_whole(self._state, json_bytes(ended))
         return self.kept[name]
 
     def _new(self, leaves: frozenset[Leaf]) -> Facts | None:
@@ -124,7 +125,7 @@ class Mixtures:
         for path, change in self.sides.files.items():
             chosen = [int(leaf[2]) for leaf in leaves if leaf[:2] == ("file", path)]
             content = change.mixed(chosen)
-            if path in self.sides.locks():
+            if path in self.sides.locks:
                 old, new = ((side or b"").decode(errors="replace") for side in (change.before, change.after))
                 content = pieces.mixed_lock(old, new, names).encode() if names else change.before
             file = root / path
@@ -172,11 +173,12 @@ class Mixtures:
         return statement, {**isolation.numerics(statement), LOWERED: "1" if lowered else ""}
 
     def _count(self) -> int:
-        return sum(len(change.leaves) for change in self.sides.changes())
+        return sum(len(change.leaves) for change in self.sides.changes)
 
+    @cached_property
     def _state(self) -> Path:
         """The file of what runs gave: of these two runs, these changes and this engine."""
-        changes = [(change.name, sorted(change.leaves)) for change in self.sides.changes()]
+        changes = [(change.name, sorted(change.leaves)) for change in self.sides.changes]
         question = [self.sides.before, self.sides.after, changes, self.checkout.front.engine]
         return self.workspace.root / STATE / f"{sha256(json_bytes(question))}.json"
 

@@ -7,7 +7,7 @@ no difference.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -43,7 +43,7 @@ class Step[R: Result]:
     before: R
     after: R
     alone: R | None = None
-    partners: tuple[Change, ...] = field(default=())
+    partners: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,12 @@ def of(name: Name = "portable", threads: int = 0) -> Numerics:
 
 def lowered_level() -> dict[str, str]:
     """The variables that simulate the next level below this machine's; none where there is none to simulate."""
-    if machine.level() not in BELOW:
-        return {}
-    features, core = BELOW[machine.level()]
+    return below(machine.level()) if machine.level() in BELOW else {}
+
+
+def below(level: int) -> dict[str, str]:
+    """The variables that simulate the level below this one, which is in BELOW."""
+    features, core = BELOW[level]
     return {"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_CORETYPE": core, "OPENBLAS_L2_SIZE": CACHE}
 
 

@@ -96,7 +96,7 @@ def _problem(workspace: Workspace, policy: Promotion, run: Path, candidate: Json
         return problem
     if _is_code_changed(run, statement):
         return CHANGED
-    commit = commit_name(statement)
+    commit = receipt.commit_name(statement)
     if not git.is_ancestor(workspace.root, commit):
         return f"its commit {commit[:12]} is not in this branch"
     if folder := next((folder for folder in CODE if not head.has_same(workspace.root, commit, folder)), ""):
@@ -115,11 +115,6 @@ def _is_code_changed(run: Path, statement: Json) -> bool:
     # Git quotes a path with a letter that is not ASCII.
     starts = tuple(f"diff --git {quote}a/{folder}/".encode() for folder in CODE for quote in ("", '"'))
     return any(line.startswith(starts) for line in path.read_bytes().splitlines())
-
-
-def commit_name(statement: Json) -> str:
-    """The commit of a run; empty where its receipt names none."""
-    return (receipt.dependency(statement, receipt.COMMIT) or {"digest": {}})["digest"].get("gitCommit", "")
 
 
 def receipt_problem(
@@ -174,7 +169,7 @@ def foreign_code(workspace: Workspace, gate: Gate, statement: Json, model: bundl
         return ""
     if git.is_shallow(root):
         return CUT_OFF
-    ran = f"it ran {problem} of commit {commit_name(statement)[:12]}"
+    ran = f"it ran {problem} of commit {receipt.commit_name(statement)[:12]}"
     return f"{ran}, which this branch did not have with this model: it has to be compared again on this branch"
 
 
@@ -188,7 +183,7 @@ def _other_source(workspace: Workspace, notebook: str, statement: Json, arrival:
     Its notebook is that commit's. The lock, each code file and each file that it read may also be those of the commit
     that the run's branch went on from: other work of the branch may have been merged since.
     """
-    root, commit = workspace.root, commit_name(statement)
+    root, commit = workspace.root, receipt.commit_name(statement)
     if _digest_at(root, arrival, notebook) != _digest_of(statement, notebook):
         return notebook
     places = [arrival, *filter(None, [head.fork(root, commit, arrival) if commit else ""])]

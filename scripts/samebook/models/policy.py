@@ -181,7 +181,7 @@ def foreign_base(workspace: Workspace, statement: Json, ref: str = "") -> str:
 
     A commit counts in the past of HEAD, or of `ref`. A copy without a repository has no Dockerfile.
     """
-    root, commit = workspace.root, gate_run.commit_name(statement)
+    root, commit = workspace.root, receipt.commit_name(statement)
     if not head.is_repository(root):
         return ""
     uri = (receipt.dependency(statement, "base image") or {}).get("uri", "")

@@ -105,6 +105,11 @@ def dependency(statement: Json, name: str) -> Json | None:
     return next((item for item in dependencies(statement) if item["name"] == name), None)
 
 
+def commit_name(statement: Json) -> str:
+    """The commit of a run; empty where its receipt names none."""
+    return (dependency(statement, COMMIT) or {"digest": {}})["digest"].get("gitCommit", "")
+
+
 def inputs(statement: Json) -> dict[str, str]:
     """The sha256 of each declared input, by name."""
     return {item["name"]: item["digest"]["sha256"] for item in input_items(statement)}

@@ -16,7 +16,6 @@ from samebook.core.errors import NotReproduced
 from samebook.core.text import Say, word
 from samebook.models import lookup
 from samebook.records import data_manifest, receipt
-from samebook.records.receipt import Json
 from samebook.reproduction import original as originals
 from samebook.reproduction import rerun
 from samebook.reproduction.original import Original
@@ -48,8 +47,8 @@ class WhyRequest:
 class Answer:
     """The answer: what differs, what can't be tried here, the steps of the difference, and its ends.
 
-    `machine` says that the first run gives the result of the second one here, with nothing changed. `limit` is the
-    reason why the search has not ended.
+    `is_by_machine` says that the first run gives the result of the second one here, with nothing changed. `limit` is
+    the reason why the search has not ended.
     """
 
     changes: list[Change]
@@ -73,7 +72,7 @@ def why(request: WhyRequest, say: Say) -> Answer:
     first, second = (Facts.of_side(originals.side(workspace, run), run.path.parent.name) for run in runs)
     asked = question.ask(first, second, request.subject, request.metric)
     sides = _sides(sites, runs)
-    answer = Answer(sides.changes(), sides.untried(), asked)
+    answer = Answer(sides.changes, sides.untried(), asked)
     for line in _listed(answer):
         say(line)
     if request.is_dry or asked is None:
@@ -105,7 +104,7 @@ def _sides(sites: Sequence[Site], runs: Sequence[Original]) -> Sides:
 def _mixtures(request: WhyRequest, sites: Sequence[Site], sides: Sides) -> Iterator[Mixtures]:
     """The mixtures, in a checkout of the first run's commit, with the inputs of both."""
     with rerun.prepared(sites[0], sides.before) as (checkout, _):
-        commit = _commit(sides.after)
+        commit = receipt.commit_name(sides.after)
         rerun.hand_over_inputs(replace(sites[1], requested_commit=commit), checkout.front.checkout, sides.after)
         checkout = replace(checkout, front=replace(checkout.front, others=(commit,)))
         limits = Limits(request.runs, time.monotonic() + 60 * request.minutes)
@@ -144,10 +143,6 @@ def _check(asked: Question, result: Result | None, expected: Result, name: str) 
             f"{name} {found} when it is run again here, so nothing can be said of what is between the two",
             mend=f"make reproduce RUN={word(name)} TIMES=3",
         )
-
-
-def _commit(statement: Json) -> str:
-    return (receipt.dependency(statement, receipt.COMMIT) or {"digest": {"gitCommit": ""}})["digest"]["gitCommit"]
 
 
 def _listed(answer: Answer) -> Iterator[str]:
