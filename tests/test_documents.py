@@ -173,6 +173,15 @@ def test_readme_is_a_page() -> None:
     assert "$ make run" in "\n".join(README.text.splitlines()[:20])
 
 
+def test_readme_promises_what_is_noticed() -> None:
+    """The README says of "as before" what freshness holds, and leads to the table of what is noticed."""
+    promise = 'A run that has read anything [unknown](docs/explanation/reads.md) never counts as "as before", unless'
+    assert promise in README.text
+    page = (CHECKOUT / "docs" / "explanation" / "reads.md").read_text()
+    assert "only where every file that it has read is as it was, and nothing was unseen" in page
+    assert "ignore_unseen" in Settings.model_fields
+
+
 def test_targets_are_listed() -> None:
     """The targets that people rely on have their line in `make`'s list."""
     promised = {

@@ -22,3 +22,26 @@ def test_files_in_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (account.parent.parent / "picture").write_bytes(b"\xff\xfe")
     names = ["a b", "kubernetes.io/serviceaccount/token"]
     assert (secret.files(), list(secret.texts(names).values())) == (names, ["canary-0123", "canary-4567"][::-1])
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("part", "is_secret"),
+    [
+        ("maxTokens=128000", False),
+        ("tokens=canary-0123", True),
+        ("accessToken2=123456", True),
+        ("hapikey=123456", True),
+        ("sortKey=dep_delay", False),
+        ("partition-key=carrier", False),
+        ("publicKey=MIGfMA0GCS", False),
+        ("objectkey=rows/2013.csv", False),
+        ("monkey=howler", False),
+        ("secretSortKey=dep_delay", True),
+        ("shared_key=dep_delay", True),
+    ],
+)
+def test_part_of_a_query(part: str, is_secret: bool) -> None:
+    """A number of tokens and the key of a table are no secrets, whatever the words in their names; others are."""
+    assert secret.is_in_query(*part.split("=")) == is_secret
+    assert secret.is_likely("ROWS", f"https://data.example/rows?day=1&{part}#top") == is_secret

@@ -167,6 +167,7 @@ def test_receipt_decides_what_is_handed(monkeypatch: pytest.MonkeyPatch) -> None
         ("DATABASE", "host=h password = x", True),
         ("TOKENIZERS_PARALLELISM", "x", False),
         ("MONKEY", "x", False),
+        ("SORT_KEY", "x", False),
         ("API_URL", "https://host/?q=1", False),
         ("SAS_HOME", "/opt/sas", False),
         ("SIG_FIGS", "3", False),

@@ -227,6 +227,7 @@ def test_part_is_redacted(secret: str, part: str) -> None:
         (json.dumps({"tokenType": "JsonWebToken", "secretPath": "rows/secret"}), "JsonWebToken of rows/secret"),
         ("user=joe auth=standard", "StandardScaler of a standard"),
         ("https://data.example/rows.csv?token_id=longer-than-ten&sig=c4nary-0123", "longer-than-ten"),
+        ("https://data.example/v1?maxTokens=1280000000&sortKey=departure-2013&sig=c4nary", "1280000000 departure-2013"),
     ],
 )
 def test_common_word_stays(secret: str, line: str, tmp_path: Path) -> None:

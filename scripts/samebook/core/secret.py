@@ -29,11 +29,17 @@ WORDS = re.compile(
 # Those in the name of a part of a URL's query, which is no program's or setting's own: a wider list.
 QUERY_WORDS = re.compile(r"(^|_)sas(_|$)|sig$|signature|token|password|secret|credential|key$", re.IGNORECASE)
 WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^0-9A-Za-z]+")
+# Keys that open nothing: those of databases, tables and caches; and words that only end in three such letters.
+PLAIN_KEYS = re.compile(
+    r"(^|_)((cache|column|composite|distribution|foreign|group|index|join|object|order|partition|primary|public|row|sort"
+    r"|unique)_?|don|hoc|joc|mon|tur|whis)key$",
+    re.IGNORECASE,
+)
 # A password in the URL, or in the words, that a variable holds; alone before the @ of a web address, a name is one.
 PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]*@|https?://[^/\s@]+@|\bpassword\s*=", re.IGNORECASE)
 
-# The names in the query of a URL.
-KEYS = re.compile(r"[?&]([\w.-]+)=")
+# The names and values in the query of a URL.
+KEYS = re.compile(r"[?&]([\w.-]+)=([^&#\s]*)")
 
 # Settings hold the name of a secret, never its text.
 type SecretName = Annotated[
@@ -95,17 +101,23 @@ def names(notebook: Path) -> set[str]:
 
 def is_name(name: str) -> bool:
     """Whether a name, as `apiKey` or `X-Amz-Signature`, says that what it names is secret."""
-    return WORDS.search(WORD_ENDS.sub("_", name)) is not None
+    return WORDS.search(_without_plain_key(name)) is not None
 
 
-def is_query_name(name: str) -> bool:
-    """Whether the name of a part of a URL's query, as `sig` or `hapikey`, says that it is secret."""
-    return is_name(name) or QUERY_WORDS.search(name) is not None
+def is_in_query(name: str, value: str) -> bool:
+    """Whether a part of a URL's query is secret by its name, as `sig` or `hapikey`; a number of `maxTokens` is not."""
+    is_number = name.lower().endswith("tokens") and value.isdigit()
+    return is_name(name) or (QUERY_WORDS.search(_without_plain_key(name)) is not None and not is_number)
+
+
+def _without_plain_key(name: str) -> str:
+    """The words of a name, without a key at their end that is no secret."""
+    return PLAIN_KEYS.sub("", WORD_ENDS.sub("_", name))
 
 
 def is_likely(variable: str, value: str) -> bool:
     """Whether a variable holds a secret, by its name or for a password or a key in its value."""
-    return is_name(variable) or PASSWORD.search(value) is not None or any(map(is_query_name, KEYS.findall(value)))
+    return is_name(variable) or PASSWORD.search(value) is not None or any(is_in_query(*part) for part in KEYS.findall(value))
 
 
 def files() -> list[str]:

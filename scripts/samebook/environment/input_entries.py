@@ -45,7 +45,7 @@ class Entry(Section):
         if "://" in origin and parts.scheme not in SCHEMES:
             values = {"scheme": parts.scheme, "schemes": "://, ".join(SCHEMES)}
             raise PydanticCustomError(UNSHOWN, "found {scheme}://; expected {schemes}://, or a path", values)
-        if "@" in parts.netloc or any(secret.is_query_name(name) for name, _ in parse_qsl(parts.query)):
+        if "@" in parts.netloc or any(secret.is_in_query(*part) for part in parse_qsl(parts.query)):
             raise PydanticCustomError(
                 UNSHOWN, "a key stands in the URL; expected one without: bring the file into data/ by hand"
             )

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from samebook.core.secret import SHORTEST, WORD_ENDS, is_name, is_query_name
+from samebook.core.secret import SHORTEST, WORD_ENDS, is_in_query, is_name
 
 PASSWORD = re.compile(r"[\w+.-]+://[^\s:/@]*:(\S+)@")
 PAIR = re.compile(r"""([\w.-]+)\s*[=:]\s*("[^"]*"|'[^']*'|[^\s;&,'"]+)""")
@@ -59,7 +59,7 @@ def _of_url(text: str) -> Iterator[str]:
     passwords = [url.password, *PASSWORD.findall(text)]
     is_web, is_named = url.scheme in ("http", "https"), "@" in url.netloc
     found = [part for part in passwords if part] or ([url.username or ""] if is_web else [])
-    found += [value for name, value in parse_qsl(url.query) if is_query_name(name) and not _is_public(name)]
+    found += [value for name, value in parse_qsl(url.query) if is_in_query(name, value) and not _is_public(name)]
     if is_web and not any(found) and not is_named and len(url.path) >= PATH:
         found.append(url.path)
     yield from (form for part in found for form in (part, unquote(part)))
