@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 from tiny import PATIENCE, Tiny, wait_until
@@ -53,6 +54,32 @@ def test_nohup_is_kept() -> None:
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.secrets
+def test_survivors_of_a_killed_run_end(tiny: Tiny) -> None:
+    """A kernel that outlives its killed runner, held in compiled code, and its children end before the next run
+    searches what they have left: nothing is written there afterwards.
+    """
+    child = "import os, sys, time\nwhile True:\n    open(sys.argv[1], 'a').write('x'); time.sleep(0.01)"
+    work = "import samebook, ctypes, subprocess, sys\npath = str(samebook.output_path('a.txt'))\n"
+    work += f"subprocess.Popen([sys.executable, '-c', {child!r}, path], start_new_session=True)\n"
+    # It holds the interpreter's lock, so that no thread of the kernel can notice anything.
+    work += "ctypes.PyDLL(None).sleep(600)"
+    tiny.notebook("hangs", work=work)
+    tiny.notebook("next", work="1")
+    process = tiny.start("run", "hangs")
+    wait_until(lambda: any(path.stat().st_size for path in tiny.root.glob("runs/.partial/*/outputs/a.txt")))
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    assert tiny.kernels()
+    assert tiny.samebook("run", "next").code == 0
+    assert not tiny.kernels()
+    (failed,) = tiny.root.glob("runs/*-hangs-*/outputs/a.txt")
+    size = failed.stat().st_size
+    time.sleep(0.5)
+    assert (failed.stat().st_size, list(tiny.root.glob("runs/.partial/*-hangs-*"))) == (size, [])
+    assert not (failed.parents[1] / ".kernel").exists()
 
 
 def test_noisy_notebook_stops(tiny: Tiny) -> None:

@@ -28,6 +28,8 @@ POLL = 0.5
 CAPACITY, PIPE_POLL = 1 << 20, 200
 # How often SIGTERM is sent before SIGKILL.
 ATTEMPTS = 2
+# The places in /proc/<pid>/stat, after the name: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+STATE, SESSION, START, START_OF_STACK, EXIT_CODE = 0, 3, 19, 25, 49
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,45 @@ def _watch(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PATIENCE / ATTEMPTS)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stat(pid: int) -> tuple[str, list[str]]:
+    """The name of a process's program, and what Linux says of it after the name. Raises OSError where there is none."""
+    text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    name, _, fields = text.partition("(")[2].rpartition(")")
+    return name, fields.split()
+
+
+def mark(pid: int) -> str:
+    """A mark of a process: its id and the time of its start, as ids come again; "" where Linux does not say."""
+    with suppress(OSError):
+        return f"{pid} {stat(pid)[1][START]}"
+    return ""
+
+
+def end_survivors(leader: str, variable: str) -> None:
+    """Kill the processes of a session, by the mark of its leader, and those that were started with this variable."""
+    deadline = time.monotonic() + PATIENCE
+    while (survivors := _survivors(leader, variable.encode())) and time.monotonic() < deadline:
+        for pid in survivors:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(POLL / 10)
+
+
+def _survivors(leader: str, variable: bytes) -> list[int]:
+    """The ids of these processes, but for this one and those that have ended; none where there is no /proc."""
+    session = leader.partition(" ")[0]
+    is_same, pids = bool(leader) and mark(int(session)) == leader, list[int]()
+    for pid in (int(path.name) for path in Path("/proc").glob("[0-9]*")):
+        with suppress(OSError):  # it has just ended, or is another user's
+            fields = stat(pid)[1]
+            is_one = (is_same and fields[SESSION] == session) or (
+                variable in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            )
+            if is_one and fields[STATE] not in "ZX" and pid != os.getpid():
+                pids.append(pid)
+    return pids
 
 
 @contextmanager

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from samebook.core.errors import CellFailed
+from samebook.core.processes import EXIT_CODE, START_OF_STACK, STATE, stat
 from samebook.records import run_folder
 
 KIND = "failure"
 # Processes of Python's own and of joblib that outlive the work which they are for.
 HELPERS = ("resource_tracker", "forkserver", "loky", "spawn_main")
-# The places in /proc/<pid>/stat, after the name: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-STATE, START_OF_STACK, EXIT_CODE = 0, 25, 49
 
 
 @dataclass(frozen=True)
@@ -115,13 +114,6 @@ def _children(pid: int) -> Iterator[Child]:
                 code = (int(fields[EXIT_CODE]) >> 8) if fields[STATE] in "ZX" else None
                 if not any(helper in command for helper in HELPERS):
                     yield Child(name, code)
-
-
-def stat(pid: int) -> tuple[str, list[str]]:
-    """The name of a process's program, and what Linux says of it after the name. Raises OSError where there is none."""
-    text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    name, _, fields = text.partition("(")[2].rpartition(")")
-    return name, fields.split()
 
 
 def program(pid: int) -> str:

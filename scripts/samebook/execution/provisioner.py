@@ -24,6 +24,7 @@ from samebook.execution import background
 from samebook.execution.warm import client, kernels
 from samebook.execution.warm.early import EarlyProcess
 from samebook.execution.warm.kernels import Kind, Request
+from samebook.records import run_folder
 
 # Seconds between two looks at a process, and for which a killed one is looked at; then Jupyter's own wait goes on.
 POLL = 0.005
@@ -36,6 +37,7 @@ class KernelSource:
 
     `variables` are those of a kernel outside of a run, in place of those that it is started with. `secrets` are the
     names of variables that a kernel which has started early lacks.
+    `run` is the folder of the run, which notes the kernel's process.
     `output` is the file descriptor of the kernel's stdout and stderr. `start` is "warm" once a zygote has forked the
     kernel, else "cold", as the receipt says. `exit_code` is that of the kernel's process once it has ended: below 0 for
     a signal, as in `subprocess`. A kernel is replaced where it has become another program, as by os.execv.
@@ -46,6 +48,7 @@ class KernelSource:
     early: EarlyProcess | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
+    run: Path | None = None
     output: int = 2
     start: str = "cold"
     exit_code: int | None = None
@@ -118,6 +121,8 @@ class Provisioner(LocalProvisioner):
             while await self.poll() is None and not all(path.exists() for path in paths):
                 await asyncio.sleep(POLL)
         self.program = background.program(self.pid) if self.pid else ""
+        if self.pid and self.source and self.source.run:
+            run_folder.note_kernel(self.source.run, self.pid)
 
     @override
     async def poll(self) -> int | None:

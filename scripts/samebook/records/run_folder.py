@@ -16,22 +16,24 @@ from glob import escape
 from pathlib import Path
 from typing import Any, Self
 
-from samebook.core import secret
+from samebook.core import processes
 from samebook.core.errors import UsageError, nearest
 from samebook.core.file_lock import acquire, hold, is_held
 from samebook.core.workspace import Workspace, make_folder, short_temporary, write_whole
-from samebook.redaction import redactor
+from samebook.redaction import leftovers
 from samebook.redaction.redactor import Redaction
 
 RECEIPT, ERROR, METRICS = "receipt.json", "error.txt", "metrics.json"
 NOTEBOOK, CANONICAL, PAGE = "notebook.ipynb", "notebook.canonical.json", "notebook.html"
 LOG, ENVIRONMENT, PATCH = "run.log", "environment.json", "uncommitted.patch"
 EVENTS, INPUTS, LOCK, SCRATCH, SECRETS = ".events.jsonl", ".inputs", ".lock", ".scratch", ".secrets"
+# The mark of the kernel's process.
+KERNEL = ".kernel"
 # What the notebook needs only while it runs: samebook.scratch_path.
 WORK = ".work"
 # What samebook itself writes there, redacted, or removes at the end. All else is the notebook's.
 KEPT = (RECEIPT, ERROR, METRICS, NOTEBOOK, CANONICAL, PAGE, LOG, ENVIRONMENT, PATCH)
-OWN = frozenset((*KEPT, EVENTS, INPUTS, LOCK, SCRATCH, SECRETS, WORK))
+OWN = frozenset((*KEPT, EVENTS, INPUTS, KERNEL, LOCK, SCRATCH, SECRETS, WORK))
 KILLED = "the runner was killed before the run was complete\n"
 TEMPORARY = "samebook-"
 # The time at the start of a run's id, in UTC.
@@ -104,7 +106,10 @@ def recover(workspace: Workspace) -> list[str]:
     with hold(partial / LOCK):
         dead = [path for path in sorted(partial.glob("*-*")) if not is_held(path / LOCK)]
         for path in dead:
-            write_whole(path / ERROR, f"{KILLED}{_screen(workspace, path)}".encode())
+            # A kernel may outlive its runner, and would write into what has been searched.
+            processes.end_survivors(_text(path / KERNEL), f"SAMEBOOK_RUN={path}")
+            note = leftovers.screen(path, _text(path / SECRETS), workspace.root, OWN)
+            write_whole(path / ERROR, f"{KILLED}{note}".encode())
             (path / RECEIPT).unlink(missing_ok=True)
             _remove_scratch(path)
             _tidy(path)
@@ -112,28 +117,14 @@ def recover(workspace: Workspace) -> list[str]:
     return [path.name for path in dead]
 
 
+def note_kernel(run: Path, pid: int) -> None:
+    """Note the process of a run's kernel, which is ended when the run is recovered after its runner was killed."""
+    (run / KERNEL).write_text(processes.mark(pid))
+
+
 def note_secrets(run: Path, redaction: Redaction) -> None:
     """Note the secrets that a run under way may write into its outputs, by name and mark, for when it is killed."""
     (run / SECRETS).write_text(redaction.note)
-
-
-def _screen(workspace: Workspace, run: Path) -> str:
-    """Remove what a killed run has written that holds a secret; all of it, and then a line, where a secret that was
-    asked for is not set here, or has another text by now.
-    """
-    path = run / SECRETS
-    notes = redactor.noted(path.read_text() if path.is_file() else "")
-    texts = secret.texts(notes) | secret.own_texts(workspace.root)
-    asked = [(name, mark) for name, (mark, kind) in notes.items() if kind == redactor.ASKED]
-    if missing := [name for name, mark in asked if name not in texts or redactor.mark(texts[name]) != mark]:
-        for entry in [entry for entry in run.iterdir() if entry.name not in OWN]:
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        return (
-            f"its outputs are removed: {', '.join(missing)} is not set here as it was, "
-            "so they can't be searched for it\n"
-        )
-    Redaction(texts, {name: kind for name, (_, kind) in notes.items()}).remove_files(run, OWN)
-    return ""
 
 
 @contextmanager
@@ -146,15 +137,19 @@ def scratch(run: Path) -> Iterator[Path]:
 
 def _remove_scratch(run: Path) -> None:
     """Remove the scratch folder that a dead run has named; only one that `scratch` can have made."""
-    path = run / SCRATCH
-    folder = Path(path.read_text()) if path.is_file() else None
-    if folder and folder.name.startswith(TEMPORARY) and folder.parent == Path(short_temporary()):
+    folder = Path(_text(run / SCRATCH))
+    if folder.name.startswith(TEMPORARY) and folder.parent == Path(short_temporary()):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""
 
 
 def _tidy(path: Path) -> None:
     """Remove the files that only a run under way needs."""
-    for file in (path / EVENTS, path / LOCK, path / SCRATCH, path / SECRETS, *path.glob(f".{NOTEBOOK}.*")):
+    names = (EVENTS, KERNEL, LOCK, SCRATCH, SECRETS)
+    for file in (*(path / name for name in names), *path.glob(f".{NOTEBOOK}.*")):
         file.unlink(missing_ok=True)
     for folder in (path / INPUTS, path / WORK):
         shutil.rmtree(folder, ignore_errors=True)

@@ -105,7 +105,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     timeout = settings.cell_timeout if request.cell_timeout is None else request.cell_timeout
     with run_folder.scratch(folder.path) as scratch:
         env = _kernel_env(prepared, folder, scratch)
-        source = _kernel_source(prepared, environment)
+        source = replace(_kernel_source(prepared, environment), run=folder.path)
         executed = execute.execute(
             execute.Execution(
                 notebook=prepared.notebook,
