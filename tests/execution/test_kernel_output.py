@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import textwrap
 
 import pytest
 from tiny import wait_until
@@ -34,6 +35,23 @@ def test_endless_line(monkeypatch: pytest.MonkeyPatch) -> None:
     lines.add(SECRET[7:] + "y" * 10)
     lines.end()
     assert "".join(shown) == "x" * 995 + "[redacted TOKEN]" + "y" * 10
+
+
+def test_folded_parts() -> None:
+    """A secret that a program has folded into lines is redacted wherever a read of the pipe ends; other lines are
+    shown at once.
+    """
+    for text in ("correct horse battery staple", "canary_of_one_word-0123456789"):
+        folded = textwrap.fill(text, 9)
+        for end in range(1, len(folded)):
+            shown: list[str] = []
+            lines = kernel_output.Lines(Redaction({"TOKEN": text}), shown.extend)
+            lines.add("before\n")
+            assert shown == ["before"]
+            for part in (folded[:end], folded[end:], "\nafter\n"):
+                lines.add(part)
+            lines.end()
+            assert shown == ["before", "[redacted TOKEN]", "after"]
 
 
 def test_survivor_is_not_waited_for() -> None:

@@ -5,12 +5,13 @@ import bz2
 import contextlib
 import csv
 import gzip
-import html
+import html.entities
 import io
 import json
 import lzma
 import os
 import pprint
+import quopri
 import random
 import re
 import reprlib
@@ -147,7 +148,28 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "base64 in lines among others": lambda text: base64.encodebytes(b"x" * 50 + text.encode() + b"y" * 50).decode(),
     "base64 in escaped lines": lambda text: repr(base64.encodebytes(b"x" * 50 + text.encode() + b"y" * 50)),
     "pairs of hexadecimal": lambda text: text.encode().hex(":"),
+    "base32": lambda text: base64.b32encode(f"abc{text}".encode()).decode(),
+    "base32 in small letters": lambda text: base64.b32encode(text.encode()).decode().lower(),
+    "a mail": lambda text: quopri.encodestring(text.encode(), quotetabs=True).decode(),
+    "a name of git": lambda text: "".join(c if c.isascii() else _octal(c) for c in text).replace('"', r"\""),
+    "HTML by names": lambda text: "".join(_named(character) for character in text),
+    "HTML of a regular expression": lambda text: html.escape(re.escape(text)),
+    "a repr in two colours": lambda text: repr(f"\x1b[31m{text[:4]}\x1b[0m{text[4:]}"),
+    "JSON in two colours": lambda text: json.dumps([f"\x1b[31m{text[:4]}\x1b[0m{text[4:]}"]),
 }
+
+
+def _octal(character: str) -> str:
+    """A character as git and C quote it."""
+    return "".join(f"\\{byte:03o}" for byte in character.encode())
+
+
+def _named(character: str) -> str:
+    """A character by its name in HTML."""
+    names = [name for name, text in html.entities.html5.items() if text == character and name.endswith(";")]
+    return f"&{max(names)}" if names and not character.isspace() else character
+
+
 FOLDED = "correct horse battery staple"
 
 
@@ -302,6 +324,7 @@ LONG = "canary-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 3
         repr(pandas.Series(["x" * 30 + LONG])),
         reprlib.repr(LONG),
         f"the end: ...{LONG[-9:]}; {LONG[:12]}… and {LONG[:7]}&hellip;",
+        f"{base64.b64encode(LONG.encode()).decode()[:20]}... and {LONG.encode().hex()[:30]}…",
     ],
 )
 def test_cut_is_redacted(text: str) -> None:
@@ -309,6 +332,21 @@ def test_cut_is_redacted(text: str) -> None:
     redacted = Redaction({"TOKEN": LONG}).text(text)
     assert "[redacted TOKEN]" in redacted
     assert not any(piece in redacted for piece in (LONG[:6], LONG[-6:]))
+
+
+@pytest.mark.parametrize("writer", [*WRITERS, "HTML in HTML", "a name of git", "a mail"])
+def test_cut_anywhere_is_redacted(writer: str) -> None:
+    """The piece of a secret that is shown of a text cut short is redacted in each form, wherever the cut is, amid the
+    code of a character too.
+    """
+    secret = "canary <'qu0ted'>&\"tök€n\" w1th/m0re"
+    text = (WRITERS | ENCODERS)[writer](secret)
+    start = text.index("canary")
+    redaction = Redaction({"TOKEN": secret})
+    for end in range(start + 7, len(text)):
+        for ellipsis in ("...", "…", "&hellip;"):
+            redacted = redaction.text(f"{text[:end]}{ellipsis}")
+            assert not any(piece in redacted for piece in ("canary", "qu0ted", "w1th")), text[:end]
 
 
 def test_structure_is_by_place() -> None:

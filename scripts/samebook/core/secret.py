@@ -117,7 +117,8 @@ def _without_plain_key(name: str) -> str:
 
 def is_likely(variable: str, value: str) -> bool:
     """Whether a variable holds a secret, by its name or for a password or a key in its value."""
-    return is_name(variable) or PASSWORD.search(value) is not None or any(is_in_query(*part) for part in KEYS.findall(value))
+    is_in_url = PASSWORD.search(value) is not None or any(is_in_query(*part) for part in KEYS.findall(value))
+    return is_name(variable) or is_in_url
 
 
 def files() -> list[str]:

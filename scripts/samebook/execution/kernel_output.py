@@ -24,10 +24,15 @@ class Lines:
         self.unfinished = ""
 
     def add(self, text: str) -> None:
-        """Hand on the lines that end in `text`; of a line too long all but its end, as a secret may begin there."""
-        *lines, self.unfinished = (self.unfinished + text).split("\n")
-        if lines:
-            self._hand_on("\n".join(lines))
+        """Hand on the lines that end in `text`, but for those in which a secret may begin that a program has folded.
+
+        Of a line too long it is all but its end, as a secret may begin there.
+        """
+        text = self.unfinished + text
+        end = self.redaction.whole_lines(text)
+        self.unfinished = text[end:]
+        if end:
+            self._hand_on(text[: end - 1])
         if len(self.unfinished) > LONGEST_LINE:
             redacted = self.redaction.text(self.unfinished)
             end = max(0, len(redacted) - self.redaction.longest)
@@ -37,7 +42,8 @@ class Lines:
     def end(self) -> None:
         """Hand on the line that has not ended."""
         if self.unfinished:
-            self.add("\n")
+            self._hand_on(self.unfinished.removesuffix("\n"))
+            self.unfinished = ""
 
     def _hand_on(self, text: str) -> None:
         lines = self.redaction.text(text).split("\n")

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, override
@@ -188,6 +189,12 @@ class _Client(PapermillNotebookClient):
         if output and output.output_type == "stream":
             self.nb_man.lines.add("".join(output.text))
         return output
+
+    @override
+    def handle_comm_msg(self, *arguments: Any) -> None:
+        """Handle a widget's message; one that is not as widgets write it is left out, and no error of the run."""
+        with suppress(AttributeError, KeyError, TypeError, ValueError):
+            super().handle_comm_msg(*arguments)
 
 
 class SamebookEngine(Engine):

@@ -7,22 +7,21 @@ words is much cheaper than to match.
 
 import base64
 import functools
-import html
+import html.entities
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from samebook.core.secret import SHORTEST
+from samebook.redaction import cuts
 
-# Programs that cut a text end it with one of these: pandas, polars, textwrap, HTML pages.
-ELLIPSES = ("...", "…", "&hellip;")
-# The same behind a piece and before one, as textwrap writes them.
-OPENING, CLOSING = (*ELLIPSES, "[...", " [..."), (*ELLIPSES, "...]", "...] ")
 ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
 # Bytes of a line of base64 in a mail or a PEM file, and the shortest encoded text that is looked for.
 BASE64_LINE, ENCODED = 57, 7
+# The shortest piece of a secret that tells something of it.
+SHOWN = 4
 # A text in base64 that is broken into lines, as they are or escaped; the breaks, and the texts that they consist of.
 BREAK = re.compile(r"(?:\r?\n|\\+r\\+n|\\+n)[ \t]*")
 BREAKS = ("\\r", "\\n", "\\", "\r", "\n", " ", "\t")
@@ -35,7 +34,8 @@ BLANK = r"""(?i:\\*\s|\\+[nrt]|&(?:amp;)*nbsp;|['"]\s*['"])"""
 FRAME = " \t|│┃"
 WRAP = rf"""(?:["']?[{FRAME}]*(?:\r?\n|\\+r\\+n|\\+n)[{FRAME}]*(?:b?["'])?)?"""
 EDGE, WRAPPED = f"{FRAME}\r\\\"'", 12
-ENTITIES = {"'": "&apos;", '"': "&#34;"}
+# The names of characters in HTML: &euro; and the many of HTML 5, as &sol;.
+ENTITIES = {f"&{name.lower()}": text for name, text in html.entities.html5.items() if name.endswith(";")}
 
 
 @dataclass(frozen=True)
@@ -66,24 +66,30 @@ class Quoted:
         """The text as it is shown: in a page, in a list, or as it is."""
         return {self.text, html.escape(self.text), html.escape(self.text, quote=False), repr(self.text)[1:-1]}
 
+    @functools.cached_property
+    def _first_word(self) -> str:
+        """The letters and digits with which the text begins: what is cut has all of them."""
+        return re.split(r"[^0-9a-zA-Z]", self.text[:SHORTEST])[0]
+
+    @functools.cached_property
+    def _parts(self) -> list[tuple[re.Pattern[str], bool]]:
+        """The patterns of the beginning, and of each part behind it, and whether it is written in one way alone."""
+        parts = PARTS.findall(self.text)
+        beginning = re.compile("".join(map(_alternatives, parts[:SHORTEST])))
+        others = [(re.compile(_alternatives(part)), _is_plain(part)) for part in parts[SHORTEST:]]
+        return [(beginning, _is_plain(parts[:SHORTEST][-1])), *others]
+
     def replace(self, text: str, label: str) -> str:
         """The text with `label` in place of this one."""
         if all(word in text for word in self.words):
             text = self.pattern.sub(lambda _: label, text)
-        return self._without_cuts(text, label)
+        if cuts.has_ellipsis(text) and self._first_word in text:
+            text = cuts.replaced(text, cuts.heads(text, self._parts), label)
+        return cuts.replaced(text, cuts.of_forms(text, self.shown), label)
 
     def is_in(self, content: bytes) -> bool:
         """Whether `content` holds this text. Its zero bytes are left out: so UTF-16 and UTF-32 read as plain text."""
         return all(word.encode() in content for word in self.words) and self.in_bytes.search(content) is not None
-
-    def _without_cuts(self, text: str, label: str) -> str:
-        """The text without the pieces of this one that begin or end it, beside an ellipsis."""
-        if not any(ellipsis in text for ellipsis in ELLIPSES):
-            return text
-        spans = sorted({span for form in self.shown for span in _cuts(form, text)})
-        ends = [0, *(end for _, end in spans)]
-        starts = [*(start for start, _ in spans), len(text)]
-        return label.join(text[end:start] for end, start in zip(ends, starts, strict=True))
 
 
 def encoded(text: str) -> set[str]:
@@ -93,6 +99,7 @@ def encoded(text: str) -> set[str]:
     forms = {*_in_base64(content), *(line for line in lines if len(line) >= ENCODED)}
     forms |= {form.replace("+", "-").replace("/", "_") for form in forms}
     forms |= {quote(form, safe="") for form in forms} | {quote(form) for form in forms}
+    forms |= {form for text in _in_base32(content) for form in (text, text.lower())}
     pairs = {content.hex(), *(content.hex(separator) for separator in ": -")}
     return forms | pairs | {text.upper() for text in pairs}
 
@@ -125,6 +132,25 @@ def without_wraps(text: str, quoted: Sequence[tuple[Quoted, str]]) -> str:
     return text
 
 
+def begun(text: str, forms: Iterable[str]) -> int:
+    """The index of the line in which a form may begin that the lines to come would end; the text's length for none."""
+    lines = text.splitlines(keepends=True)
+    plain = ["".join(line.split()).strip(EDGE) for line in lines]
+    longest = max((len(form) for form in forms), default=0)
+    end = "".join(plain[-longest:])[-longest:] if longest else ""
+    lengths = (_begun(end, "".join(form.split())) for form in forms)
+    left, index = max(lengths, default=0), len(lines)
+    while left > 0:
+        index -= 1
+        left -= len(plain[index])
+    return sum(map(len, lines[:index]))
+
+
+def _begun(end: str, form: str) -> int:
+    """The number of characters at the end of a text that begin a form and do not end it; too few show nothing."""
+    return next((n for n in range(min(len(form) - 1, len(end)), SHOWN - 1, -1) if end.endswith(form[:n])), 0)
+
+
 def _in_base64(content: bytes) -> Iterator[str]:
     """The part of the base64 that does not depend on what stands before and behind, for each of three alignments."""
     for before in range(3):
@@ -134,33 +160,13 @@ def _in_base64(content: bytes) -> Iterator[str]:
             yield whole
 
 
-def _cuts(form: str, text: str) -> Iterator[tuple[int, int]]:
-    """The places in a text of a piece that begins or ends a form, beside an ellipsis."""
-    for start in _positions(text, form[:SHORTEST]):
-        # Most often it is a word with which the secret begins.
-        if not text.startswith((form[SHORTEST : SHORTEST + 1], *OPENING), start + SHORTEST):
-            continue
-        end = start + _shared(form, text[start : start + len(form)])
-        if text.startswith(OPENING, end):
-            yield start, end
-    for position in _positions(text, form[-SHORTEST:]):
-        end = position + SHORTEST
-        start = end - _shared(form[::-1], text[max(0, end - len(form)) : end][::-1])
-        if text.endswith(CLOSING, 0, start):
-            yield start, end
-
-
-def _shared(one: str, other: str) -> int:
-    """The number of characters with which both texts begin."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((index for index, (left, right) in pairs if left != right), min(len(one), len(other)))
-
-
-def _positions(text: str, part: str) -> Iterator[int]:
-    position = text.find(part)
-    while position >= 0:
-        yield position
-        position = text.find(part, position + 1)
+def _in_base32(content: bytes) -> Iterator[str]:
+    """The same of base32, whose letters stand for five bits, for each of five alignments."""
+    for before in range(5):
+        text = base64.b32encode(b"\0" * before + content).decode()
+        whole = text[-(-8 * before // 5) : 8 * (before + len(content)) // 5]
+        if len(whole) >= ENCODED:
+            yield whole
 
 
 def _alternatives(part: str) -> str:
@@ -189,7 +195,8 @@ def _ways(part: str) -> list[str]:
 def _written(character: str) -> list[str]:
     r"""Regular expressions, longer ones first; what is escaped is so again in JSON in JSON: \\+ and &(?:amp;)*.
 
-    They are for: JSON and reprs, of text and of bytes; HTML; URLs and forms; CSV, SQL, Markdown and a shell's quotes.
+    They are for: JSON and reprs, of text and of bytes; HTML; URLs and forms; mails; names that git and C quote; CSV,
+    SQL, Markdown and a shell's quotes.
     No two match the same: with two for each of n characters, a text that ends otherwise would be tried in 2^n ways.
     """
     if character in "'\"":
@@ -202,9 +209,13 @@ def _written(character: str) -> list[str]:
     escapes = {json.dumps(character)[1:-1], repr(character.encode())[2:-1], rf"\x{code:02x}", rf"\u{code:04x}"}
     escapes.add(character.encode("unicode_escape").decode())
     percents = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode())
-    entities = {html.escape(character), f"&#{code};", f"&#0{code};", f"&#x{code:x};", ENTITIES.get(character, "")}
+    if not character.isascii():
+        escapes.add("".join(f"\\{byte:03o}" for byte in character.encode()))
+    mail = "".join(f"={byte:02x}" for byte in character.encode())
+    entities = {html.escape(character), f"&#{code};", f"&#0{code};", f"&#x{code:x};"}
+    entities |= {name for name, text in ENTITIES.items() if text == character}
     others = (escape for escape in escapes if not re.fullmatch(plain, escape))
     ways = {re.sub(r"(?:\\\\)+", lambda _: r"\\+", re.escape(escape)) for escape in others}
-    ways |= {re.escape(entity).replace("&", "&(?:amp;)*") for entity in entities if len(entity) > 1}
-    ways |= {percents, r"\+", "%(?:25)*2b"} if character == " " else {percents}
+    ways |= {re.escape(entity).replace(r"\&", r"\\*&(?:amp;)*") for entity in entities if len(entity) > 1}
+    ways |= {percents, mail, *((r"\+", "%(?:25)*2b") if character == " " else ())}
     return [*(f"(?i:{way})" for way in sorted(ways, key=lambda way: (-len(way), way))), plain]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -11,8 +12,8 @@ from typing import Any
 from samebook.core.digest import sha256
 from samebook.core.errors import PolicyRefused
 from samebook.core.text import ESCAPES
-from samebook.redaction import packed
-from samebook.redaction.forms import Quoted, encoded, without_breaks, without_wraps
+from samebook.redaction import cuts, packed
+from samebook.redaction.forms import Quoted, begun, encoded, without_breaks, without_wraps
 from samebook.redaction.parts import parts, whole, words
 
 # The parts of a JSON value that samebook or a format has written itself, so that they hold no secret. {"cells": [{"id":
@@ -21,6 +22,9 @@ type Own = bool | Mapping[str, "Own"] | Sequence["Own"]
 
 # Times the length of a secret in its longest form: as a UTF-8 text whose characters are escaped twice.
 WIDEST = 16
+# The beginning of a colour's code, also as a repr or JSON shows it, and such a code.
+COLOURED = ("\x1b", "\\x1b[", "\\u001b[", "\\033[")
+ESCAPED = re.compile(r"\\+(?:x1b|u001b|033)\[[0-9;]*m", re.IGNORECASE)
 # The kinds of secrets: those that were asked for; those that a kernel gets unasked; those of files that it can read.
 ASKED, GIVEN, FILE = "asked", "given", "file"
 
@@ -46,6 +50,7 @@ class Redaction:
             form: f"[redacted {name}]" for name, found in wholes.items() for part in found for form in encoded(part)
         }
         self.numbers = {text.strip(): f"[redacted {name}]" for name, text in texts}
+        self._encoded_by_label = {label: [form for form in forms if forms[form] == label] for label in forms.values()}
         self.encoded = dict(sorted(forms.items(), key=lambda item: -len(item[0])))
         # What refuses a file: a part of a secret that may be a word does not.
         weak = {(part, name) for name, text in texts for part in words(text)}
@@ -63,8 +68,8 @@ class Redaction:
     def text(self, text: str) -> str:
         """The text with the secrets in it replaced; without its colours where one is in the midst of a secret."""
         text = self._replaced(text)
-        if "\x1b" in text and self.quoted:
-            plain = ESCAPES.sub("", text)
+        if self.quoted and any(escape in text for escape in COLOURED):
+            plain = ESCAPED.sub("", ESCAPES.sub("", text))
             redacted = self._replaced(plain)
             return text if redacted == plain else redacted
         return text
@@ -74,7 +79,16 @@ class Redaction:
             text = quoted.replace(text, label)
         for form, label in self.encoded.items():
             text = text.replace(form, label)
+        for label, forms in self._encoded_by_label.items():
+            text = cuts.replaced(text, cuts.of_forms(text, forms), label)
         return without_breaks(without_wraps(text, self.quoted), self.encoded)
+
+    def whole_lines(self, text: str) -> int:
+        """The index up to which lines can be redacted alone: behind it, one is not whole, or goes on in the next."""
+        end = text.rfind("\n") + 1
+        if self.text(text[:end]) + self.text(text[end:]) != self.text(text):
+            return 0
+        return begun(text[:end], [quoted.text for quoted, _ in self.quoted] + [*self.encoded])
 
     def value(self, value: Any, own: Own = False) -> Any:
         """A JSON value, or a notebook, with the secrets in its texts and keys replaced, except for what is `own`."""
@@ -94,10 +108,19 @@ class Redaction:
         return self.text(value) if isinstance(value, str) else self.numbers.get(str(value), value)
 
     def redact_error(self, error: BaseException) -> None:
-        """Replace the secrets in the message of an error, which will be shown."""
-        error.args = tuple(self.value([*error.args]))
-        if isinstance(error, OSError):
-            error.filename = self.value(error.filename)
+        """Replace the secrets in what is shown of an error: its message, its notes, and those of its causes."""
+        errors, current = list[BaseException](), [error]
+        while current:
+            errors += current
+            of_each = ([one.__cause__, one.__context__, *getattr(one, "exceptions", ())] for one in current)
+            current = [one for found in of_each for one in found if one and not any(one is other for other in errors)]
+        for one in errors:
+            one.args = tuple(self.value([*one.args]))
+            if notes := getattr(one, "__notes__", None):
+                one.__notes__ = self.value([*notes])
+            if isinstance(one, OSError):
+                for name in ("filename", "filename2", "strerror"):
+                    setattr(one, name, self.value(getattr(one, name)))
 
     def check_files(self, folder: Path, but: Collection[str] = ()) -> None:
         """Raise PolicyRefused for the first entry below `folder` that holds a secret: bytes cannot be redacted. Those
