@@ -158,8 +158,8 @@ class Leaky:
 
 
 @contextmanager
-def warm(tiny: Tiny, notebook: str) -> Iterator[None]:
-    process = tiny.start("warm", notebook, API_TOKEN=SECRET)
+def warm(tiny: Tiny, notebook: str, **variables: str) -> Iterator[None]:
+    process = tiny.start("warm", notebook, **variables)
     assert process.stderr
     assert any("is warm: " in line for line in process.stderr)
     try:
@@ -176,9 +176,9 @@ def leaky(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     work = TELLS.replace("WAYS", "\n    ".join(WAYS.values()))
     raises = {canonical.RAISES: work + FAILS}
     tiny.notebook("tells", parameters=test_secrets.PARAMETERS, forms=MADE, **raises, last="FORMS")
-    outside = tmp_path_factory.mktemp("outside")
-    with warm(tiny, "tells") if request.param == "warm" else nullcontext():
-        ended = tiny.samebook("run", "tells", "--verbose", API_TOKEN=SECRET, TMPDIR=str(outside))
+    variables = {"API_TOKEN": SECRET, "TMPDIR": str(tmp_path_factory.mktemp("outside"))}
+    with warm(tiny, "tells", **variables) if request.param == "warm" else nullcontext():
+        ended = tiny.samebook("run", "tells", "--verbose", **variables)
     assert ended.code == 0, ended.stderr[-2000:]
     assert f'"{request.param}"' in (tiny.last / "receipt.json").read_text()
     return Leaky(tiny, ended)
