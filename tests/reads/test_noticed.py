@@ -37,6 +37,9 @@ NAMED = {
     "DuckDB's `read_csv`, `read_parquet`, `read_json`": "duckdb.connect().read_csv(f)",
     "a database of DuckDB": "duckdb.connect(f'{base}.duckdb').close()",
     "a database of SQLite": "import sqlite3; sqlite3.connect(f).close()",
+    "a database that SQLite attaches": "import sqlite3 as it\n"
+    "with ignored: it.connect(':memory:').execute(f\"attach '{f}' as a\")",
+    "`os.open` with `dir_fd`": "os.open(Path(f).name, os.O_RDONLY, dir_fd=os.open('data', os.O_RDONLY))",
     "`xgboost`: a model, a file of rows": "import xgboost; xgboost.DMatrix(f'{f}?format=csv')",
     "a file that is moved into the outputs": "os.rename(f, 'runs/.partial/1/outputs/moved')",
     "a file that is linked into the outputs": "os.link(f, 'runs/.partial/1/outputs/linked')",
@@ -57,6 +60,9 @@ UNSEEN = {
     "a query of DuckDB without the file's name": "with ignored: duckdb.sql(\"from read_csv('a' || 'b')\")",
     "a database driver": "import adbc_driver_postgresql.dbapi as it\nwith ignored: it.connect('postgresql://127.0.0.1:9/')",
     "an object store, by `obstore`": "import obstore, obstore.store as it; obstore.get(it.LocalStore('data'), '0.csv')",
+    "a database that SQLite attaches by a bound value": "it = sqlite3.connect(':memory:'); "
+    "it.execute('attach ? as it', (f'{base}.db',))",
+    "a file system of `pyarrow.fs`": "import pyarrow.fs as it; it.LocalFileSystem().open_input_file(f)",
     "compiled code of a package that samebook does not know": "sys.audit('import', 'h5py.h5', '/h5py/h5.so', 0, 0, 0)",
     "a library that `ctypes` loads": "import ctypes\nwith ignored: ctypes.CDLL('./own.so')",
 }
@@ -65,9 +71,8 @@ NOT_NOTICED = {
     "`lscpu`, `ldconfig`, `nproc`, `uname`, `fc-list`": "subprocess.run(['uname'], stdout=subprocess.DEVNULL)",
     "whether a file exists, its size and time": "Path(f).stat()",
     "names of the network": "import socket; socket.getaddrinfo('127.0.0.1', 80)",
-    "`os.open` with `dir_fd`": "os.open(Path(f).name, os.O_RDONLY, dir_fd=os.open('data', os.O_RDONLY))",
-    "a database that SQLite attaches": "with ignored: sqlite3.connect(':memory:').execute('attach ? as it', (f,))",
-    "`pyarrow.fs`": "import pyarrow.fs as it; it.LocalFileSystem().open_input_file(f)",
+    "`pyarrow.fs.FileSystem.from_uri`": "import pyarrow.fs as it; "
+    "it.FileSystem.from_uri(f'file://{os.path.abspath(f)}')[0].open_input_file(f)",
     "functions of C that `ctypes` calls": "ctypes.CDLL(None).open(f.encode(), 0)",
     "variables, the clock, chance": "os.environ['HOME'], __import__('time').time(), os.urandom(1)",
 }
@@ -102,6 +107,11 @@ ALSO_NAMED = {
 ALSO_NOT_NOTICED = {
     "a column named load": "duckdb.connect().sql('select 1 as load').query('t', 'select load from t').fetchall()",
     "a socket between threads": "import zmq; it = zmq.Context(); it.socket(zmq.PULL).bind('inproc://a'); it.destroy(0)",
+    "a database in memory": "it = sqlite3.connect(':memory:')\n"
+    "it.execute(\"attach ':memory:' as a\"); it.execute('create table a.t (n)')",
+    "a file system that a library makes": "import pyarrow.fs as it, pyarrow.dataset as ds\n"
+    "assert ds.dataset(pa.table({'a': [1]})) and issubclass(it.LocalFileSystem, it.FileSystem)\n"
+    "assert isinstance(it.FileSystem.from_uri('file:///tmp')[0], it.LocalFileSystem)",
     "a socket that is only tried": "import urllib3.util.connection",
     "a text with a null": "duckdb.connect().execute('select ?', ['a\\0b']).fetchall()",
 }

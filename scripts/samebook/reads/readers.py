@@ -7,9 +7,11 @@ imported yet is hooked when it is.
 import functools
 import importlib.abc
 import importlib.machinery
+import os
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, override
 
@@ -22,6 +24,8 @@ type Note = Callable[[Recorder, Sequence[Any]], None]
 FILE_SYSTEM = re.compile(r"pyarrow\._\w*fs")
 # The kernel, whose sockets carry what a forked process prints.
 KERNEL = re.compile(r"/ipykernel/\w+\.py$")
+# Libraries that make file systems of pyarrow for the paths that they are given.
+LIBRARY = re.compile(r"/site-packages/(?:pandas|pyarrow)/")
 # The folder of segments of shared memory.
 SEGMENTS = "dev/shm"
 RUN = compile("_samebook_call()", "<samebook>", "eval")
@@ -41,6 +45,48 @@ def read(recorder: Recorder, values: Sequence[Any]) -> None:
 def stream(recorder: Recorder, values: Sequence[Any]) -> None:
     """Record a file that is opened in a mode, the second argument."""
     (arguments.own if str([*values, ""][1]).startswith("w") else read)(recorder, values[:1])
+
+
+def file_system(recorder: Recorder, _: Sequence[Any]) -> None:
+    """Record a file system that a notebook makes itself, by which it reads what it likes."""
+    if not LIBRARY.search(sys._getframe(2).f_code.co_filename):
+        recorder.unseen("a file system of pyarrow")
+
+
+def opens_in_folders(recorder: Recorder) -> Callable[[Any], None]:
+    """A change of `os` whose `open` records a file in an open folder: the audit event lacks that."""
+
+    def change(module: Any) -> None:
+        original = module.open
+
+        @functools.wraps(original)
+        def opened(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+            if dir_fd is not None and not recorder.is_declared():
+                with suppress(OSError, ValueError, TypeError):  # the call fails too
+                    recorder.open(os.path.join(os.path.realpath(f"/proc/self/fd/{dir_fd}"), os.fsdecode(path)), flags)
+            return original(path, flags, mode, dir_fd=dir_fd)
+
+        module.open = opened
+
+    return change
+
+
+def databases(recorder: Recorder) -> Callable[[Any], None]:
+    """A change of `sqlite3` whose connections record the databases that they attach."""
+
+    def change(module: Any) -> None:
+        original = module.connect
+
+        @functools.wraps(original)
+        def connected(*given: Any, **named: Any) -> Any:
+            connection = original(*given, **named)
+            connection.set_authorizer(recorder.attached)
+            return connection
+
+        if not hasattr(original, "__wrapped__"):  # the package has the name of its module
+            module.connect = connected
+
+    return change
 
 
 def segment(recorder: Recorder, values: Sequence[Any]) -> None:
@@ -85,6 +131,7 @@ OBSTORE = (
     *("get", "get_async", "get_range", "get_range_async", "get_ranges", "get_ranges_async", "head", "head_async"),
     *("list", "list_with_delimiter", "list_with_delimiter_async", "open_reader"),
 )
+FILE_SYSTEMS = ("Azure", "Gcs", "Hadoop", "Local", "S3", "SubTree")
 HOOKS: Mapping[str, Mapping[str, Note]] = {
     "PIL.ImageCms": {"ImageCmsProfile.__init__": read},
     "PIL.ImageFont": {"FreeTypeFont.__init__": read},
@@ -113,6 +160,7 @@ HOOKS: Mapping[str, Mapping[str, Note]] = {
         **dict.fromkeys(("RecordBatchFileReader.__init__", "RecordBatchStreamReader.__init__"), read),
         **dict.fromkeys(("RecordBatchFileWriter.__init__", "RecordBatchStreamWriter.__init__"), arguments.own),
     },
+    "pyarrow.fs": dict.fromkeys((f"{name}FileSystem" for name in FILE_SYSTEMS), file_system),
     "pyarrow.json": dict.fromkeys(("open_json", "read_json"), read),
     "pyarrow.orc": dict.fromkeys(("ORCFile.__init__", "read_table"), read),
     "pyarrow.parquet": {
@@ -131,19 +179,22 @@ HOOKS: Mapping[str, Mapping[str, Note]] = {
 def hook(recorder: Recorder, changes: Mapping[str, Callable[[Any], None]]) -> None:
     """Hook the readers of the libraries that are imported, and of the others once they are.
 
-    `changes` are made in a module of that name in the same way.
+    `changes` are made in a module of that name in the same way. What a warm kernel's process has hooked stays hooked.
     """
 
     def change(module: ModuleType) -> None:
         name = module.__name__
+        recorder.hooked.add(name)
         _hook_module(recorder, module, HOOKS.get(name, {}))
         if name in changes:
             changes[name](module)
 
     names = (*HOOKS, *changes)
     for name in names:
-        if module := sys.modules.get(name):
+        if (module := sys.modules.get(name)) and name not in recorder.hooked:
             change(module)
+        elif module and name in changes:
+            changes[name](module)
     sys.meta_path.insert(0, _Finder(names, change))
 
 
@@ -192,7 +243,11 @@ def _hooked(recorder: Recorder, original: Callable[..., Any], note: Note, *, is_
             if original.__init__ is not object.__init__:
                 original.__init__(self, *given, **named)
 
-        return type(original.__name__, (original,), {"__init__": opened, "__module__": original.__module__})
+        def is_one(_: Any, value: Any) -> bool:
+            return isinstance(value, original)  # what the library has made itself is one, too
+
+        kind = type("Hooked", (type(original),), {"__instancecheck__": is_one})
+        return kind(original.__name__, (original,), {"__init__": opened, "__module__": original.__module__})
 
     @functools.wraps(original)
     def call(*given: Any, **named: Any) -> Any:

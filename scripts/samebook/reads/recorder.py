@@ -24,6 +24,8 @@ from samebook.records import model_file, run_folder
 
 OWN, READS = f"{code.FOLDER}/", f"{Path(__file__).parent}/"
 READ, UNSEEN = "read", "unseen"
+# What SQLite asks an authorizer, and its answer: https://www.sqlite.org/c3ref/c_alter_table.html
+ATTACH, ALLOWED = 24, 0
 # Programs that libraries start to learn about the machine; they read nothing but the system.
 HARMLESS = ("fc-list", "ldconfig", "lscpu", "nproc", "uname")
 # Packages whose compiled code opens no files, or whose readers are hooked.
@@ -46,7 +48,7 @@ class Recorder:
     """The record of this process's reads, in the run's folder, each file once.
 
     `seen` has the paths that need no look: recorded already, declared, or the run's own. `declaring` has the threads
-    that record their reads themselves.
+    that record their reads themselves. `hooked` has the modules whose readers are hooked.
     """
 
     def __init__(self) -> None:
@@ -54,6 +56,7 @@ class Recorder:
         self.places = Places("/", "/")
         self.seen: set[str] = set()
         self.declaring: list[int] = []
+        self.hooked: set[str] = set()
         self._handlers: dict[str, Callable[[tuple[Any, ...]], None]] = {
             "open": lambda arguments: self.open(arguments[0], arguments[2]),
             "os.link": self._moved,
@@ -62,6 +65,7 @@ class Recorder:
             "os.listdir": self._listed,
             "os.scandir": self._listed,
             "sqlite3.connect": self._sqlite,
+            "sqlite3.load_extension": lambda _: self.unseen("an extension of SQLite"),
             "socket.bind": self._bound,
             "socket.connect": self._connected,
             "socket.sendto": self._connected,
@@ -72,6 +76,8 @@ class Recorder:
             "os.system": lambda _: self.child("/bin/sh"),
             "import": lambda arguments: self.compiled(arguments[0], arguments[1]),
             "ctypes.dlopen": self._loaded,
+            # What a warm kernel's process has noted before its run.
+            UNSEEN: lambda arguments: self.unseen(arguments[0]),
         }
 
     def start(self, run: str, workspace: str) -> None:
@@ -179,6 +185,15 @@ class Recorder:
         if name and name != ":memory:":
             for path in (f"{name}-wal", name):
                 self.open(path, os.O_RDWR | (os.O_CREAT if path == name else 0))
+
+    def attached(self, action: int, name: str | None, *_: Any) -> int:
+        """Record a database that SQLite attaches, as its authorizer; of a name that is bound, it does not tell this."""
+        if action == ATTACH and not self.is_declared():
+            if name is None:
+                self.unseen("a database that SQLite attaches")
+            else:
+                self.record("sqlite3.connect", (name,))
+        return ALLOWED
 
     def _connected(self, arguments: tuple[Any, ...]) -> None:
         address = arguments[1]

@@ -45,7 +45,8 @@ def start(run: str, workspace: str) -> None:
     """Record from now on, in the run's folder, what this process reads; of fonts it has those of packages alone."""
     from samebook.reads import fonts, readers
 
-    changes = {fonts.MANAGER: fonts.of_packages(Path(workspace))}
+    changes = {fonts.MANAGER: fonts.of_packages(Path(workspace)), "os": readers.opens_in_folders(RECORDER)}
+    changes |= dict.fromkeys(("sqlite3.dbapi2", "sqlite3"), readers.databases(RECORDER))
     RECORDER.start(run, workspace)
     readers.hook(RECORDER, changes)
 

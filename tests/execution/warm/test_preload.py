@@ -1,5 +1,6 @@
 """Imports before a kernel begins: what they read is a read of the kernel's run."""
 
+import os
 import py_compile
 import socket
 import sqlite3
@@ -8,11 +9,12 @@ import sys
 import threading
 from pathlib import Path
 
+import pandas
 import pytest
 
 from samebook.execution import startup
 from samebook.execution.warm import preload
-from samebook.reads import undeclared
+from samebook.reads import readers, undeclared
 from samebook.reads.places import Places
 from samebook.reads.recorder import Recorder
 from samebook.records import run_folder
@@ -43,6 +45,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(preload, "READS", {})
     for name in ("EVENTS", "CHANGED"):
         monkeypatch.setattr(preload, name, [])
+    # The libraries of this process are those of other tests, too.
+    monkeypatch.setattr(readers, "hook", lambda *_: None)
     monkeypatch.setattr(undeclared, "RECORDER", Recorder())
     undeclared.RECORDER.run, undeclared.RECORDER.places = run, Places(str(run), str(tmp_path))
     return run
@@ -76,6 +80,53 @@ def test_other_events_of_imports(run: Path, tmp_path: Path) -> None:
     (tmp_path / "plugins" / "new.py").touch()
     with pytest.raises(ValueError, match="plugins/ has changed"):
         preload.check_reads()
+
+
+COMPILED = """
+import duckdb, pyarrow.parquet
+from pyarrow.csv import read_csv
+pyarrow.parquet.read_table("early.parquet")
+read_csv("early.csv")
+with duckdb.connect() as it:
+    it.execute("select 'x' || 'y' as name, * from read_csv('early.csv')")
+    try:
+        it.sql("from read_csv('a' || 'b')")
+    except duckdb.Error:
+        pass
+"""
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from samebook.execution import startup
+from samebook.execution.warm import preload
+from samebook.reads import undeclared
+assert preload.preload((), ["compiled"])[1] == ""
+undeclared.start(sys.argv[1], os.getcwd())
+startup.record_imports()
+import compiled
+compiled.read_csv("late.csv")
+Path("early.parquet").write_text("changed")
+try:
+    preload.check_reads()
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_compiled_reads_of_imports(tmp_path: Path) -> None:
+    """What an import reads in compiled code is its run's, too; and so is what it reads later by a name of its own."""
+    pandas.DataFrame({"n": [1]}).to_parquet(tmp_path / "early.parquet")
+    for name in ("early", "late"):
+        (tmp_path / f"{name}.csv").write_text("n\n1\n")
+    (tmp_path / "compiled.py").write_text(COMPILED)
+    (run := tmp_path / "run").mkdir()
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", PROGRAM, str(run)]
+    ended = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    names = sorted(event["name"] for event in run_folder.events(run, "read"))
+    assert names == ["compiled.py", "early.csv", "early.parquet", "late.csv"]
+    assert "query of DuckDB" in str([*run_folder.events(run, "unseen")])
+    assert "early.parquet has changed since it was read" in ended.stdout
 
 
 def test_requests_of_imports(run: Path, tmp_path: Path) -> None:

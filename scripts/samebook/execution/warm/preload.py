@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from samebook.execution.warm.without import without
+from samebook.reads import readers, undeclared
 from samebook.reads.places import LISTING, PROBE, SYSTEM, UNNAMED, listed
+from samebook.reads.recorder import UNSEEN
 
 # The state of each file and folder outside the environment and the system that a notebook's imports have read here, by
 # its path, and their audit events beside the opening of files.
@@ -146,7 +148,8 @@ def _noted_reads() -> Iterator[None]:
     sys.addaudithook(hook)
     original, _posixsubprocess.fork_exec = _posixsubprocess.fork_exec, fork_exec
     try:
-        yield
+        with _noted_readers(paths):
+            yield
     finally:
         is_noting, _posixsubprocess.fork_exec = False, original
     others = tuple(f"{folder}/" for folder in (sys.prefix, sys.base_prefix, *SYSTEM))
@@ -154,6 +157,32 @@ def _noted_reads() -> Iterator[None]:
     READS.update(
         {path: state for path in absolute if not path.startswith(others) and (state := _state(path)) is not None}
     )
+
+
+@contextlib.contextmanager
+def _noted_readers(paths: set[str]) -> Iterator[None]:
+    """Note what libraries read in compiled code; their readers stay hooked, for the kernel."""
+
+    def noted_path(path: Any, *_: Any) -> None:
+        paths.add(os.fsdecode(path))
+
+    def noted_folder(path: str) -> None:
+        paths.add(f"{path}/")
+
+    def noted_unseen(name: str) -> None:
+        EVENTS.append((UNSEEN, (name,)))
+
+    def noted_child(_: Any) -> None:
+        """fork_exec has noted it."""
+
+    noted = {"open": noted_path, "folder": noted_folder, "unseen": noted_unseen, "child": noted_child}
+    vars(undeclared.RECORDER).update(noted)
+    readers.hook(undeclared.RECORDER, {})
+    try:
+        yield
+    finally:
+        for name in noted:
+            delattr(undeclared.RECORDER, name)
 
 
 def _source(path: str) -> str:
