@@ -86,6 +86,30 @@ def test_query_writes_no_file(target: str, postgresql: PostgreSQL) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "lo_export(1, '/tmp/written')",
+        "lo_import('/etc/hostname')",
+        "pg_read_file('/etc/hostname')",
+        "pg_ls_dir('/')",
+        "pg_reload_conf()",
+        "pg_switch_wal()",
+        "set_config('transaction_read_only', 'off', true)",
+        "setval('seq', 1)",
+    ],
+)
+def test_functions_reach_nothing(postgresql: PostgreSQL, call: str) -> None:
+    """The functions that reach the server itself, or change what a query can't, are refused to who is no superuser."""
+    if not postgresql.sql("SELECT 1 FROM pg_roles WHERE rolname = 'plain'"):
+        postgresql.sql(f"CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}'")
+        postgresql.sql("CREATE SEQUENCE seq")
+        postgresql.sql("GRANT ALL ON SEQUENCE seq TO plain")
+    refused = r"permission denied|read-only transaction|must be set before any query"
+    with pytest.raises(UsageError, match=refused):
+        ask(postgresql.warehouse("postgres", user="plain"), f"SELECT {call} AS n")
+
+
 # --- The sample -----------------------------------------------------------------------------------------------
 
 
