@@ -5,6 +5,7 @@ import functools
 import gzip
 import json
 import lzma
+import re
 import subprocess
 import sys
 import traceback
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import pytest
 import test_secrets
-from tiny import PATIENCE, Result, Tiny, git
+from tiny import CHECKOUT, PATIENCE, Result, Tiny, git
 from webhook import serving
 
+from samebook.core.make import clean_environment
 from samebook.core.workspace import Workspace
 from samebook.pipelines import executor, notices
 from samebook.pipelines.step_program import Job
@@ -254,3 +256,20 @@ def test_patch_and_git_tell_nothing(tmp_path: Path) -> None:
     (tiny.root / "notebooks" / f"{token}.txt").touch()
     ended = tiny.samebook("run", "tells", API_TOKEN=token)
     assert (ended.code, leaks((ended.stdout + ended.stderr).encode())) == (6, [])
+
+
+@pytest.mark.fast
+def test_ci_runs_all_of_it() -> None:
+    """CI runs the whole suite on the local engine, of which the tests with this mark are a part."""
+    assert "run: .ci/run" in (CHECKOUT / ".github" / "workflows" / "ci.yml").read_text()
+    assert "\nstep make test ENGINE=local\n" in (CHECKOUT / ".ci" / "run").read_text()
+    printed = subprocess.run(
+        ["make", "--dry-run", "test", "test-secrets", "ENGINE=local"],
+        cwd=CHECKOUT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    calls = re.findall(r"pytest\b.*", printed)
+    assert (len(calls), "-m" in calls[0].split(), "-m secrets" in calls[1]) == (2, False, True)

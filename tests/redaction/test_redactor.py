@@ -17,6 +17,7 @@ import re
 import reprlib
 import shlex
 import subprocess
+import tarfile
 import textwrap
 import time
 import zipfile
@@ -27,8 +28,11 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import nbformat
 import pandas
+import pyarrow
 import pytest
 import yaml
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from tiny import Tiny
 
 from samebook.core.errors import PolicyRefused
@@ -382,6 +386,32 @@ def parquet(content: bytes) -> bytes:
     return frame.to_parquet(compression="zstd")
 
 
+def codec(content: bytes, name: str) -> bytes:
+    """The content, packed by a codec of pyarrow."""
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.CompressedOutputStream(sink, name) as stream:
+        stream.write(content)
+    return sink.getvalue().to_pybytes()
+
+
+def archived(content: bytes) -> bytes:
+    """An archive of tar, packed, with the content in it as a file."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:xz") as archive:
+        entry = tarfile.TarInfo("a.gz")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return file.getvalue()
+
+
+def picture(text: str) -> bytes:
+    """A PNG with a text in it, packed."""
+    file, info = io.BytesIO(), PngInfo()
+    info.add_itxt("note", text, zip=True)
+    Image.new("L", (9, 9)).save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
 def columns(content: bytes, write: Callable[[pandas.DataFrame, io.BytesIO], None]) -> bytes:
     """A file of columns in which the text is so often that only packed bytes are left of it."""
     file = io.BytesIO()
@@ -389,7 +419,6 @@ def columns(content: bytes, write: Callable[[pandas.DataFrame, io.BytesIO], None
     return file.getvalue()
 
 
-ZLIB = {"compression": "zlib"}
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "binary": lambda content: b"\xff\x00" + content + b"\x00",
     "gzip": gzip.compress,
@@ -411,6 +440,10 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "zlib of a small window": lambda content: zlib.compress(content, wbits=9),
     "a zip archive with a program": lambda content: b"#!/usr/bin/env python\n" + zipped(content),
     "base64 in lines": lambda content: base64.encodebytes(content),
+    "zstd": lambda content: codec(b" ".join(bytes([byte]) for byte in content) * 9 + content, "zstd"),
+    "lz4": lambda content: codec(gzip.compress(content), "lz4"),
+    "a packed file in an archive": lambda content: archived(gzip.compress(content)),
+    "a text of a picture": lambda content: picture(content.decode()),
     "large": lambda content: b"x" * ((4 << 20) - 9) + content,
 }
 

@@ -1,4 +1,4 @@
-"""The contents of a file: its bytes, and what is packed in it (gzip, bzip2, xz, zlib, zip, Parquet, Feather, ORC)."""
+"""The contents of a file: its bytes, and what is packed in it (gzip, bzip2, xz, zlib, zstd, lz4, zip, Parquet, …)."""
 
 import bz2
 import gzip
@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, override
 
 # A file of bytes that can be read again from its start: IO[bytes], or a BufferedIOBase.
 type File = Any
@@ -22,11 +22,13 @@ OPENERS: dict[bytes, Callable[[Any], File]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
     b"\x5d\0\0": lzma.LZMAFile,
+    b"\x28\xb5\x2f\xfd": lambda file: _Unpacked(file, "zstd"),
+    b"\x04\x22\x4d\x18": lambda file: _Unpacked(file, "lz4"),
 }
 # The beginnings that only packed files have; numbers or a text may begin with the first bytes of one.
 SURELY = re.compile(
     rb"\x1f\x8b\x08|BZh[1-9](?:1AY&SY|\x17rE8P\x90)|\xfd7zXZ\0|\x5d\0\0..\xff{8}|PK\x03\x04"
-    rb"|PAR1\x15|ARROW1\0\0|ORC[\0-\x1f]",
+    rb"|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|PAR1\x15|ARROW1\0\0|ORC[\0-\x1f]",
     re.DOTALL,
 )
 # The first two bytes of zlib: deflate, a window of at most 32 KB, and a check (RFC 1950).
@@ -36,6 +38,10 @@ ZLIB = tuple(
     for flags in range(256)
     if not (method * 256 + flags) % 31
 )
+# The usual beginnings of zlib's streams and of gzip's; what is read of such a stream, packed and unpacked; and zlib's
+# word for both kinds.
+EMBEDDED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
+LONGEST, AUTOMATIC = 1 << 20, 47
 DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
@@ -43,12 +49,23 @@ def pieces(file: File, depth: int = DEEPEST) -> Iterator[bytes]:
     """The bytes of a file piece by piece, then those of what is packed in it; what can't be unpacked is left out."""
     # read1 gives what there is: of a packed file that was cut, all up to the cut.
     first = file.read1(CHUNK)
-    yield first
-    yield from iter(lambda: file.read1(CHUNK), b"")
+    content = first
+    while content:
+        yield content
+        yield from _embedded(content)
+        content = file.read1(CHUNK)
     if depth:
         with suppress(*DAMAGED):
             file.seek(0)
             yield from _unpacked(file, first, depth - 1)
+
+
+def _embedded(content: bytes) -> Iterator[bytes]:
+    """What is packed by zlib or gzip amid some bytes, as in PDF, in the texts of a PNG and in archives of tar."""
+    view = memoryview(content)
+    for match in EMBEDDED.finditer(content, 1):
+        with suppress(zlib.error):
+            yield zlib.decompressobj(AUTOMATIC).decompress(view[match.start() :][:LONGEST], LONGEST)
 
 
 def is_cut(file: File) -> bool:
@@ -82,6 +99,22 @@ def _inflated(file: File) -> Iterator[bytes]:
     while packed and not stream.eof:
         yield stream.decompress(packed, CHUNK)
         packed = stream.unconsumed_tail or file.read(CHUNK)
+
+
+class _Unpacked(io.BufferedReader):
+    """A file that is packed by a codec of pyarrow, to be read again from its start."""
+
+    def __init__(self, file: File, codec: str) -> None:
+        import pyarrow
+
+        self._packed, self._codec = file, codec
+        super().__init__(pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), codec))
+
+    @override
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._packed.seek(0)
+        self.__init__(self._packed, self._codec)
+        return 0
 
 
 def _members(file: File, depth: int) -> Iterator[bytes]:
