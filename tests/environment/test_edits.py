@@ -8,7 +8,8 @@ from tiny import CHECKOUT, Tiny
 
 from samebook.core.errors import EnvironmentMismatch
 from samebook.core.workspace import Workspace
-from samebook.environment import edits, identity
+from samebook.environment import edits, identity, machine
+from samebook.verbs import doctor
 
 CODE, LONGER, AS_LONG = "x = 1\n", "x = 1000\n", "x = 2\n"
 
@@ -60,6 +61,17 @@ def test_every_file_is_read_in_full(record: Path, tiny: Tiny) -> None:
     assert (identity.anew("local"), identity.anew("docker")) == ("rm -rf .venv && make environment", "make build")
     (record.parent.parent / "tool" / "core.py").unlink()
     assert edits.of_package(record, is_full=True) == {}
+
+
+def test_doctor_names_the_file(record: Path, tiny: Tiny) -> None:
+    """The doctor reads every file of a package in full, and says which was edited and what mends it."""
+    (tiny.root / "environments" / "runtime.txt").write_text("tool==1.0\n")
+    lines = [finding for finding in doctor.doctor(Workspace(tiny.root)) if finding.what == "package tool"]
+    assert lines == []
+    write(record, AS_LONG, -3600)
+    (line,) = [finding for finding in doctor.doctor(Workspace(tiny.root)) if finding.what == "package tool"]
+    assert (line.ok, line.found) == (False, "edited: tool/core.py")
+    assert line.mend == identity.anew(machine.engine(), "tool")
 
 
 @pytest.mark.parametrize("name", ["late.pth", "sitecustomize.py", "evil.py", "evil.pyc", "evil/__init__.py"])

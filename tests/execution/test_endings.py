@@ -218,6 +218,12 @@ def test_background_processes(tmp_path: Path) -> None:
     assert "the process sleep still runs at the notebook's end: its results may be half written" in notes.lines
 
 
+@pytest.mark.parametrize("message", ["target_name='jupyter.widget', data={'state': {}}", "target_name='other'"])
+def test_widget_of_no_kind(message: str, tmp_path: Path) -> None:
+    """A message that is not as Jupyter's widgets write it is no error of a run, which shows no widget."""
+    executed(tmp_path, (f"from comm import create_comm\ncreate_comm({message}).send({{'method': 'update'}})", []))
+
+
 def test_kernel_that_replaces_itself(tmp_path: Path) -> None:
     """A kernel that becomes another program is told within seconds, without a time limit."""
     source = "import os\nos.execv('/bin/sleep', ['python', '60'])"
