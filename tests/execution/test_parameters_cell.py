@@ -28,6 +28,10 @@ from samebook.execution.parameters_cell import declarations
         "int('3')",
         "[*'ab']",
         "x",
+        "60 * 60",
+        "Path('data') / 'rows.csv'",
+        "Color.RED",
+        "timezone.utc",
     ],
 )
 def test_default_runs_nothing(value: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import functools
 import html.entities
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -22,6 +22,8 @@ ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
 BASE64_LINE, ENCODED = 57, 7
 # The shortest piece of a secret that tells something of it.
 SHOWN = 4
+# Characters in which the last ones of a text are looked for that are neither blanks nor frames.
+LAST = 1000
 # A text in base64 that is broken into lines, as they are or escaped; the breaks, and the texts that they consist of.
 BREAK = re.compile(r"(?:\r?\n|\\+r\\+n|\\+n)[ \t]*")
 BREAKS = ("\\r", "\\n", "\\", "\r", "\n", " ", "\t")
@@ -130,6 +132,12 @@ def without_wraps(text: str, quoted: Sequence[tuple[Quoted, str]]) -> str:
         if form.text in joined:
             text = form.wrapped.sub(lambda _, label=label: label, text)
     return text
+
+
+def may_begin(text: str, pieces: Container[str]) -> bool:
+    """Whether the last characters of a text, but for blanks and frames, are one of these pieces, or few."""
+    end = "".join(text[-LAST:].split()).rstrip(EDGE)[-SHOWN:]
+    return end in pieces or any(character in EDGE for character in end)
 
 
 def begun(text: str, forms: Iterable[str]) -> int:

@@ -1,5 +1,6 @@
 """Redaction: it keeps secrets out of everything that a run writes or shows."""
 
+import functools
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from samebook.core.digest import sha256
 from samebook.core.errors import PolicyRefused
 from samebook.core.text import ESCAPES
 from samebook.redaction import cuts, packed
-from samebook.redaction.forms import Quoted, begun, encoded, without_breaks, without_wraps
+from samebook.redaction.forms import SHOWN, Quoted, begun, encoded, may_begin, without_breaks, without_wraps
 from samebook.redaction.parts import parts, whole, words
 
 # The parts of a JSON value that samebook or a format has written itself, so that they hold no secret. {"cells": [{"id":
@@ -86,9 +87,20 @@ class Redaction:
     def whole_lines(self, text: str) -> int:
         """The index up to which lines can be redacted alone: behind it, one is not whole, or goes on in the next."""
         end = text.rfind("\n") + 1
-        if self.text(text[:end]) + self.text(text[end:]) != self.text(text):
+        if end < len(text) and self.text(text[:end]) + self.text(text[end:]) != self.text(text):
             return 0
-        return begun(text[:end], [quoted.text for quoted, _ in self.quoted] + [*self.encoded])
+        return begun(text[:end], self._beginnings) if may_begin(text[:end], self._pieces) else end
+
+    @functools.cached_property
+    def _beginnings(self) -> list[str]:
+        """The forms of the secrets, which a program may fold into lines."""
+        return [*(quoted.text for quoted, _ in self.quoted), *self.encoded]
+
+    @functools.cached_property
+    def _pieces(self) -> frozenset[str]:
+        """The shortest pieces of these forms: a line that ends with none of them begins no secret."""
+        plain = ("".join(form.split()) for form in self._beginnings)
+        return frozenset(form[index : index + SHOWN] for form in plain for index in range(len(form) - SHOWN + 1))
 
     def value(self, value: Any, own: Own = False) -> Any:
         """A JSON value, or a notebook, with the secrets in its texts and keys replaced, except for what is `own`."""
