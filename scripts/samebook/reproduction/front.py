@@ -22,9 +22,9 @@ from samebook.reproduction import dockerfile
 
 PINNED = Path(".samebook") / "receipt.json"
 VARIABLES = "environments/variables.env"
-# A line of it that compose takes as it stands. Another one may take a variable of this machine: `A=${B}`, or `B` alone.
-# What looks like a comment may stand between the quotes of a value.
-LITERAL = re.compile(r"[ \t]*(#[^$\x00-\x08\x0a-\x1f]*)?|[A-Za-z_][A-Za-z0-9_]*=[^$\x00-\x1f]*")
+# A line of it that compose takes as it stands. Another one may take a variable of this machine: `A=${B}`, `B` alone, or
+# `A='x' B`, as compose reads on behind a quote.
+LITERAL = re.compile(r"[ \t]*(#[^\x00-\x08\x0a-\x1f]*)?|[A-Za-z_][A-Za-z0-9_]*=[^$'\"`\\#\x00-\x1f]*")
 # The files and folders of a checkout that are read or written on this machine while a container may work on it.
 SHARED = (".samebook", ".samebook/patches", "runs", "Dockerfile", ".dockerignore", VARIABLES)
 # One patch for environment and runs: after a container, nothing in the checkout is asked for its changes again.
@@ -132,6 +132,6 @@ def check_literal(path: Path) -> None:
     if number := next((number for number, line in enumerate(lines, 1) if not LITERAL.fullmatch(line)), 0):
         raise UsageError(
             f"{VARIABLES}, line {number}: found {lines[number - 1]!r}, which Docker would take from this machine; "
-            "expected NAME=value, without $",
+            "expected NAME=value, without $, quotes, # and \\",
             mend=f"edit {VARIABLES}, commit, and make run",
         )
