@@ -212,12 +212,14 @@ samebook.output_path("x.txt").write_text(read(old[0]) if old else str(random.ran
 """
 BY_ROOT = "return open(f'/proc/self/root{path}').read()"
 BY_LINK = "os.symlink(path.parent, 'gone'); text = open('gone/x.txt').read(); os.unlink('gone'); return text"
-BY_COPY = "os.symlink(path, '/tmp/gone-%d' % os.getpid()); text = open('/tmp/gone-%d' % os.getpid()).read(); return text"
+BY_COPY = (
+    "os.symlink(path, '/tmp/gone-%d' % os.getpid()); text = open('/tmp/gone-%d' % os.getpid()).read(); return text"
+)
 
 
 @pytest.mark.parametrize("read", [BY_ROOT, BY_LINK, BY_COPY])
 def test_result_of_the_caller_by_another_name(read: str, tmp_path: Path) -> None:
-    """A new run that reads an earlier result proves nothing, by whatever name it reads it, and though a link is gone."""
+    """A new run that reads an earlier result proves nothing, whatever the file is called, and though a link is gone."""
     tiny = make_repository(tmp_path / "workspace", work=DISGUISED.format(read=read))
     folder = run(tiny)
     ended = reproduce(tiny)

@@ -18,6 +18,7 @@ from pathlib import Path
 from samebook.core import git, processes, signals
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.text import visible
+from samebook.environment import identity
 from samebook.reproduction import dockerfile
 
 PINNED = Path(".samebook") / "receipt.json"
@@ -45,7 +46,7 @@ class Front:
     others: tuple[str, ...] = ()
 
     def environment(self, env: Mapping[str, str]) -> None:
-        """Make the commit's environment. Raises EnvironmentMismatch where that fails."""
+        """Make the commit's environment. Raises EnvironmentMismatch where that fails, or a wheel is not as it was."""
         self.check()
         self._hand_over_uv()
         if self._make(env, "environment", *(self._image(env) if self.engine == "docker" else [])):
@@ -53,6 +54,9 @@ class Front:
                 "the environment of that commit can't be made here; make's own words are above",
                 mend=f"again, with ENGINE={'local' if self.engine == 'docker' else 'docker'}",
             )
+        if self.engine == "local":
+            for site in self.checkout.glob(".venv/lib/python*/site-packages"):
+                identity.check_wheels(site)
 
     def _image(self, env: Mapping[str, str]) -> list[str]:
         """The arguments of make for the image of a commit.

@@ -48,9 +48,9 @@ def read(workspace: Workspace, path: Path) -> Original:
 def check_unread(workspace: Workspace, original: Original, checkout: Path, undeclared: Mapping[str, str]) -> None:
     """Raise NotReproduced where a new run has read results of earlier ones: it need not have computed anything.
 
-    `undeclared` are the files that it has read without declaring them, in its checkout or by their paths elsewhere, with
-    their sha256. A link may give a file any name, and be gone: what has the content of one of the original's files is
-    it, but for files of the checkout, which the run may have written.
+    `undeclared` has the sha256 of each file that it has read without declaring it, in its checkout or by its path
+    elsewhere. A link may give a file any name, and be gone: what has the content of one of the original's files is it,
+    but for files of the checkout, which the run may have written.
     """
     names = [original.path.parent, workspace.runs, objects.local_store(workspace).root]
     folders = tuple(f"{os.path.realpath(folder)}/" for folder in names)
