@@ -51,8 +51,7 @@ class Front:
         self._hand_over_uv()
         if self._make(env, "environment", *(self._image(env) if self.engine == "docker" else [])):
             raise EnvironmentMismatch(
-                "the environment of that commit can't be made here; make's own words are above",
-                mend=f"again, with ENGINE={'local' if self.engine == 'docker' else 'docker'}",
+                "the environment of that commit can't be made here; make's own words are above", mend=self._way_out()
             )
         if self.engine == "local":
             for site in self.checkout.glob(".venv/lib/python*/site-packages"):
@@ -65,10 +64,21 @@ class Front:
         taken in has caches of its own, and takes no image that is this machine's.
         """
         commit = git.head(self.checkout)
-        is_own = all(git.is_ancestor(self.caller, name) for name in (commit, *self.others))
-        if not is_own:
-            dockerfile.check(self.checkout, commit, env.get("BASE_IMAGE", ""))
-        return [PATCH, "TARGETS=runtime", *([] if is_own else [f"CACHE_NAMESPACE={commit}"])]
+        if self._is_own(commit):
+            return [PATCH, "TARGETS=runtime"]
+        dockerfile.check(self.checkout, commit, env.get("BASE_IMAGE", ""))
+        return [PATCH, "TARGETS=runtime", f"CACHE_NAMESPACE={commit}"]
+
+    def _way_out(self) -> str:
+        """The other engine; but what nobody here has taken in is not to run on this machine, though its image fails."""
+        if self.engine == "local":
+            return "again, with ENGINE=docker"
+        commit = git.head(self.checkout)
+        return "again, with ENGINE=local" if self._is_own(commit) else f"git show {commit[:12]}:Dockerfile"
+
+    def _is_own(self, commit: str) -> bool:
+        """Whether all commits whose files may be in the checkout are in the caller's past."""
+        return all(git.is_ancestor(self.caller, name) for name in (commit, *self.others))
 
     def run(self, env: Mapping[str, str]) -> int:
         """The exit code of a run of the plan in PINNED."""
