@@ -68,6 +68,9 @@ class _Failures:
     def record(self, text: str) -> None:
         run_folder.append_event(self.run, {"kind": KIND, "name": "failure", "text": text})
 
+    def asked(self, _: object) -> None:
+        self.record("the notebook asked its kernel to end")
+
     def of_thread(self, thread: threading.Thread) -> None:
         error = sys.exception()
         if isinstance(error, Exception) and not (self.may_raise and thread not in self.before):
@@ -115,7 +118,7 @@ def start(run: str) -> None:
     setattr(threading, MADE_FOR_THREAD, invoke_excepthook)
     sys.unraisablehook = hook
     if shell:
-        shell.observe(lambda _: failures.record("the notebook asked its kernel to end"), "exit_now")
+        shell.observe(failures.asked, "exit_now")
         shell.events.register("pre_run_cell", failures.begin)
         shell.events.register("post_run_cell", failures.end)
 
