@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from samebook.core.digest import sha256
@@ -42,8 +42,8 @@ def in_full(site: Path, *, is_image: bool = False) -> dict[str, list[str]]:
     """The edited files of each package in a folder of packages that has some, by normalised name; all are read."""
     with ThreadPoolExecutor() as pool:
         records = {normal(name): path / "RECORD" for path, name, _ in distributions(site)}
-        files = pool.map(lambda record: sorted(of_package(record, is_full=True, is_image=is_image)), records.values())
-        return {name: names for name, names in zip(records, files, strict=True) if names}
+        files = pool.map(partial(of_package, is_full=True, is_image=is_image), records.values())
+        return {name: sorted(names) for name, names in zip(records, files, strict=True) if names}
 
 
 def strays(site: Path, packages: Container[str], *, is_full: bool = False) -> dict[str, str]:
