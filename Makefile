@@ -1,8 +1,8 @@
 # The front: every command that a person types; `make` alone prints them. What is behind them stands in files of its
 # own, environments/*.mk. Recipes are joined by &&, so that no failure is swallowed.
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
-ifneq ($(words [$(CURDIR)]),1)
-$(error the path of this checkout has a blank, which make can't handle: $(CURDIR); expected one without: move it)
+ifneq ($(words [$(CURDIR)])$(strip $(foreach character,: ; ' " \ ( ) `,$(findstring $(character),$(CURDIR)))),1)
+$(error the path of this checkout has a blank or one of : ; ' " \ ( ) `, which make, sh or Docker can't handle: $(CURDIR): move it)
 endif
 
 # The variables on make's own command line, exported as they were typed: nothing in a value is run.

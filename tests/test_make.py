@@ -344,9 +344,10 @@ def test_unknown_mark_is_refused() -> None:
         check_marks("not host and engin", lines)
 
 
-def test_blank_in_path(root: Path) -> None:
-    """Where the checkout's path has a blank, the first command says so."""
-    there = root / "my work"
+@pytest.mark.parametrize("name", ["my work", "a;b", "it's", 'a"b', "a(1", "a:b", "a\\b", "a`b"])
+def test_blank_in_path(name: str, root: Path) -> None:
+    """Where the checkout's path has a blank, or what sh or Docker would read as more, the first command says so."""
+    there = root / name
     there.mkdir()
     assert "has a blank" in refused(there, "runs")
 

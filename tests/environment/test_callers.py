@@ -205,7 +205,7 @@ def test_postgresql_logs_in(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None
     given = callers.named(place, settings.load(place, "dev"), ())
     assert (given.secrets.keys(), given.digests) == (logins, {"PGUSER": sha256(b"somebody")})
     plan = receipt.plan({"commit": None, "notebook": "sum", "parameters": {}, "env": "dev"})
-    assert isolation.variables(plan, tiny.root, "a" * 40, print).keys() >= logins
+    assert isolation.variables(plan, tiny.root, "a" * 40, "local", print).keys() >= logins
 
 
 def test_kernels_outside_runs(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from samebook.environment import edits, identity, machine
 from samebook.verbs import doctor
 
 CODE, LONGER, AS_LONG = "x = 1\n", "x = 1000\n", "x = 2\n"
+NIA = "nia_NpkRxFwkPGhBR7I_yeHc_PJX0pmhxjIBam_NM_Q"  # the sha256 of CODE, in RECORD's form
 
 
 @pytest.fixture
@@ -21,9 +22,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tool" / "core.py").write_text(CODE)
     record = tmp_path / "tool-1.0.dist-info" / "RECORD"
     record.parent.mkdir()
-    record.write_text(
-        "tool/core.py,sha256=nia_NpkRxFwkPGhBR7I_yeHc_PJX0pmhxjIBam_NM_Q,6\ntool-1.0.dist-info/RECORD,,\n"
-    )
+    record.write_text(f"tool/core.py,sha256={NIA},6\ntool-1.0.dist-info/RECORD,,\n")
     monkeypatch.setattr(identity.sysconfig, "get_path", lambda _: str(tmp_path))
     return record
 
@@ -60,7 +59,51 @@ def test_every_file_is_read_in_full(record: Path, tiny: Tiny) -> None:
     assert error.value.mend in (mend, "make build")  # that of the engine that these tests run on
     assert (identity.anew("local"), identity.anew("docker")) == ("rm -rf .venv && make environment", "make build")
     (record.parent.parent / "tool" / "core.py").unlink()
-    assert edits.of_package(record, is_full=True) == {}
+    assert edits.of_package(record, is_full=True) == {"tool/core.py": ""}
+    assert edits.of_package(record, is_full=True, is_image=True) == {}
+
+
+@pytest.mark.parametrize("name", ["data.csv", "core.cpython-313-x86_64-linux-gnu.so", "late.pth", "lib/libx.so.1"])
+def test_every_kind_of_file(name: str, record: Path) -> None:
+    """A table, a library or a start file that is not the wheel's is an edit as code is; the image's libraries are none,
+    as they are smaller.
+    """
+    path = record.parent.parent / "tool" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(CODE)
+    write(record, CODE, -3600)
+    record.write_text(record.read_text() + f"tool/{name},sha256={NIA},6\n")
+    before = identity.package_records({"tool"})
+    identity.check_wheels(record.parent.parent)
+    path.write_text(LONGER)
+    assert identity.package_records({"tool"}) != before
+    assert bool(edits.of_package(record, is_image=True)) == (".so" not in name)
+    with pytest.raises(
+        EnvironmentMismatch, match=f"1 packages are not as in their wheels: tool has tool/{name} edited"
+    ):
+        identity.check_wheels(record.parent.parent)
+
+
+def test_package_that_no_lock_has(record: Path, tiny: Tiny) -> None:
+    """A package that somebody has installed beside those of the lock is drift, with each of its files."""
+    workspace = Workspace(tiny.root)
+    (tiny.root / "environments" / "runtime.txt").write_text("tool==1.0\n")
+    write(record, CODE, -3600)
+    before = identity.of(workspace)
+    assert "edited" not in before
+    foreign = record.parent.parent / "foreign-2.0.dist-info"
+    foreign.mkdir()
+    (foreign / "RECORD").write_text("foreign/__init__.py,,\nforeign.pth,,\nforeign-2.0.dist-info/RECORD,,\n")
+    (record.parent.parent / "foreign").mkdir()
+    (record.parent.parent / "foreign" / "__init__.py").write_text("VALUE = 1\n")
+    (record.parent.parent / "foreign.pth").write_text("import os\n")
+    after = identity.of(workspace)
+    assert after["edited"] == dict.fromkeys(("foreign.pth", "foreign/__init__.py"), "no package of the lock has it")
+    assert after["digest"] != before["digest"]
+    with pytest.raises(EnvironmentMismatch, match=r"Python imports foreign\.pth, and no package of the lock has it"):
+        identity.check_unedited(workspace)
+    (tiny.root / "environments" / "lab.txt").write_text("tool==1.0\nForeign==2.0 ; sys_platform == 'linux'\n")
+    identity.check_unedited(workspace)
 
 
 def test_doctor_names_the_file(record: Path, tiny: Tiny) -> None:
@@ -89,8 +132,8 @@ def test_file_beside_packages(name: str, record: Path, tiny: Tiny) -> None:
     path.write_text("import os\n")
     after = identity.of(workspace)
     assert after["digest"] != before["digest"]
-    assert after["edited"] == {name: "no package has it"}
-    with pytest.raises(EnvironmentMismatch, match=f"Python imports {name}, and no package has it"):
+    assert after["edited"] == {name: "no package of the lock has it"}
+    with pytest.raises(EnvironmentMismatch, match=f"Python imports {name}, and no package of the lock has it"):
         identity.check_unedited(workspace)
     record.write_text(record.read_text() + f"{name},,\n")
     identity.check_unedited(workspace)
@@ -105,7 +148,7 @@ def test_file_inside_a_package(record: Path, tiny: Tiny) -> None:
     cached.touch()
     identity.check_unedited(Workspace(tiny.root))
     (cached.parents[1] / "evil.py").touch()
-    with pytest.raises(EnvironmentMismatch, match=r"Python imports tool/evil\.py, and no package has it"):
+    with pytest.raises(EnvironmentMismatch, match=r"Python imports tool/evil\.py, and no package of the lock has it"):
         identity.check_unedited(Workspace(tiny.root))
 
 
@@ -115,7 +158,7 @@ def test_module_of_make(record: Path) -> None:
     for name in ("local.mk", "image/install"):
         assert line in (CHECKOUT / "environments" / name).read_text()
     (record.parent.parent / "pip.py").write_text("import evil\n")
-    assert list(edits.strays(record.parent.parent)) == ["pip.py"]
+    assert list(edits.strays(record.parent.parent, {"tool-1.0.dist-info"})) == ["pip.py"]
 
 
 def test_uncompiled_modules_are_told(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:

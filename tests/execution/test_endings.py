@@ -163,6 +163,17 @@ thread.start()
 thread.join()"""
 
 
+LOW_LEVEL = "import _thread, time\n_thread.start_new_thread(lambda: 1 / 0, ())\ntime.sleep(0.2)"
+TASK = """import asyncio, gc
+async def divide():
+    1 / 0
+task = asyncio.create_task(divide())
+await asyncio.sleep(0.1)
+del task
+gc.collect()"""
+CALL = "import asyncio\nasyncio.get_running_loop().call_soon(lambda: 1 / 0)\nawait asyncio.sleep(0.1)"
+
+
 def watched(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have kernels record in this folder what fails beside their cells, as those of runs do."""
     monkeypatch.setenv("SAMEBOOK_RUN", str(run))
@@ -175,11 +186,17 @@ def watched(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("source", "end"),
     [
         (THREAD, "the thread loader ended with ZeroDivisionError"),
+        (f"import threading\nthreading.excepthook = print\n{THREAD}", "the thread loader ended with ZeroDivisionError"),
+        (LOW_LEVEL, "a thread without a name ended with ZeroDivisionError"),
+        (TASK, "a task, or a call of the event loop, ended with ZeroDivisionError"),
+        (CALL, "a task, or a call of the event loop, ended with ZeroDivisionError"),
         ("get_ipython().kernel.do_shutdown(True)", "the notebook asked its kernel to end"),
     ],
 )
 def test_failure_beside_cells_counts(source: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that ends with an error, and a wish for the kernel's end that no reply shows, fail the run."""
+    """A thread, or a task, that ends with an error which nobody awaits, whatever hook the notebook has set, and a wish
+    for the kernel's end that no reply shows, fail the run.
+    """
     watched(tmp_path, monkeypatch)
     with suppress(errors.KernelDied):  # a kernel that ends soon may still execute the last cell
         executed(tmp_path, (source, ["odd"]))
@@ -203,6 +220,14 @@ def test_thread_of_tagged_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     executed(tmp_path, (begin + later.format(name="late"), [RAISES]), (end, []))
     failures = [event["text"] for event in run_folder.events(tmp_path, background.KIND)]
     assert failures == [f"the thread {name} ended with ZeroDivisionError" for name in ("own", "late")]
+
+
+def test_awaited_error_is_the_cells_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of a task that a cell awaits and catches, one of a destructor, and one in a tagged cell fail no run."""
+    watched(tmp_path, monkeypatch)
+    caught = TASK.replace("await asyncio.sleep(0.1)", "try:\n    await task\nexcept ZeroDivisionError:\n    pass")
+    executed(tmp_path, (caught, []), ("class A:\n    def __del__(self): 1 / 0\nA()", []), (CALL, [RAISES]))
+    background.check(tmp_path)
 
 
 ENDED = "\nos.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)"

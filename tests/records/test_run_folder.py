@@ -12,9 +12,10 @@ from tiny import Tiny
 
 from samebook.core import secret
 from samebook.core.digest import json_bytes
+from samebook.core.errors import UsageError
 from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace
-from samebook.records import run_folder
+from samebook.records import receipt, run_folder, schema, summary
 from samebook.records.run_folder import RunFolder
 from samebook.redaction import redactor
 from samebook.redaction.redactor import Redaction
@@ -225,3 +226,25 @@ def test_runs_by_parameters(tiny: Tiny) -> None:
     assert [run.name for run in run_folder.finished_runs(here, "train")] == [other, kept]
     for name, value in (("n", True), ("rate", 2.0), ("on", 1), ("none", 0), ("name", "1")):
         assert run_folder.finished_runs(here, "train", {**values, name: value}) == []
+
+
+@pytest.mark.forger
+def test_folder_that_a_stranger_has_sent(tmp_path: Path) -> None:
+    """Links and pipes in a run's folder, which an archive may hold, are neither shown nor waited for."""
+    here, run = Workspace(tmp_path), "20130701T000000Z-train-aaaaaa"
+    folder = tmp_path / "runs" / run
+    folder.mkdir(parents=True)
+    (tmp_path / "private").write_text("canary")
+    (folder / "error.txt").symlink_to(tmp_path / "private")
+    assert summary.summarize(folder).error == "no error.txt"
+    os.mkfifo(folder / "receipt.json")
+    assert run_folder.finished_runs(here, "train") == []
+    with pytest.raises(UsageError, match="is no file"):
+        receipt.read(folder / "receipt.json")
+    packages = {
+        "annotations": {"packages": {"numpy\nIDENTICAL": "1"}},
+        "name": "environment",
+        "digest": {"sha256": "0" * 64},
+    }
+    with pytest.raises(ValueError, match="packages"):
+        schema.Dependency.model_validate(packages)

@@ -155,7 +155,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_variables_go_along(recorded: dict[str, Any], tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rerun has the receipt's variables that are the same here, those that -e names, and what Docker needs."""
     said: list[str] = []
-    env = isolation.variables(recorded, tiny.root, "a" * 40, said.append)
+    env = isolation.variables(recorded, tiny.root, "a" * 40, "local", said.append)
     assert SHELL.keys() & env.keys() == {"SAME", "DOCKER_HOST"}
     assert "SAME" in env["SECRETS"].split()
     assert said[0] == "without a variable of the run's shell: CHANGED: another value here"
@@ -175,7 +175,10 @@ def test_secrets_of_the_commit_go_along(tiny: Tiny, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("SAMEBOOK_WAREHOUSE__PASSWORD", "ROWS_PASSWORD")
     monkeypatch.setenv("SECRETS", "HANDED SIGNING_KEY")
-    assert isolation.secrets(STATEMENT, tiny.root).keys() == {"HOOK", "API_TOKEN", "HANDED", "ROWS_PASSWORD"}
+    secrets = isolation.secrets(STATEMENT, tiny.root, "local")
+    assert secrets.keys() == {"HOOK", "API_TOKEN", "HANDED", "ROWS_PASSWORD"}
+    # A container has only what the caller names: make, which could hand it more, doesn't have more.
+    assert isolation.secrets(STATEMENT, tiny.root, "docker").keys() == {"HANDED", "ROWS_PASSWORD"}
 
 
 def test_lacking_variables_are_said_first(recorded: dict[str, Any], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from promoting import clone
 from reproducing import commit, make_repository
 from tiny import CHECKOUT, git
 
-from samebook.core.errors import UsageError
+from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.reproduction import dockerfile
 from samebook.reproduction.front import PATCH, Front
 
@@ -20,7 +20,7 @@ PLAIN = f"ARG BASE_IMAGE={DIGEST}\nARG SYSTEM=base\nFROM ${{BASE_IMAGE}} AS base
 
 @pytest.fixture(autouse=True)
 def _without_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in dockerfile.INDEXES:
+    for name in dockerfile.ADDRESSES:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -58,8 +58,6 @@ def test_own_dockerfile_is_taken(tmp_path: Path) -> None:
         f"{PLAIN}FROM private AS private\n",
         f"{PLAIN}COPY --from=private /secret /\nFROM base AS private\n",
         f"{PLAIN}# a comment \\\nFROM private:latest\n",
-        f"{PLAIN}FROM\vprivate:latest\n",
-        f"{PLAIN}\u00a0FROM private:latest\n",
         f"\ufeffFROM private:latest\n{PLAIN}",
         f'{PLAIN}COPY --fr"om"=private:latest /secret /\n',
         f"{PLAIN}COPY --fr\\om=private:latest /secret /\n",
@@ -82,6 +80,11 @@ def test_image_of_this_machine_refused(text: str, tmp_path: Path) -> None:
         f"{PLAIN}RUN <<END\nFROM base AS private\nEND\nCOPY --from=private /secret /\n",
         f"{PLAIN}RUN true\rFROM base AS private\nCOPY --from=private /secret /\n",
         f"{PLAIN}RUN true \\\\\nFROM private:latest\n",
+        f"{PLAIN}FROM\vprivate:latest\n",
+        f"{PLAIN}\u00a0FROM private:latest\n",
+        f"{PLAIN}RUN --mount=type=bind,target=/m\\\n\x1c#,from=private:latest,source=/ true\n",
+        f"{PLAIN}RUN --mount=type=bind,target=/m\\\n\x1c\n,from=private:latest,source=/ true\n",
+        f"{PLAIN}# caf\u00e9 \x1d\n",
         f'ARG A={DIGEST}\nARG "A"=private:latest\nFROM $A\n',
         f'{PLAIN}FROM --platform="linux base" private:latest\n',
     ],
@@ -100,13 +103,13 @@ def test_number_is_a_stage_for_copies_alone(tmp_path: Path) -> None:
         dockerfile.check(tmp_path, COMMIT, "")
 
 
-@pytest.mark.parametrize("name", dockerfile.INDEXES)
+@pytest.mark.parametrize("name", dockerfile.ADDRESSES)
 def test_password_of_an_index_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The password of a package index does not reach the build of a stranger; an address without one does."""
     (tmp_path / "Dockerfile").write_text(PLAIN)
     monkeypatch.setenv(name, "https://index.example/simple")
     dockerfile.check(tmp_path, COMMIT, "")
-    monkeypatch.setenv(name, "https://me:secret@index.example/simple")
+    monkeypatch.setenv(name, "me:secret@index.example:3128")
     with pytest.raises(UsageError, match=f"{name} has a password") as refusal:
         dockerfile.check(tmp_path, COMMIT, "")
     assert "secret" not in str(refusal.value)
@@ -122,3 +125,20 @@ def test_strangers_build_does_not_begin(tmp_path: Path) -> None:
     git(stranger, "commit", "--quiet", "--allow-empty", "-m", "mine")
     with pytest.raises(UsageError, match="takes the image 'private:latest'"):
         Front(caller.root, stranger.root, "docker").environment({})
+
+
+def test_strangers_failure_leads_nobody_to_the_local_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that fails on purpose has no command named that would run the stranger's commit on this machine."""
+    caller = make_repository(tmp_path / "caller")
+    stranger = clone(caller, tmp_path / "stranger")
+    monkeypatch.setattr(Front, "_make", lambda *_: 2)
+    front = Front(caller.root, stranger.root, "docker")
+    with pytest.raises(EnvironmentMismatch) as own:
+        front.environment({})
+    git(stranger, "commit", "--quiet", "--allow-empty", "-m", "mine")
+    with pytest.raises(EnvironmentMismatch) as strange:
+        front.environment({})
+    assert [error.value.mend for error in (own, strange)] == [
+        "again, with ENGINE=local",
+        f"git show {git(stranger, 'rev-parse', 'HEAD')[:12]}:Dockerfile",
+    ]

@@ -199,3 +199,30 @@ def test_result_of_the_caller(place: str, tmp_path: Path) -> None:
     assert ended.code == 3
     assert "the new run has read an earlier result" in ended.stderr
     assert not list(folder.glob("reproduction-*"))
+
+
+# Notebooks that find the earlier result around their checkout, and read it by another name.
+DISGUISED = """
+import os, random, samebook
+from pathlib import Path
+old = [path for folder in Path.cwd().parents for path in folder.glob("runs/*/outputs/x.txt")]
+def read(path):
+    {read}
+samebook.output_path("x.txt").write_text(read(old[0]) if old else str(random.random()))
+"""
+BY_ROOT = "return open(f'/proc/self/root{path}').read()"
+BY_LINK = "os.symlink(path.parent, 'gone'); text = open('gone/x.txt').read(); os.unlink('gone'); return text"
+BY_COPY = (
+    "os.symlink(path, '/tmp/gone-%d' % os.getpid()); text = open('/tmp/gone-%d' % os.getpid()).read(); return text"
+)
+
+
+@pytest.mark.parametrize("read", [BY_ROOT, BY_LINK, BY_COPY])
+def test_result_of_the_caller_by_another_name(read: str, tmp_path: Path) -> None:
+    """A new run that reads an earlier result proves nothing, whatever the file is called, and though a link is gone."""
+    tiny = make_repository(tmp_path / "workspace", work=DISGUISED.format(read=read))
+    folder = run(tiny)
+    ended = reproduce(tiny)
+    assert ended.code == 3
+    assert "the new run has read an earlier result" in ended.stderr
+    assert not list(folder.glob("reproduction-*"))

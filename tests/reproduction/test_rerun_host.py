@@ -116,7 +116,11 @@ def test_file_of_the_host_is_not_read(tiny: Tiny, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["A=${TOKEN}", 'A="$TOKEN"', "TOKEN", "A='\nTOKEN\n'", "export TOKEN", "A: $TOKEN", IN_QUOTES]
+    "line",
+    [
+        *("A=${TOKEN}", 'A="$TOKEN"', "TOKEN", "A='\nTOKEN\n'", "export TOKEN", "A: $TOKEN", IN_QUOTES),
+        *("A='x' TOKEN", 'A="x" TOKEN', "A=x # 'y' TOKEN", "A=x\\nTOKEN"),
+    ],
 )
 def test_variable_of_the_host_is_not_read(tmp_path: Path, line: str) -> None:
     """A line that would hand a variable of this machine to the commit's container is refused."""

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from forging import commit
-from promoting import attest, clone, run_of, stderr_of
+from promoting import attest, clone, promote, run_of, stderr_of
 from tiny import Tiny, git
 
 from samebook.core.workspace import Workspace
 from samebook.review import span
 from samebook.review.cells import compare
+from samebook.review.markdown import inert
 from samebook.review.report import LONGEST
 from samebook.verbs.review import review as verb
 
@@ -64,6 +65,67 @@ def test_branch_cannot_loosen_its_judge(tiny: Tiny) -> None:
     assert "| environments/prod.yml | promotion.reproduced: true -&#62; false | which models are let in |" in rules
     assert "| environments/trusted-keys/me.pem | added | whose signatures count |" in rules
     assert "| notebooks/gate.ipynb | changed | whether a model is better |" in rules
+
+
+@pytest.mark.parametrize(
+    "path", ["scripts/churn/__init__.py", "scripts/churn/scores.py", "notebooks/lib/deep.py", "scripts/q.sql"]
+)
+def test_what_a_gate_uses_is_a_rule(tiny: Tiny, path: str) -> None:
+    """A module or a query that the gate uses, through whatever others, judges models as the gate does."""
+    files = {
+        "scripts/churn/__init__.py": "from churn.scores import auc\n",
+        "scripts/churn/scores.py": "import importlib\nauc = importlib.import_module('lib.deep')\n",
+        "notebooks/lib/deep.py": "QUERY = 'q.sql'\n",
+        "scripts/q.sql": "SELECT 1\n",
+        "notebooks/other.py": "",
+    }
+    git(tiny, "switch", "--quiet", "main")
+    for name, content in files.items():
+        (tiny.root / name).parent.mkdir(exist_ok=True, parents=True)
+        (tiny.root / name).write_text(content)
+    gate = tiny.root / "notebooks" / "gate.ipynb"
+    notebook = json.loads(gate.read_text())
+    notebook["cells"][-1]["source"] = "from churn import auc\n"
+    gate.write_text(json.dumps(notebook))
+    commit(tiny)
+    git(tiny, "switch", "--quiet", "-c", "loosened")
+    for name in (path, "notebooks/other.py"):
+        (tiny.root / name).write_text(f"{files[name]}\n-- or 1\n")
+    commit(tiny)
+    shown = review(tiny, "main..loosened")
+    rules = shown[shown.index("## Rules that this changes") : shown.index("## Other files")]
+    assert f"| {inert(path)} | changed | whether a model is better |" in rules
+    assert "other.py" not in rules
+
+
+@pytest.mark.parametrize("deep", ["x = " + "-" * 2000 + "1", "x = " + "not " * 20000 + "1", "x = a" + ".a" * 5000])
+def test_expression_that_nobody_could_read(tiny: Tiny, deep: str) -> None:
+    """A parameter whose expression is too deep for Python's own parser leaves the rest of the review as it is."""
+    tiny.notebook("train", parameters=deep)
+    commit(tiny)
+    assert "| metrics | auc |" in review(tiny)
+
+
+def test_code_that_is_gone(tiny: Tiny) -> None:
+    """A model of code that the branch has put back is shown with the commit of that code, and its differences."""
+    assert "made by other code" not in review(tiny)
+    git(tiny, "switch", "--quiet", "retrain")
+    path = tiny.root / "notebooks" / "train.ipynb"
+    honest = path.read_text()
+    notebook = json.loads(honest)
+    notebook["cells"][-1]["source"] += "\n1"
+    path.write_text(json.dumps(notebook))
+    (tiny.root / "notebooks" / "cheat.py").touch()
+    commit(tiny)
+    cheat = git(tiny, "rev-parse", "HEAD")[:12]
+    assert tiny.samebook("run", "train", "-p", "level=4").code == 0
+    path.write_text(honest)
+    (tiny.root / "notebooks" / "cheat.py").unlink()
+    commit(tiny)
+    promote(tiny, 4)
+    shown = review(tiny)
+    assert f"**It was made by other code than {git(tiny, 'rev-parse', 'HEAD')[:12]} has**, by {cheat}" in shown
+    assert "| notebooks/cheat.py | removed |\n| notebooks/train.ipynb | changed |" in shown
 
 
 def test_policy_under_another_name(tiny: Tiny) -> None:

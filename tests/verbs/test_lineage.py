@@ -171,6 +171,11 @@ def test_labels_are_escaped(text: str) -> None:
     assert "_code_" not in line
 
 
+def test_text_of_a_receipt_is_one_line() -> None:
+    """A name with a line break, which may look like a verdict, begins no line of its own."""
+    assert diagram.text(Box("run", "a\nIDENTICAL", ("b\rc",))).splitlines() == ["a\\nIDENTICAL", "    b\\rc"]
+
+
 def test_missing_maker_is_told(copied: Tiny) -> None:
     """A run whose folder is gone is named, and said to be gone."""
     gone = run_of(copied, "make", 0)

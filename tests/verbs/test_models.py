@@ -127,6 +127,16 @@ def test_receipt_overrules_bundle(tiny: Tiny) -> None:
     assert "can't be trusted: its receipt has other files" in stderr_of(tiny.samebook("run", "score"), 2)
 
 
+@pytest.mark.forger
+def test_link_of_a_branch_is_not_written_through(tiny: Tiny, tmp_path: Path) -> None:
+    """A link in the place of the models' folders, which a branch may bring, leads no file out of the checkout."""
+    (tmp_path / "elsewhere").mkdir()
+    shutil.rmtree(tiny.root / "models" / ".files", ignore_errors=True)
+    (tiny.root / "models" / ".files").symlink_to(tmp_path / "elsewhere")
+    assert "models/.files is a link to" in stderr_of(tiny.samebook("models", "delay"), 2)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_policy_holds_for_merged_models(tiny: Tiny) -> None:
     """A model that was promoted under a weaker policy doesn't run under a stricter one until it meets that."""
     assert "has reproduced it" in stderr_of(tiny.samebook("run", "score", "--env", "preprod"), 6)

@@ -4,7 +4,7 @@ import os
 import platform
 import re
 import sysconfig
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,9 @@ from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import edits, machine, variables
 
+# The name of a package in a lock, and of the workspace's own.
+LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)", re.MULTILINE)
+OWN_NAME = re.compile(r'^name = "([^"]+)"', re.MULTILINE)
 # Edited files of a package that are named.
 SHOWN_FILES = 3
 # An installer adds these files to a package's own: scripts, bytecode and its notes.
@@ -30,7 +33,7 @@ def locked_versions(workspace: Workspace) -> dict[str, str]:
     lines = re.findall(r"^([A-Za-z0-9].*?)\s*\\?$", text, re.MULTILINE)
     requirements = (Requirement(line) for line in lines)
     return {
-        _normal(requirement.name): str(requirement.specifier).removeprefix("==")
+        edits.normal(requirement.name): str(requirement.specifier).removeprefix("==")
         for requirement in requirements
         if requirement.marker is None or requirement.marker.evaluate()
     }
@@ -38,18 +41,11 @@ def locked_versions(workspace: Workspace) -> dict[str, str]:
 
 def installed_versions() -> dict[str, str]:
     """The versions of the installed packages, by normalised name; read from the names of folders, as that is quick."""
-    return {_normal(name): version for _, name, version in _distributions()}
+    return {edits.normal(name): version for _, name, version in edits.distributions(_site())}
 
 
 def _site() -> Path:
     return Path(sysconfig.get_path("purelib"))
-
-
-def _distributions() -> Iterator[tuple[Path, str, str]]:
-    """The .dist-info folder, the name and the version of each installed package."""
-    for path in sorted(_site().glob("*.dist-info")):
-        name, _, version = path.name.removesuffix(".dist-info").rpartition("-")
-        yield path, name, version
 
 
 IMAGE_ANEW = "make build"
@@ -91,8 +87,8 @@ def of(workspace: Workspace) -> dict[str, Any]:
 
     `digest` is the SHA-256 of the part that can change results: the minor version of Python, the kind of machine, the
     fixed variables, and the content of each locked package. The operating system, Debian's packages and Python's
-    build stand beside it: they differ between engines that give the same results. `edited` has the packages whose code
-    is not that of their wheel, and the files beside packages that none has, where there are some.
+    build stand beside it: they differ between engines that give the same results. `edited` has the packages of which a
+    file is not that of their wheel, and the files beside packages that none of the lock has, where there are some.
     """
     locked = locked_versions(workspace)
     packages, edited = _packages(locked)
@@ -102,9 +98,9 @@ def of(workspace: Workspace) -> dict[str, Any]:
         "variables": variables.fixed(workspace),
         "packages": packages,
     }
-    if files := edits.strays(_site()):
+    if files := edits.strays(_site(), _known(workspace)):
         decisive["strays"] = files
-        edited |= dict.fromkeys(files, "no package has it")
+        edited |= dict.fromkeys(files, "no package of the lock has it")
     return {
         **decisive,
         "digest": sha256(json_bytes(decisive)),
@@ -127,42 +123,68 @@ def package_records(names: Container[str]) -> dict[str, str]:
 def _packages(names: Container[str]) -> tuple[dict[str, str], dict[str, str]]:
     """The records of packages, and the edits of those that have some, in words."""
     records, edited = dict[str, str](), dict[str, str]()
-    for path, name, version in _distributions():
-        if _normal(name) in names:
-            files = edits.of_package(path / "RECORD")
-            records[_normal(name)] = f"{version} sha256:{_package_digest(path / 'RECORD', files)}"
-            edited |= {_normal(name): f"edited: {', '.join(sorted(files)[:SHOWN_FILES])}"} if files else {}
+    for path, name, version in edits.distributions(_site()):
+        if edits.normal(name) in names:
+            files = edits.of_package(path / "RECORD", is_image=_is_image())
+            records[edits.normal(name)] = f"{version} sha256:{_package_digest(path / 'RECORD', files)}"
+            edited |= {edits.normal(name): f"edited: {', '.join(sorted(files)[:SHOWN_FILES])}"} if files else {}
     return records, edited
 
 
 def edited_packages(workspace: Workspace) -> dict[str, list[str]]:
-    """The edited code files of each locked package that has some, by normalised name; every file is read."""
+    """The edited files of each locked package that has some, by normalised name; every file is read."""
     locked = locked_versions(workspace)
-    packages = ((_normal(name), path / "RECORD") for path, name, _ in _distributions() if _normal(name) in locked)
-    files = {name: sorted(edits.of_package(record, is_full=True)) for name, record in packages}
-    return {name: names for name, names in files.items() if names}
+    return {name: files for name, files in edits.in_full(_site(), is_image=_is_image()).items() if name in locked}
 
 
-def strays() -> dict[str, str]:
-    """The sha256 of each file beside packages that Python may import and no package has; every folder is looked at."""
-    return edits.strays(_site(), is_full=True)
+def _is_image() -> bool:
+    return machine.engine() == "docker"
+
+
+def _known(workspace: Workspace) -> set[str]:
+    """The folders of notes of the packages that a lock of the workspace names, and of its own."""
+    texts = [path.read_text() for path in workspace.environments.glob("*.txt")]
+    names = {name for text in texts for name in LOCKED.findall(text)}
+    own = workspace.root / "scripts" / "pyproject.toml"
+    names |= {"samebook", *(OWN_NAME.findall(own.read_text()) if own.is_file() else ())}
+    normal = {edits.normal(name) for name in names}
+    return {path.name for path, name, _ in edits.distributions(_site()) if edits.normal(name) in normal}
+
+
+def strays(workspace: Workspace) -> dict[str, str]:
+    """The sha256 of each file beside packages that Python may import and no package of a lock has; every folder is
+    looked at.
+    """
+    return edits.strays(_site(), _known(workspace), is_full=True)
 
 
 def check_unedited(workspace: Workspace) -> None:
-    """Raise EnvironmentMismatch where the code of a locked package is not that of its wheel; every file is read.
+    """Raise EnvironmentMismatch where a file of a locked package is not that of its wheel; every file is read.
 
-    A file that Python may import, and that no package has, is such an edit as well.
+    A file that Python may import, and that no package of a lock has, is such an edit as well.
     """
-    if files := strays():
+    if files := strays(workspace):
         raise EnvironmentMismatch(
-            f"Python imports {min(files)}, and no package has it: {_site()}",
+            f"Python imports {min(files)}, and no package of the lock has it: {_site()}",
             mend=anew(machine.engine()),
         )
-    if edited := edited_packages(workspace):
+    _raise_for(edited_packages(workspace), machine.engine())
+
+
+def check_wheels(site: Path) -> None:
+    """Raise EnvironmentMismatch where a file of a package in another environment is not that of its wheel.
+
+    Installed files may be links to those of another environment, or of a cache, which somebody has edited in place.
+    """
+    _raise_for(edits.in_full(site), "local")
+
+
+def _raise_for(edited: Mapping[str, list[str]], engine: str) -> None:
+    if edited:
         name, files = next(iter(edited.items()))
         raise EnvironmentMismatch(
             f"{len(edited)} packages are not as in their wheels: {name} has {files[0]} edited",
-            mend=anew(machine.engine(), name),
+            mend=anew(engine, name),
         )
 
 
@@ -231,7 +253,3 @@ def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
 def _short(version: str | None) -> str:
     """A version, and the first digits of its digest."""
     return "none" if version is None else " ".join(part[:19] for part in version.split())
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -57,14 +57,16 @@ class _Unreadable(Exception):
 def declarations(source: str) -> dict[str, Parameter]:
     """The parameters that a `parameters` cell with this source declares, by name, in its order.
 
-    Raises UsageError, with the line, for a statement that is not a plain assignment.
+    Raises UsageError, with the line, for a statement that is not a plain assignment, and for one that is too deep.
     """
     try:
         statements = ast.parse(source).body
+        names = {**NAMES, **_imported_types(statements)}
+        parameters = [_parameter(statement, names) for statement in statements]
     except SyntaxError as error:
         raise UsageError(f"the parameters cell is not Python: {error.msg}, line {error.lineno}", mend=MEND) from error
-    names = {**NAMES, **_imported_types(statements)}
-    parameters = (_parameter(statement, names) for statement in statements)
+    except (RecursionError, MemoryError) as error:
+        raise UsageError("the parameters cell has an expression within hundreds of others", mend=MEND) from error
     return {parameter.name: parameter for parameter in parameters if parameter is not None}
 
 

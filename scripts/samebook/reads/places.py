@@ -56,8 +56,11 @@ class Places:
         return real.startswith(ignored) and not real.startswith(WRITABLE)
 
     def name(self, path: str) -> str:
-        """The path, relative to the workspace where it is inside; bytes that are not UTF-8 are escaped, for JSON."""
-        return os.fsencode(path.removeprefix(f"{self.workspace}/")).decode(errors="backslashreplace")
+        """The path, relative to the workspace where it is inside, else through every link; what is not UTF-8 in it is
+        escaped, for JSON.
+        """
+        inside = path.removeprefix(f"{self.workspace}/")
+        return os.fsencode(inside if inside != path else os.path.realpath(path)).decode(errors="backslashreplace")
 
 
 def ignored_inside(run: str) -> tuple[str, ...]:

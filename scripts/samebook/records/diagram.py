@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from samebook.core.text import visible
+
 HEAD = """\
 flowchart LR
 classDef run fill:#eef4ff,stroke:#3b6fd4,color:#1f2933
@@ -36,9 +38,10 @@ def text(box: Box) -> str:
 
 
 def _lines(box: Box, first: str, rest: str) -> Iterator[str]:
-    yield f"{first}{box.title}"
+    # A text of a receipt is its author's choice: none of it begins a line of its own.
+    yield f"{first}{visible(box.title, kept='')}"
     margin = rest + ("│   " if box.sources else "    ")
-    yield from (f"{margin}{line}" for line in box.details)
+    yield from (f"{margin}{visible(line, kept='')}" for line in box.details)
     for number, source in enumerate(box.sources, start=1):
         last = number == len(box.sources)
         yield from _lines(source, rest + ("└── " if last else "├── "), rest + ("    " if last else "│   "))

@@ -54,6 +54,8 @@ def is_unnamed(builder_id: str) -> bool:
 def read(path: Path) -> Json:
     """The receipt in a file. Raises UsageError where the file holds no whole receipt."""
     try:
+        if path.exists() and not path.is_file():  # a pipe of a stranger's folder would be waited for
+            raise UsageError(f"{path} is no file", mend=f"ls -l {path}")
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}", mend=f"ls -l {path}") from error

@@ -210,7 +210,8 @@ def _has(path: Path, texts: Sequence[bytes]) -> bool:
     """Whether a receipt has these texts, as samebook writes them: the path of a notebook tells runs of one from those
     of another with the same stem in another folder.
     """
-    content = path.read_bytes()  # searched as bytes: there may be thousands, and parsing takes fifty times as long
+    # Searched as bytes: there may be thousands, and parsing takes fifty times as long. A pipe is no receipt.
+    content = path.read_bytes() if path.is_file() else b""
     return all(text in content for text in texts)
 
 

@@ -30,6 +30,7 @@ def _date(text: str) -> str:
 type Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 type Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 type FileName = Annotated[str, AfterValidator(_inside)]
+type Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 type Word = Annotated[str, Field(pattern=r"^[\w-]+$")]
 type Variable = Annotated[str, Field(pattern=f"^{NAME}$")]
 type RunId = Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[^/\x00-\x1f\x7f]+-[0-9a-f]{6}$")]
@@ -135,7 +136,7 @@ class Annotations(Part):
     undeclared: Any = False
     files: Annotated[int, Field(ge=2, le=MOST_FILES)] | None = None
     bytes: Annotated[int, Field(ge=0)] | None = None
-    packages: dict[str, str] = Field(default_factory=dict)
+    packages: dict[Line, Line] = Field(default_factory=dict)
     patch: Sha256 | None = None
     built_from: BuiltFrom | None = None
 

@@ -31,12 +31,17 @@ def summarize(path: Path) -> Run:
     name = run_folder.notebook_name(path.name)
     if not (path / run_folder.RECEIPT).is_file():
         error = path / run_folder.ERROR
-        lines = error.read_text().splitlines() if error.is_file() else ["no error.txt"]
+        lines = error.read_text(errors="replace").splitlines() if _is_own(error) else ["no error.txt"]
         return Run(path.name, name, "failed", None, {}, {}, "".join(lines[:1]))
     try:
         return _summarize_done(path)
     except (UsageError, ValueError, OSError) as error:
         return Run(path.name, name, "damaged", None, {}, {}, str(error))
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a path is a file of the folder itself: a folder that a stranger has sent may hold links and pipes."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _summarize_done(path: Path) -> Run:

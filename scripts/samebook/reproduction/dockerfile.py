@@ -4,27 +4,33 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from samebook.core.errors import UsageError
 
 CONTINUED = re.compile(r"(?<!\\)\\[ \t]*$")
 FROM = re.compile(r"\s*FROM\s+(?:--platform=[^\s\"'\\]+\s+)?(\S+)(?:\s+AS\s+(\S+))?\s*", re.IGNORECASE)
 OTHERS = re.compile(r"(?<![\w-])(?:--)?from=([^\s,]+)", re.IGNORECASE)
-# What may make a build read other instructions than are read here: in a line a directive, a carriage return, or two
-# backslashes at its end; in an instruction a here-document, or an argument whose name is quoted.
+# What may make a build read other instructions than are read here: in a line a directive, a character that is not of
+# printed ASCII, which may count as a blank, or two backslashes at its end; in an instruction a here-document, or an
+# argument whose name is quoted.
+PLAIN_LINE = re.compile(r"[\t\x20-\x7e]*")
 DIRECTIVE = re.compile(r"\s*(?:#|//|\{)[\s\"]*(?:syntax|escape)[\s\"]*[=:]", re.IGNORECASE)
-UNCLEAR_LINE = re.compile(r"\s*[^\s#].*(?:\r|\\\\[ \t]*$)")
+UNCLEAR_LINE = re.compile(r"[ \t]*[^ \t#].*\\\\[ \t]*$")
 UNCLEAR = re.compile(r".*<<|\s*ARG\s(?:.*\s)?[^\s=]*[^\s=\w][^\s=]*=", re.IGNORECASE)
 QUOTES = str.maketrans("", "", "\\\"'")
 ARGUMENT = re.compile(r"(?<=\s)(\w+)=(\S*)")
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 DIGEST = re.compile(r"\S+@sha256:[0-9a-f]{64}")
-INDEXES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
+# The addresses that make hands to a build.
+ADDRESSES = (
+    *("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "DEBIAN_MIRROR"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
 
 
 def check(checkout: Path, commit: str, base_image: str) -> None:
-    """Raise UsageError for an image without a digest, as one of this machine's may be, and for a password to an index.
+    """Raise UsageError for an image without a digest, as one of this machine's may be, and for a password in an
+    address that the build gets.
 
     An earlier stage of the file, an image by its digest and `base_image`, which the caller has named, are taken.
     """
@@ -59,7 +65,7 @@ def check(checkout: Path, commit: str, base_image: str) -> None:
                 )
         if stage and stage[2]:
             stages.add(stage[2].lower())
-    if name := next((name for name in INDEXES if _has_password(os.environ.get(name, ""))), ""):
+    if name := next((name for name in ADDRESSES if "@" in os.environ.get(name, "")), ""):
         raise UsageError(
             f"{name} has a password, which the build of the reproduced commit would see: it is not in this branch",
             mend=f"env -u {name} make reproduce …",
@@ -70,7 +76,7 @@ def _instructions(lines: Iterable[str]) -> Iterator[str]:
     """The instructions of a Dockerfile, each in one line; a comment, or an empty line, may stand within one."""
     written = ""
     for line in lines:
-        if not line.strip() or line.lstrip().startswith("#"):
+        if _is_comment(line):
             continue
         written += CONTINUED.sub("", line)
         if not CONTINUED.search(line):
@@ -80,9 +86,17 @@ def _instructions(lines: Iterable[str]) -> Iterator[str]:
         yield written
 
 
+def _is_comment(line: str) -> bool:
+    """Whether a line is empty or a comment; only blanks and tabs may stand before it."""
+    return line.strip(" \t")[:1] in ("", "#")
+
+
 def _unclear(lines: Iterable[str], instructions: Iterable[str]) -> Iterator[str]:
     """The lines and instructions that a build may read in another way."""
-    yield from (line for line in lines if DIRECTIVE.match(line) or UNCLEAR_LINE.match(line))
+    for line in lines:
+        is_plain = (_is_comment(line) and line.replace("\t", "").isprintable()) or PLAIN_LINE.fullmatch(line)
+        if not is_plain or DIRECTIVE.match(line) or UNCLEAR_LINE.match(line):
+            yield line
     for instruction in instructions:
         is_from = [word.upper() for word in instruction.split()[:1]] == ["FROM"]
         if UNCLEAR.match(instruction) or (is_from and not FROM.fullmatch(instruction)):
@@ -93,10 +107,3 @@ def _expanded(written: str, values: dict[str, list[str]]) -> Iterable[str]:
     """The images that a name may stand for; a name in which a variable is a part stands for itself."""
     variable = VARIABLE.fullmatch(written)
     return values.get(variable[1] or variable[2], [written]) if variable else [written]
-
-
-def _has_password(url: str) -> bool:
-    try:
-        return "@" in urlsplit(url).netloc
-    except ValueError:
-        return True

@@ -18,13 +18,14 @@ from pathlib import Path
 from samebook.core import git, processes, signals
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.text import visible
+from samebook.environment import identity
 from samebook.reproduction import dockerfile
 
 PINNED = Path(".samebook") / "receipt.json"
 VARIABLES = "environments/variables.env"
-# A line of it that compose takes as it stands. Another one may take a variable of this machine: `A=${B}`, or `B` alone.
-# What looks like a comment may stand between the quotes of a value.
-LITERAL = re.compile(r"[ \t]*(#[^$\x00-\x08\x0a-\x1f]*)?|[A-Za-z_][A-Za-z0-9_]*=[^$\x00-\x1f]*")
+# A line of it that compose takes as it stands. Another one may take a variable of this machine: `A=${B}`, `B` alone, or
+# `A='x' B`, as compose reads on behind a quote.
+LITERAL = re.compile(r"[ \t]*(#[^\x00-\x08\x0a-\x1f]*)?|[A-Za-z_][A-Za-z0-9_]*=[^$'\"`\\#\x00-\x1f]*")
 # The files and folders of a checkout that are read or written on this machine while a container may work on it.
 SHARED = (".samebook", ".samebook/patches", "runs", "Dockerfile", ".dockerignore", VARIABLES)
 # One patch for environment and runs: after a container, nothing in the checkout is asked for its changes again.
@@ -45,14 +46,16 @@ class Front:
     others: tuple[str, ...] = ()
 
     def environment(self, env: Mapping[str, str]) -> None:
-        """Make the commit's environment. Raises EnvironmentMismatch where that fails."""
+        """Make the commit's environment. Raises EnvironmentMismatch where that fails, or a wheel is not as it was."""
         self.check()
         self._hand_over_uv()
         if self._make(env, "environment", *(self._image(env) if self.engine == "docker" else [])):
             raise EnvironmentMismatch(
-                "the environment of that commit can't be made here; make's own words are above",
-                mend=f"again, with ENGINE={'local' if self.engine == 'docker' else 'docker'}",
+                "the environment of that commit can't be made here; make's own words are above", mend=self._way_out()
             )
+        if self.engine == "local":
+            for site in self.checkout.glob(".venv/lib/python*/site-packages"):
+                identity.check_wheels(site)
 
     def _image(self, env: Mapping[str, str]) -> list[str]:
         """The arguments of make for the image of a commit.
@@ -61,10 +64,21 @@ class Front:
         taken in has caches of its own, and takes no image that is this machine's.
         """
         commit = git.head(self.checkout)
-        is_own = all(git.is_ancestor(self.caller, name) for name in (commit, *self.others))
-        if not is_own:
-            dockerfile.check(self.checkout, commit, env.get("BASE_IMAGE", ""))
-        return [PATCH, "TARGETS=runtime", *([] if is_own else [f"CACHE_NAMESPACE={commit}"])]
+        if self._is_own(commit):
+            return [PATCH, "TARGETS=runtime"]
+        dockerfile.check(self.checkout, commit, env.get("BASE_IMAGE", ""))
+        return [PATCH, "TARGETS=runtime", f"CACHE_NAMESPACE={commit}"]
+
+    def _way_out(self) -> str:
+        """The other engine; but what nobody here has taken in is not to run on this machine, though its image fails."""
+        if self.engine == "local":
+            return "again, with ENGINE=docker"
+        commit = git.head(self.checkout)
+        return "again, with ENGINE=local" if self._is_own(commit) else f"git show {commit[:12]}:Dockerfile"
+
+    def _is_own(self, commit: str) -> bool:
+        """Whether all commits whose files may be in the checkout are in the caller's past."""
+        return all(git.is_ancestor(self.caller, name) for name in (commit, *self.others))
 
     def run(self, env: Mapping[str, str]) -> int:
         """The exit code of a run of the plan in PINNED."""
@@ -132,6 +146,6 @@ def check_literal(path: Path) -> None:
     if number := next((number for number, line in enumerate(lines, 1) if not LITERAL.fullmatch(line)), 0):
         raise UsageError(
             f"{VARIABLES}, line {number}: found {lines[number - 1]!r}, which Docker would take from this machine; "
-            "expected NAME=value, without $",
+            "expected NAME=value, without $, quotes, # and \\",
             mend=f"edit {VARIABLES}, commit, and make run",
         )

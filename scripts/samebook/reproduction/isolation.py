@@ -36,14 +36,14 @@ CACHES = ("XDG_", "HF_", "TORCH_HOME", "MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_")
 CACHE = ("_CACHE", "_CACHE_DIR", "_CACHEDIR")
 
 
-def variables(statement: Json, checkout: Path, commit: str, say: Say) -> dict[str, str]:
+def variables(statement: Json, checkout: Path, commit: str, engine: str, say: Say) -> dict[str, str]:
     """The variables of the rerun of a receipt, in a checkout of its commit; `say` hears of those that it lacks."""
     for line in lacking(statement):
         say(f"without a variable of the run's shell: {line}")
     env = inherited(commit) | base_image(statement, checkout) | warehouse(statement, checkout) | numerics(statement)
     given = callers.values(handed(statement))
     client = callers.values(callers.beginning(callers.of_client(env.get(WAREHOUSE_URL, ""))))
-    return {**client, **secrets(statement, checkout), **env, **given, SECRETS: " ".join((env[SECRETS], *given))}
+    return {**client, **secrets(statement, checkout, engine), **env, **given, SECRETS: " ".join((env[SECRETS], *given))}
 
 
 def inherited(commit: str) -> dict[str, str]:
@@ -88,10 +88,16 @@ def lacking(statement: Json) -> list[str]:
     return [f"{name}: {reason}" for name, reason in reasons.items() if reason]
 
 
-def secrets(statement: Json, checkout: Path) -> dict[str, str]:
-    """The variables with the secrets that the commit's settings and notebooks name, or SECRETS and the caller's
-    settings of the warehouse.
+def secrets(statement: Json, checkout: Path, engine: str) -> dict[str, str]:
+    """The variables with the secrets that SECRETS and the caller's settings of the warehouse name, and on the local
+    engine those that the commit's settings and notebooks name: what a container may not have, make doesn't get either.
     """
+    named = " ".join(os.environ.get(name, "") for name in (SECRETS, WAREHOUSE_PASSWORD)).split()
+    return callers.values({*named, *(_named(statement, checkout) if engine != "docker" else ())})
+
+
+def _named(statement: Json, checkout: Path) -> set[str]:
+    """The names of the secrets that the commit's settings and notebooks name."""
     path = settings.settings_path(Workspace(checkout), receipt.external_parameters(statement)["env"])
     sections = [section for section in yaml_file.read(path).values() if isinstance(section, dict)]
     of_settings = (
@@ -100,9 +106,7 @@ def secrets(statement: Json, checkout: Path) -> dict[str, str]:
     root = checkout.resolve()
     notebooks = (path for path in checkout.glob("notebooks/**/*.ipynb") if path.resolve().is_relative_to(root))
     of_notebooks = (name for notebook in notebooks for name in secret.names(notebook))
-    named = " ".join(os.environ.get(name, "") for name in (SECRETS, WAREHOUSE_PASSWORD))
-    names = {*map(str, of_settings), *of_notebooks, *named.split()}
-    return callers.values(names)
+    return {*map(str, of_settings), *of_notebooks}
 
 
 def numerics(statement: Json) -> dict[str, str]:

@@ -3,7 +3,8 @@
 A verdict must not speak for altered files, or for a receipt whose signature is broken.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from samebook.records.comparison import Side
 from samebook.records.signing import Purpose
 from samebook.reproduction import rerun
 from samebook.store import objects
+
+# The sha256 of no bytes: an empty file tells nothing.
+EMPTY = sha256(b"")
 
 
 @dataclass(frozen=True)
@@ -41,18 +45,24 @@ def read(workspace: Workspace, path: Path) -> Original:
     return Original(path, digest, statement, [key.name for key in keys])
 
 
-def check_unread(workspace: Workspace, original: Original, names: Iterable[str]) -> None:
+def check_unread(workspace: Workspace, original: Original, checkout: Path, undeclared: Mapping[str, str]) -> None:
     """Raise NotReproduced where a new run has read results of earlier ones: it need not have computed anything.
 
-    `names` are those of the files that it has read without declaring them; outside of its checkout they are paths.
+    `undeclared` has the sha256 of each file that it has read without declaring it, in its checkout or by its path
+    elsewhere. A link may give a file any name, and be gone: what has the content of one of the original's files is it,
+    but for files of the checkout, which the run may have written.
     """
-    files = {str(original.path.parent / name) for name in receipt.subject_digests(original.statement)}
-    folders = tuple(f"{folder}/" for folder in (workspace.runs, objects.local_store(workspace).root))
-    if name := next((name for name in names if name in files or name.startswith(folders)), ""):
-        raise NotReproduced(
-            f"the new run has read an earlier result, {name!a}: nobody can say that it has computed its own",
-            mend="git grep -n runs -- notebooks",
-        )
+    names = [original.path.parent, workspace.runs, objects.local_store(workspace).root]
+    folders = tuple(f"{os.path.realpath(folder)}/" for folder in names)
+    files = {*receipt.file_digests(original.statement).values(), original.digest} - {EMPTY}
+    for name, digest in undeclared.items():
+        path = Path(os.path.realpath(checkout / name))
+        is_own = path.is_relative_to(os.path.realpath(checkout)) and path.exists()
+        if not is_own and (digest in files or str(path).startswith(folders)):
+            raise NotReproduced(
+                f"the new run has read an earlier result, {name!a}: nobody can say that it has computed its own",
+                mend="git grep -n runs -- notebooks",
+            )
 
 
 def side(workspace: Workspace, original: Original) -> Side:

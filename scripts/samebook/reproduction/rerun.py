@@ -79,7 +79,7 @@ def prepared(site: Site, statement: Json) -> Iterator[tuple[Checkout, Json]]:
     with worktree(site, statement) as (folder, commit, patch):
         changed = " and its uncommitted changes applied" if patch else ""
         site.say(f"commit {commit[:12]} checked out{changed}; making its environment ({site.engine})")
-        env = isolation.variables(statement, folder, commit, site.say)
+        env = isolation.variables(statement, folder, commit, site.engine, site.say)
         checkout = Checkout(Front(site.workspace.root, folder, site.engine), env)
         checkout.front.environment(env)
         hand_over_inputs(replace(site, requested_commit=site.requested_commit or commit), folder, statement)

@@ -127,15 +127,20 @@ def _parameters(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str
 def _declarations(notebook: dict[str, Any]) -> dict[str, str]:
     """The type and the default of each parameter, as they are written; none where the cell is not Python."""
     cells = [cell for cell in notebook.get("cells", []) if "parameters" in (cell["metadata"].get("tags") or [])]
+    source = "\n".join(map(_source, cells))
     try:
-        statements = ast.parse("\n".join(map(_source, cells))).body
-    except (SyntaxError, ValueError, RecursionError):
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # so deep that nobody could read it
         return {}
+
+    def written(node: ast.expr) -> str:
+        return " ".join((ast.get_source_segment(source, node) or "").split())
+
     declared = {}
     for statement in statements:
         if isinstance(statement, ast.AnnAssign):
-            default = f" = {ast.unparse(statement.value)}" if statement.value else ""
-            declared[ast.unparse(statement.target)] = f"{ast.unparse(statement.annotation)}{default}"
+            default = f" = {written(statement.value)}" if statement.value else ""
+            declared[written(statement.target)] = f"{written(statement.annotation)}{default}"
         elif isinstance(statement, ast.Assign):
-            declared[ast.unparse(statement.targets[0])] = ast.unparse(statement.value)
+            declared[written(statement.targets[0])] = written(statement.value)
     return declared

@@ -1,9 +1,11 @@
 """The promoted models that a branch changes: both versions, what the gate found, who reproduced it, and its plots."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from samebook.core import git
 from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
 from samebook.models import lookup
@@ -17,6 +19,11 @@ from samebook.store import objects
 # Formats that hold pixels alone, by their first bytes: no other file opens as a page with a script.
 IMAGES = {".png": b"\x89PNG\r\n", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff"}
 SIDES = ("before", "after")
+CHANGES = {"A": "added", "D": "removed", "M": "changed"}
+# What a run's result comes from, beside its notebook: modules, queries, packages, the image, variables.
+CODE = re.compile(
+    r"(notebooks|scripts)/.*\.(py|sql|whl|toml)|Dockerfile|\.python-version|environments/([\w-]+\.(txt|lock|env)|image/.*|base/.*)"
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ def _model(workspace: Workspace, span: Span, name: str) -> Model:
     return Model(name, before, after)
 
 
-def markdown(model: Model) -> Iterator[str]:
+def markdown(model: Model, span: Span) -> Iterator[str]:
     """The parts of a model's section."""
     if model.problem:
         yield f"**{inert(model.name)}**: {inert(model.problem)}"
@@ -67,6 +74,7 @@ def markdown(model: Model) -> Iterator[str]:
     yield bundles.markdown([ModelDiff(model.name, bundles.rows(model.before, model.after))], *SIDES)
     if (bundle := model.after) is None:
         return
+    yield from _source(bundle, span)
     if gate := bundle.promoted.gate:
         yield f"Its gate, {inert(gate.run)}:"
         yield table(("metric", "value"), [(name, f"{value:.6g}") for name, value in sorted(gate.metrics.items())])
@@ -74,6 +82,20 @@ def markdown(model: Model) -> Iterator[str]:
     yield "Reproductions, as the bundle names them:" if rows else "Nobody has reproduced it."
     if rows:
         yield table(("verdict", "by", "engine", "platform", "at"), rows)
+
+
+def _source(bundle: Bundle, span: Span) -> Iterator[str]:
+    """The commit of the model's run where the branch has other code by now, which no other section would show."""
+    commit, tip = bundle.source.commit, span.after[:12]
+    try:
+        changes = span.changes(git.commit(span.root, commit), span.after)
+    except SamebookError as error:
+        yield f"The code that made it can't be shown: {inert(str(error))}"
+        return
+    own = {bundle.source.notebook, *(path for path in changes if CODE.fullmatch(path))}
+    if rows := [(path, CHANGES.get(changes[path], changes[path])) for path in sorted(own & changes.keys())]:
+        yield f"**It was made by other code than {tip} has**, by {commit[:12]}: `git diff {commit[:12]} {tip}`"
+        yield table(("file", "since then"), rows)
 
 
 def plots(workspace: Workspace, model: Model) -> Iterator[Plot]:

@@ -30,7 +30,7 @@ def markdown(workspace: Workspace, span: Span, models: Sequence[Model], plots: S
     judging = list(rules.compare(span, keys))
     sections = {
         "Rules that this changes": _rules(judging),
-        "Models": _models(models, judged, plots),
+        "Models": _models(models, judged, plots, span),
         "Notebooks": [part for path in notebooks for part in _notebook(path, span)],
         "Packages": _table(("package", "before", "after", ""), packages.compare(span)),
         "Settings": _table(("file", "key", "before", "after"), keys),
@@ -65,10 +65,10 @@ def _rules(rows: Sequence[Sequence[str]]) -> list[str]:
     return [first, table(("file", "what", "decides"), rows)]
 
 
-def _models(models: Sequence[Model], judged: Sequence[Verdict], plots: Sequence[Plot]) -> list[str]:
+def _models(models: Sequence[Model], judged: Sequence[Verdict], plots: Sequence[Plot], span: Span) -> list[str]:
     parts: list[str] = []
     for model in models:
-        parts += model_section.markdown(model)
+        parts += model_section.markdown(model, span)
         own = [verdict for verdict in judged if verdict.model == model.name]
         if own:
             parts.append("By the policy and the keys of the base:")

@@ -3,11 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from samebook.core import git
-from samebook.core.errors import UsageError
-from samebook.environment import yaml_file
 from samebook.records.signing import KEYS
-from samebook.review import settings
+from samebook.review import judges, settings
 from samebook.review.span import Span
 
 CHANGES = {"A": "added", "D": "removed", "M": "changed", "T": "changed its kind"}
@@ -42,11 +39,11 @@ def compare(span: Span, keys: Iterable[settings.Row]) -> Iterator[tuple[str, str
     for file, key, before, after in keys:
         if key.split(".")[0] == "promotion":
             yield f"environments/{file}", f"{key}: {before} -> {after}", "which models are let in"
-    gates = _gates(span)
+    judging = judges.paths(span)
     if count := sum(path.startswith(PROGRAM) for path in span.paths):
         yield PROGRAM, f"{count} files", "what each command does, this review too"
     for path, status in sorted(span.paths.items()):
-        if decides := "whether a model is better" if path in gates else _decides(path):
+        if decides := "whether a model is better" if path in judging else _decides(path):
             yield path, CHANGES.get(status, status), decides
 
 
@@ -56,16 +53,3 @@ def _decides(path: str) -> str:
         return PLACES[".gitattributes"]
     is_elsewhere = place == "environments/" and ELSEWHERE.fullmatch(path)
     return "" if not place or is_elsewhere else PLACES[place]
-
-
-def _gates(span: Span) -> set[str]:
-    """The paths of the notebooks by which the base compares models."""
-    gates = set()
-    for name in git.file_names(span.root, span.base, "environments", ".yml"):
-        path = f"environments/{name}.yml"
-        try:
-            gate = yaml_file.parse(git.show(span.root, span.base, path), path)["promotion"]["gate"]["notebook"]
-        except (UsageError, KeyError, TypeError):
-            continue  # no policy with a gate
-        gates.add(f"notebooks/{gate}.ipynb")
-    return gates

@@ -25,8 +25,12 @@ class Span:
     @cached_property
     def paths(self) -> dict[str, str]:
         """The letter of git for each file that has changed below `root`, by its path: A added, D removed, M changed."""
+        return self.changes(self.before, self.after)
+
+    def changes(self, before: str, after: str) -> dict[str, str]:
+        """The letter of git for each file below `root` that differs between two commits, by its path."""
         options = ("--name-status", "--no-renames", "--ignore-submodules=none", "--relative", "-z")
-        output = git.git(self.root, "diff", *options, self.before, self.after)
+        output = git.git(self.root, "diff", *options, before, after)
         words = output.decode(errors="surrogateescape").split("\0")
         return dict(zip(words[1::2], words[::2], strict=False))
 

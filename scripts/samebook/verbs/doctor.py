@@ -155,10 +155,10 @@ def _packages(workspace: Workspace) -> list[Finding]:
         )
         for name, files in identity.edited_packages(workspace).items()
     ]
-    lines += [
-        Finding(f"file {name}", "that of a package", "no package has it", False, identity.anew(machine.engine()), True)
-        for name in identity.strays()
-    ]
+    if files := sorted(identity.strays(workspace)):
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        facts = (f"file {files[0]}{more}", "that of a package", "no package of the lock has it")
+        lines.append(Finding(*facts, False, identity.anew(machine.engine()), True))
     summary = f"{len(locked) - len(wrong)} of {len(locked)} as locked"
     return [Finding("packages", f"{len(locked)} in runtime.txt", summary, not lines, changes_results=True), *lines]
 

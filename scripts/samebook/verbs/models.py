@@ -13,6 +13,7 @@ from pathlib import Path
 
 from samebook.core import git
 from samebook.core.digest import sha256
+from samebook.core.errors import UsageError
 from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace, make_folder, write_whole
 from samebook.environment import settings
@@ -61,7 +62,7 @@ def folder_env(workspace: Workspace, name: str) -> str:
 
 def _update_folder(site: Site, env_settings: settings.Settings, name: str, env: str) -> ModelFolder:
     bundle, conditions = lookup.read(site.workspace, name), settings.committed_promotion(site.workspace, env)
-    files = make_folder(site.workspace.models / ".files")
+    files = _files(site.workspace)
     ref = lookup.ref(name)
     if ref:
         site = replace(site, requested_commit=git.commit(site.workspace.root, ref))
@@ -78,6 +79,17 @@ def _update_folder(site: Site, env_settings: settings.Settings, name: str, env: 
         _link(link, version)
         _drop_versions(files)
     return ModelFolder(name, link, bundle)
+
+
+def _files(workspace: Workspace) -> Path:
+    """The folder of models' folders. Raises UsageError where a link stands there, which a branch may have brought."""
+    files = workspace.models / ".files"
+    if files.is_symlink():
+        raise UsageError(
+            f"models/.files is a link to {files.readlink()}; expected a folder, as models are written there",
+            mend="rm models/.files",
+        )
+    return make_folder(files)
 
 
 def _link_name(reference: str) -> str:
