@@ -6,7 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forging import PROD, TRUSTED, admit, attest, commit, edit, fields, promote, reseal, run_of, sign, stored
+from forging import (
+    PROD,
+    TRUSTED,
+    admit,
+    attest,
+    attest_gate,
+    commit,
+    edit,
+    fields,
+    named,
+    promote,
+    reseal,
+    run_of,
+    sign,
+    stored,
+)
 from tiny import Tiny, git
 
 from samebook.core.digest import json_bytes, sha256
@@ -363,13 +378,17 @@ def lock(tiny: Tiny) -> dict[str, str]:
 
 
 def regate(tiny: Tiny, digests: dict[str, Any]) -> None:
-    """Commit the bundle with a gate whose receipt has other digests, signed again; a new name is that of a read."""
+    """Commit the bundle with a gate whose receipt has other digests, signed and reproduced again; a new name is that of
+    a read.
+    """
     path = run_of(tiny, "gate")
     edit(path, lambda statement: replace(statement, dict(digests)))
     sign(tiny, path, "ada")
     envelope = stored(tiny, signing.envelope_path(path).read_bytes())
-    gate = fields(tiny)["promoted"]["gate"] | {"receipt": stored(tiny, path.read_bytes()), "envelope": envelope}
-    reseal(tiny, promoted=fields(tiny)["promoted"] | {"gate": gate})
+    statement = {"receipt": stored(tiny, path.read_bytes()), "envelope": envelope}
+    gate = statement | {"reproductions": named(tiny, attest_gate(tiny, "ben"))}
+    promoted = fields(tiny)["promoted"]
+    reseal(tiny, promoted=promoted | {"gate": promoted["gate"] | gate})
 
 
 def replace(statement: Any, digests: dict[str, Any]) -> None:

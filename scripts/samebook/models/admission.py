@@ -11,7 +11,7 @@ from samebook.core.text import word
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Promotion
 from samebook.models import build, gate_run, policy, reproducers
-from samebook.models.bundle import Bundle
+from samebook.models.bundle import Bundle, Reproduction
 from samebook.models.reproducers import SignedRun
 from samebook.records import data_manifest, receipt, run_folder, signing
 from samebook.records.receipt import Json
@@ -40,10 +40,7 @@ def check(
     else:
         statement = check_receipt(file.content, bundle)
         _check_lists(workspace, statement, bundle)
-        files = [
-            _signed_file(workspace, f"reproduction {number}", item.sha256, item.envelope)
-            for number, item in enumerate(bundle.reproductions, 1)
-        ]
+        files = _attestations(workspace, bundle.reproductions)
         keys = signing.trusted_keys(workspace) if conditions.signed else {}
         run = SignedRun(file, statement, [attestation for attestation in files if attestation], keys)
         judge = ref if judge is None else judge
@@ -83,6 +80,14 @@ def _signed_file(workspace: Workspace, name: str, digest: str, envelope: str | N
         return SignedFile(name, content, store.get(envelope) if envelope else None) if content is not None else None
     except objects.DamagedObject:
         return None
+
+
+def _attestations(workspace: Workspace, reproductions: list[Reproduction]) -> list[SignedFile | None]:
+    """The attestations that a bundle names; None for one that is not here."""
+    return [
+        _signed_file(workspace, f"reproduction {number}", item.sha256, item.envelope)
+        for number, item in enumerate(reproductions, 1)
+    ]
 
 
 def _missing(bundle: Bundle, statement: str, env: str) -> PolicyRefused:
@@ -195,4 +200,11 @@ def _gate(
     if receipt.subject_digests(statement).get(run_folder.METRICS) != sha256(json_bytes(gate.metrics)):
         return [f"its gate {gate.run} has other metrics than the bundle says"]
     has_champion = bool(gate_run.champion_digests(statement))
-    return list(gate_run.shortfalls(conditions.gate, gate.metrics, has_champion=has_champion))
+    shortfalls = list(gate_run.shortfalls(conditions.gate, gate.metrics, has_champion=has_champion))
+    files = _attestations(workspace, gate.reproductions)
+    shortfall = reproducers.shortfall(
+        SignedRun(file, statement, [item for item in files if item], run.keys, reproducers.GATE), conditions
+    )
+    if shortfall and None in files:
+        raise _missing(bundle, "a reproduction of its gate's run", env)
+    return [*shortfalls, *([shortfall] if shortfall else [])]

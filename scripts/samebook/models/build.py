@@ -17,12 +17,12 @@ from samebook.models.bundle import (
     Reproduction,
     Source,
 )
-from samebook.records import receipt, run_folder, signing
+from samebook.records import attestations, receipt, run_folder, signing
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 
 
-def from_run(name: str, run: Path, statement: Json, reproductions: list[Reproduction], promoted: Promotion) -> Bundle:
+def from_run(name: str, run: Path, statement: Json, promoted: Promotion) -> Bundle:
     """The bundle of a finished run. Raises UsageError where its receipt names no commit."""
     commit = receipt.dependency(statement, receipt.COMMIT)
     if commit is None:
@@ -55,7 +55,7 @@ def from_run(name: str, run: Path, statement: Json, reproductions: list[Reproduc
             builder=details["builder"]["id"],
             finished=details["metadata"]["finishedOn"],
         ),
-        reproductions=reproductions,
+        reproductions=reproductions(run / run_folder.RECEIPT),
         monitoring=monitoring,
         promoted=promoted,
     ).sealed()
@@ -69,6 +69,14 @@ def statement_digests(statement: Path) -> dict[str, str]:
     """The sha256 of a statement's file, and of the envelope with its signature where there is one."""
     envelope = signing.envelope_path(statement)
     return {"sha256": sha256(statement), **({"envelope": sha256(envelope)} if envelope.is_file() else {})}
+
+
+def reproductions(statement: Path) -> list[Reproduction]:
+    """The reproductions of a run, from the attestations beside its receipt."""
+    return [
+        Reproduction(**statement_digests(path), **attestations.facts(attestation))
+        for path, attestation in attestations.beside(statement)
+    ]
 
 
 def _datasets(inputs: list[Json]) -> dict[str, Dataset]:

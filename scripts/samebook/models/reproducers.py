@@ -15,15 +15,26 @@ from samebook.records import attestations, comparison, receipt, signing
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile, TrustedKey
 
+# The gate's run in the words of a finding.
+GATE = "its gate's run"
+
 
 @dataclass(frozen=True)
 class SignedRun:
-    """A run's receipt with the attestations of its reproductions, and the keys that are trusted."""
+    """A run's receipt with the attestations of its reproductions, and the keys that are trusted.
+
+    `subject` is the run in words: the model's own, or the gate's.
+    """
 
     receipt: SignedFile
     statement: Json
     attestations: Sequence[SignedFile]
     keys: Mapping[str, TrustedKey]
+    subject: str = "it"
+
+    @property
+    def id(self) -> str:
+        return self.statement["predicate"]["runDetails"]["metadata"]["invocationId"]
 
     @property
     def builder(self) -> str:
@@ -52,7 +63,7 @@ def shortfall(run: SignedRun, policy: Promotion) -> str:
     if len(others) >= policy.reproducers:
         return ""
     by = f"only by {', '.join(sorted(others))}, where {policy.reproducers} others are asked for"
-    return "; ".join((f"it was reproduced {by if others else _by_no_other(run)}", *problems))
+    return "; ".join((f"{run.subject} was reproduced {by if others else _by_no_other(run)}", *problems))
 
 
 def _by_no_other(run: SignedRun) -> str:

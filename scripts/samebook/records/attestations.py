@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from samebook.core.digest import json_bytes, parse_json
+from samebook.core.digest import json_bytes, parse_json, sha256
 from samebook.records.receipt import Json
 from samebook.records.schema import Digests, File, Part, Sha256
 
@@ -108,6 +108,14 @@ def read(path: Path) -> Json | None:
         return parse(path.read_bytes())
     except OSError:
         return None
+
+
+def beside(receipt: Path) -> tuple[tuple[Path, Json], ...]:
+    """The attestations beside a receipt that name its sha256, with their paths, oldest first."""
+    files = sorted(receipt.parent.glob("reproduction-*.json"), key=lambda file: (len(file.name), file.name))
+    statements = ((file, read(file)) for file in files)
+    digest = sha256(receipt)
+    return tuple((file, item) for file, item in statements if item and item["predicate"]["receipt"]["sha256"] == digest)
 
 
 def parse(content: bytes) -> Json | None:

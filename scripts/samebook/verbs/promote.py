@@ -77,7 +77,7 @@ def _candidate(
     rival, champion = lookup.champion(workspace, request.model)
     gate = gate_run.find_comparison(workspace, conditions, statement, champion)
     return Candidate(
-        workspace, request.model, path, statement, conditions, policy.find_attestations(path), champion, gate, rival
+        workspace, request.model, path, statement, conditions, attestations.beside(path), champion, gate, rival
     )
 
 
@@ -106,11 +106,7 @@ def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
     promoted = bundles.Promotion(
         by=by, at=now, env=request.env, why=request.why, policy=conditions, gate=candidate.gate
     )
-    reproductions = [
-        bundles.Reproduction(**build.statement_digests(path), **attestations.facts(attestation))
-        for path, attestation in candidate.attestations
-    ]
-    bundle = build.from_run(request.model, candidate.receipt_path.parent, candidate.statement, reproductions, promoted)
+    bundle = build.from_run(request.model, candidate.receipt_path.parent, candidate.statement, promoted)
     return bundles.parse(bundle.content(), f"the bundle of {candidate.run}")
 
 
@@ -120,7 +116,8 @@ def _commit(candidate: Candidate, bundle: Bundle, lock: commits.Tip) -> str:
     for name in (*bundle.artifacts, *bundle.byproducts):
         store.put(run / name)
     gate = [candidate.workspace.runs / candidate.gate.run / run_folder.RECEIPT] if candidate.gate else []
-    statements = (candidate.receipt_path, *(path for path, _ in candidate.attestations), *gate)
+    receipts = (candidate.receipt_path, *gate)
+    statements = (*receipts, *(file for path in receipts for file, _ in attestations.beside(path)))
     envelopes = (envelope for envelope in map(signing.envelope_path, statements) if envelope.is_file())
     for file in (*statements, *envelopes):
         store.put(file)
