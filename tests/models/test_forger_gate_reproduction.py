@@ -15,6 +15,7 @@ from forging import (
     edit,
     fields,
     findings,
+    named,
     promote,
     reseal,
     run_of,

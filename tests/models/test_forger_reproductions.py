@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forging import attest, edit, findings, run_of, sign
+from forging import attest, attest_gate, edit, findings, run_of, sign
 from tiny import Tiny
 
 from samebook.environment.model_sections import Promotion
@@ -55,6 +55,7 @@ def test_trials_beside_do_not_block(tiny: Tiny) -> None:
     signing.envelope_path(broken).write_text("[]")
     attest(tiny, "ben")
     attest(tiny)  # the same bytes once more, without their signature
+    attest_gate(tiny, "ben")
     assert findings(tiny) == ""
 
 

@@ -82,9 +82,12 @@ def _candidate(
 
 
 def _gated(candidate: Candidate, request: PromoteRequest, say: Say) -> Candidate:
-    """The candidate with its gate's comparison, which runs now if it is all that is missing."""
+    """The candidate with its gate's comparison, which runs now if nothing else is missing but reproductions: one
+    command makes those of both runs.
+    """
     gate = candidate.policy.gate
-    others = replace(candidate, policy=candidate.policy.model_copy(update={"gate": None}))
+    without = {"gate": None, "reproduced": False}
+    others = replace(candidate, policy=candidate.policy.model_copy(update=without))
     if gate is None or candidate.gate or policy.unmet_conditions(others):
         return candidate
     rival = candidate.rival
