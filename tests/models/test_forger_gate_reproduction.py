@@ -237,3 +237,11 @@ def mends(tiny: Tiny) -> str:
     assert ended.code == 6, ended.stderr
     assert settings.committed_promotion(Workspace(tiny.root), "prod").signed
     return ended.stderr
+
+
+def test_renamed_gate(tiny: Tiny) -> None:
+    """A gate's run in a folder of another name, which a bundle would name, does not count."""
+    attest(tiny, "ben")
+    folder = run_of(tiny, "gate").parent
+    folder.rename(folder.with_name("20130101T000000Z-gate-abcdef"))
+    assert f"its receipt is that of run {folder.name}" in findings(tiny)

@@ -2,6 +2,7 @@
 
 import datetime
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,46 @@ def test_bundle_against_receipt(tiny: Tiny, group: str, changes: dict[str, Any],
     promote(tiny)
     reseal(tiny, **{group: fields(tiny)[group] | changes})
     with pytest.raises(UsageError, match=f"its receipt has other .*{word}"):
+        admit(tiny)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda item: item["byproducts"]["notebook.ipynb"].update(sha256="0" * 64), "has other byproducts"),
+        (lambda item: item["byproducts"].popitem(), "has other byproducts"),
+        (lambda item: item["receipt"].update(finished="2013-01-01T00:00:00+00:00"), "has other end"),
+        (lambda item: item["reproductions"][0].update(builder="urn:chief"), "reproduction 1 is not what its"),
+        (lambda item: item["promoted"]["gate"]["reproductions"][0].update(platform="x"), "reproduction 1 is not what"),
+        (lambda item: item.update(data={"rows": {"newest": "2099-01-01", "days": {"2013-01-01": "0" * 64}}}), "newest"),
+        (lambda item: item["promoted"]["gate"].update(run="20130101T000000Z-gate-abcdef"), "is that of run"),
+    ],
+    ids=["byproduct", "byproducts", "end", "reproduction", "gate's reproduction", "newest day", "gate's run"],
+)
+def test_bundle_against_statements(tiny: Tiny, change: Callable[[Any], object], message: str) -> None:
+    """What a bundle says of byproducts, times, days, reproductions and the gate's run is what the statements say."""
+    promote(tiny)
+    content = fields(tiny)
+    change(content)
+    reseal(tiny, **content)
+    with pytest.raises((UsageError, PolicyRefused), match=message):
+        admit(tiny)
+
+
+def test_source_of_input(tiny: Tiny) -> None:
+    """The source that a bundle names for an input is its receipt's: another one would be run where the input lacks."""
+    source = receipt.built_from(receipt.read(run_of(tiny)))
+    item = {"name": "a/b.txt", "digest": {"sha256": "0" * 64}, "annotations": {"input": True, "builtFrom": source}}
+    edit(run_of(tiny), lambda statement: receipt.dependencies(statement).append(item))
+    sign(tiny, run_of(tiny), "ada")
+    edit(run_of(tiny, "gate"), lambda _: None)
+    sign(tiny, run_of(tiny, "gate"), "ada")
+    promote(tiny)
+    admit(tiny)
+    content = fields(tiny)
+    content["inputs"][0]["annotations"]["builtFrom"]["commit"]["digest"]["gitCommit"] = "e" * 40
+    reseal(tiny, **content)
+    with pytest.raises(UsageError, match="its receipt has other sources of inputs"):
         admit(tiny)
 
 

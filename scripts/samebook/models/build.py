@@ -17,7 +17,7 @@ from samebook.models.bundle import (
     Reproduction,
     Source,
 )
-from samebook.records import attestations, receipt, run_folder, signing
+from samebook.records import attestations, data_manifest, receipt, run_folder, signing
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 
@@ -45,9 +45,9 @@ def from_run(name: str, run: Path, statement: Json, promoted: Promotion) -> Bund
             **receipt.external_parameters(statement),
         ),
         artifacts=_files(run, digests),
-        byproducts=_files(run, dict(receipt.file_digests(statement).items() - digests.items())),
+        byproducts=_files(run, byproducts(statement)),
         data=_datasets(inputs),
-        inputs=[item for item in inputs if Label.parse(item["name"]).kind is not Kind.DAY],
+        inputs=other_inputs(statement),
         environment=environment(statement),
         receipt=Receipt(
             **statement_digests(run / run_folder.RECEIPT),
@@ -77,6 +77,17 @@ def reproductions(statement: Path) -> list[Reproduction]:
         Reproduction(**statement_digests(path), **attestations.facts(attestation))
         for path, attestation in attestations.beside(statement)
     ]
+
+
+def byproducts(statement: Json) -> dict[str, str]:
+    """The sha256 of each file of a run that is no result of it, by name."""
+    return dict(receipt.file_digests(statement).items() - receipt.subject_digests(statement).items())
+
+
+def other_inputs(statement: Json) -> list[Json]:
+    """The inputs of a run that are no days of a dataset, with the source that each was built from."""
+    items = (item for item in receipt.input_items(statement) if not data_manifest.is_span(item))
+    return [item for item in items if Label.parse(item["name"]).kind is not Kind.DAY]
 
 
 def _datasets(inputs: list[Json]) -> dict[str, Dataset]:

@@ -160,6 +160,8 @@ class Bundle(Part):
         """The first mismatch of the bundle with its own hashes; None where there is none."""
         if self.digest != self._digest():
             return "its digest is not that of its content: it was edited by hand, or mixed from two"
+        if any(dataset.newest != max(dataset.days, default="") for dataset in self.data.values()):
+            return "its newest day of data is not the newest of its days"
         inline = {run_folder.METRICS: self.metrics, REFERENCE: self.monitoring}
         for name, value in inline.items():
             artifact = self.artifacts.get(name)

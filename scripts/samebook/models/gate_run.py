@@ -104,6 +104,8 @@ def _problem(workspace: Workspace, policy: Promotion, run: Path, candidate: Json
     statement = receipt.read(path)
     if problem := receipt_problem(policy, SignedFile.read(path), statement, candidate, keys):
         return problem
+    if run.name != (name := statement["predicate"]["runDetails"]["metadata"]["invocationId"]):
+        return f"its receipt is that of run {name}"
     if _is_code_changed(run, statement):
         return CHANGED
     commit = receipt.commit_name(statement)
