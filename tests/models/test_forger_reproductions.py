@@ -157,6 +157,29 @@ def test_k_of_n_builders(tiny: Tiny) -> None:
         assert (findings(tiny, by(2, signed=False)) == "") is has_enough
 
 
+@pytest.mark.parametrize(
+    ("undeclared", "engine", "ignored", "counts"),
+    [
+        ({"child process cat": "unseen"}, "local", [], False),
+        ({"another interpreter": "unseen"}, "local", [], False),
+        ({"child process cat": "unseen"}, "docker", [], True),
+        ({"child process cat": "unseen"}, "local", ["child process cat"], True),
+        ({"child process cat": "unseen", "child process sh": "unseen"}, "local", ["child process cat"], False),
+        ({"network 10.0.0.1:80": "unseen", "child process.csv": "0" * 64}, "local", [], True),
+    ],
+)
+def test_unseen_reads(tiny: Tiny, undeclared: dict[str, str], engine: str, ignored: list[str], counts: bool) -> None:
+    """A reproduction in which a program may have copied an earlier result counts only from a container, which has none,
+    or where the policy answers for that program.
+    """
+    path = attest(tiny)
+    edit(path, lambda item: item["predicate"].update(undeclared=undeclared))
+    edit(path, lambda item: item["predicate"]["reproducer"].update(engine=engine))
+    policy = Promotion.model_validate({"reproduced": {"by": 1, "ignore_unseen": ignored}})
+    assert ("maybe an earlier result; ENGINE=docker has none" not in findings(tiny, policy)) is counts
+    assert (findings(tiny, policy) == "") is counts
+
+
 @pytest.mark.parametrize("builder", ["urn:samebook:builder:container", "urn:samebook:builder:0123456789ab"])
 def test_container_is_no_machine(tiny: Tiny, builder: str) -> None:
     """A container's id does not make one machine two."""

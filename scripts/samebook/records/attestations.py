@@ -14,6 +14,8 @@ from samebook.core.digest import json_bytes, parse_json, sha256
 from samebook.records.receipt import Json
 from samebook.records.schema import Digests, File, Part, Sha256
 
+# The mark of a read that nobody could see, in place of a sha256.
+UNSEEN = "unseen"
 # The facts of a run's place by which a policy with pinned_image knows it.
 PINNED = ("internalParameters.engine", "base image")
 TYPE = "urn:samebook:reproduction:v1"
@@ -147,6 +149,17 @@ def contradicted_facts(attestation: Json, is_pinned: bool) -> list[str]:
     """
     definition = attestation["predicate"].get("definition", {})
     return [name for name, item in definition.items() if item["essential"] or (is_pinned and name in PINNED)]
+
+
+def unseen_reads(attestation: Json) -> list[str]:
+    """The reads of a new run that nobody could see and that may be of an earlier result.
+
+    On the local engine earlier results lie on the same disk; a container has none of them.
+    """
+    predicate = attestation["predicate"]
+    if predicate["reproducer"]["engine"] == "docker":
+        return []
+    return [name for name, digest in predicate.get("undeclared", {}).items() if digest == UNSEEN]
 
 
 def write(folder: Path, content: bytes) -> Path:
