@@ -33,6 +33,8 @@ from samebook.models import admission, lookup, retention, supply
 from samebook.records import receipt, signing, source
 from samebook.reproduction import isolation
 from samebook.reproduction.rerun import Site
+from samebook.review import verdicts
+from samebook.review.span import Span
 from samebook.store import objects
 from samebook.verbs import models
 
@@ -258,6 +260,21 @@ def test_gate_of_another_branch(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, has
     assert git(tiny, "merge-base", "--is-ancestor", "weak", "HEAD") == ""
     with pytest.raises(PolicyRefused, match=refused):
         admit(tiny)
+
+
+def test_loosened_gate_before_it_is_merged(tiny: Tiny) -> None:
+    """The review of a branch judges its models by the base's gate, before the branch comes in, by whatever kind of
+    merge: also where the branch has put the gate back.
+    """
+    promote(tiny)
+    git(tiny, "switch", "--quiet", "--create", "weak")
+    loosen(tiny)
+    git(tiny, "restore", "--source=main", "notebooks/gate.ipynb")
+    commit(tiny)
+    main, weak = (git(tiny, "rev-parse", name) for name in ("main", "weak"))
+    span = Span(tiny.root, main, main, weak)
+    (verdict,) = [item for item in verdicts.verdicts(Workspace(tiny.root), span, ["delay"]) if item.env == "prod"]
+    assert "it ran notebooks/gate.ipynb of commit" in verdict.problem
 
 
 @pytest.mark.parametrize("has_git", [True, False], ids=["git", "image"])
