@@ -44,15 +44,9 @@ def find_comparison(
 def _gate(path: Path) -> bundle.Gate:
     """A comparison as a bundle names it, from its receipt and the files beside it."""
     metrics: Metrics = json.loads((path.parent / run_folder.METRICS).read_text())
-    reproductions = build.reproductions(path)
-    digests = build.statement_digests(path)
-    return bundle.Gate(
-        run=path.parent.name,
-        receipt=digests.pop("sha256"),
-        metrics=metrics,
-        **digests,
-        **({"reproductions": reproductions} if reproductions else {}),
-    )
+    digests, reproductions = build.statement_digests(path), build.reproductions(path)
+    fields = {"run": path.parent.name, "receipt": digests.pop("sha256"), "metrics": metrics, **digests}
+    return bundle.Gate.model_validate(fields | ({"reproductions": reproductions} if reproductions else {}))
 
 
 def newest_problem(workspace: Workspace, policy: Promotion, candidate: Json) -> str:
