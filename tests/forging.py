@@ -13,7 +13,7 @@ from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.model_sections import Promotion
 from samebook.models import admission, bundle, gate_run, lookup, policy
-from samebook.records import receipt, signing
+from samebook.records import attestations, receipt, signing
 from samebook.store import objects
 from samebook.verbs import promote as promoting_verb
 from samebook.verbs.promote import PromoteRequest
@@ -51,6 +51,11 @@ def attest(tiny: Tiny, signer: str = "", **options: Any) -> Path:
     return sign(tiny, path, signer) if signer else path
 
 
+def attest_gate(tiny: Tiny, signer: str = "", **options: Any) -> Path:
+    """An attestation of the gate's run, as `attest` makes one of the candidate's."""
+    return attest(tiny, signer, run=run_of(tiny, "gate").parent.name, **options)
+
+
 def edit(path: Path, change: Callable[[Any], None]) -> None:
     statement = json.loads(path.read_text())
     change(statement)
@@ -63,7 +68,7 @@ def findings(tiny: Tiny, conditions: Promotion | None = None) -> str:
     conditions = conditions or settings.committed_promotion(workspace, "prod")
     statement = receipt.read(path)
     gate = gate_run.find_comparison(workspace, conditions, statement, None)
-    files = policy.find_attestations(path)
+    files = attestations.beside(path)
     candidate = policy.Candidate(workspace, "delay", path, statement, conditions, files, None, gate)
     return "\n".join(unmet.finding for unmet in policy.unmet_conditions(candidate))
 
@@ -71,6 +76,7 @@ def findings(tiny: Tiny, conditions: Promotion | None = None) -> str:
 def promote(tiny: Tiny) -> Path:
     """The bundle's path, after an honest promotion."""
     attest(tiny, "ben")
+    attest_gate(tiny, "ben")
     request = PromoteRequest(run_of(tiny).parent.name, "delay", "prod")
     promoting_verb.promote(request, lambda _: None)
     return tiny.root / "models" / "delay.json"
@@ -97,3 +103,14 @@ def fields(tiny: Tiny) -> dict[str, Any]:
 
 def stored(tiny: Tiny, content: bytes) -> str:
     return objects.local_store(Workspace(tiny.root)).put(content)
+
+
+def named(tiny: Tiny, *paths: Path) -> list[dict[str, Any]]:
+    """The reproductions of these attestations, as a bundle names them, in the store."""
+    envelopes = [signing.envelope_path(path) for path in paths]
+    return [
+        {"sha256": stored(tiny, path.read_bytes())}
+        | ({"envelope": stored(tiny, envelope.read_bytes())} if envelope.is_file() else {})
+        | attestations.facts(json.loads(path.read_text()))
+        for path, envelope in zip(paths, envelopes, strict=True)
+    ]

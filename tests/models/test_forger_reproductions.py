@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forging import attest, edit, findings, run_of, sign
+from forging import attest, attest_gate, edit, findings, run_of, sign
 from tiny import Tiny
 
 from samebook.environment.model_sections import Promotion
@@ -55,6 +55,7 @@ def test_trials_beside_do_not_block(tiny: Tiny) -> None:
     signing.envelope_path(broken).write_text("[]")
     attest(tiny, "ben")
     attest(tiny)  # the same bytes once more, without their signature
+    attest_gate(tiny, "ben")
     assert findings(tiny) == ""
 
 
@@ -154,6 +155,29 @@ def test_k_of_n_builders(tiny: Tiny) -> None:
     for builder, has_enough in (("urn:b", False), ("urn:b", False), ("urn:c", True)):
         attest(tiny, builder=builder)
         assert (findings(tiny, by(2, signed=False)) == "") is has_enough
+
+
+@pytest.mark.parametrize(
+    ("undeclared", "engine", "ignored", "counts"),
+    [
+        ({"child process cat": "unseen"}, "local", [], False),
+        ({"another interpreter": "unseen"}, "local", [], False),
+        ({"child process cat": "unseen"}, "docker", [], True),
+        ({"child process cat": "unseen"}, "local", ["child process cat"], True),
+        ({"child process cat": "unseen", "child process sh": "unseen"}, "local", ["child process cat"], False),
+        ({"network 10.0.0.1:80": "unseen", "child process.csv": "0" * 64}, "local", [], True),
+    ],
+)
+def test_unseen_reads(tiny: Tiny, undeclared: dict[str, str], engine: str, ignored: list[str], counts: bool) -> None:
+    """A reproduction in which a program may have copied an earlier result counts only from a container, which has none,
+    or where the policy answers for that program.
+    """
+    path = attest(tiny)
+    edit(path, lambda item: item["predicate"].update(undeclared=undeclared))
+    edit(path, lambda item: item["predicate"]["reproducer"].update(engine=engine))
+    policy = Promotion.model_validate({"reproduced": {"by": 1, "ignore_unseen": ignored}})
+    assert ("maybe an earlier result; ENGINE=docker has none" not in findings(tiny, policy)) is counts
+    assert (findings(tiny, policy) == "") is counts
 
 
 @pytest.mark.parametrize("builder", ["urn:samebook:builder:container", "urn:samebook:builder:0123456789ab"])

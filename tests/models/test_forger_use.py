@@ -2,11 +2,27 @@
 
 import datetime
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from forging import PROD, TRUSTED, admit, attest, commit, edit, fields, promote, reseal, run_of, sign, stored
+from forging import (
+    PROD,
+    TRUSTED,
+    admit,
+    attest,
+    attest_gate,
+    commit,
+    edit,
+    fields,
+    named,
+    promote,
+    reseal,
+    run_of,
+    sign,
+    stored,
+)
 from tiny import Tiny, git
 
 from samebook.core.digest import json_bytes, sha256
@@ -17,6 +33,8 @@ from samebook.models import admission, lookup, retention, supply
 from samebook.records import receipt, signing, source
 from samebook.reproduction import isolation
 from samebook.reproduction.rerun import Site
+from samebook.review import verdicts
+from samebook.review.span import Span
 from samebook.store import objects
 from samebook.verbs import models
 
@@ -101,6 +119,46 @@ def test_bundle_against_receipt(tiny: Tiny, group: str, changes: dict[str, Any],
     promote(tiny)
     reseal(tiny, **{group: fields(tiny)[group] | changes})
     with pytest.raises(UsageError, match=f"its receipt has other .*{word}"):
+        admit(tiny)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda item: item["byproducts"]["notebook.ipynb"].update(sha256="0" * 64), "has other byproducts"),
+        (lambda item: item["byproducts"].popitem(), "has other byproducts"),
+        (lambda item: item["receipt"].update(finished="2013-01-01T00:00:00+00:00"), "has other end"),
+        (lambda item: item["reproductions"][0].update(builder="urn:chief"), "reproduction 1 is not what its"),
+        (lambda item: item["promoted"]["gate"]["reproductions"][0].update(platform="x"), "reproduction 1 is not what"),
+        (lambda item: item.update(data={"rows": {"newest": "2099-01-01", "days": {"2013-01-01": "0" * 64}}}), "newest"),
+        (lambda item: item["promoted"]["gate"].update(run="20130101T000000Z-gate-abcdef"), "is that of run"),
+    ],
+    ids=["byproduct", "byproducts", "end", "reproduction", "gate's reproduction", "newest day", "gate's run"],
+)
+def test_bundle_against_statements(tiny: Tiny, change: Callable[[Any], object], message: str) -> None:
+    """What a bundle says of byproducts, times, days, reproductions and the gate's run is what the statements say."""
+    promote(tiny)
+    content = fields(tiny)
+    change(content)
+    reseal(tiny, **content)
+    with pytest.raises((UsageError, PolicyRefused), match=message):
+        admit(tiny)
+
+
+def test_source_of_input(tiny: Tiny) -> None:
+    """The source that a bundle names for an input is its receipt's: another one would be run where the input lacks."""
+    source = receipt.built_from(receipt.read(run_of(tiny)))
+    item = {"name": "a/b.txt", "digest": {"sha256": "0" * 64}, "annotations": {"input": True, "builtFrom": source}}
+    edit(run_of(tiny), lambda statement: receipt.dependencies(statement).append(item))
+    sign(tiny, run_of(tiny), "ada")
+    edit(run_of(tiny, "gate"), lambda _: None)
+    sign(tiny, run_of(tiny, "gate"), "ada")
+    promote(tiny)
+    admit(tiny)
+    content = fields(tiny)
+    content["inputs"][0]["annotations"]["builtFrom"]["commit"]["digest"]["gitCommit"] = "e" * 40
+    reseal(tiny, **content)
+    with pytest.raises(UsageError, match="its receipt has other sources of inputs"):
         admit(tiny)
 
 
@@ -202,6 +260,21 @@ def test_gate_of_another_branch(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, has
     assert git(tiny, "merge-base", "--is-ancestor", "weak", "HEAD") == ""
     with pytest.raises(PolicyRefused, match=refused):
         admit(tiny)
+
+
+def test_loosened_gate_before_it_is_merged(tiny: Tiny) -> None:
+    """The review of a branch judges its models by the base's gate, before the branch comes in, by whatever kind of
+    merge: also where the branch has put the gate back.
+    """
+    promote(tiny)
+    git(tiny, "switch", "--quiet", "--create", "weak")
+    loosen(tiny)
+    git(tiny, "restore", "--source=main", "notebooks/gate.ipynb")
+    commit(tiny)
+    main, weak = (git(tiny, "rev-parse", name) for name in ("main", "weak"))
+    span = Span(tiny.root, main, main, weak)
+    (verdict,) = [item for item in verdicts.verdicts(Workspace(tiny.root), span, ["delay"]) if item.env == "prod"]
+    assert "it ran notebooks/gate.ipynb of commit" in verdict.problem
 
 
 @pytest.mark.parametrize("has_git", [True, False], ids=["git", "image"])
@@ -363,13 +436,17 @@ def lock(tiny: Tiny) -> dict[str, str]:
 
 
 def regate(tiny: Tiny, digests: dict[str, Any]) -> None:
-    """Commit the bundle with a gate whose receipt has other digests, signed again; a new name is that of a read."""
+    """Commit the bundle with a gate whose receipt has other digests, signed and reproduced again; a new name is that of
+    a read.
+    """
     path = run_of(tiny, "gate")
     edit(path, lambda statement: replace(statement, dict(digests)))
     sign(tiny, path, "ada")
     envelope = stored(tiny, signing.envelope_path(path).read_bytes())
-    gate = fields(tiny)["promoted"]["gate"] | {"receipt": stored(tiny, path.read_bytes()), "envelope": envelope}
-    reseal(tiny, promoted=fields(tiny)["promoted"] | {"gate": gate})
+    statement = {"receipt": stored(tiny, path.read_bytes()), "envelope": envelope}
+    gate = statement | {"reproductions": named(tiny, attest_gate(tiny, "ben"))}
+    promoted = fields(tiny)["promoted"]
+    reseal(tiny, promoted=promoted | {"gate": promoted["gate"] | gate})
 
 
 def replace(statement: Any, digests: dict[str, Any]) -> None:

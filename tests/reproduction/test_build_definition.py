@@ -110,6 +110,32 @@ def test_packages_of_other_platform() -> None:
     assert not any(item.is_essential for item in definition.divergences(changed(other), STATEMENT))
 
 
+@pytest.mark.parametrize(
+    ("package", "is_essential"),
+    [
+        ("1", True),
+        ("2.1 sha256:00", True),
+        ("2 sha256:00", False),
+        ("2+cpu sha256:00", False),
+        (None, False),
+        (3, True),
+    ],
+)
+@pytest.mark.parametrize("platform", ["linux/aarch64", "x", None])
+def test_claimed_platform(platform: str | None, package: Any, is_essential: bool) -> None:
+    """A receipt that claims another platform has the same versions, or is wrong; one that claims none has the same
+    packages.
+    """
+
+    def claim(it: Any) -> None:
+        it[INTERNAL].update(platform=platform) if platform else it[INTERNAL].pop("platform")
+        packages = it[DEPENDENCIES][3]["annotations"]["packages"]
+        packages.update(numpy=package) if package else packages.pop("numpy")
+
+    found = {item.name: item.is_essential for item in definition.divergences(changed(claim), STATEMENT)}
+    assert found["environment.annotations.packages.numpy"] is (is_essential or platform is None)
+
+
 def test_undeclared_reads() -> None:
     """Files that were read without being declared are listed, and make no run another: they are told."""
     item = {"name": "/tmp/cache", "digest": {"sha256": "9" * 64}, "annotations": {"undeclared": True}}

@@ -9,7 +9,10 @@ from tiny import git
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import NotReproduced, UsageError
 from samebook.core.workspace import Workspace
+from samebook.environment.model_sections import Promotion
+from samebook.models import reproducers
 from samebook.records import attestations, receipt
+from samebook.records.signing import SignedFile
 from samebook.reproduction import isolation, rerun
 from samebook.reproduction.rerun import Site
 from samebook.verbs import reproduce as verb
@@ -177,6 +180,31 @@ def test_strict_reproduction() -> None:
     plan["predicate"] = {"buildDefinition": {"resolvedDependencies": []}, "runDetails": {"byproducts": [unseen]}}
     with pytest.raises(NotReproduced, match="child process cp"):
         verb.check_declared(plan, is_strict=True)
+
+
+COPIED = """
+import random, subprocess
+found = subprocess.run("cat ../../../../runs/*/outputs/x.txt", shell=True, capture_output=True, text=True).stdout
+samebook.output_path("x.txt").write_text(found or str(random.random()))
+"""
+
+
+def test_result_copied_by_a_program(tmp_path: Path) -> None:
+    """An earlier result that a program has copied is not seen: the verdict says so beside IDENTICAL, and no policy
+    counts it.
+    """
+    tiny = make_repository(tmp_path / "workspace", work=f"import samebook\n{COPIED}")
+    folder = run(tiny)
+    ended = reproduce(tiny)
+    assert ended.code == 0, ended.stderr
+    assert "IDENTICAL: 3 of 3 subjects have the same sha256\nbut it may have read an earlier result" in ended.stdout
+    signed = reproducers.SignedRun(
+        SignedFile.read(folder / "receipt.json"),
+        receipt.read(folder / "receipt.json"),
+        [SignedFile.read(folder / "reproduction-1.json")],
+        {},
+    )
+    assert "it has read unseen by child process" in reproducers.shortfall(signed, Promotion(reproduced=True))
 
 
 FOUND = """

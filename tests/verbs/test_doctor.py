@@ -69,3 +69,13 @@ def test_taken_port_told(tiny: Tiny) -> None:
         finding = {entry.what: entry for entry in doctor.doctor(Workspace(tiny.root), port)}["port for Lab"]
     assert finding.found == f"port {port} is taken"
     assert finding.mend == "make lab PORT=8889"
+
+
+def test_unsigned_policy_told(tiny: Tiny) -> None:
+    """A policy that counts reproductions without a signature is named, and is no difference."""
+    path = tiny.root / "environments" / "prod.yml"
+    for policy, is_told in (("{reproduced: true}", True), ("{reproduced: true, signed: true}", False), ("{}", False)):
+        path.write_text(f"promotion: {policy}\n")
+        findings = {finding.what: finding for finding in doctor.doctor(Workspace(tiny.root))}
+        assert ("reproductions for prod" in findings) is is_told
+        assert not is_told or findings["reproductions for prod"].ok

@@ -123,9 +123,19 @@ def test_gate_reads_champion_that_policy_refuses(tiny: Tiny) -> None:
     promote(tiny, 2)
     environment(tiny, "preprod", "{reproduced: true, gate: {notebook: gate}}")
     assert "has reproduced it" in stderr_of(tiny.samebook("run", "score", "--env", "preprod"), 6)
+    call = ("promote", run_of(tiny, 3), "delay", "--env", "preprod")
+    refusal = stderr_of(tiny.samebook(*call), 6)
+    gate = max(path.name for path in tiny.root.glob("runs/*-gate-*"))
+    assert f"make reproduce RUN={run_of(tiny, 3)}" in refusal
     attest(tiny, 3)
+    assert (
+        f"its gate's run was reproduced by nobody\n    -> on another machine, or in CI: make reproduce RUN={gate}"
+        in stderr_of(tiny.samebook(*call), 6)
+    )
+    attest(tiny, 3, run=gate)
     promote(tiny, 3, "--env", "preprod")
     assert promoted_bundle(tiny)["promoted"]["gate"]["metrics"]["champion_auc"] == 0.2
+    assert promoted_bundle(tiny)["promoted"]["gate"]["reproductions"][0]["builder"] == "urn:other"
 
 
 def test_comparison_is_not_repeated(tiny: Tiny) -> None:

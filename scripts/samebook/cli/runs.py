@@ -114,21 +114,27 @@ def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict
 
     RUN is a run's id, the file of a receipt, a notebook's name for its newest run, or a promoted model's name
     (churn, churn@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for any other verdict.
-    With --times, RUN may also be a notebook that has not run yet; a run is compared with new ones at its commit.
+    The gate's run on it is reproduced, too: that of the model's bundle, or the newest one where a committed policy
+    asks for reproductions. With --times, RUN may also be a notebook that has not run yet; a run is compared with new
+    ones at its commit.
     """
+    from samebook.models import reproducible
     from samebook.records import signing
     from samebook.verbs import reproduce as verb
 
     if times:
         _print_stability(run, times, engine, trust_patch)
         return
-    reproduction = verb.reproduce(verb.ReproduceRequest(run, engine, tolerance, strict, trust_patch), say)
-    show(verb.table(reproduction))
-    show(f"attested in {workspace.find().relative(reproduction.attestation)}")
-    if not signing.envelope_path(reproduction.attestation).is_file():
-        say("unsigned: the builder's name in it proves nothing to others, a trusted key does: SIGNING_KEY=me.pem")
-    if reproduction.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
-        sys.exit(errors.NotReproduced.exit_code)
+    for number, path in enumerate(reproducible.receipts(workspace.find(), run)):
+        if number:
+            say(f"\nand its gate's run, {path.parent.name}")
+        reproduction = verb.reproduce(verb.ReproduceRequest(str(path), engine, tolerance, strict, trust_patch), say)
+        show(verb.table(reproduction))
+        show(f"attested in {workspace.find().relative(reproduction.attestation)}")
+        if not signing.envelope_path(reproduction.attestation).is_file():
+            say("unsigned: the builder's name in it proves nothing to others, a trusted key does: SIGNING_KEY=me.pem")
+        if reproduction.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
+            sys.exit(errors.NotReproduced.exit_code)
 
 
 def _print_stability(run: str, times: int, engine: str, trust_patch: bool) -> None:

@@ -49,6 +49,10 @@ class Reproduced(Section):
     """The number of others who must have found a run IDENTICAL: builders or, with `signed`, owners of keys."""
 
     by: Annotated[int, Field(ge=1, description="the number of others, each with a reproduction of its own"), NUMBER] = 1
+    ignore_unseen: Annotated[
+        tuple[str, ...],
+        Field(description='child processes of local reproductions that you answer for, as "child process python"'),
+    ] = ()
 
 
 class Promotion(Section):
@@ -72,6 +76,11 @@ class Promotion(Section):
     def reproducers(self) -> int:
         """The number of others who must have reproduced the run."""
         return self.reproduced.by if isinstance(self.reproduced, Reproduced) else int(self.reproduced)
+
+    @property
+    def ignored_reads(self) -> tuple[str, ...]:
+        """The beginnings of unseen reads with which a reproduction counts."""
+        return self.reproduced.ignore_unseen if isinstance(self.reproduced, Reproduced) else ()
 
     @property
     def needs_receipt(self) -> bool:

@@ -11,9 +11,9 @@ from samebook.core.text import word
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Promotion
 from samebook.models import build, gate_run, policy, reproducers
-from samebook.models.bundle import Bundle
+from samebook.models.bundle import Bundle, Reproduction
 from samebook.models.reproducers import SignedRun
-from samebook.records import data_manifest, receipt, run_folder, signing
+from samebook.records import attestations, data_manifest, receipt, run_folder, signing
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile
 from samebook.store import objects
@@ -40,10 +40,7 @@ def check(
     else:
         statement = check_receipt(file.content, bundle)
         _check_lists(workspace, statement, bundle)
-        files = [
-            _signed_file(workspace, f"reproduction {number}", item.sha256, item.envelope)
-            for number, item in enumerate(bundle.reproductions, 1)
-        ]
+        files = _attestations(workspace, bundle, bundle.reproductions)
         keys = signing.trusted_keys(workspace) if conditions.signed else {}
         run = SignedRun(file, statement, [attestation for attestation in files if attestation], keys)
         judge = ref if judge is None else judge
@@ -85,6 +82,25 @@ def _signed_file(workspace: Workspace, name: str, digest: str, envelope: str | N
         return None
 
 
+def _attestations(workspace: Workspace, bundle: Bundle, reproductions: list[Reproduction]) -> list[SignedFile | None]:
+    """The attestations that a bundle names; None for one that is not here.
+
+    Raises UsageError where the bundle says of one what it does not say itself.
+    """
+    files = [
+        _signed_file(workspace, f"reproduction {number}", item.sha256, item.envelope)
+        for number, item in enumerate(reproductions, 1)
+    ]
+    for file, item in zip(files, reproductions, strict=True):
+        attestation = attestations.parse(file.content) if file else None
+        if file and attestation and attestations.facts(attestation).items() - item.model_dump().items():
+            raise UsageError(
+                f"model {bundle.name} can't be trusted: {file.name} is not what its attestation says",
+                mend=f"git stash push -- models/{bundle.name}.json",
+            )
+    return files
+
+
 def _missing(bundle: Bundle, statement: str, env: str) -> PolicyRefused:
     return PolicyRefused(
         f"model {bundle.name}: {statement} is not here, and the policy of {env} is checked on it",
@@ -116,9 +132,12 @@ def check_receipt(content: bytes, bundle: Bundle) -> Json:
         == (bundle.source.dirty, bundle.source.patch),
         "source": receipt.external_parameters(statement) == {key: getattr(bundle.source, key) for key in SOURCE},
         "inputs": _inputs(statement) == _inputs(bundle.plan()),
+        "sources of inputs": build.other_inputs(statement) == bundle.inputs,
+        "byproducts": build.byproducts(statement) == {name: file.sha256 for name, file in bundle.byproducts.items()},
         "environment": build.environment(statement) == bundle.environment,
         "builder": details["builder"]["id"] == bundle.receipt.builder,
         "run": details["metadata"]["invocationId"] == bundle.receipt.run,
+        "end": details["metadata"]["finishedOn"] == bundle.receipt.finished,
     }
     if mismatches := [name for name, is_match in matches.items() if not is_match]:
         raise UsageError(
@@ -190,9 +209,18 @@ def _gate(
         return []
     statement = _parse(file.content, f"the gate's receipt of model {bundle.name}")
     problem = gate_run.receipt_problem(conditions, file, statement, run.statement, run.keys)
+    if gate.run != (name := statement["predicate"]["runDetails"]["metadata"]["invocationId"]):
+        problem = f"its receipt is that of run {name}"
     if problem := problem or gate_run.foreign_code(workspace, conditions.gate, statement, bundle, ref):
         return [f"its gate {gate.run} doesn't count: {problem}"]
     if receipt.subject_digests(statement).get(run_folder.METRICS) != sha256(json_bytes(gate.metrics)):
         return [f"its gate {gate.run} has other metrics than the bundle says"]
     has_champion = bool(gate_run.champion_digests(statement))
-    return list(gate_run.shortfalls(conditions.gate, gate.metrics, has_champion=has_champion))
+    shortfalls = list(gate_run.shortfalls(conditions.gate, gate.metrics, has_champion=has_champion))
+    files = _attestations(workspace, bundle, gate.reproductions)
+    shortfall = reproducers.shortfall(
+        SignedRun(file, statement, [item for item in files if item], run.keys, reproducers.GATE), conditions
+    )
+    if shortfall and None in files:
+        raise _missing(bundle, "a reproduction of its gate's run", env)
+    return [*shortfalls, *([shortfall] if shortfall else [])]

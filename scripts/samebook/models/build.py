@@ -17,12 +17,12 @@ from samebook.models.bundle import (
     Reproduction,
     Source,
 )
-from samebook.records import receipt, run_folder, signing
+from samebook.records import attestations, data_manifest, receipt, run_folder, signing
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 
 
-def from_run(name: str, run: Path, statement: Json, reproductions: list[Reproduction], promoted: Promotion) -> Bundle:
+def from_run(name: str, run: Path, statement: Json, promoted: Promotion) -> Bundle:
     """The bundle of a finished run. Raises UsageError where its receipt names no commit."""
     commit = receipt.dependency(statement, receipt.COMMIT)
     if commit is None:
@@ -45,9 +45,9 @@ def from_run(name: str, run: Path, statement: Json, reproductions: list[Reproduc
             **receipt.external_parameters(statement),
         ),
         artifacts=_files(run, digests),
-        byproducts=_files(run, dict(receipt.file_digests(statement).items() - digests.items())),
+        byproducts=_files(run, byproducts(statement)),
         data=_datasets(inputs),
-        inputs=[item for item in inputs if Label.parse(item["name"]).kind is not Kind.DAY],
+        inputs=other_inputs(statement),
         environment=environment(statement),
         receipt=Receipt(
             **statement_digests(run / run_folder.RECEIPT),
@@ -55,7 +55,7 @@ def from_run(name: str, run: Path, statement: Json, reproductions: list[Reproduc
             builder=details["builder"]["id"],
             finished=details["metadata"]["finishedOn"],
         ),
-        reproductions=reproductions,
+        reproductions=reproductions(run / run_folder.RECEIPT),
         monitoring=monitoring,
         promoted=promoted,
     ).sealed()
@@ -69,6 +69,25 @@ def statement_digests(statement: Path) -> dict[str, str]:
     """The sha256 of a statement's file, and of the envelope with its signature where there is one."""
     envelope = signing.envelope_path(statement)
     return {"sha256": sha256(statement), **({"envelope": sha256(envelope)} if envelope.is_file() else {})}
+
+
+def reproductions(statement: Path) -> list[Reproduction]:
+    """The reproductions of a run, from the attestations beside its receipt."""
+    return [
+        Reproduction(**statement_digests(path), **attestations.facts(attestation))
+        for path, attestation in attestations.beside(statement)
+    ]
+
+
+def byproducts(statement: Json) -> dict[str, str]:
+    """The sha256 of each file of a run that is no result of it, by name."""
+    return dict(receipt.file_digests(statement).items() - receipt.subject_digests(statement).items())
+
+
+def other_inputs(statement: Json) -> list[Json]:
+    """The inputs of a run that are no days of a dataset, with the source that each was built from."""
+    items = (item for item in receipt.input_items(statement) if not data_manifest.is_span(item))
+    return [item for item in items if Label.parse(item["name"]).kind is not Kind.DAY]
 
 
 def _datasets(inputs: list[Json]) -> dict[str, Dataset]:

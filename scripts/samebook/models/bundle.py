@@ -84,7 +84,7 @@ class Receipt(Part):
 
 
 class Reproduction(Part):
-    """A reproduction of the model's run: the sha256 of the attestation in the store, and its key facts."""
+    """A reproduction of the model's run, or of the gate's: the attestation's sha256 in the store, and its key facts."""
 
     sha256: Sha256
     envelope: Sha256 | None = None
@@ -102,6 +102,7 @@ class Gate(Part):
     receipt: Sha256
     envelope: Sha256 | None = None
     metrics: dict[str, float | int]
+    reproductions: list[Reproduction] = []
 
 
 class Promotion(Part):
@@ -159,6 +160,8 @@ class Bundle(Part):
         """The first mismatch of the bundle with its own hashes; None where there is none."""
         if self.digest != self._digest():
             return "its digest is not that of its content: it was edited by hand, or mixed from two"
+        if any(dataset.newest != max(dataset.days, default="") for dataset in self.data.values()):
+            return "its newest day of data is not the newest of its days"
         inline = {run_folder.METRICS: self.metrics, REFERENCE: self.monitoring}
         for name, value in inline.items():
             artifact = self.artifacts.get(name)
@@ -223,7 +226,8 @@ def referenced_objects(bundle: Bundle) -> dict[str, str]:
 def statement_objects(bundle: Bundle) -> dict[str, str]:
     """A description of each statement, and envelope of one, that a bundle names, by sha256."""
     gate = bundle.promoted.gate
-    reproductions = (("a reproduction", reproduction) for reproduction in bundle.reproductions)
+    reproductions = [("a reproduction", reproduction) for reproduction in bundle.reproductions]
+    reproductions += [("a reproduction of the gate's run", item) for item in gate.reproductions] if gate else []
     objects = {gate.receipt: "the gate's receipt"} if gate else {}
     objects |= {gate.envelope: "the signature of the gate's receipt"} if gate and gate.envelope else {}
     for name, statement in (*reproductions, ("the receipt", bundle.receipt)):

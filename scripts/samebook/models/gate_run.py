@@ -14,7 +14,7 @@ from samebook.core.digest import sha256
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Gate, Promotion
-from samebook.models import bundle
+from samebook.models import build, bundle
 from samebook.records import evidence, receipt, run_folder, signing, source
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
@@ -33,27 +33,31 @@ def find_comparison(
     workspace: Workspace, policy: Promotion, candidate: Json, champion: bundle.Bundle | None
 ) -> bundle.Gate | None:
     """The newest comparison of this candidate with this champion that counts; None where there is none yet."""
-    for run, statement in _comparisons(workspace, policy.gate, candidate):
+    for run, statement in comparisons(workspace, policy.gate, candidate):
         champions = {sha256(champion.content())} if champion else set[str]()
         is_current = champion_digests(statement) == champions and _has_read_champion(statement, champion)
         if is_current and not _problem(workspace, policy, run, candidate):
-            path = run / run_folder.RECEIPT
-            envelope = SignedFile.read(path).envelope
-            metrics: Metrics = json.loads((run / run_folder.METRICS).read_text())
-            signature = {"envelope": sha256(envelope)} if envelope else {}
-            return bundle.Gate(run=run.name, receipt=sha256(path), metrics=metrics, **signature)
+            return _gate(run / run_folder.RECEIPT)
     return None
+
+
+def _gate(path: Path) -> bundle.Gate:
+    """A comparison as a bundle names it, from its receipt and the files beside it."""
+    metrics: Metrics = json.loads((path.parent / run_folder.METRICS).read_text())
+    digests, reproductions = build.statement_digests(path), build.reproductions(path)
+    fields = {"run": path.parent.name, "receipt": digests.pop("sha256"), "metrics": metrics, **digests}
+    return bundle.Gate.model_validate(fields | ({"reproductions": reproductions} if reproductions else {}))
 
 
 def newest_problem(workspace: Workspace, policy: Promotion, candidate: Json) -> str:
     """The reason why the newest comparison of this candidate does not count; empty where there is no such reason."""
-    run = next((run for run, _ in _comparisons(workspace, policy.gate, candidate)), None)
+    run = next((run for run, _ in comparisons(workspace, policy.gate, candidate)), None)
     problem = _problem(workspace, policy, run, candidate) if run else ""
     return f"; {run.name} doesn't count: {problem}" if run and problem else ""
 
 
-def _comparisons(workspace: Workspace, gate: Gate | None, candidate: Json) -> Iterator[tuple[Path, Json]]:
-    """The finished runs of the gate's notebook that have read files of this candidate, with their receipts."""
+def comparisons(workspace: Workspace, gate: Gate | None, candidate: Json) -> Iterator[tuple[Path, Json]]:
+    """The finished runs of the gate's notebook that have read files of this candidate, newest first, with receipts."""
     for run in run_folder.finished_runs(workspace, gate.notebook) if gate else ():
         statement = receipt.read(run / run_folder.RECEIPT)
         if _has_read(statement, candidate):
@@ -94,6 +98,8 @@ def _problem(workspace: Workspace, policy: Promotion, run: Path, candidate: Json
     statement = receipt.read(path)
     if problem := receipt_problem(policy, SignedFile.read(path), statement, candidate, keys):
         return problem
+    if run.name != (name := statement["predicate"]["runDetails"]["metadata"]["invocationId"]):
+        return f"its receipt is that of run {name}"
     if _is_code_changed(run, statement):
         return CHANGED
     commit = receipt.commit_name(statement)
@@ -137,6 +143,8 @@ def receipt_problem(
         return f"its parameters are {json.dumps(parameters)}; expected candidate={run} and the champion alone"
     if not _has_read(statement, candidate):
         return "it has not read files of this candidate, each under its own name"
+    if run_folder.METRICS not in receipt.subject_digests(statement):
+        return f"its receipt does not name {run_folder.METRICS}"
     if policy.signed:
         try:
             signing.verify(file, keys, Purpose.RUNS)

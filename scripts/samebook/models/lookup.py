@@ -60,20 +60,30 @@ def receipt_path(workspace: Workspace, name: str) -> Path:
     Where a model's receipt is not in runs/, or another one is there, it is copied from the store into runs/.received/,
     and attestations are written beside it.
     """
-    is_path = Path(name).is_file() and not NAME.fullmatch(name)
-    if is_path or not is_reference(workspace, name):
+    bundle = promoted(workspace, name)
+    if bundle is None:
         return run_folder.locate(workspace, name)
-    promoted = read(workspace, name).receipt
-    path = workspace.runs / promoted.run / run_folder.RECEIPT
-    if path.is_file() and sha256(path) == promoted.sha256:
+    return stored_receipt(workspace, bundle.receipt.run, bundle.receipt.sha256, f"model {name}")
+
+
+def promoted(workspace: Workspace, name: str) -> Bundle | None:
+    """The bundle that `name` stands for; None where it is that of a file, a run or a notebook."""
+    is_path = Path(name).is_file() and not NAME.fullmatch(name)
+    return None if is_path or not is_reference(workspace, name) else read(workspace, name)
+
+
+def stored_receipt(workspace: Workspace, run: str, digest: str, subject: str) -> Path:
+    """The path of the receipt of this run and this sha256: in runs/, or copied from the store into runs/.received/.
+
+    Raises UsageError, which names the `subject`, where it is in neither.
+    """
+    path = workspace.runs / run / run_folder.RECEIPT
+    if path.is_file() and sha256(path) == digest:
         return path
-    content = local_store(workspace).get(promoted.sha256)
+    content = local_store(workspace).get(digest)
     if content is None:
-        raise UsageError(
-            f"the receipt of model {name} is not in the store",
-            mend="make pull",
-        )
-    received = workspace.runs / ".received" / promoted.run / run_folder.RECEIPT
+        raise UsageError(f"the receipt of {subject} is not in the store", mend="make pull")
+    received = workspace.runs / ".received" / run / run_folder.RECEIPT
     write_whole(received, content)
     return received
 

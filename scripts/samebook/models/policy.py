@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 from samebook.core import git, head
-from samebook.core.digest import sha256
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.text import word
 from samebook.core.workspace import Workspace
@@ -16,7 +15,7 @@ from samebook.environment import identity
 from samebook.environment.model_sections import Promotion
 from samebook.models import bundle, gate_run, reproducers
 from samebook.models.reproducers import SignedRun
-from samebook.records import attestations, data_manifest, evidence, receipt, signing
+from samebook.records import attestations, data_manifest, evidence, receipt, run_folder, signing
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile
 from samebook.store import objects
@@ -50,6 +49,18 @@ class Candidate:
         files = [SignedFile.read(path) for path, _ in self.attestations]
         keys = signing.trusted_keys(self.workspace)
         return SignedRun(SignedFile.read(self.receipt_path), self.statement, files, keys)
+
+    @cached_property
+    def reproduced_runs(self) -> list[SignedRun]:
+        """The runs that others must have reproduced: its own and, where it was compared, the gate's."""
+        if self.policy.gate is None or self.gate is None:
+            return [self.signed_run]
+        path = self.workspace.runs / self.gate.run / run_folder.RECEIPT
+        files = [SignedFile.read(path) for path, _ in attestations.beside(path)]
+        return [
+            self.signed_run,
+            SignedRun(SignedFile.read(path), receipt.read(path), files, self.signed_run.keys, reproducers.GATE),
+        ]
 
     @property
     def run(self) -> str:
@@ -118,11 +129,18 @@ def _pinned_image(candidate: Candidate) -> UnmetCondition | None:
 def _reproduced(candidate: Candidate) -> UnmetCondition | None:
     if not candidate.policy.reproduced:
         return None
-    finding = reproducers.shortfall(candidate.signed_run, candidate.policy)
+    findings = {
+        run.id: finding
+        for run in candidate.reproduced_runs
+        if (finding := reproducers.shortfall(run, candidate.policy))
+    }
+    if not findings:
+        return None
     key = "SIGNING_KEY=theirs.pem " if candidate.policy.signed else ""
-    where = "on another machine, or in CI"
-    mend = f"{where}: {key}make reproduce RUN={word(candidate.run)}, and bring reproduction-<n>.json here"
-    return UnmetCondition(finding, mend) if finding else None
+    # The candidate's reproduction is the gate's, too.
+    command = f"{key}make reproduce RUN={word(next(iter(findings)))}"
+    mend = f"on another machine, or in CI: {command}, and bring reproduction-<n>.json here"
+    return UnmetCondition("; ".join(findings.values()), mend)
 
 
 def _signed(candidate: Candidate) -> UnmetCondition | None:
@@ -155,7 +173,7 @@ def _again(candidate: Candidate, *more: str) -> str:
 
 
 CONDITIONS: tuple[Callable[[Candidate], UnmetCondition | None], ...] = (
-    *(_whole, _undrifted, _clean_commit, _pinned_image, _reproduced, _signed, _gate),
+    *(_whole, _undrifted, _clean_commit, _pinned_image, _gate, _reproduced, _signed),
 )
 
 
@@ -215,11 +233,3 @@ def enforce(candidate: Candidate, env: str) -> None:
             "\n".join((f"{candidate.run} can't be promoted as {candidate.model} in {env}:", *lines)),
             mend=f"make settings ENV={env}",
         )
-
-
-def find_attestations(path: Path) -> tuple[tuple[Path, Json], ...]:
-    """The attestations beside a receipt that name its sha256, with their paths, oldest first."""
-    files = sorted(path.parent.glob("reproduction-*.json"), key=lambda file: (len(file.name), file.name))
-    statements = ((file, attestations.read(file)) for file in files)
-    digest = sha256(path)
-    return tuple((file, item) for file, item in statements if item and item["predicate"]["receipt"]["sha256"] == digest)

@@ -15,15 +15,28 @@ from samebook.records import attestations, comparison, receipt, signing
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile, TrustedKey
 
+# The beginnings of unseen reads that a program makes which is not the kernel.
+PROGRAMS = ("child process ", "another interpreter")
+# The gate's run in the words of a finding.
+GATE = "its gate's run"
+
 
 @dataclass(frozen=True)
 class SignedRun:
-    """A run's receipt with the attestations of its reproductions, and the keys that are trusted."""
+    """A run's receipt with the attestations of its reproductions, and the keys that are trusted.
+
+    `subject` is the run in words: the model's own, or the gate's.
+    """
 
     receipt: SignedFile
     statement: Json
     attestations: Sequence[SignedFile]
     keys: Mapping[str, TrustedKey]
+    subject: str = "it"
+
+    @property
+    def id(self) -> str:
+        return self.statement["predicate"]["runDetails"]["metadata"]["invocationId"]
 
     @property
     def builder(self) -> str:
@@ -52,7 +65,7 @@ def shortfall(run: SignedRun, policy: Promotion) -> str:
     if len(others) >= policy.reproducers:
         return ""
     by = f"only by {', '.join(sorted(others))}, where {policy.reproducers} others are asked for"
-    return "; ".join((f"it was reproduced {by if others else _by_no_other(run)}", *problems))
+    return "; ".join((f"{run.subject} was reproduced {by if others else _by_no_other(run)}", *problems))
 
 
 def _by_no_other(run: SignedRun) -> str:
@@ -83,6 +96,10 @@ def _identities(run: SignedRun, file: SignedFile, policy: Promotion) -> set[str]
         )
     if facts := attestations.contradicted_facts(attestation, policy.pinned_image):
         raise PolicyRefused(f"it was found IDENTICAL with another {', '.join(facts)}")
+    if programs := [name for name in attestations.unseen_reads(attestation) if _may_copy(name, policy)]:
+        raise PolicyRefused(
+            f"it has read unseen by {', '.join(programs)}, maybe an earlier result; ENGINE=docker has none"
+        )
     builder = attestations.facts(attestation)["builder"]
     if builder == run.builder:
         raise PolicyRefused(f"it is by {builder}, the builder that made the run")
@@ -93,6 +110,11 @@ def _identities(run: SignedRun, file: SignedFile, policy: Promotion) -> set[str]
             )
         return {builder}
     return _other_owners(run, signing.verify(file, run.keys, Purpose.REPRODUCTIONS))
+
+
+def _may_copy(name: str, policy: Promotion) -> bool:
+    """Whether an unseen read is that of a program, which may have copied an earlier result, and the policy minds it."""
+    return name.startswith(PROGRAMS) and not name.startswith(policy.ignored_reads)
 
 
 def _other_owners(run: SignedRun, keys: Sequence[TrustedKey]) -> set[str]:

@@ -4,6 +4,7 @@ import datetime
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from samebook.core import subcommand
 from samebook.core.errors import UsageError
@@ -15,10 +16,10 @@ from samebook.data import publish
 from samebook.environment import settings
 from samebook.execution import freshness, parameters, preparation
 from samebook.execution.preparation import PreparedRun, RunRequest
-from samebook.models import lookup, policy
+from samebook.models import lookup, reproducible
 from samebook.pipelines import definition
 from samebook.pipelines.definition import PreparedStep
-from samebook.records import run_folder
+from samebook.records import attestations, run_folder
 from samebook.records.comparison import Verdict
 
 
@@ -114,9 +115,12 @@ def _promoted_already(job: Job, target: definition.Promote, runs: Mapping[str, s
 
 
 def _reproduced_already(job: Job, run: str) -> str:
-    attestations = policy.find_attestations(job.workspace.runs / run / run_folder.RECEIPT)
-    is_reproduced = any(statement["predicate"]["verdict"] == Verdict.IDENTICAL for _, statement in attestations)
-    return run if is_reproduced else ""
+    receipts = reproducible.receipts(job.workspace, run)
+    return run if all(map(_has_identical, receipts)) else ""
+
+
+def _has_identical(path: Path) -> bool:
+    return any(item["predicate"]["verdict"] == Verdict.IDENTICAL for _, item in attestations.beside(path))
 
 
 def command(job: Job, step: PreparedStep, runs: Mapping[str, str]) -> list[str]:

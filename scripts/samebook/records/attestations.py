@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from samebook.core.digest import json_bytes, parse_json
+from samebook.core.digest import json_bytes, parse_json, sha256
 from samebook.records.receipt import Json
 from samebook.records.schema import Digests, File, Part, Sha256
 
+# The mark of a read that nobody could see, in place of a sha256.
+UNSEEN = "unseen"
 # The facts of a run's place by which a policy with pinned_image knows it.
 PINNED = ("internalParameters.engine", "base image")
 TYPE = "urn:samebook:reproduction:v1"
@@ -110,6 +112,14 @@ def read(path: Path) -> Json | None:
         return None
 
 
+def beside(receipt: Path) -> tuple[tuple[Path, Json], ...]:
+    """The attestations beside a receipt that name its sha256, with their paths, oldest first."""
+    files = sorted(receipt.parent.glob("reproduction-*.json"), key=lambda file: (len(file.name), file.name))
+    statements = ((file, read(file)) for file in files)
+    digest = sha256(receipt)
+    return tuple((file, item) for file, item in statements if item and item["predicate"]["receipt"]["sha256"] == digest)
+
+
 def parse(content: bytes) -> Json | None:
     """The attestation in these bytes; None where they hold something else."""
     try:
@@ -139,6 +149,17 @@ def contradicted_facts(attestation: Json, is_pinned: bool) -> list[str]:
     """
     definition = attestation["predicate"].get("definition", {})
     return [name for name, item in definition.items() if item["essential"] or (is_pinned and name in PINNED)]
+
+
+def unseen_reads(attestation: Json) -> list[str]:
+    """The reads of a new run that nobody could see and that may be of an earlier result.
+
+    On the local engine earlier results lie on the same disk; a container has none of them.
+    """
+    predicate = attestation["predicate"]
+    if predicate["reproducer"]["engine"] == "docker":
+        return []
+    return [name for name, digest in predicate.get("undeclared", {}).items() if digest == UNSEEN]
 
 
 def write(folder: Path, content: bytes) -> Path:

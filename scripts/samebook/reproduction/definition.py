@@ -1,9 +1,9 @@
 """The definition of a run, compared between a receipt and the new run that repeats it.
 
 Source, parameters, inputs, variables and what the notebook logged must be the same: a receipt that says otherwise is
-wrong. So must the packages, on the same platform. Where it ran may differ: engine, platform, images, threads, the
-variables of the caller's shell, and whether the commit had changes on it, whose content the hashes of notebook and code
-cover.
+wrong. So must the packages, on the same platform; on another, their versions. Where it ran may differ: engine,
+platform, images, threads, the variables of the caller's shell, and whether the commit had changes on it, whose content
+the hashes of notebook and code cover.
 """
 
 import json
@@ -24,6 +24,7 @@ VARIABLES = f"internalParameters.{receipt.CALLERS}"
 CHANGES = f"{receipt.COMMIT}.annotations."
 # Facts that are the same wherever the platform is the same.
 PACKAGES = ("internalParameters.papermill", receipt.ENVIRONMENT, f"{receipt.ENVIRONMENT}.annotations.")
+VERSIONS = (f"{receipt.ENVIRONMENT}.annotations.packages.", f"{receipt.ENVIRONMENT}.annotations.python")
 # Marks of an input, and how it could be made again: it is the input's hash that counts.
 MARKS = ("input", "undeclared", "builtFrom")
 
@@ -44,14 +45,16 @@ class Divergence:
 def divergences(original: Json, reproduced: Json) -> list[Divergence]:
     """Every fact of the two definitions that differs, in the order of names."""
     before, after = _facts(original), _facts(reproduced)
-    is_same_platform = before.get(PLATFORM) == after.get(PLATFORM)
+    # A receipt that names no platform claims none that would excuse its packages.
+    is_same_platform = before.get(PLATFORM, after.get(PLATFORM)) == after.get(PLATFORM)
     names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     return [
         Divergence(
             name,
             before.get(name, NONE),
             after.get(name, NONE),
-            _is_essential(name, is_same_platform) and not _is_passed_by(name, after),
+            (_is_essential(name, is_same_platform) or _is_another_version(name, before, after))
+            and not _is_passed_by(name, after),
         )
         for name in names
     ]
@@ -76,6 +79,17 @@ def _is_essential(name: str, is_same_platform: bool) -> bool:
     if name in PLACES or name.startswith((*PROCESSOR, VARIABLES, CHANGES, "undeclared ")):
         return False
     return is_same_platform or not name.startswith(PACKAGES)
+
+
+def _is_another_version(name: str, before: dict[str, str], after: dict[str, str]) -> bool:
+    """Whether two runs had a package, or Python, in two versions: one lock has the same on each platform.
+
+    What a version of one platform adds after `+`, and a package that only one platform needs, are the platform's.
+    """
+    if not name.startswith(VERSIONS) or name not in before or name not in after:
+        return False
+    first, second = (str(json.loads(facts[name])).partition(" ")[0].partition("+")[0] for facts in (before, after))
+    return first != second
 
 
 def _is_passed_by(name: str, after: dict[str, str]) -> bool:

@@ -78,10 +78,15 @@ def markdown(model: Model, span: Span) -> Iterator[str]:
     if gate := bundle.promoted.gate:
         yield f"Its gate, {inert(gate.run)}:"
         yield table(("metric", "value"), [(name, f"{value:.6g}") for name, value in sorted(gate.metrics.items())])
-    rows = [(item.verdict, item.builder, item.engine, item.platform, item.finished) for item in bundle.reproductions]
+    runs = {"the model's": bundle.reproductions, "the gate's": gate.reproductions if gate else []}
+    rows = [
+        (run, item.verdict, item.builder, item.engine, item.platform, item.finished)
+        for run, reproductions in runs.items()
+        for item in reproductions
+    ]
     yield "Reproductions, as the bundle names them:" if rows else "Nobody has reproduced it."
     if rows:
-        yield table(("verdict", "by", "engine", "platform", "at"), rows)
+        yield table(("run", "verdict", "by", "engine", "platform", "at"), rows)
 
 
 def _source(bundle: Bundle, span: Span) -> Iterator[str]:

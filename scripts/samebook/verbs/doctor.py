@@ -6,13 +6,14 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from samebook.core.errors import UsageError
 from samebook.core.text import align
 from samebook.core.workspace import Workspace
-from samebook.environment import debian_packages, identity, machine
+from samebook.environment import debian_packages, identity, machine, settings
 from samebook.records import receipt
 
 LEAST_FREE_GIB = 3
@@ -37,7 +38,7 @@ class Finding:
 def doctor(workspace: Workspace, port: int = LAB_PORT) -> list[Finding]:
     """All findings, in a fixed order; `port` is the one that Lab shall have."""
     findings = [check(workspace) for check in CHECKS]
-    return [*findings, _port(port), *_debian_packages(workspace), *_packages(workspace)]
+    return [*findings, _port(port), *_policies(workspace), *_debian_packages(workspace), *_packages(workspace)]
 
 
 def _engine(_: Workspace) -> Finding:
@@ -139,6 +140,16 @@ def _debian_version(name: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     status, _, version = done.stdout.partition(" ")
     return version.strip() if status.startswith("ii") else ""
+
+
+def _policies(workspace: Workspace) -> Iterator[Finding]:
+    """Which policies count reproductions that nobody has signed: a project begins so, as it has no keys yet."""
+    for env in settings.names(workspace):
+        with suppress(UsageError):  # that policy can't be read, and lets nothing be promoted
+            policy = settings.committed_promotion(workspace, env)
+            if policy.reproduced and not policy.signed:
+                word = "unsigned: a builder's name is anybody's word, a key's is not"
+                yield Finding(f"reproductions for {env}", "signed: true, once there are keys", word, ok=True)
 
 
 def _packages(workspace: Workspace) -> list[Finding]:

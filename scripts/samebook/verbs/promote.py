@@ -77,14 +77,17 @@ def _candidate(
     rival, champion = lookup.champion(workspace, request.model)
     gate = gate_run.find_comparison(workspace, conditions, statement, champion)
     return Candidate(
-        workspace, request.model, path, statement, conditions, policy.find_attestations(path), champion, gate, rival
+        workspace, request.model, path, statement, conditions, attestations.beside(path), champion, gate, rival
     )
 
 
 def _gated(candidate: Candidate, request: PromoteRequest, say: Say) -> Candidate:
-    """The candidate with its gate's comparison, which runs now if it is all that is missing."""
+    """The candidate with its gate's comparison, which runs now if nothing else is missing but reproductions: one
+    command makes those of both runs.
+    """
     gate = candidate.policy.gate
-    others = replace(candidate, policy=candidate.policy.model_copy(update={"gate": None}))
+    without = {"gate": None, "reproduced": False}
+    others = replace(candidate, policy=candidate.policy.model_copy(update=without))
     if gate is None or candidate.gate or policy.unmet_conditions(others):
         return candidate
     rival = candidate.rival
@@ -106,11 +109,7 @@ def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
     promoted = bundles.Promotion(
         by=by, at=now, env=request.env, why=request.why, policy=conditions, gate=candidate.gate
     )
-    reproductions = [
-        bundles.Reproduction(**build.statement_digests(path), **attestations.facts(attestation))
-        for path, attestation in candidate.attestations
-    ]
-    bundle = build.from_run(request.model, candidate.receipt_path.parent, candidate.statement, reproductions, promoted)
+    bundle = build.from_run(request.model, candidate.receipt_path.parent, candidate.statement, promoted)
     return bundles.parse(bundle.content(), f"the bundle of {candidate.run}")
 
 
@@ -120,7 +119,8 @@ def _commit(candidate: Candidate, bundle: Bundle, lock: commits.Tip) -> str:
     for name in (*bundle.artifacts, *bundle.byproducts):
         store.put(run / name)
     gate = [candidate.workspace.runs / candidate.gate.run / run_folder.RECEIPT] if candidate.gate else []
-    statements = (candidate.receipt_path, *(path for path, _ in candidate.attestations), *gate)
+    receipts = (candidate.receipt_path, *gate)
+    statements = (*receipts, *(file for path in receipts for file, _ in attestations.beside(path)))
     envelopes = (envelope for envelope in map(signing.envelope_path, statements) if envelope.is_file())
     for file in (*statements, *envelopes):
         store.put(file)

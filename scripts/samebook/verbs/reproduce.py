@@ -7,7 +7,7 @@ is written as an attestation beside the receipt, reproduction-<n>.json.
 import datetime
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from samebook.core import workspace as workspaces
@@ -29,6 +29,7 @@ from samebook.store import objects
 # The divergences that a table shows in a way of its own.
 PACKAGES = (f"{receipt.ENVIRONMENT}.annotations.packages.",)
 UNDECLARED = "undeclared "
+UNSEEN = "but it may have read an earlier result where nobody sees it, as none can with ENGINE=docker"
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class ReproduceRequest:
 @dataclass(frozen=True)
 class Reproduction:
     """The verdict, the comparison of each subject, the differences of the definitions and of the packages, the files
-    that the new run read without declaring them, the attestation's file, what a person must know first, and the
-    variables of the original's shell that the new run lacked.
+    that the new run read without declaring them, the attestation's file, what a person must know first, the variables
+    of the original's shell that the new run lacked, and its unseen reads, which may be of an earlier result.
     """
 
     verdict: Verdict
@@ -62,6 +63,7 @@ class Reproduction:
     attestation: Path
     reason: list[str]
     lacking: list[str]
+    unseen: list[str] = field(default_factory=list)
 
 
 def reproduce(request: ReproduceRequest, say: Say) -> Reproduction:
@@ -103,7 +105,8 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
         originals.check_unread(workspace, original, rerun_folder.parents[1], undeclared)
     predicate = _predicate(request, original, new, comparisons)
     predicate |= {"verdict": verdict, "definition": _table_of(divergences), "undeclared": undeclared}
-    attestation = _attest(original.path.parent, json_bytes(_attestation(statement, predicate)), verdict)
+    attested = _attestation(statement, predicate)
+    attestation = _attest(original.path.parent, json_bytes(attested), verdict)
     for name in (name for name, digest in after.digests.items() if before.digests.get(name) == digest):
         store.put(rerun_folder / name)  # the store may have lacked this file
     datasets.keep_common(store, statement, checkout_store, new)
@@ -112,7 +115,8 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
         all(map(has, (statement, new))) for has in (definition.has_portable_numerics, definition.has_held_numerics)
     )
     first = reason.lines(divergences, comparisons, after, is_portable=is_portable, is_held=is_held)
-    return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation, first, lacking)
+    unseen = attestations.unseen_reads(attested)
+    return Reproduction(verdict, comparisons, divergences, packages, undeclared, attestation, first, lacking, unseen)
 
 
 def _attest(folder: Path, content: bytes, verdict: Verdict) -> Path:
@@ -203,6 +207,8 @@ def table(reproduction: Reproduction) -> str:
     """The verdict as text: a line for each subject, the count, and other differences and undeclared reads."""
     comparisons = reproduction.comparisons
     lines = [comparison.table(comparisons), "", f"{reproduction.verdict}: {_count(comparisons)}"]
+    if reproduction.unseen and reproduction.verdict in (Verdict.IDENTICAL, Verdict.EQUIVALENT):
+        lines.append(f"{UNSEEN}: {', '.join(map(printable, reproduction.unseen))}")
     if reproduction.verdict is not Verdict.IDENTICAL:
         lines = [*map(printable, reproduction.reason), *lines]
     if reproduction.lacking:
@@ -210,12 +216,19 @@ def table(reproduction: Reproduction) -> str:
     parts = {
         "the receipt is wrong about the run:": _lines(reproduction.divergences, is_essential=True),
         "it ran in another place:": _lines(reproduction.divergences, is_essential=False),
-        "environment differs:": reproduction.environment,
+        "environment differs:": [*_platform_lines(reproduction), *reproduction.environment],
         "read without being declared:": list(map(printable, reproduction.undeclared)),
     }
     for title, content in parts.items():
         lines += [title, *(f"  {line}" for line in content)] if content else []
     return "\n".join(lines)
+
+
+def _platform_lines(reproduction: Reproduction) -> list[str]:
+    """The line that says how little the packages prove, where the receipt names another platform."""
+    is_another = any(item.name == definition.PLATFORM for item in reproduction.divergences)
+    line = "by the receipt it is another platform's, so only the versions of packages were compared, not their content"
+    return [line] if is_another and reproduction.environment else []
 
 
 def _lines(divergences: list[Divergence], *, is_essential: bool) -> list[str]:
