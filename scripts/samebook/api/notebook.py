@@ -75,11 +75,12 @@ def log_reference(
     `features` has one row for each sample that the model learnt from, `score` one value for each sample that it had not
     seen. The days of both, one value a sample, tell how far days differ from each other while nothing has changed.
 
-    Features larger than memory come in batches, from `read_batches` or a function that reads them anew at each call;
-    `feature_days` names their column with the day. The reference has the same bytes as that of all rows at once.
+    Features larger than memory come in batches, from `read_batches`, any other iterable of frames, or a function that
+    returns one; they are read once. `feature_days` names their column with the day. The reference has the same bytes as
+    that of all rows at once.
     """
-    path = output_path("reference.json")
-    path.write_bytes(json_bytes(reference.reference(features, score, feature_days, score_days)))
+    path, scratch = output_path("reference.json"), scratch_path("reference").parent
+    path.write_bytes(json_bytes(reference.reference(features, score, feature_days, score_days, scratch)))
     return path
 
 
