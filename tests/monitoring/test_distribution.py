@@ -1,6 +1,9 @@
 """References of features in batches: those of all rows at once."""
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,18 @@ from samebook import UsageError
 from samebook.core.digest import json_bytes
 from samebook.monitoring import bins, quantiles, reference, spill
 
+OUTPUT: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
+PEAK = """
+import sys
+from pathlib import Path
+import numpy as np, pandas as pd
+from samebook.monitoring import reference
+def batch(number):
+    values = np.random.default_rng(number).normal(size=(100_000, 18))
+    return pd.DataFrame(values, columns=list('abcdefghijklmnopqr')).assign(day=f'{number:04}')
+reference.reference((batch(number) for number in range(int(sys.argv[1]))), pd.Series([0.5]), 'day')
+print(int(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0]) // 1024)
+"""
 SHARES = [n / 10 for n in range(1, 10)]
 
 
@@ -85,6 +100,12 @@ def test_batches_are_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     once = reference.reference(iter(split(frame, 400)), frame["normal"], "day", scratch=tmp_path)
     assert json_bytes(once) == json_bytes(at_once)
     assert not list(tmp_path.iterdir())
+
+
+def test_memory_is_that_of_batches() -> None:
+    """Memory does not grow with the rows, where each value is another one: of three times as many it is the same."""
+    few, many = (int(subprocess.run([sys.executable, "-c", PEAK, batches], **OUTPUT).stdout) for batches in ("6", "18"))
+    assert many < few + 40  # of all rows at once: 180 MB more
 
 
 def test_days_come_in_any_order() -> None:
