@@ -12,8 +12,8 @@ BETTER = {"auc": 1, "log_loss": -1, "brier": -1}
 WATCHED = ("auc", "log_loss", "calibration_error")
 DIGITS = 6
 LEVEL = 0.95
-# The draws in memory at once.
-CHUNK = 50
+# The draws in memory at once: so many, and of more rows fewer, so that their weights take 32 MB at most, or one draw.
+CHUNK, WEIGHTS = 50, 1 << 22
 
 type Interval = dict[str, float]
 
@@ -43,8 +43,8 @@ def intervals(
     generator = np.random.default_rng(seed)
     side = Side.of(label, probability, groups)
     values: dict[str, list[np.ndarray]] = {name: [] for name in WATCHED}
-    for start in range(0, draws, CHUNK):
-        weights = side.weights(generator, min(CHUNK, draws - start))
+    for count in _chunks(draws, len(label)):
+        weights = side.weights(generator, count)
         for name in WATCHED:
             values[name].append(side.values(name, weights))
     all_rows = np.ones((1, len(label)))
@@ -105,12 +105,18 @@ def gains_of(
 ) -> dict[str, Interval]:
     """By metric, the gain of the first side on all rows, and the interval of the draws."""
     gains: dict[str, list[np.ndarray]] = {name: [] for name in BETTER}
-    for start in range(0, draws, CHUNK):
-        chunk = weights(min(CHUNK, draws - start))
+    for count in _chunks(draws, max(len(side.truth) for side in sides)):
+        chunk = weights(count)
         for name in BETTER:
             gains[name].append(_gain(name, sides, chunk))
     all_rows = np.ones((1, len(sides[0].truth))), np.ones((1, len(sides[1].truth)))
     return {name: _interval(_gain(name, sides, all_rows)[0], np.concatenate(gains[name])) for name in BETTER}
+
+
+def _chunks(draws: int, rows: int) -> list[int]:
+    """The numbers of draws that are in memory at once. The draws are the same, however they are divided."""
+    size = max(1, min(CHUNK, WEIGHTS // max(rows, 1)))
+    return [min(size, draws - start) for start in range(0, draws, size)]
 
 
 def _gain(name: str, sides: tuple[Side, Side], weights: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -134,8 +140,9 @@ def _auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.
 def _calibration_error(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray, bins: int = 10) -> np.ndarray:
     """The weighted mean distance of predicted and observed rates, in bins of equal width: Naeini et al., AAAI 2015."""
     bin_of = np.minimum((probability * bins).astype(int), bins - 1)
-    gaps = (probability - truth)[:, None] * (bin_of[:, None] == np.arange(bins))
-    return np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1)
+    gap = probability - truth
+    gaps = np.stack([np.bincount(bin_of, row * gap, bins) for row in weights])
+    return np.abs(gaps).sum(axis=1) / weights.sum(axis=1)
 
 
 def _centred(value: float, values: np.ndarray) -> Interval:

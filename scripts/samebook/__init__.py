@@ -24,10 +24,9 @@ if TYPE_CHECKING:
         read_batches,
         read_dataset,
         scratch_path,
-        validate,
-        validate_batches,
         write_partition,
     )
+    from samebook.api.validation import validate, validate_batches
     from samebook.cluster.rank import Rank
     from samebook.core.digest import sha256
     from samebook.core.errors import DataRejected, UsageError
@@ -78,6 +77,7 @@ _MODULES = {
     **dict.fromkeys(("find_artifact", "find_bundle", "load_bundle", "load_model"), "api.artifacts"),
     **dict.fromkeys(("ab_test", "assign"), "api.assignment"),
     **dict.fromkeys(("input_path", "read_file"), "api.files"),
+    **dict.fromkeys(("validate", "validate_batches"), "api.validation"),
     "drift_of": "api.drift",
     "Rank": "cluster.rank",
     "run_ranks": "api.cluster",

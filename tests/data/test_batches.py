@@ -4,6 +4,7 @@ import datetime
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from pandera.pandas import Check, Column, DataFrameSchema
 from pyarrow import parquet
 from tiny import Tiny
 
-from samebook.api import notebook
+from samebook.api import validation
 from samebook.core.errors import DataRejected, UsageError
 from samebook.data import batches, dataset
 from samebook.data.batches import Batches
@@ -37,14 +38,14 @@ PEAK = """
 import sys, datetime
 import pandas as pd, pandera.pandas as pa, numpy as np
 from pathlib import Path
-from samebook.api import notebook
+from samebook.api import validation
 from samebook.data import batches
 def peak():
     return int(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0]) // 1024
 source, target = map(Path, sys.argv[1:])
 schema = pa.DataFrameSchema({'id': pa.Column(str, unique=True)}, name='flights')
 with batches.writing(target) as partition:
-    for frame in notebook.validate_batches(batches.Batches((('flights', source),), rows=20_000), schema):
+    for frame in validation.validate_batches(batches.Batches((('flights', source),), rows=20_000), schema):
         partition.write(frame)
         print(peak())
 print(peak())
@@ -152,7 +153,7 @@ def test_broken_row_named(tmp_path: Path) -> None:
     told = []
     for read in (read_of(tmp_path, broken, rows=3), read_of(tmp_path, broken)):
         with pytest.raises(DataRejected) as refused:
-            list(notebook.validate_batches(read, SCHEMA))
+            list(validation.validate_batches(read, SCHEMA))
         told.append(str(refused.value))
     assert told[0] == told[1]
     assert "row 8" in told[0]
@@ -162,10 +163,34 @@ def test_broken_row_named(tmp_path: Path) -> None:
 def test_repeated_across_batches(tmp_path: Path, unique: dict[str, object]) -> None:
     """What must be unique is so across batches and days, alone or together: repeated rows are rejected by value."""
     schema = DataFrameSchema(name="flights", **unique)
-    assert_frame_equal(pd.concat(notebook.validate_batches(read_of(tmp_path, rows(9), rows=2), schema)), rows(9))
+    assert_frame_equal(pd.concat(validation.validate_batches(read_of(tmp_path, rows(9), rows=2), schema)), rows(9))
     with pytest.raises(DataRejected, match="UA-5") as refused:
-        list(notebook.validate_batches(read_of(tmp_path, rows(9), rows(1, 5), rows=2), schema))
+        list(validation.validate_batches(read_of(tmp_path, rows(9), rows(1, 5), rows=2), schema))
     assert "UA-4" not in str(refused.value)
+
+
+@pytest.mark.parametrize("size", [{"days": 1}, {"days": 2}, {"rows": 2}])
+def test_missing_days(tmp_path: Path, size: dict[str, int]) -> None:
+    """A missing day among batches has no rows; where it is alone there are no columns. What is there is validated, and
+    must be unique, as ever.
+    """
+    (first, second) = read_of(tmp_path, rows(3), rows(3, 2)).parts
+    read = Batches((first, ("flights 2013-01-02", None), ("flights 2013-01-03", None), second), **size)
+    frames = list(read)
+    assert [len(frame) for frame in frames if list(frame) == ["id", "delay"]] == {1: [3, 3], 2: [3, 3]}.get(
+        size.get("days", 0), [2, 1, 2, 1]
+    )
+    assert [list(frame) for frame in frames].count([]) == {1: 2, 2: 0}.get(size.get("days", 0), 2)
+    with pytest.raises(DataRejected, match="UA-2"):
+        list(validation.validate_batches(read, SCHEMA))
+    with pytest.raises(DataRejected, match="delay"):
+        list(validation.validate_batches(replace(read, columns=("id",)), SCHEMA))
+
+
+def test_file_without_columns(tmp_path: Path) -> None:
+    """A file without columns is rejected, where every day is expected: it is not a missing day."""
+    with pytest.raises(DataRejected, match="id"):
+        list(validation.validate_batches(read_of(tmp_path, pd.DataFrame()), SCHEMA))
 
 
 def test_same_hash(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def monitor(notebook: Start) -> TestbookNotebookClient:
 
 def test_baseline_by_carrier_and_hour(monitor: TestbookNotebookClient) -> None:
     """The baseline says what it said in the holdout of the same carrier and hour, else what it said on average."""
-    monitor.inject("told = baseline(holdout, pd.Series(ids[:4]))")
+    monitor.inject("told = baseline(holdout, group(pd.Series(ids[:4])))")
     assert monitor.value("told.tolist()") == [0.1, 0.4, 0.25, 0.25]
 
 

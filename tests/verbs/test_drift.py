@@ -55,6 +55,21 @@ samebook.log_reference(known.drop(columns="day"), score, known["day"].reset_inde
 """
 
 
+BATCHES = """
+import json
+from datetime import date
+import samebook
+for days in (1, 2, 3):
+    read = {
+        name: samebook.read_batches(name, date(2013, 6, 29), date(2013, 7, 1), days=days, partial=True)
+        for name in ("flights", "predictions", "outcomes")
+    }
+    dated = {name: (rows.assign(day="2013-07-01") for rows in batches) for name, batches in read.items()}
+    report = samebook.drift_of("delay", dated, date(2013, 7, 1), 3)
+    samebook.output_path(f"{days}.json").write_text(json.dumps(report.as_json()))
+"""
+
+
 @pytest.fixture(scope="module")
 def promoted(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A repository with a model that learnt from sixty days, promoted."""
@@ -226,6 +241,19 @@ def test_frames_by_the_settings_names(watched: Tiny) -> None:
     call = f"samebook.drift_of('delay', {frames}, datetime.date(2013, 7, 1), 1)"
     watched.notebook("look", work=f"import datetime\nimport samebook\n{call}")
     assert "no frame 'flights'; did you mean flight?" in promoting.stderr_of(watched.samebook("run", "look"), 2)
+
+
+def test_batches_are_measured_as_frames(watched: Tiny) -> None:
+    """The batches of a notebook, where days are missing too, give the report of the verb."""
+    names = "datasets: {flights: {}, predictions: {}, outcomes: {}}\n"
+    drift_settings = "drift: {features: flights, scores: predictions, score: probability, labels: outcomes}"
+    (watched.root / "environments" / "dev.yml").write_text(names + drift_settings)
+    watched.notebook("look", work=BATCHES)
+    ended = watched.samebook("run", "look")
+    assert ended.code == 0, ended.stderr
+    report = drift(DriftRequest("delay", DAY, 3)).as_json()
+    for days in (1, 2, 3):
+        assert json.loads((watched.last / "outputs" / f"{days}.json").read_text()) == report
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from samebook.api import artifacts, context
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def drift_of(model: str, frames: Mapping[str, "pd.DataFrame"], day: datetime.date, days: int) -> Report:
-    """The report of `samebook drift`, on frames by the names of the datasets in the settings (`drift`).
+type Rows = pd.DataFrame | Iterable[pd.DataFrame]
 
-    Each frame has its rows' day ("2013-07-01") in the column `day`, and reaches back `days` days from `day`. The
-    reference is the promoted model's, or a run's; it and the settings are recorded as inputs.
+
+def drift_of(model: str, frames: Mapping[str, "Rows"], day: datetime.date, days: int) -> Report:
+    """The report of `samebook drift`, on frames, or batches of them, by the names of the datasets in the settings.
+
+    Each frame has its rows' day ("2013-07-01") in the column `day`, and reaches back `days` days from `day`; batches
+    are read once. The reference is the promoted model's, or a run's; it and the settings are recorded as inputs.
     """
+    import pandas as pd
+
     bundle = artifacts.find_bundle(model)
     if bundle:
         reference, files = bundle.monitoring, {artifact.sha256 for artifact in bundle.artifacts.values()}
@@ -37,7 +42,7 @@ def drift_of(model: str, frames: Mapping[str, "pd.DataFrame"], day: datetime.dat
             f"no frame {min(absent)!r}{hint}; expected those that the settings name (`drift`)",
             mend=f"samebook.drift_of(…, {{{min(absent)!r}: samebook.read_dataset(…)}}, …)",
         )
-    batches = {name: [frame] for name, frame in frames.items()}
+    batches = {name: [rows] if isinstance(rows, pd.DataFrame) else rows for name, rows in frames.items()}
     return measure(reference, observe(reference, Window(model, files, day, days, settings), batches))
 
 

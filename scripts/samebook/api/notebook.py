@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any
 from samebook.api import context
 from samebook.core import subcommand
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import DataRejected, UsageError
+from samebook.core.errors import UsageError
 from samebook.data import batches, dataset, sql, warehouse
 from samebook.monitoring import reference
 from samebook.reads import undeclared
 from samebook.records import run_folder
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from pandera.pandas import DataFrameSchema
 
 
 def log_metric(name: str, value: float) -> None:
@@ -75,11 +73,12 @@ def log_reference(
     `features` has one row for each sample that the model learnt from, `score` one value for each sample that it had not
     seen. The days of both, one value a sample, tell how far days differ from each other while nothing has changed.
 
-    Features larger than memory come in batches, from `read_batches` or a function that reads them anew at each call;
-    `feature_days` names their column with the day. The reference has the same bytes as that of all rows at once.
+    Features larger than memory come in batches, from `read_batches`, any other iterable of frames, or a function that
+    returns one; they are read once. `feature_days` names their column with the day. The reference has the same bytes as
+    that of all rows at once.
     """
-    path = output_path("reference.json")
-    path.write_bytes(json_bytes(reference.reference(features, score, feature_days, score_days)))
+    path, scratch = output_path("reference.json"), scratch_path("reference").parent
+    path.write_bytes(json_bytes(reference.reference(features, score, feature_days, score_days, scratch)))
     return path
 
 
@@ -120,40 +119,6 @@ def query(name: str, **bound: Any) -> "pd.DataFrame":
     return rows
 
 
-def validate(frame: "pd.DataFrame", schema: "DataFrameSchema") -> "pd.DataFrame":
-    """The frame as the schema returns it. Raises DataRejected with each broken check and its first rows."""
-    from pandera.errors import SchemaErrors
-
-    try:
-        return schema.validate(frame, lazy=True)
-    except SchemaErrors as error:
-        raise DataRejected(
-            dataset.rejection(error, schema.name or "the data"), mend="make lab, and look at these rows"
-        ) from None
-
-
-def validate_batches(frames: batches.Batches, schema: "DataFrameSchema") -> Iterator["pd.DataFrame"]:
-    """The batches of `read_batches` as the schema returns them; values that must be unique are so across all of them.
-
-    Raises DataRejected as `validate` does: for a repeated value after the last batch, for any other broken check at the
-    first batch that breaks it. Other checks of the schema see one batch at a time.
-    """
-    from pandera.pandas import Column, DataFrameSchema
-
-    unique = batches.uniques(schema)
-    hashes: list[list[np.ndarray]] = [[] for _ in unique]
-    for frame in frames:
-        valid = validate(frame, schema)
-        for columns, parts in zip(unique, hashes, strict=True):
-            parts.append(batches.hashed(valid[columns]))
-        yield valid
-    for columns, parts in zip(unique, hashes, strict=True):
-        if len(parts) > 1:  # the schema has checked a single batch by itself
-            rows = batches.repeated_rows((validate(frame, schema) for frame in frames), columns, parts)
-            alone = {name: Column(unique=True, nullable=True) for name in columns if len(columns) == 1}
-            validate(rows, DataFrameSchema(alone, unique=None if alone else columns, name=schema.name))
-
-
 def write_partition(name: str, day: datetime.date, frame: "pd.DataFrame") -> Path:
     """Write one day of a dataset into the run's outputs; it is published to data/ when the run is complete.
 
@@ -175,14 +140,15 @@ def open_partition(name: str, day: datetime.date) -> Iterator[batches.Writer]:
 
 
 def read_batches(
-    name: str, start: datetime.date, end: datetime.date, *, days: int = 1, rows: int = 0
+    name: str, start: datetime.date, end: datetime.date, *, days: int = 1, rows: int = 0, partial: bool = False
 ) -> batches.Batches:
     """The partitions of a dataset, as `read_dataset` gives them, in frames that fit into memory.
 
-    A frame holds `days` days, or, with `rows`, at most that many rows of one day. The batches can be iterated again;
-    each day is recorded once, before the first one is read.
+    A frame holds `days` days, or, with `rows`, at most that many rows of one day; with `partial` it may have neither
+    rows nor columns. The batches can be iterated again; each day is recorded once, before the first one is read.
     """
-    files = [(day, _file(name, day)) for day in _days(name, start, end, partial=False)]
+    there = set(_days(name, start, end, partial=partial))
+    files = [(day, _file(name, day) if day in there else None) for day in dataset.days(start, end)]
     return batches.of_days(files, name, days, rows)
 
 

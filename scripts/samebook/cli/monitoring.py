@@ -19,7 +19,7 @@ from samebook.core import errors, workspace
 )
 @click.option("--day", type=DAY, required=True, help="Day whose data are compared.")
 @click.option(
-    "--days", type=click.IntRange(1, 366), default=1, help="Compare also this many days, up to that one, as a whole."
+    "--days", type=click.IntRange(1, 36_600), default=1, help="Compare also this many days, up to that one, as a whole."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @ENV

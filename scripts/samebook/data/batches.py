@@ -30,10 +30,11 @@ class Batches:
     """The rows of the files of some days, in order, as frames; they can be iterated several times.
 
     A frame holds `days` days, or, with `rows`, at most that many rows of one day. Its index continues that of the frame
-    before. `parts` are the names and paths of the files, which must not change meanwhile.
+    before. `parts` are the names and paths of the files, which must not change meanwhile; of a missing day there is no
+    path, and where a frame has no other days, it has neither rows nor columns.
     """
 
-    parts: tuple[tuple[str, Path], ...]
+    parts: tuple[tuple[str, Path | None], ...]
     days: int = 1
     rows: int = 0
     columns: tuple[str, ...] | None = None
@@ -65,10 +66,14 @@ class Batches:
         The order follows from the days and the seed alone: the batches of two datasets stay beside each other.
         """
 
-        def place(part: tuple[str, Path]) -> str:
+        def place(part: tuple[str, Path | None]) -> str:
             return sha256(f"{seed} {part[0].rpartition(' ')[2]}".encode())
 
         return replace(self, parts=tuple(sorted(self.parts, key=place)))
+
+    def is_missing(self, frame: "pd.DataFrame") -> bool:
+        """Whether a frame is that of missing days."""
+        return not len(frame.columns) and any(path is None for _, path in self.parts)
 
     def _frames(self) -> Iterator["pd.DataFrame"]:
         count = 0
@@ -82,12 +87,14 @@ class Batches:
         import pyarrow as pa
 
         for parts in batched(self.parts, self.days):
-            tables = [table for part in parts for table in self._read(*part)]
-            yield pa.concat_tables(tables, promote_options="permissive")
+            tables = [table for name, path in parts if path for table in self._read(name, path)]
+            yield pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
 
     def _by_rows(self) -> Iterator["pa.Table"]:
-        for part in self.parts:
-            yield from self._read(*part)
+        import pyarrow as pa
+
+        for name, path in self.parts:
+            yield from self._read(name, path) if path else [pa.table({})]
 
     def _read(self, name: str, path: Path) -> Iterator["pa.Table"]:
         """A file as tables: one, or one for each `rows` rows; at least one, so that its columns are known."""
@@ -220,7 +227,7 @@ def uniques(schema: "DataFrameSchema") -> list[list[str]]:
     return [*alone, *([list(schema.unique)] if schema.unique else [])]
 
 
-def of_days(parts: Iterable[tuple[datetime.date, Path]], name: str, days: int, rows: int) -> Batches:
+def of_days(parts: Iterable[tuple[datetime.date, Path | None]], name: str, days: int, rows: int) -> Batches:
     """Batches of a dataset's days. Raises UsageError for fewer than one day, or for negative rows."""
     if days < 1 or rows < 0:
         raise UsageError(

@@ -5,6 +5,8 @@ because both are drift too.
 """
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,13 +25,18 @@ def bin_values(values: "pd.Series") -> Bins:
     Numbers have `edges`, the `counts` of the bins between them, and the `range` outside of which a number is unseen.
     Other values have `values`, with the count of each. `missing` is the number of nulls.
     """
+    import numpy as np
+
     present = values.dropna()
     missing = int(values.isna().sum())
     if is_number(values):
         edges = _edges(present)
         return {"edges": edges, "counts": count_bins(present, edges), "missing": missing, "range": _range(present)}
-    counts = present.astype(str).value_counts()
-    return {"values": {value: int(count) for value, count in sorted(counts.items()) if count}, "missing": missing}
+    codes, words = split_words(present)
+    counts: Counter[str] = Counter()
+    for word, count in zip(words, np.bincount(codes, minlength=len(words)), strict=True):
+        counts[word] += int(count)
+    return {"values": dict(sorted(counts.items())), "missing": missing}
 
 
 def is_number(values: "pd.Series") -> bool:
@@ -58,26 +65,38 @@ def expected_counts(bins: Bins) -> "np.ndarray":
 def bin_numbers(values: "pd.Series", bins: Bins) -> "np.ndarray":
     """The bin of each value, as its place in `expected_counts`. Raises ValueError for text among numbers."""
     import numpy as np
-    import pandas as pd
 
     if "edges" in bins:
-        return number_bins(values, bins)[0]
-    unseen = len(bins["values"]) + 1
-    place_of = {value: place for place, (value, count) in enumerate(bins["values"].items()) if count > 1}
+        return number_bins(values.to_numpy(dtype=float, na_value=math.nan), bins)[0]
+    codes, words = split_words(values)
+    return np.array([*seen_words(words, bins), len(bins["values"])])[codes]
+
+
+def split_words(values: "pd.Series") -> tuple["np.ndarray", list[str]]:
+    """The code of each value, -1 of a null, and the word that each code stands for."""
+    import pandas as pd
+
     codes, words = pd.factorize(values)
-    places = np.array([*(place_of.get(str(word), unseen) for word in words), unseen - 1])
-    return places[codes]  # of a null the code is -1
+    return codes, [str(word) for word in words]
 
 
-def number_bins(values: "pd.Series", bins: Bins) -> tuple["np.ndarray", list[int]]:
-    """The bin of each number, and how many there are between the edges, where a number out of the range counts too."""
+def seen_words(words: Iterable[str], bins: Bins) -> list[int]:
+    """The bin of each word; that of unseen values where the reference has it once or never."""
+    place_of = {value: place for place, (value, count) in enumerate(bins["values"].items()) if count > 1}
+    return [place_of.get(word, len(bins["values"]) + 1) for word in words]
+
+
+def number_bins(numbers: "np.ndarray", bins: Bins, times: "np.ndarray | None" = None) -> tuple["np.ndarray", list[int]]:
+    """The bin of each number, and how many there are between the edges, where a number out of the range counts too.
+
+    Each number is there `times` times; without it, once.
+    """
     import numpy as np
 
-    numbers = values.to_numpy(dtype=float, na_value=math.nan)
     is_null = np.isnan(numbers)
     places = np.searchsorted(np.asarray(bins["edges"], dtype=float), numbers, side="left")
     width = len(bins["edges"]) + 1
-    counts = np.bincount(places[~is_null], minlength=width)
+    counts = np.bincount(places[~is_null], None if times is None else times[~is_null], width)
     low, high = bins["range"] or (math.inf, -math.inf)
     places[(numbers < low) | (numbers > high)] = width + 1
     places[is_null] = width

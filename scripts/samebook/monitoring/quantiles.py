@@ -1,8 +1,8 @@
 """Quantiles of columns that are larger than memory: exact, by counting values, or the digits of values.
 
 A column with few different values is counted in one pass. Of another the 64 bits of its floats, in the order of the
-numbers, are four digits of 16 bits. Each pass over the rows counts one digit of the values that share the digits before
-it, for each rank that is looked for. Memory holds 5 MB a column.
+numbers, are four digits of 16 bits. Each pass counts one digit of the values that share the digits before it, for each
+rank that is looked for. Memory holds 5 MB a column.
 """
 
 from collections.abc import Sequence
@@ -42,13 +42,14 @@ class LowerQuantiles:
         """Whether no further pass is needed."""
         return self._digit == PASSES
 
-    def add(self, values: "np.ndarray") -> None:
-        """Count numbers without nulls."""
+    def add(self, values: "np.ndarray", times: "np.ndarray") -> None:
+        """Count numbers without nulls, each of them so many times."""
         import numpy as np
 
         if self._few is None:
-            return self._add_digits(values, None)
-        different, times = np.unique(np.asarray(values, dtype=np.float64) + 0.0, return_counts=True)
+            return self._add_digits(values, times)
+        different, inverse = np.unique(np.asarray(values, dtype=np.float64) + 0.0, return_inverse=True)
+        times = np.bincount(inverse, times, len(different)).astype(np.int64)
         places = np.searchsorted(self._few, different)
         is_new = self._few[places.clip(max=len(self._few) - 1)] != different if len(self._few) else places == 0
         self._times[places[~is_new]] += times[~is_new]
@@ -59,8 +60,8 @@ class LowerQuantiles:
             self._few = None
         return None
 
-    def _add_digits(self, values: "np.ndarray", times: "np.ndarray | None") -> None:
-        """Count the next digit of values, each of them so many times; None means once."""
+    def _add_digits(self, values: "np.ndarray", times: "np.ndarray") -> None:
+        """Count the next digit of values, each of them so many times."""
         import numpy as np
 
         keys = _keys(values)
@@ -70,7 +71,7 @@ class LowerQuantiles:
             prefixes = keys >> (shift + np.uint64(BITS))
             places = np.searchsorted(self._open, prefixes).clip(max=len(self._open) - 1)
             is_open = self._open[places] == prefixes
-            digits = digits[is_open] + _SIZE * places[is_open]
+            digits, times = digits[is_open] + _SIZE * places[is_open], times[is_open]
         counts = np.bincount(digits, weights=times, minlength=self._counts.size)
         self._counts += counts.astype(np.int64).reshape(self._counts.shape)
 

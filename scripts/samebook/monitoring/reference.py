@@ -5,15 +5,16 @@ given it also holds how alike the rows of one day are, because an event moves ma
 its most unusual day is from all of them.
 """
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samebook.core.errors import UsageError
 from samebook.models import lookup
 from samebook.monitoring.bins import Bins, bin_numbers, bin_values, expected_counts
-from samebook.monitoring.passes import AGAIN, Distribution, Frames, Samples, read, split_days
+from samebook.monitoring.distribution import Distributions, Frames, read, split_days
 from samebook.monitoring.psi import DIGITS, bin_groups, psi
-from samebook.monitoring.quantiles import PASSES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,15 +32,15 @@ def reference(
     score: "pd.Series",
     feature_days: "pd.Series | str | None" = None,
     score_days: "pd.Series | None" = None,
+    scratch: Path | None = None,
 ) -> Reference:
     """The reference of features (one row a sample, one column a feature) and of a score, as plain JSON.
 
-    `features` may come in batches that can be read again: then up to ROWS_AT_ONCE rows are held, and more are read once
-    for features of few values, up to `PASSES` times for others, and once again. `feature_days` holds the day of each
-    sample, or names the column of `features` that does, `score_days` that of each score; without them samples count as
-    independent.
+    `features` may come in batches, which are read once: up to ROWS_AT_ONCE rows are held, and more are counted by day
+    and value in files of a temporary folder in `scratch`. `feature_days` holds the day of each sample, or names the
+    column of `features` that does, `score_days` that of each score; without them samples count as independent.
     """
-    described = _of_features(features, feature_days)
+    described = _of_features(features, feature_days, scratch)
     return {
         "version": VERSION,
         **described,
@@ -47,7 +48,7 @@ def reference(
     }
 
 
-def _of_features(features: "pd.DataFrame | Frames", days: "pd.Series | str | None") -> Reference:
+def _of_features(features: "pd.DataFrame | Frames", days: "pd.Series | str | None", scratch: Path | None) -> Reference:
     import pandas as pd
 
     if not isinstance(features, pd.DataFrame):
@@ -56,57 +57,35 @@ def _of_features(features: "pd.DataFrame | Frames", days: "pd.Series | str | Non
                 "feature_days: found a series beside batches of features; expected the name of their column",
                 mend="log_reference(…, feature_days='day')",
             )
-        whole = _at_once(features)
-        if whole is None:
-            return _of_batches(Samples(features, days))
-        features = whole
+        batches, held, rows = read(features), list[pd.DataFrame](), 0
+        for frame in batches:
+            held.append(frame)
+            if (rows := rows + len(frame)) > ROWS_AT_ONCE:
+                return _of_batches(_handed_on(held, batches), days, scratch)
+        features = pd.concat(held, ignore_index=True) if held else pd.DataFrame()
     if isinstance(days, str):
         features, days = split_days(features, days)
     distributions = {str(name): distribution(features[name], days) for name in features}
     return {"rows": len(features), "days": _count_days(days), "features": distributions}
 
 
-def _at_once(batches: Frames) -> "pd.DataFrame | None":
-    """The rows of all batches, and None where they are too many for one frame."""
-    import pandas as pd
-
-    frames: list[pd.DataFrame] = []
-    rows = 0
-    for frame in read(batches):
-        frames.append(frame)
-        if (rows := rows + len(frame)) > ROWS_AT_ONCE:
-            if isinstance(batches, Iterator):
-                raise UsageError(
-                    f"features: {rows} rows and more from an iterator, which can be read only once", mend=AGAIN
-                )
-            return None
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+def _of_batches(batches: Iterator["pd.DataFrame"], day: str | None, scratch: Path | None) -> Reference:
+    with tempfile.TemporaryDirectory(prefix="reference-", dir=scratch) as folder:
+        distributions = Distributions(Path(folder), day)
+        for frame in batches:
+            distributions.add(frame)
+        features = {
+            name: _with_days(bins, table if len(table) else None, distributions.rows)
+            for name, bins, table in distributions.results()
+        }
+    return {"rows": distributions.rows, "days": distributions.days, "features": features}
 
 
-def _of_batches(samples: Samples) -> Reference:
-    import pandas as pd
-
-    columns: dict[str, Distribution] = {}
-    for digit in range(PASSES):
-        for frame, _ in samples:
-            for name in frame:
-                columns.setdefault(str(name), Distribution(str(name))).look(frame[name], digit)
-        for column in columns.values():
-            column.end_look()
-        if all(column.is_looked_at for column in columns.values()):
-            break
-    for column in columns.values():
-        column.set_bins()
-    for frame, days in samples:
-        codes = None if days is None else pd.factorize(days)
-        for name in frame:
-            columns[str(name)].fill(frame[name], codes)
-    tables = {name: column.by_day() for name, column in columns.items()}
-    features = {
-        name: _with_days(columns[name].bins, table if len(table) else None, samples.rows)
-        for name, table in tables.items()
-    }
-    return {"rows": samples.rows, "days": max(map(len, tables.values()), default=0), "features": features}
+def _handed_on(held: list["pd.DataFrame"], others: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
+    """The batches that are held, each of which is let go, and then the others."""
+    while held:
+        yield held.pop(0)
+    yield from others
 
 
 def usable_reference(reference: Reference | None, model: str) -> Reference:
@@ -148,7 +127,7 @@ def _with_days(bins: Bins, by_day: "np.ndarray | None", rows: int) -> Bins:
         absent = round(bins["missing"] / rows, DIGITS) if rows else 0.0
         return bins | {"intraclass": 0.0, "farthest": 0.0, "absent": absent}
     before = expected_counts(bins)
-    bins |= {"intraclass": _intraclass(_merge_bins(by_day, before, bins, rows // len(by_day)))}
+    bins |= {"intraclass": _intraclass(by_day @ _merging(before, bins, rows // len(by_day)))}
     absent = round(float((by_day[:, -2] / by_day.sum(axis=1)).max()), DIGITS)
     return bins | {"farthest": _farthest(by_day, before, bins), "absent": absent}
 
@@ -175,17 +154,18 @@ def _intraclass(table: "np.ndarray") -> float:
 
 def _farthest(by_day: "np.ndarray", before: "np.ndarray", bins: Bins) -> float:
     """The largest PSI of a day against all days. Rare bins are merged as they are for a new day."""
-    largest = 0.0
-    for now in by_day:
-        size = int(now.sum())
-        pair = _merge_bins(before, before, bins, size), _merge_bins(now, before, bins, size)
-        largest = max(largest, float(psi(*pair)))
+    import numpy as np
+
+    largest, sizes = 0.0, by_day.sum(axis=1)
+    for size in np.unique(sizes):  # days of a size have the same groups of bins
+        merge = _merging(before, bins, int(size))
+        largest = max(largest, float(psi(before @ merge, by_day[sizes == size] @ merge).max()))
     return round(largest, DIGITS)
 
 
-def _merge_bins(counts: "np.ndarray", before: "np.ndarray", bins: Bins, size: int) -> "np.ndarray":
-    """The counts by group of bins, from the counts by bin on the last axis; the groups are those of `size` rows."""
+def _merging(before: "np.ndarray", bins: Bins, size: int) -> "np.ndarray":
+    """The matrix from counts by bin to counts by group of bins; the groups are those of `size` rows."""
     import numpy as np
 
     groups = bin_groups(before, min(size, int(before.sum())), is_ordered="edges" in bins)
-    return counts @ np.eye(int(groups.max()) + 1)[groups]
+    return np.eye(int(groups.max()) + 1)[groups]
