@@ -192,6 +192,16 @@ def test_secret_refused_beside_outputs(tiny: Tiny) -> None:
     assert (with_secret(tiny.root), (tiny.last / "b.txt").read_text()) == ([], "well")
 
 
+@pytest.mark.parametrize("name", ["error.txt", "run.log"])
+def test_secret_refused_under_a_name_of_samebooks(tiny: Tiny, name: str) -> None:
+    """What a notebook adds to the log, or writes as an error, in the clear ends the run as any file does."""
+    work = f"import os, pathlib\nwith (pathlib.Path(os.environ['SAMEBOOK_RUN']) / {name!r}).open('a') as file:\n"
+    tiny.notebook("writes", parameters=PARAMETERS, work=f"{work}    file.write(token)")
+    ended = tiny.samebook("run", "writes", API_TOKEN=SECRET)
+    assert (ended.code, f"{name} holds a secret: [redacted API_TOKEN]" in ended.stderr) == (6, True)
+    assert with_secret(tiny.root) == []
+
+
 def test_cluster_key_not_shown(tiny: Tiny) -> None:
     """The key of the checkout's cluster is redacted, line by line, and not the first line that all keys have."""
     key = tiny.root / ".samebook" / "cluster" / "key.pem"

@@ -34,6 +34,8 @@ WORK = ".work"
 # What samebook itself writes there, redacted, or removes at the end. All else is the notebook's.
 KEPT = (RECEIPT, ERROR, METRICS, NOTEBOOK, CANONICAL, PAGE, LOG, ENVIRONMENT, PATCH)
 OWN = frozenset((*KEPT, EVENTS, INPUTS, KERNEL, LOCK, SCRATCH, SECRETS, WORK))
+# What is not searched for secrets: of samebook's own all but what a notebook can add to, or make itself.
+UNSEARCHED = OWN - {LOG, ERROR}
 KILLED = "the runner was killed before the run was complete\n"
 TEMPORARY = "samebook-"
 # The time at the start of a run's id, in UTC.

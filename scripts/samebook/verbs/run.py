@@ -130,7 +130,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     beside = outputs.take(prepared.path.parent, before, settings.outputs, folder.outputs)
     for line in (*beside, *outputs.normalize(folder.outputs, prepared.workspace.root)):
         reporter.noted(prepared.redaction.text(line))
-    prepared.redaction.check_files(folder.path, run_folder.OWN)
+    prepared.redaction.check_files(folder.path, run_folder.UNSEARCHED)
     read = origin.settled(prepared.workspace, prepared.source, prepared.path, run_folder.events(folder.path))
     events = tuple(read)
     for line in origin.notes(events):
@@ -224,7 +224,7 @@ def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, works
     text = redaction.text(f"{type(error).__name__}: {error}")
     try:
         (folder.path / run_folder.RECEIPT).unlink(missing_ok=True)
-        redaction.remove_files(folder.path, run_folder.OWN)
+        redaction.remove_files(folder.path, run_folder.UNSEARCHED)
         (folder.path / run_folder.ERROR).write_text(text + "\n")
         final = folder.finish()
     except OSError:
