@@ -58,7 +58,7 @@ def of_package(record: Path, *, is_full: bool = False) -> dict[str, str]:
     """
     edits, site = dict[str, str](), f"{record.parent.parent}/"
     installed = record.stat().st_mtime_ns if record.is_file() else 0
-    for name, expected, size in _entries(record, installed):
+    for name, expected, size in entries(record, installed):
         path = site + name
         try:
             status = os.stat(path)  # noqa: PTH116 - ten thousand files for each run, and pathlib takes twice as long
@@ -66,17 +66,27 @@ def of_package(record: Path, *, is_full: bool = False) -> dict[str, str]:
             continue
         if (is_full or status.st_size != size or status.st_mtime_ns > installed) and (
             digest := sha256(Path(path))
-        ) != _hex(expected):
+        ) != hex_digest(expected):
             edits[name] = digest
     return edits
 
 
+def file_state(path: Path) -> tuple[Path, tuple[int, ...]]:
+    """A path, and the numbers of its file that change with the content: inode, size and times; () without a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path, ()
+    return path, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 @cache
-def _entries(record: Path, installed: int) -> list[tuple[str, str, int]]:
+def entries(record: Path, installed: int) -> list[tuple[str, str, int]]:
+    """The name, the digest in RECORD's form and the size of each code file of a package, by its RECORD of this time."""
     text = record.read_text() if installed else ""
     return [(name, digest, int(size)) for name, digest, size in CODE.findall(text)]
 
 
-def _hex(digest: str) -> str:
+def hex_digest(digest: str) -> str:
     """The hex digits of a digest in RECORD's form: base64 without its end."""
     return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()

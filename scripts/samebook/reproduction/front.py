@@ -6,6 +6,7 @@ With Docker nothing of the commit runs on this machine: an image is built from i
 import codecs
 import filecmp
 import os
+import platform
 import re
 import shutil
 import sys
@@ -18,8 +19,11 @@ from pathlib import Path
 from samebook.core import git, processes, signals
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.text import visible
+from samebook.environment import bytecode
 from samebook.reproduction import dockerfile
 
+# By it make leaves the packages uncompiled.
+UNCOMPILED = "SAMEBOOK_UNCOMPILED"
 PINNED = Path(".samebook") / "receipt.json"
 VARIABLES = "environments/variables.env"
 # A line of it that compose takes as it stands. Another one may take a variable of this machine: `A=${B}`, or `B` alone.
@@ -48,11 +52,13 @@ class Front:
         """Make the commit's environment. Raises EnvironmentMismatch where that fails."""
         self.check()
         self._hand_over_uv()
-        if self._make(env, "environment", *(self._image(env) if self.engine == "docker" else [])):
+        arguments = self._image(env) if self.engine == "docker" else ["TARGETS=runtime"]
+        if self._make({**env, UNCOMPILED: "1"}, "environment", *arguments):
             raise EnvironmentMismatch(
                 "the environment of that commit can't be made here; make's own words are above",
                 mend=f"again, with ENGINE={'local' if self.engine == 'docker' else 'docker'}",
             )
+        self._compile()
 
     def _image(self, env: Mapping[str, str]) -> list[str]:
         """The arguments of make for the image of a commit.
@@ -91,11 +97,19 @@ class Front:
             (self.checkout / program).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(self.caller / program, self.checkout / program)
 
+    def _compile(self) -> None:
+        """Give the packages of this Python their bytecode: the caller's code does it, and not the commit's."""
+        python = ".".join(platform.python_version_tuple()[:2])
+        site = self.checkout / ".venv" / "lib" / f"python{python}" / "site-packages"
+        if self.engine == "local" and site.is_dir() and site.resolve().is_relative_to(self.checkout.resolve()):
+            command = (sys.executable, "-P", "-m", "samebook.environment.bytecode", str(site))
+            signals.call(command, self.caller, os.environ)
+
     def _make(self, env: Mapping[str, str], *arguments: str) -> int:
         """The exit code of make in the checkout; its output goes to standard error, inert."""
         callers = [f"--file={self.caller / 'Makefile'}"] if self.engine == "docker" else []
         command = ("make", "--silent", *callers, *arguments, f"ENGINE={self.engine}")
-        with processes.forwarded(_shown()) as output:
+        with processes.forwarded(_shown()) as output, bytecode.guarded():
             return signals.call(command, self.checkout, env, output)
 
 
