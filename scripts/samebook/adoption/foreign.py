@@ -11,7 +11,7 @@ from typing import Any
 from samebook.adoption.code import cells
 from samebook.core.errors import UsageError
 from samebook.core.text import word
-from samebook.execution import notebook_file
+from samebook.environment import kernels
 
 CODE = "code"
 # Outputs that are errors, in formats 4 and 3; those by which a person has stopped a cell.
@@ -68,7 +68,7 @@ def is_python2(path: Path) -> bool:
 
 def _check_language(path: Path, content: dict[str, Any]) -> None:
     """Raise UsageError for a notebook of another language."""
-    if language := notebook_file.other_language(content.get("metadata") or {}):
+    if language := kernels.other_language(content.get("metadata") or {}):
         raise UsageError(
             f"{path} is a notebook of {language}; samebook runs Python alone",
             mend="a notebook of Python: its work would have to be written again",
@@ -104,7 +104,7 @@ def check_syntax(texts: list[str], mend: str = "mend that cell in a copy of the 
 def content(cells: list[Cell], record: dict[str, Any]) -> bytes:
     """The file of a notebook in format 4.5 without outputs, with the record of its adoption in its metadata."""
     metadata = {
-        "kernelspec": {**notebook_file.KERNEL, "language": "python"},
+        "kernelspec": {**kernels.KERNEL, "language": "python"},
         "language_info": {"name": "python"},
         "samebook": {"adoption": record},
     }

@@ -3,7 +3,6 @@
 import json
 import sys
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from samebook.core import head
 from samebook.core.errors import UsageError
 from samebook.core.text import Say
+from samebook.environment import kernels
+from samebook.environment.kernels import KERNEL
 
-# The kernels that a notebook may name: every one of Python is the environment's own here, and no other language runs.
-PYTHON = ("python", "python2", "python3", "ipython", "")
-KERNEL = {"name": "python3", "display_name": "Python 3"}
-# Kernels of other languages, by the beginning of their names, where a notebook does not say its language.
-OTHERS = {"ir": "R", "julia": "Julia", "bash": "bash", "scala": "Scala", "sas": "SAS", "octave": "Octave"}
 CELLS = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 INJECTED = "injected-parameters"
 # The kernels of this environment: a user's own, and one in JUPYTER_PATH, may be of another Python.
@@ -63,7 +59,7 @@ def _shown(path: Path) -> str:
 
 def _set_kernel(path: Path, notebook: NotebookNode, say: Say) -> None:
     """Give the notebook the kernel of the environment. Raises UsageError for a notebook of another language."""
-    if language := other_language(notebook.metadata):
+    if language := kernels.other_language(notebook.metadata):
         raise UsageError(
             f"{path.name} is a notebook of {language}; samebook runs Python alone",
             mend="a notebook of Python: its work would have to be written again",
@@ -123,13 +119,3 @@ def _cell(cell: NotebookNode) -> dict[str, Any]:
     keys = {*blank, *(["attachments"] if cell.cell_type != "code" else [])} - {"id"}
     allowed = {key: value for key, value in cell.items() if key in keys}
     return {**blank, **allowed, "metadata": metadata}
-
-
-def other_language(metadata: Mapping[str, Any]) -> str:
-    """The language of a notebook by its metadata, where that is not Python; else ""."""
-    kernel, info = metadata.get("kernelspec") or {}, metadata.get("language_info") or {}
-    language = str(info.get("name") or kernel.get("language") or "")
-    if language.lower() not in PYTHON:
-        return language
-    name = str(kernel.get("name", ""))
-    return next((other for start, other in OTHERS.items() if name.split("-")[0] == start), "")
