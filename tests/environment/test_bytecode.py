@@ -160,7 +160,7 @@ def test_names_that_lead_out(name: str, tmp_path: Path) -> None:
 
 
 def test_what_a_run_writes_is_removed(tmp_path: Path, cache: Path) -> None:
-    """Archives that are edited, replaced or added while another commit's code runs are removed, at any time they say."""
+    """Archives that another commit's code edits, replaces or adds are removed, whatever their times."""
     for name, code in (("a", "A = 1\n"), ("b", "B = 1\n"), ("c", "C = 1\n")):
         install(tmp_path / name, code)
         bytecode.fill(tmp_path / name)

@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from samebook.core import git, processes, signals
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.text import visible
 from samebook.environment import bytecode
-from samebook.reproduction import dockerfile
+from samebook.reproduction import dockerfile, shared_files
 
 # By it make leaves the packages uncompiled.
 UNCOMPILED = "SAMEBOOK_UNCOMPILED"
@@ -53,7 +53,9 @@ class Front:
         self.check()
         self._hand_over_uv()
         arguments = self._image(env) if self.engine == "docker" else ["TARGETS=runtime"]
-        if self._make({**env, UNCOMPILED: "1"}, "environment", *arguments):
+        with self._guarded(self.caller):
+            code = self._make({**env, UNCOMPILED: "1"}, "environment", *arguments)
+        if code:
             raise EnvironmentMismatch(
                 "the environment of that commit can't be made here; make's own words are above",
                 mend=f"again, with ENGINE={'local' if self.engine == 'docker' else 'docker'}",
@@ -66,16 +68,28 @@ class Front:
         A build writes into the caches of the daemon, which later builds install from. So a commit that nobody here has
         taken in has caches of its own, and takes no image that is this machine's.
         """
-        commit = git.head(self.checkout)
-        is_own = all(git.is_ancestor(self.caller, name) for name in (commit, *self.others))
+        commit, is_own = git.head(self.checkout), self._is_own()
         if not is_own:
             dockerfile.check(self.checkout, commit, env.get("BASE_IMAGE", ""))
         return [PATCH, "TARGETS=runtime", *([] if is_own else [f"CACHE_NAMESPACE={commit}"])]
 
+    def _is_own(self) -> bool:
+        """Whether somebody here has taken in each commit whose files may be in the checkout."""
+        return all(git.is_ancestor(self.caller, name) for name in (git.head(self.checkout), *self.others))
+
     def run(self, env: Mapping[str, str]) -> int:
         """The exit code of a run of the plan in PINNED."""
         target = ["rerun", PATCH] if self.engine == "docker" else ["run"]
-        return self._make(env, *target, f"RECEIPT={PINNED}")
+        with self._guarded(self.caller, self.checkout):
+            return self._make(env, *target, f"RECEIPT={PINNED}")
+
+    def _guarded(self, *checkouts: Path) -> AbstractContextManager[None]:
+        """What a stranger's commit changes in the packages of these checkouts, and others would run, raises
+        EnvironmentMismatch.
+        """
+        if self.engine == "docker" or not (self.caller / ".venv").is_dir() or self._is_own():
+            return nullcontext()
+        return shared_files.guarded(*checkouts)
 
     def check(self) -> None:
         """Raise UsageError where a file that this machine shares with the container leads out of the checkout, or would
