@@ -50,7 +50,7 @@ def test_compiled_once(tmp_path: Path, cache: Path) -> None:
     (archive,) = cache.iterdir()
     state = archive.stat()
     bytecode.fill(tmp_path / "b")
-    assert archive.stat() == state
+    assert (archive.stat().st_ino, archive.stat().st_mtime_ns) == (state.st_ino, state.st_mtime_ns)
     assert first.read_bytes()[16:] == second.read_bytes()[16:]
     assert first.stat().st_nlink == second.stat().st_nlink == 1
     assert imported(tmp_path / "b") == "tool"
@@ -63,8 +63,30 @@ def test_python_takes_it(tmp_path: Path) -> None:
     content = compiled.read_bytes()
     compiled.write_bytes(content.replace(b"tool", b"seen", 2))
     assert imported(tmp_path) == "seen"
+    compiled.write_bytes(content[:-5])  # as a killed make leaves it
     bytecode.fill(tmp_path)
     assert imported(tmp_path) == "tool"
+
+
+def test_what_another_environment_imports(tmp_path: Path) -> None:
+    """An environment for one run gets the bytecode that another has read; where no reads are kept, it gets all."""
+    read, unread, new = install(tmp_path / "read"), install(tmp_path / "unread"), install(tmp_path / "new")
+    for name in ("read", "unread"):
+        bytecode.fill(tmp_path / name)
+        install(tmp_path / name, "x = 1\n", "other/module.py")
+    other = tmp_path / "read" / "other" / "__pycache__" / read.name.replace("core", "module")
+    other.parent.mkdir()
+    other.touch()
+    os.utime(other, (time.time(), time.time() - 60))
+    bytecode.fill(tmp_path / "new", tmp_path / "read")
+    assert not new.exists()
+    os.utime(read, (time.time(), time.time() - 60))
+    bytecode.fill(tmp_path / "new", tmp_path / "read")
+    assert new.is_file()
+    new.unlink()
+    os.utime(unread, (time.time() - 60, time.time()))
+    bytecode.fill(tmp_path / "new", tmp_path / "unread")
+    assert new.is_file()
 
 
 def cut(archive: Path) -> None:

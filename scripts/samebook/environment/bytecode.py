@@ -1,6 +1,6 @@
 """The bytecode of installed packages: compiled once on a machine for each wheel, and copied into each environment.
 
-    python -P -m samebook.environment.bytecode .venv/lib/python3.13/site-packages
+    python -P -m samebook.environment.bytecode .venv/lib/python3.13/site-packages [another folder of packages]
 
 The user's cache has an archive for each wheel, named after the hashes of the wheel's code. Only code that is as its
 RECORD says is compiled for it, and never by what a notebook runs. Environments get copies: what a notebook does to its
@@ -16,20 +16,22 @@ import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+from samebook.core import workspace
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import UsageError
-from samebook.core.workspace import replacing
 from samebook.environment import edits, machine
 
 DAY = 24 * 3600
 # An archive that no new environment has asked for in so many days is removed.
 UNUSED_DAYS = 30
 ARCHIVE = ".zip"
+CACHED = "__pycache__"
 TAG = sys.implementation.cache_tag
 # Another Python's bytecode, or another form of the archive, has other names.
 VERSION = f"1 {TAG} {importlib.util.MAGIC_NUMBER.hex()}"
@@ -44,16 +46,30 @@ def folder() -> Path:
     return (cache if cache.is_absolute() else Path.home() / ".cache") / "samebook" / "bytecode"
 
 
-def fill(site: Path) -> None:
+def fill(site: Path, like: Path | None = None) -> None:
     """Write the bytecode of the packages in a folder, on all cores. Where it can't be written, Python compiles what it
     imports.
+
+    A folder for one run gets only that of modules which have been imported in the folder `like`, as far as the file
+    system tells.
     """
+    used = _used(like) if like else frozenset[str]()
     records = sorted(site.glob("*.dist-info/RECORD"), key=lambda path: path.stat().st_size, reverse=True)
     with ProcessPoolExecutor(machine.cores()) as pool:
-        list(pool.map(_fill_package, records))
+        list(pool.map(partial(_fill_package, used=used), records))
 
 
-def _fill_package(record: Path) -> None:
+def _used(site: Path) -> frozenset[str]:
+    """The modules in a folder of packages, by their relative paths, whose bytecode has been read since it was written;
+    none where the file system does not keep the time of a file's last read.
+    """
+    files = ((path, path.stat()) for path in site.glob(f"**/{CACHED}/*.{TAG}.pyc"))
+    read = (path for path, status in files if status.st_atime_ns > status.st_mtime_ns)
+    modules = (path.parents[1] / path.name.replace(f".{TAG}.pyc", ".py") for path in read)
+    return frozenset(module.relative_to(site).as_posix() for module in modules)
+
+
+def _fill_package(record: Path, used: Set[str] = frozenset()) -> None:
     """Write the bytecode of a package, from the archive of its wheel, which is made where it is missing or damaged."""
     site, installed = record.parent.parent, record.stat().st_mtime_ns
     files = {name: (digest, size) for name, digest, size in edits.entries(record, installed)}
@@ -64,11 +80,14 @@ def _fill_package(record: Path) -> None:
         if codes:
             with suppress(OSError, UsageError):  # a cache that is full, or can't be written
                 _write(archive, codes)
-    folders = {path for path in {(site / name).parent for name in files} if path.resolve().is_relative_to(site)}
+    folders = {name.rpartition("/")[0] for name in codes}
+    inside = {name for name in folders if (site / name).is_dir() and (site / name).resolve().is_relative_to(site)}
     with suppress(OSError):
-        for name in files.keys() & codes.keys():
-            if (site / name).parent in folders:
-                _install(site / name, codes[name], files[name][1], installed)
+        for name in inside:
+            (site / name / CACHED).mkdir(exist_ok=True)
+        for name, code in codes.items():
+            if (not used or name in used) and name in files and name.rpartition("/")[0] in inside:
+                _install(site / name, code, files[name][1], installed)
 
 
 def _read(archive: Path) -> dict[str, bytes] | None:
@@ -101,25 +120,32 @@ def _compiled(site: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
 
 def _write(archive: Path, codes: Mapping[str, bytes]) -> None:
     """Write an archive, as a whole or not at all. Of two that are made at once, which say the same, the later stays."""
-    with replacing(archive) as temporary, zipfile.ZipFile(temporary, "w") as content:
+    with workspace.replacing(archive) as temporary, zipfile.ZipFile(temporary, "w") as content:
         for name, code in codes.items():
             content.writestr(name, code)
 
 
 def _install(path: Path, code: bytes, size: int, installed: int) -> None:
-    """Write the bytecode of a file, unless it was edited: it has another size, or is younger than the installation.
+    """Write the bytecode of a file, unless the file is gone, or was edited: has another size, or is younger than the
+    installation.
 
     Python takes bytecode by the size and the time of the source: https://docs.python.org/3/reference/import.html
     """
-    status = path.stat()
-    if status.st_size != size or status.st_mtime_ns > installed:
+    status = path.stat() if path.is_file() else None
+    if status is None or status.st_size != size or status.st_mtime_ns > installed:
         return
-    target = path.parent / "__pycache__" / f"{path.stem}.{TAG}.pyc"
-    temporary = target.with_suffix(f".{os.getpid()}")
-    target.parent.mkdir(exist_ok=True)
     numbers = struct.pack("<LLL", 0, int(status.st_mtime) & 0xFFFFFFFF, size & 0xFFFFFFFF)
-    temporary.write_bytes(importlib.util.MAGIC_NUMBER + numbers + code)
-    temporary.replace(target)
+    content = importlib.util.MAGIC_NUMBER + numbers + code
+    target = path.parent / CACHED / f"{path.stem}.{TAG}.pyc"
+    try:
+        with target.open("xb") as stream:
+            stream.write(content)
+    except FileExistsError:  # Python's own, which a program may read just now; or a part, which killed make has left
+        if target.stat().st_size != len(content):
+            workspace.write_whole(target, content)
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -149,4 +175,4 @@ def unused() -> list[Path]:
 
 
 if __name__ == "__main__":
-    fill(Path(sys.argv[1]).resolve())
+    fill(*(Path(name).resolve() for name in sys.argv[1:3]))

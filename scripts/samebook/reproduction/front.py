@@ -114,9 +114,17 @@ class Front:
     def _compile(self) -> None:
         """Give the packages of this Python their bytecode: the caller's code does it, and not the commit's."""
         python = ".".join(platform.python_version_tuple()[:2])
-        site = self.checkout / ".venv" / "lib" / f"python{python}" / "site-packages"
+        packages = Path(".venv") / "lib" / f"python{python}" / "site-packages"
+        site = self.checkout / packages
         if self.engine == "local" and site.is_dir() and site.resolve().is_relative_to(self.checkout.resolve()):
-            command = (sys.executable, "-P", "-m", "samebook.environment.bytecode", str(site))
+            command = (
+                sys.executable,
+                "-P",
+                "-m",
+                "samebook.environment.bytecode",
+                str(site),
+                str(self.caller / packages),
+            )
             signals.call(command, self.caller, os.environ)
 
     def _make(self, env: Mapping[str, str], *arguments: str) -> int:
