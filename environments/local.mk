@@ -3,11 +3,13 @@
 CODE_OF_SCRIPTS = scripts/pyproject.toml $(wildcard scripts/*.whl)
 UV     := .samebook/uv/bin/uv
 LOCAL  := .venv/.installed
+# Runs need production's packages only; where Lab or tests have added theirs, runs go on with all.
+RUNTIME := $(or $(wildcard $(LOCAL)),.venv/.runtime)
 PYTHON_VERSION = $(shell cat .python-version)
 INSIDE_local      = env -u PYTHONDONTWRITEBYTECODE PATH=$(call quoted,$(CURDIR)/.venv/bin):"$$PATH"
 PROGRAM_local     = samebook
 BESIDE_local      = BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) samebook
-ENVIRONMENT_local = $(LOCAL)
+ENVIRONMENT_local = $(if $(filter lab,$(TARGETS)),$(LOCAL),$(RUNTIME))
 LIGHT_local       = $(LOCAL)
 LOST_local        = :
 
@@ -39,11 +41,12 @@ echo "  -> make add PACKAGE=\"$$*\"" >&2
 exit 2
 endef
 NO_PIP_MODULE = import os, sys; __name__ == "__main__" and os.execv(sys.prefix + "/bin/pip", ["pip", *sys.argv[1:]])
-$(LOCAL) .samebook/command/.installed: export REFUSAL = $(NO_PIP)
+$(LOCAL) .venv/.runtime .samebook/command/.installed: export REFUSAL = $(NO_PIP)
 
-# An environment from a lock. Python compiles what a run imports, once: all packages at once would take half a minute.
+# An environment from a lock. What packages are compiled to comes from the user's cache, once it is there; a
+# reproduction takes it from there itself, as the commit's own code may not write into it.
 define install
-@echo "environment: $< into $(@D)" >&2 && rm -f $@ && \
+@echo "environment: $< into $(@D)" >&2 && rm -f $(@D)/.installed $(@D)/.runtime && \
 { $(UV_RUN) venv --quiet --allow-existing --python "$(PYTHON_VERSION)" $(@D) || { \
   echo "error: Python $(PYTHON_VERSION) was neither found nor fetched" >&2 && \
   echo "  -> install it: apt-get install python$(PYTHON_VERSION), pyenv install $(PYTHON_VERSION), …" >&2 && $(PROXIES) && exit 5; }; } && \
@@ -52,10 +55,14 @@ export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
   echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
 $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
 for name in pip pip3; do printf '%s\n' "$$REFUSAL" >$(@D)/bin/$$name && chmod +x $(@D)/bin/$$name; done && \
-echo '$(NO_PIP_MODULE)' >$(@D)/lib/python$(PYTHON_VERSION)/site-packages/pip.py && touch $@
+echo '$(NO_PIP_MODULE)' >$(@D)/lib/python$(PYTHON_VERSION)/site-packages/pip.py && \
+{ [ -n "$$SAMEBOOK_UNCOMPILED" ] || $(@D)/bin/python -P -m samebook.environment.bytecode $(@D)/lib/python$(PYTHON_VERSION)/site-packages || :; } && touch $@
 endef
 
 $(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)
+	$(install)
+
+.venv/.runtime: environments/runtime.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)
 	$(install)
 
 .samebook/command/.installed: environments/command.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)

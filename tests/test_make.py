@@ -324,6 +324,24 @@ def test_cluster_of_containers_is_none_of_the_local_engine(root: Path) -> None:
     assert "--on" in make(root, "sweep", "GRID=n=1", "ON=dask")
 
 
+def test_runs_need_runtime_alone(root: Path) -> None:
+    """A run installs production's packages alone; Lab's come when it is called, and then runs go on with all."""
+    assert "environments/runtime.txt into .venv" not in started(root, "--dry-run", "run").stdout
+    (root / ".venv" / ".installed").unlink()
+    (root / "environments" / "runtime.txt").touch()
+    for target, lock in (
+        ("run", "runtime"),
+        ("sweep", "runtime"),
+        ("shell", "runtime"),
+        ("lab", "lab"),
+        ("test", "lab"),
+    ):
+        assert f"environment: environments/{lock}.txt into .venv" in started(root, "--dry-run", target).stdout, target
+    (root / ".venv" / ".runtime").touch()
+    assert "into .venv" not in started(root, "--dry-run", "run").stdout
+    assert "rm -f .venv/.installed .venv/.runtime" in started(root, "--dry-run", "promote").stdout
+
+
 def test_dry_make_does_nothing(root: Path) -> None:
     """`make -n` prints what it would do, and installs nothing: make runs each recipe that calls make even then."""
     (root / "environments" / "build.txt").write_text("newer")

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from samebook.core.errors import EnvironmentMismatch, UsageError
-from samebook.environment import libraries, machine, numerics
+from samebook.environment import machine, numerics
 from samebook.environment.numerics import Numerics
+from samebook.reads import libraries
 
 FLAGS = "fpu sse sse2"
 PORTABLE = Numerics("portable", 2, 1, is_held=True)
@@ -110,7 +111,7 @@ def test_processor_of_arm(content: str, model: str, tmp_path: Path, monkeypatch:
 @pytest.mark.skipif(machine.level() < 3, reason="this machine has no x86-64-v3")
 def test_libraries_take_what_is_said() -> None:
     """A process with the variables has their level and threads, and says so; without numpy it says nothing."""
-    work = "import numpy, json; from samebook.environment import libraries; print(json.dumps(libraries.loaded()))"
+    work = "import numpy, json; from samebook.reads import libraries; print(json.dumps(libraries.loaded()))"
     facts = kernel(PORTABLE.variables(), work)
     assert facts == {"numpy": ["X86_V3"], "unknown": [], "blas": ["openblas Haswell"], "blas_threads": 1}
     PORTABLE.check(facts)
@@ -124,7 +125,7 @@ def test_libraries_take_what_is_said() -> None:
 
 def test_nothing_is_loaded_for_it() -> None:
     """To ask what is loaded imports no library."""
-    work = "import json, sys; from samebook.environment import libraries"
+    work = "import json, sys; from samebook.reads import libraries"
     assert kernel({}, f"{work}; print(json.dumps([libraries.loaded(), 'numpy' in sys.modules]))") == [{}, False]
     assert libraries.loaded()["numpy"]
 

@@ -12,6 +12,7 @@ from promoting import stderr_of
 from tiny import PATIENCE, Tiny, git, wait_until
 
 from samebook.core.workspace import Workspace
+from samebook.environment import bytecode
 from samebook.store import objects
 
 OLD, OLDER, OLDEST = "20130103T000000Z-{}-cccccc", "20130102T000000Z-{}-bbbbbb", "20130101T000000Z-{}-aaaaaa"
@@ -267,3 +268,19 @@ def test_others_are_left_alone(tiny: Tiny) -> None:
 def test_age_is_in_days(given: str, tiny: Tiny) -> None:
     """--older-than takes whole days with their unit, and nothing else."""
     assert "expected days, like 90d" in stderr_of(tiny.samebook("gc", f"--older-than={given}"), 2)
+
+
+def test_unused_bytecode(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytecode of packages that no environment has asked for in a month is removed from the user's cache, and told."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    old, young = (bytecode.folder() / f"{name}.zip" for name in ("old", "young"))
+    old.parent.mkdir(parents=True)
+    for path in (old, young):
+        path.write_bytes(bytes(2048))
+    os.utime(old, (time.time() - 40 * bytecode.DAY,) * 2)
+    looked = tiny.samebook("gc", "--dry-run", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert "and 2.0 KiB of bytecode: 2.0 KiB to be freed" in looked.stdout, looked
+    assert old.exists()
+    removed = tiny.samebook("gc", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert "and 2.0 KiB of bytecode: 2.0 KiB freed" in removed.stdout
+    assert list(old.parent.iterdir()) == [young]

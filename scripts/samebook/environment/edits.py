@@ -84,9 +84,9 @@ def of_package(record: Path, *, is_full: bool = False, is_image: bool = False) -
     """
     edits, site = dict[str, str](), f"{record.parent.parent}/"
     installed = record.stat().st_mtime_ns if record.is_file() else 0
-    for name, expected, size, is_library in _entries(record, installed):
+    for name, expected, size in entries(record, installed):
         path = site + name
-        if is_image and is_library:
+        if is_image and LIBRARY.search(name):
             continue
         try:
             status = os.stat(path)  # noqa: PTH116 - ten thousand files for each run, and pathlib takes twice as long
@@ -95,21 +95,28 @@ def of_package(record: Path, *, is_full: bool = False, is_image: bool = False) -
             continue
         if (is_full or status.st_size != size or status.st_mtime_ns > installed) and (
             digest := sha256(Path(path))
-        ) != _hex(expected):
+        ) != hex_digest(expected):
             edits[name] = digest
     return edits
 
 
+def file_state(path: Path) -> tuple[Path, tuple[int, ...]]:
+    """A path, and the numbers of its file that change with the content: inode, size and times; () without a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path, ()
+    return path, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 @cache
-def _entries(record: Path, installed: int) -> list[tuple[str, str, int, bool]]:
-    """The path, the sha256 in RECORD's form and the size of each file that a RECORD, written at this time, has, and
-    whether it is a library.
-    """
+def entries(record: Path, installed: int) -> list[tuple[str, str, int]]:
+    """The path, the sha256 in RECORD's form and the size of each file that a RECORD, written at this time, has."""
     text = record.read_text() if installed else ""
-    files = [entry for entry in FILE.findall(text) if not NOTES.search(entry[0])]
-    return [(name, digest, int(size), bool(LIBRARY.search(name))) for name, digest, size in files]
+    files = (entry for entry in FILE.findall(text) if not NOTES.search(entry[0]))
+    return [(name, digest, int(size)) for name, digest, size in files]
 
 
-def _hex(digest: str) -> str:
+def hex_digest(digest: str) -> str:
     """The hex digits of a digest in RECORD's form: base64 without its end."""
     return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()

@@ -28,6 +28,7 @@ OTHERS = {
     *("WORKSPACE", "ENV", "ENGINE", "TAG", "UID", "GID", "USERNS", "DOCKER", "BESIDE", "REQUIRE_DOCKER"),
     *("BASE_IMAGE", "IMAGE", "NAME", "BUILDER", "COMMIT", "PATCH"),
     *("PINNED", "RUN", "HASH_SEED", "LOWERED_LEVEL", "STEP", "PARENT", "WARM", "AT_WORKER", "EXTRA_VARIABLES"),
+    "UNCOMPILED",
 }
 
 type Location = tuple[int | str, ...]

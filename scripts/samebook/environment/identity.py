@@ -189,17 +189,8 @@ def _raise_for(edited: Mapping[str, list[str]], engine: str) -> None:
 
 
 def _package_digest(record: Path, edited: Mapping[str, str]) -> str:
-    digest = _record_digest(*file_state(record))
+    digest = _record_digest(*edits.file_state(record))
     return sha256(json_bytes({"RECORD": digest, **edited})) if edited else digest
-
-
-def file_state(path: Path) -> tuple[Path, tuple[int, ...]]:
-    """A path, and the numbers of its file that change with the content: inode, size and times; () without a file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return path, ()
-    return path, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @cache
@@ -211,7 +202,7 @@ def _record_digest(record: Path, state: tuple[int, ...]) -> str:
 
 def debian_packages() -> dict[str, str]:
     """The versions of Debian's packages, by name; empty on another system."""
-    return dict(_debian_packages(*file_state(Path("/var/lib/dpkg/status"))))
+    return dict(_debian_packages(*edits.file_state(Path("/var/lib/dpkg/status"))))
 
 
 @cache

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from samebook.environment import libraries
 from samebook.execution.warm import preload
-from samebook.reads import undeclared
+from samebook.reads import libraries, undeclared
 from samebook.records import receipt, run_folder
 
 # All is imported before the first read is recorded.

@@ -6,21 +6,24 @@ With Docker nothing of the commit runs on this machine: an image is built from i
 import codecs
 import filecmp
 import os
+import platform
 import re
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.core import git, processes, signals
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.text import visible
-from samebook.environment import identity
-from samebook.reproduction import dockerfile
+from samebook.environment import bytecode, identity
+from samebook.reproduction import dockerfile, shared_files
 
+# By it make leaves the packages uncompiled.
+UNCOMPILED = "SAMEBOOK_UNCOMPILED"
 PINNED = Path(".samebook") / "receipt.json"
 VARIABLES = "environments/variables.env"
 # A line of it that compose takes as it stands. Another one may take a variable of this machine: `A=${B}`, `B` alone, or
@@ -49,13 +52,17 @@ class Front:
         """Make the commit's environment. Raises EnvironmentMismatch where that fails, or a wheel is not as it was."""
         self.check()
         self._hand_over_uv()
-        if self._make(env, "environment", *(self._image(env) if self.engine == "docker" else [])):
+        arguments = self._image(env) if self.engine == "docker" else ["TARGETS=runtime"]
+        with self._guarded(self.caller):
+            code = self._make({**env, UNCOMPILED: "1"}, "environment", *arguments)
+        if code:
             raise EnvironmentMismatch(
                 "the environment of that commit can't be made here; make's own words are above", mend=self._way_out()
             )
         if self.engine == "local":
             for site in self.checkout.glob(".venv/lib/python*/site-packages"):
                 identity.check_wheels(site)
+        self._compile()
 
     def _image(self, env: Mapping[str, str]) -> list[str]:
         """The arguments of make for the image of a commit.
@@ -63,27 +70,35 @@ class Front:
         A build writes into the caches of the daemon, which later builds install from. So a commit that nobody here has
         taken in has caches of its own, and takes no image that is this machine's.
         """
-        commit = git.head(self.checkout)
-        if self._is_own(commit):
-            return [PATCH, "TARGETS=runtime"]
-        dockerfile.check(self.checkout, commit, env.get("BASE_IMAGE", ""))
-        return [PATCH, "TARGETS=runtime", f"CACHE_NAMESPACE={commit}"]
+        commit, is_own = git.head(self.checkout), self._is_own()
+        if not is_own:
+            dockerfile.check(self.checkout, commit, env.get("BASE_IMAGE", ""))
+        return [PATCH, "TARGETS=runtime", *([] if is_own else [f"CACHE_NAMESPACE={commit}"])]
 
     def _way_out(self) -> str:
         """The other engine; but what nobody here has taken in is not to run on this machine, though its image fails."""
         if self.engine == "local":
             return "again, with ENGINE=docker"
         commit = git.head(self.checkout)
-        return "again, with ENGINE=local" if self._is_own(commit) else f"git show {commit[:12]}:Dockerfile"
+        return "again, with ENGINE=local" if self._is_own() else f"git show {commit[:12]}:Dockerfile"
 
-    def _is_own(self, commit: str) -> bool:
-        """Whether all commits whose files may be in the checkout are in the caller's past."""
-        return all(git.is_ancestor(self.caller, name) for name in (commit, *self.others))
+    def _is_own(self) -> bool:
+        """Whether somebody here has taken in each commit whose files may be in the checkout."""
+        return all(git.is_ancestor(self.caller, name) for name in (git.head(self.checkout), *self.others))
 
     def run(self, env: Mapping[str, str]) -> int:
         """The exit code of a run of the plan in PINNED."""
         target = ["rerun", PATCH] if self.engine == "docker" else ["run"]
-        return self._make(env, *target, f"RECEIPT={PINNED}")
+        with self._guarded(self.caller, self.checkout):
+            return self._make(env, *target, f"RECEIPT={PINNED}")
+
+    def _guarded(self, *checkouts: Path) -> AbstractContextManager[None]:
+        """What a stranger's commit changes in the packages of these checkouts, and others would run, raises
+        EnvironmentMismatch.
+        """
+        if self.engine == "docker" or not (self.caller / ".venv").is_dir() or self._is_own():
+            return nullcontext()
+        return shared_files.guarded(*checkouts)
 
     def check(self) -> None:
         """Raise UsageError where a file that this machine shares with the container leads out of the checkout, or would
@@ -105,11 +120,27 @@ class Front:
             (self.checkout / program).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(self.caller / program, self.checkout / program)
 
+    def _compile(self) -> None:
+        """Give the packages of this Python their bytecode: the caller's code does it, and not the commit's."""
+        python = ".".join(platform.python_version_tuple()[:2])
+        packages = Path(".venv") / "lib" / f"python{python}" / "site-packages"
+        site = self.checkout / packages
+        if self.engine == "local" and site.is_dir() and site.resolve().is_relative_to(self.checkout.resolve()):
+            command = (
+                sys.executable,
+                "-P",
+                "-m",
+                "samebook.environment.bytecode",
+                str(site),
+                str(self.caller / packages),
+            )
+            signals.call(command, self.caller, os.environ)
+
     def _make(self, env: Mapping[str, str], *arguments: str) -> int:
         """The exit code of make in the checkout; its output goes to standard error, inert."""
         callers = [f"--file={self.caller / 'Makefile'}"] if self.engine == "docker" else []
         command = ("make", "--silent", *callers, *arguments, f"ENGINE={self.engine}")
-        with processes.forwarded(_shown()) as output:
+        with processes.forwarded(_shown()) as output, bytecode.guarded():
             return signals.call(command, self.checkout, env, output)
 
 

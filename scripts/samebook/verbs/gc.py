@@ -1,18 +1,21 @@
-"""Remove runs by age and number, except those that are still needed, and then the store's unreferenced objects."""
+"""Remove runs by age and number, except those that are still needed, then the store's unreferenced objects, and the
+machine's bytecode of packages that no new environment has asked for.
+"""
 
 import datetime
 import shutil
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from samebook.core import file_lock
 from samebook.core.file_lock import hold
 from samebook.core.text import align
 from samebook.core.workspace import Workspace
-from samebook.environment import settings
+from samebook.environment import bytecode, settings
 from samebook.environment.sections import Retention
 from samebook.models import retention, store_use
 from samebook.pipelines import story
@@ -44,7 +47,8 @@ class Removal:
 
 @dataclass(frozen=True)
 class Collection:
-    """The removed folders, the number of runs that stay by reason, and the removed objects with their size in bytes.
+    """The removed folders, the number of runs that stay by reason, and the removed objects with their size in bytes, as
+    well as the bytes of removed bytecode.
 
     In a dry run, these are the folders and objects that would be removed.
     """
@@ -53,10 +57,11 @@ class Collection:
     counts: dict[str, int]
     objects: int
     object_size: int
+    bytecode_size: int = 0
 
     @property
     def freed(self) -> int:
-        return sum(run.size for run in self.runs) + self.object_size
+        return sum(run.size for run in self.runs) + self.object_size + self.bytecode_size
 
 
 def gc(workspace: Workspace, request: GcRequest) -> Collection:
@@ -71,13 +76,14 @@ def gc(workspace: Workspace, request: GcRequest) -> Collection:
     retention.check(workspace)
     if request.dry_run:
         runs, counts = _plan(workspace, rule, {})
-        return _collect_objects(workspace, runs, counts, dry_run=True)
+        return _without_bytecode(_collect_objects(workspace, runs, counts, dry_run=True), dry_run=True)
     run_folder.recover(workspace)
     with hold(workspace.runs / TRASH / run_folder.LOCK):  # one gc at a time
         runs, counts = _set_aside(workspace, rule)
         result = _collect_objects(workspace, runs, counts, dry_run=False)
         for path in (workspace.runs / TRASH).glob("*-*"):  # those of a gc that was killed, too
             shutil.rmtree(path)
+    result = _without_bytecode(result, dry_run=False)
     story.append(workspace, "gc", runs=len(runs), objects=result.objects, freed=result.freed)
     return result
 
@@ -152,13 +158,28 @@ def _collect_objects(workspace: Workspace, runs: list[Removal], counts: dict[str
     return Collection(runs, counts, len({*report.unreferenced, *report.damaged}), report.reclaimable)
 
 
+def _without_bytecode(result: Collection, *, dry_run: bool) -> Collection:
+    """Remove the machine's unused bytecode of packages; the result with its size. Environments have copies of it."""
+    size = 0
+    for path in bytecode.unused():
+        with suppress(FileNotFoundError, PermissionError):  # another gc, or another user's
+            freed = path.lstat().st_size
+            if not dry_run:
+                path.unlink()
+            size += freed
+    return replace(result, bytecode_size=size)
+
+
 def table(result: Collection, *, dry_run: bool) -> str:
     """The result as text: a line for each removed run, the reasons why the others stay, and the sums."""
     lines = align([(run.path.name, run.status, transfer.format_size(run.size)) for run in result.runs], right={2})
     reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(result.counts.items()))
     lines += [f"{sum(result.counts.values())} runs stay: {reasons}"] if result.counts else []
-    sizes = (result.freed - result.object_size, result.object_size, result.freed)
+    sizes = (sum(run.size for run in result.runs), result.object_size, result.freed)
     run_size, object_size, freed_size = map(transfer.format_size, sizes)
+    bytecode_text = f", and {transfer.format_size(result.bytecode_size)} of bytecode" if result.bytecode_size else ""
     removed, freed = ("would remove", "to be freed") if dry_run else ("removed", "freed")
-    sums = f"{len(result.runs)} runs, {run_size}, and {result.objects} objects of the store, {object_size}"
+    sums = (
+        f"{len(result.runs)} runs, {run_size}, and {result.objects} objects of the store, {object_size}{bytecode_text}"
+    )
     return "\n".join((*lines, f"{removed} {sums}: {freed_size} {freed}"))
