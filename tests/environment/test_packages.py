@@ -54,7 +54,7 @@ SOLVED = "error: No solution found when resolving dependencies\n  cause: "
     ("words", "wanted", "reason", "mend"),
     [
         (
-            "Because streamlit==1.20.0 depends on protobuf>=3.12,<4 and churn-environments depends on protobuf>=5, we can",
+            "Because streamlit==1.20.0 depends on protobuf>=3.12,<4 and churn-environments depends on protobuf>=5, we",
             "streamlit==1.20 protobuf>=5",
             "streamlit asks for protobuf>=3.12,<4, and this project for protobuf>=5",
             "streamlit protobuf",
@@ -133,8 +133,8 @@ def test_added_and_removed(tmp_path: Path) -> None:
     assert "is as before: streamlit asks for protobuf>=3.12,<4, and this project for protobuf>=5\n" in rivals.stderr
     assert '  -> make add PACKAGE="streamlit protobuf"\n' in rivals.stderr
     # Whoever reads along may leave before the end, as `head` does.
-    command = 'make --old-file environments/build.txt add "PACKAGE=numpy==99" ENGINE=local 2>&1 | true'
-    subprocess.run(command, shell=True, cwd=clone, check=True)
+    piped = 'make --old-file environments/build.txt add "PACKAGE=numpy==99" ENGINE=local 2>&1 | true'
+    subprocess.run(["sh", "-c", piped], cwd=clone, check=True)
     assert make("remove", "PACKAGE=humanize", "GROUP=lab").returncode == 0
     assert wish() == before
     lacking = '  lightgbm loads libgomp.so.1, which the image lacks\n  -> make add APT="libgomp1"\n'

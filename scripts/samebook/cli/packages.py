@@ -1,8 +1,8 @@
 """What `make add` asks of samebook, with any Python and no package installed: `python -m samebook.cli.packages VERB …`.
 
 `doubt PACKAGE…` ends with an error for a name that looks like a slip or a trap, and `refused FILE PACKAGE…` says why
-none was added, by uv's words in a file. `debian add|remove|lock|check BASE_IMAGE [NAME…]` changes the Debian packages, and `resolve NAME…` only prints
-their lock.
+none was added, by uv's words in a file. `debian add|remove|lock|check BASE_IMAGE [NAME…]` changes the Debian packages,
+and `resolve NAME…` only prints their lock.
 """
 
 import re
