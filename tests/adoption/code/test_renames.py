@@ -39,6 +39,10 @@ PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn a
             "import matplotlib.pyplot as plt\nplt.savefig('a', frameon=False)",
             "import matplotlib.pyplot as plt\nplt.savefig('a', facecolor=\"none\")",
         ),
+        (
+            NP + "import sklearn\nSGDRegressor(max_iter=1, tol=-np.infty)",
+            NP + "import sklearn\nSGDRegressor(max_iter=1, tol=None)",
+        ),
         (SNS + "sns.barplot(a, b)\nsns.boxplot(d)", SNS + "sns.barplot(x=a, y=b)\nsns.boxplot(d)"),
         (SNS + "sns.countplot('a', data=d)", SNS + "sns.countplot(x='a', data=d)"),
         ("import xgboost as xgb\nxgb.XGBRegressor(silent=1)", "import xgboost as xgb\nxgb.XGBRegressor()"),
