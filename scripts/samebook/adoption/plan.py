@@ -200,11 +200,13 @@ def _differences(plan: Plan) -> Iterator[str]:
 
 
 def _old_code(plan: Plan) -> Iterator[str]:
-    """Each place of old code that is not mended, with its rule."""
-    for change in plan.unmended:
-        mend = change.rule.advice or "changed with MEND=1"
-        yield f"old code in code cell {change.cell}: {change.line}"
-        yield f"  fix: {mend} ({change.rule.source})"
+    """Each place of old code that is not mended, with its rule; once, where two rules say the same of it."""
+    lines = (
+        f"old code in code cell {change.cell}: {change.line}\n"
+        f"  fix: {change.rule.advice or 'changed with MEND=1'} ({change.rule.source})"
+        for change in plan.unmended
+    )
+    yield from dict.fromkeys(lines)
 
 
 def _notes(plan: Plan) -> Iterator[str]:
