@@ -117,7 +117,7 @@ images: pulled-base $(if $(CACHE_NAMESPACE),apart)
 	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
 	  { echo "#" && sed '$(LINK)' Dockerfile; } | $(BUILD) --file - --target $$target --tag $(PROJECT_NAME):$$target$(TAG) . $(if $(call on,V),,2>"$$log") >/dev/null || { \
 	  tail -n 30 "$$log" >&2; echo "error: the image $(PROJECT_NAME):$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && \
-	  if $(if $(CACHE_NAMESPACE),false,grep -q '  -> ' "$$log"); then grep -oE '(error: |  -> ).*' "$$log" | awk '!seen[$$0]++' >&2; else $(call blamed,"$$log"); fi && exit 2; }; \
+	  if $(if $(CACHE_NAMESPACE),false,grep -q '  -> ' "$$log"); then grep -oE '(error: |  -> ).*' "$$log" | awk '!seen[$$0]++' >&2; elif grep -Eq '$(OF_NETWORK)' "$$log"; then $(PROXIES); else echo "  -> make build V=1" >&2; fi && exit 2; }; \
 	done
 
 uv-of-image: pulled-base

@@ -30,12 +30,12 @@ define wish
 $(if $(filter-out lab,$(GROUP)),echo error: GROUP=$(call quoted,$(GROUP))"; expected lab or none" >&2 && exit 2;) \
 set -f && $(if $(filter add,$@),$(if $(call on,SURE),,{ [ -z "$$PACKAGE" ] || $(OF_SAMEBOOK).packages doubt $$PACKAGE || exit 2; } && \
 ))is_done= && old=$$(mktemp -d) && words=$$(mktemp) && cp -p environments/pyproject.toml $(LOCKS:%=environments/%.txt) "$$old" && \
-trap '[ -n "$$is_done" ] || cp -Rp "$$old"/. environments/; rm -rf "$$old" "$$words"' EXIT && trap 'exit 130' INT TERM && \
+trap '[ -n "$$is_done" ] || cp -Rp "$$old"/. environments/; rm -rf "$$old" "$$words"' EXIT && trap 'exit 130' INT TERM HUP PIPE && \
 { { { [ -z "$$PACKAGE" ] || { $(UV_RUN) $@ --quiet --frozen --project environments $(if $(GROUP),--group $(call quoted,$(GROUP))) -- $$PACKAGE && \
   ($(call compile_into,.,)) && \
-  $(OF_SAMEBOOK).moved "$$old" environments $(UV) || { $(OF_SAMEBOOK).packages nowhere $$PACKAGE; false; }; }; } && \
+  $(OF_SAMEBOOK).moved "$$old" environments $(UV); }; } && \
   { [ -z "$$APT" ] || $(call apt,$@) $$APT; }; } 2>"$$words" && is_done=1; cat "$$words" >&2; [ -n "$$is_done" ]; } || { \
-  echo "error: environments/ is as before: the words above say which package can't be had, or which two disagree" >&2 && $(call blamed,"$$words") && exit 2; }
+  cp -Rp "$$old"/. environments/; $(OF_SAMEBOOK).packages refused "$$words" $$PACKAGE; $(call blamed,"$$words"); exit 2; }
 endef
 
 TAKES_add = PACKAGE GROUP APT SURE

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chisquare
 
-from experiments import Interval, Side, gains_of
+from samebook.monitoring.bootstrap import Interval, Side, gains_of
 
 
 def group_bootstrap(

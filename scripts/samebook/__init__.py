@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from samebook.core.errors import DataRejected, UsageError
     from samebook.core.secret import Secret
     from samebook.execution.parameters import Model
+    from samebook.monitoring.bootstrap import paired_bootstrap, score_intervals, scores
     from samebook.monitoring.report import Finding
 
 __all__ = [
@@ -56,11 +57,14 @@ __all__ = [
     "log_reference",
     "open_partition",
     "output_path",
+    "paired_bootstrap",
     "query",
     "read_batches",
     "read_dataset",
     "read_file",
     "run_ranks",
+    "score_intervals",
+    "scores",
     "scratch_path",
     "sha256",
     "validate",
@@ -79,6 +83,7 @@ _MODULES = {
     **dict.fromkeys(("input_path", "read_file"), "api.files"),
     **dict.fromkeys(("validate", "validate_batches"), "api.validation"),
     "drift_of": "api.drift",
+    **dict.fromkeys(("paired_bootstrap", "score_intervals", "scores"), "monitoring.bootstrap"),
     "Rank": "cluster.rank",
     "run_ranks": "api.cluster",
     "Finding": "monitoring.report",

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
-from samebook.adoption import data_files
+from samebook.adoption import data_files, plan
 from samebook.adoption.code import literals
 from samebook.adoption.data_files import Beside
 from samebook.core.errors import UsageError
@@ -92,6 +94,32 @@ def test_folders(tmp_path: Path) -> None:
     planned = data_files.plan([code], Beside(tmp_path, tmp_path, data), tmp_path / "notebooks")
     targets = ["notebooks/in/a.csv", "notebooks/in/deep/b.csv", "notebooks/x/c.csv"]
     assert [copy.target for copy in planned.copies] == targets
+
+
+@pytest.mark.parametrize(
+    ("code", "folder", "is_unread"),
+    [
+        ("open('c.csv')", "given", False),
+        ("open('given/c.csv')", "link", False),
+        ("names = ['c.csv']", "given", True),
+        ("open('e.csv')", "given", True),
+        ("x = 1", "empty", True),
+    ],
+)
+def test_unread_folder(tmp_path: Path, code: str, folder: str, is_unread: bool) -> None:
+    """A folder among DATA of which nothing comes along is told by its name, with what would bring its files."""
+    for name in ("given", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "given")
+    (tmp_path / "given" / "c.csv").write_text("c")
+    notebook = tmp_path / "a.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(code)]), notebook)
+    source = plan.Source(notebook, tmp_path, [tmp_path / folder])
+    planned = plan.plan(source, "a", plan.Project(tmp_path / "here" / "notebooks", {}, {}), mend=False)
+    words = (
+        f"nothing of DATA {tmp_path / folder} comes along: the code reads no file of it by its name\n  fix: name the"
+    )
+    assert (words in plan.text(planned)) == is_unread
 
 
 def test_large_files_of_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,3 +78,12 @@ def test_saved_errors(tmp_path: Path) -> None:
     assert "2 cells are expected to fail, by the tag raises-exception: `cell-1` (KeyError), `cell-2` (" in plan.text(
         planned
     )
+
+
+def test_rules_of_one_line_are_one(tmp_path: Path) -> None:
+    """Old code that two rules say the same of stands once in the plan; what differs stands for itself."""
+    sources = ["from sklearn.externals import joblib", "import numpy as np\nnp.float(1), np.int(1)"]
+    path = write(tmp_path / "a.ipynb", {"cells": [{"cell_type": "code", "source": source} for source in sources]})
+    text = plan.text(plan.plan(plan.Source(path, tmp_path), "a", plan.Project(tmp_path, {}, {}), mend=False))
+    assert len(plan.plan(plan.Source(path, tmp_path), "a", plan.Project(tmp_path, {}, {}), mend=False).unmended) > 3
+    assert text.count("old code in code cell 1: from sklearn.externals import joblib") == 1

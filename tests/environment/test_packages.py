@@ -46,6 +46,59 @@ def test_name_like_a_trap(name: str, reason: str) -> None:
     assert bool(doubt) == bool(reason)
 
 
+SOLVED = "error: No solution found when resolving dependencies\n  cause: "
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("words", "wanted", "reason", "mend"),
+    [
+        (
+            "Because streamlit==1.20.0 depends on protobuf>=3.12,<4 and churn-environments depends on protobuf>=5, we",
+            "streamlit==1.20 protobuf>=5",
+            "streamlit asks for protobuf>=3.12,<4, and this project for protobuf>=5",
+            "streamlit protobuf",
+        ),
+        (
+            "Because old>=1,<=4 depends on one of:\n    pandas>1.1,<1.4.0\n    pandas>1.4.0,<3\n and churn-environments"
+            " depends on pandas>=3 and old, we can conclude that your requirements are unsatisfiable.",
+            "old",
+            "old asks for pandas>1.4.0,<3, and this project for pandas>=3",
+            "old pandas>1.4.0,<3",
+        ),
+        (
+            "Because first==1 depends on numpy<2 and second==3 depends on numpy>=2, we can conclude that",
+            "first==1 second==3",
+            "first asks for numpy<2, and second for numpy>=2",
+            "first second",
+        ),
+        ("Because pandsa was not found in the package registry and", "pandsa", "no index has pandsa", "pandas"),
+        (
+            "Because q-q was not found in the package registry and",
+            "q-q",
+            "no index has q-q",
+            "<the name that its own page",
+        ),
+        (
+            "Because there is no version of numpy==99 and churn-environments depends on numpy==99, we can",
+            "numpy==99",
+            "numpy has no version that fits numpy==99",
+            "numpy",
+        ),
+        ("Failed to build `llvmlite==0.33.0`", "numba==0.50", "llvmlite 0.33.0 has no wheel for this Python", "numba"),
+        ("Because tf==2.1 has no wheels with a matching Python", "tf==2.1", "tf 2.1 has no wheel for this", "tf"),
+        ("Failed to build `pmdarima==2.0.4`", "pycaret", "pmdarima 2.0.4 has no wheel for this Python", None),
+        ("Failed to fetch: `https://index/simple/numpy/`", "numpy==1", "", None),
+    ],
+)
+def test_refusal(words: str, wanted: str, reason: str, mend: str | None) -> None:
+    """uv's words say which two disagree, or what can't be had, and the command that would do."""
+    said, way = packages.refusal(SOLVED + words, wanted.split(), "churn-environments")
+    assert said.startswith(reason)
+    assert way.startswith(f'make add PACKAGE="{mend}' if mend else "")
+    assert bool(way) == bool(mend)
+
+
 @pytest.mark.host
 def test_added_and_removed(tmp_path: Path) -> None:
     """`make add` brings wish, lock and weight, `make remove` takes them out, one that is nowhere moves nothing."""
@@ -76,6 +129,12 @@ def test_added_and_removed(tmp_path: Path) -> None:
         assert failed.returncode == 2
         assert reason in failed.stderr
         assert "proxy" not in failed.stderr
+    rivals = make("add", "PACKAGE=streamlit==1.20 protobuf>=5")
+    assert "is as before: streamlit asks for protobuf>=3.12,<4, and this project for protobuf>=5\n" in rivals.stderr
+    assert '  -> make add PACKAGE="streamlit protobuf"\n' in rivals.stderr
+    # Whoever reads along may leave before the end, as `head` does.
+    piped = 'make --old-file environments/build.txt add "PACKAGE=numpy==99" ENGINE=local 2>&1 | true'
+    subprocess.run(["sh", "-c", piped], cwd=clone, check=True)
     assert make("remove", "PACKAGE=humanize", "GROUP=lab").returncode == 0
     assert wish() == before
     lacking = '  lightgbm loads libgomp.so.1, which the image lacks\n  -> make add APT="libgomp1"\n'

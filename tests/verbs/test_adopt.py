@@ -140,6 +140,10 @@ def test_address(foreign: Path) -> None:
     assert "notebooks/link.csv" in plans[0]
     with pytest.raises(UsageError, match="expected the address of a notebook in a git repository"):
         adopt(AdoptRequest("ext::sh -c x://a.ipynb"))
+    gone = f"file://{foreign.with_name('gone.git')}"
+    with pytest.raises(UsageError, match="git clone failed") as failure:
+        adopt(AdoptRequest(f"{gone}/a.ipynb"))
+    assert failure.value.mend == f"git ls-remote {gone}"
 
 
 def test_local_notebook_names_no_file_outside(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def plan(source: Source, name: str, project: Project, *, mend: bool) -> Plan:
     tagged = any(PARAMETERS in cell.tags for cell in before)
     lifted = constants.Constants("", texts) if tagged else constants.lift(texts)
     after = _cells(before, lifted)
-    everything = (*notes, *rewritten, *brought.notes, *files.notes, *_suspects(texts))
+    everything = (*notes, *rewritten, *brought.notes, *files.notes, *_unread(source, copies), *_suspects(texts))
     return Plan(
         name, path.name, before, after, found, tuple(copies), brought.downloads, everything, tuple(changes), mend
     )
@@ -128,6 +128,14 @@ def plan(source: Source, name: str, project: Project, *, mend: bool) -> Plan:
 
 def _named(source: Source) -> list[Path]:
     return [path for path in source.data if path.is_file()]
+
+
+def _unread(source: Source, copies: Sequence[Copy]) -> Iterator[Note]:
+    """A note for each folder among DATA of which nothing comes along."""
+    for folder in filter(Path.is_dir, source.data):
+        if not any(copy.source.resolve().is_relative_to(folder.resolve()) for copy in copies):
+            text = f"nothing of DATA {folder} comes along: the code reads no file of it by its name"
+            yield Note(0, text, "name the file itself as DATA: it comes along whatever the code says")
 
 
 def _cells(before: Sequence[Cell], lifted: constants.Constants) -> list[Cell]:
@@ -192,11 +200,13 @@ def _differences(plan: Plan) -> Iterator[str]:
 
 
 def _old_code(plan: Plan) -> Iterator[str]:
-    """Each place of old code that is not mended, with its rule."""
-    for change in plan.unmended:
-        mend = change.rule.advice or "changed with MEND=1"
-        yield f"old code in code cell {change.cell}: {change.line}"
-        yield f"  fix: {mend} ({change.rule.source})"
+    """Each place of old code that is not mended, with its rule; once, where two rules say the same of it."""
+    lines = (
+        f"old code in code cell {change.cell}: {change.line}\n"
+        f"  fix: {change.rule.advice or 'changed with MEND=1'} ({change.rule.source})"
+        for change in plan.unmended
+    )
+    yield from dict.fromkeys(lines)
 
 
 def _notes(plan: Plan) -> Iterator[str]:

@@ -75,9 +75,10 @@ def lacks(environments: Path, packages: Path) -> list[str]:
 if __name__ == "__main__":
     old, new, *uv = sys.argv[1:]
     moves = moved(pinned(Path(old)), pinned(Path(new)))
-    lines = [f"  {line}" for line in moves]
-    if uv:
-        lines += costs(Path(old), Path(new), *uv)
+    # At once: to weigh them takes as long as to fetch them, and to build what has no wheel.
+    sys.stdout.writelines(f"  {line}\n" for line in moves)
+    sys.stdout.flush()
+    lines = costs(Path(old), Path(new), *uv) if uv else []
     count = "1 package has" if len(moves) == 1 else f"{len(moves)} packages have"
     lines.append(
         f"lock: {count} moved; next: make test, then git commit environments/" if moves else "lock: nothing has moved"

@@ -1,15 +1,16 @@
 """What `make add` asks of samebook, with any Python and no package installed: `python -m samebook.cli.packages VERB …`.
 
-`doubt PACKAGE…` ends with an error for a name that looks like a slip or a trap, and `nowhere PACKAGE…` names the
-nearest. `debian add|remove|lock|check BASE_IMAGE [NAME…]` changes the Debian packages, and `resolve NAME…` only prints
-their lock.
+`doubt PACKAGE…` ends with an error for a name that looks like a slip or a trap, and `refused FILE PACKAGE…` says why
+none was added, by uv's words in a file. `debian add|remove|lock|check BASE_IMAGE [NAME…]` changes the Debian packages,
+and `resolve NAME…` only prints their lock.
 """
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
-from samebook.core.errors import UsageError, nearest
+from samebook.core.errors import UsageError
 from samebook.environment import debian_packages, packages
 
 
@@ -20,13 +21,11 @@ def doubt(*words: str) -> None:
             raise UsageError(reason, mend=f"make add PACKAGE={name} SURE=1")
 
 
-def nowhere(*words: str) -> None:
-    """Print the nearest names of packages that an index has not."""
-    known = packages.known(_locked())
-    for name in _names(words):
-        close = nearest(name, known)
-        if name not in known and close.startswith("; did you mean"):
-            sys.stderr.write(f"nobody here knows {name}{close}\n")
+def refused(path: str, *wanted: str) -> None:
+    """Raise UsageError: the environment is as before; why, by the words in a file, and what mends it."""
+    project = tomllib.loads(Path("environments/pyproject.toml").read_text())["project"]["name"]
+    reason, mend = packages.refusal(Path(path).read_text(errors="replace"), wanted, project)
+    raise UsageError(f"environments/ is as before: {reason or 'the words above say why'}", mend=mend or None)
 
 
 def debian(verb: str, base_image: str, *names: str) -> None:
@@ -51,6 +50,6 @@ def _locked() -> list[str]:
 
 if __name__ == "__main__":
     try:
-        {"doubt": doubt, "nowhere": nowhere, "debian": debian, "resolve": resolve}[sys.argv[1]](*sys.argv[2:])
+        {"doubt": doubt, "refused": refused, "debian": debian, "resolve": resolve}[sys.argv[1]](*sys.argv[2:])
     except UsageError as error:
         sys.exit(f"error: {error}" + (f"\n  -> {error.mend}" if error.mend else ""))

@@ -4,6 +4,7 @@
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -81,7 +82,10 @@ def clone(address: str, folder: Path, ref: str = "") -> None:
     safe = ("-c", "core.symlinks=false", "-c", "protocol.ext.allow=never", "-c", NO_HOOKS)
     branch = (f"--branch={ref}",) if ref else ()
     options = ("--quiet", "--depth=1", "--template=", *branch)
-    git(folder.parent, *safe, "clone", *options, "--", address, str(folder), env={"GIT_TERMINAL_PROMPT": "0"})
+    try:
+        git(folder.parent, *safe, "clone", *options, "--", address, str(folder), env={"GIT_TERMINAL_PROMPT": "0"})
+    except UsageError as error:
+        raise UsageError(str(error), mend=shlex.join(["git", "ls-remote", address, *filter(None, [ref])])) from None
 
 
 def commit(root: Path, ref: str) -> str:

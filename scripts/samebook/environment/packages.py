@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 # Modules whose package has another name, by the projects' own instructions for installing them.
 PACKAGES = {
@@ -38,16 +38,51 @@ PACKAGES = {
 }
 # Well-known packages whose module has their own name.
 SAME_NAMES = (
-    *("altair", "astropy", "bokeh", "category_encoders", "catboost", "cvxpy", "dash", "dask", "datasets"),
-    *("duckdb", "ete3", "fastai", "feedparser", "flask", "folium", "gensim", "geopandas", "geopy"),
-    *("graphviz", "gym", "gymnasium", "h5py", "holoviews", "hvplot", "hyperopt", "ipywidgets", "jax"),
+    *("altair", "arviz", "astropy", "bokeh", "category_encoders", "catboost", "cvxpy", "dash", "dask", "datasets"),
+    *("dateparser", "duckdb", "ete3", "fastai", "feedparser", "flask", "folium", "gensim", "geopandas", "geopy"),
+    *("graphviz", "gym", "gymnasium", "h5py", "holoviews", "html5lib", "hvplot", "hyperopt", "ipywidgets", "jax"),
     *("joblib", "keras", "lightgbm", "lime", "lxml", "librosa", "lifelines", "matplotlib", "missingno"),
     *("mlxtend", "mplfinance", "networkx", "nibabel", "nltk", "numba", "numexpr", "numpy", "obspy"),
-    *("openpyxl", "optuna", "pandas", "patsy", "pingouin", "plotly", "plotnine", "polars", "pyarrow"),
-    *("pycaret", "pydot", "pydotplus", "pymc", "pymongo", "pyproj", "pyspark", "rasterio", "requests"),
-    *("scipy", "scrapy", "seaborn", "sentence_transformers", "shap", "shapely", "simpy", "spacy"),
+    *(
+        "openpyxl",
+        "optuna",
+        "pandas",
+        "pandas_datareader",
+        "patsy",
+        "pingouin",
+        "plotly",
+        "plotnine",
+        "polars",
+        "pyarrow",
+    ),
+    *(
+        "pycaret",
+        "pydot",
+        "pydotplus",
+        "pymc",
+        "prettytable",
+        "prophet",
+        "psutil",
+        "pymongo",
+        "pyproj",
+        "pyspark",
+        "pytz",
+        "rasterio",
+        "requests",
+    ),
+    *("scipy", "scrapy", "seaborn", "sentence_transformers", "shap", "shapely", "simpy", "six", "spacy"),
     *("sqlalchemy", "squarify", "statsmodels", "streamlit", "sympy", "tabulate", "tensorflow", "textblob"),
-    *("torch", "torchvision", "tqdm", "transformers", "uncertainties", "unidecode", "vaderSentiment"),
+    *(
+        "torch",
+        "torchvision",
+        "tqdm",
+        "transformers",
+        "ucimlrepo",
+        "uncertainties",
+        "unidecode",
+        "vaderSentiment",
+        "watermark",
+    ),
     *("wordcloud", "xarray", "xlrd", "xlsxwriter", "yellowbrick", "yfinance"),
 )
 
@@ -111,3 +146,47 @@ def mend(text: str) -> str | None:
     name = missing[1]
     known = "" if is_known(name) else f", where {name} is the package's name and no module of yours"
     return f"make add PACKAGE={package(name) if is_known(name) else name}{known}"
+
+
+# What uv says of a wish that can't be met: https://docs.astral.sh/uv/reference/internals/resolver/
+NOWHERE = re.compile(r"Because ([\w.-]+) was not found in the package registry")
+NO_VERSION = re.compile(r"there is no version of ([\w.-]+)\S+|only ([\w.-]+)[<>=]\S* is available")
+UNBUILT = re.compile(r"Failed to (?:download and )?build `([\w.-]+)==([^`]+)`")
+NO_WHEEL = re.compile(r"Because ([\w.-]+)==(\S+) has no wheels with a matching")
+DEPENDS = re.compile(
+    r"([\w.-]+)(?:[<>=!~\[:]\S*)? depends? on (?:one of: )?([\w.-]+)((?:[<>=!~]\S*(?: \2(?=[<>=!~]))?)*)"
+)
+BOUND = re.compile(r"[<>=!~@;\[ ].*")
+
+
+def refusal(words: str, wanted: Sequence[str], project: str) -> tuple[str, str]:
+    """Why uv has refused to add the packages in `wanted`, by its own words, and the command that mends it.
+
+    `project` is the name by which uv calls the wish in environments/pyproject.toml. Both are "" where nobody can say.
+    """
+    words = " ".join(words.split())
+    plain = [BOUND.sub("", name) for name in wanted]
+    newest = _add(plain) if plain != [*wanted] else ""
+    if found := NOWHERE.search(words):
+        close = difflib.get_close_matches(normal(found[1]), sorted(known(())), 1)
+        return f"no index has {found[1]}", _add(close or ["<the name that its own page says>"])
+    if found := UNBUILT.search(words) or NO_WHEEL.search(words):
+        return f"{found[1]} {found[2]} has no wheel for this Python, and no source that can be built for it", newest
+    asked = [(who, what, bounds.split(f" {what}")[-1].rstrip(",.")) for who, what, bounds in DEPENDS.findall(words)]
+    ours = {what: bound for who, what, bound in asked if who == project}
+    others = [entry for entry in asked if entry[0] != project]
+    for who, what, bound in reversed(others):
+        if ours.get(what):
+            fitting = plain if what in plain else [*wanted, what + bound]
+            return f"{who} asks for {what}{bound}, and this project for {what}{ours[what]}", _add(fitting)
+    for who, what, bound in others:
+        if rival := next(((name, limit) for name, same, limit in others if same == what and name != who), None):
+            return f"{who} asks for {what}{bound}, and {rival[0]} for {what}{rival[1]}", newest
+    if found := NO_VERSION.search(words):
+        name = found[1] or found[2]
+        return f"{name} has no version that fits {name}{ours.get(name, '')}", newest
+    return "", ""
+
+
+def _add(names: Iterable[str]) -> str:
+    return f'make add PACKAGE="{" ".join(names)}"'

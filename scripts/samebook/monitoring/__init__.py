@@ -2,5 +2,5 @@
 
 `measure` gives the report of a day; open it first. `reference` describes a model's training data, over `bins`; `psi`
 compares a day with it. `completeness` finds rows, days and scores that are missing; `observations` holds a day's data,
-`report` the findings and their verdict.
+`report` the findings and their verdict. `bootstrap` has a classifier's metrics with their intervals, for notebooks.
 """

@@ -1,7 +1,9 @@
 """Old code is found by rules, each with a source, and changed to what today's libraries take."""
 
 import ast
+import inspect
 
+import pandas as pd
 import pytest
 
 from samebook.adoption.code import arrays, behaviours, frames, renames, rules
@@ -25,6 +27,14 @@ PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn a
             PD + "d = pd.concat([d, pd.DataFrame([{'ü': 1}])], ignore_index=True)",
         ),
         (PD + "names.append(d)", PD + "names.append(d)"),
+        (PD + "d.drop(['ü'], 1).any(1)", PD + "d.drop(['ü'], axis=1).any(axis=1)"),
+        (PD + "d.drop('a', 1, inplace=True)", PD + "d.drop('a', axis=1, inplace=True)"),
+        (PD + "d.drop(a, b); s.sort_values(0, False)", PD + "d.drop(a, b); s.sort_values(0, False)"),
+        (PD + "d.drop(*a); d.any(False); d.all(axis)", PD + "d.drop(*a); d.any(False); d.all(axis)"),
+        (PD + "d.pivot('a', 'b', 'c')", PD + "d.pivot(index='a', columns='b', values='c')"),
+        (PD + "d.a.str.split(' ', 1); t.split(' ', 1)", PD + "d.a.str.split(' ', n=1); t.split(' ', 1)"),
+        (PD + "pd.concat([a, b], 1); pd.read_csv(f, ';')", PD + "pd.concat([a, b], axis=1); pd.read_csv(f, sep=';')"),
+        ("rows.drop('a', 1)", "rows.drop('a', 1)"),
         (PD + "d.ix[3]", PD + "d.loc[3]"),
         (PD + "for a, b in d.iteritems(): d.corr()", PD + "for a, b in d.items(): d.corr(numeric_only=True)"),
         (PD + "d.fillna(method='ffill', inplace=True)", PD + "d.ffill(inplace=True)"),
@@ -38,6 +48,10 @@ PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn a
         (
             "import matplotlib.pyplot as plt\nplt.savefig('a', frameon=False)",
             "import matplotlib.pyplot as plt\nplt.savefig('a', facecolor=\"none\")",
+        ),
+        (
+            NP + "import sklearn\nSGDRegressor(max_iter=1, tol=-np.infty)",
+            NP + "import sklearn\nSGDRegressor(max_iter=1, tol=None)",
         ),
         (SNS + "sns.barplot(a, b)\nsns.boxplot(d)", SNS + "sns.barplot(x=a, y=b)\nsns.boxplot(d)"),
         (SNS + "sns.countplot('a', data=d)", SNS + "sns.countplot(x='a', data=d)"),
@@ -91,3 +105,12 @@ def test_rules_are_whole() -> None:
     assert len({(rule.kind, rule.old) for rule in table}) == len(table)
     for rule in table:
         ast.parse(rule.imports)
+
+
+def test_names_are_those_of_pandas() -> None:
+    """Each name that a method's argument gets is one that today's pandas takes, and takes by its name alone."""
+    for rule in rules.of("arguments", ["pandas"]):
+        owner, name = (pd.Series.str, rule.old[4:]) if rule.old.startswith("str.") else (pd.DataFrame, rule.old)
+        parameters = inspect.signature(getattr(owner, name)).parameters
+        named = [word for word in (rule.new or "").split() if word != "_"]
+        assert [word for word in named if parameters[word].kind is not inspect.Parameter.KEYWORD_ONLY] == [], rule.old

@@ -10,6 +10,8 @@ from samebook.adoption.code import arrays, behaviours, cells, frames, imported_l
 from samebook.adoption.code.cells import Code, Edit
 from samebook.adoption.code.rules import Rule
 
+# An axis of a frame, as code has it.
+AXES = ("0", "1", "'index'", "'columns'")
 # A change may uncover another, in what it encloses.
 PASSES = 4
 
@@ -129,6 +131,9 @@ def _of_method(text: str, call: ast.Call, by_kind: partial[Iterable[Rule]]) -> I
         return
     method = call.func
     yield from (_attribute(text, method, rule) for rule in by_kind("method") if rule.old == method.attr)
+    for rule in by_kind("arguments"):
+        if f".{ast.unparse(method)}".endswith(f".{rule.old}") and (edits := _names(text, call, rule)):
+            yield _place(text, call, rule, *edits)
     if not call.args and not call.keywords:
         end = cells.span(text, call)[1] - 1
         yield from (
@@ -136,6 +141,17 @@ def _of_method(text: str, call: ast.Call, by_kind: partial[Iterable[Rule]]) -> I
             for rule in by_kind("bare")
             if rule.old == method.attr
         )
+
+
+def _names(text: str, call: ast.Call, rule: Rule) -> list[Edit]:
+    """The names for a method's arguments; none where there are more of them, or an axis is something else."""
+    words = list(zip((rule.new or "").split(), call.args, strict=False))
+    axes = [getattr(argument, "value", None) for word, argument in words if word == "axis"]
+    is_starred = any(isinstance(argument, ast.Starred) for argument in call.args)
+    if is_starred or len(words) < len(call.args) or not all(f"{axis!r}" in AXES for axis in axes):
+        return []
+    starts = [(cells.span(text, argument)[0], word) for word, argument in words if word != "_"]
+    return [Edit(at, at, f"{word}=") for at, word in starts]
 
 
 def _of_append(

@@ -24,6 +24,7 @@ class Rule:
     string      `call value`: a text among a call's arguments
     positional  arguments of a plot without a name, which get the names in `new`, and the next one `data`
     named       arguments without a name, which get the names in `new`; `_` stays as it is
+    arguments   the same of a method of any object, `drop` or `str.split`, where an `axis` is one of pandas
     error       the message of a run that fails, a pattern, with `advice`
     The kinds of behaviours.py, frames.py and arrays.py are described there.
 

@@ -1,4 +1,4 @@
-"""Comparison of models: scores, and bootstrap intervals that draw whole groups of flights."""
+"""Metrics of a binary classifier, and their bootstrap intervals, which draw whole groups of rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
+
+from samebook.core.errors import UsageError
 
 # 1 where a larger value is better, -1 where a smaller one is.
 BETTER = {"auc": 1, "log_loss": -1, "brier": -1}
@@ -18,30 +20,30 @@ CHUNK, WEIGHTS = 50, 1 << 22
 type Interval = dict[str, float]
 
 
-def scores(label: pd.Series, probability: pd.Series) -> dict[str, float]:
+def scores(label: pd.Series, score: pd.Series) -> dict[str, float]:
     """AUC (higher is better), log loss, Brier score and calibration error (lower is better), to six decimals.
 
     Processors round further decimals differently, and those say nothing.
     """
-    return {name: round(measured(name, label, probability), DIGITS) for name in (*BETTER, "calibration_error")}
+    return {name: round(measured(name, label, score), DIGITS) for name in (*BETTER, "calibration_error")}
 
 
-def measured(metric: str, label: pd.Series, probability: pd.Series) -> float:
+def measured(metric: str, label: pd.Series, score: pd.Series) -> float:
     """The value of a metric in BETTER, one row a sample; NaN where it is not defined, as AUC of one class is not."""
-    side = Side.of(label, probability, label)
+    side = Side.of(label, score, label)
     return float(side.values(metric, np.ones((1, len(label))))[0]) if len(label) else float("nan")
 
 
-def intervals(
-    label: pd.Series, probability: pd.Series, *, groups: pd.Series, draws: int, seed: int
+def score_intervals(
+    label: pd.Series, score: pd.Series, *, groups: pd.Series, draws: int = 1000, seed: int = 0
 ) -> dict[str, Interval]:
     """AUC, log loss and calibration error of one model: value, low and high of the 95 % interval, by metric.
 
     Whole groups are drawn with replacement: one row a sample, three columns of equal length, of both classes. The
-    mean error of the draws is subtracted from the interval, because fewer flights have a larger calibration error.
+    mean error of the draws is subtracted from the interval, because fewer rows have a larger calibration error.
     """
     generator = np.random.default_rng(seed)
-    side = Side.of(label, probability, groups)
+    side = Side.of(label, score, groups)
     values: dict[str, list[np.ndarray]] = {name: [] for name in WATCHED}
     for count in _chunks(draws, len(label)):
         weights = side.weights(generator, count)
@@ -52,7 +54,7 @@ def intervals(
 
 
 def paired_bootstrap(
-    label: pd.Series, score: pd.Series, baseline: pd.Series, *, groups: pd.Series, draws: int, seed: int
+    label: pd.Series, score: pd.Series, baseline: pd.Series, *, groups: pd.Series, draws: int = 1000, seed: int = 0
 ) -> dict[str, Interval]:
     """The gain of `score` over `baseline` on the same rows, by metric: gain, low and high of the 95 % interval.
 
@@ -71,17 +73,26 @@ def paired_bootstrap(
 
 @dataclass(frozen=True)
 class Side:
-    """The rows that a model is measured on: the label, its probability and the number of its group, for each."""
+    """The rows that a model is measured on: of each the label, 0 or 1, the score and the number of its group."""
 
     truth: np.ndarray
-    probability: np.ndarray
+    score: np.ndarray
     group: np.ndarray
     groups: int
 
     @classmethod
-    def of(cls, label: pd.Series, probability: pd.Series, group: pd.Series) -> Self:
+    def of(cls, label: pd.Series, score: pd.Series, group: pd.Series) -> Self:
         codes, names = pd.factorize(group, sort=True)
-        return cls(label.to_numpy(), probability.to_numpy(dtype=float), codes, len(names))
+        truth, values = label.to_numpy(dtype=float), score.to_numpy(dtype=float)
+        if not len(truth) == len(values) == len(codes):
+            raise UsageError(
+                f"found {len(truth)} labels, {len(values)} scores and {len(codes)} groups; expected as many"
+            )
+        if not np.isin(truth, (0, 1)).all():
+            raise UsageError(f"found a label {truth[~np.isin(truth, (0, 1))][0]:g}; expected 0 and 1 alone")
+        if not ((values >= 0) & (values <= 1)).all() or (codes < 0).any():
+            raise UsageError("found a row without a group, or without a score from 0 to 1; expected one of each")
+        return cls(truth, values, codes, len(names))
 
     def weights(self, generator: np.random.Generator, count: int) -> np.ndarray:
         """The weights of the rows (columns) in `count` draws of groups (rows): how often each row is drawn."""
@@ -91,12 +102,12 @@ class Side:
     def values(self, name: str, weights: np.ndarray) -> np.ndarray:
         """The weighted metric of each draw; `weights` has one row a draw and one column a sample."""
         if name == "auc":
-            return _auc(self.truth, self.probability, weights)
+            return _auc(self.truth, self.score, weights)
         if name == "calibration_error":
-            return _calibration_error(self.truth, self.probability, weights)
-        clipped = np.clip(self.probability, 1e-15, 1 - 1e-15)
+            return _calibration_error(self.truth, self.score, weights)
+        clipped = np.clip(self.score, 1e-15, 1 - 1e-15)
         logs = np.where(self.truth == 1, -np.log(clipped), -np.log1p(-clipped))
-        loss = logs if name == "log_loss" else (self.probability - self.truth) ** 2
+        loss = logs if name == "log_loss" else (self.score - self.truth) ** 2
         return (weights * loss).sum(axis=1) / weights.sum(axis=1)
 
 
@@ -124,10 +135,10 @@ def _gain(name: str, sides: tuple[Side, Side], weights: tuple[np.ndarray, np.nda
     return BETTER[name] * (first - second)
 
 
-def _auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The weighted share of pairs of a late and a punctual flight that are ranked right; ties count half."""
-    order = np.argsort(probability, kind="stable")
-    ranked, values = truth[order] == 1, probability[order]
+def _auc(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The weighted share of pairs of a positive and a negative row that are ranked right; ties count half."""
+    order = np.argsort(score, kind="stable")
+    ranked, values = truth[order] == 1, score[order]
     starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
     positive = np.add.reduceat(weights[:, order] * ranked, starts, axis=1)
     negative = np.add.reduceat(weights[:, order] * ~ranked, starts, axis=1)
@@ -137,10 +148,10 @@ def _auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.
         return (positive * (below + negative / 2)).sum(axis=1) / pairs
 
 
-def _calibration_error(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray, bins: int = 10) -> np.ndarray:
+def _calibration_error(truth: np.ndarray, score: np.ndarray, weights: np.ndarray, bins: int = 10) -> np.ndarray:
     """The weighted mean distance of predicted and observed rates, in bins of equal width: Naeini et al., AAAI 2015."""
-    bin_of = np.minimum((probability * bins).astype(int), bins - 1)
-    gap = probability - truth
+    bin_of = np.minimum((score * bins).astype(int), bins - 1)
+    gap = score - truth
     gaps = np.stack([np.bincount(bin_of, row * gap, bins) for row in weights])
     return np.abs(gaps).sum(axis=1) / weights.sum(axis=1)
 
