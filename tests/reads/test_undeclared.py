@@ -133,6 +133,30 @@ def test_place_that_anybody_writes_is_recorded(workspace: Path) -> None:
         assert set(recorded(f"open({file.name!r}).read()", workspace)) == {file.name}
 
 
+def test_pipes_are_unseen(workspace: Path) -> None:
+    """What a pipe brings is unseen; a pipe that is written, a device of the system and a folder are not read."""
+    for name in ("a", "b", "c"):
+        os.mkfifo(workspace / name)
+    read = "import os\nend = os.open('a', os.O_RDONLY | os.O_NONBLOCK)\nopen('a', 'w').close()\n"
+    written = "os.open('b', os.O_RDWR)\nopen('b', 'w').close()\nother = os.open('c', os.O_RDONLY | os.O_NONBLOCK)\n"
+    system = "open('/dev/null').close(); open('/dev/urandom', 'rb').close(); os.open('data', os.O_RDONLY)"
+    unseen = dict.fromkeys(("pipe a", "pipe b", "pipe c"), "unseen")
+    assert recorded(read + written + system, workspace) == unseen
+    assert recorded("import os\nend = os.open('/dev/null', os.O_RDWR)\nopen('new', 'w')", workspace) == {}
+
+
+def test_styles_of_the_user_are_recorded(workspace: Path) -> None:
+    """Of matplotlib's folder of the user its settings and styles are recorded, not its caches."""
+    folder = workspace.parent / "config"
+    (folder / "stylelib").mkdir(parents=True)
+    for name in ("matplotlibrc", "stylelib/mine.mplstyle"):
+        (folder / name).write_text("lines.linewidth: 3\n")
+    code = "import matplotlib.pyplot as plt\nplt.style.use('mine')\nassert plt.rcParams['lines.linewidth'] == 3"
+    files = recorded(code, workspace, MPLCONFIGDIR=str(folder), MATPLOTLIBRC="")
+    assert set(files) == {f"{folder}/{name}" for name in ("matplotlibrc", "stylelib/", "stylelib/mine.mplstyle")}
+    assert list(folder.glob("fontlist*"))
+
+
 def test_print_of_a_fork_is_not_recorded(tiny: Tiny) -> None:
     """A forked process of a kernel sends what it prints by the kernel's own socket, which is no read of the run."""
     work = "import os\npid = os.fork() or (print('child', flush=True), os._exit(0))\n_ = os.waitpid(pid, 0)\n"

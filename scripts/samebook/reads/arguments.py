@@ -4,33 +4,27 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
+from samebook.reads.places import FILE_URL
 from samebook.reads.recorder import Recorder
 
 MAGIC = re.compile(r"[*?[]")
+ADDRESS = re.compile(r"(\w+)://([^/]*)")
 
 
 def read_path(recorder: Recorder, text: str) -> bool:
     """Record the file, the folder with all below it, or the files of the pattern; whether there is one."""
-    scheme, is_url, rest = text.partition("://")
-    if is_url and scheme != "file":
-        if is_address := bool(re.fullmatch(r"\w+", scheme)):
-            recorder.unseen(f"network {scheme}://{rest.partition('/')[0]}")
-        return is_address
-    path = os.path.expanduser(unquote(rest) if is_url else text)
-    if os.path.isdir(path):
-        for folder, _, names in os.walk(path):
-            recorder.folder(folder)
-            for name in names:
-                recorder.open(f"{folder}/{name}", os.O_RDONLY)
+    paths = [text]
+    if url := FILE_URL.match(text):  # libraries differ in whether %20 is a blank there
+        paths += {rest := text[url.end() :], unquote(rest)}
+    elif address := ADDRESS.match(text):
+        recorder.unseen(f"network {address[0]}")
         return True
-    paths = glob.glob(path, recursive=True) if MAGIC.search(path) else [path]
-    files = [file for file in paths if os.path.isfile(file)]
-    for file in files:
-        recorder.open(file, os.O_RDONLY)
-    return bool(files)
+    is_read = [_read(recorder, os.path.expanduser(path)) for path in paths]
+    return any(is_read)
 
 
 def own(recorder: Recorder, values: Sequence[Any]) -> None:
@@ -48,3 +42,20 @@ def texts(values: Any) -> Iterator[str]:
     elif isinstance(values, (list, tuple)) and values and not isinstance(values[0], (int, float)):
         for value in values:
             yield from texts(value)
+
+
+def _read(recorder: Recorder, path: str) -> bool:
+    if os.path.isdir(path):
+        for folder, _, names in os.walk(path):
+            recorder.folder(folder)
+            for name in names:
+                recorder.record("open", (f"{folder}/{name}", None, os.O_RDONLY))
+        return True
+    files = [path] if os.path.exists(path) else []
+    if MAGIC.search(path):
+        with suppress(OSError, ValueError, re.error):
+            found = glob.glob(path, recursive=True, include_hidden=True)
+            files += [file for file in found if not os.path.isdir(file)]
+    for file in files:
+        recorder.record("open", (file, None, os.O_RDONLY))
+    return bool(files)
