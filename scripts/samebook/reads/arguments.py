@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from stat import S_ISDIR
 from typing import Any
 from urllib.parse import unquote
 
@@ -45,13 +46,12 @@ def texts(values: Any) -> Iterator[str]:
 
 
 def _read(recorder: Recorder, path: str) -> bool:
-    if os.path.isdir(path):
-        for folder, _, names in os.walk(path):
-            recorder.folder(folder)
-            for name in names:
-                recorder.record("open", (f"{folder}/{name}", None, os.O_RDONLY))
-        return True
-    files = [path] if os.path.exists(path) else []
+    files = list[str]()
+    with suppress(OSError, ValueError):  # no such path, or none at all
+        if S_ISDIR(os.stat(path).st_mode):
+            _read_folder(recorder, path)
+            return True
+        files = [path]
     if MAGIC.search(path):
         with suppress(OSError, ValueError, re.error):
             found = glob.glob(path, recursive=True, include_hidden=True)
@@ -59,3 +59,10 @@ def _read(recorder: Recorder, path: str) -> bool:
     for file in files:
         recorder.record("open", (file, None, os.O_RDONLY))
     return bool(files)
+
+
+def _read_folder(recorder: Recorder, path: str) -> None:
+    for folder, _, names in os.walk(path):
+        recorder.folder(folder)
+        for name in names:
+            recorder.record("open", (f"{folder}/{name}", None, os.O_RDONLY))

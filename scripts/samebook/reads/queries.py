@@ -26,6 +26,7 @@ COMPUTED = re.compile(
     re.IGNORECASE,
 )
 NESTED = re.compile(r'\b(?:query|json_execute_serialized_sql)"?\s*\(', re.IGNORECASE)
+COPY, TO = re.compile(r"\bcopy\b", re.IGNORECASE), re.compile(r"\bto\s*\Z", re.IGNORECASE)
 SUBQUERY = re.compile(r"\b(?:describe|from|join|pivot|show|summarize|table|unpivot)\b", re.IGNORECASE)
 # A database by an extension of DuckDB's, as in `sqlite:rows.db`.
 EXTENSION = re.compile(r"([a-z]\w+):(?!//)", re.IGNORECASE)
@@ -83,13 +84,15 @@ def function(recorder: Recorder, values: Sequence[Any]) -> None:
 
 
 def _read_query(recorder: Recorder, sql: str, *, is_read: bool) -> None:
-    plain = ""
-    for code, text, is_written in _lexed(sql):
-        plain += code
-        if text is not None and is_written:
+    codes, is_copy = list[str](), False
+    for code, text in _lexed(sql):
+        codes.append(code)
+        is_copy = bool(COPY.search(code.rpartition(";")[2])) or (is_copy and ";" not in code)
+        if text is not None and is_copy and TO.search(code):
             arguments.own(recorder, [text])
         elif text is not None:
             is_read = _read_file(recorder, text) or text == MEMORY or is_read
+    plain = "'' ".join(codes)
     for name in set(NAME.findall(plain)):
         parts = [quoted.replace('""', '"') or word for quoted, word in PART.findall(name)]
         if len(parts) > 1 or name.startswith('"'):
@@ -98,33 +101,33 @@ def _read_query(recorder: Recorder, sql: str, *, is_read: bool) -> None:
         recorder.unseen(UNNAMED)
 
 
-def _lexed(sql: str) -> Iterator[tuple[str, str | None, bool]]:
-    """The pieces of a query: its code, without comments and with '' for each text, such a text, and whether it names
-    what a COPY writes.
+def _lexed(sql: str) -> Iterator[tuple[str, str | None]]:
+    """The texts of a query, each after the code before it, and at last the code after them; without comments.
 
     DuckDB itself tells them apart; texts with nothing but blanks between them are one.
     """
     duckdb: Any = sys.modules["duckdb"]
-    content = sql.encode(errors="surrogateescape")
-    tokens = duckdb.tokenize(sql)
-    ends = [start for start, _ in tokens[1:]] + [len(content)]
-    text: str | None = None
-    before, is_copy = "", False
-    for (start, kind), end in zip(tokens, ends, strict=False):
-        code = content[start:end].decode(errors="surrogateescape")
-        if kind == duckdb.token_type.string_const:
-            text = (text or "") + _unquoted(code.strip())
+    comment, literal = duckdb.token_type.comment, duckdb.token_type.string_const
+    content, tokens = sql.encode(errors="surrogateescape"), duckdb.tokenize(sql)
+    before, text, code, done = "", None, "", 0
+    for (start, kind), (end, _) in zip(tokens, [*tokens[1:], (len(content), None)], strict=False):
+        if kind not in (comment, literal):
             continue
-        if kind == duckdb.token_type.comment:
-            code = " "
-        elif text is not None:
-            yield "'' ", text, is_copy and before == "to"
-            text = None
-        if word := code.strip().casefold():
-            before, is_copy = word, word == "copy" or (is_copy and ";" not in word)
-        yield code, None, False
+        code += content[done:start].decode(errors="surrogateescape")
+        done = end
+        if kind == comment:
+            code += " "
+            continue
+        piece = _unquoted(content[start:end].decode(errors="surrogateescape").strip())
+        if text is not None and not code.strip():
+            text += piece
+            continue
+        if text is not None:
+            yield before, text
+        before, text, code = code, piece, ""
     if text is not None:
-        yield "''", text, is_copy and before == "to"
+        yield before, text
+    yield code + content[done:].decode(errors="surrogateescape"), None
 
 
 def _unquoted(text: str) -> str:
