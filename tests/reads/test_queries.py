@@ -150,6 +150,27 @@ def test_settings_of_a_connection(read: Read) -> None:
     assert read("set file_search_path = 'sub,other'") == found
 
 
+@pytest.mark.parametrize("name", ["temp_directory", "extension_directory", "secret_directory"])
+def test_folder_of_a_setting_is_not_read(name: str, read: Read) -> None:
+    """A folder in which DuckDB has its own files is no input; one that stands for ~ is unseen."""
+    assert read(f"SET {name} = 'sub'; set global {name} to 'sub'") == set()
+    assert read(":memory:", {name: "sub"}, note=queries.connect) == set()
+    assert read("SET home_directory='sub'") == UNNAMED
+    assert read({"home_directory": "it's", "threads": 1}, note=queries.connect) == UNNAMED
+
+
+@pytest.mark.parametrize("text", ["*/" * 3000, "[" * 5000, "*/" * 2000 + "[", "\0*", b"\xff*\0"])
+def test_odd_values_are_no_paths(text: str | bytes, read: Read) -> None:
+    """A value that is bound to a query, whatever it is, does not fail it."""
+    assert read("select ?", [text]) == set()
+
+
+def test_login_is_not_kept(read: Read) -> None:
+    """A URL is unseen by its host, without the password in it."""
+    assert read("from 'https://me:Zq9!x@host:80/x.csv'") == {"network https://host:80"}
+    assert read("from 's3://bucket?secret=Zq9!x'") == {"network s3://bucket"}
+
+
 def test_target_of_a_copy_is_own(read: Read) -> None:
     """What a copy writes is the run's own; a setting after TO is none, and hides no read."""
     assert read("copy (select 1) to 'rows.csv'; from 'rows.csv'") == set()

@@ -98,6 +98,7 @@ def test_own_folder_is_not_recorded(workspace: Path) -> None:
     """The names in a folder that the notebook has made are not recorded, nor what compiled code wrote there."""
     own = "import os\nfrom pathlib import Path\nimport pandas as pd, pyarrow.feather as feather, duckdb\n"
     own += "Path('new').mkdir()\nfeather.write_feather(pd.DataFrame({'a': [1]}), 'new/a.feather')\n"
+    own += "import numpy, scipy.io\nscipy.io.mmwrite('new/m', numpy.eye(2))\nscipy.io.mmread('new/m.mtx')\n"
     own += "duckdb.sql(\"copy (select 1) to 'new/b.csv'\")\nduckdb.sql('select 1').write_csv('new/c.csv')\n"
     read = "[open(path) for path in Path('new').iterdir()]\nos.rename('new', 'old')\nos.listdir('old')\n"
     read += "Path('data').mkdir(exist_ok=True)\nos.listdir('data')"

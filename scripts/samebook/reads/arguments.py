@@ -13,16 +13,20 @@ from samebook.reads.places import FILE_URL
 from samebook.reads.recorder import Recorder
 
 MAGIC = re.compile(r"[*?[]")
-ADDRESS = re.compile(r"(\w+)://([^/]*)")
+# A URL by its scheme and host, without who logs in there.
+ADDRESS = re.compile(r"(\w+)://(?:[^/@]*@)?([^/?#]*)")
+LONGEST = 4096  # bytes of a path
 
 
 def read_path(recorder: Recorder, text: str) -> bool:
     """Record the file, the folder with all below it, or the files of the pattern; whether there is one."""
+    if len(text) > LONGEST:  # rows of a table
+        return False
     paths = [text]
     if url := FILE_URL.match(text):  # libraries differ in whether %20 is a blank there
         paths += {rest := text[url.end() :], unquote(rest)}
     elif address := ADDRESS.match(text):
-        recorder.unseen(f"network {address[0]}")
+        recorder.unseen(f"network {address[1]}://{address[2]}")
         return True
     is_read = [_read(recorder, os.path.expanduser(path)) for path in paths]
     return any(is_read)
@@ -53,7 +57,7 @@ def _read(recorder: Recorder, path: str) -> bool:
             return True
         files = [path]
     if MAGIC.search(path):
-        with suppress(OSError, ValueError, re.error):
+        with suppress(OSError, ValueError, RecursionError, re.error):
             found = glob.glob(path, recursive=True, include_hidden=True)
             files += [file for file in found if not os.path.isdir(file)]
     for file in files:

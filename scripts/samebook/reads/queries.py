@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from threading import get_ident
 from typing import Any
@@ -22,10 +22,13 @@ READING = re.compile(rf"{FUNCTION}|(?:^|;)\s*(?:attach|import|load)\b", re.IGNOR
 COMPUTED = re.compile(
     rf"{FUNCTION}\s*+(?!(?:''|\?\d*|\$\w+|\[\s*''(?:\s*,\s*'')*\s*\])\s*[,)])"
     r"|(?:^|;)\s*(?:attach|import|load)\b\s*(?:or\s+replace|if\s+not\s+exists|database|\s)*+(?!'')"
-    r"|\bcopy\s[^();]+(?:\([^()]*\)\s*)?from\s*\(",
+    r"|(?:^|;)\s*copy\s[^();]+(?:\([^()]*\)\s*)?from\s*\(",
     re.IGNORECASE,
 )
 NESTED = re.compile(r'\b(?:query|json_execute_serialized_sql)"?\s*\(', re.IGNORECASE)
+# A folder that a setting names: DuckDB writes there, or has its extensions there; its home stands for ~ in names.
+FOLDER = re.compile(r"\b(\w+)_directory\b['\"\s]*(?:=|\bto\b)\s*\Z", re.IGNORECASE)
+HOME = "home"
 COPY, TO = re.compile(r"\bcopy\b", re.IGNORECASE), re.compile(r"\bto\s*\Z", re.IGNORECASE)
 SUBQUERY = re.compile(r"\b(?:describe|from|join|pivot|show|summarize|table|unpivot)\b", re.IGNORECASE)
 # A database by an extension of DuckDB's, as in `sqlite:rows.db`.
@@ -61,8 +64,13 @@ def files(recorder: Recorder, values: Sequence[Any]) -> bool:
 
 def connect(recorder: Recorder, values: Sequence[Any]) -> None:
     """Record the database of a connection: what is not there is made by it, or is read by an extension."""
-    files(recorder, values)
-    for path in arguments.texts(values[:1]):
+    for settings in values:
+        for name, value in settings.items() if isinstance(settings, Mapping) else ():
+            text = str(value).replace("'", "''")
+            _read_query(recorder, f"SET {name} = '{text}'", is_read=False)
+    paths = [value for value in values if not isinstance(value, Mapping)]
+    files(recorder, paths)
+    for path in arguments.texts(paths[:1]):
         if os.path.exists(os.path.expanduser(path)) or path == MEMORY:
             continue
         if (extension := EXTENSION.match(path)) and not os.path.exists(path[extension.end() :]):
@@ -84,12 +92,14 @@ def function(recorder: Recorder, values: Sequence[Any]) -> None:
 
 
 def _read_query(recorder: Recorder, sql: str, *, is_read: bool) -> None:
-    codes, is_copy = list[str](), False
+    codes, is_copy, is_computed = list[str](), False, False
     for code, text in _lexed(sql):
         codes.append(code)
         is_copy = bool(COPY.search(code.rpartition(";")[2])) or (is_copy and ";" not in code)
         if text is not None and is_copy and TO.search(code):
             arguments.own(recorder, [text])
+        elif folder := FOLDER.search(code):
+            is_computed = is_computed or folder[1].casefold() == HOME
         elif text is not None:
             is_read = _read_file(recorder, text) or text == MEMORY or is_read
     plain = "'' ".join(codes)
@@ -97,7 +107,8 @@ def _read_query(recorder: Recorder, sql: str, *, is_read: bool) -> None:
         parts = [quoted.replace('""', '"') or word for quoted, word in PART.findall(name)]
         if len(parts) > 1 or name.startswith('"'):
             is_read = _read_file(recorder, ".".join(parts)) or is_read
-    if NESTED.search(plain) or COMPUTED.search(plain) or (READING.search(plain) and not is_read):
+    is_computed = is_computed or bool(NESTED.search(plain) or COMPUTED.search(plain))
+    if is_computed or (READING.search(plain) and not is_read):
         recorder.unseen(UNNAMED)
 
 
