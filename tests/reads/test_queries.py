@@ -185,7 +185,8 @@ def test_database_by_its_extension(read: Read, tmp_path: Path) -> None:
     assert read("postgres:dbname=a", note=queries.connect) == {"database postgres"}
 
 
-def test_own_database_is_not_read(read: Read) -> None:
+@pytest.mark.parametrize("name", ["{here}/new.duckdb", "duckdb:new.duckdb"])
+def test_own_database_is_not_read(name: str, read: Read) -> None:
     """A database that a run has made is no input, also where it is opened again."""
 
     def twice(record: recorder.Recorder, values: list[str]) -> None:
@@ -193,7 +194,7 @@ def test_own_database_is_not_read(read: Read) -> None:
         duckdb.connect(values[0]).close()
         queries.connect(record, values)
 
-    assert read("{here}/new.duckdb", note=twice) == set()
+    assert read(name, note=twice) == set()
 
 
 @pytest.mark.parametrize(

@@ -70,13 +70,14 @@ def connect(recorder: Recorder, values: Sequence[Any]) -> None:
             _read_query(recorder, f"SET {name} = '{text}'", is_read=False)
     paths = [value for value in values if not isinstance(value, Mapping)]
     files(recorder, paths)
-    for path in arguments.texts(paths[:1]):
-        if os.path.exists(os.path.expanduser(path)) or path == MEMORY:
+    for text in arguments.texts(paths[:1]):
+        path = os.path.expanduser(text.removeprefix("duckdb:"))
+        if os.path.exists(path) or path == MEMORY:
             continue
         if (extension := EXTENSION.match(path)) and not os.path.exists(path[extension.end() :]):
             recorder.unseen(f"database {extension[1]}")
         elif True not in values:  # read only
-            recorder.open(os.path.expanduser(path), os.O_RDWR | os.O_CREAT)
+            recorder.open(path, os.O_RDWR | os.O_CREAT)
 
 
 def expression(recorder: Recorder, values: Sequence[Any]) -> None:
