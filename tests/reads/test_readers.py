@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samebook.reads import readers, recorder
+from samebook.reads import arguments, recorder
 from samebook.reads.places import Places
 from samebook.records import run_folder
 
@@ -28,7 +28,7 @@ def test_builtin_module_is_hooked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "names"),
+    ("values", "names"),
     [
         (["{here}/old"], {"old.db"}),
         (["{here}/old", "c"], {"old.db"}),
@@ -36,11 +36,11 @@ def test_builtin_module_is_hooked() -> None:
         (["{here}/new", "c"], set()),
     ],
 )
-def test_database_of_dbm(arguments: list[str], names: set[str], tmp_path: Path) -> None:
+def test_database_of_dbm(values: list[str], names: set[str], tmp_path: Path) -> None:
     """A database of dbm is read by the name with its ending, unless it is made anew."""
     (tmp_path / "old.db").write_text("rows")
     record = recorder.Recorder()
     record.run, record.places = tmp_path / "run", Places(str(tmp_path / "run"), str(tmp_path))
     record.run.mkdir()
-    readers.database(record, [argument.replace("{here}", str(tmp_path)) for argument in arguments])
+    arguments.read_dbm(record, [value.replace("{here}", str(tmp_path)) for value in values])
     assert {event["name"] for event in run_folder.events(record.run)} == names

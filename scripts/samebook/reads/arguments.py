@@ -15,6 +15,8 @@ from samebook.reads.recorder import Recorder
 MAGIC = re.compile(r"[*?[]")
 # A URL by its scheme and host, without who logs in there.
 ADDRESS = re.compile(r"(\w+)://(?:[^/@]*@)?([^/?#]*)")
+# The endings that the libraries of dbm give to a database's files.
+DBM = ("", ".db", ".dir", ".pag")
 LONGEST = 4096  # bytes of a path
 
 
@@ -36,6 +38,21 @@ def own(recorder: Recorder, values: Sequence[Any]) -> None:
     """Declare the files that these arguments name as the run's own: they are written."""
     for text in texts(values):
         recorder.open(text, os.O_CREAT | os.O_TRUNC)
+
+
+def own_matrix(recorder: Recorder, values: Sequence[Any]) -> None:
+    """Declare the file of a matrix that SciPy writes as the run's own: it may add the ending to the name."""
+    for path in texts(values[:1]):
+        own(recorder, [path, f"{path}.mtx"])
+
+
+def read_dbm(recorder: Recorder, values: Sequence[Any]) -> None:
+    """Record the files of a database of dbm, which is opened with a flag as the second argument."""
+    flag = str([*values, "r"][1])
+    flags = os.O_RDWR | (os.O_CREAT if flag[0] in "cn" else 0) | (os.O_TRUNC if flag[0] == "n" else 0)
+    for path in texts(values[:1]):
+        for ending in DBM:
+            recorder.open(path + ending, flags)
 
 
 def texts(values: Any) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from threading import get_ident
 from typing import Any
@@ -200,3 +200,32 @@ def _kept(recorder: Recorder, path: str) -> list[str]:
     if not is_open:  # encrypted, or of another version
         recorder.unseen(f"views of a database of DuckDB, {recorder.places.name(os.path.abspath(path))}")
     return []
+
+
+def _extension(recorder: Recorder, values: Sequence[Any]) -> None:
+    """Record an extension, which is compiled code."""
+    recorder.unseen(f"extension of DuckDB {values[0]}")
+
+
+CONNECTION: Mapping[str, Callable[[Recorder, Sequence[Any]], object]] = {
+    "connect": connect,
+    **dict.fromkeys(("execute", "executemany", "from_query", "query", "query_df", "sql"), query),
+    **dict.fromkeys(("from_csv_auto", "from_parquet", "read_csv", "read_json", "read_parquet"), files),
+    **dict.fromkeys(("table", "view"), files),  # a file has its path as the name of one
+    "load_extension": _extension,
+    "table_function": function,
+}
+EXPRESSIONS = (
+    *("aggregate", "any_value", "apply", "arg_max", "arg_min", "avg", "count", "filter", "first", "group_by", "join"),
+    *("last", "list", "max", "mean", "min", "order", "pivot", "project", "quantile", "query", "select", "sort"),
+    *("string_agg", "sum", "unpivot", "update", "value_counts", "with_columns"),
+)
+WRITERS = ("to_csv", "to_parquet", "write_csv", "write_parquet")
+# What is noted of each function of the library, by its name.
+HOOKS = {
+    **CONNECTION,
+    **{f"DuckDBPyConnection.{name}": note for name, note in CONNECTION.items()},
+    **dict.fromkeys((f"DuckDBPyRelation.{name}" for name in EXPRESSIONS), expression),
+    **dict.fromkeys(("SQLExpression", "sql_expr", "aggregate", "filter", "order", "project"), expression),
+    **dict.fromkeys((f"DuckDBPyRelation.{name}" for name in WRITERS), arguments.own),
+}

@@ -7,7 +7,6 @@ imported yet is hooked when it is.
 import functools
 import importlib.abc
 import importlib.machinery
-import os
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,8 +24,6 @@ FILE_SYSTEM = re.compile(r"pyarrow\._\w*fs")
 KERNEL = re.compile(r"/ipykernel/\w+\.py$")
 # The folder of segments of shared memory.
 SEGMENTS = "dev/shm"
-# The endings that the libraries of dbm give to a database's files.
-DBM = ("", ".db", ".dir", ".pag")
 BUILTIN = importlib.machinery.BuiltinImporter
 RUN = compile("_samebook_call()", "<samebook>", "eval")
 
@@ -69,34 +66,9 @@ def child(recorder: Recorder, values: Sequence[Any]) -> None:
     recorder.child(values[1][0])
 
 
-def extension(recorder: Recorder, values: Sequence[Any]) -> None:
-    """Record an extension of DuckDB, which is compiled code."""
-    recorder.unseen(f"extension of DuckDB {values[0]}")
-
-
-def matrix(recorder: Recorder, values: Sequence[Any]) -> None:
-    """Record a file of SciPy's that is written: the ending is added to its name."""
-    for path in arguments.texts(values[:1]):
-        arguments.own(recorder, [path, f"{path}.mtx"])
-
-
-def database(recorder: Recorder, values: Sequence[Any]) -> None:
-    """Record the files of a database of dbm, opened with a flag as the second argument."""
-    flag = str([*values, "r"][1])
-    flags = os.O_RDWR | (os.O_CREAT if flag[0] in "cn" else 0) | (os.O_TRUNC if flag[0] == "n" else 0)
-    for path in arguments.texts(values[:1]):
-        for ending in DBM:
-            recorder.open(path + ending, flags)
-
-
-def tcl(recorder: Recorder, _: Sequence[Any]) -> None:
-    """Record an interpreter of Tcl, which reads files by itself."""
-    recorder.unseen("Tcl")
-
-
-def plan(recorder: Recorder, _: Sequence[Any]) -> None:
-    """Record a plan of Substrait, which names its files in bytes."""
-    recorder.unseen("plan of Substrait")
+def unseen(name: str) -> Note:
+    """A note that something was read there, whose content can't be known."""
+    return lambda recorder, _: recorder.unseen(name)
 
 
 def server(recorder: Recorder, _: Sequence[Any]) -> None:
@@ -104,20 +76,6 @@ def server(recorder: Recorder, _: Sequence[Any]) -> None:
     recorder.unseen("network, by a database driver or an object store")
 
 
-DUCKDB: Mapping[str, Note] = {
-    "connect": queries.connect,
-    **dict.fromkeys(("execute", "executemany", "from_query", "query", "query_df", "sql"), queries.query),
-    **dict.fromkeys(("from_csv_auto", "from_parquet", "read_csv", "read_json", "read_parquet"), queries.files),
-    **dict.fromkeys(("table", "view"), queries.files),  # a file has its path as the name of one
-    "load_extension": extension,
-    "table_function": queries.function,
-}
-EXPRESSIONS = (
-    *("aggregate", "any_value", "apply", "arg_max", "arg_min", "avg", "count", "filter", "first", "group_by", "join"),
-    *("last", "list", "max", "mean", "min", "order", "pivot", "project", "quantile", "query", "select", "sort"),
-    *("string_agg", "sum", "unpivot", "update", "value_counts", "with_columns"),
-)
-WRITERS = ("to_csv", "to_parquet", "write_csv", "write_parquet")
 OBSTORE = (
     *("get", "get_async", "get_range", "get_range_async", "get_ranges", "get_ranges_async", "head", "head_async"),
     *("list", "list_with_delimiter", "list_with_delimiter_async", "open_reader", "open_reader_async"),
@@ -125,21 +83,15 @@ OBSTORE = (
 HOOKS: Mapping[str, Mapping[str, Note]] = {
     "PIL.ImageCms": {"ImageCmsProfile.__init__": read},
     "PIL.ImageFont": {"FreeTypeFont.__init__": read},
-    **{name: {"open": database} for name in ("_dbm", "_gdbm")},
+    **{name: {"open": arguments.read_dbm} for name in ("_dbm", "_gdbm")},
     "_interpreters": {"create": interpreter},
     "_posixshmem": {"shm_open": segment},
     "_posixsubprocess": {"fork_exec": child},
-    "_tkinter": {"create": tcl},
+    "_tkinter": {"create": unseen("Tcl")},
     "adbc_driver_manager": {"AdbcDatabase": server},
     "adbc_driver_manager.dbapi": {"Connection.__init__": server},
     "adbc_driver_postgresql.dbapi": {"connect": server},
-    "duckdb": {
-        **DUCKDB,
-        **{f"DuckDBPyConnection.{name}": note for name, note in DUCKDB.items()},
-        **dict.fromkeys((f"DuckDBPyRelation.{name}" for name in EXPRESSIONS), queries.expression),
-        **dict.fromkeys(("SQLExpression", "sql_expr", "aggregate", "filter", "order", "project"), queries.expression),
-        **dict.fromkeys((f"DuckDBPyRelation.{name}" for name in WRITERS), arguments.own),
-    },
+    "duckdb": queries.HOOKS,
     "obstore": dict.fromkeys(OBSTORE, server),
     "pyarrow": {
         **dict.fromkeys(("CompressedInputStream", "input_stream", "memory_map"), read),
@@ -160,9 +112,9 @@ HOOKS: Mapping[str, Mapping[str, Note]] = {
         **dict.fromkeys(("ParquetDataset.__init__", "ParquetFile.__init__", "read_metadata", "read_schema"), read),
         "ParquetWriter.__init__": arguments.own,
     },
-    "pyarrow.substrait": {"run_query": plan},
+    "pyarrow.substrait": {"run_query": unseen("plan of Substrait")},
     "readline": dict.fromkeys(("read_history_file", "read_init_file"), read),
-    "scipy.io._fast_matrix_market": {"_get_read_cursor": read, "_get_write_cursor": matrix},
+    "scipy.io._fast_matrix_market": {"_get_read_cursor": read, "_get_write_cursor": arguments.own_matrix},
     "scipy.optimize._highspy._core": {f"_Highs.read{name}": read for name in ("Basis", "Model", "Options", "Solution")},
     "ssl": {"SSLContext.load_verify_locations": read},
     "zmq.sugar.socket": dict.fromkeys(("Socket.bind", "Socket.connect"), socket),
