@@ -56,11 +56,6 @@ def socket(recorder: Recorder, values: Sequence[Any]) -> None:
         recorder.unseen(f"network {values[0]}")
 
 
-def interpreter(recorder: Recorder, _: Sequence[Any]) -> None:
-    """Record another interpreter in this process, of which Python tells this one nothing."""
-    recorder.unseen("another interpreter")
-
-
 def child(recorder: Recorder, values: Sequence[Any]) -> None:
     """Record a child process, by the path of its program."""
     recorder.child(values[1][0])
@@ -71,11 +66,8 @@ def unseen(name: str) -> Note:
     return lambda recorder, _: recorder.unseen(name)
 
 
-def server(recorder: Recorder, _: Sequence[Any]) -> None:
-    """Record a connection that compiled code makes."""
-    recorder.unseen("network, by a database driver or an object store")
-
-
+# A connection that compiled code makes.
+SERVER = unseen("network, by a database driver or an object store")
 OBSTORE = (
     *("get", "get_async", "get_range", "get_range_async", "get_ranges", "get_ranges_async", "head", "head_async"),
     *("list", "list_with_delimiter", "list_with_delimiter_async", "open_reader", "open_reader_async"),
@@ -84,15 +76,15 @@ HOOKS: Mapping[str, Mapping[str, Note]] = {
     "PIL.ImageCms": {"ImageCmsProfile.__init__": read},
     "PIL.ImageFont": {"FreeTypeFont.__init__": read},
     **{name: {"open": arguments.read_dbm} for name in ("_dbm", "_gdbm")},
-    "_interpreters": {"create": interpreter},
+    "_interpreters": {"create": unseen("another interpreter")},
     "_posixshmem": {"shm_open": segment},
     "_posixsubprocess": {"fork_exec": child},
     "_tkinter": {"create": unseen("Tcl")},
-    "adbc_driver_manager": {"AdbcDatabase": server},
-    "adbc_driver_manager.dbapi": {"Connection.__init__": server},
-    "adbc_driver_postgresql.dbapi": {"connect": server},
+    "adbc_driver_manager": {"AdbcDatabase": SERVER},
+    "adbc_driver_manager.dbapi": {"Connection.__init__": SERVER},
+    "adbc_driver_postgresql.dbapi": {"connect": SERVER},
     "duckdb": queries.HOOKS,
-    "obstore": dict.fromkeys(OBSTORE, server),
+    "obstore": dict.fromkeys(OBSTORE, SERVER),
     "pyarrow": {
         **dict.fromkeys(("CompressedInputStream", "input_stream", "memory_map"), read),
         **dict.fromkeys(("CompressedOutputStream", "create_memory_map", "output_stream"), arguments.own),
@@ -101,7 +93,7 @@ HOOKS: Mapping[str, Mapping[str, Note]] = {
     "pyarrow.csv": {**dict.fromkeys(("open_csv", "read_csv"), read), "write_csv": arguments.own},
     "pyarrow.dataset": dict.fromkeys(("dataset", "parquet_dataset"), read),
     "pyarrow.feather": {**dict.fromkeys(("read_feather", "read_table"), read), "write_feather": arguments.own},
-    "pyarrow.flight": dict.fromkeys(("FlightClient", "FlightServerBase", "connect"), server),
+    "pyarrow.flight": dict.fromkeys(("FlightClient", "FlightServerBase", "connect"), SERVER),
     "pyarrow.ipc": {
         **dict.fromkeys(("RecordBatchFileReader.__init__", "RecordBatchStreamReader.__init__"), read),
         **dict.fromkeys(("RecordBatchFileWriter.__init__", "RecordBatchStreamWriter.__init__"), arguments.own),
