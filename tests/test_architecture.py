@@ -111,9 +111,9 @@ def test_one_door_each() -> None:
 
 
 # Words of the example that ships: its data, its model and the library that it is made with. `outcomes` may be a
-# variable's name, for several of an `Outcome`.
+# variable's name, for several of an `Outcome`; `pyarrow.flight` is a protocol.
 EXAMPLE = re.compile(
-    r"flight|predictions|nycflights|airline|airport|carrier|tailnum|planes?\b|weather|precip\b|visib\b|_delay|\bdelay\b"
+    r"(?<!pyarrow\.)flight(?!Client|ServerBase)|predictions|nycflights|airline|airport|carrier|tailnum|planes?\b|weather|precip\b|visib\b|_delay|\bdelay\b"
     r"|sched_dep|sched_arr|probability|manufacturer|xgboost|booster|ubj\b|\boutcomes",
     re.IGNORECASE,
 )

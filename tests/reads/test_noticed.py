@@ -14,10 +14,9 @@ import pandas as pd
 import pytest
 from tiny import CHECKOUT
 
-from samebook.reads import queries, recorder
-from samebook.reads.places import Places
-from samebook.records import run_folder
+from samebook.reads import recorder
 
+STYLES = ".config/matplotlib/stylelib"
 PAGE = CHECKOUT / "docs" / "explanation" / "reads.md"
 # The code of each row, by its first column on the page: it reads the file `f`, whose ending the page tells too.
 NAMED = {
@@ -41,6 +40,8 @@ NAMED = {
     "with ignored: it.connect(':memory:').execute(f\"attach '{f}' as a\")",
     "`os.open` with `dir_fd`": "os.open(Path(f).name, os.O_RDONLY, dir_fd=os.open('data', os.O_RDONLY))",
     "`xgboost`: a model, a file of rows": "import xgboost; xgboost.DMatrix(f'{f}?format=csv')",
+    "`scipy.io.mmread`, `mminfo`": "import scipy.io; scipy.io.mminfo(f'{base}.mtx')",
+    "matplotlib's styles and `matplotlibrc` of the user": "import matplotlib.style as it; it.use('mine')",
     "a file that is moved into the outputs": "os.rename(f, 'runs/.partial/1/outputs/moved')",
     "a file that is linked into the outputs": "os.link(f, 'runs/.partial/1/outputs/linked')",
     "a segment of shared memory": "from multiprocessing.shared_memory import SharedMemory as it; "
@@ -57,9 +58,12 @@ UNSEEN = {
     "another interpreter in the process": "import _interpreters as it; it.destroy(it.create())",
     "the network": "import socket; socket.socket().connect_ex(('127.0.0.1', 9))",
     "a URL that compiled code reads": "with ignored: duckdb.sql(\"from read_csv('s3://bucket/x.csv')\")",
+    "a pipe, a device outside of `/dev`": "os.mkfifo(p := f'{base}.p'); os.open(p, os.O_RDONLY | os.O_NONBLOCK)",
     "a query of DuckDB without the file's name": "with ignored: duckdb.sql(\"from read_csv('a' || 'b')\")",
     "a database driver": "import adbc_driver_postgresql.dbapi as it\nwith ignored: it.connect('postgresql://127.0.0.1:9/')",
     "an object store, by `obstore`": "import obstore, obstore.store as it; obstore.get(it.LocalStore('data'), '0.csv')",
+    "Tcl, by `tkinter`": "import tkinter; tkinter.Tcl()",
+    "a plan of Substrait": "import pyarrow.substrait as it\nwith ignored: it.run_query(b'')",
     "a database that SQLite attaches by a bound value": "it = sqlite3.connect(':memory:'); "
     "it.execute('attach ? as it', (f'{base}.db',))",
     "a file system of `pyarrow.fs`": "import pyarrow.fs as it; it.LocalFileSystem().open_input_file(f)",
@@ -70,6 +74,7 @@ NOT_NOTICED = {
     "files of the system and of the environment": "open('/etc/hostname'); open(pd.__file__)",
     "`lscpu`, `ldconfig`, `nproc`, `uname`, `fc-list`": "subprocess.run(['uname'], stdout=subprocess.DEVNULL)",
     "whether a file exists, its size and time": "Path(f).stat()",
+    "the ranks of a training by xgboost": "from xgboost.tracker import RabitTracker as it; it(1, '127.0.0.1')",
     "names of the network": "import socket; socket.getaddrinfo('127.0.0.1', 80)",
     "`pyarrow.fs.FileSystem.from_uri`": "import pyarrow.fs as it; "
     "it.FileSystem.from_uri(f'file://{os.path.abspath(f)}')[0].open_input_file(f)",
@@ -99,6 +104,28 @@ ALSO_NAMED = {
     "duckdb.connect().sql('select * from x.csv'); os.chdir('..')",
     "a table": "it = duckdb.connect(); it.table(f); it.view(f)",
     "a query as an expression": "duckdb.SQLExpression(f\"a in (select column0 from '{f}')\")",
+    "`numpy.fromfile`": "import numpy as np; np.fromfile(f, np.uint8)",
+    "`numpy.memmap`": "np.memmap(f)",
+    "`numpy.loadtxt`": "np.loadtxt(f, delimiter=',')",
+    "`numpy.genfromtxt`": "np.genfromtxt(f, delimiter=',')",
+    "`pandas.read_csv` by pyarrow": "pd.read_csv(f, engine='pyarrow')",
+    "`pandas.read_csv` by the memory": "pd.read_csv(f, memory_map=True)",
+    "`pandas.read_csv` of a URL": "pd.read_csv('file://localhost' + os.path.abspath(f))",
+    "`pandas.read_json`": "with ignored: pd.read_json(f)",
+    "`pandas.read_fwf`": "pd.read_fwf(f)",
+    "`pandas.read_stata`": "with ignored: pd.read_stata(f)",
+    "`pandas.read_sas`": "with ignored: pd.read_sas(f, format='xport')",
+    "`sklearn.datasets.load_svmlight_file`": "import sklearn.datasets as it\nwith ignored: it.load_svmlight_file(f)",
+    "`scipy.io.mmread`": "scipy.io.mmread(f'{base}.mtx')",
+    "`scipy.io.loadmat`": "with ignored: scipy.io.loadmat(f)",
+    "a font of matplotlib": "import matplotlib.ft2font as it\nwith ignored: it.FT2Font(f)",
+    "an image": "from PIL import Image\nwith ignored: Image.open(f)",
+    "a model of HiGHS": "from scipy.optimize._highspy import _core as it\nwith ignored: it._Highs().readModel(f)",
+    "a certificate": "import ssl\nwith ignored: ssl.create_default_context(cafile=f)",
+    "a model of xgboost": "import xgboost\nwith ignored: xgboost.XGBClassifier().load_model(f)",
+    "a URL of DuckDB": "duckdb.connect().sql(f\"from 'file:{os.path.abspath(f)}'\").fetchall()",
+    "a URL of pyarrow": "import pyarrow.parquet as pq; pq.read_table('file:' + os.path.abspath(f'{base}.parquet'))",
+    "a URI of SQLite on this machine": "sqlite3.connect(f'file://localhost{os.path.abspath(f)}', uri=True).close()",
     "a history of readline": "import readline; readline.read_history_file(f)",
     "a font": "from PIL import ImageFont\nwith ignored: ImageFont.truetype(f)",
     "a URI of SQLite": 'sqlite3.connect(f\'file:{f.replace("data", "d%61ta")}?mode=ro\', uri=True).close()',
@@ -117,6 +144,11 @@ ALSO_NOT_NOTICED = {
 }
 ALSO_UNSEEN = {
     "a query in a query": "with ignored: duckdb.connect().sql(f\"from query('from ' || '{f}')\")",
+    "a pipe by DuckDB": "os.mkfifo(p := f'{base}.p.csv'); queries.query(undeclared.RECORDER, [f\"from '{p}'\"])",
+    "an extension of DuckDB": "with ignored: duckdb.connect().load_extension('nowhere')",
+    "a database of ADBC": "import adbc_driver_manager as it\nwith ignored: it.AdbcDatabase(driver='nowhere')",
+    "a server of Flight": "import pyarrow.flight as it; it.connect('grpc://127.0.0.1:9')",
+    "a store's own method": "import obstore.store as it; it.LocalStore('data').get('0.csv')",
     "a socket that waits": "import socket; socket.socket().bind(('127.0.0.1', 0))",
     "a socket of ZeroMQ": "import zmq; it = zmq.Context(); it.socket(zmq.SUB).connect('tcp://127.0.0.1:9'); "
     "it.destroy(0)",
@@ -131,7 +163,7 @@ PROGRAM = """
 import contextlib, json, os, subprocess, sys
 from pathlib import Path
 import pandas as pd
-from samebook.reads import undeclared
+from samebook.reads import queries, undeclared
 run = lambda source: subprocess.run([sys.executable, '-c', source], check=True)
 frame, ignored = pd.DataFrame({'a': [1]}), contextlib.suppress(Exception)
 undeclared.start(sys.argv[1], os.getcwd())
@@ -163,14 +195,19 @@ def noticed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str
         frame.to_parquet(f"{base}.parquet")
         frame.to_feather(f"{base}.feather")
         Path(f"{base}.csv").write_text("1,2\n3,4\n")
+        Path(f"{base}.mtx").write_text("%%MatrixMarket matrix coordinate real general\n1 1 1\n1 1 1\n")
         Path(f"{base}.csv.gz").write_bytes(gzip.compress(b"1,2\n"))
         duckdb.connect(f"{base}.duckdb").close()
     (root / "data" / "x.csv").write_text("1,2\n3,4\n")
+    style = root / STYLES / "mine.mplstyle"
+    style.parent.mkdir(parents=True)
+    style.write_text("lines.linewidth: 3\n")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "XDG_", "MATPLOTLIB"))}
     segment = SharedMemory(create=True, size=9)
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(run), json.dumps(ROWS)],
         cwd=root,
-        env={**os.environ, "PYTHONWARNINGS": "ignore", "HOME": str(root), "SEGMENT": segment.name},
+        env={**env, "PYTHONWARNINGS": "ignore", "HOME": str(root), "SEGMENT": segment.name},
         capture_output=True,
         text=True,
         check=False,
@@ -188,8 +225,8 @@ def test_file_is_named(row: str, noticed: dict[str, list[dict[str, str]]]) -> No
     base = f"data/{list(ROWS).index(row)}"
     files = {event["name"] for event in noticed[row] if len(event["sha256"]) == 64 and event["name"][-1] != "/"}
     assert len(files) == 1
-    assert {event["name"] for event in noticed[row]} - files <= {f"{base}/", "data/"}
-    assert min(files).startswith((f"{base}.", f"{base}/", "data/x.csv", "/dev/shm/"))
+    assert {event["name"] for event in noticed[row]} - files <= {f"{base}/", "data/", f"{STYLES}/"}
+    assert min(files).startswith((f"{base}.", f"{base}/", "data/x.csv", "/dev/shm/", f"{STYLES}/mine"))
 
 
 @pytest.mark.parametrize("row", [*UNSEEN, *ALSO_UNSEEN])
@@ -202,31 +239,6 @@ def test_reading_is_unseen(row: str, noticed: dict[str, list[dict[str, str]]]) -
 def test_reading_is_not_noticed(row: str, noticed: dict[str, list[dict[str, str]]]) -> None:
     """These reads leave no trace, the first ones as the page says."""
     assert noticed[row] == []
-
-
-def test_views_of_a_database(tmp_path: Path) -> None:
-    """What a view reads is read by who opens its database, whose own name may be in it."""
-    for name in ("a.csv", "b.csv"):
-        (tmp_path / name).write_text("n\n1\n")
-    path = tmp_path / "v.duckdb"
-    with duckdb.connect(str(path)) as connection:
-        connection.execute(f"create view v as select *, '{path}' as source from read_csv('{tmp_path}/a.csv')")
-    record = recorder.Recorder()
-    record.run, record.places = tmp_path / "run", Places(str(tmp_path / "run"), str(tmp_path))
-    record.run.mkdir()
-    queries.query(record, [str(path)])
-    assert {event["name"] for event in run_folder.events(record.run)} == {"v.duckdb", "a.csv"}
-
-
-def test_log_of_a_database(tmp_path: Path) -> None:
-    """Of a database of DuckDB that was not closed, its log is a file that is read too."""
-    for name in ("a.duckdb", "a.duckdb.wal"):
-        (tmp_path / name).write_text(name)
-    record = recorder.Recorder()
-    record.run, record.places = tmp_path / "run", Places(str(tmp_path / "run"), str(tmp_path))
-    record.run.mkdir()
-    queries.query(record, [f"attach '{tmp_path / 'a.duckdb'}' as a"])
-    assert {event["name"] for event in run_folder.events(record.run)} == {"a.duckdb", "a.duckdb.wal"}
 
 
 def test_lock_is_known() -> None:

@@ -98,6 +98,7 @@ def test_own_folder_is_not_recorded(workspace: Path) -> None:
     """The names in a folder that the notebook has made are not recorded, nor what compiled code wrote there."""
     own = "import os\nfrom pathlib import Path\nimport pandas as pd, pyarrow.feather as feather, duckdb\n"
     own += "Path('new').mkdir()\nfeather.write_feather(pd.DataFrame({'a': [1]}), 'new/a.feather')\n"
+    own += "import numpy, scipy.io\nscipy.io.mmwrite('new/m', numpy.eye(2))\nscipy.io.mmread('new/m.mtx')\n"
     own += "duckdb.sql(\"copy (select 1) to 'new/b.csv'\")\nduckdb.sql('select 1').write_csv('new/c.csv')\n"
     read = "[open(path) for path in Path('new').iterdir()]\nos.rename('new', 'old')\nos.listdir('old')\n"
     read += "Path('data').mkdir(exist_ok=True)\nos.listdir('data')"
@@ -131,6 +132,30 @@ def test_place_that_anybody_writes_is_recorded(workspace: Path) -> None:
     """A file in a part of the system that outlives a run, as shared memory does, is recorded."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
         assert set(recorded(f"open({file.name!r}).read()", workspace)) == {file.name}
+
+
+def test_pipes_are_unseen(workspace: Path) -> None:
+    """What a pipe brings is unseen; a pipe that is written, a device of the system and a folder are not read."""
+    for name in ("a", "b", "c"):
+        os.mkfifo(workspace / name)
+    read = "import os\nend = os.open('a', os.O_RDONLY | os.O_NONBLOCK)\nopen('a', 'w').close()\n"
+    written = "os.open('b', os.O_RDWR)\nopen('b', 'w').close()\nother = os.open('c', os.O_RDONLY | os.O_NONBLOCK)\n"
+    system = "open('/dev/null').close(); open('/dev/urandom', 'rb').close(); os.open('data', os.O_RDONLY)"
+    unseen = dict.fromkeys(("pipe a", "pipe b", "pipe c"), "unseen")
+    assert recorded(read + written + system, workspace) == unseen
+    assert recorded("import os\nend = os.open('/dev/null', os.O_RDWR)\nopen('new', 'w')", workspace) == {}
+
+
+def test_styles_of_the_user_are_recorded(workspace: Path) -> None:
+    """Of matplotlib's folder of the user its settings and styles are recorded, not its caches."""
+    folder = workspace.parent / "config"
+    (folder / "stylelib").mkdir(parents=True)
+    for name in ("matplotlibrc", "stylelib/mine.mplstyle"):
+        (folder / name).write_text("lines.linewidth: 3\n")
+    code = "import matplotlib.pyplot as plt\nplt.style.use('mine')\nassert plt.rcParams['lines.linewidth'] == 3"
+    files = recorded(code, workspace, MPLCONFIGDIR=str(folder), MATPLOTLIBRC="")
+    assert set(files) == {f"{folder}/{name}" for name in ("matplotlibrc", "stylelib/", "stylelib/mine.mplstyle")}
+    assert list(folder.glob("fontlist*"))
 
 
 def test_print_of_a_fork_is_not_recorded(tiny: Tiny) -> None:

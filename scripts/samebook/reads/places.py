@@ -15,6 +15,10 @@ WRITABLE = tuple(f"/{name}/" for name in ("dev/shm", "run/lock", "run/user", "va
 CACHES = ("MPLCONFIGDIR", "IPYTHONDIR")
 SHARED_CACHES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 PROGRAMS = ("fontconfig", "ipython", "jedi", "jupyter", "matplotlib", "parso", "pip", "uv")
+# What matplotlib takes from a user's folder, beside its caches: other figures, and no such file on the next machine.
+STYLES = re.compile(r".*/(?:matplotlibrc|stylelib(?:/[^/]+\.mplstyle)?)")
+# The beginning of a file's URL: file:/data, file:///data and file://localhost/data are one.
+FILE_URL = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
 # The import system lists the folders of its path, to find modules and the versions of packages.
 IMPORTING = re.compile(r"<frozen importlib|/importlib/")
 # It lists a folder by its number only to remove it.
@@ -53,7 +57,7 @@ class Places:
             return True
         real = os.path.realpath(path)
         ignored = self.inside if real.startswith(f"{self.workspace}/") else self.outside
-        return real.startswith(ignored) and not real.startswith(WRITABLE)
+        return real.startswith(ignored) and not real.startswith(WRITABLE) and not STYLES.fullmatch(real)
 
     def name(self, path: str) -> str:
         """The path, relative to the workspace where it is inside, else through every link; what is not UTF-8 in it is

@@ -12,14 +12,14 @@ import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, override
 
 from samebook.reads import arguments, queries
 from samebook.reads.recorder import Recorder
 from samebook.records import model_file
 
-type Note = Callable[[Recorder, Sequence[Any]], None]
+type Note = Callable[[Recorder, Sequence[Any]], object]
 
 FILE_SYSTEM = re.compile(r"pyarrow\._\w*fs")
 # The kernel, whose sockets carry what a forked process prints.
@@ -28,6 +28,7 @@ KERNEL = re.compile(r"/ipykernel/\w+\.py$")
 LIBRARY = re.compile(r"/site-packages/(?:pandas|pyarrow)/")
 # The folder of segments of shared memory.
 SEGMENTS = "dev/shm"
+BUILTIN = importlib.machinery.BuiltinImporter
 RUN = compile("_samebook_call()", "<samebook>", "eval")
 
 
@@ -101,53 +102,36 @@ def socket(recorder: Recorder, values: Sequence[Any]) -> None:
         recorder.unseen(f"network {values[0]}")
 
 
-def interpreter(recorder: Recorder, _: Sequence[Any]) -> None:
-    """Record another interpreter in this process, of which Python tells this one nothing."""
-    recorder.unseen("another interpreter")
-
-
 def child(recorder: Recorder, values: Sequence[Any]) -> None:
     """Record a child process, by the path of its program."""
     recorder.child(values[1][0])
 
 
-def server(recorder: Recorder, _: Sequence[Any]) -> None:
-    """Record a connection that compiled code makes."""
-    recorder.unseen("network, by a database driver or an object store")
+def unseen(name: str) -> Note:
+    """A note that something was read there, whose content can't be known."""
+    return lambda recorder, _: recorder.unseen(name)
 
 
-DUCKDB = (
-    *("connect", "execute", "executemany", "from_csv_auto", "from_parquet", "from_query", "query", "query_df"),
-    *("read_csv", "read_json", "read_parquet", "sql", "table_function"),
-)
-EXPRESSIONS = (
-    *("aggregate", "any_value", "apply", "arg_max", "arg_min", "avg", "count", "filter", "first", "group_by", "join"),
-    *("last", "list", "max", "mean", "min", "order", "pivot", "project", "quantile", "query", "select", "sort"),
-    *("string_agg", "sum", "unpivot", "update", "value_counts", "with_columns"),
-)
-TABLES = ("table", "view")  # a file has its path as the name of one
-WRITERS = ("to_csv", "to_parquet", "write_csv", "write_parquet")
+# A connection that compiled code makes.
+SERVER = unseen("network, by a database driver or an object store")
 OBSTORE = (
     *("get", "get_async", "get_range", "get_range_async", "get_ranges", "get_ranges_async", "head", "head_async"),
-    *("list", "list_with_delimiter", "list_with_delimiter_async", "open_reader"),
+    *("list", "list_with_delimiter", "list_with_delimiter_async", "open_reader", "open_reader_async"),
 )
 FILE_SYSTEMS = ("Azure", "Gcs", "Hadoop", "Local", "S3", "SubTree")
 HOOKS: Mapping[str, Mapping[str, Note]] = {
     "PIL.ImageCms": {"ImageCmsProfile.__init__": read},
     "PIL.ImageFont": {"FreeTypeFont.__init__": read},
-    "_interpreters": {"create": interpreter},
+    **{name: {"open": arguments.read_dbm} for name in ("_dbm", "_gdbm")},
+    "_interpreters": {"create": unseen("another interpreter")},
     "_posixshmem": {"shm_open": segment},
     "_posixsubprocess": {"fork_exec": child},
-    "adbc_driver_manager.dbapi": {"Connection.__init__": server},
-    "adbc_driver_postgresql.dbapi": {"connect": server},
-    "duckdb": {
-        **dict.fromkeys((*DUCKDB, *(f"DuckDBPyConnection.{name}" for name in DUCKDB)), queries.query),
-        **dict.fromkeys((*TABLES, *(f"DuckDBPyConnection.{name}" for name in TABLES)), read),
-        **dict.fromkeys((f"DuckDBPyRelation.{name}" for name in EXPRESSIONS), queries.expression),
-        **dict.fromkeys(("SQLExpression", "sql_expr", "aggregate", "filter", "order", "project"), queries.expression),
-        **dict.fromkeys((f"DuckDBPyRelation.{name}" for name in WRITERS), arguments.own),
-    },
-    "obstore": dict.fromkeys(OBSTORE, server),
+    "_tkinter": {"create": unseen("Tcl")},
+    "adbc_driver_manager": {"AdbcDatabase": SERVER},
+    "adbc_driver_manager.dbapi": {"Connection.__init__": SERVER},
+    "adbc_driver_postgresql.dbapi": {"connect": SERVER},
+    "duckdb": queries.HOOKS,
+    "obstore": dict.fromkeys(OBSTORE, SERVER),
     "pyarrow": {
         **dict.fromkeys(("CompressedInputStream", "input_stream", "memory_map"), read),
         **dict.fromkeys(("CompressedOutputStream", "create_memory_map", "output_stream"), arguments.own),
@@ -156,6 +140,7 @@ HOOKS: Mapping[str, Mapping[str, Note]] = {
     "pyarrow.csv": {**dict.fromkeys(("open_csv", "read_csv"), read), "write_csv": arguments.own},
     "pyarrow.dataset": dict.fromkeys(("dataset", "parquet_dataset"), read),
     "pyarrow.feather": {**dict.fromkeys(("read_feather", "read_table"), read), "write_feather": arguments.own},
+    "pyarrow.flight": dict.fromkeys(("FlightClient", "FlightServerBase", "connect"), SERVER),
     "pyarrow.ipc": {
         **dict.fromkeys(("RecordBatchFileReader.__init__", "RecordBatchStreamReader.__init__"), read),
         **dict.fromkeys(("RecordBatchFileWriter.__init__", "RecordBatchStreamWriter.__init__"), arguments.own),
@@ -167,7 +152,11 @@ HOOKS: Mapping[str, Mapping[str, Note]] = {
         **dict.fromkeys(("ParquetDataset.__init__", "ParquetFile.__init__", "read_metadata", "read_schema"), read),
         "ParquetWriter.__init__": arguments.own,
     },
+    "pyarrow.substrait": {"run_query": unseen("plan of Substrait")},
     "readline": dict.fromkeys(("read_history_file", "read_init_file"), read),
+    "scipy.io._fast_matrix_market": {"_get_read_cursor": read, "_get_write_cursor": arguments.own_matrix},
+    "scipy.optimize._highspy._core": {f"_Highs.read{name}": read for name in ("Basis", "Model", "Options", "Solution")},
+    "ssl": {"SSLContext.load_verify_locations": read},
     "zmq.sugar.socket": dict.fromkeys(("Socket.bind", "Socket.connect"), socket),
     **{
         name: dict.fromkeys(functions, read) | dict.fromkeys(model_file.WRITERS[name], arguments.own)
@@ -211,8 +200,12 @@ class _Finder(importlib.abc.MetaPathFinder):
         if fullname not in self._names:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if builtin := None if spec else BUILTIN.find_spec(fullname):  # some Pythons are one file, with these modules
+            spec = builtin
+            loader: Any = SimpleNamespace(create_module=BUILTIN.create_module, exec_module=BUILTIN.exec_module)
+            spec.loader = loader
         if spec and (loader := spec.loader):
-            execute: Any = loader.exec_module
+            execute = loader.exec_module
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)

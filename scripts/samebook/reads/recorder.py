@@ -13,13 +13,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISFIFO
 from threading import get_ident
 from typing import Any
 from urllib.parse import unquote
 
 from samebook.core import code
 from samebook.core.digest import sha256
-from samebook.reads.places import PROBE, SYSTEM, Places, listed
+from samebook.reads.places import FILE_URL, PROBE, SYSTEM, Places, listed
 from samebook.records import model_file, run_folder
 
 OWN, READS = f"{code.FOLDER}/", f"{Path(__file__).parent}/"
@@ -120,12 +121,19 @@ class Recorder:
         if path in self.seen or self.places.holds(path):
             return
         if not os.path.isfile(path):
-            if flags & os.O_CREAT:
-                self.seen.add(path)  # the run's own
+            self._unfiled(path, flags)
             return
         self.seen.add(path)
         if not flags & os.O_TRUNC:
             self._append({"kind": READ, "name": self.places.name(path), "sha256": sha256(Path(path))})
+
+    def _unfiled(self, path: str, flags: int) -> None:
+        """Record a pipe or a device that is read; what is not there yet may become the run's own file."""
+        if os.path.exists(path) and not os.path.isdir(path):
+            if flags & os.O_ACCMODE != os.O_WRONLY:
+                self.unseen(f"{'pipe' if S_ISFIFO(os.stat(path).st_mode) else 'device'} {self.places.name(path)}")
+        elif flags & os.O_CREAT:
+            self.seen.add(path)
 
     def unseen(self, name: str) -> None:
         """Record a read that no hook can look at, by its name; each name once."""
@@ -180,8 +188,8 @@ class Recorder:
 
     def _sqlite(self, arguments: tuple[Any, ...]) -> None:
         name = os.fsdecode(arguments[0])
-        if name.startswith("file:"):
-            name = unquote(name.removeprefix("file:").partition("?")[0])
+        if url := FILE_URL.match(name):
+            name = unquote(re.split("[?#]", name[url.end() :])[0])
         if name and name != ":memory:":
             for path in (f"{name}-wal", name):
                 self.open(path, os.O_RDWR | (os.O_CREAT if path == name else 0))

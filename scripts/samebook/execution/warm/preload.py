@@ -198,7 +198,9 @@ def _state(path: str) -> tuple[object, ...] | None:
         if path.endswith("/"):
             return tuple(sorted(entry.name for entry in Path(path).iterdir() if entry.name != "__pycache__"))
         state = Path(path).stat()
-        return (state.st_mtime_ns, state.st_size, state.st_ino) if stat.S_ISREG(state.st_mode) else None
+        if stat.S_ISREG(state.st_mode):
+            return (state.st_mtime_ns, state.st_size, state.st_ino)
+        return None if stat.S_ISDIR(state.st_mode) else (state.st_rdev, state.st_ino)  # a pipe, a device
     return None
 
 
