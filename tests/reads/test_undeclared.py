@@ -84,14 +84,16 @@ def test_neighbours_of_system_count() -> None:
 
 @pytest.mark.parametrize("link", ["notebooks/link.csv", ".samebook/link.csv"])
 def test_link_out_of_a_folder_is_recorded(link: str, workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A link in a folder whose files are not recorded, to a file elsewhere, is recorded as that file is."""
+    """A link in a folder whose files are not recorded, to a file elsewhere, is recorded as that file is; a path outside of
+    the workspace by what it leads to.
+    """
     target = tmp_path_factory.mktemp("elsewhere") / "earlier.csv"
     target.write_text("earlier")
     (workspace / link).parent.mkdir(exist_ok=True)
     (workspace / link).symlink_to(target)
     assert recorded(f"open({link!r}).read()", workspace) == {link: sha256(target)}
     by_proc = f"/proc/self/root{target}"
-    assert recorded(f"open({by_proc!r}).read()", workspace) == {by_proc: sha256(target)}
+    assert recorded(f"open({by_proc!r}).read()", workspace) == {str(target.resolve()): sha256(target)}
 
 
 def test_own_folder_is_not_recorded(workspace: Path) -> None:

@@ -86,12 +86,17 @@ class Side:
         truth, values = label.to_numpy(dtype=float), score.to_numpy(dtype=float)
         if not len(truth) == len(values) == len(codes):
             raise UsageError(
-                f"found {len(truth)} labels, {len(values)} scores and {len(codes)} groups; expected as many"
+                f"found {len(truth)} labels, {len(values)} scores and {len(codes)} groups; expected as many",
+                mend="take all three from the same rows of one frame",
             )
         if not np.isin(truth, (0, 1)).all():
-            raise UsageError(f"found a label {truth[~np.isin(truth, (0, 1))][0]:g}; expected 0 and 1 alone")
+            found = truth[~np.isin(truth, (0, 1))][0]
+            raise UsageError(f"found a label {found:g}; expected 0 and 1 alone", mend="(label == 1).astype(int)")
         if not ((values >= 0) & (values <= 1)).all() or (codes < 0).any():
-            raise UsageError("found a row without a group, or without a score from 0 to 1; expected one of each")
+            raise UsageError(
+                "found a row without a group, or without a score from 0 to 1; expected one of each",
+                mend="score.between(0, 1) & groups.notna() selects the rows",
+            )
         return cls(truth, values, codes, len(names))
 
     def weights(self, generator: np.random.Generator, count: int) -> np.ndarray:
