@@ -84,8 +84,8 @@ def test_neighbours_of_system_count() -> None:
 
 @pytest.mark.parametrize("link", ["notebooks/link.csv", ".samebook/link.csv"])
 def test_link_out_of_a_folder_is_recorded(link: str, workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A link in a folder whose files are not recorded, to a file elsewhere, is recorded as that file is; a path outside of
-    the workspace by what it leads to.
+    """A link in a folder whose files are not recorded, to a file elsewhere, is recorded as that file is; a path outside
+    of the workspace by what it leads to.
     """
     target = tmp_path_factory.mktemp("elsewhere") / "earlier.csv"
     target.write_text("earlier")
