@@ -79,10 +79,14 @@ NOT_NOTICED = {
     "`pyarrow.fs.FileSystem.from_uri`": "import pyarrow.fs as it; "
     "it.FileSystem.from_uri(f'file://{os.path.abspath(f)}')[0].open_input_file(f)",
     "functions of C that `ctypes` calls": "ctypes.CDLL(None).open(f.encode(), 0)",
+    "a file of the run's own that another program has written over": "open('own', 'w').close(); "
+    "ctypes.CDLL(None).system(b'echo 2 > own'); assert open('own').read() == '2\\n'",
     "variables, the clock, chance": "os.environ['HOME'], __import__('time').time(), os.urandom(1)",
 }
 # Other ways to do what rows of the page do.
 ALSO_NAMED = {
+    "a link in the place of an own file": "open(p := f'{base}.own', 'w').close(); os.unlink(p); "
+    "os.symlink(os.path.abspath(f), p); assert open(p).read()",
     "a comment with an apostrophe": "duckdb.sql(f\"-- it's\\n/* don't */ from '{f}'\").fetchall()",
     "a query in lines": "duckdb.sql(f\"from read_csv(\\n  '{f}'\\n)\").fetchall()",
     "a text in dollars": "duckdb.sql(f'from read_csv($${f}$$)').fetchall()",

@@ -62,6 +62,7 @@ class Recorder:
             "open": lambda arguments: self.open(arguments[0], arguments[2]),
             "os.link": self._moved,
             "os.rename": self._moved,
+            "os.symlink": self._linked,
             "os.mkdir": self._created,
             "os.listdir": self._listed,
             "os.scandir": self._listed,
@@ -176,6 +177,10 @@ class Recorder:
         for path in _files(source):
             self.open(path, os.O_RDONLY)
             self.seen.add(target + path.removeprefix(source))
+
+    def _linked(self, arguments: tuple[Any, ...]) -> None:
+        """Forget that a path was the run's own: what it leads to now need not be."""
+        self.seen.discard(os.path.abspath(os.fsdecode(arguments[1])))
 
     def _created(self, arguments: tuple[Any, ...]) -> None:
         path = os.path.abspath(os.fsdecode(arguments[0]))
