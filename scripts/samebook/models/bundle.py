@@ -114,6 +114,7 @@ class Promotion(Part):
     why: str
     policy: dict[str, Any] = {}
     gate: Gate | None = None
+    signature: Sha256 | None = None
 
 
 class Bundle(Part):
@@ -228,7 +229,8 @@ def statement_objects(bundle: Bundle) -> dict[str, str]:
     gate = bundle.promoted.gate
     reproductions = [("a reproduction", reproduction) for reproduction in bundle.reproductions]
     reproductions += [("a reproduction of the gate's run", item) for item in gate.reproductions] if gate else []
-    objects = {gate.receipt: "the gate's receipt"} if gate else {}
+    objects = {signature: "the model's signature"} if (signature := bundle.promoted.signature) else {}
+    objects |= {gate.receipt: "the gate's receipt"} if gate else {}
     objects |= {gate.envelope: "the signature of the gate's receipt"} if gate and gate.envelope else {}
     for name, statement in (*reproductions, ("the receipt", bundle.receipt)):
         objects |= {statement.envelope: "a signature"} if statement.envelope else {}

@@ -1,4 +1,4 @@
-"""Signatures of statements: DSSE envelopes with ed25519, through securesystemslib.
+"""Signatures of statements: DSSE envelopes with ed25519 or ECDSA on P-256, through securesystemslib.
 
 A signed `receipt.json` has `receipt.json.dsse` beside it: an envelope whose payload is that file, byte for byte.
 The trusted keys are the PEM files in environments/trusted-keys/ at HEAD. In owners.yml beside them each has an owner,
@@ -22,6 +22,7 @@ from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.signing_key import SigningKey
 from samebook.core.workspace import Workspace, write_whole
 from samebook.environment import yaml_file
+from samebook.records.receipt import Json
 
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 SUFFIX = ".dsse"
+# As securesystemslib calls them. Tools that verify models know the second alone.
+SCHEMES = ("ed25519", "ecdsa-sha2-nistp256")
 KEYS, OWNERS = "environments/trusted-keys", "owners.yml"
 
 
@@ -74,15 +77,26 @@ def sign(statement: Path, content: bytes) -> Path | None:
 
     `content` is what this process has made: a process that a notebook has left behind can change the file meanwhile.
     """
-    signer = _signer()
-    if signer is None:
+    if signed := envelope(content):
+        write_whole(envelope_path(statement), json_bytes(signed))
+    return envelope_path(statement) if signed else None
+
+
+def envelope(content: bytes) -> Json | None:
+    """The envelope of a statement, signed with the key of this process; None without a key."""
+    if (signer := _signer()) is None:
         return None
     from securesystemslib.dsse import Envelope
 
-    envelope = Envelope(content, PAYLOAD_TYPE, {})
-    envelope.sign(signer)
-    write_whole(envelope_path(statement), json_bytes(envelope.to_dict()))
-    return envelope_path(statement)
+    signed = Envelope(content, PAYLOAD_TYPE, {})
+    signed.sign(signer)
+    return signed.to_dict()
+
+
+def p256_key() -> bytes:
+    """The public key of this process in PEM, where it is one for ECDSA on P-256; empty without one."""
+    key = signer.public_key if (signer := _signer()) else None
+    return key.keyval["public"].encode() if key and key.scheme == SCHEMES[1] else b""
 
 
 def check_key() -> None:
@@ -120,8 +134,8 @@ def _signer() -> "CryptoSigner | None":
         signer = CryptoSigner(load_pem_private_key(key.content, password=None))
     except (ValueError, TypeError) as error:
         raise _refused(f"{key.name} is not a private key that can be read: {error}") from error
-    if signer.public_key.scheme != "ed25519":
-        raise _refused(f"{key.name}: found a key for {signer.public_key.scheme}; expected ed25519")
+    if signer.public_key.scheme not in SCHEMES:
+        raise _refused(f"{key.name}: found a key for {signer.public_key.scheme}; expected ed25519, or P-256")
     return signer
 
 

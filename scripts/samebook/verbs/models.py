@@ -17,7 +17,7 @@ from samebook.core.errors import UsageError
 from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace, make_folder, write_whole
 from samebook.environment import settings
-from samebook.models import admission, lookup, supply
+from samebook.models import admission, lookup, model_signature, supply
 from samebook.models.bundle import Bundle
 from samebook.reproduction.rerun import Site
 from samebook.store import objects
@@ -74,6 +74,8 @@ def _update_folder(site: Site, env_settings: settings.Settings, name: str, env: 
         if not _is_whole(version, bundle):
             _fill(site, env_settings, bundle, version)
             admission.check(site.workspace, conditions, bundle, env, ref)  # a receipt may have come with the files
+        for file, content in model_signature.files(objects.local_store(site.workspace), bundle).items():
+            write_whole(version / file, content)
         link = files / _link_name(name)
         write_whole(_env_note(link), env.encode())
         _link(link, version)
@@ -103,8 +105,10 @@ def _env_note(link: Path) -> Path:
 
 
 def _is_whole(folder: Path, bundle: Bundle) -> bool:
-    """Whether a folder holds exactly the bundle's files, by hash."""
+    """Whether a folder holds exactly the bundle's files, by hash, but for its signature and its claims."""
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    beside = {model_signature.SIGNATURE, model_signature.CLAIMS} - bundle.outputs.keys()
+    paths = {name: path for name, path in paths.items() if name not in beside}
     if paths.keys() != bundle.outputs.keys():
         return False
     with ThreadPoolExecutor() as pool:

@@ -10,7 +10,7 @@ from samebook.core.errors import UsageError
 from samebook.core.text import Say, align
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, model_sections, settings
-from samebook.models import build, commits, gate_run, lookup, policy
+from samebook.models import build, commits, gate_run, lookup, model_signature, policy
 from samebook.models import bundle as bundles
 from samebook.models.bundle import Bundle
 from samebook.models.policy import Candidate
@@ -56,7 +56,8 @@ def promote(request: PromoteRequest, say: Say) -> Promotion:
                 identity.check_unedited(workspace)
             candidate = _gated(candidate, request, say)
         policy.enforce(candidate, request.env)
-        bundle = _bundle(candidate, request)
+        bundle, store = _bundle(candidate, request), objects.local_store(workspace)
+        bundle = bundle if request.dry_run else model_signature.promoted(bundle, store)
         commit = "" if request.dry_run else _commit(candidate, bundle, lock)
     return Promotion(bundle, candidate.champion, commit)
 

@@ -1,0 +1,86 @@
+"""The signature of a promoted model's folder by OpenSSF Model Signing: a sigstore bundle over the hashes of its files.
+
+https://github.com/sigstore/model-transparency: its tool `model_signing` verifies the folder with the public key of
+whoever has promoted the model. Beside it in the folder, claims.jsonl has all signed statements about the model, each
+line a sigstore bundle too: the model's signature, its receipt, its reproductions, the gate's receipt.
+"""
+
+import json
+from collections.abc import Iterator
+
+from samebook.core.digest import json_bytes, sha256
+from samebook.core.errors import UsageError
+from samebook.models.bundle import Bundle
+from samebook.records import receipt, signing
+from samebook.records.receipt import Json
+from samebook.store.objects import DamagedObject, Store
+
+SIGNATURE, CLAIMS = "model.sig", "claims.jsonl"
+TYPE = "https://model_signing/signature/v1.0"
+MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+
+def sign(bundle: Bundle) -> bytes | None:
+    """The sigstore bundle over a model's files, by the key of this process; None without a key that the tool knows."""
+    key = signing.p256_key()
+    envelope = signing.envelope(json_bytes(_statement(bundle))) if key else None
+    return json_bytes(_bundle(envelope, sha256(key))) if envelope else None
+
+
+def promoted(bundle: Bundle, store: Store) -> Bundle:
+    """The bundle with the signature of its model, which goes into the store; as it is without a key that can sign it.
+
+    Raises UsageError where a file of the model has the name of the signature's, or of the claims'.
+    """
+    if (content := sign(bundle)) is None:
+        return bundle
+    if taken := sorted({SIGNATURE, CLAIMS} & bundle.outputs.keys()):
+        raise UsageError(f"the run has an output {taken[0]}, where a model's signature stands", mend="make promote")
+    signed = bundle.promoted.model_copy(update={"signature": store.put(content)})
+    return bundle.model_copy(update={"promoted": signed}).sealed()
+
+
+def files(store: Store, bundle: Bundle) -> dict[str, bytes]:
+    """The files that stand beside those of a model in its folder, by name, of the statements that the store has."""
+    content = _content(store, bundle.promoted.signature)
+    claims = [*([json.loads(content)] if content else []), *_claims(store, bundle)]
+    lines = [json.dumps(claim, sort_keys=True, separators=(",", ":")) for claim in claims]
+    beside = {SIGNATURE: content, CLAIMS: "".join(f"{line}\n" for line in lines).encode()}
+    return {name: content for name, content in beside.items() if content and name not in bundle.outputs}
+
+
+def _claims(store: Store, bundle: Bundle) -> Iterator[Json]:
+    """A sigstore bundle of each signed statement: of the receipt, its reproductions, the gate's receipt and its own."""
+    gate = bundle.promoted.gate
+    statements = [bundle.receipt, *bundle.reproductions, *(gate.reproductions if gate else ())]
+    for digest in (*(statement.envelope for statement in statements), gate.envelope if gate else None):
+        if content := _content(store, digest):
+            envelope = json.loads(content)
+            yield _bundle(envelope, envelope["signatures"][0]["keyid"])
+
+
+def _content(store: Store, digest: str | None) -> bytes | None:
+    try:
+        return store.get(digest) if digest else None
+    except DamagedObject:
+        return None
+
+
+def _statement(bundle: Bundle) -> Json:
+    """The in-toto statement on the files of a model; its subject is the sha256 of their hashes, one after the other."""
+    outputs = sorted(bundle.outputs.items())
+    root = sha256(b"".join(bytes.fromhex(file.sha256) for _, file in outputs))
+    ignored = {"allow_symlinks": False, "ignore_paths": [CLAIMS, SIGNATURE]}
+    resources = [{"name": name, "algorithm": "sha256", "digest": file.sha256} for name, file in outputs]
+    return {
+        "_type": receipt.STATEMENT,
+        "subject": [{"name": bundle.name, "digest": {"sha256": root}}],
+        "predicateType": TYPE,
+        "predicate": {"serialization": {"method": "files", "hash_type": "sha256", **ignored}, "resources": resources},
+    }
+
+
+def _bundle(envelope: Json, hint: str) -> Json:
+    """A DSSE envelope as a sigstore bundle; the hint tells which public key verifies it."""
+    material: Json = {"publicKey": {"hint": hint}, "tlogEntries": []}
+    return {"mediaType": MEDIA_TYPE, "verificationMaterial": material, "dsseEnvelope": envelope}
