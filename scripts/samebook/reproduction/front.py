@@ -85,6 +85,11 @@ class Front:
         target = ["rerun", PATCH] if self.engine == "docker" else ["run"]
         return self._make(env, *target, f"RECEIPT={PINNED}")
 
+    def remove_image(self, env: Mapping[str, str]) -> None:
+        """Remove the image that `environment` has made with these variables; layers of a next one stay in the cache."""
+        if self.engine == "docker":
+            self._make(env, "removed-image")
+
     def check(self) -> None:
         """Raise UsageError where a file that this machine shares with the container leads out of the checkout, or would
         take a variable from here.
