@@ -23,7 +23,7 @@ export DOCKER_DEFAULT_PLATFORM := $(PLATFORM)
 endif
 # Facts for the receipt: inside the image there is neither git nor Docker. They are what make finds out, or the image
 # says, and never what a shell has left over. Services run by the image's id: a tag may be another build's meanwhile.
-unexport SAMEBOOK_COMMIT SAMEBOOK_IMAGE SAMEBOOK_BASE_IMAGE SAMEBOOK_ENGINE
+unexport SAMEBOOK_COMMIT SAMEBOOK_PATCH SAMEBOOK_IMAGE SAMEBOOK_BASE_IMAGE SAMEBOOK_ENGINE
 COMMIT = $$($(GIT) rev-parse HEAD 2>/dev/null)
 # A file for each make: two at once must not take each other's patch. A make below takes that of the one above.
 override SAMEBOOK_PATCH := $(or $(filter .samebook/patches/%.patch,$(SAMEBOOK_PATCH)),.samebook/patches/$(shell echo "$$(date +%s)-$$PPID").patch)

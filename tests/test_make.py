@@ -276,7 +276,7 @@ def test_facts_of_a_container_are_made(root: Path, target: str, monkeypatch: pyt
 
 
 def test_services_run_by_the_image_that_is_named() -> None:
-    """Each service on the runner's image runs the very image that a receipt names: a tag may be another one's by then."""
+    """Each service on the runner's image runs the very image that a receipt names: its tag may be another's by then."""
     services = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
     images = {name: service["image"] for name, service in services.items() if ":runtime" in service["image"]}
     assert images.keys() == {"run", "watch", "scheduler", "worker"}
