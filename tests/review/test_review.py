@@ -1,15 +1,16 @@
 """The review of a branch: what it says of models, notebooks, packages and settings, and what a branch can't hide."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from forging import commit
 from promoting import attest, clone, promote, run_of, stderr_of
-from tiny import Tiny, git
+from tiny import CHECKOUT, Tiny, git
 
 from samebook.core.workspace import Workspace
-from samebook.review import span
+from samebook.review import rules, span
 from samebook.review.cells import compare
 from samebook.review.markdown import inert
 from samebook.review.report import LONGEST
@@ -96,6 +97,40 @@ def test_what_a_gate_uses_is_a_rule(tiny: Tiny, path: str) -> None:
     rules = shown[shown.index("## Rules that this changes") : shown.index("## Other files")]
     assert f"| {inert(path)} | changed | whether a model is better |" in rules
     assert "other.py" not in rules
+
+
+RUNS = "what each command runs"
+
+
+@pytest.mark.parametrize(
+    ("path", "decides"),
+    [
+        ("scripts/package.mk", RUNS),
+        ("tests/tests.mk", RUNS),
+        ("docs/GNUmakefile", RUNS),
+        ("tests/deep/conftest.py", "what tests run"),
+        ("pytest.ini", "what tests run"),
+        ("tests/pyproject.toml", "what tests run"),
+        ("scripts/x.pth", "what each Python runs"),
+        ("docs/CODEOWNERS", "whose approval the forge asks for"),
+        (".github/CODEOWNERS", "what the forge runs"),
+        ("notebooks/.gitattributes", "how git merges models"),
+        ("environments/dev.yml", ""),
+        ("notebooks/mk.py", ""),
+    ],
+)
+def test_file_that_runs_unasked_is_a_rule(path: str, decides: str) -> None:
+    """A file that make, pytest, Python or a forge takes by its name alone is a rule in whatever folder it is added."""
+    assert rules._decides(path) == decides
+
+
+def test_what_make_includes_is_a_rule() -> None:
+    """Each file that a makefile of this repository includes, also one that is not there, is among the rules."""
+    makefiles = [CHECKOUT / "Makefile", *CHECKOUT.glob("*/*.mk")]
+    lines = re.findall(r"^-?s?include ((?:.*\\\n)*.*)", "\n".join(path.read_text() for path in makefiles), re.MULTILINE)
+    names = " ".join(lines).replace("$(HERE)", "").replace("\\", "").split()
+    assert {"environments/docker.mk", "scripts/package.mk", "tests/tests.mk"} <= {*names}
+    assert [name for name in names if not rules._decides(name)] == []
 
 
 @pytest.mark.parametrize("deep", ["x = " + "-" * 2000 + "1", "x = " + "not " * 20000 + "1", "x = a" + ".a" * 5000])
