@@ -55,6 +55,16 @@ def test_shipped_settings_load(env: str) -> None:
         ("a: [", "dev.yml is not YAML: "),
         ("1: 2", "unknown setting '1'"),
         ("\0", "dev.yml is not YAML: "),
+        ("datasets: {}\nverbose: !!bool maybe", "dev.yml is not YAML: line 2: the value is no bool"),
+        ("a: !!int ''", "line 1: the value is no int"),
+        ("a: !!float 1:x", "line 1: the value is no float"),
+        ("a: !!timestamp foo", "line 1: the value is no timestamp"),
+        ("a: 2001-99-99", "line 1: the value is no timestamp"),
+        ("a:\n- !!set [[b]]", "line 2: the value is no set"),
+        ("a: 0x" + "f" * 5000, "line 1: the value is no int"),
+        ('a: "\\U00110000"', "dev.yml is not YAML: it holds a character or a value that can't be read"),
+        ("[" * 5000, "dev.yml is not YAML that can be read: it is nested too deep"),
+        ("a: \7", "dev.yml is not YAML: unacceptable character #x0007: "),
     ],
 )
 def test_wrong_setting_named(text: str, message: str, tmp_path: Path) -> None:
@@ -218,6 +228,7 @@ def test_unknown_variable_named(name: str, message: str, tmp_path: Path, monkeyp
     with pytest.raises(UsageError, match=f"unknown variable {name}; ") as refused:
         load(tmp_path, "")
     assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", sorted(explain.OF_THE_IMAGE))

@@ -10,7 +10,7 @@ from promoting import attest, clone, promote, run_of, stderr_of
 from tiny import CHECKOUT, Tiny, git
 
 from samebook.core.workspace import Workspace
-from samebook.review import rules, span
+from samebook.review import packages, rules, span
 from samebook.review.cells import compare
 from samebook.review.markdown import inert
 from samebook.review.report import LONGEST
@@ -176,7 +176,13 @@ def test_policy_under_another_name(tiny: Tiny) -> None:
     assert 'promotion.reproduced: true -&#62; "true"' in review(tiny)
 
 
-@pytest.mark.parametrize("text", ["a: &a {b: *a}", "[" * 3000, "a: 2013-02-30", f"a: {'9' * 5000}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a: &a {b: *a}", "[" * 3000, "a: 2013-02-30", f"a: {'9' * 5000}"),
+        *("a: !!bool maybe", "a: !!int ''", "a: !!timestamp foo", "a: !!set [1]", "a: [{2013-01-01: b}]"),
+    ],
+)
 def test_settings_of_anybody(tiny: Tiny, text: str) -> None:
     """A file of settings that can't be read, or never ends, is named, and the rest of the review is there."""
     (tiny.root / "environments" / "other.yml").write_text(text)
@@ -267,6 +273,15 @@ def test_cells_without_common_ids() -> None:
     for metadata in ("null", '{"kernelspec": null}'):
         assert compare(b"{}", f'{{"metadata": {metadata}}}'.encode()).notes == ["it is no notebook now"]
     assert compare(b"[]", b"{").notes == ["it is no notebook before", "it is no notebook now"]
+
+
+@pytest.mark.parametrize("content", ["project = 5", "dependency-groups = 3", "[project]\ndependencies = 5", "= ["])
+def test_wishes_of_anybody(content: str) -> None:
+    """A wish of another form than the lock is made from asks for nothing; the other keys of its file count."""
+    assert packages._wished(content.encode()) == {}
+    assert packages._wished(b"project = 5\n[dependency-groups]\nlab = ['Numpy>=2', 5]\ndev = 5\n") == {
+        "numpy": "Numpy>=2"
+    }
 
 
 def test_packages(tiny: Tiny) -> None:
