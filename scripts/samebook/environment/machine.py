@@ -27,7 +27,7 @@ LEVELS = (
 
 def engine() -> str:
     """The engine of this process: `docker` in the image, `local` elsewhere."""
-    return os.environ.get("SAMEBOOK_ENGINE", "local")
+    return os.environ.get("SAMEBOOK_ENGINE", "local") if is_image() else "local"
 
 
 def is_image() -> bool:
