@@ -21,14 +21,16 @@ override SAMEBOOK_TAG := $(SAMEBOOK_TAG:%-$(ARCHITECTURE)=%)-$(ARCHITECTURE)
 export SAMEBOOK_TAG
 export DOCKER_DEFAULT_PLATFORM := $(PLATFORM)
 endif
-# Facts for the receipt: inside the image there is neither git nor Docker.
+# Facts for the receipt: inside the image there is neither git nor Docker. They are what make finds out, or the image
+# says, and never what a shell has left over. Services run by the image's id: a tag may be another build's meanwhile.
+unexport SAMEBOOK_COMMIT SAMEBOOK_PATCH SAMEBOOK_IMAGE SAMEBOOK_BASE_IMAGE SAMEBOOK_ENGINE
 COMMIT = $$($(GIT) rev-parse HEAD 2>/dev/null)
 # A file for each make: two at once must not take each other's patch. A make below takes that of the one above.
 override SAMEBOOK_PATCH := $(or $(filter .samebook/patches/%.patch,$(SAMEBOOK_PATCH)),.samebook/patches/$(shell echo "$$(date +%s)-$$PPID").patch)
 IMAGE  = $$(docker image inspect --format '{{.Id}}' $(PROJECT_NAME):runtime$(TAG))
 # Settings that variables override go in by name, as secrets and what make was given do; a signing key through stdin,
 # for what signs: the runner reads it before a notebook starts, and then it is nowhere in the container.
-FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT PATCH IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
+FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT PATCH IMAGE BASE_IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
 OVERRIDES = $(filter-out $(FACTS),$(filter SAMEBOOK_%,$(.VARIABLES)))
 # The caller's variables that a kernel gets by name. One that make has, too, would get there with the text of make's.
 EXTRA  = $(if $(filter VARIABLES,$(GIVEN)),$(VARIABLES)) $(SAMEBOOK_EXTRA_VARIABLES)
@@ -126,9 +128,13 @@ uv-of-image: pulled-base
 	docker cp "$$container:/opt/uv/bin/uv" $(UV) >/dev/null 2>&1 && docker rm "$$container" >/dev/null
 
 # A run of another commit's tree, whose samebook knows the option, whatever its make was like.
-.PHONY: rerun
+.PHONY: rerun removed-image
 rerun:
 	@$(INSIDE_docker) run run --receipt $(call quoted,$(RECEIPT))
+
+# Where the build has failed there is none.
+removed-image:
+	@docker image rm $(PROJECT_NAME):runtime$(TAG) >/dev/null 2>&1 || :
 
 uncommitted:
 	@$(HERE)environments/uncommitted $(call quoted,$(SAMEBOOK_PATCH))
@@ -220,7 +226,7 @@ cluster: ## A cluster of Dask in containers, for ON=dask: WORKERS=4 MEMORY=2g CP
 	$(AGAIN) --silent images ENGINE=docker TARGETS=runtime && \
 	export WORKERS=$(call quoted,$(WORKERS)) MEMORY=$(call quoted,$(MEMORY)) CPUS=$(call quoted,$(CPUS)) DASHBOARD_PORT=$(call quoted,$(DASHBOARD_PORT)) && \
 	{ { { [ -f .samebook/cluster/key.pem ] && [ -n "$$($(COMPOSE) --profile cluster ps --quiet --status running scheduler)" ]; } || \
-	    $(COMPOSE) --progress quiet run --rm run cluster certificates >/dev/null; } && \
+	    $(OF_BUILDER) $(COMPOSE) --progress quiet run --rm run cluster certificates >/dev/null; } && \
 	  $(OF_BUILDER) $(COMPOSE) --progress quiet --profile cluster up --detach --wait --scale worker="$$WORKERS" scheduler worker >&2 || { \
 	  echo "error: the cluster did not start; Docker's own words are above" >&2 && \
 	  echo "  -> port $$DASHBOARD_PORT taken? make cluster DASHBOARD_PORT=8788; else: docker compose --project-name $(PROJECT_NAME) logs scheduler worker" >&2 && exit 2; }; } && \

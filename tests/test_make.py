@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from conftest import check_marks
 from tiny import CHECKOUT
 
@@ -252,6 +253,34 @@ def test_beside_the_image(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (light / "bin" / "samebook").write_text("#!/bin/sh\necho compiles${PYTHONDONTWRITEBYTECODE-}\n")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", " each time")
     assert make(root, "gc", "ENGINE=docker") == ["compiles"]
+
+
+FACTS_LEFT = {"COMMIT": "f" * 40, "IMAGE": "sha256:left", "BASE_IMAGE": "left@sha256:0", "ENGINE": "left"}
+
+
+@pytest.mark.parametrize("target", ["run", "lab"])
+def test_facts_of_a_container_are_made(root: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a container is told of its commit and its image is what make finds out, not what a shell has left over."""
+    docker = root / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\ncase $1 in image) echo sha256:found ;; compose) env && echo "$@" ;; esac\n')
+    docker.chmod(0o755)
+    (root / "Dockerfile").touch()
+    monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
+    for name, value in FACTS_LEFT.items():
+        monkeypatch.setenv(f"SAMEBOOK_{name}", value)
+    printed = make(root, target, "ENGINE=docker", "BASE_IMAGE=base")
+    facts = [line for line in printed if line.partition("=")[0] in {f"SAMEBOOK_{name}" for name in FACTS_LEFT}]
+    assert sorted(facts) == (["SAMEBOOK_COMMIT=", "SAMEBOOK_IMAGE=sha256:found"] if target == "run" else [])
+    assert not [line for line in printed if line.startswith("compose") and "SAMEBOOK_BASE_IMAGE" in line]
+
+
+def test_services_run_by_the_image_that_is_named() -> None:
+    """Each service on the runner's image runs the very image that a receipt names: its tag may be another's by then."""
+    services = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
+    images = {name: service["image"] for name, service in services.items() if ":runtime" in service["image"]}
+    assert images.keys() == {"run", "watch", "scheduler", "worker"}
+    assert {image.partition(":-")[0] for image in images.values()} == {"${SAMEBOOK_IMAGE"}
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ class Tiny:
     """A workspace of its own; `settings` is its environments/dev.yml."""
 
     root: Path
+    python: str = sys.executable
     # Shares the imports of runs, where a process of their own is not what a test looks at.
     hand_over: ClassVar = staticmethod(shared_imports.hand_over)
 
@@ -69,7 +70,7 @@ class Tiny:
         return {**inherited, "SAMEBOOK_WORKSPACE": str(self.root), **variables}
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "samebook", *arguments]
+        return [self.python, "-m", "samebook", *arguments]
 
     def samebook(self, *arguments: str, **variables: str) -> Result:
         """`samebook ARGUMENTS` to its end, with these variables set."""
@@ -147,6 +148,18 @@ def _arguments(process: Path) -> list[bytes]:
         return (process / "cmdline").read_bytes().split(b"\0")
     except OSError:  # the process has ended, or belongs to another user
         return []
+
+
+def image_python(folder: Path) -> str:
+    """A Python with the packages of this one, that finds beside itself what only the image has: a listing of files."""
+    prefix = Path(sys.prefix)
+    (folder / "bin").mkdir(parents=True)
+    for path in (*prefix.iterdir(), *(prefix / "bin").iterdir()):
+        target = folder / path.relative_to(prefix)
+        if not target.exists():
+            target.symlink_to(path.resolve() if path.name.startswith("python") else path)
+    (folder / "commit.sha256").touch()
+    return str(folder / "bin" / "python")
 
 
 def git(tiny: Tiny, *arguments: str) -> str:

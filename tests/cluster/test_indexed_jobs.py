@@ -6,7 +6,6 @@ kubectl and the S3 are real; the API server is a stand-in, and pods are processe
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from kubernetes_cluster import Cluster, Ended, Pod
 from promoting import stderr_of
 from s3 import KEY, S3, TEXT, free_ports
-from tiny import HELD, PATIENCE, Result, Tiny, git, wait_until
+from tiny import HELD, PATIENCE, Result, Tiny, git, image_python, wait_until
 
 pytestmark = pytest.mark.host  # kubectl is brought from the package index, and the S3 is not in the image
 
@@ -34,6 +33,7 @@ class Pods:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.image, self.number = folder, folder / "image", 0
+        self.python = image_python(folder / "environment")
         self.ended: list[Ended] = []
 
     def build(self, tiny: Tiny) -> None:
@@ -50,7 +50,7 @@ class Pods:
         assert command[0] == "python"
         env = {**Tiny(folder / "workspace").environ(), **pod.env}
         process = subprocess.Popen(
-            [sys.executable, *command[1:]],
+            [self.python, *command[1:]],
             cwd=folder / "workspace",
             env=env,
             stdout=subprocess.PIPE,

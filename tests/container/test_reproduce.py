@@ -43,7 +43,7 @@ def test_engines_give_the_same_bytes(clone: Path) -> None:
 
 
 @pytest.mark.parametrize("first", OTHER)
-def test_other_engine_reproduces_run(clone: Path, first: str) -> None:
+def test_other_engine_reproduces_run(clone: Path, engine: docker.DockerClient, first: str) -> None:
     """A run made on one engine is IDENTICAL on the other, and the attestation names both."""
     receipt = made_on(clone, first)
     told = make("reproduce", cwd=clone, RUN=receipt.parent.name, ENGINE=OTHER[first], BASE_IMAGE=base())
@@ -53,6 +53,16 @@ def test_other_engine_reproduces_run(clone: Path, first: str) -> None:
     assert attested["verdict"] == "IDENTICAL"
     worktrees = subprocess.run(["git", "worktree", "list"], cwd=clone, capture_output=True, text=True, check=True)
     assert len(worktrees.stdout.splitlines()) == 1
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, capture_output=True, text=True, check=True)
+    assert engine.images.list(filters={"reference": f"*:runtime-{commit.stdout[:12]}-*"}) == []
+
+
+def test_image_that_ran_is_named(clone: Path, engine: docker.DockerClient) -> None:
+    """The receipt of a run in a container names the id of its image, whatever the shell has left over."""
+    statement = json.loads(made_on(clone, "docker").read_text())
+    items = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    (image,) = (item["uri"] for item in items if item["name"] == "image")
+    assert image == engine.images.get("samebook:runtime-clone").attrs["Id"]
 
 
 def test_receipt_alone_is_enough(clone: Path, tmp_path: Path) -> None:

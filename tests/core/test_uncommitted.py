@@ -13,6 +13,7 @@ from samebook.core import git, uncommitted
 from samebook.core.errors import UsageError
 from samebook.core.uncommitted import Changes
 from samebook.core.workspace import Workspace
+from samebook.environment import machine
 from samebook.records import source, source_files
 
 pytestmark = pytest.mark.host
@@ -248,7 +249,7 @@ def test_release_image_knows_its_files(root: Path, monkeypatch: pytest.MonkeyPat
     listing, path = root / "commit.sha256", root / "notebooks" / "tiny.ipynb"
     monkeypatch.setenv("SAMEBOOK_COMMIT", git.head(root))
     monkeypatch.delenv("SAMEBOOK_PATCH", raising=False)
-    monkeypatch.setattr(source_files, "LISTING", listing)
+    monkeypatch.setattr(machine, "LISTING", listing)
     assert source.read(Workspace(root), path).unpatched == ("nothing here shows which files are the commit's",)
     listing.write_bytes(subprocess.run([INSTALL, "listing"], cwd=root, check=True, capture_output=True).stdout)
     assert source.read(Workspace(root), path).patch == b""

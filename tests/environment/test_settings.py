@@ -8,7 +8,7 @@ from tiny import CHECKOUT, Tiny
 
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
-from samebook.environment import explain, settings
+from samebook.environment import explain, machine, settings
 from samebook.environment.sections import Warehouse
 from samebook.verbs import settings as verb
 
@@ -55,6 +55,16 @@ def test_shipped_settings_load(env: str) -> None:
         ("a: [", "dev.yml is not YAML: "),
         ("1: 2", "unknown setting '1'"),
         ("\0", "dev.yml is not YAML: "),
+        ("datasets: {}\nverbose: !!bool maybe", "dev.yml is not YAML: line 2: the value is no bool"),
+        ("a: !!int ''", "line 1: the value is no int"),
+        ("a: !!float 1:x", "line 1: the value is no float"),
+        ("a: !!timestamp foo", "line 1: the value is no timestamp"),
+        ("a: 2001-99-99", "line 1: the value is no timestamp"),
+        ("a:\n- !!set [[b]]", "line 2: the value is no set"),
+        ("a: 0x" + "f" * 5000, "line 1: the value is no int"),
+        ('a: "\\U00110000"', "dev.yml is not YAML: it holds a character or a value that can't be read"),
+        ("[" * 5000, "dev.yml is not YAML that can be read: it is nested too deep"),
+        ("a: \7", "dev.yml is not YAML: unacceptable character #x0007: "),
     ],
 )
 def test_wrong_setting_named(text: str, message: str, tmp_path: Path) -> None:
@@ -218,9 +228,22 @@ def test_unknown_variable_named(name: str, message: str, tmp_path: Path, monkeyp
     with pytest.raises(UsageError, match=f"unknown variable {name}; ") as refused:
         load(tmp_path, "")
     assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
-def test_own_variables_are_known() -> None:
+@pytest.mark.parametrize("name", sorted(explain.OF_THE_IMAGE))
+def test_image_alone_says_what_it_is(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is left over in a shell does not make a run here one of a commit or an image: it is refused."""
+    monkeypatch.setattr(machine, "LISTING", tmp_path / "commit.sha256")
+    monkeypatch.setenv(f"SAMEBOOK_{name}", "docker")
+    with pytest.raises(UsageError, match=f"SAMEBOOK_{name} is set outside of the image") as refused:
+        load(tmp_path, "")
+    assert refused.value.mend == f"unset SAMEBOOK_{name}"
+    machine.LISTING.touch()
+    load(tmp_path / "image", "")
+
+
+def test_own_variables_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every SAMEBOOK_ variable in code, make, Docker and CI overrides a setting or is listed in OTHERS."""
     configuration = (
         CHECKOUT / name
@@ -229,6 +252,7 @@ def test_own_variables_are_known() -> None:
     files = [*(path for path in configuration if path.is_file()), *(CHECKOUT / "scripts" / "samebook").rglob("*.py")]
     names = {name for path in files for name in re.findall(r"\bSAMEBOOK_[A-Z_]*[A-Z]\b", path.read_text())}
     assert len(names) > 10
+    monkeypatch.setattr(machine, "LISTING", CHECKOUT / "Dockerfile")  # as in the image, where all of them are
     explain.check_variables(names, settings.Settings)
 
 

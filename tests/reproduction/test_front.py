@@ -8,7 +8,12 @@ import pytest
 from reproducing import commit, make_repository
 from tiny import git
 
+from samebook.core.errors import EnvironmentMismatch
+from samebook.core.workspace import Workspace
+from samebook.records import receipt
+from samebook.reproduction import rerun
 from samebook.reproduction.front import Front
+from samebook.reproduction.rerun import Site
 
 MAKEFILE = ".samebook/uv/bin/uv: environments/build.txt\n\t@echo downloads >&2\nenvironment: .samebook/uv/bin/uv\n"
 
@@ -55,3 +60,37 @@ def test_foreign_files_build_apart(tmp_path: Path, capfd: pytest.CaptureFixture[
         (tiny.root / "Makefile").write_text("environment:\n\t@echo namespace=$(CACHE_NAMESPACE). >&2\n")
     Front(tiny.root, tiny.root, "docker", (other,)).environment(os.environ)
     assert f"namespace={'' if is_own else first}." in capfd.readouterr().err
+
+
+IMAGES = """\
+log := $(dir $(lastword $(MAKEFILE_LIST)))images
+environment:
+\t@echo built $(SAMEBOOK_TAG) >>$(log) && {environment}
+removed-image:
+\t@echo removed $(SAMEBOOK_TAG) >>$(log)
+"""
+
+
+@pytest.mark.parametrize("environment", ["true", "false"])
+def test_image_of_a_rerun_is_its_own(tmp_path: Path, environment: str) -> None:
+    """Two reruns of one commit have an image each, by its tag, also in one process; nothing is left of either, though
+    the build fails.
+    """
+    tiny = make_repository(tmp_path / "workspace")
+    (tiny.root / "Makefile").write_text(IMAGES.format(environment=environment))
+    name = git(tiny, "rev-parse", "HEAD")
+    source = {"name": receipt.COMMIT, "digest": {"gitCommit": name}}
+    statement = receipt.plan({"commit": source, "notebook": "notebooks/sum.ipynb", "parameters": {}, "env": "dev"})
+    site = Site(Workspace(tiny.root), "docker", print)
+    if environment == "true":
+        with rerun.prepared(site, statement), rerun.prepared(site, statement):
+            pass
+    else:
+        for _ in range(2):
+            with pytest.raises(EnvironmentMismatch), rerun.prepared(site, statement):
+                pass
+    lines = [line.split() for line in (tiny.root / "images").read_text().splitlines()]
+    built, removed = ([tag for what, tag in lines if what == word] for word in ("built", "removed"))
+    assert len({*built}) == 2
+    assert {*removed} == {*built}
+    assert all(tag.startswith(f"-{name[:12]}-") for tag in built)

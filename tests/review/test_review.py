@@ -1,15 +1,16 @@
 """The review of a branch: what it says of models, notebooks, packages and settings, and what a branch can't hide."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from forging import commit
 from promoting import attest, clone, promote, run_of, stderr_of
-from tiny import Tiny, git
+from tiny import CHECKOUT, Tiny, git
 
 from samebook.core.workspace import Workspace
-from samebook.review import span
+from samebook.review import packages, rules, span
 from samebook.review.cells import compare
 from samebook.review.markdown import inert
 from samebook.review.report import LONGEST
@@ -98,6 +99,40 @@ def test_what_a_gate_uses_is_a_rule(tiny: Tiny, path: str) -> None:
     assert "other.py" not in rules
 
 
+RUNS = "what each command runs"
+
+
+@pytest.mark.parametrize(
+    ("path", "decides"),
+    [
+        ("scripts/package.mk", RUNS),
+        ("tests/tests.mk", RUNS),
+        ("docs/GNUmakefile", RUNS),
+        ("tests/deep/conftest.py", "what tests run"),
+        ("pytest.ini", "what tests run"),
+        ("tests/pyproject.toml", "what tests run"),
+        ("scripts/x.pth", "what each Python runs"),
+        ("docs/CODEOWNERS", "whose approval the forge asks for"),
+        (".github/CODEOWNERS", "what the forge runs"),
+        ("notebooks/.gitattributes", "how git merges models"),
+        ("environments/dev.yml", ""),
+        ("notebooks/mk.py", ""),
+    ],
+)
+def test_file_that_runs_unasked_is_a_rule(path: str, decides: str) -> None:
+    """A file that make, pytest, Python or a forge takes by its name alone is a rule in whatever folder it is added."""
+    assert rules._decides(path) == decides
+
+
+def test_what_make_includes_is_a_rule() -> None:
+    """Each file that a makefile of this repository includes, also one that is not there, is among the rules."""
+    makefiles = [CHECKOUT / "Makefile", *CHECKOUT.glob("*/*.mk")]
+    lines = re.findall(r"^-?s?include ((?:.*\\\n)*.*)", "\n".join(path.read_text() for path in makefiles), re.MULTILINE)
+    names = " ".join(lines).replace("$(HERE)", "").replace("\\", "").split()
+    assert {"environments/docker.mk", "scripts/package.mk", "tests/tests.mk"} <= {*names}
+    assert [name for name in names if not rules._decides(name)] == []
+
+
 @pytest.mark.parametrize("deep", ["x = " + "-" * 2000 + "1", "x = " + "not " * 20000 + "1", "x = a" + ".a" * 5000])
 def test_expression_that_nobody_could_read(tiny: Tiny, deep: str) -> None:
     """A parameter whose expression is too deep for Python's own parser leaves the rest of the review as it is."""
@@ -141,7 +176,13 @@ def test_policy_under_another_name(tiny: Tiny) -> None:
     assert 'promotion.reproduced: true -&#62; "true"' in review(tiny)
 
 
-@pytest.mark.parametrize("text", ["a: &a {b: *a}", "[" * 3000, "a: 2013-02-30", f"a: {'9' * 5000}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a: &a {b: *a}", "[" * 3000, "a: 2013-02-30", f"a: {'9' * 5000}"),
+        *("a: !!bool maybe", "a: !!int ''", "a: !!timestamp foo", "a: !!set [1]", "a: [{2013-01-01: b}]"),
+    ],
+)
 def test_settings_of_anybody(tiny: Tiny, text: str) -> None:
     """A file of settings that can't be read, or never ends, is named, and the rest of the review is there."""
     (tiny.root / "environments" / "other.yml").write_text(text)
@@ -232,6 +273,15 @@ def test_cells_without_common_ids() -> None:
     for metadata in ("null", '{"kernelspec": null}'):
         assert compare(b"{}", f'{{"metadata": {metadata}}}'.encode()).notes == ["it is no notebook now"]
     assert compare(b"[]", b"{").notes == ["it is no notebook before", "it is no notebook now"]
+
+
+@pytest.mark.parametrize("content", ["project = 5", "dependency-groups = 3", "[project]\ndependencies = 5", "= ["])
+def test_wishes_of_anybody(content: str) -> None:
+    """A wish of another form than the lock is made from asks for nothing; the other keys of its file count."""
+    assert packages._wished(content.encode()) == {}
+    assert packages._wished(b"project = 5\n[dependency-groups]\nlab = ['Numpy>=2', 5]\ndev = 5\n") == {
+        "numpy": "Numpy>=2"
+    }
 
 
 def test_packages(tiny: Tiny) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import socket
+from dataclasses import replace
+from pathlib import Path
 
-from tiny import CHECKOUT, Tiny
+from tiny import CHECKOUT, Tiny, image_python
 
 from samebook.core.workspace import Workspace
 from samebook.environment import identity
@@ -53,11 +55,12 @@ def test_other_python_found(tiny: Tiny) -> None:
     assert (finding.ok, finding.changes_results, finding.pinned) == (False, True, "3.9.*")
 
 
-def test_place_of_commands_told(tiny: Tiny) -> None:
+def test_place_of_commands_told(tiny: Tiny, tmp_path: Path) -> None:
     """Which commands work beside the image is told where there is one, as make says it."""
     message = {"SAMEBOOK_BESIDE": "promote gc"}
-    assert "beside it: promote gc" in tiny.samebook("doctor", SAMEBOOK_ENGINE="docker", **message).stdout
-    assert "all in this environment" in tiny.samebook("doctor", SAMEBOOK_ENGINE="local", **message).stdout
+    image = replace(tiny, python=image_python(tmp_path / "image"))
+    assert "beside it: promote gc" in image.samebook("doctor", SAMEBOOK_ENGINE="docker", **message).stdout
+    assert "all in this environment" in image.samebook("doctor", SAMEBOOK_ENGINE="local", **message).stdout
 
 
 def test_taken_port_told(tiny: Tiny) -> None:

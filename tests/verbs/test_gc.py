@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import promoting
 import pytest
 from promoting import stderr_of
-from tiny import PATIENCE, Tiny, git, wait_until
+from tiny import PATIENCE, Tiny, git, image_python, wait_until
 
 from samebook.core.workspace import Workspace
 from samebook.environment import bytecode
@@ -217,6 +218,7 @@ def test_shallow_clone_refuses(promoted: Tiny, tmp_path: Path) -> None:
     names = three(shallow)
     assert "git fetch --unshallow" in stderr_of(shallow.samebook("gc", *ALL), 2)
     (shallow.root / ".git").rename(tmp_path / "git")
+    shallow = replace(shallow, python=image_python(tmp_path / "image"))
     assert "without its repository" in stderr_of(shallow.samebook("gc", *ALL, SAMEBOOK_COMMIT="0" * 40), 2)
     assert ids(shallow) == names
 

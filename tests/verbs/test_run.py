@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, override
 
 import promoting
 import pytest
-from tiny import HELD, PATIENCE, Result, Tiny, git, wait_until
+from tiny import HELD, PATIENCE, Result, Tiny, git, image_python, wait_until
 
 from samebook.environment import identity
 from samebook.execution import preparation
@@ -228,7 +229,7 @@ def test_cell_is_counted_in_one_way(source: str, error: str, tiny: Tiny) -> None
 @pytest.mark.host
 def test_commit_that_was_handed_over(tmp_path: Path) -> None:
     """A container that outlives a `git pull` runs nothing more in the name of the old commit."""
-    tiny = promoting.create(tmp_path / "workspace")
+    tiny = replace(promoting.create(tmp_path / "workspace"), python=image_python(tmp_path / "image"))
     assert tiny.samebook("run", "train", "--dry-run", SAMEBOOK_COMMIT=git(tiny, "rev-parse", "HEAD")).code == 0
     ended = tiny.samebook("run", "train", SAMEBOOK_COMMIT="0" * 40)
     assert ended.code == 2

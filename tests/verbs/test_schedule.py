@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import dropwhile
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from promoting import stderr_of
 from test_cron import SEEDED
-from tiny import CHECKOUT, Tiny
+from tiny import CHECKOUT, Tiny, image_python
 
 from samebook.cli import make_call
 from samebook.cli.main import cli
@@ -246,9 +247,10 @@ def test_scheduled_pipeline_is_there(scheduled: Tiny) -> None:
     assert "no pipeline 'daily'" in stderr_of(scheduled.samebook("schedule", "--env", "prod", "--as", "cron"), 2)
 
 
-def test_image_knows_no_checkout(scheduled: Tiny) -> None:
+def test_image_knows_no_checkout(scheduled: Tiny, tmp_path: Path) -> None:
     """Inside the image a crontab is refused: its paths are not the machine's."""
-    ended = scheduled.samebook("schedule", "--env", "prod", "--as", "cron", SAMEBOOK_ENGINE="docker")
+    image = replace(scheduled, python=image_python(tmp_path / "image"))
+    ended = image.samebook("schedule", "--env", "prod", "--as", "cron", SAMEBOOK_ENGINE="docker")
     assert "make schedule AS=cron ENV=prod" in stderr_of(ended, 2)
 
 

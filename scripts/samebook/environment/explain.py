@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from samebook.core.errors import UsageError, nearest
+from samebook.environment import machine
 
 PREFIX = "SAMEBOOK_"
 # The type of a validation error whose message is complete: the value is not added to it.
@@ -30,6 +31,8 @@ OTHERS = {
     *("PINNED", "RUN", "HASH_SEED", "LOWERED_LEVEL", "STEP", "PARENT", "WARM", "AT_WORKER", "EXTRA_VARIABLES"),
     "UNCOMPILED",
 }
+# Those by which the image says what it is, and make tells a container what its checkout is: no shell knows it better.
+OF_THE_IMAGE = {"ENGINE", "BASE_IMAGE", "IMAGE", "COMMIT", "PATCH"}
 
 type Location = tuple[int | str, ...]
 
@@ -54,9 +57,16 @@ def _is_sensitive(location: Location) -> bool:
 
 
 def check_variables(names: Iterable[str], model: type[BaseModel]) -> None:
-    """Raise UsageError for a SAMEBOOK_ variable that overrides no setting."""
+    """Raise UsageError for a SAMEBOOK_ variable that overrides no setting, and outside the image for one that says what
+    only the image and its make know: receipts would repeat it.
+    """
     for name in sorted(names):
         key = name.upper().removeprefix(PREFIX)
+        if key in OF_THE_IMAGE and name.upper().startswith(PREFIX) and not machine.is_image():
+            raise UsageError(
+                f"{name} is set outside of the image: it is what make tells a container, or an image of itself",
+                mend=f"unset {name}",
+            )
         if name.upper().startswith(PREFIX) and key not in OTHERS and not _is_setting(key.split("__"), model):
             close = difflib.get_close_matches(key, {*OTHERS, *_variables(model)}, n=1)
             hint = f"did you mean {PREFIX}{close[0]}?" if close else "expected the name of a setting: make settings"

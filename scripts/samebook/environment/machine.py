@@ -11,6 +11,8 @@ from pathlib import Path
 # The files with a container's limits: in this folder in version 2 of cgroups, in folders below it in version 1.
 CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
+# Made when the image is built, and in it alone: the sha256 of each file of its commit, in the form of sha256sum.
+LISTING = Path(sys.prefix) / "commit.sha256"
 # The processor that QEMU has where it is asked for none in particular.
 # https://gitlab.com/qemu-project/qemu/-/blob/master/target/arm/tcg/cpu64.c
 QEMU = ", implementer 0x00, part 0x051"
@@ -25,7 +27,12 @@ LEVELS = (
 
 def engine() -> str:
     """The engine of this process: `docker` in the image, `local` elsewhere."""
-    return os.environ.get("SAMEBOOK_ENGINE", "local")
+    return os.environ.get("SAMEBOOK_ENGINE", "local") if is_image() else "local"
+
+
+def is_image() -> bool:
+    """Whether this process runs in samebook's image, whatever variables it has."""
+    return LISTING.is_file()
 
 
 def operating_system() -> str:

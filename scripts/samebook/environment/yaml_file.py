@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any, override
 
 import yaml
+import yaml.constructor
 import yaml.parser
+import yaml.reader
 import yaml.scanner
 
 from samebook.core.errors import UsageError
@@ -13,10 +15,26 @@ from samebook.core.errors import UsageError
 # YAML 1.1 reads the key of `on: [failure]` as true.
 TRUTH, TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
 NULL, MERGE = "tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"
+# The bits of a whole number: Python refuses to print one of some 14,000.
+LONGEST = 8192
+# What PyYAML's own constructors raise where a value is not of the type that its tag names: `!!bool maybe`, `!!int ''`.
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader that refuses equal keys, of which YAML would take the last, and reads every key as a name."""
+    """A loader that refuses equal keys, of which YAML would take the last, reads every key as a name, and says where a
+    value is not of its type.
+    """
+
+    @override
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep=True)  # in parts, a set's error would come without its place
+        except UNREADABLE as error:
+            raise yaml.constructor.ConstructorError(None, None, _wrong(node), node.start_mark) from error
+        if isinstance(value, int) and value.bit_length() > LONGEST:
+            raise yaml.constructor.ConstructorError(None, None, _wrong(node), node.start_mark)
+        return value
 
     @override
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -31,6 +49,11 @@ class _Loader(yaml.SafeLoader):
             if key.tag == TRUTH:
                 key.tag = TEXT
         return super().construct_mapping(node, deep)
+
+
+def _wrong(node: yaml.Node) -> str:
+    """The problem of a value, by its type and without its text."""
+    return f"the value is no {node.tag.rpartition(':')[2]}"
 
 
 class _TextLoader(_Loader):
@@ -56,7 +79,9 @@ def parse(text: bytes, file: str, loader: type[_Loader] = _Loader) -> dict[str, 
         content = loader(text.decode()).get_single_data() or {}
     except UsageError as error:
         raise UsageError(f"{file}: {error}; expected each setting once", mend=f"edit {file}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise UsageError(f"{file} is not YAML that can be read: it is nested too deep", mend=f"edit {file}") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{file} is not YAML: {_message(error)}", mend=f"edit {file}") from None
     if not isinstance(content, dict):
         raise UsageError(
@@ -68,7 +93,8 @@ def parse(text: bytes, file: str, loader: type[_Loader] = _Loader) -> dict[str, 
 def _message(error: Exception) -> str:
     """The problem and its line, without the quotations from the file that some errors have."""
     if not isinstance(error, yaml.MarkedYAMLError):
-        return str(error)
+        is_of_bytes = isinstance(error, (yaml.reader.ReaderError, UnicodeDecodeError))
+        return " ".join(str(error).split()) if is_of_bytes else "it holds a character or a value that can't be read"
     problem = error.problem or "it can't be read"
     is_syntax = isinstance(error, (yaml.scanner.ScannerError, yaml.parser.ParserError))
     line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
+from samebook.environment import machine
 from samebook.records import schema
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -42,7 +43,7 @@ def builder() -> str:
 
     In the image there is no machine's name: each container has another id.
     """
-    name = "container" if os.environ.get("SAMEBOOK_ENGINE") == "docker" else platform.node()
+    name = "container" if machine.engine() == "docker" else platform.node()
     return os.environ.get("SAMEBOOK_BUILDER") or BUILDER + name
 
 

@@ -4,7 +4,6 @@ Git sees a checkout at one moment, and an image has no git. An edit changes a fi
 """
 
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,10 +11,9 @@ from stat import S_ISREG
 
 from samebook.core import uncommitted
 from samebook.core.digest import sha256
+from samebook.environment import machine
 
 FOLDERS = ("environments", "notebooks", "scripts")
-# Made when the release image is built: the sha256 of each file of its commit, in the form of sha256sum.
-LISTING = Path(sys.prefix) / "commit.sha256"
 SHOWN = 12
 
 
@@ -36,9 +34,9 @@ def edited_since(root: Path, moment: int) -> list[str]:
 
 def unlisted(root: Path) -> tuple[str, ...]:
     """A line for each file that is not as the image's listing says, and for each that it doesn't have."""
-    if not LISTING.is_file():
+    if not machine.is_image():
         return ("nothing here shows which files are the commit's",)
-    lines = LISTING.read_text().splitlines()
+    lines = machine.LISTING.read_text().splitlines()
     digests = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     names = {*digests, *(name for name, _ in _files(root, follows_links=True))}
     return shown((name for name in sorted(names) if _digest(root / name) != digests.get(name)), "is not the commit's")

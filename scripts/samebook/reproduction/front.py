@@ -100,6 +100,11 @@ class Front:
             return nullcontext()
         return shared_files.guarded(*checkouts)
 
+    def remove_image(self, env: Mapping[str, str]) -> None:
+        """Remove the image that `environment` has made with these variables; layers of a next one stay in the cache."""
+        if self.engine == "docker":
+            self._make(env, "removed-image")
+
     def check(self) -> None:
         """Raise UsageError where a file that this machine shares with the container leads out of the checkout, or would
         take a variable from here.

@@ -5,6 +5,7 @@ The caller's home, temporary files and caches may hold an earlier result, and th
 
 import json
 import os
+import secrets as randomness
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -62,8 +63,9 @@ def inherited(commit: str) -> dict[str, str]:
         if (name in names or name.startswith(beginnings)) and name not in from_make
     }
     env["SAMEBOOK_BUILDER"] = receipt.builder()
-    # Another tag, so that the image of the caller's checkout is not overwritten.
-    env["SAMEBOOK_TAG"] = f"-{commit[:12]}"
+    # A tag of this rerun alone: neither the caller's checkout nor another rerun of the commit, which may have a patch
+    # on it, takes the image's place or gets it. Equal images share their layers, and what was built before is quick.
+    env["SAMEBOOK_TAG"] = f"-{commit[:12]}-{randomness.token_hex(6)}"
     return env
 
 

@@ -81,9 +81,12 @@ def prepared(site: Site, statement: Json) -> Iterator[tuple[Checkout, Json]]:
         site.say(f"commit {commit[:12]} checked out{changed}; making its environment ({site.engine})")
         env = isolation.variables(statement, folder, commit, site.engine, site.say)
         checkout = Checkout(Front(site.workspace.root, folder, site.engine), env)
-        checkout.front.environment(env)
-        hand_over_inputs(replace(site, requested_commit=site.requested_commit or commit), folder, statement)
-        yield checkout, statement
+        try:
+            checkout.front.environment(env)
+            hand_over_inputs(replace(site, requested_commit=site.requested_commit or commit), folder, statement)
+            yield checkout, statement
+        finally:
+            checkout.front.remove_image(env)
 
 
 @contextmanager

@@ -55,8 +55,9 @@ def _wished(content: bytes) -> dict[str, str]:
         project = tomllib.loads(content.decode())
     except (ValueError, RecursionError):
         return {}
-    wishes = [project.get("project", {}).get("dependencies", []), *project.get("dependency-groups", {}).values()]
-    texts = [wish for group in wishes for wish in group if isinstance(wish, str)]
+    tables = [table if isinstance(table := project.get(key), dict) else {} for key in ("project", "dependency-groups")]
+    wishes = [tables[0].get("dependencies"), *tables[1].values()]
+    texts = [wish for group in wishes if isinstance(group, list) for wish in group if isinstance(wish, str)]
     return {normal(name[0]): text for text in texts if (name := NAME.match(text))}
 
 

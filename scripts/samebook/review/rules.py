@@ -28,6 +28,17 @@ PLACES = {
     ".ci/": "what CI runs",
     ".gitattributes": "how git merges models",
 }
+# The same by the name of a file, in whatever folder: make includes, pytest and Python run, and a forge reads such files
+# without their being named anywhere.
+NAMES = {
+    re.compile(r"(GNU)?makefile|.*\.mk", re.IGNORECASE): "what each command runs",
+    re.compile(
+        r"conftest\.py|\.?pytest\.(ini|toml)|tox\.ini|setup\.cfg|pyproject\.toml", re.IGNORECASE
+    ): "what tests run",
+    re.compile(r"(site|user)customize\.py|.*\.pth", re.IGNORECASE): "what each Python runs",
+    re.compile(r"CODEOWNERS", re.IGNORECASE): "whose approval the forge asks for",
+    re.compile(r"\.gitattributes", re.IGNORECASE): PLACES[".gitattributes"],
+}
 # Of the folder environments/, settings and locks have sections of their own.
 ELSEWHERE = re.compile(r"environments/(.*\.yml|[\w-]+\.txt)")
 # The program that judges: one row for all its files.
@@ -49,7 +60,7 @@ def compare(span: Span, keys: Iterable[settings.Row]) -> Iterator[tuple[str, str
 
 def _decides(path: str) -> str:
     place = next((place for place in PLACES if path.startswith(place)), "")
-    if path.endswith("/.gitattributes"):
-        return PLACES[".gitattributes"]
-    is_elsewhere = place == "environments/" and ELSEWHERE.fullmatch(path)
-    return "" if not place or is_elsewhere else PLACES[place]
+    if place and not (place == "environments/" and ELSEWHERE.fullmatch(path)):
+        return PLACES[place]
+    file = path.rpartition("/")[2]
+    return next((decides for names, decides in NAMES.items() if names.fullmatch(file)), "")

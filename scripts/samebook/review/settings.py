@@ -30,7 +30,7 @@ def _values(content: bytes, path: str) -> dict[str, str]:
         if b"&" in content and b"*" in content:  # aliases may stand for more than there is memory
             raise ValueError("aliases")
         return dict(_flat(yaml_file.parse(content, path) if content else {}, ()))
-    except (UsageError, ValueError, RecursionError) as error:
+    except (UsageError, ValueError, TypeError, RecursionError) as error:
         return {"(unreadable)": f"{type(error).__name__}, sha256 {sha256(content)[:12]}"}
 
 

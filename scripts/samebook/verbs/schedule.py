@@ -1,7 +1,6 @@
 """Show when jobs are due, or write the schedule for cron, systemd, Kubernetes, GitHub or GitLab to start them."""
 
 import datetime
-import os
 import re
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from samebook.core import cron
 from samebook.core.errors import UsageError
 from samebook.core.text import align
 from samebook.core.workspace import Workspace
-from samebook.environment import settings
+from samebook.environment import machine, settings
 from samebook.pipelines import candidates, definition, manifests, timers
 from samebook.pipelines.timers import Jobs
 
@@ -98,7 +97,7 @@ def _check(jobs: Jobs, request: ScheduleRequest) -> None:
             f"env {jobs.env!r} can't name a job: expected letters, digits, - and _",
             mend=f"git mv environments/{jobs.env}.yml environments/NAME.yml",
         )
-    if request.form in LOCAL and os.environ.get("SAMEBOOK_ENGINE") == "docker":
+    if request.form in LOCAL and machine.engine() == "docker":
         raise UsageError(
             f"the schedule of {request.form} needs the path of a checkout, which is not known inside the image",
             mend=f"make schedule AS={request.form} ENV={jobs.env}",
