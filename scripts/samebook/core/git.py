@@ -4,11 +4,14 @@
 """
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from samebook.core import repository
@@ -29,6 +32,9 @@ REPOSITORY_VARIABLES = (
     "GIT_COMMON_DIR",
     "GIT_OBJECT_DIRECTORY",
 )
+
+# The places of branches, those here first: a name such as prod, and origin/prod, is looked up in them before tags.
+BRANCHES = ("refs/heads/", "refs/remotes/origin/", "refs/remotes/")
 
 # The exit code of `git merge-file` is its number of conflicts, at most this one.
 MOST_CONFLICTS = 127
@@ -87,13 +93,24 @@ def clone(address: str, folder: Path, ref: str = "") -> None:
 def commit(root: Path, ref: str) -> str:
     """The hash of the commit that a branch, a tag or a hash names; a branch that is only at origin counts too.
 
-    A branch goes before a tag of the same name, and HEAD is never one. Raises UsageError where `ref` names no commit.
+    A branch, here or at origin, goes before a tag of its name, which is said: anybody who may push can make one. HEAD
+    and a whole hash are never a branch or a tag. Raises UsageError where `ref` names no commit.
     """
-    prefixes = ("refs/heads/", "", "origin/") if ref != "HEAD" else ("",)
+    # HEAD~1 is not a branch either: refs/remotes/origin/HEAD is another commit.
+    is_branch = not re.match(r"(HEAD|@)(?!\w)", ref) and not re.fullmatch(r"[0-9a-f]{40}", ref)
+    prefixes = (*(BRANCHES if is_branch else ()), "")
     hashes = (_commit(root, f"{prefix}{ref}") for prefix in prefixes if ref)
     if commit_hash := next(filter(None, hashes), ""):
+        if is_branch and _commit(root, f"refs/tags/{ref}") not in ("", commit_hash):
+            _say(f"{ref} is a branch and a tag: taking the branch, {commit_hash[:12]}; refs/tags/{ref} is the tag")
         return commit_hash
     raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend=_fetch_command(root))
+
+
+@cache
+def _say(message: str) -> None:
+    """Write a warning, once, as git does."""
+    sys.stderr.write(f"warning: {message}\n")
 
 
 def is_ancestor(root: Path, commit: str, of: str = "HEAD") -> bool:
@@ -167,11 +184,6 @@ def _content(root: Path, commit: str, path: str) -> bytes | None:
             return git(root, "cat-file", "blob", f"{commit}:./{path}")
         return None
     return repository.content(root, commit, path)
-
-
-def is_said(root: Path, line: str, span: str) -> bool:
-    """Whether the message of a commit in a span, as `main..HEAD`, has this text."""
-    return bool(git(root, "log", "--max-count=1", "--format=%H", "--fixed-strings", f"--grep={line}", span))
 
 
 def head(root: Path) -> str:
