@@ -227,7 +227,9 @@ def test_branch_before_tag(
     said = f"warning: prod is a branch and a tag: taking the branch, {branch[:12]}; refs/tags/prod is the tag\n"
     assert capsys.readouterr().err == said
     assert git.commit(root, "refs/tags/prod") == git.commit(root, "HEAD") == tip
-    assert git.commit(root, branch) == git.commit(root, "HEAD~1") == git.commit(root, "@~1") == branch
+    assert git.commit(root, branch) == branch
+    if has_git:
+        assert git.commit(root, "HEAD~1") == git.commit(root, "@~1") == branch
     if place != "refs/heads/prod":
         assert git.commit(root, "origin/prod") == branch
 

@@ -81,7 +81,7 @@ def refused(tiny: Tiny, known: str = "no champion", expected: int = 8) -> None:
 
 
 @pytest.mark.parametrize("has_git", [True, False], ids=["git", "image"])
-def test_gate_without_champion(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, has_git: bool) -> None:
+def test_gate_without_champion(tiny: Tiny, has_git: bool) -> None:
     """A model whose gate compared it with the baseline alone is refused on a line that has a champion, also where the
     gate ran at a commit of before the champion.
     """
@@ -96,7 +96,6 @@ def test_gate_without_champion(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, has_
                 patch.setattr(shutil, "which", lambda _: None)
             refused(tiny)
         git(tiny, "reset", "--quiet", "--hard", "best")
-    del monkeypatch
 
 
 def test_gate_against_a_weak_champion(tiny: Tiny) -> None:
@@ -149,9 +148,7 @@ def test_champion_removed(tiny: Tiny, is_merged: bool) -> None:
 
 
 def test_merge_of_a_line_with_later_champions(tiny: Tiny) -> None:
-    """A model is admitted on a branch that has merged it over an earlier champion of the same line, whichever champions
-    were between; not over one that its line has never met.
-    """
+    """A model is admitted on a branch that merges it over an earlier champion of the same line, with others between."""
     git(tiny, "switch", "--quiet", "--create", "prod", "first")
     git(tiny, "commit", "--quiet", "--allow-empty", "-m", "of prod")
     git(tiny, "switch", "--quiet", "main")
@@ -168,14 +165,38 @@ def test_merge_of_a_line_with_later_champions(tiny: Tiny) -> None:
     admit(tiny)
     answers = verdicts.verdicts(Workspace(tiny.root), span.parse(tiny.root, "prod~1..main"), ["delay"])
     assert {answer.env: answer.problem for answer in answers}["dev"] == ""
+
+
+@pytest.mark.parametrize("is_champion", [False, True], ids=["later", "parted with"])
+def test_conflict_solved_by_hand(tiny: Tiny, is_champion: bool) -> None:
+    """Where both lines have changed the model, what was compared with the champion that they parted with counts, and
+    no later one of the other line; a review asks for a comparison with today's.
+    """
     git(tiny, "switch", "--quiet", "--create", "other", "first")
-    promote(tiny, 2)
+    if not is_champion:
+        promote(tiny, 2)
     promote(tiny, 3)
+    answers = verdicts.verdicts(Workspace(tiny.root), span.parse(tiny.root, "main..other"), ["delay"])
+    assert "the champion that this branch had then" in {item.env: item.problem for item in answers}["dev"]
     git(tiny, "switch", "--quiet", "main")
     git(tiny, "merge", "--quiet", "--no-edit", "--strategy=ours", "other")
     git(tiny, "checkout", "other", "--", "models/delay.json")
     git(tiny, "commit", "--quiet", "--amend", "--no-edit")
-    refused(tiny, "the bundle [0-9a-f]{12}", 10)
+    if is_champion:
+        admit(tiny)
+    else:
+        refused(tiny, "the bundle [0-9a-f]{12}")
+
+
+def test_old_gate_on_a_new_branch(tiny: Tiny) -> None:
+    """A gate that ran at a commit of before the champion counts on no branch that went on from a later one."""
+    git(tiny, "switch", "--quiet", "--detach", "first")
+    gate = compare(tiny, 3)
+    git(tiny, "switch", "--quiet", "--create", "retrain", "main")
+    forge(tiny, 3, gate)
+    git(tiny, "switch", "--quiet", "main")
+    git(tiny, "merge", "--quiet", "--no-ff", "--no-edit", "retrain")
+    refused(tiny)
 
 
 def test_rollback_stays_admitted(tiny: Tiny) -> None:

@@ -33,7 +33,7 @@ REPOSITORY_VARIABLES = (
     "GIT_OBJECT_DIRECTORY",
 )
 
-# The places of branches, those here first: a name such as prod, and origin/prod, is looked up in them before tags.
+# A name such as prod, and origin/prod, is looked up in these places of branches before tags.
 BRANCHES = ("refs/heads/", "refs/remotes/origin/", "refs/remotes/")
 
 # The exit code of `git merge-file` is its number of conflicts, at most this one.
@@ -93,13 +93,11 @@ def clone(address: str, folder: Path, ref: str = "") -> None:
 def commit(root: Path, ref: str) -> str:
     """The hash of the commit that a branch, a tag or a hash names; a branch that is only at origin counts too.
 
-    A branch, here or at origin, goes before a tag of its name, which is said: anybody who may push can make one. HEAD
-    and a whole hash are never a branch or a tag. Raises UsageError where `ref` names no commit.
+    A branch, here or at origin, goes before a tag of its name, which is said: anybody who may push can make one. HEAD,
+    HEAD~1 and a whole hash are never a branch or a tag. Raises UsageError where `ref` names no commit.
     """
-    # HEAD~1 is not a branch either: refs/remotes/origin/HEAD is another commit.
     is_branch = not re.match(r"(HEAD|@)(?!\w)", ref) and not re.fullmatch(r"[0-9a-f]{40}", ref)
-    prefixes = (*(BRANCHES if is_branch else ()), "")
-    hashes = (_commit(root, f"{prefix}{ref}") for prefix in prefixes if ref)
+    hashes = (_commit(root, f"{prefix}{ref}") for prefix in (*(BRANCHES if is_branch else ()), "") if ref)
     if commit_hash := next(filter(None, hashes), ""):
         if is_branch and _commit(root, f"refs/tags/{ref}") not in ("", commit_hash):
             _say(f"{ref} is a branch and a tag: taking the branch, {commit_hash[:12]}; refs/tags/{ref} is the tag")
@@ -109,7 +107,7 @@ def commit(root: Path, ref: str) -> str:
 
 @cache
 def _say(message: str) -> None:
-    """Write a warning, once, as git does."""
+    """A warning, once, in git's form."""
     sys.stderr.write(f"warning: {message}\n")
 
 

@@ -70,22 +70,28 @@ def _arrivals(comparison: Comparison, tip: str) -> Iterator[str]:
 def _champions(comparison: Comparison, commit: str, merged: list[str] | None = None) -> Iterator[Bundle | None]:
     """The champions, None for none, that a model may have been compared with that a commit of the line has brought.
 
-    It is what the line had before. A merge brings a model from another line, `merged`, which may have had later ones;
-    that line's champion counts where it came after this line's own: on neither line anything was passed over. Where
-    `merged` is given, the model comes after the commit.
+    It is what the line had before. A merge brings a model from another line, `merged`, which may have had later ones:
+    that line's champion counts where it came after this line's own. Where both have changed the model since they
+    parted, and the conflict was solved by hand, it is the one that they parted with. Where `merged` is given, nothing
+    is merged yet: the model comes after the commit.
     """
-    workspace, model = comparison.workspace, comparison.model
-    line = lookup.versions(workspace, model.name, commit)
-    own = lookup.champions(
-        workspace, line if merged is not None else islice(line, 1, None), commit, lookup.digests(model)
-    )
-    champions = [champion for _, champion in own]
-    yield from champions
-    for parent in head.parents(workspace.root, commit)[1:] if merged is None else merged:
-        for arrival in _arrivals(comparison, parent):
-            earlier = islice(lookup.versions(workspace, model.name, arrival), 1, None)
-            if None in champions or any(version in champions for _, version in earlier):
-                yield from _champions(comparison, arrival)
+    root, name = comparison.workspace.root, comparison.model.name
+    line = lookup.versions(comparison.workspace, name, commit)
+    own = _newest(comparison, line if merged is not None else islice(line, 1, None), commit)
+    yield from own
+    first, *others = (head.parents(root, commit) or [""]) if merged is None else ["", *merged]
+    for arrival in (arrival for other in others for arrival in _arrivals(comparison, other)):
+        earlier = islice(lookup.versions(comparison.workspace, name, arrival), 1, None)
+        if None in own or any(version in own for _, version in earlier):
+            yield from _champions(comparison, arrival)
+        elif first and (fork := head.fork(root, arrival, first)):
+            yield from _newest(comparison, lookup.versions(comparison.workspace, name, fork), fork)
+
+
+def _newest(comparison: Comparison, line: Iterator[tuple[str, Bundle | None]], tip: str) -> list[Bundle | None]:
+    """The champion for a model among the versions of a line; None for none."""
+    champions = lookup.champions(comparison.workspace, line, tip, lookup.digests(comparison.model))
+    return [champion for _, champion in champions]
 
 
 def _other_champion(comparison: Comparison, champions: Iterator[Bundle | None]) -> str:
