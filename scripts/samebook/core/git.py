@@ -33,9 +33,7 @@ REPOSITORY_VARIABLES = (
     "GIT_OBJECT_DIRECTORY",
 )
 
-# A name such as prod, and origin/prod, is looked up in these places of branches before tags.
-BRANCHES = ("refs/heads/", "refs/remotes/origin/", "refs/remotes/")
-
+BRANCHES = ("refs/heads/", "refs/remotes/origin/", "refs/remotes/")  # a name is looked up there before tags
 # The exit code of `git merge-file` is its number of conflicts, at most this one.
 MOST_CONFLICTS = 127
 
@@ -93,8 +91,8 @@ def clone(address: str, folder: Path, ref: str = "") -> None:
 def commit(root: Path, ref: str) -> str:
     """The hash of the commit that a branch, a tag or a hash names; a branch that is only at origin counts too.
 
-    A branch, here or at origin, goes before a tag of its name, which is said: anybody who may push can make one. HEAD,
-    HEAD~1 and a whole hash are never a branch or a tag. Raises UsageError where `ref` names no commit.
+    A branch, here or at origin, goes before a tag of its name, which is said; HEAD, HEAD~1 and a whole hash are never
+    either. Raises UsageError where `ref` names no commit.
     """
     is_branch = not re.match(r"(HEAD|@)(?!\w)", ref) and not re.fullmatch(r"[0-9a-f]{40}", ref)
     hashes = (_commit(root, f"{prefix}{ref}") for prefix in (*(BRANCHES if is_branch else ()), "") if ref)
