@@ -34,6 +34,7 @@ REPOSITORY_VARIABLES = (
 )
 
 BRANCHES = ("refs/heads/", "refs/remotes/origin/", "refs/remotes/")  # a name is looked up there before tags
+
 # The exit code of `git merge-file` is its number of conflicts, at most this one.
 MOST_CONFLICTS = 127
 

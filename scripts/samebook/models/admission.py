@@ -209,7 +209,7 @@ def _gate(
         return []
     statement = _parse(file.content, f"the gate's receipt of model {bundle.name}")
     problem = gate_run.receipt_problem(conditions, file, statement, run.statement, run.keys)
-    if gate.run != (name := statement["predicate"]["runDetails"]["metadata"]["invocationId"]):
+    if not problem and gate.run != (name := statement["predicate"]["runDetails"]["metadata"]["invocationId"]):
         problem = f"its receipt is that of run {name}"
     comparison = arrival.Comparison(workspace, f"notebooks/{conditions.gate.notebook}.ipynb", statement, bundle)
     if problem := problem or arrival.problem(comparison, judge, ref):
