@@ -201,16 +201,37 @@ def test_contents_ignore_configuration(root: Path, tmp_path: Path) -> None:
     assert list(git.contents(root, "a.txt")) == [b"b\n", b"a\n"]
 
 
-def test_branch_before_tag(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tag of a branch's name does not hide the branch, with git or without; a hook's GIT_DIR changes nothing."""
-    git.git(root, "branch", "prod")
-    git.git(root, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--allow-empty", "-m", "more")
-    git.git(root, "tag", "prod")
-    branch = git.git(root, "rev-parse", "refs/heads/prod").decode().strip()
+@pytest.mark.forger
+@pytest.mark.parametrize("has_git", [True, False], ids=["git", "image"])
+@pytest.mark.parametrize("place", ["refs/heads/prod", "refs/remotes/origin/prod"])
+def test_branch_before_tag(
+    root: Path, place: str, has_git: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tag of a branch's name does not hide the branch, here or at origin, with git or without, and both are said; a
+    hook's GIT_DIR changes nothing.
+    """
+    branch = git.head(root)
+    git.git(root, "update-ref", place, branch)
+    git.git(root, *IDENTITY, "commit", "--quiet", "--allow-empty", "-m", "more")
+    for name in ("prod", "origin/prod", branch):
+        git.git(root, "tag", name)
+    git.git(root, "update-ref", f"refs/remotes/origin/{branch}", "HEAD")
+    git.git(root, "update-ref", "refs/remotes/origin/HEAD", branch)
     monkeypatch.setenv("GIT_DIR", "/nowhere")
-    assert git.commit(root, "prod") == branch != git.head(root)
-    monkeypatch.setattr(git.shutil, "which", lambda _: None)
-    assert git.commit(root, "prod") == branch
+    tip = git.head(root)
+    if not has_git:
+        monkeypatch.setattr(git.shutil, "which", lambda _: None)
+    text.warn.cache_clear()
+    for _ in range(2):
+        assert git.commit(root, "prod") == branch != tip
+    said = f"warning: prod is a branch and a tag: taking the branch, {branch[:12]}; refs/tags/prod is the tag\n"
+    assert capsys.readouterr().err == said
+    assert git.commit(root, "refs/tags/prod") == git.commit(root, "HEAD") == tip
+    assert git.commit(root, branch) == branch
+    if has_git:
+        assert git.commit(root, "HEAD~1") == git.commit(root, "@~1") == branch
+    if place != "refs/heads/prod":
+        assert git.commit(root, "origin/prod") == branch
 
 
 def test_shallow_clone(root: Path, tmp_path: Path) -> None:

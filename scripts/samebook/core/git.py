@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from samebook.core import repository
+from samebook.core import repository, text
 from samebook.core.errors import UsageError
 
 # The user's hooks are meant for the user's checkout, not for a temporary one.
@@ -30,6 +31,8 @@ REPOSITORY_VARIABLES = (
     "GIT_COMMON_DIR",
     "GIT_OBJECT_DIRECTORY",
 )
+
+BRANCHES = ("refs/heads/", "refs/remotes/origin/", "refs/remotes/")  # a name is looked up there before tags
 
 # The exit code of `git merge-file` is its number of conflicts, at most this one.
 MOST_CONFLICTS = 127
@@ -91,11 +94,14 @@ def clone(address: str, folder: Path, ref: str = "") -> None:
 def commit(root: Path, ref: str) -> str:
     """The hash of the commit that a branch, a tag or a hash names; a branch that is only at origin counts too.
 
-    A branch goes before a tag of the same name, and HEAD is never one. Raises UsageError where `ref` names no commit.
+    A branch, here or at origin, goes before a tag of its name, which is said; HEAD, HEAD~1 and a whole hash are never
+    either. Raises UsageError where `ref` names no commit.
     """
-    prefixes = ("refs/heads/", "", "origin/") if ref != "HEAD" else ("",)
-    hashes = (_commit(root, f"{prefix}{ref}") for prefix in prefixes if ref)
+    is_branch = not re.match(r"(HEAD|@)(?!\w)", ref) and not re.fullmatch(r"[0-9a-f]{40}", ref)
+    hashes = (_commit(root, f"{prefix}{ref}") for prefix in (*(BRANCHES if is_branch else ()), "") if ref)
     if commit_hash := next(filter(None, hashes), ""):
+        if is_branch and _commit(root, f"refs/tags/{ref}") not in ("", commit_hash):
+            text.warn(f"{ref} is a branch and a tag: taking the branch, {commit_hash[:12]}; refs/tags/{ref} is the tag")
         return commit_hash
     raise UsageError(f"no branch, tag or commit {ref!r} in this repository", mend=_fetch_command(root))
 
@@ -171,11 +177,6 @@ def _content(root: Path, commit: str, path: str) -> bytes | None:
             return git(root, "cat-file", "blob", f"{commit}:./{path}")
         return None
     return repository.content(root, commit, path)
-
-
-def is_said(root: Path, line: str, span: str) -> bool:
-    """Whether the message of a commit in a span, as `main..HEAD`, has this text."""
-    return bool(git(root, "log", "--max-count=1", "--format=%H", "--fixed-strings", f"--grep={line}", span))
 
 
 def head(root: Path) -> str:

@@ -91,6 +91,20 @@ def fork(root: Path, commit: str, ref: str) -> str:
         return ""
 
 
+def is_said(root: Path, line: str, old: str, new: str) -> bool:
+    """Whether the message of a commit that is in the past of `new`, and not in that of `old`, has this text."""
+    if not shutil.which("git"):
+        return repository.is_said(root, line, old, commit_of(root, new))
+    return bool(git(root, "log", "--max-count=1", "--format=%H", "--fixed-strings", f"--grep={line}", f"{old}..{new}"))
+
+
+def parents(root: Path, commit: str) -> list[str]:
+    """The parents of a commit, the first one first."""
+    if not shutil.which("git"):
+        return repository.parents(root, commit)
+    return git(root, "rev-parse", f"{commit}^@").decode().split()
+
+
 def _output(root: Path, *arguments: str) -> bytes | None:
     """The output of git; None where it finds nothing of that name."""
     with suppress(UsageError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from samebook.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from dulwich.objects import ShaFile
+    from dulwich.objects import Commit, ShaFile
     from dulwich.repo import Repo
 
 # By these make tells a container which commit its checkout is at, and where the patch on it is.
@@ -69,6 +69,28 @@ def is_ancestor(root: Path, commit_hash: str, of: str) -> bool:
     start = commit(root, of)
     with opened(root) as repository:
         return bool(start) and commit_hash.encode() in _past(repository, start.encode())
+
+
+def is_said(root: Path, line: str, old: str, new: str) -> bool:
+    """Whether the message of a commit that is in the past of `new`, and not in that of `old`, has this text."""
+    with opened(root) as repository:
+        before = set(_past(repository, old.encode()))
+        commits = (_commit(repository, name) for name in _past(repository, new.encode()) if name not in before)
+        return any(line.encode() in commit.message for commit in commits)
+
+
+def parents(root: Path, commit_hash: str) -> list[str]:
+    """The parents of a commit, the first one first; those that a shallow clone lacks are left out."""
+    with opened(root) as repository:
+        return [name.decode() for name in _commit(repository, commit_hash.encode()).parents if name in repository]
+
+
+def _commit(repository: "Repo", name: bytes) -> "Commit":
+    from dulwich.objects import Commit
+
+    stored = repository[name]
+    assert isinstance(stored, Commit)
+    return stored
 
 
 def fork(root: Path, commit_hash: str, of: str) -> str:

@@ -2,9 +2,11 @@
 
 import re
 import shlex
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 
 # A function that shows a line.
 type Say = Callable[[str], None]
@@ -15,6 +17,12 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 # Categories of characters that act on a terminal: controls, formats that turn writing around, half characters, breaks.
 ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+@cache
+def warn(message: str) -> None:
+    """Write a warning to standard error, in git's form, once in a process."""
+    sys.stderr.write(f"warning: {visible(message)}\n")
 
 
 def visible(text: str, kept: str = "\n\t") -> str:

@@ -10,7 +10,7 @@ from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.text import word
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Promotion
-from samebook.models import build, gate_run, policy, reproducers
+from samebook.models import arrival, build, gate_run, policy, reproducers
 from samebook.models.bundle import Bundle, Reproduction
 from samebook.models.reproducers import SignedRun
 from samebook.records import attestations, data_manifest, receipt, run_folder, signing
@@ -44,7 +44,7 @@ def check(
         keys = signing.trusted_keys(workspace) if conditions.signed else {}
         run = SignedRun(file, statement, [attestation for attestation in files if attestation], keys)
         judge = ref if judge is None else judge
-        place = (env, judge)
+        place = (env, judge, ref)
         unmet = [*_unmet(workspace, run, conditions, judge), *_gate(workspace, conditions, bundle, run, place)]
         if unmet and conditions.reproduced and None in files:
             raise _missing(bundle, "a reproduction of it", env)
@@ -52,7 +52,7 @@ def check(
         findings, again = "; ".join(unmet), f"make promote RUN={word(bundle.receipt.run)} MODEL={bundle.name} ENV={env}"
         raise PolicyRefused(
             f"model {bundle.name} does not meet the policy of {env}: {findings}",
-            mend="git fetch --unshallow" if gate_run.CUT_OFF in findings else again,
+            mend="git fetch --unshallow" if arrival.CUT_OFF in findings else again,
         )
     if conditions.clean_commit and file:  # else the commit is the bundle's own word
         _check_past(workspace, bundle, env, ref)
@@ -190,13 +190,13 @@ def _unmet(workspace: Workspace, run: SignedRun, conditions: Promotion, ref: str
 
 
 def _gate(
-    workspace: Workspace, conditions: Promotion, bundle: Bundle, run: SignedRun, place: tuple[str, str]
+    workspace: Workspace, conditions: Promotion, bundle: Bundle, run: SignedRun, place: tuple[str, str, str]
 ) -> list[str]:
     """The reasons why the gate that the bundle names has not let this model pass, by this policy.
 
-    `place` has the environment, and the branch whose gates count.
+    `place` has the environment, the branch whose gates count, and the one that the model is taken from.
     """
-    env, ref = place
+    env, judge, ref = place
     if conditions.gate is None:
         return []
     gate = bundle.promoted.gate
@@ -209,9 +209,10 @@ def _gate(
         return []
     statement = _parse(file.content, f"the gate's receipt of model {bundle.name}")
     problem = gate_run.receipt_problem(conditions, file, statement, run.statement, run.keys)
-    if gate.run != (name := statement["predicate"]["runDetails"]["metadata"]["invocationId"]):
+    if not problem and gate.run != (name := statement["predicate"]["runDetails"]["metadata"]["invocationId"]):
         problem = f"its receipt is that of run {name}"
-    if problem := problem or gate_run.foreign_code(workspace, conditions.gate, statement, bundle, ref):
+    comparison = arrival.Comparison(workspace, f"notebooks/{conditions.gate.notebook}.ipynb", statement, bundle)
+    if problem := problem or arrival.problem(comparison, judge, ref):
         return [f"its gate {gate.run} doesn't count: {problem}"]
     if receipt.subject_digests(statement).get(run_folder.METRICS) != sha256(json_bytes(gate.metrics)):
         return [f"its gate {gate.run} has other metrics than the bundle says"]

@@ -154,7 +154,7 @@ def check_reopen(workspace: Workspace, path: Path, name: str) -> None:
         raise UsageError(
             f"branch {name} is checked out: it can't be moved", mend="git switch --detach, in the worktree that has it"
         )
-    if git(root, "rev-list", "--max-count=1", f"HEAD..{name}").strip():
+    if git(root, "rev-list", "--max-count=1", f"HEAD..refs/heads/{name}").strip():
         raise UsageError(
             f"branch {name} has commits that are not merged here",
             mend=f"git switch {name} && git merge {branch(root)}",

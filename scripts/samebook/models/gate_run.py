@@ -6,16 +6,15 @@ The gate's notebook takes the parameters `candidate` and `champion`, scores both
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from samebook.core import git, head, subcommand
 from samebook.core.digest import sha256
-from samebook.core.errors import PolicyRefused, UsageError
+from samebook.core.errors import PolicyRefused
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Gate, Promotion
 from samebook.models import build, bundle
-from samebook.records import evidence, receipt, run_folder, signing, source
+from samebook.records import evidence, receipt, run_folder, signing
 from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile, TrustedKey
@@ -24,7 +23,6 @@ from samebook.records.signing import Purpose, SignedFile, TrustedKey
 CODE = ("notebooks", "scripts", "environments")
 
 CHANGED = "it ran on changes that are not committed"
-CUT_OFF = "the history here is cut off, and may lack the commit with which this model came into the branch"
 
 type Metrics = dict[str, float | int]
 
@@ -34,9 +32,7 @@ def find_comparison(
 ) -> bundle.Gate | None:
     """The newest comparison of this candidate with this champion that counts; None where there is none yet."""
     for run, statement in comparisons(workspace, policy.gate, candidate):
-        champions = {sha256(champion.content())} if champion else set[str]()
-        is_current = champion_digests(statement) == champions and _has_read_champion(statement, champion)
-        if is_current and not _problem(workspace, policy, run, candidate):
+        if is_against(statement, champion) and not _problem(workspace, policy, run, candidate):
             return _gate(run / run_folder.RECEIPT)
     return None
 
@@ -68,6 +64,12 @@ def _has_read(statement: Json, candidate: Json) -> bool:
     """Whether a run has read files of this candidate as its candidate, each under its own name."""
     files = _files_read(statement, "candidate")
     return bool(files) and files.items() <= receipt.subject_digests(candidate).items()
+
+
+def is_against(statement: Json, champion: bundle.Bundle | None) -> bool:
+    """Whether a run has compared with this champion, or None for none: with its bundle, and with no other files."""
+    champions = {sha256(champion.content())} if champion else set[str]()
+    return champion_digests(statement) == champions and _has_read_champion(statement, champion)
 
 
 def _has_read_champion(statement: Json, champion: bundle.Bundle | None) -> bool:
@@ -151,79 +153,6 @@ def receipt_problem(
         except PolicyRefused as error:
             return str(error)
     return ""
-
-
-def foreign_code(workspace: Workspace, gate: Gate, statement: Json, model: bundle.Bundle, ref: str) -> str:
-    """The finding that a gate ran another source than the branch had when this bundle came into it.
-
-    The branch is `ref`, where the user names one that the model is taken from, or HEAD. What counts is the line of its
-    first parents: a commit that a merge brought along may have loosened the gate, and a later one put it back. A bundle
-    that is not on that line is judged by the branch's tip. What a merge brings is judged by the merge,
-    whatever line it came from: nothing here tells an honest line from a side branch. A copy without a repository has no
-    past.
-    """
-    root, branch = workspace.root, ref or "HEAD"
-    if not head.is_repository(root):
-        return ""
-    notebook, problem = f"notebooks/{gate.notebook}.ipynb", None
-    # The newest arrival first: a history may be long.
-    for arrival, content in head.versions(root, f"models/{model.name}.json", branch):
-        if _is_same(content, model):
-            problem = _other_source(workspace, notebook, statement, arrival)
-            if not problem:
-                return ""
-    problem = _other_source(workspace, notebook, statement, branch) if problem is None else problem
-    if not problem:
-        return ""
-    if git.is_shallow(root):
-        return CUT_OFF
-    ran = f"it ran {problem} of commit {receipt.commit_name(statement)[:12]}"
-    return f"{ran}, which this branch did not have with this model: it has to be compared again on this branch"
-
-
-def _is_same(content: bytes | None, model: bundle.Bundle) -> bool:
-    return content is not None and content.replace(b"\r\n", b"\n") == model.content()
-
-
-def _other_source(workspace: Workspace, notebook: str, statement: Json, arrival: str) -> str:
-    """The first committed source of a run that the branch has otherwise at the commit with which a model came.
-
-    Its notebook is that commit's. The lock, each code file and each file that it read may also be those of the commit
-    that the run's branch went on from: other work of the branch may have been merged since.
-    """
-    root, commit = workspace.root, receipt.commit_name(statement)
-    if _digest_at(root, arrival, notebook) != _digest_of(statement, notebook):
-        return notebook
-    places = [arrival, *filter(None, [head.fork(root, commit, arrival) if commit else ""])]
-    for name, digest in {
-        **receipt.byproduct(statement, receipt.READ),
-        receipt.LOCK: _digest_of(statement, receipt.LOCK),
-    }.items():
-        if not name.endswith("/") and digest not in {_digest_at(root, place, name) for place in places}:
-            return name
-    return "" if _has_code(workspace, _digest_of(statement, receipt.CODE), commit, places) else receipt.CODE
-
-
-def _has_code(workspace: Workspace, digest: str | None, commit: str, places: list[str]) -> bool:
-    """Whether code of this digest is that of one of the places or, file by file at its own commit, of either."""
-    codes = [source.committed_code(workspace, place) for place in places]
-    if any(digest == source.code_digest_of(code) for code in codes):
-        return True
-    own = source.committed_code(workspace, commit) if commit else {}
-    names = {*own, *(name for code in codes for name in code)}
-    is_mixed = all(own.get(name) in [code.get(name) for code in codes] for name in names)
-    return is_mixed and digest == source.code_digest_of(own)
-
-
-def _digest_of(statement: Json, name: str) -> str | None:
-    return (receipt.dependency(statement, name) or {"digest": {}})["digest"].get("sha256")
-
-
-def _digest_at(root: Path, commit: str, name: str) -> str | None:
-    """The sha256 of a file in a commit; None where it has none."""
-    with suppress(UsageError):
-        return sha256(git.show(root, commit, name))
-    return None
 
 
 def run_comparison(workspace: Workspace, gate: Gate, candidate: Path, champion: str, env: str) -> None:

@@ -1,6 +1,7 @@
 """Lookup of bundles: models/<name>.json in the work tree, on any branch, and in all earlier commits."""
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -91,20 +92,58 @@ def stored_receipt(workspace: Workspace, run: str, digest: str, subject: str) ->
 WITHDRAWN = "Withdrawn:"
 
 
-def champion(workspace: Workspace, name: str) -> tuple[str, Bundle | None]:
+def champion(workspace: Workspace, name: str, files: Mapping[str, str] | None = None) -> tuple[str, Bundle | None]:
     """The reference and the bundle of the model that a new one has to beat: the promoted one.
 
     Where its file was removed, the newest one that this branch has had is the champion still, unless a rollback has
-    withdrawn it and its commit says so. ("", None) where there never was one.
+    withdrawn it and its commit says so. No model is its own champion: where the promoted one has the `files` of the new
+    one, by their sha256, it is the one before. ("", None) where there never was one.
     """
     file = path(workspace, name)
-    if file.is_file():
-        return name, read(workspace, name)
-    for commit, content in head.versions(workspace.root, workspace.relative(file)):
-        if bundle := _from_history(content) if content else None:
-            is_withdrawn = git.is_said(workspace.root, withdrawal(bundle), f"{commit}..HEAD")
-            return ("", None) if is_withdrawn else (f"{name}@{commit}", bundle)
-    return "", None
+    if file.is_file() and digests(bundle := read(workspace, name)) != files:
+        return name, bundle
+    commit, bundle = champions(workspace, versions(workspace, name), "HEAD", files)[0]
+    return (f"{name}@{commit}" if bundle else ""), bundle
+
+
+def versions(workspace: Workspace, name: str, ref: str = "HEAD") -> Iterator[tuple[str, Bundle | None]]:
+    """The whole bundles of a model on the line of first parents of a branch, newest first, each with the commit that
+    brought it; None where a commit removed the model.
+    """
+    for commit, content in head.versions(workspace.root, workspace.relative(path(workspace, name)), ref):
+        bundle = _from_history(content) if content else None
+        if content is None or (bundle and bundle.name == name):
+            yield commit, bundle
+
+
+def champions(
+    workspace: Workspace, line: Iterable[tuple[str, Bundle | None]], tip: str, files: Mapping[str, str] | None
+) -> list[tuple[str, Bundle | None]]:
+    """The champion of the versions of a model, newest first, for one of these `files`, with the commit that brought it.
+
+    It is ("", None) where there is none: there never was one, or a commit up to `tip` says that it was withdrawn. One
+    that was withdrawn, on a branch that was merged, and whose file is there still, is listed before none.
+    """
+    rest = iter(line)
+    newest = next(rest, ("", None))
+    commit, bundle = newest if newest[1] else next((version for version in rest if version[1]), ("", None))
+    if bundle is None:
+        return [("", None)]
+    is_withdrawn = head.is_said(workspace.root, withdrawal(bundle), commit, tip)
+    if is_withdrawn and newest[1] is None:
+        return [("", None)]
+    if digests(bundle) == files:
+        older = list(rest)
+        last = max(
+            (number for number, (_, other) in enumerate(older, 1) if other and digests(other) == files), default=0
+        )
+        return champions(workspace, older[last:], tip, files)
+    return [(commit, bundle), *([("", None)] if is_withdrawn else [])]
+
+
+def digests(bundle: Bundle) -> dict[str, str]:
+    """The sha256 of each file of a model, by its name as a subject of its run."""
+    return {name: artifact.sha256 for name, artifact in bundle.artifacts.items()}
 
 
 def withdrawal(bundle: Bundle) -> str:

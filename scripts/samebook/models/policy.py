@@ -63,6 +63,11 @@ class Candidate:
         ]
 
     @property
+    def is_champion_removed(self) -> bool:
+        """Whether the champion's file was removed, and not by a rollback."""
+        return bool(self.rival) and not (self.workspace.models / f"{self.model}.json").is_file()
+
+    @property
     def run(self) -> str:
         return self.receipt_path.parent.name
 
@@ -162,7 +167,7 @@ def _gate(candidate: Candidate) -> UnmetCondition | None:
         finding = f"it was not compared with the champion and the baseline yet{problem}"
         return UnmetCondition(finding, compare)
     worse = list(gate_run.shortfalls(gate, candidate.gate.metrics, has_champion=candidate.champion is not None))
-    if worse and candidate.rival not in ("", candidate.model):
+    if worse and candidate.is_champion_removed:
         worse.append(f"{candidate.model} was removed, and not by a rollback: it is the champion still")
         return UnmetCondition("; ".join(worse), f"make rollback MODEL={candidate.model} WITHDRAW=1")
     return UnmetCondition("; ".join(worse), _again(candidate, "PARAMS=…")) if worse else None

@@ -75,7 +75,7 @@ def _candidate(
     workspace: Workspace, request: PromoteRequest, conditions: model_sections.Promotion, path: Path
 ) -> Candidate:
     statement = data_manifest.expanded(objects.local_store(workspace), receipt.read(path))
-    rival, champion = lookup.champion(workspace, request.model)
+    rival, champion = lookup.champion(workspace, request.model, receipt.subject_digests(statement))
     gate = gate_run.find_comparison(workspace, conditions, statement, champion)
     return Candidate(
         workspace, request.model, path, statement, conditions, attestations.beside(path), champion, gate, rival
@@ -92,7 +92,7 @@ def _gated(candidate: Candidate, request: PromoteRequest, say: Say) -> Candidate
     if gate is None or candidate.gate or policy.unmet_conditions(others):
         return candidate
     rival = candidate.rival
-    if rival not in ("", candidate.model):
+    if candidate.is_champion_removed:
         say(f"{candidate.model} was removed, and not by a rollback: the last one is the champion still, {rival}")
         say(f"make rollback MODEL={candidate.model} WITHDRAW=1 withdraws it")
     say(f"comparing with {'the champion' if rival else 'the baseline'}: running {gate.notebook}")
