@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tiny import CHECKOUT, PATIENCE
 
-from samebook.core import git, head, uncommitted
+from samebook.core import git, head, text, uncommitted
 from samebook.core.errors import UsageError
 
 pytestmark = pytest.mark.host
