@@ -3,10 +3,11 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from samebook.reads import arguments, recorder
+from samebook.reads import arguments, readers, recorder
 from samebook.reads.places import Places
 from samebook.records import run_folder
 
@@ -19,6 +20,20 @@ readers.hook(Recorder(), {name: lambda module: print(module.__name__ == name)})
 module = importlib.import_module(name)
 assert module is sys.modules[name] and module.__name__ == name
 """
+
+
+def test_part_that_a_library_lacks() -> None:
+    """What a library says to be missing, as pyarrow does of S3 in the image, is not hooked, and the rest is."""
+
+    class Lacking(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise ImportError(name)
+
+    module = Lacking("lacking")
+    vars(module)["read"] = len
+    readers._hook_module(recorder.Recorder(), module, dict.fromkeys(("S3FileSystem", "read"), readers.read))
+    assert module.read is not len
+    assert module.read([1]) == 1
 
 
 def test_builtin_module_is_hooked() -> None:

@@ -219,7 +219,10 @@ def _hook_module(recorder: Recorder, module: ModuleType, notes: Mapping[str, Not
     for path, note in notes.items():
         *owners, name = path.split(".")
         owner = functools.reduce(lambda found, part: getattr(found, part, None), owners, module)
-        if original := getattr(owner, name, None):
+        original = None
+        with suppress(ImportError):  # pyarrow says so of what the image lacks
+            original = getattr(owner, name, None)
+        if original:
             setattr(owner, name, _hooked(recorder, original, note, is_method=bool(owners)))
 
 
