@@ -79,6 +79,15 @@ def test_command_has_help(typed: str) -> None:
     assert [option.name for option in given if not option.help] == []
 
 
+def test_targets_are_makes_own_or_commands() -> None:
+    """Each target that make shows is known to it: as its own, no file of that name hides it, and no variable that it
+    does not take is passed over.
+    """
+    text = "\n".join(path.read_text() for path in MAKEFILES).replace("\\\n", " ")
+    lists = re.findall(r"^(?:OWN|BESIDE|INSIDE) *\+?= *(.*)$", text, re.MULTILINE)
+    assert TARGETS - {name for words in lists for name in re.findall("[a-z-]+", words)} == set()
+
+
 def test_reference_names_commands() -> None:
     """The reference has a heading for each command and a row for each target, and for nothing else."""
     assert set(re.findall(r"^## (.*)$", (REFERENCE / "commands.md").read_text(), re.MULTILINE)) == set(COMMANDS)

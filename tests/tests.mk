@@ -1,6 +1,6 @@
 # Tests and measurements of samebook itself, and what draws the pictures of its documents.
 
-OWN += test-fast test-faults season bench bench-scale portability
+OWN += test-fast test-forger test-secrets test-faults season bench bench-scale portability
 
 # How the cores share the tests is said in tests/conftest.py.
 PYTEST = --numprocesses auto tests
@@ -17,10 +17,10 @@ test-fast: $(LOCAL) ## Run the tests that start nothing: an answer within a minu
 	@$(INSIDE_local) pytest -q -m fast $(PYTEST)
 
 test-forger: $(LOCAL) ## Cheat the policy and the verdict, as an author, a stranger and a notebook would
-	@$(INSIDE_local) pytest -q -m forger tests
+	@$(INSIDE_local) pytest -q -m forger $(PYTEST)
 
 test-secrets: $(LOCAL) ## Plant secrets in every form and way out, and search all that is left for them
-	@$(INSIDE_local) pytest -q -m secrets tests
+	@$(INSIDE_local) pytest -q -m secrets $(PYTEST)
 
 TAKES_test-faults = TIMES
 test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks, servers away; prints what was lost

@@ -16,7 +16,7 @@ from samebook.core.workspace import Workspace
 from samebook.environment import machine
 from samebook.records import source, source_files
 
-pytestmark = pytest.mark.host
+pytestmark = [pytest.mark.host, pytest.mark.forger]
 
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "protocol.file.allow=always")
 CLEAN = Changes(b"")
@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
     (root / "environments" / "runtime.txt").write_text("")
     (root / "notebooks" / "tiny.ipynb").write_text("{}\n")
     (root / "notebooks" / "module.py").write_text("N = 1\n")
-    (root / ".gitignore").write_text("/runs/\n/store/\n/data/\n*.secret.py\nlocal.yml\n__pycache__/\n")
+    (root / ".gitignore").write_text("/runs/\n/store/\n/data/\n*.secret.*\nlocal.yml\n__pycache__/\n")
     git.git(root, "init", "--quiet")
     commit(root)
     return root
@@ -126,16 +126,18 @@ def test_changed_file_is_in_patch(root: Path, change: Callable[[Path], None]) ->
 
 
 def test_ignored_sources_are_named(root: Path) -> None:
-    """A module or settings that git ignores are named; what Python writes beside them is not."""
+    """A module, a file of data or settings that git ignores are named; what Python writes beside them is not."""
     (root / "notebooks" / "__pycache__").mkdir()
     (root / "notebooks" / "__pycache__" / "module.pyc").write_text("")
     assert uncommitted.changes(root) == CLEAN
     (root / "notebooks" / "my.secret.py").write_text("N = 2\n")
+    (root / "notebooks" / "my.secret.csv").write_text("n\n2\n")
     (root / "environments" / "local.yml").write_text("")
     changes = uncommitted.changes(root)
     assert changes.patch is None
     assert {line.partition(":")[0] for line in changes.unpatched} == {
         "notebooks/my.secret.py",
+        "notebooks/my.secret.csv",
         "environments/local.yml",
     }
 

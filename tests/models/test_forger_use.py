@@ -145,6 +145,27 @@ def test_bundle_against_statements(tiny: Tiny, change: Callable[[Any], object], 
         admit(tiny)
 
 
+def test_changes_of_the_receipt(tiny: Tiny) -> None:
+    """A bundle whose receipt says that its run had uncommitted changes does not meet a policy of clean commits."""
+    promote(tiny)
+    path, changes = run_of(tiny), {"dirty": True, "patch": "a" * 64}
+    edit(path, lambda item: receipt.dependencies(item)[0]["annotations"].update(changes))
+    envelope = stored(tiny, signing.envelope_path(sign(tiny, path, "ada")).read_bytes())
+    named_receipt = fields(tiny)["receipt"] | {"sha256": stored(tiny, path.read_bytes()), "envelope": envelope}
+    reseal(tiny, receipt=named_receipt, source=fields(tiny)["source"] | changes)
+    with pytest.raises(PolicyRefused, match="it ran on changes that are not committed"):
+        admit(tiny)
+
+
+def test_image_of_the_receipt(tiny: Tiny) -> None:
+    """A model whose receipt names no pinned image is not admitted once the policy asks for one."""
+    promote(tiny)
+    (tiny.root / "environments" / "prod.yml").write_text(PROD.replace("{reproduced", "{pinned_image: true, reproduced"))
+    commit(tiny)
+    with pytest.raises(PolicyRefused, match="it did not run in an image whose base is pinned by digest"):
+        admit(tiny)
+
+
 def test_source_of_input(tiny: Tiny) -> None:
     """The source that a bundle names for an input is its receipt's: another one would be run where the input lacks."""
     source = receipt.built_from(receipt.read(run_of(tiny)))

@@ -7,7 +7,7 @@ import pytest
 from promoting import promote, run_of, stderr_of
 from tiny import git
 
-pytestmark = pytest.mark.host
+pytestmark = [pytest.mark.host, pytest.mark.forger]
 
 
 @pytest.mark.parametrize("is_foxtrot", [False, True], ids=["prod", "foxtrot"])

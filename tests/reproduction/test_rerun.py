@@ -13,6 +13,7 @@ from tiny import Tiny, git
 
 from samebook.core import make
 from samebook.core.digest import sha256
+from samebook.records import receipt
 from samebook.reproduction import isolation
 
 pytestmark = pytest.mark.host
@@ -82,7 +83,9 @@ def test_renamed_notebook_is_reproduced(repository: Repository) -> None:
     (tiny.root / "notebooks" / "sum.ipynb").unlink()
     tiny.notebook("total", parameters="other: int = 1", work="print(other)")
     commit(tiny)
-    assert reproduce(tiny, folder.name).code == 0
+    ended = reproduce(tiny, folder.name)
+    assert ended.code == 0, ended.stderr
+    assert "unsigned: the builder's name in it proves nothing to others" in ended.stderr
 
 
 def test_dirty_run_is_reproduced(repository: Repository) -> None:
@@ -92,6 +95,21 @@ def test_dirty_run_is_reproduced(repository: Repository) -> None:
     run(tiny)
     ended = reproduce(tiny)
     assert ended.code == 0, ended.stderr
+
+
+def test_linked_folders_stay_as_they_are(repository: Repository, tmp_path: Path) -> None:
+    """Links in the place of runs, store and data make no run dirty, and a reproduction leaves nothing behind them."""
+    tiny = repository(work="import samebook\nsamebook.output_path('n.txt').write_text('6')")
+    for name in ("runs", "store", "data"):
+        (tmp_path / "large" / name).mkdir(parents=True)
+        (tiny.root / name).symlink_to(tmp_path / "large" / name)
+    commit_of = receipt.dependency(receipt.read(run(tiny) / "receipt.json"), receipt.COMMIT)
+    assert commit_of
+    assert commit_of["annotations"] == {"dirty": False}
+    ended = reproduce(tiny)
+    assert ended.code == 0, ended.stderr
+    assert [path.name for path in (tmp_path / "large" / "runs").glob("[0-9]*")] == [tiny.last.name]
+    assert list((tmp_path / "large" / "data").iterdir()) == []
 
 
 def test_environment_that_fails(repository: Repository) -> None:

@@ -19,6 +19,8 @@ from samebook.reads.pins import Pins
 from samebook.records import receipt
 from samebook.reproduction import isolation
 
+pytestmark = pytest.mark.forger
+
 DAY = "from datetime import date\nday: date = date(2013, 1, 1)"
 WRITE = """
 import pandas, samebook

@@ -226,6 +226,39 @@ def test_cell_is_counted_in_one_way(source: str, error: str, tiny: Tiny) -> None
     assert f"cell `rest` (2 of 3) raised {error}\n" in ended.stderr
 
 
+SHOWN_ODDLY = {
+    "widget": "view = {'model_id': 'abc', 'version_major': 2, 'version_minor': 0}\n"
+    "display({'application/vnd.jupyter.widget-view+json': view, 'text/plain': 'W'}, raw=True)",
+    "numbers": "display({'application/json': [1, 2, 3]}, raw=True)",
+    "link": "import samebook\npath = samebook.output_path('ckpt-5.bin')\npath.write_text('w')\n"
+    "path.with_name('last.ckpt').symlink_to(path.name)\npath.with_name('empty').mkdir()",
+}
+
+
+def test_finished_run_is_kept(tiny: Tiny) -> None:
+    """A run whose cells have all ended is done, whatever page and canonical form have to show: pictures under any name
+    and missing ones, a widget without a state, a list as JSON, links; so is that of a notebook that only Lab reads.
+    """
+    path = tiny.notebook("odd", **SHOWN_ODDLY)
+    notebook = json.loads(path.read_text())
+    notebook["nbformat_minor"] = 2  # which has no ids of cells
+    notebook["metadata"]["widgets"] = {"application/vnd.jupyter.widget-state+json": {"abc": {}}}
+    notebook["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "\ud83d"}]
+    for name, attached in {"größe.png": "größe.png", "a%20b.png": "a b.png", "gone.png": ""}.items():
+        cell = {"cell_type": "markdown", "id": name, "metadata": {}, "source": f"![x](attachment:{name})"}
+        attachments = {"attachments": {attached: {"image/png": "iVBORw0KGgo="}}} if attached else {}
+        notebook["cells"].append(cell | attachments)
+    path.write_text(json.dumps(notebook))
+    ended = tiny.samebook("run", "odd")
+    assert ended.code == 0, ended.stderr
+    assert "is read as Lab reads it" in ended.stderr
+    subjects = {item["name"] for item in receipt(tiny.last)["subject"]}
+    assert subjects == {"metrics.json", "notebook.canonical.json", "outputs/ckpt-5.bin", "outputs/last.ckpt"}
+    page = (tiny.last / "notebook.html").read_text()
+    assert page.count("data:image/png;base64,iVBORw0KGgo=") == 2
+    assert "not shown in full" in page
+
+
 @pytest.mark.host
 def test_commit_that_was_handed_over(tmp_path: Path) -> None:
     """A container that outlives a `git pull` runs nothing more in the name of the old commit."""
