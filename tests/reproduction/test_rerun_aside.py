@@ -3,6 +3,7 @@
 import datetime
 from pathlib import Path
 
+import duckdb
 import pyarrow
 import pytest
 from postgresql import SECRET, PostgreSQL
@@ -51,15 +52,23 @@ def test_inner_runs_are_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("times", [(), ("--times", "2")])
 def test_published_days_stay(tiny: Tiny, times: tuple[str, ...]) -> None:
-    """Trials of a notebook, and runs of a receipt, leave the published days as they are."""
+    """Trials of a notebook, and runs of a receipt, leave the published days, and the warehouse, as they are."""
     tiny.notebook("sum", parameters=DAY, work=WRITE)
+    (tiny.root / "environments" / "dev.yml").write_text(INTO.replace("made_by: make, ", ""))
+    warehouse_file = tiny.root / "data" / "w.duckdb"
+    warehouse_file.parent.mkdir()
+    duckdb.connect(warehouse_file).close()
     folder = run(tiny)
+    with duckdb.connect(warehouse_file) as connection:
+        connection.execute("DROP TABLE rows")
     day = tiny.root / "data" / "rows" / "day=2013-01-01" / "part-0.parquet"
     day.write_bytes(b"later")
     again = ("reproduce", "sum", *times) if times else ("run", "--receipt", str(folder / "receipt.json"))
     ended = tiny.samebook(*again)
     assert ended.code == 0, ended.stderr
     assert day.read_bytes() == b"later"
+    with duckdb.connect(warehouse_file, read_only=True) as connection:
+        assert ("rows",) not in connection.execute("SHOW TABLES").fetchall()
     if not times:  # what read the inputs of a receipt says so, and is no comparison of a gate
         assert receipt.byproduct(receipt.read(tiny.last / "receipt.json"), receipt.PINNED)
 
