@@ -1,6 +1,5 @@
 """Uncommitted changes: no file of a run differs from the commit's without a patch, a name or an error."""
 
-import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -243,6 +242,63 @@ def test_make_hands_over_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -
         assert source.read(Workspace(root), root / "notebooks" / "tiny.ipynb").patch is None
 
 
+def large_file(root: Path) -> None:
+    """A file of git-lfs, whose pointer is in the commit, beside another change."""
+    digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"  # of x
+    for name in ("big.bin", "other big.bin"):
+        pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 1\n"
+        (root / "notebooks" / name).write_text(pointer)
+    (root / ".gitattributes").write_text("*.bin filter=lfs\n")
+    commit(root)
+    (root / "notebooks" / "big.bin").write_text("x")
+    (root / "notebooks" / "other big.bin").write_text("y")
+
+
+def submodule(root: Path) -> Path:
+    library = root.parent / "library"
+    library.mkdir()
+    (library / "mylib.py").write_text("N = 1\n")
+    git.git(library, "init", "--quiet")
+    commit(library)
+    git.git(root, *IDENTITY, "submodule", "--quiet", "add", str(library), "notebooks/vendor")
+    commit(root)
+    return root / "notebooks" / "vendor"
+
+
+def hidden_in_submodule(root: Path) -> None:
+    vendor = submodule(root)
+    git.git(vendor, "update-index", "--assume-unchanged", "mylib.py")
+    (vendor / "mylib.py").write_text("N = 2\n")
+
+
+def submodule_elsewhere(root: Path) -> None:
+    vendor = submodule(root)
+    (vendor / "mylib.py").write_text("N = 2\n")
+    commit(vendor)
+
+
+def in_place_of_submodule(root: Path) -> None:
+    vendor = submodule(root)
+    git.git(root, "submodule", "--quiet", "deinit", "--force", "--all")
+    (vendor / "mylib.py").write_text("N = 2\n")
+
+
+HANDED = (*HIDDEN, large_file, submodule, hidden_in_submodule, submodule_elsewhere, in_place_of_submodule)
+
+
+@pytest.mark.parametrize("change", HANDED, ids=lambda change: change.__name__)
+def test_no_cheat_is_handed_over(root: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]) -> None:
+    """Whatever git was told to see, a container gets the same patch as a run beside it, or is told as well of changes
+    that no patch can hold.
+    """
+    (root / ".git" / "info" / "exclude").write_text("/.samebook/\n")
+    change(root)
+    seen = uncommitted.changes(root)
+    source_there = handed(root, monkeypatch)
+    assert source_there.patch == seen.patch
+    assert bool(source_there.unpatched) == bool(seen.unpatched)
+
+
 def test_release_image_knows_its_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the release image a file that was mounted over the commit's, or beside it, is named."""
     (root / ".python-version").touch()
@@ -317,9 +373,9 @@ def test_linked_folder_is_not_searched(root: Path) -> None:
 
 
 def test_limit_is_a_setting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit of a patch is the setting's, here and where make hands the patch over."""
+    """The limit is the setting's, for the size of what is changed, here and where make hands the patch over."""
     (root / ".git" / "info" / "exclude").write_text("/.samebook/\n")
-    (root / "notebooks" / "large.bin").write_bytes(random.Random(0).randbytes(1_100_000))
+    (root / "notebooks" / "large.bin").write_bytes(bytes(1_100_000))
     (root / "environments" / "prod.yml").write_text("patch_limit: 1  # MB\n")
     assert source.read(Workspace(root), root / "notebooks" / "tiny.ipynb").patch
     monkeypatch.setenv("ENV", "prod")
