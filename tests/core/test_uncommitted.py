@@ -299,6 +299,29 @@ def test_no_cheat_is_handed_over(root: Path, monkeypatch: pytest.MonkeyPatch, ch
     assert bool(source_there.unpatched) == bool(seen.unpatched)
 
 
+def test_folder_is_handed_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a workspace in a folder of a larger repository a container gets the same patch as a run beside it."""
+    inner = root / "team" / "work"
+    inner.mkdir(parents=True)
+    for name in ("notebooks", "environments", ".gitignore"):
+        (root / name).rename(inner / name)
+    (root / "top.txt").write_text("1\n")
+    commit(root)
+    (root / ".git" / "info" / "exclude").write_text("/team/work/.samebook/\n")
+    (root / "elsewhere").mkdir()
+    (inner / "data").symlink_to(root / "elsewhere")
+    results = [inner / name for name in ("runs", "store", "data")]
+    assert handed(inner, monkeypatch).patch == uncommitted.changes(inner, results).patch == b""
+    (root / "top.txt").write_text("2\n")
+    (inner / "notebooks" / "module.py").write_text("N = 2\n")
+    patch = handed(inner, monkeypatch).patch
+    assert patch == uncommitted.changes(inner, results).patch
+    assert patch
+    assert b"team/work/notebooks/module.py" in patch
+    (inner / "notebooks" / "my.secret.py").write_text("N = 2\n")
+    assert handed(inner, monkeypatch).unpatched == uncommitted.changes(inner, results).unpatched
+
+
 def test_release_image_knows_its_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the release image a file that was mounted over the commit's, or beside it, is named."""
     (root / ".python-version").touch()
