@@ -10,13 +10,16 @@ import promoting
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from forging import commit
 from promoting import promoted_bundle, run_of
 from test_signing import key
 from tiny import CHECKOUT, Tiny
 
-from samebook.core.errors import UsageError
+from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.workspace import Workspace
 from samebook.models import lookup, model_signature
+from samebook.models.bundle import Artifact
+from samebook.records import signing
 from samebook.store import objects
 
 pytestmark = pytest.mark.host
@@ -115,3 +118,33 @@ def test_name_that_is_taken(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.Monk
     taken = {**model.artifacts, "outputs/model.sig": model.artifacts["outputs/model.txt"]}
     with pytest.raises(UsageError, match=r"an output model\.sig, where a model's signature stands"):
         model_signature.promoted(model.model_copy(update={"artifacts": taken}), objects.local_store(workspace))
+
+
+@pytest.mark.forger
+def test_signer_of_a_release_is_trusted(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the policy asks for signatures, that of a model is an owner's who may sign releases, and of this model."""
+    public = p256(tmp_path / "ada.pem")
+    trusted = tiny.root / "environments" / "trusted-keys"
+    trusted.mkdir()
+    (trusted / "ada.pem").write_bytes(public.read_bytes())
+    (trusted / "owners.yml").write_text("ada: {keys: [ada], signs: [runs]}\n")
+    commit(tiny)
+    assert tiny.samebook("promote", run_of(tiny, 3), "delay").code == 0
+    monkeypatch.setenv("SIGNING_KEY", str(tmp_path / "ada.pem"))
+    workspace = Workspace(tiny.root)
+    model, store = lookup.read(workspace, "delay"), objects.local_store(workspace)
+    with pytest.raises(PolicyRefused, match="signed by ada of ada, who may not sign releases"):
+        model_signature.promoted(model, store, signing.trusted_keys(workspace))
+    (trusted / "owners.yml").write_text("ada: {keys: [ada], signs: [releases]}\n")
+    commit(tiny)
+    keys = signing.trusted_keys(workspace)
+    signed = model_signature.promoted(model, store, keys)
+    assert model_signature.problem(store, signed, keys) == ""
+    other = signed.model_copy(
+        update={"artifacts": {**signed.artifacts, "outputs/new": Artifact(sha256="0" * 64, size=1)}}
+    )
+    assert "not what was signed" in model_signature.problem(store, other, keys)
+    p256(tmp_path / "stranger.pem")
+    monkeypatch.setenv("SIGNING_KEY", str(tmp_path / "stranger.pem"))
+    with pytest.raises(PolicyRefused, match="an unknown key"):
+        model_signature.promoted(model, store, keys)

@@ -10,7 +10,7 @@ from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.text import word
 from samebook.core.workspace import Workspace
 from samebook.environment.model_sections import Promotion
-from samebook.models import arrival, build, gate_run, policy, reproducers
+from samebook.models import arrival, build, gate_run, model_signature, policy, reproducers
 from samebook.models.bundle import Bundle, Reproduction
 from samebook.models.reproducers import SignedRun
 from samebook.records import attestations, data_manifest, receipt, run_folder, signing
@@ -46,6 +46,8 @@ def check(
         judge = ref if judge is None else judge
         place = (env, judge, ref)
         unmet = [*_unmet(workspace, run, conditions, judge), *_gate(workspace, conditions, bundle, run, place)]
+        if conditions.signed and (finding := model_signature.problem(objects.local_store(workspace), bundle, keys)):
+            unmet.append(f"its folder is not signed by a trusted key: {finding}")
         if unmet and conditions.reproduced and None in files:
             raise _missing(bundle, "a reproduction of it", env)
     if unmet:

@@ -6,13 +6,15 @@ line a sigstore bundle too: the model's signature, its receipt, its reproduction
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import UsageError
+from samebook.core.digest import json_bytes, parse_json, sha256
+from samebook.core.errors import PolicyRefused, UsageError
+from samebook.models import reproducers
 from samebook.models.bundle import Bundle
 from samebook.records import receipt, signing
 from samebook.records.receipt import Json
+from samebook.records.signing import KEYS, OWNERS, Purpose, SignedFile, TrustedKey
 from samebook.store.objects import DamagedObject, Store
 
 SIGNATURE, CLAIMS = "model.sig", "claims.jsonl"
@@ -27,17 +29,35 @@ def sign(bundle: Bundle) -> bytes | None:
     return json_bytes(_bundle(envelope, sha256(key))) if envelope else None
 
 
-def promoted(bundle: Bundle, store: Store) -> Bundle:
+def promoted(bundle: Bundle, store: Store, keys: Mapping[str, TrustedKey] | None = None) -> Bundle:
     """The bundle with the signature of its model, which goes into the store; as it is without a key that can sign it.
 
-    Raises UsageError where a file of the model has the name of the signature's, or of the claims'.
+    Raises UsageError where a file of the model has the name of the signature's, or of the claims', PolicyRefused where
+    trusted `keys` are given and the owner of this one may not sign releases.
     """
     if (content := sign(bundle)) is None:
         return bundle
     if taken := sorted({SIGNATURE, CLAIMS} & bundle.outputs.keys()):
         raise UsageError(f"the run has an output {taken[0]}, where a model's signature stands", mend="make promote")
     signed = bundle.promoted.model_copy(update={"signature": store.put(content)})
-    return bundle.model_copy(update={"promoted": signed}).sealed()
+    bundle = bundle.model_copy(update={"promoted": signed}).sealed()
+    if keys is not None and (finding := problem(store, bundle, keys)):
+        raise PolicyRefused(f"the model can't be signed with this key: {finding}", mend=f"edit {KEYS}/{OWNERS}")
+    return bundle
+
+
+def problem(store: Store, bundle: Bundle, keys: Mapping[str, TrustedKey]) -> str:
+    """The finding that the signature of a model is none of a trusted key whose owner may sign releases; "" for an
+    unsigned model, and for a signature that is not here.
+    """
+    if (content := _content(store, bundle.promoted.signature)) is None:
+        return ""
+    try:
+        envelope = json_bytes(parse_json(content)["dsseEnvelope"])
+    except (ValueError, TypeError, KeyError):
+        return f"{SIGNATURE} is no sigstore bundle"
+    file = SignedFile(SIGNATURE, json_bytes(_statement(bundle)), envelope)
+    return reproducers.signature_problem(file, keys, Purpose.RELEASES)
 
 
 def files(store: Store, bundle: Bundle) -> dict[str, bytes]:

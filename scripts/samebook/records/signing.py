@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 SUFFIX = ".dsse"
-# As securesystemslib calls them. Tools that verify models know the second alone.
-SCHEMES = ("ed25519", "ecdsa-sha2-nistp256")
+SCHEMES = ("ed25519", "ecdsa-sha2-nistp256")  # tools that verify models know the second alone
 KEYS, OWNERS = "environments/trusted-keys", "owners.yml"
 
 
@@ -40,6 +39,7 @@ class Purpose(StrEnum):
 
     RUNS = "runs"
     REPRODUCTIONS = "reproductions"
+    RELEASES = "releases"
 
 
 @dataclass(frozen=True)

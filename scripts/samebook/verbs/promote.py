@@ -57,7 +57,8 @@ def promote(request: PromoteRequest, say: Say) -> Promotion:
             candidate = _gated(candidate, request, say)
         policy.enforce(candidate, request.env)
         bundle, store = _bundle(candidate, request), objects.local_store(workspace)
-        bundle = bundle if request.dry_run else model_signature.promoted(bundle, store)
+        keys = signing.trusted_keys(workspace) if conditions.signed else None
+        bundle = bundle if request.dry_run else model_signature.promoted(bundle, store, keys)
         commit = "" if request.dry_run else _commit(candidate, bundle, lock)
     return Promotion(bundle, candidate.champion, commit)
 
