@@ -19,6 +19,8 @@ from samebook.execution.warm.child import RUNNER
 CHECKOUT = Path(__file__).parents[1]
 # The environment of the tests, before one of them changes it; and the variables that are read while Python starts.
 ENVIRON = dict(os.environ)
+# What lives as long as this process. A child that is forked drops what is kept for the end, and must not end this.
+KEPT = ExitStack()
 START = ("PYTHON", "LD_", "LANG", "LC_", "TZ", "JUPYTER", "IPYTHON", client.FOLDER, "COVERAGE", "FAKETIME")
 
 
@@ -47,9 +49,8 @@ def _kind() -> kernels.Kind:
 @cache
 def _sockets() -> Path:
     """The folder with the socket of a zygote that lives as long as this process."""
-    stack = ExitStack()
-    atexit.register(stack.close)
-    folder = Path(stack.enter_context(client.socket_folder()))
-    process = stack.enter_context(client.zygote(_kind(), CHECKOUT, folder))
+    atexit.register(KEPT.close)
+    folder = Path(KEPT.enter_context(client.socket_folder()))
+    process = KEPT.enter_context(client.zygote(_kind(), CHECKOUT, folder))
     assert not process.refusal, process.refusal
     return folder
