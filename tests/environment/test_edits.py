@@ -64,10 +64,11 @@ def test_every_file_is_read_in_full(record: Path, tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize("name", ["data.csv", "core.cpython-313-x86_64-linux-gnu.so", "late.pth", "lib/libx.so.1"])
-def test_every_kind_of_file(name: str, record: Path) -> None:
+def test_every_kind_of_file(name: str, record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table, a library or a start file that is not the wheel's is an edit as code is; the image's libraries are none,
     as they are smaller.
     """
+    monkeypatch.setattr(identity.machine, "LISTING", record / "none")
     path = record.parent.parent / "tool" / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(CODE)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import CHECKOUT
 
+pytestmark = pytest.mark.host  # in the image no folder for temporary files may hold a library
 # An extension of Python's own, which is a module by its own name alone.
 EXTENSION = Path(str(import_module("_lsprof").__file__))
 LOADED = """

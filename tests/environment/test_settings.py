@@ -235,6 +235,8 @@ def test_unknown_variable_named(name: str, message: str, tmp_path: Path, monkeyp
 def test_image_alone_says_what_it_is(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that is left over in a shell does not make a run here one of a commit or an image: it is refused."""
     monkeypatch.setattr(machine, "LISTING", tmp_path / "commit.sha256")
+    for other in explain.OF_THE_IMAGE:  # which the image sets
+        monkeypatch.delenv(f"SAMEBOOK_{other}", raising=False)
     monkeypatch.setenv(f"SAMEBOOK_{name}", "docker")
     with pytest.raises(UsageError, match=f"SAMEBOOK_{name} is set outside of the image") as refused:
         load(tmp_path, "")
