@@ -301,13 +301,13 @@ def test_no_cheat_is_handed_over(root: Path, monkeypatch: pytest.MonkeyPatch, ch
 
 def test_folder_is_handed_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a workspace in a folder of a larger repository a container gets the same patch as a run beside it."""
-    inner = root / "team" / "work"
+    inner = root / "team" / "churn"
     inner.mkdir(parents=True)
     for name in ("notebooks", "environments", ".gitignore"):
         (root / name).rename(inner / name)
     (root / "top.txt").write_text("1\n")
     commit(root)
-    (root / ".git" / "info" / "exclude").write_text("/team/work/.samebook/\n")
+    (root / ".git" / "info" / "exclude").write_text("/team/churn/.samebook/\n")
     (root / "elsewhere").mkdir()
     (inner / "data").symlink_to(root / "elsewhere")
     results = [inner / name for name in ("runs", "store", "data")]
@@ -317,7 +317,7 @@ def test_folder_is_handed_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     patch = handed(inner, monkeypatch).patch
     assert patch == uncommitted.changes(inner, results).patch
     assert patch
-    assert b"team/work/notebooks/module.py" in patch
+    assert b"team/churn/notebooks/module.py" in patch
     (inner / "notebooks" / "my.secret.py").write_text("N = 2\n")
     assert handed(inner, monkeypatch).unpatched == uncommitted.changes(inner, results).unpatched
 

@@ -24,7 +24,7 @@ from samebook.store import objects
 
 pytestmark = pytest.mark.host
 UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
-# https://pypi.org/project/model-signing/, and what it imports without asking for it.
+# The tool of OpenSSF Model Signing, and what it imports without asking for it.
 TOOL = ("--with", "model-signing==1.1.1", "--with", "pyopenssl==26.4.0")
 
 
