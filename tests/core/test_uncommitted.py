@@ -179,16 +179,9 @@ def test_large_file_by_pointer_is_clean(root: Path) -> None:
     assert b"notebooks/big.bin" in (uncommitted.changes(root).patch or b"")
 
 
-def test_submodule_comes_along(root: Path, tmp_path: Path) -> None:
+def test_submodule_comes_along(root: Path) -> None:
     """A submodule is clean with Python's caches in it, is in the checkout aside, and is named where it was edited."""
-    library = tmp_path / "library"
-    library.mkdir()
-    (library / "mylib.py").write_text("N = 1\n")
-    git.git(library, "init", "--quiet")
-    commit(library)
-    git.git(root, *IDENTITY, "submodule", "--quiet", "add", str(library), "notebooks/vendor")
-    commit(root)
-    vendor = root / "notebooks" / "vendor"
+    vendor = submodule(root)
     (vendor / "__pycache__").mkdir()
     (vendor / "__pycache__" / "mylib.pyc").write_text("")
     assert uncommitted.changes(root) == CLEAN

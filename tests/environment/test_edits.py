@@ -103,6 +103,8 @@ def test_package_that_no_lock_has(record: Path, tiny: Tiny) -> None:
     assert after["digest"] != before["digest"]
     with pytest.raises(EnvironmentMismatch, match=r"Python imports foreign\.pth, and no package of the lock has it"):
         identity.check_unedited(workspace)
+    (tiny.root / "environments" / "other.txt").write_text("foreign==2.0\n")  # no lock
+    assert identity.of(workspace)["digest"] == after["digest"]
     (tiny.root / "environments" / "lab.txt").write_text("tool==1.0\nForeign==2.0 ; sys_platform == 'linux'\n")
     identity.check_unedited(workspace)
 

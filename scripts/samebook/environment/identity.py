@@ -16,7 +16,8 @@ from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import edits, machine, variables
 
-# The name of a package in a lock, and of the workspace's own.
+# The locks of a workspace: no other list makes a package known. The name of a package in one, and of the workspace's own.
+LOCKS = ("runtime.txt", "lab.txt", "command.txt", "build.txt")
 LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)", re.MULTILINE)
 OWN_NAME = re.compile(r'^name = "([^"]+)"', re.MULTILINE)
 # Edited files of a package that are named.
@@ -125,7 +126,7 @@ def _packages(names: Container[str]) -> tuple[dict[str, str], dict[str, str]]:
     records, edited = dict[str, str](), dict[str, str]()
     for path, name, version in edits.distributions(_site()):
         if edits.normal(name) in names:
-            files = edits.of_package(path / "RECORD", is_image=_is_image())
+            files = edits.of_package(path / "RECORD", is_image=machine.is_image())
             records[edits.normal(name)] = f"{version} sha256:{_package_digest(path / 'RECORD', files)}"
             edited |= {edits.normal(name): f"edited: {', '.join(sorted(files)[:SHOWN_FILES])}"} if files else {}
     return records, edited
@@ -134,18 +135,15 @@ def _packages(names: Container[str]) -> tuple[dict[str, str], dict[str, str]]:
 def edited_packages(workspace: Workspace) -> dict[str, list[str]]:
     """The edited files of each locked package that has some, by normalised name; every file is read."""
     locked = locked_versions(workspace)
-    return {name: files for name, files in edits.in_full(_site(), is_image=_is_image()).items() if name in locked}
-
-
-def _is_image() -> bool:
-    """Whether the packages are the image's, whatever a variable says."""
-    return machine.LISTING.is_file()
+    return {
+        name: files for name, files in edits.in_full(_site(), is_image=machine.is_image()).items() if name in locked
+    }
 
 
 def _known(workspace: Workspace) -> set[str]:
     """The folders of notes of the packages that a lock of the workspace names, and of its own."""
-    texts = [path.read_text() for path in workspace.environments.glob("*.txt")]
-    names = {name for text in texts for name in LOCKED.findall(text)}
+    locks = (workspace.environments / name for name in LOCKS)
+    names = {name for lock in locks if lock.is_file() for name in LOCKED.findall(lock.read_text())}
     own = workspace.root / "scripts" / "pyproject.toml"
     names |= {"samebook", *(OWN_NAME.findall(own.read_text()) if own.is_file() else ())}
     normal = {edits.normal(name) for name in names}
