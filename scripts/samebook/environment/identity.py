@@ -16,8 +16,9 @@ from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import edits, machine, variables
 
-# The locks of a workspace: no other list makes a package known. The name of a package in one, and of the workspace's own.
+# The locks of a workspace: no other list makes a package known.
 LOCKS = ("runtime.txt", "lab.txt", "command.txt", "build.txt")
+# The name of a package in a lock, and of the workspace's own.
 LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)", re.MULTILINE)
 OWN_NAME = re.compile(r'^name = "([^"]+)"', re.MULTILINE)
 # Edited files of a package that are named.
