@@ -17,7 +17,8 @@ from tiny import CHECKOUT, Tiny
 
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.workspace import Workspace
-from samebook.models import lookup, model_signature
+from samebook.environment.model_sections import Promotion
+from samebook.models import admission, lookup, model_signature
 from samebook.models.bundle import Artifact
 from samebook.records import signing
 from samebook.store import objects
@@ -148,3 +149,37 @@ def test_signer_of_a_release_is_trusted(tiny: Tiny, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("SIGNING_KEY", str(tmp_path / "stranger.pem"))
     with pytest.raises(PolicyRefused, match="an unknown key"):
         model_signature.promoted(model, store, keys)
+
+
+@pytest.mark.forger
+@pytest.mark.parametrize("content", [b"no JSON", b"[]", b"{}", b'{"dsseEnvelope": 1, "signatures": [1]}', b"[" * 9999])
+def test_bundle_of_a_stranger(tiny: Tiny, content: bytes) -> None:
+    """Contents that a bundle names as signatures, and that are none, stand in no folder; a planted file goes."""
+    assert tiny.samebook("promote", run_of(tiny, 3), "delay").code == 0
+    workspace = Workspace(tiny.root)
+    model, store = lookup.read(workspace, "delay"), objects.local_store(workspace)
+    digest = store.put(content)
+    named = {"promoted": model.promoted.model_copy(update={"signature": digest})}
+    named["receipt"] = model.receipt.model_copy(update={"envelope": digest})
+    stranger = model.model_copy(update=named)
+    assert not any(model_signature.files(store, stranger).values())
+    assert model_signature.problem(store, stranger, {}) != ""
+    assert tiny.samebook("models", "delay").code == 0
+    planted = (tiny.root / "models" / ".files" / "delay").resolve() / "model.sig"
+    planted.write_bytes(content)
+    assert tiny.samebook("models", "delay").code == 0
+    assert not planted.exists()
+
+
+@pytest.mark.forger
+def test_signature_that_is_not_here(tiny: Tiny) -> None:
+    """A signature that a bundle names, and that the store lacks, is no finding: the signature has to be brought."""
+    assert tiny.samebook("promote", run_of(tiny, 3), "delay").code == 0
+    workspace = Workspace(tiny.root)
+    model = lookup.read(workspace, "delay")
+    named = model.promoted.model_copy(update={"signature": "0" * 64})
+    resealed = model.model_copy(update={"promoted": named}).sealed()
+    (tiny.root / "models" / "delay.json").write_bytes(resealed.content())
+    with pytest.raises(PolicyRefused, match="the signature of its folder is not here") as refusal:
+        admission.check(workspace, Promotion(signed=True), resealed, "prod")
+    assert refusal.value.mend == "make pull ENV=prod"

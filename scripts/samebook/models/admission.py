@@ -32,6 +32,9 @@ def check(
     Raises UsageError where the bundle differs from its receipt. A policy that another machine's word has no part in
     (clean_commit and gate alone) needs no receipt: git alone is enough for a model that is made again here.
     """
+    store, signature = objects.local_store(workspace), bundle.promoted.signature
+    if conditions.signed and signature and not store.has(signature):
+        raise _missing(bundle, "the signature of its folder", env)
     file = _signed_file(workspace, "receipt.json", bundle.receipt.sha256, bundle.receipt.envelope)
     if file is None:
         if conditions.needs_receipt:
@@ -46,7 +49,7 @@ def check(
         judge = ref if judge is None else judge
         place = (env, judge, ref)
         unmet = [*_unmet(workspace, run, conditions, judge), *_gate(workspace, conditions, bundle, run, place)]
-        if conditions.signed and (finding := model_signature.problem(objects.local_store(workspace), bundle, keys)):
+        if conditions.signed and (finding := model_signature.problem(store, bundle, keys)):
             unmet.append(f"its folder is not signed by a trusted key: {finding}")
         if unmet and conditions.reproduced and None in files:
             raise _missing(bundle, "a reproduction of it", env)

@@ -7,6 +7,7 @@ line a sigstore bundle too: the model's signature, its receipt, its reproduction
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from samebook.core.digest import json_bytes, parse_json, sha256
 from samebook.core.errors import PolicyRefused, UsageError
@@ -48,25 +49,34 @@ def promoted(bundle: Bundle, store: Store, keys: Mapping[str, TrustedKey] | None
 
 def problem(store: Store, bundle: Bundle, keys: Mapping[str, TrustedKey]) -> str:
     """The finding that the signature of a model is none of a trusted key whose owner may sign releases; "" for an
-    unsigned model, and for a signature that is not here.
+    unsigned model.
     """
-    if (content := _content(store, bundle.promoted.signature)) is None:
+    if bundle.promoted.signature is None:
         return ""
-    try:
-        envelope = json_bytes(parse_json(content)["dsseEnvelope"])
-    except (ValueError, TypeError, KeyError):
+    if (signature := _signature(store, bundle)) is None:
         return f"{SIGNATURE} is no sigstore bundle"
-    file = SignedFile(SIGNATURE, json_bytes(_statement(bundle)), envelope)
+    file = SignedFile(SIGNATURE, json_bytes(_statement(bundle)), json_bytes(signature["dsseEnvelope"]))
     return reproducers.signature_problem(file, keys, Purpose.RELEASES)
 
 
 def files(store: Store, bundle: Bundle) -> dict[str, bytes]:
-    """The files that stand beside those of a model in its folder, by name, of the statements that the store has."""
-    content = _content(store, bundle.promoted.signature)
-    claims = [*([json.loads(content)] if content else []), *_claims(store, bundle)]
-    lines = [json.dumps(claim, sort_keys=True, separators=(",", ":")) for claim in claims]
-    beside = {SIGNATURE: content, CLAIMS: "".join(f"{line}\n" for line in lines).encode()}
-    return {name: content for name, content in beside.items() if content and name not in bundle.outputs}
+    """The files that stand beside those of a model in its folder, by name, of the statements that the store has; empty
+    where there is none.
+    """
+    signature = _signature(store, bundle)
+    claims = [*([signature] if signature else []), *_claims(store, bundle)]
+    lines = (json.dumps(claim, sort_keys=True, separators=(",", ":")) for claim in claims)
+    beside = {
+        SIGNATURE: json_bytes(signature) if signature else b"",
+        CLAIMS: "".join(f"{line}\n" for line in lines).encode(),
+    }
+    return {name: content for name, content in beside.items() if name not in bundle.outputs}
+
+
+def _signature(store: Store, bundle: Bundle) -> Json | None:
+    """The sigstore bundle that a model's bundle, which may be anybody's, names as its signature; None for none."""
+    signature = _content(store, bundle.promoted.signature)
+    return signature if isinstance(signature.get("dsseEnvelope"), dict) else None
 
 
 def _claims(store: Store, bundle: Bundle) -> Iterator[Json]:
@@ -74,16 +84,17 @@ def _claims(store: Store, bundle: Bundle) -> Iterator[Json]:
     gate = bundle.promoted.gate
     statements = [bundle.receipt, *bundle.reproductions, *(gate.reproductions if gate else ())]
     for digest in (*(statement.envelope for statement in statements), gate.envelope if gate else None):
-        if content := _content(store, digest):
-            envelope = json.loads(content)
-            yield _bundle(envelope, envelope["signatures"][0]["keyid"])
+        envelope = _content(store, digest)
+        with suppress(LookupError, TypeError):  # a bundle may name anything
+            yield _bundle(envelope, str(envelope["signatures"][0]["keyid"]))
 
 
-def _content(store: Store, digest: str | None) -> bytes | None:
-    try:
-        return store.get(digest) if digest else None
-    except DamagedObject:
-        return None
+def _content(store: Store, digest: str | None) -> Json:
+    """The JSON object of this sha256; empty where it is not here, or is none."""
+    content = None
+    with suppress(DamagedObject, ValueError):
+        content = parse_json(store.get(digest) or b"") if digest else None
+    return content if isinstance(content, dict) else {}
 
 
 def _statement(bundle: Bundle) -> Json:

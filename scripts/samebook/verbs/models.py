@@ -75,7 +75,10 @@ def _update_folder(site: Site, env_settings: settings.Settings, name: str, env: 
             _fill(site, env_settings, bundle, version)
             admission.check(site.workspace, conditions, bundle, env, ref)  # a receipt may have come with the files
         for file, content in model_signature.files(objects.local_store(site.workspace), bundle).items():
-            write_whole(version / file, content)
+            if content:
+                write_whole(version / file, content)
+            else:
+                (version / file).unlink(missing_ok=True)  # somebody else's
         link = files / _link_name(name)
         write_whole(_env_note(link), env.encode())
         _link(link, version)
