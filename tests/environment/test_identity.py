@@ -88,3 +88,12 @@ def test_limits_of_a_container(files: dict[str, str], tmp_path: Path, monkeypatc
         (tmp_path / name).write_text(text)
     assert machine.cores() == 1
     assert machine.free_memory() == 100_000_000
+
+
+def test_mend_installs_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that mends an environment removes each mark by which make would take it for whole."""
+    monkeypatch.setattr(machine, "engine", lambda: "local")
+    text = (CHECKOUT / "environments" / "local.mk").read_text()
+    marks = set(re.findall(r"\.venv/\.\w+", text))
+    assert marks
+    assert marks <= set(identity.mend().split())

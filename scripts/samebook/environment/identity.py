@@ -55,7 +55,7 @@ IMAGE_ANEW = "make build"
 
 def mend() -> str:
     """The command that brings this environment's packages to the lock: make looks at that, and not at the packages."""
-    return IMAGE_ANEW if machine.engine() == "docker" else "rm -f .venv/.installed && make environment"
+    return IMAGE_ANEW if machine.engine() == "docker" else "rm -f .venv/.installed .venv/.runtime && make environment"
 
 
 def anew(engine: str, package: str = "") -> str:
