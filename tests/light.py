@@ -14,7 +14,7 @@ from tiny import CHECKOUT, Tiny
 MAKEFILE = """\
 GIVEN := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
 $(foreach name,$(GIVEN),$(eval override export $(name) := $$(value $(name))))
-environment: ;
+environment removed-image: ;
 run pipeline compare:
 \t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook make $@ -- $(GIVEN)
 rerun:
