@@ -18,7 +18,7 @@ environment removed-image: ;
 run pipeline compare:
 \t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook make $@ -- $(GIVEN)
 rerun:
-\t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
+\t@env -u SAMEBOOK_PATCH SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
 """
 
 
