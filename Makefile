@@ -65,7 +65,7 @@ sweep: ## Run NOTEBOOK for many sets: GRID="max_depth=3,5 rate=0.01:0.3:log" DRA
 warm: forkable ## Keep what NOTEBOOK imports in memory until Ctrl-C: its runs start at once (ENGINE=local)
 runs: ## List what ran; LAST=20 only the newest
 log: ## A day's story: what ran, what went wrong; DAY=2013-07-01 LEVEL=warning
-compare: ## Compare two files of results, OLD=<file> and NEW=<file>, as reproduce does
+compare: ## Compare the results OLD=<run> and NEW=<run> by hash, or two files of results
 lineage: ## Where a result comes from: RUN=<id, receipt or notebook>
 verify: ## Check the signature of RUN=<run>, and its hash of each file
 reproduce: ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash; TIMES=3: here
@@ -76,9 +76,9 @@ models: ## Put promoted models under models/.files/; MODEL=delay@prod: one, of a
 hooks: ## Have git say, after a checkout and a merge, which models' folders are not this branch's
 diff: ## Compare the models, or NOTEBOOK's cells, of A=<branch or commit> (HEAD) and B=<other>; by default: here
 review: ## What a branch changes, and what the policy says of it: RANGE=main..HEAD INTO=folder
+bundle-schema: ## The JSON Schema of a promoted model's file
 new: ## Make a project of your own: PROJECT=../churn EXAMPLE=none NAME=churn REGISTRY=…
 update: ## Bring a later samebook into this project: WHEEL=<its wheel> DRY=1; from a checkout of it: PROJECT=../churn
-bundle-schema: ## The JSON Schema of a promoted model's file
 pipelines: ## List the pipelines: what each may be given, and its steps
 pipeline: ## Run the steps of NAME=daily, with PARAMS="day=2013-07-01"; DRY=1 prints the plan, FORCE=1 runs all
 backfill: ## Run NAME=daily for each day FROM=2013-06-01 TO=2013-06-30; JOBS=2 at a time
@@ -105,9 +105,12 @@ $(VERBS):
 	@ENGINE=$(ENGINE) $(if $(filter $@,$(BESIDE)),$(BESIDE_$(ENGINE)),$(INSIDE_$(ENGINE)) $(PROGRAM_$(ENGINE))) make $@ -- \
 	  $(foreach name,$(NAMES),$(call quoted,$(name))) || { code=$$? && $(LOST_$(ENGINE)) && exit $$code; }
 
+# The targets in groups, each with the first of its own.
+HEADS = adopt:Notebooks,_and_what_they_gave promote:Models,_in_git new:A_project_of_your_own pipelines:Every_day,_unattended gc:Data_and_store settings:Lab_and_the_environment test:Tests_and_checks wheel:The_package
 help: ## This list
-	@echo "samebook: the same notebook, on every machine." && echo && \
-	sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}' && \
+	@echo "samebook: the same notebook, on every machine." && sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' -v heads="$(HEADS)" ' \
+	  BEGIN { n = split(heads, all, " "); for (i = 1; i <= n; i++) { split(all[i], part, ":"); gsub("_", " ", part[2]); head[part[1]] = part[2] } } \
+	  $$1 in head { print "\n" head[$$1] } { printf "  make %-20s %s\n", $$1, $$2 }' && \
 	echo && echo 'Variables: NOTEBOOK=train  PARAMS="max_depth=4 as_of=2013-06-30"  ENV=dev  ENGINE=docker|podman|local  PORT=8888'
 
 lab: environment ## Develop in JupyterLab, in the same environment
@@ -115,6 +118,3 @@ lab: environment ## Develop in JupyterLab, in the same environment
 
 shell: environment ## A shell in the environment
 	@$(if $(filter docker,$(ENGINE)),$(INSIDE_docker) --entrypoint bash run,$(INSIDE_local) $(FOR_PEOPLE) bash)
-
-clean: ## Remove environments and caches; runs, store and data stay
-	@rm -rf .venv .samebook .pytest_cache .ruff_cache dist && find . -name __pycache__ -prune -exec rm -rf {} +

@@ -46,7 +46,7 @@ $(LOCAL) .venv/.runtime .samebook/command/.installed: export REFUSAL = $(NO_PIP)
 # An environment from a lock. What packages are compiled to comes from the user's cache, once it is there; a
 # reproduction takes it from there itself, as the commit's own code may not write into it.
 define install
-@echo "environment: $< into $(@D)" >&2 && rm -f $(@D)/.installed $(@D)/.runtime && \
+@echo "environment: $< into $(@D), $$(grep -c == $<) packages" >&2 && rm -f $(@D)/.installed $(@D)/.runtime && \
 { $(UV_RUN) venv --quiet --allow-existing --python "$(PYTHON_VERSION)" $(@D) || { \
   echo "error: Python $(PYTHON_VERSION) was neither found nor fetched" >&2 && \
   echo "  -> install it: apt-get install python$(PYTHON_VERSION), pyenv install $(PYTHON_VERSION), …" >&2 && $(PROXIES) && exit 5; }; } && \
@@ -82,3 +82,6 @@ lab-local:
 	  jupyter lab --no-browser --ip 127.0.0.1 --port "$$port" --ServerApp.port_retries=0 --notebook-dir . --log-level WARN \
 	  $$([ "$$(id -u)" != 0 ] || echo --allow-root) || { \
 	  echo "error: Lab did not start, or ended" >&2 && echo "  -> port $$port taken? make lab PORT=8889" >&2 && exit 2; }
+
+clean: ## Remove environments and caches; runs, store and data stay
+	@rm -rf .venv .samebook .pytest_cache .ruff_cache dist && find . -name __pycache__ -prune -exec rm -rf {} +

@@ -194,18 +194,18 @@ def why(
 
 
 @click.command()
-@click.argument("old", metavar="OLD", type=FILE)
-@click.argument("new", metavar="NEW", type=FILE)
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def compare(old: Path, new: Path, as_json: bool) -> None:
-    """Compare two files of results as `samebook reproduce` does: values, cells, columns or pixels, by their kind.
+def compare(old: str, new: str, as_json: bool) -> None:
+    """Compare two runs, or two files of results: by hash, then by values, cells, columns or pixels. Nothing runs.
 
-    Example: samebook compare runs/<id>/metrics.json runs/<other id>/metrics.json
+    Example: samebook compare <run> <other run>
     """
     from samebook.verbs import compare as verb
 
-    difference = verb.compare(old, new)
-    show(json.dumps(asdict(difference)) if as_json else difference.detail)
+    result = verb.compare(old, new)
+    show(json.dumps(result, default=asdict) if as_json else verb.table(result))
 
 
 @click.command()

@@ -42,5 +42,5 @@ def _finding(project: Workspace, name: str, locked: dict[str, str], *, has_new_b
     return (
         f"other than in its run: {'; '.join(lines)}\n"
         f"    in the environment of its run: make reproduce RUN={name}\n"
-        f"    in the new one: {run}, then make compare"
+        f"    in the new one: {run}, then make compare OLD={name} NEW={word(notebook)}"
     )

@@ -44,16 +44,23 @@ class Side:
     content: Callable[[str], bytes | None]
 
 
-def compare(original: Side, reproduced: Side, tolerance: float = 0.0) -> list[Comparison]:
-    """Compare every subject of either side, in the order of names; `tolerance` as in `numbers.gap`."""
+def compare(
+    original: Side, reproduced: Side, tolerance: float = 0.0, sides: tuple[str, str] = ("original", "reproduction")
+) -> list[Comparison]:
+    """Compare every subject of either side, in the order of names; `tolerance` as in `numbers.gap`.
+
+    `sides` are what the two are called in the detail of a missing subject.
+    """
     names = sorted({*original.digests, *reproduced.digests})
-    return [_compare_subject(name, original, reproduced, tolerance) for name in names]
+    return [_compare_subject(name, original, reproduced, tolerance, sides) for name in names]
 
 
-def _compare_subject(name: str, original: Side, reproduced: Side, tolerance: float) -> Comparison:
+def _compare_subject(
+    name: str, original: Side, reproduced: Side, tolerance: float, sides: tuple[str, str]
+) -> Comparison:
     before, after = original.digests.get(name), reproduced.digests.get(name)
     if before is None or after is None:
-        return Comparison(name, Verdict.MISSING, "only in the " + ("reproduction" if before is None else "original"))
+        return Comparison(name, Verdict.MISSING, f"only in the {sides[before is None]}")
     if before == after:
         return Comparison(name, Verdict.IDENTICAL)
     old, new = original.content(name), reproduced.content(name)
@@ -86,6 +93,12 @@ def table(comparisons: list[Comparison]) -> str:
     title, *lines = align([("subject", "verdict"), *((subject.name, str(subject.verdict)) for subject in comparisons)])
     details = (f"\n  {subject.detail}" if subject.detail else "" for subject in comparisons)
     return "\n".join((title, *map(str.__add__, lines, details)))
+
+
+def count(comparisons: list[Comparison]) -> str:
+    """The number of identical subjects, in words."""
+    same = sum(subject.verdict is Verdict.IDENTICAL for subject in comparisons)
+    return f"{same} of {len(comparisons)} subjects have the same sha256"
 
 
 def overall(comparisons: list[Comparison]) -> Verdict:

@@ -158,10 +158,12 @@ def _tidy(path: Path) -> None:
 
 
 def locate(workspace: Workspace, name: str) -> Path:
-    """The path of a receipt; `name` is its file, a run's id, or a notebook's name for its newest finished run.
+    """The path of a receipt; `name` is its file, a run's id or folder, or a notebook's name: its newest finished run.
 
     Raises UsageError for another name, and for a failed run.
     """
+    if Path(name).resolve().parent == workspace.runs.resolve():
+        name = Path(name).name  # as a shell completes it
     folder = workspace.runs / name
     is_run = folder in workspace.runs.glob("*Z-*")
     if is_run and not (folder / RECEIPT).is_file():

@@ -12,11 +12,14 @@ from samebook.records import receipt, run_folder
 
 @dataclass(frozen=True)
 class Run:
-    """The summary of a run: `status` is done, failed or damaged; `seconds` is None where a run has no receipt."""
+    """The summary of a run: `status` is done, failed or damaged; `seconds` is None, and `engine` empty, where a run has
+    no receipt.
+    """
 
     id: str
     notebook: str
     status: str
+    engine: str
     seconds: float | None
     parameters: dict[str, Any]
     metrics: dict[str, float]
@@ -32,11 +35,11 @@ def summarize(path: Path) -> Run:
     if not (path / run_folder.RECEIPT).is_file():
         error = path / run_folder.ERROR
         lines = error.read_text(errors="replace").splitlines() if _is_own(error) else ["no error.txt"]
-        return Run(path.name, name, "failed", None, {}, {}, "".join(lines[:1]))
+        return Run(path.name, name, "failed", "", None, {}, {}, "".join(lines[:1]))
     try:
         return _summarize_done(path)
     except (UsageError, ValueError, OSError) as error:
-        return Run(path.name, name, "damaged", None, {}, {}, str(error))
+        return Run(path.name, name, "damaged", "", None, {}, {}, str(error))
 
 
 def _is_own(path: Path) -> bool:
@@ -49,5 +52,6 @@ def _summarize_done(path: Path) -> Run:
     times = statement["predicate"]["runDetails"]["metadata"]
     start, end = (datetime.datetime.fromisoformat(times[key]) for key in ("startedOn", "finishedOn"))
     metrics = json.loads((path / run_folder.METRICS).read_text())
+    engine = statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("engine", "")
     parameters, name = receipt.external_parameters(statement)["parameters"], receipt.notebook_name(statement)
-    return Run(path.name, name, "done", (end - start).total_seconds(), parameters, metrics, "")
+    return Run(path.name, name, "done", engine, (end - start).total_seconds(), parameters, metrics, "")

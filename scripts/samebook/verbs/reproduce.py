@@ -206,7 +206,7 @@ def _place(statement: receipt.Json) -> receipt.Json:
 def table(reproduction: Reproduction) -> str:
     """The verdict as text: a line for each subject, the count, and other differences and undeclared reads."""
     comparisons = reproduction.comparisons
-    lines = [comparison.table(comparisons), "", f"{reproduction.verdict}: {_count(comparisons)}"]
+    lines = [comparison.table(comparisons), "", f"{reproduction.verdict}: {comparison.count(comparisons)}"]
     if reproduction.unseen and reproduction.verdict in (Verdict.IDENTICAL, Verdict.EQUIVALENT):
         lines.append(f"{UNSEEN}: {', '.join(map(printable, reproduction.unseen))}")
     if reproduction.verdict is not Verdict.IDENTICAL:
@@ -243,8 +243,3 @@ def _lines(divergences: list[Divergence], *, is_essential: bool) -> list[str]:
 def printable(text: str) -> str:
     """A text of a receipt for the terminal, on which it can be no command."""
     return text if text.isprintable() else repr(text)
-
-
-def _count(comparisons: list[Comparison]) -> str:
-    same = sum(subject.verdict is Verdict.IDENTICAL for subject in comparisons)
-    return f"{same} of {len(comparisons)} subjects have the same sha256"

@@ -15,9 +15,9 @@ def runs(workspace: Workspace, last: int | None = None) -> list[Run]:
 
 def table(runs: list[Run]) -> str:
     """The runs as text, a line each, with their first METRICS_SHOWN metrics, or the error of a failed run."""
-    rows = [("run", "status", "seconds", "metrics")]
+    rows = [("run", "status", "engine", "seconds", "metrics")]
     for run in runs:
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in list(run.metrics.items())[:METRICS_SHOWN])
         seconds = "" if run.seconds is None else f"{run.seconds:.0f}"
-        rows.append((run.id, run.status, seconds, metrics or run.error))
-    return "\n".join(align(rows, right={2}))
+        rows.append((run.id, run.status, run.engine, seconds, metrics or run.error))
+    return "\n".join(align(rows, right={3}))
