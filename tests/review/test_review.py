@@ -10,7 +10,7 @@ from promoting import attest, clone, promote, run_of, stderr_of
 from tiny import CHECKOUT, Tiny, git
 
 from samebook.core.workspace import Workspace
-from samebook.review import packages, rules, span
+from samebook.review import model_section, packages, rules, span
 from samebook.review.cells import compare
 from samebook.review.markdown import inert
 from samebook.review.report import LONGEST
@@ -35,6 +35,26 @@ def test_model(tiny: Tiny) -> None:
     assert "| prod | model delay does not meet the policy of prod: nobody but its author" in shown
     assert "**The policy would refuse** delay in preprod, delay in prod." in shown
     assert "Rules that this changes" not in shown
+
+
+@pytest.mark.fast
+def test_intervals_of_a_gate() -> None:
+    """A gain is shown with its interval, also where only its ends were recorded; one end is a metric like any other."""
+    metrics = {
+        "auc": 0.75,
+        "gain": 0.01,
+        "gain_low": -0.5,
+        "gain_high": 0.5,
+        "loss_low": 0.0,
+        "loss_high": 1.0,
+        "x_low": 2,
+    }
+    assert model_section.gate_rows(metrics) == [
+        ("auc", "0.75", ""),
+        ("gain", "0.01", "-0.5 to 0.5"),
+        ("loss", "", "0 to 1"),
+        ("x_low", "2", ""),
+    ]
 
 
 def test_reproduction_counts(tiny: Tiny) -> None:

@@ -1,7 +1,7 @@
 """The promoted models that a branch changes: both versions, what the gate found, who reproduced it, and its plots."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -77,7 +77,7 @@ def markdown(model: Model, span: Span) -> Iterator[str]:
     yield from _source(bundle, span)
     if gate := bundle.promoted.gate:
         yield f"Its gate, {inert(gate.run)}:"
-        yield table(("metric", "value"), [(name, f"{value:.6g}") for name, value in sorted(gate.metrics.items())])
+        yield table(("metric", "value", "interval"), gate_rows(gate.metrics))
     runs = {"the model's": bundle.reproductions, "the gate's": gate.reproductions if gate else []}
     rows = [
         (run, item.verdict, item.builder, item.engine, item.platform, item.finished)
@@ -87,6 +87,16 @@ def markdown(model: Model, span: Span) -> Iterator[str]:
     yield "Reproductions, as the bundle names them:" if rows else "Nobody has reproduced it."
     if rows:
         yield table(("run", "verdict", "by", "engine", "platform", "at"), rows)
+
+
+def gate_rows(metrics: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """The metrics of a gate by name, each with its value and its interval; that of `x` is from `x_low` to `x_high`."""
+    text = {name: f"{value:.6g}" for name, value in metrics.items()}
+    ends = {name: (f"{name}_low", f"{name}_high") for name in (key.removesuffix("_low") for key in text)}
+    intervals = {name: pair for name, pair in ends.items() if text.keys() >= {*pair}}
+    names = (text.keys() | intervals.keys()) - {end for pair in intervals.values() for end in pair}
+    shown = {name: " to ".join(text[end] for end in pair) for name, pair in intervals.items()}
+    return [(name, text.get(name, ""), shown.get(name, "")) for name in sorted(names)]
 
 
 def _source(bundle: Bundle, span: Span) -> Iterator[str]:
