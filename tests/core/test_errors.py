@@ -38,6 +38,7 @@ def test_hints_help() -> None:
     """A near name is suggested; otherwise the candidates are listed."""
     assert errors.nearest("trian", ["train", "predict"]) == "; did you mean train?"
     assert errors.nearest("x", ["b", "a"]) == "; expected one of: a, b"
+    assert errors.nearest("n_trees", ["n_tree", "N_TREES"]) == "; did you mean N_TREES?"
     assert errors.nearest("x", []) == "; there are none"
 
 

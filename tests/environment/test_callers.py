@@ -232,3 +232,15 @@ def test_lost_variable_is_named(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> 
     assert execute.missing_variable("'API_URL'", ["----> 1 {}['API_URL']"], {}) == ""
     assert execute.missing_variable("the secret API_URL is not set", [], {}) == "API_URL"
     assert execute.missing_variable("the secret API_URL is not set", [], {"API_URL": "x"}) == ""
+
+
+def test_missing_file_is_looked_for(tmp_path: Path) -> None:
+    """A cell that has not found a file says from which folder it looked, and the names that are near."""
+    folder = tmp_path / "notebooks"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "customers.csv").touch()
+    text = "[Errno 2] No such file or directory: 'data/{}'"
+    looked = "\n  looked for from notebooks/, the folder of the notebook"
+    assert execute.missing_file(text.format("custmers.csv"), folder) == f"{looked}; did you mean customers.csv?"
+    assert execute.missing_file(text.format("no/such.csv"), folder) == looked
+    assert execute.missing_file("[Errno 2] No such file or directory: '/x/customers.csv'", folder) == ""

@@ -29,21 +29,22 @@ def test_missing_module_names_its_package(text: str, mend: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "reason", "meant"),
     [
-        ("seabron", "but seaborn: a package of a name so near to it may be a trap"),
-        ("SKLearn", "sklearn is a module; its package is scikit-learn"),
-        ("seaborn", ""),
-        ("Scikit_Learn", ""),
-        ("my-lock", ""),
-        ("humanize", ""),
+        ("seabron", "but seaborn: a package of a name so near to it may be a trap", "seaborn"),
+        ("SKLearn", "sklearn is a module; its package is scikit-learn", "scikit-learn"),
+        ("seaborn", "", ""),
+        ("Scikit_Learn", "", ""),
+        ("my-lock", "", ""),
+        ("humanize", "", ""),
     ],
 )
-def test_name_like_a_trap(name: str, reason: str) -> None:
+def test_name_like_a_trap(name: str, reason: str, meant: str) -> None:
     """A name that is nearly a well-known package's, or a module's, is doubted; one of its own is not."""
     doubt = packages.doubt(name, ["my-lock"])
-    assert doubt.endswith(reason)
-    assert bool(doubt) == bool(reason)
+    assert (doubt is None) == (not reason)
+    if doubt:
+        assert (doubt[0].endswith(reason), doubt[1]) == (True, meant)
 
 
 SOLVED = "error: No solution found when resolving dependencies\n  cause: "
@@ -114,7 +115,10 @@ def test_added_and_removed(tmp_path: Path) -> None:
     def wish() -> dict[str, str]:
         return {name: (clone / "environments" / name).read_text() for name in WISH}
 
-    before = wish()
+    def times() -> dict[str, int]:
+        return {name: (clone / "environments" / f"{name}.txt").stat().st_mtime_ns for name in ("runtime", "build")}
+
+    before, then = wish(), times()
     for words in (("add", "PACKAGE=x", "GROUP=$(touch ran)"), ("engine", "PLATFORM=linux/arm64 $(touch ran)")):
         assert make(*words).returncode == 2
     assert not (clone / "ran").exists(), "a value was run"
@@ -124,6 +128,7 @@ def test_added_and_removed(tmp_path: Path) -> None:
     assert '  "humanize>=4",' in wish()["pyproject.toml"]
     assert "\nhumanize==4." in wish()["lab.txt"]
     assert wish()["runtime.txt"] == before["runtime.txt"]
+    assert times() == then, "what is made from these locks would be made again"
     for name, reason in (("no-such-package-of-samebook", "was not found"), ("seabron", "but seaborn: a package of")):
         failed = make("add", f"PACKAGE={name}")
         assert failed.returncode == 2

@@ -197,7 +197,10 @@ def test_result_copied_by_a_program(tmp_path: Path) -> None:
     folder = run(tiny)
     ended = reproduce(tiny)
     assert ended.code == 0, ended.stderr
-    assert "IDENTICAL: 3 of 3 subjects have the same sha256\nbut it may have read an earlier result" in ended.stdout
+    assert (
+        "IDENTICAL: 3 of 3 subjects have the same sha256\nbut it read what nobody sees, maybe an earlier result"
+        in ended.stdout
+    )
     signed = reproducers.SignedRun(
         SignedFile.read(folder / "receipt.json"),
         receipt.read(folder / "receipt.json"),

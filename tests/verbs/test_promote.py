@@ -150,7 +150,7 @@ def test_comparison_is_not_repeated(tiny: Tiny) -> None:
     [
         (("train", "Delay"), "model 'Delay': expected lower-case letters"),
         (("train", "../x"), "model '../x'"),
-        (("train", "train"), "train is a notebook; expected another name"),
+        (("train", "train"), "train is a notebook, which RUN=train means; expected another name"),
         (("nothing", "delay"), "no run, notebook or receipt 'nothing'"),
         (("train", "delay", "--env", "prd"), "no environment 'prd'"),
     ],

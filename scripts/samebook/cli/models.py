@@ -65,8 +65,8 @@ def rollback(model: str, to: str, reopen: str, why: str, withdraw: bool, dry_run
     show(f"committed {restoration.commit[:12]}" if restoration.commit else "dry run: nothing changed")
     if restoration.commit and restoration.restored:
         _renew_folder(model)
-    if restoration.commit and not reopen:
-        click.echo("a branch that was merged here, and shall be merged again later, needs --reopen BRANCH", err=True)
+    if restoration.commit and not reopen and restoration.came_by_merge:
+        click.echo("it came by a merge: for git to merge that branch again later, say REOPEN=<branch>, too", err=True)
 
 
 @click.command()

@@ -17,8 +17,9 @@ from samebook.environment import debian_packages, packages
 def doubt(*words: str) -> None:
     """Raise UsageError for a package that should not be installed as it is spelt."""
     for name in _names(words):
-        if reason := packages.doubt(name, _locked()):
-            raise UsageError(reason, mend=f"make add PACKAGE={name} SURE=1")
+        if found := packages.doubt(name, _locked()):
+            reason, other = found
+            raise UsageError(f"{reason}; with SURE=1 it is taken as it is", mend=f"make add PACKAGE={other}")
 
 
 def refused(path: str, *wanted: str) -> None:

@@ -101,7 +101,8 @@ def from_exit_code(
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """The end of a message about a mistyped name: `; did you mean train?`, or a list of the candidates."""
     options = sorted(candidates)
-    close = difflib.get_close_matches(name, options, n=3)
+    same = [option for option in options if option.lower() == name.lower()]
+    close = same or difflib.get_close_matches(name, options, n=3)
     if close:
         return f"; did you mean {' or '.join(close)}?"
     shown = ", ".join(options[:MAX_SHOWN]) + (", …" if len(options) > MAX_SHOWN else "")

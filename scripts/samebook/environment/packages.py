@@ -123,16 +123,18 @@ def known(locked: Collection[str]) -> set[str]:
     return {normal(name) for name in (*locked, *PACKAGES.values(), *SAME_NAMES)}
 
 
-def doubt(name: str, locked: Collection[str]) -> str:
-    """Why a package should not be installed as it is spelt; "" where nothing speaks against it."""
+def doubt(name: str, locked: Collection[str]) -> tuple[str, str] | None:
+    """Why a package should not be installed as it is spelt, and the one that may be meant; None for any other."""
     name = normal(name)
     if name in known(locked):
-        return ""
+        return None
     module = next((module for module in PACKAGES if normal(module) == name), None)
     if module:
-        return f"{module} is a module; its package is {PACKAGES[module]}"
+        return f"{module} is a module; its package is {PACKAGES[module]}", PACKAGES[module]
     close = difflib.get_close_matches(name, sorted(known(locked)), 1, ALIKE)
-    return f"nobody here knows {name}, but {close[0]}: a package of a name so near to it may be a trap" if close else ""
+    if not close:
+        return None
+    return f"nobody here knows {name}, but {close[0]}: a package of a name so near to it may be a trap", close[0]
 
 
 def mend(text: str) -> str | None:

@@ -9,6 +9,7 @@ import re
 import signal
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -155,6 +156,7 @@ def _cell_error(execution: Execution, notebook: NotebookNode, cell: NotebookNode
             f"\n  {name} is set in your shell, but a kernel gets only a short list of variables:"
             f" add it to variables: in {file}, or give -e {name}"
         )
+    message += missing_file(error.evalue, execution.path.parent)
     # An error without a traceback is IPython's: its UsageError is not samebook's.
     kind = errors.error_class(error.ename) if error.traceback else errors.CellFailed
     if error.ename == "StdinNotImplementedError":
@@ -177,6 +179,16 @@ def missing_variable(text: str, traceback: list[str], env: Mapping[str, str]) ->
     missing = of_environ or re.match(r"the secret (\w+) is not set", text)
     name = missing[1] if missing else ""
     return name if name in os.environ and name not in env and not variables.obstacle(name) else ""
+
+
+def missing_file(text: str, folder: Path) -> str:
+    """Where a file was looked for that a cell has not found, and the names that are near; "" for any other error."""
+    missing = re.fullmatch(r"\[Errno 2\] No such file or directory: '([^']+)'", text)
+    if not missing or Path(missing[1]).is_absolute():
+        return ""
+    path = folder / missing[1]
+    near = errors.nearest(path.name, [file.name for file in path.parent.iterdir()]) if path.parent.is_dir() else ""
+    return f"\n  looked for from {folder.name}/, the folder of the notebook{near}"
 
 
 def _failing_line(source: str, traceback: list[str]) -> str:

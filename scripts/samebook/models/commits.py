@@ -142,6 +142,12 @@ def versions(workspace: Workspace, path: Path) -> list[bytes]:
     return list(contents(workspace.root, workspace.relative(path), "--first-parent"))
 
 
+def came_by_merge(workspace: Workspace, path: Path) -> bool:
+    """Whether a merge brought the file as this branch has it."""
+    parents = git(workspace.root, "log", "--first-parent", "-1", "--format=%P", "--", workspace.relative(path))
+    return len(parents.split()) > 1
+
+
 def check_reopen(workspace: Workspace, path: Path, name: str) -> None:
     """Raise UsageError where `reopen` would fail."""
     root = workspace.root

@@ -52,7 +52,8 @@ def notes(events: Iterable[Json]) -> list[str]:
         sorted({event["name"] for event in events if event["kind"] == kind}) for kind in (UNDECLARED, recorder.UNSEEN)
     )
     lines = [f"read without being declared: {_some(undeclared)}; commit it, or read it by samebook.input_path"]
-    lines += [f'read unseen: {_some(unseen)}; the run never counts as "as before", unless ignore_unseen names it']
+    answered = "unless ignore_unseen in environments/<env>.yml names it"
+    lines += [f"read unseen: {_some(unseen)}; so no pipeline takes it as done already, {answered}"]
     return [line for line, names in zip(lines, (undeclared, unseen), strict=True) if names]
 
 

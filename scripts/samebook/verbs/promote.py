@@ -44,7 +44,7 @@ def promote(request: PromoteRequest, say: Say) -> Promotion:
     path = lookup.path(workspace, request.model)
     if (workspace.notebooks / f"{request.model}.ipynb").is_file():
         raise UsageError(
-            f"{request.model} is a notebook; expected another name for the model, like churn",
+            f"{request.model} is a notebook, which RUN={request.model} means; expected another name for the model",
             mend=f"make promote RUN={request.run} MODEL={request.model}-model",
         )
     conditions = _policy(workspace, request.env)

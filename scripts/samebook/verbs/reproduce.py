@@ -29,7 +29,7 @@ from samebook.store import objects
 # The divergences that a table shows in a way of its own.
 PACKAGES = (f"{receipt.ENVIRONMENT}.annotations.packages.",)
 UNDECLARED = "undeclared "
-UNSEEN = "but it may have read an earlier result where nobody sees it, as none can with ENGINE=docker"
+UNSEEN = "but it read what nobody sees, maybe an earlier result; with ENGINE=docker there is none to read"
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,13 @@ class Rollback:
     """The bundle that was promoted, the restored one, and the commit, which is empty in a dry run.
 
     `before` is None where the promoted file is not a whole bundle, which is a reason to roll back. `restored` is None
-    where the model was withdrawn.
+    where the model was withdrawn. What came by a merge was brought here by another branch.
     """
 
     before: Bundle | None
     restored: Bundle | None
     commit: str
+    came_by_merge: bool = False
 
 
 def rollback(request: RollbackRequest) -> Rollback:
@@ -60,11 +61,12 @@ def rollback(request: RollbackRequest) -> Rollback:
             commits.check_reopen(workspace, path, request.reopen)
         if request.dry_run:
             return Rollback(before, restored, "")
+        came_by_merge = commits.came_by_merge(workspace, path)
         commit = commits.commit_file(workspace, lock, path, content, _message(request, before, restored))
         if request.reopen:
             why = f"Bring {request.model} again after the rollback {commit[:12]}\n"
             commits.reopen(workspace, path, request.reopen, why)
-    return Rollback(before, restored, commit)
+    return Rollback(before, restored, commit, came_by_merge)
 
 
 def _withdraw(workspace: Workspace, request: RollbackRequest, lock: commits.Tip, before: Bundle | None) -> Rollback:
