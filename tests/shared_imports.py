@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from samebook.core.workspace import Workspace
 from samebook.execution.warm import client, kernels, runner
-from samebook.execution.warm.child import RUNNER
+from samebook.execution.warm.messages import RUNNER
 
 CHECKOUT = Path(__file__).parents[1]
 # The environment of the tests, before one of them changes it; and the variables that are read while Python starts.
