@@ -1,15 +1,16 @@
-"""Runs and kernels forked from processes that have imported what each needs, by the zygotes of `samebook warm`.
+"""Commands and kernels forked from processes that have imported what each needs, by the zygotes of `samebook warm`.
 
-Each `samebook run` finds them as it would find those of its workspace. It has the environment, folder and output of
-its own, and so has its kernel; only the imports are shared. A notebook that imports packages has a kernel started cold.
+Each `samebook run` finds them as it would find those of its workspace. A command has the environment, folder and output
+of its own, and so has its kernel; only the imports are shared. A notebook that imports packages gets a cold kernel.
 """
 
 import atexit
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from unittest.mock import patch
 
 from samebook.core.errors import SamebookError
@@ -19,6 +20,8 @@ from samebook.execution.warm import client, kernels, runner
 from samebook.execution.warm.messages import RUNNER
 
 CHECKOUT = Path(__file__).parents[1]
+# Seconds to wait for the end of a command.
+PATIENCE = 300
 # The environment of the tests, before one of them changes it; and the variables that are read while Python starts.
 ENVIRON = dict(os.environ)
 # What lives as long as this process. A child that is forked drops what is kept for the end, and must not end this.
@@ -43,6 +46,24 @@ def hand_over(env: Mapping[str, str], folder: Path) -> dict[str, str]:
             if _read_at_start(of_kernel.env) == _read_at_start(_kernels().env):
                 _stand_in(of_kernel, _kernels())
     return {**env, client.FOLDER: str(_sockets())}
+
+
+def call(arguments: Sequence[str], env: Mapping[str, str], folder: Path) -> tuple[int, str, str] | None:
+    """The exit code and output of `samebook ARGUMENTS` in a process forked from the zygote of runners.
+
+    None where these variables were not handed over: there Python has to be started.
+    """
+    if client.FOLDER not in env or env[client.FOLDER] != str(_sockets()):
+        return None
+    request = kernels.Request(arguments, env, str(folder))
+    with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr, open(os.devnull) as stdin:  # noqa: PTH123
+        files = [file.fileno() for file in (stdout, stderr, stdin)]
+        process = client.fork(_sockets(), _runners(), request, files)
+        assert process, "the zygote of runners has ended"
+        code = process.wait(PATIENCE)
+        for file in (stdout, stderr):
+            file.seek(0)
+        return code, stdout.read(), stderr.read()
 
 
 def _stand_in(kind: kernels.Kind, shared: kernels.Kind) -> None:
