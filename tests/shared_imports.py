@@ -22,6 +22,8 @@ from samebook.execution.warm.messages import RUNNER
 CHECKOUT = Path(__file__).parents[1]
 # Seconds to wait for the end of a command.
 PATIENCE = 300
+# What most notebooks of tests import, beside what any kernel does.
+API = "samebook.api.notebook"
 # The environment of the tests, before one of them changes it; and the variables that are read while Python starts.
 ENVIRON = dict(os.environ)
 # What lives as long as this process. A child that is forked drops what is kept for the end, and must not end this.
@@ -93,7 +95,7 @@ def _runners() -> kernels.Kind:
 @cache
 def _kernels() -> kernels.Kind:
     with patch.dict(os.environ, ENVIRON, clear=True):
-        return kernels.kind("tests", (), variables.of_any_kernel(Workspace(CHECKOUT)))
+        return kernels.kind("tests", (API,), variables.of_any_kernel(Workspace(CHECKOUT)))
 
 
 @cache
