@@ -35,7 +35,7 @@ SLOW_MODULES = {
     *("test_psi", "test_publish", "test_pipeline", "test_schedule", "test_run", "test_batches", "test_assignment"),
     *("test_review", "test_bundles", "test_arrays", "test_lint", "test_why", "test_bytecode"),
 }
-# These look at the start of a command, or at its process; the runs of all others share their imports.
+# These look at the start of a command, or at its process; the commands of all others share their imports.
 OWN_PROCESSES = {
     *("test_bench", "test_console", "test_endings", "test_faults", "test_main", "test_processes", "test_run"),
     *("test_signals", "test_sweep", "test_dask"),

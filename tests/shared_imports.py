@@ -1,56 +1,108 @@
-"""Runs forked from a process that has imported the command line, by the zygote of runners of `samebook warm`.
+"""Commands and kernels forked from processes that have imported what each needs, by the zygotes of `samebook warm`.
 
-Each `samebook run` finds that zygote as it would find one of its workspace. It has the environment, folder and output
-of its own; only the imports are shared.
+Each `samebook run` finds them as it would find those of its workspace. A command has the environment, folder and output
+of its own, and so has its kernel; only the imports are shared. A notebook that imports packages gets a cold kernel.
 """
 
 import atexit
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from unittest.mock import patch
 
+from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
+from samebook.environment import identity, variables
 from samebook.execution.warm import client, kernels, runner
-from samebook.execution.warm.child import RUNNER
+from samebook.execution.warm.messages import RUNNER
 
 CHECKOUT = Path(__file__).parents[1]
+# Seconds to wait for the end of a command.
+PATIENCE = 300
+# What most notebooks of tests import, beside what any kernel does.
+API = "samebook.api.notebook"
 # The environment of the tests, before one of them changes it; and the variables that are read while Python starts.
 ENVIRON = dict(os.environ)
 # What lives as long as this process. A child that is forked drops what is kept for the end, and must not end this.
 KEPT = ExitStack()
+# The digests of environments.
+DIGESTS = dict[tuple[bytes | str | None, ...], str]()
 START = ("PYTHON", "LD_", "LANG", "LC_", "TZ", "JUPYTER", "IPYTHON", client.FOLDER, "COVERAGE", "FAKETIME")
 
 
 def hand_over(env: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """The variables with which each `samebook run` below a command in this workspace is handed over to the zygote.
+    """The variables with which each `samebook run` below a command in this workspace is handed over to the zygotes.
 
     They are `env` where Python would start otherwise with them, or the workspace has zygotes of its own.
     """
-    if _read_at_start(env) != _read_at_start(ENVIRON) or client.folder(Workspace(folder)):
+    workspace = Workspace(folder)
+    if _read_at_start(env) != _read_at_start(ENVIRON) or client.folder(workspace):
         return dict(env)
     with patch.dict(os.environ, env, clear=True):
-        kind = runner.kind(Workspace(folder))
-    # A file that holds the path of a socket stands for the socket.
-    (_sockets() / kind.name).write_text(str(_sockets() / _kind().name))
+        _stand_in(runner.kind(workspace), _runners())
+        with suppress(SamebookError, OSError, ValueError):  # the run itself will raise it
+            of_kernel = kernels.kind(_packages(workspace), (), variables.of_any_kernel(workspace))
+            if _read_at_start(of_kernel.env) == _read_at_start(_kernels().env):
+                _stand_in(of_kernel, _kernels())
     return {**env, client.FOLDER: str(_sockets())}
+
+
+def call(arguments: Sequence[str], env: Mapping[str, str], folder: Path) -> tuple[int, str, str] | None:
+    """The exit code and output of `samebook ARGUMENTS` in a process forked from the zygote of runners.
+
+    None where these variables were not handed over: there Python has to be started.
+    """
+    if client.FOLDER not in env or env[client.FOLDER] != str(_sockets()):
+        return None
+    request = kernels.Request(arguments, env, str(folder))
+    with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr, open(os.devnull) as stdin:  # noqa: PTH123
+        files = [file.fileno() for file in (stdout, stderr, stdin)]
+        process = client.fork(_sockets(), _runners(), request, files)
+        assert process, "the zygote of runners has ended"
+        code = process.wait(PATIENCE)
+        for file in (stdout, stderr):
+            file.seek(0)
+        return code, stdout.read(), stderr.read()
+
+
+def _stand_in(kind: kernels.Kind, shared: kernels.Kind) -> None:
+    """Let the shared zygote fork what is asked of one of this kind."""
+    # A file that holds the path of a socket stands for the socket.
+    (_sockets() / kind.name).write_text(str(_sockets() / shared.name))
 
 
 def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in env.items() if name.startswith(START)}
 
 
-def _kind() -> kernels.Kind:
+def _packages(workspace: Workspace) -> str:
+    """The digest of the environment, by all that a workspace says of it: it takes as long as the kernel's start."""
+    files = sorted(path for path in workspace.environments.iterdir() if path.suffix in (".txt", ".env"))
+    said = (*(path.read_bytes() for path in files), os.environ.get("SAMEBOOK_HASH_SEED"))
+    if said not in DIGESTS:
+        DIGESTS[said] = identity.of(workspace)["digest"]
+    return DIGESTS[said]
+
+
+@cache
+def _runners() -> kernels.Kind:
     return kernels.Kind("tests", (RUNNER,), {**ENVIRON, "SAMEBOOK_WORKSPACE": str(CHECKOUT)})
 
 
 @cache
+def _kernels() -> kernels.Kind:
+    with patch.dict(os.environ, ENVIRON, clear=True):
+        return kernels.kind("tests", (API,), variables.of_any_kernel(Workspace(CHECKOUT)))
+
+
+@cache
 def _sockets() -> Path:
-    """The folder with the socket of a zygote that lives as long as this process."""
+    """The folder with the sockets of the zygotes, which live as long as this process."""
     atexit.register(KEPT.close)
     folder = Path(KEPT.enter_context(client.socket_folder()))
-    process = KEPT.enter_context(client.zygote(_kind(), CHECKOUT, folder))
-    assert not process.refusal, process.refusal
+    zygotes = [KEPT.enter_context(client.zygote(kind, CHECKOUT, folder)) for kind in (_runners(), _kernels())]
+    assert not any(zygote.refusal for zygote in zygotes), [zygote.refusal for zygote in zygotes]
     return folder

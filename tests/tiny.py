@@ -74,10 +74,13 @@ class Tiny:
 
     def samebook(self, *arguments: str, **variables: str) -> Result:
         """`samebook ARGUMENTS` to its end, with these variables set."""
+        env = self.hand_over(self.environ(**variables), self.root)
+        if self.python == sys.executable and (result := shared_imports.call(arguments, env, self.root)):
+            return Result(*result)
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.root,
-            env=self.hand_over(self.environ(**variables), self.root),
+            env=env,
             capture_output=True,
             text=True,
             timeout=PATIENCE,

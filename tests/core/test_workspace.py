@@ -70,3 +70,20 @@ def test_workspace_found_from_below(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"expected environments/runtime\.txt"):
         workspace.find()
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "expected"),
+    [
+        ("/work", "/work/notebooks/train.ipynb", "notebooks/train.ipynb"),
+        ("/work", "/work", "."),
+        ("/work", "/workshop/train.ipynb", "/workshop/train.ipynb"),
+        ("/work", "work/train.ipynb", "work/train.ipynb"),
+        ("/", "/train.ipynb", "train.ipynb"),
+        (".", "notebooks/train.ipynb", "notebooks/train.ipynb"),
+        (".", "../train.ipynb", "../train.ipynb"),
+    ],
+)
+def test_path_from_the_root(root: str, path: str, expected: str) -> None:
+    """A path below the root is said from there, and any other as it is; a folder whose name begins alike is none."""
+    assert workspace.Workspace(Path(root)).relative(Path(path)) == expected

@@ -10,10 +10,15 @@ from samebook.cli import console
 from samebook.cli import main as cli
 from samebook.core import processes, signing_key, workspace
 from samebook.environment import identity
-from samebook.execution import execute, page, pool
+from samebook.execution import pool, preparation
+from samebook.execution.warm.without import without
 from samebook.models import supply
 from samebook.records import summary
 from samebook.verbs import run, runs
+
+# As a run by itself imports them.
+with without(absent=(*preparation.UNUSED, *run.UNUSED), empty=("requests", "soupsieve")):
+    from samebook.execution import execute, page
 
 __all__ = ["console", "execute", "ipykernel", "pool", "run", "runs", "summary", "supply"]
 

@@ -5,9 +5,6 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from samebook.core.errors import UsageError
 
@@ -40,12 +37,6 @@ PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]*@|https?://[^/\s@]+@|\bpassword\s*="
 
 # The names and values in the query of a URL.
 KEYS = re.compile(r"[?&]([\w.-]+)=([^&#\s]*)")
-
-# Settings hold the name of a secret, never its text.
-type SecretName = Annotated[
-    str,
-    Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="the NAME of a secret: of a variable, or of /run/secrets/NAME"),
-]
 
 
 class Secret(str):

@@ -50,7 +50,8 @@ class Workspace:
 
     def relative(self, path: Path) -> str:
         """The path relative to the workspace's root; unchanged where it is outside."""
-        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+        # By the text: pathlib compares with each folder above, which took longest of hashing the code of a run.
+        return "." if path == self.root else str(path).removeprefix(f"{self.root}".rstrip("/") + "/")
 
 
 def find() -> Workspace:

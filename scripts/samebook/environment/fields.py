@@ -38,6 +38,11 @@ def _check_cron(line: str) -> str:
     return line
 
 
+# Settings hold the name of a secret, never its text.
+type SecretName = Annotated[
+    str,
+    Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="the NAME of a secret: of a variable, or of /run/secrets/NAME"),
+]
 type Cron = Annotated[str, AfterValidator(_check_cron), Field(description="minute hour day month weekday")]
 type Job = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=30, description="a pipeline's name")]
 

@@ -6,9 +6,8 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from samebook.core.secret import SecretName
 from samebook.environment.explain import UNSHOWN
-from samebook.environment.fields import NUMBER, PackageName, url_parts
+from samebook.environment.fields import NUMBER, PackageName, SecretName, url_parts
 
 
 class Section(BaseModel):

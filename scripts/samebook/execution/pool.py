@@ -13,8 +13,8 @@ from samebook.core.errors import SamebookError
 from samebook.environment import identity, machine, variables
 from samebook.execution.preparation import PreparedRun
 from samebook.execution.warm import client, imports, kernels, runner
-from samebook.execution.warm.child import RUNNER
 from samebook.execution.warm.kernels import Kind
+from samebook.execution.warm.messages import RUNNER
 
 if TYPE_CHECKING:
     from samebook.execution.warm.client import ZygoteProcess

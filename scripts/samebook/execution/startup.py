@@ -9,7 +9,7 @@ from typing import Any
 
 from samebook.execution.warm import preload
 from samebook.reads import libraries, undeclared
-from samebook.records import receipt, run_folder
+from samebook.records import run_folder
 
 # All is imported before the first read is recorded.
 SCRIPT = """\
@@ -51,7 +51,7 @@ def record_libraries(run: str) -> None:
             current = libraries.loaded() if modules != len(sys.modules) else facts
         if current != facts:
             facts = current
-            run_folder.append_event(Path(run), {"kind": receipt.LIBRARIES, "name": "libraries", "value": facts})
+            run_folder.append_event(Path(run), {"kind": run_folder.LIBRARIES, "name": "libraries", "value": facts})
         modules = len(sys.modules)
 
     if shell := get_ipython():

@@ -147,7 +147,7 @@ def _internal(facts: Facts) -> Json:
 
 def _libraries(facts: Facts) -> Json:
     """What the kernel's numeric libraries have taken, once they were loaded."""
-    return next((event["value"] for event in facts.of_kind(receipt.LIBRARIES)), {})
+    return next((event["value"] for event in facts.of_kind(run_folder.LIBRARIES)), {})
 
 
 def _threads(facts: Facts) -> Json:

@@ -30,8 +30,6 @@ READ, UNSEEN = "read", "unseen"
 PINNED = "pinned"
 # The internal parameter with the variables of the caller's shell.
 CALLERS = "callerVariables"
-# The kind of event by which a kernel says what its numeric libraries have taken.
-LIBRARIES = "libraries"
 # What a run made again has to have of the one before, whatever the machine has.
 CONDITIONS = ("numerics", "threads", CALLERS)
 

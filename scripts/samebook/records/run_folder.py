@@ -29,6 +29,8 @@ LOG, ENVIRONMENT, PATCH = "run.log", "environment.json", "uncommitted.patch"
 EVENTS, INPUTS, LOCK, SCRATCH, SECRETS = ".events.jsonl", ".inputs", ".lock", ".scratch", ".secrets"
 # The mark of the kernel's process.
 KERNEL = ".kernel"
+# The kind of event by which a kernel says what its numeric libraries have taken.
+LIBRARIES = "libraries"
 # What the notebook needs only while it runs: samebook.scratch_path.
 WORK = ".work"
 # What samebook itself writes there, redacted, or removes at the end. All else is the notebook's.

@@ -121,7 +121,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
             )
         )
     background.check(folder.path)
-    for event in run_folder.events(folder.path, receipt.LIBRARIES):
+    for event in run_folder.events(folder.path, run_folder.LIBRARIES):
         prepared.numerics.check(event["value"])
     run_folder.append_event(folder.path, {"kind": "kernel", "name": source.start})
     if request.pins.inputs is not None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from samebook.execution.warm import preload
+from samebook.execution.warm import messages, preload
 from samebook.execution.warm.preload import Effects
 
 KERNEL = "ipykernel_launcher"
@@ -22,8 +22,6 @@ KERNEL_MODULES = (
     "IPython.core.completerlib",
     "IPython.extensions.storemagic",
 )
-# To import this module does once what every run does; a zygote with this module alone forks runners.
-RUNNER = "samebook.cli.ready"
 
 
 def run_kernel(request: Mapping[str, Any], effects: Effects) -> None:
@@ -51,7 +49,7 @@ def run_kernel(request: Mapping[str, Any], effects: Effects) -> None:
 def run_command(request: Mapping[str, Any], effects: Effects) -> None:
     """Run this process as the requested `samebook` command."""
     _take_on(request, effects)
-    ready: Any = sys.modules[RUNNER]
+    ready: Any = sys.modules[messages.RUNNER]
     ready.main(request["arguments"], request["parent"])
 
 

@@ -13,6 +13,8 @@ from typing import Any
 LINE = 1 << 22
 # The file descriptors that a request hands over: stdout and stderr, and a runner's stdin.
 FILES = (1, 2, 0)
+# To import this module does once what every run does; a zygote with this module alone forks runners.
+RUNNER = "samebook.cli.ready"
 
 
 def send(connection: socket.socket, message: Mapping[str, Any], files: Sequence[int] = ()) -> None:

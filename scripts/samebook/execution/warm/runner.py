@@ -16,10 +16,9 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.core.workspace import Workspace
 from samebook.environment import edits
 from samebook.execution.warm import client, kernels
-from samebook.execution.warm.child import RUNNER
 from samebook.execution.warm.client import ForkedProcess
 from samebook.execution.warm.kernels import Kind, Request
-from samebook.execution.warm.messages import FILES
+from samebook.execution.warm.messages import FILES, RUNNER
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

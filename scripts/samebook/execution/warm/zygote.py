@@ -229,7 +229,7 @@ def main(arguments: list[str]) -> None:
         return
     number, idle, *modules = arguments
     listener = socket.socket(fileno=int(number))
-    is_runner = modules == [child.RUNNER]
+    is_runner = modules == [messages.RUNNER]
     effects, refusal = preload.preload(modules, []) if is_runner else preload.preload(child.KERNEL_MODULES, modules)
     sys.stdout.write(json.dumps({"refused": refusal}) + "\n")
     sys.stdout.flush()
