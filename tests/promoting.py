@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tiny import Result, Tiny, git
+from tiny import Result, Tiny, git, shorten_lock
 
 MAKEFILE = """.PHONY: environment run models
 environment:
@@ -46,6 +46,7 @@ PREPROD = "promotion: {reproduced: true, gate: null}\n"
 def create(root: Path, *levels: int) -> Tiny:
     """Make the repository, all committed, with a run of `train` for each level, and none of `gate`."""
     tiny = Tiny.create(root, DEV)
+    shorten_lock(tiny)
     (tiny.root / "environments" / "preprod.yml").write_text(PREPROD)
     tiny.notebook("train", parameters=LEVEL, work=TRAIN)
     tiny.notebook("gate", parameters=RIVALS, work=GATE)

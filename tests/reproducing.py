@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tiny import Result, Tiny, git
+from tiny import Result, Tiny, git, shorten_lock
 
 MAKEFILE = """environment:
 \t@{environment}
@@ -15,6 +15,7 @@ run:
 def make_repository(root: Path, environment: str = "true", **cells: str) -> Tiny:
     """A repository with the notebook `sum`, committed; its cells by keyword."""
     tiny = Tiny.create(root)
+    shorten_lock(tiny)
     tiny.notebook("sum", **(cells or {"work": "import samebook\nsamebook.log_metric('n', 6)\nprint(6)"}))
     (tiny.root / "Makefile").write_text(MAKEFILE.format(environment=environment, python=sys.executable))
     (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n/.samebook/\n")

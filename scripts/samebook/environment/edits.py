@@ -38,10 +38,14 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def in_full(site: Path, *, is_image: bool = False) -> dict[str, list[str]]:
-    """The edited files of each package in a folder of packages that has some, by normalised name; all are read."""
+def in_full(site: Path, names: Container[str] | None = None, *, is_image: bool = False) -> dict[str, list[str]]:
+    """The edited files of each package in a folder of packages that has some, by normalised name; all are read.
+
+    Only packages of these `names` are looked at, where some are given.
+    """
+    found = {normal(name): path / "RECORD" for path, name, _ in distributions(site)}
+    records = {name: record for name, record in found.items() if names is None or name in names}
     with ThreadPoolExecutor() as pool:
-        records = {normal(name): path / "RECORD" for path, name, _ in distributions(site)}
         files = pool.map(partial(of_package, is_full=True, is_image=is_image), records.values())
         return {name: sorted(names) for name, names in zip(records, files, strict=True) if names}
 
@@ -55,18 +59,20 @@ def strays(site: Path, packages: Container[str], *, is_full: bool = False) -> di
     records = [record for record in site.glob("*.dist-info/RECORD") if record.parent.name in packages]
     names = frozenset[str]().union(*(_tops(record, record.stat().st_mtime_ns) for record in records))
     alone = [path for path in site.iterdir() if path.name not in names and not path.name.endswith(".dist-info")]
-    paths = [file for path in alone for file in ([path] if path.is_file() else path.rglob("*"))]
+    paths = [file for path in alone for file in ([str(path)] if path.is_file() else _imported(path))]
+    own = set[str]()
     if is_full:
         own = {name for record in records for name in re.findall(r"^[^,\n]+", record.read_text(), re.MULTILINE)}
-        paths = [path for path in site.rglob("*") if path.relative_to(site).as_posix() not in own]
-    files = {path.relative_to(site).as_posix(): path for path in sorted(paths) if _is_imported(path)}
-    digests = {name: sha256(path) for name, path in files.items()}
+        paths = _imported(site)
+    files = {path.removeprefix(f"{site}/"): Path(path) for path in sorted(paths) if path.endswith(IMPORTED)}
+    digests = {name: sha256(path) for name, path in files.items() if name not in own and path.is_file()}
     return {name: digest for name, digest in digests.items() if (name, digest) != (PIP, sha256(PIP_CONTENT))}
 
 
-def _is_imported(path: Path) -> bool:
-    """Whether Python may import a file by its place; a cached module counts by its source."""
-    return path.name.endswith(IMPORTED) and path.parent.name != "__pycache__" and path.is_file()
+def _imported(folder: Path) -> list[str]:
+    """The paths below a folder that Python may import by their place; a cached module counts by its source."""
+    walk = ((place, names) for place, _, names in os.walk(folder) if not place.endswith("/__pycache__"))
+    return [f"{place}/{name}" for place, names in walk for name in names if name.endswith(IMPORTED)]
 
 
 @cache

@@ -135,10 +135,7 @@ def _packages(names: Container[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 def edited_packages(workspace: Workspace) -> dict[str, list[str]]:
     """The edited files of each locked package that has some, by normalised name; every file is read."""
-    locked = locked_versions(workspace)
-    return {
-        name: files for name, files in edits.in_full(_site(), is_image=machine.is_image()).items() if name in locked
-    }
+    return edits.in_full(_site(), locked_versions(workspace), is_image=machine.is_image())
 
 
 def _known(workspace: Workspace) -> set[str]:
