@@ -164,12 +164,11 @@ def locate(workspace: Workspace, name: str) -> Path:
 
     Raises UsageError for another name, and for a failed run.
     """
-    if Path(name).resolve().parent == workspace.runs.resolve():
-        name = Path(name).name  # as a shell completes it
-    folder = workspace.runs / name
+    run = name.removeprefix("runs/").rstrip("/")  # as a shell completes it
+    folder = workspace.runs / run
     is_run = folder in workspace.runs.glob("*Z-*")
     if is_run and not (folder / RECEIPT).is_file():
-        raise UsageError(f"run {name} failed: it left no receipt and no result", mend=f"cat runs/{name}/{ERROR}")
+        raise UsageError(f"run {run} failed: it left no receipt and no result", mend=f"cat runs/{run}/{ERROR}")
     if folders := [folder] if is_run else finished_runs(workspace, name):
         return folders[0] / RECEIPT
     if Path(name).is_file():  # last, because a commit may hold a file with the name of a notebook
