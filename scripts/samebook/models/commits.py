@@ -145,7 +145,7 @@ def versions(workspace: Workspace, path: Path) -> list[bytes]:
 def came_by_merge(workspace: Workspace, path: Path) -> bool:
     """Whether a merge brought the file as this branch has it, now or before a rollback to it."""
     blob = git(workspace.root, "rev-parse", f"HEAD:{workspace.relative(path)}").decode().strip()
-    options = ("--first-parent", "--diff-merges=first-parent", f"--find-object={blob}", "--format=%P")
+    options = ("--first-parent", "--diff-merges=first-parent", f"--find-object={blob}", "--no-patch", "--format=%P")
     return any(b" " in parents for parents in git(workspace.root, "log", *options).splitlines())
 
 
