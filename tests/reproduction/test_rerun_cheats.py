@@ -1,5 +1,6 @@
 """Commits and notebooks that try to have another run, or an earlier result, taken for the new run."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,23 @@ def test_result_of_the_caller(place: str, tmp_path: Path) -> None:
     assert ended.code == 3
     assert "the new run has read an earlier result" in ended.stderr
     assert not list(folder.glob("reproduction-*"))
+
+
+AROUND = """
+import subprocess, samebook
+from pathlib import Path
+subprocess.run(["true"])
+samebook.output_path("x.txt").write_text(Path("{file}").read_text().upper())
+"""
+
+
+def test_receipt_above_the_checkout(tmp_path: Path) -> None:
+    """A receipt that lies above the checkout makes no earlier result of all that is there, nor does an unseen read."""
+    (tmp_path / "data.csv").write_text("a,b")
+    tiny = make_repository(tmp_path / "workspace", work=AROUND.format(file=tmp_path / "data.csv"))
+    shutil.copy(run(tiny) / "receipt.json", tmp_path)
+    ended = reproduce(tiny, str(tmp_path / "receipt.json"))
+    assert (ended.code, "IDENTICAL: 3 of 3" in ended.stdout) == (0, True), ended.stderr
 
 
 # Notebooks that find the earlier result around their checkout, and read it by another name.

@@ -53,7 +53,9 @@ def check_unread(workspace: Workspace, original: Original, checkout: Path, undec
     but for files of the checkout, which the run may have written.
     """
     names = [original.path.parent, workspace.runs, objects.local_store(workspace).root]
-    folders = tuple(f"{os.path.realpath(folder)}/" for folder in names)
+    root, *paths = (f"{os.path.realpath(folder)}/" for folder in (workspace.root, *names))
+    # A receipt that somebody has sent may lie in the home folder, or anywhere above the checkout.
+    folders = tuple(path for path in paths if not root.startswith(path))
     files = {*receipt.file_digests(original.statement).values(), original.digest} - {EMPTY}
     for name, digest in undeclared.items():
         path = Path(os.path.realpath(checkout / name))

@@ -102,7 +102,7 @@ def _judge(workspace: Workspace, request: ReproduceRequest, original: Original, 
     is_another = any(divergence.is_essential for divergence in divergences)
     verdict = comparison.overall([*comparisons, *([Comparison("", Verdict.DIFFERENT)] if is_another else [])])
     if verdict in (Verdict.IDENTICAL, Verdict.EQUIVALENT):
-        originals.check_unread(workspace, original, rerun_folder.parents[1], undeclared)
+        originals.check_unread(workspace, original, rerun_folder.parents[1], receipt.undeclared(new))
     predicate = _predicate(request, original, new, comparisons)
     predicate |= {"verdict": verdict, "definition": _table_of(divergences), "undeclared": undeclared}
     attested = _attestation(statement, predicate)
