@@ -1,8 +1,8 @@
 """The parts of a secret that are secrets themselves: a notebook, or an error of a library, shows one without the rest.
 
 They are its lines, as a notebook's file splits a text into lines; the password of a URL, the keys in its query, also
-where the query stands alone, and the path of a webhook; the values in JSON and in `name=value` whose names say so; and what follows `Bearer`. A part may
-be a common word, which stands in code and in results by chance.
+where the query stands alone, and the path of a webhook; the values in JSON and in `name=value` whose names say so; and
+what follows `Bearer`. A part may be a common word, which stands in code and in results by chance.
 """
 
 import json

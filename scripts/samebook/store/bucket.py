@@ -20,12 +20,12 @@ from samebook.store import objects
 
 if TYPE_CHECKING:
     from obstore import GetResult
-    from obstore.store import ObjectStore, S3Credential
+    from obstore.store import ObjectStore, RetryConfig, S3Credential
 
 # Larger objects are sent in parts of this many bytes; S3 takes up to 10,000 parts.
 PART = 8 * 2**20
 # Retries outlast a server that is busy or restarts, and give up on a missing one within seconds.
-RETRY = {
+RETRY: "RetryConfig" = {
     "max_retries": 4,
     "backoff": {"init_backoff": timedelta(milliseconds=250), "max_backoff": timedelta(seconds=2), "base": 2},
     "retry_timeout": timedelta(seconds=10),

@@ -7,11 +7,15 @@ https://docs.rs/object_store/latest/object_store/azure/enum.AzureConfigKey.html
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from samebook.core.errors import UsageError
 from samebook.environment.input_entries import FILE
 from samebook.store.bucket import RETRY, Bucket
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,14 @@ def connect(url: str) -> Bucket:
         raise UsageError(
             f"{url} can't be used: {cloud.endpoint} is not a URL", mend=f"export {cloud.endpoint}=https://…"
         )
-    http = {"allow_http": endpoint.scheme == "http", "connect_timeout": timedelta(seconds=3)}
+    http: ClientConfig = {
+        "allow_http": endpoint.scheme == "http",
+        "connect_timeout": timedelta(seconds=3),
+        "read_timeout": timedelta(seconds=10),
+        "timeout": timedelta(hours=6),
+    }
     try:
-        store = from_url(
-            url,
-            client_options={**http, "read_timeout": timedelta(seconds=10), "timeout": timedelta(hours=6)},
-            retry_config=RETRY,
-        )
+        store = from_url(url, client_options=http, retry_config=RETRY)
     except (BaseError, ValueError) as error:
         name, problem = next((wrong for text, wrong in WRONG.items() if text in str(error)), (FILE, "has no such URL"))
         mend = f"edit {FILE}" if name == FILE else f"export {name}=…"
