@@ -16,7 +16,9 @@ LOWER, HIGHER = "lower", "higher"
 # The better direction of the metrics that everybody reads in the same way.
 BETTER = {
     **dict.fromkeys(("auc", "accuracy", "balanced_accuracy", "r2"), HIGHER),
-    **dict.fromkeys(("log_loss", "brier", "calibration_error", "mean_absolute_error", "root_mean_squared_error"), LOWER),
+    **dict.fromkeys(
+        ("log_loss", "brier", "calibration_error", "mean_absolute_error", "root_mean_squared_error"), LOWER
+    ),
 }
 
 
