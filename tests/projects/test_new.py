@@ -194,7 +194,10 @@ def test_nothing_to_begin_with(tmp_path: Path) -> None:
     make = ["make", "test", "ENGINE=local"]
     tested = subprocess.run(make, cwd=tmp_path / "hello", capture_output=True, text=True, check=False)
     assert "1 passed" in tested.stdout, tested.stdout + tested.stderr
-    assert lines(tmp_path / "hello", "git", "ls-files", "notebooks") == ["notebooks/gate.ipynb", "notebooks/train.ipynb"]
+    assert lines(tmp_path / "hello", "git", "ls-files", "notebooks") == [
+        "notebooks/gate.ipynb",
+        "notebooks/train.ipynb",
+    ]
 
 
 def test_refused(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def difference_intervals(
     draws: int = 200,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """The difference of two predictions of any kind, first less second, on the same rows, in each metric that
+    """The difference of what two models of any kind say of the same rows, first less second, in each metric that
     `measure(label, prediction)` gives: difference, low and high of the 95 % interval.
 
     Whole groups are drawn with replacement, the same ones for both. A metric that a draw does not have, as one of two

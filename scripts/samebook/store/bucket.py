@@ -20,7 +20,7 @@ from samebook.store import objects
 
 if TYPE_CHECKING:
     from obstore import GetResult
-    from obstore.store import ObjectStore, RetryConfig, S3Credential
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Credential
 
 # Larger objects are sent in parts of this many bytes; S3 takes up to 10,000 parts.
 PART = 8 * 2**20
@@ -29,6 +29,13 @@ RETRY: "RetryConfig" = {
     "max_retries": 4,
     "backoff": {"init_backoff": timedelta(milliseconds=250), "max_backoff": timedelta(seconds=2), "base": 2},
     "retry_timeout": timedelta(seconds=10),
+}
+CONNECT = timedelta(seconds=3)
+# A reader gives up on a silent server within seconds.
+WAITS: "ClientConfig" = {
+    "connect_timeout": CONNECT,
+    "read_timeout": timedelta(seconds=10),
+    "timeout": timedelta(hours=6),
 }
 NO_BUCKETS = ("NoSuchBucket", "ContainerNotFound")
 # The addresses where the library asks a machine of AWS, Google or Azure for the key of its role.
@@ -149,11 +156,24 @@ def connect(section: Store) -> Bucket:
     options |= _credentials(section)
     if section.endpoint:  # this name overrides AWS_ENDPOINT_URL_S3 and the like
         options["aws_endpoint_url_s3"] = section.endpoint.rstrip("/")
-    http = {"allow_http": section.endpoint.startswith("http://"), "connect_timeout": timedelta(seconds=3)}
-    reading = {**http, "read_timeout": timedelta(seconds=10), "timeout": timedelta(hours=6)}
-    writing = {**http, "timeout": timedelta(minutes=5)}
+    http: ClientConfig = {"allow_http": section.endpoint.startswith("http://")}
+    reading, writing = http | WAITS, http | {"connect_timeout": CONNECT, "timeout": timedelta(minutes=5)}
     reader, writer = (S3Store(url.netloc, **options, client_options=client) for client in (reading, writing))
     return Bucket(section.url, section.endpoint or "AWS", "".join(f"{part}/" for part in parts), reader, writer)
+
+
+def opened(url: str, *, allow_http: bool) -> "ObjectStore":
+    """The library's own store of a URL, by the variables of its client. Raises ValueError with the library's words, in
+    which a key may stand.
+    """
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    http: ClientConfig = {"allow_http": allow_http, **WAITS}
+    try:
+        return from_url(url, client_options=http, retry_config=RETRY)
+    except BaseError as error:
+        raise ValueError(str(error)) from None
 
 
 def _credentials(section: Store) -> dict[str, Any]:

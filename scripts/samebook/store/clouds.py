@@ -6,16 +6,12 @@ https://docs.rs/object_store/latest/object_store/azure/enum.AzureConfigKey.html
 
 import os
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from samebook.core.errors import UsageError
 from samebook.environment.input_entries import FILE
-from samebook.store.bucket import RETRY, Bucket
-
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig
+from samebook.store import bucket
+from samebook.store.bucket import Bucket
 
 
 @dataclass(frozen=True)
@@ -52,24 +48,15 @@ WRONG = {
 
 def connect(url: str) -> Bucket:
     """The bucket of a URL, gs://bucket or az://container. Raises UsageError without an account that can be used."""
-    from obstore.exceptions import BaseError
-    from obstore.store import from_url
-
     cloud = CLOUDS[urlsplit(url).scheme]
     endpoint = urlsplit(os.environ.get(cloud.endpoint, ""))
     if endpoint.path and not endpoint.hostname:
         raise UsageError(
             f"{url} can't be used: {cloud.endpoint} is not a URL", mend=f"export {cloud.endpoint}=https://…"
         )
-    http: ClientConfig = {
-        "allow_http": endpoint.scheme == "http",
-        "connect_timeout": timedelta(seconds=3),
-        "read_timeout": timedelta(seconds=10),
-        "timeout": timedelta(hours=6),
-    }
     try:
-        store = from_url(url, client_options=http, retry_config=RETRY)
-    except (BaseError, ValueError) as error:
+        store = bucket.opened(url, allow_http=endpoint.scheme == "http")
+    except ValueError as error:
         name, problem = next((wrong for text, wrong in WRONG.items() if text in str(error)), (FILE, "has no such URL"))
         mend = f"edit {FILE}" if name == FILE else f"export {name}=…"
         raise UsageError(f"{url} can't be used: {name} {problem}", mend=mend) from None
