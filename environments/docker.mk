@@ -66,7 +66,9 @@ doctor: export SAMEBOOK_BESIDE = $(BESIDE)
 
 # The base that is pinned by digest, or the one that `make base` made here.
 BUILT_BASE  = samebook-base:trixie$(ARCHITECTURE:%=-%)
-BASE_IMAGE ?= $(shell cat .samebook/base-image$(ARCHITECTURE:%=-%) 2>/dev/null || sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
+ifeq ($(strip $(BASE_IMAGE)),)
+override BASE_IMAGE = $(shell cat .samebook/base-image$(ARCHITECTURE:%=-%) 2>/dev/null || sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
+endif
 # Where a proxy inspects TLS, a build has to trust what this machine trusts, and to go the same way.
 CA     = $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem))
 WAYS   = $(foreach name,PIP_INDEX_URL UV_DEFAULT_INDEX HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy DEBIAN_MIRROR,$(if $($(name)),--build-arg $(name)))

@@ -31,18 +31,6 @@ $(UV): environments/build.txt
 	    echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; }; \
 	fi && touch $@
 
-# In Lab, in a shell and in a cell `pip` would be that of another Python of the machine, and install for that one;
-# `%pip` is `python -m pip`.
-define NO_PIP
-#!/bin/sh
-[ "$$1" != install ] || shift
-echo "error: what pip installs, nobody else has: the environment is the lock's" >&2
-echo "  -> make add PACKAGE=\"$$*\"" >&2
-exit 2
-endef
-NO_PIP_MODULE = import os, sys; __name__ == "__main__" and os.execv(sys.prefix + "/bin/pip", ["pip", *sys.argv[1:]])
-$(LOCAL) .venv/.runtime .samebook/command/.installed: export REFUSAL = $(NO_PIP)
-
 # An environment from a lock. What packages are compiled to comes from the user's cache, once it is there; a
 # reproduction takes it from there itself, as the commit's own code may not write into it.
 define install
@@ -54,8 +42,7 @@ export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
 { $(UV_RUN) pip sync --quiet --require-hashes --build-constraints environments/build.txt $< || { \
   echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
 $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
-for name in pip pip3; do printf '%s\n' "$$REFUSAL" >$(@D)/bin/$$name && chmod +x $(@D)/bin/$$name; done && \
-echo '$(NO_PIP_MODULE)' >$(@D)/lib/python$(PYTHON_VERSION)/site-packages/pip.py && \
+$(HERE)environments/image/install no_pip && \
 { [ -n "$$SAMEBOOK_UNCOMPILED" ] || $(@D)/bin/python -P -m samebook.environment.bytecode $(@D)/lib/python$(PYTHON_VERSION)/site-packages || :; } && touch $@
 endef
 

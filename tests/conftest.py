@@ -23,7 +23,7 @@ from samebook.environment.sections import Warehouse
 TESTS = Path(__file__).parent
 # What starts programs, kernels or servers takes seconds; the rest is fast.
 SLOW_FIXTURES = {
-    *("tiny", "postgresql", "sampled", "served", "s3"),
+    *("tiny", "postgresql", "sampled", "served", "s3", "azure", "google"),
     *("noticed", "chain", "worked", "promoted", "notebook", "trained", "watched", "replay"),
 }
 SLOW_FOLDERS = {"notebooks", "container", "gallery", "projects"}

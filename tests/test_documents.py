@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import nbformat
 import pytest
 import yaml
 from pages import PAGES, Page
@@ -180,6 +182,18 @@ def test_readme_is_a_page() -> None:
     """The README has at most 1,000 words, and the first command within 20 lines."""
     assert len(README.text.split()) <= 1000
     assert "$ make run" in "\n".join(README.text.splitlines()[:20])
+
+
+@pytest.mark.parametrize("check", [("check",), ("format", "--check")], ids=" ".join)
+def test_readmes_notebook_passes_check(check: tuple[str, ...]) -> None:
+    """The notebook that the README has people write passes `make check` as it is printed there, on one's own branch."""
+    printed = README.text.partition("## Your own notebook")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```python\n(.*?)```", printed, re.DOTALL)
+    cells = [nbformat.v4.new_code_cell(textwrap.dedent(block).strip()) for block in blocks]
+    command = ["ruff", *check, "--stdin-filename", "notebooks/hello.ipynb", "-"]
+    notebook = nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}}))
+    done = subprocess.run(command, cwd=CHECKOUT, input=notebook, capture_output=True, text=True, check=False)
+    assert (len(cells), done.returncode) == (2, 0), done.stdout + done.stderr
 
 
 def test_readme_promises_what_is_noticed() -> None:

@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from samebook.api.artifacts import find_artifact, find_bundle, load_bundle, load_model
+    from samebook.api.artifacts import find_artifact, find_bundle, find_model, load_bundle, load_model
     from samebook.api.assignment import ab_test, assign
     from samebook.api.cluster import run_ranks
     from samebook.api.drift import drift_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from samebook.core.errors import DataRejected, UsageError
     from samebook.core.secret import Secret
     from samebook.execution.parameters import Model
-    from samebook.monitoring.bootstrap import paired_bootstrap, score_intervals, scores
+    from samebook.monitoring.bootstrap import difference_intervals, paired_bootstrap, score_intervals, scores
     from samebook.monitoring.report import Finding
 
 __all__ = [
@@ -44,9 +44,11 @@ __all__ = [
     "UsageError",
     "ab_test",
     "assign",
+    "difference_intervals",
     "drift_of",
     "find_artifact",
     "find_bundle",
+    "find_model",
     "input_path",
     "load_bundle",
     "load_model",
@@ -78,12 +80,12 @@ _MODULES = {
     "Secret": "core.secret",
     "Model": "execution.parameters",
     "sha256": "core.digest",
-    **dict.fromkeys(("find_artifact", "find_bundle", "load_bundle", "load_model"), "api.artifacts"),
+    **dict.fromkeys(("find_artifact", "find_bundle", "find_model", "load_bundle", "load_model"), "api.artifacts"),
     **dict.fromkeys(("ab_test", "assign"), "api.assignment"),
     **dict.fromkeys(("input_path", "read_file"), "api.files"),
     **dict.fromkeys(("validate", "validate_batches"), "api.validation"),
     "drift_of": "api.drift",
-    **dict.fromkeys(("paired_bootstrap", "score_intervals", "scores"), "monitoring.bootstrap"),
+    **dict.fromkeys(("difference_intervals", "paired_bootstrap", "score_intervals", "scores"), "monitoring.bootstrap"),
     "Rank": "cluster.rank",
     "run_ranks": "api.cluster",
     "Finding": "monitoring.report",

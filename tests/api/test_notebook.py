@@ -212,6 +212,17 @@ def test_artifact_found_by_notebook(lab: Tiny) -> None:
     assert samebook.find_artifact(str(newest.relative_to(lab.root)), "model.ubj") == newest
 
 
+def test_model_of_any_kind_is_found(lab: Tiny) -> None:
+    """The model file of a run has any ending; a run without the output that is asked for is named, with its outputs."""
+    (lab.root / "runs" / "20130101T000000Z-train-aaaaaa" / "outputs").mkdir(parents=True)
+    (lab.root / "runs" / "20130101T000000Z-train-aaaaaa" / "outputs" / "model.onnx").write_text("1")
+    lab.receipt("20130101T000000Z-train-aaaaaa")
+    assert samebook.find_model("train").name == "model.onnx"
+    with pytest.raises(UsageError, match=r"run \S+-aaaaaa has no output 'a.csv'; its outputs: model.onnx") as caught:
+        samebook.find_artifact("train", "a.csv")
+    assert caught.value.mend == "samebook.output_path('a.csv') in notebooks/train.ipynb"
+
+
 def test_artifact_beside_the_workspace(lab: Tiny) -> None:
     """A file beside the workspace has the path that was given as its label: a reproduction has another workspace."""
     (lab.root.parent / "beside.csv").write_text("1")

@@ -11,6 +11,14 @@ from tiny import Tiny
 PARAMETERS = "from typing import Annotated\nfrom pydantic import Field\ndepth: Annotated[int, Field(ge=1, le=16)] = 6"
 
 
+# The command that mends a slip, by the message.
+MENDS = {
+    "no notebook 'trian'; did you mean train?": "-> make run NOTEBOOK=train\n",
+    "no parameter 'depht'; did you mean depth?": '-> make run NOTEBOOK=… PARAMS="depth=…"\n',
+    "no environment 'pord'; did you mean prod?": "-> make settings ENV=prod\n",
+}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -45,6 +53,7 @@ def test_call_refused(arguments: list[str], message: str, tiny: Tiny) -> None:
     ended = tiny.samebook(*arguments)
     assert (ended.code, tiny.runs, tiny.files()) == (2, [], before), ended
     assert message in ended.stderr.replace("\n", " ")
+    assert MENDS.get(message, "") in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

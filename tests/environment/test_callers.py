@@ -192,6 +192,20 @@ def test_settings_name_secrets(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> N
     assert {"HOOK", "MAKERS_TOKEN", "AWS_PROFILE", "OTHER"} & given.keys() == {"HOOK", "MAKERS_TOKEN", "AWS_PROFILE"}
 
 
+def test_clouds_log_in(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels get the variables by which a cloud's client logs in where an input file is from there; a wrong
+    inputs.yml keeps no kernel from starting.
+    """
+    for name in ("AZURE_STORAGE_ACCOUNT_KEY", "GOOGLE_SERVICE_ACCOUNT_KEY"):
+        monkeypatch.setenv(name, "canary")
+    place, path = Workspace(tiny.root), tiny.root / "environments" / "inputs.yml"
+    held = {"": set(), "a.csv: {from: az://b/a}": {"AZURE_STORAGE_ACCOUNT_KEY"}, "a.csv: {from: [": set()}
+    for text, names in held.items():
+        path.write_text(text)
+        given = callers.named(place, Settings.model_construct(), ())
+        assert (given.secrets.keys(), given.likely_secrets) == (names, [*names])
+
+
 def test_postgresql_logs_in(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels get the variables by which libpq logs in where the warehouse is a server, reproductions too; one that is
     handed by name is no secret for that.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import CHECKOUT
 
+from samebook.cli import moved
 from samebook.environment import packages
 
 WISH = ("pyproject.toml", "runtime.txt", "lab.txt", "command.txt", "build.txt")
@@ -100,6 +101,23 @@ def test_refusal(words: str, wanted: str, reason: str, mend: str | None) -> None
     assert bool(way) == bool(mend)
 
 
+DOCOPT = "docopt==0.6.2 --hash=sha256:49b3a825280bd66b3aa83585ef59c4a8c82f2c8a522dbe754a8bc8d08c85c491\n"
+
+
+@pytest.mark.host
+def test_build_from_source_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A package without a wheel is named when its build begins; uv's own words are shown only where it fails."""
+    uv = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
+    (tmp_path / "lock.txt").write_text(DOCOPT)
+    command = [str(uv), "pip", "install", "--target", str(tmp_path / "packages"), "--python", sys.executable]
+    moved.install([*command, "--no-cache", "--require-hashes", "-r", str(tmp_path / "lock.txt")])
+    line = "  docopt 0.6.2 has no wheel here: built from its source, which may take minutes\n"
+    assert capfd.readouterr() == (line, "")
+    with pytest.raises(SystemExit):
+        moved.install([*command, "--no-cache", "--reinstall", "--no-build", "docopt==0.6.2"])
+    assert "docopt==0.6.2 has no usable wheels" in capfd.readouterr().err
+
+
 @pytest.mark.host
 def test_added_and_removed(tmp_path: Path) -> None:
     """`make add` brings wish, lock and weight, `make remove` takes them out, one that is nowhere moves nothing."""
@@ -158,6 +176,24 @@ def test_pip_names_the_way(program: tuple[str, ...]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert '-> make add PACKAGE="seaborn"' in done.stderr
+
+
+@pytest.mark.host
+@pytest.mark.parametrize(
+    ("typed", "mend"),
+    [
+        ("install -U seaborn lightgbm>=4", 'make add PACKAGE="seaborn lightgbm>=4"'),
+        ("install -r needs.txt", "make add PACKAGE=\"$(grep -v '^#' needs.txt)\""),
+        ("uninstall -y seaborn", 'make remove PACKAGE="seaborn"'),
+        ("list", "grep == environments/lab.txt"),
+        ("", "grep == environments/lab.txt"),
+    ],
+)
+def test_pip_of_any_kind_names_the_way(typed: str, mend: str) -> None:
+    """What people type of pip is answered with the command that does it here, without pip's own options."""
+    command = [CHECKOUT / ".venv" / "bin" / "pip", *typed.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[1:]) == (2, [f"  -> {mend}"])
 
 
 @pytest.mark.host  # where a folder for temporary files may hold programs

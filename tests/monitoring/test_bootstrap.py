@@ -166,3 +166,30 @@ def test_memory_of_draws() -> None:
     """Memory does not grow with rows times draws: 600,000 rows take less than 50 of their draws, 240 MB, would."""
     program = [sys.executable, "-c", PEAK]
     assert int(subprocess.run(program, capture_output=True, text=True, check=True).stdout) < 220
+
+
+def test_difference_of_any_metric() -> None:
+    """The difference is that of the function's own metrics, of numbers and of classes; equal answers differ nowhere, and
+    of rows that go together all are drawn or none.
+    """
+    random = np.random.default_rng(5)
+    label, days = pd.Series(random.normal(size=200)), pd.Series(np.arange(200) // 20)
+    near, far = label + random.normal(0, 0.1, 200), label + random.normal(0, 1, 200)
+
+    def measure(label: pd.Series, said: pd.Series) -> dict[str, float]:
+        return {"error": float((said - label).abs().mean()), "days": float(days[label.index].nunique())}
+
+    found = bootstrap.difference_intervals(measure, label, near, far, groups=days, draws=100, seed=1)
+    wrong = measure(label, near)["error"] - measure(label, far)["error"]
+    assert found["error"]["difference"] == pytest.approx(wrong, abs=1e-6)
+    assert found["error"]["low"] < wrong < found["error"]["high"] < 0
+    same = bootstrap.difference_intervals(measure, label, near, near, groups=days.astype(str), draws=20)
+    assert same["error"] == {"difference": 0, "low": 0, "high": 0}
+    seen = list[int]()
+
+    def rows(label: pd.Series, _: pd.Series) -> dict[str, float]:
+        seen.append(len(label) if all(label.index.value_counts().groupby(days).nunique() == 1) else -1)
+        return {}
+
+    bootstrap.difference_intervals(rows, label, near, far, groups=days, draws=10)
+    assert {*seen} == {200}

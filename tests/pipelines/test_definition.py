@@ -104,13 +104,15 @@ def test_wrong_parameter_told(given: dict[str, str], told: str, tmp_path: Path) 
     with pytest.raises(UsageError) as error:
         steps(tmp_path, text, **given)
     assert told in str(error.value)
+    assert "dya" not in given or error.value.mend == 'make pipeline NAME=… PARAMS="day=…"'
 
 
 def test_unknown_pipeline_told(tmp_path: Path) -> None:
     """A pipeline's name is none of a path, and a mistyped one is answered with the nearest."""
     here = written(tmp_path, "steps: {a: {}}")
-    with pytest.raises(UsageError, match=r"no pipeline 'dayly'; did you mean daily\?"):
+    with pytest.raises(UsageError, match=r"no pipeline 'dayly'; did you mean daily\?") as caught:
         definition.read(here, "dayly")
+    assert caught.value.mend == "make pipelines"
     with pytest.raises(UsageError, match=r"no pipeline '../pipelines/daily'"):
         definition.read(here, "../pipelines/daily")
 

@@ -188,13 +188,16 @@ def test_hooks(project: Path) -> None:
 
 
 def test_nothing_to_begin_with(tmp_path: Path) -> None:
-    """A project without an example has one notebook, whose test passes."""
+    """A project without an example has one notebook, whose test passes, and a gate."""
     done = samebook("new", "hello", "--example", "none", cwd=tmp_path, **IDENTITY)
     assert done.returncode == 0, done.stderr
     make = ["make", "test", "ENGINE=local"]
     tested = subprocess.run(make, cwd=tmp_path / "hello", capture_output=True, text=True, check=False)
     assert "1 passed" in tested.stdout, tested.stdout + tested.stderr
-    assert lines(tmp_path / "hello", "git", "ls-files", "notebooks") == ["notebooks/train.ipynb"]
+    assert lines(tmp_path / "hello", "git", "ls-files", "notebooks") == [
+        "notebooks/gate.ipynb",
+        "notebooks/train.ipynb",
+    ]
 
 
 def test_refused(tmp_path: Path) -> None:

@@ -232,6 +232,7 @@ KEY = "-----BEGIN KEY-----\nMIIEvgIBADANBgkqAB\nhkiG9w0BAQEFAASC\n-----END KEY--
         ("Bearer c4nary0", "c4nary0"),
         (json.dumps({"type": "account", "private_key": KEY}, indent=2), KEY),
         (json.dumps({"client": [{"refreshToken": "c4nary0"}]}), "c4nary0"),
+        ("sv=2024-11-04&ss=b&srt=o&sp=r&sig=c4nary%2B0123%3D", "c4nary+0123="),
     ],
 )
 def test_part_is_redacted(secret: str, part: str) -> None:

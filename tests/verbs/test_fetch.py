@@ -101,7 +101,7 @@ def test_wrong_transfer_leaves_nothing(
         ("http://127.0.0.1:9/a.csv", "http://127.0.0.1:9/a.csv can't be reached"),
         ("notebooks", "notebooks: found a folder; expected a file"),
         ("none.csv", "none.csv: found none; expected a file"),
-        ("az://container/a.csv", "az://container can't be used without its account"),
+        ("az://container/a.csv", "AZURE_STORAGE_ACCOUNT_NAME is not set"),
     ],
 )
 def test_source_that_is_none_is_told(here: Workspace, origin: str, message: str) -> None:

@@ -72,12 +72,31 @@ def load_bundle(source: str) -> Bundle:
 @undeclared.declared_reads()
 def find_bundle(source: str) -> Bundle | None:
     """The bundle of a promoted model, recorded as an input; None where `source` means a run, a notebook or a file."""
-    is_promoted = context.pinned_content(inputs.bundle(source)) is not None or lookup.is_reference(
-        context.current_workspace(), source
-    )
-    if not is_promoted:
+    if not _is_promoted(source):
         run_folder.append_event(context.run(), {"kind": "lacked", "name": inputs.bundle(source)})
-    return load_bundle(source) if is_promoted else None
+        return None
+    return load_bundle(source)
+
+
+def _is_promoted(source: str) -> bool:
+    """Whether a source means a promoted model, here or in the run that is reproduced."""
+    is_pinned = context.pinned_content(inputs.bundle(source)) is not None
+    return is_pinned or lookup.is_reference(context.current_workspace(), source)
+
+
+def find_model(source: str) -> Path:
+    """A copy of the model file of a source, `model.*` of any kind, recorded as an input; sources are those of
+    `find_artifact`. Raises UsageError where there is none, or more than one.
+    """
+    if not _is_promoted(source):
+        return find_artifact(source, model_name(source))
+    files = [name for name in load_bundle(source).outputs if Path(name).stem == model_file.STEM]
+    if len(files) != 1:
+        raise UsageError(
+            f"model {source}: found {', '.join(files) or 'no model file'}; expected one {model_file.STEM}.*",
+            mend=f"samebook.find_artifact({source!r}, …)",
+        )
+    return find_artifact(source, files[0])
 
 
 def load_model(name: str, at: str = "") -> model_file.Model:
@@ -166,6 +185,12 @@ def _artifact(source: str, name: str) -> Path:
     outputs = (run / "outputs" / name for run in _runs(source))
     if path := next(filter(Path.is_file, outputs), None):
         return path
+    if run := next(iter(_runs(source)), None):
+        written = ", ".join(sorted(path.name for path in (run / "outputs").glob("*"))) or "none"
+        raise UsageError(
+            f"run {run.name} has no output {name!r}; its outputs: {written}",
+            mend=f"samebook.output_path({name!r}) in notebooks/{run_folder.notebook_name(run.name)}.ipynb",
+        )
     raise UsageError(
         f"no {name} from {source!r}: expected a promoted model, a file, a run's id, or a notebook with a finished run",
         mend=f"make run NOTEBOOK={source}" if source.isidentifier() else "make runs",

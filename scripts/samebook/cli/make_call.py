@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from samebook.core.errors import UsageError, nearest
+from samebook.core.errors import UsageError, closest, nearest
 
 # Targets whose name is not the command's.
 COMMANDS = {"push": "store push", "pull": "store pull"}
@@ -46,7 +46,9 @@ def names(parameter: click.Parameter) -> list[str]:
 def _check(target: str, command: click.Command, values: Mapping[str, str]) -> None:
     options = [name for parameter in command.params for name in names(parameter)]
     if stray := next((name for name in values if name not in (*options, CHOSEN)), None):
-        raise UsageError(f"make {target} takes no {stray}{nearest(stray, (*options, CHOSEN))}")
+        known = (*options, CHOSEN)
+        mend = f"make {target} {closest(stray, known)}=…"
+        raise UsageError(f"make {target} takes no {stray}{nearest(stray, known)}", mend=mend)
     needed = [names(parameter)[0] for parameter in command.params if parameter.required]
     if missing := next((name for name in needed if not values.get(name)), None):
         raise UsageError(

@@ -6,6 +6,7 @@ what it weighs, and which of Debian's libraries it loads that the image lacks.
 """
 
 import csv
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,16 +38,34 @@ def costs(old: Path, new: Path, uv: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         lock, target = Path(folder) / "moved.txt", Path(folder) / "packages"
         lock.write_text("".join(changed))
-        options = ("--quiet", "--no-deps", "--require-hashes", "--build-constraints", new / "build.txt")
-        install = [uv, "pip", "install", *options, "--python", sys.executable, "--target", target, "-r", lock]
-        if subprocess.run(install, check=False).returncode:
-            raise SystemExit(2)
+        options = ("--no-deps", "--require-hashes", "--build-constraints", str(new / "build.txt"))
+        install([uv, "pip", "install", *options, "--python", sys.executable, "--target", str(target), "-r", str(lock)])
         records = {path.parent.name.split("-")[0]: path.read_text() for path in target.glob("*.dist-info/RECORD")}
         lacking = lacks(new, target)
     rows = {name.replace("_", "-").lower(): csv.reader(text.splitlines()) for name, text in records.items()}
     sizes = {name: sum(int(row[2] or 0) for row in rows[name]) for name in sorted(rows.keys() - before.keys())}
     weights = f"  they weigh {', '.join(f'{name} {size / 1e6:.1f} MB' for name, size in sizes.items())}"
     return [*([weights] if sizes else []), *lacking]
+
+
+def install(command: list[str]) -> None:
+    """Let uv install, and say at once what it builds from source, which takes long without a word of uv's.
+
+    Ends the program, with uv's own words, where it can't.
+    """
+    words = list[str]()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        for line in process.stderr:
+            words.append(line)
+            if building := re.match(r" *Building (\S+?)==(\S+)", line):
+                name, version = building.groups()
+                line = f"  {name} {version} has no wheel here: built from its source, which may take minutes\n"
+                sys.stdout.write(line)
+                sys.stdout.flush()
+    if process.returncode:
+        sys.stderr.writelines(words)
+        raise SystemExit(2)
 
 
 def lacks(environments: Path, packages: Path) -> list[str]:

@@ -98,6 +98,11 @@ def from_exit_code(
     return error(message, mend=mend)
 
 
+def closest(name: str, candidates: Iterable[str]) -> str:
+    """The candidate that a mistyped name most likely means, for the command that mends it."""
+    return next(iter(difflib.get_close_matches(name, sorted(candidates), n=1)), "…")
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """The end of a message about a mistyped name: `; did you mean train?`, or a list of the candidates."""
     options = sorted(candidates)

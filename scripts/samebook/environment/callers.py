@@ -6,19 +6,22 @@ hash, and a key by which it could not would be another one for each run, or one 
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from samebook.core import secret
 from samebook.core.digest import sha256
-from samebook.core.errors import UsageError
+from samebook.core.errors import SamebookError, UsageError
 from samebook.core.workspace import Workspace
-from samebook.environment import variables
+from samebook.environment import input_entries, variables
 from samebook.environment.settings import Settings
 
-# The beginnings of variables by which a client logs in to a shared store, and to a PostgreSQL server.
+# The beginnings of variables by which a client logs in to a shared store, to a PostgreSQL server, and to the clouds.
 AWS = ("AWS_",)
 POSTGRESQL = ("PGPASS", "PGSERVICE", "PGSSL", "PGUSER")
+CLOUDS = {"gs": "GOOGLE_", "az": "AZURE_"}
+CLIENTS = (*AWS, *POSTGRESQL, *CLOUDS.values())
 
 # By name, the sha256 of a variable's value; None for that of a secret.
 type Digests = Mapping[str, str | None]
@@ -40,7 +43,7 @@ class Callers:
     @property
     def named(self) -> list[str]:
         """The names of the secrets that settings and notebooks name: a region of AWS is none."""
-        return [name for name in self.secrets if not name.startswith((*AWS, *POSTGRESQL))]
+        return [name for name in self.secrets if not name.startswith(CLIENTS)]
 
     @property
     def digests(self) -> Digests:
@@ -124,18 +127,29 @@ def _difference(name: str, hexdigest: str | None) -> str:
 
 def of_secrets(workspace: Workspace, settings: Settings, names: Iterable[str]) -> dict[str, str]:
     """The variables with the secrets of the settings, and with these, of a notebook: also those of the notebooks that
-    make its datasets. A store without a key of its own has AWS's variables, a PostgreSQL server those of its client.
+    make its datasets. A store without a key of its own has AWS's variables, a PostgreSQL server those of its client,
+    and so have the clouds that input files are from.
     """
     makers = {dataset.made_by for dataset in settings.datasets.values() if dataset.made_by}
     made = (name for maker in sorted(makers) for name in secret.names(workspace.notebook(maker)))
     aws = AWS if settings.store.url and not settings.store.access_key else ()
-    clients = beginning((*aws, *of_client(settings.warehouse.url)))
+    clients = beginning((*aws, *of_client(settings.warehouse.url), *_of_inputs(workspace)))
     return values((*settings.secret_names(), *names, *made, *clients))
 
 
 def of_client(url: str) -> tuple[str, ...]:
     """The beginnings of the variables by which a client logs in to the warehouse of this URL; none without a server."""
     return POSTGRESQL if url.startswith("postgres") else ()
+
+
+def _of_inputs(workspace: Workspace) -> Iterator[str]:
+    """The beginnings of the variables by which the clients of the clouds that input files are from log in.
+
+    A wrong inputs.yml is told by what reads it.
+    """
+    with suppress(SamebookError):
+        schemes = {entry.origin.partition("://")[0] for entry in input_entries.read(workspace).values()}
+        yield from (beginning for scheme, beginning in CLOUDS.items() if scheme in schemes)
 
 
 def beginning(beginnings: tuple[str, ...]) -> list[str]:

@@ -14,7 +14,12 @@ from samebook.environment.sections import Section
 MODEL = r"^[a-z][a-z0-9_-]*(@\S+)?$"
 LOWER, HIGHER = "lower", "higher"
 # The better direction of the metrics that everybody reads in the same way.
-BETTER = {"auc": HIGHER, "log_loss": LOWER, "brier": LOWER, "calibration_error": LOWER}
+BETTER = {
+    **dict.fromkeys(("auc", "accuracy", "balanced_accuracy", "r2"), HIGHER),
+    **dict.fromkeys(
+        ("log_loss", "brier", "calibration_error", "mean_absolute_error", "root_mean_squared_error"), LOWER
+    ),
+}
 
 
 class Gate(Section):

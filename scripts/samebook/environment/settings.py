@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from samebook.core import head
 from samebook.core.digest import json_bytes
-from samebook.core.errors import UsageError, nearest
+from samebook.core.errors import UsageError, closest, nearest
 from samebook.core.workspace import Workspace
 from samebook.environment import input_entries, yaml_file
 from samebook.environment.explain import PREFIX, UNSHOWN, check_variables, explanation
@@ -154,7 +154,8 @@ def committed_promotion(workspace: Workspace, env: str) -> Promotion:
 def settings_path(workspace: Workspace, env: str) -> Path:
     """The path of the settings file of `env`. Raises UsageError where there is no such environment."""
     if env not in (environments := names(workspace)):
-        raise UsageError(f"no environment {env!r}{nearest(env, environments)}")
+        meant = closest(env, environments)
+        raise UsageError(f"no environment {env!r}{nearest(env, environments)}", mend=f"make settings ENV={meant}")
     return workspace.environments / f"{env}.yml"
 
 

@@ -20,7 +20,7 @@ from pydantic_core import SchemaError
 
 from samebook.core import secret
 from samebook.core.digest import parse_json
-from samebook.core.errors import UsageError, nearest
+from samebook.core.errors import UsageError, closest, nearest
 from samebook.core.json_value import JsonValue
 
 # The model that a notebook scores with: the name of a promoted one (churn, churn@prod), of a run or notebook, or a
@@ -57,7 +57,8 @@ def parse(texts: Mapping[str, str], parameters: Mapping[str, Parameter]) -> dict
     """
     for name in texts:
         if name not in parameters:
-            raise UsageError(f"no parameter {name!r}{nearest(name, parameters)}")
+            mend = f'make run NOTEBOOK=… PARAMS="{closest(name, parameters)}=…"'
+            raise UsageError(f"no parameter {name!r}{nearest(name, parameters)}", mend=mend)
         if (variable := parameters[name].secret) is not None:
             raise UsageError(
                 f"parameter {name} is a secret: it can't be given with -p, where others could read it",

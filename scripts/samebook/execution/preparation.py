@@ -7,9 +7,9 @@ from typing import Any
 
 from samebook.core import secret
 from samebook.core import workspace as workspaces
-from samebook.core.errors import EnvironmentMismatch, UsageError, nearest
+from samebook.core.errors import EnvironmentMismatch, UsageError, closest, nearest
 from samebook.core.json_value import JsonValue
-from samebook.core.text import Say
+from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.environment import callers, identity, numerics
 from samebook.environment.callers import Callers, Digests
@@ -215,7 +215,9 @@ def locate(workspace: Workspace, name: str) -> Path:
     path = workspace.notebook(name)
     folder = workspace.notebooks
     if not path.is_file() or not path.resolve().is_relative_to(folder):
-        names = (str(notebook.relative_to(folder))[:-6] for notebook in folder.rglob("[!.]*.ipynb"))
+        names = [str(notebook.relative_to(folder))[:-6] for notebook in folder.rglob("[!.]*.ipynb")]
         stem = workspace.relative(path).removeprefix("notebooks/").removesuffix(".ipynb")
-        raise UsageError(f"no notebook {name!r}{nearest(stem, names)}")
+        raise UsageError(
+            f"no notebook {name!r}{nearest(stem, names)}", mend=f"make run NOTEBOOK={word(closest(stem, names))}"
+        )
     return path

@@ -20,7 +20,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from samebook.core.errors import UsageError, nearest
+from samebook.core.errors import UsageError, closest, nearest
 from samebook.core.json_value import JsonValue
 from samebook.core.workspace import Workspace
 from samebook.environment import explain, yaml_file
@@ -110,7 +110,7 @@ def read(workspace: Workspace, name: str) -> Pipeline:
     """The pipeline of a name. Raises UsageError with the file, the step and the expected value."""
     path = folder(workspace) / f"{name}.yml"
     if not path.is_file() or Path(name).name != name:
-        raise UsageError(f"no pipeline {name!r}{nearest(name, names(workspace))}")
+        raise UsageError(f"no pipeline {name!r}{nearest(name, names(workspace))}", mend="make pipelines")
     try:
         pipeline = Pipeline(**yaml_file.read(path, is_text=True))
     except ValidationError as error:
@@ -149,7 +149,11 @@ def prepared_steps(pipeline: Pipeline, given: Mapping[str, str], today: datetime
     """
     for name in given:
         if name not in pipeline.parameters:
-            raise UsageError(f"no parameter {name!r}{nearest(name, pipeline.parameters)}")
+            meant = closest(name, pipeline.parameters)
+            raise UsageError(
+                f"no parameter {name!r}{nearest(name, pipeline.parameters)}",
+                mend=f'make pipeline NAME=… PARAMS="{meant}=…"',
+            )
     values = {name: _value(name, default, given.get(name), today) for name, default in pipeline.parameters.items()}
     order = TopologicalSorter({name: step.needs for name, step in pipeline.steps.items()}).static_order()
     return [_prepared_step(name, pipeline.steps[name], values) for name in order]

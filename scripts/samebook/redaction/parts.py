@@ -1,8 +1,8 @@
 """The parts of a secret that are secrets themselves: a notebook, or an error of a library, shows one without the rest.
 
-They are its lines, as a notebook's file splits a text into lines; the password of a URL, the keys in its query, and
-the path of a webhook; the values in JSON and in `name=value` whose names say so; and what follows `Bearer`. A part may
-be a common word, which stands in code and in results by chance.
+They are its lines, as a notebook's file splits a text into lines; the password of a URL, the keys in its query, also
+where the query stands alone, and the path of a webhook; the values in JSON and in `name=value` whose names say so; and
+what follows `Bearer`. A part may be a common word, which stands in code and in results by chance.
 """
 
 import json
@@ -17,6 +17,8 @@ from samebook.core.secret import SHORTEST, WORD_ENDS, is_in_query, is_name
 PASSWORD = re.compile(r"[\w+.-]+://[^\s:/@]*:(\S+)@")
 PAIR = re.compile(r"""([\w.-]+)\s*[=:]\s*("[^"]*"|'[^']*'|[^\s;&,'"]+)""")
 SCHEME = re.compile(r"(?:Basic|Bearer|Token)\s+(\S+)", re.IGNORECASE)
+# The query of a URL by itself, as a shared access signature is handed over.
+QUERY = re.compile(r"[\w.-]+=[^\s&]*(&[\w.-]+=[^\s&]*)+")
 # The first and the last line of a key, which those of others are, too.
 FRAME = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
 # A path that is as long as this may be the secret of a URL without any other.
@@ -59,7 +61,8 @@ def _of_url(text: str) -> Iterator[str]:
     passwords = [url.password, *PASSWORD.findall(text)]
     is_web, is_named = url.scheme in ("http", "https"), "@" in url.netloc
     found = [part for part in passwords if part] or ([url.username or ""] if is_web else [])
-    found += [value for name, value in parse_qsl(url.query) if is_in_query(name, value) and not _is_public(name)]
+    query = text if QUERY.fullmatch(text) else url.query
+    found += [value for name, value in parse_qsl(query) if is_in_query(name, value) and not _is_public(name)]
     if is_web and not any(found) and not is_named and len(url.path) >= PATH:
         found.append(url.path)
     yield from (form for part in found for form in (part, unquote(part)))

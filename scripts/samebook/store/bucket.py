@@ -1,4 +1,4 @@
-"""S3: objects in a bucket, below a prefix. No other module calls it.
+"""Buckets: of S3, with objects below a prefix, and in `clouds` those of Google and Azure. No other module calls them.
 
 The server gets the SHA-256 of each object and verifies it; an object exists as a whole or not at all. Its errors
 have samebook's own messages, because a message of S3 may hold the key.
@@ -6,9 +6,9 @@ have samebook's own messages, because a message of S3 may hold the key.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,26 +20,33 @@ from samebook.store import objects
 
 if TYPE_CHECKING:
     from obstore import GetResult
-    from obstore.store import S3Credential, S3Store
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Credential
 
 # Larger objects are sent in parts of this many bytes; S3 takes up to 10,000 parts.
 PART = 8 * 2**20
 # Retries outlast a server that is busy or restarts, and give up on a missing one within seconds.
-RETRY = {
+RETRY: "RetryConfig" = {
     "max_retries": 4,
     "backoff": {"init_backoff": timedelta(milliseconds=250), "max_backoff": timedelta(seconds=2), "base": 2},
     "retry_timeout": timedelta(seconds=10),
 }
-NO_BUCKET = "NoSuchBucket"
-# The address where the library asks a machine of AWS for the key of its role.
-ROLE = "/latest/api/token"
+CONNECT = timedelta(seconds=3)
+# A reader gives up on a silent server within seconds.
+WAITS: "ClientConfig" = {
+    "connect_timeout": CONNECT,
+    "read_timeout": timedelta(seconds=10),
+    "timeout": timedelta(hours=6),
+}
+NO_BUCKETS = ("NoSuchBucket", "ContainerNotFound")
+# The addresses where the library asks a machine of AWS, Google or Azure for the key of its role.
+ROLES = ("/latest/api/token", "metadata.google.internal", "169.254.169.254")
 # The causes of the library's messages; the first whose text occurs in a message is its cause.
 CAUSES = {
     "ConnectionRefused": "the connection is refused",
     "dns error": "no such host",
     "InvalidCertificate": "its certificate is not trusted",
     "TimedOut": "no answer in time",
-    "": "no S3 answers there",
+    "": "nothing answers there as such a server does",
 }
 MENDS = {
     "no bucket": "edit environments/<env>.yml: store.url, a bucket that is there",
@@ -47,7 +54,6 @@ MENDS = {
     "bad answer": "again: it goes on from there",
     "no answer": "make settings shows store.endpoint",
 }
-ACCOUNTS = "export GOOGLE_APPLICATION_CREDENTIALS=… for gs://, AZURE_STORAGE_ACCOUNT_NAME=… and its key for az://"
 
 
 class RemoteError(SamebookError):
@@ -61,8 +67,11 @@ class Bucket:
     url: str
     endpoint: str
     prefix: str
-    reader: "S3Store"
-    writer: "S3Store"
+    reader: "ObjectStore"
+    writer: "ObjectStore"
+    # By its kind, what mends an error; and what could hold a key.
+    mends: Mapping[str, str] = field(default_factory=lambda: MENDS)
+    keys: str = "settings"
 
     def check_access(self) -> None:
         """Raise RemoteError where the bucket is missing or denies access: once, before many requests do."""
@@ -82,7 +91,7 @@ class Bucket:
             try:
                 return self._chunks(self.reader.get(self.prefix + key))
             except FileNotFoundError as error:
-                if NO_BUCKET in str(error):
+                if any(code in str(error) for code in NO_BUCKETS):
                     raise
                 return None
 
@@ -114,16 +123,17 @@ class Bucket:
         """The error for a message of the library, which may hold the key: only its status and its code are taken."""
         status, code = re.search(r"status code: (\d{3})", message), re.search(r"<Code>(\w+)</Code>", message)
         answer = " ".join(match[1] for match in (status, code) if match)
-        if NO_BUCKET in answer:
-            return RemoteError(f"{self.url}: there is no such bucket at {self.endpoint}", mend=MENDS["no bucket"])
+        if any(code in answer for code in NO_BUCKETS):
+            return RemoteError(f"{self.url}: there is no such bucket at {self.endpoint}", mend=self.mends["no bucket"])
+        if any(role in message for role in ROLES):
+            problem = f"{self.url}: {self.keys} name no key, and this machine has none"
+            return RemoteError(problem, mend=self.mends["no access"])
         if answer.startswith(("401", "403")):
-            return RemoteError(f"{self.url}: {self.endpoint} denies access ({answer})", mend=MENDS["no access"])
+            return RemoteError(f"{self.url}: {self.endpoint} denies access ({answer})", mend=self.mends["no access"])
         if answer:
-            return RemoteError(f"{self.url}: {self.endpoint} answers {answer}", mend=MENDS["bad answer"])
-        if ROLE in message:
-            return RemoteError(f"{self.url}: settings name no key, and this machine has none", mend=MENDS["no access"])
+            return RemoteError(f"{self.url}: {self.endpoint} answers {answer}", mend=self.mends["bad answer"])
         cause = next(cause for text, cause in CAUSES.items() if text in message)
-        return RemoteError(f"{self.url} can't be reached at {self.endpoint}: {cause}", mend=MENDS["no answer"])
+        return RemoteError(f"{self.url} can't be reached at {self.endpoint}: {cause}", mend=self.mends["no answer"])
 
 
 def connect(section: Store) -> Bucket:
@@ -146,28 +156,24 @@ def connect(section: Store) -> Bucket:
     options |= _credentials(section)
     if section.endpoint:  # this name overrides AWS_ENDPOINT_URL_S3 and the like
         options["aws_endpoint_url_s3"] = section.endpoint.rstrip("/")
-    http = {"allow_http": section.endpoint.startswith("http://"), "connect_timeout": timedelta(seconds=3)}
-    reading = {**http, "read_timeout": timedelta(seconds=10), "timeout": timedelta(hours=6)}
-    writing = {**http, "timeout": timedelta(minutes=5)}
+    http: ClientConfig = {"allow_http": section.endpoint.startswith("http://")}
+    reading, writing = http | WAITS, http | {"connect_timeout": CONNECT, "timeout": timedelta(minutes=5)}
     reader, writer = (S3Store(url.netloc, **options, client_options=client) for client in (reading, writing))
     return Bucket(section.url, section.endpoint or "AWS", "".join(f"{part}/" for part in parts), reader, writer)
 
 
-def of_url(url: str, section: Store) -> Bucket:
-    """The bucket of a URL: of S3, by the keys of a section of settings, or of gs:// and az://, by their own variables.
-
-    https://docs.rs/object_store/latest/object_store/enum.ObjectStoreScheme.html
+def opened(url: str, *, allow_http: bool) -> "ObjectStore":
+    """The library's own store of a URL, by the variables of its client. Raises ValueError with the library's words, in
+    which a key may stand.
     """
-    if url.startswith("s3://"):
-        return connect(section.model_copy(update={"url": url}))
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
+    http: ClientConfig = {"allow_http": allow_http, **WAITS}
     try:
-        store: Any = from_url(url, client_options={"connect_timeout": timedelta(seconds=3)}, retry_config=RETRY)
-    except (BaseError, ValueError):
-        raise UsageError(f"{url} can't be used without its account", mend=ACCOUNTS) from None
-    return Bucket(url, url.partition("://")[2], "", store, store)
+        return from_url(url, client_options=http, retry_config=RETRY)
+    except BaseError as error:
+        raise ValueError(str(error)) from None
 
 
 def _credentials(section: Store) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from samebook.core.errors import SamebookError, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import sections
 from samebook.environment.input_entries import FILE, WEB, Entry
-from samebook.store import bucket
+from samebook.store import bucket, clouds
 from samebook.store.objects import CHUNK
 
 # Seconds without a byte.
@@ -49,7 +49,9 @@ def _web(entry: Entry) -> Iterator[bytes]:
 
 def _bucket(entry: Entry, section: sections.Store) -> Iterator[bytes]:
     parts = urlsplit(entry.origin)
-    source = bucket.of_url(f"{parts.scheme}://{parts.netloc}", section)
+    url = f"{parts.scheme}://{parts.netloc}"
+    is_s3 = parts.scheme == "s3"
+    source = bucket.connect(section.model_copy(update={"url": url})) if is_s3 else clouds.connect(url)
     content = source.read(unquote(parts.path.lstrip("/")))
     if content is None:
         raise SamebookError(f"{entry.shown}: there is no such object", mend=f"edit {FILE}")
