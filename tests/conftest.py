@@ -13,7 +13,7 @@ import kubernetes_cluster
 import pytest
 from postgresql import PASSWORD, SECRET, PostgreSQL, programs, running
 from s3 import ALLOWED, KEY, S3, TEXT, serving
-from tiny import SAMPLE, Tiny
+from tiny import SAMPLE, Tiny, as_from_a_shell
 from xdist.scheduler import LoadFileScheduling
 
 from samebook.core.workspace import Workspace
@@ -113,7 +113,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
 def own_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands start as a shell would start them where a test looks at that."""
     if request.path.parent.name == "warm" or request.path.stem in OWN_PROCESSES:
-        monkeypatch.setattr(Tiny, "hand_over", staticmethod(lambda env, _: env))
+        as_from_a_shell(monkeypatch)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import test_secrets
-from tiny import CHECKOUT, PATIENCE, Result, Tiny, git
+from tiny import CHECKOUT, PATIENCE, Result, Tiny, as_from_a_shell, git
 from webhook import serving
 
 from samebook.core.make import clean_environment
@@ -179,7 +179,9 @@ def leaky(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     raises = {canonical.RAISES: work + FAILS}
     tiny.notebook("tells", parameters=test_secrets.PARAMETERS, forms=MADE, **raises, last="FORMS")
     variables = {"API_TOKEN": SECRET, "TMPDIR": str(tmp_path_factory.mktemp("outside"))}
-    with warm(tiny, "tells", **variables) if request.param == "warm" else nullcontext():
+    context = warm(tiny, "tells", **variables) if request.param == "warm" else nullcontext()
+    with pytest.MonkeyPatch.context() as patch, context:
+        as_from_a_shell(patch)
         ended = tiny.samebook("run", "tells", "--verbose", **variables)
     assert ended.code == 0, ended.stderr[-2000:]
     assert f'"{request.param}"' in (tiny.last / "receipt.json").read_text()

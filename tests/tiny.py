@@ -11,13 +11,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import nbformat
 import shared_imports
 
 from samebook.core.digest import sha256
 from samebook.records import run_folder
+
+if TYPE_CHECKING:
+    import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 PLAIN = "datasets: {}\n"
@@ -47,7 +50,7 @@ class Tiny:
 
     root: Path
     python: str = sys.executable
-    # Shares the imports of runs, where a process of their own is not what a test looks at.
+    # Shares the imports of commands and kernels, where processes of their own are not what a test looks at.
     hand_over: ClassVar = staticmethod(shared_imports.hand_over)
 
     @classmethod
@@ -161,6 +164,11 @@ def _arguments(process: Path) -> list[bytes]:
         return (process / "cmdline").read_bytes().split(b"\0")
     except OSError:  # the process has ended, or belongs to another user
         return []
+
+
+def as_from_a_shell(patch: "pytest.MonkeyPatch") -> None:
+    """Let commands start as a shell would start them, with imports and kernels of their own."""
+    patch.setattr(Tiny, "hand_over", staticmethod(lambda env, *_: env))
 
 
 def image_python(folder: Path) -> str:
