@@ -5,13 +5,17 @@ of its own, and so has its kernel; only the imports are shared. A notebook that 
 """
 
 import atexit
+import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from unittest.mock import patch
+
+import forked
 
 from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
@@ -66,6 +70,16 @@ def call(arguments: Sequence[str], env: Mapping[str, str], folder: Path) -> tupl
         for file in (stdout, stderr):
             file.seek(0)
         return code, stdout.read(), stderr.read()
+
+
+def program() -> str:
+    """The program `samebook` in the Makefile of a tiny repository: make's processes are forked from these zygotes, too.
+
+    A reproduction runs the one of its commit by make, without the variable that hands runs over.
+    """
+    socket = _sockets() / _runners().name
+    forked.variables(socket).write_text(json.dumps(forked.read_at_start(ENVIRON)))
+    return f"{sys.executable} -P {forked.__file__} {socket}"
 
 
 def _stand_in(kind: kernels.Kind, shared: kernels.Kind) -> None:
