@@ -109,11 +109,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     return Groups(config, log)
 
 
+def start_alone(patch: pytest.MonkeyPatch) -> None:
+    """Let commands and kernels start as from a shell, without shared imports, until this patch is undone."""
+    patch.setattr(Tiny, "hand_over", staticmethod(lambda env, _: env))
+
+
 @pytest.fixture(autouse=True)
 def own_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands start as a shell would start them where a test looks at that."""
     if request.path.parent.name == "warm" or request.path.stem in OWN_PROCESSES:
-        monkeypatch.setattr(Tiny, "hand_over", staticmethod(lambda env, _: env))
+        start_alone(monkeypatch)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands and kernels of the test start as from a shell: it looks at which of them are warm."""
+    start_alone(monkeypatch)
 
 
 @pytest.fixture

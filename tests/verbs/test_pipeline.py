@@ -133,6 +133,7 @@ def test_missing_outputs_are_made_again(tiny: Tiny) -> None:
     assert pd.read_parquet(tiny.root / "data" / "doubled")["n"].tolist() == [10]
 
 
+@pytest.mark.usefixtures("alone")
 def test_repeated_notebooks_are_warm(tiny: Tiny) -> None:
     """A notebook that many steps run has warm kernels once its imports are done; one that runs once starts cold."""
     times = "".join(f"  make{n}: {{notebook: make, parameters: {{day: $day, factor: '{n}'}}}}\n" for n in range(2, 12))

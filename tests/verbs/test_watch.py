@@ -90,6 +90,7 @@ def test_file_is_taken_in_once(tiny: Tiny) -> None:
     assert len(names(tiny, "archive")) == 2
 
 
+@pytest.mark.usefixtures("alone")
 def test_many_files_are_taken_in_warm(tiny: Tiny) -> None:
     """Imports for the files of many days happen once, and leave memory when all files are taken in."""
     for day in range(10, 20):
