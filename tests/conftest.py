@@ -117,6 +117,12 @@ def own_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands and kernels of the test start as from a shell: it looks at which of them are warm."""
+    as_from_a_shell(monkeypatch)
+
+
+@pytest.fixture
 def tiny(tmp_path: Path) -> Iterator[Tiny]:
     workspace = Tiny.create(tmp_path / "workspace")
     yield workspace

@@ -2,19 +2,19 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
+import shared_imports
 from tiny import Result, Tiny, git, shorten_lock
 
 MAKEFILE = """.PHONY: environment run models
 environment:
 \t@true
 run:
-\t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
+\t@SAMEBOOK_WORKSPACE=$(CURDIR) {samebook} run --receipt $(RECEIPT)
 models:
-\t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook models
+\t@SAMEBOOK_WORKSPACE=$(CURDIR) {samebook} models
 """
 LEVEL = "level: int = 3"
 TRAIN = """
@@ -51,7 +51,7 @@ def create(root: Path, *levels: int) -> Tiny:
     tiny.notebook("train", parameters=LEVEL, work=TRAIN)
     tiny.notebook("gate", parameters=RIVALS, work=GATE)
     tiny.notebook("score", parameters=MODEL, work=SCORE)
-    (tiny.root / "Makefile").write_text(MAKEFILE.format(python=sys.executable))
+    (tiny.root / "Makefile").write_text(MAKEFILE.format(samebook=shared_imports.program()))
     (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n/.samebook/\n/models/.files/\n")
     (tiny.root / ".gitattributes").write_text("models/*.json -merge\n")
     (tiny.root / "models").mkdir()

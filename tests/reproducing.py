@@ -1,14 +1,14 @@
 """Tiny repositories whose runs are reproduced: their Makefile uses the environment of the tests."""
 
-import sys
 from pathlib import Path
 
+import shared_imports
 from tiny import Result, Tiny, git, shorten_lock
 
 MAKEFILE = """environment:
 \t@{environment}
 run:
-\t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
+\t@SAMEBOOK_WORKSPACE=$(CURDIR) {samebook} run --receipt $(RECEIPT)
 """
 
 
@@ -17,7 +17,7 @@ def make_repository(root: Path, environment: str = "true", **cells: str) -> Tiny
     tiny = Tiny.create(root)
     shorten_lock(tiny)
     tiny.notebook("sum", **(cells or {"work": "import samebook\nsamebook.log_metric('n', 6)\nprint(6)"}))
-    (tiny.root / "Makefile").write_text(MAKEFILE.format(environment=environment, python=sys.executable))
+    (tiny.root / "Makefile").write_text(MAKEFILE.format(environment=environment, samebook=shared_imports.program()))
     (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/data/\n/.samebook/\n")
     git(tiny, "init", "--quiet")
     commit(tiny)

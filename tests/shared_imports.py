@@ -1,11 +1,14 @@
 """Commands and kernels forked from processes that have imported what each needs, by the zygotes of `samebook warm`.
 
 Each `samebook run` finds them as it would find those of its workspace. A command has the environment, folder and output
-of its own, and so has its kernel; only the imports are shared. A notebook that imports packages gets a cold kernel.
+of its own, and so has its kernel; only the imports are shared. A notebook that imports other packages than pandas gets
+a cold kernel.
 """
 
 import atexit
+import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -13,10 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from unittest.mock import patch
 
+import forked
+
 from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, variables
-from samebook.execution.warm import client, kernels, runner
+from samebook.execution.warm import client, imports, kernels, runner
 from samebook.execution.warm.messages import RUNNER
 
 CHECKOUT = Path(__file__).parents[1]
@@ -24,6 +29,8 @@ CHECKOUT = Path(__file__).parents[1]
 PATIENCE = 300
 # What most notebooks of tests import, beside what any kernel does.
 API = "samebook.api.notebook"
+# What many others import.
+PANDAS = ("pandas",)
 # The environment of the tests, before one of them changes it; and the variables that are read while Python starts.
 ENVIRON = dict(os.environ)
 # What lives as long as this process. A child that is forked drops what is kept for the end, and must not end this.
@@ -44,9 +51,10 @@ def hand_over(env: Mapping[str, str], folder: Path) -> dict[str, str]:
     with patch.dict(os.environ, env, clear=True):
         _stand_in(runner.kind(workspace), _runners())
         with suppress(SamebookError, OSError, ValueError):  # the run itself will raise it
-            of_kernel = kernels.kind(_packages(workspace), (), variables.of_any_kernel(workspace))
-            if _read_at_start(of_kernel.env) == _read_at_start(_kernels().env):
-                _stand_in(of_kernel, _kernels())
+            packages, of_any = _packages(workspace), variables.of_any_kernel(workspace)
+            if _read_at_start(kernels.import_variables(of_any)) == _read_at_start(_kernels().env):
+                for modules in _modules(workspace):
+                    _stand_in(kernels.kind(packages, modules, of_any), _kernels(modules))
     return {**env, client.FOLDER: str(_sockets())}
 
 
@@ -66,6 +74,16 @@ def call(arguments: Sequence[str], env: Mapping[str, str], folder: Path) -> tupl
         for file in (stdout, stderr):
             file.seek(0)
         return code, stdout.read(), stderr.read()
+
+
+def program() -> str:
+    """The program `samebook` in the Makefile of a tiny repository: make's processes are forked from these zygotes, too.
+
+    A reproduction runs the one of its commit by make, without the variable that hands runs over.
+    """
+    socket = _sockets() / _runners().name
+    forked.variables(socket).write_text(json.dumps(forked.read_at_start(ENVIRON)))
+    return f"{sys.executable} -P {forked.__file__} {socket}"
 
 
 def _stand_in(kind: kernels.Kind, shared: kernels.Kind) -> None:
@@ -89,20 +107,33 @@ def _packages(workspace: Workspace) -> str:
 
 @cache
 def _runners() -> kernels.Kind:
-    return kernels.Kind("tests", (RUNNER,), {**ENVIRON, "SAMEBOOK_WORKSPACE": str(CHECKOUT)})
+    kind = kernels.Kind("tests", (RUNNER,), {**ENVIRON, "SAMEBOOK_WORKSPACE": str(CHECKOUT)})
+    _start(kind)
+    return kind
+
+
+def _modules(workspace: Workspace) -> set[tuple[str, ...]]:
+    """What the notebooks of a workspace import, as far as there are kernels with that."""
+    return {(), *(PANDAS for path in workspace.notebooks.glob("*.ipynb") if imports.of_notebook(path) == PANDAS)}
 
 
 @cache
-def _kernels() -> kernels.Kind:
+def _kernels(modules: tuple[str, ...] = ()) -> kernels.Kind:
+    """The kind of the zygote of kernels that have imported these modules; it starts where a test first needs it."""
     with patch.dict(os.environ, ENVIRON, clear=True):
-        return kernels.kind("tests", (API,), variables.of_any_kernel(Workspace(CHECKOUT)))
+        kind = kernels.kind("tests", (API, *modules), variables.of_any_kernel(Workspace(CHECKOUT)))
+    _start(kind)
+    return kind
+
+
+def _start(kind: kernels.Kind) -> None:
+    """Start a zygote that lives as long as this process."""
+    zygote = KEPT.enter_context(client.zygote(kind, CHECKOUT, _sockets()))
+    assert not zygote.refusal, zygote.refusal
 
 
 @cache
 def _sockets() -> Path:
     """The folder with the sockets of the zygotes, which live as long as this process."""
     atexit.register(KEPT.close)
-    folder = Path(KEPT.enter_context(client.socket_folder()))
-    zygotes = [KEPT.enter_context(client.zygote(kind, CHECKOUT, folder)) for kind in (_runners(), _kernels())]
-    assert not any(zygote.refusal for zygote in zygotes), [zygote.refusal for zygote in zygotes]
-    return folder
+    return Path(KEPT.enter_context(client.socket_folder()))

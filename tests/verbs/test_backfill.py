@@ -47,6 +47,7 @@ def test_each_day_once(tiny: Tiny) -> None:
     assert "0 ran, 4 done already, 0 failed" in tiny.samebook("backfill", "daily", *SPAN).stdout
 
 
+@pytest.mark.usefixtures("alone")
 def test_many_days_are_warm(tiny: Tiny) -> None:
     """Days that start once a notebook's imports are in memory take them from there."""
     assert tiny.samebook("backfill", "daily", "--from", "2013-02-04", "--to", "2013-02-20").code == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import promoting
 import pytest
 from promoting import stderr_of
-from tiny import HELD, PATIENCE, Tiny, as_from_a_shell, git, opened, wait_until
+from tiny import HELD, PATIENCE, Tiny, git, opened, wait_until
 
 READ = "from datetime import date\nday: date = date(2013, 1, 1)\nfactor: int = 1"
 MAKE = """
@@ -133,9 +133,9 @@ def test_missing_outputs_are_made_again(tiny: Tiny) -> None:
     assert pd.read_parquet(tiny.root / "data" / "doubled")["n"].tolist() == [10]
 
 
-def test_repeated_notebooks_are_warm(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("alone")
+def test_repeated_notebooks_are_warm(tiny: Tiny) -> None:
     """A notebook that many steps run has warm kernels once its imports are done; one that runs once starts cold."""
-    as_from_a_shell(monkeypatch)
     times = "".join(f"  make{n}: {{notebook: make, parameters: {{day: $day, factor: '{n}'}}}}\n" for n in range(2, 12))
     written(tiny, YAML.replace("  double:", f"{times}  double:"))
     assert set(daily(tiny, "-p", "factor=1", "--jobs", "1").values()) == {"ran"}

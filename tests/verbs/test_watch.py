@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from promoting import stderr_of
-from tiny import HELD, PATIENCE, Tiny, as_from_a_shell, wait_until
+from tiny import HELD, PATIENCE, Tiny, wait_until
 
 from samebook.core.errors import DataRejected
 from samebook.core.workspace import Workspace
@@ -90,9 +90,9 @@ def test_file_is_taken_in_once(tiny: Tiny) -> None:
     assert len(names(tiny, "archive")) == 2
 
 
-def test_many_files_are_taken_in_warm(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("alone")
+def test_many_files_are_taken_in_warm(tiny: Tiny) -> None:
     """Imports for the files of many days happen once, and leave memory when all files are taken in."""
-    as_from_a_shell(monkeypatch)
     for day in range(10, 20):
         arrive(tiny, f"rows-2013-01-{day}.csv")
     process = tiny.start("watch")
