@@ -74,12 +74,17 @@ def locked(text: str) -> dict[str, str]:
 
 
 def find(
-    texts: Iterable[str], folders: tuple[Path, Path], lock: Mapping[str, str], asked: Mapping[str, str]
+    texts: Iterable[str],
+    folders: tuple[Path, Path],
+    lock: Mapping[str, str],
+    asked: Mapping[str, str],
+    printed: Mapping[str, str],
 ) -> Imports:
     """The imports of these code cells, and of the helpers beside them, against the packages of a lock.
 
     `folders` are the notebook's and that of its repository. `asked` has the versions that the notebook's own project
-    asks for, by package.
+    asks for, by package; `printed` those that its outputs show, which count where nothing is asked for, and do not say
+    that a package of that name is the module's.
     """
     helpers: dict[str, Helper] = {}
     imported = modules(texts)
@@ -95,12 +100,16 @@ def find(
     missing = [name for name in foreign if packages.package(name) not in lock]
     known = [name for name in missing if packages.is_known(name) or packages.package(name) in asked]
     unknown = tuple(sorted(name for name in missing if name not in known))
-    wanted = sorted({f"{(name := packages.package(module))}{asked.get(name, '')}" for module in known})
+    wishes = {**printed, **{name: wish for name, wish in asked.items() if wish}}
+    brought = sorted({packages.package(module) for module in known})
+    shown = [name for name in brought if name in printed and wishes[name] == printed[name]]
     notes = (
         *(_unknown(name, imported[name], lock) for name in unknown),
-        *(_version(packages.package(name), asked, lock) for name in sorted(foreign) if name not in missing),
+        *(f"its outputs show {name} {printed[name].lstrip('=')}" for name in shown),
+        *(_version(packages.package(name), wishes, lock) for name in sorted(foreign) if name not in missing),
     )
-    return Imports(tuple(wanted), unknown, tuple(helpers.values()), tuple(filter(None, notes)))
+    wanted = tuple(f"{name}{wishes.get(name, '')}" for name in brought)
+    return Imports(wanted, unknown, tuple(helpers.values()), tuple(dict.fromkeys(filter(None, notes))))
 
 
 def _path(folder: Path, repository: Path, name: str, lock: Collection[str]) -> Path | None:
