@@ -93,7 +93,8 @@ def test_wish_of_a_plan(tmp_path: Path, output: dict[str, Any]) -> None:
 
     assert planned().wanted == ("seaborn==0.11.2",)
     assert planned().notes[1:] == (
-        "its outputs show seaborn 0.11.2",
+        "its outputs show seaborn 0.11.2, which is taken where it fits; "
+        'where the notebook fails on it, make add PACKAGE="seaborn>0.11.2"',
         "it was written for pandas 1.0.5; the environment has 3.0.5",
     )
     (tmp_path / "requirements.txt").write_text("seaborn>=0.12\npandas")

@@ -127,6 +127,50 @@ def test_nothing_without_consent(tiny: Tiny, foreign: Path) -> None:
     assert tiny.files() == before
 
 
+# What `make add` says of wishes that exclude those of the project, in the words of the real one.
+ADD = """add:
+\t@case "$(PACKAGE)" in \\
+\t*old==*) echo "error: environments/ is as before: old 1.0 has no wheel for this Python" >&2; exit 2;; \\
+\t*rival*) echo "error: environments/ is as before: rival asks for base<2, and this project for base>=2" >&2; \\
+\t  echo '  -> make add PACKAGE="rival base<2"' >&2; exit 2;; \\
+\tesac; echo "$(PACKAGE)" >> environments/added; echo "lock: 1 package has moved"
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "added", "said"),
+    [
+        (("a==1.0", "b"), ["a==1.0 b"], []),
+        (("a==1.0", "old==1.0"), ["a old", "a==1.0"], ["a==1.0 old==1.0: old 1.0 has no wheel for this Python; the"]),
+        (("old==1.0", "b"), ["old b"], ["old==1.0: old 1.0 has no wheel for this Python; the newest that do fit are"]),
+    ],
+)
+def test_versions_that_fit(tmp_path: Path, wanted: tuple[str, ...], added: list[str], said: list[str]) -> None:
+    """Each wished version is taken where it fits; where one does not, why is told, and the newest one comes."""
+    workspace = Workspace(tmp_path)
+    workspace.environments.mkdir()
+    (tmp_path / "Makefile").write_text(ADD)
+    lines: list[str] = []
+    verb._add_packages(workspace, wanted, lines.append)
+    assert (workspace.environments / "added").read_text().splitlines() == added
+    others = [line for line in lines if line != "lock: 1 package has moved"]
+    assert all(line.startswith(start) for line, start in zip(others, said, strict=False))
+    assert len(others) == len(said) + (len(added) > 1)
+
+
+def test_notebooks_that_exclude_each_other(tiny: Tiny, foreign: Path) -> None:
+    """A notebook whose packages exclude those of the project is not adopted: which two, and the way out, are told."""
+    (tiny.root / "Makefile").write_text(ADD)
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import rival")]), foreign / "a.ipynb")
+    (foreign / "requirements.txt").write_text("rival==3.0")
+    before = tiny.files()
+    with pytest.raises(UsageError, match="rival asks for base<2, and this project for base>=2") as failure:
+        adopt(AdoptRequest(str(foreign / "a.ipynb"), (str(foreign / "points ü.csv"),)))
+    assert "nothing is changed" in str(failure.value)
+    assert failure.value.mend == "make new PROJECT=../another"
+    assert tiny.files() == before
+
+
 def test_address(foreign: Path) -> None:
     """A notebook in a repository is adopted by its address; links in it are not followed, others are no addresses."""
     (foreign / "link.csv").symlink_to("/etc/hostname")

@@ -105,7 +105,7 @@ def find(
     shown = [name for name in brought if name in printed and wishes[name] == printed[name]]
     notes = (
         *(_unknown(name, imported[name], lock) for name in unknown),
-        *(f"its outputs show {name} {printed[name].lstrip('=')}" for name in shown),
+        *(_shown(name, printed[name].removeprefix("==")) for name in shown),
         *(_version(packages.package(name), wishes, lock) for name in sorted(foreign) if name not in missing),
     )
     wanted = tuple(f"{name}{wishes.get(name, '')}" for name in brought)
@@ -158,6 +158,13 @@ def _unknown(name: str, cell: int, lock: Collection[str]) -> str:
     return (
         f"{place} imports {name}, which nobody here knows{hint}: it may be a file that did not come along, and a "
         f"package of that name may be a trap: where it is the one, make add PACKAGE={packages.package(name)}"
+    )
+
+
+def _shown(package: str, version: str) -> str:
+    return (
+        f"its outputs show {package} {version}, which is taken where it fits; "
+        f'where the notebook fails on it, make add PACKAGE="{package}>{version}"'
     )
 
 
