@@ -11,12 +11,13 @@ from typing import override
 
 import nbformat
 import pytest
-from tiny import Tiny
+from tiny import Tiny, git
 
 from samebook.core.digest import sha256
 from samebook.core.errors import CellFailed, SamebookError, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import input_entries
+from samebook.records import receipt
 from samebook.verbs import adopt as verb
 from samebook.verbs.adopt import AdoptRequest
 
@@ -44,16 +45,32 @@ def adopt(request: AdoptRequest, agree: Callable[[str], bool] = lambda _: True) 
     return verb.adopt(request, agree, lambda _: None)
 
 
-def test_written_files_become_outputs(tiny: Tiny, foreign: Path) -> None:
-    """A file that a notebook writes beside itself, and reads back, is an output of its runs, and not beside it."""
-    code = (
-        "import pandas as pd\npd.DataFrame({'a': [1]}).to_csv('images/a.csv')\nprint(pd.read_csv('images/a.csv').a[0])"
-    )
+def test_files_are_recorded(tiny: Tiny, foreign: Path) -> None:
+    """A receipt has each file that came along by its sha256, in git or not yet; what a notebook writes is an output."""
+    (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/.samebook/\n")
+    commit = (("add", "."), ("commit", "--quiet", "--message=x"))
+    for words in (("init", "--quiet"), *commit):
+        git(tiny, *words)
+    code = "import helper, pandas as pd\npd.DataFrame({'a': [1]}).to_csv('images/a.csv')\n"
+    code += "print(pd.read_csv('images/a.csv').a[0], pd.read_csv('points ü.csv').a[0], helper.text)"
+    (foreign / "helper.py").write_text("text = open('notes.txt').read()")
+    (foreign / "notes.txt").write_text("x")
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), foreign / "writes.ipynb")
     assert adopt(AdoptRequest(str(foreign / "writes.ipynb"))).startswith("IDENTICAL: 2 runs")
-    assert [path.name for path in (tiny.root / "notebooks").iterdir()] == ["writes.ipynb"]
+    notebooks = tiny.root / "notebooks"
+    came = {path.name for path in notebooks.iterdir() if path.is_file()} - {"writes.ipynb"}
+    assert came == {"points ü.csv", "notes.txt", "helper.py"}
+    assert not (notebooks / "images").exists()
+    expected = {f"notebooks/{name}": sha256(foreign / name) for name in ("points ü.csv", "notes.txt")}
     assert tiny.samebook("run", "writes").code == 0
     assert (tiny.last / "outputs" / "images" / "a.csv").is_file()
+    assert receipt.undeclared(receipt.read(tiny.last / "receipt.json")) == expected
+    for words in commit:
+        git(tiny, *words)
+    assert tiny.samebook("run", "writes").code == 0
+    statement = receipt.read(tiny.last / "receipt.json")
+    assert receipt.undeclared(statement) == {}
+    assert receipt.byproduct(statement, receipt.READ) == expected
 
 
 def test_missing_file_is_asked_for(foreign: Path) -> None:
