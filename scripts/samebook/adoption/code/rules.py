@@ -20,6 +20,8 @@ class Rule:
     append      a call of `append` whose result is used, which no list has
     keyword     `call keyword`, `* keyword` of any call, or `call keyword=value`: `new` is "" to leave it out, `x=` for
                 another name, else all
+    called      a function, by its full name, where it is called: `new` is its name and what stands after the call
+    after       `call keyword=value`, in whose place `new` stands after the call
     fill        `call keyword=value`, which is the method `new`
     string      `call value`: a text among a call's arguments
     positional  arguments of a plot without a name, which get the names in `new`, and the next one `data`
