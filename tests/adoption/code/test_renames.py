@@ -6,7 +6,7 @@ import inspect
 import pandas as pd
 import pytest
 
-from samebook.adoption.code import arrays, behaviours, frames, renames, rules
+from samebook.adoption.code import arrays, behaviours, frames, renames, rules, series
 
 PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn as sns\n"
 
@@ -100,7 +100,7 @@ def test_what_is_used_nowhere() -> None:
 
 def test_rules_are_whole() -> None:
     """Each rule has a source, a known kind, and a replacement or advice; none stands twice."""
-    tables = (rules.Rule, behaviours, frames, arrays)
+    tables = (rules.Rule, behaviours, frames, series, arrays)
     kinds = {word for table in tables for word in (table.__doc__ or "").split()}
     table = rules.rules()
     assert all(rule.source.startswith("https://") and rule.kind in kinds for rule in table)

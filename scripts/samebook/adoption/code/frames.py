@@ -5,7 +5,6 @@ across    `frame.groupby(…, axis=1)`, which is a groupby of the transposed fra
 axes      a whole number in `.ix[rows, columns]`, which is a position where the labels are no numbers
 whole     `frame.loc[:, columns] = …`, which put new columns in the place of the old ones
 category  `astype("category", categories=…)`, whose categories have a type of their own today
-property  an attribute of dates, of `.dt` or an index, which is `new`
 """
 
 import ast
@@ -46,11 +45,6 @@ def places(text: str, by_kind: ByKind, code: Code) -> Iterator[Place]:
             yield from _of_assigned(text, node, by_kind, grouped)
         elif isinstance(node, ast.For | ast.comprehension):
             yield from _of_loop(text, node.iter, by_kind, grouped)
-        elif isinstance(node, ast.Attribute) and getattr(node.value, "attr", "") in ("dt", "index"):
-            end = cells.span(text, node)[1]
-            for rule in by_kind("property"):
-                if rule.old == node.attr:
-                    yield rule, cells.span(text, node)[0], (Edit(end - len(node.attr), end, rule.new),)
 
 
 def is_frame(node: ast.expr, code: Code, depth: int = 0) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from samebook.adoption.code import arrays, behaviours, cells, frames, imported_lines, rules
+from samebook.adoption.code import arrays, behaviours, cells, frames, imported_lines, rules, series
 from samebook.adoption.code.cells import Code, Edit
 from samebook.adoption.code.rules import Rule
 
@@ -39,6 +39,7 @@ def find(texts: Sequence[str]) -> list[Change]:
             *_in_cell(text, code.names, by_kind),
             *behaviours.places(text, by_kind, code.names),
             *frames.places(text, by_kind, code),
+            *series.places(text, by_kind, code),
             *arrays.places(text, by_kind, code),
         )
     )
@@ -212,8 +213,10 @@ def _called(text: str, call: ast.Call, by_kind: partial[Iterable[Rule]], name: s
             yield rule, start, (Edit(stop - len(call.func.attr), stop, function), Edit(end, end, after))
     for rule in by_kind("after"):
         for keyword in call.keywords:
-            if _matches(rule.old, cells.last_name(call), keyword):
-                yield rule, start, (cells.without(text, keyword), Edit(end, end, rule.new or ""))
+            value = getattr(keyword.value, "value", None)
+            is_plain = value is True or (isinstance(value, str) and value.isidentifier())
+            if is_plain and _matches(rule.old, cells.last_name(call), keyword):
+                yield rule, start, (cells.without(text, keyword), Edit(end, end, (rule.new or "").format(value)))
 
 
 def _positional(text: str, call: ast.Call, name: str) -> Iterator[Place]:

@@ -1,0 +1,97 @@
+"""Old code on what is surely a series or a frame of pandas, and attributes that only its objects have.
+
+property   an attribute that is `new` today; of `.dt` alone where `old` says so. One that may be a column is none
+of_series  a method of a series, which is `new`
+of_frame   a method of a frame that is called with arguments, which is `new`
+"""
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from samebook.adoption.code import cells, frames
+from samebook.adoption.code.cells import Code, Edit
+from samebook.adoption.code.rules import Rule
+
+type Place = tuple[Rule, int, tuple[Edit, ...]]
+type ByKind = Callable[[str], Any]
+
+# Attributes of a frame that are no column; methods of a series that give one; methods of a frame that give one.
+NO_COLUMNS = (
+    "T",
+    "axes",
+    "columns",
+    "empty",
+    "index",
+    "loc",
+    "iloc",
+    "ix",
+    "at",
+    "iat",
+    "plot",
+    "shape",
+    "size",
+    "values",
+)
+SAME = ("abs", "astype", "duplicated", "fillna", "isin", "isna", "isnull", "notna", "notnull", "dropna", "between")
+ROWS = ("all", "any", "duplicated")
+MASKS = ("isna", "isnull", "notna", "notnull", "isin")
+
+
+def places(text: str, by_kind: ByKind, code: Code) -> Iterator[Place]:
+    """The rules that apply to a cell of this code, where they begin, and their edits."""
+    for node in ast.walk(cells.read_tree(text)):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            yield from _of_property(text, node, by_kind, code)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield from _of_method(text, node, node.func, by_kind, code)
+
+
+def _of_property(text: str, node: ast.Attribute, by_kind: ByKind, code: Code) -> Iterator[Place]:
+    owner = getattr(node.value, "attr", "")
+    for rule in by_kind("property"):
+        if f".{owner}.{node.attr}".endswith(f".{rule.old}"):
+            is_column = any(quote + node.attr + quote in other for other in code.texts for quote in "'\"")
+            if owner in ("dt", "index") or not (is_column or frames.is_frame(node.value, code)):
+                yield rule, cells.span(text, node)[0], _named(text, node, rule)
+
+
+def _of_method(text: str, call: ast.Call, method: ast.Attribute, by_kind: ByKind, code: Code) -> Iterator[Place]:
+    start = cells.span(text, call)[0]
+    for rule in by_kind("of_series"):
+        if rule.old == method.attr and is_series(method.value, code):
+            yield rule, start, _named(text, method, rule)
+    for rule in by_kind("of_frame"):
+        if rule.old == method.attr and (call.args or call.keywords) and frames.is_frame(method.value, code):
+            yield rule, start, _named(text, method, rule)
+
+
+def _named(text: str, node: ast.Attribute, rule: Rule) -> tuple[Edit, ...]:
+    end = cells.span(text, node)[1]
+    return () if rule.new is None else (Edit(end - len(node.attr), end, rule.new),)
+
+
+def is_series(node: ast.expr, code: Code, depth: int = 0) -> bool:
+    """Whether an expression is surely a series: a column of a frame, or what is computed of one, row by row."""
+    match node:
+        case ast.Name():
+            return depth < 4 and code.all_are(node, lambda one: one is not node and is_series(one, code, depth + 1))
+        case ast.Subscript(value=frame, slice=ast.Constant(value=str())):
+            return frames.is_frame(frame, code)
+        case ast.Subscript(value=series, slice=ast.Compare()):
+            return is_series(series, code, depth)
+        case ast.Attribute(value=frame, attr=name):
+            return name not in NO_COLUMNS and frames.is_frame(frame, code)
+        case ast.Compare(left=series) | ast.BinOp(left=series) | ast.UnaryOp(operand=series):
+            return is_series(series, code, depth)
+        case ast.Call(func=ast.Attribute(value=frame, attr=name)):
+            of_rows = name in ROWS and (frames.is_frame(frame, code) or _is_mask(frame, code))
+            return of_rows or (name in SAME and is_series(frame, code, depth))
+        case _:
+            return False
+
+
+def _is_mask(node: ast.expr, code: Code) -> bool:
+    """Whether an expression says of each value of a frame whether it is something."""
+    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MASKS
+    return is_call and frames.is_frame(node.func.value, code)

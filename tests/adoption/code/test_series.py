@@ -1,0 +1,67 @@
+"""Old code on series of pandas is changed where it is surely one, and on anything else left alone."""
+
+import pandas as pd
+import pytest
+
+from samebook.adoption.code import renames
+
+FRAME = "import pandas as pd\nd = pd.read_csv(f)\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("x.nonzero(); (d.a > 3).nonzero()", "x.nonzero(); (d.a > 3).to_numpy().nonzero()"),
+        ("m = d['a'].isnull() & d.b\nm.nonzero()[0]", "m = d['a'].isnull() & d.b\nm.to_numpy().nonzero()[0]"),
+        ("d.isnull().any(axis=1).nonzero()", "d.isnull().any(axis=1).to_numpy().nonzero()"),
+        ("d.a[d.a > 1].nonzero()", "d.a[d.a > 1].to_numpy().nonzero()"),
+        ("d.values.nonzero(); d.iloc[0].nonzero()", "d.values.nonzero(); d.iloc[0].nonzero()"),
+        ("m = d.a\nm = x\nm.nonzero()", "m = d.a\nm = x\nm.nonzero()"),
+        ("m = d.a\ndef g(m): m.nonzero()", "m = d.a\ndef g(m): m.nonzero()"),
+        ("d.t.apply(lambda t: t.weekday_name)", "d.t.apply(lambda t: t.day_name())"),
+        ("pd.Timestamp('2020').weekday_name; d.weekday_name", "pd.Timestamp('2020').day_name(); d.weekday_name"),
+        ("x['weekday_name'] = 1; x.weekday_name", "x['weekday_name'] = 1; x.weekday_name"),
+        ("t.weekday_name = 1", "t.weekday_name = 1"),
+        ("d.index.is_monotonic", "d.index.is_monotonic_increasing"),
+        ("d.t.dt.week; x.week", 'd.t.dt.isocalendar().week.astype("int64"); x.week'),
+        ("d.resample('W', how='sum').a", "d.resample('W').sum().a"),
+        ("d.resample('W', how=['sum'])", "d.resample('W', how=['sum'])"),
+        ("d.sort('a'); rows.sort(key=g)", "d.sort_values('a'); rows.sort(key=g)"),
+        ("pd.read_excel(f, skip_footer=1)", "pd.read_excel(f, skipfooter=1)"),
+    ],
+)
+def test_mended(old: str, new: str) -> None:
+    """What surely is a series or a frame gets today's names; what may be an array, a list or a column stays."""
+    mended, _ = renames.mend([FRAME + old])
+    assert mended == [FRAME + new]
+    assert renames.mend(mended) == (mended, renames.find(mended))
+
+
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        ("AttributeError: 'Series' object has no attribute 'nonzero'", "series.to_numpy().nonzero()"),
+        ("KeyError: 1", "a whole number in brackets is a label: a position takes .iloc[…]"),
+        ("SpecificationError: nested renamer is not supported", 'agg(name=("column", "function"))'),
+    ],
+)
+def test_error_names_its_rule(message: str, advice: str) -> None:
+    """Where only a run can tell what an object is, its error names what to write."""
+    rule = renames.of_error(message, [FRAME])
+    assert rule is not None
+    assert rule.advice == advice
+
+
+REMOVED = """d.index.week d.lookup(a,b) pd.datetime pd.np pd.Panel() d.as_matrix() d.get_value(1,2) d.set_value(1,2,3)
+pd.util.testing.assert_frame_equal(d,d) d.iteritems() d.mad() d.groupby(g,axis=1) s.ix[1] pd.rolling_mean(s,3)
+pd.read_csv(f,error_bad_lines=False) pd.read_csv(f,squeeze=True) pd.to_datetime(s,infer_datetime_format=True)
+d.to_csv(f,line_terminator=x) d.a.dt.weekofyear d.a.is_monotonic (d.a>1).nonzero() d.applymap(g) d.append(x)
+d.clip_upper(3)"""
+
+
+@pytest.mark.parametrize("code", REMOVED.split())
+def test_removals_are_found(code: str) -> None:
+    """Each of pandas' removals that old notebooks use is found, with a rule that says where pandas says so."""
+    changes = renames.find([f"{FRAME}y = {code}"])
+    assert [change for change in changes if "pandas" in change.rule.source or change.rule.library == "pandas"]
+    assert not hasattr(pd, "Panel")
