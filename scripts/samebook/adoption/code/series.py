@@ -93,5 +93,8 @@ def is_series(node: ast.expr, code: Code, depth: int = 0) -> bool:
 
 def _is_mask(node: ast.expr, code: Code) -> bool:
     """Whether an expression says of each value of a frame whether it is something."""
-    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MASKS
-    return is_call and frames.is_frame(node.func.value, code)
+    match node:
+        case ast.Call(func=ast.Attribute(value=frame, attr=name)):
+            return name in MASKS and frames.is_frame(frame, code)
+        case _:
+            return False
