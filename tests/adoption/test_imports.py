@@ -38,6 +38,19 @@ def test_helpers(tmp_path: Path) -> None:
     assert found.unknown == ()
 
 
+def test_imports_of_what_is_run(tmp_path: Path) -> None:
+    """What a file imports that a cell runs by `%run` comes too, but for a file that a link brings from elsewhere."""
+    (tmp_path / "nb").mkdir()
+    (tmp_path / "outside.py").write_text("import cvxpy")
+    (tmp_path / "nb" / "link.py").symlink_to(tmp_path / "outside.py")
+    (tmp_path / "nb" / "first.py").write_text("import generators, seaborn")
+    (tmp_path / "nb" / "generators.py").write_text("import plotly")
+    texts = ["%run -i first.py\n%run link.py\n%run gone.py\n%run other.ipynb"]
+    found = imports.find(texts, (tmp_path / "nb", tmp_path / "nb"), LOCK, {}, {})
+    assert [helper.path for helper in found.helpers] == [tmp_path / "nb" / "generators.py"]
+    assert found.wanted == ("plotly", "seaborn")
+
+
 def test_packages_come_before_folders(tmp_path: Path) -> None:
     """A folder of the repository that is named like a package does not hide it; one that nobody knows is a module."""
     for place in ("numpy", "oddity", "deep/seaborn"):

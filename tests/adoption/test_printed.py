@@ -30,7 +30,7 @@ def shown(code: str, output: str) -> dict[str, str]:
         ("print('Torch is v' + torch.__version__ + '.')", "Torch is v1.9.0.", "torch 1.9.0"),
         ("for m in (np, pd):\n  print(m.__name__, m.__version__)", "numpy 1.9\npandas 0.23", "numpy 1.9 pandas 0.23"),
         ("sklearn.show_versions()", "System:\n    python: 3.7.3\n   sklearn: 0.24.1\n", "scikit-learn 0.24.1"),
-        ("!pip freeze", "oddity==1.0\nscikit-learn==1.0\nPandas==1.5.3", "scikit-learn 1.0 pandas 1.5.3"),
+        ("!pip freeze", "sklearn==0.0\noddity==1.0\nscikit-learn==1.0\nPandas==1.5.3", "scikit-learn 1.0 pandas 1.5.3"),
         ("!pip list", "Package  Version\n-------- ---\nseaborn   0.11\nxlrd  1.2.0", "seaborn 0.11"),
         ("!conda list", "numpy     1.21.2   py39h20f2e39_0    conda-forge", "numpy 1.21.2"),
         ("show()", "pandas version: 1.5.3", "pandas 1.5.3"),

@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ NEEDED = {
 }
 # What a run has without any package: samebook itself, and what IPython calls a module.
 OWN = ("samebook", "__future__", "__main__")
+RUN = re.compile(r"^\s*%run\s+(?:-\w+\s+)*(\S+\.py)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def locked(text: str) -> dict[str, str]:
 
 
 def find(
-    texts: Iterable[str],
+    texts: Sequence[str],
     folders: tuple[Path, Path],
     lock: Mapping[str, str],
     asked: Mapping[str, str],
@@ -88,6 +89,7 @@ def find(
     """
     helpers: dict[str, Helper] = {}
     imported = modules(texts)
+    imported = {**dict.fromkeys(modules(_run(texts, *folders)), 0), **imported}
     waiting = list(imported)
     while waiting:
         name = waiting.pop()
@@ -110,6 +112,12 @@ def find(
     )
     wanted = tuple(f"{name}{wishes.get(name, '')}" for name in brought)
     return Imports(wanted, unknown, tuple(helpers.values()), tuple(dict.fromkeys(filter(None, notes))))
+
+
+def _run(texts: Iterable[str], folder: Path, repository: Path) -> list[str]:
+    """The code of the files that cells run by `%run`."""
+    names = [name.strip("'\"") for text in texts for name in RUN.findall(text)]
+    return [(folder / name).read_text("utf-8", "replace") for name in names if _is_inside(folder / name, repository)]
 
 
 def _path(folder: Path, repository: Path, name: str, lock: Collection[str]) -> Path | None:

@@ -35,7 +35,8 @@ def versions(texts: Sequence[str], outputs: Sequence[str]) -> dict[str, str]:
     for text, output in zip(texts, outputs, strict=True):
         is_list = bool(SHOWS.search(text))
         for name, version in (*_listed(output, is_list=is_list), *_asked(text, output, names)):
-            if package := spelt.get(name.lower()):
+            package = spelt.get(name.lower())
+            if package and version.strip("0."):  # `pip freeze` shows a package sklearn 0.0, which has nothing in it
                 found.setdefault(package, set()).add(f"=={version}")
     return {package: each.pop() for package, each in found.items() if len(each) == 1}
 
