@@ -27,6 +27,9 @@ FRAME = "import pandas as pd\nd = pd.read_csv(f)\n"
         ("d.resample('W', how='sum').a", "d.resample('W').sum().a"),
         ("d.resample('W', how=['sum'])", "d.resample('W', how=['sum'])"),
         ("d.sort('a'); rows.sort(key=g)", "d.sort_values('a'); rows.sort(key=g)"),
+        ("pd.set_option('max_columns', 5)", 'pd.set_option("display.max_columns", 5)'),
+        ("pd.set_option('a.b', -1, 'max_colwidth', -1)", "pd.set_option('a.b', -1, 'max_colwidth', None)"),
+        ("pd.options.display.max_colwidth = -1; x = -1", "pd.options.display.max_colwidth = None; x = -1"),
         ("pd.read_excel(f, skip_footer=1)", "pd.read_excel(f, skipfooter=1)"),
     ],
 )

@@ -3,6 +3,7 @@
 property   an attribute that is `new` today; of `.dt` alone where `old` says so. One that may be a column is none
 of_series  a method of a series, which is `new`
 of_frame   a method of a frame that is called with arguments, which is `new`
+option     an option of pandas that had no limit by -1, which is `new`
 """
 
 import ast
@@ -45,6 +46,20 @@ def places(text: str, by_kind: ByKind, code: Code) -> Iterator[Place]:
             yield from _of_property(text, node, by_kind, code)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             yield from _of_method(text, node, node.func, by_kind, code)
+            names = [getattr(argument, "value", None) for argument in node.args[:-1:2]]
+            pairs = (
+                zip(names, node.args[1::2], strict=False) if node.func.attr in ("set_option", "option_context") else ()
+            )
+            yield from (place for name, value in pairs for place in _of_option(text, f"{name}", value, by_kind))
+        elif isinstance(node, ast.Assign):
+            yield from _of_option(text, ast.unparse(node.targets[0]), node.value, by_kind)
+
+
+def _of_option(text: str, name: str, value: ast.expr, by_kind: ByKind) -> Iterator[Place]:
+    for rule in by_kind("option"):
+        if rule.old.endswith(name.rpartition("options.")[2] or " ") and ast.unparse(value) == "-1":
+            span = cells.span(text, value)
+            yield rule, span[0], (Edit(*span, rule.new),)
 
 
 def _of_property(text: str, node: ast.Attribute, by_kind: ByKind, code: Code) -> Iterator[Place]:
