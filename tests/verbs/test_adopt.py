@@ -148,6 +148,7 @@ def test_nothing_without_consent(tiny: Tiny, foreign: Path) -> None:
 ADD = """add:
 \t@case "$(PACKAGE)" in \\
 \t*old==*) echo "error: environments/ is as before: old 1.0 has no wheel for this Python" >&2; exit 2;; \\
+\t*lost==*) echo "error: environments/ is as before: the words above say why" >&2; exit 2;; \\
 \t*rival*) echo "error: environments/ is as before: rival asks for base<2, and this project for base>=2" >&2; \\
 \t  echo '  -> make add PACKAGE="rival base<2"' >&2; exit 2;; \\
 \tesac; echo "$(PACKAGE)" >> environments/added; echo "lock: 1 package has moved"
@@ -159,6 +160,7 @@ ADD = """add:
     [
         (("a==1.0", "b"), ["a==1.0 b"], []),
         (("a==1.0", "old==1.0"), ["a old", "a==1.0"], ["a==1.0 old==1.0: old 1.0 has no wheel for this Python; the"]),
+        (("lost==1.0",), ["lost"], ["lost==1.0: no index that answers has it for this Python; the newest that do fit"]),
         (("old==1.0", "b"), ["old b"], ["old==1.0: old 1.0 has no wheel for this Python; the newest that do fit are"]),
     ],
 )

@@ -17,7 +17,7 @@ from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
-from samebook.environment import input_entries
+from samebook.environment import input_entries, packages
 from samebook.records import run_folder
 
 # A file in a repository: `https://host/owner/project/blob/main/a.ipynb`, or `https://host/project.git/a.ipynb`.
@@ -145,13 +145,14 @@ def _add_packages(workspace: Workspace, wanted: tuple[str, ...], say: Say) -> No
             say(f"{package} does not fit this environment: {_reason(error)}")
 
 
-def _added(workspace: Workspace, *packages: str) -> str:
-    return subcommand.make(workspace, "add", PACKAGE=" ".join(packages)).rstrip()
+def _added(workspace: Workspace, *wanted: str) -> str:
+    return subcommand.make(workspace, "add", PACKAGE=" ".join(wanted)).rstrip()
 
 
 def _reason(error: SamebookError) -> str:
     """Why packages were not added, by the first line about it."""
-    return str(error).partition("\n")[0].removeprefix("environments/ is as before: ")
+    reason = str(error).partition("\n")[0].removeprefix("environments/ is as before: ")
+    return "no index that answers has it for this Python" if reason == packages.UNTOLD else reason
 
 
 def _rivals(error: SamebookError) -> SamebookError:
@@ -159,7 +160,7 @@ def _rivals(error: SamebookError) -> SamebookError:
     if " asks for " not in _reason(error):
         return error
     return UsageError(
-        f"nothing is changed, since no environment has both: {_reason(error)}; a project of its own has the notebook's",
+        f"nothing is changed, since no environment has both: {_reason(error)}; a project of its own can have it",
         mend="make new PROJECT=../another",
     )
 
