@@ -1,5 +1,8 @@
 """Old code on series of pandas is changed where it is surely one, and on anything else left alone."""
 
+import runpy
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -38,6 +41,16 @@ def test_mended(old: str, new: str) -> None:
     mended, _ = renames.mend([FRAME + old])
     assert mended == [FRAME + new]
     assert renames.mend(mended) == (mended, renames.find(mended))
+
+
+def test_constructors_make_the_same(tmp_path: Path) -> None:
+    """Frames of pairs and of a file's own dates are as the constructors that are gone made them."""
+    old = "import io, pandas as pd\na = pd.DataFrame.from_items([('b', [1]), ('a', [2])])\n"
+    old += "d = pd.DataFrame.from_csv(io.StringIO('t,x\\n2020-01-02,1'))"
+    (tmp_path / "cell.py").write_text(renames.mend([old])[0][0])
+    made = runpy.run_path(str(tmp_path / "cell.py"))
+    assert list(made["a"].columns) == ["b", "a"]
+    assert made["d"].index[0] == pd.Timestamp("2020-01-02")
 
 
 @pytest.mark.parametrize(
