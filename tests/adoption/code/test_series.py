@@ -8,6 +8,7 @@ import pytest
 
 from samebook.adoption.code import renames
 
+S = "s = pd.Series([1, 2], index=['a', 'b'])\n"
 FRAME = "import pandas as pd\nd = pd.read_csv(f)\n"
 
 
@@ -33,6 +34,14 @@ FRAME = "import pandas as pd\nd = pd.read_csv(f)\n"
         ("pd.set_option('max_columns', 5)", 'pd.set_option("display.max_columns", 5)'),
         ("pd.set_option('a.b', -1, 'max_colwidth', -1)", "pd.set_option('a.b', -1, 'max_colwidth', None)"),
         ("pd.options.display.max_colwidth = -1; x = -1", "pd.options.display.max_colwidth = None; x = -1"),
+        ("d = d[d.a != 'x']\nd.sort('a')", "d = d[d.a != 'x']\nd.sort_values('a')"),
+        ("e = e[e.a != 'x']\ne.sort('a')", "e = e[e.a != 'x']\ne.sort('a')"),
+        (S + "s[0] + s['a'] + s[-1]\ns[1] = 2", S + "s.iloc[0] + s['a'] + s.iloc[-1]\ns.iloc[1] = 2"),
+        ("v = {'a': 1}\ns = pd.Series(v)\ns[0]; v[0]", "v = {'a': 1}\ns = pd.Series(v)\ns.iloc[0]; v[0]"),
+        (S + "s.index = [1, 2]\ns[1]", S + "s.index = [1, 2]\ns[1]"),
+        (S + "s.reset_index(drop=True, inplace=True)\ns[1]", S + "s.reset_index(drop=True, inplace=True)\ns[1]"),
+        (S + "s = s[s > 1]\ns[0]", S + "s = s[s > 1]\ns[0]"),
+        ("s = pd.Series([1, 2], index=[1, 2])\ns[1]", "s = pd.Series([1, 2], index=[1, 2])\ns[1]"),
         ("pd.read_excel(f, skip_footer=1)", "pd.read_excel(f, skipfooter=1)"),
     ],
 )

@@ -3,11 +3,14 @@
 property   an attribute that is `new` today; of `.dt` alone where `old` says so. One that may be a column is none
 of_series  a method of a series, which is `new`
 of_frame   a method of a frame that is called with arguments, which is `new`
+labelled   a whole number in the brackets of a series whose labels are surely texts: a position, which takes `new`
 option     an option of pandas that had no limit by -1, which is `new`
 """
 
 import ast
+import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from samebook.adoption.code import cells, frames
@@ -51,6 +54,9 @@ def places(text: str, by_kind: ByKind, code: Code) -> Iterator[Place]:
                 zip(names, node.args[1::2], strict=False) if node.func.attr in ("set_option", "option_context") else ()
             )
             yield from (place for name, value in pairs for place in _of_option(text, f"{name}", value, by_kind))
+        elif isinstance(node, ast.Subscript) and frames.is_whole_number(node.slice) and _has_texts(node.value, code):
+            at = cells.span(text, node.value)[1]
+            yield from ((rule, at, (Edit(at, at, rule.new),)) for rule in by_kind("labelled"))
         elif isinstance(node, ast.Assign):
             yield from _of_option(text, ast.unparse(node.targets[0]), node.value, by_kind)
 
@@ -86,22 +92,22 @@ def _named(text: str, node: ast.Attribute, rule: Rule) -> tuple[Edit, ...]:
     return () if rule.new is None else (Edit(end - len(node.attr), end, rule.new),)
 
 
-def is_series(node: ast.expr, code: Code, depth: int = 0) -> bool:
+def is_series(node: ast.expr, code: Code, known: frozenset[str] = frozenset()) -> bool:
     """Whether an expression is surely a series: a column of a frame, or what is computed of one, row by row."""
     match node:
         case ast.Name():
-            return depth < 4 and code.all_are(node, lambda one: one is not node and is_series(one, code, depth + 1))
+            return node.id in known or frames.is_always(node, code, known, is_series)
         case ast.Subscript(value=frame, slice=ast.Constant(value=str())):
             return frames.is_frame(frame, code)
         case ast.Subscript(value=series, slice=ast.Compare()):
-            return is_series(series, code, depth)
+            return is_series(series, code, known)
         case ast.Attribute(value=frame, attr=name):
             return name not in NO_COLUMNS and frames.is_frame(frame, code)
         case ast.Compare(left=series) | ast.BinOp(left=series) | ast.UnaryOp(operand=series):
-            return is_series(series, code, depth)
+            return is_series(series, code, known)
         case ast.Call(func=ast.Attribute(value=frame, attr=name)):
             of_rows = name in ROWS and (frames.is_frame(frame, code) or _is_mask(frame, code))
-            return of_rows or (name in SAME and is_series(frame, code, depth))
+            return of_rows or (name in SAME and is_series(frame, code, known))
         case _:
             return False
 
@@ -113,3 +119,25 @@ def _is_mask(node: ast.expr, code: Code) -> bool:
             return name in MASKS and frames.is_frame(frame, code)
         case _:
             return False
+
+
+def _has_texts(node: ast.expr, code: Code) -> bool:
+    """Whether a name is surely a series that has texts as its labels, and never gets others."""
+    changed = isinstance(node, ast.Name) and re.compile(rf"\b{node.id}\.(index\s*=[^=]|\w+\(.*inplace)")
+    return bool(changed) and not any(map(changed.search, code.texts)) and code.all_are(node, partial(_labels, code))
+
+
+def _labels(code: Code, value: ast.expr) -> bool:
+    """Whether an expression makes a series with texts as its labels: those of its index, or the keys of its data."""
+    if not (isinstance(value, ast.Call) and cells.dotted(value.func, code.names) == "pandas.Series"):
+        return False
+    options = {word.arg: word.value for word in value.keywords}
+    data = (*value.args, options.get("data"))[0]
+    index = options.get("index") or (value.args[1] if len(value.args) > 1 else None)
+    return code.all_are(index, _are_texts) if index else bool(data) and code.all_are(data, _are_texts)
+
+
+def _are_texts(node: ast.expr) -> bool:
+    """Whether a list has texts alone, or a dictionary such keys."""
+    parts = node.elts if isinstance(node, ast.List) else node.keys if isinstance(node, ast.Dict) else []
+    return bool(parts) and all(isinstance(part, ast.Constant) and isinstance(part.value, str) for part in parts)
