@@ -111,5 +111,6 @@ def test_shown_name_vouches_for_nothing(tmp_path: Path) -> None:
 def test_odd_outputs_are_read(tmp_path: Path) -> None:
     """Outputs of no known form show nothing, and end nothing."""
     odd = [{"text": 3}, {"data": {"text/plain": [1, None], "text/html": {"a": 1}}}, {"data": None, "html": None}]
+    odd += [{"data": {"text/html": text}} for text in ("<pre" * 20_000 + "</pre>", "<pre>" + "<" * 40_000 + "</pre>")]
     (tmp_path / "a.ipynb").write_text(json.dumps({"cells": [{"cell_type": "code", "source": "", "outputs": odd}]}))
     assert "pandas" not in foreign.read(tmp_path / "a.ipynb")[0].printed

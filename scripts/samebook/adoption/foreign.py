@@ -19,9 +19,8 @@ CODE = "code"
 # Outputs that are errors, in formats 4 and 3; those by which a person has stopped a cell.
 ERRORS = ("error", "pyerr")
 STOPPED = ("KeyboardInterrupt", "")
-# Characters that are read of what a cell has printed, and the text in outputs of HTML that is shown as it is printed.
+# Characters that are read of what a cell has printed.
 PRINTED = 50_000
-PREFORMATTED = re.compile(r"<pre[^>]*>(.*?)</pre>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,8 @@ def _printed(output: dict[str, Any]) -> str:
             data.get("text/html", output.get("html", "")),
         )
     )
-    shown = (html.unescape(re.sub(r"<[^>]*>", "", text)) for text in PREFORMATTED.findall(page[:PRINTED]))
+    preformatted = (part.rpartition("<pre")[2].partition(">")[2] for part in page[:PRINTED].split("</pre>")[:-1])
+    shown = (html.unescape(re.sub(r"<[^<>]*>", "", part)) for part in preformatted)
     return "\n".join((plain[:PRINTED], *shown))
 
 
