@@ -121,23 +121,50 @@ def _is_mask(node: ast.expr, code: Code) -> bool:
             return False
 
 
-def _has_texts(node: ast.expr, code: Code) -> bool:
-    """Whether a name is surely a series that has texts as its labels, and never gets others."""
-    changed = isinstance(node, ast.Name) and re.compile(rf"\b{node.id}\.(index\s*=[^=]|\w+\(.*inplace)")
-    return bool(changed) and not any(map(changed.search, code.texts)) and code.all_are(node, partial(_labels, code))
+def _has_texts(node: ast.expr, code: Code, known: frozenset[str] = frozenset()) -> bool:
+    """Whether an expression is surely a series that has texts as its labels, and never gets others."""
+    match node:
+        case ast.Name(id=name):
+            is_kept = not _matches(rf"\b{name}\.(index\s*=[^=]|\w+\(.*inplace)", code)
+            return is_kept and (name in known or frames.is_always(node, code, known, _has_texts))
+        case ast.BinOp(left=left, right=right):
+            series = [side for side in (left, right) if not isinstance(side, ast.Constant)]
+            return bool(series) and all(_has_texts(side, code, known) for side in series)
+        case ast.Call() if cells.dotted(node.func, code.names) == "pandas.Series":
+            options = {word.arg: word.value for word in node.keywords}
+            index = options.get("index") or (node.args[1] if len(node.args) > 1 else None)
+            data = (*node.args, options.get("data"))[0]
+            return code.all_are(index, _are_texts) if index else bool(data) and code.all_are(data, _is_of_texts)
+        case ast.Call(func=ast.Attribute(value=ast.Name() as frame, attr=name), args=[]):
+            is_plain = all(word.arg in ("numeric_only", "skipna") for word in node.keywords)
+            return name in frames.AGGREGATES and is_plain and _has_text_columns(frame, code)
+        case _:
+            return False
 
 
-def _labels(code: Code, value: ast.expr) -> bool:
-    """Whether an expression makes a series with texts as its labels: those of its index, or the keys of its data."""
-    if not (isinstance(value, ast.Call) and cells.dotted(value.func, code.names) == "pandas.Series"):
+def _has_text_columns(frame: ast.Name, code: Code) -> bool:
+    """Whether a frame surely is as a reader made it of a file whose first line has the names of its columns."""
+    changed = rf"\b{frame.id}(\.columns\s*=[^=]|\.(rename|set_axis)\w*\(.*inplace|\[\d+\]\s*=[^=])"
+    return not _matches(changed, code) and code.all_are(frame, partial(_is_read, code))
+
+
+def _is_read(code: Code, value: ast.expr) -> bool:
+    if not (isinstance(value, ast.Call) and frames.is_frame(value, code)):
         return False
-    options = {word.arg: word.value for word in value.keywords}
-    data = (*value.args, options.get("data"))[0]
-    index = options.get("index") or (value.args[1] if len(value.args) > 1 else None)
-    return code.all_are(index, _are_texts) if index else bool(data) and code.all_are(data, _are_texts)
+    is_named = any(word.arg in ("header", "names", "prefix") for word in value.keywords)
+    return cells.last_name(value) in ("read_csv", "read_table", "read_excel") and not is_named
+
+
+def _matches(pattern: str, code: Code) -> bool:
+    return any(re.search(pattern, text) for text in code.texts)
 
 
 def _are_texts(node: ast.expr) -> bool:
-    """Whether a list has texts alone, or a dictionary such keys."""
-    parts = node.elts if isinstance(node, ast.List) else node.keys if isinstance(node, ast.Dict) else []
+    """Whether a list has texts alone."""
+    parts = node.elts if isinstance(node, ast.List) else []
     return bool(parts) and all(isinstance(part, ast.Constant) and isinstance(part.value, str) for part in parts)
+
+
+def _is_of_texts(node: ast.expr) -> bool:
+    """Whether a dictionary has texts alone as its keys."""
+    return isinstance(node, ast.Dict) and _are_texts(ast.List([key for key in node.keys if key]))
