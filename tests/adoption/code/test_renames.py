@@ -19,6 +19,8 @@ PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn a
         (NP + "x = np.NZERO + np.math.pi", NP[:0] + "import math\n" + NP + "x = -0.0 + math.pi"),
         (NP + "x[np.in1d(a, b, invert=True)]", NP + "x[np.isin(a, b, invert=True).ravel()]"),
         (PD + "pd.read_csv(f, squeeze=True, sep=';').sum()", PD + "pd.read_csv(f, sep=';').squeeze(\"columns\").sum()"),
+        (NP + "np.sum(i for i in a); np.sum([i for i in a])", NP + "sum(i for i in a); np.sum([i for i in a])"),
+        (NP + "sum = 3\nnp.sum(i for i in a)", NP + "sum = 3\nnp.sum(i for i in a)"),
         ("from numpy import product, sum", "from numpy import sum\nfrom numpy import prod as product"),
         ("from sklearn.externals import joblib", "import joblib as joblib"),
         ("from sklearn.cross_validation import KFold", "from sklearn.model_selection import KFold"),
