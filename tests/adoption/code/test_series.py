@@ -40,6 +40,8 @@ FRAME = "import pandas as pd\nd = pd.read_csv(f)\n"
         ("v = {'a': 1}\ns = pd.Series(v)\ns[0]; v[0]", "v = {'a': 1}\ns = pd.Series(v)\ns.iloc[0]; v[0]"),
         (S + "t = s ** 2 / s\nt[0]; (s + d.a)[0]", S + "t = s ** 2 / s\nt.iloc[0]; (s + d.a)[0]"),
         ("m = d.max()\nm[0]; d.max(axis=1)[0]", "m = d.max()\nm.iloc[0]; d.max(axis=1)[0]"),
+        ("m = d.max().apply(g)\nm[-1]; d.apply(g).max()[0]", "m = d.max().apply(g)\nm.iloc[-1]; d.apply(g).max()[0]"),
+        ("import numpy as np\nd.apply(np.log).max()[0]", "import numpy as np\nd.apply(np.log).max().iloc[0]"),
         ("d.columns = [1, 2]\nm = d.max()\nm[0]", "d.columns = [1, 2]\nm = d.max()\nm[0]"),
         ("e = pd.read_csv(f, header=None)\nm = e.max()\nm[0]", "e = pd.read_csv(f, header=None)\nm = e.max()\nm[0]"),
         ("s = pd.Series(['a', 'b'])\ns[0]", "s = pd.Series(['a', 'b'])\ns[0]"),

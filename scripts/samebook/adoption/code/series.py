@@ -135,15 +135,24 @@ def _has_texts(node: ast.expr, code: Code, known: frozenset[str] = frozenset()) 
             index = options.get("index") or (node.args[1] if len(node.args) > 1 else None)
             data = (*node.args, options.get("data"))[0]
             return code.all_are(index, _are_texts) if index else bool(data) and code.all_are(data, _is_of_texts)
-        case ast.Call(func=ast.Attribute(value=ast.Name() as frame, attr=name), args=[]):
+        case ast.Call(func=ast.Attribute(value=owner, attr=name), args=[]) if name in frames.AGGREGATES:
             is_plain = all(word.arg in ("numeric_only", "skipna") for word in node.keywords)
-            return name in frames.AGGREGATES and is_plain and _has_text_columns(frame, code)
+            return is_plain and _has_text_columns(owner, code)
+        case ast.Call(func=ast.Attribute(value=series, attr="abs" | "apply" | "astype" | "fillna" | "map" | "round")):
+            return _has_texts(series, code, known)
         case _:
             return False
 
 
-def _has_text_columns(frame: ast.Name, code: Code) -> bool:
-    """Whether a frame surely is as a reader made it of a file whose first line has the names of its columns."""
+def _has_text_columns(frame: ast.expr, code: Code) -> bool:
+    """Whether a frame surely has the columns that a file's first line names; a function of numpy keeps them."""
+    match frame:
+        case ast.Call(func=ast.Attribute(value=inner, attr="apply"), args=[function], keywords=[]):
+            return cells.dotted(function, code.names).startswith("numpy.") and _has_text_columns(inner, code)
+        case ast.Name():
+            pass
+        case _:
+            return False
     changed = rf"\b{frame.id}(\.columns\s*=[^=]|\.(rename|set_axis)\w*\(.*inplace|\[\d+\]\s*=[^=])"
     return not _matches(changed, code) and code.all_are(frame, partial(_is_read, code))
 
