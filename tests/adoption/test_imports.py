@@ -13,7 +13,7 @@ LOCK = {"numpy": "2.5.5", "scikit-learn": "1.9.1", "python-dateutil": "2.9"}
 def test_wanted_and_unknown(tmp_path: Path) -> None:
     """What the lock lacks is wanted with the version that the project asks for; an unknown name is never a package."""
     texts = ["import numpy as np, os\nfrom sklearn import svm", "import seaborn.objects, cv2\nimport seabron"]
-    found = imports.find(texts, (tmp_path, tmp_path), LOCK, {"seaborn": "==0.13.2", "numpy": "==1.19.2"})
+    found = imports.find(texts, (tmp_path, tmp_path), LOCK, {"seaborn": "==0.13.2", "numpy": "==1.19.2"}, {})
     assert found.wanted == ("opencv-python-headless", "seaborn==0.13.2")
     assert found.unknown == ("seabron",)
     assert "code cell 2 imports seabron" in found.notes[0]
@@ -24,7 +24,7 @@ def test_wanted_and_unknown(tmp_path: Path) -> None:
 
 def test_own_project_vouches(tmp_path: Path) -> None:
     """A package that the notebook's own requirements name is wanted, though nobody here knows it."""
-    assert imports.find(["import oddity"], (tmp_path, tmp_path), LOCK, {"oddity": ""}).wanted == ("oddity",)
+    assert imports.find(["import oddity"], (tmp_path, tmp_path), LOCK, {"oddity": ""}, {}).wanted == ("oddity",)
 
 
 def test_helpers(tmp_path: Path) -> None:
@@ -32,10 +32,23 @@ def test_helpers(tmp_path: Path) -> None:
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "__init__.py").write_text("import plots\nimport plotly")
     (tmp_path / "plots.py").write_text("import tools")
-    found = imports.find(["from tools import x"], (tmp_path, tmp_path), LOCK, {})
+    found = imports.find(["from tools import x"], (tmp_path, tmp_path), LOCK, {}, {})
     assert [helper.path for helper in found.helpers] == [tmp_path / "tools", tmp_path / "plots.py"]
     assert found.wanted == ("plotly",)
     assert found.unknown == ()
+
+
+def test_imports_of_what_is_run(tmp_path: Path) -> None:
+    """What a file imports that a cell runs by `%run` comes too, but for a file that a link brings from elsewhere."""
+    (tmp_path / "nb").mkdir()
+    (tmp_path / "outside.py").write_text("import cvxpy")
+    (tmp_path / "nb" / "link.py").symlink_to(tmp_path / "outside.py")
+    (tmp_path / "nb" / "first.py").write_text("import generators, seaborn")
+    (tmp_path / "nb" / "generators.py").write_text("import plotly")
+    texts = ["%run -i first.py\n%run link.py\n%run gone.py\n%run other.ipynb"]
+    found = imports.find(texts, (tmp_path / "nb", tmp_path / "nb"), LOCK, {}, {})
+    assert [helper.path for helper in found.helpers] == [tmp_path / "nb" / "generators.py"]
+    assert found.wanted == ("plotly", "seaborn")
 
 
 def test_packages_come_before_folders(tmp_path: Path) -> None:
@@ -45,7 +58,8 @@ def test_packages_come_before_folders(tmp_path: Path) -> None:
         (tmp_path / place / "__init__.py").touch()
     (tmp_path / "deep" / "sklearn").mkdir()
     (tmp_path / "deep" / "sklearn" / "notes.py").touch()
-    found = imports.find(["import numpy, oddity, seaborn, sklearn, oddity.x"], (tmp_path / "deep", tmp_path), LOCK, {})
+    texts = ["import numpy, oddity, seaborn, sklearn, oddity.x"]
+    found = imports.find(texts, (tmp_path / "deep", tmp_path), LOCK, {}, {})
     assert {helper.path for helper in found.helpers} == {tmp_path / "oddity", tmp_path / "deep" / "seaborn"}
     assert found.wanted == ()
 
@@ -53,7 +67,7 @@ def test_packages_come_before_folders(tmp_path: Path) -> None:
 def test_what_calls_need(tmp_path: Path) -> None:
     """A call of pandas that needs another package brings it, and one that the lock has brings none."""
     texts = ["import pandas as pd\npd.read_html(x)", "from tqdm import tqdm_notebook\ntqdm_notebook(x)"]
-    found = imports.find(texts, (tmp_path, tmp_path), {**LOCK, "pandas": "3.1", "lxml": "6"}, {})
+    found = imports.find(texts, (tmp_path, tmp_path), {**LOCK, "pandas": "3.1", "lxml": "6"}, {}, {})
     assert found.wanted == ("ipywidgets", "tqdm")
 
 
@@ -63,7 +77,7 @@ def test_package_without_its_module(tmp_path: Path) -> None:
     (tmp_path / "tools" / "__init__.py").write_text("from .tools import *")
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "tools.py").write_text("x = 1")
-    found = imports.find(["import tools"], (tmp_path / "notes", tmp_path), LOCK, {})
+    found = imports.find(["import tools"], (tmp_path / "notes", tmp_path), LOCK, {}, {})
     assert [helper.path for helper in found.helpers] == [tmp_path / "code" / "tools.py"]
 
 
@@ -75,7 +89,7 @@ def test_links_stay(tmp_path: Path) -> None:
     (repository / "tools" / "__init__.py").touch()
     for link in ("helper.py", "tools/key.py", "tools/key.txt"):
         (repository / link).symlink_to(tmp_path / "key.py")
-    found = imports.find(["import helper, tools"], (repository, repository), LOCK, {})
+    found = imports.find(["import helper, tools"], (repository, repository), LOCK, {}, {})
     assert [helper.files for helper in found.helpers] == [(repository / "tools" / "__init__.py",)]
 
 
@@ -122,6 +136,6 @@ def test_module_of_the_repository(tmp_path: Path) -> None:
     for name in ("a/tools.py", "a/other.py", "b/other.py", "n/x.ipynb", "a/pandas.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"NAME = '{name}'")
-    found = imports.find(["import tools, other, pandas"], (tmp_path / "n", tmp_path), LOCK, {})
+    found = imports.find(["import tools, other, pandas"], (tmp_path / "n", tmp_path), LOCK, {}, {})
     assert [helper.path for helper in found.helpers] == [tmp_path / "a" / "tools.py"]
     assert "other" in found.unknown

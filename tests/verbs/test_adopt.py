@@ -11,12 +11,13 @@ from typing import override
 
 import nbformat
 import pytest
-from tiny import Tiny
+from tiny import Tiny, git
 
 from samebook.core.digest import sha256
 from samebook.core.errors import CellFailed, SamebookError, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import input_entries
+from samebook.records import receipt
 from samebook.verbs import adopt as verb
 from samebook.verbs.adopt import AdoptRequest
 
@@ -44,16 +45,32 @@ def adopt(request: AdoptRequest, agree: Callable[[str], bool] = lambda _: True) 
     return verb.adopt(request, agree, lambda _: None)
 
 
-def test_written_files_become_outputs(tiny: Tiny, foreign: Path) -> None:
-    """A file that a notebook writes beside itself, and reads back, is an output of its runs, and not beside it."""
-    code = (
-        "import pandas as pd\npd.DataFrame({'a': [1]}).to_csv('images/a.csv')\nprint(pd.read_csv('images/a.csv').a[0])"
-    )
+def test_files_are_recorded(tiny: Tiny, foreign: Path) -> None:
+    """A receipt has each file that came along by its sha256, in git or not yet; what a notebook writes is an output."""
+    (tiny.root / ".gitignore").write_text("/runs/\n/store/\n/.samebook/\n")
+    commit = (("add", "."), ("commit", "--quiet", "--message=x"))
+    for words in (("init", "--quiet"), *commit):
+        git(tiny, *words)
+    code = "import helper, pandas as pd\npd.DataFrame({'a': [1]}).to_csv('images/a.csv')\n"
+    code += "print(pd.read_csv('images/a.csv').a[0], pd.read_csv('points ü.csv').a[0], helper.text)"
+    (foreign / "helper.py").write_text("text = open('notes.txt').read()")
+    (foreign / "notes.txt").write_text("x")
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), foreign / "writes.ipynb")
     assert adopt(AdoptRequest(str(foreign / "writes.ipynb"))).startswith("IDENTICAL: 2 runs")
-    assert [path.name for path in (tiny.root / "notebooks").iterdir()] == ["writes.ipynb"]
+    notebooks = tiny.root / "notebooks"
+    came = {path.name for path in notebooks.iterdir() if path.is_file()} - {"writes.ipynb"}
+    assert came == {"points ü.csv", "notes.txt", "helper.py"}
+    assert not (notebooks / "images").exists()
+    expected = {f"notebooks/{name}": sha256(foreign / name) for name in ("points ü.csv", "notes.txt")}
     assert tiny.samebook("run", "writes").code == 0
     assert (tiny.last / "outputs" / "images" / "a.csv").is_file()
+    assert receipt.undeclared(receipt.read(tiny.last / "receipt.json")) == expected
+    for words in commit:
+        git(tiny, *words)
+    assert tiny.samebook("run", "writes").code == 0
+    statement = receipt.read(tiny.last / "receipt.json")
+    assert receipt.undeclared(statement) == {}
+    assert receipt.byproduct(statement, receipt.READ) == expected
 
 
 def test_missing_file_is_asked_for(foreign: Path) -> None:
@@ -124,6 +141,52 @@ def test_nothing_without_consent(tiny: Tiny, foreign: Path) -> None:
         assert words in plans[0]
     with pytest.raises(UsageError, match="expected letters, digits"):
         adopt(AdoptRequest(request.notebook, name="../x"))
+    assert tiny.files() == before
+
+
+# What `make add` says of wishes that exclude those of the project, in the words of the real one.
+ADD = """add:
+\t@case "$(PACKAGE)" in \\
+\t*old==*) echo "error: environments/ is as before: old 1.0 has no wheel for this Python" >&2; exit 2;; \\
+\t*lost==*) echo "error: environments/ is as before: the words above say why" >&2; exit 2;; \\
+\t*rival*) echo "error: environments/ is as before: rival asks for base<2, and this project for base>=2" >&2; \\
+\t  echo '  -> make add PACKAGE="rival base<2"' >&2; exit 2;; \\
+\tesac; echo "$(PACKAGE)" >> environments/added; echo "lock: 1 package has moved"
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "added", "said"),
+    [
+        (("a==1.0", "b"), ["a==1.0 b"], []),
+        (("a==1.0", "old==1.0"), ["a old", "a==1.0"], ["a==1.0 old==1.0: old 1.0 has no wheel for this Python; the"]),
+        (("lost==1.0",), ["lost"], ["lost==1.0: no index that answers has it for this Python; the newest that do fit"]),
+        (("old==1.0", "b"), ["old b"], ["old==1.0: old 1.0 has no wheel for this Python; the newest that do fit are"]),
+    ],
+)
+def test_versions_that_fit(tmp_path: Path, wanted: tuple[str, ...], added: list[str], said: list[str]) -> None:
+    """Each wished version is taken where it fits; where one does not, why is told, and the newest one comes."""
+    workspace = Workspace(tmp_path)
+    workspace.environments.mkdir()
+    (tmp_path / "Makefile").write_text(ADD)
+    lines: list[str] = []
+    verb._add_packages(workspace, wanted, lines.append)
+    assert (workspace.environments / "added").read_text().splitlines() == added
+    others = [line for line in lines if line != "lock: 1 package has moved"]
+    assert all(line.startswith(start) for line, start in zip(others, said, strict=False))
+    assert len(others) == len(said) + (len(added) > 1)
+
+
+def test_notebooks_that_exclude_each_other(tiny: Tiny, foreign: Path) -> None:
+    """A notebook whose packages exclude those of the project is not adopted: which two, and the way out, are told."""
+    (tiny.root / "Makefile").write_text(ADD)
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import rival")]), foreign / "a.ipynb")
+    (foreign / "requirements.txt").write_text("rival==3.0")
+    before = tiny.files()
+    with pytest.raises(UsageError, match="rival asks for base<2, and this project for base>=2") as failure:
+        adopt(AdoptRequest(str(foreign / "a.ipynb"), (str(foreign / "points ü.csv"),)))
+    assert "nothing is changed" in str(failure.value)
+    assert failure.value.mend == "make new PROJECT=../another"
     assert tiny.files() == before
 
 

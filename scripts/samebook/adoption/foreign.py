@@ -3,7 +3,9 @@
 It is read with the standard library alone: this works in the light environment beside the image, too.
 """
 
+import html
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,16 @@ CODE = "code"
 # Outputs that are errors, in formats 4 and 3; those by which a person has stopped a cell.
 ERRORS = ("error", "pyerr")
 STOPPED = ("KeyboardInterrupt", "")
+# Characters that are read of what a cell has printed.
+PRINTED = 50_000
 
 
 @dataclass(frozen=True)
 class Cell:
     """A cell: its type (code, markdown, raw), its text, its metadata, and its attachments.
 
-    `error` is the name of the error that its saved output ends with: a course shows some on purpose.
+    `error` is the name of the error that its saved output ends with: a course shows some on purpose. `printed` is the
+    text of its saved outputs.
     """
 
     kind: str
@@ -31,6 +36,7 @@ class Cell:
     metadata: dict[str, Any]
     attachments: dict[str, Any]
     error: str = ""
+    printed: str = ""
 
     @property
     def tags(self) -> list[str]:
@@ -85,7 +91,27 @@ def _cell(cell: dict[str, Any]) -> Cell:
     metadata = {key: value for key, value in (cell.get("metadata") or {}).items() if key in ("tags", "jupyter")}
     errors = [output.get("ename", "") for output in cell.get("outputs") or [] if output.get("output_type") in ERRORS]
     error = next((str(name) for name in errors if name not in STOPPED), "") if kind == CODE else ""
-    return Cell(kind if kind in (CODE, "markdown") else "raw", text, metadata, cell.get("attachments") or {}, error)
+    printed = "\n".join(map(_printed, cell.get("outputs") or [])) if kind == CODE else ""
+    kind = kind if kind in (CODE, "markdown") else "raw"
+    return Cell(kind, text, metadata, cell.get("attachments") or {}, error, printed)
+
+
+def _printed(output: dict[str, Any]) -> str:
+    """The text of an output: what was printed, or the plain form of a result and what its HTML shows as printed.
+
+    In format 3 a result has its forms beside its type.
+    """
+    data = output.get("data") or {}
+    plain, page = (
+        part if isinstance(part, str) else "".join(map(str, part)) if isinstance(part, list) else ""
+        for part in (
+            data.get("text/plain", output.get("text", "")),
+            data.get("text/html", output.get("html", "")),
+        )
+    )
+    preformatted = (part.rpartition("<pre")[2].partition(">")[2] for part in page[:PRINTED].split("</pre>")[:-1])
+    shown = (html.unescape(re.sub(r"<[^<>]*>", "", part)) for part in preformatted)
+    return "\n".join((plain[:PRINTED], *shown))
 
 
 def check_syntax(texts: list[str], mend: str = "mend that cell in a copy of the notebook, and adopt the copy") -> None:

@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ NEEDED = {
 }
 # What a run has without any package: samebook itself, and what IPython calls a module.
 OWN = ("samebook", "__future__", "__main__")
+RUN = re.compile(r"^\s*%run\s+(?:-\w+\s+)*(\S+\.py)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,21 @@ def locked(text: str) -> dict[str, str]:
 
 
 def find(
-    texts: Iterable[str], folders: tuple[Path, Path], lock: Mapping[str, str], asked: Mapping[str, str]
+    texts: Sequence[str],
+    folders: tuple[Path, Path],
+    lock: Mapping[str, str],
+    asked: Mapping[str, str],
+    printed: Mapping[str, str],
 ) -> Imports:
     """The imports of these code cells, and of the helpers beside them, against the packages of a lock.
 
     `folders` are the notebook's and that of its repository. `asked` has the versions that the notebook's own project
-    asks for, by package.
+    asks for, by package; `printed` those that its outputs show, which count where nothing is asked for, and do not say
+    that a package of that name is the module's.
     """
     helpers: dict[str, Helper] = {}
     imported = modules(texts)
+    imported = {**dict.fromkeys(modules(_run(texts, *folders)), 0), **imported}
     waiting = list(imported)
     while waiting:
         name = waiting.pop()
@@ -95,12 +102,22 @@ def find(
     missing = [name for name in foreign if packages.package(name) not in lock]
     known = [name for name in missing if packages.is_known(name) or packages.package(name) in asked]
     unknown = tuple(sorted(name for name in missing if name not in known))
-    wanted = sorted({f"{(name := packages.package(module))}{asked.get(name, '')}" for module in known})
+    wishes = {**printed, **{name: wish for name, wish in asked.items() if wish}}
+    brought = sorted({packages.package(module) for module in known})
+    shown = [name for name in brought if name in printed and wishes[name] == printed[name]]
     notes = (
         *(_unknown(name, imported[name], lock) for name in unknown),
-        *(_version(packages.package(name), asked, lock) for name in sorted(foreign) if name not in missing),
+        *(_shown(name, printed[name].removeprefix("==")) for name in shown),
+        *(_version(packages.package(name), wishes, lock) for name in sorted(foreign) if name not in missing),
     )
-    return Imports(tuple(wanted), unknown, tuple(helpers.values()), tuple(filter(None, notes)))
+    wanted = tuple(f"{name}{wishes.get(name, '')}" for name in brought)
+    return Imports(wanted, unknown, tuple(helpers.values()), tuple(dict.fromkeys(filter(None, notes))))
+
+
+def _run(texts: Iterable[str], folder: Path, repository: Path) -> list[str]:
+    """The code of the files that cells run by `%run`."""
+    names = [name.strip("'\"") for text in texts for name in RUN.findall(text)]
+    return [(folder / name).read_text("utf-8", "replace") for name in names if _is_inside(folder / name, repository)]
 
 
 def _path(folder: Path, repository: Path, name: str, lock: Collection[str]) -> Path | None:
@@ -149,6 +166,13 @@ def _unknown(name: str, cell: int, lock: Collection[str]) -> str:
     return (
         f"{place} imports {name}, which nobody here knows{hint}: it may be a file that did not come along, and a "
         f"package of that name may be a trap: where it is the one, make add PACKAGE={packages.package(name)}"
+    )
+
+
+def _shown(package: str, version: str) -> str:
+    return (
+        f"its outputs show {package} {version}, which is taken where it fits; "
+        f'where the notebook fails on it, make add PACKAGE="{package}>{version}"'
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samebook.adoption import data_files, downloads, expected, foreign, imports, mentions, requirements
+from samebook.adoption import data_files, downloads, expected, foreign, imports, mentions, printed, requirements
 from samebook.adoption.code import cells, constants, defaults, lines, python2, renames, seeds, written
 from samebook.adoption.code.cells import Note
 from samebook.adoption.code.renames import Change
@@ -114,7 +114,9 @@ def plan(source: Source, name: str, project: Project, *, mend: bool) -> Plan:
     texts, defaulted = defaults.mended(texts) if mend else (texts, [])
     texts, seeded = seeds.mended(texts) if mend else (texts, [])
     changes = [*modern, *changes, *defaulted, *seeded]
-    found = imports.find(texts, (path.parent, source.limit), project.lock, requirements.of(path.parent, original))
+    asked = requirements.of(path.parent, original)
+    shown = printed.versions(current, [cell.printed for cell in before if cell.kind == foreign.CODE])
+    found = imports.find(texts, (path.parent, source.limit), project.lock, asked, shown)
     copies = [*files.copies]
     copies += mentions.copies(original, found.helpers, beside, project.notebooks, copies)
     tagged = any(PARAMETERS in cell.tags for cell in before)

@@ -26,7 +26,7 @@ def refused(path: str, *wanted: str) -> None:
     """Raise UsageError: the environment is as before; why, by the words in a file, and what mends it."""
     project = tomllib.loads(Path("environments/pyproject.toml").read_text())["project"]["name"]
     reason, mend = packages.refusal(Path(path).read_text(errors="replace"), wanted, project)
-    raise UsageError(f"environments/ is as before: {reason or 'the words above say why'}", mend=mend or None)
+    raise UsageError(f"environments/ is as before: {reason or packages.UNTOLD}", mend=mend or None)
 
 
 def debian(verb: str, base_image: str, *names: str) -> None:

@@ -158,6 +158,8 @@ NO_WHEEL = re.compile(r"Because ([\w.-]+)==(\S+) has no wheels with a matching")
 DEPENDS = re.compile(
     r"([\w.-]+)(?:[<>=!~\[:]\S*)? depends? on (?:one of: )?([\w.-]+)((?:[<>=!~]\S*(?: \2(?=[<>=!~]))?)*)"
 )
+# What is told where uv's words are all that there is.
+UNTOLD = "the words above say why"
 BOUND = re.compile(r"[<>=!~@;\[ ].*")
 
 

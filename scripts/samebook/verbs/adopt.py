@@ -17,7 +17,7 @@ from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
-from samebook.environment import input_entries
+from samebook.environment import input_entries, packages
 from samebook.records import run_folder
 
 # A file in a repository: `https://host/owner/project/blob/main/a.ipynb`, or `https://host/project.git/a.ipynb`.
@@ -119,18 +119,50 @@ def _helper_files(workspace: Workspace, adoption: Plan) -> list[tuple[Path, byte
 
 
 def _add_packages(workspace: Workspace, wanted: tuple[str, ...], say: Say) -> None:
-    """Add the packages to the environment; where the wanted versions don't fit, the newest that do."""
+    """Add the packages to the environment, each in the wanted version where that fits, or else in the newest that does.
+
+    Raises SamebookError where some can't be had with those of the project in any version; then all is as it was.
+    """
     if not wanted:
         return
-    names = [VERSION.sub("", package) for package in wanted]
+    pinned = [package for package in wanted if VERSION.search(package)]
     try:
-        added = subcommand.make(workspace, "add", PACKAGE=" ".join(wanted))
-    except SamebookError:
-        if names == list(wanted):
-            raise
-        say(f"the versions of {' '.join(wanted)} do not fit this environment: the newest that do are taken")
-        added = subcommand.make(workspace, "add", PACKAGE=" ".join(names))
-    say(added.rstrip())
+        say(_added(workspace, *wanted))
+    except SamebookError as error:
+        if not pinned:
+            raise _rivals(error) from None
+        say(f"{' '.join(pinned)}: {_reason(error)}; the newest that do fit are taken")
+    else:
+        return
+    try:
+        say(_added(workspace, *(VERSION.sub("", package) for package in wanted)))
+    except SamebookError as error:
+        raise _rivals(error) from None
+    for package in pinned if len(pinned) > 1 else ():
+        try:
+            say(_added(workspace, package))
+        except SamebookError as error:
+            say(f"{package} does not fit this environment: {_reason(error)}")
+
+
+def _added(workspace: Workspace, *wanted: str) -> str:
+    return subcommand.make(workspace, "add", PACKAGE=" ".join(wanted)).rstrip()
+
+
+def _reason(error: SamebookError) -> str:
+    """Why packages were not added, by the first line about it."""
+    reason = str(error).partition("\n")[0].removeprefix("environments/ is as before: ")
+    return "no index that answers has it for this Python" if reason == packages.UNTOLD else reason
+
+
+def _rivals(error: SamebookError) -> SamebookError:
+    """The error, with the way out where two wishes exclude each other."""
+    if " asks for " not in _reason(error):
+        return error
+    return UsageError(
+        f"nothing is changed, since no environment has both: {_reason(error)}; a project of its own can have it",
+        mend="make new PROJECT=../another",
+    )
 
 
 def _fetch(workspace: Workspace, engine: str, downloads: Iterable[Download], say: Say) -> None:

@@ -6,7 +6,7 @@ import inspect
 import pandas as pd
 import pytest
 
-from samebook.adoption.code import arrays, behaviours, frames, renames, rules
+from samebook.adoption.code import arrays, behaviours, frames, renames, rules, series
 
 PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn as sns\n"
 
@@ -16,6 +16,11 @@ PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn a
     [
         (NP + "x = np.float(3) + np.float64(1) + np.Inf", NP + "x = float(3) + np.float64(1) + np.inf"),
         (NP + "x = np.NINF", NP + "x = -np.inf"),
+        (NP + "x = np.NZERO + np.math.pi", NP[:0] + "import math\n" + NP + "x = -0.0 + math.pi"),
+        (NP + "x[np.in1d(a, b, invert=True)]", NP + "x[np.isin(a, b, invert=True).ravel()]"),
+        (PD + "pd.read_csv(f, squeeze=True, sep=';').sum()", PD + "pd.read_csv(f, sep=';').squeeze(\"columns\").sum()"),
+        (NP + "np.sum(i for i in a); np.sum([i for i in a])", NP + "sum(i for i in a); np.sum([i for i in a])"),
+        (NP + "sum = 3\nnp.sum(i for i in a)", NP + "sum = 3\nnp.sum(i for i in a)"),
         ("from numpy import product, sum", "from numpy import sum\nfrom numpy import prod as product"),
         ("from sklearn.externals import joblib", "import joblib as joblib"),
         ("from sklearn.cross_validation import KFold", "from sklearn.model_selection import KFold"),
@@ -97,7 +102,7 @@ def test_what_is_used_nowhere() -> None:
 
 def test_rules_are_whole() -> None:
     """Each rule has a source, a known kind, and a replacement or advice; none stands twice."""
-    tables = (rules.Rule, behaviours, frames, arrays)
+    tables = (rules.Rule, behaviours, frames, series, arrays)
     kinds = {word for table in tables for word in (table.__doc__ or "").split()}
     table = rules.rules()
     assert all(rule.source.startswith("https://") and rule.kind in kinds for rule in table)

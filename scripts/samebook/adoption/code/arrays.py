@@ -5,6 +5,7 @@ hashed    texts that go into a FeatureHasher of texts, of which each is the list
 flat      what a model predicts, scaled back: an array of one dimension was one column
 scalar    an array of one number, which a text takes by `%`
 counted   a number of bins that is a quotient, of which the whole part counted
+iterated  a function of numpy that is given a generator, which it gave to Python's own: `new`
 ticks     labels that may be fewer than their ticks, the rest of which had none
 wrapped   a model of liblinear, which fits one class against the rest, also where there are more than two
 """
@@ -42,6 +43,7 @@ def places(text: str, by_kind: ByKind, code: Code) -> Iterator[Place]:
             yield from _of_hasher(text, call, call.func, by_kind, code)
         yield from _of_flat(text, call, by_kind, code)
         yield from _of_ticks(text, call, by_kind, code)
+        yield from _of_generator(text, call, by_kind, code)
         yield from _of_liblinear(text, call, by_kind, code)
         for bins in (word.value for word in call.keywords if word.arg == "bins" and _is_quotient(word.value, code)):
             start, end = cells.span(text, bins)
@@ -50,6 +52,16 @@ def places(text: str, by_kind: ByKind, code: Code) -> Iterator[Place]:
     for node in ast.walk(cells.read_tree(text)):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
             yield from _of_text(text, node, by_kind, code)
+
+
+def _of_generator(text: str, call: ast.Call, by_kind: ByKind, code: Code) -> Iterator[Place]:
+    """The rule for `np.sum(x for x in y)`, where Python's own function has its name."""
+    is_alone = len(call.args) == 1 and isinstance(call.args[0], ast.GeneratorExp) and not call.keywords
+    for rule in by_kind("iterated"):
+        is_own = rule.new not in (*code.names, *code.values)
+        if is_alone and is_own and cells.dotted(call.func, code.names) == rule.old:
+            span = cells.span(text, call.func)
+            yield rule, span[0], (Edit(*span, rule.new),)
 
 
 def _is_quotient(node: ast.expr, code: Code) -> bool:

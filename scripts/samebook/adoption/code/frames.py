@@ -5,7 +5,6 @@ across    `frame.groupby(…, axis=1)`, which is a groupby of the transposed fra
 axes      a whole number in `.ix[rows, columns]`, which is a position where the labels are no numbers
 whole     `frame.loc[:, columns] = …`, which put new columns in the place of the old ones
 category  `astype("category", categories=…)`, whose categories have a type of their own today
-property  an attribute of dates, of `.dt` or an index, which is `new`
 """
 
 import ast
@@ -19,6 +18,10 @@ from samebook.adoption.code.rules import Rule
 
 type Place = tuple[Rule, int, tuple[Edit, ...]]
 type ByKind = Callable[[str], Any]
+type Kind = Callable[[ast.expr, Code, frozenset[str]], bool]
+
+# Names that lead from one to another, at most.
+DEPTH = 4
 
 READERS = ("DataFrame", "read_csv", "read_table", "read_excel", "read_fwf", "read_parquet", "read_json")
 # Options of a reader with which its result may be no frame.
@@ -46,26 +49,32 @@ def places(text: str, by_kind: ByKind, code: Code) -> Iterator[Place]:
             yield from _of_assigned(text, node, by_kind, grouped)
         elif isinstance(node, ast.For | ast.comprehension):
             yield from _of_loop(text, node.iter, by_kind, grouped)
-        elif isinstance(node, ast.Attribute) and getattr(node.value, "attr", "") in ("dt", "index"):
-            end = cells.span(text, node)[1]
-            for rule in by_kind("property"):
-                if rule.old == node.attr:
-                    yield rule, cells.span(text, node)[0], (Edit(end - len(node.attr), end, rule.new),)
 
 
-def is_frame(node: ast.expr, code: Code, depth: int = 0) -> bool:
-    """Whether an expression is surely a frame; a name is where all that it is given is."""
+def is_frame(node: ast.expr, code: Code, known: frozenset[str] = frozenset()) -> bool:
+    """Whether an expression is surely a frame; a name is where all that it is given is. `known` are names that are."""
     if isinstance(node, ast.Name):
-        return depth < 4 and code.all_are(node, lambda value: value is not node and is_frame(value, code, depth + 1))
+        return node.id in known or is_always(node, code, known, is_frame)
     if isinstance(node, ast.Subscript):
         is_part = isinstance(node.slice, ast.List | ast.Compare)
-        return is_part and is_frame(node.value, code, depth)
+        return is_part and is_frame(node.value, code, known)
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
         return False
     module, _, name = cells.dotted(node.func, code.names).rpartition(".")
     if module:
         return module == "pandas" and name in READERS and not any(word.arg in OTHER for word in node.keywords)
-    return node.func.attr in SAME and is_frame(node.func.value, code, depth)
+    return node.func.attr in SAME and is_frame(node.func.value, code, known)
+
+
+def is_always(name: ast.Name, code: Code, known: frozenset[str], is_kind: Kind) -> bool:
+    """Whether all that a name is given is of a kind, where what is made of its own earlier value counts on that."""
+    values = code.values.get(name.id, [])
+    has_origin = any(value and not _mentions(value, name.id) for value in values)
+    return has_origin and len(known) < DEPTH and code.all_are(name, lambda one: is_kind(one, code, known | {name.id}))
+
+
+def _mentions(value: ast.expr, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(value))
 
 
 def _of_reduction(text: str, call: ast.Call, method: ast.Attribute, by_kind: ByKind, code: Code) -> Iterator[Place]:
@@ -215,10 +224,11 @@ def _of_axes(text: str, node: ast.Subscript, indexer: ast.Attribute, by_kind: By
 
 
 def _is_position(node: ast.expr) -> bool:
-    return _is_each(node, _is_whole_number)
+    return _is_each(node, is_whole_number)
 
 
-def _is_whole_number(node: ast.expr) -> bool:
+def is_whole_number(node: ast.expr) -> bool:
+    """Whether an index is one whole number, as it stands there."""
     number = node.operand if isinstance(node, ast.UnaryOp) else node
     return isinstance(number, ast.Constant) and type(number.value) is int
 

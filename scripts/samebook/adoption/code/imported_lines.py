@@ -52,7 +52,9 @@ def _statements(rule: Rule, bound: str) -> list[str]:
     """The statements that bind a name of old code to what it is today; none for a name that Python itself has."""
     new = rule.new or ""
     if rule.imports:
-        return [rule.imports, f"{bound} = {new}"]
+        return [rule.imports, *([f"{bound} = {new}"] if bound != new else [])]
+    if new.lstrip("-")[:1].isdigit():
+        return [f"{bound} = {new}"]
     module, _, name = new.replace(" ", ".").rpartition(".")
     if not module:
         return [f"import {new} as {bound}"] if rule.kind != "name" else ([f"{bound} = {new}"] if bound != new else [])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from samebook.adoption.code import arrays, behaviours, cells, frames, imported_lines, rules
+from samebook.adoption.code import arrays, behaviours, cells, frames, imported_lines, rules, series
 from samebook.adoption.code.cells import Code, Edit
 from samebook.adoption.code.rules import Rule
 
@@ -39,6 +39,7 @@ def find(texts: Sequence[str]) -> list[Change]:
             *_in_cell(text, code.names, by_kind),
             *behaviours.places(text, by_kind, code.names),
             *frames.places(text, by_kind, code),
+            *series.places(text, by_kind, code),
             *arrays.places(text, by_kind, code),
         )
     )
@@ -115,7 +116,8 @@ def _of_attribute(text: str, node: ast.Attribute, names: Mapping[str, str]) -> I
                 yield _place(text, node, rule, Edit(start, end, f"{sign}{cells.source(text, node.value)}.{own}"))
                 continue
             edits = [Edit(start, end, new)]
-            needed = rule.imports or (f"import {new.rpartition('.')[0]}" if "." in new else "")
+            is_dotted = "." in new and new.replace(".", "").isidentifier()
+            needed = rule.imports or (f"import {new.rpartition('.')[0]}" if is_dotted else "")
             if needed and rule.new:
                 edits.append(cells.first_line(text, needed))
             yield _place(text, node, rule, *edits)
@@ -198,6 +200,23 @@ def _of_arguments(
             if words[0] == name and isinstance(value, ast.Constant) and value.value == words[-1]:
                 yield _place(text, call, rule, Edit(*cells.span(text, value), f'"{rule.new}"'))
     yield from _positional(text, call, cells.dotted(call.func, names))
+    yield from _called(text, call, by_kind, cells.dotted(call.func, names))
+
+
+def _called(text: str, call: ast.Call, by_kind: partial[Iterable[Rule]], name: str) -> Iterator[Place]:
+    """The rule for a function that is another one with something after its call, or with it in a keyword's place."""
+    start, end = cells.span(text, call)
+    for rule in by_kind("called"):
+        if rule.old == name and isinstance(call.func, ast.Attribute):
+            function, after = (rule.new or "").split()
+            stop = cells.span(text, call.func)[1]
+            yield rule, start, (Edit(stop - len(call.func.attr), stop, function), Edit(end, end, after))
+    for rule in by_kind("after"):
+        for keyword in call.keywords:
+            value = getattr(keyword.value, "value", None)
+            is_plain = value is True or (isinstance(value, str) and value.isidentifier())
+            if is_plain and _matches(rule.old, cells.last_name(call), keyword):
+                yield rule, start, (cells.without(text, keyword), Edit(end, end, (rule.new or "").format(value)))
 
 
 def _positional(text: str, call: ast.Call, name: str) -> Iterator[Place]:

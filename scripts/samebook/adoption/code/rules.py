@@ -20,13 +20,15 @@ class Rule:
     append      a call of `append` whose result is used, which no list has
     keyword     `call keyword`, `* keyword` of any call, or `call keyword=value`: `new` is "" to leave it out, `x=` for
                 another name, else all
+    called      a function, by its full name, where it is called: `new` is its name and what stands after the call
+    after       `call keyword=value`, in whose place `new` stands after the call, {} for a value that is a word
     fill        `call keyword=value`, which is the method `new`
     string      `call value`: a text among a call's arguments
     positional  arguments of a plot without a name, which get the names in `new`, and the next one `data`
     named       arguments without a name, which get the names in `new`; `_` stays as it is
     arguments   the same of a method of any object, `drop` or `str.split`, where an `axis` is one of pandas
     error       the message of a run that fails, a pattern, with `advice`
-    The kinds of behaviours.py, frames.py and arrays.py are described there.
+    The kinds of behaviours.py, frames.py, series.py and arrays.py are described there.
 
     All but the first three and the last apply only where the notebook imports `library`. `source` is an address where
     the library says so.
