@@ -10,6 +10,8 @@ $(COMPILE) pyproject.toml $(2) --group lab -c $(1)/runtime.txt -o $(1)/lab.txt &
 $(COMPILE) --group command -c $(1)/runtime.txt $(2) -o $(1)/command.txt && \
 $(COMPILE) --group build $(2) -o $(1)/build.txt && cd ..
 endef
+# Beside the locks, this repository says which of their packages its projects don't have.
+lock_all = $(call compile_into,.,$(1))$(if $(left_out), && $(left_out))
 
 # A lock that is as it was keeps its time: nothing that was made from it is made again.
 unmoved = for lock in $(LOCKS:%=%.txt); do ! cmp -s "$$old/$$lock" "environments/$$lock" || touch -r "$$old/$$lock" "environments/$$lock"; done
@@ -17,7 +19,7 @@ unmoved = for lock in $(LOCKS:%=%.txt); do ! cmp -s "$$old/$$lock" "environments
 TAKES_lock = UPGRADE
 lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes the newest versions
 	@old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && cp -p $(LOCKS:%=environments/%.txt) "$$old" && \
-	{ $(call compile_into,.,$(if $(call on,UPGRADE),--upgrade)) || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \
+	{ $(call lock_all,$(if $(call on,UPGRADE),--upgrade)) || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \
 	$(unmoved) && $(OF_SAMEBOOK).moved "$$old" environments$(if $(wildcard $(APT_LISTS)), && \
 	{ $(if $(call on,UPGRADE),,$(call apt,check) 2>/dev/null ||) $(call apt,lock); })
 
@@ -35,7 +37,7 @@ set -f && $(if $(filter add,$@),$(if $(call on,SURE),,{ [ -z "$$PACKAGE" ] || $(
 ))is_done= && old=$$(mktemp -d) && words=$$(mktemp) && cp -p environments/pyproject.toml $(LOCKS:%=environments/%.txt) "$$old" && \
 trap '[ -n "$$is_done" ] || cp -Rp "$$old"/. environments/; rm -rf "$$old" "$$words"' EXIT && trap 'exit 130' INT TERM HUP PIPE && \
 { { { [ -z "$$PACKAGE" ] || { $(UV_RUN) $@ --quiet --frozen --project environments $(if $(GROUP),--group $(call quoted,$(GROUP))) -- $$PACKAGE && \
-  ($(call compile_into,.,)) && \
+  ($(lock_all)) && \
   $(unmoved) && $(OF_SAMEBOOK).moved "$$old" environments $(UV); }; } && \
   { [ -z "$$APT" ] || $(call apt,$@) $$APT; }; } 2>"$$words" && is_done=1; cat "$$words" >&2; [ -n "$$is_done" ]; } || { \
   cp -Rp "$$old"/. environments/; $(OF_SAMEBOOK).packages refused "$$words" $$PACKAGE; $(call blamed,"$$words"); exit 2; }

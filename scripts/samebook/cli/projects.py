@@ -21,13 +21,14 @@ def new(path: Path, name: str, example: str, registry: str) -> None:
 
     Example: samebook new churn --example none
 
-    What no option says is asked in a terminal. The environment is locked from the package index, with samebook itself
-    as a wheel in scripts/. Then `make run NOTEBOOK=train` and `make test` work there.
+    What no option says is asked in a terminal. No network is needed: the environment is locked to the packages that
+    samebook is tested with, and samebook itself is a wheel in scripts/. Then `make run NOTEBOOK=train` and `make test` work there.
     """
     from samebook.projects import answers
     from samebook.verbs import new as verb
 
     if sys.stdin.isatty() and not (name and example):
+        verb.check_place(path.absolute())
         name = name or click.prompt("name", default=verb.default_name(path), err=True)
         example = example or click.prompt("example", answers.EXAMPLES[0], type=click.Choice(answers.EXAMPLES), err=True)
         registry = registry or click.prompt("registry of its images", "", show_default=False, err=True)

@@ -98,14 +98,21 @@ def assemble(wheel: Path, folder: Path) -> None:
     _write(folder / "project" / "scripts" / wheel.name, wheel.read_bytes())
 
 
+def contents(wheel: Path, part: str = "") -> dict[str, bytes]:
+    """What a wheel has for projects, or in a folder of that, by name."""
+    folder = FOLDER + part
+    with ZipFile(wheel) as archive:
+        files = [file for file in archive.namelist() if file.startswith(folder) and not file.endswith("/")]
+        return {file.removeprefix(folder): archive.read(file) for file in files}
+
+
 def _unpack(wheel: Path, part: str, into: Path) -> int:
     """Write what a wheel has in a folder of its projects into another; returns how many files."""
-    with ZipFile(wheel) as archive:
-        files = [file for file in archive.namelist() if file.startswith(FOLDER + part) and not file.endswith("/")]
-        for file in files:
-            if ".." in PurePosixPath(file).parts:  # a stranger's wheel
-                raise UsageError(f"{wheel.name} has a file outside of its folder: {file}", mend="make wheel")
-            _write(into / file.removeprefix(FOLDER + part), archive.read(file))
+    files = contents(wheel, part)
+    for file, content in files.items():
+        if ".." in PurePosixPath(file).parts:  # a stranger's wheel
+            raise UsageError(f"{wheel.name} has a file outside of its folder: {part}{file}", mend="make wheel")
+        _write(into / file, content)
     return len(files)
 
 
