@@ -14,11 +14,11 @@ from tiny import CHECKOUT, Tiny
 MAKEFILE = """\
 GIVEN := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
 $(foreach name,$(GIVEN),$(eval override export $(name) := $$(value $(name))))
-environment: ;
+environment removed-image: ;
 run pipeline compare:
 \t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook make $@ -- $(GIVEN)
 rerun:
-\t@SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
+\t@env -u SAMEBOOK_PATCH SAMEBOOK_WORKSPACE=$(CURDIR) {python} -m samebook run --receipt $(RECEIPT)
 """
 
 

@@ -1,9 +1,9 @@
 """A project made by an installed samebook: without a network, and by what a person types in a terminal."""
 
+import contextlib
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
 import zipfile
@@ -89,30 +89,24 @@ def test_locks_of_ones_own(site: Path, tmp_path: Path) -> None:
 
 def typed(folder: Path, env: Mapping[str, str], answers: Mapping[str, str], *arguments: str) -> tuple[int, str]:
     """The exit code and the screen of `samebook new` in a terminal, where each question is given its answer."""
-    process, screen = pty.fork()
-    if process == 0:
-        os.chdir(folder)
-        os.execve(NEW[0], [*NEW, *arguments], {**env})
+    screen, terminal = pty.openpty()
+    command = ("setsid", "--ctty", *NEW, *arguments)
     shown, questions = "", iter(answers.items())
     question, answer = next(questions, ("", ""))
-    signal.alarm(int(PATIENCE))
-    try:
-        while True:
-            try:
+    with subprocess.Popen(command, cwd=folder, env=env, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        with contextlib.suppress(OSError):  # Linux says so where the terminal's other side is closed
+            while True:
                 shown += os.read(screen, 4096).decode()
-            except OSError:  # Linux: the terminal's other side is closed
-                break
-            if question and question in shown:
-                os.write(screen, answer.encode())
-                question, answer = next(questions, ("", ""))
-    finally:
-        signal.alarm(0)
+                if question and question in shown:
+                    os.write(screen, answer.encode())
+                    question, answer = next(questions, ("", ""))
         os.close(screen)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), shown
+        return process.wait(PATIENCE), shown
 
 
 def test_questions(site: Path, tmp_path: Path) -> None:
-    """In a terminal three questions are asked; what is typed is taken, after a slip once more, and Enter is a default."""
+    """Three questions are asked: what is typed is taken, a slip is asked again, and Enter is a default."""
     answers = {"name [churn]: ": "mine\n", "tiny]: ": "tinny\n", "is not one of": "none\n", "images": "ghcr.io/team\n"}
     code, shown = typed(tmp_path, environ(site), answers, "churn")
     assert code == 0, shown

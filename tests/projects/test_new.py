@@ -14,6 +14,7 @@ from tiny import CHECKOUT
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
 from samebook.projects import template, wheel_file
+from samebook.verbs import settings
 
 pytestmark = pytest.mark.host
 
@@ -57,10 +58,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_entries(project: Path) -> None:
-    """It has the entries of this scaffold and dotfiles, at most 45 files, one commit, and 1,500 lines that one owns."""
+    """It has the entries of this scaffold and dotfiles, at most 35 files, one commit, and 1,500 lines that one owns."""
     names = lines(project, "git", "ls-files")
     assert {name for name in (name.split("/")[0] for name in names) if not name.startswith(".")} == ENTRIES
-    assert len(names) <= 45
+    assert len(names) <= 35
     assert len(lines(project, "git", "log", "--format=%H")) == 1
     assert sum(len((project / name).read_text().splitlines()) for name in owned(names)) <= 1500
     for path in project.glob("notebooks/*.ipynb"):
@@ -69,7 +70,7 @@ def test_entries(project: Path) -> None:
 
 def owned(names: list[str]) -> list[str]:
     """The files of a project that are its people's: neither shared with this repository nor made from others."""
-    made = (*SHARED, "environments/schemas/", ".copier-answers.yml")
+    made = (*SHARED, ".copier-answers.yml")
     return [name for name in names if not name.endswith((".whl", ".txt")) and not name.startswith(made)]
 
 
@@ -81,7 +82,7 @@ def written(path: Path) -> int:
 
 
 def test_whole_example(whole: Path) -> None:
-    """The example is this repository's, file by file; at most 45 files and 1,500 lines, in cells, are one's own."""
+    """The example is this repository's, file by file: at most 45 files, and 1,500 lines, in cells, of one's own."""
     names = lines(whole, "git", "ls-files")
     assert {name for name in (name.split("/")[0] for name in names) if not name.startswith(".")} == ENTRIES
     listed = (CHECKOUT / "scripts" / "samebook" / "projects" / "examples" / "flights").read_text().split()
@@ -89,7 +90,7 @@ def test_whole_example(whole: Path) -> None:
     assert example == lines(CHECKOUT, "git", "ls-files", *listed)
     for name in example:
         assert (whole / name).read_bytes() == (CHECKOUT / name).read_bytes(), name
-    assert len(owned(names)) <= 45
+    assert len(names) <= 45
     assert sum(written(whole / name) for name in owned(names)) <= 1500
 
 
@@ -102,6 +103,7 @@ def test_whole_example_works(whole: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
     assert lines(whole, "git", "status", "--porcelain") == []
     assert "3 passed" in done.stdout
+    assert (whole / ".samebook" / "schemas" / "settings.json").read_bytes() == settings.schema()
 
 
 def test_example_is_in_the_wheel(whole: Path, tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_one_source(project: Path) -> None:
     """What it shares with this repository are this repository's files, of which there is no second copy."""
     own = lines(project, "git", "ls-files", *SHARED)
     locks = {f"environments/{name}.txt" for name in ("runtime", "lab", "command", "build")}
-    assert len(own) > 25
+    assert len(own) > 18
     for name in {*own} - locks:
         assert (project / name).read_bytes() == (CHECKOUT / name).read_bytes(), name
         assert os.access(project / name, os.X_OK) == os.access(CHECKOUT / name, os.X_OK), name
@@ -195,6 +197,7 @@ def test_nothing_to_begin_with(tmp_path: Path) -> None:
     tested = subprocess.run(make, cwd=tmp_path / "hello", capture_output=True, text=True, check=False)
     assert "1 passed" in tested.stdout, tested.stdout + tested.stderr
     assert lines(tmp_path / "hello", "git", "ls-files", "notebooks") == ["notebooks/train.ipynb"]
+    assert len(lines(tmp_path / "hello", "git", "ls-files")) <= 35
 
 
 def test_refused(tmp_path: Path) -> None:

@@ -26,11 +26,9 @@ READ = re.compile(
 # How uv begins its words about what went wrong.
 UV_ERROR = re.compile(r"^(?:error: | +\N{MULTIPLICATION SIGN} )", re.MULTILINE)
 UV = Path(".samebook") / "uv" / "bin" / "uv"
-# The locks with samebook itself, and all that a project has.
-WITH_SAMEBOOK = ("runtime", "lab", "command")
-LOCKS = (*WITH_SAMEBOOK, "build")
-# What `make lock` has found in this repository: the sha256 of its locks and of the projects' wish, then each package
-# that projects don't have, with the examples that do.
+# A project's locks; all but the last have samebook itself.
+LOCKS = ("runtime", "lab", "command", "build")
+# By `make lock`: the sha256 of its locks and the projects' wish, and each package of only the examples named beside it.
 LEFT_OUT = "left_out"
 OF_WISH = "template/project/environments/pyproject.toml.jinja"
 
@@ -52,7 +50,7 @@ def new(wheel: Path, example: str, folder: Path, say: Say) -> None:
     own = f"samebook=={template.version(wheel)} \\\n    --hash=sha256:{sha256(wheel)}\n"
     for name, lock in zip(LOCKS, locks, strict=True):
         entries = {entry[0]: entry[1] for entry in packages.ENTRY.finditer(lock.decode()) if entry[1] not in left_out}
-        entries |= {own: "samebook"} if name in WITH_SAMEBOOK else {}
+        entries |= {own: "samebook"} if name in LOCKS[:-1] else {}
         (folder / "environments" / f"{name}.txt").write_text("".join(sorted(entries, key=entries.__getitem__)))
 
 

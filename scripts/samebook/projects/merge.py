@@ -87,7 +87,9 @@ def _merge_file(
     old, own, new = versions
     if new in (old, own):
         return
-    if own == old:
+    if own and new is None and path.startswith("notebooks/"):
+        result.kept[path] = "samebook's example has it no more, and a notebook of yours may need it"
+    elif own == old:
         result.tree.pop(path, None)
         if new:
             result.tree[path] = new
