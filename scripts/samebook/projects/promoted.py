@@ -82,9 +82,9 @@ def _result(project: Workspace, name: str, engine: str, say: Say) -> Result:
     run_folder.set_aside(project, folder)
     others = [subject for subject in compared if subject.verdict is not Verdict.IDENTICAL]
     if not others:
-        return Result(True, f"its results hold: {len(compared)} of {len(compared)} subjects have the same sha256")
+        return Result(True, f"its results hold: {comparison.count(compared)}")
     lines = [f"    {subject.name} {subject.verdict}: {subject.detail}" for subject in others]
-    title = f"its results are others, {len(others)} of {len(compared)}: runs/{run_folder.SCRATCH}/{folder.name}"
+    title = f"its results are others, {comparison.count(compared)}: runs/{run_folder.SCRATCH}/{folder.name}"
     return Result(False, "\n".join((title, *lines)))
 
 
