@@ -132,5 +132,5 @@ def _check_places(project: Tree, new: Iterable[str]) -> None:
         if taken := sorted({path} & folders | above & project.keys()):
             raise UsageError(
                 f"samebook's new file {path} has no place: {taken[0]} is another here",
-                mend=f"git mv {word(taken[0])} …, and commit",
+                mend=f"git mv {word(taken[0])} {word(taken[0])}.own",
             )

@@ -61,19 +61,23 @@ def default_name(path: Path) -> str:
 def check_place(path: Path) -> None:
     """Raise UsageError for a folder where a project can't stand."""
     if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-        raise UsageError(f"{path} is there already", mend="choose a folder that doesn't exist yet")
+        raise UsageError(f"{path} is there already", mend=f"samebook new {word(f'{path}-2')}")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", mend=f"mkdir -p {word(path.parent)}")
     if re.search(r"[\s,]", str(path)):
         raise UsageError(
-            f"the path has a blank or a comma, which make and uv can't handle: {path}", mend="choose a path without"
+            f"the path has a blank or a comma, which make and uv can't handle: {path}",
+            mend=f"samebook new {word(re.sub(r'[\s,]+', '-', str(path)))}",
         )
     try:
         top = git.git(path.parent, "rev-parse", "--show-toplevel").decode().strip()
     except UsageError:
         top = ""
     if top:
-        raise UsageError(f"{path} lies in another repository, {top}", mend="choose a folder outside of it")
+        raise UsageError(
+            f"{path} lies in another repository, {top}",
+            mend=f"samebook new {word(str(Path(top).with_name(path.name)))}",
+        )
     try:
         for who in ("AUTHOR", "COMMITTER"):
             git.git(path.parent, "var", f"GIT_{who}_IDENT")

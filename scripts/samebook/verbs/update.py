@@ -181,7 +181,7 @@ def _check_order(old: str, new: str) -> None:
     if template.age(new) < template.age(old):
         raise UsageError(
             f"the project is of samebook {old}, which is later than {new}; expected a later version",
-            mend="git pull in the checkout of samebook",
+            mend="git -C ../samebook pull",
         )
 
 
@@ -193,7 +193,8 @@ def _check_free(root: Path, own: Tree, tree: Tree) -> list[str]:
         folders = [folder for folder in path.parents if folder.is_relative_to(root) and folder != root]
         if path.is_symlink() or path.exists() or any(f.is_symlink() or f.is_file() for f in folders):
             raise UsageError(
-                f"samebook's new file {name} has no place: git ignores one there", mend=f"mv {word(name)} …"
+                f"samebook's new file {name} has no place: git ignores one there",
+                mend=f"mv {word(name)} {word(name)}.own",
             )
     return new
 
