@@ -12,7 +12,7 @@ $(COMPILE) --group command -c $(1)/runtime.txt $(2) -o $(1)/command.txt && \
 $(COMPILE) --group build $(2) -o $(1)/build.txt && cd ..
 endef
 # Beside the locks, this repository says which of their packages its projects don't have.
-lock_all = $(call compile_into,.,$(1))$(if $(left_out), && $(left_out))
+lock_all = $(call compile_into,.,$(1))$(if $(and $(left_out),$(wildcard $(PROJECTS))), && $(left_out))
 
 # A lock that is as it was keeps its time: nothing that was made from it is made again.
 unmoved = for lock in $(LOCKS:%=%.txt); do ! cmp -s "$$old/$$lock" "environments/$$lock" || touch -r "$$old/$$lock" "environments/$$lock"; done

@@ -121,7 +121,7 @@ def test_one_source(project: Path) -> None:
     """What it shares with this repository are this repository's files, of which there is no second copy."""
     own = lines(project, "git", "ls-files", *SHARED)
     locks = {f"environments/{name}.txt" for name in ("runtime", "lab", "command", "build")}
-    assert len(own) > 18
+    assert len(own) > 15
     for name in {*own} - locks:
         assert (project / name).read_bytes() == (CHECKOUT / name).read_bytes(), name
         assert os.access(project / name, os.X_OK) == os.access(CHECKOUT / name, os.X_OK), name
