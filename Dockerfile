@@ -26,7 +26,7 @@ ARG UV_DEFAULT_INDEX
 # Copies instead of links, since the cache is another file system; uv must not fetch a Python: the base has it.
 ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/samebook PATH=/opt/samebook/bin:$PATH
 # Only what decides which packages there are, so that editing a notebook or a setting doesn't install them again.
-COPY --chmod=755 environments/image /build/environments/image/
+COPY --chmod=755 environments/image scripts/sameboo[k]/image /build/environments/image/
 COPY --chmod=755 environments/build.txt /build/environments/
 # The secret is a CA bundle, for a proxy that inspects TLS: read while building, in no layer. Caches stay outside too.
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \

@@ -45,8 +45,7 @@ VERBS  = $(INSIDE) $(BESIDE)
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-include $(HERE)environments/engine.mk $(HERE)environments/local.mk $(HERE)environments/docker.mk $(HERE)environments/lock.mk \
-        $(HERE)environments/checks.mk
+include $(HERE)environments/engine.mk $(HERE)environments/docker.mk $(HERE)environments/lock.mk
 # Targets of a project's own, which are added to OWN.
 -include $(HERE)scripts/package.mk $(HERE)tests/tests.mk
 .PHONY: $(OWN) $(VERBS) engine environment beside forkable
@@ -56,7 +55,7 @@ GOALS = $(or $(MAKECMDGOALS),help)
 TAKEN = $(foreach goal,$(GOALS),$(TAKES_$(goal)))
 STRAY = $(if $(filter $(OWN),$(GOALS)),$(if $(filter $(VERBS),$(GOALS)),,$(firstword $(filter-out $(TAKEN),$(CHOSEN)))))
 FLAGS = V NO_CACHE UPGRADE SLOW LIST SURE
-$(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/variable-names nearest $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
+$(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/host nearest $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
 $(foreach name,$(filter $(FLAGS),$(CHOSEN)),$(if $(filter-out 1 true yes,$(call on,$(name))),$(error $(name)=$($(name)); expected 1 or 0)))
 
 adopt: ## Bring NOTEBOOK=<file or address> in, with DATA="file …" and its packages: a plan, two runs; MEND=1 DRY=1 YES=1
@@ -78,7 +77,7 @@ diff: ## Compare the models, or NOTEBOOK's cells, of A=<branch or commit> (HEAD)
 review: ## What a branch changes, and what the policy says of it: RANGE=main..HEAD INTO=folder
 bundle-schema: ## The JSON Schema of a promoted model's file
 new: ## Make a project of your own: PROJECT=../churn EXAMPLE=none NAME=churn REGISTRY=…
-update: ## Bring a later samebook into this project: WHEEL=<its wheel> DRY=1; from a checkout of it: PROJECT=../churn
+update: ## Bring a later samebook into this project: WHEEL=<its wheel> DRY=1 REPRODUCE=1; from a checkout of it: PROJECT=../churn
 pipelines: ## List the pipelines: what each may be given, and its steps
 pipeline: ## Run the steps of NAME=daily, with PARAMS="day=2013-07-01"; DRY=1 prints the plan, FORCE=1 runs all
 backfill: ## Run NAME=daily for each day FROM=2013-06-01 TO=2013-06-30; JOBS=2 at a time

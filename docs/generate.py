@@ -43,10 +43,11 @@ SETTINGS = """\
 The keys of `environments/<env>.yml`. An unknown key is an error. A variable wins over the file: that of `store.url` is
 `SAMEBOOK_STORE__URL`. `make settings ENV=prod` prints what is in force.
 
-The same for editors, as JSON Schema: `environments/schemas/settings.json`. Beside it are `pipeline.json`, for the files
+The same for editors, as JSON Schema: `.samebook/schemas/settings.json`. Beside it are `pipeline.json`, for the files
 in `environments/pipelines/`, `inputs.json`, for `environments/inputs.yml`, and `bundle.json`, for promoted models in
 `models/`. They are what `samebook settings --schema`, `samebook pipelines --schema`, `samebook fetch --schema` and
-`samebook bundle schema` print, and `make format` writes them.
+`samebook bundle schema` print; `make check`, `make format` and `make lab ENGINE=local` write them. A file says which is
+its own in its first line: `# yaml-language-server: $schema=../.samebook/schemas/settings.json`.
 """
 
 

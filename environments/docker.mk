@@ -40,7 +40,7 @@ $(if $(HIDDEN),$(error VARIABLES=$(HIDDEN): make has its own variable of that na
 # They go into the container, but not by the settings of a commit that is run again,
 # which may be a stranger's. samebook refuses some names: until it has, its own program must be found and be the same.
 SETTINGS  = environments/$(or $(if $(filter ENV,$(GIVEN)),$(ENV)),$(SAMEBOOK_ENV),dev).yml
-LISTED    = $(if $(filter rerun,$@),,$(shell $(HERE)environments/variable-names listed $(call quoted,$(SETTINGS))))
+LISTED    = $(if $(filter rerun,$@),,$(shell $(HERE)environments/host listed $(call quoted,$(SETTINGS))))
 NAMED     = $(filter-out PATH SIGNING_KEY PYTHON% LD_PRELOAD LD_AUDIT GLIBC_%,$(EXTRA) $(LISTED))
 HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) $(SECRETS) $(NAMED),-e $(call quoted,$(name))) \
             $(if $(and $(SIGNING_KEY),$(filter $(INSIDE),$@)),-T -e SIGNING_KEY=- <$(call quoted,$(SIGNING_KEY)))
@@ -48,7 +48,7 @@ HANDED    = $(foreach name,GIVEN_TO_MAKE ENGINE NOTEBOOK $(CHOSEN) $(OVERRIDES) 
 PODMAN  = $(filter %/podman.sock,$(DOCKER_HOST))
 USERNS  = $(if $(PODMAN),$(if $(filter-out 0,$(shell id -u)),SAMEBOOK_USERNS=keep-id))
 # Where make works on another tree than its own, as a reproduction does, nothing of that tree says what compose does.
-COMPOSE = SAMEBOOK_NAME=$(PROJECT_NAME) $(USERNS) $(if $(PODMAN),$(HERE)environments/podman,docker) compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
+COMPOSE = SAMEBOOK_NAME=$(PROJECT_NAME) $(USERNS) $(if $(PODMAN),$(HERE)environments/host,docker) compose $(if $(filter-out ./,$(HERE)),--project-directory $(call quoted,$(CURDIR)) --env-file $(or $(wildcard $(HERE).env),/dev/null) \
           $(foreach file,$(wildcard $(HERE)docker-compose.yml $(HERE)docker-compose.override.yml),--file $(call quoted,$(file))))
 # What comes before a command, or before its arguments.
 OF_BUILDER         = SAMEBOOK_BUILDER=$${SAMEBOOK_BUILDER:-urn:samebook:builder:$$(uname -n)} SAMEBOOK_IMAGE=$(IMAGE)
@@ -64,9 +64,9 @@ LOST_docker        = { docker version >/dev/null 2>&1 || { echo "error: the Dock
 doctor: export SAMEBOOK_DOCKER = $(shell timeout 10 docker version -f '{{.Server.Version}}' 2>/dev/null | grep . || echo none answers)
 doctor: export SAMEBOOK_BESIDE = $(BESIDE)
 
-# The base that is pinned by digest, or the one that `make base` made here.
-BUILT_BASE  = samebook-base:trixie$(ARCHITECTURE:%=-%)
-ifeq ($(strip $(BASE_IMAGE)),)
+# The base that is pinned by digest, or the one that `make base` made here; an empty name is none.
+BUILT_BASE = samebook-base:trixie$(ARCHITECTURE:%=-%)
+ifeq ($(strip $(value BASE_IMAGE)),)
 override BASE_IMAGE = $(shell cat .samebook/base-image$(ARCHITECTURE:%=-%) 2>/dev/null || sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
 endif
 # Where a proxy inspects TLS, a build has to trust what this machine trusts, and to go the same way.
@@ -77,7 +77,7 @@ APART  = $(if $(CACHE_NAMESPACE),--build-arg BUILDKIT_CACHE_MOUNT_NS=$(call quot
 # Without an attestation, which holds the time of the build: what is built again from the same is the same image.
 # The stage that the image starts from: with the Debian packages of a lock, where there is one.
 SYSTEM = $(if $(wildcard environments/apt.lock),--build-arg SYSTEM=system)
-BUILDER = $(if $(PODMAN),$(HERE)environments/podman,BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx) build
+BUILDER = $(if $(PODMAN),$(HERE)environments/host,BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx) build
 BUILD   = $(BUILDER) --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(SYSTEM) $(WAYS) $(CA:%=--secret id=ca,src=%) $(APART) $(SHOWN)
 SHOWN   = $(if $(call on,V),$(STEPS),--quiet)
 STEPS   = $(if $(PODMAN),,--progress plain)
@@ -85,7 +85,7 @@ STEPS   = $(if $(PODMAN),,--progress plain)
 LINK    = $(if $(PODMAN),$(BY_PODMAN),$(shell docker version --format '{{.Server.Version}}' 2>/dev/null | awk -F. '$$1 < 23 { print "s/ --link//" }'))
 # Podman doesn't know them either, leaves out a stage that is named by a variable, and knows a step that it has made before
 # by its words alone: files that are bound to it must be among them.
-BOUND     = $(shell cat environments/apt.lock environments/*.txt environments/image/* scripts/pyproject.toml 2>/dev/null | sha256sum | cut -c1-64)
+BOUND     = $(shell cat environments/apt.lock environments/*.txt environments/image/* scripts/samebook/image/* scripts/pyproject.toml 2>/dev/null | sha256sum | cut -c1-64)
 BY_PODMAN = s/ --link//; s/^FROM .{SYSTEM}/FROM $(if $(SYSTEM),system,base)/; s/install \(system\|additions\)$$/& \# $(BOUND)/
 
 # What a machine of another architecture needs.
@@ -93,7 +93,7 @@ EMULATED = echo "error: programs of $(PLATFORM) may not run here" >&2 && echo " 
 
 base: ## Build the base image from Debian packages, where no image registry can be reached
 	@remembered=.samebook/base-image$(ARCHITECTURE:%=-%) && \
-	{ environments/base/build $(BUILT_BASE) $(ARCHITECTURE:%=--architectures=%) $(if $(PLATFORM),|| { $(EMULATED) && exit 2; }); } && mkdir -p .samebook && echo $(BUILT_BASE) > "$$remembered" && \
+	{ $(HERE)environments/host base $(BUILT_BASE) $(ARCHITECTURE:%=--architectures=%) $(if $(PLATFORM),|| { $(EMULATED) && exit 2; }); } && mkdir -p .samebook && echo $(BUILT_BASE) > "$$remembered" && \
 	echo "base: $(BUILT_BASE), used from now on (rm $$remembered: the pinned one again)"
 
 .PHONY: pulled-base images uv-of-image uncommitted lab-docker
@@ -139,7 +139,7 @@ removed-image:
 	@docker image rm $(PROJECT_NAME):runtime$(TAG) >/dev/null 2>&1 || :
 
 uncommitted:
-	@$(HERE)environments/uncommitted $(call quoted,$(SAMEBOOK_PATCH))
+	@$(HERE)environments/host uncommitted $(call quoted,$(SAMEBOOK_PATCH))
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
 # All files have one time, that of 1980, before that of any layer: one of the cache, older than the commit, would keep its own.
@@ -203,7 +203,7 @@ warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehous
 	  echo "  -> any PostgreSQL will do: SAMEBOOK_WAREHOUSE__URL=postgresql://user@host/database" >&2 && exit 2; }; } && \
 	$(AGAIN) --silent pulled-base .samebook/warehouse/password >&2 && port=$(call quoted,$(WAREHOUSE_PORT)) && \
 	base=$(call quoted,$(BASE_IMAGE)) && { docker run --rm --entrypoint test "$$base" -x /usr/bin/apt-get || { base="$$base-postgresql" && \
-	  { docker image inspect "$$base" >/dev/null 2>&1 || environments/base/build "$$base" --include=postgresql --essential-hook=$(NO_CLUSTER) >&2; }; }; } && \
+	  { docker image inspect "$$base" >/dev/null 2>&1 || environments/host base "$$base" --include=postgresql --essential-hook=$(NO_CLUSTER) >&2; }; }; } && \
 	$(BUILDER) --quiet --build-arg BASE_IMAGE="$$base" --tag $(PROJECT_NAME):warehouse$(TAG) environments/warehouse >/dev/null && \
 	{ WAREHOUSE_PORT="$$port" $(COMPOSE) --progress quiet --profile warehouse up --detach --wait warehouse >&2 || { \
 	  echo "error: the warehouse did not start" >&2 && \

@@ -1,5 +1,6 @@
-# The lock: what environments/pyproject.toml asks for, by version and hash.
+# The lock, and the checks and tests: what CI runs.
 
+# What environments/pyproject.toml asks for, by version and hash.
 LOCKS   = runtime lab command build
 # In samebook's own checkout it is no package of the lock.
 COMPILE = ../$(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) --generate-hashes --no-header --no-annotate --no-emit-index-url $(if $(wildcard scripts/samebook),--no-emit-package samebook)
@@ -10,6 +11,8 @@ $(COMPILE) pyproject.toml $(2) --group lab -c $(1)/runtime.txt -o $(1)/lab.txt &
 $(COMPILE) --group command -c $(1)/runtime.txt $(2) -o $(1)/command.txt && \
 $(COMPILE) --group build $(2) -o $(1)/build.txt && cd ..
 endef
+# Beside the locks, this repository says which of their packages its projects don't have.
+lock_all = $(call compile_into,.,$(1))$(if $(and $(left_out),$(wildcard $(PROJECTS))), && $(left_out))
 
 # A lock that is as it was keeps its time: nothing that was made from it is made again.
 unmoved = for lock in $(LOCKS:%=%.txt); do ! cmp -s "$$old/$$lock" "environments/$$lock" || touch -r "$$old/$$lock" "environments/$$lock"; done
@@ -17,7 +20,7 @@ unmoved = for lock in $(LOCKS:%=%.txt); do ! cmp -s "$$old/$$lock" "environments
 TAKES_lock = UPGRADE
 lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes the newest versions
 	@old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && cp -p $(LOCKS:%=environments/%.txt) "$$old" && \
-	{ $(call compile_into,.,$(if $(call on,UPGRADE),--upgrade)) || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \
+	{ $(call lock_all,$(if $(call on,UPGRADE),--upgrade)) || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \
 	$(unmoved) && $(OF_SAMEBOOK).moved "$$old" environments$(if $(wildcard $(APT_LISTS)), && \
 	{ $(if $(call on,UPGRADE),,$(call apt,check) 2>/dev/null ||) $(call apt,lock); })
 
@@ -35,7 +38,7 @@ set -f && $(if $(filter add,$@),$(if $(call on,SURE),,{ [ -z "$$PACKAGE" ] || $(
 ))is_done= && old=$$(mktemp -d) && words=$$(mktemp) && cp -p environments/pyproject.toml $(LOCKS:%=environments/%.txt) "$$old" && \
 trap '[ -n "$$is_done" ] || cp -Rp "$$old"/. environments/; rm -rf "$$old" "$$words"' EXIT && trap 'exit 130' INT TERM HUP PIPE && \
 { { { [ -z "$$PACKAGE" ] || { $(UV_RUN) $@ --quiet --frozen --project environments $(if $(GROUP),--group $(call quoted,$(GROUP))) -- $$PACKAGE && \
-  ($(call compile_into,.,)) && \
+  ($(lock_all)) && \
   $(unmoved) && $(OF_SAMEBOOK).moved "$$old" environments $(UV); }; } && \
   { [ -z "$$APT" ] || $(call apt,$@) $$APT; }; } 2>"$$words" && is_done=1; cat "$$words" >&2; [ -n "$$is_done" ]; } || { \
   cp -Rp "$$old"/. environments/; $(OF_SAMEBOOK).packages refused "$$words" $$PACKAGE; $(call blamed,"$$words"); exit 2; }
@@ -57,3 +60,40 @@ check-lock: $(UV)
 	  diff -u environments/$$lock.txt "$$new/$$lock.txt" || { \
 	  echo "error: environments/$$lock.txt is not what environments/pyproject.toml asks for" >&2 && echo "  -> make lock" >&2 && exit 5; }; done$(if $(wildcard $(APT_LISTS)), && \
 	{ $(call apt,check) || { echo "  -> make lock" >&2 && exit 5; }; })
+
+# What a project says of its own tests, in tests/tests.mk.
+HOST =
+CANARY =
+GENERATED =
+
+TAKES_test = V MARK
+test: environment ## Run the tests; MARK=engine: those of a mark
+	@$(MAKE) test-$(ENGINE)
+
+PYTEST = tests
+marked = $(if $(strip $(1)),-m $(call quoted,$(strip $(1))))
+.PHONY: test-local test-docker
+test-local:
+	@$(INSIDE_local) pytest $(call marked,$(MARK)) $(PYTEST)
+
+# HOST is the mark of tests that need what the image has not: they run beside it.
+test-docker:
+	@$(INSIDE_docker) test $(call marked,$(HOST:%=not %) $(and $(HOST),$(MARK),and) $(MARK)) $(PYTEST) $(if $(HOST),$(if $(MARK),,&& \
+	BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) pytest $(call marked,$(HOST)) $(PYTEST)))
+
+check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
+	@$(INSIDE_local) sh -c 'unset VIRTUAL_ENV && ruff check --quiet . && ruff format --quiet --check . && pyrefly check --summary=none $(if $(wildcard pyproject.toml),,--config scripts/pyproject.toml) && \
+	  nbstripout --keep-id --verify notebooks/*.ipynb && { [ "$$(uname)" != Linux ] || hadolint Dockerfile; }' && \
+	$(if $(CANARY),{ ! $(INSIDE_local) pyrefly check $(CANARY) >/dev/null 2>&1 || { \
+	  echo "error: the type checker finds nothing in $(CANARY): it checks nothing" >&2 && exit 1; }; } &&) \
+	echo "check: all well"
+
+# For editors, as JSON Schema: what settings, pipelines, inputs and models may say.
+SCHEMAS = .samebook/schemas
+$(SCHEMAS): $(LOCAL)
+	@rm -rf $@ $@.new && mkdir -p $@.new && $(INSIDE_local) sh -c 'samebook settings --schema >$@.new/settings.json && \
+	  samebook pipelines --schema >$@.new/pipeline.json && samebook fetch --schema >$@.new/inputs.json && samebook bundle schema >$@.new/bundle.json' && mv $@.new $@
+check format lab-local kernel: $(SCHEMAS)
+
+format: $(LOCAL) ## Format code, strip outputs from notebooks
+	@$(INSIDE_local) sh -c 'ruff format . && ruff check --fix . && nbstripout --keep-id notebooks/*.ipynb $(if $(GENERATED),&& $(GENERATED))'

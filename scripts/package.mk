@@ -19,3 +19,21 @@ wheel: $(UV) ## Build samebook as a wheel into dist/, the same bytes for the sam
 	wheel=$$(ls -t $(call quoted,$(DIST))/samebook-*.whl | head -1) && \
 	$(UV_RUN) run --quiet --no-project --python $(PYTHON_VERSION) "$$source/samebook/projects/wheel_file.py" "$$wheel" && \
 	echo "$$wheel sha256:$$({ sha256sum "$$wheel" 2>/dev/null || shasum -a 256 "$$wheel"; } | cut -c1-64)"
+
+# For `samebook new`, which makes a project's locks of these without an index: what of them each example has not, by its
+# own wish. The sha256 in its first line holds the list to these very locks.
+PROJECTS = scripts/samebook/projects
+define left_out
+work=$$(mktemp -d) && wish=$(PROJECTS)/template/project/environments/pyproject.toml.jinja && \
+names() { sed -nE 's/^([a-z0-9-]+)(==|\[).*/\1/p' "$$1" | LC_ALL=C sort -u; } && names environments/lab.txt >"$$work/all" && \
+for example in none $(notdir $(wildcard $(PROJECTS)/examples/*)); do \
+  mkdir "$$work/$$example" && cp environments/lab.txt "$$work/$$example" && \
+  { awk -v example="'$$example'" '/^{%- if/ { left_out = !index($$0, example); next } /^{%-/ { left_out = 0; next } !left_out' "$$wish" | \
+    sed 's/=={{ version }}//; s/{{ name }}/project/' && printf '[tool.uv.sources]\nsamebook = { path = "%s/scripts" }\n' "$$PWD"; } >"$$work/$$example/pyproject.toml" && \
+  $(COMPILE:../%=%) "$$work/$$example/pyproject.toml" --group "$$work/$$example/pyproject.toml:lab" -o "$$work/$$example/lab.txt" && \
+  names "$$work/$$example/lab.txt" >"$$work/$$example/names" || exit 2; done && \
+{ cat $(LOCKS:%=environments/%.txt) "$$wish" | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-64 && \
+  LC_ALL=C comm -23 "$$work/all" "$$work/none/names" | while read -r package; do \
+    echo $$package $$(cd "$$work" && grep -lx "$$package" */names | cut -d/ -f1); done; } >"$$work/list" && \
+mv "$$work/list" $(PROJECTS)/left_out && rm -rf "$$work"
+endef

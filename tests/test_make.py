@@ -306,6 +306,21 @@ def test_engine_falls_back(root: Path, docker: str, engine: str, monkeypatch: py
     assert done.stderr == f"engine: {engine}\n"
 
 
+@pytest.mark.parametrize("given", [(), ("BASE_IMAGE=",), ("BASE_IMAGE= ",)])
+@pytest.mark.parametrize("variable", [None, ""])
+def test_no_base_image(
+    root: Path, given: tuple[str, ...], variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty BASE_IMAGE, given or a shell's, is none: the base is the one that the Dockerfile pins."""
+    (root / "Dockerfile").write_text("ARG BASE_IMAGE=python@sha256:ab\nFROM ${BASE_IMAGE}\n")
+    monkeypatch.delenv("BASE_IMAGE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("BASE_IMAGE", variable)
+    recipe = started(root, "--dry-run", "build", "ENGINE=docker", *given).stdout
+    assert "--build-arg BASE_IMAGE='python@sha256:ab'" in recipe
+    assert "BASE_IMAGE=''" not in recipe
+
+
 def test_other_engine_is_refused(root: Path) -> None:
     """An engine that there is not is refused, and nothing of its name is run."""
     assert "ENGINE=$(touch f); expected docker, podman or local" in refused(root, "runs", "ENGINE=$(touch f)")

@@ -9,9 +9,7 @@ CANARY = tests/canary.py
 # The image has no git, mounts nothing and starts no container: in an environment of the machine's own.
 test-docker: $(LOCAL)
 
-format: GENERATED = mkdir -p environments/schemas && samebook settings --schema > environments/schemas/settings.json && \
-	  samebook bundle schema > environments/schemas/bundle.json && samebook pipelines --schema > environments/schemas/pipeline.json && samebook fetch --schema > environments/schemas/inputs.json && \
-	  python docs/generate.py
+format: GENERATED = python docs/generate.py
 
 test-fast: $(LOCAL) ## Run the tests that start nothing: an answer within a minute
 	@$(INSIDE_local) pytest -q -m fast $(PYTEST)

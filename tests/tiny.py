@@ -57,7 +57,7 @@ class Tiny:
     def create(cls, root: Path, settings: str = PLAIN) -> "Tiny":
         (root / "notebooks").mkdir(parents=True)
         (root / "environments").mkdir()
-        for name in ("runtime.txt", "lab.txt", "build.txt", "variables.env", "matplotlibrc"):
+        for name in ("runtime.txt", "lab.txt", "build.txt", "variables.env"):
             shutil.copyfile(CHECKOUT / "environments" / name, root / "environments" / name)
         shutil.copyfile(CHECKOUT / ".python-version", root / ".python-version")
         (root / "environments" / "dev.yml").write_text(settings)

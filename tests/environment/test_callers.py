@@ -258,3 +258,18 @@ def test_missing_file_is_looked_for(tmp_path: Path) -> None:
     assert execute.missing_file(text.format("custmers.csv"), folder) == f"{looked}; did you mean customers.csv?"
     assert execute.missing_file(text.format("no/such.csv"), folder) == looked
     assert execute.missing_file("[Errno 2] No such file or directory: '/x/customers.csv'", folder) == ""
+
+
+def test_settings_of_matplotlib(tiny: Tiny) -> None:
+    """A run's matplotlib has samebook's settings, which make SVG files alike, until the workspace has its own."""
+    work = "import matplotlib, samebook; samebook.log_param('salt', matplotlib.rcParams['svg.hashsalt'])"
+    salts = []
+    for own in ("", "svg.hashsalt: mine\n"):
+        if own:
+            (tiny.root / "environments" / "matplotlibrc").write_text(own)
+        tiny.notebook("train", work=work)
+        assert tiny.samebook("run", "train").code == 0
+        statement = receipt.read(tiny.last / "receipt.json")
+        salts.append(statement["predicate"]["buildDefinition"]["internalParameters"]["logged"]["salt"])
+        assert [name for name in receipt.undeclared(statement) if "matplotlib" in name] == []
+    assert salts == ["samebook", "mine"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tiny import CHECKOUT, Tiny
 
-CHECK = runpy.run_path(str(CHECKOUT / "environments" / "image" / "check"))
+CHECK = runpy.run_path(str(CHECKOUT / "scripts" / "samebook" / "image" / "check"))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_libraries_that_a_package_loads(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     for name, data in (("a.cpython-313-x86_64-linux-gnu.so", library), ("libown.so", library), ("broken.so.1", b"x")):
         (tmp_path / "own" / name).write_bytes(library.ljust(512, b"\0") + strings if data is library else data)
-    command = [sys.executable, CHECKOUT / "environments" / "image" / "check", "--libraries", tmp_path]
+    command = [sys.executable, CHECKOUT / "scripts" / "samebook" / "image" / "check", "--libraries", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "own libgomp.so.1=libgomp1\n"
 

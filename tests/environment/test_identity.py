@@ -93,7 +93,7 @@ def test_limits_of_a_container(files: dict[str, str], tmp_path: Path, monkeypatc
 def test_mend_installs_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that mends an environment removes each mark by which make would take it for whole."""
     monkeypatch.setattr(machine, "engine", lambda: "local")
-    text = (CHECKOUT / "environments" / "local.mk").read_text()
+    text = (CHECKOUT / "environments" / "engine.mk").read_text()
     marks = set(re.findall(r"\.venv/\.\w+", text))
     assert marks
     assert marks <= set(identity.mend().split())

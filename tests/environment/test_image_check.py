@@ -29,7 +29,7 @@ def check(site: Path, code: str, extension: bytes) -> subprocess.CompletedProces
     (notes / "METADATA").write_text("Metadata-Version: 2.1\nName: saw-mill\nVersion: 1\n")
     (notes / "top_level.txt").write_text("sawn\n")
     (notes / "RECORD").write_text("sawn/__init__.py,,\n")
-    command = [sys.executable, "-S", CHECKOUT / "environments" / "image" / "check", site]
+    command = [sys.executable, "-S", CHECKOUT / "scripts" / "samebook" / "image" / "check", site]
     return subprocess.run(command, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=False)
 
 

@@ -169,8 +169,8 @@ def test_memory_of_draws() -> None:
 
 
 def test_difference_of_any_metric() -> None:
-    """The difference is that of the function's own metrics, of numbers and of classes; equal answers differ nowhere, and
-    of rows that go together all are drawn or none.
+    """The difference is that of the function's own metrics, of numbers and of classes; equal answers differ
+    nowhere, and of rows that go together all are drawn or none.
     """
     random = np.random.default_rng(5)
     label, days = pd.Series(random.normal(size=200)), pd.Series(np.arange(200) // 20)

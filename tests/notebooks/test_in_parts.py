@@ -13,8 +13,8 @@ import xgboost
 from sklearn.metrics import roc_auc_score
 
 import flights
-import in_parts
 import samebook
+import training
 
 FIXED = {
     "objective": "binary:logistic", "tree_method": "hist", "subsample": 0.8, "colsample_bytree": 0.6, "seed": 1,
@@ -26,12 +26,12 @@ OUTPUT: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
 PEAK = """
 import sys
 sys.path[:0] = sys.argv[2:]
-import in_parts
+import training
 from test_in_parts import CATEGORIES, FIXED, made_up, peak
 def read(index, count):
     return (made_up(10_000, seed) for seed in range(4 * index, 4 * index + 4))
 parts = int(sys.argv[1])
-in_parts.train({**FIXED, 'nthread': 1}, parts, read, CATEGORIES, parts=parts)
+training.in_parts({**FIXED, 'nthread': 1}, parts, read, CATEGORIES, parts=parts)
 print(peak())
 """
 CATEGORIES = {name: ["a", "b", "c"] for name in flights.CATEGORICAL}
@@ -63,7 +63,7 @@ def read(index: int, count: int) -> Iterator[pd.DataFrame]:
 
 
 def learn(parts: int, threads: int = 1) -> bytes:
-    model = in_parts.train({**FIXED, "nthread": threads}, TREES, read, CATEGORIES, parts=parts)
+    model = training.in_parts({**FIXED, "nthread": threads}, TREES, read, CATEGORIES, parts=parts)
     return bytes(model.save_raw("ubj"))
 
 
@@ -92,7 +92,7 @@ def test_columns_are_drawn_anew() -> None:
 
 def test_memory_is_that_of_parts() -> None:
     """Memory does not grow with the rows, where parts are as large: of three times as many it is the same."""
-    folders = [str(Path(__file__).parent), str(Path(in_parts.__file__).parent)]
+    folders = [str(Path(__file__).parent), str(Path(training.__file__).parent)]
     few, many = (
         int(subprocess.run([sys.executable, "-c", PEAK, parts, *folders], **OUTPUT).stdout) for parts in ("4", "12")
     )

@@ -9,7 +9,7 @@ import pytest
 import xgboost
 
 import flights
-import matrices
+import training
 
 FIXED = {"objective": "binary:logistic", "tree_method": "hist", "subsample": 0.8, "colsample_bytree": 0.6, "seed": 1}
 ROWS = 6000
@@ -42,6 +42,6 @@ def test_memory_is_no_part_of_the_model(learnt: pd.DataFrame, tmp_path: Path, ro
 
     categories = flights.observed_categories(learnt)
     whole = xgboost.QuantileDMatrix(flights.features(learnt, categories), learnt["late"])
-    external = matrices.matrix(read, categories, tmp_path / "bins")
+    external = training.matrix(read, categories, tmp_path / "bins")
     assert list(tmp_path.glob("bins*")), "nothing is on disk"
-    assert model(matrices.matrix(read, categories), threads) == model(external, threads) == model(whole, threads)
+    assert model(training.matrix(read, categories), threads) == model(external, threads) == model(whole, threads)

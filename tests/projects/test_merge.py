@@ -66,11 +66,12 @@ def test_conflict(objects: Objects, old: str | None, own: str, new: str | None, 
 
 
 def test_own_stays(objects: Objects) -> None:
-    """A file that people have removed stays away, a notebook of theirs stays as it is, and both are said."""
-    old = {"tests/test_train.py": "a\n", "notebooks/train.ipynb": "{}\n"}
+    """A removed file stays away, a notebook of people's own stays with what it may import, and all are said."""
+    old = {"tests/test_train.py": "a\n", "notebooks/train.ipynb": "{}\n", "notebooks/helpers.py": "a\n"}
     new = {"tests/test_train.py": "b\n", "notebooks/train.ipynb": "{1}\n"}
-    result, contents = merged(objects, old, {"notebooks/train.ipynb": "{2}\n"}, new)
-    assert contents == {"notebooks/train.ipynb": "{2}\n"}
+    own = {"notebooks/train.ipynb": "{2}\n", "notebooks/helpers.py": "a\n"}
+    result, contents = merged(objects, old, own, new)
+    assert contents == own
     assert result.kept.keys() == old.keys()
     assert not result.conflicts
 

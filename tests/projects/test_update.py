@@ -37,14 +37,14 @@ SECOND = (
 THIRD = (
     ("Makefile", "export NOTEBOOK ?= train", "export NOTEBOOK ?= third"),
     ("Dockerfile", "ENV UV_LINK_MODE=copy UV_SECOND=1", "ENV UV_LINK_MODE=copy UV_THIRD=1"),
-    ("scripts/samebook/projects/entries", "environments/uncommitted\n", ""),
+    ("scripts/samebook/projects/entries", ".dockerignore\n", ""),
 )
 # What people change in the project.
 OWN = (
     ("Makefile", "export NOTEBOOK ?= train", "export NOTEBOOK ?= churn"),
     ("Dockerfile", "# Named, because a bot", "# Our own line.\n# Named, because a bot"),
     ("environments/prod.yml", "  pinned_image: true", "  pinned_image: false"),
-    ("environments/uncommitted", "\n", "\n# Ours.\n"),
+    (".dockerignore", "\n", "\n# Ours.\n"),
     ("notebooks/train.ipynb", "569 tumours", "our customers"),
     ("environments/pyproject.toml", '  "samebook[new,test]', '  "tqdm",\n  "samebook[new,test]'),
 )
@@ -198,7 +198,7 @@ def test_lock_and_models(second: str, changed: Path) -> None:
         assert {line for line in pins[0] ^ pins[1] if not re.match(r"samebook(\[.*\])?==", line)} == brought
     assert "  churn: other than in its run: pandas: 1.0 then, " in printed
     assert "make reproduce RUN=churn" in printed
-    assert """make run NOTEBOOK=train PARAMS='{"max_depth": 4}' ENV=dev""" in printed
+    assert "in the new one: make update REPRODUCE=1" in printed
 
 
 def test_third_conflicts(second: str, wheels: dict[str, Path]) -> None:
@@ -209,9 +209,9 @@ def test_third_conflicts(second: str, wheels: dict[str, Path]) -> None:
     assert done.returncode == 1
     assert "2 files in conflict\n  -> " in done.stderr
     assert "  Makefile: edit 1 place between <<<<<<< and >>>>>>>, then git add Makefile\n" in done.stdout
-    assert "  environments/uncommitted: samebook has it no more, and it is changed here: git rm " in done.stdout
+    assert "  .dockerignore: samebook has it no more, and it is changed here: git rm " in done.stdout
     status = git(root, "status", "--porcelain").splitlines()
-    assert {"UU Makefile", "UD environments/uncommitted", "M  Dockerfile"} <= {*status}
+    assert {"UU Makefile", "UD .dockerignore", "M  Dockerfile"} <= {*status}
     text = (root / "Makefile").read_text()
     mark = f">>>>>>> samebook {template.version(wheels['third'])}\n"
     assert f"<<<<<<< this project\nexport NOTEBOOK ?= churn\n=======\nexport NOTEBOOK ?= third\n{mark}" in text
@@ -219,7 +219,8 @@ def test_third_conflicts(second: str, wheels: dict[str, Path]) -> None:
         git(root, *step)
         again = samebook("update", root, "--wheel", wheels["third"], cwd=root.parent)
         assert again.returncode == 1
-        assert "conflicts that nobody has resolved: Makefile" in again.stderr
+        assert "conflicts that nobody has resolved: " in again.stderr
+        assert "Makefile; " in again.stderr
     own = "export NOTEBOOK ?= churn\n"
     (root / "Makefile").write_text(
         text.replace(f"<<<<<<< this project\n{own}", own)
@@ -229,9 +230,43 @@ def test_third_conflicts(second: str, wheels: dict[str, Path]) -> None:
     git(root, "add", "Makefile")
     git(root, "commit", "--quiet", "--message=third")
     assert "already" in samebook("update", root, "--wheel", wheels["third"], cwd=root.parent).stdout
-    assert (root / "environments" / "uncommitted").exists()
-    check = subprocess.run(["make", "check", "ENGINE=local"], cwd=root, capture_output=True, text=True, check=False)
-    assert check.returncode == 0, check.stdout + check.stderr
+    assert (root / ".dockerignore").exists()
+    make(root, "check")
+    assert_results_are_told(root, wheels["third"])
+
+
+def make(root: Path, *arguments: str) -> str:
+    command = ["make", "--silent", *arguments, "ENGINE=local"]
+    env = {**os.environ, **IDENTITY}
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def assert_results_are_told(root: Path, wheel: Path) -> None:
+    """Of each promoted model it is said whether its results hold in the project's environment, and what differs.
+
+    In the project whose environment is there by now: a run with it needs one.
+    """
+    update = ("update", root, "--wheel", wheel, "--reproduce")
+    lost = samebook(*update, cwd=root)
+    assert lost.returncode == 3
+    assert "  churn: it can't be told: the receipt of model churn is not in the store\n    -> make pull" in lost.stdout
+    assert "the results of churn don't hold, as said above\n  -> make reproduce RUN=churn" in lost.stderr
+    git(root, "rm", "--quiet", "models/churn.json")
+    git(root, "commit", "--quiet", "--message=a model less")
+    make(root, "run", "NOTEBOOK=train")
+    make(root, "promote", "RUN=train", "MODEL=tumours", "WHY=it is the first")
+    held = samebook(*update, cwd=root)
+    assert held.returncode == 0, held.stderr
+    assert "  tumours: its results hold: " in held.stdout
+    replace(root, (("notebooks/train.ipynb", "len(holdout)})", "len(holdout) + 1})"),))
+    other = samebook(*update, cwd=root)
+    assert other.returncode == 3
+    assert "    metrics.json DIFFERENT: " in other.stdout
+    assert "the results of tumours don't hold" in other.stderr
+    assert len([*(root / "runs").glob("*-train-*")]) == 1
+    make(root, "update", f"WHEEL={wheel}")
 
 
 def test_dry_changes_nothing(project: Path, wheels: dict[str, Path]) -> None:
@@ -314,7 +349,7 @@ def test_refused(project: Path, wheels: dict[str, Path], tmp_path: Path) -> None
         done = samebook("update", *arguments, cwd=project, **env)
         assert done.returncode == 2, (error, done.stdout, done.stderr)
         assert error in done.stderr
-        assert "\n  -> " in done.stderr
+        assert re.search(r"\n  -> (git|make|mv) ", done.stderr), done.stderr
 
     refuse("environments/later has no place: git ignores one there")
     refuse("no project that `samebook new` has made", (tmp_path, "--wheel", wheel))

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from importlib import resources
 from pathlib import Path
 
 from samebook.core.text import moved
@@ -74,7 +75,8 @@ def lacks(environments: Path, packages: Path) -> list[str]:
     The image's own check looks: it finds the same when the image is built.
     """
     beside = environments.absolute().parent.glob(".venv/lib/python*/site-packages")
-    check = [sys.executable, environments / "image" / "check", "--libraries", packages, *beside]
+    program = resources.files("samebook").joinpath("image", "check").read_text()
+    check = [sys.executable, "-c", program, "--libraries", packages, *beside]
     found = subprocess.run(check, stdout=subprocess.PIPE, text=True, check=True).stdout
     lock = environments / "apt.lock"
     # A package that was built anew for times of 64 bits has another name, and still answers to the old one.

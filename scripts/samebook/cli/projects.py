@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from samebook.cli.options import say, show
+from samebook.cli.options import ENGINE, say, show
 from samebook.core import workspace
-from samebook.core.errors import SamebookError
+from samebook.core.errors import NotReproduced, SamebookError
 from samebook.core.text import word
 
 
@@ -21,13 +21,15 @@ def new(path: Path, name: str, example: str, registry: str) -> None:
 
     Example: samebook new churn --example none
 
-    What no option says is asked in a terminal. The environment is locked from the package index, with samebook itself
-    as a wheel in scripts/. Then `make run NOTEBOOK=train` and `make test` work there.
+    What no option says is asked in a terminal. No network is needed: the environment is locked to the packages that
+    samebook is tested with, and samebook itself is a wheel in scripts/. Then `make run NOTEBOOK=train` and `make test`
+    work there.
     """
     from samebook.projects import answers
     from samebook.verbs import new as verb
 
     if sys.stdin.isatty() and not (name and example):
+        verb.check_place(path.absolute())
         name = name or click.prompt("name", default=verb.default_name(path), err=True)
         example = example or click.prompt("example", answers.EXAMPLES[0], type=click.Choice(answers.EXAMPLES), err=True)
         registry = registry or click.prompt("registry of its images", "", show_default=False, err=True)
@@ -41,18 +43,23 @@ def new(path: Path, name: str, example: str, registry: str) -> None:
     "--wheel", type=click.Path(path_type=Path), help="Wheel of the later samebook; by default what runs this command."
 )
 @click.option("--dry-run", "--dry", is_flag=True, help="Show the difference, and change nothing.")
-def update(project: Path | None, wheel: Path | None, dry_run: bool) -> None:
+@click.option("--reproduce", is_flag=True, help="Run the promoted models' notebooks again: whether their results hold.")
+@ENGINE
+def update(project: Path | None, wheel: Path | None, dry_run: bool, reproduce: bool, engine: str) -> None:
     """Bring a later samebook into a project, by default this one: a merge, which keeps what people have changed.
 
     Example: samebook update --wheel ../samebook-0.2.0-py3-none-any.whl
 
     Where both have changed the same lines, the conflict is listed and stands in the file as git writes it, and the exit
     code is 1. Nothing is committed. The lock moves as far as the new version needs, and no further.
+
+    With --reproduce the exit code is 3 where the results of a promoted model are others in the new environment. On a
+    project that is of the version already, only that is done.
     """
     from samebook.verbs import update as verb
 
     root = project or workspace.find().root
-    result = verb.update(verb.UpdateRequest(root, wheel, dry_run), say)
+    result = verb.update(verb.UpdateRequest(root, wheel, dry_run, reproduce, engine), say)
     show(verb.table(result))
     if result.conflicts:
         count = f"{len(result.conflicts)} file" + "s" * (len(result.conflicts) > 1)
@@ -60,6 +67,9 @@ def update(project: Path | None, wheel: Path | None, dry_run: bool) -> None:
             raise SamebookError(f"{count} would be in conflict", mend="again, without DRY=1, and resolve them")
         mend = "resolve them as said above, then make check and git commit; or give the update up: git reset --hard"
         raise SamebookError(f"{count} in conflict", mend=mend)
+    if others := [name for name, verdict in result.results.items() if not verdict.holds]:
+        done = f"the results of {', '.join(others)} don't hold, as said above; git reset --hard gives the update up"
+        raise NotReproduced(done if result.changes else done.partition(";")[0], mend=f"make reproduce RUN={others[0]}")
     if result.changes:
         done = "dry run: nothing is changed" if dry_run else "next: git diff --cached; make test; git commit"
         show(done)

@@ -124,7 +124,7 @@ def resolved_anywhere(base_image: str, names: list[str]) -> str:
 
 def sources() -> str:
     """Debian's mirrors of this machine, as lines of apt's sources; "" elsewhere."""
-    command = [FOLDER / "base" / "build", "--sources"]
+    command = [FOLDER / "host", "sources"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 

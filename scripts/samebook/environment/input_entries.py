@@ -115,5 +115,5 @@ def pin(workspace: Workspace, name: str, digest: str) -> None:
 
 
 def schema() -> bytes:
-    """The JSON Schema of the file, for editors: environments/schemas/inputs.json."""
+    """The JSON Schema of the file, for editors: .samebook/schemas/inputs.json."""
     return json_bytes(TypeAdapter(dict[str, Entry]).json_schema())

@@ -82,7 +82,8 @@ def of_any_kernel(
 
     A reproduction has a temporary folder of its own: each kernel gets the variable, or it would tell the two apart.
     """
-    matplotlib = {"MATPLOTLIBRC": str(workspace.environments / "matplotlibrc")}
+    files = (workspace.environments / "matplotlibrc", Path(__file__).with_name("matplotlib.rc"))
+    matplotlib = {"MATPLOTLIBRC": str(next(filter(Path.is_file, files)))}
     own = {**fixed(workspace), **matplotlib, **(of_kernel or numerics.of()).variables()}
     return {"TMPDIR": tempfile.gettempdir(), **inherited(), **(handed or {}), **own}
 

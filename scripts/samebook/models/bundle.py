@@ -256,5 +256,5 @@ def _block(opening: str, parts: list[str], indent: str, closing: str) -> str:
 
 
 def json_schema() -> bytes:
-    """The JSON Schema of a bundle: environments/schemas/bundle.json."""
+    """The JSON Schema of a bundle, for editors: .samebook/schemas/bundle.json."""
     return json_bytes(Bundle.model_json_schema())

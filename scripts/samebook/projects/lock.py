@@ -1,4 +1,7 @@
-"""The lock of a merged project: made from the project's own, so that it moves no further than needed."""
+"""The lock of a project: a new one's from the locks that the wheel carries, a merged one's from the project's own.
+
+So a new one needs no package index, and a merged one moves no further than needed.
+"""
 
 import filecmp
 import re
@@ -6,10 +9,11 @@ import shutil
 from pathlib import Path
 
 from samebook.core import errors, subcommand
-from samebook.core.text import moved
+from samebook.core.digest import sha256
+from samebook.core.text import Say, moved
 from samebook.core.workspace import make_folder
 from samebook.environment import packages
-from samebook.projects import merge
+from samebook.projects import merge, template
 from samebook.projects.merge import Merge
 from samebook.projects.objects import Objects
 
@@ -22,6 +26,32 @@ READ = re.compile(
 # How uv begins its words about what went wrong.
 UV_ERROR = re.compile(r"^(?:error: | +\N{MULTIPLICATION SIGN} )", re.MULTILINE)
 UV = Path(".samebook") / "uv" / "bin" / "uv"
+# A project's locks; all but the last have samebook itself.
+LOCKS = ("runtime", "lab", "command", "build")
+# By `make lock`: the sha256 of its locks and the projects' wish, and each package of only the examples named beside it.
+LEFT_OUT = "left_out"
+OF_WISH = "template/project/environments/pyproject.toml.jinja"
+
+
+def new(wheel: Path, example: str, folder: Path, say: Say) -> None:
+    """Lock the environment of a new project there, to what `make lock` would make of its wish.
+
+    The wheel's own locks have the same packages in the same versions, and some more. The package index is asked only
+    where these locks are not those that `make lock` has left: somebody's own. Raises make's error then.
+    """
+    carried = template.contents(wheel)
+    locks = [carried[f"files/environments/{name}.txt"] for name in LOCKS]
+    digest, *lines = carried[LEFT_OUT].decode().splitlines() if LEFT_OUT in carried else [""]
+    if digest != sha256(b"".join((*locks, carried[OF_WISH]))):
+        say("environment: asking the package index")
+        make(folder)
+        return
+    left_out = {package for package, *examples in map(str.split, lines) if example not in examples}
+    own = f"samebook=={template.version(wheel)} \\\n    --hash=sha256:{sha256(wheel)}\n"
+    for name, lock in zip(LOCKS, locks, strict=True):
+        entries = {entry[0]: entry[1] for entry in packages.ENTRY.finditer(lock.decode()) if entry[1] not in left_out}
+        entries |= {own: "samebook"} if name in LOCKS[:-1] else {}
+        (folder / "environments" / f"{name}.txt").write_text("".join(sorted(entries, key=entries.__getitem__)))
 
 
 def lock(objects: Objects, merged: Merge, samebooks: Path) -> list[str] | None:

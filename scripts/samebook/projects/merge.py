@@ -87,7 +87,9 @@ def _merge_file(
     old, own, new = versions
     if new in (old, own):
         return
-    if own == old:
+    if own and new is None and path.startswith("notebooks/"):
+        result.kept[path] = "samebook's example has it no more, and a notebook of yours may need it"
+    elif own == old:
         result.tree.pop(path, None)
         if new:
             result.tree[path] = new
@@ -130,5 +132,5 @@ def _check_places(project: Tree, new: Iterable[str]) -> None:
         if taken := sorted({path} & folders | above & project.keys()):
             raise UsageError(
                 f"samebook's new file {path} has no place: {taken[0]} is another here",
-                mend=f"git mv {word(taken[0])} …, and commit",
+                mend=f"git mv {word(taken[0])} {word(taken[0])}.own",
             )

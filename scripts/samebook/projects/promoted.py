@@ -1,13 +1,23 @@
-"""Promoted models under an update: whether their results still hold in the environment that it brings."""
+"""Promoted models under an update: whether their results hold in the environment that it brings."""
 
-import json
+from dataclasses import dataclass
+from pathlib import Path
 
-from samebook.core.errors import UsageError
-from samebook.core.text import word
+from samebook.core import git
+from samebook.core.errors import SamebookError, UsageError
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace, make_folder
 from samebook.environment import identity
 from samebook.models import lookup, policy
 from samebook.projects.objects import Objects, Tree
+from samebook.records import comparison, data_manifest, receipt, run_folder
+from samebook.records.comparison import Side, Verdict
+from samebook.reproduction import isolation
+from samebook.reproduction import original as originals
+from samebook.reproduction.checkout import Checkout
+from samebook.reproduction.front import Front
+from samebook.reproduction.original import Original
+from samebook.store import objects as stores
 
 LOCK, BASE = "environments/runtime.txt", "Dockerfile"
 
@@ -31,16 +41,61 @@ def _finding(project: Workspace, name: str, locked: dict[str, str], *, has_new_b
         bundle = lookup.read(project, name)
     except UsageError as error:
         return str(error)
-    packages, source = bundle.environment.packages, bundle.source
+    packages = bundle.environment.packages
     moved = identity.differences(packages, {name: locked[name] for name in packages if name in locked})
     lines = [*moved, *(["another base image"] if has_new_base else [])]
     if not lines:
         return "every package and the base image are those of its run: its results hold"
-    params = f" PARAMS={word(json.dumps(source.parameters, ensure_ascii=False))}" if source.parameters else ""
-    notebook = source.notebook.removeprefix("notebooks/").removesuffix(".ipynb")
-    run = f"make run NOTEBOOK={word(notebook)}{params} ENV={word(source.env)}"
     return (
         f"other than in its run: {'; '.join(lines)}\n"
         f"    in the environment of its run: make reproduce RUN={name}\n"
-        f"    in the new one: {run}, then make compare OLD={name} NEW={word(notebook)}"
+        f"    in the new one: make update REPRODUCE=1"
     )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What has come of a model's run in the project as it is now: whether its results hold, and a text that says so."""
+
+    holds: bool
+    text: str
+
+
+def results(project: Workspace, engine: str, say: Say) -> dict[str, Result]:
+    """Of each promoted model, whether its results hold in the project's environment: its run is made once more.
+
+    A model of which that can't be told, as its receipt or its inputs are nowhere, or its notebook fails now, holds not.
+    """
+    return {path.stem: _result(project, path.stem, engine, say) for path in sorted(project.models.glob("*.json"))}
+
+
+def _result(project: Workspace, name: str, engine: str, say: Say) -> Result:
+    say(f"model {name}: its run again, in the environment of now")
+    try:
+        original = originals.read(project, lookup.receipt_path(project, name))
+        folder = _run(project, original, engine, say)
+    except SamebookError as error:
+        return Result(False, f"it can't be told: {error}" + (f"\n    -> {error.mend}" if error.mend else ""))
+    digests = receipt.subject_digests(receipt.read(folder / run_folder.RECEIPT))
+    new = Side(digests, lambda subject: (folder / subject).read_bytes())
+    compared = comparison.compare(originals.side(project, original), new)
+    run_folder.set_aside(project, folder)
+    others = [subject for subject in compared if subject.verdict is not Verdict.IDENTICAL]
+    if not others:
+        return Result(True, f"its results hold: {comparison.count(compared)}")
+    lines = [f"    {subject.name} {subject.verdict}: {subject.detail}" for subject in others]
+    title = f"its results are others, {comparison.count(compared)}: runs/{run_folder.SCRATCH}/{folder.name}"
+    return Result(False, "\n".join((title, *lines)))
+
+
+def _run(project: Workspace, original: Original, engine: str, say: Say) -> Path:
+    """The folder of a new run of the project's own notebook, with the parameters and inputs of a receipt."""
+    statement = data_manifest.expanded(stores.local_store(project), original.statement, say)
+    front = Front(project.root, project.root, engine)
+    env = isolation.variables(statement, project.root, git.head(project.root), engine, say)
+    try:
+        if engine == "docker":  # the local engine's run makes its environment itself
+            front.environment(env)
+        return Checkout(front, env).run(statement, {})
+    finally:
+        front.remove_image(env)

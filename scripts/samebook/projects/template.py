@@ -25,16 +25,16 @@ def own_wheel(folder: Path) -> Path:
         wheel_file.write(path, wheel_file.installed())
         return path
     if not (checkout / "scripts" / "package.mk").exists() or not (checkout / "Makefile").exists():
-        raise UsageError("this samebook has no template of projects", mend="pip install a wheel of it: make wheel")
+        raise UsageError("this samebook has no template of projects", mend="pip install 'samebook[new]'")
     subcommand.make(Workspace(checkout), "wheel", ENGINE="local", DIST=str(folder))
     return next(folder.glob("samebook-*.whl"))
 
 
 def given_wheel(path: Path, folder: Path) -> Path:
     """The wheel in a file, written into a folder under its own name. Raises UsageError where it is not samebook's."""
-    mend = "make wheel in a checkout of samebook, then WHEEL=dist/samebook-….whl"
+    mend = "make update WHEEL=../samebook/dist/samebook-….whl"
     if not path.is_file():
-        raise UsageError(f"there is no file {path}; expected a wheel of samebook", mend=mend)
+        raise UsageError(f"there is no file {path}; expected a wheel of samebook, as make wheel writes it", mend=mend)
     try:
         files = wheel_file.contents(path)
     except (BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
@@ -88,7 +88,9 @@ def render(wheel: Path, answers: Mapping[str, str], folder: Path) -> None:
         raise UsageError(f"the template in {wheel.name} can't be rendered: {error}", mend="make wheel") from error
     example = answers["example"]
     if not _unpack(wheel, f"examples/{example}/", folder) and example not in OF_TEMPLATE:
-        raise UsageError(f"{wheel.name} has no example {example!r}", mend="choose a wheel that has it")
+        raise UsageError(
+            f"{wheel.name} has no example {example!r}", mend="make update WHEEL=../samebook/dist/samebook-….whl"
+        )
 
 
 def assemble(wheel: Path, folder: Path) -> None:
@@ -98,14 +100,21 @@ def assemble(wheel: Path, folder: Path) -> None:
     _write(folder / "project" / "scripts" / wheel.name, wheel.read_bytes())
 
 
+def contents(wheel: Path, part: str = "") -> dict[str, bytes]:
+    """What a wheel has for projects, or in a folder of that, by name."""
+    folder = FOLDER + part
+    with ZipFile(wheel) as archive:
+        files = [file for file in archive.namelist() if file.startswith(folder) and not file.endswith("/")]
+        return {file.removeprefix(folder): archive.read(file) for file in files}
+
+
 def _unpack(wheel: Path, part: str, into: Path) -> int:
     """Write what a wheel has in a folder of its projects into another; returns how many files."""
-    with ZipFile(wheel) as archive:
-        files = [file for file in archive.namelist() if file.startswith(FOLDER + part) and not file.endswith("/")]
-        for file in files:
-            if ".." in PurePosixPath(file).parts:  # a stranger's wheel
-                raise UsageError(f"{wheel.name} has a file outside of its folder: {file}", mend="make wheel")
-            _write(into / file.removeprefix(FOLDER + part), archive.read(file))
+    files = contents(wheel, part)
+    for file, content in files.items():
+        if ".." in PurePosixPath(file).parts:  # a stranger's wheel
+            raise UsageError(f"{wheel.name} has a file outside of its folder: {part}{file}", mend="make wheel")
+        _write(into / file, content)
     return len(files)
 
 

@@ -22,7 +22,8 @@ SIDES = ("before", "after")
 CHANGES = {"A": "added", "D": "removed", "M": "changed"}
 # What a run's result comes from, beside its notebook: modules, queries, packages, the image, variables.
 CODE = re.compile(
-    r"(notebooks|scripts)/.*\.(py|sql|whl|toml)|Dockerfile|\.python-version|environments/([\w-]+\.(txt|lock|env)|image/.*|base/.*)"
+    r"(notebooks|scripts)/.*\.(py|sql|whl|toml)|scripts/samebook/image/.*|Dockerfile|\.python-version"
+    r"|environments/([\w-]+\.(txt|lock|env)|image/.*|host)"
 )
 
 

@@ -12,7 +12,7 @@ CHANGES = {"A": "added", "D": "removed", "M": "changed", "T": "changed its kind"
 PLACES = {
     f"{KEYS}/": "whose signatures count",
     "Dockerfile": "what the image is made of",
-    "environments/base/": "what the base image is made of",
+    "environments/host": "what each command runs, and what the base image is made of",
     "environments/apt": "what the image is made of",
     "environments/pipelines/": "what runs by itself",
     "environments/variables.env": "the variables of each kernel",

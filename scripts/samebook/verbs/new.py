@@ -31,7 +31,7 @@ def new(request: NewRequest, say: Say) -> str:
     import, no identity for git, and packages that can't be had.
     """
     path = request.path.absolute()
-    _check_place(path)
+    check_place(path)
     chosen = answers.check(request.name or default_name(path), request.example or answers.EXAMPLES[0], request.registry)
     with signals.as_errors(), tempfile.TemporaryDirectory(prefix=".samebook-", dir=path.parent) as folder:
         temporary = Path(folder)
@@ -40,8 +40,7 @@ def new(request: NewRequest, say: Say) -> str:
         template.render(wheel, chosen, project)
         if (project / "notebooks" / f"{chosen['name']}.py").exists():
             raise answers.taken(chosen["name"])
-        say("environment: asking the package index")
-        lock.make(project)
+        lock.new(wheel, chosen["example"], project, say)
         git.git(project, "init", "--quiet", "--initial-branch=main", "--template=", ".")
         git.git(project, *PLAIN, "add", "--all")
         git.git(
@@ -59,22 +58,26 @@ def default_name(path: Path) -> str:
     return re.sub(r"[^a-z0-9]+", "_", path.absolute().name.lower()).strip("_")
 
 
-def _check_place(path: Path) -> None:
+def check_place(path: Path) -> None:
     """Raise UsageError for a folder where a project can't stand."""
     if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-        raise UsageError(f"{path} is there already", mend="choose a folder that doesn't exist yet")
+        raise UsageError(f"{path} is there already", mend=f"samebook new {word(f'{path}-2')}")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", mend=f"mkdir -p {word(path.parent)}")
     if re.search(r"[\s,]", str(path)):
         raise UsageError(
-            f"the path has a blank or a comma, which make and uv can't handle: {path}", mend="choose a path without"
+            f"the path has a blank or a comma, which make and uv can't handle: {path}",
+            mend=f"samebook new {word(re.sub(r'[\s,]+', '-', str(path)))}",
         )
     try:
         top = git.git(path.parent, "rev-parse", "--show-toplevel").decode().strip()
     except UsageError:
         top = ""
     if top:
-        raise UsageError(f"{path} lies in another repository, {top}", mend="choose a folder outside of it")
+        raise UsageError(
+            f"{path} lies in another repository, {top}",
+            mend=f"samebook new {word(str(Path(top).with_name(path.name)))}",
+        )
     try:
         for who in ("AUTHOR", "COMMITTER"):
             git.git(path.parent, "var", f"GIT_{who}_IDENT")

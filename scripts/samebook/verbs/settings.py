@@ -58,5 +58,5 @@ def table(settings: list[Setting]) -> str:
 
 
 def schema() -> bytes:
-    """The JSON Schema of a settings file, for editors: environments/schemas/settings.json."""
+    """The JSON Schema of a settings file, for editors: .samebook/schemas/settings.json."""
     return json_bytes(Settings.model_json_schema())

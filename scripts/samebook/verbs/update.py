@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from samebook.core import git, signals
@@ -21,6 +21,7 @@ from samebook.models import commits
 from samebook.projects import answers, lock, merge, promoted, template
 from samebook.projects.merge import Conflict, Merge, Side
 from samebook.projects.objects import Objects, Tree
+from samebook.projects.promoted import Result
 
 # The folders of updates under way.
 PREFIX = "update-"
@@ -34,12 +35,15 @@ AFTER = "after"
 class UpdateRequest:
     """One call of `samebook update`: the project's folder, and a wheel, by default the one of this samebook.
 
-    A dry one only shows the difference.
+    A dry one only shows the difference. One that `reproduces` runs the promoted models' notebooks again afterwards, by
+    an engine.
     """
 
     project: Path
     wheel: Path | None = None
     is_dry: bool = False
+    reproduces: bool = False
+    engine: str = "local"
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Update:
     """What an update from one version to another has changed, or would change.
 
     `changes` has each changed file with a letter, as git has it; `moves` are those of the lock, None where the lock is
-    left to be made. `models` says of each promoted model what has changed under it.
+    left to be made. `models` says of each promoted model what has changed under it, `results` whether its results hold.
     """
 
     old: str
@@ -57,10 +61,24 @@ class Update:
     kept: dict[str, str] = field(default_factory=dict)
     moves: list[str] | None = field(default_factory=list)
     models: dict[str, str] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
     difference: str = ""
 
 
 def update(request: UpdateRequest, say: Say) -> Update:
+    """Bring a later version into a project, and say of its models what they are in the new environment.
+
+    Raises what `_update` raises.
+    """
+    if request.is_dry and request.reproduces:
+        raise UsageError("a dry update runs nothing", mend="make update DRY=1")
+    result = _update(request, say)
+    if not request.reproduces or result.conflicts:
+        return result
+    return replace(result, results=promoted.results(Workspace(request.project.resolve()), request.engine, say))
+
+
+def _update(request: UpdateRequest, say: Say) -> Update:
     """Bring a later version into a project. The project is as before where it fails, and after a dry one.
 
     Raises UsageError for what is no project, has uncommitted changes or a damaged file of answers, for a wheel that is
@@ -69,7 +87,7 @@ def update(request: UpdateRequest, say: Say) -> Update:
     root = request.project.resolve()
     chosen = _answers(root)
     workspace = Workspace(root)
-    _check_clean(root)
+    _check_resolved(root)
     with (
         signals.as_errors(),
         commits.hold_branch(workspace, root / answers.FILE) as tip,
@@ -80,6 +98,7 @@ def update(request: UpdateRequest, say: Say) -> Update:
         old, new = chosen["version"], template.version(wheel)
         if old == new:
             return Update(old, new)
+        _check_clean(root)
         _check_order(old, new)
         say(f"merging samebook {new} into a project of {old}")
         own = objects.committed()
@@ -90,7 +109,9 @@ def update(request: UpdateRequest, say: Say) -> Update:
         tree = objects.write(merged.tree)
         models = promoted.findings(objects, own, merged.tree)
         difference = objects.difference(tree, ".", *(f":!{path}" for path in merge.LOCKS)) if request.is_dry else ""
-        result = Update(old, new, _changes(own, merged.tree), merged.conflicts, merged.kept, moves, models, difference)
+        result = Update(
+            old, new, _changes(own, merged.tree), merged.conflicts, merged.kept, moves, models, difference=difference
+        )
         if not request.is_dry:
             _check_clean(root)
             if git.head(root) != tip.head:
@@ -133,8 +154,8 @@ def _answers(root: Path) -> dict[str, str]:
     return answers.read(file.read_bytes())
 
 
-def _check_clean(root: Path) -> None:
-    """Raise SamebookError where conflicts are open, and UsageError where there are uncommitted changes."""
+def _check_resolved(root: Path) -> None:
+    """Raise SamebookError where conflicts are open."""
     unmerged = git.git(root, "diff", "--name-only", "--diff-filter=U", "-z").split(b"\0")
     marked = git.git(root, "grep", "-l", "-z", "-I", "-e", f"^{merge.MARK}", accepted=1).split(b"\0")
     if files := sorted({os.fsdecode(name) for name in (*unmerged, *marked) if name}):
@@ -142,6 +163,10 @@ def _check_clean(root: Path) -> None:
             f"there are conflicts that nobody has resolved: {', '.join(files)}; git reset --hard gives the update up",
             mend="git status && git add FILE && git commit",
         )
+
+
+def _check_clean(root: Path) -> None:
+    """Raise UsageError where there are uncommitted changes."""
     lines = git.git(root, "status", "--porcelain", "--untracked-files=normal").decode(errors="replace").splitlines()
     lines += [line for line in git.git(root, "ls-files", "-v").decode(errors="replace").splitlines() if line[0] != "H"]
     if lines:
@@ -156,7 +181,7 @@ def _check_order(old: str, new: str) -> None:
     if template.age(new) < template.age(old):
         raise UsageError(
             f"the project is of samebook {old}, which is later than {new}; expected a later version",
-            mend="git pull in the checkout of samebook",
+            mend="git -C ../samebook pull",
         )
 
 
@@ -168,7 +193,8 @@ def _check_free(root: Path, own: Tree, tree: Tree) -> list[str]:
         folders = [folder for folder in path.parents if folder.is_relative_to(root) and folder != root]
         if path.is_symlink() or path.exists() or any(f.is_symlink() or f.is_file() for f in folders):
             raise UsageError(
-                f"samebook's new file {name} has no place: git ignores one there", mend=f"mv {word(name)} …"
+                f"samebook's new file {name} has no place: git ignores one there",
+                mend=f"mv {word(name)} {word(name)}.own",
             )
     return new
 
@@ -206,7 +232,8 @@ def _changes(own: Tree, tree: Tree) -> dict[str, str]:
 def table(result: Update) -> str:
     """What an update has done as text, with the next steps."""
     if result.old == result.new:
-        return f"the project is of samebook {result.new} already; WHEEL=samebook-….whl brings a later one"
+        already = f"the project is of samebook {result.new} already; WHEEL=samebook-….whl brings a later one"
+        return "\n".join((already, *_results(result)))
     lines = [f"samebook {result.old} -> {result.new}"]
     lines += [f"  {letter} {path}" for path, letter in result.changes.items()]
     moves = result.moves or ()
@@ -220,4 +247,11 @@ def table(result: Update) -> str:
     sections["conflicts:"] = {path: conflict.step for path, conflict in result.conflicts.items()}
     for title, section in sections.items():
         lines += [title, *(f"  {name}: {line}" for name, line in section.items())] if section else []
+    lines += _results(result)
     return "\n".join((result.difference, *lines) if result.difference else lines)
+
+
+def _results(result: Update) -> list[str]:
+    """Whether the models' results hold, as lines."""
+    lines = [f"  {name}: {verdict.text}" for name, verdict in result.results.items()]
+    return ["promoted models, run again in this environment:", *lines] if lines else []
