@@ -4,6 +4,7 @@ It is read with the standard library alone: this works in the light environment 
 """
 
 import html
+import itertools
 import json
 import re
 from dataclasses import dataclass
@@ -134,16 +135,18 @@ def content(cells: list[Cell], record: dict[str, Any]) -> bytes:
         "language_info": {"name": "python"},
         "samebook": {"adoption": record},
     }
-    nodes = [_node(number, cell) for number, cell in enumerate(cells, start=1)]
+    # As the lines of a run count cells: those with code.
+    numbers = {cell.kind: itertools.count(1) for cell in cells}
+    nodes = [_node(f"{'cell' if cell.kind == CODE else cell.kind}-{next(numbers[cell.kind])}", cell) for cell in cells]
     document = {"cells": nodes, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "replace") + b"\n"
 
 
-def _node(number: int, cell: Cell) -> dict[str, Any]:
+def _node(name: str, cell: Cell) -> dict[str, Any]:
     node: dict[str, Any] = {"cell_type": cell.kind}
     if cell.kind == CODE:
         node["execution_count"] = None
-    node |= {"id": f"cell-{number}", "metadata": cell.metadata}
+    node |= {"id": name, "metadata": cell.metadata}
     if cell.kind == CODE:
         node |= {"outputs": list[Any]()}
     elif cell.attachments:

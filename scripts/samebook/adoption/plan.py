@@ -17,7 +17,6 @@ from samebook.adoption.data_files import Copy
 from samebook.adoption.downloads import Download
 from samebook.adoption.foreign import Cell
 from samebook.adoption.imports import Imports
-from samebook.core.text import word
 from samebook.environment.input_entries import FILE, Entry
 from samebook.records.canonical import RAISES
 from samebook.reproduction import causes
@@ -122,7 +121,14 @@ def plan(source: Source, name: str, project: Project, *, mend: bool) -> Plan:
     tagged = any(PARAMETERS in cell.tags for cell in before)
     lifted = constants.Constants("", texts) if tagged else constants.lift(texts)
     after = _cells(before, lifted)
-    everything = (*notes, *rewritten, *brought.notes, *files.notes, *_unread(source, copies), *_suspects(texts))
+    everything = (
+        *notes,
+        *rewritten,
+        *brought.notes,
+        *files.notes,
+        *_unread(source, copies),
+        *_suspects(texts, has_seeds=bool(seeded)),
+    )
     return Plan(
         name, path.name, before, after, found, tuple(copies), brought.downloads, everything, tuple(changes), mend
     )
@@ -159,11 +165,15 @@ def _tagged(cell: Cell) -> Cell:
     return replace(cell, metadata={**cell.metadata, "tags": [*cell.tags, RAISES]})
 
 
-def _suspects(texts: Sequence[str]) -> Iterator[Note]:
-    """Where runs may differ from each other, and how to mend it; numbers are the runner's own affair."""
+def _suspects(texts: Sequence[str], *, has_seeds: bool) -> Iterator[Note]:
+    """Where runs may differ from each other, and how to mend it; numbers are the runner's own affair.
+
+    Where the code has been given its seeds, what draws without one of its own draws from those.
+    """
+    settled = ("network", causes.THREADS.name, *([causes.UNSEEDED] if has_seeds else []))
     sources = [causes.Source(number, "", text) for number, text in enumerate(texts, start=1)]
     for suspect in causes.suspects(sources):
-        if not suspect.cause.numeric and suspect.cause.name not in ("network", causes.THREADS.name):
+        if not suspect.cause.numeric and suspect.cause.name not in settled:
             yield Note(suspect.cell.number, f"{suspect.cause.name}: {suspect.text}", suspect.cause.fix)
 
 
@@ -175,7 +185,8 @@ def text(plan: Plan) -> str:
 def _files(plan: Plan) -> Iterator[str]:
     count = "1 cell" if len(plan.after) == 1 else f"{len(plan.after)} cells"
     yield f"notebooks/{plan.name}.ipynb, from {plan.source}: {count}, without outputs"
-    yield from (f"{copy.target}, from {copy.source}" for copy in plan.copies)
+    for copy in plan.copies:
+        yield f"{copy.target}, from {copy.source}{'' if copy.target.startswith('data/') else ', for git'}"
     for download in plan.downloads:
         yield f"{FILE}: {download.name}, which code cell {download.cell} reads from {download.url}"
     for helper in plan.imports.helpers:
@@ -186,7 +197,7 @@ def _files(plan: Plan) -> Iterator[str]:
 
 def _packages(plan: Plan) -> Iterator[str]:
     if plan.imports.wanted:
-        yield f"packages: make add PACKAGE={word(' '.join(plan.imports.wanted))}"
+        yield f"packages to add: {' '.join(plan.imports.wanted)}"
     yield from (f"  {note}" for note in plan.imports.notes)
 
 

@@ -65,7 +65,7 @@ def adopt(request: AdoptRequest, agree: Callable[[str], bool], say: Say) -> str:
             workspaces.write_whole(target, content)
         workspaces.write_whole(workspace.notebook(name), adoption.content)
     _fetch(workspace, request.engine, adoption.downloads, say)
-    say(f"notebooks/{name}.ipynb is written; it runs now, to be compared with itself")
+    say(f"notebooks/{name}.ipynb is written; it runs twice now, to be compared with itself")
     return _verdict(workspace, request, adoption)
 
 
@@ -194,7 +194,8 @@ def _verdict(workspace: Workspace, request: AdoptRequest, adoption: Plan) -> str
         raise NotReproduced(f"two runs differ:\n{lines}", mend=f"make reproduce RUN={adoption.name} TIMES=2")
     if code:
         raise _failure(code, subcommand.message(printed).removeprefix("error: "), request, adoption)
-    return "\n".join((lines[lines.find("IDENTICAL:") :], *_expected(workspace, adoption)))
+    following = f"next: git add --all && git commit -m {adoption.name}, then make run NOTEBOOK={adoption.name}"
+    return "\n".join((lines[lines.find("IDENTICAL:") :], *_expected(workspace, adoption), following))
 
 
 def _expected(workspace: Workspace, adoption: Plan) -> list[str]:

@@ -32,6 +32,11 @@ PD, NP, SNS = "import pandas as pd\n", "import numpy as np\n", "import seaborn a
             PD + "d = pd.concat([d, pd.DataFrame([{'ü': 1}])], ignore_index=True)",
         ),
         (PD + "names.append(d)", PD + "names.append(d)"),
+        (
+            PD + "x = d.append(row())",
+            PD + "x = pd.concat([d, pd.DataFrame([appended]) if isinstance((appended := row()), "
+            "(dict, pd.Series)) and isinstance(d, pd.DataFrame) else appended])",
+        ),
         (PD + "d.drop(['ü'], 1).any(1)", PD + "d.drop(['ü'], axis=1).any(axis=1)"),
         (PD + "d.drop('a', 1, inplace=True)", PD + "d.drop('a', axis=1, inplace=True)"),
         (PD + "d.drop(a, b); s.sort_values(0, False)", PD + "d.drop(a, b); s.sort_values(0, False)"),

@@ -29,7 +29,7 @@ OTHER = ("squeeze", "chunksize", "iterator", "typ", None)
 # Methods of a frame that give a frame, whatever their arguments.
 SAME = (
     *("copy", "head", "tail", "sample", "dropna", "drop", "drop_duplicates", "rename", "sort_values", "sort_index"),
-    *("set_index", "fillna", "merge", "query", "assign", "astype", "replace", "join"),
+    *("set_index", "fillna", "merge", "query", "assign", "astype", "replace", "join", "append"),
 )
 AGGREGATES = ("count", "first", "last", "max", "mean", "median", "min", "prod", "std", "sum", "var")
 

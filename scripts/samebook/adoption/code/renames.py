@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from samebook.adoption.code import arrays, behaviours, cells, frames, imported_lines, rules, series
+from samebook.adoption.code import appends, arrays, behaviours, cells, frames, imported_lines, rules, series
 from samebook.adoption.code.cells import Code, Edit
 from samebook.adoption.code.rules import Rule
 
@@ -41,6 +41,7 @@ def find(texts: Sequence[str]) -> list[Change]:
             *frames.places(text, by_kind, code),
             *series.places(text, by_kind, code),
             *arrays.places(text, by_kind, code),
+            *appends.places(text, by_kind, code),
         )
     )
     return [Change(number, rule, _line(text, at), edits) for number, text, rule, at, edits in places]
@@ -85,7 +86,6 @@ def _line(text: str, at: int) -> str:
 def _in_cell(text: str, names: Mapping[str, str], by_kind: partial[Iterable[Rule]]) -> Iterator[Place]:
     """The rules that apply to expressions of a cell, where they begin, and their edits."""
     tree = cells.read_tree(text)
-    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     indexed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
@@ -94,8 +94,6 @@ def _in_cell(text: str, names: Mapping[str, str], by_kind: partial[Iterable[Rule
                 yield from (_attribute(text, node, rule) for rule in by_kind("attribute") if rule.old == node.attr)
         elif isinstance(node, ast.Call):
             yield from _of_method(text, node, by_kind)
-            if id(node) not in alone:
-                yield from _of_append(text, node, by_kind, names)
             yield from _of_arguments(text, node, by_kind, names)
 
 
@@ -154,31 +152,6 @@ def _names(text: str, call: ast.Call, rule: Rule) -> list[Edit]:
         return []
     starts = [(cells.span(text, argument)[0], word) for word, argument in words if word != "_"]
     return [Edit(at, at, f"{word}=") for at, word in starts]
-
-
-def _of_append(
-    text: str, call: ast.Call, by_kind: partial[Iterable[Rule]], names: Mapping[str, str]
-) -> Iterator[Place]:
-    """The rule for `frame.append(other)` whose result is used."""
-    if isinstance(call.func, ast.Attribute) and len(call.args) == 1:
-        yield from (
-            (rule, cells.span(text, call)[0], _concatenation(text, call, call.func.value, names))
-            for rule in by_kind("append")
-            if rule.old == call.func.attr
-        )
-
-
-def _concatenation(text: str, call: ast.Call, frame: ast.expr, names: Mapping[str, str]) -> tuple[Edit, ...]:
-    """The edit from `frame.append(other)` to `pd.concat`; a dictionary becomes a frame of one row."""
-    pandas = next((name for name, module in names.items() if module == "pandas"), "pd")
-    other = cells.source(text, call.args[0])
-    if isinstance(call.args[0], ast.Dict):
-        other = f"{pandas}.DataFrame([{other}])"
-    others = other[1:-1] if isinstance(call.args[0], ast.List) else other
-    options = "".join(f", {ast.unparse(keyword)}" for keyword in call.keywords)
-    concatenation = f"{pandas}.concat([{cells.source(text, frame)}, {others}]{options})"
-    needed = () if pandas in names else (cells.first_line(text, "import pandas as pd"),)
-    return (*needed, Edit(*cells.span(text, call), concatenation))
 
 
 def _of_arguments(
