@@ -1,5 +1,6 @@
 """A project of one's own: what is in it, that it works at once, and where none is made."""
 
+import json
 import os
 import re
 import subprocess
@@ -160,13 +161,22 @@ def test_wheel_is_in_the_lock(project: Path) -> None:
 
 
 def test_ci_passes(project: Path, tmp_path: Path) -> None:
-    """Each step of its CI passes on this machine, from an empty home, and leaves its commit as it is."""
+    """Each step of its CI passes on this machine, from an empty home, and leaves its commit as it is; its model is
+    promoted then, by the gate as it came.
+    """
     printed = dict(ci_file.run(project, tmp_path, "local"))
     assert "check: all well" in printed["Check"]
     assert "2 passed" in printed["Test"]
     assert "auc 0.98" in printed["Reproduce on this engine"]
     assert "\nIDENTICAL: " in printed["Reproduce on this engine"]
-    assert lines(tmp_path / "work", "git", "status", "--porcelain") == []
+    work = tmp_path / "work"
+    make = ["make", "promote", "RUN=train", "MODEL=tumours", "WHY=first", "ENGINE=local"]
+    done = subprocess.run(make, cwd=work, env={**os.environ, **IDENTITY}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    compared = json.loads((work / "models" / "tumours.json").read_text())["promoted"]["gate"]["metrics"]
+    assert (compared["candidate_auc"] > 0.98, compared["baseline_auc"]) == (True, 0.5)
+    assert compared["auc_difference_low"] > 0
+    assert lines(work, "git", "status", "--porcelain") == []
 
 
 def test_ci_reviews(project: Path, tmp_path: Path) -> None:
