@@ -11,6 +11,7 @@ from typing import Any, override
 
 import kubernetes_cluster
 import pytest
+import shared_imports
 from postgresql import PASSWORD, SECRET, PostgreSQL, programs, running
 from s3 import ALLOWED, KEY, S3, TEXT, serving
 from tiny import SAMPLE, Tiny, as_from_a_shell
@@ -114,6 +115,13 @@ def own_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """Commands start as a shell would start them where a test looks at that."""
     if request.path.parent.name == "warm" or request.path.stem in OWN_PROCESSES:
         as_from_a_shell(monkeypatch)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _kernels_of_module() -> Iterator[None]:
+    """Processes that have imported packages for the notebooks of a module end with it."""
+    yield
+    shared_imports.end_of_module()
 
 
 @pytest.fixture

@@ -1,14 +1,15 @@
 """Commands and kernels forked from processes that have imported what each needs, by the zygotes of `samebook warm`.
 
 Each `samebook run` finds them as it would find those of its workspace. A command has the environment, folder and output
-of its own, and so has its kernel; only the imports are shared. A notebook that imports other packages than pandas gets
-a cold kernel.
+of its own, and so has its kernel; only the imports are shared. Pandas is kept for all tests; other packages for the
+second run that asks for them in a module of tests.
 """
 
 import atexit
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -35,12 +36,18 @@ PANDAS = ("pandas",)
 ENVIRON = dict(os.environ)
 # What lives as long as this process. A child that is forked drops what is kept for the end, and must not end this.
 KEPT = ExitStack()
+# Zygotes that have imported packages, as long as a module of tests; how often each was asked for, and those that fork.
+OF_MODULE = ExitStack()
+USES = Counter[str]()
+READY = set[str]()
+# A kernel's own path of it stands for each workspace's, which has the same content. /proc has no inputs of a run.
+MATPLOTLIBRC = "/proc/self/cwd/../environments/matplotlibrc"
 # The digests of environments.
 DIGESTS = dict[tuple[bytes | str | None, ...], str]()
 START = ("PYTHON", "LD_", "LANG", "LC_", "TZ", "JUPYTER", "IPYTHON", client.FOLDER, "COVERAGE", "FAKETIME")
 
 
-def hand_over(env: Mapping[str, str], folder: Path) -> dict[str, str]:
+def hand_over(env: Mapping[str, str], folder: Path, arguments: Sequence[str] = ()) -> dict[str, str]:
     """The variables with which each `samebook run` below a command in this workspace is handed over to the zygotes.
 
     They are `env` where Python would start otherwise with them, or the workspace has zygotes of its own.
@@ -55,6 +62,9 @@ def hand_over(env: Mapping[str, str], folder: Path) -> dict[str, str]:
             if _read_at_start(kernels.import_variables(of_any)) == _read_at_start(_kernels().env):
                 for modules in _modules(workspace):
                     _stand_in(kernels.kind(packages, modules, of_any), _kernels(modules))
+            notebook = workspace.notebook(arguments[1] if len(arguments) > 1 else "")
+            if arguments[:1] == ("run",) and (modules := imports.of_notebook(notebook)) not in ((), PANDAS):
+                _share(kernels.kind(packages, modules, of_any), workspace)
     return {**env, client.FOLDER: str(_sockets())}
 
 
@@ -84,6 +94,26 @@ def program() -> str:
     socket = _sockets() / _runners().name
     forked.variables(socket).write_text(json.dumps(forked.read_at_start(ENVIRON)))
     return f"{sys.executable} -P {forked.__file__} {socket}"
+
+
+def _share(kind: kernels.Kind, workspace: Workspace) -> None:
+    """Let a zygote that has imported packages fork kernels of this kind, from the second that is asked for."""
+    if (workspace.environments / "matplotlibrc").read_bytes() != (CHECKOUT / "environments/matplotlibrc").read_bytes():
+        return
+    shared = kernels.Kind("tests", kind.modules, {**kind.env, "MATPLOTLIBRC": MATPLOTLIBRC})
+    USES[shared.name] += 1
+    if USES[shared.name] == 2:
+        zygote = OF_MODULE.enter_context(client.zygote(shared, CHECKOUT / "notebooks", _sockets()))
+        READY.update([] if zygote.refusal else [shared.name])
+    if shared.name in READY:
+        _stand_in(kind, shared)
+
+
+def end_of_module() -> None:
+    """End the zygotes that a module of tests has asked for."""
+    OF_MODULE.close()
+    USES.clear()
+    READY.clear()
 
 
 def _stand_in(kind: kernels.Kind, shared: kernels.Kind) -> None:

@@ -5,6 +5,7 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -19,13 +20,18 @@ WINGS = (
     *("execution.warm", "execution", "cluster", "pipelines", "projects", "adoption.code", "adoption"),
     *("api", "verbs", "cli"),
 )
-SOURCES = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text())
-    for path in PACKAGE.rglob("*.py")
-    if path.name != "__init__.py"
-}
 # The public faces, which stand beside the wings: what starts the program, and what tests of notebooks import.
 FACES = {"__main__", "testing"}
+
+
+@cache
+def sources() -> dict[str, ast.Module]:
+    """The syntax trees of the modules. Not made on import: each process that collects tests would parse them all."""
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text())
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py"
+    }
 
 
 def wing(module: str) -> str:
@@ -35,21 +41,21 @@ def wing(module: str) -> str:
 
 def imported(module: str) -> Iterator[str]:
     """What a module imports, anywhere in it: modules of the package without `samebook.`, others by their first name."""
-    for node in ast.walk(SOURCES[module]):
+    for node in ast.walk(sources()[module]):
         if isinstance(node, ast.Import):
             names = (alias.name.removeprefix("samebook.").split(".")[0] for alias in node.names)
             yield from (name for name in names if name not in sys.stdlib_module_names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "samebook":
             inside = (node.module or "").removeprefix("samebook").removeprefix(".")
             names = (f"{inside}.{alias.name}".removeprefix(".") for alias in node.names)
-            yield from (name if name in SOURCES else inside for name in names)
+            yield from (name if name in sources() else inside for name in names)
         elif isinstance(node, ast.ImportFrom):
             yield (node.module or "").split(".")[0]
 
 
 def users(name: str) -> set[str]:
     """The modules with a call of a function, or an exception, of this name, or with this text."""
-    nodes = {(module, node) for module, tree in SOURCES.items() for node in ast.walk(tree)}
+    nodes = {(module, node) for module, tree in sources().items() for node in ast.walk(tree)}
     return {
         module
         for module, node in nodes
@@ -57,13 +63,16 @@ def users(name: str) -> set[str]:
     }
 
 
-GRAPH = {module: set(imported(module)) & SOURCES.keys() for module in SOURCES}
+@cache
+def graph() -> dict[str, set[str]]:
+    """The modules of the package that each imports."""
+    return {module: set(imported(module)) & sources().keys() for module in sources()}
 
 
 def test_each_module_has_a_wing() -> None:
     """Nothing but the faces stands outside the wings, and no wing but `verbs` has more than 18 modules."""
-    assert {module for module in SOURCES if not wing(module)} == FACES
-    sizes = {name: sum(wing(module) == name for module in SOURCES) for name in WINGS}
+    assert {module for module in sources() if not wing(module)} == FACES
+    sizes = {name: sum(wing(module) == name for module in sources()) for name in WINGS}
     assert min(sizes.values()) > 0
     assert {name for name, size in sizes.items() if size > 18} <= {"verbs"}
 
@@ -79,16 +88,16 @@ def test_house_stays_small() -> None:
 
 def test_imports_go_down() -> None:
     """No module imports one of a wing above its own, no verb imports a verb, and there is no cycle."""
-    arrows = {(a, b) for a, below in GRAPH.items() if a not in FACES for b in below}
+    arrows = {(a, b) for a, below in graph().items() if a not in FACES for b in below}
     assert ("verbs.run", "execution.preparation") in arrows
     assert {(a, b) for a, b in arrows if WINGS.index(wing(b)) > WINGS.index(wing(a))} == set()
     assert {(a, b) for a, b in arrows if wing(a) == wing(b) == "verbs"} == set()
-    TopologicalSorter(GRAPH).prepare()
+    TopologicalSorter(graph()).prepare()
 
 
 def test_verbs_are_functions() -> None:
     """Each module of `verbs` has one public function of its own name."""
-    verbs = {module.removeprefix("verbs."): tree for module, tree in SOURCES.items() if wing(module) == "verbs"}
+    verbs = {module.removeprefix("verbs."): tree for module, tree in sources().items() if wing(module) == "verbs"}
     assert {"run", "reproduce", "promote"} <= verbs.keys()
     for name, tree in verbs.items():
         assert any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body), name
@@ -96,16 +105,16 @@ def test_verbs_are_functions() -> None:
 
 def test_one_door_each() -> None:
     """papermill, obstore, distributed, git and kubectl have their modules; only the top prints or exits."""
-    assert {module for module in SOURCES if "papermill" in imported(module)} == {
+    assert {module for module in sources() if "papermill" in imported(module)} == {
         "execution.execute",
         "execution.papermill_engine",
     }
-    assert {module for module in SOURCES if "obstore" in imported(module)} == {"store.bucket"}
+    assert {module for module in sources() if "obstore" in imported(module)} == {"store.bucket"}
     dask = {"cluster.client", "cluster.ranks", "cluster.worker"}
-    assert {module for module in SOURCES if "distributed" in imported(module)} == dask
+    assert {module for module in sources() if "distributed" in imported(module)} == dask
     for door in ("core.git", "cluster.kubectl"):
-        assert users(door.rpartition(".")[2]) - {name for name in SOURCES if door in imported(name)} == {door}
-    speakers = {module for module in SOURCES if wing(module) == "cli"} | FACES
+        assert users(door.rpartition(".")[2]) - {name for name in sources() if door in imported(name)} == {door}
+    speakers = {module for module in sources() if wing(module) == "cli"} | FACES
     # A zygote is a program of its own.
     assert users("print") | users("echo") | users("exit") | users("SystemExit") <= speakers | {"execution.warm.zygote"}
 

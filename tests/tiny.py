@@ -80,7 +80,7 @@ class Tiny:
 
     def samebook(self, *arguments: str, **variables: str) -> Result:
         """`samebook ARGUMENTS` to its end, with these variables set."""
-        env = self.hand_over(self.environ(**variables), self.root)
+        env = self.hand_over(self.environ(**variables), self.root, arguments)
         if self.python == sys.executable and (result := shared_imports.call(arguments, env, self.root)):
             return Result(*result)
         done = subprocess.run(
@@ -99,7 +99,7 @@ class Tiny:
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.root,
-            env=self.hand_over(self.environ(**variables), self.root),
+            env=self.hand_over(self.environ(**variables), self.root, arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

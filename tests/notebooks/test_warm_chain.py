@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 from test_warm import ran, start, subjects, warm
 from test_warm_faults import SHIPPED, options
-from tiny import Tiny
+from tiny import Tiny, as_from_a_shell
 
 
 def check_same(workspace: Path, notebook: str) -> None:
     """Run it cold and warm."""
     tiny = Tiny(workspace)
-    cold = ran(tiny, notebook, *options(notebook))
+    with pytest.MonkeyPatch.context() as patch:
+        as_from_a_shell(patch)
+        cold = ran(tiny, notebook, *options(notebook))
     with warm(tiny, notebook):
         other = ran(tiny, notebook, *options(notebook))
     assert (start(cold), start(other)) == ("cold", "warm")
