@@ -50,11 +50,10 @@ def hand_over(env: Mapping[str, str], folder: Path) -> dict[str, str]:
         return dict(env)
     with patch.dict(os.environ, env, clear=True):
         _stand_in(runner.kind(workspace), _runners())
-        with suppress(SamebookError, OSError, ValueError):  # the run itself will raise it
-            packages, of_any = _packages(workspace), variables.of_any_kernel(workspace)
-            if _read_at_start(kernels.import_variables(of_any)) == _read_at_start(_kernels().env):
-                for modules in _modules(workspace):
-                    _stand_in(kernels.kind(packages, modules, of_any), _kernels(modules))
+        for kind in _kinds(workspace):
+            shared = _kernels(kind.modules)
+            if _read_at_start(kind.env) == _read_at_start(shared.env):
+                _stand_in(kind, shared)
     return {**env, client.FOLDER: str(_sockets())}
 
 
@@ -112,13 +111,18 @@ def _runners() -> kernels.Kind:
     return kind
 
 
-def _modules(workspace: Workspace) -> set[tuple[str, ...]]:
-    """What the notebooks of a workspace import, as far as there are kernels with that."""
-    return {(), *(PANDAS for path in workspace.notebooks.glob("*.ipynb") if imports.of_notebook(path) == PANDAS)}
+def _kinds(workspace: Workspace) -> list[kernels.Kind]:
+    """The kinds of kernels that the notebooks of a workspace may take, as far as they import nothing, or pandas."""
+    notebooks = workspace.notebooks.glob("*.ipynb")
+    with suppress(SamebookError, OSError, ValueError):  # the run itself will raise it
+        packages, env = _packages(workspace), variables.of_any_kernel(workspace)
+        shared = {(), *(PANDAS for path in notebooks if imports.of_notebook(path) == PANDAS)}
+        return [kernels.kind(packages, modules, env) for modules in shared]
+    return []
 
 
 @cache
-def _kernels(modules: tuple[str, ...] = ()) -> kernels.Kind:
+def _kernels(modules: tuple[str, ...]) -> kernels.Kind:
     """The kind of the zygote of kernels that have imported these modules; it starts where a test first needs it."""
     with patch.dict(os.environ, ENVIRON, clear=True):
         kind = kernels.kind("tests", (API, *modules), variables.of_any_kernel(Workspace(CHECKOUT)))
