@@ -40,8 +40,6 @@ KEPT = ExitStack()
 OF_MODULE = ExitStack()
 USES = Counter[str]()
 READY = set[str]()
-# A kernel's own path of it stands for each workspace's, which has the same content. /proc has no inputs of a run.
-MATPLOTLIBRC = "/proc/self/cwd/../environments/matplotlibrc"
 # The digests of environments.
 DIGESTS = dict[tuple[bytes | str | None, ...], str]()
 START = ("PYTHON", "LD_", "LANG", "LC_", "TZ", "JUPYTER", "IPYTHON", client.FOLDER, "COVERAGE", "FAKETIME")
@@ -64,7 +62,7 @@ def hand_over(env: Mapping[str, str], folder: Path, arguments: Sequence[str] = (
                     _stand_in(kernels.kind(packages, modules, of_any), _kernels(modules))
             notebook = workspace.notebook(arguments[1] if len(arguments) > 1 else "")
             if arguments[:1] == ("run",) and (modules := imports.of_notebook(notebook)) not in ((), PANDAS):
-                _share(kernels.kind(packages, modules, of_any), workspace)
+                _share(kernels.kind(packages, modules, of_any))
     return {**env, client.FOLDER: str(_sockets())}
 
 
@@ -96,11 +94,9 @@ def program() -> str:
     return f"{sys.executable} -P {forked.__file__} {socket}"
 
 
-def _share(kind: kernels.Kind, workspace: Workspace) -> None:
+def _share(kind: kernels.Kind) -> None:
     """Let a zygote that has imported packages fork kernels of this kind, from the second that is asked for."""
-    if (workspace.environments / "matplotlibrc").read_bytes() != (CHECKOUT / "environments/matplotlibrc").read_bytes():
-        return
-    shared = kernels.Kind("tests", kind.modules, {**kind.env, "MATPLOTLIBRC": MATPLOTLIBRC})
+    shared = kernels.Kind("tests", kind.modules, kind.env)
     USES[shared.name] += 1
     if USES[shared.name] == 2:
         zygote = OF_MODULE.enter_context(client.zygote(shared, CHECKOUT / "notebooks", _sockets()))

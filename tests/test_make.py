@@ -176,6 +176,7 @@ def test_own_variables_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("lab PROT=9", "make lab takes no PROT; did you mean PORT?"),
         ("lock test UPGRAD=1", "make lock takes no UPGRAD; did you mean UPGRADE?"),
         ("bench SLOW=quite", "SLOW=quite; expected 1 or 0"),
+        ("run churn", "make run takes no churn; expected a variable, as NOTEBOOK=churn"),
         ("XX=1", "make help takes no XX; expected one of: ENGINE"),
     ],
 )

@@ -20,6 +20,7 @@ import samebook
 samebook.write_partition("rows", day, pd.DataFrame({"n": [day.day * factor]}))
 """
 DOUBLE = """
+import pandas
 import samebook
 rows = samebook.read_dataset("rows", day, day)
 samebook.write_partition("doubled", day, rows * 2)
@@ -138,6 +139,7 @@ def test_repeated_notebooks_are_warm(tiny: Tiny) -> None:
     """A notebook that many steps run has warm kernels once its imports are done; one that runs once starts cold."""
     times = "".join(f"  make{n}: {{notebook: make, parameters: {{day: $day, factor: '{n}'}}}}\n" for n in range(2, 12))
     written(tiny, YAML.replace("  double:", f"{times}  double:"))
+    tiny.notebook("double", parameters=READ, work=DOUBLE.replace("import pandas\n", ""))
     assert set(daily(tiny, "-p", "factor=1", "--jobs", "1").values()) == {"ran"}
     warm = Counter(
         run.name.split("-")[1] for run in tiny.runs if '"warm": "started"' in (run / "receipt.json").read_text()
@@ -217,6 +219,7 @@ def test_goes_on_after_a_kill(signum: int, tiny: Tiny) -> None:
     (tiny.root / "hold").touch()
     process = tiny.start("pipeline", "daily", "-p", "day=2013-01-05")
     wait_until(lambda: list(tiny.root.glob("runs/.partial/*-double-*/notebook.ipynb")))
+    wait_until(lambda: list(tiny.root.glob("runs/*-aside-*/receipt.json")))
     os.kill(process.pid, signum)
     process.communicate(timeout=PATIENCE)
     (tiny.root / "hold").unlink()

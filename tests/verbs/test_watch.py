@@ -34,6 +34,7 @@ if list(frame) != ["n"]:
 samebook.write_partition("rows", day, frame)
 """
 SCORE = """
+import pandas
 import samebook
 samebook.write_partition("scores", day, samebook.read_dataset("rows", day, day) * 2)
 """

@@ -45,12 +45,16 @@ def settled(workspace: Workspace, source: Source, notebook: Path, events: Iterab
             yield {**event, "kind": COMMITTED if is_held else UNDECLARED}
 
 
-def notes(events: Iterable[Json]) -> list[str]:
-    """The lines that tell what a run has read without being able to name or to prove it."""
+def notes(events: Iterable[Json], ignored: tuple[str, ...] = ()) -> list[str]:
+    """The lines that tell what a run has read without being able to name or to prove it.
+
+    Unseen reads whose names begin with one of `ignored` are left out: somebody answers for them.
+    """
     events = list(events)
     undeclared, unseen = (
         sorted({event["name"] for event in events if event["kind"] == kind}) for kind in (UNDECLARED, recorder.UNSEEN)
     )
+    unseen = [name for name in unseen if not name.startswith(ignored)]
     lines = [f"read without being declared: {_some(undeclared)}; commit it, or read it by samebook.input_path"]
     answered = "unless ignore_unseen in environments/<env>.yml names it"
     lines += [f"read unseen: {_some(unseen)}; so no pipeline takes it as done already, {answered}"]

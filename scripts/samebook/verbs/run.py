@@ -133,7 +133,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     prepared.redaction.check_files(folder.path, run_folder.UNSEARCHED)
     read = origin.settled(prepared.workspace, prepared.source, prepared.path, run_folder.events(folder.path))
     events = tuple(read)
-    for line in origin.notes(events):
+    for line in origin.notes(events, settings.ignore_unseen):
         reporter.noted(prepared.redaction.text(line))
     outputs.write_metrics(folder.path, prepared.redaction)
     prepared = replace(prepared, source=_source_after(prepared, reporter))
