@@ -55,8 +55,8 @@ GOALS = $(or $(MAKECMDGOALS),help)
 TAKEN = $(foreach goal,$(GOALS),$(TAKES_$(goal)))
 STRAY = $(if $(filter $(OWN),$(GOALS)),$(if $(filter $(VERBS),$(GOALS)),,$(firstword $(filter-out $(TAKEN),$(CHOSEN)))))
 FLAGS = V NO_CACHE UPGRADE SLOW LIST SURE
-EXTRA = $(if $(filter $(OWN) $(VERBS),$(GOALS)),$(firstword $(filter-out $(OWN) $(VERBS) environment engine beside,$(GOALS))))
-$(if $(EXTRA),$(error make $(firstword $(GOALS)) takes no $(EXTRA); expected a variable, as NOTEBOOK=$(EXTRA)))$(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/host nearest $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
+UNKNOWN = $(if $(filter $(OWN) $(VERBS),$(GOALS)),$(firstword $(filter-out $(OWN) $(VERBS) environment engine beside,$(GOALS))))
+$(if $(UNKNOWN),$(error make $(firstword $(GOALS)) takes no $(UNKNOWN); expected a variable, as NOTEBOOK=$(UNKNOWN)))$(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/host nearest $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
 $(foreach name,$(filter $(FLAGS),$(CHOSEN)),$(if $(filter-out 1 true yes,$(call on,$(name))),$(error $(name)=$($(name)); expected 1 or 0)))
 
 adopt: ## Bring NOTEBOOK=<file or address> in, with DATA="file …" and its packages: a plan, two runs; MEND=1 DRY=1 YES=1

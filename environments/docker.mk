@@ -117,7 +117,9 @@ build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
 images: SHOWN = $(STEPS)
 # After a comment nothing in a Dockerfile names another program to read it, which would choose its caches itself.
 images: pulled-base $(if $(CACHE_NAMESPACE),apart)
-	@echo image: $(call quoted,$(TARGETS:%=$(PROJECT_NAME):%) on $(BASE_IMAGE)) >&2 && log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	@echo image: $(call quoted,$(TARGETS:%=$(PROJECT_NAME):%) on $(BASE_IMAGE)) >&2; log=$$(mktemp) || exit 2; \
+	{ sleep 20 </dev/null >/dev/null 2>&1 && echo '  being built, which takes minutes where packages are new; make build V=1 shows the steps' >&2; } & told=$$!; \
+	trap 'kill $$told 2>/dev/null; rm -f "$$log"' EXIT && \
 	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
 	  { echo "#" && sed '$(LINK)' Dockerfile; } | $(BUILD) --file - --target $$target --tag $(PROJECT_NAME):$$target$(TAG) . $(if $(call on,V),,2>"$$log") >/dev/null || { \
 	  tail -n 30 "$$log" >&2; echo "error: the image $(PROJECT_NAME):$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && \
