@@ -37,3 +37,9 @@ for example in none $(notdir $(wildcard $(PROJECTS)/examples/*)); do \
     echo $$package $$(cd "$$work" && grep -lx "$$package" */names | cut -d/ -f1); done; } >"$$work/list" && \
 mv "$$work/list" $(PROJECTS)/left_out && rm -rf "$$work"
 endef
+
+.PHONY: check-left-out
+check: check-left-out
+check-left-out:
+	@[ "$$(cat $(LOCKS:%=environments/%.txt) $(PROJECTS)/template/project/environments/pyproject.toml.jinja | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-64)" = "$$(head -1 $(PROJECTS)/left_out)" ] || { \
+	  echo "error: $(PROJECTS)/left_out is of other locks than these: samebook new would ask the package index" >&2 && echo "  -> make lock" >&2 && exit 5; }

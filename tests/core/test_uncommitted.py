@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.host, pytest.mark.forger]
 
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "protocol.file.allow=always")
 CLEAN = Changes(b"")
-HANDING = Path(__file__).parents[2] / "environments" / "uncommitted"
+HOST = Path(__file__).parents[2] / "environments" / "host"
 INSTALL = Path(__file__).parents[2] / "environments" / "image" / "install"
 READING = "import sys; from pathlib import Path; from samebook.core import uncommitted as u; "
 READING += "assert u.changes(Path(sys.argv[1])).patch"
@@ -214,7 +214,7 @@ def test_git_error_is_an_error(root: Path) -> None:
 
 def handed(root: Path, monkeypatch: pytest.MonkeyPatch) -> source.Source:
     """The source as a container reads it: make hands it the commit and the patch."""
-    subprocess.run([HANDING, ".samebook/patches/1.patch"], cwd=root, check=True)
+    subprocess.run([HOST, "uncommitted", ".samebook/patches/1.patch"], cwd=root, check=True)
     monkeypatch.setenv("SAMEBOOK_COMMIT", git.head(root))
     monkeypatch.setenv("SAMEBOOK_PATCH", ".samebook/patches/1.patch")
     return source.read(Workspace(root), root / "notebooks" / "tiny.ipynb")

@@ -77,9 +77,10 @@ class _Repository:
 
     @classmethod
     def create(cls, top: Path, folder: Path, results: Sequence[Path]) -> "_Repository":
-        head, object_format = git.head(top), _line(top, "rev-parse", "--show-object-format")
-        objects = top / _line(top, "rev-parse", "--git-path", "objects")
-        exclude = top / _line(top, "rev-parse", "--git-path", "info/exclude")
+        facts = _line(top, "rev-parse", "HEAD", "--show-object-format", "--git-path", "objects")
+        head, object_format, path = facts.split("\n", 2)
+        objects = top / path
+        exclude = objects.parent / "info" / "exclude"
         git.git(folder, "init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", ".")
         (folder / "info").mkdir(exist_ok=True)
         (folder / "info" / "attributes").write_text(ATTRIBUTES)
