@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from samebook.adoption import expected, imports, plan
 from samebook.adoption.code import renames
@@ -217,7 +217,7 @@ def _failure(code: int, message: str, request: AdoptRequest, adoption: Plan) -> 
     elif change:
         mend = f"{change.rule.advice or change.rule.new}, in `{change.line}` ({change.rule.source})"
     elif missing := re.search(r"No such file or directory: '([^'\n]+)'", text):
-        data = word(f"…/{Path(missing[1]).name}")
+        data = word(f"…/{PureWindowsPath(missing[1]).name}")
         mend = f"rm notebooks/{adoption.name}.ipynb && make adopt NOTEBOOK={word(request.notebook)} DATA={data}"
     elif rule := renames.of_error(text, adoption.texts):
         mend = f"make lab, and mend notebooks/{adoption.name}.ipynb: {rule.advice} ({rule.source})"

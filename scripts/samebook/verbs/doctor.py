@@ -59,7 +59,8 @@ def _base(workspace: Workspace) -> Finding:
     expected = pinned[1] if pinned else "none: no Dockerfile here"
     image = os.environ.get("SAMEBOOK_BASE_IMAGE")
     ok = image is None or expected in (image, "none: no Dockerfile here")
-    mend = "rm -f .samebook/base-image"
+    is_built = (workspace.root / ".samebook" / "base-image").is_file()
+    mend = "rm -f .samebook/base-image" if is_built else "unset BASE_IMAGE"
     return Finding("base image", _short(expected), image or "none: the local engine has no image", ok, mend)
 
 

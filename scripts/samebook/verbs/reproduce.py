@@ -215,7 +215,7 @@ def table(reproduction: Reproduction) -> str:
         lines = ["without variables of the run's shell:", *(f"  {line}" for line in reproduction.lacking), "", *lines]
     parts = {
         "the receipt is wrong about the run:": _lines(reproduction.divergences, is_essential=True),
-        "it ran in another place:": _lines(reproduction.divergences, is_essential=False),
+        "the new run had another place:": _lines(reproduction.divergences, is_essential=False),
         "environment differs:": [*_platform_lines(reproduction), *reproduction.environment],
         "read without being declared:": list(map(printable, reproduction.undeclared)),
     }
@@ -234,7 +234,7 @@ def _platform_lines(reproduction: Reproduction) -> list[str]:
 def _lines(divergences: list[Divergence], *, is_essential: bool) -> list[str]:
     """The divergences of one kind, a line each; packages have lines of their own."""
     return [
-        f"{printable(item.name)}: it says {printable(item.original)}, found {printable(item.reproduced)}"
+        f"{printable(item.name)}: the receipt says {printable(item.original)}, found {printable(item.reproduced)}"
         for item in divergences
         if item.is_essential == is_essential and not item.name.startswith((*PACKAGES, UNDECLARED))
     ]

@@ -73,7 +73,7 @@ def why(request: WhyRequest, say: Say) -> Answer:
     asked = question.ask(first, second, request.subject, request.metric)
     sides = _sides(sites, runs)
     answer = Answer(sides.changes, sides.untried(), asked)
-    for line in _listed(answer):
+    for line in () if request.is_dry else _listed(answer):
         say(line)
     if request.is_dry or asked is None:
         return answer

@@ -138,7 +138,7 @@ def _mended(number: int, text: str, notes: list[Note]) -> str:
     for line in text.split("\n"):
         statement, fix = line.strip(), ""
         if INSTALL.fullmatch(statement):
-            fix = "packages come by make add, for everybody"
+            fix = "packages come by make add, for everybody; what the code imports is added"
         elif WINDOW.fullmatch(statement):
             notes.append(Note(number, f"`{statement}` opens windows: it is `%matplotlib inline`"))
             lines.append(line.replace(statement, "%matplotlib inline"))
