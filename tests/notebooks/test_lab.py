@@ -39,7 +39,12 @@ def clone(tmp_path: Path) -> Path:
     """A clone of the checkout, with its environment."""
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
-    (clone / ".venv").symlink_to(CHECKOUT / ".venv")
+    (clone / ".samebook").mkdir()
+    for name in (".venv", ".samebook/uv"):
+        (clone / name).symlink_to(CHECKOUT / name)
+    # As old as can be: a newer lock would have make install this clone's samebook into the environment of all tests.
+    for path in (*clone.glob("environments/*.txt"), clone / "scripts" / "pyproject.toml", clone / ".python-version"):
+        os.utime(path, (0, 0))
     return clone
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 import zipfile
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.host
 
 IDENTITY = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 NEW = (sys.executable, "-m", "samebook", "new")
+CTRL_C = "\x03"
 NO_NETWORK = ("unshare", "--net", "--map-root-user")
 
 
@@ -91,16 +93,19 @@ def typed(folder: Path, env: Mapping[str, str], answers: Mapping[str, str], *arg
     """The exit code and the screen of `samebook new` in a terminal, where each question is given its answer."""
     screen, terminal = pty.openpty()
     command = ("setsid", "--ctty", *NEW, *arguments)
-    shown, questions = "", iter(answers.items())
+    shown, sent, questions = "", "", iter(answers.items())
     question, answer = next(questions, ("", ""))
     with subprocess.Popen(command, cwd=folder, env=env, stdin=terminal, stdout=terminal, stderr=terminal) as process:
         os.close(terminal)
         with contextlib.suppress(OSError):  # Linux says so where the terminal's other side is closed
             while True:
+                # Between its prompt and its read, Python takes no note of Ctrl-C: a person would press it again.
+                while sent == CTRL_C and not select.select([screen], [], [], 1)[0]:
+                    os.write(screen, sent.encode())
                 shown += os.read(screen, 4096).decode()
                 if question and question in shown:
                     os.write(screen, answer.encode())
-                    question, answer = next(questions, ("", ""))
+                    sent, (question, answer) = answer, next(questions, ("", ""))
         os.close(screen)
         return process.wait(PATIENCE), shown
 
@@ -124,7 +129,7 @@ def read(project: Path) -> dict[str, str]:
 
 def test_nothing_is_left(site: Path, tmp_path: Path) -> None:
     """Ctrl-C at a question ends it as it ends any program, and a folder that can't be is refused before a question."""
-    for answers in ({"name [churn]: ": "\x03"}, {"name [churn]: ": "\n", "tiny]: ": "\x03"}):
+    for answers in ({"name [churn]: ": CTRL_C}, {"name [churn]: ": "\n", "tiny]: ": CTRL_C}):
         code, shown = typed(tmp_path, environ(site), answers, "churn")
         assert code == 130, shown
     (tmp_path / "full").mkdir()

@@ -222,6 +222,7 @@ def test_goes_on_after_a_kill(signum: int, tiny: Tiny) -> None:
     wait_until(lambda: list(tiny.root.glob("runs/*-aside-*/receipt.json")))
     os.kill(process.pid, signum)
     process.communicate(timeout=PATIENCE)
+    wait_until(lambda: not tiny.kernels())
     (tiny.root / "hold").unlink()
     assert process.returncode in (-signum, 128 + signum)
     assert daily(tiny) == {"make": "as before", "double": "ran", "aside": "as before"}
