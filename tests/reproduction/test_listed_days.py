@@ -193,7 +193,7 @@ def test_other_days_are_found(tiny: Tiny) -> None:
     store.path(item["digest"]["sha256"]).unlink()
     ended = reproduce(tiny, "runs/receipt.json")
     assert ended.code == 3
-    assert f"input {NAME}: it says {item['digest']['sha256']}, found " in ended.stdout
+    assert f"input {NAME}: the receipt says {item['digest']['sha256']}, found " in ended.stdout
 
 
 @pytest.mark.parametrize("is_lost", [False, True], ids=["whole", "list lost"])
@@ -215,7 +215,7 @@ def test_wrong_size_is_found(is_lost: bool, tiny: Tiny) -> None:
         lists(tiny)[f"the list of {NAME}"].unlink()
     ended = reproduce(tiny)
     assert ended.code == 3
-    assert f"size of {NAME}.annotations.bytes: it says {size + 1}, found {size}" in ended.stdout
+    assert f"size of {NAME}.annotations.bytes: the receipt says {size + 1}, found {size}" in ended.stdout
 
 
 def test_wrong_size_of_a_model(tiny: Tiny) -> None:

@@ -161,8 +161,8 @@ def test_false_receipt_is_told(tmp_path: Path) -> None:
     ended = reproduce(tiny)
     assert ended.code == 3
     assert "DIFFERENT: 2 of 2 subjects have the same sha256" in ended.stdout, ended.stderr
-    assert "the receipt is wrong about the run:\n  input rows/day=2013-01-01: it says 0000" in ended.stdout
-    assert 'internalParameters.engine: it says "docker", found "local"' in ended.stdout
+    assert "the receipt is wrong about the run:\n  input rows/day=2013-01-01: the receipt says 0000" in ended.stdout
+    assert 'internalParameters.engine: the receipt says "docker", found "local"' in ended.stdout
     assert "read without being declared:\n  /" in ended.stdout
     attestation = attestations.read(path.with_name("reproduction-1.json"))
     assert attestation
