@@ -75,7 +75,7 @@ def branch(root: Path) -> str:
 def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes | None, message: str) -> str:
     """Commit one file's new content, or with None its removal; returns the commit's hash.
 
-    The removal of a file that is not there is a commit with the message alone.
+    The removal of a file that is not there is a commit with the message alone; content that HEAD has is none.
     Other staged and unstaged changes stay. Git's own hooks and signing apply. Where they refuse, or the branch has
     moved since `tip`, nothing changes.
     """
@@ -83,6 +83,8 @@ def commit_file(workspace: Workspace, tip: Tip, path: Path, content: bytes | Non
     _check(root, path)
     if (branch(root), head(root)) != (tip.branch, tip.head):
         raise UsageError(f"git moved on from {tip.branch} {tip.head[:12]} meanwhile", mend="git log -1")
+    if content is not None and _is_in_head(workspace, path, content):
+        return head(root)  # promoted twice within a second: git would refuse an empty commit
     entry, before = _entry(workspace, path, content), path.read_bytes() if path.is_file() else None
     empty = ["--allow-empty"] if content is None and before is None else []
     # First the index and the file: if this process is killed after the commit, the next one by hand undoes nothing.
