@@ -75,10 +75,10 @@ def test_workspace_found_from_below(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("root", "path", "expected"),
     [
-        ("/work", "/work/notebooks/train.ipynb", "notebooks/train.ipynb"),
-        ("/work", "/work", "."),
-        ("/work", "/workshop/train.ipynb", "/workshop/train.ipynb"),
-        ("/work", "work/train.ipynb", "work/train.ipynb"),
+        ("/team", "/team/notebooks/train.ipynb", "notebooks/train.ipynb"),
+        ("/team", "/team", "."),
+        ("/team", "/teams/train.ipynb", "/teams/train.ipynb"),
+        ("/team", "team/train.ipynb", "team/train.ipynb"),
         ("/", "/train.ipynb", "train.ipynb"),
         (".", "notebooks/train.ipynb", "notebooks/train.ipynb"),
         (".", "../train.ipynb", "../train.ipynb"),

@@ -106,7 +106,7 @@ def test_folder_of_a_larger_repository(tmp_path: Path) -> None:
     """A workspace in a folder of a larger repository is reproduced there, its uncommitted changes included; a verdict
     that is not IDENTICAL is no notice to the webhook, and what waits in the inbox stays.
     """
-    tiny = make_repository(tmp_path / "large" / "team" / "work")
+    tiny = make_repository(tmp_path / "large" / "team" / "flights")
     (tiny.root / ".git").rename(tmp_path / "large" / ".git")
     (tiny.root / "environments" / "dev.yml").write_text(NOTIFY)
     commit(Tiny(tmp_path / "large"))
@@ -121,4 +121,4 @@ def test_folder_of_a_larger_repository(tmp_path: Path) -> None:
     assert (folder / "reproduction-1.json").is_file()
     assert waiting.is_file()
     assert hook.got == []
-    assert "team/work/notebooks/sum.ipynb" in git(tiny, "status", "--porcelain")
+    assert "team/flights/notebooks/sum.ipynb" in git(tiny, "status", "--porcelain")
