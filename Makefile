@@ -56,7 +56,8 @@ TAKEN = $(foreach goal,$(GOALS),$(TAKES_$(goal)))
 STRAY = $(if $(filter $(OWN),$(GOALS)),$(if $(filter $(VERBS),$(GOALS)),,$(firstword $(filter-out $(TAKEN),$(CHOSEN)))))
 FLAGS = V NO_CACHE UPGRADE SLOW LIST SURE
 UNKNOWN = $(if $(filter $(OWN) $(VERBS),$(GOALS)),$(firstword $(filter-out $(OWN) $(VERBS) environment engine beside,$(GOALS))))
-$(if $(UNKNOWN),$(error make $(firstword $(GOALS)) takes no $(UNKNOWN); expected a variable, as NOTEBOOK=$(UNKNOWN)))$(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/host nearest $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
+$(if $(UNKNOWN),$(error make $(firstword $(GOALS)) takes no $(UNKNOWN); expected a variable, as NOTEBOOK=$(UNKNOWN)))
+$(if $(STRAY),$(error make $(firstword $(GOALS)) takes no $(STRAY)$(shell $(HERE)environments/host nearest $(call quoted,$(STRAY)) $(TAKEN) $(EVERYWHERE))))
 $(foreach name,$(filter $(FLAGS),$(CHOSEN)),$(if $(filter-out 1 true yes,$(call on,$(name))),$(error $(name)=$($(name)); expected 1 or 0)))
 
 adopt: ## Bring NOTEBOOK=<file or address> in, with DATA="file …" and its packages: a plan, two runs; MEND=1 DRY=1 YES=1
@@ -112,9 +113,3 @@ help: ## This list
 	  BEGIN { n = split(heads, all, " "); for (i = 1; i <= n; i++) { split(all[i], part, ":"); gsub("_", " ", part[2]); head[part[1]] = part[2] } } \
 	  $$1 in head { print "\n" head[$$1] } { printf "  make %-20s %s\n", $$1, $$2 }' && \
 	echo && echo 'Variables: NOTEBOOK=train  PARAMS="max_depth=4 as_of=2013-06-30"  ENV=dev  ENGINE=docker|podman|local  PORT=8888'
-
-lab: environment ## Develop in JupyterLab, in the same environment
-	@$(MAKE) lab-$(ENGINE)
-
-shell: environment ## A shell in the environment
-	@$(if $(filter docker,$(ENGINE)),$(INSIDE_docker) --entrypoint bash run,$(INSIDE_local) $(FOR_PEOPLE) bash)

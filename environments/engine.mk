@@ -110,6 +110,12 @@ $(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python
 .samebook/command/.installed: environments/command.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)
 	$(install)
 
+lab: environment ## Develop in JupyterLab, in the same environment
+	@$(MAKE) lab-$(ENGINE)
+
+shell: environment ## A shell in the environment
+	@$(if $(filter docker,$(ENGINE)),$(INSIDE_docker) --entrypoint bash run,$(INSIDE_local) $(FOR_PEOPLE) bash)
+
 OWN += kernel
 TAKES_kernel = NAME SHOW
 kernel: $(LOCAL) ## The kernel "samebook (NAME)" for VS Code, PyCharm and other Jupyters of this machine

@@ -23,6 +23,7 @@ wheel: $(UV) ## Build samebook as a wheel into dist/, the same bytes for the sam
 # For `samebook new`, which makes a project's locks of these without an index: what of them each example has not, by its
 # own wish. The sha256 in its first line holds the list to these very locks.
 PROJECTS = scripts/samebook/projects
+OF_LOCKS = cat $(LOCKS:%=environments/%.txt) $(PROJECTS)/template/project/environments/pyproject.toml.jinja | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-64
 define left_out
 work=$$(mktemp -d) && wish=$(PROJECTS)/template/project/environments/pyproject.toml.jinja && \
 names() { sed -nE 's/^([a-z0-9-]+)(==|\[).*/\1/p' "$$1" | LC_ALL=C sort -u; } && names environments/lab.txt >"$$work/all" && \
@@ -32,7 +33,7 @@ for example in none $(notdir $(wildcard $(PROJECTS)/examples/*)); do \
     sed 's/=={{ version }}//; s/{{ name }}/project/' && printf '[tool.uv.sources]\nsamebook = { path = "%s/scripts" }\n' "$$PWD"; } >"$$work/$$example/pyproject.toml" && \
   $(COMPILE:../%=%) "$$work/$$example/pyproject.toml" --group "$$work/$$example/pyproject.toml:lab" -o "$$work/$$example/lab.txt" && \
   names "$$work/$$example/lab.txt" >"$$work/$$example/names" || exit 2; done && \
-{ cat $(LOCKS:%=environments/%.txt) "$$wish" | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-64 && \
+{ $(OF_LOCKS) && \
   LC_ALL=C comm -23 "$$work/all" "$$work/none/names" | while read -r package; do \
     echo $$package $$(cd "$$work" && grep -lx "$$package" */names | cut -d/ -f1); done; } >"$$work/list" && \
 mv "$$work/list" $(PROJECTS)/left_out && rm -rf "$$work"
@@ -41,5 +42,5 @@ endef
 .PHONY: check-left-out
 check: check-left-out
 check-left-out:
-	@[ "$$(cat $(LOCKS:%=environments/%.txt) $(PROJECTS)/template/project/environments/pyproject.toml.jinja | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-64)" = "$$(head -1 $(PROJECTS)/left_out)" ] || { \
+	@[ "$$($(OF_LOCKS))" = "$$(head -1 $(PROJECTS)/left_out)" ] || { \
 	  echo "error: $(PROJECTS)/left_out is of other locks than these: samebook new would ask the package index" >&2 && echo "  -> make lock" >&2 && exit 5; }

@@ -39,6 +39,7 @@ def test_hints_help() -> None:
     assert errors.nearest("trian", ["train", "predict"]) == "; did you mean train?"
     assert errors.nearest("x", ["b", "a"]) == "; expected one of: a, b"
     assert errors.nearest("n_trees", ["n_tree", "N_TREES"]) == "; did you mean N_TREES?"
+    assert errors.closest("n_trees", ["n_tree", "N_TREES"]) == "N_TREES"
     assert errors.nearest("x", []) == "; there are none"
 
 

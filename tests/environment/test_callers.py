@@ -257,6 +257,7 @@ def test_missing_file_is_looked_for(tmp_path: Path) -> None:
     looked = "\n  looked for from notebooks/, the folder of the notebook"
     assert execute.missing_file(text.format("custmers.csv"), folder) == f"{looked}; did you mean customers.csv?"
     assert execute.missing_file(text.format("no/such.csv"), folder) == looked
+    assert execute.missing_file(text.format("x.parquet"), folder) == looked, "names that are not near are not told"
     assert execute.missing_file("[Errno 2] No such file or directory: '/x/customers.csv'", folder) == ""
 
 

@@ -250,6 +250,16 @@ def test_receipt_above_the_checkout(tmp_path: Path) -> None:
     assert (ended.code, "IDENTICAL: 3 of 3" in ended.stdout) == (0, True), ended.stderr
 
 
+def test_result_beside_a_receipt_above_the_checkout(tmp_path: Path) -> None:
+    """The outputs beside such a receipt can hold no earlier result in another form: nothing runs."""
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "x.txt.copy").write_text("a,b")
+    tiny = make_repository(tmp_path / "workspace", work=AROUND.format(file=tmp_path / "outputs" / "x.txt.copy"))
+    shutil.copy(run(tiny) / "receipt.json", tmp_path)
+    ended = reproduce(tiny, str(tmp_path / "receipt.json"))
+    assert (ended.code, "outputs/x.txt.copy: not in the receipt" in ended.stderr) == (3, True), ended.stderr
+
+
 # Notebooks that find the earlier result around their checkout, and read it by another name.
 DISGUISED = """
 import os, random, samebook

@@ -98,17 +98,22 @@ def from_exit_code(
     return error(message, mend=mend)
 
 
+def close(name: str, candidates: Iterable[str]) -> list[str]:
+    """The candidates that a mistyped name may mean, the likeliest first: those of other capitals alone, or three."""
+    options = sorted(candidates)
+    same = [option for option in options if option.lower() == name.lower()]
+    return same or difflib.get_close_matches(name, options, n=3)
+
+
 def closest(name: str, candidates: Iterable[str]) -> str:
     """The candidate that a mistyped name most likely means, for the command that mends it."""
-    return next(iter(difflib.get_close_matches(name, sorted(candidates), n=1)), "…")
+    return next(iter(close(name, candidates)), "…")
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """The end of a message about a mistyped name: `; did you mean train?`, or a list of the candidates."""
     options = sorted(candidates)
-    same = [option for option in options if option.lower() == name.lower()]
-    close = same or difflib.get_close_matches(name, options, n=3)
-    if close:
-        return f"; did you mean {' or '.join(close)}?"
+    if likely := close(name, options):
+        return f"; did you mean {' or '.join(likely)}?"
     shown = ", ".join(options[:MAX_SHOWN]) + (", …" if len(options) > MAX_SHOWN else "")
     return f"; expected one of: {shown}" if options else "; there are none"

@@ -47,7 +47,7 @@ def in_full(site: Path, names: Container[str] | None = None, *, is_image: bool =
     records = {name: record for name, record in found.items() if names is None or name in names}
     with ThreadPoolExecutor() as pool:
         files = pool.map(partial(of_package, is_full=True, is_image=is_image), records.values())
-        return {name: sorted(names) for name, names in zip(records, files, strict=True) if names}
+        return {name: sorted(edited) for name, edited in zip(records, files, strict=True) if edited}
 
 
 def strays(site: Path, packages: Container[str], *, is_full: bool = False) -> dict[str, str]:

@@ -187,7 +187,9 @@ def missing_file(text: str, folder: Path) -> str:
     if not missing or Path(missing[1]).is_absolute():
         return ""
     path = folder / missing[1]
-    near = errors.nearest(path.name, [file.name for file in path.parent.iterdir()]) if path.parent.is_dir() else ""
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    # What else lies in a folder, which may be anywhere, is no affair of the run's record.
+    near = errors.nearest(path.name, names) if errors.close(path.name, names) else ""
     return f"\n  looked for from {folder.name}/, the folder of the notebook{near}"
 
 
