@@ -147,7 +147,7 @@ uncommitted:
 # All files have one time, that of 1980, before that of any layer: one of the cache, older than the commit, would keep its own.
 TAKES_image = V DIST NO_CACHE
 image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests
-	@for target in runtime lab; do docker load --quiet --input $(call quoted,$(DIST))/samebook-$$target.oci.tar >/dev/null || exit 2; done
+	@for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do docker load --quiet --input $(call quoted,$(DIST))/samebook-$$target.oci.tar >/dev/null || exit 2; done
 
 DIST ?= dist
 .PHONY: containerd-store
@@ -160,7 +160,7 @@ TAKES_archives = V DIST NO_CACHE
 archives: SYSTEM = $(if $(shell $(GIT) ls-tree HEAD environments/apt.lock 2>/dev/null),--build-arg SYSTEM=system)
 # Docker's other store, the default before 29, neither writes nor loads the archive that is the same for everybody.
 archives: containerd-store pulled-base
-	@mkdir -p $(call quoted,$(DIST)) && anew=$(if $(call on,NO_CACHE),--no-cache) && for target in runtime lab; do \
+	@mkdir -p $(call quoted,$(DIST)) && anew=$(if $(call on,NO_CACHE),--no-cache) && for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
 	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \
 	  $(GIT) archive HEAD | $(BUILD) $$anew --provenance=false --target $$target --tag $(PROJECT_NAME):$$target \
 	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=315532800 \

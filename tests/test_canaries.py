@@ -17,10 +17,9 @@ from pathlib import Path
 
 import pytest
 import test_secrets
-from tiny import CHECKOUT, PATIENCE, Result, Tiny, as_from_a_shell, git
+from tiny import CHECKOUT, PATIENCE, Result, Tiny, as_from_a_shell, git, of_its_own_make
 from webhook import serving
 
-from samebook.core.make import clean_environment
 from samebook.core.workspace import Workspace
 from samebook.pipelines import executor, notices
 from samebook.pipelines.step_program import Job
@@ -268,7 +267,7 @@ def test_ci_runs_all_of_it() -> None:
     printed = subprocess.run(
         ["make", "--dry-run", "test", "test-secrets", "ENGINE=local"],
         cwd=CHECKOUT,
-        env=clean_environment(),
+        env=of_its_own_make(),
         capture_output=True,
         text=True,
         check=True,

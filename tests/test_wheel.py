@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from light import light_python
-from tiny import CHECKOUT, Tiny
+from tiny import CHECKOUT, Tiny, of_its_own_make
 
 pytestmark = pytest.mark.host
 
@@ -23,7 +23,9 @@ def wheel() -> Path:
 def built(checkout: Path, umask: int) -> Path:
     """The wheel that `make wheel` builds there; its line names the file and its sha256."""
     command = ["make", "--silent", "--old-file", "environments/build.txt", "wheel", "ENGINE=local"]
-    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True, umask=umask)
+    done = subprocess.run(
+        command, cwd=checkout, env=of_its_own_make(), capture_output=True, text=True, check=True, umask=umask
+    )
     name, digest = done.stdout.split()
     assert digest.startswith("sha256:")
     return checkout / name

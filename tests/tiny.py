@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import nbformat
 import shared_imports
 
+from samebook.core import make
 from samebook.core.digest import sha256
 from samebook.records import run_folder
 
@@ -169,6 +170,12 @@ def _arguments(process: Path) -> list[bytes]:
 def as_from_a_shell(patch: "pytest.MonkeyPatch") -> None:
     """Let commands start as a shell would start them, with imports and kernels of their own."""
     patch.setattr(Tiny, "hand_over", staticmethod(lambda env, *_: env))
+
+
+def of_its_own_make() -> dict[str, str]:
+    """The environment of a make that a test starts: what was said to the make of the tests, as MARK, is not for it."""
+    said = {*make.variables()} - {"BASE_IMAGE"}
+    return {name: value for name, value in make.clean_environment().items() if name not in said}
 
 
 def image_python(folder: Path) -> str:
