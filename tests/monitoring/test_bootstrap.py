@@ -60,7 +60,8 @@ def test_weighted_auc_repeats_rows() -> None:
     frame = sample(60, 4).round(1)
     weights = np.random.default_rng(0).integers(0, 4, size=60)
     repeated = frame.loc[frame.index.repeat(weights)]
-    auc = bootstrap._auc(frame["label"].to_numpy(), frame["good"].to_numpy(), weights[None].astype(float))
+    side = bootstrap.Side.of(frame["label"], frame["good"], frame["label"])
+    auc = side.values("auc", weights[None].astype(float))
     assert auc[0] == pytest.approx(roc_auc_score(repeated["label"], repeated["good"]))
 
 

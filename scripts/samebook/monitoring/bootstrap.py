@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -140,13 +141,25 @@ class Side:
     def values(self, name: str, weights: np.ndarray) -> np.ndarray:
         """The weighted metric of each draw; `weights` has one row a draw and one column a sample."""
         if name == "auc":
-            return _auc(self.truth, self.score, weights)
+            return _auc(*self.ranking, weights)
         if name == "calibration_error":
             return _calibration_error(self.truth, self.score, weights)
-        clipped = np.clip(self.score, 1e-15, 1 - 1e-15)
-        logs = np.where(self.truth == 1, -np.log(clipped), -np.log1p(-clipped))
-        loss = logs if name == "log_loss" else (self.score - self.truth) ** 2
+        loss = self.log_loss if name == "log_loss" else (self.score - self.truth) ** 2
         return (weights * loss).sum(axis=1) / weights.sum(axis=1)
+
+    # The same in each draw, and what takes longest of many rows: found once.
+    @cached_property
+    def ranking(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The rows from the lowest score up: their places, whether each one's label is 1, where a new score begins."""
+        order = np.argsort(self.score, kind="stable")
+        values = self.score[order]
+        return order, self.truth[order] == 1, np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+
+    @cached_property
+    def log_loss(self) -> np.ndarray:
+        """The logarithmic loss of each row."""
+        clipped = np.clip(self.score, 1e-15, 1 - 1e-15)
+        return np.where(self.truth == 1, -np.log(clipped), -np.log1p(-clipped))
 
 
 def gains_of(
@@ -173,11 +186,8 @@ def _gain(name: str, sides: tuple[Side, Side], weights: tuple[np.ndarray, np.nda
     return BETTER[name] * (first - second)
 
 
-def _auc(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _auc(order: np.ndarray, ranked: np.ndarray, starts: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The weighted share of pairs of a positive and a negative row that are ranked right; ties count half."""
-    order = np.argsort(score, kind="stable")
-    ranked, values = truth[order] == 1, score[order]
-    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
     positive = np.add.reduceat(weights[:, order] * ranked, starts, axis=1)
     negative = np.add.reduceat(weights[:, order] * ~ranked, starts, axis=1)
     below = np.cumsum(negative, axis=1) - negative
