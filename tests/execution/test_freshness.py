@@ -18,6 +18,7 @@ from samebook.execution.preparation import RunRequest
 pytestmark = pytest.mark.host
 
 DAY = datetime.date(2013, 1, 1)
+VALUED = "n: int = 0\nrate: float = 0\non: bool = False\nname: str = ''"
 WORK = """
 import datetime, json, pathlib
 import pandas as pd
@@ -101,6 +102,48 @@ def test_changed_file_is_not(name: str, worked: Tiny) -> None:
     assert is_fresh(worked)
 
 
+def test_receipts_are_read_once(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are found by all their parameters, whatever these hold, and a receipt is read once; half a line, as of a
+    full disk, loses no run.
+    """
+    tiny.notebook("work", parameters=f"{VALUED}\nmany: list[int] = []\nnone: int | None = None", work="1")
+    values = {"n": "1", "rate": "1.0", "on": "true", "name": 'größe "1"', "many": "[1, 2]"}
+    here, read = Workspace(tiny.root), []
+    monkeypatch.setattr(freshness.receipt, "read", lambda path: read.append(path) or json.loads(path.read_bytes()))
+
+    def found(**other: str) -> list[str]:
+        prepared = preparation.prepare(here, RunRequest("work", {**values, **other}))
+        return [run.name[:8] for run in freshness._runs_of_call(prepared)]
+
+    def add(day: int, **other: str) -> Path:
+        run = f"201301{day:02}T000000Z-work-aaaaaa"
+        (here.runs / run / "outputs").mkdir(parents=True)
+        (here.runs / run / "outputs" / "a.txt").write_text("a")
+        tiny.receipt(run)
+        path = here.runs / run / "receipt.json"
+        statement = json.loads(path.read_bytes())
+        prepared = preparation.prepare(here, RunRequest("work", {**values, **other}))
+        statement["predicate"]["buildDefinition"]["externalParameters"] = freshness._external(prepared)
+        path.write_text(json.dumps(statement))
+        return path.parent
+
+    add(1), add(2, n="2"), add(3)
+    (here.runs / "20130104T000000Z-work-aaaaaa").mkdir()  # this one has failed
+    assert (found(), found(n="2"), len(read)) == (["20130103", "20130101"], ["20130102"], 3)
+    for name, value in {"rate": "2.0", "on": "false", "name": "1", "many": "[1]", "none": "0"}.items():
+        assert found(**{name: value}) == []
+    assert len(read) == 3
+    path = here.runs / freshness.CALLS
+    path.write_text(path.read_text()[:-3])
+    later = add(5)
+    assert (found(), len(read)) == (["20130105", "20130103", "20130101"], 5)
+    later.rename(here.runs.parent / later.name)
+    assert found() == ["20130103", "20130101"]
+    path.unlink()
+    path.mkdir()  # nobody can write there
+    assert found() == ["20130103", "20130101"]
+
+
 def test_added_file_is_not(worked: Tiny) -> None:
     """A file that is added to a folder of which the run has read all is another input."""
     path = worked.root / "inbox" / "more.parquet"
@@ -161,5 +204,7 @@ def _dependencies(statement: dict) -> list[dict]:
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Write a receipt again, as nothing but a test does; what is remembered of it goes."""
+    (path.parents[1] / freshness.CALLS).unlink(missing_ok=True)
     path.chmod(0o644)
     path.write_bytes(content)

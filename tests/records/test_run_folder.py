@@ -1,7 +1,6 @@
 """Run folders: written aside, moved whole, and recovered after their runner was killed."""
 
 import gzip
-import json
 import os
 import tempfile
 import threading
@@ -207,25 +206,6 @@ def test_long_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert len(str(folder)) < 45
         run_folder.recover(Workspace(tmp_path))
         assert not folder.exists()
-
-
-def test_runs_by_parameters(tiny: Tiny) -> None:
-    """Runs whose receipts can't have the parameters are left out, and none that has them, whatever their values."""
-    values = {"n": 1, "rate": 1.0, "on": True, "none": None, "name": 'größe "1"]', "many": [1, 2], "no": [], "one": {}}
-    kept, other = "20130101T000000Z-train-aaaaaa", "20130102T000000Z-train-bbbbbb"
-    for run, parameters in ((kept, values), (other, {**values, "n": 2})):
-        (tiny.root / "runs" / run / "outputs").mkdir(parents=True)
-        (tiny.root / "runs" / run / "outputs" / "a.txt").write_text("a")
-        tiny.receipt(run)
-        path = tiny.root / "runs" / run / "receipt.json"
-        statement = json.loads(path.read_bytes())
-        statement["predicate"]["buildDefinition"]["externalParameters"]["parameters"] = parameters
-        path.write_bytes(json_bytes(statement))
-    here = Workspace(tiny.root)
-    assert [run.name for run in run_folder.finished_runs(here, "train", values)] == [kept]
-    assert [run.name for run in run_folder.finished_runs(here, "train")] == [other, kept]
-    for name, value in (("n", True), ("rate", 2.0), ("on", 1), ("none", 0), ("name", "1")):
-        assert run_folder.finished_runs(here, "train", {**values, name: value}) == []
 
 
 @pytest.mark.forger

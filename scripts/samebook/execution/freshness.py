@@ -1,7 +1,14 @@
-"""Fresh runs: finished ones that a new run would only repeat, so that a pipeline need not run the notebook again."""
+"""Fresh runs: finished ones that a new run would only repeat, so that a pipeline need not run the notebook again.
 
+`runs/.calls` has a line for each finished run that was looked at: the digest of its notebook, parameters and settings,
+and its id. A receipt is so read once, and not by every run that comes after it. What the lines say is a hint: a run is
+taken only after its receipt was read again.
+"""
+
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +26,9 @@ from samebook.records.inputs import Kind, Label
 from samebook.records.receipt import Json
 from samebook.store import objects
 
+CALLS = ".calls"
+CALL = re.compile(r"^([0-9a-f]{64}) (\S+)$", re.MULTILINE)
+
 
 def fresh_run(
     prepared: PreparedRun, *, in_image: bool = False, candidates: Iterable[Path] | None = None
@@ -29,10 +39,7 @@ def fresh_run(
     choose from, by default all. Each file that a run has read counts. A warehouse without a version counts as changed,
     and so does a read that nobody could see, unless the settings ignore it.
     """
-    if candidates is None:
-        values = parameters.json_values(prepared.values)
-        candidates = run_folder.finished_runs(prepared.workspace, prepared.name, values)
-    for run in candidates:
+    for run in _runs_of_call(prepared) if candidates is None else candidates:
         with suppress(SamebookError):
             statement = receipt.read(run / run_folder.RECEIPT)
             is_outside_image = in_image and receipt.dependency(statement, "image") is None
@@ -41,14 +48,57 @@ def fresh_run(
     return None
 
 
-def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool]:
-    """Whether each fact of a run has changed since, the cheapest check first."""
-    workspace, source = prepared.workspace, prepared.source
-    external = {
-        "notebook": workspace.relative(prepared.path),
+def _runs_of_call(prepared: PreparedRun) -> list[Path]:
+    """The finished runs of this notebook, with these parameters and this environment's settings, newest first."""
+    runs = prepared.workspace.runs
+    path = runs / CALLS
+    known = dict(_calls(path))
+    names = run_folder.names_in_ids(prepared.name)
+    others = (run.name for run in (runs.iterdir() if runs.is_dir() else ()) if run.name not in known)
+    new = {
+        run: call
+        for run in others
+        if any(fnmatchcase(run, f"*Z-{name}-??????") for name in names) and (call := _call_of(runs / run))
+    }
+    if new and (path.is_file() or not path.exists()):
+        lines = "".join(f"{call} {run}\n" for run, call in new.items())
+        with suppress(OSError), path.open("a") as file:  # where nobody may write there, they are read again
+            file.write(f"\n{lines}")
+    own = _digest(_external(prepared))
+    found = (runs / run for run, call in (known | new).items() if call == own)
+    return run_folder.newest_first(run for run in found if (run / run_folder.RECEIPT).is_file())
+
+
+def _calls(path: Path) -> Iterator[tuple[str, str]]:
+    """The id of each run in these lines, with its call. Half a line, as of a full disk, is none."""
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    yield from ((run, call) for call, run in CALL.findall(text))
+
+
+def _call_of(run: Path) -> str:
+    """The digest of what a run was called with; "" for a run that has failed, or has no whole receipt."""
+    path = run / run_folder.RECEIPT
+    with suppress(SamebookError):
+        return _digest(receipt.external_parameters(receipt.read(path))) if path.is_file() else ""
+    return ""
+
+
+def _digest(external: Json) -> str:
+    return sha256(json_bytes(external))
+
+
+def _external(prepared: PreparedRun) -> Json:
+    """What a run is called with, as its receipt has it."""
+    return {
+        "notebook": prepared.workspace.relative(prepared.path),
         "parameters": parameters.json_values(prepared.values),
         "env": prepared.request.env,
     }
+
+
+def _changes(prepared: PreparedRun, run: Path, statement: Json) -> Iterator[bool]:
+    """Whether each fact of a run has changed since, the cheapest check first."""
+    workspace, source, external = prepared.workspace, prepared.source, _external(prepared)
     # As JSON: to Python, 1 and True are equal.
     yield json_bytes(receipt.external_parameters(statement)) != json_bytes(external)
     dependencies = receipt.dependencies(statement)

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import escape
@@ -188,20 +188,21 @@ def is_named_after(run: str, notebook: str) -> bool:
     return notebook_name(run) == _name_in_id(notebook)
 
 
-def finished_runs(workspace: Workspace, notebook: str, parameters: Mapping[str, Any] | None = None) -> list[Path]:
-    """The folders of a notebook's finished runs, newest first; of two in one second, the one that ended last.
+def finished_runs(workspace: Workspace, notebook: str) -> list[Path]:
+    """The folders of a notebook's finished runs, newest first; of two in one second, the one that ended last."""
+    receipts = (path for name in names_in_ids(notebook) for path in workspace.runs.glob(f"*Z-{name}-??????/{RECEIPT}"))
+    text = f'"notebook": {json.dumps(f"notebooks/{notebook}.ipynb", ensure_ascii=False)}'.encode()
+    return newest_first(path.parent for path in receipts if _has(path, text))
 
-    With `parameters`, as plain JSON, runs whose receipt can't have these are left out; some others may stay.
-    """
-    names = {_name_in_id(notebook), Path(notebook).name}  # earlier runs of a notebook in a folder have only its stem
-    receipts = (path for name in names for path in workspace.runs.glob(f"*Z-{escape(name)}-??????/{RECEIPT}"))
-    texts = [f'"notebook": {_json(f"notebooks/{notebook}.ipynb")}'.encode()]
-    lines = (f"{_json(name)}: {_json(value)}" for name, value in (parameters or {}).items())
-    # A value of several parts is written over several lines.
-    texts += [line.encode() for line in lines if not line.endswith(("]", "}"))]
-    own = [path for path in receipts if _has(path, texts)]
-    newest = sorted(own, key=lambda path: (*order(path.parent.name), path.stat().st_mtime_ns), reverse=True)
-    return [path.parent for path in newest]
+
+def names_in_ids(notebook: str) -> set[str]:
+    """The names that a notebook has in ids, as patterns: earlier runs of one in a folder have only its stem."""
+    return {escape(_name_in_id(notebook)), escape(Path(notebook).name)}
+
+
+def newest_first(runs: Iterable[Path]) -> list[Path]:
+    """The folders of finished runs, newest first; of two in one second, the one that ended last."""
+    return sorted(runs, key=lambda run: (*order(run.name), (run / RECEIPT).stat().st_mtime_ns), reverse=True)
 
 
 def order(run: str) -> tuple[bool, str]:
@@ -211,17 +212,12 @@ def order(run: str) -> tuple[bool, str]:
     return start <= tomorrow.strftime(TIME), start
 
 
-def _has(path: Path, texts: Sequence[bytes]) -> bool:
-    """Whether a receipt has these texts, as samebook writes them: the path of a notebook tells runs of one from those
-    of another with the same stem in another folder.
+def _has(path: Path, text: bytes) -> bool:
+    """Whether a receipt has this text, as samebook writes it: the path of a notebook tells runs of one from those of
+    another with the same stem in another folder.
     """
     # Searched as bytes: there may be thousands, and parsing takes fifty times as long. A pipe is no receipt.
-    content = path.read_bytes() if path.is_file() else b""
-    return all(text in content for text in texts)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return path.is_file() and text in path.read_bytes()
 
 
 def append_event(folder: Path, event: dict[str, Any]) -> None:

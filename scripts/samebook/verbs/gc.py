@@ -17,6 +17,7 @@ from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.environment import bytecode, settings
 from samebook.environment.sections import Retention
+from samebook.execution import freshness
 from samebook.models import retention, store_use
 from samebook.pipelines import story
 from samebook.records import run_folder, summary
@@ -95,6 +96,7 @@ def _set_aside(workspace: Workspace, rule: Retention) -> tuple[list[Removal], di
         runs, counts = _plan(workspace, rule, receipts)
         for run in runs:
             run.path.rename(workspace.runs / TRASH / run.path.name)
+        (workspace.runs / freshness.CALLS).unlink(missing_ok=True)
     return runs, counts
 
 
