@@ -37,9 +37,9 @@ bench: $(LOCAL) ## Time us and the peers side by side: REPEATS=5 ONLY=trivial,ce
 	@$(INSIDE_local) python tests/benchmarks/bench.py $(call option,REPEATS,repeats) $(call option,ONLY,only) $(call option,SUBJECTS,subjects) \
 	  $(call option,PICTURE,picture) $(if $(call on,SLOW),--slow) $(if $(call on,LIST),--list)
 
-TAKES_bench-scale = SIZES RUNS PICTURE MEMORY TREES PARTS
-bench-scale: $(LOCAL) ## Time and memory as rows and runs grow, and their slopes: SIZES=1000000,10000000 RUNS=10,100 PICTURE=docs/scale.png; MEMORY=2g TREES=100 PARTS=100: train in a container
-	@$(INSIDE_local) python tests/benchmarks/$(if $(filter MEMORY,$(GIVEN)),scale_container.py $(call option,MEMORY,memory) $(call option,TREES,trees) $(call option,PARTS,parts),scale.py \
+TAKES_bench-scale = SIZES RUNS PICTURE MEMORY TREES PARTS WORKERS
+bench-scale: $(LOCAL) ## Time and memory as rows and runs grow, and their slopes: SIZES=1000000,10000000 RUNS=10,100 PICTURE=docs/scale.png; MEMORY=2g TREES=100 PARTS=100: train in a container; MEMORY=2g WORKERS=1,2,4: in a cluster
+	@$(INSIDE_local) python tests/benchmarks/$(if $(filter MEMORY,$(GIVEN)),scale_container.py $(call option,MEMORY,memory) $(call option,TREES,trees) $(call option,PARTS,parts) $(call option,WORKERS,workers),scale.py \
 	  $(call option,RUNS,runs) $(call option,PICTURE,picture)) $(call option,SIZES,sizes)
 
 # RESULTS and AGAINST compare two machines, in the engine's own environment: another architecture is a container's.
