@@ -30,6 +30,7 @@ from benchmarks.samebook_runs import SAMEBOOK  # noqa: E402
 from benchmarks.trials import FailedTrial, Measurement, Trial, measure  # noqa: E402
 from tiny import CHECKOUT, Tiny  # noqa: E402
 
+DASK = Path(__file__).with_name("dask_script.py")
 JSON = CHECKOUT / ".samebook" / "bench" / "scale.json"
 HOLDOUT, WINDOW, TREES = 14, 28, 20
 DAY = 86_400
@@ -90,6 +91,9 @@ def of_rows(rows: int) -> Iterator[tuple[str, Measurement]]:
         for name, (notebook, parameters) in notebooks.items():
             given = [part for pair in parameters.split() for part in ("-p", pair)]
             yield name, run(here, workspace, "run", notebook, *given)
+        script = (str(DASK), "notebooks", "data", f"{scale_data.FIRST}", f"{last}", f"{TREES}", "2")
+        trial = Trial((sys.executable, *script), workspace.root, here.environ())
+        yield "plain Dask, 2 workers", measure(trial, here.root / "output.txt", timeout=DAY)
         yield "store verify", run(here, workspace, "store", "verify")
 
 
