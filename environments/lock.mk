@@ -81,11 +81,15 @@ test-docker:
 	@$(INSIDE_docker) test $(call marked,$(HOST:%=not %) $(and $(HOST),$(MARK),and) $(MARK)) $(PYTEST) $(if $(HOST),$(if $(MARK),,&& \
 	BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) pytest $(call marked,$(HOST)) $(PYTEST)))
 
+# What a stranger may make a job of the forge do: https://docs.zizmor.sh
+WORKFLOWS = { $(UV) tool run --quiet zizmor@1.32.0 --offline --quiet --no-progress .github >.samebook/zizmor 2>&1 || { \
+	  cat .samebook/zizmor >&2 && echo "error: zizmor objects to a job of .github/, or can't be had; its own words are above" >&2 && exit 1; }; }
 check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
 	@$(INSIDE_local) sh -c 'unset VIRTUAL_ENV && ruff check --quiet . && ruff format --quiet --check . && pyrefly check --summary=none $(if $(wildcard pyproject.toml),,--config scripts/pyproject.toml) && \
 	  nbstripout --keep-id --verify notebooks/*.ipynb && { [ "$$(uname)" != Linux ] || hadolint Dockerfile; }' && \
 	$(if $(CANARY),{ ! $(INSIDE_local) pyrefly check $(CANARY) >/dev/null 2>&1 || { \
 	  echo "error: the type checker finds nothing in $(CANARY): it checks nothing" >&2 && exit 1; }; } &&) \
+	$(if $(wildcard .github/workflows),$(WORKFLOWS) &&) \
 	echo "check: all well"
 
 # For editors, as JSON Schema: what settings, pipelines, inputs and models may say.

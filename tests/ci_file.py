@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -15,23 +16,31 @@ OF_THE_MACHINE = re.compile(r"PATH|LANG|(PIP|UV)_\w+|DEBIAN_MIRROR|SSL_CERT_\w+|
 
 
 def run(
-    project: Path, folder: Path, engine: str, name: str = "test", base: str = "", **secrets: str
+    project: Path,
+    folder: Path,
+    engine: str,
+    name: str = "test",
+    base: str = "",
+    known: Mapping[str, str] = MappingProxyType({}),
+    **secrets: str,
 ) -> Iterator[tuple[str, str]]:
     """Run a job, on an engine where it has several, in an empty folder; yields each step's name and what it printed.
 
-    It has the variables of the forge, and the base where the pinned one can't be had. A step that fails is the last
+    It has the variables of the forge, and the base where the pinned one can't be had. `known` are the values of other
+    expressions of the forge. A step that fails is the last
     one, and an AssertionError.
     """
     job = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text())["jobs"][name]
     assert engine in job.get("strategy", {"matrix": {"engine": [engine]}})["matrix"]["engine"]
     values = {"github.token": "none", "github.server_url": project.parent.as_uri(), "github.repository": project.name}
     values |= {"matrix.engine": engine, **{f"secrets.{secret}": value for secret, value in secrets.items()}}
+    values |= known
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True, text=True, check=True)
     env = {each: value for each, value in os.environ.items() if OF_THE_MACHINE.fullmatch(each)}
     # https://docs.github.com/actions/reference/workflows-and-actions/variables
     env |= {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "GITHUB_SHA": commit.stdout.strip()}
     env |= {"HOME": str(folder / "home"), "RUNNER_TEMP": str(folder / "temp")}
-    env |= {"GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
+    env |= {"GITHUB_STEP_SUMMARY": str(folder / "summary.md"), "GITHUB_OUTPUT": str(folder / "output")}
     env |= {"BASE_IMAGE": base} if base else {}
     for place in ("home", "temp", "work"):
         (folder / place).mkdir(parents=True)

@@ -24,6 +24,16 @@ ENTRIES = {"Dockerfile", "docker-compose.yml", "environments", "notebooks", "scr
 SHARED = (CHECKOUT / "scripts" / "samebook" / "projects" / "entries").read_text().split()
 IDENTITY = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
+# In place of the forge's own program: it lists the comments of an earlier review, and keeps what it is told to write.
+FORGE = """#!/bin/sh
+here=$(dirname "$0")
+case "$*" in
+  *--paginate*) cat "$here/earlier" ;;
+  *) echo "$*" >"$here/a.call" && cp review.md "$here/a.md" ;;
+esac
+"""
+MARK = "<!-- samebook review -->"
+
 
 def samebook(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "samebook", *arguments]
@@ -179,8 +189,10 @@ def test_ci_passes(project: Path, tmp_path: Path) -> None:
     assert lines(work, "git", "status", "--porcelain") == []
 
 
-def test_ci_reviews(project: Path, tmp_path: Path) -> None:
-    """Its CI reviews a pull request with the code of the base: what the branch has changed of that does not run."""
+def test_ci_reviews(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its CI reviews a pull request with the code of the base: what the branch has changed of that does not run. The
+    text becomes one comment, which a later review takes the place of.
+    """
     clone = tmp_path / "churn"
     lines(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
     lines(clone, "git", "switch", "--quiet", "-c", "branch")
@@ -191,6 +203,30 @@ def test_ci_reviews(project: Path, tmp_path: Path) -> None:
     dict(ci_file.run(clone, tmp_path / "run", "local", "review"))
     assert "| Makefile | changed | what each command runs |" in summary.read_text()
     assert summary.read_text().startswith("# Review of ")
+    output = (tmp_path / "run" / "output").read_text()
+    text = output.removeprefix("text=").strip()
+    for earlier, call in {
+        "": "repos/churn/issues/3/comments",
+        "17\n18\n": "--method PATCH repos/churn/issues/comments/17",
+    }.items():
+        bodies = commented(clone, tmp_path / f"comment{len(earlier)}", earlier, text, monkeypatch)
+        assert bodies == {f"api --silent {call} --field body=@review.md": f"{MARK}\n{summary.read_text()}"}
+
+
+def commented(clone: Path, folder: Path, earlier: str, text: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The calls of the forge's own program by which the job `comment` writes a review, with each one's body. A stand-in
+    takes its place, which says that there are these earlier comments.
+    """
+    programs = folder / "programs"
+    programs.mkdir(parents=True)
+    (programs / "gh").write_text(FORGE)
+    (programs / "gh").chmod(0o755)
+    (programs / "earlier").write_text(earlier)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(programs), prepend=os.pathsep)
+        known = {"github.event.pull_request.number": "3", "needs.review.outputs.text": text}
+        dict(ci_file.run(clone, folder, "local", "comment", known=known))
+    return {path.read_text().strip(): path.with_suffix(".md").read_text() for path in programs.glob("*.call")}
 
 
 def test_hooks(project: Path) -> None:
