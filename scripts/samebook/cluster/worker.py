@@ -39,6 +39,8 @@ FOLDER = ".cluster"
 # Seconds between two looks, at a lock and at whether a program is still wanted.
 POLL = 0.2
 SHOWN = 5
+# The program of a rank.
+RANK = "samebook.cluster.rank"
 DECISIVE = ("python", "machine", "variables", "packages", "startup")
 
 
@@ -124,7 +126,7 @@ def execute_rank(folder: str, rank: tuple[str, ...], variables: Mapping[str, str
             mend="make cluster-down && make cluster, in this checkout",
         )
     with _stopped_if_unwanted(programs):
-        command = (sys.executable, "-m", "samebook.cluster.rank", folder, *rank)
+        command = (sys.executable, "-m", RANK, folder, *rank)
         return programs.call(command, workspace.root, {**clean_environment(), **variables, AT_WORKER: "1"})
 
 
