@@ -74,11 +74,7 @@ def run(workspace: Workspace, ranks: Ranks, say: Say) -> list[Any]:
             lost = _AtWorkers(cluster, addresses).run(_Attempt(ranks, ranks.folder / str(attempt), deadline))
             if isinstance(lost, list):
                 return lost
-            say(
-                f"cluster: {lost}; all {ranks.count} ranks start again"
-                if attempt + 1 < ATTEMPTS
-                else f"cluster: {lost}"
-            )
+            say(f"cluster: {lost}" + f"; all {ranks.count} ranks start again" * (attempt + 1 < ATTEMPTS))
     raise SamebookError(
         f"{ATTEMPTS} times a worker was lost, or its rank was killed, as for lack of memory",
         mend=f"make cluster WORKERS={ranks.count} MEMORY=4g",
