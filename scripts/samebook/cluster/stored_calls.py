@@ -15,7 +15,6 @@ from samebook.cluster.indexed_jobs import Call, Taken
 from samebook.cluster.program import Program, failure
 from samebook.cluster.results import Origin, Results
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import UsageError
 from samebook.environment import settings, variables
 from samebook.execution.workers import Failure
 from samebook.store import remote
@@ -68,18 +67,9 @@ class StoredCalls:
 
 
 def sender(cluster: Cluster, env: str) -> StoredCalls:
-    """The sender of calls to workers that do not see the runs here. Raises UsageError for uncommitted changes, which
-    they do not have.
-    """
+    """The sender of calls to workers that do not see the runs here. Raises UsageError for a variable with a secret."""
     workspace, origin = cluster.workspace, cluster.session.origin
     assert origin is not None, "without a shared store, workers see the runs"
-    if origin.uncommitted:
-        more = f" and {len(origin.uncommitted) - pods.SHOWN} more" * (len(origin.uncommitted) > pods.SHOWN)
-        raise UsageError(
-            "workers have checkouts of their own, with only what is committed, and this one has changes:"
-            f" {', '.join(origin.uncommitted[: pods.SHOWN])}{more}",
-            mend="git commit --all",
-        )
     numeric = {name: text for name, text in os.environ.items() if name.startswith(variables.NUMERIC)}
     own = pods.decisive_variables(settings.load(workspace, env).variables)
     results = Results(workspace, remote.require(workspace, env))

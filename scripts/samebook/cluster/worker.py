@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -83,14 +83,26 @@ def check(session: Session) -> bool:
             f" results: it has no {path}",
             mend="make cluster-down && make cluster, in this checkout",
         )
+    if session.origin.uncommitted:
+        raise UsageError(
+            "workers have a checkout of their own, with only what is committed, and this one has changes:"
+            f" {_names(session.origin.uncommitted)}",
+            mend="git commit --all",
+        )
     own = Origin.of(workspace)
-    changes = f"has uncommitted changes: {', '.join(own.uncommitted[:SHOWN])}" if own.uncommitted else ""
+    changes = f"has uncommitted changes: {_names(own.uncommitted)}" if own.uncommitted else ""
     if difference := own.difference(session.origin) or changes:
         raise EnvironmentMismatch(
             f"the checkout of a worker, {workspace.root}, {difference}",
-            mend=f"git checkout {session.origin.commit[:12]}, there",
+            mend=f"git -C {workspace.root} checkout {session.origin.commit[:12] or 'HEAD'}",
         )
     return False
+
+
+def _names(changes: Sequence[str]) -> str:
+    """The names of changes, of many only the first ones."""
+    more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+    return f"{', '.join(changes[:SHOWN])}{more}"
 
 
 def _check_environment(own: Mapping[str, Any], sender: Mapping[str, Any]) -> None:
