@@ -28,10 +28,13 @@ class Processes:
     def access(self) -> certificates.Access:
         return certificates.access(Workspace(self.tiny.root))
 
-    def add_worker(self, **variables: str) -> subprocess.Popen[bytes]:
-        """Start a worker of one thread. It dies with its process, as in a container: no nanny starts it again."""
-        options = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(self.folder))
-        self.workers.append(self._start("worker", self.access.scheduler, *options, **variables))
+    def add_worker(self, scheduler: str = "", *more: str, **variables: str) -> subprocess.Popen[bytes]:
+        """Start a worker of one thread. It dies with its process, as in a container: no nanny starts it again.
+
+        `scheduler` is the address by which it finds the scheduler, and `more` are options of its own.
+        """
+        options = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(self.folder), *more)
+        self.workers.append(self._start("worker", scheduler or self.access.scheduler, *options, **variables))
         return self.workers[-1]
 
     @staticmethod

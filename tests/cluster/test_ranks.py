@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dask_processes
 import pytest
+import reproducing
 from dask_processes import Processes
 from tiny import PATIENCE, Result, Tiny, wait_until
 
@@ -202,3 +203,41 @@ def test_no_cluster(tiny: Tiny) -> None:
     assert tiny.samebook("cluster", "certificates").code == 0
     failed = run(tiny)
     assert (failed.code, "-> make … ENGINE=docker" in failed.stderr) == (2, True)
+
+
+# Rank 1 of a reproduction looks for the result of the run that it is to be compared with.
+CHEAT = """
+import os, pathlib, samebook
+
+def look(rank):
+    here = pathlib.Path(os.environ["SAMEBOOK_WORKSPACE"])
+    is_aside = here.parent.name.startswith("worktree-")
+    if rank.index and is_aside and {is_killed}:
+        os.kill(os.getpid(), 9)
+    return here.joinpath("../../../runs/earlier.txt").read_text() if rank.index and is_aside else "6"
+
+samebook.output_path("n.txt").write_text(samebook.run_ranks(look, workers=2)[1])
+"""
+
+
+def test_reproduction(tmp_path: Path) -> None:
+    """A run with ranks is reproduced without its cluster, by as many processes; a rank that reads an earlier result is
+    found, and one that is killed gives an error and no verdict.
+    """
+    work = WORK.replace("read.read_text()", "pass")
+    repository = reproducing.make_repository(
+        tmp_path / "repository", parameters="n: int = 3\nminutes: float = 5.0", work=work
+    )
+    for name, is_killed in {"cheat": False, "killed": True}.items():
+        repository.notebook(name, work=CHEAT.format(is_killed=is_killed))
+    reproducing.commit(repository)
+    with dask_processes.running(repository, tmp_path, 3):
+        for name in ("sum", "cheat", "killed"):
+            done = repository.samebook("run", name)
+            assert done.code == 0, done.stderr
+    (repository.root / "runs" / "earlier.txt").write_text("6")
+    said = {name: reproducing.reproduce(repository, name) for name in ("sum", "cheat", "killed")}
+    assert [result.code for result in said.values()] == [0, 3, 3], said
+    assert "IDENTICAL: 2 of 2 subjects" in said["sum"].stdout
+    assert "the new run has read an earlier result" in said["cheat"].stderr
+    assert "all 2 ranks of a reproduction are on one machine" in said["killed"].stderr

@@ -9,6 +9,7 @@ from samebook.api import context
 from samebook.core.errors import UsageError
 from samebook.core.workspace import make_folder
 from samebook.reads import undeclared
+from samebook.reads.pins import Pins
 from samebook.records import run_folder
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def run_ranks(function: "Callable[[Rank], Any]", *, workers: int = 2, minutes: f
     The function may be a cell's, and use what the notebook has read: it is sent as it is. Where a worker is lost, all
     ranks start again. Raises UsageError without a cluster that has so many workers, and SamebookError where ranks fail,
     or are not done within `minutes`. The receipt has their number as `ranks`.
+
+    A reproduction needs no cluster: its ranks are processes beside its kernel. It is not given a cluster's key, by
+    which the code of any commit would reach the results that it is to be compared with.
     """
     # Takes as long as a small run to import.
     import cloudpickle
@@ -36,11 +40,15 @@ def run_ranks(function: "Callable[[Rank], Any]", *, workers: int = 2, minutes: f
             mend="samebook.run_ranks(…, workers=2, minutes=60)",
         )
     workspace, run = context.current_workspace(), context.run()
-    scheduler = urlsplit(certificates.access(workspace).scheduler)
-    undeclared.declare_server(scheduler.hostname or "", scheduler.port or 0)
     folder = make_folder(run / run_folder.WORK / f"ranks-{uuid.uuid4().hex}")
     variables = {**program.kernel_variables(os.environ), "SAMEBOOK_RUN": str(run)}
     call = cloudpickle.dumps((function, frozenset(undeclared.RECORDER.seen)))
-    results = ranks.run(workspace, ranks.Ranks(workers, minutes, folder, call, variables), context.note)
+    of_call = ranks.Ranks(workers, minutes, folder, call, variables)
+    if Pins.current().inputs is not None:
+        results = ranks.run_here(workspace, of_call)
+    else:
+        scheduler = urlsplit(certificates.access(workspace).scheduler)
+        undeclared.declare_server(scheduler.hostname or "", scheduler.port or 0)
+        results = ranks.run(workspace, of_call, context.note)
     run_folder.append_event(run, {"kind": "param", "name": "ranks", "value": workers})
     return results

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from distributed import Client, Future, KilledWorker
 from distributed.security import Security
@@ -17,13 +17,14 @@ from distributed.security import Security
 from samebook.cluster import certificates, worker
 from samebook.cluster.certificates import Access
 from samebook.cluster.program import Program
+from samebook.cluster.results import Origin
+from samebook.cluster.worker import Session
 from samebook.core import file_lock, signing_key
-from samebook.core.digest import json_bytes
 from samebook.core.errors import Interrupted, SamebookError, UsageError
 from samebook.core.processes import PATIENCE, ProcessResult
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace, make_folder
-from samebook.environment import identity
+from samebook.environment import identity, settings
 from samebook.execution.workers import Failure
 
 # Seconds for a scheduler to answer, for workers to be there, and without a worker while there is work.
@@ -38,11 +39,15 @@ AGAIN = "with a cluster, the same command goes on from there"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A connection to the cluster of a checkout. `session` names the file among its runs that says who has sent."""
+    """A connection to the cluster of a checkout; `session` says to workers who has sent.
+
+    `is_shared`: all workers see the runs of the checkout.
+    """
 
     workspace: Workspace
     client: Client
-    session: str
+    session: Session
+    is_shared: bool = True
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -136,8 +141,11 @@ class Cluster:
         while time.monotonic() < deadline and any(map(file_lock.is_held, paths)):
             time.sleep(worker.POLL)
 
-    def check(self, least: int, say: Say) -> None:
-        """Wait for as many workers as `least`, and have each of them, and the scheduler, compare its environment."""
+    def check(self, least: int, say: Say) -> bool:
+        """Wait for as many workers as `least`, and have each of them, and the scheduler, compare its environment.
+
+        Returns whether all workers see the runs of this checkout.
+        """
         deadline = time.monotonic() + ARRIVE
         while len(workers := self._workers()) < max(least, 1):
             if time.monotonic() > deadline:
@@ -147,8 +155,9 @@ class Cluster:
                 )
             time.sleep(POLL)
         self.client.run_on_scheduler(worker.check, self.session)
-        self.client.run(worker.check, self.session)
-        say(f"cluster: {len(workers)} workers")
+        is_shared = all(self.client.run(worker.check, self.session).values())
+        say(f"cluster: {len(workers)} workers" + ("" if is_shared else ", whose results come by the shared store"))
+        return is_shared
 
 
 def gathered(future: "Future[ProcessResult]") -> ProcessResult:
@@ -179,11 +188,12 @@ def _result(future: "Future[ProcessResult]") -> ProcessResult | Failure:
 
 
 @contextmanager
-def connect(workspace: Workspace, least: int, say: Say) -> Iterator[Cluster]:
+def connect(workspace: Workspace, least: int, say: Say, env: str = "") -> Iterator[Cluster]:
     """A connection to the checkout's cluster with at least this many workers, for the block.
 
-    Raises UsageError where there is no such cluster, or its receipts were to be signed, and EnvironmentMismatch where
-    it has another environment.
+    Where the settings of `env` name a shared store, workers need not see the runs of this checkout. Raises UsageError
+    where there is no such cluster, or its receipts were to be signed, and EnvironmentMismatch where it has another
+    environment.
     """
     access = certificates.access(workspace)
     if signing_key.current():
@@ -193,17 +203,15 @@ def connect(workspace: Workspace, least: int, say: Say) -> Iterator[Cluster]:
         )
     for name in ("distributed", "distributed.client"):  # Dask gives the second a level of its own
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with _client(access) as client, _session(workspace) as session:
+    origin = Origin.of(workspace) if env and settings.load(workspace, env).store.url else None
+    with _client(access) as client, _session(workspace, origin) as session:
         cluster = Cluster(workspace, client, session)
-        cluster.check(least, say)
-        yield cluster
+        yield replace(cluster, is_shared=cluster.check(least, say))
 
 
 @contextmanager
-def _session(workspace: Workspace) -> Iterator[str]:
-    """The name of a file among the runs with the identity of this environment, for the block; those of dead processes
-    go.
-    """
+def _session(workspace: Workspace, origin: Origin | None) -> Iterator[Session]:
+    """A session with a file among the runs, for the block; the files of dead processes go."""
     folder = make_folder(workspace.runs / worker.FOLDER)
     path = folder / f"{SESSION}{uuid.uuid4().hex}"
     with file_lock.hold(folder / ".lock"):
@@ -213,8 +221,7 @@ def _session(workspace: Workspace) -> Iterator[str]:
         descriptor = file_lock.acquire(path)
     assert descriptor is not None
     try:
-        os.write(descriptor, json_bytes(identity.of(workspace)))
-        yield path.name
+        yield Session(path.name, identity.of(workspace), origin)
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)

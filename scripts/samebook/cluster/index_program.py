@@ -1,17 +1,20 @@
-"""The program of a pod whose result goes to the shared store: `python -m samebook.cluster.index_program calls.json`.
+"""The program whose result goes to the shared store: `python -m samebook.cluster.index_program calls.json`, in a pod
+of Kubernetes, or at a worker of Dask that has runs of its own.
 
-It runs the call of its index in this image, and sends the runs that this has made. What is done is not run again.
+It runs the call of its index in this image or checkout, and sends the runs that this has made. What is done is not run
+again. Options that follow the file are for the call.
 """
 
 import os
+import re
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from samebook.cluster.indexed import INDEX
-from samebook.cluster.results import AGAIN, Results, facts
-from samebook.core import signals, subcommand
+from samebook.cluster.results import AGAIN, Origin, Results, facts
+from samebook.core import processes, signals, subcommand
 from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes, parse_json
 from samebook.core.errors import ARROW, EnvironmentMismatch, SamebookError
@@ -20,6 +23,9 @@ from samebook.core.processes import Processes, ProcessResult, exit_at_once
 from samebook.core.workspace import Workspace
 from samebook.records import run_folder
 from samebook.store import remote
+
+# The id of a run, in a line of a pipeline.
+RUN = re.compile(r"\b\d{8}T\d{6}Z-\S+-[0-9a-f]{6}\b")
 
 
 @dataclass(frozen=True)
@@ -44,20 +50,21 @@ class Calls:
         return cls(**parse_json(content))
 
 
-def execute(calls: Calls, index: int) -> int:
-    """Run the call of an index and send its result; returns the exit code."""
+def execute(calls: Calls, index: int, options: list[str]) -> int:
+    """Run the call of an index, with these options, and send its result; returns the exit code."""
     workspace = workspaces.find()
     results = Results(workspace, remote.require(workspace, calls.env))
-    digest, call = calls.digests[index], calls.calls[index]
+    digest, call = calls.digests[index], [*calls.calls[index], *options]
     if results.receipts(digest):
         _say("done already: its result is in the shared store")
         return 0
     _check(workspace, calls)
+    before = {path.name for path in workspace.runs.glob("*Z-*")}
     done = _call(workspace, call)
     if done.exit_code:
         _say(done.stderr.strip())
         return done.exit_code if done.exit_code > 0 else 128 - done.exit_code
-    results.send(digest, _runs(workspace, call, done), _say)
+    results.send(digest, _runs(workspace, call, done, before), _say)
     return 0
 
 
@@ -70,27 +77,19 @@ def _call(workspace: Workspace, call: list[str]) -> ProcessResult:
         raise
 
 
-def _runs(workspace: Workspace, call: list[str], done: ProcessResult) -> list[Path]:
-    """The finished runs of this pod, whose folder was empty before; that of the call itself first."""
-    runs = [path.parent for path in sorted(workspace.runs.glob(f"*Z-*/{run_folder.RECEIPT}"))]
-    if call[0] != "run":
-        return runs
-    own = workspace.runs / subcommand.run_id(done.stdout)
-    return [own, *(run for run in runs if run != own)]
+def _runs(workspace: Workspace, call: list[str], done: ProcessResult, before: set[str]) -> list[Path]:
+    """The finished runs of the call, and those that were made meanwhile for it; that of the call itself first."""
+    named = [subcommand.run_id(done.stdout)] if call[0] == "run" else RUN.findall(done.stdout)
+    finished = [path.parent.name for path in sorted(workspace.runs.glob(f"*Z-*/{run_folder.RECEIPT}"))]
+    new = [run for run in finished if run not in before]
+    return [workspace.runs / run for run in dict.fromkeys((*named, *new)) if run in finished]
 
 
 def _check(workspace: Workspace, calls: Calls) -> None:
     """Raise EnvironmentMismatch where the image is of another commit, or has other code, than the sender's checkout."""
-    commit = os.environ.get("SAMEBOOK_COMMIT", "")
-    if commit and calls.commit and commit != calls.commit:
-        raise EnvironmentMismatch(
-            f"the image is of commit {commit[:12]}; the runs are for {calls.commit[:12]}", mend=AGAIN
-        )
-    own = facts(workspace)
-    if other := [name for name, digest in calls.source.items() if own.get(name) != digest]:
-        raise EnvironmentMismatch(
-            f"the image has another {other[0]} than the checkout that has sent this run", mend=AGAIN
-        )
+    own = Origin(os.environ.get("SAMEBOOK_COMMIT", ""), facts(workspace))
+    if difference := own.difference(Origin(calls.commit, calls.source)):
+        raise EnvironmentMismatch(f"the image {difference}", mend=AGAIN)
 
 
 def _say(line: str) -> None:
@@ -98,10 +97,11 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    """The exit code of the call at this pod's index. SIGTERM ends it, as it ends any command."""
+    """The exit code of the call at this program's index. SIGTERM ends it, as it ends any command."""
+    processes.end_with_parent()
     try:
         with signals.as_errors():
-            return execute(Calls.parse(Path(sys.argv[1]).read_bytes()), int(os.environ[INDEX]))
+            return execute(Calls.parse(Path(sys.argv[1]).read_bytes()), int(os.environ[INDEX]), sys.argv[2:])
     except SamebookError as error:
         _say(f"error: {error}" + (f"\n  {ARROW}{error.mend}" if error.mend else ""))
         return error.exit_code

@@ -20,7 +20,6 @@ from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import ProcessResult
 from samebook.core.text import Say
 from samebook.execution.workers import Failure
-from samebook.store.bucket import RemoteError
 
 # Seconds between two looks at the Jobs; how long an API server may be silent meanwhile; after which a pod that has not
 # started is spoken of.
@@ -60,7 +59,7 @@ class IndexedJobs:
         for digest, call in list(waiting.items()):
             if digest not in under_way and (receipts := self.results.receipts(digest)):
                 del waiting[digest]
-                yield call, self._take(receipts)
+                yield call, self.results.taken(receipts)
         if rest := {digest: call for digest, call in waiting.items() if digest not in under_way}:
             under_way |= self._send(rest)
         if not waiting:
@@ -148,21 +147,10 @@ class IndexedJobs:
         status = jobs[job].get("status", {})
         if index in _indexes(status.get("completedIndexes", "")):
             receipts = self.results.receipts(digest)
-            lost = Failure(
-                SamebookError.exit_code, f"index {index} of job {job} is done; the shared store lacks its result"
-            )
-            return self._take(receipts) if receipts else lost
+            return self.results.taken(receipts)
         if index in _indexes(status.get("failedIndexes", "")) or _is_ended(jobs[job]):
             return _failure(job, index)
         return None
-
-    def _take(self, receipts: Sequence[str]) -> list[Path] | Failure:
-        try:
-            return self.results.take(receipts, lambda _: None)
-        except RemoteError:
-            raise
-        except SamebookError as error:
-            return Failure(error.exit_code, str(error))
 
 
 class _Watch:

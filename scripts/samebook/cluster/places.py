@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from samebook.cluster import program as programs
-from samebook.cluster.indexed_jobs import IndexedJobs
+from samebook.cluster.indexed_jobs import Call, Taken
 from samebook.core import subcommand
 from samebook.core.digest import json_bytes
 from samebook.core.errors import SamebookError
@@ -62,31 +62,44 @@ class Dask:
 
     def map(self, requests: Sequence[RunRequest]) -> Results:
         # Takes as long as a small run to import.
-        from samebook.cluster import client
+        from samebook.cluster import client, stored_calls
 
         sent = [programs.of_run(request, self.prepared) for request in requests]
         by_key = {program.key: request for program, request in zip(sent, requests, strict=True)}
         workspace = self.prepared.workspace
-        with client.connect(workspace, self.jobs, self.say) as cluster, closing(cluster.map(sent)) as results:
-            for program, ended in results:
-                if isinstance(ended, Failure):
-                    yield by_key[program.key], ended
-                elif ended.exit_code:
-                    yield by_key[program.key], programs.failure(ended)
-                else:
-                    yield by_key[program.key], workspace.runs / subcommand.run_id(ended.stdout)
+        env = self.prepared.request.env
+        with client.connect(workspace, self.jobs, self.say, env) as cluster:
+            if not cluster.is_shared:
+                yield from Stored(self.prepared, stored_calls.sender(cluster, env)).map(requests)
+                return
+            with closing(cluster.map(sent)) as results:
+                for program, ended in results:
+                    if isinstance(ended, Failure):
+                        yield by_key[program.key], ended
+                    elif ended.exit_code:
+                        yield by_key[program.key], programs.failure(ended)
+                    else:
+                        yield by_key[program.key], workspace.runs / subcommand.run_id(ended.stdout)
+
+
+class Sender(Protocol):
+    """A sender of calls, whose results come by the shared store."""
+
+    def map(self, calls: Sequence[Call]) -> Taken:
+        """Each call with the folders of its runs, its own first, or with its failure, as they are done."""
+        ...
 
 
 @dataclass(frozen=True)
-class Kubernetes:
-    """Indexed Jobs in the cluster that kubectl is set to, with an index for each run."""
+class Stored:
+    """A place whose runs come by the shared store: pods of Kubernetes, and workers of Dask with runs of their own."""
 
     prepared: PreparedRun
-    jobs: IndexedJobs
+    sender: Sender
 
     def map(self, requests: Sequence[RunRequest]) -> Results:
         calls = {programs.call(request): request for request in requests}
-        with closing(self.jobs.map([*calls])) as results:
+        with closing(self.sender.map([*calls])) as results:
             for call, runs in results:
                 yield calls[call], runs if isinstance(runs, Failure) else self._own(calls[call], runs[0])
 

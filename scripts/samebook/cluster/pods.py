@@ -53,14 +53,14 @@ def sender(workspace: Workspace, env: str, pods: Pods, title: str, jobs: int, sa
         pods.memory,
         pods.cores,
         is_shared=True,
-        variables=tuple(sorted({**_variables(loaded.variables), IMAGE: pods.image}.items())),
+        variables=tuple(sorted({**decisive_variables(loaded.variables), IMAGE: pods.image}.items())),
     )
     results = Results(workspace, remote.require(workspace, env))
     _check_clean(workspace)
     return IndexedJobs(results, frame, title, jobs or PARALLEL, say)
 
 
-def _variables(named: Sequence[str]) -> dict[str, str]:
+def decisive_variables(named: Sequence[str]) -> dict[str, str]:
     """The variables of this shell that decide a run's result: settings, and those that settings and -e name.
 
     Raises UsageError for a secret among these: a manifest has no text of one.

@@ -21,6 +21,8 @@ OF_A_MACHINE = frozenset(
         *("PARENT", "STEP", "RUN", "WARM", "REQUIRE_DOCKER", "AT_WORKER"),
     )
 )
+# The variables by which a container knows its checkout: a worker that has another checkout than the sender keeps them.
+OF_A_CHECKOUT = frozenset({"SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"})
 # The variable of what a worker runs.
 AT_WORKER = "SAMEBOOK_AT_WORKER"
 
@@ -30,7 +32,8 @@ class Program:
     """A command of samebook. `again` is what it is given more where it may have run before.
 
     `variables` are the sender's, `source` is the digest of the code that is to run. Where there is a `notebook`, its
-    kernels may be warm at the worker.
+    kernels may be warm at the worker. In the place of `arguments`, `calls` is the text of one call whose result goes to
+    the shared store.
     """
 
     arguments: tuple[str, ...]
@@ -39,6 +42,7 @@ class Program:
     source: str = ""
     notebook: str = ""
     env: str = "dev"
+    calls: str = ""
 
     @property
     def key(self) -> str:
@@ -103,7 +107,8 @@ def worker_variables(program: Program, environ: Mapping[str, str]) -> dict[str, 
 
     Dask sets numbers of threads for its workers, which would change results.
     """
-    own = {name: text for name, text in environ.items() if not _is_sent(name)}
+    kept = OF_A_CHECKOUT if program.calls else ()
+    own = {name: text for name, text in environ.items() if name in kept or not _is_sent(name)}
     return {**own, **program.variables}
 
 

@@ -3,13 +3,19 @@
 A library for training on several machines has its processes speak to each other, and waits for one that is lost, at
 times forever. So the workers are watched here: where one is lost, or a rank is killed, all ranks are ended and start
 again on as many workers; and a time limit ends them, whatever they wait for.
+
+A reproduction has its ranks beside its kernel: the number of ranks decides their results, and not where they are.
 """
 
 import os
 import shutil
+import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future as OfProcess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +27,7 @@ from samebook.cluster.client import Cluster
 from samebook.cluster.rank import CALL, result_path
 from samebook.core import errors, file_lock
 from samebook.core.errors import ARROW, SamebookError, UsageError
-from samebook.core.processes import ProcessResult
+from samebook.core.processes import Processes, ProcessResult
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace, make_folder
 
@@ -34,6 +40,7 @@ ATTEMPTS = 4
 GRACE = 10
 # Held by whoever has ranks: those of two notebooks would wait for each other's workers.
 LOCK = ".ranks"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -64,18 +71,37 @@ def run(workspace: Workspace, ranks: Ranks, say: Say) -> list[Any]:
         deadline = time.monotonic() + 60 * ranks.minutes
         for attempt in range(ATTEMPTS):
             addresses = _workers(cluster, ranks.count)
-            lost = _Attempt(cluster, ranks, addresses, ranks.folder / str(attempt), deadline).run()
+            lost = _AtWorkers(cluster, addresses).run(_Attempt(ranks, ranks.folder / str(attempt), deadline))
             if isinstance(lost, list):
                 return lost
-            say(
-                f"cluster: {lost}; all {ranks.count} ranks start again"
-                if attempt + 1 < ATTEMPTS
-                else f"cluster: {lost}"
-            )
+            say(f"cluster: {lost}" + f"; all {ranks.count} ranks start again" * (attempt + 1 < ATTEMPTS))
     raise SamebookError(
         f"{ATTEMPTS} times a worker was lost, or its rank was killed, as for lack of memory",
         mend=f"make cluster WORKERS={ranks.count} MEMORY=4g",
     )
+
+
+def run_here(workspace: Workspace, ranks: Ranks) -> list[Any]:
+    """The results of ranks that are processes beside this one. Raises SamebookError where they have none."""
+    attempt = _Attempt(ranks, ranks.folder / "0", time.monotonic() + 60 * ranks.minutes)
+    programs, rest = Processes(), (str(ranks.count), LOOPBACK, str(worker.free_port()))
+    env = {**os.environ, **ranks.variables, program.AT_WORKER: "1"}
+    command = (sys.executable, "-m", worker.RANK, str(attempt.folder))
+    with attempt.prepared(), ThreadPoolExecutor(ranks.count) as threads:
+        try:
+            futures = [
+                threads.submit(programs.call, (*command, str(index), *rest), workspace.root, env)
+                for index in range(ranks.count)
+            ]
+            results = attempt.wait(futures, lambda future: future.result(), str)
+        finally:
+            programs.stop()
+    if isinstance(results, str):
+        raise SamebookError(
+            f"{results}, as for lack of memory: all {ranks.count} ranks of a reproduction are on one machine",
+            mend="again, on a machine with more memory",
+        )
+    return results
 
 
 class _turn:  # noqa: N801
@@ -109,27 +135,22 @@ def _workers(cluster: Cluster, count: int) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _Attempt:
-    """One start of all ranks, at these workers, in a folder of its own, until this time."""
+class _AtWorkers:
+    """The ranks of an attempt at these workers of the cluster."""
 
     cluster: Cluster
-    ranks: Ranks
     addresses: tuple[str, ...]
-    folder: Path
-    deadline: float
 
-    def run(self) -> list[Any] | str:
-        """The results; or what was lost, where a new start may help. Raises SamebookError for any other failure."""
-        make_folder(self.folder)
-        (self.folder / CALL).write_bytes(self.ranks.call)
-        futures = [self._submit(*task) for task in self._tasks()]
-        try:
-            return self._wait(futures)
-        finally:
-            # A worker ends the process of a rank that is taken back.
-            if self.cluster.client.status == "running":
-                self.cluster.client.cancel(futures, force=True)
-            shutil.rmtree(self.folder, ignore_errors=True)
+    def run(self, attempt: "_Attempt") -> list[Any] | str:
+        """The results, or what was lost."""
+        with attempt.prepared():
+            futures = [self._submit(attempt, *task) for task in self._tasks()]
+            try:
+                return attempt.wait(futures, _result, self._lost)
+            finally:
+                # A worker ends the process of a rank that is taken back.
+                if self.cluster.client.status == "running":
+                    self.cluster.client.cancel(futures, force=True)
 
     def _tasks(self) -> list[tuple[str, tuple[str, ...]]]:
         """The address of each rank's worker, and its arguments."""
@@ -139,12 +160,12 @@ class _Attempt:
         rest = (str(len(self.addresses)), host, str(port))
         return [(address, (str(index), *rest)) for index, address in enumerate(self.addresses)]
 
-    def _submit(self, address: str, rank: tuple[str, ...]) -> "Future[ProcessResult]":
+    def _submit(self, attempt: "_Attempt", address: str, rank: tuple[str, ...]) -> "Future[ProcessResult]":
         return self.cluster.client.submit(
             worker.execute_rank,
-            str(self.folder),
+            str(attempt.folder),
             rank,
-            self.ranks.variables,
+            attempt.ranks.variables,
             self.cluster.session,
             key=f"rank-{rank[0]}-{uuid.uuid4().hex}",
             pure=False,
@@ -152,15 +173,44 @@ class _Attempt:
             retries=0,
         )
 
-    def _wait(self, futures: "Sequence[Future[ProcessResult]]") -> list[Any] | str:
+    def _lost(self) -> str:
+        self.cluster.check_scheduler("no rank done")
+        missing = set(self.addresses) - set(self.cluster.addresses())
+        return f"{len(missing)} of {len(self.addresses)} workers lost" if missing else ""
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One start of all ranks, in a folder of its own, until this time."""
+
+    ranks: Ranks
+    folder: Path
+    deadline: float
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """The block in which the folder has the call."""
+        make_folder(self.folder)
+        (self.folder / CALL).write_bytes(self.ranks.call)
+        try:
+            yield
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def wait[T](
+        self,
+        futures: "Sequence[OfProcess[T] | Future[T]]",
+        result: Callable[[Any], ProcessResult],
+        lost: Callable[[], str],
+    ) -> list[Any] | str:
+        """The results; or what was lost, where a new start may help. Raises SamebookError for any other failure."""
         failed_at = 0.0
         while True:
             now = time.monotonic()
-            self.cluster.check_scheduler("no rank done")
-            if missing := set(self.addresses) - set(self.cluster.addresses()):
-                return f"{len(missing)} of {len(self.addresses)} workers lost"
-            ended = {index: _result(future) for index, future in enumerate(futures) if future.done()}
-            failures = {index: result for index, result in ended.items() if self._has_failed(index, result)}
+            if reason := lost():
+                return reason
+            ended = {index: result(future) for index, future in enumerate(futures) if future.done()}
+            failures = {index: each for index, each in ended.items() if self._has_failed(index, each)}
             if killed := [
                 f"rank {index} ended by signal {-f.exit_code}" for index, f in failures.items() if f.exit_code < 0
             ]:

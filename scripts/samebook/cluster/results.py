@@ -4,24 +4,30 @@ Whoever may write there may plant a run, as by `make push`: what is taken is che
 the code of this checkout, and its signature is that of nobody.
 """
 
+import re
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from samebook.core.digest import json_bytes, parse_json, sha256
 from samebook.core.errors import EnvironmentMismatch, SamebookError
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace, make_folder, write_whole
+from samebook.execution.workers import Failure
 from samebook.models import store_use
 from samebook.records import evidence, receipt, run_folder
 from samebook.records import source as run_source
 from samebook.store import objects
+from samebook.store.bucket import RemoteError
 from samebook.store.remote import Remote
 
 # Below runs/: where a run is put together.
 FOLDER = ".cluster"
 AGAIN = "make sweep … IMAGE=…, with an image of this commit"
+# The name of a file in a patch.
+CHANGED = re.compile(rb"^diff --git a/.+ b/(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,8 @@ class Results:
             statement = receipt.read(run / run_folder.RECEIPT)
             for name in receipt.file_digests(statement):
                 store.put(run / name)
-        names = store_use.referenced_objects(self.workspace)
+        others = {path.name for path in self.workspace.runs.glob("*Z-*")} - {run.name for run in runs}
+        names = store_use.referenced_objects(self.workspace, others)
         beside = {sha256(path): path.name for run in runs for path in run.rglob("*") if path.is_file()}
         sent = self.remote.push({**names, **beside}, store, say)
         if sent.missing or sent.damaged:
@@ -59,6 +66,17 @@ class Results:
                 mend="make store-verify",
             )
         self.remote.bucket.write(_key(digest), json_bytes([sha256(run / run_folder.RECEIPT) for run in runs]))
+
+    def taken(self, receipts: Sequence[str] | None) -> list[Path] | Failure:
+        """The folders of these runs, brought here; a failure where there are none, or one can't be taken."""
+        if not receipts:
+            return Failure(SamebookError.exit_code, "its program is done; the shared store lacks its result")
+        try:
+            return self.take(receipts, lambda _: None)
+        except RemoteError:
+            raise
+        except SamebookError as error:
+            return Failure(error.exit_code, str(error))
 
     def take(self, receipts: Sequence[str], say: Say) -> list[Path]:
         """The folders of these runs, each brought here where it is not here. Raises SamebookError for a run that is not
@@ -115,6 +133,31 @@ class Results:
                 raise EnvironmentMismatch(
                     f"a run in the shared store has another {name} than this checkout", mend=AGAIN
                 )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The files of a workspace: their commit, "" where it is unknown, the sha256 of code and lock by their names in a
+    receipt, and the names of those that are not as committed.
+    """
+
+    commit: str
+    source: Mapping[str, str]
+    uncommitted: tuple[str, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> Self:
+        """The origin of the files as they are now."""
+        commit, changes = run_source.commit_and_changes(workspace)
+        in_patch = (name.decode(errors="replace") for name in CHANGED.findall(changes.patch or b""))
+        return cls(commit, facts(workspace), (*in_patch, *changes.unpatched))
+
+    def difference(self, sender: Self) -> str:
+        """What differs from the sender's origin, as words; "" where nothing does."""
+        if self.commit and sender.commit and self.commit != sender.commit:
+            return f"is of commit {self.commit[:12]}; the runs are for {sender.commit[:12]}"
+        names = [name for name, digest in sender.source.items() if self.source.get(name) != digest]
+        return f"has another {names[0]} than the checkout that has sent this run" if names else ""
 
 
 def facts(workspace: Workspace) -> dict[str, str]:

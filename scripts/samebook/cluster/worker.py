@@ -1,18 +1,21 @@
 """The side of a worker: it refuses senders of another environment, and runs a program once, whoever else was sent it.
 
+A worker sees the runs of its sender, or has a checkout or an image of its own: of the same commit, code and lock, with
+nothing uncommitted. Then results go through the shared store.
+
 A program holds a lock of its own among the runs, which ends with it and with nothing else. A worker that takes over
 from one that died, or that has only lost its connection, waits for that program; what it finished is found, and not
 run again.
 """
 
-import json
 import os
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,14 +24,16 @@ from distributed import Reschedule, get_worker
 from distributed.core import Status
 from distributed.worker import thread_state
 
+from samebook.cluster.indexed import INDEX
 from samebook.cluster.program import AT_WORKER, Program, worker_variables
 from samebook.cluster.rank import CALL
+from samebook.cluster.results import Origin
 from samebook.core import file_lock
 from samebook.core import workspace as workspaces
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.make import clean_environment
 from samebook.core.processes import Processes, ProcessResult
-from samebook.core.workspace import Workspace
+from samebook.core.workspace import Workspace, write_whole
 from samebook.environment import identity
 from samebook.execution import preparation
 from samebook.execution.pool import MIN_RUNS, Pool
@@ -39,6 +44,10 @@ FOLDER = ".cluster"
 # Seconds between two looks, at a lock and at whether a program is still wanted.
 POLL = 0.2
 SHOWN = 5
+# The program of a rank.
+RANK = "samebook.cluster.rank"
+# The program of a call whose result goes to the shared store.
+STORED = "samebook.cluster.index_program"
 DECISIVE = ("python", "machine", "variables", "packages", "startup")
 
 
@@ -47,19 +56,56 @@ def lock_path(workspace: Workspace, program: Program) -> Path:
     return workspace.runs / FOLDER / program.key
 
 
-def check(session: str) -> None:
-    """Raise EnvironmentMismatch where the sender of a session has another environment than this process, and UsageError
-    where this process does not see the sender's runs.
+@dataclass(frozen=True)
+class Session:
+    """A sender of programs: the name of its file among its runs, and the identity of its environment.
+
+    `origin` is that of its files, where results may go through the shared store; None where they may not.
     """
-    path = workspaces.find().runs / FOLDER / session
-    try:
-        sender = json.loads(path.read_text())
-    except FileNotFoundError:
+
+    name: str
+    environment: Mapping[str, Any]
+    origin: Origin | None = None
+
+
+def check(session: Session) -> bool:
+    """Whether this process sees the runs of a sender. Raises EnvironmentMismatch where it has another environment, and
+    where it does not see them other files; UsageError where it has to see them.
+    """
+    workspace = workspaces.find()
+    _check_environment(identity.of(workspace), session.environment)
+    path = workspace.runs / FOLDER / session.name
+    if path.is_file():
+        return True
+    if session.origin is None:
         raise UsageError(
-            f"a process of the cluster does not see the runs of this checkout: it has no {path}",
+            f"a process of the cluster does not see the runs of this checkout, and there is no shared store for its"
+            f" results: it has no {path}",
             mend="make cluster-down && make cluster, in this checkout",
-        ) from None
-    own = identity.of(workspaces.find())
+        )
+    if session.origin.uncommitted:
+        raise UsageError(
+            "workers have a checkout of their own, with only what is committed, and this one has changes:"
+            f" {_names(session.origin.uncommitted)}",
+            mend="git commit --all",
+        )
+    own = Origin.of(workspace)
+    changes = f"has uncommitted changes: {_names(own.uncommitted)}" if own.uncommitted else ""
+    if difference := own.difference(session.origin) or changes:
+        raise EnvironmentMismatch(
+            f"the checkout of a worker, {workspace.root}, {difference}",
+            mend=f"git -C {workspace.root} checkout {session.origin.commit[:12] or 'HEAD'}",
+        )
+    return False
+
+
+def _names(changes: Sequence[str]) -> str:
+    """The names of changes, of many only the first ones."""
+    more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+    return f"{', '.join(changes[:SHOWN])}{more}"
+
+
+def _check_environment(own: Mapping[str, Any], sender: Mapping[str, Any]) -> None:
     if own["digest"] != sender["digest"]:
         lines = differences(sender, own)
         more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
@@ -88,24 +134,42 @@ def _short(version: str | None) -> str:
     return "none" if version is None else " ".join(part[:15] for part in version.split())
 
 
-def execute(program: Program, session: str) -> ProcessResult:
+def execute(program: Program, session: Session) -> ProcessResult:
     """Run a program to its end, unless it is done; the task of a worker."""
-    check(session)
+    if not check(session) and not program.calls:
+        raise UsageError("a worker that does not see the runs has come meanwhile", mend="again: it goes on from there")
     workspace, programs = workspaces.find(), Processes()
     with _stopped_if_unwanted(programs):
         lock = _acquire(lock_path(workspace, program), programs)
         try:
             is_begun = bool(os.fstat(lock).st_size)
             os.pwrite(lock, b"begun\n", 0)
-            arguments = (*program.arguments, *(program.again if is_begun else ()))
-            command = (sys.executable, "-m", "samebook", *arguments)
-            env = {**worker_variables(program, clean_environment()), **_warm(workspace, program), AT_WORKER: "1"}
-            ended = programs.call(command, workspace.root, env, (lock,))
+            command = (*_command(workspace, program), *(program.again if is_begun else ()))
+            own = {**_warm(workspace, program), AT_WORKER: "1", INDEX: "0"}
+            env = {**worker_variables(program, clean_environment()), **own}
+            ended = programs.call((sys.executable, "-m", *command), workspace.root, env, (lock,))
+            if program.calls and not programs.is_stopped:
+                lock_path(workspace, program).unlink(missing_ok=True)  # its sender sees no file of this one
         finally:
             os.close(lock)
+            calls_path(workspace, program).unlink(missing_ok=True)
     if programs.is_stopped:
         raise Reschedule  # where this worker only closes, another takes over
     return ended
+
+
+def _command(workspace: Workspace, program: Program) -> tuple[str, ...]:
+    """The module of a program, and its arguments."""
+    if not program.calls:
+        return ("samebook", *program.arguments)
+    path = calls_path(workspace, program)
+    write_whole(path, program.calls.encode())
+    return (STORED, str(path))
+
+
+def calls_path(workspace: Workspace, program: Program) -> Path:
+    """The file of the call whose result goes to the shared store."""
+    return workspace.runs / FOLDER / f"{program.key}.json"
 
 
 def free_port() -> int:
@@ -114,7 +178,7 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def execute_rank(folder: str, rank: tuple[str, ...], variables: Mapping[str, str], session: str) -> ProcessResult:
+def execute_rank(folder: str, rank: tuple[str, ...], variables: Mapping[str, str], session: Session) -> ProcessResult:
     """Run a rank to its end, with these variables of its sender's kernel; it ends early once it is not wanted."""
     check(session)
     workspace, programs = workspaces.find(), Processes()
@@ -124,7 +188,7 @@ def execute_rank(folder: str, rank: tuple[str, ...], variables: Mapping[str, str
             mend="make cluster-down && make cluster, in this checkout",
         )
     with _stopped_if_unwanted(programs):
-        command = (sys.executable, "-m", "samebook.cluster.rank", folder, *rank)
+        command = (sys.executable, "-m", RANK, folder, *rank)
         return programs.call(command, workspace.root, {**clean_environment(), **variables, AT_WORKER: "1"})
 
 

@@ -44,7 +44,7 @@ def read(workspace: Workspace, notebook: Path, limit: int = uncommitted.LIMIT) -
     """
     states = source_files.states(workspace.root)
     try:
-        commit, changes = _commit_and_changes(workspace, limit)
+        commit, changes = commit_and_changes(workspace, limit)
     except UsageError as error:
         raise UsageError(
             f"the commit and the uncommitted changes of this checkout can't be read: {error}",
@@ -125,7 +125,7 @@ def code_files(workspace: Workspace) -> list[Path]:
     return sorted(path for path in paths if _is_code(workspace.relative(path)) and path.is_file())
 
 
-def _commit_and_changes(workspace: Workspace, limit: int) -> tuple[str, Changes]:
+def commit_and_changes(workspace: Workspace, limit: int = uncommitted.LIMIT) -> tuple[str, Changes]:
     """The commit and the changes on it; make hands them over where the runner has no git, as in the image."""
     root, store = workspace.root, objects.local_store(workspace).root
     commit, patch_name = (os.environ.get(name) for name in ("SAMEBOOK_COMMIT", "SAMEBOOK_PATCH"))

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from samebook.cluster import places, pods
+from samebook.cluster.places import Sender
 from samebook.cluster.pods import Pods
 from samebook.core import signals, subcommand
 from samebook.core.errors import SamebookError, UsageError
@@ -23,6 +25,9 @@ from samebook.execution.workers import Failure
 from samebook.pipelines import executor, step_program
 from samebook.pipelines.executor import State
 from samebook.pipelines.step_program import Job
+
+if TYPE_CHECKING:
+    from samebook.cluster.client import Cluster
 
 JOBS = 2
 
@@ -85,14 +90,23 @@ def backfill(request: BackfillRequest, say: Say) -> Backfill:
             f"step {step.name} has to {step.declaration.verb}; a cluster only runs notebooks",
             mend=f"make backfill NAME={request.job.name} …, without ON",
         )
-    if request.on == "kubernetes":
-        return _on_kubernetes(request, days, say)
+    with signals.as_errors():
+        if request.on == "kubernetes":
+            job = request.job
+            return _sent(request, pods.sender(job.workspace, job.env, request.pods, job.name, request.jobs, say), say)
+        with _cluster(request, say) as cluster:
+            if cluster and not cluster.is_shared:
+                from samebook.cluster import stored_calls
+
+                return _sent(request, stored_calls.sender(cluster, request.job.env), say)
+            with _machines(request, len(days), cluster) as machines:
+                return _side_by_side(request, days, machines, say)
+
+
+def _side_by_side(request: BackfillRequest, days: Sequence[datetime.date], machines: _Machines, say: Say) -> Backfill:
+    """The backfill whose steps' programs run on these machines."""
     start, outcomes = time.monotonic(), dict[datetime.date, DayOutcome]()
-    with (
-        signals.as_errors(),
-        _machines(request, len(days), say) as machines,
-        ThreadPoolExecutor(machines.jobs) as pool,
-    ):
+    with ThreadPoolExecutor(machines.jobs) as pool:
         try:
             for future in as_completed([pool.submit(_run, request, day, machines) for day in days]):
                 outcome = future.result()
@@ -106,16 +120,16 @@ def backfill(request: BackfillRequest, say: Say) -> Backfill:
     return Backfill(tuple(outcomes[day] for day in days))
 
 
-def _on_kubernetes(request: BackfillRequest, days: Sequence[datetime.date], say: Say) -> Backfill:
-    """The backfill as a Job with an index for each day: its pod runs all steps, whose runs come by the shared store."""
+def _sent(request: BackfillRequest, sender: Sender, say: Say) -> Backfill:
+    """The backfill with a call for each day, which runs all its steps elsewhere; runs come by the shared store."""
     job = request.job
     if job.force:
         raise UsageError("what is in the shared store is not run again there", mend="again, without FORCE")
-    sender = pods.sender(job.workspace, job.env, request.pods, job.name, request.jobs, say)
+    days = dataset.span(request.first, request.last)
     calls = {step_program.call(job, day): day for day in days}
     known = {path.name for path in job.workspace.runs.glob("*Z-*")}
     start, outcomes = time.monotonic(), dict[datetime.date, DayOutcome]()
-    with signals.as_errors(), closing(sender.map([*calls])) as results:
+    with closing(sender.map([*calls])) as results:
         for call, runs in results:
             if isinstance(runs, Failure):
                 outcome = DayOutcome(calls[call], State.FAILED, runs.message, runs.code)
@@ -132,16 +146,27 @@ def _job(request: BackfillRequest, day: datetime.date) -> Job:
 
 
 @contextmanager
-def _machines(request: BackfillRequest, days: int, say: Say) -> Iterator[_Machines]:
-    """The machines for as many days, until the block ends."""
+def _cluster(request: BackfillRequest, say: Say) -> "Iterator[Cluster | None]":
+    """A connection to the cluster of Dask, until the block ends; None where days run here."""
     if request.on == "local":
+        yield None
+        return
+    from samebook.cluster import client
+
+    with client.connect(request.job.workspace, request.jobs, say, request.job.env) as cluster:
+        yield cluster
+
+
+@contextmanager
+def _machines(request: BackfillRequest, days: int, cluster: "Cluster | None") -> Iterator[_Machines]:
+    """The machines for as many days, until the block ends."""
+    if cluster is None:
         with Pool(days) as programs:
             yield _Machines(Processes(), programs, request.jobs or JOBS)
         return
-    from samebook.cluster import client
     from samebook.cluster.run_processes import RunProcesses
 
-    with client.connect(request.job.workspace, request.jobs, say) as cluster, Pool(0) as none:
+    with Pool(0) as none:
         yield _Machines(RunProcesses(cluster, request.job.env), none, request.jobs or cluster.size)
 
 

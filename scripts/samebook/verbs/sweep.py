@@ -125,7 +125,7 @@ def place(request: SweepRequest, prepared: PreparedRun, run: Runner, say: Say) -
         return places.Dask(prepared, request.jobs, say)
     if request.on == "kubernetes":
         env = request.run.env
-        return places.Kubernetes(
+        return places.Stored(
             prepared, pods.sender(prepared.workspace, env, request.pods, prepared.name, request.jobs, say)
         )
     return places.Local(prepared, jobs(request), run, say)
