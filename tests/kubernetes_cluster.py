@@ -142,7 +142,7 @@ class Cluster:
             metadata = {"name": f"{job}-{index}-{number}", "labels": labels, "ownerReferences": owners}
             pod = self.create("pods", {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {}})
         (container,) = spec["containers"]
-        env = {item["name"]: item.get("value") or self._secret(item) for item in container.get("env", ())}
+        env = {item["name"]: item.get("value") or self._reference(item) for item in container.get("env", ())}
         calls = next((volume["configMap"]["name"] for volume in spec["volumes"] if "configMap" in volume), "")
         while calls and calls not in self.objects["configmaps"]:  # as a kubelet waits for what it mounts
             if self.stops[job].wait(0.05):
@@ -157,7 +157,9 @@ class Cluster:
         pod["status"]["containerStatuses"] = [{"name": "samebook", "state": {"terminated": end}}]
         return ended
 
-    def _secret(self, item: Object) -> str:
+    def _reference(self, item: Object) -> str:
+        if "fieldRef" in item["valueFrom"]:
+            return "node-1"
         reference = item["valueFrom"]["secretKeyRef"]
         return self.secrets[reference["name"]][reference["key"]]
 

@@ -12,7 +12,7 @@ from promoting import stderr_of
 from tiny import CHECKOUT, Tiny
 
 from samebook.cluster import indexed, kubernetes
-from samebook.cluster.kubernetes import Frame
+from samebook.cluster.frame import Frame
 
 IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
 UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"

@@ -12,7 +12,7 @@ from test_run import SMALL
 from tiny import Tiny
 
 from samebook.cli.sweeps import SizeType
-from samebook.cluster import indexed, kubernetes
+from samebook.cluster import frame, indexed, kubernetes
 
 IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
 
@@ -56,7 +56,7 @@ def test_pods_of_a_sweep(runtime: Image, start: Start, tiny: Tiny, tmp_path: Pat
     assert rendered.code == 0, rendered.stderr
     calls, job = yaml.safe_load_all(rendered.stdout)
     pod = job["spec"]["template"]["spec"]
-    sources = {name: tmp_path / name for name in (*kubernetes.VOLUMES, "calls")}
+    sources = {name: tmp_path / name for name in (*frame.VOLUMES, "calls")}
     for path in sources.values():
         path.mkdir()
         os.chown(path, kubernetes.USER, kubernetes.USER)
