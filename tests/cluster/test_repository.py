@@ -61,6 +61,8 @@ def test_only_what_promotes_has_keys(scheduled: Tiny) -> None:
     for each in (clone, samebook, push):
         assert each["securityContext"]["readOnlyRootFilesystem"] is True
         assert each["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    written = [{mount["name"] for mount in each["volumeMounts"] if not mount.get("readOnly")} for each in (clone, push)]
+    assert written == [{"checkout", "clone-tmp"}, {"push-tmp"}]  # where no notebook has left a file
     commit = git(scheduled, "rev-parse", "HEAD").strip()
     assert {"name": "COMMIT", "value": commit} in clone["env"]
 

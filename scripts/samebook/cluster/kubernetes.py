@@ -20,8 +20,8 @@ type Manifest = dict[str, Any]
 
 # The length of a name that also names pods: https://kubernetes.io/docs/concepts/overview/working-with-objects/names
 LONGEST = 63
-# The only other folder that can be written to.
-TEMPORARY = "tmp"
+# Samebook's own container; and the only other folder that can be written to.
+SAMEBOOK, TEMPORARY = "samebook", "tmp"
 USER = 1000
 # The program of a pod that has one call of many: it becomes the call, or sends its result to the shared store.
 INDEXED, SENT = "samebook.cluster.indexed", "samebook.cluster.index_program"
@@ -124,7 +124,7 @@ def pod(frame: Frame, program: Manifest, *, calls: str = "") -> Manifest:
     cloned = frame.repository
     volumes: list[Manifest] = [
         *({"name": each, "persistentVolumeClaim": {"claimName": f"samebook-{each}"}} for each in frame.claims),
-        *({"name": each, "emptyDir": empty} for each in (*VOLUMES, TEMPORARY) if each not in frame.claims),
+        *({"name": each, "emptyDir": empty} for each in VOLUMES if each not in frame.claims),
         *([{"name": "calls", "configMap": {"name": calls}}] if calls else []),
         *(cloned.volumes(frame.env) if cloned else []),
     ]
@@ -133,6 +133,7 @@ def pod(frame: Frame, program: Manifest, *, calls: str = "") -> Manifest:
         containers.insert(0, _part(frame, cloned.container(frame.env, repository.CLONE), cloned.image))
     if cloned and cloned.is_written:
         containers.append(_part(frame, cloned.container(frame.env, repository.PUSH), cloned.image))
+    volumes += [{"name": temporary(each["name"]), "emptyDir": empty} for each in containers]
     # Each of these ends well before the next one starts.
     *before, last = containers
     return {
@@ -175,7 +176,12 @@ def _container(frame: Frame, program: Manifest, *, has_calls: bool) -> Manifest:
         *([{"name": "calls", "mountPath": CALLS_FOLDER, "readOnly": True}] if has_calls else []),
     ]
     program = cloned.program(program) if cloned else program
-    return _part(frame, {"name": "samebook", **program, "env": variables, "volumeMounts": mounts})
+    return _part(frame, {"name": SAMEBOOK, **program, "env": variables, "volumeMounts": mounts})
+
+
+def temporary(container: str) -> str:
+    """The volume of a container's /tmp: none of another one, which could put a file of its own there."""
+    return TEMPORARY if container == SAMEBOOK else f"{container}-{TEMPORARY}"
 
 
 def _part(frame: Frame, own: Manifest, image: str = "") -> Manifest:
@@ -192,13 +198,13 @@ def _part(frame: Frame, own: Manifest, image: str = "") -> Manifest:
         },
         # The last lines that a failed program has printed are kept with its pod.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [*own["volumeMounts"], {"name": TEMPORARY, "mountPath": f"/{TEMPORARY}"}],
+        "volumeMounts": [*own["volumeMounts"], {"name": temporary(own["name"]), "mountPath": f"/{TEMPORARY}"}],
     }
 
 
 def _failures(frame: Frame, action: str) -> Manifest:
     """What happens after a pod has failed: this action for an exit code that is final, another try for others."""
-    names = ["samebook", *([repository.CLONE] if frame.repository else [])]
+    names = [SAMEBOOK, *([repository.CLONE] if frame.repository else [])]
     codes = ({"containerName": name, "operator": "In", "values": FINAL} for name in names)
     conditions = [{"type": "DisruptionTarget", "status": "True"}]
     return {
