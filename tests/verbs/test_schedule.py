@@ -18,7 +18,7 @@ from tiny import CHECKOUT, Tiny, image_python
 
 from samebook.cli import make_call
 from samebook.cli.main import cli
-from samebook.cluster import kubernetes
+from samebook.cluster import frame
 from samebook.core import cron
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
@@ -190,9 +190,9 @@ def test_cron_jobs_have_no_rights(scheduled: Tiny) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container["securityContext"]["allowPrivilegeEscalation"] is pod["automountServiceAccountToken"] is False
-    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {
-        f"/workspace/{n}" for n in kubernetes.VOLUMES
-    } | {"/tmp"}
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {f"/workspace/{n}" for n in frame.VOLUMES} | {
+        "/tmp"
+    }
     assert {volume["name"] for volume in pod["volumes"]} == {volume["name"] for volume in container["volumeMounts"]}
 
 
@@ -259,7 +259,7 @@ def test_image_knows_no_checkout(scheduled: Tiny, tmp_path: Path) -> None:
     [
         ("reproduced: true", "cron", "promotes what it has made itself"),
         ("reproduced: {by: 2}", "systemd", "promotes what it has made itself"),
-        ("reproduced: false", "kubernetes", "would be lost with the job's copy"),
+        ("reproduced: false", "kubernetes", "needs the git repository, which no image has: step promote promotes"),
         ("reproduced: false", "github", "would be lost with the job's copy"),
         ("reproduced: false", "gitlab", "would be lost with the job's copy"),
         ("reproduced: false", "cron", ""),

@@ -2,12 +2,16 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from samebook.cli.options import DAY, ENV, SECONDS, parameters, show
+from samebook.cli.options import DAY, ENV, SECONDS, clone, parameters, show
 from samebook.cli.sweeps import Variations, variations
 from samebook.core import errors, workspace
+
+if TYPE_CHECKING:
+    from samebook.pipelines.git_use import Clone
 
 
 @click.group()
@@ -48,6 +52,7 @@ def kubernetes() -> None:
 @click.option("--jobs", type=click.IntRange(1, 10_000), default=4, help="Run this many pods at a time.")
 @click.option("--memory", default="", help="Memory of a pod, like 2Gi; a pod that takes more is ended.")
 @click.option("--cores", default="", help="Cores of a pod, like 2.")
+@clone
 @ENV
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Write the file into this folder.")
 def render(
@@ -62,6 +67,7 @@ def render(
     jobs: int,
     memory: str,
     cores: str,
+    clone: "Clone",
     env: str,
     into: Path | None,
 ) -> None:
@@ -82,7 +88,7 @@ def render(
     from samebook.verbs import schedule, sweep
 
     found = workspace.find()
-    request = verb.RenderRequest(env, image, memory, cores, jobs)
+    request = verb.RenderRequest(env, image, memory, cores, jobs, clone)
     if notebook and pipeline:
         raise errors.UsageError(
             "found a notebook and a pipeline; expected one of them", mend=f"again, without NAME={pipeline}"
@@ -91,17 +97,21 @@ def render(
         run = RunRequest(notebook, given, env, timeout)
         plan = sweep.plan(vary.request(run)) if vary.grid or vary.file else None
         prepared = plan.prepared if plan else preparation.prepare(found, run)
-        text = verb.kubernetes(request, found, notebook, verb.runs(prepared, plan.sets if plan else []))
+        sets = plan.sets if plan else []
+        reasons = verb.reasons_of_runs(prepared, sets)
+        text = verb.kubernetes(request, found, notebook, verb.runs(prepared, sets), reasons)
     elif pipeline:
         if not (first and last):
             raise errors.UsageError(
                 "a backfill has a first and a last day",
                 mend=f"again, with NAME={pipeline} FROM=2013-07-01 TO=2013-07-31",
             )
-        calls = verb.days(Job(found, pipeline, given, env), first.date(), last.date())
-        text = verb.kubernetes(request, found, pipeline, calls)
+        job = Job(found, pipeline, given, env)
+        calls = verb.days(job, first.date(), last.date())
+        text = verb.kubernetes(request, found, pipeline, calls, verb.reasons_of_days(job))
     else:
-        (text,) = schedule.schedule(found, schedule.ScheduleRequest(env, "kubernetes", image, memory, cores)).values()
+        cron = schedule.ScheduleRequest(env, "kubernetes", image, memory, cores, clone)
+        (text,) = schedule.schedule(found, cron).values()
     if into:
         title = "-".join(filter(None, ("samebook", env, notebook or pipeline)))
         path = into / f"{title.replace('/', '-')}.yaml"

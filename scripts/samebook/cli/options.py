@@ -162,6 +162,22 @@ def pods[Result](command: Callable[..., Result]) -> Callable[..., Result]:
     return click.option("--image", default="", help="Image of pods on Kubernetes, by digest: NAME@sha256:…")(call)
 
 
+def clone[Result](command: Callable[..., Result]) -> Callable[..., Result]:
+    """Add --repository and --git-image to a command, which gets them as `clone`."""
+
+    @functools.wraps(command)
+    def call(*, repository: str, git_image: str, **others: Any) -> Result:
+        from samebook.pipelines.git_use import Clone
+
+        return command(clone=Clone(repository, git_image), **others)
+
+    image = "Image of Kubernetes that has git and ssh for it, by digest; by default the one that runs."
+    call = click.option("--git-image", default="", help=image)(call)
+    return click.option(
+        "--repository", default="", help="Address that pods of Kubernetes clone, where they need git: ssh://git@host/…"
+    )(call)
+
+
 def parameters[Result](command: Callable[..., Result]) -> Callable[..., Result]:
     """Add -p and --params to a command; it gets the parameters of both as `given`. A name may be given once."""
 

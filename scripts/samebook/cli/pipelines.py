@@ -2,6 +2,7 @@
 
 import sys
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -25,7 +26,21 @@ FORCE = click.option("--force", is_flag=True, help="Run also the steps that a fi
 @FORCE
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Run this many steps at a time.")
 @click.option("--dry-run", "--dry", is_flag=True, help="Print the plan, without a run.")
-def pipeline(name: str, given: dict[str, str], env: str, engine: str, force: bool, jobs: int, dry_run: bool) -> None:
+@click.option(
+    "--promotions",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the commits of its promotions into this file, as a bundle of git's.",
+)
+def pipeline(
+    name: str,
+    given: dict[str, str],
+    env: str,
+    engine: str,
+    force: bool,
+    jobs: int,
+    dry_run: bool,
+    promotions: Path | None,
+) -> None:
     """Run environments/pipelines/NAME.yml: its steps, each after those that it needs.
 
     Example: samebook pipeline daily -p day=2013-07-01
@@ -42,7 +57,7 @@ def pipeline(name: str, given: dict[str, str], env: str, engine: str, force: boo
         show(verb.table(verb.plan(job)))
         return
     try:
-        verb.pipeline(job, lambda outcome: show(verb.line(outcome)))
+        verb.pipeline(job, lambda outcome: show(verb.line(outcome)), promotions)
     finally:
         notices.wait(5)
 

@@ -3,11 +3,15 @@
 import datetime
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from samebook.cli.options import DAY, ENV, DaysType, show
+from samebook.cli.options import DAY, ENV, DaysType, clone, show
 from samebook.core import workspace
+
+if TYPE_CHECKING:
+    from samebook.pipelines.git_use import Clone
 
 
 @click.command()
@@ -87,8 +91,9 @@ def gc(older_than: int | None, keep: int | None, dry_run: bool, env: str) -> Non
     help="Print the schedule in this form, instead of the table.",
 )
 @click.option("--image", default="", help="Image that Kubernetes shall run, by digest: NAME@sha256:…")
+@clone
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Write the files into this folder.")
-def schedule(env: str, form: str | None, image: str, into: Path | None) -> None:
+def schedule(env: str, form: str | None, image: str, clone: "Clone", into: Path | None) -> None:
     """Show when jobs are due (UTC); with --as, print the schedule for cron, systemd, Kubernetes, GitHub or GitLab.
 
     Example: samebook schedule --as systemd --into timers
@@ -103,7 +108,7 @@ def schedule(env: str, form: str | None, image: str, into: Path | None) -> None:
         now = datetime.datetime.now(datetime.UTC)
         show(verb.table(env_settings, now) if env_settings.schedule else verb.unscheduled(env))
         return
-    files = verb.schedule(workspace.find(), verb.ScheduleRequest(env, form, image))
+    files = verb.schedule(workspace.find(), verb.ScheduleRequest(env, form, image, clone=clone))
     for name, content in files.items():
         if into:
             workspace.write_whole(into / name, content.encode())

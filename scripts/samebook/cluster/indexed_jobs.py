@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.cluster import kubectl, kubernetes
+from samebook.cluster.frame import Frame
 from samebook.cluster.index_program import Calls
 from samebook.cluster.kubectl import Object
-from samebook.cluster.kubernetes import Frame
 from samebook.cluster.program import failure
 from samebook.cluster.results import Results, facts
 from samebook.core import git

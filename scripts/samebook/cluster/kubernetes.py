@@ -6,11 +6,13 @@ All pods run as one user without rights, on a read-only root, and write into thr
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, override
 
 import yaml
 
+from samebook.cluster import repository
+from samebook.cluster.frame import VOLUMES, Frame
+from samebook.core import signing_key
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import UsageError
 
@@ -18,74 +20,45 @@ type Manifest = dict[str, Any]
 
 # The length of a name that also names pods: https://kubernetes.io/docs/concepts/overview/working-with-objects/names
 LONGEST = 63
-VOLUMES = ("runs", "store", "data")
-# What is empty in each pod where results come back through the shared store.
-OWN_VOLUMES = ("runs", "store")
-# The only other folder that can be written to.
-TEMPORARY = "tmp"
+# Samebook's own container; and the only other folder that can be written to.
+SAMEBOOK, TEMPORARY = "samebook", "tmp"
 USER = 1000
-# A tag may be moved to another image, a digest can't.
-IMAGE = re.compile(r"[\w./:-]+@sha256:[0-9a-f]{64}")
-QUANTITY = re.compile(r"[1-9][0-9]*(m|Ki|Mi|Gi|Ti)?")
 # The program of a pod that has one call of many: it becomes the call, or sends its result to the shared store.
 INDEXED, SENT = "samebook.cluster.indexed", "samebook.cluster.index_program"
 # The folder of a ConfigMap with the calls of an indexed Job, and the most bytes that one holds.
 CALLS_FOLDER, CALLS, MOST_BYTES = "/etc/samebook", "calls.json", 1_000_000
 # What another try would only repeat: exit codes that say what is wrong with notebook, parameters, data or policy.
 FINAL = [1, 2, 3, 4, 5, 6]
-HEAD = """\
-# Jobs of samebook in env {env}: kubectl apply -f this file. Before it: the claims {claims}{secret}.
-"""
+HEAD = "# Jobs of samebook in env {env}: kubectl apply -f this file. Before it:\n{needs}"
+# The node's name, and of it the builder's.
+NODE = "NODE_NAME"
+BUILDER = f"urn:samebook:builder:$({NODE})"
 # Tries after the first one, for a pod that is evicted, out of memory, or on a node that died.
 TRIES = 2
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What all pods of an environment have in common. `memory` (2Gi) and `cores` (2) are limits, "" for none.
+class _Dumper(yaml.SafeDumper):
+    """YAML with scripts as blocks of lines, and without anchors."""
 
-    With `is_shared`, results go to the shared store, and only data/ is a claim's. `variables` are a pod's, with texts.
-    """
+    @override
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
-    env: str
-    image: str
-    secrets: tuple[str, ...] = ()
-    memory: str = ""
-    cores: str = ""
-    is_shared: bool = False
-    variables: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        if not IMAGE.fullmatch(self.image):
-            raise UsageError(
-                f"--image {self.image!r} has no digest; expected NAME@sha256:… with 64 digits, which can't be moved",
-                mend="docker image inspect --format '{{index .RepoDigests 0}}' IMAGE",
-            )
-
-        for option, quantity in (("--memory", self.memory), ("--cores", self.cores)):
-            if quantity and not QUANTITY.fullmatch(quantity):
-                raise UsageError(
-                    f"{option} {quantity!r} is no quantity of Kubernetes'; expected one like 2Gi or 2",
-                    mend="again, with MEMORY=2Gi CORES=2",
-                )
-
-    @property
-    def of_env(self) -> str:
-        """The name of the environment's Secret."""
-        return f"samebook-{self.env}"
-
-    @property
-    def claims(self) -> tuple[str, ...]:
-        """The volumes that are claims: what a pod writes there outlives it."""
-        return tuple(volume for volume in VOLUMES if not (self.is_shared and volume in OWN_VOLUMES))
+    def script(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if text.count("\n") > 1 else None)
 
 
-def text(manifests: Sequence[Manifest], frame: Frame) -> str:
-    """The text of a file with these manifests, and what must be there before it."""
-    secret = f", and the secret {frame.of_env} with {', '.join(frame.secrets)}" if frame.secrets else ""
-    claims = ", ".join(f"samebook-{volume}" for volume in frame.claims)
-    head = HEAD.format(env=frame.env, claims=claims, secret=secret)
-    return head + yaml.safe_dump_all(manifests, sort_keys=False, width=118, allow_unicode=True)
+_Dumper.add_representer(str, _Dumper.script)
+
+
+def text(manifests: Sequence[Manifest], *frames: Frame) -> str:
+    """The text of a file with these manifests of these frames, and what must be there before it."""
+    env = frames[0].env
+    scripts = [frame.repository.script(env) for frame in frames if frame.repository][:1]
+    needs = dict.fromkeys(need for frame in frames for need in frame.needs)
+    head = HEAD.format(env=env, needs="".join(f"# - {need}\n" for need in needs))
+    every = [*scripts, *manifests]
+    return head + yaml.dump_all(every, Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True)
 
 
 def name(*parts: str, longest: int = LONGEST) -> str:
@@ -104,7 +77,7 @@ def job(frame: Frame, notebook: str, arguments: Sequence[str]) -> list[Manifest]
     """The Job of one call. Its name holds a digest of the call, so that the same one is not applied twice."""
     spec = {
         "backoffLimit": TRIES,
-        "podFailurePolicy": _failures("FailJob"),
+        "podFailurePolicy": _failures(frame, "FailJob"),
         "template": {"spec": pod(frame, {"args": [*arguments]})},
     }
     return [_object("batch/v1", "Job", name(frame.env, notebook, _digest(frame, [arguments])), spec)]
@@ -139,7 +112,7 @@ def job_of_calls(frame: Frame, title: str, count: int, parallel: int, program: s
         "parallelism": min(parallel, count),
         "completionMode": "Indexed",
         "backoffLimitPerIndex": TRIES,
-        "podFailurePolicy": _failures("FailIndex"),
+        "podFailurePolicy": _failures(frame, "FailIndex"),
         "template": {"spec": pod(frame, {"command": command}, calls=title)},
     }
     return _object("batch/v1", "Job", title, spec)
@@ -148,11 +121,21 @@ def job_of_calls(frame: Frame, title: str, count: int, parallel: int, program: s
 def pod(frame: Frame, program: Manifest, *, calls: str = "") -> Manifest:
     """The specification of a pod for a program (`args`, `command`); `calls` names a ConfigMap that it reads."""
     empty: Manifest = {}
+    cloned = frame.repository
     volumes: list[Manifest] = [
         *({"name": each, "persistentVolumeClaim": {"claimName": f"samebook-{each}"}} for each in frame.claims),
-        *({"name": each, "emptyDir": empty} for each in (*VOLUMES, TEMPORARY) if each not in frame.claims),
+        *({"name": each, "emptyDir": empty} for each in VOLUMES if each not in frame.claims),
         *([{"name": "calls", "configMap": {"name": calls}}] if calls else []),
+        *(cloned.volumes(frame.env) if cloned else []),
     ]
+    containers = [_container(frame, program, has_calls=bool(calls))]
+    if cloned:
+        containers.insert(0, _part(frame, cloned.container(frame.env, repository.CLONE), cloned.image))
+    if cloned and cloned.is_written:
+        containers.append(_part(frame, cloned.container(frame.env, repository.PUSH), cloned.image))
+    volumes += [{"name": temporary(each["name"]), "emptyDir": empty} for each in containers]
+    # Each of these ends well before the next one starts.
+    *before, last = containers
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -164,28 +147,49 @@ def pod(frame: Frame, program: Manifest, *, calls: str = "") -> Manifest:
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(frame, program, has_calls=bool(calls))],
+        **({"initContainers": before} if before else {}),
+        "containers": [last],
         "volumes": volumes,
     }
 
 
 def _container(frame: Frame, program: Manifest, *, has_calls: bool) -> Manifest:
-    variables: list[Manifest] = [{"name": variable, "value": text} for variable, text in frame.variables]
-    variables += [
-        {"name": secret, "valueFrom": {"secretKeyRef": {"name": frame.of_env, "key": secret}}}
-        for secret in frame.secrets
+    """Samebook's own container."""
+    cloned = frame.repository
+    # The receipt names the image, and the node as the builder: two pods of one node are no two builders.
+    texts = {"SAMEBOOK_IMAGE": frame.image, "SAMEBOOK_BUILDER": BUILDER, **dict(frame.variables)}
+    references = {name: name for name in frame.secrets} | (
+        {signing_key.VARIABLE: frame.signing_key} if frame.signing_key else {}
+    )
+    variables: list[Manifest] = [
+        {"name": NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        *({"name": variable, "value": text} for variable, text in texts.items()),
+        *(
+            {"name": variable, "valueFrom": {"secretKeyRef": {"name": frame.of_env, "key": key}}}
+            for variable, key in references.items()
+        ),
+        *(cloned.variables if cloned else []),
     ]
-    limits = {kind: limit for kind, limit in (("cpu", frame.cores), ("memory", frame.memory)) if limit}
     mounts: list[Manifest] = [
+        *(cloned.mounts if cloned else []),
         *({"name": each, "mountPath": f"/workspace/{each}"} for each in VOLUMES),
-        {"name": TEMPORARY, "mountPath": f"/{TEMPORARY}"},
         *([{"name": "calls", "mountPath": CALLS_FOLDER, "readOnly": True}] if has_calls else []),
     ]
+    program = cloned.program(program) if cloned else program
+    return _part(frame, {"name": SAMEBOOK, **program, "env": variables, "volumeMounts": mounts})
+
+
+def temporary(container: str) -> str:
+    """The volume of a container's /tmp: none of another one, which could put a file of its own there."""
+    return TEMPORARY if container == SAMEBOOK else f"{container}-{TEMPORARY}"
+
+
+def _part(frame: Frame, own: Manifest, image: str = "") -> Manifest:
+    """A container with what is its own, and with what all have: an image, limits, no rights, and an empty /tmp."""
+    limits = {kind: limit for kind, limit in (("cpu", frame.cores), ("memory", frame.memory)) if limit}
     return {
-        "name": "samebook",
-        "image": frame.image,
-        **program,
-        **({"env": variables} if variables else {}),
+        **own,
+        "image": image or frame.image,
         **({"resources": {"requests": limits, "limits": limits}} if limits else {}),
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -194,18 +198,19 @@ def _container(frame: Frame, program: Manifest, *, has_calls: bool) -> Manifest:
         },
         # The last lines that a failed program has printed are kept with its pod.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": mounts,
+        "volumeMounts": [*own["volumeMounts"], {"name": temporary(own["name"]), "mountPath": f"/{TEMPORARY}"}],
     }
 
 
-def _failures(action: str) -> Manifest:
+def _failures(frame: Frame, action: str) -> Manifest:
     """What happens after a pod has failed: this action for an exit code that is final, another try for others."""
-    codes = {"containerName": "samebook", "operator": "In", "values": FINAL}
+    names = [SAMEBOOK, *([repository.CLONE] if frame.repository else [])]
+    codes = ({"containerName": name, "operator": "In", "values": FINAL} for name in names)
     conditions = [{"type": "DisruptionTarget", "status": "True"}]
     return {
         "rules": [
             {"action": "Ignore", "onPodConditions": conditions},
-            {"action": action, "onExitCodes": codes},
+            *({"action": action, "onExitCodes": code} for code in codes),
         ]
     }
 

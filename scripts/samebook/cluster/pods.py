@@ -4,8 +4,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from samebook.cluster.frame import Frame
 from samebook.cluster.indexed_jobs import IndexedJobs
-from samebook.cluster.kubernetes import Frame
 from samebook.cluster.program import OF_A_MACHINE
 from samebook.cluster.results import Results
 from samebook.core import subcommand, uncommitted
@@ -17,9 +17,8 @@ from samebook.store import objects, remote
 
 # The number of pods at a time.
 PARALLEL = 4
-# What the image itself says of its commit; and the image, which Kubernetes knows by its digest.
+# What the image itself says of its commit.
 OF_THE_IMAGE = {"SAMEBOOK_COMMIT", "SAMEBOOK_PATCH", "SAMEBOOK_PINNED", variables.EXTRA}
-IMAGE = "SAMEBOOK_IMAGE"
 SHOWN = 3
 
 
@@ -53,7 +52,7 @@ def sender(workspace: Workspace, env: str, pods: Pods, title: str, jobs: int, sa
         pods.memory,
         pods.cores,
         is_shared=True,
-        variables=tuple(sorted({**decisive_variables(loaded.variables), IMAGE: pods.image}.items())),
+        variables=tuple(sorted(decisive_variables(loaded.variables).items())),
     )
     results = Results(workspace, remote.require(workspace, env))
     _check_clean(workspace)

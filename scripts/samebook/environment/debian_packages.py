@@ -23,7 +23,8 @@ WISH, LOCK = FOLDER / "apt.txt", FOLDER / "apt.lock"
 ARCHITECTURES = ("amd64", "arm64")
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html#source; a minus at the end asks apt for a removal.
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
-ESSENTIAL = "?essential"
+# Apt counts itself, and a base may be without it, as that of `make base` is.
+ESSENTIAL = "?and(?essential, ?not(?exact-name(apt)))"
 URI = re.compile(r"^'(\S+)' (\S+?)_\S+ (\d+) SHA256:([0-9a-f]{64})$", re.MULTILINE)
 VERSION = re.compile(r"^Inst (\S+) \((\S+)", re.MULTILINE)
 WEIGHT = re.compile(r"^Package: (\S+)\n(?:.+\n)*?Installed-Size: (\d+)$", re.MULTILINE)

@@ -1,12 +1,12 @@
 """A schedule for machines without a checkout: CronJobs of Kubernetes, a workflow of GitHub."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from samebook.cluster import kubernetes
-from samebook.cluster.kubernetes import Frame
+from samebook.cluster.frame import Frame
 from samebook.core.errors import UsageError
 from samebook.core.text import repeated_name
 from samebook.pipelines import candidates as following
@@ -57,15 +57,18 @@ STEP = """\
 """
 
 
-def cron_jobs(jobs: Jobs, frame: Frame) -> dict[str, str]:
-    """A CronJob for each job, as one file. Raises UsageError for a job whose name Kubernetes does not allow."""
+def cron_jobs(jobs: Jobs, frames: Mapping[str, Frame]) -> dict[str, str]:
+    """A CronJob for each job, with its frame, as one file. Raises UsageError for a job whose name Kubernetes does not
+    allow.
+    """
     names = [kubernetes.name(jobs.env, job, longest=LONGEST) for job in jobs.when]
     if name := repeated_name(names):
         raise UsageError(
             f"two jobs would both be called {name}: Kubernetes' names have no _",
             mend="git mv one of the two pipelines to another name",
         )
-    return {f"samebook-{jobs.env}.yaml": kubernetes.text([_cron_job(jobs, job, frame) for job in jobs.when], frame)}
+    text = kubernetes.text([_cron_job(jobs, job, frames[job]) for job in jobs.when], *frames.values())
+    return {f"samebook-{jobs.env}.yaml": text}
 
 
 def _cron_job(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:

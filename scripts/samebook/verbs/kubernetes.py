@@ -2,41 +2,58 @@
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from samebook.cluster import kubernetes as manifests
-from samebook.cluster.kubernetes import Frame
+from samebook.cluster.frame import Frame
 from samebook.core.json_value import json_object
 from samebook.core.workspace import Workspace
 from samebook.data import dataset
 from samebook.environment import settings
 from samebook.execution.grids import ParameterSet
 from samebook.execution.preparation import PreparedRun
-from samebook.pipelines import definition, step_program
+from samebook.pipelines import definition, git_use, step_program
+from samebook.pipelines.git_use import Clone
 from samebook.pipelines.step_program import Job
 
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """One call of `samebook kubernetes render`. The limits `memory` (2Gi) and `cores` (2) are a pod's, "" for none."""
+    """One call of `samebook kubernetes render`. The limits `memory` (2Gi) and `cores` (2) are a pod's, "" for none.
+
+    `clone` is the repository for calls that need one.
+    """
 
     env: str
     image: str
     memory: str = ""
     cores: str = ""
     parallel: int = 2
+    clone: Clone = field(default_factory=Clone)
 
 
-def kubernetes(request: RenderRequest, workspace: Workspace, name: str, calls: Sequence[Sequence[str]]) -> str:
+def kubernetes(
+    request: RenderRequest, workspace: Workspace, name: str, calls: Sequence[Sequence[str]], reasons: Sequence[str] = ()
+) -> str:
     """The manifests of these calls of samebook, under a name of theirs: a Job for one, an indexed Job for several.
+    With `reasons` to need the git repository, in words, each pod has it.
 
     Raises UsageError for an image without a digest, and for what Kubernetes could not take.
     """
-    secrets = settings.load(workspace, request.env).secret_names()
-    frame = Frame(request.env, request.image, tuple(sorted(secrets)), request.memory, request.cores)
+    secrets = tuple(sorted(settings.load(workspace, request.env).secret_names()))
+    repository = request.clone.repository(workspace, name, reasons)
+    frame = Frame(request.env, request.image, secrets, request.memory, request.cores, repository=repository)
     if len(calls) == 1:
         return manifests.text(manifests.job(frame, name, calls[0]), frame)
     return manifests.text(manifests.indexed_job(frame, name, calls, request.parallel), frame)
+
+
+def reasons_of_runs(prepared: PreparedRun, sets: Sequence[ParameterSet]) -> list[str]:
+    """What runs need the git repository for, in words."""
+    values = (prepared.request.parameters, *sets)
+    texts = [str(text) for each in values for text in each.values()]
+    defaults = [text for text in prepared.values.values() if isinstance(text, str)]
+    return git_use.models_of_refs([*texts, *defaults], prepared.settings.ab_test)
 
 
 def runs(prepared: PreparedRun, sets: Sequence[ParameterSet]) -> list[list[str]]:
@@ -58,5 +75,14 @@ def days(job: Job, first: datetime.date, last: datetime.date) -> list[list[str]]
     """
     span = dataset.span(first, last)
     today = datetime.datetime.now(datetime.UTC).date()
-    definition.prepared_steps(definition.read(job.workspace, job.name), {**job.given, "day": str(span[0])}, today)
+    pipeline = definition.read(job.workspace, job.name)
+    git_use.check_backfill(job.name, pipeline)
+    definition.prepared_steps(pipeline, {**job.given, "day": str(span[0])}, today)
     return [list(step_program.call(job, day)) for day in span]
+
+
+def reasons_of_days(job: Job) -> list[str]:
+    """What a pipeline's days need the git repository for, in words."""
+    pipeline = definition.read(job.workspace, job.name)
+    ab_test = settings.load(job.workspace, job.env).ab_test
+    return [*git_use.models_of_refs([*job.given.values()], None), *git_use.reasons(pipeline, ab_test)]

@@ -2,23 +2,28 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from samebook.core import signals
+from samebook.core import git, signals
 from samebook.execution.pool import Pool
 from samebook.pipelines import executor
 from samebook.pipelines.executor import Outcome, State
 from samebook.pipelines.step_program import Job
 
 
-def pipeline(job: Job, say: Callable[[Outcome], None]) -> list[Outcome]:
-    """Check all steps, then run them; `say` gets the outcome of each step that has ended.
+def pipeline(job: Job, say: Callable[[Outcome], None], promotions: Path | None = None) -> list[Outcome]:
+    """Check all steps, then run them; `say` gets the outcome of each step that has ended. Commits of promotions go into
+    the file `promotions`, as a bundle of git's; there is none where nothing was promoted.
 
     Raises the error of the first failed step, once all steps that don't need it are done.
     """
+    start = git.head(job.workspace.root) if promotions else ""
     with signals.as_errors(), Pool() as programs:
         outcomes = executor.execute(replace(executor.prepare(job, say), programs=programs))
     if error := executor.failure(job, outcomes):
         raise error
+    if promotions and git.head(job.workspace.root) != start:
+        git.git(job.workspace.root, "bundle", "create", "--quiet", str(promotions.absolute()), "HEAD", f"^{start}")
     return outcomes
 
 

@@ -2,15 +2,16 @@
 
 import datetime
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from samebook.cluster.kubernetes import Frame
+from samebook.cluster.frame import Frame
 from samebook.core import cron
 from samebook.core.errors import UsageError
 from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.environment import machine, settings
-from samebook.pipelines import candidates, definition, manifests, timers
+from samebook.pipelines import candidates, definition, git_use, manifests, timers
+from samebook.pipelines.git_use import Clone
 from samebook.pipelines.timers import Jobs
 
 FORMS = ("cron", "systemd", "kubernetes", "github", "gitlab")
@@ -20,13 +21,16 @@ LOCAL = {"cron", "systemd"}
 
 @dataclass(frozen=True)
 class ScheduleRequest:
-    """The environment whose schedule is written, the form (one of FORMS), and image and limits of Kubernetes' jobs."""
+    """The environment whose schedule is written, the form (one of FORMS), and of Kubernetes' jobs image and limits, and
+    the repository for those that need it.
+    """
 
     env: str
     form: str
     image: str = ""
     memory: str = ""
     cores: str = ""
+    clone: Clone = field(default_factory=Clone)
 
 
 def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
@@ -50,9 +54,7 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
         case "systemd":
             return timers.systemd(jobs)
         case "kubernetes":
-            return manifests.cron_jobs(
-                jobs, Frame(request.env, request.image, jobs.secrets, request.memory, request.cores)
-            )
+            return manifests.cron_jobs(jobs, _frames(workspace, jobs, env_settings, request))
         case _:
             return _in_ci(workspace, jobs, env_settings, request.form)
 
@@ -66,11 +68,35 @@ def _in_ci(workspace: Workspace, jobs: Jobs, env_settings: settings.Settings, fo
     return write(jobs, found, is_signed=conditions.signed, shared=shared)
 
 
+def _frames(
+    workspace: Workspace, jobs: Jobs, env_settings: settings.Settings, request: ScheduleRequest
+) -> dict[str, Frame]:
+    """The frame of each job of Kubernetes: with the repository where it needs that, and with the key of runs where the
+    policy asks for signatures.
+    """
+    conditions = env_settings.promotion
+    pipelines = {job: definition.read(workspace, job) for job in jobs.when}
+    common = Frame(request.env, request.image, jobs.secrets, request.memory, request.cores)
+    followed = {candidate.job for candidate in candidates.find(pipelines, conditions)}
+    frames: dict[str, Frame] = {}
+    for job, pipeline in pipelines.items():
+        git_use.check_in_a_pod(job, pipeline)
+        is_written = git_use.promotes(pipeline)
+        reasons = git_use.reasons(pipeline, env_settings.ab_test)
+        is_signed = conditions.signed and (is_written or job in followed)
+        frames[job] = replace(
+            common,
+            signing_key=candidates.RUN_KEY if is_signed else "",
+            repository=request.clone.repository(workspace, job, reasons, is_written=is_written),
+        )
+    return frames
+
+
 def _check_promotions(workspace: Workspace, env_settings: settings.Settings, request: ScheduleRequest) -> None:
     """Raise UsageError for a job that promotes where its policy must refuse that, or its commit would be lost."""
     for job in env_settings.schedule:
         pipeline = definition.read(workspace, job)
-        if not any(step.promote for step in pipeline.steps.values()):
+        if not git_use.promotes(pipeline):
             continue
         mend = (
             f"edit environments/pipelines/{job}.yml: end it with the gate, and once its run is reproduced: make promote"
@@ -80,7 +106,7 @@ def _check_promotions(workspace: Workspace, env_settings: settings.Settings, req
                 f"{job} promotes what it has made itself, and the policy of {request.env} asks for another builder",
                 mend=mend,
             )
-        if request.form not in LOCAL:
+        if request.form not in {*LOCAL, "kubernetes"}:
             raise UsageError(
                 f"{job} promotes, which is a commit; in {request.form} it would be lost with the job's copy", mend=mend
             )
