@@ -14,6 +14,7 @@ from samebook.cli.environment import data, doctor, kernel, settings
 from samebook.cli.models import bundle, diff, lint, models, promote, review, rollback
 from samebook.cli.monitoring import drift
 from samebook.cli.options import say
+from samebook.cli.outside import export
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.projects import new, update
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify, why
@@ -58,6 +59,7 @@ for command in (
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm, cluster, kubernetes),
     *(drift, log, gc, hooks, schedule),
+    *(export,),
     *(new, update),
 ):
     cli.add_command(command)
