@@ -14,11 +14,10 @@ from samebook.cli.environment import data, doctor, kernel, settings
 from samebook.cli.models import bundle, diff, lint, models, promote, review, rollback
 from samebook.cli.monitoring import drift
 from samebook.cli.options import say
-from samebook.cli.outside import export
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.projects import new, update
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify, why
-from samebook.cli.store import fetch, store
+from samebook.cli.store import export, fetch, store
 from samebook.cli.sweeps import sweep, warm
 from samebook.cli.upkeep import gc, hooks, log, schedule
 from samebook.core import errors, processes
@@ -55,11 +54,10 @@ def cli() -> None:
 for command in (
     *(run, runs, reproduce, why, compare, lineage, verify),
     *(data, settings, doctor, kernel),
-    *(adopt, promote, rollback, models, bundle, diff, review, lint, store, fetch),
+    *(adopt, promote, rollback, models, bundle, diff, review, lint, store, fetch, export),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm, cluster, kubernetes),
     *(drift, log, gc, hooks, schedule),
-    *(export,),
     *(new, update),
 ):
     cli.add_command(command)
