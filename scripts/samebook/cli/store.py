@@ -1,10 +1,10 @@
-"""The commands for the store, verify, clean up, push and pull, and for what other tools get: exports."""
+"""The commands for the store, verify, clean up, push and pull, and for what others get: exports, MLflow."""
 
 from pathlib import Path
 
 import click
 
-from samebook.cli.options import ENV, JOBS, show
+from samebook.cli.options import ENV, JOBS, say, show
 from samebook.core import workspace
 
 
@@ -121,3 +121,20 @@ def export(run: str, form: str, into: Path | None, without_data: bool) -> None:
 
     del form
     show(verb.table(verb.export(workspace.find(), verb.ExportRequest(run, into, not without_data))))
+
+
+@click.group()
+def mlflow() -> None:
+    """Mirror runs and models into the MLflow of the setting mlflow.url."""
+
+
+@mlflow.command("sync")
+@ENV
+def mlflow_sync(env: str) -> None:
+    """Send the runs, and the promoted models, that MLflow lacks. A second call changes nothing.
+
+    Exit code 1 where the server can't be reached or refuses something; the next call goes on there.
+    """
+    from samebook.verbs import mlflow as verb
+
+    show(verb.table(verb.mlflow(workspace.find(), env, say)))

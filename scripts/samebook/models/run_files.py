@@ -1,6 +1,5 @@
 """The files of a finished run, wherever their bytes are: beside its receipt, or in the store, by their sha256."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,8 +71,12 @@ class RunFiles:
             raise UsageError(f"{name} of {self.id} is neither in runs/ nor in the store", mend="make pull")
         return path
 
-    def statements(self) -> Iterator[Path]:
+    def statements(self) -> list[Path]:
         """The receipt, the attestations of its reproductions, and the envelope with the signature of each."""
-        paths = [self.path, *(path for path, _ in attestations.beside(self.path))]
-        yield from paths
-        yield from (envelope for path in paths if (envelope := signing.envelope_path(path)).is_file())
+        return statements(self.path)
+
+
+def statements(path: Path) -> list[Path]:
+    """The statements about the run of the receipt at `path`, and the envelope with the signature of each."""
+    paths = [path, *(beside for beside, _ in attestations.beside(path))]
+    return paths + [envelope for item in paths if (envelope := signing.envelope_path(item)).is_file()]
