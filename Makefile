@@ -38,7 +38,7 @@ AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(va
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(if $(filter ON,$(CHOSEN)),$(if $(filter dask,$(ON)),backfill)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
 BESIDE = $(filter-out $(MOVED),adopt reproduce why promote rollback models schedule gc hooks diff review lint pipeline backfill new update)
 INSIDE = $(MOVED) run sweep warm runs log settings data fetch push pull watch doctor lineage \
-         verify compare drift pipelines store-verify store-gc bundle-schema cluster-certificates kubernetes-render
+         verify compare export mlflow-sync drift pipelines store-verify store-gc bundle-schema cluster-certificates kubernetes-render
 VERBS  = $(INSIDE) $(BESIDE)
 
 .DEFAULT_GOAL := help
@@ -68,6 +68,7 @@ runs: ## List what ran; LAST=20 only the newest
 log: ## A day's story: what ran, what went wrong; DAY=2013-07-01 LEVEL=warning
 compare: ## Compare the results OLD=<run> and NEW=<run> by hash, or two files of results
 lineage: ## Where a result comes from: RUN=<id, receipt or notebook>
+export: ## RUN=<run, or promoted model> with its lineage as an RO-Crate, to archive and cite: a zip; INTO=file
 verify: ## Check the signature of RUN=<run>, and its hash of each file
 reproduce: ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash; TIMES=3: here
 why: ## Why B=<run> is another result than A=<run>: the change that makes the difference; METRIC=auc RUNS=30 DRY=1
@@ -92,6 +93,7 @@ data: ## Load the sample warehouse (a first run does it by itself)
 fetch: ## Bring the input files of environments/inputs.yml: all, or NAME=customers.csv; PIN=1 DRY=1
 push: ## Send what models and runs need to the shared store
 pull: ## Bring what models and runs need from the shared store
+mlflow-sync: ## Send runs and promoted models that the MLflow of ENV's settings lacks
 store-verify: ## Read every object of the store: what is damaged, missing or needed by nobody
 store-gc: ## Remove objects of the store that are damaged or that nobody needs; DRY=1 only looks
 cluster-certificates: ## Certificates for a cluster of your own: SCHEDULER=tls://10.0.0.1:8786; make cluster has its own

@@ -215,3 +215,15 @@ def show(text: str, *, nl: bool = True) -> None:
 def say(line: str) -> None:
     """Print progress on stderr."""
     click.echo(visible(line), err=True)
+
+
+def mirror(run: Path, env: str) -> None:
+    """Send a finished run to MLflow, where the settings name one; nothing of it is imported where they don't."""
+    from samebook.core import workspace
+    from samebook.environment import settings
+
+    section = settings.load(workspace.find(), env).mlflow
+    if section.url:
+        from samebook.tracking import moment
+
+        moment.mirror(workspace.find(), section, [run], say)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from samebook.cli.options import ENGINE, ENV, FILE, SECONDS, VARIABLES, ToleranceType, parameters, say, show
+from samebook.cli.options import ENGINE, ENV, FILE, SECONDS, VARIABLES, ToleranceType, mirror, parameters, say, show
 from samebook.core import errors, workspace
 from samebook.core.text import word
 
@@ -71,6 +71,8 @@ def run(
         return
     earlier = verb.finished_run(request) if reuse else None
     folder = earlier or verb.run(request, Console(verbose=verbose))
+    if not (earlier or receipt or trial):
+        mirror(folder, env)
     summary = summarize(folder)
     if as_json:
         show(json.dumps({**summary.as_json(), "reused": earlier is not None}))

@@ -1,8 +1,10 @@
-"""The commands for the store: verify, clean up, push and pull."""
+"""The commands for the store, verify, clean up, push and pull, and for what others get: exports, MLflow."""
+
+from pathlib import Path
 
 import click
 
-from samebook.cli.options import ENV, JOBS, show
+from samebook.cli.options import ENV, JOBS, say, show
 from samebook.core import workspace
 
 
@@ -94,3 +96,45 @@ def store_pull(env: str, dry_run: bool, jobs: int) -> None:
     with status_line() as say:
         summary = verb.pull(workspace.find(), env, options, say)
     show(summary)
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option("--as", "form", type=click.Choice(["ro-crate"]), default="ro-crate", help="Form of the export.")
+@click.option(
+    "--into",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; by default dist/RUN.crate.zip.",
+)
+@click.option("--without-data", is_flag=True, help="Name days of datasets by their hash, and leave their bytes out.")
+def export(run: str, form: str, into: Path | None, without_data: bool) -> None:
+    """Export RUN, or a promoted model with all runs behind it, as an RO-Crate: a zip for an archive such as Zenodo.
+
+    \b
+    Examples:
+      samebook export train                      the newest run of a notebook
+      samebook export churn --into churn.zip     a model, the gate's run, and the runs that made their data
+
+    The zip is the same, byte for byte, for the same runs. It holds no uncommitted changes.
+    """
+    from samebook.verbs import export as verb
+
+    del form
+    show(verb.table(verb.export(workspace.find(), verb.ExportRequest(run, into, not without_data))))
+
+
+@click.group()
+def mlflow() -> None:
+    """Mirror runs and models into the MLflow of the setting mlflow.url."""
+
+
+@mlflow.command("sync")
+@ENV
+def mlflow_sync(env: str) -> None:
+    """Send the runs, and the promoted models, that MLflow lacks. A second call changes nothing.
+
+    Exit code 1 where the server can't be reached or refuses something; the next call goes on there.
+    """
+    from samebook.verbs import mlflow as verb
+
+    show(verb.table(verb.mlflow(workspace.find(), env, say)))

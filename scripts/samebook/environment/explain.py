@@ -22,6 +22,8 @@ SENSITIVE = {
     ("store", "access_key"),
     ("store", "secret_key"),
     ("notify", "webhook"),
+    ("mlflow", "url"),
+    ("mlflow", "token"),
     ("from",),  # of an input file
 }
 # Variables that override no setting: the caller's, and those of make, the image and the runner.

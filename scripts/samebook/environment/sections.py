@@ -1,4 +1,4 @@
-"""The sections of settings that are about data and operation: warehouse, store, datasets, watch, notices, retention."""
+"""The sections of settings that are about data and operation: warehouse, store, MLflow, datasets, watch, notices."""
 
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qsl
@@ -69,6 +69,42 @@ class Store(Section):
                 UNSHOWN, "a key stands in the URL; expected `access_key` and `secret_key: NAME_OF_A_SECRET` beside it"
             )
         return endpoint
+
+
+class Mlflow(Section):
+    """A tracking server of MLflow that gets a copy of each run, and of the models that are promoted."""
+
+    url: Annotated[
+        str,
+        Field(pattern=r"^(https?://\S+)?$", description="the server's address: http://127.0.0.1:5000; empty: none"),
+    ] = ""
+    experiment: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,99}$",
+            description="the beginning of the experiments' names, one for each notebook: samebook/train",
+        ),
+    ] = "samebook"
+    branch: Annotated[
+        str,
+        Field(
+            pattern=r"^([A-Za-z0-9][\w./-]*)?$",
+            description="the branch whose models are champions there; empty: the one that is checked out",
+        ),
+    ] = ""
+    user: Annotated[str, Field(description="the user whose password the token is; empty: a bearer token")] = ""
+    token: Annotated[SecretName | None, Field(description="the secret that the server asks for")] = None
+    largest: Annotated[int, Field(ge=0, description="the largest file that is sent, in MB"), NUMBER] = 100
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        parts = url_parts(url)
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise PydanticCustomError(
+                UNSHOWN, "a password stands in the URL; expected `user` and `token: NAME_OF_A_SECRET` beside it"
+            )
+        return url.rstrip("/")
 
 
 class Dataset(Section):

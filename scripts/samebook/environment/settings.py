@@ -20,7 +20,7 @@ from samebook.environment.explain import PREFIX, UNSHOWN, check_variables, expla
 from samebook.environment.fields import NUMBER, Cron, Job, PatternBeside, VariableName
 from samebook.environment.model_sections import AbTest, Drift, Promotion
 from samebook.environment.numerics import LEVEL, MOST_THREADS, OPENMP_THREADS, Name
-from samebook.environment.sections import Dataset, Notify, Retention, Store, Warehouse, Watch
+from samebook.environment.sections import Dataset, Mlflow, Notify, Retention, Store, Warehouse, Watch
 
 # Seconds; a clock can't count to any number.
 LONGEST = 1_000_000_000
@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     notify: Notify = Notify()
     retention: Retention = Retention()
     drift: Drift = Drift()
+    mlflow: Mlflow = Mlflow()
     numerics: Annotated[
         Name, Field(description=f"portable: the same digits on each {LEVEL} processor; fast: all that this one has")
     ] = "portable"
@@ -111,7 +112,8 @@ class Settings(BaseSettings):
 
     def secret_names(self) -> list[str]:
         """The names of the secrets that these settings refer to."""
-        names = (self.warehouse.password, self.store.access_key, self.store.secret_key, self.notify.webhook)
+        store, token = self.store, self.mlflow.token
+        names = (self.warehouse.password, store.access_key, store.secret_key, self.notify.webhook, token)
         return [name for name in names if name is not None]
 
 
