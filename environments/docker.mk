@@ -95,10 +95,11 @@ LOCKED  = environments/build.txt environments/runtime.txt $(if $(filter lab,$(TA
 MOUNTED = s,^RUN --mount=type=secret\,id=ca,RUN --mount=type=bind\,from=wheels\,target=/wheels --mount=type=secret\,id=ca,
 WHEELS  = --build-context wheels="$$wheels" --build-arg PIP_INDEX_URL=file:///wheels --build-arg UV_DEFAULT_INDEX=file:///wheels
 comma   = ,
+AS_INDEX = $(HERE)environments/host kept $(STORE) "$$wheels" $(LOCKED)
 # Builds from the folder $(1), with the options $(2).
 define built
 { { [ -z "$$UV_OFFLINE" ] && { echo "#" && sed '$(LINK)' $(1)/Dockerfile; } | $(BUILD) --file - $(2) $(1); } || \
-  { { [ -n "$$wheels" ] || { wheels=$$(mktemp -d) && $(HERE)environments/host kept $(STORE) "$$wheels" $(LOCKED); } || { rm -rf "$$wheels" && wheels= && false; }; } && \
+  { { [ -n "$$wheels" ] || { wheels=$$(mktemp -d) && { $(AS_INDEX) || { $(BROUGHT) $(LOCKED) && $(AS_INDEX); }; }; } || { rm -rf "$$wheels" && wheels= && false; }; } && \
     { echo "#" && sed -e '$(LINK)' -e '$(MOUNTED)' $(1)/Dockerfile; } | $(BUILD) --file - $(WHEELS) $(2) $(1); }; } >/dev/null
 endef
 
@@ -112,7 +113,8 @@ base: ## Build the base image from Debian packages, where no image registry can 
 
 .PHONY: pulled-base images uv-of-image uncommitted lab-docker
 pulled-base:
-	@base=$(call quoted,$(BASE_IMAGE)) && { docker image inspect "$$base" >/dev/null 2>&1 || $(HERE)environments/host kept_base $(STORE) "$$base" || docker pull --quiet "$$base" || { \
+	@base=$(call quoted,$(BASE_IMAGE)) && { docker image inspect "$$base" >/dev/null 2>&1 || $(HERE)environments/host kept_base $(STORE) "$$base" || docker pull --quiet "$$base" || \
+	{ case "$$base" in *@sha256:*) $(BROUGHT) "$${base##*@sha256:}" && $(HERE)environments/host kept_base $(STORE) "$$base" ;; *) false ;; esac; } || { \
 	  echo "error: the base image $$base is not here and can't be pulled" >&2 && \
 	  echo "  -> make base$(PLATFORM:%= PLATFORM=%), which builds one from Debian packages; with ENGINE=local none is needed" >&2 && exit 2; }; } && \
 	$(if $(PLATFORM),docker run --rm --entrypoint /bin/true "$$base" >/dev/null 2>&1 || { \

@@ -99,7 +99,9 @@ def store_pull(env: str, dry_run: bool, jobs: int) -> None:
 
 
 @click.command()
-@click.option("--commit", default="", help="Keep the environment of this branch, tag or commit; by default the checkout's.")
+@click.option(
+    "--commit", default="", help="Keep the environment of this branch, tag or commit; by default the checkout's."
+)
 @ENGINE
 def keep(commit: str, engine: str) -> None:
     """Keep the files of the locks in the store, by hash, and with Docker the base image: environments outlive an index.

@@ -31,10 +31,12 @@ def digest(image: str) -> str:
 
 
 def keep(store: Store, image: str) -> str:
-    """Keep an image that is named by digest, and is here; the digest. Raises SamebookError where Docker can't save it."""
+    """Keep an image that is named by digest; the digest. Raises SamebookError where Docker doesn't have or save it."""
     wanted = digest(image)
     if not wanted:
-        raise UsageError(f"the base image {image} has no digest in its name, by which a kept one is known", mend=_named(image))
+        raise UsageError(
+            f"the base image {image} has no digest in its name, by which a kept one is known", mend=_named(image)
+        )
     if not store.is_whole(lists.read(store, wanted).files.get(ARCHIVE, "0" * 64)):
         with tempfile.TemporaryDirectory() as folder:
             saved, archive = Path(folder) / "saved.tar", Path(folder) / ARCHIVE
@@ -47,20 +49,20 @@ def keep(store: Store, image: str) -> str:
 def _named(image: str) -> str:
     """The command that names an image by its digest, where Docker knows it."""
     try:
-        found = _docker("image", "inspect", "--format", "{{join .RepoDigests \" \"}}", image).split()
+        found = _docker("image", "inspect", "--format", '{{join .RepoDigests " "}}', image).split()
     except SamebookError:
-        found = []
+        found = list[str]()
     return f"make keep BASE_IMAGE={image}@{found[0].partition('@')[2]}" if found else "make base"
 
 
 def _write(saved: Path, archive: Path, wanted: str) -> None:
-    """Write the archive of the image with this digest, from what Docker has saved: the same bytes for the same image."""
+    """Write the archive of the image with this digest, from what Docker has saved: the same image, the same bytes."""
     with tarfile.open(saved) as source, tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT) as target:
         index = json.loads(_read(source, INDEX))
         images = [entry for entry in index["manifests"] if entry["digest"] == f"sha256:{wanted}"]
         if not images:
             raise SamebookError(
-                f"Docker saves the base image without its digest {wanted[:12]}…: its containerd image store is not in use",
+                f"Docker saves the image without its digest {wanted[:12]}…: its containerd image store is not in use",
                 mend="docker info",
             )
         name = re.sub(r"(@[^@]*|:[^/:]*)$", "", images[0].get("annotations", {}).get(NAME, "image"))

@@ -56,9 +56,9 @@ def _here(workspace: Workspace, locks: Sequence[Path], into: Path) -> list[str]:
 def _in_container(locks: Sequence[Path], into: Path, base_image: str) -> list[str]:
     wishes = [word for lock in locks for word in ("-r", f"/locks/{lock.name}")]
     options = _mounts({into: "/wheels", locks[0].parent: "/locks:ro"})
-    if certificates := os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"):
-        if Path(certificates).is_file():
-            options += [*_mounts({Path(certificates): f"{CERTIFICATES}:ro"}), "--env", f"PIP_CERT={CERTIFICATES}"]
+    certificates = Path(os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt")
+    if certificates.is_file():
+        options += [*_mounts({certificates: f"{CERTIFICATES}:ro"}), "--env", f"PIP_CERT={CERTIFICATES}"]
     options += [word for name in WAYS if os.environ.get(name) for word in ("--env", name)]
     user = f"{os.getuid()}:{os.getgid()}"
     start = ["docker", "run", "--rm", "--user", user, "--env", "HOME=/tmp", *options, "--entrypoint", "sh"]

@@ -33,7 +33,7 @@ class Platform:
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept of an environment: the number of files of each lock, the digest of the base image, why it has none."""
+    """What is kept of an environment: the sha256 of each lock, the digest of the base image, or why it is not kept."""
 
     locks: Mapping[str, str]
     image: str = ""
@@ -44,7 +44,7 @@ def locks(workspace: Workspace, commit: str = "") -> dict[str, bytes]:
     """The locks of a commit, by name, or those of the checkout. Raises UsageError for a commit that is not here."""
     if commit:
         known = git.commit(workspace.root, commit)
-        found = {name: git.content(workspace.root, known, f"environments/{name}") for name in LOCKS}
+        found = {name: git.file_content(workspace.root, known, f"environments/{name}") for name in LOCKS}
         return {name: content for name, content in found.items() if content is not None}
     files = (workspace.environments / name for name in LOCKS)
     return {file.name: file.read_bytes() for file in files if file.is_file()}
@@ -54,8 +54,16 @@ def digests(workspace: Workspace, commit: str = "") -> set[str]:
     """The sha256 of each lock of a commit or the checkout, and the digest of its base image, where it has one."""
     file = workspace.root / "Dockerfile"
     checkout = file.read_bytes() if file.is_file() else b""
-    text = git.content(workspace.root, commit, "Dockerfile") if commit else checkout
-    return {*map(sha256, locks(workspace, commit).values()), *PINNED_BASE.findall((text or b"").decode(errors="replace"))}
+    text = git.file_content(workspace.root, commit, "Dockerfile") if commit else checkout
+    return {
+        *map(sha256, locks(workspace, commit).values()),
+        *PINNED_BASE.findall((text or b"").decode(errors="replace")),
+    }
+
+
+def hashes(workspace: Workspace, commit: str = "") -> dict[str, set[str]]:
+    """The hashes of the files of each lock of a commit or the checkout, by the lock's sha256."""
+    return {sha256(lock): {*lists.HASH.findall(lock.decode())} for lock in locks(workspace, commit).values()}
 
 
 def keep(workspace: Workspace, commit: str, platform: Platform, say: Say) -> Kept:
@@ -76,9 +84,7 @@ def keep(workspace: Workspace, commit: str, platform: Platform, say: Say) -> Kep
     return Kept({name: sha256(lock) for name, lock in texts.items()}, image, reason)
 
 
-def _download(
-    workspace: Workspace, store: Store, texts: Mapping[str, bytes], platform: Platform, say: Say
-) -> None:
+def _download(workspace: Workspace, store: Store, texts: Mapping[str, bytes], platform: Platform, say: Say) -> None:
     say(f"downloading the files of {', '.join(sorted(texts))}")
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder) / "files"

@@ -31,7 +31,9 @@ class KeptFiles:
     def content(self) -> bytes:
         """The text of the list."""
         heads = [f"# complete for {name}" for name in sorted(self.platforms)]
-        return "".join(f"{line}\n" for line in (*heads, *(f"{self.files[x]}  {x}" for x in sorted(self.files)))).encode()
+        return "".join(
+            f"{line}\n" for line in (*heads, *(f"{self.files[x]}  {x}" for x in sorted(self.files)))
+        ).encode()
 
     def joined(self, other: "KeptFiles") -> "KeptFiles":
         """These files and those of another list."""
@@ -39,7 +41,7 @@ class KeptFiles:
 
 
 def parse(content: bytes, hashes: Iterable[str] | None = None) -> KeptFiles:
-    """The list in a text; with `hashes`, only files that have one of these. What is not a line of a list is left out."""
+    """The list in a text; with `hashes`, only files that have one of these. No other line than a list's counts."""
     lines, wanted = content.decode(errors="replace").splitlines(), None if hashes is None else {*hashes}
     found = (match.groups() for line in lines if (match := LINE.fullmatch(line)))
     files = {name: digest for digest, name in found if wanted is None or digest in wanted}
@@ -69,9 +71,7 @@ def digests(store: Store) -> list[str]:
 
 def objects(store: Store, names: Iterable[str]) -> dict[str, str]:
     """A description of each object of the lists of locks and images, by its sha256."""
-    return {
-        digest: f"{name}, kept" for listed in {*names} for name, digest in read(store, listed).files.items()
-    }
+    return {digest: f"{name}, kept" for listed in {*names} for name, digest in read(store, listed).files.items()}
 
 
 def is_complete(store: Store, lock: bytes, platform: str) -> bool:
