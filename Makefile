@@ -36,7 +36,7 @@ FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,
 # does none of that, TIMES=3 of a notebook as it is now, pipeline DRY=1 and ON=dask, runs in the image too.
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(if $(filter ON,$(CHOSEN)),$(if $(filter dask,$(ON)),backfill)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
-BESIDE = $(filter-out $(MOVED),adopt reproduce why promote rollback models schedule gc hooks diff review lint pipeline backfill new update)
+BESIDE = $(filter-out $(MOVED),adopt keep reproduce why promote rollback models schedule gc hooks diff review lint pipeline backfill new update)
 INSIDE = $(MOVED) run sweep warm runs log settings data fetch push pull watch doctor lineage \
          verify compare export mlflow-sync drift pipelines store-verify store-gc bundle-schema cluster-certificates kubernetes-render
 VERBS  = $(INSIDE) $(BESIDE)
@@ -91,6 +91,7 @@ schedule: ## When jobs are due; AS=cron, systemd, github or gitlab writes it for
 gc: ## Remove old runs that nobody needs, and free the store; DRY=1 only looks
 data: ## Load the sample warehouse (a first run does it by itself)
 fetch: ## Bring the input files of environments/inputs.yml: all, or NAME=customers.csv; PIN=1 DRY=1
+keep: ## Keep the packages of the locks in the store, by hash, and the base image: for the day without an index; COMMIT=prod
 push: ## Send what models and runs need to the shared store
 pull: ## Bring what models and runs need from the shared store
 mlflow-sync: ## Send runs and promoted models that the MLflow of ENV's settings lacks

@@ -88,6 +88,21 @@ LINK    = $(if $(PODMAN),$(BY_PODMAN),$(shell docker version --format '{{.Server
 BOUND     = $(shell cat environments/apt.lock environments/*.txt environments/image/* scripts/samebook/image/* scripts/pyproject.toml 2>/dev/null | sha256sum | cut -c1-64)
 BY_PODMAN = s/ --link//; s/^FROM .{SYSTEM}/FROM $(if $(SYSTEM),system,base)/; s/install \(system\|additions\)$$/& \# $(BOUND)/
 
+# The wheels that the store has kept, as an index that is mounted into a build, for where no other answers: no layer of
+# an image holds a word of it. UV_OFFLINE=1 asks no other.
+STORE   = $(call quoted,$(HERE)store)
+LOCKED  = environments/build.txt environments/runtime.txt $(if $(filter lab,$(TARGETS)),environments/lab.txt)
+MOUNTED = s,^RUN --mount=type=secret\,id=ca,RUN --mount=type=bind\,from=wheels\,target=/wheels --mount=type=secret\,id=ca,
+WHEELS  = --build-context wheels="$$wheels" --build-arg PIP_INDEX_URL=file:///wheels --build-arg UV_DEFAULT_INDEX=file:///wheels
+comma   = ,
+AS_INDEX = $(HERE)environments/host kept $(STORE) "$$wheels" $(LOCKED)
+# Builds from the folder $(1), with the options $(2).
+define built
+{ { [ -z "$$UV_OFFLINE" ] && { echo "#" && sed '$(LINK)' $(1)/Dockerfile; } | $(BUILD) --file - $(2) $(1); } || \
+  { { [ -n "$$wheels" ] || { wheels=$$(mktemp -d) && { $(AS_INDEX) || { $(BROUGHT) $(LOCKED) && $(AS_INDEX); }; }; } || { rm -rf "$$wheels" && wheels= && false; }; } && \
+    { echo "#" && sed -e '$(LINK)' -e '$(MOUNTED)' $(1)/Dockerfile; } | $(BUILD) --file - $(WHEELS) $(2) $(1); }; } >/dev/null
+endef
+
 # What a machine of another architecture needs.
 EMULATED = echo "error: programs of $(PLATFORM) may not run here" >&2 && echo "  -> on Debian: apt-get install qemu-user-static arch-test" >&2
 
@@ -98,7 +113,8 @@ base: ## Build the base image from Debian packages, where no image registry can 
 
 .PHONY: pulled-base images uv-of-image uncommitted lab-docker
 pulled-base:
-	@base=$(call quoted,$(BASE_IMAGE)) && { docker image inspect "$$base" >/dev/null 2>&1 || docker pull --quiet "$$base" || { \
+	@base=$(call quoted,$(BASE_IMAGE)) && { docker image inspect "$$base" >/dev/null 2>&1 || $(HERE)environments/host kept_base $(STORE) "$$base" || docker pull --quiet "$$base" || \
+	{ case "$$base" in *@sha256:*) $(BROUGHT) "$${base##*@sha256:}" && $(HERE)environments/host kept_base $(STORE) "$$base" ;; *) false ;; esac; } || { \
 	  echo "error: the base image $$base is not here and can't be pulled" >&2 && \
 	  echo "  -> make base$(PLATFORM:%= PLATFORM=%), which builds one from Debian packages; with ENGINE=local none is needed" >&2 && exit 2; }; } && \
 	$(if $(PLATFORM),docker run --rm --entrypoint /bin/true "$$base" >/dev/null 2>&1 || { \
@@ -119,15 +135,15 @@ images: SHOWN = $(STEPS)
 images: pulled-base $(if $(CACHE_NAMESPACE),apart)
 	@echo image: $(call quoted,$(TARGETS:%=$(PROJECT_NAME):%) on $(BASE_IMAGE)) >&2; log=$$(mktemp) || exit 2; \
 	{ sleep 20 </dev/null >/dev/null 2>&1 && echo '  being built, which takes minutes where packages are new; make build V=1 shows the steps' >&2; } & told=$$!; \
-	trap 'kill $$told 2>/dev/null; rm -f "$$log"' EXIT && \
+	wheels= && trap 'kill $$told 2>/dev/null; rm -rf "$$log" "$$wheels"' EXIT && \
 	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
-	  { echo "#" && sed '$(LINK)' Dockerfile; } | $(BUILD) --file - --target $$target --tag $(PROJECT_NAME):$$target$(TAG) . $(if $(call on,V),,2>"$$log") >/dev/null || { \
+	  $(call built,.,--target $$target --tag $(PROJECT_NAME):$$target$(TAG)) $(if $(call on,V),,2>"$$log") || { \
 	  tail -n 30 "$$log" >&2; echo "error: the image $(PROJECT_NAME):$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && \
 	  if $(if $(CACHE_NAMESPACE),false,grep -q '  -> ' "$$log"); then grep -oE '(error: |  -> ).*' "$$log" | awk '!seen[$$0]++' >&2; elif grep -Eq '$(OF_NETWORK)' "$$log"; then $(PROXIES); else echo "  -> make build V=1" >&2; fi && exit 2; }; \
 	done
 
 uv-of-image: pulled-base
-	@sed '$(LINK)' Dockerfile | $(BUILD) --file - --target tools --tag $(PROJECT_NAME):tools$(TAG) . >/dev/null && mkdir -p $(dir $(UV)) && \
+	@wheels= && trap 'rm -rf "$$wheels"' EXIT && $(call built,.,--target tools --tag $(PROJECT_NAME):tools$(TAG)) && mkdir -p $(dir $(UV)) && \
 	container=$$(docker create $(PROJECT_NAME):tools$(TAG) true) && \
 	docker cp "$$container:/opt/uv/bin/uv" $(UV) >/dev/null 2>&1 && docker rm "$$container" >/dev/null
 
@@ -160,11 +176,13 @@ TAKES_archives = V DIST NO_CACHE
 archives: SYSTEM = $(if $(shell $(GIT) ls-tree HEAD environments/apt.lock 2>/dev/null),--build-arg SYSTEM=system)
 # Docker's other store, the default before 29, neither writes nor loads the archive that is the same for everybody.
 archives: containerd-store pulled-base
-	@mkdir -p $(call quoted,$(DIST)) && anew=$(if $(call on,NO_CACHE),--no-cache) && for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
+	@mkdir -p $(call quoted,$(DIST)) && wheels= && commit=$$(mktemp -d) && trap 'rm -rf "$$wheels" "$$commit"' EXIT && \
+	$(GIT) archive HEAD | tar xf - -C "$$commit" && anew=$(if $(call on,NO_CACHE),--no-cache) && \
+	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
 	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \
-	  $(GIT) archive HEAD | $(BUILD) $$anew --provenance=false --target $$target --tag $(PROJECT_NAME):$$target \
+	  $(call built,"$$commit",$$anew --provenance=false --target $$target --tag $(PROJECT_NAME):$$target \
 	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=315532800 \
-	    --output type=oci,dest="$$archive",rewrite-timestamp=true - >/dev/null && \
+	    --output type=oci$(comma)dest="$$archive"$(comma)rewrite-timestamp=true) && \
 	  echo "$(PROJECT_NAME):$$target $$(tar xOf "$$archive" index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
 	  anew=$${anew:+--no-cache-filter=lab-environment,lab}; \
 	done

@@ -72,13 +72,22 @@ LOST_local        = :
 UV_WAYS = UV_SYSTEM_CERTS=1 UV_FIND_LINKS=$(call quoted,$(CURDIR)/scripts)"$${UV_FIND_LINKS:+,$$UV_FIND_LINKS}"
 UV_RUN = env -u PYENV_VERSION $(UV_WAYS) $(UV)
 
+# The wheels that the store has kept, for where no index answers: the command after -- runs with these alone. A
+# reproduction works on another tree than the one with the store, and says where that is.
+KEPT = $(HERE)environments/host from_kept $(call quoted,$(or $(SAMEBOOK_KEPT),$(HERE)store))
+
+# And the same from the bucket that machines share, for a machine that has nothing yet.
+BROUGHT = $(HERE)environments/host brought $(call quoted,$(or $(SAMEBOOK_KEPT),$(HERE)store)) $(call quoted,$(HERE)$(SETTINGS)) \
+          $(call quoted,$(abspath $(firstword $(wildcard $(HERE)scripts/*.whl) $(HERE)scripts)))
+
 # uv comes by hash from the lock into a folder of its own: nothing on the machine needs to have it, or hide it. Where
 # there is no Python to begin with, the image's build has it: Docker and make are enough.
 $(UV): environments/build.txt
 	@echo "uv: into .samebook/uv" >&2 && rm -rf .samebook/uv && \
 	if python3 -m venv .samebook/uv 2>/dev/null || /usr/bin/python3 -m venv .samebook/uv 2>/dev/null; then \
 	  { export PIP_CERT="$${PIP_CERT:-$(filter-out /etc/ssl/cert.pem,$(CA))}" && [ -n "$$PIP_CERT" ] || unset PIP_CERT; } && \
-	  .samebook/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environments/build.txt || { \
+	  pip=".samebook/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environments/build.txt" && \
+	  $(KEPT) environments/build.txt -- $$pip || $$pip || { $(BROUGHT) environments/build.txt && $(KEPT) environments/build.txt -- $$pip; } || { \
 	    echo "error: uv could not be downloaded" >&2 && $(PROXIES) && exit 2; }; \
 	else \
 	  rm -rf .samebook/uv && { $(if $(filter docker,$(ENGINE)),[ "$$(uname)" = Linux ] && $(AGAIN) --silent uv-of-image,false) || { \
@@ -94,7 +103,9 @@ define install
   echo "error: Python $(PYTHON_VERSION) was neither found nor fetched" >&2 && \
   echo "  -> install it: apt-get install python$(PYTHON_VERSION), pyenv install $(PYTHON_VERSION), …" >&2 && $(PROXIES) && exit 5; }; } && \
 export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
-{ $(UV_RUN) pip sync --quiet --require-hashes --build-constraints environments/build.txt $< || { \
+sync="pip sync --quiet --require-hashes --build-constraints environments/build.txt $<" && \
+{ UV_OFFLINE=1 $(UV_RUN) $$sync 2>/dev/null || $(KEPT) environments/build.txt $< -- $(UV_RUN) $$sync || $(UV_RUN) $$sync || \
+  { $(BROUGHT) environments/build.txt $< && $(KEPT) environments/build.txt $< -- $(UV_RUN) $$sync; } || { \
   echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
 $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
 $(HERE)environments/image/install no_pip && \

@@ -15,7 +15,7 @@ from tiny import CHECKOUT
 PACKAGE = CHECKOUT / "scripts" / "samebook"
 # Ground first: a module imports its own wing and those above it in this list.
 WINGS = (
-    *("core", "redaction", "environment", "store", "records", "reads", "reproduction", "data", "models"),
+    *("core", "redaction", "environment", "store", "wheelhouse", "records", "reads", "reproduction", "data", "models"),
     *("bisection", "review", "export", "tracking", "monitoring"),
     *("execution.warm", "execution", "cluster", "pipelines", "projects", "adoption.code", "adoption"),
     *("api", "verbs", "cli"),

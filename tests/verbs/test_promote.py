@@ -1,6 +1,7 @@
 """Promotion: every condition of the policy is checked at once, and the result is one commit or nothing."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,11 +11,15 @@ import promoting
 import pytest
 from promoting import attest, promote, promoted_bundle, run_of, stderr_of
 from test_signing import key
-from tiny import PATIENCE, Tiny, git, wait_until
+from tiny import CHECKOUT, PATIENCE, Tiny, git, wait_until
 
+from samebook.core.workspace import Workspace
 from samebook.models import bundle
 from samebook.records import signing
+from samebook.store.objects import Store
 from samebook.verbs import promote as verb
+from samebook.wheelhouse import environments, lists
+from samebook.wheelhouse.environments import Platform
 
 pytestmark = pytest.mark.host
 
@@ -48,6 +53,21 @@ def environment(tiny: Tiny, env: str, policy: str) -> None:
     (tiny.root / "environments" / f"{env}.yml").write_text(f"promotion: {policy}\n")
     git(tiny, "add", "--all")
     git(tiny, "commit", "--quiet", "-m", env)
+
+
+def test_keeps_the_environment(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `keep`, nothing is promoted where an index does not have the packages of the run's commit; kept, it is."""
+    environment(tiny, "kept", "{keep: true}")
+    (tiny.root / ".samebook").mkdir(exist_ok=True)
+    (tiny.root / ".samebook" / "uv").symlink_to(CHECKOUT / ".samebook" / "uv")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    for name, value in {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": tiny.root.as_uri()}.items():
+        monkeypatch.setenv(name, value)
+    assert "could not be downloaded" in refused(tiny, run_of(tiny, 3), "delay", "--env", "kept", code=1)
+    for lock in environments.locks(Workspace(tiny.root), "HEAD~1").values():
+        lists.put(Store(tiny.root / "store"), lock, [], Platform("local").name)
+    promote(tiny, 3, "--env", "kept")
+    assert promoted_bundle(tiny)["promoted"]["policy"]["keep"] is True
 
 
 def test_promotion_is_one_commit(tiny: Tiny) -> None:

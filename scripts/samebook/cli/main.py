@@ -17,7 +17,7 @@ from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.projects import new, update
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify, why
-from samebook.cli.store import export, fetch, mlflow, store
+from samebook.cli.store import export, fetch, keep, mlflow, store
 from samebook.cli.sweeps import sweep, warm
 from samebook.cli.upkeep import gc, hooks, log, schedule
 from samebook.core import errors, processes
@@ -54,7 +54,7 @@ def cli() -> None:
 for command in (
     *(run, runs, reproduce, why, compare, lineage, verify),
     *(data, settings, doctor, kernel),
-    *(adopt, promote, rollback, models, bundle, diff, review, lint, store, fetch, export, mlflow),
+    *(adopt, promote, rollback, models, bundle, diff, review, lint, store, fetch, keep, export, mlflow),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm, cluster, kubernetes),
     *(drift, log, gc, hooks, schedule),

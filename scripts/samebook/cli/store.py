@@ -1,10 +1,11 @@
 """The commands for the store, verify, clean up, push and pull, and for what others get: exports, MLflow."""
 
+import os
 from pathlib import Path
 
 import click
 
-from samebook.cli.options import ENV, JOBS, say, show
+from samebook.cli.options import ENGINE, ENV, JOBS, say, show
 from samebook.core import workspace
 
 
@@ -138,3 +139,22 @@ def mlflow_sync(env: str) -> None:
     from samebook.verbs import mlflow as verb
 
     show(verb.table(verb.mlflow(workspace.find(), env, say)))
+
+
+@click.command()
+@click.option(
+    "--commit", default="", help="Keep the environment of this branch, tag or commit; by default the checkout's."
+)
+@ENGINE
+def keep(commit: str, engine: str) -> None:
+    """Keep the files of the locks in the store, by hash, and with Docker the base image: environments outlive an index.
+
+    Example: samebook keep --commit prod
+
+    Where no index answers, make takes them from there. Exit code 1 where an index does not have a file of the lock.
+    """
+    from samebook.verbs import keep as verb
+    from samebook.wheelhouse.environments import Platform
+
+    platform = Platform(engine, os.environ.get("BASE_IMAGE", "") if engine == "docker" else "")
+    show(verb.table(verb.keep(workspace.find(), commit, platform, say)))

@@ -119,7 +119,7 @@ def is_ancestor(root: Path, commit: str, of: str = "HEAD") -> bool:
 def show(root: Path, ref: str, path: str) -> bytes:
     """The content of a file at a branch, tag or commit, without a checkout. Raises UsageError where it is missing."""
     commit_hash = commit(root, ref)
-    content = _content(root, commit_hash, path)
+    content = file_content(root, commit_hash, path)
     if content is None:
         raise UsageError(f"there is no {path} at {ref} ({commit_hash[:12]})", mend=f"git ls-tree -r --name-only {ref}")
     return content
@@ -171,7 +171,8 @@ def _commit(root: Path, ref: str) -> str:
     return repository.commit(root, ref)
 
 
-def _content(root: Path, commit: str, path: str) -> bytes | None:
+def file_content(root: Path, commit: str, path: str) -> bytes | None:
+    """The content of a file at a commit; None where it is missing."""
     if shutil.which("git"):
         with suppress(UsageError):
             return git(root, "cat-file", "blob", f"{commit}:./{path}")

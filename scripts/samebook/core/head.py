@@ -105,6 +105,12 @@ def parents(root: Path, commit: str) -> list[str]:
     return git(root, "rev-parse", f"{commit}^@").decode().split()
 
 
+def tips(root: Path) -> list[str]:
+    """The commits of HEAD and of each branch, here and at a remote, and of each tag."""
+    lines = git(root, "for-each-ref", "--format=%(objectname)^{commit}", "refs/heads", "refs/remotes", "refs/tags")
+    return [*dict.fromkeys(git(root, "rev-parse", "HEAD", *lines.decode().split()).decode().split())]
+
+
 def _output(root: Path, *arguments: str) -> bytes | None:
     """The output of git; None where it finds nothing of that name."""
     with suppress(UsageError):

@@ -76,6 +76,10 @@ class Promotion(Section):
         Field(description="trusted keys have signed the receipt, the gate's and, by other owners, the reproductions"),
     ] = False
     gate: Gate | None = None
+    keep: Annotated[
+        bool,
+        Field(description="a promotion keeps the environment: the packages of its commit's locks, and the base image"),
+    ] = False
 
     @property
     def reproducers(self) -> int:

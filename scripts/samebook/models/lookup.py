@@ -164,13 +164,13 @@ def referenced_objects(workspace: Workspace) -> dict[str, str]:
 
     Raises UsageError for a bundle that isn't whole.
     """
-    promoted = _promoted(workspace)
+    promoted = promoted_bundles(workspace)
     return {digest: label for bundle in promoted for digest, label in _objects(workspace, bundle).items()}
 
 
 def all_versions(workspace: Workspace) -> list[Bundle]:
     """The bundles of this branch, then those of every commit of any branch. Raises UsageError where git fails."""
-    promoted = _promoted(workspace)
+    promoted = promoted_bundles(workspace)
     if not head.is_repository(workspace.root):
         return promoted
     contents = git.contents(workspace.root, "models/*.json", "--all")
@@ -193,7 +193,8 @@ def _objects(workspace: Workspace, bundle: Bundle) -> dict[str, str]:
     return objects
 
 
-def _promoted(workspace: Workspace) -> list[Bundle]:
+def promoted_bundles(workspace: Workspace) -> list[Bundle]:
+    """The bundles of the models that are promoted on this branch."""
     return [read(workspace, path.stem) for path in sorted(workspace.models.glob("*.json"))]
 
 

@@ -6,6 +6,7 @@ The objects that a bundle of any commit of any branch names stay, because a roll
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from samebook.core import git
@@ -14,10 +15,11 @@ from samebook.core.errors import UsageError
 from samebook.core.file_lock import hold, is_held
 from samebook.core.workspace import Workspace
 from samebook.environment import input_entries
-from samebook.models import commits, lookup
+from samebook.models import commits, kept_environments, lookup
 from samebook.records import data_manifest, receipt, run_folder
 from samebook.store import objects as store
 from samebook.store.objects import HOUR
+from samebook.wheelhouse import lists
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def report(workspace: Workspace, without: Collection[str] = (), grace: float = 0
     """
     local = store.local_store(workspace)
     lost: list[str] = []
-    labels = referenced_objects(workspace, without, lost.append)
+    labels = kept_environments.referenced_objects(workspace, without)
+    labels |= referenced_objects(workspace, without, lost.append)
     present = {path.name for path in local.objects()}
     missing = {digest: label for digest, label in labels.items() if digest not in present}
     pinned = {entry.sha256 for entry in input_entries.read(workspace).values()}
@@ -104,6 +107,10 @@ def gc(workspace: Workspace, *, dry_run: bool, without: Collection[str] = (), gr
         state = report(workspace, without, max(grace, HOUR) if _is_running(workspace) else grace)
         if state.lost:
             raise UsageError(f"{state.lost[0]}; no object is removed while it may name any", mend="make pull")
+        local = store.local_store(workspace)
+        for path in map(partial(lists.path, local), kept_environments.unneeded(workspace, without)):
+            if time.time() - path.stat().st_mtime >= grace:
+                path.unlink()
         for path in {*state.unreferenced, *state.damaged}:
             path.unlink(missing_ok=True)
     return state

@@ -21,9 +21,12 @@ from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.text import visible
 from samebook.environment import bytecode, identity
 from samebook.reproduction import dockerfile, shared_files
+from samebook.wheelhouse import wheel_index
 
 # By it make leaves the packages uncompiled.
 UNCOMPILED = "SAMEBOOK_UNCOMPILED"
+# By it make finds the wheels that the caller's store has kept.
+KEPT = "SAMEBOOK_KEPT"
 PINNED = Path(".samebook") / "receipt.json"
 VARIABLES = "environments/variables.env"
 # A line of it that compose takes as it stands. Another one may take a variable of this machine: `A=${B}`, `B` alone, or
@@ -53,8 +56,12 @@ class Front:
         self.check()
         self._hand_over_uv()
         arguments = self._image(env) if self.engine == "docker" else ["TARGETS=runtime"]
+        own = {UNCOMPILED: "1", KEPT: str(self.caller / "store")}
         with self._guarded(self.caller):
-            code = self._make({**env, UNCOMPILED: "1"}, "environment", *arguments)
+            code = self._make({**env, **own}, "environment", *arguments)
+            # A commit whose make knows of no store still knows its index by these.
+            if code and self.engine == "local" and (kept := wheel_index.of(self.caller, self.checkout)):
+                code = self._make({**env, **own, **kept}, "environment", *arguments)
         if code:
             raise EnvironmentMismatch(
                 "the environment of that commit can't be made here; make's own words are above", mend=self._way_out()

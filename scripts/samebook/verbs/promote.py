@@ -1,6 +1,7 @@
 """Promote a run: check it against the policy, and commit its bundle, models/<name>.json, on this branch."""
 
 import datetime
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from samebook.models.bundle import Bundle
 from samebook.models.policy import Candidate
 from samebook.records import attestations, data_manifest, receipt, run_folder, signing
 from samebook.store import objects
+from samebook.wheelhouse import environments
+from samebook.wheelhouse.environments import Platform
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def promote(request: PromoteRequest, say: Say) -> Promotion:
         bundle, store = _bundle(candidate, request), objects.local_store(workspace)
         keys = signing.trusted_keys(workspace) if conditions.signed else None
         bundle = bundle if request.dry_run else model_signature.promoted(bundle, store, keys)
+        if conditions.keep and not request.dry_run:
+            _keep(candidate, say)
         commit = "" if request.dry_run else _commit(candidate, bundle, lock)
     return Promotion(bundle, candidate.champion, commit)
 
@@ -113,6 +118,15 @@ def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
     )
     bundle = build.from_run(request.model, candidate.receipt_path.parent, candidate.statement, promoted)
     return bundles.parse(bundle.content(), f"the bundle of {candidate.run}")
+
+
+def _keep(candidate: Candidate, say: Say) -> None:
+    """Keep the environment of the run's commit. Raises SamebookError where an index lacks it."""
+    engine = "local" if subcommand.has_kernels() else "docker"
+    platform = Platform(engine, os.environ.get("BASE_IMAGE", "") if engine == "docker" else "")
+    kept = environments.keep(candidate.workspace, receipt.commit_name(candidate.statement), platform, say)
+    if kept.reason:
+        say(kept.reason)
 
 
 def _commit(candidate: Candidate, bundle: Bundle, lock: commits.Tip) -> str:

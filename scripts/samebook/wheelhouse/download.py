@@ -1,0 +1,69 @@
+"""The download of the files of locks from an index, by hash: pip's, because uv keeps no wheel as it came."""
+
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from samebook.core.errors import SamebookError, UsageError
+from samebook.core.workspace import Workspace
+
+# The arguments of pip: exactly the lock's files, and of each what this platform installs.
+DOWNLOAD = ("download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes")
+# Variables of the caller by which pip finds an index, in a container too.
+WAYS = ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+# In the container: the bundle of certificates that this machine trusts, and pip of the image.
+CERTIFICATES = "/run/certificates"
+PIP = "python3 -m venv /tmp/pip && exec /tmp/pip/bin/pip"
+
+
+def platform_name(engine: str) -> str:
+    """The platform for which an engine downloads, as docker-linux-x86_64: the image's C library may take other wheels
+    than this machine's.
+    """
+    machine = os.environ.get("DOCKER_DEFAULT_PLATFORM", "").rpartition("/")[2]
+    names = {"amd64": "x86_64", "arm64": "aarch64"}
+    architecture = names.get(machine) or {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    return f"docker-linux-{architecture}" if engine == "docker" else f"local-{sysconfig.get_platform()}"
+
+
+def download(workspace: Workspace, locks: Sequence[Path], into: Path, base_image: str) -> None:
+    """Bring the files of locks, which stand in one folder, into another one. Raises SamebookError where that fails.
+
+    With a base image, these are the files that it installs; else those of the Python that runs this.
+    """
+    command = _in_container(locks, into, base_image) if base_image else _here(workspace, locks, into)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        last = [line for line in done.stderr.strip().splitlines() if line.startswith("ERROR")][-1:]
+        raise SamebookError(
+            f"the files of the lock could not be downloaded: {' '.join(last) or done.stderr[-400:].strip()}",
+            mend="make doctor",
+        )
+
+
+def _here(workspace: Workspace, locks: Sequence[Path], into: Path) -> list[str]:
+    pip = workspace.root / ".samebook" / "uv" / "bin" / "python"
+    if not pip.is_file():
+        raise UsageError("there is no pip here: make had no Python to begin with", mend="make keep ENGINE=docker")
+    wishes = [word for lock in locks for word in ("-r", str(lock))]
+    return [str(pip), "-m", "pip", "--python", sys.executable, *DOWNLOAD, "--dest", str(into), *wishes]
+
+
+def _in_container(locks: Sequence[Path], into: Path, base_image: str) -> list[str]:
+    wishes = [word for lock in locks for word in ("-r", f"/locks/{lock.name}")]
+    options = _mounts({into: "/wheels", locks[0].parent: "/locks:ro"})
+    certificates = Path(os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt")
+    if certificates.is_file():
+        options += [*_mounts({certificates: f"{CERTIFICATES}:ro"}), "--env", f"PIP_CERT={CERTIFICATES}"]
+    options += [word for name in WAYS if os.environ.get(name) for word in ("--env", name)]
+    user = f"{os.getuid()}:{os.getgid()}"
+    start = ["docker", "run", "--rm", "--user", user, "--env", "HOME=/tmp", *options, "--entrypoint", "sh"]
+    return [*start, base_image, "-c", f'{PIP} "$@"', "pip", *DOWNLOAD, "--dest", "/wheels", *wishes]
+
+
+def _mounts(folders: Mapping[Path, str]) -> list[str]:
+    return [word for path, place in folders.items() for word in ("--volume", f"{path.resolve()}:{place}")]
