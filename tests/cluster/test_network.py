@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -68,19 +69,13 @@ class Wire:
 def wired(cluster: dask_processes.Processes, count: int) -> Iterator[list[Wire]]:
     """Workers of the cluster, each with a wire to the scheduler and one from it."""
     wires = []
-    for number in range(count):
+    for _ in range(count):
         (port,) = free_ports(1)
         wires += [Wire(int(cluster.access.scheduler.rpartition(":")[2])), Wire(port)]
         address = f"tls://127.0.0.1:{wires[-2].port}"
-        own = (
-            "--host",
-            "127.0.0.1",
-            "--worker-port",
-            str(port),
-            "--contact-address",
-            f"tls://127.0.0.1:{wires[-1].port}",
-        )
-        cluster.add_worker(address, *own, "--name", f"wired-{number}")
+        own = {"listen": port, "contact": wires[-1].port}
+        options = (f"--{name}-address=tls://127.0.0.1:{number}" for name, number in own.items())
+        cluster.add_worker(address, *options)
     try:
         yield wires
     finally:
@@ -94,25 +89,32 @@ def finished(tiny: Tiny) -> Counter[int]:
     return Counter(each["predicate"]["buildDefinition"]["externalParameters"]["parameters"]["n"] for each in receipts)
 
 
+def held(tiny: Tiny, grid: str) -> subprocess.Popen[str]:
+    """A sweep whose two runs wait."""
+    (tiny.root / "hold").touch()
+    process = tiny.start("sweep", "train", "--grid", grid, "--on", "dask")
+    wait_until(lambda: len(tiny.unfinished) == 2 or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
+    return process
+
+
 def test_network_away(tiny: Tiny, tmp_path: Path) -> None:
     """Runs that end while nothing comes through are found when it does; where connections break, workers end and their
     runs with them, others begin when the network is back, and the sweep goes on: each set once.
     """
     tiny.notebook("train", parameters="n: int = 1", work=WORK + HELD)
-    (tiny.root / "hold").touch()
     with dask_processes.running(tiny, tmp_path, 0) as cluster, wired(cluster, 2) as wires:
-        sweep = tiny.start("sweep", "train", "--grid", "n=1,2,3,4", "--on", "dask")
-        wait_until(lambda: len(tiny.unfinished) == 2 or sweep.poll() is not None)
+        sweep = held(tiny, "n=1,2")
         for wire in wires:
             wire.open.clear()
         (tiny.root / "hold").unlink()
         wait_until(lambda: finished(tiny).total() == 2)
-        (tiny.root / "hold").touch()
         assert sweep.poll() is None
         for wire in wires:
             wire.open.set()
-        wait_until(lambda: len(tiny.unfinished) == 2 or sweep.poll() is not None)
-        assert finished(tiny).total() == 2
+        stdout, stderr = sweep.communicate(timeout=PATIENCE)
+        assert "2 ran, 0 done already, 0 failed" in stdout, stdout + stderr
+        sweep = held(tiny, "n=3,4")
         for wire in wires:
             wire.cut()
         wait_until(lambda: all(worker.poll() is not None for worker in cluster.workers))
@@ -122,5 +124,5 @@ def test_network_away(tiny: Tiny, tmp_path: Path) -> None:
         (tiny.root / "hold").unlink()
         cluster.add_worker()
         stdout, stderr = sweep.communicate(timeout=PATIENCE)
-    assert "4 ran, 0 done already, 0 failed" in stdout, stdout + stderr
+        assert "2 ran, 0 done already, 0 failed" in stdout, stdout + stderr
     assert finished(tiny) == dict.fromkeys(range(1, 5), 1)
