@@ -175,7 +175,7 @@ class Repository:
     def program(self, program: Manifest) -> Manifest:
         """The program of samebook's container: where it promotes, it hands its commits over at its end."""
         handed = ["--promotions", f"/{HANDED}/{BUNDLE}"]
-        return {"args": [*program["args"], *handed]} if self.is_written else program
+        return {**program, "args": [*program["args"], *handed]} if self.is_written else program
 
     @property
     def variables(self) -> list[Manifest]:
