@@ -38,7 +38,8 @@ AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(va
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(if $(filter ON,$(CHOSEN)),$(if $(filter dask,$(ON)),backfill)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
 BESIDE = $(filter-out $(MOVED),adopt keep reproduce why promote rollback models schedule gc hooks diff review lint pipeline backfill new update)
 INSIDE = $(MOVED) run sweep warm runs log settings data fetch push pull watch doctor lineage \
-         verify compare export mlflow-sync drift pipelines store-verify store-gc bundle-schema cluster-certificates kubernetes-render
+         verify compare export mlflow-sync drift pipelines store-verify store-gc bundle-schema cluster-certificates \
+         kubernetes-render kubernetes-results
 VERBS  = $(INSIDE) $(BESIDE)
 
 .DEFAULT_GOAL := help
@@ -87,6 +88,7 @@ backfill: ## Run NAME=daily for each day FROM=2013-06-01 TO=2013-06-30; JOBS=2 a
 watch: ## Run pipelines when data comes in: files in data/inbox/, new days in the warehouse
 drift: ## Compare DAY=2013-07-01 with what MODEL=<name> was made on; DAYS=21 up to it
 kubernetes-render: ## Manifests for IMAGE=name@sha256:…: of NOTEBOOK (GRID, SETS), of NAME FROM TO, or of ENV's schedule
+kubernetes-results: ## Bring the runs that pods have sent to the shared store of ENV
 schedule: ## When jobs are due; AS=cron, systemd, github or gitlab writes it for these, INTO=folder
 gc: ## Remove old runs that nobody needs, and free the store; DRY=1 only looks
 data: ## Load the sample warehouse (a first run does it by itself)

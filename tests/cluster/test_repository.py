@@ -46,7 +46,11 @@ def test_only_what_promotes_has_keys(scheduled: Tiny) -> None:
     none, and the manifest has the text of none.
     """
     found = rendered(scheduled, "--repository", ADDRESS, "--git-image", GIT_IMAGE)
-    assert set(found) == {"ConfigMap/samebook-dev-git", "CronJob/samebook-dev-daily", "CronJob/samebook-dev-weekly"}
+    assert set(found) == {
+        "ConfigMap/samebook-dev-git-script",
+        "CronJob/samebook-dev-daily",
+        "CronJob/samebook-dev-weekly",
+    }
     daily, weekly = (pod(found[f"CronJob/samebook-dev-{job}"]) for job in ("daily", "weekly"))
     assert "initContainers" not in daily
     clone, samebook = weekly["initContainers"]

@@ -33,7 +33,7 @@ FIT = """
 import os, pathlib, samebook
 assert not any(pathlib.Path("/etc").glob("samebook-*"))
 assert "PRIVATE KEY" not in str(os.environ)
-pathlib.Path(".git/config").open("a").write('[core]\\n\\tsshCommand = "touch /tmp/stolen; false"\\n')
+pathlib.Path("../.git/config").open("a").write('[core]\\n\\tsshCommand = "touch /tmp/stolen; false"\\n')
 samebook.output_path("level.txt").write_text("3")
 samebook.log_metric("auc", 0.7)
 """
@@ -77,7 +77,7 @@ class Server:
         return subprocess.run(command, cwd=self.checkout, check=True, capture_output=True, text=True).stdout.strip()
 
     def branches(self) -> list[str]:
-        return self.git("ls-remote", "--heads", str(self.bare)).split()[1::2]
+        return self.git("--git-dir", str(self.bare), "for-each-ref", "--format=%(refname)").splitlines()
 
     def secrets(self, **other: str) -> dict[str, dict[str, str]]:
         """The Secrets of both keys; `reading` and `known_hosts` may be others."""
@@ -148,8 +148,8 @@ def test_promotion_is_pushed(image: Image, server: Server, start: Start, tmp_pat
     assert "promoted on branch weekly-1, to be reviewed and merged" in ended[-1][2]
     assert not (node.folder / "push-tmp" / "stolen").exists()
     assert sorted(server.branches()) == sorted([*before, "refs/heads/weekly-1"])
-    server.git("fetch", "--quiet", str(server.bare), "weekly-1")
-    assert server.git("diff", "--name-status", "HEAD", "FETCH_HEAD") == "A\tmodels/level.json"
+    change = ("diff", "--name-status", server.git("rev-parse", "HEAD"), "weekly-1")
+    assert server.git("--git-dir", str(server.bare), *change) == "A\tmodels/level.json"
     (receipt,) = (node.folder / "runs").glob("*-fit-*/receipt.json")
     assert '"dirty": false' in receipt.read_text()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from samebook.cli.options import DAY, ENV, SECONDS, clone, parameters, show
+from samebook.cli.options import DAY, ENV, SECONDS, clone, parameters, say, show
 from samebook.cli.sweeps import Variations, variations
 from samebook.core import errors, workspace
 
@@ -118,3 +118,18 @@ def render(
         workspace.write_whole(path, text.encode())
         text = str(path)
     show(text.removesuffix("\n"))
+
+
+@kubernetes.command()
+@ENV
+def results(env: str) -> None:
+    """Bring the runs here that pods have sent to the shared store of an environment.
+
+    Example: samebook kubernetes results --env prod
+
+    Pods send their runs there where the settings name a store. Each file is checked by its sha256, and each run against
+    the code of this checkout; runs of other code stay there.
+    """
+    from samebook.verbs import kubernetes as verb
+
+    show(verb.results(workspace.find(), env, say))

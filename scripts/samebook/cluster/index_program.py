@@ -8,13 +8,15 @@ again. Options that follow the file are for the call.
 import os
 import re
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from samebook.cluster.frame import Frame
 from samebook.cluster.indexed import INDEX
-from samebook.cluster.results import AGAIN, Origin, Results, facts
-from samebook.core import processes, signals, subcommand
+from samebook.cluster.results import AGAIN, Origin, Results, digest_of, facts
+from samebook.core import git, processes, signals, subcommand
 from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes, parse_json
 from samebook.core.errors import ARROW, EnvironmentMismatch, SamebookError
@@ -41,6 +43,13 @@ class Calls:
     calls: list[list[str]]
     digests: list[str]
 
+    @classmethod
+    def of(cls, workspace: Workspace, frame: Frame, calls: Sequence[Sequence[str]]) -> Self:
+        """These calls, as this checkout sends them."""
+        commit = git.commit(workspace.root, "HEAD") if (workspace.root / ".git").exists() else ""
+        digests = [digest_of(workspace, frame.image, frame.variables, call) for call in calls]
+        return cls(frame.env, commit, facts(workspace), [list(call) for call in calls], digests)
+
     @property
     def text(self) -> str:
         return json_bytes(asdict(self)).decode()
@@ -50,21 +59,21 @@ class Calls:
         return cls(**parse_json(content))
 
 
-def execute(calls: Calls, index: int, options: list[str]) -> int:
+def execute(calls: Calls, index: int, options: Sequence[str] = ()) -> int:
     """Run the call of an index, with these options, and send its result; returns the exit code."""
     workspace = workspaces.find()
     results = Results(workspace, remote.require(workspace, calls.env))
     digest, call = calls.digests[index], [*calls.calls[index], *options]
     if results.receipts(digest):
-        _say("done already: its result is in the shared store")
+        say("done already: its result is in the shared store")
         return 0
     _check(workspace, calls)
     before = {path.name for path in workspace.runs.glob("*Z-*")}
     done = _call(workspace, call)
     if done.exit_code:
-        _say(done.stderr.strip())
+        say(done.stderr.strip())
         return done.exit_code if done.exit_code > 0 else 128 - done.exit_code
-    results.send(digest, _runs(workspace, call, done, before), _say)
+    results.send(digest, _runs(workspace, call, done, before), say)
     return 0
 
 
@@ -92,19 +101,25 @@ def _check(workspace: Workspace, calls: Calls) -> None:
         raise EnvironmentMismatch(f"the image {difference}", mend=AGAIN)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Write a line into the program's log."""
     sys.stderr.write(f"{line}\n")
 
 
-def main() -> int:
-    """The exit code of the call at this program's index. SIGTERM ends it, as it ends any command."""
+def ended(program: Callable[[], int]) -> int:
+    """The exit code of a program, whose error is written into its log. SIGTERM ends it, as it ends any command."""
     processes.end_with_parent()
     try:
         with signals.as_errors():
-            return execute(Calls.parse(Path(sys.argv[1]).read_bytes()), int(os.environ[INDEX]), sys.argv[2:])
+            return program()
     except SamebookError as error:
-        _say(f"error: {error}" + (f"\n  {ARROW}{error.mend}" if error.mend else ""))
+        say(f"error: {error}" + (f"\n  {ARROW}{error.mend}" if error.mend else ""))
         return error.exit_code
+
+
+def main() -> int:
+    """The exit code of the call at this program's index."""
+    return ended(lambda: execute(Calls.parse(Path(sys.argv[1]).read_bytes()), int(os.environ[INDEX]), sys.argv[2:]))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,8 @@ from samebook.cluster.frame import Frame
 from samebook.cluster.index_program import Calls
 from samebook.cluster.kubectl import Object
 from samebook.cluster.program import failure
-from samebook.cluster.results import Results, facts
-from samebook.core import git
-from samebook.core.digest import json_bytes, sha256
+from samebook.cluster.results import Results, digest_of
+from samebook.core.digest import sha256
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import ProcessResult
 from samebook.core.text import Say
@@ -71,8 +70,7 @@ class IndexedJobs:
             raise
 
     def _digest(self, call: Call) -> str:
-        image = self.frame.image.partition("@")[2]
-        return sha256(json_bytes([image, facts(self.results.workspace), list(self.frame.variables), list(call)]))
+        return digest_of(self.results.workspace, self.frame.image, self.frame.variables, call)
 
     def _under_way(self, waiting: Mapping[str, Call]) -> dict[str, Place]:
         """The place of each call that an earlier command of this checkout has sent and left."""
@@ -96,9 +94,7 @@ class IndexedJobs:
 
     def _send(self, calls: Mapping[str, Call]) -> dict[str, Place]:
         """Create a Job for these calls, and the ConfigMap that holds them, which goes with the Job."""
-        workspace = self.results.workspace
-        commit = git.commit(workspace.root, "HEAD") if (workspace.root / ".git").exists() else ""
-        content = Calls(self.frame.env, commit, facts(workspace), [list(call) for call in calls.values()], [*calls])
+        content = Calls.of(self.results.workspace, self.frame, [*calls.values()])
         title = kubernetes.name(self.frame.env, self.title, sha256(os.urandom(8))[:8])
         job = kubernetes.job_of_calls(self.frame, title, len(calls), self.parallel, kubernetes.SENT)
         calls_map = kubernetes.calls_map(title, content.text, len(calls))

@@ -93,6 +93,12 @@ def indexed_job(frame: Frame, notebook: str, calls: Sequence[Sequence[str]], par
     return [calls_map(title, text, len(calls)), job_of_calls(frame, title, len(calls), parallel, INDEXED)]
 
 
+def shared_job(frame: Frame, notebook: str, text: str, digests: Sequence[str], parallel: int) -> list[Manifest]:
+    """The ConfigMap with the text of calls whose results go to the shared store by these digests, and their Job."""
+    title = name(frame.env, notebook, sha256(json_bytes(list(digests)))[:8])
+    return [calls_map(title, text, len(digests)), job_of_calls(frame, title, len(digests), parallel, SENT)]
+
+
 def calls_map(title: str, text: str, count: int) -> Manifest:
     """The ConfigMap with the text of so many calls. Raises UsageError for a longer one than it can hold."""
     if len(text.encode()) > MOST_BYTES:

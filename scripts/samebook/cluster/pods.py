@@ -44,19 +44,19 @@ def sender(workspace: Workspace, env: str, pods: Pods, title: str, jobs: int, sa
         raise UsageError(
             "Kubernetes needs an image that it can pull, by digest", mend="make … IMAGE=registry/name@sha256:…"
         )
-    loaded = settings.load(workspace, env)
-    frame = Frame(
-        env,
-        pods.image,
-        tuple(sorted(loaded.secret_names())),
-        pods.memory,
-        pods.cores,
-        is_shared=True,
-        variables=tuple(sorted(decisive_variables(loaded.variables).items())),
-    )
+    sent = frame(env, settings.load(workspace, env), pods)
     results = Results(workspace, remote.require(workspace, env))
     _check_clean(workspace)
-    return IndexedJobs(results, frame, title, jobs or PARALLEL, say)
+    return IndexedJobs(results, sent, title, jobs or PARALLEL, say)
+
+
+def frame(env: str, loaded: settings.Settings, pods: Pods) -> Frame:
+    """What the pods have whose results go to the shared store. Raises UsageError for an image without a digest, and for
+    a secret among the variables of this shell.
+    """
+    secrets, handed = tuple(sorted(loaded.secret_names())), decisive_variables(loaded.variables)
+    limits = (pods.memory, pods.cores)
+    return Frame(env, pods.image, secrets, *limits, is_shared=True, variables=tuple(sorted(handed.items())))
 
 
 def decisive_variables(named: Sequence[str]) -> dict[str, str]:

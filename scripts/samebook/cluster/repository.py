@@ -20,7 +20,7 @@ CHECKOUT, HANDED, CLONE, PUSH = "checkout", "handed", "clone", "push"
 KEY, WRITING_KEY = "git-key", "git-writing-key"
 # The folders of the scripts and of a key, in each container that has them.
 SCRIPT_FOLDER, KEY_FOLDER = "/etc/samebook-git", "/etc/samebook-key"
-BUNDLE = "promotion.bundle"
+SCRIPTS, BUNDLE = "git-script", "promotion.bundle"
 # A clone's uncommitted changes: there are none, which a run says by it.
 PATCH = ".samebook/clone.patch"
 # OpenSSH asks who runs it, and most images know no user of this number.
@@ -132,7 +132,7 @@ class Repository:
 
     def script(self, env: str) -> Manifest:
         """The ConfigMap with the script of all its containers."""
-        metadata = {"name": name(env, "git")}
+        metadata = {"name": name(env, SCRIPTS)}
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": _FILES}
 
     def volumes(self, env: str) -> list[Manifest]:
@@ -145,7 +145,7 @@ class Repository:
         empty = [CHECKOUT, *([HANDED] if self.is_written else [])]
         return [
             *({"name": each, "emptyDir": {}} for each in empty),
-            {"name": "git", "configMap": {"name": name(env, "git")}},
+            {"name": SCRIPTS, "configMap": {"name": name(env, SCRIPTS)}},
             *keys,
         ]
 
@@ -157,8 +157,8 @@ class Repository:
         folder = HANDED if part == PUSH else CHECKOUT
         mounts: list[Manifest] = [
             {"name": folder, "mountPath": f"/{folder}", **({"readOnly": True} if part == PUSH else {})},
-            {"name": "git", "mountPath": SCRIPT_FOLDER, "readOnly": True},
-            {"name": "git", "mountPath": "/etc/passwd", "subPath": "passwd", "readOnly": True},
+            {"name": SCRIPTS, "mountPath": SCRIPT_FOLDER, "readOnly": True},
+            {"name": SCRIPTS, "mountPath": "/etc/passwd", "subPath": "passwd", "readOnly": True},
             *([{"name": key, "mountPath": KEY_FOLDER, "readOnly": True}] if self.is_by_ssh else []),
         ]
         variables = {"REPOSITORY": self.address, "COMMIT": self.commit, "SECRET": name(env, key), "KEY": KEY_FOLDER}
@@ -175,7 +175,7 @@ class Repository:
     def program(self, program: Manifest) -> Manifest:
         """The program of samebook's container: where it promotes, it hands its commits over at its end."""
         handed = ["--promotions", f"/{HANDED}/{BUNDLE}"]
-        return {"args": [*program["args"], *handed]} if self.is_written else program
+        return {**program, "args": [*program["args"], *handed]} if self.is_written else program
 
     @property
     def variables(self) -> list[Manifest]:

@@ -49,6 +49,10 @@ class Results:
             )
         return receipts
 
+    def digests(self) -> list[str]:
+        """The digest of each call whose result is there."""
+        return [key.rpartition("/")[2] for key in self.remote.bucket.keys_below(_key(""))]
+
     def send(self, digest: str, runs: Sequence[Path], say: Say) -> None:
         """Send all that these runs need, and last of all the list of their receipts."""
         store = objects.local_store(self.workspace)
@@ -164,6 +168,12 @@ def facts(workspace: Workspace) -> dict[str, str]:
     """The sha256 of the code and the lock of a workspace, by their names in a receipt."""
     lock = sha256(workspace.environments / "runtime.txt")
     return {receipt.CODE: run_source.code_digest(workspace), receipt.LOCK: lock}
+
+
+def digest_of(workspace: Workspace, image: str, variables: Sequence[tuple[str, str]], call: Sequence[str]) -> str:
+    """The digest by which the result of a call is found: of the image's digest, the code, the variables, the call."""
+    asked = [image.partition("@")[2], facts(workspace), [list(pair) for pair in variables], list(call)]
+    return sha256(json_bytes(asked))
 
 
 def _key(digest: str) -> str:

@@ -15,6 +15,8 @@ from samebook.pipelines.timers import Jobs
 
 # The length of a CronJob's name, whose jobs get eleven characters more: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs
 LONGEST = 52
+# The program of a job whose result goes to the shared store.
+SCHEDULED = "samebook.pipelines.scheduled"
 WORKFLOW = """\
 # Jobs of samebook in env {env}: .github/workflows/samebook-{env}.yml. Times are UTC; GitHub may be some minutes late.
 name: samebook {env}
@@ -72,7 +74,10 @@ def cron_jobs(jobs: Jobs, frames: Mapping[str, Frame]) -> dict[str, str]:
 
 
 def _cron_job(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
-    pod = kubernetes.pod(frame, {"args": ["pipeline", job, "--env", jobs.env]})
+    program: dict[str, Any] = {"args": ["pipeline", job, "--env", jobs.env]}
+    if frame.is_shared:
+        program = {"command": ["python", "-m", SCHEDULED], "args": [job, jobs.env]}
+    pod = kubernetes.pod(frame, program)
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",

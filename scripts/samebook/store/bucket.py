@@ -95,6 +95,12 @@ class Bucket:
                     raise
                 return None
 
+    def keys_below(self, folder: str) -> list[str]:
+        """The keys of the objects in a folder, `results/`."""
+        with self._remote_errors():
+            pages = self.reader.list(self.prefix + folder)
+            return [item["path"].removeprefix(self.prefix) for page in pages for item in page]
+
     def _chunks(self, response: "GetResult") -> Iterator[bytes]:
         with self._remote_errors():
             yield from response.stream(min_chunk_size=objects.CHUNK)

@@ -2,11 +2,18 @@
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from samebook.cluster import kubernetes as manifests
+from samebook.cluster import pods, program
 from samebook.cluster.frame import Frame
+from samebook.cluster.index_program import Calls
+from samebook.cluster.pods import Pods
+from samebook.cluster.results import Results
+from samebook.core.digest import sha256
+from samebook.core.errors import EnvironmentMismatch
 from samebook.core.json_value import json_object
+from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.data import dataset
 from samebook.environment import settings
@@ -15,6 +22,8 @@ from samebook.execution.preparation import PreparedRun
 from samebook.pipelines import definition, git_use, step_program
 from samebook.pipelines.git_use import Clone
 from samebook.pipelines.step_program import Job
+from samebook.records import run_folder
+from samebook.store import remote
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,15 @@ def kubernetes(
 
     Raises UsageError for an image without a digest, and for what Kubernetes could not take.
     """
-    secrets = tuple(sorted(settings.load(workspace, request.env).secret_names()))
+    loaded = settings.load(workspace, request.env)
     repository = request.clone.repository(workspace, name, reasons)
+    if loaded.store.url:
+        shared = pods.frame(request.env, loaded, Pods(request.image, request.memory, request.cores))
+        frame = replace(shared, repository=repository)
+        content = Calls.of(workspace, frame, calls)
+        job = manifests.shared_job(frame, name, content.text, content.digests, request.parallel)
+        return manifests.text(job, frame)
+    secrets = tuple(sorted(loaded.secret_names()))
     frame = Frame(request.env, request.image, secrets, request.memory, request.cores, repository=repository)
     if len(calls) == 1:
         return manifests.text(manifests.job(frame, name, calls[0]), frame)
@@ -59,12 +75,18 @@ def reasons_of_runs(prepared: PreparedRun, sets: Sequence[ParameterSet]) -> list
 def runs(prepared: PreparedRun, sets: Sequence[ParameterSet]) -> list[list[str]]:
     """The call of a run that has been prepared here, or one for each set.
 
-    A pod that starts again, and a job that is applied again, take the run that is done already.
+    A pod that starts again, and a job that is applied again, take the run that is done already: by `--reuse`, or from
+    the shared store.
     """
+    requests = [
+        replace(prepared.request, parameters={**prepared.request.parameters, **values}) for values in sets or [{}]
+    ]
+    if prepared.settings.store.url:
+        return [list(program.call(request)) for request in requests]
     timeout = () if prepared.request.cell_timeout is None else ("--timeout", str(prepared.request.cell_timeout))
     return [
-        ["run", prepared.name, "--params", json_object(parameters), "--env", prepared.request.env, *timeout, "--reuse"]
-        for parameters in ({**prepared.request.parameters, **values} for values in sets or [{}])
+        ["run", prepared.name, "--params", json_object(request.parameters), "--env", request.env, *timeout, "--reuse"]
+        for request in requests
     ]
 
 
@@ -86,3 +108,26 @@ def reasons_of_days(job: Job) -> list[str]:
     pipeline = definition.read(job.workspace, job.name)
     ab_test = settings.load(job.workspace, job.env).ab_test
     return [*git_use.models_of_refs([*job.given.values()], None), *git_use.reasons(pipeline, ab_test)]
+
+
+def results(workspace: Workspace, env: str, say: Say) -> str:
+    """Bring the runs that pods have sent to the shared store, and that are not here; the result in a line.
+
+    Those of other code than this checkout's stay there, and are counted. Raises UsageError without a shared store,
+    SamebookError for a run that is not whole.
+    """
+    shared = Results(workspace, remote.require(workspace, env))
+    here = {sha256(path) for path in workspace.runs.glob(f"*Z-*/{run_folder.RECEIPT}")}
+    brought, others = 0, 0
+    for digest in shared.digests():
+        receipts = shared.receipts(digest) or []
+        if here.issuperset(receipts):
+            continue
+        try:
+            runs = shared.take(receipts, say)
+        except EnvironmentMismatch:
+            others += 1
+            continue
+        brought += len(runs)
+        say("\n".join(run.name for run in runs))
+    return f"{brought} runs brought; {others} results are of other code than this checkout's"

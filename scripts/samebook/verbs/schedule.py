@@ -71,12 +71,13 @@ def _in_ci(workspace: Workspace, jobs: Jobs, env_settings: settings.Settings, fo
 def _frames(
     workspace: Workspace, jobs: Jobs, env_settings: settings.Settings, request: ScheduleRequest
 ) -> dict[str, Frame]:
-    """The frame of each job of Kubernetes: with the repository where it needs that, and with the key of runs where the
-    policy asks for signatures.
+    """The frame of each job of Kubernetes: with the repository where it needs that, with the key of runs where the
+    policy asks for signatures, and with the shared store in the place of claims where the settings name one.
     """
     conditions = env_settings.promotion
     pipelines = {job: definition.read(workspace, job) for job in jobs.when}
-    common = Frame(request.env, request.image, jobs.secrets, request.memory, request.cores)
+    limits, is_shared = (request.memory, request.cores), bool(env_settings.store.url)
+    common = Frame(request.env, request.image, jobs.secrets, *limits, is_shared=is_shared)
     followed = {candidate.job for candidate in candidates.find(pipelines, conditions)}
     frames: dict[str, Frame] = {}
     for job, pipeline in pipelines.items():
