@@ -67,14 +67,20 @@ class Place:
     def lock(self) -> Path:
         return self.tiny.root / "environments" / "runtime.txt"
 
-    def installed(self, target: Path) -> subprocess.CompletedProcess[str]:
-        """The end of an installation of the lock from the kept wheels, in an empty home, without any index."""
-        home = target.with_name(f"home of {target.name}")
-        env = {"PATH": os.environ["PATH"], "HOME": str(home), "UV_DEFAULT_INDEX": "http://127.0.0.1:9"}
+    def installing(self, target: Path, **variables: str) -> subprocess.Popen[str]:
+        """An installation of the lock from the kept wheels, in an empty home, without any index."""
+        home = target.with_name(f"home-of-{target.name}")
+        env = {"PATH": os.environ["PATH"], "HOME": str(home), "UV_DEFAULT_INDEX": "http://127.0.0.1:9", **variables}
         install = ("pip", "install", "--quiet", "--require-hashes", "--target", str(target), "-r", str(self.lock))
         options = ("--python", sys.executable)
         command = (str(HOST), "from_kept", str(self.store.root), str(self.lock), "--", str(UV / "bin" / "uv"))
-        return subprocess.run([*command, *install, *options], env=env, capture_output=True, text=True, check=False)
+        return subprocess.Popen([*command, *install, *options], env=env, stderr=subprocess.PIPE, text=True)
+
+    def installed(self, target: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """The end of such an installation."""
+        process = self.installing(target, **variables)
+        _, stderr = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, "", stderr)
 
 
 @pytest.fixture
@@ -126,6 +132,30 @@ def test_damaged_object_is_named(kept: Place, tmp_path: Path) -> None:
     (kept.index / "pebble-stone" / NAME).write_bytes(WHEEL)
     environments.keep(kept.workspace, "", HERE, print)
     assert kept.installed(tmp_path / "packages").returncode == 0
+
+
+@pytest.mark.parametrize("cache", ["/proc/none", "a cache with blanks"])
+def test_cache_that_cannot_be_written(cache: str, kept: Place, tmp_path: Path) -> None:
+    """Where the user's cache can't be written, or its path is no address, the index stands elsewhere, and goes."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    home = {"XDG_CACHE_HOME": str(tmp_path / cache), "UV_CACHE_DIR": str(tmp_path / "uv"), "TMPDIR": str(temporary)}
+    ended = kept.installed(tmp_path / "packages", **home)
+    assert ended.returncode == 0, ended.stderr
+    assert list(temporary.iterdir()) == []
+
+
+def test_two_at_once_and_one_killed(kept: Place, tmp_path: Path) -> None:
+    """Two checkouts share the index in the user's cache, whatever a killed third has left of it."""
+    other = Place(Tiny(Path(shutil.copytree(kept.tiny.root, tmp_path / "other", symlinks=True))), kept.index)
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    (tmp_path / "cache" / "samebook" / "wheels" / "pebble-stone").mkdir(parents=True)
+    (tmp_path / "cache" / "samebook" / "wheels" / "pebble-stone" / NAME).symlink_to(tmp_path / "gone")
+    killed = kept.installing(tmp_path / "killed", **cache)
+    both = [place.installing(tmp_path / name, **cache) for name, place in {"one": kept, "two": other}.items()]
+    killed.kill()
+    killed.communicate()
+    assert [(process.communicate()[1], process.returncode) for process in both] == [("", 0)] * 2
 
 
 @pytest.mark.parametrize("name", [NAME, "pebble_stone-1.0-1-py3-none-any.whl", "../../pebble.whl", "/tmp/pebble.whl"])
