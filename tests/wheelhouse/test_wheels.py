@@ -15,9 +15,10 @@ from s3 import KEY, S3, TEXT
 from tiny import CHECKOUT, Tiny, git
 
 from samebook.core.digest import sha256
-from samebook.core.errors import SamebookError
+from samebook.core.errors import EnvironmentMismatch, SamebookError
 from samebook.core.workspace import Workspace
 from samebook.models import kept_environments, store_use
+from samebook.reproduction.front import Front
 from samebook.store.objects import HOUR, Store
 from samebook.wheelhouse import environments, lists
 from samebook.wheelhouse.environments import Platform
@@ -168,6 +169,25 @@ def test_planted_wheel_is_refused(name: str, kept: Place, tmp_path: Path) -> Non
     module = tmp_path / "packages" / "pebble.py"
     assert "stranger" not in (module.read_text() if module.exists() else "")
     assert (ended.returncode == 0) == (name != NAME)
+
+
+def test_commit_that_knows_no_store(kept: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reproduction of a commit whose make only knows an index gets that of the kept wheels, once its own fails."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(kept.tiny.root / "environments", checkout / "environments")
+    (checkout / "environments" / "build.txt").write_text("")
+    (checkout / "Makefile").write_text(
+        ".PHONY: environment\nenvironment:\n"
+        '\t@test "$$UV_OFFLINE" && test "$$PIP_INDEX_URL" = "$$UV_DEFAULT_INDEX" && \\\n'
+        '\tgrep -q pebble_stone "$${UV_DEFAULT_INDEX#file://}/pebble-stone/index.html"\n'
+    )
+    shutil.copy(HOST, kept.tiny.root / "environments" / "host")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    front = Front(kept.tiny.root, checkout, "local")
+    with pytest.raises(EnvironmentMismatch):  # its other lock is not kept
+        front.environment({"PATH": os.environ["PATH"]})
+    lists.put(kept.store, b"", [], HERE.name)
+    front.environment({"PATH": os.environ["PATH"]})
 
 
 def test_index_that_has_other_bytes(place: Place) -> None:
