@@ -87,7 +87,7 @@ $(UV): environments/build.txt
 	if python3 -m venv .samebook/uv 2>/dev/null || /usr/bin/python3 -m venv .samebook/uv 2>/dev/null; then \
 	  { export PIP_CERT="$${PIP_CERT:-$(filter-out /etc/ssl/cert.pem,$(CA))}" && [ -n "$$PIP_CERT" ] || unset PIP_CERT; } && \
 	  pip=".samebook/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environments/build.txt" && \
-	  $(KEPT) environments/build.txt -- $$pip || $$pip || { $(BROUGHT) environments/build.txt && $(KEPT) environments/build.txt -- $$pip; } || { \
+	  $(KEPT) environments/build.txt -- $$pip || { [ -z "$$UV_OFFLINE" ] && $$pip; } || { $(BROUGHT) environments/build.txt && $(KEPT) environments/build.txt -- $$pip; } || { \
 	    echo "error: uv could not be downloaded" >&2 && $(PROXIES) && exit 2; }; \
 	else \
 	  rm -rf .samebook/uv && { $(if $(filter docker,$(ENGINE)),[ "$$(uname)" = Linux ] && $(AGAIN) --silent uv-of-image,false) || { \

@@ -15,9 +15,10 @@ from s3 import KEY, S3, TEXT
 from tiny import CHECKOUT, Tiny, git
 
 from samebook.core.digest import sha256
-from samebook.core.errors import SamebookError
+from samebook.core.errors import EnvironmentMismatch, SamebookError
 from samebook.core.workspace import Workspace
 from samebook.models import kept_environments, store_use
+from samebook.reproduction.front import Front
 from samebook.store.objects import HOUR, Store
 from samebook.wheelhouse import environments, lists
 from samebook.wheelhouse.environments import Platform
@@ -67,14 +68,20 @@ class Place:
     def lock(self) -> Path:
         return self.tiny.root / "environments" / "runtime.txt"
 
-    def installed(self, target: Path) -> subprocess.CompletedProcess[str]:
-        """The end of an installation of the lock from the kept wheels, in an empty home, without any index."""
-        home = target.with_name(f"home of {target.name}")
-        env = {"PATH": os.environ["PATH"], "HOME": str(home), "UV_DEFAULT_INDEX": "http://127.0.0.1:9"}
+    def installing(self, target: Path, **variables: str) -> subprocess.Popen[str]:
+        """An installation of the lock from the kept wheels, in an empty home, without any index."""
+        home = target.with_name(f"home-of-{target.name}")
+        env = {"PATH": os.environ["PATH"], "HOME": str(home), "UV_DEFAULT_INDEX": "http://127.0.0.1:9", **variables}
         install = ("pip", "install", "--quiet", "--require-hashes", "--target", str(target), "-r", str(self.lock))
         options = ("--python", sys.executable)
         command = (str(HOST), "from_kept", str(self.store.root), str(self.lock), "--", str(UV / "bin" / "uv"))
-        return subprocess.run([*command, *install, *options], env=env, capture_output=True, text=True, check=False)
+        return subprocess.Popen([*command, *install, *options], env=env, stderr=subprocess.PIPE, text=True)
+
+    def installed(self, target: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """The end of such an installation."""
+        process = self.installing(target, **variables)
+        _, stderr = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, "", stderr)
 
 
 @pytest.fixture
@@ -128,6 +135,30 @@ def test_damaged_object_is_named(kept: Place, tmp_path: Path) -> None:
     assert kept.installed(tmp_path / "packages").returncode == 0
 
 
+@pytest.mark.parametrize("cache", ["/proc/none", "a cache with blanks"])
+def test_cache_that_cannot_be_written(cache: str, kept: Place, tmp_path: Path) -> None:
+    """Where the user's cache can't be written, or its path is no address, the index stands elsewhere, and goes."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    home = {"XDG_CACHE_HOME": str(tmp_path / cache), "UV_CACHE_DIR": str(tmp_path / "uv"), "TMPDIR": str(temporary)}
+    ended = kept.installed(tmp_path / "packages", **home)
+    assert ended.returncode == 0, ended.stderr
+    assert list(temporary.iterdir()) == []
+
+
+def test_two_at_once_and_one_killed(kept: Place, tmp_path: Path) -> None:
+    """Two checkouts share the index in the user's cache, whatever a killed third has left of it."""
+    other = Place(Tiny(Path(shutil.copytree(kept.tiny.root, tmp_path / "other", symlinks=True))), kept.index)
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    (tmp_path / "cache" / "samebook" / "wheels" / "pebble-stone").mkdir(parents=True)
+    (tmp_path / "cache" / "samebook" / "wheels" / "pebble-stone" / NAME).symlink_to(tmp_path / "gone")
+    killed = kept.installing(tmp_path / "killed", **cache)
+    both = [place.installing(tmp_path / name, **cache) for name, place in {"one": kept, "two": other}.items()]
+    killed.kill()
+    killed.communicate()
+    assert [(process.communicate()[1], process.returncode) for process in both] == [("", 0)] * 2
+
+
 @pytest.mark.parametrize("name", [NAME, "pebble_stone-1.0-1-py3-none-any.whl", "../../pebble.whl", "/tmp/pebble.whl"])
 def test_planted_wheel_is_refused(name: str, kept: Place, tmp_path: Path) -> None:
     """A wheel that somebody has put into the store, and into the list, is not taken: the lock has not its hash."""
@@ -138,6 +169,25 @@ def test_planted_wheel_is_refused(name: str, kept: Place, tmp_path: Path) -> Non
     module = tmp_path / "packages" / "pebble.py"
     assert "stranger" not in (module.read_text() if module.exists() else "")
     assert (ended.returncode == 0) == (name != NAME)
+
+
+def test_commit_that_knows_no_store(kept: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reproduction of a commit whose make only knows an index gets that of the kept wheels, once its own fails."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(kept.tiny.root / "environments", checkout / "environments")
+    (checkout / "environments" / "build.txt").write_text("")
+    (checkout / "Makefile").write_text(
+        ".PHONY: environment\nenvironment:\n"
+        '\t@test "$$UV_OFFLINE" && test "$$PIP_INDEX_URL" = "$$UV_DEFAULT_INDEX" && \\\n'
+        '\tgrep -q pebble_stone "$${UV_DEFAULT_INDEX#file://}/pebble-stone/index.html"\n'
+    )
+    shutil.copy(HOST, kept.tiny.root / "environments" / "host")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    front = Front(kept.tiny.root, checkout, "local")
+    with pytest.raises(EnvironmentMismatch):  # its other lock is not kept
+        front.environment({"PATH": os.environ["PATH"]})
+    lists.put(kept.store, b"", [], HERE.name)
+    front.environment({"PATH": os.environ["PATH"]})
 
 
 def test_index_that_has_other_bytes(place: Place) -> None:

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebook.core import git, processes, signals
+from samebook.core import git, processes, signals, text
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.text import visible
 from samebook.environment import bytecode, identity
@@ -61,6 +61,7 @@ class Front:
             code = self._make({**env, **own}, "environment", *arguments)
             # A commit whose make knows of no store still knows its index by these.
             if code and self.engine == "local" and (kept := wheel_index.of(self.caller, self.checkout)):
+                text.warn("no index has the packages of that commit: taking those that the store keeps")
                 code = self._make({**env, **own, **kept}, "environment", *arguments)
         if code:
             raise EnvironmentMismatch(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from samebook.core import git
 from samebook.core.digest import sha256
-from samebook.core.errors import UsageError
+from samebook.core.errors import SamebookError
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment.identity import LOCKS
@@ -79,7 +79,7 @@ def keep(workspace: Workspace, commit: str, platform: Platform, say: Say) -> Kep
     if platform.engine == "docker":
         try:
             image = base_image.keep(store, platform.base_image)
-        except UsageError as error:
+        except SamebookError as error:  # the packages are kept all the same
             reason = f"{error}\n  -> {error.mend}"
     return Kept({name: sha256(lock) for name, lock in texts.items()}, image, reason)
 
