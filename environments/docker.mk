@@ -274,5 +274,6 @@ stop: ## Stop what runs in containers: Lab, the warehouse, the cluster
 	$(COMPOSE) --profile '*' down
 
 # What is done with the release image, beside it: by Docker, git and make.
-BESIDE += publish
+BESIDE += publish verify-image
 publish: ## Push the image of HEAD to REGISTRY=registry.example.com/team, and commit its digest to the settings of ENV
+verify-image: ## Build IMAGE=name@sha256:… (ENV's) again from its commit, and compare: IDENTICAL, or which file differs; TARGET=lab CACHED=1

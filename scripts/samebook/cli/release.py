@@ -1,16 +1,20 @@
 """The commands for the release image: push it to a registry, and hold it against its commit."""
 
+import sys
+
 import click
 
-from samebook.cli.options import SECONDS, say, show
+from samebook.cli.options import ENV, SECONDS, say, show
+from samebook.core import errors
 
-ENV = click.option("--env", required=True, help="Environment whose settings name the image: environments/<env>.yml.")
+OF_ENV = click.option("--env", required=True, help="Environment whose settings name the image: environments/<env>.yml.")
+TIMEOUT = click.option("--timeout", type=SECONDS, default=3600, help="Seconds that the registry may take for an image.")
 
 
 @click.command()
-@ENV
+@OF_ENV
 @click.option("--registry", required=True, help="Registry, and a place in it: registry.example.com/team.")
-@click.option("--timeout", type=SECONDS, default=3600, help="Seconds that the registry may take for an image.")
+@TIMEOUT
 @click.option("--runtime-only", is_flag=True, help="Push production's image alone, without Lab's.")
 def publish(env: str, registry: str, timeout: int, runtime_only: bool) -> None:
     """Push the image of HEAD to REGISTRY, and commit its digest to the settings of ENV: from then on runs take it.
@@ -24,3 +28,28 @@ def publish(env: str, registry: str, timeout: int, runtime_only: bool) -> None:
     from samebook.verbs import publish as verb
 
     show(verb.table(verb.publish(verb.PublishRequest(env, registry, timeout, not runtime_only), say)))
+
+
+@click.command(name="verify-image")
+@click.option(
+    "--image", default="", help="Image by its digest, NAME@sha256:…; by default the one that ENV's settings name."
+)
+@ENV
+@click.option(
+    "--target", type=click.Choice(["runtime", "lab"]), default="runtime", help="Production's image, or Lab's."
+)
+@click.option("--cached", is_flag=True, help="Take layers of earlier builds of this machine: quick, and proves less.")
+@TIMEOUT
+def verify_image(image: str, env: str, target: str, cached: bool, timeout: int) -> None:
+    """Build an image again from the commit that it names, and compare the digests: IDENTICAL, or where they differ.
+
+    Example: samebook verify-image --image registry.example.com/team/churn@sha256:…
+
+    Exit code 3 where they differ. The commit must be in this branch, and is all that is taken from the image.
+    """
+    from samebook.verbs import verify_image as verb
+
+    verdict = verb.verify_image(verb.VerifyImageRequest(image, env, target, timeout, cached), say)
+    show(verb.table(verdict))
+    if not verdict.is_identical:
+        sys.exit(errors.NotReproduced.exit_code)

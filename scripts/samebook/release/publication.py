@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from samebook.core import git, head
 from samebook.core.errors import UsageError
@@ -39,17 +40,25 @@ def written(content: bytes, published: Published, path: Path) -> bytes:
 
     Raises UsageError where another setting would be another one then.
     """
-    lines = [f"  {name}: {value}\n" for name, value in published.model_dump().items() if value]
+    # In quotes: YAML would take a hash of digits alone for a number.
+    lines = [f'  {name}: "{value}"\n' for name, value in published.model_dump().items() if value]
     section = f"{KEY}:\n{''.join(lines)}".encode()
     before = without(content)
     text = before + (b"" if before.endswith(b"\n") or not before else b"\n") + section
     expected = {**yaml_file.parse(content, path.name), KEY: published.model_dump(exclude_defaults=True)}
-    if yaml_file.parse(text, path.name) != expected:
+    if _parsed(text, path.name) != expected:
         raise UsageError(
             f"{path.name} can't be changed by its text alone; expected `{KEY}:` at its top level, in lines of its own",
             mend=f"edit {path.name}: remove `{KEY}`",
         )
     return text
+
+
+def _parsed(text: bytes, name: str) -> dict[str, Any]:
+    """The settings in a text; none where it is not YAML."""
+    with suppress(UsageError):
+        return yaml_file.parse(text, name)
+    return {}
 
 
 def without(content: bytes) -> bytes:
