@@ -274,6 +274,7 @@ stop: ## Stop what runs in containers: Lab, the warehouse, the cluster
 	$(COMPOSE) --profile '*' down
 
 # What is done with the release image, beside it: by Docker, git and make.
-BESIDE += publish verify-image
+BESIDE += publish verify-image deploy
 publish: ## Push the image of HEAD to REGISTRY=registry.example.com/team, and commit its digest to the settings of ENV
 verify-image: ## Build IMAGE=name@sha256:… (ENV's) again from its commit, and compare: IDENTICAL, or which file differs; TARGET=lab CACHED=1
+deploy: ## Write what runs ENV's published image without a checkout: AS=compose, systemd or kubernetes, INTO=folder

@@ -1,6 +1,7 @@
-"""The commands for the release image: push it to a registry, and hold it against its commit."""
+"""The commands for the release image: push it to a registry, hold it against its commit, and run it in production."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -53,3 +54,26 @@ def verify_image(image: str, env: str, target: str, cached: bool, timeout: int) 
     show(verb.table(verdict))
     if not verdict.is_identical:
         sys.exit(errors.NotReproduced.exit_code)
+
+
+@click.command()
+@OF_ENV
+@click.option(
+    "--as", "form", type=click.Choice(["compose", "systemd", "kubernetes"]), required=True, help="What shall run it."
+)
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write into this folder.")
+@click.option("--at", "folder", default="", help="Folder of the files on their machine; by default that of INTO.")
+@click.option("--memory", default="", help="Memory of a pod on Kubernetes, like 2Gi.")
+@click.option("--cores", default="", help="Cores of a pod on Kubernetes, like 2.")
+def deploy(env: str, form: str, into: Path, folder: str, memory: str, cores: str) -> None:
+    """Write what runs ENV's published image on a machine without a checkout: its schedule, its watcher, jobs by hand.
+
+    Example: samebook deploy --env prod --as compose --into deploy
+
+    Volumes and secrets are named, and no text of a secret is written. The models are a volume of their own: another
+    one needs no other image.
+    """
+    from samebook.verbs import deploy as verb
+
+    request = verb.DeployRequest(env, form, into, folder, memory, cores)
+    show(verb.table(verb.deploy(request), request))
