@@ -274,7 +274,8 @@ stop: ## Stop what runs in containers: Lab, the warehouse, the cluster
 	$(COMPOSE) --profile '*' down
 
 # What is done with the release image, beside it: by Docker, git and make.
-BESIDE += publish verify-image deploy
+BESIDE += publish verify-image sbom deploy
 publish: ## Push the image of HEAD to REGISTRY=registry.example.com/team, and commit its digest to the settings of ENV
 verify-image: ## Build IMAGE=name@sha256:… (ENV's) again from its commit, and compare: IDENTICAL, or which file differs; TARGET=lab CACHED=1
+sbom: ## What is in IMAGE=name@sha256:… (ENV's), as a bill of materials in CycloneDX; TARGET=lab INTO=file
 deploy: ## Write what runs ENV's published image without a checkout: AS=compose, systemd or kubernetes, INTO=folder

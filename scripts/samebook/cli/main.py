@@ -15,7 +15,7 @@ from samebook.cli.models import bundle, diff, lint, models, promote, review, rol
 from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.projects import new, update
-from samebook.cli.release import deploy, publish, verify_image
+from samebook.cli.release import deploy, publish, sbom, verify_image
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify, why
 from samebook.cli.store import export, fetch, keep, mlflow, store
 from samebook.cli.sweeps import sweep, warm
@@ -59,7 +59,7 @@ for command in (
     *(sweep, warm, cluster, kubernetes),
     *(drift, log, gc, hooks, schedule),
     *(new, update),
-    *(publish, verify_image, deploy),
+    *(publish, verify_image, sbom, deploy),
 ):
     cli.add_command(command)
 

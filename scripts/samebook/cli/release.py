@@ -6,9 +6,13 @@ from pathlib import Path
 import click
 
 from samebook.cli.options import ENV, SECONDS, say, show
-from samebook.core import errors
+from samebook.core import errors, workspace
 
 OF_ENV = click.option("--env", required=True, help="Environment whose settings name the image: environments/<env>.yml.")
+IMAGE = click.option("--image", default="", help="Image by its digest, NAME@sha256:…; by default the one of ENV.")
+TARGET = click.option(
+    "--target", type=click.Choice(["runtime", "lab"]), default="runtime", help="Production's image, or Lab's."
+)
 TIMEOUT = click.option("--timeout", type=SECONDS, default=3600, help="Seconds that the registry may take for an image.")
 
 
@@ -32,13 +36,9 @@ def publish(env: str, registry: str, timeout: int, runtime_only: bool) -> None:
 
 
 @click.command(name="verify-image")
-@click.option(
-    "--image", default="", help="Image by its digest, NAME@sha256:…; by default the one that ENV's settings name."
-)
+@IMAGE
 @ENV
-@click.option(
-    "--target", type=click.Choice(["runtime", "lab"]), default="runtime", help="Production's image, or Lab's."
-)
+@TARGET
 @click.option("--cached", is_flag=True, help="Take layers of earlier builds of this machine: quick, and proves less.")
 @TIMEOUT
 def verify_image(image: str, env: str, target: str, cached: bool, timeout: int) -> None:
@@ -54,6 +54,28 @@ def verify_image(image: str, env: str, target: str, cached: bool, timeout: int) 
     show(verb.table(verdict))
     if not verdict.is_identical:
         sys.exit(errors.NotReproduced.exit_code)
+
+
+@click.command()
+@IMAGE
+@ENV
+@TARGET
+@TIMEOUT
+@click.option(
+    "--into", type=click.Path(path_type=Path, dir_okay=False), help="Write into this file, and print nothing."
+)
+def sbom(image: str, env: str, target: str, timeout: int, into: Path | None) -> None:
+    """Print what is in an image, as a bill of materials in CycloneDX: the packages of Python and of Debian.
+
+    Example: samebook sbom --env prod --into prod.cdx.json
+    """
+    from samebook.verbs import sbom as verb
+
+    content = verb.sbom(verb.SbomRequest(image, env, target, timeout))
+    if into:
+        workspace.write_whole(into, content)
+    else:
+        show(content.decode(), nl=False)
 
 
 @click.command()

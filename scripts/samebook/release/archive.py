@@ -6,6 +6,7 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 import json
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -57,13 +58,19 @@ class Archive:
     def config(self) -> dict[str, Any]:
         return self._json(_blob(self.manifest["config"]["digest"]))
 
-    def entries(self, layer: str) -> dict[str, str]:
-        """Each path of a layer, with everything about it that goes into the layer's digest."""
+    @contextmanager
+    def opened(self, layer: str) -> Iterator[tarfile.TarFile]:
+        """The files of a layer, to be read once in their order."""
         with tarfile.open(self.path) as outer:
             blob = outer.extractfile(_blob(layer))
             assert blob, layer
             with tarfile.open(fileobj=blob, mode="r|*") as files:
-                return {entry.name: _facts(files, entry) for entry in files}
+                yield files
+
+    def entries(self, layer: str) -> dict[str, str]:
+        """Each path of a layer, with everything about it that goes into the layer's digest."""
+        with self.opened(layer) as files:
+            return {entry.name: _facts(files, entry) for entry in files}
 
     def _json(self, name: str) -> Any:
         with tarfile.open(self.path) as files:

@@ -9,7 +9,7 @@ from samebook.core import git, head
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import settings, yaml_file
-from samebook.environment.sections import Published
+from samebook.environment.sections import IMAGE, Published
 
 KEY = "published"
 SETTINGS = re.compile(r"environments/([^/]+)\.yml")
@@ -88,6 +88,25 @@ def at_head(workspace: Workspace, env: str) -> Published | None:
     path = workspace.relative(settings.settings_path(workspace, env))
     section = yaml_file.parse(head.content(workspace.root, path) or b"", path).get(KEY)
     return Published.model_validate(section) if section else None
+
+
+def chosen(workspace: Workspace, image: str, env: str, target: str) -> str:
+    """The image that a command is given, or the published one of an environment. Raises UsageError for one without a
+    digest.
+    """
+    published = None if image else settings.load(workspace, env).published
+    if not image and not (published and getattr(published, target)):
+        raise UsageError(
+            f"environments/{env}.yml names no published image for {target}",
+            mend=f"make publish ENV={env} REGISTRY=registry.example.com/team",
+        )
+    image = image or getattr(published, target)
+    if not re.fullmatch(IMAGE, image):
+        raise UsageError(
+            f"IMAGE={image} has no digest; expected NAME@sha256:… with 64 digits, which can't be moved",
+            mend="again, without IMAGE: the image of ENV",
+        )
+    return image
 
 
 def is_only_named(workspace: Workspace, commit: str) -> bool:

@@ -12,10 +12,12 @@ from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.sections import Published
 from samebook.models import commits
-from samebook.release import docker, publication
+from samebook.release import docker, publication, sbom
 from samebook.release.archive import Archive
 
 TARGETS = ("runtime", "lab")
+# Where the bills of materials stand, by the digests of their images.
+BILLS = "dist"
 # Held by a publication from its commit on to the commit that names the digests.
 LOCK = ".samebook/publish.lock"
 
@@ -76,6 +78,8 @@ def _pushed(workspace: Workspace, request: PublishRequest, commit: str, say: Say
             archive = Archive(Path(folder) / f"samebook-{target}.oci.tar")
             references[target] = f"{name}@{archive.digest}"
             say(f"pushing {references[target]}")
+            bill = workspace.root / BILLS / f"{target}-{archive.digest.removeprefix('sha256:')}.cdx.json"
+            workspaces.write_whole(bill, sbom.bill(archive, name))
             docker.load(archive.path)
             docker.push(f"{name}:{target}-{commit}", request.seconds)
             _check(references[target])
@@ -104,5 +108,6 @@ def table(result: Publication) -> str:
     rows = [("commit", result.images.commit), ("runtime", result.images.runtime), ("lab", result.images.lab)]
     lines = align([row for row in rows if row[1]])
     path = f"environments/{result.env}.yml"
+    lines.append(f"what is in them, in CycloneDX: {BILLS}/*.cdx.json")
     last = f"committed {result.commit[:12]}: {path}; next: git push" if result.is_new else f"{path} names them already"
     return "\n".join((*lines, last))

@@ -10,10 +10,8 @@ from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.text import Say, align
 from samebook.core.workspace import Workspace
-from samebook.environment import settings
-from samebook.environment.sections import IMAGE
 from samebook.models import policy
-from samebook.release import archive, docker
+from samebook.release import archive, docker, publication
 from samebook.release.archive import Archive, Difference
 
 # By these an image says what it is of.
@@ -56,12 +54,7 @@ def verify_image(request: VerifyImageRequest, say: Say) -> ImageVerdict:
     Raises UsageError for an image without a digest, or whose commit is not here.
     """
     workspace = workspaces.find()
-    image = request.image or _of_env(workspace, request)
-    if not re.fullmatch(IMAGE, image):
-        raise UsageError(
-            f"IMAGE={image} has no digest; expected NAME@sha256:… with 64 digits, which can't be moved",
-            mend="make verify-image ENV=prod",
-        )
+    image = publication.chosen(workspace, request.image, request.env, request.target)
     docker.pull(image, request.seconds)
     claims = docker.variables(image)
     commit = claims.get(COMMIT, "")
@@ -76,17 +69,6 @@ def verify_image(request: VerifyImageRequest, say: Say) -> ImageVerdict:
         ours = Archive(Path(folder) / f"samebook-{request.target}.oci.tar")
         differences = tuple(archive.differences(theirs, ours))
         return ImageVerdict(image, commit, ours.digest, differences, note)
-
-
-def _of_env(workspace: Workspace, request: VerifyImageRequest) -> str:
-    """The published image of an environment."""
-    published = settings.load(workspace, request.env).published
-    if not published or not getattr(published, request.target):
-        raise UsageError(
-            f"environments/{request.env}.yml names no published image for {request.target}",
-            mend=f"make publish ENV={request.env} REGISTRY=registry.example.com/team",
-        )
-    return getattr(published, request.target)
 
 
 def _check_commit(workspace: Workspace, image: str, commit: str) -> None:
