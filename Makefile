@@ -112,7 +112,7 @@ $(VERBS):
 	  $(foreach name,$(NAMES),$(call quoted,$(name))) || { code=$$? && $(LOST_$(ENGINE)) && exit $$code; }
 
 # The targets in groups, each with the first of its own.
-HEADS = adopt:Notebooks,_and_what_they_gave promote:Models,_in_git new:A_project_of_your_own pipelines:Every_day,_unattended gc:Data_and_store settings:Lab_and_the_environment test:Tests_and_checks wheel:The_package
+HEADS = adopt:Notebooks,_and_what_they_gave promote:Models,_in_git new:A_project_of_your_own pipelines:Every_day,_unattended gc:Data_and_store settings:Lab_and_the_environment publish:The_release_image lock:The_lock test:Tests_and_checks wheel:The_package
 help: ## This list
 	@echo "samebook: the same notebook, on every machine." && sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' -v heads="$(HEADS)" ' \
 	  BEGIN { n = split(heads, all, " "); for (i = 1; i <= n; i++) { split(all[i], part, ":"); gsub("_", " ", part[2]); head[part[1]] = part[2] } } \

@@ -27,7 +27,9 @@ unexport SAMEBOOK_COMMIT SAMEBOOK_PATCH SAMEBOOK_IMAGE SAMEBOOK_BASE_IMAGE SAMEB
 COMMIT = $$($(GIT) rev-parse HEAD 2>/dev/null)
 # A file for each make: two at once must not take each other's patch. A make below takes that of the one above.
 override SAMEBOOK_PATCH := $(or $(filter .samebook/patches/%.patch,$(SAMEBOOK_PATCH)),.samebook/patches/$(shell echo "$$(date +%s)-$$PPID").patch)
-IMAGE  = $$(docker image inspect --format '{{.Id}}' $(PROJECT_NAME):runtime$(TAG))
+# What ENV's settings name as published is pulled, and not built: for another platform they name nothing.
+PUBLISHED = $(if $(filter $(INSIDE) shell,$(GOALS)),$(if $(PLATFORM),,$(eval PUBLISHED := $(shell $(HERE)environments/host published $(call quoted,$(SETTINGS))))$(PUBLISHED)))
+IMAGE     = $(if $(PUBLISHED),$(call quoted,$(PUBLISHED)),$$(docker image inspect --format '{{.Id}}' $(PROJECT_NAME):runtime$(TAG)))
 # Settings that variables override go in by name, as secrets and what make was given do; a signing key through stdin,
 # for what signs: the runner reads it before a notebook starts, and then it is nowhere in the container.
 FACTS     = $(addprefix SAMEBOOK_,UID GID TAG BUILDER COMMIT PATCH IMAGE BASE_IMAGE WORKSPACE ENGINE REQUIRE_DOCKER DOCKER BESIDE)
@@ -56,7 +58,7 @@ INSIDE_docker      = $(OF_BUILDER) SAMEBOOK_COMMIT=$(COMMIT) SAMEBOOK_PATCH=$(ca
                      $(COMPOSE) --progress quiet run --rm $(HANDED)
 PROGRAM_docker     = $(if $(filter watch,$@),--name $(PROJECT_NAME)-watch watch,run)
 BESIDE_docker      = env -u PYTHONDONTWRITEBYTECODE BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) PATH=$(call quoted,$(CURDIR)/.samebook/command/bin):"$$PATH" samebook
-ENVIRONMENT_docker = images uncommitted
+ENVIRONMENT_docker = $(if $(PUBLISHED),published,images) uncommitted
 LIGHT_docker       = .samebook/command/.installed
 LOST_docker        = { docker version >/dev/null 2>&1 || { echo "error: the Docker daemon went away in mid-run; the next start lists the run as failed" >&2 && \
                      echo "  -> make … ENGINE=local" >&2; }; }
@@ -111,7 +113,7 @@ base: ## Build the base image from Debian packages, where no image registry can 
 	{ $(HERE)environments/host base $(BUILT_BASE) $(ARCHITECTURE:%=--architectures=%) $(if $(PLATFORM),|| { $(EMULATED) && exit 2; }); } && mkdir -p .samebook && echo $(BUILT_BASE) > "$$remembered" && \
 	echo "base: $(BUILT_BASE), used from now on (rm $$remembered: the pinned one again)"
 
-.PHONY: pulled-base images uv-of-image uncommitted lab-docker
+.PHONY: pulled-base published images uv-of-image uncommitted lab-docker
 pulled-base:
 	@base=$(call quoted,$(BASE_IMAGE)) && { docker image inspect "$$base" >/dev/null 2>&1 || $(HERE)environments/host kept_base $(STORE) "$$base" || docker pull --quiet "$$base" || \
 	{ case "$$base" in *@sha256:*) $(BROUGHT) "$${base##*@sha256:}" && $(HERE)environments/host kept_base $(STORE) "$$base" ;; *) false ;; esac; } || { \
@@ -119,6 +121,9 @@ pulled-base:
 	  echo "  -> make base$(PLATFORM:%= PLATFORM=%), which builds one from Debian packages; with ENGINE=local none is needed" >&2 && exit 2; }; } && \
 	$(if $(PLATFORM),docker run --rm --entrypoint /bin/true "$$base" >/dev/null 2>&1 || { \
 	  echo "error: Docker can't run programs of $(PLATFORM) here" >&2 && echo "  -> on Debian: apt-get install qemu-user-static" >&2 && exit 2; },:)
+
+published:
+	@$(HERE)environments/host pulled $(call quoted,$(PUBLISHED))
 
 # What a stranger's commit builds, Podman could take for a step of a later build of one's own.
 .PHONY: apart
@@ -161,7 +166,7 @@ uncommitted:
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
 # All files have one time, that of 1980, before that of any layer: one of the cache, older than the commit, would keep its own.
-TAKES_image = V DIST NO_CACHE
+TAKES_image = V DIST NO_CACHE REVISION
 image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests
 	@for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do docker load --quiet --input $(call quoted,$(DIST))/samebook-$$target.oci.tar >/dev/null || exit 2; done
 
@@ -172,15 +177,19 @@ containerd-store:
 	store=$$(docker info 2>&1) || { echo "error: no Docker daemon answers" >&2 && echo "  -> sudo systemctl start docker" >&2 && exit 2; }; \
 	case "$$store" in *io.containerd.snapshotter*) ;; *) echo "error: Docker's containerd image store is not in use, which makes a release image" >&2 && \
 	  echo "  -> "'{"features": {"containerd-snapshotter": true}} into /etc/docker/daemon.json, then sudo systemctl restart docker; images are built again' >&2 && exit 2 ;; esac
-TAKES_archives = V DIST NO_CACHE
-archives: SYSTEM = $(if $(shell $(GIT) ls-tree HEAD environments/apt.lock 2>/dev/null),--build-arg SYSTEM=system)
+# The commit, and the name by which Docker is to know its images: of a registry where they are to be pushed.
+REVISION ?= HEAD
+RELEASE  ?= $(PROJECT_NAME)
+TAKES_archives = V DIST NO_CACHE REVISION RELEASE RELEASE_TAG
+archives: COMMIT = $$($(GIT) rev-parse --verify --quiet $(call quoted,$(REVISION)))
+archives: SYSTEM = $(if $(shell $(GIT) ls-tree $(call quoted,$(REVISION)) environments/apt.lock 2>/dev/null),--build-arg SYSTEM=system)
 # Docker's other store, the default before 29, neither writes nor loads the archive that is the same for everybody.
 archives: containerd-store pulled-base
 	@mkdir -p $(call quoted,$(DIST)) && wheels= && commit=$$(mktemp -d) && trap 'rm -rf "$$wheels" "$$commit"' EXIT && \
-	$(GIT) archive HEAD | tar xf - -C "$$commit" && anew=$(if $(call on,NO_CACHE),--no-cache) && \
+	$(GIT) archive $(call quoted,$(REVISION)) | tar xf - -C "$$commit" && anew=$(if $(call on,NO_CACHE),--no-cache) && \
 	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
 	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \
-	  $(call built,"$$commit",$$anew --provenance=false --target $$target --tag $(PROJECT_NAME):$$target \
+	  $(call built,"$$commit",$$anew --provenance=false --target $$target --tag $(call quoted,$(RELEASE)):$$target$(call quoted,$(RELEASE_TAG)) \
 	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=315532800 \
 	    --output type=oci$(comma)dest="$$archive"$(comma)rewrite-timestamp=true) && \
 	  echo "$(PROJECT_NAME):$$target $$(tar xOf "$$archive" index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
@@ -263,3 +272,10 @@ stop: ## Stop what runs in containers: Lab, the warehouse, the cluster
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
 	  echo "  -> Ctrl-C, where Lab runs without Docker" >&2 && exit 2; }; } && \
 	$(COMPOSE) --profile '*' down
+
+# What is done with the release image, beside it: by Docker, git and make.
+BESIDE += publish verify-image sbom deploy
+publish: ## Push the image of HEAD to REGISTRY=registry.example.com/team, and commit its digest to the settings of ENV
+verify-image: ## Build IMAGE=name@sha256:… (ENV's) again from its commit, and compare: IDENTICAL, or which file differs; TARGET=lab CACHED=1
+sbom: ## What is in IMAGE=name@sha256:… (ENV's), as a bill of materials in CycloneDX; TARGET=lab INTO=file
+deploy: ## Write what runs ENV's published image without a checkout: AS=compose, systemd or kubernetes, INTO=folder

@@ -7,7 +7,7 @@ AGAIN = $(MAKE)
 DRY_MAKE = $(findstring n,$(firstword -$(MAKEFLAGS)))
 
 # docker where a daemon answers and the base image can be had, else local; asked once, and only where it matters.
-ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/host engine $(call quoted,$(BASE_IMAGE)) $(DRY_MAKE)))$(eval ENGINE := $(firstword $(CHOICE)))$(ENGINE)
+ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/host engine $(call quoted,$(BASE_IMAGE)) $(if $(PUBLISHED),n,$(DRY_MAKE))))$(eval ENGINE := $(firstword $(CHOICE)))$(ENGINE)
 
 # Podman is the Docker engine with another daemon, which each make below finds, too, by Docker's own variable.
 ifeq ($(value ENGINE),podman)
@@ -35,7 +35,8 @@ TARGETS = runtime lab
 $(INSIDE) shell: TARGETS = runtime
 
 environment: engine
-	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) SAMEBOOK_PATCH=$(call quoted,$(SAMEBOOK_PATCH)) TARGETS=$(call quoted,$(TARGETS))
+	@$(MAKE) --silent $(ENVIRONMENT_$(ENGINE)) ENGINE=$(ENGINE) SAMEBOOK_PATCH=$(call quoted,$(SAMEBOOK_PATCH)) TARGETS=$(call quoted,$(TARGETS)) \
+	  $(if $(filter docker,$(ENGINE)),$(if $(PUBLISHED),PUBLISHED=$(call quoted,$(PUBLISHED))))
 
 beside: engine
 	@$(MAKE) --silent $(LIGHT_$(ENGINE)) ENGINE=$(ENGINE)

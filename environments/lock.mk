@@ -61,6 +61,19 @@ check-lock: $(UV)
 	  echo "error: environments/$$lock.txt is not what environments/pyproject.toml asks for" >&2 && echo "  -> make lock" >&2 && exit 5; }; done$(if $(wildcard $(APT_LISTS)), && \
 	{ $(call apt,check) || { echo "  -> make lock" >&2 && exit 5; }; })
 
+# Known holes, from the database of OSV or one of its kind. The tool is none of the lock: it comes when it is called, and
+# is asked for the packages of the lock, by their names and versions alone.
+OWN += audit
+TAKES_audit = URL
+AUDIT = $(UV_RUN) tool run --quiet pip-audit@2.10.1 --requirement environments/lab.txt --require-hashes --disable-pip --progress-spinner off \
+        --vulnerability-service osv $(if $(URL),--osv-url $(call quoted,$(URL))) --format json
+audit: $(UV) ## Known holes in the packages of the lock, and the command that mends each; URL=<where OSV's database answers>
+	@found=$$(mktemp) words=$$(mktemp) && trap 'rm -f "$$found" "$$words"' EXIT && \
+	{ { $(AUDIT) --output "$$found" 2>"$$words" || true; } && [ -s "$$found" ] || { tail -n 1 "$$words" >&2; \
+	  echo "error: the packages could not be held against the advisory database; its own words are above" >&2; \
+	  $(call blamed,"$$words"); echo "  -> make audit URL=https://…/v1/query, where it answers from here" >&2; exit 2; }; } && \
+	$(OF_SAMEBOOK).packages holes "$$found"
+
 # What a project says of its own tests, in tests/tests.mk.
 HOST =
 CANARY =

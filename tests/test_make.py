@@ -276,6 +276,42 @@ def test_facts_of_a_container_are_made(root: Path, target: str, monkeypatch: pyt
     assert not [line for line in printed if line.startswith("compose") and "SAMEBOOK_BASE_IMAGE" in line]
 
 
+# Docker as the recipes of a published image call it: what it is asked for goes into a file, and its image is of arm64
+# where the variable OTHER says so.
+PUBLISHED_DOCKER = """#!/bin/sh
+echo "$1 $2" >>called
+case "$1 $2 $3" in
+  "image inspect --format") echo "${OTHER:-amd64}" ;;
+  "image inspect "*) [ -e pulled ] ;;
+  "pull --quiet "*) touch pulled ;;
+  "version --format "*) echo amd64 ;;
+  compose*) env ;;
+esac
+"""
+
+
+def test_published_image_is_pulled(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment with a published image pulls it once and builds nothing; another one builds, as before."""
+    image = f"registry.example.com/team/churn@sha256:{'a' * 64}"
+    (root / "bin").mkdir()
+    (root / "bin" / "docker").write_text(PUBLISHED_DOCKER)
+    (root / "bin" / "docker").chmod(0o755)
+    (root / "Dockerfile").touch()
+    (root / "environments" / "prod.yml").write_text(f'published:\n  runtime: "{image}"\n')
+    monkeypatch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
+    for _ in range(2):
+        assert f"SAMEBOOK_IMAGE={image}" in make(root, "run", "ENV=prod", "ENGINE=docker")
+    called = (root / "called").read_text().splitlines()
+    assert called.count("pull --quiet") == 1
+    assert "buildx build" not in called
+    monkeypatch.setenv("OTHER", "arm64")
+    assert "is for arm64, and Docker runs programs of amd64 here" in refused(root, "run", "ENV=prod", "ENGINE=docker")
+    assert f"SAMEBOOK_IMAGE={image}" not in make(root, "run", "ENV=dev", "ENGINE=docker", "BASE_IMAGE=base")
+    assert "buildx build" in (root / "called").read_text().splitlines()
+    (root / "environments" / "prod.yml").write_text("published: {runtime: churn:latest}\n")
+    assert "found churn:latest; expected NAME@sha256" in refused(root, "run", "ENV=prod", "ENGINE=docker")
+
+
 def test_services_run_by_the_image_that_is_named() -> None:
     """Each service on the runner's image runs the very image that a receipt names: its tag may be another's by then."""
     services = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]

@@ -12,14 +12,14 @@ from samebook.cli.adoption import adopt
 from samebook.cli.cluster import cluster, kubernetes
 from samebook.cli.environment import data, doctor, kernel, settings
 from samebook.cli.models import bundle, diff, lint, models, promote, review, rollback
-from samebook.cli.monitoring import drift
 from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.projects import new, update
+from samebook.cli.release import deploy, publish, sbom, verify_image
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify, why
 from samebook.cli.store import export, fetch, keep, mlflow, store
 from samebook.cli.sweeps import sweep, warm
-from samebook.cli.upkeep import gc, hooks, log, schedule
+from samebook.cli.upkeep import drift, gc, hooks, log, schedule
 from samebook.core import errors, processes
 
 # Where only the packages of the command line are installed, and a command needs those of runs, or of new projects.
@@ -59,6 +59,7 @@ for command in (
     *(sweep, warm, cluster, kubernetes),
     *(drift, log, gc, hooks, schedule),
     *(new, update),
+    *(publish, verify_image, sbom, deploy),
 ):
     cli.add_command(command)
 

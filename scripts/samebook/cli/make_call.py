@@ -11,7 +11,7 @@ import click
 from samebook.core.errors import UsageError, closest, nearest
 
 # Targets whose name is not the command's.
-COMMANDS = {"push": "store push", "pull": "store pull"}
+COMMANDS = {"push": "store push", "pull": "store pull", "verify-image": "verify-image"}
 # make sets this variable for every target; only some commands have the option.
 CHOSEN = "ENGINE"
 ON = ("1", "true", "yes")

@@ -2,9 +2,10 @@
 
 `doubt PACKAGE…` ends with an error for a name that looks like a slip or a trap, and `refused FILE PACKAGE…` says why
 none was added, by uv's words in a file. `debian add|remove|lock|check BASE_IMAGE [NAME…]` changes the Debian packages,
-and `resolve NAME…` only prints their lock.
+and `resolve NAME…` only prints their lock. `holes FILE` says what a report of pip-audit has found.
 """
 
+import json
 import re
 import sys
 import tomllib
@@ -39,6 +40,16 @@ def resolve(*names: str) -> None:
     sys.stdout.write(debian_packages.resolved(list(names)))
 
 
+def holes(path: str) -> None:
+    """Print each known hole in a report of pip-audit, and what mends it. Ends with 1 where there is one."""
+    audited = [each for each in json.loads(Path(path).read_text())["dependencies"] if "vulns" in each]
+    found = {each["name"]: each for each in audited if each["vulns"]}
+    sys.stdout.writelines(f"{line}\n" for each in found.values() for line in packages.hole(each))
+    count = f"{sum(len(each['vulns']) for each in found.values())} known holes in {len(found)}"
+    sys.stdout.write(f"audit: {count if found else 'no known hole in any'} of {len(audited)} packages\n")
+    sys.exit(bool(found))
+
+
 def _names(words: tuple[str, ...]) -> list[str]:
     """The names of packages, without their versions and extras."""
     return [packages.normal(match[0]) for word in words if (match := re.match(r"[A-Za-z0-9][\w.-]*", word))]
@@ -51,6 +62,8 @@ def _locked() -> list[str]:
 
 if __name__ == "__main__":
     try:
-        {"doubt": doubt, "refused": refused, "debian": debian, "resolve": resolve}[sys.argv[1]](*sys.argv[2:])
+        {"doubt": doubt, "refused": refused, "debian": debian, "resolve": resolve, "holes": holes}[sys.argv[1]](
+            *sys.argv[2:]
+        )
     except UsageError as error:
         sys.exit(f"error: {error}" + (f"\n  -> {error.mend}" if error.mend else ""))

@@ -3,6 +3,9 @@
 import difflib
 import re
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from samebook.core.text import visible
 
 # Modules whose package has another name, by the projects' own instructions for installing them.
 PACKAGES = {
@@ -194,3 +197,18 @@ def refusal(words: str, wanted: Sequence[str], project: str) -> tuple[str, str]:
 
 def _add(names: Iterable[str]) -> str:
     return f'make add PACKAGE="{" ".join(names)}"'
+
+
+def hole(audited: dict[str, Any]) -> list[str]:
+    """The known holes of a package in a report of pip-audit, a line each, and the change of the lock that mends it."""
+    name, version = audited["name"], audited["version"]
+    lines, fixes = list[str](), list[str]()
+    for known in audited["vulns"]:
+        ids = ", ".join(dict.fromkeys((known["id"], *known.get("aliases", ()))))
+        lines.append(visible(f"{name} {version}: {ids}"))
+        # The oldest version that mends it comes first.
+        fixes += known["fix_versions"][:1] or [""]
+    if all(fixes):
+        newest = max(fixes, key=lambda text: [int(part) for part in re.findall(r"\d+", text)])
+        return [*lines, f'  -> make add PACKAGE="{name}>={newest}"']
+    return [*lines, f"  no version of {name} mends all of that yet: make remove PACKAGE={name}, where it can go"]

@@ -9,6 +9,9 @@ from pydantic_core import PydanticCustomError
 from samebook.environment.explain import UNSHOWN
 from samebook.environment.fields import NUMBER, PackageName, SecretName, url_parts
 
+# An image in a registry by its digest, which can't be moved as a tag can.
+IMAGE = r"^[A-Za-z0-9][A-Za-z0-9./:_-]*@sha256:[0-9a-f]{64}$"
+
 
 class Section(BaseModel):
     """A group of settings; an unknown key is an error, so that a typing mistake is never a default."""
@@ -161,3 +164,13 @@ class Retention(Section):
     keep: Annotated[
         int, Field(ge=0, description="the number of newest finished runs that are kept for each notebook"), NUMBER
     ] = 20
+
+
+class Published(Section):
+    """The release image of an environment, which `make publish` writes: runs in a container take it, by its digest."""
+
+    commit: Annotated[
+        str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$", description="the commit that the images are of")
+    ]
+    runtime: Annotated[str, Field(pattern=IMAGE, description="production's image: NAME@sha256:…")]
+    lab: Annotated[str, Field(pattern=f"{IMAGE}|^$", description="the image to develop in; empty: none")] = ""

@@ -20,7 +20,7 @@ from samebook.environment.explain import PREFIX, UNSHOWN, check_variables, expla
 from samebook.environment.fields import NUMBER, Cron, Job, PatternBeside, VariableName
 from samebook.environment.model_sections import AbTest, Drift, Promotion
 from samebook.environment.numerics import LEVEL, MOST_THREADS, OPENMP_THREADS, Name
-from samebook.environment.sections import Dataset, Mlflow, Notify, Retention, Store, Warehouse, Watch
+from samebook.environment.sections import Dataset, Mlflow, Notify, Published, Retention, Store, Warehouse, Watch
 
 # Seconds; a clock can't count to any number.
 LONGEST = 1_000_000_000
@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     store: Store = Store()
     datasets: dict[str, Dataset] = {}
     promotion: Promotion = Promotion()
+    published: Published | None = None
     ab_test: AbTest | None = None
     watch: Watch = Watch()
     schedule: Annotated[dict[Job, Cron], Field(description="the cron line of each job, in UTC")] = {}

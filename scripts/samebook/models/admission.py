@@ -48,7 +48,7 @@ def check(
         run = SignedRun(file, statement, [attestation for attestation in files if attestation], keys)
         judge = ref if judge is None else judge
         place = (env, judge, ref)
-        unmet = [*_unmet(workspace, run, conditions, judge), *_gate(workspace, conditions, bundle, run, place)]
+        unmet = [*_unmet(workspace, run, conditions, env, judge), *_gate(workspace, conditions, bundle, run, place)]
         if conditions.signed and (finding := model_signature.problem(store, bundle, keys)):
             unmet.append(f"its folder is not signed by a trusted key: {finding}")
         if unmet and conditions.reproduced and None in files:
@@ -176,11 +176,11 @@ def _claimed(bundle: Bundle, conditions: Promotion) -> list[str]:
     return [finding for finding, is_unmet in unmet.items() if is_unmet]
 
 
-def _unmet(workspace: Workspace, run: SignedRun, conditions: Promotion, ref: str) -> list[str]:
+def _unmet(workspace: Workspace, run: SignedRun, conditions: Promotion, env: str, ref: str) -> list[str]:
     """The unmet conditions on the receipt and on the attestations."""
     commit = receipt.dependency(run.statement, receipt.COMMIT) or {}
     drift = policy.drift_problem(run.statement)
-    unpinned = policy.image_problem(workspace, run.statement, ref) if conditions.pinned_image else ""
+    unpinned = policy.image_problem(workspace, run.statement, env, ref) if conditions.pinned_image else ""
     shortfall = reproducers.shortfall(run, conditions)
     signature = reproducers.signature_problem(run.receipt, run.keys, Purpose.RUNS) if conditions.signed else ""
     unmet = {

@@ -13,7 +13,7 @@ from samebook.core.text import word
 from samebook.core.workspace import Workspace
 from samebook.environment import identity
 from samebook.environment.model_sections import Promotion
-from samebook.models import bundle, gate_run, reproducers
+from samebook.models import bundle, gate_run, published_image, reproducers
 from samebook.models.reproducers import SignedRun
 from samebook.records import attestations, data_manifest, evidence, receipt, run_folder, signing
 from samebook.records.receipt import Json
@@ -43,6 +43,7 @@ class Candidate:
     champion: bundle.Bundle | None
     gate: bundle.Gate | None
     rival: str = ""
+    env: str = ""
 
     @cached_property
     def signed_run(self) -> SignedRun:
@@ -125,7 +126,10 @@ def _clean_commit(candidate: Candidate) -> UnmetCondition | None:
 def _pinned_image(candidate: Candidate) -> UnmetCondition | None:
     if not candidate.policy.pinned_image:
         return None
-    finding = image_problem(candidate.workspace, candidate.statement)
+    finding = image_problem(candidate.workspace, candidate.statement, candidate.env)
+    # Where the environment has a published image, its runs take it.
+    if finding and published_image.names(candidate.workspace, candidate.env):
+        return UnmetCondition(finding, _again(candidate, "ENGINE=docker", f"ENV={candidate.env}"))
     # Said by name: this machine may have made a base of its own.
     pinned = [f"BASE_IMAGE={word(base)}" for base in bases(head.content(candidate.workspace.root, "Dockerfile"))]
     return UnmetCondition(finding, _again(candidate, "ENGINE=docker", *pinned[:1])) if finding else None
@@ -189,14 +193,19 @@ def drift_problem(statement: Json) -> str:
     return f"it ran in an environment that is not the lock's: {packages}" if drift else ""
 
 
-def image_problem(workspace: Workspace, statement: Json, ref: str = "") -> str:
+def image_problem(workspace: Workspace, statement: Json, env: str = "", ref: str = "") -> str:
     """The finding that a run was not in the image that its commit pins; empty where it was.
 
-    `ref` is the branch, tag or commit that the user takes the model from.
+    Where `env` has a published image, it must be that one, or one that was published before. `ref` is the branch, tag
+    or commit that the user takes the model from.
     """
     engine = statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("engine")
     image, base = ((receipt.dependency(statement, name) or {}).get("uri") for name in ("image", "base image"))
-    return unpinned_image(engine, image, base) or foreign_base(workspace, statement, ref)
+    return (
+        unpinned_image(engine, image, base)
+        or published_image.problem(workspace, env, image)
+        or foreign_base(workspace, statement, ref)
+    )
 
 
 def foreign_base(workspace: Workspace, statement: Json, ref: str = "") -> str:

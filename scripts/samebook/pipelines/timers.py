@@ -70,7 +70,7 @@ def systemd(jobs: Jobs) -> dict[str, str]:
     secrets = f"EnvironmentFile=%h/{jobs.variables}\n" if jobs.secrets else ""
     units: dict[str, str] = {}
     for job, when in jobs.when.items():
-        name, command = f"samebook-{jobs.env}-{job}", " ".join(map(_word, jobs.command(job)))
+        name, command = f"samebook-{jobs.env}-{job}", " ".join(map(quoted, jobs.command(job)))
         times = "\n".join(f"OnCalendar={time}" for time in calendar(when))
         units[f"{name}.service"] = SERVICE.format(job=job, env=jobs.env, secrets=secrets, command=command)
         units[f"{name}.timer"] = TIMER.format(job=job, env=jobs.env, times=times)
@@ -95,7 +95,7 @@ def _weekday(number: int) -> str:
     return datetime.date.fromisocalendar(2000, 1, number).strftime("%a")
 
 
-def _word(text: str) -> str:
+def quoted(text: str) -> str:
     """A word of a command line, quoted for systemd."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"' if set(escaped) & set(" \t'\"\\;") else escaped

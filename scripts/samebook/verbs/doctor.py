@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from samebook.core import git, head
 from samebook.core.errors import UsageError
 from samebook.core.text import align
 from samebook.core.workspace import Workspace
@@ -38,7 +39,14 @@ class Finding:
 def doctor(workspace: Workspace, port: int = LAB_PORT) -> list[Finding]:
     """All findings, in a fixed order; `port` is the one that Lab shall have."""
     findings = [check(workspace) for check in CHECKS]
-    return [*findings, _port(port), *_policies(workspace), *_debian_packages(workspace), *_packages(workspace)]
+    return [
+        *findings,
+        _port(port),
+        *_policies(workspace),
+        *_published(workspace),
+        *_debian_packages(workspace),
+        *_packages(workspace),
+    ]
 
 
 def _engine(_: Workspace) -> Finding:
@@ -151,6 +159,28 @@ def _policies(workspace: Workspace) -> Iterator[Finding]:
             if policy.reproduced and not policy.signed:
                 word = "unsigned: a builder's name is anybody's word, a key's is not"
                 yield Finding(f"reproductions for {env}", "signed: true, once there are keys", word, ok=True)
+
+
+def _published(workspace: Workspace) -> Iterator[Finding]:
+    """Whether each published image has the packages and the base of HEAD, which runs of its environment need."""
+    for env in settings.names(workspace):
+        with suppress(UsageError):  # those settings can't be read, and no run takes an image from them
+            if images := settings.load(workspace, env).published:
+                differs, mend = _since(workspace, images.commit, env)
+                running = os.environ.get("SAMEBOOK_IMAGE", "").rpartition("@")[2]
+                place = "this container's" if images.runtime.endswith(f"@{running}") else "pulled by its runs"
+                found = f"{place}, of {images.commit[:12]}{differs}"
+                yield Finding(f"image for {env}", _short(images.runtime), found, not differs, mend)
+
+
+def _since(workspace: Workspace, commit: str, env: str) -> tuple[str, str]:
+    """What an image of a commit has other than HEAD, as the end of a line, and what mends that."""
+    root, names = workspace.root, ("environments/runtime.txt", "Dockerfile")
+    try:
+        changed = [name for name in names if git.show(root, commit, name) != head.content(root, name)]
+    except UsageError:
+        return ", which is not here", "git fetch --all"
+    return f", with another {' and '.join(changed)} than HEAD" * bool(changed), f"make publish ENV={env} REGISTRY=…"
 
 
 def _packages(workspace: Workspace) -> list[Finding]:

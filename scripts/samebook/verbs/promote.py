@@ -83,9 +83,8 @@ def _candidate(
     statement = data_manifest.expanded(objects.local_store(workspace), receipt.read(path))
     rival, champion = lookup.champion(workspace, request.model, receipt.subject_digests(statement))
     gate = gate_run.find_comparison(workspace, conditions, statement, champion)
-    return Candidate(
-        workspace, request.model, path, statement, conditions, attestations.beside(path), champion, gate, rival
-    )
+    files = attestations.beside(path)
+    return Candidate(workspace, request.model, path, statement, conditions, files, champion, gate, rival, request.env)
 
 
 def _gated(candidate: Candidate, request: PromoteRequest, say: Say) -> Candidate:

@@ -1,0 +1,123 @@
+"""An image archive of the OCI layout: its digest, its layers, and where two archives differ.
+
+https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+"""
+
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from samebook.core.digest import sha256
+from samebook.core.errors import UsageError
+
+# The files of a layer that are named where it differs.
+SHOWN = 5
+NONE = "not there"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two images: the place, which is a layer or `configuration`, and the two values there."""
+
+    place: str
+    name: str
+    one: str
+    other: str
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive with one image."""
+
+    path: Path
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the image's manifest: its name in any registry."""
+        manifests = self._json("index.json")["manifests"]
+        if len(manifests) != 1:
+            raise UsageError(f"{self.path.name} has {len(manifests)} images; expected one", mend="make image DIST=dist")
+        return manifests[0]["digest"]
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        return self._json(_blob(self.digest))
+
+    @property
+    def layers(self) -> list[str]:
+        """The digests of the layers as they are stored, lowest first."""
+        return [layer["digest"] for layer in self.manifest["layers"]]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self._json(_blob(self.manifest["config"]["digest"]))
+
+    @contextmanager
+    def opened(self, layer: str) -> Iterator[tarfile.TarFile]:
+        """The files of a layer, to be read once in their order."""
+        with tarfile.open(self.path) as outer:
+            blob = outer.extractfile(_blob(layer))
+            assert blob, layer
+            with tarfile.open(fileobj=blob, mode="r|*") as files:
+                yield files
+
+    def entries(self, layer: str) -> dict[str, str]:
+        """Each path of a layer, with everything about it that goes into the layer's digest."""
+        with self.opened(layer) as files:
+            return {entry.name: _facts(files, entry) for entry in files}
+
+    def _json(self, name: str) -> Any:
+        with tarfile.open(self.path) as files:
+            blob = files.extractfile(name)
+            assert blob, name
+            return json.loads(blob.read())
+
+
+def differences(one: Archive, other: Archive) -> Iterator[Difference]:
+    """The differences of two images, layer by layer with their first files; none where they have the same digest."""
+    if one.digest == other.digest:
+        return
+    for number, (mine, theirs) in enumerate(zip_longest(one.layers, other.layers), 1):
+        if mine != theirs:
+            yield from _of_layer(
+                f"layer {number}", one.entries(mine) if mine else {}, other.entries(theirs) if theirs else {}
+            )
+    left, right = (_flat(archive.config) for archive in (one, other))
+    for name in sorted(left.keys() | right.keys()):
+        if left.get(name) != right.get(name) and not name.startswith(("rootfs.", "history.")):
+            yield Difference("configuration", name, left.get(name, NONE), right.get(name, NONE))
+
+
+def _of_layer(place: str, left: dict[str, str], right: dict[str, str]) -> Iterator[Difference]:
+    names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
+    for name in names[:SHOWN]:
+        yield Difference(place, name, left.get(name, NONE), right.get(name, NONE))
+    if len(names) > SHOWN:
+        yield Difference(place, f"and {len(names) - SHOWN} more", "", "")
+    if not names:
+        yield Difference(place, "its order or its compression", "", "")
+
+
+def _facts(files: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
+    content = files.extractfile(entry) if entry.isreg() else None
+    digest = sha256(content.read()) if content else entry.linkname
+    return f"{entry.mode:o} {entry.uid}:{entry.gid} {entry.mtime} {digest}"
+
+
+def _flat(value: Any, above: str = "") -> dict[str, str]:
+    """The values of nested JSON as text, by their paths."""
+    if isinstance(value, dict):
+        return {path: text for key, inner in value.items() for path, text in _flat(inner, f"{above}{key}.").items()}
+    if isinstance(value, list):
+        return {path: text for key, inner in enumerate(value) for path, text in _flat(inner, f"{above}{key}.").items()}
+    return {above.removesuffix("."): str(value)}
+
+
+def _blob(digest: str) -> str:
+    return "blobs/" + digest.replace(":", "/")

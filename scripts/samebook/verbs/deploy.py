@@ -1,0 +1,118 @@
+"""Write what runs an environment's published image without a checkout: for compose, systemd or Kubernetes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebook.cluster.frame import Frame
+from samebook.core import cron, head
+from samebook.core import workspace as workspaces
+from samebook.core.errors import UsageError
+from samebook.core.text import word
+from samebook.core.workspace import Workspace
+from samebook.environment import settings
+from samebook.environment.sections import Published
+from samebook.pipelines import definition, git_use
+from samebook.release import deployment, publication
+from samebook.release.deployment import Deployment
+
+FORMS = ("compose", "systemd", "kubernetes")
+
+
+@dataclass(frozen=True)
+class DeployRequest:
+    """One call of `samebook deploy`: the environment, the form (one of FORMS), and the folder to write into.
+
+    `folder` is where the files will stand on their machine, "" for where they are written; `memory` (2Gi) and `cores`
+    (2) are limits of Kubernetes' pods, "" for none.
+    """
+
+    env: str
+    form: str
+    into: Path
+    folder: str = ""
+    memory: str = ""
+    cores: str = ""
+
+
+def deploy(request: DeployRequest) -> list[Path]:
+    """Write the files; returns their paths.
+
+    The image, the schedule and the models are those of HEAD. Raises UsageError where no image was published, nothing is
+    to run, or a job needs a git repository.
+    """
+    workspace = workspaces.find()
+    env_settings = settings.load(workspace, request.env)
+    published = publication.at_head(workspace, request.env)
+    if published is None:
+        raise UsageError(
+            f"environments/{request.env}.yml names no published image at HEAD, and production runs no other",
+            mend=f"make publish ENV={request.env} REGISTRY=registry.example.com/team",
+        )
+    _check(workspace, request.env, env_settings)
+    planned = _planned(workspace, request, env_settings, published)
+    match request.form:
+        case "compose":
+            files = deployment.compose(planned) | _models(workspace)
+        case "systemd":
+            files = deployment.systemd(planned) | _models(workspace)
+        case _:
+            frame = Frame(request.env, published.runtime, planned.secrets, request.memory, request.cores)
+            files = deployment.on_kubernetes(planned, frame)
+    for name, text in files.items():
+        workspaces.write_whole(request.into / name, text.encode())
+    return [request.into / name for name in files]
+
+
+def _planned(
+    workspace: Workspace, request: DeployRequest, env_settings: settings.Settings, published: Published
+) -> Deployment:
+    watched = env_settings.watch
+    return Deployment(
+        name=publication.project_name(workspace),
+        env=request.env,
+        image=published.runtime,
+        commit=published.commit,
+        when={job: cron.parse(line) for job, line in env_settings.schedule.items()},
+        is_watched=bool(watched.inbox or watched.warehouse),
+        secrets=tuple(sorted(env_settings.secret_names())),
+        folder=request.folder or str(request.into.absolute()),
+    )
+
+
+def _check(workspace: Workspace, env: str, env_settings: settings.Settings) -> None:
+    """Raise UsageError where there is nothing to run, or a job can't run without a repository."""
+    watched = env_settings.watch
+    if not (env_settings.schedule or watched.inbox or watched.warehouse):
+        raise UsageError(
+            f"environments/{env}.yml neither schedules a job nor watches for data",
+            mend=f'write `schedule: {{daily: "30 4 * * *"}}` in environments/{env}.yml',
+        )
+    jobs = [
+        *env_settings.schedule,
+        *watched.inbox.values(),
+        *([watched.warehouse.pipeline] if watched.warehouse else []),
+    ]
+    for job in dict.fromkeys(jobs):
+        if reasons := git_use.reasons(definition.read(workspace, job), env_settings.ab_test):
+            raise UsageError(
+                f"{job} needs the git repository, which a deployment without a checkout has not: {reasons[0]}",
+                mend=f"make schedule ENV={env} AS=systemd",
+            )
+
+
+def _models(workspace: Workspace) -> dict[str, str]:
+    """The bundles of the promoted models at HEAD, with which a deployment begins."""
+    names = [name for name in head.file_names(workspace.root, "models") if name.endswith(".json")]
+    contents = {name: head.content(workspace.root, f"models/{name}") for name in names}
+    return {f"{deployment.MODELS}/{name}": (content or b"").decode() for name, content in contents.items()}
+
+
+def table(paths: list[Path], request: DeployRequest) -> str:
+    """The written files as text, and what is next."""
+    folder = word(str(request.into))
+    following = {
+        "compose": f"docker compose --project-directory {folder} up --detach",
+        "systemd": f"cp {folder}/*.service {folder}/*.timer /etc/systemd/system/ && systemctl daemon-reload",
+        "kubernetes": f"kubectl apply -f {folder}",
+    }
+    return "\n".join((*map(str, paths), f"next: {following[request.form]}"))

@@ -1,0 +1,111 @@
+"""Deployments without a checkout: what is written for compose, systemd and Kubernetes, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from published import IMAGES, Checkout, of
+
+from samebook.core.errors import UsageError
+from samebook.verbs import deploy
+from samebook.verbs.deploy import DeployRequest
+
+SETTINGS = """\
+warehouse: {url: "postgresql://churn@db/churn", password: WAREHOUSE_PASSWORD}
+schedule: {daily: "30 4 * * *"}
+watch: {inbox: {orders: daily}}
+"""
+PIPELINE = "parameters: {day: today}\nsteps:\n  train: {}\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """A checkout whose prod has a schedule, an inbox, a secret and a published image, and where a model is promoted."""
+    found = Checkout(tmp_path)
+    found.write("environments/prod.yml", SETTINGS)
+    found.write("environments/pyproject.toml", 'name = "churn_rate-environments"\n')
+    (tmp_path / "environments" / "pipelines").mkdir()
+    found.write("environments/pipelines/daily.yml", PIPELINE)
+    found.write("models/churn.json", "{}")
+    found.publish("prod", of(found.first))
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tmp_path))
+    monkeypatch.setenv("WAREHOUSE_PASSWORD", "correct horse")
+    return found
+
+
+def written(checkout: Checkout, form: str) -> dict[str, str]:
+    """The text of each file of a deployment, by its path in it."""
+    folder = checkout.root.parent / f"{checkout.root.name}-{form}"
+    paths = deploy.deploy(DeployRequest("prod", form, folder))
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in paths}
+
+
+def test_compose(checkout: Checkout) -> None:
+    """The watcher runs the jobs from the image by its digest, without a privilege; secrets are names; models apart."""
+    files = written(checkout, "compose")
+    assert files.keys() == {"compose.yaml", "models/churn.json"}
+    content = yaml.safe_load(files["compose.yaml"])
+    watch, job = content["services"]["watch"], content["services"]["job"]
+    assert content["name"] == "churn-rate-prod"
+    assert watch["command"] == ["watch", "--env", "prod"]
+    assert watch["environment"]["SAMEBOOK_WATCH__SCHEDULE"] == "true"
+    assert "SAMEBOOK_WATCH__SCHEDULE" not in job["environment"]
+    for service in (watch, job):
+        assert service["image"] == service["environment"]["SAMEBOOK_IMAGE"] == IMAGES[0]
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+        assert service["volumes"][-1] == "${MODELS:-./models}:/workspace/models:ro"
+        assert service["secrets"] == ["WAREHOUSE_PASSWORD"]
+    assert content["secrets"] == {"WAREHOUSE_PASSWORD": {"file": "${SECRET_FILES:-./secrets}/WAREHOUSE_PASSWORD"}}
+    assert "correct horse" not in str(files)
+
+
+def test_systemd(checkout: Checkout) -> None:
+    """Timers start jobs in containers of the compose file, whose watcher then runs none of them."""
+    files = written(checkout, "systemd")
+    assert "SAMEBOOK_WATCH__SCHEDULE" not in files["compose.yaml"]
+    folder = checkout.root.parent / f"{checkout.root.name}-systemd"
+    run = f"docker compose --file {folder}/compose.yaml run --rm --no-TTY job pipeline daily --env prod"
+    assert f"ExecStart=/usr/bin/env {run}\n" in files["churn-rate-prod-daily.service"]
+    assert "OnCalendar=*-*-* 04:30:00 UTC" in files["churn-rate-prod-daily.timer"]
+    assert "Restart=always" in files["churn-rate-prod-watch.service"]
+
+
+def test_kubernetes(checkout: Checkout) -> None:
+    """A CronJob for each job, and one pod that watches; both have the models read-only, and secrets by reference."""
+    files = written(checkout, "kubernetes")
+    job, watcher = yaml.safe_load_all(files["churn-rate-prod.yaml"])
+    assert (job["kind"], watcher["kind"], watcher["spec"]["replicas"]) == ("CronJob", "Deployment", 1)
+    pods = [job["spec"]["jobTemplate"]["spec"]["template"]["spec"], watcher["spec"]["template"]["spec"]]
+    assert [pod["restartPolicy"] for pod in pods] == ["Never", "Always"]
+    for pod in pods:
+        (container,) = pod["containers"]
+        assert container["image"] == IMAGES[0]
+        assert {"name": "models", "mountPath": "/workspace/models", "readOnly": True} in container["volumeMounts"]
+        assert "secretKeyRef" in str(container["env"])
+    assert "correct horse" not in files["churn-rate-prod.yaml"]
+    assert "samebook-models" in files["churn-rate-prod.yaml"]
+
+
+def test_image_may_go_back(checkout: Checkout) -> None:
+    """Another image leaves the models as they are, and a return to the one before gives the files from before."""
+    before = written(checkout, "compose")
+    checkout.publish("prod", of(checkout.first, IMAGES[1]))
+    assert written(checkout, "compose") == {name: text.replace(IMAGES[0], IMAGES[1]) for name, text in before.items()}
+    checkout.git("revert", "--no-edit", "HEAD")
+    assert written(checkout, "compose") == before
+
+
+def test_refused(checkout: Checkout) -> None:
+    """Without a published digest at HEAD, with nothing to run, or with a job that needs git, nothing is written."""
+    folder = checkout.root.parent / "refused"
+    with pytest.raises(UsageError, match="names no published image") as error:
+        deploy.deploy(DeployRequest("preprod", "compose", folder))
+    assert error.value.mend
+    assert error.value.mend.startswith("make publish ENV=preprod")
+    checkout.publish("preprod", of(checkout.first))
+    with pytest.raises(UsageError, match="neither schedules a job nor watches"):
+        deploy.deploy(DeployRequest("preprod", "compose", folder))
+    checkout.write("environments/pipelines/daily.yml", "parameters: {model: churn@prod}\nsteps:\n  train: {}\n")
+    with pytest.raises(UsageError, match=r"daily needs the git repository.*churn@prod"):
+        deploy.deploy(DeployRequest("prod", "systemd", folder))
+    assert not folder.exists()
