@@ -1,12 +1,13 @@
-"""The command that monitors a promoted model."""
+"""The commands to look at what happened: the drift of a promoted model, and the report on everything."""
 
 import datetime
 import json
 import sys
+from pathlib import Path
 
 import click
 
-from samebook.cli.options import DAY, ENV, show
+from samebook.cli.options import DAY, ENV, say, show
 from samebook.core import errors, workspace
 
 
@@ -39,3 +40,24 @@ def drift(model: str, day: datetime.datetime, days: int, as_json: bool, env: str
     show(json.dumps(report.as_json(), indent=2) if as_json else verb.table(report))
     if monitoring.fails(report, settings.load(workspace.find(), env).drift):
         sys.exit(errors.PolicyRefused.exit_code)
+
+
+@click.command()
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the site into this folder; by default runs/.report.",
+)
+def report(into: Path | None) -> None:
+    """Make a site of static pages over runs, models, drift and sweeps, to be opened in a browser.
+
+    Example: samebook report
+
+    What has not changed since the last time is left as it is.
+    """
+    from samebook.verbs import report as verb
+
+    here = workspace.find()
+    build = verb.report(here, into)
+    say(verb.table(build))
+    show(here.relative(build.page))
