@@ -115,7 +115,7 @@ function table(caption, titles, rows, options) {
   const body = rows.map((row) => h("tr", row.attributes, (row.cells || row).map(cell)));
   const head = titles.map((title, i) => h("th", { scope: "col", class: right.has(i) ? "number" : null }, title));
   const inner = h("table", null, h("caption", { class: (options || {}).captioned ? null : "unseen" }, caption), h("thead", null, h("tr", null, head)), h("tbody", null, body));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, inner);
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption }, inner);
 }
 const facts = (pairs) => h("dl", { class: "facts" }, pairs.filter(([, value]) => value !== "" && value !== null && value !== undefined).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
 const card = (title, ...children) => h("section", { class: "card" }, h("h2", null, title), children);

@@ -3,7 +3,7 @@
 
 const WIDTH = 720;
 const HEIGHT = 220;
-const EDGE = { left: 64, right: 16, top: 12, bottom: 28 };
+const EDGE = { left: 64, right: 32, top: 12, bottom: 28 };
 
 // Round steps that part a range into some five.
 function ticks(low, high, count = 5) {
@@ -52,7 +52,7 @@ function lineChart(title, names, series, options) {
   const picture = svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": words }, grid, labels, drawn);
   const rows = names.map((name, i) => [name, ...series.map((one) => number(one.values[i]))]);
   const legend = series.length > 1 ? h("p", { class: "legend" }, series.map((one, s) => h("span", { class: `key s${s % 4}` }, one.name))) : null;
-  return h("figure", null, h("figcaption", null, title), legend, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, picture), options && options.bare ? null : asTable(title, [(options && options.of) || "", ...series.map((one) => one.name)], rows));
+  return h("figure", null, h("figcaption", null, title), legend, h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `${title}, the chart` }, picture), options && options.bare ? null : asTable(title, [(options && options.of) || "", ...series.map((one) => one.name)], rows));
 }
 
 function described(one, names) {
@@ -60,7 +60,7 @@ function described(one, names) {
   return there.length ? `${one.name} from ${number(there[0][0])} (${there[0][1]}) to ${number(there.at(-1)[0])} (${there.at(-1)[1]})` : `${one.name} has no value`;
 }
 
-const asTable = (caption, titles, rows) => h("details", null, h("summary", null, "As a table"), table(caption, titles, rows, { right: titles.map((_, i) => i).slice(1) }));
+const asTable = (caption, titles, rows) => h("details", null, h("summary", null, "As a table"), table(`${caption}, the table`, titles, rows, { right: titles.map((_, i) => i).slice(1) }));
 
 // The runs of each of the last days, as bars: done below, failed and damaged above.
 function activity(found) {
@@ -87,8 +87,8 @@ function activity(found) {
 
 // Parallel coordinates: an axis for each column, a line for each row. Numbers are in order, texts evenly placed.
 function parallel(title, names, rows, best) {
-  const height = 300;
-  const x = scale([0, Math.max(1, names.length - 1)], 60, WIDTH - 60);
+  const [width, height] = [1120, 320];
+  const x = scale([0, Math.max(1, names.length - 1)], 70, width - 90);
   const axes = names.map((_, i) => {
     const values = rows.map((row) => row.values[i]).filter((value) => value !== "");
     const numeric = values.length && values.every((value) => Number.isFinite(Number(value)));
@@ -100,12 +100,14 @@ function parallel(title, names, rows, best) {
   });
   const last = rows.map((row) => Number(row.values.at(-1)));
   const shade = scale([Math.min(...last.filter(Number.isFinite)), Math.max(...last.filter(Number.isFinite))], 0, 4);
-  const lines = rows.map((row, r) => {
+  const order = rows.map((row, r) => r).sort((a, b) => (rows[a] === best ? 1 : rows[b] === best ? -1 : last[a] - last[b] || 0));
+  const lines = order.map((r) => {
+    const row = rows[r];
     const points = row.values.map((value, i) => [x(i), axes[i].y(value)]).filter(([, y]) => y !== null);
     const kind = row === best ? "best" : `c${Number.isFinite(last[r]) ? Math.round(shade(last[r])) : 0}`;
     const path = svg("path", { class: `line ${kind}`, d: `M${points.map(([px, py]) => `${px.toFixed(1)},${py.toFixed(1)}`).join("L")}` }, svg("title", null, row.title));
     return row.href ? svg("a", { href: row.href, "aria-label": row.title }, path) : path;
   });
   const drawn = axes.map((axis, i) => svg("g", null, svg("line", { class: "axis", x1: x(i), x2: x(i), y1: 34, y2: height - 24 }), svg("text", { class: "name", x: x(i), y: 16, "text-anchor": "middle" }, names[i]), axis.marks.map(([label, y]) => svg("text", { class: "tick", x: x(i) + 6, y: y + 4 }, label))));
-  return h("figure", null, h("figcaption", null, title), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, svg("svg", { class: "chart parallel", viewBox: `0 0 ${WIDTH} ${height}`, role: "group", "aria-label": `${title}: a line for each of ${rows.length} sets, the table below has the same` }, lines, drawn)));
+  return h("figure", null, h("figcaption", null, title), h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `${title}, the chart` }, svg("svg", { class: "chart parallel", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `${title}: a line for each of ${rows.length} sets, the table below has the same` }, lines, drawn)));
 }

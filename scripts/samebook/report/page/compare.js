@@ -49,9 +49,11 @@ function side(title, found, values, all, shown, none, isNumber) {
     cells: [name, ...values.map((one, i) => (one[name] === undefined || one[name] === "" ? h("span", { class: "gone" }, none) : [shown(one[name]), isNumber && i ? change(values[0][name], one[name]) : null]))],
   }));
   if (!names.length) return null;
-  const titles = ["", ...found.map((one) => link(one.run.id, one.run.id))];
+  const titles = ["", ...found.map((one) => nameOf(one.run))];
   return card(title, rows.length ? table(title, titles, rows, { right: isNumber ? titles.map((_, i) => i).slice(1) : [] }) : h("p", { class: "equal" }, `✓ ${names.length === 1 ? "it is" : `all ${names.length} are`} equal`));
 }
+
+const nameOf = (run) => [link(run.id, `${run.notebook} ${run.id.slice(-6)}`), h("br"), h("small", null, when(run.start))];
 
 function change(first, value) {
   if (typeof first !== "number" || typeof value !== "number" || first === value) return null;

@@ -22,7 +22,7 @@ samebook.pages.environments = async (place) => {
   return [
     h("div", { class: "title" }, h("h1", null, "Environments"), h("p", null, `${plural(all.length, "environment")}: a digest of the Python and of each package, by hash`)),
     card("All", table("Environments", ["environment", "runs", "engine", "first run (UTC)", "last run"], rows, { right: [1] })),
-    card("What differs", all.length > 1 ? [h("p", { class: "filters" }, choose("first environment", first, (value) => go(value, second)), " and ", choose("second environment", second, (value) => go(first, value))), await packagesOf(first, second)] : await packagesOf(first, first)),
+    card(all.length > 1 ? "What differs" : "Its packages", all.length > 1 ? [h("p", { class: "filters" }, choose("first environment", first, (value) => go(value, second)), " and ", choose("second environment", second, (value) => go(first, value))), await packagesOf(first, second)] : await packagesOf(first, first)),
   ];
 };
 

@@ -1,7 +1,7 @@
 // Where a run's results come from, and what was made from them: a graph from left to right, and the same as a list.
 "use strict";
 
-const BOX = { width: 216, height: 50, across: 56, down: 14 };
+const BOX = { width: 196, height: 50, across: 40, down: 14 };
 const DEPTH = 8;
 const BOXES = 120;
 
@@ -74,17 +74,23 @@ function drawn(graph, id) {
     return svg("path", { class: "arrow", d: `M${sx},${sy}C${sx + BOX.across / 2},${sy} ${ex - BOX.across / 2},${ey} ${ex - 3},${ey}` });
   });
   const boxes = [...graph.boxes].map(([key, box]) => boxOf(box, place.get(key), box.id === id));
-  const words = `Lineage: ${plural(graph.boxes.size, "box")}, the list below has the same`.replace("boxs", "boxes");
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The graph" }, svg("svg", { class: "graph", viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": words }, svg("defs", null, svg("marker", { id: "head", viewBox: "0 0 6 6", refX: 5, refY: 3, markerWidth: 6, markerHeight: 6, orient: "auto" }, svg("path", { d: "M0,0L6,3L0,6z" }))), arrows, boxes));
+  const words = `Lineage: ${graph.boxes.size} runs and inputs, the list below has the same`;
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "The graph" }, svg("svg", { class: "graph", viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": words }, svg("defs", null, svg("marker", { id: "head", viewBox: "0 0 6 6", refX: 5, refY: 3, markerWidth: 6, markerHeight: 6, orient: "auto" }, svg("path", { d: "M0,0L6,3L0,6z" }))), arrows, boxes));
 }
 
-const cut = (words) => (words.length > 30 ? `${words.slice(0, 14)}…${words.slice(-15)}` : words);
+const cut = (words) => (words.length > 25 ? `${words.slice(0, 12)}…${words.slice(-12)}` : words);
+
+// Days of a dataset are its name, and from when to when.
+function inputLines(box) {
+  const [, dataset, first, last] = /^(\w+)\/day=(\d{4}-\d\d-\d\d)(?:\.\.(.*))?$/.exec(box.id) || [];
+  return dataset ? [dataset, last ? `${first} to ${last}` : first] : [box.id, box.note];
+}
 
 function boxOf(box, [x, y], is) {
   const run = box.kind === "run" ? runOf(box.id) : null;
-  const [first, second] = box.kind === "run" ? [run ? run.notebook : "its receipt is not here", run ? `${when(run.start)} ${run.status === "done" ? "" : run.status}` : box.id] : [box.id, box.note];
+  const [first, second] = box.kind === "run" ? [run ? run.notebook : "its receipt is not here", run ? `${when(run.start)} ${run.status === "done" ? "" : run.status}` : box.id] : inputLines(box);
   const kind = box.kind !== "run" ? box.kind : !run ? "lost" : run.status === "done" ? "run" : "undeclared";
-  const inner = svg("g", { class: `box ${kind} ${is ? "this" : ""}`, transform: `translate(${x},${y})` }, svg("title", null, `${box.id}\n${box.note || ""}`), svg("rect", { width: BOX.width, height: BOX.height, rx: 6 }), svg("text", { x: 12, y: 21, class: "first" }, cut(first)), svg("text", { x: 12, y: 39, class: "second" }, cut(second)));
+  const inner = svg("g", { class: `box ${kind} ${is ? "this" : ""}`, transform: `translate(${x},${y})` }, svg("title", null, `${box.id}\n${box.note || ""}`), svg("rect", { width: BOX.width, height: BOX.height, rx: 6 }), svg("text", { x: 12, y: 21, class: "first" }, cut(first)), svg("text", { x: 12, y: 39, class: "second" }, second.length > 28 ? cut(second) : second));
   return run && !is ? svg("a", { href: address("lineage", box.id), "aria-label": `Lineage of ${box.id}` }, inner) : inner;
 }
 

@@ -1,6 +1,8 @@
 // The models of this branch, and the history of one: promotions, rollbacks, the gate, reproductions, experiments.
 "use strict";
 
+const CHARTS = 4;
+
 samebook.pages.models = (place) => {
   const models = samebook.data.models;
   if (!models.length) return [h("h1", null, "Models"), h("p", { class: "empty" }, "No model is promoted on this branch: ", h("code", null, "make promote RUN=train MODEL=churn"))];
@@ -23,7 +25,7 @@ function versionsOf(model) {
   const chart = (name) => lineChart(name, days, [{ name, values: whole.map((version) => version.metrics[name]), titles: whole.map((version) => `${version.at} ${version.why}`), links: whole.map((version) => (runOf(version.run) ? address("run", version.run) : "")) }], { of: "promoted" });
   return [
     h("div", { class: "title" }, h("h1", null, model.name), h("div", null, head(model))),
-    whole.length > 1 ? card("Metrics of its versions", h("div", { class: "charts" }, names.slice(0, 6).map(chart))) : null,
+    whole.length > 1 ? card("Metrics of its versions", h("div", { class: "charts" }, names.slice(0, CHARTS).map(chart)), names.length > CHARTS ? h("details", null, h("summary", null, `${plural(names.length - CHARTS, "metric")} more`), h("div", { class: "charts" }, names.slice(CHARTS).map(chart))) : null) : null,
     model.experiments.length ? card("A/B", experiments(model)) : null,
     card("History", h("ol", { class: "timeline" }, model.versions.map((version, i) => entry(model, version, model.versions.slice(i + 1).find((other) => other.bundle))))),
   ];

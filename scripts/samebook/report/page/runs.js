@@ -105,7 +105,7 @@ function runTable(rows, shown, options, go) {
   const ranges = Object.fromEntries(metrics.map((name) => [name, range(rows.map((run) => run.metrics[name]))]));
   const head = h("tr", null, h("th", { scope: "col" }, h("span", { class: "unseen" }, "Choose")), heading("started", "run"), heading("status", "state"), heading("seconds", "took", true), parameters.map((name) => heading(name, name)), metrics.map((name) => heading(name, name, true)), h("th", { scope: "col" }, "reproduced"));
   const body = rows.map((run) => h("tr", { class: run.status }, h("td", null, choice(run)), h("th", { scope: "row" }, link(run.id, [h("strong", null, run.notebook), h("small", null, when(run.start) || run.id, run.dirty ? " · uncommitted changes" : "")]), run.error ? h("small", { class: "error" }, run.error) : null), h("td", null, badge(run.status)), h("td", { class: "number" }, took(run.seconds)), parameters.map((name) => h("td", { class: text(run.parameters[name]).length < 20 ? "whole" : null }, text(run.parameters[name]))), metrics.map((name) => metric(run.metrics[name], ranges[name])), h("td", null, run.verdicts.map(badge))));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" }, h("table", { class: "runs" }, h("caption", { class: "unseen" }, "Runs"), h("thead", null, head), h("tbody", null, body)));
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Runs" }, h("table", { class: "runs" }, h("caption", { class: "unseen" }, "Runs"), h("thead", null, head), h("tbody", null, body)));
 }
 
 function range(values) {

@@ -28,10 +28,11 @@ function shownSweep(sweep, place) {
   const title = (row) => names.map((name) => `${name} ${number(Number.isFinite(Number(cell(row, name))) && cell(row, name) !== "" ? Number(cell(row, name)) : cell(row, name))}`).join(", ");
   const lines = scored.slice(0, SHOWN_SETS).map((row) => ({ values: names.map((name) => cell(row, name)), title: title(row), href: row.run ? address("run", row.id) : "" }));
   const choose = metrics.length > 1 ? h("label", null, "Metric ", h("select", { onchange: (event) => (location.hash = address("sweeps", sweep.name, { metric: event.target.value })) }, metrics.map((name) => h("option", { value: name, selected: name === metric }, name)))) : null;
+  const ordered = metrics.filter((name) => name === metric).concat(metrics.filter((name) => name !== metric));
   const failed = rows.filter((row) => row.error).length;
   return [
     h("p", null, plural(rows.length, "set"), failed ? `, ${failed} failed` : "", ". ", choose),
     names.length > 1 && lines.length ? card("Parallel coordinates", h("p", { class: "hint" }, "A line for each set; the strong one is the first of the table, the best by the sweep's own metric."), parallel(`${metric} of each set`, names, lines, lines[0])) : null,
-    card("Sets", table("Sets", ["run", ...parameters, ...metrics, "error"], rows.slice(0, SHOWN_SETS).map((row) => [link(row.id, row.id || "none"), ...parameters.map((name) => cell(row, name)), ...metrics.map((name) => number(cell(row, name) === "" ? "" : Number(cell(row, name)))), row.error ? h("span", { class: "error" }, row.error) : ""]), { right: metrics.map((_, i) => 1 + parameters.length + i) }), rows.length > SHOWN_SETS ? h("p", { class: "hint" }, `and ${plural(rows.length - SHOWN_SETS, "set")} more: sweep.csv has all`) : null),
+    card("Sets", table("Sets", ["run", ...parameters, ...ordered, ...(failed ? ["error"] : [])], rows.slice(0, SHOWN_SETS).map((row) => [link(row.id, row.id.slice(-6) || "none"), ...parameters.map((name) => cell(row, name)), ...ordered.map((name) => number(cell(row, name) === "" ? "" : Number(cell(row, name)))), ...(failed ? [h("span", { class: "error" }, row.error)] : [])]), { right: metrics.map((_, i) => 1 + parameters.length + i) }), rows.length > SHOWN_SETS ? h("p", { class: "hint" }, `and ${plural(rows.length - SHOWN_SETS, "set")} more: sweep.csv has all`) : null),
   ];
 }
