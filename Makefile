@@ -37,9 +37,8 @@ FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(if $(filter ON,$(CHOSEN)),$(if $(filter dask,$(ON)),backfill)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
 BESIDE = $(filter-out $(MOVED),adopt keep reproduce why promote rollback models schedule gc hooks diff review lint pipeline backfill new update)
-INSIDE = $(MOVED) run sweep warm runs log settings data fetch push pull watch doctor lineage \
-         verify compare export mlflow-sync drift pipelines store-verify store-gc bundle-schema cluster-certificates \
-         kubernetes-render kubernetes-results
+INSIDE = $(MOVED) run sweep warm runs report log settings data fetch push pull watch doctor lineage verify compare drift pipelines \
+         export mlflow-sync store-verify store-gc bundle-schema cluster-certificates kubernetes-render kubernetes-results
 VERBS  = $(INSIDE) $(BESIDE)
 
 .DEFAULT_GOAL := help
@@ -66,6 +65,7 @@ run: ## Run NOTEBOOK headless, with PARAMS="name=value …"
 sweep: ## Run NOTEBOOK for many sets: GRID="max_depth=3,5 rate=0.01:0.3:log" DRAWS=20 or SETS=sets.csv; JOBS=2
 warm: forkable ## Keep what NOTEBOOK imports in memory until Ctrl-C: its runs start at once (ENGINE=local)
 runs: ## List what ran; LAST=20 only the newest
+report: ## Pages over runs, models, drift and sweeps, to open in a browser: runs/.report/index.html; INTO=folder
 log: ## A day's story: what ran, what went wrong; DAY=2013-07-01 LEVEL=warning
 compare: ## Compare the results OLD=<run> and NEW=<run> by hash, or two files of results
 lineage: ## Where a result comes from: RUN=<id, receipt or notebook>

@@ -16,7 +16,7 @@ PACKAGE = CHECKOUT / "scripts" / "samebook"
 # Ground first: a module imports its own wing and those above it in this list.
 WINGS = (
     *("core", "redaction", "environment", "store", "wheelhouse", "records", "reads", "reproduction", "data", "models"),
-    *("bisection", "review", "export", "tracking", "monitoring"),
+    *("bisection", "review", "export", "tracking", "monitoring", "report"),
     *("execution.warm", "execution", "cluster", "pipelines", "release", "projects", "adoption.code", "adoption"),
     *("api", "verbs", "cli"),
 )

@@ -8,18 +8,18 @@ from pathlib import Path
 import click
 
 from samebook.cli import make_call
-from samebook.cli.adoption import adopt
 from samebook.cli.cluster import cluster, kubernetes
 from samebook.cli.environment import data, doctor, kernel, settings
 from samebook.cli.models import bundle, diff, lint, models, promote, review, rollback
+from samebook.cli.monitoring import drift, report
 from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
-from samebook.cli.projects import new, update
+from samebook.cli.projects import adopt, new, update
 from samebook.cli.release import deploy, publish, sbom, verify_image
 from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify, why
 from samebook.cli.store import export, fetch, keep, mlflow, store
 from samebook.cli.sweeps import sweep, warm
-from samebook.cli.upkeep import drift, gc, hooks, log, schedule
+from samebook.cli.upkeep import gc, hooks, log, schedule
 from samebook.core import errors, processes
 
 # Where only the packages of the command line are installed, and a command needs those of runs, or of new projects.
@@ -57,7 +57,7 @@ for command in (
     *(adopt, promote, rollback, models, bundle, diff, review, lint, store, fetch, keep, export, mlflow),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm, cluster, kubernetes),
-    *(drift, log, gc, hooks, schedule),
+    *(drift, report, log, gc, hooks, schedule),
     *(new, update),
     *(publish, verify_image, sbom, deploy),
 ):

@@ -1,15 +1,14 @@
-"""The commands for daily operation: the schedule, the story of a day, drift, and the removal of old runs."""
+"""The commands for daily operation: the schedule, the story of a day, and the removal of old runs."""
 
 import datetime
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from samebook.cli.options import DAY, ENV, DaysType, clone, show
-from samebook.core import errors, workspace
+from samebook.core import workspace
 
 if TYPE_CHECKING:
     from samebook.pipelines.git_use import Clone
@@ -114,34 +113,3 @@ def schedule(env: str, form: str | None, image: str, clone: "Clone", into: Path 
         if into:
             workspace.write_whole(into / name, content.encode())
         show(str(into / name) if into else (f"# {name}\n" if len(files) > 1 else "") + content.removesuffix("\n"))
-
-
-@click.command()
-@click.option(
-    "--model",
-    default="",
-    show_default=False,
-    help="Promoted model, like churn or churn@prod; by default drift.model.",
-)
-@click.option("--day", type=DAY, required=True, help="Day whose data are compared.")
-@click.option(
-    "--days", type=click.IntRange(1, 36_600), default=1, help="Compare also this many days, up to that one, as a whole."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-@ENV
-def drift(model: str, day: datetime.datetime, days: int, as_json: bool, env: str) -> None:
-    """Compare the features and scores of a day with the reference of MODEL: ok, warn or alarm, and why.
-
-    Example: samebook drift --model churn@prod --day 2013-07-01 --days 7
-
-    The settings name the datasets (drift.features, drift.scores). Exit code 0, or 6 where the settings say that the
-    verdict fails (drift.fail_on).
-    """
-    from samebook.environment import settings
-    from samebook.monitoring import report as monitoring
-    from samebook.verbs import drift as verb
-
-    report = verb.drift(verb.DriftRequest(model, day.date(), days, env))
-    show(json.dumps(report.as_json(), indent=2) if as_json else verb.table(report))
-    if monitoring.fails(report, settings.load(workspace.find(), env).drift):
-        sys.exit(errors.PolicyRefused.exit_code)

@@ -18,6 +18,8 @@ from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import DataRejected, UsageError
 from samebook.core.file_lock import hold
 from samebook.core.workspace import Workspace, copy_whole, write_whole
+from samebook.records import inputs
+from samebook.records.inputs import Kind, Label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +86,20 @@ def ranges(days: Iterable[datetime.date]) -> Iterator[tuple[datetime.date, datet
     for _, group in groupby(enumerate(days), lambda item: item[1].toordinal() - item[0]):
         run = [day for _, day in group]
         yield run[0], run[-1]
+
+
+def groups(names: Iterable[str]) -> Iterator[list[str]]:
+    """The labels of inputs in groups: consecutive days of a dataset together, every other input alone."""
+    datasets: dict[str, list[datetime.date]] = {}
+    for name in sorted(names):
+        label = Label.parse(name)
+        if label.kind is Kind.DAY:
+            datasets.setdefault(label.name, []).append(datetime.date.fromisoformat(label.day))
+        else:
+            yield [name]
+    for name, dates in datasets.items():
+        for start, end in ranges(dates):
+            yield [inputs.day(name, date) for date in dates if start <= date <= end]
 
 
 def frame(partitions: Iterable[tuple[str, bytes]]) -> "pd.DataFrame":

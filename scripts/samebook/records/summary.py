@@ -38,7 +38,7 @@ def summarize(path: Path) -> Run:
         return Run(path.name, name, "failed", "", None, {}, {}, "".join(lines[:1]))
     try:
         return _summarize_done(path)
-    except (UsageError, ValueError, OSError) as error:
+    except (UsageError, ValueError, TypeError, KeyError, OSError) as error:  # a plan is a receipt, too, of no run
         return Run(path.name, name, "damaged", "", None, {}, {}, str(error))
 
 
@@ -52,6 +52,8 @@ def _summarize_done(path: Path) -> Run:
     times = statement["predicate"]["runDetails"]["metadata"]
     start, end = (datetime.datetime.fromisoformat(times[key]) for key in ("startedOn", "finishedOn"))
     metrics = json.loads((path / run_folder.METRICS).read_text())
+    if not isinstance(metrics, dict):
+        raise TypeError(f"{run_folder.METRICS} is no JSON object")
     engine = statement["predicate"]["buildDefinition"].get("internalParameters", {}).get("engine", "")
     parameters, name = receipt.external_parameters(statement)["parameters"], receipt.notebook_name(statement)
     return Run(path.name, name, "done", engine, (end - start).total_seconds(), parameters, metrics, "")

@@ -4,7 +4,6 @@ Receipts hold all of it: the commit, the lock, the environment and the inputs ar
 and its byproduct `made by` names the run that made each input.
 """
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.data import dataset
-from samebook.records import data_manifest, diagram, inputs, receipt, run_folder
+from samebook.records import data_manifest, diagram, receipt, run_folder
 from samebook.records.diagram import Box
 from samebook.records.inputs import Kind, Label
 from samebook.store import objects
@@ -94,7 +93,7 @@ def _inputs(workspace: Workspace, statement: receipt.Json, above: tuple[str, ...
         maker_statement = receipt.read(path) if maker and path.is_file() else None
         run = _tree(workspace, maker_statement, above) if maker_statement else Run(maker) if maker else None
         results = set(receipt.subject_digests(maker_statement).values()) if maker_statement else set(digests.values())
-        for group in _groups(names):
+        for group in dataset.groups(names):
             selected = {name: digests[name] for name in group}
             yield Input(selected, run, _note(group[0], results.issuperset(selected.values())))
 
@@ -103,20 +102,6 @@ def _note(name: str, is_made: bool) -> str:
     if Label.parse(name).kind is Kind.SPAN:
         return "the list of these days is not in the store, or is damaged: make pull"
     return "" if is_made else "not what that run made"
-
-
-def _groups(names: list[str]) -> Iterator[list[str]]:
-    """The inputs in groups: consecutive days of a dataset together, every other input alone."""
-    datasets: dict[str, list[datetime.date]] = {}
-    for name in sorted(names):
-        label = Label.parse(name)
-        if label.kind is Kind.DAY:
-            datasets.setdefault(label.name, []).append(datetime.date.fromisoformat(label.day))
-        else:
-            yield [name]
-    for name, days in datasets.items():
-        for start, end in dataset.ranges(days):
-            yield [inputs.day(name, day) for day in days if start <= day <= end]
 
 
 def _undeclared(statement: receipt.Json) -> Iterator[Input]:

@@ -1,0 +1,45 @@
+"""Drift and quality by day, from the reports of monitoring runs: `outputs/drift.json`, by `monitoring.report`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from samebook.monitoring.report import OK, VERDICTS
+from samebook.records.receipt import Json
+
+# Findings of a day that are shown, the worst first.
+SHOWN = 40
+
+
+def summary(report: Json | None) -> Json | None:
+    """A report's model, day, verdict, its worst findings and its metrics; None where it is not a whole report."""
+    try:
+        return _summary(report) if report else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _summary(report: Json) -> Json:
+    findings = [_finding(finding) for finding in report["findings"]]
+    metrics = {finding["name"]: finding["value"] for finding in report["findings"] if finding["kind"] == "metric"}
+    drifts = sorted((row for row in findings if row[0] != "metric"), key=lambda row: -row[-1])
+    counts = {verdict: sum(row[6] == verdict for row in drifts) for verdict in VERDICTS if verdict != OK}
+    VERDICTS.index(report["verdict"])
+    head = {name: str(report[name]) for name in ("model", "day", "verdict")}
+    return head | {"counts": counts, "metrics": metrics, "findings": drifts[:SHOWN], "hidden": len(drifts[SHOWN:])}
+
+
+def _finding(finding: Json) -> list[Any]:
+    """A row: kind, name, span, value, warn, alarm, verdict, detail, and the value as a share of what warns."""
+    value, warn = float(finding["value"]), finding["warn"]
+    names = ("kind", "name", "span", "value", "warn", "alarm", "verdict")
+    share = value / warn if warn else max(value, 0.0)
+    return [*(finding[name] for name in names), str(finding.get("detail", "")), round(share, 4)]
+
+
+def days(runs: Sequence[Json]) -> dict[str, list[Json]]:
+    """The days of each model, the first one first. Where a day was monitored twice, the newest run counts."""
+    models: dict[str, dict[str, Json]] = {}
+    for run in runs:  # the newest first
+        report = run["drift"]
+        models.setdefault(report["model"], {}).setdefault(report["day"], {**report, "run": run["row"]["id"]})
+    return {model: [by_day[day] for day in sorted(by_day)] for model, by_day in sorted(models.items())}
