@@ -12,7 +12,7 @@ from samebook.cli.adoption import adopt
 from samebook.cli.cluster import cluster, kubernetes
 from samebook.cli.environment import data, doctor, kernel, settings
 from samebook.cli.models import bundle, diff, lint, models, promote, review, rollback
-from samebook.cli.monitoring import drift
+from samebook.cli.monitoring import ack, drift
 from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.projects import new, update
@@ -57,7 +57,7 @@ for command in (
     *(adopt, promote, rollback, models, bundle, diff, review, lint, store, fetch),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm, cluster, kubernetes),
-    *(drift, log, gc, hooks, schedule),
+    *(drift, ack, log, gc, hooks, schedule),
     *(new, update),
 ):
     cli.add_command(command)

@@ -1,4 +1,4 @@
-"""The command that monitors a promoted model."""
+"""The commands that monitor a promoted model, and acknowledge what was found."""
 
 import datetime
 import json
@@ -39,3 +39,21 @@ def drift(model: str, day: datetime.datetime, days: int, as_json: bool, env: str
     show(json.dumps(report.as_json(), indent=2) if as_json else verb.table(report))
     if monitoring.fails(report, settings.load(workspace.find(), env).drift):
         sys.exit(errors.PolicyRefused.exit_code)
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.argument("what", metavar="WHAT")
+@click.option("--why", required=True, help="Reason why it is no fault, for the record.")
+@click.option("--window", is_flag=True, help="Mean the finding over several days, in place of the day's.")
+def ack(run: str, what: str, why: str, window: bool) -> None:
+    """Acknowledge the finding WHAT in the report of RUN, so that it stays quiet until it changes.
+
+    Example: samebook ack monitor carrier --why "the airline has a new code"
+
+    RUN is the id of a run of monitoring, or its notebook's name for the newest. Who, when, what and why become a line
+    of models/NAME.acknowledged.jsonl, in one commit. Another fault of the same column, or a worse one, is said as ever.
+    """
+    from samebook.verbs import ack as verb
+
+    show(verb.text(verb.ack(verb.AckRequest(run, what, why, window))))

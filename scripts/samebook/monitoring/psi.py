@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Where a bin expects fewer rows, PSI is larger than chi-square says: tests/monitoring/test_psi.py measures it.
 MIN_EXPECTED = 8
+# The share of rows that is foreseen in any bin, even of missing and unseen values.
+FORESEEN = 0.001
 DIGITS = 6
 
 
@@ -67,16 +69,28 @@ def compare_counts(bins: Bins, reference_days: int, counts: "np.ndarray", days: 
     return Divergence(rows, int((before > 0).sum()), round(float(psi(before, now, effect)), DIGITS), noise)
 
 
+def compare_days(bins: Bins, before: "np.ndarray", now: "np.ndarray") -> Divergence:
+    """Compare a day with another day, by their numbers of values in each bin of a reference, which says what is rare."""
+    import numpy as np
+
+    expected, rows = expected_counts(bins), int(min(before.sum(), now.sum()))
+    groups = bin_groups(expected, min(rows, int(expected[:-1].sum())), is_ordered="edges" in bins)
+    before, now = (np.bincount(groups, weights=counts) for counts in (before, now))
+    noise = sum(_design_effect(bins["intraclass"], rows, 1) / max(rows, 1) for rows in (before.sum(), now.sum()))
+    return Divergence(int(now.sum()), int((before + now > 0).sum()), round(float(psi(before, now)), DIGITS), float(noise))
+
+
 def psi(before: "np.ndarray", now: "np.ndarray", effect: float = 1.0) -> "np.ndarray":
     """PSI of counts by bin: `before` of the reference, `now` of one sample or, one row each, of many.
 
-    The index stays finite. A bin that the reference has not filled counts as half a row there. The sample gets half a
-    row for each filled bin, times its design effect, distributed as the reference is. A bin that is empty in both adds
-    nothing.
+    The index stays finite. A bin that the reference has not filled counts as half a row there, or as a row in a thousand
+    of many: two missing values in a hundred are news, but no alarm. The sample gets half a row for each filled bin, times
+    its design effect, distributed as the reference is. A bin that is empty in both adds nothing.
     """
     import numpy as np
 
-    shares = np.maximum(before, 0.5) / np.maximum(before, 0.5).sum()
+    filled = np.maximum(before, max(0.5, FORESEEN * before.sum()))
+    shares = filled / filled.sum()
     added = (before > 0).sum() / 2 * effect
     now_shares = (now + added * shares) / (now.sum(axis=-1, keepdims=True) + added)
     return np.where((before == 0) & (now == 0), 0.0, (now_shares - shares) * np.log(now_shares / shares)).sum(axis=-1)

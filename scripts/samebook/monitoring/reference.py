@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = 2
+# The lengths in days of the weeks whose distance from all days is kept: the way of the seasons in the history.
+MOVING = (7, 28)
 # Batches of features with no more rows than these are held at once, which is quicker.
 ROWS_AT_ONCE = 2**18
 
@@ -129,7 +131,20 @@ def _with_days(bins: Bins, by_day: "np.ndarray | None", rows: int) -> Bins:
     before = expected_counts(bins)
     bins |= {"intraclass": _intraclass(by_day @ _merging(before, bins, rows // len(by_day)))}
     absent = round(float((by_day[:, -2] / by_day.sum(axis=1)).max()), DIGITS)
-    return bins | {"farthest": _farthest(by_day, before, bins), "absent": absent}
+    return bins | {"farthest": _farthest(by_day, before, bins), "absent": absent, "moving": _moving(by_day, before, bins)}
+
+
+def _moving(by_day: "np.ndarray", before: "np.ndarray", bins: Bins) -> dict[str, float]:
+    """By length, the largest PSI of so many successive days against all days; where the history is twice as long."""
+    import numpy as np
+
+    sums = np.vstack([np.zeros(by_day.shape[1]), np.cumsum(by_day, axis=0)])
+    weeks = {length: sums[length:] - sums[:-length] for length in MOVING if len(by_day) >= 2 * length}
+    merges = {length: _merging(before, bins, int(counts.sum(axis=1).min())) for length, counts in weeks.items()}
+    return {
+        str(length): round(float(psi(before @ merges[length], counts @ merges[length]).max()), DIGITS)
+        for length, counts in weeks.items()
+    }
 
 
 def _count_days(days: "pd.Series | None") -> int:
