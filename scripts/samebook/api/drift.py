@@ -66,7 +66,12 @@ def news_of(report: Report, past: "pd.DataFrame") -> Report:
 
 
 def explained(
-    report: Report, features: "pd.DataFrame", label: "pd.Series", score: "Callable[[pd.DataFrame], Any]", *, seed: int = 0
+    report: Report,
+    features: "pd.DataFrame",
+    label: "pd.Series",
+    score: "Callable[[pd.DataFrame], Any]",
+    *,
+    seed: int = 0,
 ) -> Report:
     """The report with the change of AUC and calibration that each new drift of a feature can explain.
 

@@ -19,8 +19,7 @@ SUFFIX = ".acknowledged.jsonl"
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """One line: who has acknowledged which finding, when and why, and the run that had found it. `span` is day or window.
-    """
+    """One line: who has acknowledged which finding, when and why, and the run that had found it. `span` is day or window."""
 
     who: str
     when: str

@@ -103,15 +103,18 @@ def _rounded(counts: "np.ndarray", rows: int) -> "np.ndarray":
     return whole
 
 
-def _targets(places: "np.ndarray", due: "np.ndarray", generator: np.random.Generator, *, is_ordered: bool) -> "np.ndarray":
+def _targets(
+    places: "np.ndarray", due: "np.ndarray", generator: np.random.Generator, *, is_ordered: bool
+) -> "np.ndarray":
     """The bin of each row after the move."""
     now = np.bincount(places, minlength=len(due))
     targets, surplus = places.copy(), np.maximum(now - due, 0)
     if is_ordered:  # missing and unseen rows are dealt first, then the others in their order
         surplus[:-2] = 0
-    moving = np.concatenate([
-        generator.permutation(np.flatnonzero(places == place))[:count] for place, count in enumerate(surplus) if count
-    ] or [np.zeros(0, dtype=int)])
+    moving = np.concatenate(
+        [generator.permutation(np.flatnonzero(places == place))[:count] for place, count in enumerate(surplus) if count]
+        or [np.zeros(0, dtype=int)]
+    )
     lacking = np.repeat(np.arange(len(due)), np.maximum(due - now, 0))
     if not is_ordered:
         targets[moving] = generator.permutation(lacking)

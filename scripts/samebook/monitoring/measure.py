@@ -40,10 +40,11 @@ class _Column:
 
 @dataclass(frozen=True)
 class _Part:
-    """The numbers of a column's values in each bin, on `days` days that have rows."""
+    """The numbers of a column's values in each bin, on `days` days that have rows; of one day with its weekday, from 0."""
 
     counts: "np.ndarray"
     days: int
+    weekday: int | None = None
 
 
 def measure(reference: Reference, observations: Observations) -> Report:
@@ -118,7 +119,9 @@ class DayLikeness:
 
 def _digest(bins: Bins) -> str:
     """The sha256 of where the bins of a column begin and end."""
-    return sha256(json_bytes({name: bins[name] for name in ("edges", "range") if name in bins} or sorted(bins["values"])))
+    return sha256(
+        json_bytes({name: bins[name] for name in ("edges", "range") if name in bins} or sorted(bins["values"]))
+    )
 
 
 def _drifts(reference: Reference, observations: Observations) -> Iterator[Finding]:
@@ -132,7 +135,8 @@ def _drifts(reference: Reference, observations: Observations) -> Iterator[Findin
         for span, day in observations.spans().items():
             days = [day] if day else list(counts.rows)
             if any(counts.rows.get(each) for each in days) and column.bins.get("rows", 1):
-                yield from _findings(column, span, _Part(counts.of(column.name, day), len(days)), settings)
+                part = _Part(counts.of(column.name, day), len(days), observations.day.weekday() if day else None)
+                yield from _findings(column, span, part, settings)
 
 
 def _findings(column: _Column, span: str, part: _Part, settings: Drift) -> Iterator[Finding]:
@@ -150,12 +154,17 @@ def _findings(column: _Column, span: str, part: _Part, settings: Drift) -> Itera
 def _drift(column: _Column, span: str, part: _Part, settings: Drift) -> Finding:
     """The finding on a column's PSI. It must pass the settings' limit, chance, and the reference's unusual days.
 
-    Features that move over many days follow the season: a reason to train again, and never an alarm.
+    Features that move over many days follow the season: a reason to train again, and never an alarm. A day is compared
+    with those of its weekday where the reference has them.
     """
-    farthest = _farthest(column.bins, span, part.days)
+    import numpy as np
+
+    weekday = part.weekday if "weekdays" in column.bins else None
+    farthest = _farthest(column.bins, span, part.days) if weekday is None else column.bins["weekdays"]["farthest"]
     # The reference's own days say better than a formula how far a day may be from others.
     bins = column.bins | {"intraclass": 0.0} if farthest else column.bins
-    divergence = compare_counts(bins, column.days, part.counts, part.days)
+    before = None if weekday is None else np.array(column.bins["weekdays"]["counts"][weekday], dtype=float)
+    divergence = compare_counts(bins, column.days, part.counts, part.days, before)
     warn = max(settings.warn, divergence.chance_limit(LEVELS[WARN]), FAR[WARN] * farthest)
     alarm = max(settings.alarm, divergence.chance_limit(LEVELS[ALARM]), FAR[ALARM] * farthest)
     is_seasonal = column.kind == "feature" and span != "day"

@@ -54,11 +54,13 @@ def compare(bins: Bins, reference_days: int, values: "pd.Series", days: int) -> 
     return compare_counts(bins, reference_days, counts, days)
 
 
-def compare_counts(bins: Bins, reference_days: int, counts: "np.ndarray", days: int) -> Divergence:
-    """`compare`, for the numbers of the sample's values in each bin of `expected_counts`."""
+def compare_counts(
+    bins: Bins, reference_days: int, counts: "np.ndarray", days: int, before: "np.ndarray | None" = None
+) -> Divergence:
+    """`compare`, for the numbers of the sample's values in each bin of `expected_counts`, and those of the reference."""
     import numpy as np
 
-    before = expected_counts(bins)
+    before = expected_counts(bins) if before is None else before
     groups = bin_groups(before, min(int(counts.sum()), int(before[:-1].sum())), is_ordered="edges" in bins)
     before = np.bincount(groups, weights=before)
     now = np.bincount(groups, weights=counts, minlength=len(before))
@@ -77,7 +79,9 @@ def compare_days(bins: Bins, before: "np.ndarray", now: "np.ndarray") -> Diverge
     groups = bin_groups(expected, min(rows, int(expected[:-1].sum())), is_ordered="edges" in bins)
     before, now = (np.bincount(groups, weights=counts) for counts in (before, now))
     noise = sum(_design_effect(bins["intraclass"], rows, 1) / max(rows, 1) for rows in (before.sum(), now.sum()))
-    return Divergence(int(now.sum()), int((before + now > 0).sum()), round(float(psi(before, now)), DIGITS), float(noise))
+    return Divergence(
+        int(now.sum()), int((before + now > 0).sum()), round(float(psi(before, now)), DIGITS), float(noise)
+    )
 
 
 def psi(before: "np.ndarray", now: "np.ndarray", effect: float = 1.0) -> "np.ndarray":

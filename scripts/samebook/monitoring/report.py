@@ -41,9 +41,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        return worst(
-            finding.verdict for finding, standing in self.pairs() if standing.state != ACKNOWLEDGED
-        )
+        return worst(finding.verdict for finding, standing in self.pairs() if standing.state != ACKNOWLEDGED)
 
     @property
     def told(self) -> str:
@@ -62,7 +60,9 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         head = {"model": self.model, "day": self.day, "days": self.days, "verdict": self.verdict, "told": self.told}
         effects = [{**dict(zip(("kind", "name", "span"), key, strict=True)), **effect} for key, effect in self.effects]
-        findings = [finding.as_json() | standing.as_json() | self._counted(finding) for finding, standing in self.pairs()]
+        findings = [
+            finding.as_json() | standing.as_json() | self._counted(finding) for finding, standing in self.pairs()
+        ]
         return head | {"line": self.line(), "effects": effects, "findings": findings}
 
     def line(self) -> str:

@@ -6,12 +6,24 @@ hears of it again only where the difference from it is one that would be said by
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from samebook.monitoring.acknowledged import Acknowledgement
-from samebook.monitoring.finding import ACKNOWLEDGED, ALARM, KNOWN, NEW, OK, VERDICTS, WARN, Finding, Key, Said, Standing
+from samebook.monitoring.finding import (
+    ACKNOWLEDGED,
+    ALARM,
+    KNOWN,
+    NEW,
+    OK,
+    VERDICTS,
+    WARN,
+    Finding,
+    Key,
+    Said,
+    Standing,
+)
 from samebook.monitoring.report import Report
 
 if TYPE_CHECKING:
@@ -20,12 +32,21 @@ if TYPE_CHECKING:
 # The days without a finding after which it is a new one.
 BREAK = 7
 # Clearly worse is a value that is larger by this share, and by this much of its kind, in the finding's unit. PSI goes
-# with the square of a shift: over a window, which follows the seasons, it must have doubled.
-WORSE, WINDOW_WORSE = 0.25, 1.0
+# with the square of a shift, and follows the seasons: what was said by itself must have doubled.
+WORSE, PSI_WORSE = 0.25, 1.0
+PSI = ("feature", "score")
 FLOOR = {"data": 0.05, "quality": 0.01}
-# A column that is like the same column of the day before, or of the same weekday before, has not changed at once.
+# A column that is like the same column a day ago, or a week ago, has not changed at once.
 SUDDEN = (1, 7)
-COLUMNS = ("since", "said_day", "said_verdict", "said_value", "said_way")
+COLUMNS = ("verdict", "state", "since", "said_day", "said_verdict", "said_value", "said_way")
+
+
+@dataclass(frozen=True)
+class _Past:
+    """The rows of the last BREAK days: of each finding the newest one beyond a limit, and its state on each day."""
+
+    last: "dict[Key, dict[str, Any]]"
+    states: "dict[tuple[str, Key], str]"
 
 
 def compared(report: Report, past: "pd.DataFrame", acknowledged: Sequence[Acknowledgement] = ()) -> Report:
@@ -33,38 +54,59 @@ def compared(report: Report, past: "pd.DataFrame", acknowledged: Sequence[Acknow
 
     Rows of other models, of this day or later ones, and of more than BREAK days ago don't count.
     """
-    before = _last_rows(past, report)
-    standings = [_standing(report, finding, before.get(finding.key), acknowledged) for finding in report.findings]
-    return replace(report, standings=tuple(standings))
+    before = _past(past, report)
+    pairs = [(finding, _standing(report, finding, before, acknowledged)) for finding in report.findings]
+    days = {
+        finding.key[:2]: (finding, place) for finding, place in pairs if finding.span == "day" and place.state != OK
+    }
+    followed = [_after_its_day(finding, place, days.get(finding.key[:2])) for finding, place in pairs]
+    return replace(report, standings=tuple(followed))
 
 
-def _standing(
-    report: Report, finding: Finding, before: Mapping[str, Any] | None, acknowledged: Sequence[Acknowledgement]
-) -> Standing:
+def _after_its_day(finding: Finding, standing: Standing, of_day: tuple[Finding, Standing] | None) -> Standing:
+    """Where a window stands whose day is as bad: the day is said, known or acknowledged, and the window follows."""
+    if finding.span == "day" or standing.told == OK or of_day is None:
+        return standing
+    if VERDICTS.index(finding.verdict) > VERDICTS.index(of_day[0].verdict):
+        return standing
+    state = ACKNOWLEDGED if of_day[1].state == ACKNOWLEDGED else KNOWN
+    return replace(standing, state=state, told=OK)
+
+
+def _standing(report: Report, finding: Finding, past: _Past, acknowledged: Sequence[Acknowledgement]) -> Standing:
     if finding.verdict == OK:
         return Standing()
+    before = past.last.get(finding.key)
     now = Said(report.day, finding.verdict, finding.value, finding.way)
     since = before["since"] if before else report.day
     mine = [each for each in acknowledged if each.key == finding.key and each.said.day <= report.day]
-    if any(news(report, finding, each.said) == OK for each in mine):
+    given = min((news(report, finding, each.said, WORSE) for each in mine), key=VERDICTS.index, default=finding.verdict)
+    if mine and given == OK:
         return Standing(ACKNOWLEDGED, OK, since, before["said"] if before else now)
-    levels = [news(report, finding, each) for each in ([before["said"]] if before else []) + [each.said for each in mine]]
-    told = min(levels, key=VERDICTS.index, default=finding.verdict)
-    told = WARN if told == ALARM and _is_slow(report, finding) else told
-    return Standing(KNOWN, OK, since, before["said"]) if told == OK and before else Standing(NEW, told, since, now)
+    worse = PSI_WORSE if finding.kind in PSI else WORSE
+    told = news(report, finding, before["said"], worse) if before else finding.verdict
+    told = min(told, given, key=VERDICTS.index)
+    if told == OK and before:
+        return Standing(KNOWN, OK, since, before["said"])
+    return Standing(NEW, WARN if told == ALARM and _is_slow(report, finding, past) else told, since, now)
 
 
-def _is_slow(report: Report, finding: Finding) -> bool:
-    """Whether a column has come to where it is from one day to the next, as seasons do: nothing broke today."""
-    if report.likeness is None or finding.kind not in ("feature", "score") or finding.span != "day":
+def _is_slow(report: Report, finding: Finding, past: _Past) -> bool:
+    """Whether a column has come to where it is from one day to the next, as seasons do: nothing broke today.
+
+    It is like the same column of an earlier day, which was monitored, and of which everybody has heard.
+    """
+    if report.likeness is None or finding.kind not in PSI or finding.span != "day":
         return False
     day = datetime.date.fromisoformat(report.day)
-    earlier = [Said(str(day - datetime.timedelta(days=back)), OK, 0.0) for back in SUDDEN]
-    return any(report.likeness.verdict(finding, said, apart=1) == OK for said in earlier)
+    earlier = [str(day - datetime.timedelta(days=back)) for back in SUDDEN]
+    monitored = [each for each in earlier if past.states.get((each, finding.key), ACKNOWLEDGED) != ACKNOWLEDGED]
+    return any(report.likeness.verdict(finding, Said(each, OK, 0.0), apart=1) == OK for each in monitored)
 
 
-def news(report: Report, finding: Finding, said: Said) -> str:
-    """The verdict with which a finding is said to those who have heard what was said; ok where it is no news.
+def news(report: Report, finding: Finding, said: Said, worse: float) -> str:
+    """The verdict with which a finding is said to those who have heard what was said; ok where it is no news: no other
+    one, and its value not larger by the share `worse`.
 
     A column is compared with the same column of the day that was said, by the limits of drift: another fault of the
     same column, or one more, has the distance that it would have by itself. Where that day can't be counted any more,
@@ -72,27 +114,24 @@ def news(report: Report, finding: Finding, said: Said) -> str:
     """
     if VERDICTS.index(finding.verdict) > VERDICTS.index(said.verdict) or finding.way != said.way:
         return finding.verdict
-    is_psi = finding.kind in ("feature", "score")
-    worse = WINDOW_WORSE if is_psi and finding.span != "day" else WORSE
     if finding.value > said.value + max(worse * said.value, FLOOR.get(finding.kind, 0.0)):
         return finding.verdict
-    if not is_psi or finding.span != "day" or said.day == report.day:
+    if finding.kind not in PSI or finding.span != "day" or said.day == report.day:
         return OK
     distance = report.likeness.verdict(finding, said) if report.likeness else None
     return finding.verdict if distance is None else min(distance, finding.verdict, key=VERDICTS.index)
 
 
-def _last_rows(past: "pd.DataFrame", report: Report) -> "dict[Key, dict[str, Any]]":
-    """For each finding of the last BREAK days, its newest row: since when, and how it was said."""
-    if not len(past) or not set(COLUMNS) <= set(past):
-        return {}
-    day = datetime.date.fromisoformat(report.day)
-    first = str(day - datetime.timedelta(days=BREAK))
-    rows = past[(past["model"] == report.model) & (past["day"] >= first) & (past["day"] < report.day)]
-    rows = rows[(rows["verdict"] != OK) & rows["since"].notna() & (rows["since"] != "")]
-    found: dict[Key, dict[str, Any]] = {}
+def _past(rows: "pd.DataFrame", report: Report) -> _Past:
+    if not len(rows) or not set(COLUMNS) <= set(rows):
+        return _Past({}, {})
+    first = str(datetime.date.fromisoformat(report.day) - datetime.timedelta(days=BREAK))
+    rows = rows[(rows["model"] == report.model) & (rows["day"] >= first) & (rows["day"] < report.day)]
+    past = _Past({}, {})
     for row in rows.sort_values("day", kind="stable").to_dict("records"):
         key = Finding(row["kind"], row["name"], row["span"], 0.0, None, None).key
-        said = Said(row["said_day"], row["said_verdict"], float(row["said_value"]), row["said_way"])
-        found[key] = {"since": row["since"], "said": said}
-    return found
+        past.states[row["day"], key] = row["state"]
+        if row["verdict"] != OK and isinstance(row["since"], str) and row["since"]:
+            said = Said(row["said_day"], row["said_verdict"], float(row["said_value"]), row["said_way"])
+            past.last[key] = {"since": row["since"], "said": said}
+    return past

@@ -89,7 +89,9 @@ def _found(report: dict[str, Any], request: AckRequest) -> tuple[Finding, Said]:
     """The finding that a name means, and how it is: that of the day, unless only the window has one."""
     beyond = [item for item in report["findings"] if item["verdict"] != OK]
     named = [item for item in beyond if item["name"] == request.what]
-    spans = [item for item in named if (item["span"] != "day") == request.window] or (named if not request.window else [])
+    spans = [item for item in named if (item["span"] != "day") == request.window] or (
+        named if not request.window else []
+    )
     if not spans:
         names = sorted({item["name"] for item in beyond})
         raise UsageError(
