@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Where a bin expects fewer rows, PSI is larger than chi-square says: tests/monitoring/test_psi.py measures it.
 MIN_EXPECTED = 8
-# The share of rows that is foreseen in any bin, even of missing and unseen values.
+# The share of rows that is foreseen to be missing, and to be unseen.
 FORESEEN = 0.001
 DIGITS = 6
 
@@ -68,7 +68,7 @@ def compare_counts(
     effect = _design_effect(bins["intraclass"], rows, days)
     reference_effect = _design_effect(bins["intraclass"], reference_rows, reference_days)
     noise = float(effect / rows + reference_effect / reference_rows)
-    return Divergence(rows, int((before > 0).sum()), round(float(psi(before, now, effect)), DIGITS), noise)
+    return Divergence(rows, int((before > 0).sum()), round(float(psi(before, now, effect, FORESEEN)), DIGITS), noise)
 
 
 def compare_days(bins: Bins, before: "np.ndarray", now: "np.ndarray") -> Divergence:
@@ -80,24 +80,29 @@ def compare_days(bins: Bins, before: "np.ndarray", now: "np.ndarray") -> Diverge
     before, now = (np.bincount(groups, weights=counts) for counts in (before, now))
     noise = sum(_design_effect(bins["intraclass"], rows, 1) / max(rows, 1) for rows in (before.sum(), now.sum()))
     return Divergence(
-        int(now.sum()), int((before + now > 0).sum()), round(float(psi(before, now)), DIGITS), float(noise)
+        int(now.sum()),
+        int((before + now > 0).sum()),
+        round(float(psi(before, now, foreseen=FORESEEN)), DIGITS),
+        float(noise),
     )
 
 
-def psi(before: "np.ndarray", now: "np.ndarray", effect: float = 1.0) -> "np.ndarray":
+def psi(before: "np.ndarray", now: "np.ndarray", effect: float = 1.0, foreseen: float = 0.0) -> "np.ndarray":
     """PSI of counts by bin: `before` of the reference, `now` of one sample or, one row each, of many.
 
-    The index stays finite. A bin that the reference has not filled counts as half a row there, or as a row in a thousand
-    of many: two missing values in a hundred are news, but no alarm. The sample gets half a row for each filled bin, times
-    its design effect, distributed as the reference is. A bin that is empty in both adds nothing.
+    The index stays finite. A bin that the reference has not filled counts as half a row there. The sample gets half a
+    row for each filled bin, times its design effect, distributed as the reference is. A bin that is empty in both adds
+    nothing. With `foreseen`, the last two bins, missing and unseen values, are expected to hold this share of the rows
+    at least: else two missing values in a hundred are as far as most faults, where a reference has none at all.
     """
     import numpy as np
 
-    filled = np.maximum(before, max(0.5, FORESEEN * before.sum()))
-    shares = filled / filled.sum()
+    counts = np.concatenate([before[:-2], np.maximum(before[-2:], foreseen * before.sum())])
+    shares = np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum()
     added = (before > 0).sum() / 2 * effect
     now_shares = (now + added * shares) / (now.sum(axis=-1, keepdims=True) + added)
-    return np.where((before == 0) & (now == 0), 0.0, (now_shares - shares) * np.log(now_shares / shares)).sum(axis=-1)
+    is_nothing = (before == 0) & (now == 0) | (counts > before) & (now_shares < shares)
+    return np.where(is_nothing, 0.0, (now_shares - shares) * np.log(now_shares / shares)).sum(axis=-1)
 
 
 def bin_groups(before: "np.ndarray", rows: int, *, is_ordered: bool) -> "np.ndarray":

@@ -15,7 +15,7 @@ from samebook.core.errors import UsageError
 from samebook.models import lookup
 from samebook.monitoring.bins import Bins, bin_numbers, bin_values, expected_counts
 from samebook.monitoring.distribution import Distributions, Frames, read, split_days
-from samebook.monitoring.psi import DIGITS, bin_groups, psi
+from samebook.monitoring.psi import DIGITS, FORESEEN, bin_groups, psi
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,7 +166,9 @@ def _moving(by_day: "np.ndarray", before: "np.ndarray", bins: Bins) -> dict[str,
     weeks = {length: sums[length:] - sums[:-length] for length in MOVING if len(by_day) >= 2 * length}
     merges = {length: _merging(before, bins, int(counts.sum(axis=1).min())) for length, counts in weeks.items()}
     return {
-        str(length): round(float(psi(before @ merges[length], counts @ merges[length]).max()), DIGITS)
+        str(length): round(
+            float(psi(before @ merges[length], counts @ merges[length], foreseen=FORESEEN).max()), DIGITS
+        )
         for length, counts in weeks.items()
     }
 
@@ -198,7 +200,7 @@ def _farthest(by_day: "np.ndarray", before: "np.ndarray", bins: Bins) -> float:
     largest, sizes = 0.0, by_day.sum(axis=1)
     for size in np.unique(sizes):  # days of a size have the same groups of bins
         merge = _merging(before, bins, int(size))
-        largest = max(largest, float(psi(before @ merge, by_day[sizes == size] @ merge).max()))
+        largest = max(largest, float(psi(before @ merge, by_day[sizes == size] @ merge, foreseen=FORESEEN).max()))
     return round(largest, DIGITS)
 
 
