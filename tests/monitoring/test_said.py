@@ -135,8 +135,12 @@ def test_acknowledged_hides_no_worse_weather() -> None:
 
 @pytest.mark.parametrize(
     ("before", "now", "expected"),
-    [((0.6, "fewer"), (0.62, "fewer"), {}), ((0.6, "fewer"), (0.62, "more"), {"rows": WARN})]
-    + [((0.4, "fewer"), (0.65, "fewer"), {"rows": WARN}), ((0.6, "fewer"), (0.72, "fewer"), {"rows": ALARM})],
+    [
+        ((0.6, "fewer"), (0.62, "fewer"), {}),
+        ((0.6, "fewer"), (0.62, "more"), {"rows": WARN}),
+        ((0.4, "fewer"), (0.65, "fewer"), {"rows": WARN}),
+        ((0.6, "fewer"), (0.72, "fewer"), {"rows": ALARM}),
+    ],
 )
 def test_acknowledged_rows(before: tuple[float, str], now: tuple[float, str], expected: dict[str, str]) -> None:
     """Too few rows, acknowledged, hide neither too many, nor clearly fewer, nor an alarm."""
@@ -179,7 +183,7 @@ def test_damaged_acknowledgement_is_refused(line: bytes) -> None:
 
 def test_said_once() -> None:
     """A fault that goes on is said on its first day, and known from then on, with the day since when."""
-    reports = story({n: renamed for n in range(2, 9)}, 5)
+    reports = story(dict.fromkeys(range(2, 9), renamed), 5)
     assert [told(each).get("word", OK) for each in reports] == [OK, OK, ALARM, OK, OK, OK]
     assert standing(reports[4], "word") == Standing(KNOWN, OK, "2013-07-03", standing(reports[2], "word").said)
     assert reports[4].verdict == ALARM

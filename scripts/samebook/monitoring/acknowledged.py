@@ -19,7 +19,7 @@ SUFFIX = ".acknowledged.jsonl"
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """One line: who has acknowledged which finding, when and why, and the run that had found it. `span` is day or window."""
+    """One line: who has acknowledged which finding, when and why, and the run that found it. `span`: day or window."""
 
     who: str
     when: str
@@ -55,7 +55,7 @@ def content(workspace: Workspace, model: str) -> bytes:
 
 
 def parse(lines: bytes, model: str) -> list[Acknowledgement]:
-    """The acknowledgements in a file. Raises UsageError for a line that is not whole: nothing is hidden by half of it."""
+    """The acknowledgements in a file. Raises UsageError for a line that is not whole: half of it hides nothing."""
     return [_parsed(line, number, model) for number, line in enumerate(lines.split(b"\n"), 1) if line.strip()]
 
 

@@ -4,10 +4,10 @@ import datetime
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
+from samebook.monitoring.finding import ALARM, WARN, Finding
 from samebook.monitoring.observations import Observations
 from samebook.monitoring.psi import DIGITS
 from samebook.monitoring.reference import Reference
-from samebook.monitoring.finding import ALARM, WARN, Finding
 
 # The days by which the newest partition may be late, and the days beyond that before it is an alarm.
 DUE = {"features": 0, "scores": 0, "labels": 1}

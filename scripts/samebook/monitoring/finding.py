@@ -1,4 +1,4 @@
-"""A finding of monitoring, its limits and verdict ok, warn or alarm; and where it stands: new, known or acknowledged."""
+"""A finding of monitoring, with its limits and verdict; and where it stands: new, known or acknowledged."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass

@@ -40,7 +40,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class _Part:
-    """The numbers of a column's values in each bin, on `days` days that have rows; of one day with its weekday, from 0."""
+    """The numbers of a column's values in each bin, on `days` days that have rows; of one day its weekday, from 0."""
 
     counts: "np.ndarray"
     days: int
@@ -56,7 +56,7 @@ def measure(reference: Reference, observations: Observations) -> Report:
 
 @dataclass(frozen=True)
 class DayLikeness:
-    """How far a column of the day is from the same column of an earlier day, which the window or what was said holds."""
+    """How far a column of the day is from the same column of an earlier day, in the window or as it was said."""
 
     reference: Reference
     observations: Observations

@@ -57,7 +57,7 @@ def compare(bins: Bins, reference_days: int, values: "pd.Series", days: int) -> 
 def compare_counts(
     bins: Bins, reference_days: int, counts: "np.ndarray", days: int, before: "np.ndarray | None" = None
 ) -> Divergence:
-    """`compare`, for the numbers of the sample's values in each bin of `expected_counts`, and those of the reference."""
+    """`compare`, for the numbers of the sample's values in each bin of `expected_counts`, and of the reference's."""
     import numpy as np
 
     before = expected_counts(bins) if before is None else before
@@ -72,7 +72,7 @@ def compare_counts(
 
 
 def compare_days(bins: Bins, before: "np.ndarray", now: "np.ndarray") -> Divergence:
-    """Compare a day with another day, by their numbers of values in each bin of a reference, which says what is rare."""
+    """Compare a day with another day, by their numbers of values in each bin of a reference: it says what is rare."""
     import numpy as np
 
     expected, rows = expected_counts(bins), int(min(before.sum(), now.sum()))

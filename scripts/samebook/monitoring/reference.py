@@ -128,7 +128,7 @@ def distribution(values: "pd.Series", days: "pd.Series | None" = None) -> Bins:
 
 
 def _with_days(bins: Bins, by_day: "np.ndarray | None", rows: int, days: Sequence[str] = ()) -> Bins:
-    """The bins of `rows` values, and how their days differ, from their counts with one row a day, in the days' order."""
+    """The bins of `rows` values, and how their days differ, from their counts with one row for each of `days`."""
     if by_day is None:
         absent = round(bins["missing"] / rows, DIGITS) if rows else 0.0
         return bins | {"intraclass": 0.0, "farthest": 0.0, "absent": absent}

@@ -28,7 +28,8 @@ def _in(report: "Report", what: str) -> list[Pair]:
 def _first(report: "Report", told: list[Pair]) -> str:
     finding, standing = told[0]
     since = "today" if standing.since == report.day else standing.since
-    return f"{standing.told}: {_what(report, finding)}, since {since}; {_hurts(report, finding)}; {_action(finding, report.day)}"
+    what = f"{standing.told}: {_what(report, finding)}, since {since}"
+    return "; ".join((what, _hurts(report, finding), _action(finding, report.day)))
 
 
 def _what(report: "Report", finding: Finding) -> str:

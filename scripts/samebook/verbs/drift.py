@@ -11,10 +11,10 @@ from samebook.data import dataset
 from samebook.environment import settings
 from samebook.models import lookup
 from samebook.monitoring import acknowledged
+from samebook.monitoring.finding import VERDICTS
 from samebook.monitoring.measure import measure
 from samebook.monitoring.observations import Window, check_columns, observe, required_columns
 from samebook.monitoring.reference import usable_reference
-from samebook.monitoring.finding import VERDICTS
 from samebook.monitoring.report import Report
 from samebook.monitoring.said import BREAK, compared
 
