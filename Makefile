@@ -21,8 +21,6 @@ AMBIENT    = $(SECRETS) $(filter-out VARIABLES ENV PARAMS,$(VARIABLES)) SAMEBOOK
              PATH HOME SHELL TMPDIR TZ LANG LC_%
 # What each of make's own targets takes beside that is said beside the target. A command of samebook takes what its
 # options are called.
-TAKES_lab         = PORT V
-TAKES_shell       = V
 OWN = help lab test shell build image archives base lock add remove check format clean warehouse stop
 
 # For whom a variable is meant: its target. None of it is for a notebook.
@@ -36,7 +34,7 @@ FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,
 # does none of that, TIMES=3 of a notebook as it is now, pipeline DRY=1 and ON=dask, runs in the image too.
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(if $(filter ON,$(CHOSEN)),$(if $(filter dask,$(ON)),backfill)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
-BESIDE = $(filter-out $(MOVED),adopt keep reproduce why promote rollback models schedule gc hooks diff review lint pipeline backfill new update)
+BESIDE = $(filter-out $(MOVED),adopt keep reproduce why promote rollback models schedule gc hooks diff review lint pipeline backfill new update ack)
 INSIDE = $(MOVED) run sweep warm runs report log settings data fetch push pull watch doctor lineage verify compare drift pipelines \
          export mlflow-sync store-verify store-gc bundle-schema cluster-certificates kubernetes-render kubernetes-results
 VERBS  = $(INSIDE) $(BESIDE)
@@ -86,6 +84,7 @@ pipelines: ## List the pipelines: what each may be given, and its steps
 pipeline: ## Run the steps of NAME=daily, with PARAMS="day=2013-07-01"; DRY=1 prints the plan, FORCE=1 runs all
 backfill: ## Run NAME=daily for each day FROM=2013-06-01 TO=2013-06-30; JOBS=2 at a time
 watch: ## Run pipelines when data comes in: files in data/inbox/, new days in the warehouse
+ack: ## Acknowledge WHAT=carrier in the report of RUN=monitor, with WHY="…": quiet until it changes; WINDOW=1
 drift: ## Compare DAY=2013-07-01 with what MODEL=<name> was made on; DAYS=21 up to it
 kubernetes-render: ## Manifests for IMAGE=name@sha256:…: of NOTEBOOK (GRID, SETS), of NAME FROM TO, or of ENV's schedule
 kubernetes-results: ## Bring the runs that pods have sent to the shared store of ENV

@@ -122,6 +122,8 @@ $(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python
 .samebook/command/.installed: environments/command.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)
 	$(install)
 
+TAKES_lab   = PORT V
+TAKES_shell = V
 lab: environment ## Develop in JupyterLab, in the same environment
 	@$(MAKE) lab-$(ENGINE)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from samebook.api.artifacts import find_artifact, find_bundle, find_model, load_bundle, load_model
     from samebook.api.assignment import ab_test, assign
     from samebook.api.cluster import run_ranks
-    from samebook.api.drift import drift_of
+    from samebook.api.drift import drift_of, explained, news_of
     from samebook.api.files import input_path, read_file
     from samebook.api.notebook import (
         log_artifact,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from samebook.core.secret import Secret
     from samebook.execution.parameters import Model
     from samebook.monitoring.bootstrap import difference_intervals, paired_bootstrap, score_intervals, scores
-    from samebook.monitoring.report import Finding
+    from samebook.monitoring.finding import Finding
 
 __all__ = [
     "DataRejected",
@@ -46,6 +46,7 @@ __all__ = [
     "assign",
     "difference_intervals",
     "drift_of",
+    "explained",
     "find_artifact",
     "find_bundle",
     "find_model",
@@ -57,6 +58,7 @@ __all__ = [
     "log_metrics",
     "log_param",
     "log_reference",
+    "news_of",
     "open_partition",
     "output_path",
     "paired_bootstrap",
@@ -84,11 +86,11 @@ _MODULES = {
     **dict.fromkeys(("ab_test", "assign"), "api.assignment"),
     **dict.fromkeys(("input_path", "read_file"), "api.files"),
     **dict.fromkeys(("validate", "validate_batches"), "api.validation"),
-    "drift_of": "api.drift",
+    **dict.fromkeys(("drift_of", "explained", "news_of"), "api.drift"),
     **dict.fromkeys(("difference_intervals", "paired_bootstrap", "score_intervals", "scores"), "monitoring.bootstrap"),
     "Rank": "cluster.rank",
     "run_ranks": "api.cluster",
-    "Finding": "monitoring.report",
+    "Finding": "monitoring.finding",
 }
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from samebook.environment.model_sections import Drift
 from samebook.monitoring.bins import Bins, bin_numbers, expected_counts
+from samebook.monitoring.finding import ALARM, WARN
 from samebook.monitoring.measure import LEVELS
 from samebook.monitoring.psi import Divergence, bin_groups, compare, psi
 from samebook.monitoring.reference import distribution
-from samebook.monitoring.report import ALARM, WARN
 
 DAYS, KNOWN = 4000, 50_000
 SIZES = (100, 1000, 10_000)

@@ -16,8 +16,9 @@ from tiny import Tiny, git
 
 from samebook.core.errors import UsageError
 from samebook.data import dataset
+from samebook.monitoring.finding import Finding
 from samebook.monitoring.reference import usable_reference
-from samebook.monitoring.report import Finding, Report
+from samebook.monitoring.report import Report
 from samebook.verbs.drift import DriftRequest, drift, table
 
 # A model is promoted, which takes git: the image has none.
@@ -179,7 +180,8 @@ def test_exit_code(fail_on: str, code: int, watched: Tiny) -> None:
     ended = watched.samebook("drift", "--day", str(DAY), SAMEBOOK_DRIFT__FAIL_ON=fail_on)
     assert ended.code == code, ended.stderr
     assert ended.stdout.splitlines()[1].startswith("!! number, day")
-    assert ended.stdout.splitlines()[-1] == "delay 2013-07-01: alarm  number (day)"
+    said = "delay 2013-07-01: alarm: number (unseen 0% to 100%), since today; whether it hurts is not known; look at "
+    assert ended.stdout.splitlines()[-1].startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -307,3 +309,100 @@ def test_memory_does_not_grow_with_the_window(watched: Tiny) -> None:
         peaks[days] = int(peak)
         assert detail.startswith(f"PSI of {2000 * days} rows")
     assert peaks[length] < peaks[30] + 50, peaks
+
+
+LOOK = """
+import json
+from datetime import date, timedelta
+import samebook
+names, day = ("flights", "predictions", "outcomes"), date(2013, 7, 1)
+read = {name: samebook.read_batches(name, day, day, partial=True) for name in names}
+frames = {name: (part.assign(day="2013-07-01") for part in batches) for name, batches in read.items()}
+past = samebook.read_dataset("monitoring", day - timedelta(days=7), day - timedelta(days=1), partial=True)
+report = samebook.news_of(samebook.drift_of("delay", frames, day, 1), past)
+samebook.output_path("drift.json").write_text(json.dumps(report.as_json()))
+samebook.write_partition("monitoring", day, report.frame())
+samebook.log_metric("told", ["ok", "warn", "alarm"].index(report.told))
+"""
+
+
+@pytest.fixture
+def looked(watched: Tiny) -> Tiny:
+    """A run of monitoring, from a commit, on a day on which a value of a word is another one."""
+    write(watched, "flights", DAY, quiet().assign(word=lambda frame: frame["word"].replace("a", "z")))
+    names = "datasets: {flights: {}, predictions: {}, outcomes: {}}\n"
+    names += "drift: {model: delay, features: flights, scores: predictions, score: probability, labels: outcomes}\n"
+    (watched.root / "environments" / "dev.yml").write_text(names)
+    watched.notebook("look", work=LOOK)
+    git(watched, "add", "--all")
+    git(watched, "commit", "--quiet", "-m", "looks at a day")
+    assert watched.samebook("run", "look").code == 0
+    return watched
+
+
+def test_acknowledged_by_a_commit(looked: Tiny) -> None:
+    """Who, when, what and why are one line in one commit; the next run reads it as an input, and says nothing."""
+    ended = looked.samebook("ack", "look", "word", "--why", "the airline has a new code")
+    assert ended.code == 0, ended.stderr
+    (line,) = (looked.root / "models" / "delay.acknowledged.jsonl").read_text().splitlines()
+    record = json.loads(line)
+    assert (record["name"], record["why"], record["run"]) == ("word", "the airline has a new code", looked.last.name)
+    assert "@" in record["who"]
+    assert record["said"]["counts"]
+    assert (
+        git(looked, "show", "--stat", "--format=%s").splitlines()[0]
+        == "Acknowledge word of 2013-07-01, monitored for delay"
+    )
+    assert looked.samebook("run", "look").code == 0
+    report = json.loads((looked.last / "outputs" / "drift.json").read_text())
+    assert (report["told"], report["verdict"], report["line"]) == (
+        "ok",
+        "ok",
+        "delay 2013-07-01: ok; acknowledged: word",
+    )
+    assert '"acknowledged delay"' in (looked.last / "receipt.json").read_text()
+    assert looked.samebook("drift", "--day", str(DAY), SAMEBOOK_DRIFT__FAIL_ON="alarm").code == 0
+    write(looked, "flights", DAY, quiet().assign(word=None))
+    ended = looked.samebook("drift", "--day", str(DAY), SAMEBOOK_DRIFT__FAIL_ON="alarm")
+    assert ended.code == 6
+    assert "alarm: word (missing 0% to 100%)" in ended.stdout
+
+
+def test_acknowledged_twice_and_by_hand(looked: Tiny) -> None:
+    """A second acknowledgement is one more line; one of a file that was edited and not committed is refused."""
+    for why in ("once", "twice"):
+        assert looked.samebook("ack", "look", "word", "--why", why).code == 0
+    path = looked.root / "models" / "delay.acknowledged.jsonl"
+    assert [json.loads(line)["why"] for line in path.read_text().splitlines()] == ["once", "twice"]
+    path.write_text(path.read_text() + "{}\n")
+    assert "has changes that are not committed" in promoting.stderr_of(
+        looked.samebook("ack", "look", "word", "--why", "x"), 2
+    )
+    assert "line 3: expected an acknowledgement" in promoting.stderr_of(looked.samebook("drift", "--day", str(DAY)), 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("look", "wrd", "--why", "x"), "warns of no 'wrd'; did you mean word?"),
+        (("look", "number", "--why", "x"), "warns of no 'number'"),
+        (("look", "word", "--why", " "), "no reason is given"),
+        (("look", "word", "--why", "x", "--window"), "warns of no 'word'"),
+        (("train", "word", "--why", "x"), "has no drift.json"),
+        (("nothing", "word", "--why", "x"), "nothing"),
+    ],
+)
+def test_what_nobody_found_is_not_acknowledged(arguments: tuple[str, ...], message: str, looked: Tiny) -> None:
+    """A finding that the report has not, no reason, and a run that monitors nothing: no line is written."""
+    assert message in promoting.stderr_of(looked.samebook("ack", *arguments), 2)
+    assert not (looked.root / "models" / "delay.acknowledged.jsonl").exists()
+
+
+def test_changed_report_is_not_acknowledged(looked: Tiny) -> None:
+    """A report that is not what its receipt says is refused: nobody acknowledges more than was found."""
+    path = looked.last / "outputs" / "drift.json"
+    path.chmod(0o644)
+    path.write_text(path.read_text().replace('"word"', '"number"'))
+    assert "is not what its receipt says" in promoting.stderr_of(
+        looked.samebook("ack", "look", "number", "--why", "x"), 2
+    )

@@ -11,7 +11,7 @@ from samebook.cli import make_call
 from samebook.cli.cluster import cluster, kubernetes
 from samebook.cli.environment import data, doctor, kernel, settings
 from samebook.cli.models import bundle, diff, lint, models, promote, review, rollback
-from samebook.cli.monitoring import drift, report
+from samebook.cli.monitoring import ack, drift, report
 from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.projects import adopt, new, update
@@ -57,7 +57,7 @@ for command in (
     *(adopt, promote, rollback, models, bundle, diff, review, lint, store, fetch, keep, export, mlflow),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm, cluster, kubernetes),
-    *(drift, report, log, gc, hooks, schedule),
+    *(drift, ack, report, log, gc, hooks, schedule),
     *(new, update),
     *(publish, verify_image, sbom, deploy),
 ):

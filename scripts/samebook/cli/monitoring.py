@@ -1,4 +1,4 @@
-"""The commands to look at what happened: the drift of a promoted model, and the report on everything."""
+"""The commands to look at what happened: the drift of a promoted model, what was found acknowledged, and the report."""
 
 import datetime
 import json
@@ -61,3 +61,21 @@ def report(into: Path | None) -> None:
     build = verb.report(here, into)
     say(verb.table(build))
     show(here.relative(build.page))
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.argument("what", metavar="WHAT")
+@click.option("--why", required=True, help="Reason why it is no fault, for the record.")
+@click.option("--window", is_flag=True, help="Mean the finding over several days, in place of the day's.")
+def ack(run: str, what: str, why: str, window: bool) -> None:
+    """Acknowledge the finding WHAT in the report of RUN, so that it stays quiet until it changes.
+
+    Example: samebook ack monitor carrier --why "the airline has a new code"
+
+    RUN is the id of a run of monitoring, or its notebook's name for the newest. Who, when, what and why become a line
+    of models/NAME.acknowledged.jsonl, in one commit. Another fault of the same column, or a worse one, is said as ever.
+    """
+    from samebook.verbs import ack as verb
+
+    show(verb.text(verb.ack(verb.AckRequest(run, what, why, window))))

@@ -20,6 +20,7 @@ from samebook.environment import identity, machine, settings, variables
 from samebook.execution import parameters
 from samebook.execution.preparation import PreparedRun
 from samebook.models import lookup
+from samebook.monitoring import acknowledged
 from samebook.reads import origin
 from samebook.records import data_manifest, evidence, receipt, run_folder
 from samebook.records.inputs import Kind, Label
@@ -171,6 +172,8 @@ def current_digest(prepared: PreparedRun, text: str) -> str:
             return sha256(path) if path.is_file() else ""
         case Kind.INPUT:
             return files.digest(workspace, prepared.path.parent, label.name)
+        case Kind.ACKNOWLEDGED:
+            return sha256(acknowledged.content(workspace, label.name))
         case Kind.FILE | Kind.SPAN:
             return _file_digest(prepared, text)
 

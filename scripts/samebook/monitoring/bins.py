@@ -62,6 +62,15 @@ def expected_counts(bins: Bins) -> "np.ndarray":
     return np.array([*np.where(counts <= 2, 0, counts), bins["missing"], unseen])
 
 
+def names(bins: Bins) -> list[str]:
+    """The name of each bin of `expected_counts`, for people."""
+    if "values" in bins:
+        return [*bins["values"], "missing", "unseen"]
+    edges = [f"{edge:g}" for edge in bins["edges"]]
+    ends = [*(f"up to {edge}" for edge in edges), f"above {edges[-1]}" if edges else "present"]
+    return [*ends, "missing", "unseen"]
+
+
 def bin_numbers(values: "pd.Series", bins: Bins) -> "np.ndarray":
     """The bin of each value, as its place in `expected_counts`. Raises ValueError for text among numbers."""
     import numpy as np

@@ -4,10 +4,10 @@ import datetime
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
+from samebook.monitoring.finding import ALARM, WARN, Finding
 from samebook.monitoring.observations import Observations
 from samebook.monitoring.psi import DIGITS
 from samebook.monitoring.reference import Reference
-from samebook.monitoring.report import ALARM, WARN, Finding
 
 # The days by which the newest partition may be late, and the days beyond that before it is an alarm.
 DUE = {"features": 0, "scores": 0, "labels": 1}
@@ -28,7 +28,8 @@ def completeness(reference: Reference, observations: Observations) -> Iterator[F
     rows = by_day.get(day, 0)
     usual = _usual_rows([count for other, count in by_day.items() if other != day], reference)
     distance = abs(rows - usual) / usual if usual and rows else float(not rows)
-    yield _finding("rows", "day", distance, ROWS, f"{rows} rows" + (f", usually {usual:.0f}" if usual else ""))
+    detail = f"{rows} rows" + (f", usually {usual:.0f}" if usual else "")
+    yield _finding("rows", "day", distance, ROWS, detail, "fewer" if rows < usual or not rows else "more")
     missing = observations.days - len(by_day.keys() & set(observations.window()))
     share = missing / observations.days
     yield _finding("missing days", window, share, MISSING_DAYS, f"{missing} of {observations.days} days")
@@ -43,8 +44,8 @@ def completeness(reference: Reference, observations: Observations) -> Iterator[F
         yield Finding("data", f"age of {name}", window, float(age), due, due + PATIENCE, detail)
 
 
-def _finding(name: str, span: str, value: float, limits: Mapping[str, float], detail: str) -> Finding:
-    return Finding("data", name, span, round(float(value), DIGITS), limits[WARN], limits[ALARM], detail)
+def _finding(name: str, span: str, value: float, limits: Mapping[str, float], detail: str, way: str = "") -> Finding:
+    return Finding("data", name, span, round(float(value), DIGITS), limits[WARN], limits[ALARM], detail, way)
 
 
 def _usual_rows(others: Sequence[int], reference: Reference) -> float:

@@ -74,8 +74,9 @@ class Distributions:
             yield column.name, bins, table[order]
 
     @property
-    def days(self) -> int:
-        return len(self._days)
+    def days(self) -> list[str]:
+        """The days that rows have, in their order."""
+        return sorted(self._days)
 
     def _codes(self, rows: int, days: "pd.Series | None") -> "np.ndarray":
         """The code of each row's day, -1 where it has none."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Where a bin expects fewer rows, PSI is larger than chi-square says: tests/monitoring/test_psi.py measures it.
 MIN_EXPECTED = 8
+# The share of rows that is foreseen to be missing, and to be unseen.
+FORESEEN = 0.001
 DIGITS = 6
 
 
@@ -52,11 +54,13 @@ def compare(bins: Bins, reference_days: int, values: "pd.Series", days: int) -> 
     return compare_counts(bins, reference_days, counts, days)
 
 
-def compare_counts(bins: Bins, reference_days: int, counts: "np.ndarray", days: int) -> Divergence:
-    """`compare`, for the numbers of the sample's values in each bin of `expected_counts`."""
+def compare_counts(
+    bins: Bins, reference_days: int, counts: "np.ndarray", days: int, before: "np.ndarray | None" = None
+) -> Divergence:
+    """`compare`, for the numbers of the sample's values in each bin of `expected_counts`, and of the reference's."""
     import numpy as np
 
-    before = expected_counts(bins)
+    before = expected_counts(bins) if before is None else before
     groups = bin_groups(before, min(int(counts.sum()), int(before[:-1].sum())), is_ordered="edges" in bins)
     before = np.bincount(groups, weights=before)
     now = np.bincount(groups, weights=counts, minlength=len(before))
@@ -64,22 +68,41 @@ def compare_counts(bins: Bins, reference_days: int, counts: "np.ndarray", days: 
     effect = _design_effect(bins["intraclass"], rows, days)
     reference_effect = _design_effect(bins["intraclass"], reference_rows, reference_days)
     noise = float(effect / rows + reference_effect / reference_rows)
-    return Divergence(rows, int((before > 0).sum()), round(float(psi(before, now, effect)), DIGITS), noise)
+    return Divergence(rows, int((before > 0).sum()), round(float(psi(before, now, effect, FORESEEN)), DIGITS), noise)
 
 
-def psi(before: "np.ndarray", now: "np.ndarray", effect: float = 1.0) -> "np.ndarray":
+def compare_days(bins: Bins, before: "np.ndarray", now: "np.ndarray") -> Divergence:
+    """Compare a day with another day, by their numbers of values in each bin of a reference: it says what is rare."""
+    import numpy as np
+
+    expected, rows = expected_counts(bins), int(min(before.sum(), now.sum()))
+    groups = bin_groups(expected, min(rows, int(expected[:-1].sum())), is_ordered="edges" in bins)
+    before, now = (np.bincount(groups, weights=counts) for counts in (before, now))
+    noise = sum(_design_effect(bins["intraclass"], rows, 1) / max(rows, 1) for rows in (before.sum(), now.sum()))
+    return Divergence(
+        int(now.sum()),
+        int((before + now > 0).sum()),
+        round(float(psi(before, now, foreseen=FORESEEN)), DIGITS),
+        float(noise),
+    )
+
+
+def psi(before: "np.ndarray", now: "np.ndarray", effect: float = 1.0, foreseen: float = 0.0) -> "np.ndarray":
     """PSI of counts by bin: `before` of the reference, `now` of one sample or, one row each, of many.
 
     The index stays finite. A bin that the reference has not filled counts as half a row there. The sample gets half a
     row for each filled bin, times its design effect, distributed as the reference is. A bin that is empty in both adds
-    nothing.
+    nothing. With `foreseen`, the last two bins, missing and unseen values, are expected to hold this share of the rows
+    at least: else two missing values in a hundred are as far as most faults, where a reference has none at all.
     """
     import numpy as np
 
-    shares = np.maximum(before, 0.5) / np.maximum(before, 0.5).sum()
+    counts = np.concatenate([before[:-2], np.maximum(before[-2:], foreseen * before.sum())])
+    shares = np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum()
     added = (before > 0).sum() / 2 * effect
     now_shares = (now + added * shares) / (now.sum(axis=-1, keepdims=True) + added)
-    return np.where((before == 0) & (now == 0), 0.0, (now_shares - shares) * np.log(now_shares / shares)).sum(axis=-1)
+    is_nothing = (before == 0) & (now == 0) | (counts > before) & (now_shares < shares)
+    return np.where(is_nothing, 0.0, (now_shares - shares) * np.log(now_shares / shares)).sum(axis=-1)
 
 
 def bin_groups(before: "np.ndarray", rows: int, *, is_ordered: bool) -> "np.ndarray":

@@ -5,8 +5,9 @@ given it also holds how alike the rows of one day are, because an event moves ma
 its most unusual day is from all of them.
 """
 
+import datetime
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,18 @@ from samebook.core.errors import UsageError
 from samebook.models import lookup
 from samebook.monitoring.bins import Bins, bin_numbers, bin_values, expected_counts
 from samebook.monitoring.distribution import Distributions, Frames, read, split_days
-from samebook.monitoring.psi import DIGITS, bin_groups, psi
+from samebook.monitoring.psi import DIGITS, FORESEEN, bin_groups, psi
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
 VERSION = 2
+# The lengths in days of the weeks whose distance from all days is kept: the way of the seasons in the history.
+MOVING = (7, 28)
+# A weekday has a reference of its own where each occurs so often, and where that brings the most unusual day so much
+# nearer: weather, which knows no weekdays, has a few Mondays' weather by chance.
+WEEKS, HALF = 4, 0.5
 # Batches of features with no more rows than these are held at once, which is quicker.
 ROWS_AT_ONCE = 2**18
 
@@ -75,10 +81,10 @@ def _of_batches(batches: Iterator["pd.DataFrame"], day: str | None, scratch: Pat
         for frame in batches:
             distributions.add(frame)
         features = {
-            name: _with_days(bins, table if len(table) else None, distributions.rows)
+            name: _with_days(bins, table if len(table) else None, distributions.rows, distributions.days)
             for name, bins, table in distributions.results()
         }
-    return {"rows": distributions.rows, "days": distributions.days, "features": features}
+    return {"rows": distributions.rows, "days": len(distributions.days), "features": features}
 
 
 def _handed_on(held: list["pd.DataFrame"], others: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
@@ -118,18 +124,53 @@ def distribution(values: "pd.Series", days: "pd.Series | None" = None) -> Bins:
         return _with_days(bins, None, len(values))
     width = len(expected_counts(bins))
     table = pd.crosstab(days.to_numpy(), bin_numbers(values, bins)).reindex(columns=range(width), fill_value=0)
-    return _with_days(bins, table.to_numpy(dtype=float), len(values))
+    return _with_days(bins, table.to_numpy(dtype=float), len(values), list(map(str, table.index)))
 
 
-def _with_days(bins: Bins, by_day: "np.ndarray | None", rows: int) -> Bins:
-    """The bins of `rows` values, and how their days differ, from their counts with one row a day."""
+def _with_days(bins: Bins, by_day: "np.ndarray | None", rows: int, days: Sequence[str] = ()) -> Bins:
+    """The bins of `rows` values, and how their days differ, from their counts with one row for each of `days`."""
     if by_day is None:
         absent = round(bins["missing"] / rows, DIGITS) if rows else 0.0
         return bins | {"intraclass": 0.0, "farthest": 0.0, "absent": absent}
     before = expected_counts(bins)
     bins |= {"intraclass": _intraclass(by_day @ _merging(before, bins, rows // len(by_day)))}
     absent = round(float((by_day[:, -2] / by_day.sum(axis=1)).max()), DIGITS)
-    return bins | {"farthest": _farthest(by_day, before, bins), "absent": absent}
+    described = {"farthest": _farthest(by_day, before, bins), "absent": absent, "moving": _moving(by_day, before, bins)}
+    return bins | described | _weekdays(by_day, bins, described["farthest"], days)
+
+
+def _weekdays(by_day: "np.ndarray", bins: Bins, farthest: float, days: Sequence[str]) -> Bins:
+    """Where it is on the days of a week that a column differs: the counts by weekday, Monday first, and the largest PSI
+    of a day against the days of its weekday. Nothing for a history without dates, or of fewer than WEEKS weeks.
+    """
+    import numpy as np
+
+    try:
+        codes = np.array([datetime.date.fromisoformat(day).weekday() for day in days])
+    except ValueError:
+        return {}
+    if np.bincount(codes, minlength=7).min() < WEEKS:
+        return {}
+    counts = np.stack([by_day[codes == code].sum(axis=0) for code in range(7)])
+    within = max(_farthest(by_day[codes == code], counts[code], bins) for code in range(7))
+    if within > HALF * farthest:
+        return {}
+    return {"weekdays": {"counts": counts.astype(int).tolist(), "farthest": within}}
+
+
+def _moving(by_day: "np.ndarray", before: "np.ndarray", bins: Bins) -> dict[str, float]:
+    """By length, the largest PSI of so many successive days against all days; where the history is twice as long."""
+    import numpy as np
+
+    sums = np.vstack([np.zeros(by_day.shape[1]), np.cumsum(by_day, axis=0)])
+    weeks = {length: sums[length:] - sums[:-length] for length in MOVING if len(by_day) >= 2 * length}
+    merges = {length: _merging(before, bins, int(counts.sum(axis=1).min())) for length, counts in weeks.items()}
+    return {
+        str(length): round(
+            float(psi(before @ merges[length], counts @ merges[length], foreseen=FORESEEN).max()), DIGITS
+        )
+        for length, counts in weeks.items()
+    }
 
 
 def _count_days(days: "pd.Series | None") -> int:
@@ -159,7 +200,7 @@ def _farthest(by_day: "np.ndarray", before: "np.ndarray", bins: Bins) -> float:
     largest, sizes = 0.0, by_day.sum(axis=1)
     for size in np.unique(sizes):  # days of a size have the same groups of bins
         merge = _merging(before, bins, int(size))
-        largest = max(largest, float(psi(before @ merge, by_day[sizes == size] @ merge).max()))
+        largest = max(largest, float(psi(before @ merge, by_day[sizes == size] @ merge, foreseen=FORESEEN).max()))
     return round(largest, DIGITS)
 
 

@@ -206,9 +206,14 @@ def _report(work: Work, outcome: Outcome) -> None:
 
 
 def _alarms(work: Work, run: str) -> str:
-    """The alarms in the output drift.json of a run of monitoring, as text; "" for other runs."""
+    """The verdict of a run of monitoring that says an alarm which nobody has heard of yet; "" for other runs.
+
+    A report of an earlier samebook has no such word: it tells all its alarms.
+    """
     path = work.job.workspace.runs / run / "outputs" / "drift.json"
     report = json.loads(path.read_text()) if path.is_file() else {}
+    if "told" in report:
+        return report["line"] if report["told"] == "alarm" else ""
     alarms = [item for item in report.get("findings", ()) if item["verdict"] == report["verdict"] == "alarm"]
     return "; ".join(f"{alarm['name']} {alarm['value']:g}: {alarm['detail']}" for alarm in alarms)
 

@@ -5,6 +5,7 @@
 `bundle churn@prod`     the bundle of a promoted model
 `settings drift`        a group of settings
 `input customers.csv`   a file that a notebook reads by name: `samebook.input_path("customers.csv")`
+`acknowledged churn`    what people have acknowledged of a model's monitoring, which may be nothing
 anything else           a file: of a run, of a promoted model, or of the workspace
 """
 
@@ -16,7 +17,7 @@ from typing import Self, override
 
 DAY = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)/day=(?P<day>\d{4}-\d\d-\d\d)")
 SPAN = re.compile(DAY.pattern + r"\.\.(?P<last>\d{4}-\d\d-\d\d)")
-BUNDLE, SETTINGS, INPUT = "bundle ", "settings ", "input "
+BUNDLE, SETTINGS, INPUT, ACKNOWLEDGED = "bundle ", "settings ", "input ", "acknowledged "
 
 
 class Kind(Enum):
@@ -27,6 +28,7 @@ class Kind(Enum):
     BUNDLE = "bundle"
     SETTINGS = "settings"
     INPUT = "input"
+    ACKNOWLEDGED = "acknowledged"
     FILE = "file"
 
 
@@ -55,6 +57,8 @@ class Label:
             return cls(Kind.SETTINGS, text.removeprefix(SETTINGS))
         if text.startswith(INPUT):
             return cls(Kind.INPUT, text.removeprefix(INPUT))
+        if text.startswith(ACKNOWLEDGED):
+            return cls(Kind.ACKNOWLEDGED, text.removeprefix(ACKNOWLEDGED))
         return cls(Kind.FILE, text)
 
     @override
@@ -70,6 +74,8 @@ class Label:
                 return SETTINGS + self.name
             case Kind.INPUT:
                 return INPUT + self.name
+            case Kind.ACKNOWLEDGED:
+                return ACKNOWLEDGED + self.name
             case Kind.FILE:
                 return self.name
 
@@ -92,6 +98,11 @@ def settings(group: str) -> str:
 def input_file(name: str) -> str:
     """The label of a file that a notebook reads by name."""
     return str(Label(Kind.INPUT, name))
+
+
+def acknowledged(model: str) -> str:
+    """The label of a model's acknowledgements."""
+    return str(Label(Kind.ACKNOWLEDGED, model))
 
 
 def day_written(path: str) -> str:

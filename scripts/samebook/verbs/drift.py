@@ -10,16 +10,21 @@ from samebook.core.text import align
 from samebook.data import dataset
 from samebook.environment import settings
 from samebook.models import lookup
+from samebook.monitoring import acknowledged
+from samebook.monitoring.finding import VERDICTS
 from samebook.monitoring.measure import measure
 from samebook.monitoring.observations import Window, check_columns, observe, required_columns
 from samebook.monitoring.reference import usable_reference
-from samebook.monitoring.report import OK, VERDICTS, Report
+from samebook.monitoring.report import Report
+from samebook.monitoring.said import BREAK, compared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
+# The dataset in which runs of monitoring publish their reports.
+MONITORING = "monitoring"
 MARKS = dict(zip(VERDICTS, ("ok", " !", "!!"), strict=True))
 
 
@@ -66,18 +71,26 @@ def drift(request: DriftRequest) -> Report:
     batches = {name: _rows(workspace, name, request, columns) for name, columns in required.items()}
     files = {artifact.sha256 for artifact in bundle.artifacts.values()}
     window = Window(model, files, request.day, request.days, env_settings.drift)
-    return measure(reference, observe(reference, window, batches))
+    report = measure(reference, observe(reference, window, batches))
+    given = acknowledged.parse(acknowledged.content(workspace, model), model)
+    return compared(report, _past(workspace, request.day), given)
+
+
+def _past(workspace: workspaces.Workspace, day: datetime.date) -> "pd.DataFrame":
+    """What monitoring has found on the days before, as its runs have published it."""
+    first = day - datetime.timedelta(days=BREAK)
+    paths = [workspace.data / dataset.partition(MONITORING, each) for each in dataset.days(first, day)[:-1]]
+    return dataset.frame([(workspace.relative(path), path.read_bytes()) for path in paths if path.is_file()])
 
 
 def table(report: Report) -> str:
-    """The findings as text, the worst first, and the verdict below them."""
+    """The findings as text, the worst first, and below them the verdict in one line."""
     rows: list[tuple[str, ...]] = [("   what", "value", "warn", "alarm", "")]
     for finding in sorted(report.findings, key=lambda finding: -VERDICTS.index(finding.verdict)):
         numbers = map(_number, (finding.value, finding.warn, finding.alarm))
         rows.append((f"{MARKS[finding.verdict]} {finding.name}, {finding.span}", *numbers, finding.detail))
     lines = align(rows, right={1, 2, 3})
-    beyond = [f"{finding.name} ({finding.span})" for finding in report.findings if finding.verdict != OK]
-    return "\n".join((*lines, f"{report.model} {report.day}: {report.verdict}  {', '.join(beyond)}".rstrip()))
+    return "\n".join((*lines, report.line()))
 
 
 def _number(value: float | None) -> str:

@@ -1,0 +1,77 @@
+"""Acknowledgements: findings that somebody has looked at and answers for, one line of JSON each, in git.
+
+models/<name>.acknowledged.jsonl holds who, when, what and why, and travels with the branch. Lines are added and never
+changed, so that git merges two branches' lines. An acknowledgement is of one finding on one day, as it was: what goes
+beyond it is said as ever.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
+from samebook.monitoring.finding import VERDICTS, Finding, Said
+
+SUFFIX = ".acknowledged.jsonl"
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """One line: who has acknowledged which finding, when and why, and the run that found it. `span`: day or window."""
+
+    who: str
+    when: str
+    why: str
+    kind: str
+    name: str
+    span: str
+    run: str
+    said: Said
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.kind, self.name, self.span
+
+    @classmethod
+    def of(cls, finding: Finding, said: Said, *, who: str, when: str, why: str, run: str) -> Self:
+        """The acknowledgement of a finding, as it was on its day."""
+        return cls(who, when, why, *finding.key, run, said)
+
+    def line(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def path(workspace: Workspace, model: str) -> Path:
+    """The file with a model's acknowledgements; `delay@prod` has those of `delay`, as they are here."""
+    return workspace.models / f"{model.partition('@')[0]}{SUFFIX}"
+
+
+def content(workspace: Workspace, model: str) -> bytes:
+    """The lines of a model; none where nothing was acknowledged."""
+    file = path(workspace, model)
+    return file.read_bytes() if file.is_file() else b""
+
+
+def parse(lines: bytes, model: str) -> list[Acknowledgement]:
+    """The acknowledgements in a file. Raises UsageError for a line that is not whole: half of it hides nothing."""
+    return [_parsed(line, number, model) for number, line in enumerate(lines.split(b"\n"), 1) if line.strip()]
+
+
+def _parsed(line: bytes, number: int, model: str) -> Acknowledgement:
+    try:
+        record: dict[str, Any] = json.loads(line)
+        said = Said(**record.pop("said"))
+        found = Acknowledgement(**record, said=said)
+        texts = (*(value for name, value in asdict(found).items() if name != "said"), said.day, said.verdict, said.way)
+        if not all(isinstance(text, str) for text in texts) or said.verdict not in VERDICTS:
+            raise TypeError(f"found {line.decode()[:80]}")
+        counts = tuple(int(count) for count in said.counts)
+        return replace(found, said=replace(said, value=float(said.value), counts=counts))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        name = f"models/{model.partition('@')[0]}{SUFFIX}"
+        raise UsageError(
+            f"{name}, line {number}: expected an acknowledgement as make ack writes it; {error}",
+            mend=f"git checkout HEAD -- {name}",
+        ) from None
