@@ -250,7 +250,7 @@ mlflow: ## MLflow's own server with a database, in a container: eval "$(make mlf
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
 	  echo "  -> any MLflow will do: SAMEBOOK_MLFLOW__URL=http://host:5000" >&2 && exit 2; }; } && \
 	$(AGAIN) --silent pulled-base >&2 && port=$(call quoted,$(MLFLOW_PORT)) && \
-	$(BUILD) --tag $(PROJECT_NAME):mlflow$(TAG) environments/mlflow >/dev/null && \
+	$(BUILD) --file environments/mlflow/Dockerfile --tag $(PROJECT_NAME):mlflow$(TAG) environments >/dev/null && \
 	{ MLFLOW_PORT="$$port" $(COMPOSE) --progress quiet --profile mlflow up --detach --wait mlflow >&2 || { \
 	  echo "error: MLflow did not start" >&2 && \
 	  echo "  -> port $$port taken? make mlflow MLFLOW_PORT=5001; else: docker compose --project-name $(PROJECT_NAME) logs mlflow" >&2 && exit 2; }; } && \
