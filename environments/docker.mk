@@ -240,22 +240,6 @@ warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehous
 	echo "export WAREHOUSE_PASSWORD=$$(cat .samebook/warehouse/password) SECRETS=\"\$$SECRETS WAREHOUSE_PASSWORD\"" && \
 	echo "export SAMEBOOK_WAREHOUSE__PASSWORD=WAREHOUSE_PASSWORD SAMEBOOK_WAREHOUSE__URL=postgresql://samebook@$(WAREHOUSE_$(ENGINE))/samebook"
 
-# Notebooks in containers find it by its name.
-OWN += mlflow
-MLFLOW_PORT ?= 5000
-MLFLOW_docker = mlflow:5000
-MLFLOW_local  = 127.0.0.1:$$port
-TAKES_mlflow = V MLFLOW_PORT
-mlflow: ## MLflow's own server with a database, in a container: eval "$(make mlflow)"
-	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
-	  echo "  -> any MLflow will do: SAMEBOOK_MLFLOW__URL=http://host:5000" >&2 && exit 2; }; } && \
-	$(AGAIN) --silent pulled-base >&2 && port=$(call quoted,$(MLFLOW_PORT)) && \
-	$(BUILD) --file environments/mlflow/Dockerfile --tag $(PROJECT_NAME):mlflow$(TAG) environments >/dev/null && \
-	{ MLFLOW_PORT="$$port" $(COMPOSE) --progress quiet --profile mlflow up --detach --wait mlflow >&2 || { \
-	  echo "error: MLflow did not start" >&2 && \
-	  echo "  -> port $$port taken? make mlflow MLFLOW_PORT=5001; else: docker compose --project-name $(PROJECT_NAME) logs mlflow" >&2 && exit 2; }; } && \
-	echo "MLflow: http://127.0.0.1:$$port" >&2 && echo "export SAMEBOOK_MLFLOW__URL=http://$(MLFLOW_$(ENGINE))"
-
 # A second call changes what differs: the number of workers, their memory, or the image. A worker without a commit: each
 # run brings the one that it is for.
 OWN += cluster cluster-down
@@ -283,6 +267,9 @@ cluster: ## A cluster of Dask in containers, for ON=dask: WORKERS=4 MEMORY=2g CP
 cluster-down: ## Stop the cluster, and forget its certificates
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && exit 2; }; } && \
 	$(COMPOSE) --progress quiet --profile cluster rm --stop --force scheduler worker >&2 && rm -rf .samebook/cluster
+
+# A project has no server of MLflow's: any will do.
+-include $(HERE)environments/mlflow.mk
 
 stop: ## Stop what runs in containers: Lab, the warehouse, MLflow, the cluster
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
