@@ -88,7 +88,7 @@ ack: ## Acknowledge WHAT=carrier in the report of RUN=monitor, with WHY="…": q
 drift: ## Compare DAY=2013-07-01 with what MODEL=<name> was made on; DAYS=21 up to it
 kubernetes-render: ## Manifests for IMAGE=name@sha256:…: of NOTEBOOK (GRID, SETS), of NAME FROM TO, or of ENV's schedule
 kubernetes-results: ## Bring the runs that pods have sent to the shared store of ENV
-schedule: ## When jobs are due; AS=cron, systemd, github or gitlab writes it for these, INTO=folder
+schedule: ## When jobs are due; AS=cron, systemd, airflow, github or gitlab writes it for these, INTO=folder
 gc: ## Remove old runs that nobody needs, and free the store; DRY=1 only looks
 data: ## Load the sample warehouse (a first run does it by itself)
 fetch: ## Bring the input files of environments/inputs.yml: all, or NAME=customers.csv; PIN=1 DRY=1

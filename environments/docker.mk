@@ -268,7 +268,10 @@ cluster-down: ## Stop the cluster, and forget its certificates
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && exit 2; }; } && \
 	$(COMPOSE) --progress quiet --profile cluster rm --stop --force scheduler worker >&2 && rm -rf .samebook/cluster
 
-stop: ## Stop what runs in containers: Lab, the warehouse, the cluster
+# A project has no server of MLflow's: any will do.
+-include $(HERE)environments/mlflow.mk
+
+stop: ## Stop what runs in containers: Lab, the warehouse, MLflow, the cluster
 	@{ docker version >/dev/null 2>&1 || { echo "error: no Docker daemon answers" >&2 && \
 	  echo "  -> Ctrl-C, where Lab runs without Docker" >&2 && exit 2; }; } && \
 	$(COMPOSE) --profile '*' down

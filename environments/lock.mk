@@ -14,13 +14,16 @@ endef
 # Beside the locks, this repository says which of their packages its projects don't have.
 lock_all = $(call compile_into,.,$(1))$(if $(and $(left_out),$(wildcard $(PROJECTS))), && $(left_out))
 
+# The lock of the server of the compose profile `mlflow`, which is in no environment here.
+lock_mlflow = $(if $(wildcard environments/mlflow), && cd environments && echo mlflow | $(COMPILE) - $(1) -o mlflow/requirements.txt && cd ..)
+
 # A lock that is as it was keeps its time: nothing that was made from it is made again.
 unmoved = for lock in $(LOCKS:%=%.txt); do ! cmp -s "$$old/$$lock" "environments/$$lock" || touch -r "$$old/$$lock" "environments/$$lock"; done
 
 TAKES_lock = UPGRADE
 lock: $(UV) ## Lock what environments/pyproject.toml asks for; UPGRADE=1 takes the newest versions
 	@old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && cp -p $(LOCKS:%=environments/%.txt) "$$old" && \
-	{ $(call lock_all,$(if $(call on,UPGRADE),--upgrade)) || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \
+	{ { $(call lock_all,$(if $(call on,UPGRADE),--upgrade))$(call lock_mlflow,$(if $(call on,UPGRADE),--upgrade)); } || { echo "error: the lock could not be made" >&2 && $(PROXIES) && exit 2; }; } && \
 	$(unmoved) && $(OF_SAMEBOOK).moved "$$old" environments$(if $(wildcard $(APT_LISTS)), && \
 	{ $(if $(call on,UPGRADE),,$(call apt,check) 2>/dev/null ||) $(call apt,lock); })
 

@@ -22,13 +22,13 @@ from samebook.environment.sections import Mlflow
 from samebook.tracking.server import Server
 
 UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
-# The newest that all its parts are published of; it is no package of the environment's.
-VERSION = "3.17.2"
+# The server of the compose profile `mlflow`, which is no package of the environment's.
+LOCK = CHECKOUT / "environments" / "mlflow" / "requirements.txt"
 
 
 def client(*command: str) -> list[str]:
     """A command in an environment of its own, with MLflow and its client."""
-    with_mlflow = ("--with", f"mlflow=={VERSION}")
+    with_mlflow = ("--with-requirements", str(LOCK))
     return [str(UV), "run", "--quiet", "--no-project", "--python", sys.executable, *with_mlflow, *command]
 
 

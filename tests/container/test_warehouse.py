@@ -1,4 +1,4 @@
-"""`make warehouse`: PostgreSQL in a container, for runs in containers and beside them."""
+"""Servers in containers, for runs in containers and beside them: PostgreSQL by `make warehouse`, `make mlflow`."""
 
 import os
 import socket
@@ -11,6 +11,8 @@ from typing import Any
 import docker
 import pytest
 from containers import CHECKOUT, base
+from mlflow_server import runs
+from s3 import free_ports
 
 from samebook.core.errors import UsageError
 from samebook.data.postgresql_warehouse import PostgreSQL
@@ -64,7 +66,7 @@ def place(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
         free.bind(("127.0.0.1", 0))
         own = Place(folder, free.getsockname()[1])
     yield own
-    own.shell(f"make stop && docker volume rm --force samebook-{own.port}_warehouse")
+    own.shell(f"make stop && docker volume rm --force samebook-{own.port}_warehouse samebook-{own.port}_mlflow")
 
 
 @pytest.fixture
@@ -111,3 +113,22 @@ def test_restart_keeps_rows(place: Place, monkeypatch: pytest.MonkeyPatch) -> No
     place.shell("make stop && rm -rf .samebook/warehouse")
     monkeypatch.setenv("WAREHOUSE_PASSWORD", place.shell(f'{START} && echo "$WAREHOUSE_PASSWORD"').strip())
     assert place.rows(COUNT) == before == [{"n": 336_776}]
+
+
+def test_runs_are_mirrored(place: Place, engine: docker.DockerClient) -> None:
+    """`make mlflow` is MLflow's own server: on loopback, without a privilege, with a database that a restart keeps. A
+    run in a container is there when it ends, and nothing is left to send but the runs of before.
+    """
+    (port,) = free_ports(1)
+    start = f'eval "$(make mlflow MLFLOW_PORT={port})"'
+    place.shell(f"{start} && make run NOTEBOOK=ingest PARAMS='start=2013-12-31 end=2013-12-31'")
+    filters = {"label": [f"com.docker.compose.project=samebook-{place.port}", "com.docker.compose.service=mlflow"]}
+    facts = engine.containers.list(filters=filters)[0].attrs
+    assert facts["HostConfig"]["PortBindings"] == {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
+    assert (facts["HostConfig"]["CapDrop"], facts["Config"]["User"]) == (["ALL"], "1000:1000")
+    newest = max(path.parent.name for path in place.folder.glob("runs/*-ingest-*/receipt.json"))
+    before = runs(f"http://127.0.0.1:{port}", "samebook/ingest")
+    assert [run["run_name"] for run in before] == [newest]
+    place.shell(f"{start} && make mlflow-sync")
+    place.shell("make stop")
+    assert " 0 sent; 0 changes" in place.shell(f"{start} && make mlflow-sync")

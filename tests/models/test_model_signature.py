@@ -83,20 +83,26 @@ def test_tool_verifies_the_folder(tiny: Tiny, tmp_path: Path) -> None:
     assert verified((tiny.root / "models" / ".files" / "delay").resolve(), public).returncode == 0
 
 
-def test_claims_of_signed_statements(tiny: Tiny, tmp_path: Path) -> None:
+def test_claims_of_signed_statements(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Receipts, attestations and the gate's receipt are claims where they are signed, also by ed25519."""
     key(tmp_path / "me.pem")
     signed = {"SIGNING_KEY": str(tmp_path / "me.pem")}
     for notebook, *parameters in (("train", "level=5"), ("gate", "candidate=train")):
         options = [option for parameter in parameters for option in ("-p", parameter)]
         assert tiny.samebook("run", notebook, *options, **signed).code == 0
+    attestation = promoting.attest(tiny, 5)
+    with monkeypatch.context() as patch:
+        patch.setenv("SIGNING_KEY", signed["SIGNING_KEY"])
+        signing.sign(attestation, attestation.read_bytes())
     assert tiny.samebook("promote", run_of(tiny, 5), "delay", **signed).code == 0
     assert "signature" not in promoted_bundle(tiny)["promoted"]  # by ed25519 no tool verifies a model
     assert tiny.samebook("models", "delay").code == 0
     folder = tiny.root / "models" / ".files" / "delay"
     lines = (folder / "claims.jsonl").read_text().splitlines()
     payloads = [json.loads(base64.b64decode(json.loads(line)["dsseEnvelope"]["payload"])) for line in lines]
-    notebooks = [item["predicate"]["buildDefinition"]["externalParameters"]["notebook"] for item in payloads]
+    train, reproduction, gate = payloads
+    assert reproduction == json.loads(attestation.read_bytes())
+    notebooks = [item["predicate"]["buildDefinition"]["externalParameters"]["notebook"] for item in (train, gate)]
     assert notebooks == ["notebooks/train.ipynb", "notebooks/gate.ipynb"]
     assert not (folder / "model.sig").exists()
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 from tiny import CHECKOUT
 
@@ -73,3 +74,14 @@ def test_schema_is_published() -> None:
     page = (CHECKOUT / "docs" / "reference" / "reproduction.md").read_text()
     fields = published["$defs"]["Predicate"]["properties"]
     assert [name for name in fields if f"| `{name}" not in page] == []
+
+
+def test_example_is_valid() -> None:
+    """The page's example is an attestation, by the published schema too, which refuses another verdict."""
+    page = (CHECKOUT / "docs" / "reference" / "reproduction.md").read_text()
+    example = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    validator = jsonschema.Draft202012Validator(json.loads(attestations.json_schema()))
+    validator.validate(example)
+    assert attestations.parse(json_bytes(example)) == example
+    example["predicate"]["verdict"] = "FINE"
+    assert not validator.is_valid(example)

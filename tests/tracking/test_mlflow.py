@@ -17,6 +17,7 @@ from tiny import Tiny, git
 
 from samebook.core.digest import sha256
 from samebook.environment.sections import Mlflow
+from samebook.tracking import record
 from samebook.tracking.server import Refused, Server
 
 pytestmark = pytest.mark.host
@@ -93,7 +94,7 @@ def test_all_of_a_run(tiny: Tiny, url: str, request: pytest.FixtureRequest) -> N
 
 
 def test_twice_changes_nothing(tiny: Tiny, url: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """A second call sends nothing, and the server's database has no other row; a new reproduction is brought later.
+    """A second call sends nothing, and no run there is another than before; a new reproduction is brought later.
 
     MLflow's own client gets the champion's files.
     """
@@ -178,6 +179,20 @@ def test_model_of_another(tiny: Tiny, url: str) -> None:
     error = stderr_of(tiny.samebook("mlflow", "sync"), 1)
     assert "the model delay in MLflow is another one" in error
     assert model(url) == {}
+
+
+def test_names_and_sizes(tiny: Tiny, url: str, request: pytest.FixtureRequest) -> None:
+    """More parameters than a call takes, a text that is too long, and names that MLflow refuses are all there."""
+    parameters = "from samebook import log_metric, log_param"
+    work = "for n in range(150): log_param(f'p{n}', n)\nlog_param('long', 'x' * 9000)\nlog_metric('<ü>', 1)"
+    tiny.notebook("it's", parameters=parameters, work=work)
+    result = tiny.samebook("run", "it's")
+    assert (result.code, "MLflow" in result.stderr) == (0, False), result.stderr
+    (run,) = runs(url, f"{request.node.name}/it's")
+    assert {name: run["params"][name] for name in ("p0", "p149")} == {"p0": "0", "p149": "149"}
+    assert len(run["params"]["long"]) == record.LONGEST_VALUE
+    assert run["metrics"] == {record.safe_name("<ü>"): 1}
+    assert synced(tiny) == "4 runs, 3 sent; 3 changes of models"
 
 
 def test_nothing_secret(tiny: Tiny, url: str, request: pytest.FixtureRequest) -> None:

@@ -87,14 +87,14 @@ def gc(older_than: int | None, keep: int | None, dry_run: bool, env: str) -> Non
 @click.option(
     "--as",
     "form",
-    type=click.Choice(["cron", "systemd", "kubernetes", "github", "gitlab"]),
+    type=click.Choice(["cron", "systemd", "kubernetes", "airflow", "airflow-kubernetes", "github", "gitlab"]),
     help="Print the schedule in this form, instead of the table.",
 )
-@click.option("--image", default="", help="Image that Kubernetes shall run, by digest: NAME@sha256:…")
+@click.option("--image", default="", help="Image that Kubernetes or Airflow shall run, by digest: NAME@sha256:…")
 @clone
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Write the files into this folder.")
 def schedule(env: str, form: str | None, image: str, clone: "Clone", into: Path | None) -> None:
-    """Show when jobs are due (UTC); with --as, print the schedule for cron, systemd, Kubernetes, GitHub or GitLab.
+    """Show when jobs are due (UTC); with --as, print the schedule for cron, systemd, Kubernetes, Airflow or a CI.
 
     Example: samebook schedule --as systemd --into timers
 

@@ -19,6 +19,7 @@ UNSEEN = "unseen"
 # The facts of a run's place by which a policy with pinned_image knows it.
 PINNED = ("internalParameters.engine", "base image")
 TYPE = "urn:samebook:reproduction:v1"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 type Verdict = Literal["IDENTICAL", "EQUIVALENT", "DIFFERENT", "MISSING"]
 
@@ -101,7 +102,7 @@ class Statement(Part):
 
 def json_schema() -> bytes:
     """The JSON Schema of an attestation: docs/reference/reproduction.schema.json."""
-    return json_bytes(Statement.model_json_schema())
+    return json_bytes({"$schema": DIALECT, **Statement.model_json_schema()})
 
 
 def read(path: Path) -> Json | None:

@@ -1,4 +1,4 @@
-"""Show when jobs are due, or write the schedule for cron, systemd, Kubernetes, GitHub or GitLab to start them."""
+"""Show when jobs are due, or write the schedule for cron, systemd, Kubernetes, Airflow, GitHub or GitLab."""
 
 import datetime
 import re
@@ -10,13 +10,15 @@ from samebook.core.errors import UsageError
 from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.environment import machine, settings
-from samebook.pipelines import candidates, definition, git_use, manifests, timers
+from samebook.pipelines import airflow, candidates, definition, git_use, manifests, timers
 from samebook.pipelines.git_use import Clone
 from samebook.pipelines.timers import Jobs
 
-FORMS = ("cron", "systemd", "kubernetes", "github", "gitlab")
+FORMS = ("cron", "systemd", "kubernetes", "airflow", "airflow-kubernetes", "github", "gitlab")
 # The forms whose jobs start in a checkout on this machine.
 LOCAL = {"cron", "systemd"}
+# The forms whose jobs may work in a clone of the repository.
+IN_PODS = {"kubernetes", "airflow-kubernetes"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
             return timers.systemd(jobs)
         case "kubernetes":
             return manifests.cron_jobs(jobs, _frames(workspace, jobs, env_settings, request))
+        case "airflow-kubernetes":
+            return airflow.pods(jobs, _frames(workspace, jobs, env_settings, request))
+        case "airflow":
+            _check_without_git(workspace, jobs, env_settings)
+            return airflow.docker(jobs, Frame(request.env, request.image, jobs.secrets))
         case _:
             return _in_ci(workspace, jobs, env_settings, request.form)
 
@@ -93,6 +100,18 @@ def _frames(
     return frames
 
 
+def _check_without_git(workspace: Workspace, jobs: Jobs, env_settings: settings.Settings) -> None:
+    """Raise UsageError for a job that needs the git repository: a container of the image alone has none."""
+    for job in jobs.when:
+        pipeline = definition.read(workspace, job)
+        git_use.check_in_a_pod(job, pipeline)
+        if reasons := git_use.reasons(pipeline, env_settings.ab_test):
+            raise UsageError(
+                f"{job} needs the git repository, which no image has: {reasons[0]}",
+                mend=f"make schedule AS=airflow-kubernetes ENV={jobs.env} IMAGE=… REPOSITORY=ssh://git@host/path.git",
+            )
+
+
 def _check_promotions(workspace: Workspace, env_settings: settings.Settings, request: ScheduleRequest) -> None:
     """Raise UsageError for a job that promotes where its policy must refuse that, or its commit would be lost."""
     for job in env_settings.schedule:
@@ -107,7 +126,7 @@ def _check_promotions(workspace: Workspace, env_settings: settings.Settings, req
                 f"{job} promotes what it has made itself, and the policy of {request.env} asks for another builder",
                 mend=mend,
             )
-        if request.form not in {*LOCAL, "kubernetes"}:
+        if request.form not in LOCAL | IN_PODS:
             raise UsageError(
                 f"{job} promotes, which is a commit; in {request.form} it would be lost with the job's copy", mend=mend
             )
