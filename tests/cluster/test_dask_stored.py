@@ -16,6 +16,9 @@ pytestmark = pytest.mark.host  # the S3 is not in the image
 
 WORK = """
 import samebook
+from datetime import date
+if n == 9:
+    samebook.read_dataset("rows", date(2013, 1, 1), date(2013, 1, 1))
 samebook.log_metrics({"score": -(n - 3) ** 2})
 samebook.output_path("n.txt").write_text(f"{n}")
 """
@@ -77,7 +80,7 @@ def held(tiny: Tiny, there: Tiny) -> subprocess.Popen[str]:
 
 def test_same_as_here(tiny: Tiny, there: Tiny, cluster: Processes, tmp_path: Path) -> None:
     """Runs come from a checkout that shares no folder with this one, have the subjects of runs here, and are made once,
-    though they are stopped, a worker dies, or somebody asks again.
+    though they are stopped, a worker dies, or somebody asks again; a day that a worker lacks is named.
     """
     process = held(tiny, there)
     process.send_signal(2)
@@ -99,6 +102,9 @@ def test_same_as_here(tiny: Tiny, there: Tiny, cluster: Processes, tmp_path: Pat
     filled = tiny.samebook("backfill", "daily", "--from", "2013-01-01", "--to", "2013-01-02", "--on", "dask")
     assert "2 ran, 0 done already, 0 failed" in filled.stdout, filled.stdout + filled.stderr
     assert [n for n, _ in subjects(tiny)] == [n for n, _ in subjects(there)] == [1, 2, 7]
+    (tiny.root / "data" / "rows" / "day=2013-01-01").mkdir(parents=True)
+    lacking = sweep(tiny, "n=9")
+    assert (lacking.code, "dataset rows: no partition for 2013-01-01" in lacking.stdout) == (1, True), lacking.stdout
     git(tiny, "worktree", "add", "--quiet", str(tmp_path / "here"))
     here = Tiny(tmp_path / "here")
     assert here.samebook("sweep", "train", "--grid", "n=1,2,7").code == 0

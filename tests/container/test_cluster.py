@@ -18,15 +18,21 @@ from samebook.core.make import clean_environment
 
 PROJECT = "samebook-test-cluster"
 PARAMETERS = "n: int = 1"
-# The fifth set takes more memory than a worker has. The number of cores is that of its container.
+# The fifth set takes more memory than a worker has. The number of cores is that of its container, and so are those of
+# threads where numerics are fast.
 WORK = """
 import samebook
 if n == 5:
     numbers = numpy.ones(1 << 28)
 samebook.output_path("n.txt").write_text(str(n))
 samebook.log_metric("cores", samebook_cores)
+samebook.log_metric("threads", max(pool["num_threads"] for pool in threadpoolctl.threadpool_info()))
 """
-CORES = "import numpy\nfrom samebook.environment import machine\nsamebook_cores = machine.cores()"
+CORES = """
+import numpy, threadpoolctl, xgboost
+from samebook.environment import machine
+samebook_cores = machine.cores()
+"""
 
 # In a worker's container: kill the worker as Linux does where memory is short, and none of the programs beside it.
 KILL = """
@@ -117,7 +123,7 @@ def test_cluster(engine: docker.DockerClient, clone: Path, make: Make) -> None:
     sweep = subprocess.Popen(
         ["make", "sweep", "NOTEBOOK=tiny", "GRID=n=1,2,3,5", "ON=dask"],
         cwd=clone,
-        env=environ(),
+        env={**environ(), "SAMEBOOK_NUMERICS": "fast"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -132,7 +138,10 @@ def test_cluster(engine: docker.DockerClient, clone: Path, make: Make) -> None:
     assert workers[0].attrs["RestartCount"] == 1
     far = results(clone)
     assert sorted(far) == [1, 2, 3]
-    assert {json.loads(path.read_text())["cores"] for path in clone.glob("runs/*-tiny-*/metrics.json")} == {1.0}
+    measured = [json.loads(path.read_text()) for path in clone.glob("runs/*-tiny-*/metrics.json")]
+    assert {(metrics["cores"], metrics["threads"]) for metrics in measured} == {(1.0, 1.0)}
+    # The notebook is not committed: its patch went along.
+    assert all(path.with_name("uncommitted.patch").is_file() for path in clone.glob("runs/*-tiny-*/receipt.json"))
 
     make("cluster-down")
     assert not (clone / ".samebook" / "cluster").exists()
@@ -147,7 +156,7 @@ LEARNT = "as_of=2013-03-31 train_days=60 holdout_days=7 n_estimators=60"
 
 def test_train(engine: docker.DockerClient, clone: Path, make: Make) -> None:
     """Two workers learn a model of the same bytes twice, though one is killed meanwhile, and one as good as that of a
-    single machine; nobody but them has the cluster's key.
+    single machine; nobody but them has the cluster's key. A reproduction gets these bytes without the cluster.
     """
     make("cluster", "WORKERS=2", "MEMORY=1g", "DASHBOARD_PORT=0")
 
@@ -179,3 +188,7 @@ def test_train(engine: docker.DockerClient, clone: Path, make: Make) -> None:
     assert [facts["logged"]["ranks"] for facts in logged] == [2, 2]
     scores = [json.loads((run / "metrics.json").read_text())["auc"] for run in (here, *together)]
     assert abs(scores[0] - scores[1]) < 0.01
+
+    make("cluster-down")
+    said = make("reproduce", f"RUN={together[0].name}").stdout
+    assert "IDENTICAL: 4 of 4 subjects" in said
