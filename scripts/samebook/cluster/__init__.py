@@ -1,5 +1,6 @@
-"""Where many runs are executed: in this machine's processes, or by the workers of a Dask cluster.
+"""Where many runs are executed: in this machine's processes, by the workers of a Dask cluster, or in pods of Kubernetes.
 
-A worker has the same environment as whoever sends it runs, and the same folder of runs. It runs the same program that a
-person would start, so receipts are the same wherever they come from.
+All have the same environment as whoever sends them runs. A worker has the same folder of runs, or, as a pod, a checkout
+of its own, from which runs come by the shared store. It runs the same program that a person would start, so receipts
+are the same wherever they come from.
 """
