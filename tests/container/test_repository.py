@@ -142,7 +142,7 @@ def test_promotion_is_pushed(image: Image, server: Server, start: Start, tmp_pat
     before = server.branches()
     node = Node(tmp_path / "node", {IMAGE: image}, script, server.secrets())
     node.folder.mkdir()
-    ended = list(node.run(start, pod))
+    ended = list(node.run(start, pod, SAMEBOOK_COMMIT=server.git("rev-parse", "HEAD")))  # as a released image has it
     assert [(name, code) for name, code, _ in ended] == [("clone", 0), ("samebook", 0), ("push", 0)], ended
     assert not any("PRIVATE KEY" in printed for _, _, printed in ended)
     assert "promoted on branch weekly-1, to be reviewed and merged" in ended[-1][2]
