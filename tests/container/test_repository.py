@@ -10,7 +10,7 @@ from typing import Any
 import docker
 import pytest
 import yaml
-from containers import CHECKOUT, NOBODY, Start, make
+from containers import CHECKOUT, NOBODY, Start, base, make
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from docker.models.images import Image
@@ -45,7 +45,7 @@ def image(engine: docker.DockerClient, runtime: Image, tmp_path_factory: pytest.
     del runtime
     clone = tmp_path_factory.mktemp("image") / "clone"
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
-    make("add", APT=PACKAGES, ENGINE="docker", cwd=clone)
+    make("add", APT=PACKAGES, ENGINE="docker", BASE_IMAGE=base(), cwd=clone)
     subprocess.run(
         ["docker", "build", "--quiet", "--tag", "samebook:runtime-git", "--file", "-", "."],
         cwd=clone, input=DOCKERFILE, text=True, check=True,
