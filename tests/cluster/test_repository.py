@@ -8,6 +8,8 @@ import yaml
 from promoting import stderr_of
 from tiny import Tiny, git
 
+from samebook.cluster.frame import VOLUMES
+
 IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
 GIT_IMAGE = f"registry.example.com/git@sha256:{'1' * 64}"
 ADDRESS = "ssh://git@git.example.com:2222/team/flights.git"
@@ -78,6 +80,16 @@ def test_signed_policy_has_its_key(scheduled: Tiny) -> None:
     signing = {"name": "SIGNING_KEY", "valueFrom": reference}
     assert signing in pod(found["CronJob/samebook-dev-weekly"])["initContainers"][1]["env"]
     assert signing not in pod(found["CronJob/samebook-dev-daily"])["containers"][0]["env"]
+
+
+def test_signatures_stay_in_a_claim(scheduled: Tiny) -> None:
+    """With a shared store, a job that signs keeps its runs in a claim: from the store they come without signatures."""
+    store = "store: {url: 's3://bucket/a', access_key: KEY_ID, secret_key: KEY}\n"
+    (scheduled.root / "environments" / "dev.yml").write_text(SETTINGS + store)
+    found = rendered(scheduled, "--repository", ADDRESS)
+    for job, kept in (("daily", ["data"]), ("weekly", list(VOLUMES))):
+        volumes = pod(found[f"CronJob/samebook-dev-{job}"])["volumes"]
+        assert [each["name"] for each in volumes if "persistentVolumeClaim" in each] == kept
 
 
 def test_model_of_a_branch_is_cloned(scheduled: Tiny) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import docker
 import pytest
 import yaml
-from containers import CHECKOUT, NOBODY, Start, make
+from containers import CHECKOUT, NOBODY, Start, base, make
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from docker.models.images import Image
@@ -45,7 +45,7 @@ def image(engine: docker.DockerClient, runtime: Image, tmp_path_factory: pytest.
     del runtime
     clone = tmp_path_factory.mktemp("image") / "clone"
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
-    make("add", APT=PACKAGES, ENGINE="docker", cwd=clone)
+    make("add", APT=PACKAGES, ENGINE="docker", BASE_IMAGE=base(), cwd=clone)
     subprocess.run(
         ["docker", "build", "--quiet", "--tag", "samebook:runtime-git", "--file", "-", "."],
         cwd=clone, input=DOCKERFILE, text=True, check=True,
@@ -142,7 +142,7 @@ def test_promotion_is_pushed(image: Image, server: Server, start: Start, tmp_pat
     before = server.branches()
     node = Node(tmp_path / "node", {IMAGE: image}, script, server.secrets())
     node.folder.mkdir()
-    ended = list(node.run(start, pod))
+    ended = list(node.run(start, pod, SAMEBOOK_COMMIT=server.git("rev-parse", "HEAD")))  # as a released image has it
     assert [(name, code) for name, code, _ in ended] == [("clone", 0), ("samebook", 0), ("push", 0)], ended
     assert not any("PRIVATE KEY" in printed for _, _, printed in ended)
     assert "promoted on branch weekly-1, to be reviewed and merged" in ended[-1][2]

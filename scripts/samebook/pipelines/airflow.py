@@ -7,8 +7,9 @@ goes through Airflow: Docker mounts the files of the machine that runs it, Kuber
 import pprint
 from collections.abc import Mapping
 
-from samebook.cluster import kubernetes
+from samebook.cluster import kubernetes, repository
 from samebook.cluster.frame import VOLUMES, Frame
+from samebook.pipelines.manifests import pod
 from samebook.pipelines.timers import Jobs
 
 HEAD = '''\
@@ -53,7 +54,7 @@ POD = """\
             task_id=job,
             name=PODS[job]["metadata"]["name"],
             pod_template_dict=PODS[job],
-            base_container_name={container!r},
+            base_container_name=PODS[job]["spec"]["containers"][0]["name"],
             get_logs=True,
             on_finish_action="delete_pod",
             retries=0,
@@ -88,15 +89,16 @@ def pods(jobs: Jobs, frames: Mapping[str, Frame]) -> dict[str, str]:
         "from airflow.sdk import DAG",
     )
     needs = list(dict.fromkeys(need for frame in frames.values() for need in frame.needs))
+    if any(frame.repository for frame in frames.values()):
+        needs.append(f"the ConfigMap {repository.name(jobs.env, repository.SCRIPTS)}, as AS=kubernetes writes it")
     values = f"PODS = {_literal(manifests)}"
     head = _head(jobs, "apache-airflow-providers-cncf-kubernetes", needs, imports, values)
-    return {f"samebook-{jobs.env}.py": head + POD.format(container=kubernetes.SAMEBOOK)}
+    return {f"samebook-{jobs.env}.py": head + POD}
 
 
 def _pod(jobs: Jobs, job: str, frame: Frame) -> kubernetes.Manifest:
-    spec = kubernetes.pod(frame, {"args": ["pipeline", job, "--env", jobs.env]})
     metadata = {"name": kubernetes.name(jobs.env, job)}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod(jobs, job, frame)}
 
 
 def _head(jobs: Jobs, provider: str, needs: list[str], imports: tuple[str, ...], values: str) -> str:

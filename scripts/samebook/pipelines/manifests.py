@@ -73,11 +73,15 @@ def cron_jobs(jobs: Jobs, frames: Mapping[str, Frame]) -> dict[str, str]:
     return {f"samebook-{jobs.env}.yaml": text}
 
 
-def _cron_job(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
+def pod(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
+    """The specification of a scheduled job's pod."""
     program: dict[str, Any] = {"args": ["pipeline", job, "--env", jobs.env]}
     if frame.is_shared:
         program = {"command": ["python", "-m", SCHEDULED], "args": [job, jobs.env]}
-    pod = kubernetes.pod(frame, program)
+    return kubernetes.pod(frame, program)
+
+
+def _cron_job(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -87,7 +91,7 @@ def _cron_job(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
             "timeZone": "Etc/UTC",
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": 3600,
-            "jobTemplate": {"spec": {"backoffLimit": 0, "template": {"spec": pod}}},
+            "jobTemplate": {"spec": {"backoffLimit": 0, "template": {"spec": pod(jobs, job, frame)}}},
         },
     }
 

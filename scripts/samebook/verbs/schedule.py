@@ -83,8 +83,7 @@ def _frames(
     """
     conditions = env_settings.promotion
     pipelines = {job: definition.read(workspace, job) for job in jobs.when}
-    limits, is_shared = (request.memory, request.cores), bool(env_settings.store.url)
-    common = Frame(request.env, request.image, jobs.secrets, *limits, is_shared=is_shared)
+    common = Frame(request.env, request.image, jobs.secrets, request.memory, request.cores)
     followed = {candidate.job for candidate in candidates.find(pipelines, conditions)}
     frames: dict[str, Frame] = {}
     for job, pipeline in pipelines.items():
@@ -94,6 +93,8 @@ def _frames(
         is_signed = conditions.signed and (is_written or job in followed)
         frames[job] = replace(
             common,
+            # Runs come back from the shared store without their signatures.
+            is_shared=bool(env_settings.store.url) and not is_signed,
             signing_key=candidates.RUN_KEY if is_signed else "",
             repository=request.clone.repository(workspace, job, reasons, is_written=is_written),
         )
