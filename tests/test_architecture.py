@@ -22,6 +22,8 @@ WINGS = (
 )
 # The public faces, which stand beside the wings: what starts the program, and what tests of notebooks import.
 FACES = {"__main__", "testing"}
+# Programs of their own, beside the command line.
+PROGRAMS = {"execution.warm.zygote", "wheelhouse.first_pull"}
 
 
 @cache
@@ -115,8 +117,7 @@ def test_one_door_each() -> None:
     for door in ("core.git", "cluster.kubectl"):
         assert users(door.rpartition(".")[2]) - {name for name in sources() if door in imported(name)} == {door}
     speakers = {module for module in sources() if wing(module) == "cli"} | FACES
-    # A zygote is a program of its own.
-    assert users("print") | users("echo") | users("exit") | users("SystemExit") <= speakers | {"execution.warm.zygote"}
+    assert users("print") | users("echo") | users("exit") | users("SystemExit") <= speakers | PROGRAMS
 
 
 # Words of the example that ships: its data, its model and the library that it is made with. `outcomes` may be a
