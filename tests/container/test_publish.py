@@ -265,7 +265,9 @@ class _Liar(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         is_manifest = "/manifests/" in self.path
         kind = "application/vnd.oci.image.manifest.v1+json"
-        content = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": {}, "layers": []}).encode()
+        empty = {"digest": f"sha256:{hashlib.sha256(b'{}').hexdigest()}", "size": 2}
+        config = {"mediaType": "application/vnd.oci.image.config.v1+json", **empty}
+        content = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}).encode()
         self._answer(200, content if is_manifest else b"{}", Content_Type=kind if is_manifest else "application/json")
 
     def do_PUT(self) -> None:
