@@ -231,7 +231,7 @@ def test_refused(clone: Clone, tmp_path: Path) -> None:
     edited = clone.publish("prod")
     assert "prod.yml has changes that are not committed" in edited.stderr
     assert "building" not in edited.stderr
-    assert "no environment 'prd'; did you mean prod?" in clone.publish("prd").stderr
+    assert "no environment 'prd'; did you mean prod" in clone.publish("prd").stderr
     assert (clone.git("rev-parse", "HEAD"), clone.published("prod")) == (head, {})
 
 
