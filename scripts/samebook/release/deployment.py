@@ -132,23 +132,23 @@ def _compose(deployment: Deployment, *, is_scheduled: bool) -> str:
     services = {"job": {**_service(deployment), "profiles": ["job"]}}
     if is_scheduled or deployment.is_watched:
         own = {"command": _watch(deployment), "restart": "unless-stopped", "stop_grace_period": "30s"}
-        services["watch"] = {**_service(deployment), **own}
-        services["watch"]["environment"] |= {"SAMEBOOK_WATCH__SCHEDULE": "true"} if is_scheduled else {}
+        services["watch"] = {**_service(deployment, is_scheduled=is_scheduled), **own}
     content = {
         "name": deployment.title,
         "services": services,
-        "volumes": {volume: {} for volume in VOLUMES},
+        "volumes": dict.fromkeys(VOLUMES),
         **({"secrets": _secrets(deployment)} if deployment.secrets else {}),
     }
     return deployment.head + yaml.safe_dump(content, sort_keys=False, width=118)
 
 
-def _service(deployment: Deployment) -> dict[str, Any]:
+def _service(deployment: Deployment, *, is_scheduled: bool = False) -> dict[str, Any]:
     """What all containers have: the image by its digest, volumes, the names of secrets, and no privilege."""
     return {
         "image": deployment.image,
         # The image, for receipts; the builder, where this machine's variable names one.
-        "environment": {"SAMEBOOK_IMAGE": deployment.image, "SAMEBOOK_BUILDER": None},
+        "environment": {"SAMEBOOK_IMAGE": deployment.image, "SAMEBOOK_BUILDER": None}
+        | ({"SAMEBOOK_WATCH__SCHEDULE": "true"} if is_scheduled else {}),
         "user": f"${{SAMEBOOK_USER:-{USER}:{USER}}}",
         "volumes": [
             *(f"${{{volume.upper()}:-{volume}}}:/workspace/{volume}" for volume in VOLUMES),

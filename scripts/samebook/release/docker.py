@@ -14,8 +14,8 @@ from samebook.core.text import visible, word
 
 # Seconds for an answer that takes no transfer.
 TIMEOUT = 60
-# The lines of Docker's own words that an error shows.
-SHOWN = 3
+# The lines of Docker's own words that an error shows, and of each so many characters: some hold a whole manifest.
+SHOWN, LONGEST = 3, 300
 INSTALL = "apt-get install docker-cli"
 # Docker's words where a registry wants to know who asks, or that one may not.
 DENIED = ("denied", "unauthorized", "authorization failed", "no basic auth credentials", "authentication required")
@@ -101,7 +101,7 @@ def _call(*arguments: str, timeout: float | None = TIMEOUT) -> str:
     except FileNotFoundError:
         raise UsageError("there is no docker here, which pushes and pulls images", mend=INSTALL) from None
     if done.returncode:
-        lines = [visible(line) for line in done.stderr.splitlines() if line.strip()][-SHOWN:]
+        lines = [visible(line[:LONGEST]) for line in done.stderr.splitlines() if line.strip()][-SHOWN:]
         again = " ".join(map(word, ("docker", *arguments)))
         raise SamebookError("\n  ".join((f"docker {arguments[0]} has failed:", *lines)), mend=again)
     return done.stdout
