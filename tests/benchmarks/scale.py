@@ -106,6 +106,8 @@ def of_runs(count: int) -> Iterator[tuple[str, Measurement]]:
         commands = {
             "runs": ("runs",),
             "runs --last 20": ("runs", "--last", "20"),
+            "report": ("report",),
+            "report, as before": ("report",),
             "run --reuse, as before": ("run", "small", "--reuse"),
             "lineage": ("lineage", newest),
             "log": ("log", "--day", day),

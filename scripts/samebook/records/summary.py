@@ -37,7 +37,7 @@ def summarize(path: Path) -> Run:
         lines = error.read_text(errors="replace").splitlines() if _is_own(error) else ["no error.txt"]
         return Run(path.name, name, "failed", "", None, {}, {}, "".join(lines[:1]))
     try:
-        return _summarize_done(path)
+        return of_receipt(path, receipt.read(path / run_folder.RECEIPT))
     except (UsageError, ValueError, TypeError, KeyError, OSError) as error:  # a plan is a receipt, too, of no run
         return Run(path.name, name, "damaged", "", None, {}, {}, str(error))
 
@@ -47,8 +47,11 @@ def _is_own(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def _summarize_done(path: Path) -> Run:
-    statement = receipt.read(path / run_folder.RECEIPT)
+def of_receipt(path: Path, statement: receipt.Json) -> Run:
+    """The summary of the run in a folder, from its receipt and its metrics.
+
+    Raises KeyError for a receipt of no run, TypeError, ValueError or OSError where times or metrics can't be read.
+    """
     times = statement["predicate"]["runDetails"]["metadata"]
     start, end = (datetime.datetime.fromisoformat(times[key]) for key in ("startedOn", "finishedOn"))
     metrics = json.loads((path / run_folder.METRICS).read_text())

@@ -5,8 +5,8 @@ a file is not what its receipt says, is damaged: its reason is shown, and no res
 """
 
 import datetime
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,19 +55,26 @@ class RunData:
     experiment: Json | None = None
 
 
-def read(source: Source, folder: Path, *, has_plots: bool) -> RunData:
-    """The data of the run in a folder of runs/; a damaged one has its reason, and no result."""
-    run = summary.summarize(folder)
-    if run.status == "done":
-        try:
-            return _Reader(source, folder, run).read(has_plots=has_plots)
-        except BROKEN as error:
-            run = replace(run, status="damaged", seconds=None, parameters={}, metrics={}, error=_reason(error))
+def read(source: Source, folder: Path, *, has_plots: bool, present: Collection[str] = ()) -> RunData:
+    """The data of the run in a folder of runs/; a damaged one has its reason, and no result.
+
+    Files of the site that are `present` are named, and not made again.
+    """
+    if not (folder / run_folder.RECEIPT).is_file():
+        run = summary.summarize(folder)
+        error = folder / run_folder.ERROR
+        is_own = error.is_file() and not error.is_symlink()
+        return _without_result(run, error.read_text(errors="replace")[:SMALL] if is_own else run.error)
+    try:
+        return _Reader(source, folder, present).read(has_plots=has_plots)
+    except BROKEN as error:
+        name = run_folder.notebook_name(folder.name)
+        return _without_result(Run(folder.name, name, "damaged", "", None, {}, {}, _reason(error)), _reason(error))
+
+
+def _without_result(run: Run, error: str) -> RunData:
     short = row.of(run, row.start(run.id))
-    error = folder / run_folder.ERROR
-    is_own = error.is_file() and not error.is_symlink()
-    text = error.read_text(errors="replace")[:SMALL] if run.status == "failed" and is_own else run.error
-    return RunData(short, {**short, "error": text})
+    return RunData(short, {**short, "error": error})
 
 
 def _reason(error: BaseException) -> str:
@@ -77,10 +84,11 @@ def _reason(error: BaseException) -> str:
 class _Reader:
     """The reader of one finished run."""
 
-    def __init__(self, source: Source, folder: Path, run: Run) -> None:
-        self.source, self.folder, self.run = source, folder, run
+    def __init__(self, source: Source, folder: Path, present: Collection[str]) -> None:
+        self.source, self.folder, self.present = source, folder, present
         self.path = folder / run_folder.RECEIPT
         self.statement = receipt.read(self.path)
+        self.run = summary.of_receipt(folder, self.statement)
         self.definition = self.statement["predicate"]["buildDefinition"]
         self.details = self.statement["predicate"]["runDetails"]
         self.digests = receipt.file_digests(self.statement)
@@ -89,7 +97,8 @@ class _Reader:
         """The run's data. Raises NotReproduced where a file is not what the receipt says."""
         if (name := self.details["metadata"]["invocationId"]) != self.folder.name:
             raise self._altered(f"its receipt is that of another run, {name}")
-        states = {name: self._state(name, digest) for name, digest in self.digests.items()}
+        shown = (*receipt.subject_digests(self.statement), *({run_folder.PAGE} & self.digests.keys()))
+        states = {name: self._state(name, self.digests[name]) for name in shown}
         if altered := evidence.alterations(
             {name: state for name, state in states.items() if state not in ("", UNREAD)}
         ):
@@ -156,10 +165,12 @@ class _Reader:
     def _environment(self, environment: Json) -> dict[str, bytes]:
         if not (digest := environment.get("digest", {}).get("sha256")):
             return {}
+        if (path := f"data/environments/{digest}.js") in self.present:
+            return {path: b""}
         notes = environment.get("annotations", {})
         packages = {name: version.partition(" ")[0] for name, version in notes.get("packages", {}).items()}
         value = {"python": row.text(notes.get("python")), "packages": packages}
-        return {f"data/environments/{digest}.js": script(f"environments/{digest}", value)}
+        return {path: script(f"environments/{digest}", value)}
 
     def _row(self, environment: Json) -> Json:
         commit = receipt.dependency(self.statement, receipt.COMMIT) or {}

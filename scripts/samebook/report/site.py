@@ -73,7 +73,7 @@ def build(workspace: Workspace, into: Path) -> Build:
                 after.runs[name] = old
                 build.kept += 1
             else:
-                run = run_data.read(source, folder, has_plots=has_plots)
+                run = run_data.read(source, folder, has_plots=has_plots, present=present)
                 after.runs[name] = {"key": key, **_write_run(into, run, redaction, present)}
                 present.update(run.files)
                 build.made += 1

@@ -49,7 +49,7 @@ function side(title, found, values, all, shown, none, isNumber) {
     cells: [name, ...values.map((one, i) => (one[name] === undefined || one[name] === "" ? h("span", { class: "gone" }, none) : [shown(one[name]), isNumber && i ? change(values[0][name], one[name]) : null]))],
   }));
   if (!names.length) return null;
-  const titles = ["", ...found.map((one) => nameOf(one.run))];
+  const titles = [h("span", { class: "unseen" }, "name"), ...found.map((one) => nameOf(one.run))];
   return card(title, rows.length ? table(title, titles, rows, { right: isNumber ? titles.map((_, i) => i).slice(1) : [] }) : h("p", { class: "equal" }, `✓ ${names.length === 1 ? "it is" : `all ${names.length} are`} equal`));
 }
 

@@ -91,7 +91,7 @@ function boxOf(box, [x, y], is) {
   const [first, second] = box.kind === "run" ? [run ? run.notebook : "its receipt is not here", run ? `${when(run.start)} ${run.status === "done" ? "" : run.status}` : box.id] : inputLines(box);
   const kind = box.kind !== "run" ? box.kind : !run ? "lost" : run.status === "done" ? "run" : "undeclared";
   const inner = svg("g", { class: `box ${kind} ${is ? "this" : ""}`, transform: `translate(${x},${y})` }, svg("title", null, `${box.id}\n${box.note || ""}`), svg("rect", { width: BOX.width, height: BOX.height, rx: 6 }), svg("text", { x: 12, y: 21, class: "first" }, cut(first)), svg("text", { x: 12, y: 39, class: "second" }, second.length > 28 ? cut(second) : second));
-  return run && !is ? svg("a", { href: address("lineage", box.id), "aria-label": `Lineage of ${box.id}` }, inner) : inner;
+  return run && !is ? svg("a", { href: address("lineage", box.id) }, inner) : inner;
 }
 
 function listed(graph, key, seen) {

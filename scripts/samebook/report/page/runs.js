@@ -2,7 +2,7 @@
 "use strict";
 
 const PAGE = 100;
-const COLUMNS = 4;
+const COLUMNS = { parameters: 3, metrics: 4 };
 const CHOICES = ["status", "notebook", "env", "engine"];
 
 samebook.pages.runs = (place) => {
@@ -84,14 +84,17 @@ function sorted(found, sort) {
 
 // The parameters that differ between these runs, and the metrics that most of them have.
 function columns(found) {
-  const [values, counts] = [new Map(), new Map()];
+  const [values, given, counts] = [new Map(), new Map(), new Map()];
   for (const run of found) {
-    for (const [name, value] of Object.entries(run.parameters)) values.set(name, (values.get(name) || new Set()).add(text(value)));
+    for (const [name, value] of Object.entries(run.parameters)) {
+      values.set(name, (values.get(name) || new Set()).add(text(value)));
+      given.set(name, (given.get(name) || 0) + 1);
+    }
     for (const name of Object.keys(run.metrics)) counts.set(name, (counts.get(name) || 0) + 1);
   }
-  const varying = [...values].filter(([, set]) => set.size > 1).map(([name]) => name);
+  const varying = [...given].filter(([name]) => values.get(name).size > 1).sort((a, b) => b[1] - a[1]).map(([name]) => name);
   const metrics = [...counts].sort((a, b) => b[1] - a[1]).map(([name]) => name);
-  return { parameters: varying.slice(0, COLUMNS), metrics: metrics.slice(0, COLUMNS) };
+  return { parameters: varying.slice(0, COLUMNS.parameters), metrics: metrics.slice(0, COLUMNS.metrics) };
 }
 
 function runTable(rows, shown, options, go) {
