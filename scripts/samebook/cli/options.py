@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, override
 
@@ -222,8 +223,9 @@ def mirror(run: Path, env: str) -> None:
     from samebook.core import workspace
     from samebook.environment import settings
 
-    section = settings.load(workspace.find(), env).mlflow
-    if section.url:
-        from samebook.tracking import moment
+    with suppress(UsageError):  # the run is complete, whoever has edited its settings meanwhile
+        section = settings.load(workspace.find(), env).mlflow
+        if section.url:
+            from samebook.tracking import moment
 
-        moment.mirror(workspace.find(), section, [run], say)
+            moment.mirror(workspace.find(), section, [run], say)
