@@ -129,7 +129,7 @@ def draw(points: list[dict[str, float]], path: Path) -> None:
         figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
         for column, color, label in (
             ("any", "#33618d", "not said at all"),
-            ("alarm", "#c1440e", "said without an alarm"),
+            ("alarm", "#c1440e", "no alarm"),
         ):
             axes.plot(table["false"], 100 * table[f"missed_{column}"], "o-", color=color, label=label)
         for point in points:

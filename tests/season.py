@@ -91,14 +91,16 @@ class Replay:
         return {day for day in refused if not list((self.data / "archive" / "flights").glob(f"flights-{day}-*.csv"))}
 
     def measure(self, day: str) -> dict[str, Any]:
-        """The present findings of monitoring on a day, and the AUC of its scores and of the baseline."""
+        """What monitoring says and finds on a day at present, and the AUC of its scores and of the baseline."""
         findings = _rows(self.data / "monitoring", day)
         drift = findings[findings["kind"].isin(["feature", "score"]) & findings["alarm"].notna()]
-        alarms = findings.loc[findings["verdict"] == "alarm"]
-        verdicts = set(findings["verdict"])
+        found, told = (findings.loc[findings[column] == "alarm"] for column in ("verdict", "told"))
+        verdicts = set(findings["told"])
         return {
             "verdict": next(verdict for verdict in ("alarm", "warn", "ok") if verdict in verdicts),
-            "alarms": sorted(set(alarms["name"])),
+            "alarms": sorted(set(told["name"])),
+            "found": sorted(set(found["name"])),
+            "said": int((findings["told"] != "ok").sum()),
             "drift": round(float((drift["value"] / drift["alarm"]).max()), 4),
             "farthest": str(drift.loc[(drift["value"] / drift["alarm"]).idxmax(), "name"]),
             **season_report.quality(self, day),

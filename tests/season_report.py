@@ -116,6 +116,7 @@ def summary(replay: "Replay") -> dict[str, Any]:
         "quiet_days": len(quiet),
         "alarms_before_drift": [day for day in quiet if seen[day]["verdict"] == "alarm"],
         "unplanted": {day: names for day, names in alarms.items() if names},
+        "said_a_day": round(sum(findings["said"] for findings in seen.values()) / len(seen), 2),
         "seconds_a_day": round(sum(record["seconds"] for record in replay.days) / len(replay.days), 1),
     }
 
@@ -130,10 +131,11 @@ def first_seen(days: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _drift(seen: Mapping[str, Any], planted: str, name: str, what: str) -> dict[str, str]:
-    """The record of a drift, which is noticed on the first day with an alarm of that very feature."""
+    """The record of a drift, which is noticed on the first day on which an alarm of that very feature is said."""
     days = [day for day, findings in seen.items() if name in findings["alarms"]]
     noticed, early = [day for day in days if day >= planted], [day for day in days if day < planted]
-    how = f"alarm: {name}, {len(noticed)} days" + (f"; {len(early)} false before" if early else "")
+    lasted = sum(name in findings["found"] for day, findings in seen.items() if day >= planted)
+    how = f"alarm: {name}, said on {len(noticed)} of {lasted} days" + (f"; {len(early)} false before" if early else "")
     return _fault(what, planted, noticed[0] if noticed else "", how if noticed else "no alarm")
 
 
@@ -174,7 +176,7 @@ def table(report: Mapping[str, Any]) -> str:
         f"{len(retrainings)} retrainings: {promoted} promoted; refused, but not spoiled: {refused or 'none'}",
         f"alarms on {len(report['alarms_before_drift'])} of {report['quiet_days']} days before the first planted "
         f"drift; in all {len(report['unplanted'])} days with alarms that nobody planted",
-        f"{report['seconds_a_day']} s a day",
+        f"{report['said_a_day']} warnings and alarms are said a day; {report['seconds_a_day']} s a day",
         *(f"WRONG: {failure}" for failure in report["wrong"]),
         *([] if report["wrong"] else ["each day is scored by the bundle of its time; none is missing, none double"]),
     ]
@@ -221,7 +223,7 @@ def _draw_auc(axes: "Axes", seen: "pd.DataFrame") -> None:
 def _draw_drift(axes: "Axes", seen: "pd.DataFrame") -> None:
     for verdict in [verdict for verdict in COLORS if (seen["verdict"] == verdict).any()]:
         part = seen[seen["verdict"] == verdict]
-        label = f"{verdict}: {len(part)} day{'s' * (len(part) != 1)}"
+        label = f"{verdict} said: {len(part)} day{'s' * (len(part) != 1)}"
         axes.bar(part.index, part["drift"].astype(float), color=COLORS[verdict], edgecolor="white", label=label)
     axes.axhline(1, color="#444444", linewidth=1)
     axes.set(ylabel="largest PSI, as a\nshare of what alarms", yscale="log", ylim=(0.1, None))

@@ -16,7 +16,7 @@ UNITS = {"auc": "AUC", "calibration_error": "calibration error"}
 
 def line(report: "Report") -> str:
     """The verdict, as one line: `delay 2013-07-27: alarm: carrier (unseen 0 % to 17 %), since today; …`."""
-    told = sorted(_in(report, "told"), key=lambda pair: -VERDICTS.index(pair[1].told))
+    told = sorted(_in(report, "told"), key=lambda pair: (-VERDICTS.index(pair[1].told), pair[0].span != "day"))
     parts = [_first(report, told), _others(told[1:])] if told else [OK if report.verdict == OK else "nothing new"]
     return f"{report.model} {report.day}: " + "; ".join(filter(None, (*parts, _known(report), _acknowledged(report))))
 
@@ -55,7 +55,7 @@ def _action(finding: Finding, day: str) -> str:
     """What to do: where nothing is wrong, acknowledge it."""
     if finding.kind == "quality" or (finding.kind == "feature" and finding.span != "day"):
         return "train again"
-    return f"look at the data of {day}, and where they are right: make ack WHAT={_word(finding.name)}"
+    return f"look at the data of {day}, and where they are right: make ack RUN=… WHAT={_word(finding.name)} WHY=…"
 
 
 def _word(name: str) -> str:
