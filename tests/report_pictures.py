@@ -31,8 +31,13 @@ def main(arguments: Sequence[str]) -> None:
         page.open(f"file://{site}/index.html")
         new, old, user = page.value(CHOSEN)
         addresses = {
-            "runs": "#/runs", "run": f"#/run/{new}", "compare": f"#/compare?run={old}&run={new}",
-            "lineage": f"#/lineage/{user}", "models": "#/models", "drift": "#/drift", "sweeps": "#/sweeps",
+            "runs": "#/runs",
+            "run": f"#/run/{new}",
+            "compare": f"#/compare?run={old}&run={new}",
+            "lineage": f"#/lineage/{user}",
+            "models": "#/models",
+            "drift": "#/drift",
+            "sweeps": "#/sweeps",
             "environments": "#/environments",
         }
         for name, address in addresses.items():
