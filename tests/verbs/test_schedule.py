@@ -33,7 +33,7 @@ JOBS = ("samebook-prod-daily", "samebook-prod-re-train_2")
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
 MAKEFILE = (CHECKOUT / "Makefile").read_text() + (CHECKOUT / "scripts" / "package.mk").read_text()
 WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
-PROGRAMS = ("apt-get", "gh", "git", "install", "printenv")
+PROGRAMS = ("apt-get", "cat", "echo", "gh", "git", "install", "printenv")
 SYSTEMD = shutil.which("systemd-analyze")
 
 
@@ -348,8 +348,8 @@ def unknown(words: list[str]) -> str:
 
 @pytest.mark.parametrize("name", ["generated", *(path.name for path in WORKFLOWS)])
 def test_workflow_can_run(scheduled: Tiny, name: str) -> None:
-    """Each command of a workflow exists with its variables; no job may write but the promotion's, the release's and that
-    of comments, which runs nothing of the repository; actions and images are pinned.
+    """Each command of a workflow exists with its variables; no job may write but the promotion's, the release's and
+    that of comments, which runs nothing of the repository; actions and images are pinned.
     """
     store = "store: {url: 's3://bucket/a', access_key: KEY_ID, secret_key: KEY}\n"
     paths = {path.name: path for path in WORKFLOWS}
@@ -361,6 +361,7 @@ def test_workflow_can_run(scheduled: Tiny, name: str) -> None:
     assert {name for name, job in jobs.items() if "permissions" in job} <= {"daily-promote", "release", "comment"}
     for step in jobs.get("comment", {"steps": []})["steps"]:
         assert not re.search(r"\b(make|git|samebook|uses)\b(?! review -->)", step["run"])
+        steps.remove(step)
     pinned = [step["uses"] for step in steps if "uses" in step]
     pinned += [job["container"]["image"] for job in jobs.values() if "container" in job]
     assert [name for name in pinned if not re.search("@(sha256:[0-9a-f]{64}|[0-9a-f]{40})$", name)] == []
