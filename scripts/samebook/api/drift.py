@@ -75,9 +75,9 @@ def explained(
 ) -> Report:
     """The report with the change of AUC and calibration that each new drift of a feature can explain.
 
-    `features` and `label`, 0 or 1, are rows that the model has not learnt from, and `score` gives its probability for
-    each row of such a frame. They are scored again with the drifted feature distributed as it is now; `seed` chooses
-    the rows that move.
+    `features` and `label`, 0 or 1, are rows that the model has not learnt from, and `score` gives its score, from 0 to
+    1, for each row of such a frame. They are scored again with the drifted feature distributed as it is now; `seed`
+    chooses the rows that move.
     """
     from samebook.monitoring import effect
 

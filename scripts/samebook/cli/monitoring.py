@@ -71,7 +71,7 @@ def report(into: Path | None) -> None:
 def ack(run: str, what: str, why: str, window: bool) -> None:
     """Acknowledge the finding WHAT in the report of RUN, so that it stays quiet until it changes.
 
-    Example: samebook ack monitor carrier --why "the airline has a new code"
+    Example: samebook ack monitor country --why "we sell in Norway now"
 
     RUN is the id of a run of monitoring, or its notebook's name for the newest. Who, when, what and why become a line
     of models/NAME.acknowledged.jsonl, in one commit. Another fault of the same column, or a worse one, is said as ever.

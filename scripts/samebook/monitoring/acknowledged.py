@@ -44,7 +44,7 @@ class Acknowledgement:
 
 
 def path(workspace: Workspace, model: str) -> Path:
-    """The file with a model's acknowledgements; `delay@prod` has those of `delay`, as they are here."""
+    """The file with a model's acknowledgements; `churn@prod` has those of `churn`, as they are here."""
     return workspace.models / f"{model.partition('@')[0]}{SUFFIX}"
 
 

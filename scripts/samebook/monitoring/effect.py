@@ -1,8 +1,8 @@
 """The effect of a drift: the change of a model's AUC and calibration that one drifted column can explain.
 
-The holdout, whose outcomes are known, is scored again with that column distributed as it is now: rows are moved between
+The holdout, whose labels are known, is scored again with that column distributed as it is now: rows are moved between
 the bins of the reference, as few of them as possible, and take a value that other rows of the bin have. Nothing else
-changes, and outcomes stay. So it is what a fault of the column costs; a season that is real, and that the model knows,
+changes, and labels stay. So it is what a fault of the column costs; a season that is real, and that the model knows,
 costs less.
 """
 

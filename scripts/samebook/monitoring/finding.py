@@ -97,6 +97,22 @@ class Likeness(Protocol):
         """The bin of a column that has gained most, and its share before and now: "unseen 0 % to 17 %"."""
 
 
+class Findings(Protocol):
+    """The findings of a day, each with where it stands, and what is known of their effects."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def day(self) -> str: ...
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def effects(self) -> tuple[tuple[Key, Effect], ...]: ...
+    @property
+    def likeness(self) -> Likeness | None: ...
+    def pairs(self) -> list[tuple[Finding, Standing]]: ...
+
+
 def worst(verdicts: Iterable[str]) -> str:
     """The worst of some verdicts; ok of none."""
     return max(verdicts, key=VERDICTS.index, default=OK)

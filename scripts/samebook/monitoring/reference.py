@@ -25,7 +25,7 @@ VERSION = 2
 # The lengths in days of the weeks whose distance from all days is kept: the way of the seasons in the history.
 MOVING = (7, 28)
 # A weekday has a reference of its own where each occurs so often, and where that brings the most unusual day so much
-# nearer: weather, which knows no weekdays, has a few Mondays' weather by chance.
+# nearer: what knows no weekdays differs between a few Mondays and all days by chance.
 WEEKS, HALF = 4, 0.5
 # Batches of features with no more rows than these are held at once, which is quicker.
 ROWS_AT_ONCE = 2**18

@@ -1,11 +1,6 @@
 """The verdict of a day in one line: what is new, since when, whether it hurts, and what to do."""
 
-from typing import TYPE_CHECKING
-
-from samebook.monitoring.finding import ACKNOWLEDGED, ALARM, KNOWN, OK, VERDICTS, WARN, Finding, Standing
-
-if TYPE_CHECKING:
-    from samebook.monitoring.report import Report
+from samebook.monitoring.finding import ACKNOWLEDGED, ALARM, KNOWN, OK, VERDICTS, WARN, Finding, Findings, Standing
 
 type Pair = tuple[Finding, Standing]
 
@@ -14,25 +9,25 @@ SMALL = 0.0005
 UNITS = {"auc": "AUC", "calibration_error": "calibration error"}
 
 
-def line(report: "Report") -> str:
-    """The verdict, as one line: `delay 2013-07-27: alarm: carrier (unseen 0 % to 17 %), since today; …`."""
+def line(report: Findings) -> str:
+    """The verdict, as one line: `churn 2013-07-27: alarm: country (unseen 0 % to 17 %), since today; …`."""
     told = sorted(_in(report, "told"), key=lambda pair: (-VERDICTS.index(pair[1].told), pair[0].span != "day"))
     parts = [_first(report, told), _others(told[1:])] if told else [OK if report.verdict == OK else "nothing new"]
     return f"{report.model} {report.day}: " + "; ".join(filter(None, (*parts, _known(report), _acknowledged(report))))
 
 
-def _in(report: "Report", what: str) -> list[Pair]:
+def _in(report: Findings, what: str) -> list[Pair]:
     return [pair for pair in report.pairs() if (pair[1].told != OK if what == "told" else pair[1].state == what)]
 
 
-def _first(report: "Report", told: list[Pair]) -> str:
+def _first(report: Findings, told: list[Pair]) -> str:
     finding, standing = told[0]
     since = "today" if standing.since == report.day else standing.since
     what = f"{standing.told}: {_what(report, finding)}, since {since}"
     return "; ".join((what, _hurts(report, finding), _action(finding, report.day)))
 
 
-def _what(report: "Report", finding: Finding) -> str:
+def _what(report: Findings, finding: Finding) -> str:
     """What a finding is of, and how it differs; of a window, how long that is."""
     moved = report.likeness.moved(finding) if report.likeness else ""
     span = "" if finding.span == "day" else f" over {finding.span}"
@@ -40,7 +35,7 @@ def _what(report: "Report", finding: Finding) -> str:
     return f"{finding.name}{span}" + (f" ({detail})" if detail else "")
 
 
-def _hurts(report: "Report", finding: Finding) -> str:
+def _hurts(report: Findings, finding: Finding) -> str:
     """Whether a finding hurts: the change of the metrics that it can explain."""
     if finding.kind == "quality":
         return f"it hurts: at least {finding.value:.3f}"
@@ -67,7 +62,7 @@ def _others(told: list[Pair]) -> str:
     return f"new, too: {', '.join(names)}" if names else ""
 
 
-def _known(report: "Report") -> str:
+def _known(report: Findings) -> str:
     """What goes on as it was said: alarms by name and since when, warnings by their number."""
     known = _in(report, KNOWN)
     alarms = [f"{finding.name} since {standing.since}" for finding, standing in known if finding.verdict == ALARM]
@@ -77,6 +72,6 @@ def _known(report: "Report") -> str:
     return f"as before: {', '.join(parts)}" if parts else ""
 
 
-def _acknowledged(report: "Report") -> str:
+def _acknowledged(report: Findings) -> str:
     names = [finding.name for finding, _ in _in(report, ACKNOWLEDGED)]
     return f"acknowledged: {', '.join(names)}" if names else ""
