@@ -206,11 +206,11 @@ def test_ci_reviews(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     output = (tmp_path / "run" / "output").read_text()
     text = output.removeprefix("text=").strip()
     for earlier, call in {
-        "": "repos/churn/issues/3/comments",
-        "17\n18\n": "--method PATCH repos/churn/issues/comments/17",
+        "": "POST repos/churn/issues/3/comments",
+        "17\n18\n": "PATCH repos/churn/issues/comments/17",
     }.items():
         bodies = commented(clone, tmp_path / f"comment{len(earlier)}", earlier, text, monkeypatch)
-        assert bodies == {f"api --silent {call} --field body=@review.md": f"{MARK}\n{summary.read_text()}"}
+        assert bodies == {f"api --silent --method {call} --field body=@review.md": f"{MARK}\n{summary.read_text()}"}
 
 
 def commented(clone: Path, folder: Path, earlier: str, text: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:

@@ -28,7 +28,7 @@ SENSITIVE = {
 }
 # Variables that override no setting: the caller's, and those of make, the image and the runner.
 OTHERS = {
-    *("WORKSPACE", "ENV", "ENGINE", "TAG", "UID", "GID", "USERNS", "DOCKER", "BESIDE", "REQUIRE_DOCKER"),
+    *("WORKSPACE", "ENV", "ENGINE", "TAG", "UID", "GID", "USER", "USERNS", "DOCKER", "BESIDE", "REQUIRE_DOCKER"),
     *("BASE_IMAGE", "IMAGE", "NAME", "BUILDER", "COMMIT", "PATCH"),
     *("PINNED", "RUN", "HASH_SEED", "LOWERED_LEVEL", "STEP", "PARENT", "WARM", "AT_WORKER", "EXTRA_VARIABLES"),
     *("UNCOMPILED", "KEPT"),
