@@ -191,4 +191,4 @@ def test_train(engine: docker.DockerClient, clone: Path, make: Make) -> None:
 
     make("cluster-down")
     said = make("reproduce", f"RUN={together[0].name}").stdout
-    assert "IDENTICAL: 4 of 4 subjects" in said
+    assert "IDENTICAL: 5 of 5 subjects" in said
