@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -26,9 +26,7 @@ sys.path.insert(0, str(TESTS))
 
 from benchmarks import scale, scale_data  # noqa: E402
 from benchmarks.places import Place  # noqa: E402
-from tiny import CHECKOUT  # noqa: E402
-
-from samebook.core.make import variables  # noqa: E402
+from tiny import CHECKOUT, of_its_own_make  # noqa: E402
 
 # In the container: the command, and then what its largest process has had in memory.
 WATCH = """
@@ -100,25 +98,32 @@ def trained_together(root: Path, memory: str, parameters: str, workers: int, row
     if not clone.is_dir():
         subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
         (root / "data").rename(clone / "data")
-    own = {"COMPOSE_PROJECT_NAME": "samebook-scale", "SAMEBOOK_TAG": "-scale"}
-    os.environ.update(own)  # other clusters of the machine stay as they are
-    make = ["env", *(f"--unset={name}" for name in variables()), "make", "--silent", "ENGINE=docker"]
+    # Other clusters of the machine stay as they are.
+    environ = {**of_its_own_make(), "COMPOSE_PROJECT_NAME": "samebook-scale", "SAMEBOOK_TAG": "-scale"}
+    make = ["make", "--silent", "ENGINE=docker"]
     given = f"PARAMS={parameters} workers={workers} minutes=600"
     try:
         cluster = [*make, "cluster", f"WORKERS={workers}", f"MEMORY={memory}", "DASHBOARD_PORT=0"]
-        subprocess.run(cluster, cwd=clone, check=True, stdout=subprocess.DEVNULL)
-        failed = told([*make, "run", "NOTEBOOK=train", given], clone, given, f"{workers} of {memory}", rows)
+        subprocess.run(cluster, cwd=clone, env=environ, check=True, stdout=subprocess.DEVNULL)
+        failed = told([*make, "run", "NOTEBOOK=train", given], clone, given, f"{workers} of {memory}", rows, environ)
         peaks = subprocess.run(["sh", "-c", PEAKS], check=True, capture_output=True, text=True).stdout.split()
         click.echo(f"MiB of the largest worker: {max(map(int, peaks)) >> 20}")
     finally:
-        subprocess.run([*make, "cluster-down"], cwd=clone, check=False)
+        subprocess.run([*make, "cluster-down"], cwd=clone, env=environ, check=False)
     return failed
 
 
-def told(command: Sequence[str], folder: Path, parameters: str, memory: str, rows: int) -> bool:
+def told(
+    command: Sequence[str],
+    folder: Path,
+    parameters: str,
+    memory: str,
+    rows: int,
+    environ: Mapping[str, str] | None = None,
+) -> bool:
     """Run a training and print what it took; returns whether it failed."""
     start = time.monotonic()
-    code = subprocess.call(command, cwd=folder)
+    code = subprocess.call(command, cwd=folder, env=environ)
     click.echo(f"{rows:,} rows, {parameters}, {memory}: {time.monotonic() - start:,.0f} s, exit code {code}")
     return code != 0
 
