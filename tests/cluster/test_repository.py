@@ -1,5 +1,7 @@
 """Pods that have a git repository: what needs one, who has a key, and what is refused before a manifest is written."""
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ from promoting import stderr_of
 from tiny import Tiny, git
 
 from samebook.cluster.frame import VOLUMES
+from samebook.cluster.repository import SCRIPT
+from samebook.core.make import clean_environment
 
 IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
 GIT_IMAGE = f"registry.example.com/git@sha256:{'1' * 64}"
@@ -69,6 +73,8 @@ def test_only_what_promotes_has_keys(scheduled: Tiny) -> None:
         assert each["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     written = [{mount["name"] for mount in each["volumeMounts"] if not mount.get("readOnly")} for each in (clone, push)]
     assert written == [{"checkout", "clone-tmp"}, {"push-tmp"}]  # where no notebook has left a file
+    fixed = {mount["mountPath"] for mount in samebook["volumeMounts"] if mount.get("readOnly")}
+    assert fixed == {"/workspace/environments", "/workspace/notebooks", "/workspace/scripts"}  # what runs after it
     commit = git(scheduled, "rev-parse", "HEAD").strip()
     assert {"name": "COMMIT", "value": commit} in clone["env"]
 
@@ -150,3 +156,90 @@ def test_promotions_are_handed_over(scheduled: Tiny, tmp_path: Path) -> None:
     file.unlink()
     assert scheduled.samebook("pipeline", "daily", "--promotions", str(file)).code == 0
     assert not file.exists()
+
+
+def pushed(tmp_path: Path, promotion: Callable[[Tiny, Path], None]) -> tuple[subprocess.CompletedProcess[str], str]:
+    """The push of what a job has left in its folder, after a commit of its own; its end, and the branch's changes."""
+    job, server, handed = Tiny(tmp_path / "job"), tmp_path / "server.git", tmp_path / "handed"
+    (job.root / "models").mkdir(parents=True)
+    handed.mkdir()
+    (job.root / "models" / "m.json").write_text("{}\n")
+    (job.root / "code.py").write_text("1\n")
+    git(job, "init", "--quiet")
+    git(job, "add", "--all")
+    git(job, "commit", "--quiet", "--message", "work")
+    git(job, "tag", "promotion")  # a tag of the repository's own, and it is no matter
+    git(job, "clone", "--quiet", "--bare", ".", str(server))
+    commit = git(job, "rev-parse", "HEAD").strip()
+    (job.root / "models" / "m.json").write_text('{"auc": 1}\n')
+    git(job, "commit", "--quiet", "--all", "--message", "promote")
+    promotion(job, handed / "promotion.bundle")
+    (tmp_path / "tmp").mkdir()
+    text = SCRIPT.replace("/tmp/", f"{tmp_path}/tmp/").replace("/handed/", f"{handed}/")
+    variables = {"REPOSITORY": str(server), "COMMIT": commit, "SECRET": "key", "KEY": "/key", "BRANCH": "pod-1"}
+    ended = subprocess.run(
+        ["sh", "-c", text, "push", "push"],
+        env={**clean_environment(), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    branches = git(job, "--git-dir", str(server), "branch", "--list", "pod-1")
+    changes = git(job, "--git-dir", str(server), "diff", "--name-only", commit, "pod-1") if branches else ""
+    return ended, changes
+
+
+def bundled(tiny: Tiny, file: Path, *refs: str) -> None:
+    git(tiny, "bundle", "create", "--quiet", str(file), "HEAD", *refs, "^HEAD~2" if refs else "^HEAD~1")
+
+
+def with_code(tiny: Tiny, file: Path) -> None:
+    """A commit of code, and a tag by which only the commit before it would be looked at."""
+    git(tiny, "tag", "--force", "promotion")
+    (tiny.root / "code.py").write_text("2\n")
+    git(tiny, "commit", "--quiet", "--all", "--message", "code")
+    bundled(tiny, file, "refs/tags/promotion")
+
+
+def linked(tiny: Tiny, file: Path) -> None:
+    """A model that is a link out of the repository."""
+    (tiny.root / "models" / "m.json").unlink()
+    (tiny.root / "models" / "m.json").symlink_to("/proc/self/environ")
+    git(tiny, "commit", "--quiet", "--all", "--amend", "--message", "promote")
+    bundled(tiny, file)
+
+
+def repository(tiny: Tiny, file: Path) -> None:
+    """No bundle, but the name of a repository, with whatever configuration."""
+    file.write_text(f"gitdir: {tiny.root / '.git'}\n")
+
+
+def key(tiny: Tiny, file: Path) -> None:
+    """A link to another file of the container."""
+    (tiny.root / "key").write_text("PRIVATE KEY")
+    file.symlink_to(tiny.root / "key")
+
+
+def test_promotion_alone_is_pushed(tmp_path: Path) -> None:
+    """The commit of a promotion is pushed, whatever tags the repository has."""
+    ended, changes = pushed(tmp_path, bundled)
+    assert (ended.returncode, changes) == (0, "models/m.json"), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("promotion", "message"),
+    [
+        (with_code, "the job has committed code.py; only files of models/ may change"),
+        (linked, "the job has committed models/m.json; only files of models/ may change"),
+        (repository, "the promotion is not a commit that git can read"),
+        (key, "the promotion is not a commit that git can read"),
+    ],
+)
+def test_forged_promotion(promotion: Callable[[Tiny, Path], None], message: str, tmp_path: Path) -> None:
+    """Code behind a tag, a link for a model, a repository in the place of a bundle, and a file that is none of the
+    job's are not pushed, or shown.
+    """
+    ended, changes = pushed(tmp_path, promotion)
+    assert (ended.returncode, changes) == (2, ""), ended.stdout
+    assert f"error: {message}" in ended.stderr
+    assert "PRIVATE KEY" not in ended.stderr

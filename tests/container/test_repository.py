@@ -33,6 +33,11 @@ FIT = """
 import os, pathlib, samebook
 assert not any(pathlib.Path("/etc").glob("samebook-*"))
 assert "PRIVATE KEY" not in str(os.environ)
+try:
+    pathlib.Path("../scripts/samebook/__init__.py").open("a")
+    raise AssertionError("the code can be written to")
+except OSError:
+    pass
 pathlib.Path("../.git/config").open("a").write('[core]\\n\\tsshCommand = "touch /tmp/stolen; false"\\n')
 samebook.output_path("level.txt").write_text("3")
 samebook.log_metric("auc", 0.7)
@@ -163,7 +168,7 @@ def test_promotion_is_pushed(image: Image, server: Server, start: Start, tmp_pat
     ((_, code, printed),) = node.run(start, pushing)
     assert (code, printed.splitlines()[0]) == (
         2,
-        "error: the job has committed README.md; only models/ may change, so nothing is pushed",
+        "error: the job has committed README.md; only files of models/ may change, so nothing is pushed",
     )
     _, unpushed = rendered(server)
     stranger, (_, host) = pair()[0], pair()

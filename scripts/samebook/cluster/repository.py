@@ -21,6 +21,8 @@ KEY, WRITING_KEY = "git-key", "git-writing-key"
 # The folders of the scripts and of a key, in each container that has them.
 SCRIPT_FOLDER, KEY_FOLDER = "/etc/samebook-git", "/etc/samebook-key"
 SCRIPTS, BUNDLE = "git-script", "promotion.bundle"
+# The folders of the clone with what runs, and with what decides how.
+SOURCE = ("environments", "notebooks", "scripts")
 # A clone's uncommitted changes: there are none, which a run says by it.
 PATCH = ".samebook/clone.patch"
 # OpenSSH asks who runs it, and most images know no user of this number.
@@ -83,13 +85,21 @@ push)
     exit
   fi
   fetch --bare /tmp/repository
-  git -c fetch.fsckObjects=true fetch --quiet /handed/promotion.bundle HEAD:refs/heads/promotion ||
+  # No other file than a bundle: git would follow it, even to a repository with a configuration of the job's.
+  cp /handed/promotion.bundle /tmp/promotion.bundle
+  git bundle verify --quiet /tmp/promotion.bundle 2>/tmp/git-error &&
+    git -c fetch.fsckObjects=true fetch --quiet --no-tags /tmp/promotion.bundle HEAD:refs/heads/promotion ||
     fail 'the promotion is not a commit that git can read' 'make promote'
-  git merge-base --is-ancestor "$COMMIT" promotion || fail "the promotion is not made on $COMMIT" 'make promote'
-  others=$(git log -m --no-renames --format= --name-only "$COMMIT..promotion" |
-    grep -v -x -e '' -e 'models/[a-z][a-z0-9_-]*[.]json' | head -n 1) || :
-  [ -z "$others" ] || fail "the job has committed $others; only models/ may change, so nothing is pushed" 'make promote'
-  ask push --quiet "$REPOSITORY" "refs/heads/promotion:refs/heads/$BRANCH"
+  # Its hash: a name may be a tag's too.
+  promotion=$(git rev-parse --verify refs/heads/promotion)
+  git merge-base --is-ancestor "$COMMIT" "$promotion" || fail "the promotion is not made on $COMMIT" 'make promote'
+  # Regular files alone: a link would be read on the machine of whoever merges it.
+  others=$(git log -m --no-renames --format= --raw "$COMMIT..$promotion" |
+    grep -v -x -E -e '' -e ':[0-7]+ 100644 [0-9a-f. ]+ [AM][[:space:]]models/[a-z][a-z0-9_-]*[.]json' |
+    head -n 1 | cut -f 2) || :
+  [ -z "$others" ] ||
+    fail "the job has committed $others; only files of models/ may change, so nothing is pushed" 'make promote'
+  ask push --quiet "$REPOSITORY" "$promotion:refs/heads/$BRANCH"
   echo "promoted on branch $BRANCH, to be reviewed and merged"
   ;;
 esac
@@ -188,9 +198,16 @@ class Repository:
 
     @property
     def mounts(self) -> list[Manifest]:
-        """The mounts of samebook's container: the clone, over the image's copy of the commit, and no key."""
+        """The mounts of samebook's container: the clone, over the image's copy of the commit, and no key.
+
+        A notebook can't change what runs after it, perhaps with a signing key, as it can't in an image.
+        """
         return [
             {"name": CHECKOUT, "mountPath": "/workspace", "subPath": "workspace"},
+            *(
+                {"name": CHECKOUT, "mountPath": f"/workspace/{each}", "subPath": f"workspace/{each}", "readOnly": True}
+                for each in SOURCE
+            ),
             *([{"name": HANDED, "mountPath": f"/{HANDED}"}] if self.is_written else []),
         ]
 
