@@ -15,6 +15,7 @@ from typing import Self
 
 from samebook.cluster.frame import Frame
 from samebook.cluster.indexed import INDEX
+from samebook.cluster.program import AT_WORKER
 from samebook.cluster.results import AGAIN, Origin, Results, digest_of, facts
 from samebook.core import git, processes, signals, subcommand
 from samebook.core import workspace as workspaces
@@ -23,7 +24,7 @@ from samebook.core.errors import ARROW, EnvironmentMismatch, SamebookError
 from samebook.core.make import clean_environment
 from samebook.core.processes import Processes, ProcessResult, exit_at_once
 from samebook.core.workspace import Workspace
-from samebook.records import run_folder
+from samebook.records import receipt, run_folder
 from samebook.store import remote
 
 # The id of a run, in a line of a pipeline.
@@ -87,11 +88,28 @@ def _call(workspace: Workspace, call: list[str]) -> ProcessResult:
 
 
 def _runs(workspace: Workspace, call: list[str], done: ProcessResult, before: set[str]) -> list[Path]:
-    """The finished runs of the call, and those that were made meanwhile for it; that of the call itself first."""
+    """The finished runs of the call, and those that were made meanwhile for it; that of the call itself first.
+
+    A pod's runs are its own. A worker's checkout may have runs of others, which are nobody's to send.
+    """
     named = [subcommand.run_id(done.stdout)] if call[0] == "run" else RUN.findall(done.stdout)
     finished = [path.parent.name for path in sorted(workspace.runs.glob(f"*Z-*/{run_folder.RECEIPT}"))]
     new = [run for run in finished if run not in before]
+    if os.environ.get(AT_WORKER):
+        new = _makers(workspace, named, new)
     return [workspace.runs / run for run in dict.fromkeys((*named, *new)) if run in finished]
+
+
+def _makers(workspace: Workspace, runs: Sequence[str], among: Sequence[str]) -> list[str]:
+    """The runs among these that made what others have read, and what that was made of."""
+    makers: list[str] = []
+    waiting = [run for run in runs if run in among]
+    while waiting:
+        statement = receipt.read(workspace.runs / waiting.pop() / run_folder.RECEIPT)
+        found = {run for run in receipt.makers(statement).values() if run in among} - {*makers}
+        makers += found
+        waiting += found
+    return sorted(makers)
 
 
 def _check(workspace: Workspace, calls: Calls) -> None:

@@ -151,8 +151,9 @@ def execute(program: Program, session: Session) -> ProcessResult:
             if program.calls and not programs.is_stopped:
                 lock_path(workspace, program).unlink(missing_ok=True)  # its sender sees no file of this one
         finally:
-            os.close(lock)
+            # Before the lock: another worker of this checkout may write the same file once it holds that.
             calls_path(workspace, program).unlink(missing_ok=True)
+            os.close(lock)
     if programs.is_stopped:
         raise Reschedule  # where this worker only closes, another takes over
     return ended

@@ -29,7 +29,7 @@ from samebook.records.receipt import Json
 from samebook.store import objects
 
 CALLS = ".calls"
-CALL = re.compile(r"^([0-9a-f]{64}) (\S+)$", re.MULTILINE)
+CALL = re.compile(r"^([0-9a-f]{64}) ([^\s/]+)$", re.MULTILINE)
 
 
 def fresh_run(
@@ -74,7 +74,9 @@ def _runs_of_call(prepared: PreparedRun) -> list[Path]:
 
 def _calls(path: Path) -> Iterator[tuple[str, str]]:
     """The id of each run in these lines, with its call. Half a line, as of a full disk, is none."""
-    text = path.read_text(errors="replace") if path.is_file() else ""
+    text = ""
+    with suppress(OSError):  # one that only another user may read
+        text = path.read_text(errors="replace") if path.is_file() else ""
     yield from ((run, call) for call, run in CALL.findall(text))
 
 

@@ -1,0 +1,44 @@
+"""What a call sends to the shared store: its own runs, and what was made for them."""
+
+import json
+
+import pytest
+from tiny import Tiny
+
+from samebook.cluster import index_program
+from samebook.cluster.program import AT_WORKER
+from samebook.core.processes import ProcessResult
+from samebook.core.workspace import Workspace
+
+pytestmark = pytest.mark.fast
+
+OWN, MADE, STRANGER, EARLIER = (f"20130101T00000{n}Z-work-aaaaa{n}" for n in range(4))
+
+
+def add(tiny: Tiny, run: str, *makers: str) -> None:
+    """A finished run that has read what these have made."""
+    (tiny.root / "runs" / run / "outputs").mkdir(parents=True)
+    (tiny.root / "runs" / run / "outputs" / "a.txt").write_text(run)
+    tiny.receipt(run)
+    path = tiny.root / "runs" / run / "receipt.json"
+    statement = json.loads(path.read_text())
+    made_by = {"name": "made by", "annotations": {maker: [maker] for maker in makers}}
+    statement["predicate"]["runDetails"]["byproducts"] = [made_by]
+    path.write_text(json.dumps(statement))
+
+
+def sent(tiny: Tiny) -> list[str]:
+    ended = ProcessResult(0, json.dumps({"id": OWN}), "")
+    return [run.name for run in index_program._runs(Workspace(tiny.root), ["run", "work"], ended, {EARLIER})]
+
+
+def test_runs_of_others_are_not_sent(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's checkout may have runs of others meanwhile, and only a pod's folder is a call's own."""
+    add(tiny, OWN, MADE, EARLIER, "../elsewhere")
+    add(tiny, MADE, OWN)
+    add(tiny, STRANGER)
+    add(tiny, EARLIER)
+    monkeypatch.delenv(AT_WORKER, raising=False)
+    assert sent(tiny) == [OWN, MADE, STRANGER]
+    monkeypatch.setenv(AT_WORKER, "1")
+    assert sent(tiny) == [OWN, MADE]
