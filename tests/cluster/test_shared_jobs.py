@@ -3,6 +3,7 @@
 The S3 is real; pods are processes in a copy of the committed files.
 """
 
+import copy
 import json
 import shutil
 import threading
@@ -58,6 +59,14 @@ def test_runs_come_back(tiny: Tiny, s3: S3, kubectl: Path, tmp_path: Path, monke
     scheduled = rendered(tiny)
     assert run(pods, scheduled)[0] == 0
     assert run(pods, scheduled) == (0, "done already: its result is in the shared store\n")
+    # A pod that promotes starts again where its push has failed: its runs are there, and its promotion is not.
+    shutil.copytree(tiny.root / ".git", pods.image / ".git")
+    promoting = copy.deepcopy(scheduled)
+    pod = promoting[-1]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    pod["containers"][0]["args"] += ["--promotions", str(tmp_path / "promotion.bundle")]
+    code, printed = run(pods, promoting)
+    assert (code, "done already" in printed) == (0, False), printed
+    shutil.rmtree(pods.image / ".git")
     assert run(pods, rendered(tiny, "--notebook", "train", "-p", "n=3"))[0] == 0
     assert tiny.samebook("kubernetes", "results").stdout.endswith(
         "2 runs brought; 0 results are of other code than this checkout's\n"

@@ -60,12 +60,15 @@ class Calls:
         return cls(**parse_json(content))
 
 
-def execute(calls: Calls, index: int, options: Sequence[str] = ()) -> int:
-    """Run the call of an index, with these options, and send its result; returns the exit code."""
+def execute(calls: Calls, index: int, options: Sequence[str] = (), *, again: bool = False) -> int:
+    """Run the call of an index, with these options, and send its result; returns the exit code.
+
+    With `again` it is run though its result is there.
+    """
     workspace = workspaces.find()
     results = Results(workspace, remote.require(workspace, calls.env))
     digest, call = calls.digests[index], [*calls.calls[index], *options]
-    if results.receipts(digest):
+    if not again and results.receipts(digest):
         say("done already: its result is in the shared store")
         return 0
     _check(workspace, calls)

@@ -35,7 +35,8 @@ def execute(name: str, env: str, more: list[str]) -> int:
     today = datetime.datetime.now(datetime.UTC).date()
     arguments = call(name, env, definition.read(workspace, name), today)
     digest = digest_of(workspace, os.environ["SAMEBOOK_IMAGE"], (), arguments)
-    code = index_program.execute(Calls(env, "", {}, [arguments], [digest]), 0, more)
+    # Its runs are sent before its promotion is pushed: a pod that starts again, as the push has failed, has none yet.
+    code = index_program.execute(Calls(env, "", {}, [arguments], [digest]), 0, more, again=bool(more))
     if more and not code:
         index_program.say(exchange.exchange(workspace, env, exchange.PUSH, TransferOptions(), index_program.say))
     return code
