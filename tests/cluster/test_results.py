@@ -1,12 +1,15 @@
-"""What a call sends to the shared store: its own runs, and what was made for them."""
+"""What a call sends to the shared store: its own runs, and what was made for them. Whose files a worker has."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from tiny import Tiny
 
-from samebook.cluster import index_program
+from samebook.cluster import index_program, results, worker
 from samebook.cluster.program import AT_WORKER
+from samebook.core.errors import EnvironmentMismatch
 from samebook.core.processes import ProcessResult
 from samebook.core.workspace import Workspace
 
@@ -42,3 +45,17 @@ def test_runs_of_others_are_not_sent(tiny: Tiny, monkeypatch: pytest.MonkeyPatch
     assert sent(tiny) == [OWN, MADE, STRANGER]
     monkeypatch.setenv(AT_WORKER, "1")
     assert sent(tiny) == [OWN, MADE]
+
+
+def test_worker_of_another_checkout(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that shares the runs alone, and has another notebook or other settings, is refused with their names."""
+    tiny.notebook("work", work="1")
+    sent = results.files(Workspace(tiny.root))
+    there = tmp_path / "there"
+    shutil.copytree(tiny.root, there)
+    monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(there))
+    worker.check_files(sent)
+    (there / "notebooks" / "work.ipynb").write_text("{}")
+    (there / "environments" / "more.yml").write_text("{}")
+    with pytest.raises(EnvironmentMismatch, match=f"in {there}: environments/more.yml, notebooks/work.ipynb"):
+        worker.check_files(sent)

@@ -33,11 +33,7 @@ FIT = """
 import os, pathlib, samebook
 assert not any(pathlib.Path("/etc").glob("samebook-*"))
 assert "PRIVATE KEY" not in str(os.environ)
-try:
-    pathlib.Path("../scripts/samebook/__init__.py").open("a")
-    raise AssertionError("the code can be written to")
-except OSError:
-    pass
+assert not any(os.access(f"../{folder}", os.W_OK) for folder in ("scripts", "scripts/samebook", "notebooks"))
 pathlib.Path("../.git/config").open("a").write('[core]\\n\\tsshCommand = "touch /tmp/stolen; false"\\n')
 samebook.output_path("level.txt").write_text("3")
 samebook.log_metric("auc", 0.7)

@@ -17,7 +17,7 @@ from distributed.security import Security
 from samebook.cluster import certificates, worker
 from samebook.cluster.certificates import Access
 from samebook.cluster.program import Program
-from samebook.cluster.results import Origin
+from samebook.cluster.results import Origin, files
 from samebook.cluster.worker import Session
 from samebook.core import file_lock, signing_key
 from samebook.core.errors import Interrupted, SamebookError, UsageError
@@ -156,6 +156,8 @@ class Cluster:
             time.sleep(POLL)
         self.client.run_on_scheduler(worker.check, self.session)
         is_shared = all(self.client.run(worker.check, self.session).values())
+        if is_shared:
+            self.client.run(worker.check_files, files(self.workspace))
         say(f"cluster: {len(workers)} workers" + ("" if is_shared else ", whose results come by the shared store"))
         return is_shared
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from samebook.core import uncommitted
 from samebook.core.digest import json_bytes, parse_json, sha256
 from samebook.core.errors import EnvironmentMismatch, SamebookError
 from samebook.core.text import Say
@@ -168,6 +169,13 @@ def facts(workspace: Workspace) -> dict[str, str]:
     """The sha256 of the code and the lock of a workspace, by their names in a receipt."""
     lock = sha256(workspace.environments / "runtime.txt")
     return {receipt.CODE: run_source.code_digest(workspace), receipt.LOCK: lock}
+
+
+def files(workspace: Workspace) -> dict[str, str]:
+    """The sha256 of each file of a workspace that decides what a run does, by its path: code, notebooks, settings."""
+    others = (*workspace.notebooks.rglob("*.ipynb"), *workspace.environments.rglob("*.yml"))
+    names = {workspace.relative(path): path for path in (*run_source.code_files(workspace), *others)}
+    return {name: sha256(path) for name, path in names.items() if not uncommitted.is_cache(name)}
 
 
 def digest_of(workspace: Workspace, image: str, variables: Sequence[tuple[str, str]], call: Sequence[str]) -> str:

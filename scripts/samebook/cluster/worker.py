@@ -27,7 +27,7 @@ from distributed.worker import thread_state
 from samebook.cluster.indexed import INDEX
 from samebook.cluster.program import AT_WORKER, Program, worker_variables
 from samebook.cluster.rank import CALL
-from samebook.cluster.results import Origin
+from samebook.cluster.results import Origin, files
 from samebook.core import file_lock
 from samebook.core import workspace as workspaces
 from samebook.core.errors import EnvironmentMismatch, UsageError
@@ -97,6 +97,20 @@ def check(session: Session) -> bool:
             mend=f"git -C {workspace.root} checkout {session.origin.commit[:12] or 'HEAD'}",
         )
     return False
+
+
+def check_files(sent: Mapping[str, str]) -> None:
+    """Raise EnvironmentMismatch where a process that sees the runs of a sender has other code, notebooks or settings:
+    it may be in another checkout.
+    """
+    workspace = workspaces.find()
+    own = files(workspace)
+    if names := sorted(name for name in {*own, *sent} if own.get(name) != sent.get(name)):
+        raise EnvironmentMismatch(
+            f"a process of the cluster sees the runs of this checkout, and has other files in {workspace.root}:"
+            f" {_names(names)}",
+            mend=f"git -C {workspace.root} status",
+        )
 
 
 def _names(changes: Sequence[str]) -> str:
