@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import Tiny
+from tiny import Tiny, git
 
 from samebook.cluster import index_program, results, worker
 from samebook.cluster.program import AT_WORKER
@@ -59,3 +59,19 @@ def test_worker_of_another_checkout(tiny: Tiny, tmp_path: Path, monkeypatch: pyt
     (there / "environments" / "more.yml").write_text("{}")
     with pytest.raises(EnvironmentMismatch, match=f"in {there}: environments/more.yml, notebooks/work.ipynb"):
         worker.check_files(sent)
+
+
+def test_changes_of_any_name(tiny: Tiny) -> None:
+    """A changed file counts as uncommitted whatever its name is."""
+    git(tiny, "init", "--quiet")
+    git(tiny, "add", "--all")
+    git(tiny, "commit", "--quiet", "--message", "work")
+    assert results.Origin.of(Workspace(tiny.root)).uncommitted == ()
+    for name in ("größe.yml", 'a "b".yml', "two words.yml"):
+        (tiny.root / "environments" / name).write_text("{}")
+    changes = results.Origin.of(Workspace(tiny.root)).uncommitted
+    assert changes == (
+        'environments/a \\"b\\".yml',
+        "environments/gr\\303\\266\\303\\237e.yml",
+        "environments/two words.yml",
+    )

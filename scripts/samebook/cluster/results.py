@@ -27,8 +27,8 @@ from samebook.store.remote import Remote
 # Below runs/: where a run is put together.
 FOLDER = ".cluster"
 AGAIN = "make sweep … IMAGE=…, with an image of this commit"
-# The name of a file in a patch.
-CHANGED = re.compile(rb"^diff --git a/.+ b/(.+)$", re.MULTILINE)
+# The name of a file in a patch, where git puts one that is not ASCII in quotes.
+CHANGED = re.compile(rb'^diff --git "?a/.+ "?b/(.+?)"?$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
