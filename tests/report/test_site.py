@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,6 +174,40 @@ def test_no_text_is_markup(tiny: Tiny) -> None:
     assert HOSTILE in reported.rows(folder)["20260101T000000Z-<script>alert(1)<!---000001"]["metrics"]
 
 
+FINDING = {"kind": "feature", "name": "x", "span": "day", "value": 1.0, "warn": 0.1, "alarm": 0.2, "verdict": "alarm"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"value": 10**400}, {"value": "nan"}, {"value": "inf"}, {"verdict": "constructor"}, {"warn": "x"}),
+        *({"name": ["x"]}, {"kind": "metric", "value": "1e999"}),
+    ],
+)
+def test_drift_of_a_stranger_stops_no_report(tiny: Tiny, change: Json) -> None:
+    """A finding with numbers or words that monitoring never writes is left out, and the other runs are shown."""
+    report = {"model": "__proto__", "day": "2026-01-01", "verdict": "alarm", "findings": [FINDING | change]}
+    reported.run(tiny, FIRST, outputs={"drift.json": report})
+    report |= {"day": "2026-01-02", "findings": [FINDING | {"value": 1e308, "warn": 1e-300}]}
+    reported.run(tiny, SECOND, outputs={"drift.json": report})
+    folder = build(tiny).page.parent
+    assert reported.rows(folder).keys() == {FIRST, SECOND}
+    # As a key of its own: written plainly, it would be the prototype of the object.
+    script = (folder / "data" / "drift.js").read_text()
+    assert '{["__proto__"]:[{"model":"__proto__","day":"2026-01-02",' in script
+    assert "2026-01-01" not in script
+
+
+def test_deep_value_stops_no_report(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run with a parameter that is nested too deeply to be searched for secrets is damaged, and the others are not."""
+    tiny.notebook("train", parameters='from samebook import Secret\ntoken: Secret = Secret("TOKEN")')
+    monkeypatch.setenv("TOKEN", "hunter2hunter2")
+    path = reported.run(tiny, FIRST, parameters={"a": "deep"}) / "receipt.json"
+    path.write_text(path.read_text().replace('"deep"', "[" * 3000 + "]" * 3000))
+    reported.run(tiny, SECOND)
+    assert counts(build(tiny)) == (2, 0, 0, 1)
+
+
 def test_secrets_are_redacted(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret of a notebook or of the settings is nowhere in the site, and one that came later makes it anew."""
     tiny.notebook("train", parameters='from samebook import Secret\ntoken: Secret = Secret("TOKEN")')
@@ -193,10 +228,16 @@ def test_other_folders_are_left_alone(tiny: Tiny) -> None:
     (own / "mine.js").write_text("mine")
     (tiny.root / "docs" / "notes.txt").write_text("mine")
     (tiny.root / "link").symlink_to(own)
-    for into in (tiny.root / "docs", tiny.root / "link"):
+    pictures = tiny.root / "assets" / "images"
+    pictures.mkdir(parents=True)
+    (pictures / "mine.png").write_text("mine")
+    received = build(tiny).page.parent
+    shutil.rmtree(received / "data")
+    (received / "data").symlink_to(own)
+    for into in (tiny.root / "docs", tiny.root / "link", pictures.parent, received):
         with pytest.raises(UsageError, match="expected"):
             site.build(Workspace(tiny.root), into)
-    assert (own / "mine.js").read_text() == "mine"
+    assert [path.read_text() for path in (own / "mine.js", pictures / "mine.png")] == ["mine", "mine"]
 
 
 def test_state_is_not_trusted(tiny: Tiny) -> None:
