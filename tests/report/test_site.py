@@ -199,7 +199,7 @@ def test_drift_of_a_stranger_stops_no_report(tiny: Tiny, change: Json) -> None:
 
 
 def test_deep_value_stops_no_report(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run with a parameter that is nested too deeply to be searched for secrets is damaged, and the others are not."""
+    """A run with a parameter that is nested too deeply to be searched for secrets is damaged, the others are not."""
     tiny.notebook("train", parameters='from samebook import Secret\ntoken: Secret = Secret("TOKEN")')
     monkeypatch.setenv("TOKEN", "hunter2hunter2")
     path = reported.run(tiny, FIRST, parameters={"a": "deep"}) / "receipt.json"
