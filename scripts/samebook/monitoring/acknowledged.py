@@ -5,7 +5,9 @@ changed, so that git merges two branches' lines. An acknowledgement is of one fi
 beyond it is said as ever.
 """
 
+import datetime
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -67,9 +69,12 @@ def _parsed(line: bytes, number: int, model: str) -> Acknowledgement:
         texts = (*(value for name, value in asdict(found).items() if name != "said"), said.day, said.verdict, said.way)
         if not all(isinstance(text, str) for text in texts) or said.verdict not in VERDICTS:
             raise TypeError(f"found {line.decode()[:80]}")
-        counts = tuple(int(count) for count in said.counts)
-        return replace(found, said=replace(said, value=float(said.value), counts=counts))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        datetime.date.fromisoformat(said.day)
+        counts, value = tuple(int(count) for count in said.counts), float(said.value)
+        if not math.isfinite(value) or min(counts, default=0) < 0:  # nothing is beyond NaN: it would hide all
+            raise ValueError(f"found {value} and {counts}")
+        return replace(found, said=replace(said, value=value, counts=counts))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         name = f"models/{model.partition('@')[0]}{SUFFIX}"
         raise UsageError(
             f"{name}, line {number}: expected an acknowledgement as make ack writes it; {error}",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from samebook.core.workspace import Workspace
-from samebook.review import cells, model_section, notebook_section, packages, rules, settings
+from samebook.review import acknowledgements, cells, model_section, notebook_section, packages, rules, settings
 from samebook.review.markdown import inert, table
 from samebook.review.model_section import SIDES, Model, Plot
 from samebook.review.span import Span
@@ -30,6 +30,7 @@ def markdown(workspace: Workspace, span: Span, models: Sequence[Model], plots: S
     judging = list(rules.compare(span, keys))
     sections = {
         "Rules that this changes": _rules(judging),
+        "Alarms that this silences": _table(acknowledgements.TITLES, acknowledgements.compare(span)),
         "Models": _models(models, judged, plots, span),
         "Notebooks": [part for path in notebooks for part in _notebook(path, span)],
         "Packages": _table(("package", "before", "after", ""), packages.compare(span)),

@@ -2,13 +2,14 @@
 
 import datetime
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from samebook.core import workspace as workspaces
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError, nearest
-from samebook.core.text import word
+from samebook.core.text import visible, word
 from samebook.core.workspace import Workspace
 from samebook.models import commits
 from samebook.monitoring import acknowledged
@@ -17,6 +18,8 @@ from samebook.monitoring.finding import OK, Finding, Said
 from samebook.records import receipt, run_folder
 
 REPORT = "drift.json"
+# A model, a run or a notebook, `@` a branch: never a path.
+MODEL = re.compile(r"\w[\w-]*(@\S+)?")
 
 
 @dataclass(frozen=True)
@@ -50,15 +53,20 @@ def ack(request: AckRequest) -> Acknowledged:
         raise UsageError("no reason is given; expected why it is no fault", mend=_mend(request, request.what))
     run = run_folder.locate(workspace, request.run).parent
     report = _report(workspace, run.name)
-    finding, said = _found(report, request)
+    try:
+        finding, said = _found(report, request)
+    except (LookupError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{REPORT} of {run.name} is no report of monitoring; found {error!r}", mend="make run NOTEBOOK=monitor"
+        ) from None
     path = acknowledged.path(workspace, report["model"])
     with commits.hold_branch(workspace, path) as tip:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         who = commits.author(workspace.root)
         given = Acknowledgement.of(finding, said, who=who, when=now, why=request.why.strip(), run=run.name)
         before = acknowledged.content(workspace, report["model"])
-        acknowledged.parse(before, report["model"])
         content = before + (b"" if before.endswith(b"\n") or not before else b"\n") + given.line()
+        acknowledged.parse(content, report["model"])
         commit = commits.commit_file(workspace, tip, path, content, _message(report["model"], given))
     return Acknowledged(report["model"], given, commit)
 
@@ -82,7 +90,11 @@ def _report(workspace: Workspace, run: str) -> dict[str, Any]:
         raise UsageError(
             f"{REPORT} of {run} is not what its receipt says: it was changed since", mend=f"make verify RUN={word(run)}"
         )
-    return json.loads(content)
+    report = json.loads(content)
+    model = report.get("model") if isinstance(report, dict) else None
+    if not isinstance(model, str) or not MODEL.fullmatch(model):
+        raise UsageError(f"{REPORT} of {run} names no model; expected one of models/", mend="make run NOTEBOOK=monitor")
+    return report
 
 
 def _found(report: dict[str, Any], request: AckRequest) -> tuple[Finding, Said]:
@@ -112,4 +124,5 @@ def _mend(request: AckRequest, what: str) -> str:
 
 
 def _message(model: str, given: Acknowledgement) -> str:
-    return f"Acknowledge {given.name} of {given.said.day}, monitored for {model}\n\n{given.why}\n"
+    subject = visible(f"Acknowledge {given.name} of {given.said.day}, monitored for {model}", kept="")
+    return f"{subject}\n\n{given.why}\n"
