@@ -3,6 +3,7 @@
 import datetime
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from samebook.core.errors import UsageError
 from samebook.environment.model_sections import Drift
 from samebook.monitoring import acknowledged
-from samebook.monitoring.acknowledged import Acknowledgement
+from samebook.monitoring.acknowledged import Acknowledgement, Withdrawal
 from samebook.monitoring.finding import ACKNOWLEDGED, ALARM, KNOWN, NEW, OK, WARN, Finding, Said, Standing
 from samebook.monitoring.measure import measure
 from samebook.monitoring.observations import Window, observe
@@ -204,6 +205,18 @@ def test_damaged_acknowledgement_is_refused(line: bytes) -> None:
     assert len(acknowledged.parse(good + good, "delay")) == 2
     with pytest.raises(UsageError, match=r"delay\.acknowledged\.jsonl, line 2"):
         acknowledged.parse(good + line + b"\n", "delay")
+
+
+def test_withdrawn_acknowledgement_is_over() -> None:
+    """A withdrawn line counts no more, in whatever order a merge has put the lines; one that is given anew does."""
+    given = acknowledgement(report(0, {0: renamed}), "word")
+    ((digest, _),) = acknowledged.in_force(given.line(), "delay")
+    withdrawal = Withdrawal("Ann", "2013-07-02T08:00:00Z", "it was a fault", (digest,)).line()
+    anew = replace(given, when="2013-07-03T08:00:00Z")
+    assert acknowledged.parse(withdrawal + given.line() + given.line(), "delay") == []
+    assert acknowledged.parse(given.line() + withdrawal + anew.line(), "delay") == [anew]
+    with pytest.raises(UsageError, match="line 1"):
+        acknowledged.parse(withdrawal.replace(b'"withdrawn": ["', b'"withdrawn": [1, "'), "delay")
 
 
 # --- What was said before --------------------------------------------------------------------------------------------

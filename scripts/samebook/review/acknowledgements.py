@@ -33,6 +33,8 @@ def _facts(line: bytes) -> tuple[str, str, str, str]:
     """The finding, how it was, who and why; of a line that is no acknowledgement its text."""
     try:
         record = json.loads(line)
+        if "withdrawn" in record:
+            return f"withdraws {len(record['withdrawn'])}", "", _cut(str(record["who"])), _cut(str(record["why"]))
         said = record["said"]
         finding = f"{record['kind']} {record['name']}, {record['span']}"
         was = f"{said['verdict']} {said['value']} of {said['day']}"
