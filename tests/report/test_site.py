@@ -85,13 +85,6 @@ def test_order_of_builds_is_no_matter(tiny: Tiny) -> None:
     assert {path for path, content in files[0].items() if content != files[1][path]} <= {Path(site.STATE)}
 
 
-def rewritten(run: Path, change: Callable[[Json], object]) -> None:
-    """Change the statement of a receipt."""
-    statement = json.loads((run / "receipt.json").read_bytes())
-    change(statement)
-    (run / "receipt.json").write_bytes(json_bytes(statement))
-
-
 def replaced(run: Path, name: str, text: str) -> None:
     """Give a file other content, with a receipt that says so."""
     (run / name).write_text(text)
@@ -117,10 +110,14 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "no JSON": lambda run: (run / "receipt.json").write_bytes(b"\xff\x00"),
     "a list": lambda run: (run / "receipt.json").write_text("[]"),
     "too deep": lambda run: (run / "receipt.json").write_text("[" * 100_000),
-    "a plan": lambda run: rewritten(run, without_results),
-    "another run's": lambda run: rewritten(run, lambda it: metadata(it).update(invocationId=SECOND)),
-    "a number for a builder": lambda run: rewritten(run, lambda it: it["predicate"]["runDetails"].update(builder=5)),
-    "a time without a zone": lambda run: rewritten(run, lambda it: metadata(it).update(startedOn="2026-01-01")),
+    "a plan": lambda run: reported.rewritten(run, without_results),
+    "another run's": lambda run: reported.rewritten(run, lambda it: metadata(it).update(invocationId=SECOND)),
+    "a number for a builder": lambda run: reported.rewritten(
+        run, lambda it: it["predicate"]["runDetails"].update(builder=5)
+    ),
+    "a time without a zone": lambda run: reported.rewritten(
+        run, lambda it: metadata(it).update(startedOn="2026-01-01")
+    ),
     "other metrics": lambda run: (run / "metrics.json").write_text('{"auc": 0.99}'),
     "metrics that are no numbers": lambda run: replaced(run, "metrics.json", '{"auc": {"a": 1}}'),
     "metrics in a list": lambda run: replaced(run, "metrics.json", "[1]"),
