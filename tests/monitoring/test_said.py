@@ -177,10 +177,15 @@ def test_acknowledged_value_ends_with_its_fault(kind: str) -> None:
     def of(day: str, past: pd.DataFrame) -> Report:
         return compared(Report("delay", day, 7, (finding,)), past, (given,))
 
-    first = of("2013-07-08", pd.DataFrame())
-    assert [(place.state, place.told) for _, place in first.pairs()] == [(ACKNOWLEDGED, OK)]
-    assert told(of("2013-07-15", first.frame())) == {}
-    assert told(of("2013-07-16", first.frame())) == {"auc lost": WARN}
+    past = compared(Report("delay", "2013-07-01", 7, (finding,)), pd.DataFrame()).frame()
+    for day in ("2013-07-08", "2013-07-15"):
+        result = of(day, past)
+        assert [(place.state, place.told) for _, place in result.pairs()] == [(ACKNOWLEDGED, OK)]
+        past = result.frame()
+    back = of("2013-07-23", past)
+    assert told(back) == {"auc lost": WARN}
+    again = of("2013-07-24", back.frame())
+    assert (again.verdict, [place.state for _, place in again.pairs()]) == (WARN, [KNOWN])
     assert of("2013-07-09", pd.DataFrame()).verdict == WARN
 
 

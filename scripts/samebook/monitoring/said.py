@@ -83,7 +83,7 @@ def _standing(report: Report, finding: Finding, past: _Past, acknowledged: Seque
     mine = [
         each
         for each in acknowledged
-        if each.key == finding.key and each.said.day <= report.day and _goes_on(report, each, has_past=bool(before))
+        if each.key == finding.key and each.said.day <= report.day and _goes_on(report, each, since)
     ]
     given = min((news(report, finding, each.said, WORSE) for each in mine), key=VERDICTS.index, default=finding.verdict)
     if mine and given == OK:
@@ -96,12 +96,12 @@ def _standing(report: Report, finding: Finding, past: _Past, acknowledged: Seque
     return Standing(NEW, WARN if told == ALARM and _is_slow(report, finding, past) else told, since, now)
 
 
-def _goes_on(report: Report, given: Acknowledgement, *, has_past: bool) -> bool:
+def _goes_on(report: Report, given: Acknowledgement, since: str) -> bool:
     """Whether what was acknowledged is still the same fault: known by its counts, or never away for BREAK days.
 
     A value alone, as of quality or of too few rows, says nothing of a fault that comes back later, or to another model.
     """
-    return has_past or bool(given.said.counts) or given.said.day >= _first_day(report)
+    return bool(given.said.counts) or since <= given.said.day or given.said.day >= _first_day(report)
 
 
 def _first_day(report: Report) -> str:
