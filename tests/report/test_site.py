@@ -195,6 +195,15 @@ def test_drift_of_a_stranger_stops_no_report(tiny: Tiny, change: Json) -> None:
     assert "2026-01-01" not in script
 
 
+def test_later_run_hides_no_alarm(tiny: Tiny) -> None:
+    """Of a day that was monitored twice the newest run counts, and the verdict of the other one stays beside it."""
+    report = {"model": "delay", "day": "2026-01-01", "verdict": "alarm", "findings": [FINDING]}
+    reported.run(tiny, FIRST, outputs={"drift.json": report})
+    reported.run(tiny, SECOND, outputs={"drift.json": report | {"verdict": "ok", "findings": []}})
+    ((day,),) = reported.data(build(tiny).page.parent, "drift").values()
+    assert (day["verdict"], day["run"], day["others"]) == ("ok", SECOND, [[FIRST, "alarm"]])
+
+
 def test_deep_value_stops_no_report(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run with a parameter that is nested too deeply to be searched for secrets is damaged, the others are not."""
     tiny.notebook("train", parameters='from samebook import Secret\ntoken: Secret = Secret("TOKEN")')

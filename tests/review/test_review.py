@@ -446,10 +446,10 @@ def test_silenced_alarms(tiny: Tiny) -> None:
 
 def test_length(tiny: Tiny) -> None:
     """A review is never longer than a forge takes, and says what it leaves out."""
-    tiny.notebook("train", **{f"cell{number}": f"{number}\n" * 50 for number in range(900)})
+    tiny.notebook("train", **{f"cell{number}": f"{number} 漢\n" * 50 for number in range(900)})
     commit(tiny)
     shown = verb(Workspace(tiny.root), "main..retrain").text
-    assert len(shown) <= LONGEST + 100
+    assert len(shown.encode()) <= LONGEST + 100
     assert "more parts would make this too long for a comment" in shown
 
 

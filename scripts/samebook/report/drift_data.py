@@ -52,9 +52,14 @@ def _number(value: Any) -> float | None:
 
 
 def days(runs: Sequence[Json]) -> dict[str, list[Json]]:
-    """The days of each model, the first one first. Where a day was monitored twice, the newest run counts."""
+    """The days of each model, the first one first. Where a day was monitored twice, the newest run counts, and `others`
+    has the verdicts of those before it: a run from elsewhere hides no alarm.
+    """
     models: dict[str, dict[str, Json]] = {}
     for run in runs:  # the newest first
-        report = run["drift"]
-        models.setdefault(report["model"], {}).setdefault(report["day"], {**report, "run": run["row"]["id"]})
+        report, name = run["drift"], run["row"]["id"]
+        by_day = models.setdefault(report["model"], {})
+        day = by_day.setdefault(report["day"], {**report, "run": name, "others": []})
+        if day["run"] != name:
+            day["others"].append([name, report["verdict"]])
     return {model: [by_day[day] for day in sorted(by_day)] for model, by_day in sorted(models.items())}
