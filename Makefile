@@ -84,7 +84,7 @@ pipelines: ## List the pipelines: what each may be given, and its steps
 pipeline: ## Run the steps of NAME=daily, with PARAMS="day=2013-07-01"; DRY=1 prints the plan, FORCE=1 runs all
 backfill: ## Run NAME=daily for each day FROM=2013-06-01 TO=2013-06-30; JOBS=2 at a time
 watch: ## Run pipelines when data comes in: files in data/inbox/, new days in the warehouse
-ack: ## Acknowledge WHAT=carrier in the report of RUN=monitor, with WHY="…": quiet until it changes; WINDOW=1
+ack: ## Acknowledge WHAT=carrier in the report of RUN=monitor, with WHY="…": quiet until it changes; WINDOW=1, WITHDRAW=1
 drift: ## Compare DAY=2013-07-01 with what MODEL=<name> was made on; DAYS=21 up to it
 kubernetes-render: ## Manifests for IMAGE=name@sha256:…: of NOTEBOOK (GRID, SETS), of NAME FROM TO, or of ENV's schedule
 kubernetes-results: ## Bring the runs that pods have sent to the shared store of ENV

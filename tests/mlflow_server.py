@@ -19,7 +19,7 @@ from s3 import free_ports
 from tiny import CHECKOUT, wait_until
 
 from samebook.environment.sections import Mlflow
-from samebook.tracking.server import Server
+from samebook.tracking.server import API, Server
 
 UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
 # The server of the compose profile `mlflow`, which is no package of the environment's.
@@ -60,11 +60,12 @@ def _answers(process: subprocess.Popen[bytes], folder: Path, url: str) -> bool:
 
 @dataclass
 class Wrong:
-    """A server that answers any call with this status and these bytes; the headers of all calls."""
+    """A server that answers any call with this status and these bytes, but those of `right`; the headers of all."""
 
     status: int
     content: bytes
     version: bytes = b"3.17.2"
+    right: dict[str, bytes] = field(default_factory=dict)
     headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
 
@@ -77,12 +78,13 @@ def answering(wrong: Wrong) -> Iterator[Wrong]:
         def do_GET(self) -> None:
             wrong.headers.append({name.lower(): value for name, value in self.headers.items()})
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            is_version = self.path == "/version" and wrong.version
-            self.send_response(200 if is_version else wrong.status)
+            version = {"/version": wrong.version} if wrong.version else {}
+            right = {**version, **wrong.right}.get(self.path.removeprefix(API).partition("?")[0])
+            self.send_response(wrong.status if right is None else 200)
             if wrong.status in (301, 307):
                 self.send_header("Location", f"{wrong.url}/elsewhere")
             self.end_headers()
-            self.wfile.write(wrong.version if is_version else wrong.content)
+            self.wfile.write(wrong.content if right is None else right)
 
         def do_POST(self) -> None:
             self.do_GET()

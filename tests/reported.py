@@ -4,6 +4,7 @@ import base64
 import json
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tiny import Tiny
 
 from samebook.core.digest import json_bytes, sha256
 from samebook.records import canonical, run_folder
+from samebook.records.receipt import Json
 
 HOSTILE = "<script>document.title='owned'</script>"
 ENVIRONMENT = {"python": "3.13", "packages": {"click": "8.1.0 sha256:" + "a" * 64, "numpy": "2.5.5 sha256:" + "b" * 64}}
@@ -101,6 +103,13 @@ def receipt(folder: Path, **facts: Any) -> None:
 
 def described(folder: Path, name: str) -> dict[str, Any]:
     return {"name": name, "digest": {"sha256": sha256(folder / name)}}
+
+
+def rewritten(run: Path, change: Callable[[Json], object]) -> None:
+    """Change the statement of a receipt."""
+    statement = json.loads((run / "receipt.json").read_bytes())
+    change(statement)
+    (run / "receipt.json").write_bytes(json_bytes(statement))
 
 
 def failed(tiny: Tiny, run: str, error: str) -> Path:

@@ -141,6 +141,12 @@ def test_receipts_are_read_once(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> 
     path.write_text(path.read_text().replace(later.name, f"../{later.name}"))  # leads out of runs/
     assert found() == ["20130103", "20130101"]
     path.unlink()
+    other = here.runs.parent / "other"
+    other.write_text("mine")
+    path.symlink_to(other)  # as in a folder of runs that somebody has sent
+    assert found() == ["20130103", "20130101"]
+    assert other.read_text() == "mine"
+    path.unlink()
     path.mkdir()  # nobody can write there
     assert found() == ["20130103", "20130101"]
 

@@ -1,7 +1,9 @@
 """What is said: new faults, worse ones and other ones; and what an acknowledgement does not hide."""
 
 import datetime
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from samebook.core.errors import UsageError
 from samebook.environment.model_sections import Drift
 from samebook.monitoring import acknowledged
-from samebook.monitoring.acknowledged import Acknowledgement
+from samebook.monitoring.acknowledged import Acknowledgement, Withdrawal
 from samebook.monitoring.finding import ACKNOWLEDGED, ALARM, KNOWN, NEW, OK, WARN, Finding, Said, Standing
 from samebook.monitoring.measure import measure
 from samebook.monitoring.observations import Window, observe
@@ -166,9 +168,41 @@ def test_acknowledged_of_other_bins_ends() -> None:
     assert told(compared(report(15, changes, other), pd.DataFrame(), (given,)))["word"] == ALARM
 
 
+@pytest.mark.parametrize("kind", ["quality", "data"])
+def test_acknowledged_value_ends_with_its_fault(kind: str) -> None:
+    """What is known by its value alone stays quiet while it goes on; back after a week without it, it is said again."""
+    finding = Finding(kind, "auc lost", "7 days", 0.04, 0.0, 0.05)
+    given = Acknowledgement.of(finding, Said("2013-07-01", WARN, 0.04), **WHO)
+
+    def of(day: str, past: pd.DataFrame) -> Report:
+        return compared(Report("delay", day, 7, (finding,)), past, (given,))
+
+    past = compared(Report("delay", "2013-07-01", 7, (finding,)), pd.DataFrame()).frame()
+    for day in ("2013-07-08", "2013-07-15"):
+        result = of(day, past)
+        assert [(place.state, place.told) for _, place in result.pairs()] == [(ACKNOWLEDGED, OK)]
+        past = result.frame()
+    back = of("2013-07-23", past)
+    assert told(back) == {"auc lost": WARN}
+    again = of("2013-07-24", back.frame())
+    assert (again.verdict, [place.state for _, place in again.pairs()]) == (WARN, [KNOWN])
+    assert of("2013-07-09", pd.DataFrame()).verdict == WARN
+
+
+FACTS = WHO | {"kind": "data", "name": "rows", "span": "day"}
+
+
+def line_of(**said: object) -> bytes:
+    """A line with another value than make ack writes."""
+    return json.dumps(FACTS | {"said": {"day": "2013-07-01", "verdict": ALARM, "value": 1.0} | said}).encode()
+
+
 @pytest.mark.parametrize(
     "line",
-    [b"{", b"[]", b"{}", b"\xff", b'{"who": 1}', b'{"said": {"day": "2013-07-01", "verdict": "fine", "value": 1}}'],
+    [
+        *(b"{", b"[]", b"{}", b"\xff", b'{"who": 1}', line_of(verdict="fine"), line_of(day="x"), line_of(counts=[-1])),
+        *(line_of(value=float("nan")), line_of(value=float("inf")), line_of(value=10**400), b"[" * 100_000),
+    ],
 )
 def test_damaged_acknowledgement_is_refused(line: bytes) -> None:
     """A line that is not whole hides nothing: it is an error that names it."""
@@ -176,6 +210,18 @@ def test_damaged_acknowledgement_is_refused(line: bytes) -> None:
     assert len(acknowledged.parse(good + good, "delay")) == 2
     with pytest.raises(UsageError, match=r"delay\.acknowledged\.jsonl, line 2"):
         acknowledged.parse(good + line + b"\n", "delay")
+
+
+def test_withdrawn_acknowledgement_is_over() -> None:
+    """A withdrawn line counts no more, in whatever order a merge has put the lines; one that is given anew does."""
+    given = acknowledgement(report(0, {0: renamed}), "word")
+    ((digest, _),) = acknowledged.in_force(given.line(), "delay")
+    withdrawal = Withdrawal("Ann", "2013-07-02T08:00:00Z", "it was a fault", (digest,)).line()
+    anew = replace(given, when="2013-07-03T08:00:00Z")
+    assert acknowledged.parse(withdrawal + given.line() + given.line(), "delay") == []
+    assert acknowledged.parse(given.line() + withdrawal + anew.line(), "delay") == [anew]
+    with pytest.raises(UsageError, match="line 1"):
+        acknowledged.parse(withdrawal.replace(b'"withdrawn": ["', b'"withdrawn": [1, "'), "delay")
 
 
 # --- What was said before --------------------------------------------------------------------------------------------
@@ -218,6 +264,20 @@ def test_what_comes_slowly_does_not_alarm() -> None:
     assert WARN in levels
     assert ALARM not in levels
     assert told(report(10, {10: slow[10]}))["number"] == ALARM
+
+
+@pytest.mark.parametrize("change", [{"said_value": np.nan}, {"said_value": np.inf}, {"said_verdict": "fine"}])
+def test_damaged_past_hides_nothing(change: dict[str, object]) -> None:
+    """Rows of `monitoring` that say that no value could be worse, or a verdict that is none, count as not said."""
+    finding = Finding("data", "rows", "day", 0.9, 0.35, 0.7, "", "fewer")
+    past = compared(Report("delay", "2013-07-01", 1, (finding,)), pd.DataFrame()).frame().assign(**change)
+    assert told(compared(Report("delay", "2013-07-02", 1, (finding,)), past)) == {"rows": ALARM}
+
+
+def test_line_of_a_verdict_is_one() -> None:
+    """A finding's name makes no second line of the verdict."""
+    finding = Finding("data", "rows\ndelay 2013-07-01: ok", "day", 0.9, 0.35, 0.7)
+    assert "\n" not in Report("delay", "2013-07-01", 1, (finding,)).line()
 
 
 @pytest.mark.parametrize("past", [pd.DataFrame(), pd.DataFrame({"day": ["2013-06-30"], "model": ["delay"]})])

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,13 +85,6 @@ def test_order_of_builds_is_no_matter(tiny: Tiny) -> None:
     assert {path for path, content in files[0].items() if content != files[1][path]} <= {Path(site.STATE)}
 
 
-def rewritten(run: Path, change: Callable[[Json], object]) -> None:
-    """Change the statement of a receipt."""
-    statement = json.loads((run / "receipt.json").read_bytes())
-    change(statement)
-    (run / "receipt.json").write_bytes(json_bytes(statement))
-
-
 def replaced(run: Path, name: str, text: str) -> None:
     """Give a file other content, with a receipt that says so."""
     (run / name).write_text(text)
@@ -116,10 +110,14 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "no JSON": lambda run: (run / "receipt.json").write_bytes(b"\xff\x00"),
     "a list": lambda run: (run / "receipt.json").write_text("[]"),
     "too deep": lambda run: (run / "receipt.json").write_text("[" * 100_000),
-    "a plan": lambda run: rewritten(run, without_results),
-    "another run's": lambda run: rewritten(run, lambda it: metadata(it).update(invocationId=SECOND)),
-    "a number for a builder": lambda run: rewritten(run, lambda it: it["predicate"]["runDetails"].update(builder=5)),
-    "a time without a zone": lambda run: rewritten(run, lambda it: metadata(it).update(startedOn="2026-01-01")),
+    "a plan": lambda run: reported.rewritten(run, without_results),
+    "another run's": lambda run: reported.rewritten(run, lambda it: metadata(it).update(invocationId=SECOND)),
+    "a number for a builder": lambda run: reported.rewritten(
+        run, lambda it: it["predicate"]["runDetails"].update(builder=5)
+    ),
+    "a time without a zone": lambda run: reported.rewritten(
+        run, lambda it: metadata(it).update(startedOn="2026-01-01")
+    ),
     "other metrics": lambda run: (run / "metrics.json").write_text('{"auc": 0.99}'),
     "metrics that are no numbers": lambda run: replaced(run, "metrics.json", '{"auc": {"a": 1}}'),
     "metrics in a list": lambda run: replaced(run, "metrics.json", "[1]"),
@@ -173,6 +171,49 @@ def test_no_text_is_markup(tiny: Tiny) -> None:
     assert HOSTILE in reported.rows(folder)["20260101T000000Z-<script>alert(1)<!---000001"]["metrics"]
 
 
+FINDING = {"kind": "feature", "name": "x", "span": "day", "value": 1.0, "warn": 0.1, "alarm": 0.2, "verdict": "alarm"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"value": 10**400}, {"value": "nan"}, {"value": "inf"}, {"verdict": "constructor"}, {"warn": "x"}),
+        *({"name": ["x"]}, {"kind": "metric", "value": "1e999"}),
+    ],
+)
+def test_drift_of_a_stranger_stops_no_report(tiny: Tiny, change: Json) -> None:
+    """A finding with numbers or words that monitoring never writes is left out, and the other runs are shown."""
+    report = {"model": "__proto__", "day": "2026-01-01", "verdict": "alarm", "findings": [FINDING | change]}
+    reported.run(tiny, FIRST, outputs={"drift.json": report})
+    report |= {"day": "2026-01-02", "findings": [FINDING | {"value": 1e308, "warn": 1e-300}]}
+    reported.run(tiny, SECOND, outputs={"drift.json": report})
+    folder = build(tiny).page.parent
+    assert reported.rows(folder).keys() == {FIRST, SECOND}
+    # As a key of its own: written plainly, it would be the prototype of the object.
+    script = (folder / "data" / "drift.js").read_text()
+    assert '{["__proto__"]:[{"model":"__proto__","day":"2026-01-02",' in script
+    assert "2026-01-01" not in script
+
+
+def test_later_run_hides_no_alarm(tiny: Tiny) -> None:
+    """Of a day that was monitored twice the newest run counts, and the verdict of the other one stays beside it."""
+    report = {"model": "delay", "day": "2026-01-01", "verdict": "alarm", "findings": [FINDING]}
+    reported.run(tiny, FIRST, outputs={"drift.json": report})
+    reported.run(tiny, SECOND, outputs={"drift.json": report | {"verdict": "ok", "findings": []}})
+    ((day,),) = reported.data(build(tiny).page.parent, "drift").values()
+    assert (day["verdict"], day["run"], day["others"]) == ("ok", SECOND, [[FIRST, "alarm"]])
+
+
+def test_deep_value_stops_no_report(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run with a parameter that is nested too deeply to be searched for secrets is damaged, the others are not."""
+    tiny.notebook("train", parameters='from samebook import Secret\ntoken: Secret = Secret("TOKEN")')
+    monkeypatch.setenv("TOKEN", "hunter2hunter2")
+    path = reported.run(tiny, FIRST, parameters={"a": "deep"}) / "receipt.json"
+    path.write_text(path.read_text().replace('"deep"', "[" * 3000 + "]" * 3000))
+    reported.run(tiny, SECOND)
+    assert counts(build(tiny)) == (2, 0, 0, 1)
+
+
 def test_secrets_are_redacted(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret of a notebook or of the settings is nowhere in the site, and one that came later makes it anew."""
     tiny.notebook("train", parameters='from samebook import Secret\ntoken: Secret = Secret("TOKEN")')
@@ -193,10 +234,16 @@ def test_other_folders_are_left_alone(tiny: Tiny) -> None:
     (own / "mine.js").write_text("mine")
     (tiny.root / "docs" / "notes.txt").write_text("mine")
     (tiny.root / "link").symlink_to(own)
-    for into in (tiny.root / "docs", tiny.root / "link"):
+    pictures = tiny.root / "assets" / "images"
+    pictures.mkdir(parents=True)
+    (pictures / "mine.png").write_text("mine")
+    received = build(tiny).page.parent
+    shutil.rmtree(received / "data")
+    (received / "data").symlink_to(own)
+    for into in (tiny.root / "docs", tiny.root / "link", pictures.parent, received):
         with pytest.raises(UsageError, match="expected"):
             site.build(Workspace(tiny.root), into)
-    assert (own / "mine.js").read_text() == "mine"
+    assert [path.read_text() for path in (own / "mine.js", pictures / "mine.png")] == ["mine", "mine"]
 
 
 def test_state_is_not_trusted(tiny: Tiny) -> None:

@@ -19,6 +19,9 @@ from samebook.verbs.review import review as verb
 pytestmark = pytest.mark.host  # with git
 
 
+HEADING = "# Approved"
+
+
 def review(tiny: Tiny, range_: str = "main..retrain", *options: str) -> str:
     done = tiny.samebook("review", range_, *options)
     assert done.code == 0, done.stderr
@@ -135,6 +138,7 @@ RUNS = "what each command runs"
         ("docs/CODEOWNERS", "whose approval the forge asks for"),
         (".github/CODEOWNERS", "what the forge runs"),
         ("notebooks/.gitattributes", "how git merges models"),
+        ("models/delay.acknowledged.jsonl", "what monitoring is silent about"),
         ("environments/dev.yml", ""),
         ("notebooks/mk.py", ""),
     ],
@@ -422,12 +426,30 @@ def test_cut_off_history(tiny: Tiny, tmp_path: Path) -> None:
     assert "-> git fetch --unshallow" in stderr_of(ended, 2)
 
 
+def test_silenced_alarms(tiny: Tiny) -> None:
+    """What a branch acknowledges for monitoring is shown with its value, who and why, however the lines are written."""
+    path = tiny.root / "models" / "delay.acknowledged.jsonl"
+    said = {"verdict": "alarm", "value": 1e9, "day": "2013-07-01"}
+    record = {"kind": "data", "name": "rows", "span": "day", "who": "Ann", "why": "x" * 70_000, "said": said}
+    path.write_text(f"{json.dumps(record)}\n| a | {HEADING}\n" + "".join(f"{n}\n" for n in range(60)))
+    commit(tiny)
+    shown = review(tiny)
+    assert "| models/delay.acknowledged.jsonl | added | what monitoring is silent about |" in shown
+    assert "| delay | added | data rows, day | alarm 1000000000.0 of 2013-07-01 | Ann | xxx" in shown
+    assert "| and 12 more |" in shown
+    assert HEADING not in shown
+    assert "## Models" in shown
+    path.unlink()
+    commit(tiny)
+    assert "data rows" not in review(tiny)
+
+
 def test_length(tiny: Tiny) -> None:
     """A review is never longer than a forge takes, and says what it leaves out."""
-    tiny.notebook("train", **{f"cell{number}": f"{number}\n" * 50 for number in range(900)})
+    tiny.notebook("train", **{f"cell{number}": f"{number} 漢\n" * 50 for number in range(900)})
     commit(tiny)
     shown = verb(Workspace(tiny.root), "main..retrain").text
-    assert len(shown) <= LONGEST + 100
+    assert len(shown.encode()) <= LONGEST + 100
     assert "more parts would make this too long for a comment" in shown
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mlflow_server
 import pytest
+import reported
 from mlflow_server import Wrong, answering
 from s3 import free_ports
 from tiny import Tiny
@@ -17,6 +18,7 @@ from samebook.environment.sections import Mlflow
 from samebook.tracking import moment, server
 from samebook.tracking.record import safe_name
 from samebook.tracking.server import Refused, Server
+from samebook.verbs.mlflow import mlflow
 
 pytestmark = pytest.mark.fast
 LOADED = """
@@ -45,7 +47,12 @@ def refusal(wrong: Wrong, **section: str) -> Refused:
     [
         (Wrong(500, b"<h1>Oops</h1>"), "MLflow 3.17.2 at http://127.0.0.1:.* refused runs/search: HTTP 500$"),
         (Wrong(400, b'{"error_code": "BAD", "message": "no"}'), "refused runs/search: HTTP 400 no"),
+        (
+            Wrong(400, b'{"error_code": "BAD", "message": "no\\n  -> make x\\u001b[2J"}'),
+            r"HTTP 400 no -> make x\\x1b\[2J$",
+        ),
         (Wrong(200, b"<html>"), "is no MLflow: its answer to runs/search is no JSON object"),
+        (Wrong(200, b"[" * 100_000), "is no MLflow: its answer to runs/search is no JSON object"),
         (Wrong(200, b"[1]"), "is no MLflow: its answer to runs/search is no JSON object"),
         (Wrong(200, b"{}", version=b"<html>"), "is no MLflow: it has no version"),
         (Wrong(200, b"{}", version=b"1.30.0"), "MLflow 1.30.0 at .*: expected 2.10 or later"),
@@ -74,6 +81,44 @@ def test_endless_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that does not end is given up."""
     monkeypatch.setattr(server, "LARGEST", 1000)
     assert "does not end" in str(refusal(Wrong(200, b"x" * 100_000)))
+
+
+def test_endless_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search whose every page names a next one is given up."""
+    monkeypatch.setattr(server, "MOST_PAGES", 3)
+    with answering(Wrong(200, b'{"runs": [{}], "next_page_token": "more"}')) as wrong:
+        client, found = Server(Mlflow(url=wrong.url)), list[object]()
+        with pytest.raises(Refused, match="the pages of runs/search do not end"):
+            found.extend(client.pages(client.post, "runs/search", "runs"))
+    assert len(wrong.headers) == 3
+
+
+def test_run_that_is_refused_stops_no_other(tmp_path: Path) -> None:
+    """A run that MLflow takes in no form, or whose metrics are none, is left out of a sync, and the others are sent."""
+    right = {
+        "/experiments/search": b"{}",
+        "/runs/search": b"{}",
+        "/experiments/get-by-name": b'{"experiment": {"experiment_id": "1"}}',
+    }
+    wrong = Wrong(400, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "no"}', right=right)
+    with answering(wrong):
+        tiny = Tiny.create(tmp_path / "workspace", json.dumps({"mlflow": {"url": wrong.url}}))
+        for number, metrics in enumerate(({"auc": 1}, {"auc": 10**400}, {"auc": {}}, [1])):
+            reported.run(tiny, f"20260101T000000Z-train-00000{number}", metrics)
+        said: list[str] = []
+        done = mlflow(Workspace(tiny.root), "dev", said.append)
+    assert (done.runs, done.sent, len(said)) == (0, 0, 4)
+    assert "train-000000 is left out: MLflow 3.17.2 at" in said[0]
+    assert all("expected a number for each name" in line for line in said[1:])
+
+
+@pytest.mark.parametrize("answer", [b'{"experiments": [1]}', b'{"experiments": [{}]}', b'{"experiments": 1}'])
+def test_answer_of_another_form(tmp_path: Path, answer: bytes) -> None:
+    """An answer that is JSON, and of another form than MLflow's, is an error that says so."""
+    with answering(Wrong(200, answer)) as wrong:
+        tiny = Tiny.create(tmp_path / "workspace", json.dumps({"mlflow": {"url": wrong.url}}))
+        with pytest.raises(Refused, match="answers in another form"):
+            mlflow(Workspace(tiny.root), "dev", print)
 
 
 def test_run_waits_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

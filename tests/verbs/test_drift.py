@@ -374,11 +374,16 @@ def test_acknowledged_twice_and_by_hand(looked: Tiny) -> None:
         assert looked.samebook("ack", "look", "word", "--why", why).code == 0
     path = looked.root / "models" / "delay.acknowledged.jsonl"
     assert [json.loads(line)["why"] for line in path.read_text().splitlines()] == ["once", "twice"]
+    ended = looked.samebook("ack", "look", "word", "--why", "it was a fault", "--withdraw")
+    assert "word is acknowledged no more" in ended.stdout
+    assert "alarm: word" in looked.samebook("drift", "--day", str(DAY)).stdout
+    again = looked.samebook("ack", "look", "word", "--why", "it was a fault", "--withdraw")
+    assert "nobody has acknowledged word" in promoting.stderr_of(again, 2)
     path.write_text(path.read_text() + "{}\n")
     assert "has changes that are not committed" in promoting.stderr_of(
         looked.samebook("ack", "look", "word", "--why", "x"), 2
     )
-    assert "line 3: expected an acknowledgement" in promoting.stderr_of(looked.samebook("drift", "--day", str(DAY)), 2)
+    assert "line 4: expected an acknowledgement" in promoting.stderr_of(looked.samebook("drift", "--day", str(DAY)), 2)
 
 
 @pytest.mark.parametrize(

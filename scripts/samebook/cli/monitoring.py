@@ -68,14 +68,16 @@ def report(into: Path | None) -> None:
 @click.argument("what", metavar="WHAT")
 @click.option("--why", required=True, help="Reason why it is no fault, for the record.")
 @click.option("--window", is_flag=True, help="Mean the finding over several days, in place of the day's.")
-def ack(run: str, what: str, why: str, window: bool) -> None:
+@click.option("--withdraw", is_flag=True, help="End what was acknowledged of it: it is said again.")
+def ack(run: str, what: str, why: str, window: bool, withdraw: bool) -> None:
     """Acknowledge the finding WHAT in the report of RUN, so that it stays quiet until it changes.
 
     Example: samebook ack monitor country --why "we sell in Norway now"
 
     RUN is the id of a run of monitoring, or its notebook's name for the newest. Who, when, what and why become a line
     of models/NAME.acknowledged.jsonl, in one commit. Another fault of the same column, or a worse one, is said as ever.
+    --withdraw adds a line that ends it: a line that was removed could come back by a merge.
     """
     from samebook.verbs import ack as verb
 
-    show(verb.text(verb.ack(verb.AckRequest(run, what, why, window))))
+    show(verb.text(verb.ack(verb.AckRequest(run, what, why, window, withdraw))))

@@ -63,7 +63,7 @@ def _runs_of_call(prepared: PreparedRun) -> list[Path]:
         for run in others
         if any(fnmatchcase(run, f"*Z-{name}-??????") for name in names) and (call := _call_of(runs / run))
     }
-    if new and (path.is_file() or not path.exists()):
+    if new and not path.is_symlink() and (path.is_file() or not path.exists()):
         lines = "".join(f"{call} {run}\n" for run, call in new.items())
         with suppress(OSError), path.open("a") as file:  # where nobody may write there, they are read again
             file.write(f"\n{lines}")
@@ -76,7 +76,7 @@ def _calls(path: Path) -> Iterator[tuple[str, str]]:
     """The id of each run in these lines, with its call. Half a line, as of a full disk, is none."""
     text = ""
     with suppress(OSError):  # one that only another user may read
-        text = path.read_text(errors="replace") if path.is_file() else ""
+        text = path.read_text(errors="replace") if path.is_file() and not path.is_symlink() else ""
     yield from ((run, call) for call, run in CALL.findall(text))
 
 

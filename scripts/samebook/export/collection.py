@@ -50,7 +50,7 @@ def collect(workspace: Workspace, name: str) -> Collection:
         inputs[run.id] = receipt.inputs(statement)
         for maker in sorted(set(receipt.makers(statement).values())):
             path = workspace.runs / Path(maker).name / run_folder.RECEIPT
-            if path.is_file():
+            if path.is_file() and RunFiles.read(workspace, path).id == maker:
                 paths.append(path)
             else:
                 absent.add(maker)

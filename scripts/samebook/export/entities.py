@@ -5,6 +5,7 @@ https://www.researchobject.org/ro-crate/specification/1.1, https://w3id.org/ro/w
 
 import json
 import mimetypes
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,7 @@ TERMS = "https://w3id.org/ro/terms/workflow-run#"
 CONTEXT = [f"{CRATE}/context", {name: TERMS + name for name in ("sha256", "ContainerImage", "containerImage")}]
 COMPLETED = "http://schema.org/CompletedActionStatus"
 UNKNOWN = "urn:samebook:builder:unknown"
+ADDRESS = re.compile(r"(urn:|https?://)[\w.:/@-]+", re.ASCII)
 PYTHON = {"@id": "https://www.python.org/", "@type": "ComputerLanguage", "name": "Python"}
 # What the files that samebook itself writes are.
 DESCRIPTIONS = {
@@ -102,8 +104,8 @@ def instrument(run: RunFiles) -> Json:
 
 def samebook(run: RunFiles) -> Json:
     """The version of samebook that executed the notebook."""
-    builder = run.statement["predicate"]["runDetails"].get("builder", {})
-    version = str(builder.get("version", {}).get("samebook", "unknown"))
+    versions = _builder(run).get("version")
+    version = str(versions.get("samebook", "unknown") if isinstance(versions, dict) else "unknown")
     return {
         "@id": f"#samebook-{quote(version)}",
         "@type": "SoftwareApplication",
@@ -138,14 +140,14 @@ def action(run: RunFiles, objects: list[str], results: list[str]) -> Json:
     started, finished = run.times
     commit = receipt.dependency(run.statement, receipt.COMMIT) or {}
     changed = " on uncommitted changes" if commit.get("annotations", {}).get("dirty") else ""
-    builder = agent(run)["@id"]
+    builder = agent(run)
     container = image(run)
     return {
         "@id": f"#{run.id}",
         "@type": "CreateAction",
         "name": f"Run {run.id}",
-        "description": f"{receipt.external_parameters(run.statement)['notebook']}, run by {builder}{changed}",
-        "agent": reference(builder),
+        "description": f"{receipt.external_parameters(run.statement)['notebook']}, run by {builder['name']}{changed}",
+        "agent": reference(builder["@id"]),
         "startTime": started.replace("Z", "+00:00"),
         "endTime": finished.replace("Z", "+00:00"),
         "actionStatus": COMPLETED,
@@ -157,9 +159,22 @@ def action(run: RunFiles, objects: list[str], results: list[str]) -> Json:
 
 
 def agent(run: RunFiles) -> Json:
-    """The builder: the party on whose machine a notebook was run."""
-    builder = run.statement["predicate"]["runDetails"].get("builder", {}).get("id") or UNKNOWN
-    return {"@id": builder, "@type": "Organization", "name": builder}
+    """The builder: the party on whose machine a notebook was run, by its own word.
+
+    What is no address of the web or URN, as "./", could be another entity's id, or a command to who shows it.
+    """
+    name = str(_builder(run).get("id") or UNKNOWN)
+    return {
+        "@id": name if ADDRESS.fullmatch(name) else f"#builder-{quote(name)}",
+        "@type": "Organization",
+        "name": name,
+    }
+
+
+def _builder(run: RunFiles) -> Json:
+    """The builder in the receipt, whose schema leaves that to whoever has written it."""
+    builder = run.statement["predicate"]["runDetails"].get("builder")
+    return builder if isinstance(builder, dict) else {}
 
 
 def author(fields: Mapping[str, str], name: str) -> Json:
@@ -171,6 +186,8 @@ def author(fields: Mapping[str, str], name: str) -> Json:
 
 def graph(entities: list[Json]) -> dict[str, Any]:
     """The whole document: each entity once, in the order of their ids, the descriptor and the crate first."""
-    by_id = {item["@id"]: item for item in entities}
+    by_id: dict[str, Json] = {}
+    for item in entities:
+        by_id.setdefault(item["@id"], item)  # the files come first: no text in a receipt takes the place of one
     first = [by_id.pop(DESCRIPTOR), by_id.pop("./")]
     return {"@context": CONTEXT, "@graph": [*first, *(by_id[key] for key in sorted(by_id))]}

@@ -6,6 +6,7 @@ hears of it again only where the difference from it is one that would be said by
 """
 
 import datetime
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,11 @@ def _standing(report: Report, finding: Finding, past: _Past, acknowledged: Seque
     before = past.last.get(finding.key)
     now = Said(report.day, finding.verdict, finding.value, finding.way)
     since = before["since"] if before else report.day
-    mine = [each for each in acknowledged if each.key == finding.key and each.said.day <= report.day]
+    mine = [
+        each
+        for each in acknowledged
+        if each.key == finding.key and each.said.day <= report.day and _goes_on(report, each, since)
+    ]
     given = min((news(report, finding, each.said, WORSE) for each in mine), key=VERDICTS.index, default=finding.verdict)
     if mine and given == OK:
         return Standing(ACKNOWLEDGED, OK, since, before["said"] if before else now)
@@ -89,6 +94,19 @@ def _standing(report: Report, finding: Finding, past: _Past, acknowledged: Seque
     if told == OK and before:
         return Standing(KNOWN, OK, since, before["said"])
     return Standing(NEW, WARN if told == ALARM and _is_slow(report, finding, past) else told, since, now)
+
+
+def _goes_on(report: Report, given: Acknowledgement, since: str) -> bool:
+    """Whether what was acknowledged is still the same fault: known by its counts, or never away for BREAK days.
+
+    A value alone, as of quality or of too few rows, says nothing of a fault that comes back later, or to another model.
+    """
+    return bool(given.said.counts) or since <= given.said.day or given.said.day >= _first_day(report)
+
+
+def _first_day(report: Report) -> str:
+    """The first day of which a finding goes on."""
+    return str(datetime.date.fromisoformat(report.day) - datetime.timedelta(days=BREAK))
 
 
 def _is_slow(report: Report, finding: Finding, past: _Past) -> bool:
@@ -125,13 +143,13 @@ def news(report: Report, finding: Finding, said: Said, worse: float) -> str:
 def _past(rows: "pd.DataFrame", report: Report) -> _Past:
     if not len(rows) or not set(COLUMNS) <= set(rows):
         return _Past({}, {})
-    first = str(datetime.date.fromisoformat(report.day) - datetime.timedelta(days=BREAK))
-    rows = rows[(rows["model"] == report.model) & (rows["day"] >= first) & (rows["day"] < report.day)]
+    rows = rows[(rows["model"] == report.model) & (rows["day"] >= _first_day(report)) & (rows["day"] < report.day)]
     past = _Past({}, {})
     for row in rows.sort_values("day", kind="stable").to_dict("records"):
         key = Finding(row["kind"], row["name"], row["span"], 0.0, None, None).key
         past.states[row["day"], key] = row["state"]
         if row["verdict"] != OK and isinstance(row["since"], str) and row["since"]:
             said = Said(row["said_day"], row["said_verdict"], float(row["said_value"]), row["said_way"])
-            past.last[key] = {"since": row["since"], "said": said}
+            if said.verdict in VERDICTS and math.isfinite(said.value):  # or nothing would be worse than what was said
+                past.last[key] = {"since": row["since"], "said": said}
     return past

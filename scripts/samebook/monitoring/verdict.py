@@ -1,5 +1,6 @@
 """The verdict of a day in one line: what is new, since when, whether it hurts, and what to do."""
 
+from samebook.core.text import visible
 from samebook.monitoring.finding import ACKNOWLEDGED, ALARM, KNOWN, OK, VERDICTS, WARN, Finding, Findings, Standing
 
 type Pair = tuple[Finding, Standing]
@@ -13,7 +14,8 @@ def line(report: Findings) -> str:
     """The verdict, as one line: `churn 2013-07-27: alarm: country (unseen 0 % to 17 %), since today; …`."""
     told = sorted(_in(report, "told"), key=lambda pair: (-VERDICTS.index(pair[1].told), pair[0].span != "day"))
     parts = [_first(report, told), _others(told[1:])] if told else [OK if report.verdict == OK else "nothing new"]
-    return f"{report.model} {report.day}: " + "; ".join(filter(None, (*parts, _known(report), _acknowledged(report))))
+    words = "; ".join(filter(None, (*parts, _known(report), _acknowledged(report))))
+    return visible(f"{report.model} {report.day}: {words}", kept="")
 
 
 def _in(report: Findings, what: str) -> list[Pair]:

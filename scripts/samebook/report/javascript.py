@@ -1,9 +1,12 @@
 """Data as a script: a page that is opened from disk may load scripts beside it, and nothing else."""
 
 import json
+import re
 from typing import Any
 
 from samebook.core.digest import sha256
+
+PROTOTYPE = re.compile(r'(?<=[{,])"__proto__":')
 
 
 def script(name: str, value: Any) -> bytes:
@@ -16,6 +19,8 @@ def script(name: str, value: Any) -> bytes:
 
 def _literal(value: Any) -> str:
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    # To JavaScript, that key alone would be the object's prototype. No text has a quotation mark that is not escaped.
+    text = PROTOTYPE.sub('["__proto__"]:', text)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -68,8 +68,13 @@ def read(source: Source, folder: Path, *, has_plots: bool, present: Collection[s
     try:
         return _Reader(source, folder, present).read(has_plots=has_plots)
     except BROKEN as error:
-        name = run_folder.notebook_name(folder.name)
-        return _without_result(Run(folder.name, name, "damaged", "", None, {}, {}, _reason(error)), _reason(error))
+        return damaged(folder, _reason(error))
+
+
+def damaged(folder: Path, reason: str) -> RunData:
+    """The data of a run of which nobody can say what it is."""
+    name = run_folder.notebook_name(folder.name)
+    return _without_result(Run(folder.name, name, "damaged", "", None, {}, {}, reason), reason)
 
 
 def _without_result(run: Run, error: str) -> RunData:

@@ -16,6 +16,7 @@ from samebook.core import secret
 from samebook.core.digest import parse_json, sha256
 from samebook.core.errors import UsageError
 from samebook.core.file_lock import hold
+from samebook.core.text import word
 from samebook.core.workspace import Workspace, make_folder, write_whole
 from samebook.environment import settings
 from samebook.records import run_folder, signing
@@ -31,6 +32,7 @@ FOLDER, STATE, LOCK, INDEX = ".report", ".state.json", ".lock", "index.html"
 PLOTTED = 500
 # The files of the site that a build may remove.
 OWN = ("data/**/*.js", "images/*.png", "images/*.jpg", "images/*.jpeg")
+FOLDERS = ("data", "data/runs", "data/cells", "data/environments", "images")
 
 
 @dataclass
@@ -63,6 +65,8 @@ def build(workspace: Workspace, into: Path) -> Build:
         keys = signing.trusted_keys(workspace)
         version = _version(redaction, keys)
         before = _state(into, version)
+        if not (into / STATE).exists():  # a build that is cut off leaves a folder that is known for a report's
+            write_whole(into / STATE, b"{}")
         source = Source(workspace, objects.local_store(workspace), keys)
         build, after = Build(into / INDEX), State(version)
         present = {name for run in before.runs.values() for name in run["files"]}
@@ -74,7 +78,12 @@ def build(workspace: Workspace, into: Path) -> Build:
                 build.kept += 1
             else:
                 run = run_data.read(source, folder, has_plots=has_plots, present=present)
-                after.runs[name] = {"key": key, **_write_run(into, run, redaction, present)}
+                try:
+                    written = _write_run(into, run, redaction, present)
+                except RecursionError:  # which reading it was not deep enough for
+                    run = run_data.damaged(folder, "a value in its receipt is nested too deeply")
+                    written = _write_run(into, run, redaction, present)
+                after.runs[name] = {"key": key, **written}
                 present.update(run.files)
                 build.made += 1
         build.damaged = sum(run["row"]["status"] == "damaged" for run in after.runs.values())
@@ -88,10 +97,15 @@ def build(workspace: Workspace, into: Path) -> Build:
 def _check(into: Path) -> None:
     """Raise UsageError for a folder that is not a report's: files in it are replaced and removed."""
     if into.is_symlink():
-        raise UsageError(f"{into} is a link; expected a folder, as files are removed there", mend=f"rm {into}")
+        raise UsageError(f"{into} is a link; expected a folder, as files are removed there", mend=f"rm {word(into)}")
     make_folder(into)
-    if not (into / STATE).is_file() and {path.name for path in into.iterdir()} - {LOCK, "data", "images"}:
+    if not (into / STATE).is_file() and {path.name for path in into.iterdir()} - {LOCK}:
         raise UsageError(f"{into} holds other files; expected an empty folder, or a report", mend="make report")
+    for name in FOLDERS:
+        if (into / name).is_symlink():
+            raise UsageError(
+                f"{into / name} is a link; expected a folder of the report", mend=f"rm {word(into / name)}"
+            )
 
 
 def _folders(workspace: Workspace) -> list[Path]:

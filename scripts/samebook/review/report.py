@@ -4,13 +4,13 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from samebook.core.workspace import Workspace
-from samebook.review import cells, model_section, notebook_section, packages, rules, settings
+from samebook.review import acknowledgements, cells, model_section, notebook_section, packages, rules, settings
 from samebook.review.markdown import inert, table
 from samebook.review.model_section import SIDES, Model, Plot
 from samebook.review.span import Span
 from samebook.review.verdicts import Verdict, verdicts
 
-# Characters that a forge takes as one comment: GitHub 65,536.
+# Bytes that a forge takes as one comment, GitHub 65,536 characters, and that fit into one variable as base64.
 LONGEST = 60_000
 # Other files that are named; the rest is counted.
 MOST_FILES = 30
@@ -23,13 +23,14 @@ WORDS = {"A": "added", "D": "removed"}
 
 
 def markdown(workspace: Workspace, span: Span, models: Sequence[Model], plots: Sequence[Plot]) -> str:
-    """The review, at most LONGEST characters of it: whole sections are left out, and said so."""
+    """The review, at most LONGEST bytes of it: whole sections are left out, and said so."""
     notebooks = [path for path in sorted(span.paths) if path.startswith("notebooks/") and path.endswith(".ipynb")]
     judged = list(verdicts(workspace, span, [model.name for model in models if model.after]))
     keys = list(settings.compare(span))
     judging = list(rules.compare(span, keys))
     sections = {
         "Rules that this changes": _rules(judging),
+        "Alarms that this silences": _table(acknowledgements.TITLES, acknowledgements.compare(span)),
         "Models": _models(models, judged, plots, span),
         "Notebooks": [part for path in notebooks for part in _notebook(path, span)],
         "Packages": _table(("package", "before", "after", ""), packages.compare(span)),
@@ -114,9 +115,10 @@ def _word(status: str) -> str:
 
 
 def _shortened(parts: Sequence[str]) -> str:
-    text = ""
+    text, size = "", 0
     for number, part in enumerate(parts):
-        if len(text) + len(part) > LONGEST:
+        size += len(part.encode()) + 2
+        if size > LONGEST:
             return f"{text}\n{len(parts) - number} more parts would make this too long for a comment.\n"
         text += f"{part}\n\n"
     return f"{text.rstrip()}\n"

@@ -36,6 +36,7 @@ NAMES = {
         r"conftest\.py|\.?pytest\.(ini|toml)|tox\.ini|setup\.cfg|pyproject\.toml", re.IGNORECASE
     ): "what tests run",
     re.compile(r"(site|user)customize\.py|.*\.pth", re.IGNORECASE): "what each Python runs",
+    re.compile(r".*\.acknowledged\.jsonl"): "what monitoring is silent about",
     re.compile(r"CODEOWNERS", re.IGNORECASE): "whose approval the forge asks for",
     re.compile(r"\.gitattributes", re.IGNORECASE): PLACES[".gitattributes"],
 }

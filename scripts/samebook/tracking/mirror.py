@@ -74,9 +74,8 @@ class Mirror:
     def known(self) -> dict[str, Mirrored]:
         """All runs of this repository's experiments, by their keys."""
         name = self.server.section.experiment
-        experiments = list(
-            self._pages("experiments/search", "experiments", filter=f"name LIKE '{name}/%'", view_type="ALL")
-        )
+        wanted = {"filter": f"name LIKE '{name}/%'", "view_type": "ALL", "max_results": PAGE}
+        experiments = self.server.pages(self.server.post, "experiments/search", "experiments", **wanted)
         ids = [item["experiment_id"] for item in experiments]
         found: dict[str, Mirrored] = {}
         for few in batched(ids, MOST_VALUES):
@@ -133,24 +132,16 @@ class Mirror:
     def _search(self, experiments: list[str], wanted: str) -> Iterator[Json]:
         """The runs of experiments that a filter finds, the first that was there first."""
         if experiments:
-            yield from self._pages(
+            yield from self.server.pages(
+                self.server.post,
                 "runs/search",
                 "runs",
                 experiment_ids=experiments,
                 filter=wanted,
                 run_view_type="ALL",
                 order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
+                max_results=PAGE,
             )
-
-    def _pages(self, call: str, name: str, **body: object) -> Iterator[Json]:
-        """The items of all pages of a search."""
-        token: Json = {}
-        while True:
-            page = self.server.post(call, **body, **token, max_results=PAGE)
-            yield from page.get(name, ())
-            if not page.get("next_page_token"):
-                return
-            token = {"page_token": page["next_page_token"]}
 
 
 def _tags(run: Json) -> dict[str, str]:

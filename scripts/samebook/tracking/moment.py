@@ -48,7 +48,7 @@ def mirror(workspace: Workspace, section: Mlflow, runs: Iterable[Path], say: Say
 
 def _is_recent(path: Path) -> bool:
     with suppress(OSError):
-        return time.time() - path.stat().st_mtime < PAUSE
+        return abs(time.time() - path.stat().st_mtime) < PAUSE
     return False
 
 

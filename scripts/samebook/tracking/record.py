@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samebook.core.digest import sha256
+from samebook.core.digest import parse_json, sha256
+from samebook.core.errors import UsageError
+from samebook.core.text import word
 from samebook.core.workspace import Workspace
 from samebook.models import run_files
 from samebook.models.run_files import RunFiles
@@ -47,7 +49,8 @@ class Record:
 def of_run(run: RunFiles, largest: int) -> Record:
     """The record of a finished run, with files of up to so many megabytes.
 
-    Raises NotReproduced for a file with other bytes than the receipt says, UsageError where the metrics are not here.
+    Raises NotReproduced for a file with other bytes than the receipt says, UsageError where the metrics are not here,
+    or are no numbers.
     """
     statement = run.statement
     found = {name: run.find(name) for name in sorted(run.digests)}
@@ -67,14 +70,22 @@ def of_run(run: RunFiles, largest: int) -> Record:
         start=start,
         end=end,
         parameters={safe_name(name): _text(value, LONGEST_VALUE) for name, value in {**given, **logged}.items()},
-        metrics={
-            safe_name(name): float(value)
-            for name, value in json.loads(run.path_of(run_folder.METRICS).read_bytes()).items()
-        },
+        metrics=_metrics(run),
         tags={name: _text(value, LONGEST_TAG) for name, value in _tags(run).items() if value},
         files=files | {path.name: path for path in run.statements()},
         left_out=tuple(found.keys() - files.keys()),
     )
+
+
+def _metrics(run: RunFiles) -> dict[str, float]:
+    content = run.path_of(run_folder.METRICS).read_bytes()
+    try:
+        return {safe_name(name): float(value) for name, value in parse_json(content).items()}
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise UsageError(
+            f"{run_folder.METRICS} of {run.id}: expected a number for each name; {error}",
+            mend=f"make log RUN={word(run.id)}",
+        ) from None
 
 
 def state(receipt_path: Path) -> str:

@@ -18,7 +18,7 @@ from samebook.models.run_files import RunFiles
 from samebook.records.receipt import Json
 from samebook.tracking import record
 from samebook.tracking.mirror import MOST_VALUES, Mirror, Mirrored
-from samebook.tracking.server import NOT_THERE, Refused, Server
+from samebook.tracking.server import NOT_THERE, OF_ONE_RUN, Refused, Server
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 # The tags of a model, which say whose it is, and of a version, by which it is found again.
@@ -91,6 +91,9 @@ class Registry:
         wanted = f"tags.`{OWNER}` = '{self._section.experiment}'"
         yield from self._pages("registered-models/search", "registered_models", wanted)
 
+    def _pages(self, path: str, name: str, wanted: str) -> Iterator[Json]:
+        return self._server.pages(self._server.get, path, name, filter=wanted, max_results=str(MOST_VALUES))
+
     def _register(self, name: str) -> None:
         """Make a registered model. Raises Refused where there is one that is somebody else's."""
         try:
@@ -120,9 +123,9 @@ class Registry:
                 self.workspace, bundle.receipt.run, bundle.receipt.sha256, f"model {bundle.name}"
             )
             run = self.send(RunFiles.read(self.workspace, path))
-        except Refused:
-            raise
         except SamebookError as error:
+            if isinstance(error, Refused) and error.code not in OF_ONE_RUN:
+                raise
             self.say(f"no version for {bundle.name} of {bundle.receipt.run} yet: {error}")
             return ""
         promoted = bundle.promoted
@@ -158,15 +161,6 @@ class Registry:
         else:
             self._server.delete("registered-models/alias", name=name, alias=alias)
         self.changes += 1
-
-    def _pages(self, call: str, name: str, wanted: str) -> Iterator[Json]:
-        token: dict[str, str] = {}
-        while True:
-            page = self._server.get(call, filter=wanted, max_results=str(MOST_VALUES), **token)
-            yield from page.get(name, ())
-            if not page.get("next_page_token"):
-                return
-            token = {"page_token": page["next_page_token"]}
 
 
 def _tags(item: Json) -> dict[str, str]:

@@ -7,6 +7,7 @@ to the target of a redirect, as it carries a token.
 import json
 import re
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -17,6 +18,7 @@ from urllib3.util import make_headers
 
 from samebook.core import secret
 from samebook.core.errors import SamebookError
+from samebook.core.text import visible
 from samebook.environment.sections import Mlflow
 from samebook.records.receipt import Json
 
@@ -27,10 +29,14 @@ PROXIED = "mlflow-artifacts"
 # Seconds to connect, between two answers, and for a whole answer; the largest one in bytes.
 CONNECT, READ, WHOLE = 5.0, 30.0, 60.0
 LARGEST = 2**26
+# Pages of a search, so that one that never ends does.
+MOST_PAGES = 10_000
 # Since then a parameter may have 6,000 characters; models have aliases since 2.3.
 OLDEST = (2, 10)
 DONE, REDIRECT, UNAUTHORIZED, FORBIDDEN, ABSENT = 200, 300, 401, 403, 404
 NOT_THERE, ALREADY_THERE = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
+# The server, or a proxy before it, takes a value or a file of this one run never.
+OF_ONE_RUN = ("INVALID_PARAMETER_VALUE", "413")
 # Characters of a server's own words that are shown.
 SHOWN = 300
 MEND = "make mlflow-sync"
@@ -61,7 +67,7 @@ class Server:
     def check(self) -> None:
         """Ask for the version. Raises Refused for a server that does not answer, or is too old."""
         try:
-            self.version = self._send("GET", "/version").decode("ascii", "replace").strip()[:20]
+            self.version = _line(self._send("GET", "/version").decode("ascii", "replace")[:20])
         except Refused as error:
             if error.code != str(ABSENT):  # a service that speaks MLflow's API need not say which one
                 raise
@@ -87,6 +93,17 @@ class Server:
     def patch(self, path: str, **body: Any) -> Json:
         return self._json("PATCH", path, json.dumps(body).encode())
 
+    def pages(self, ask: Callable[..., Json], path: str, name: str, **wanted: Any) -> Iterator[Json]:
+        """The items on all pages of a search by `get` or `post`. Raises Refused for a search that does not end."""
+        token: dict[str, str] = {}
+        for _ in range(MOST_PAGES):
+            page = ask(path, **wanted, **token)
+            yield from page.get(name, ())
+            if not page.get("next_page_token"):
+                return
+            token = {"page_token": page["next_page_token"]}
+        raise Refused(f"{self._name}: the pages of {_short(path)} do not end")
+
     def put_file(self, folder: str, name: str, path: Path) -> None:
         """Send a file into a folder of artifacts, by the folder's address: mlflow-artifacts:/…"""
         with path.open("rb") as stream:
@@ -96,7 +113,7 @@ class Server:
         content = self._send(method, f"{API}/{path}", body)
         try:
             answer = json.loads(content or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise Refused(
@@ -107,12 +124,11 @@ class Server:
     def _send(self, method: str, path: str, body: Any = b"", size: int | None = None) -> bytes:
         length = {"content-length": str(size)} if size is not None else {"content-type": "application/json"}
         headers = {**self._pool.headers, **length}
-        end = time.monotonic() + WHOLE
         try:
             with self._pool.request(
                 method, self.section.url + path, body=body, headers=headers, redirect=False, preload_content=False
             ) as response:
-                content = b""
+                content, end = bytearray(), time.monotonic() + WHOLE  # the body, which may be large, is sent by now
                 for chunk in response.stream(2**16):
                     content += chunk
                     if len(content) > LARGEST or time.monotonic() > end:
@@ -121,8 +137,8 @@ class Server:
         except (HTTPError, OSError) as error:
             raise Refused(f"{self._name} does not answer: {_reason(error)}") from None
         if not DONE <= status < REDIRECT:
-            raise self._refusal(status, path, content)
-        return content
+            raise self._refusal(status, path, bytes(content))
+        return bytes(content)
 
     @property
     def _name(self) -> str:
@@ -132,8 +148,8 @@ class Server:
         """The error for an answer that is no success, in the server's own words where they are JSON."""
         try:
             answer = json.loads(content)
-            code, words = str(answer["error_code"]), str(answer.get("message", ""))[:SHOWN]
-        except (ValueError, TypeError, LookupError, AttributeError):
+            code, words = str(answer["error_code"]), _line(str(answer.get("message", ""))[:SHOWN])
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             code, words = str(status), ""
         name = self.section.token or "TOKEN"
         mend = f"export {name}=…" if status in (UNAUTHORIZED, FORBIDDEN) else MEND
@@ -144,6 +160,11 @@ class Server:
 def _short(path: str) -> str:
     """The name of a call: its path without the API's own beginning and without a query."""
     return path.removeprefix(API).strip("/").partition("?")[0]
+
+
+def _line(words: str) -> str:
+    """A server's words in one line: none of them is taken for samebook's own, such as a command that mends."""
+    return visible(" ".join(words.split()), kept="")
 
 
 def _reason(error: Exception) -> str:

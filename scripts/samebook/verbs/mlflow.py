@@ -8,13 +8,17 @@ from samebook.core.errors import SamebookError, UsageError
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
+from samebook.environment.settings import Settings
 from samebook.models.run_files import RunFiles
 from samebook.records import run_folder
 from samebook.tracking import record
 from samebook.tracking.mirror import Mirror, Mirrored
 from samebook.tracking.record import Record
 from samebook.tracking.registry import Registry
-from samebook.tracking.server import Refused, Server
+from samebook.tracking.server import OF_ONE_RUN, Refused, Server
+
+# What a stranger's run may raise: the receipt's schema lets through the fields that nothing else relies on.
+BROKEN = (SamebookError, ValueError, TypeError, LookupError, AttributeError, OSError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Synchronization:
 def mlflow(workspace: Workspace, env: str, say: Say) -> Synchronization:
     """Send what MLflow lacks. Raises UsageError without a server in the settings, Refused for what it does not do.
 
-    A run that is damaged here is said, and left out.
+    A run that is damaged here, or that MLflow takes in no form, is said, and left out.
     """
     env_settings = settings.load(workspace, env)
     section = env_settings.mlflow
@@ -41,7 +45,14 @@ def mlflow(workspace: Workspace, env: str, say: Say) -> Synchronization:
     run_folder.recover(workspace)
     server = Server(section)
     server.check()
-    mirror = Mirror(workspace, server)
+    try:
+        return _synchronize(workspace, Mirror(workspace, server), env_settings, say)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise Refused(f"MLflow at {section.url} answers in another form: {error!r}", mend="make settings") from error
+
+
+def _synchronize(workspace: Workspace, mirror: Mirror, env_settings: Settings, say: Say) -> Synchronization:
+    section = env_settings.mlflow
     known, sent, count = mirror.known(), 0, 0
     for folder in sorted(path for path in workspace.runs.glob("[0-9]*Z-*") if path.is_dir()):
         try:
@@ -49,10 +60,10 @@ def mlflow(workspace: Workspace, env: str, say: Say) -> Synchronization:
             if run:
                 known[run.key], _ = mirror.send(run, known.get(run.key))
             sent, count = sent + bool(run), count + 1
-        except Refused:
-            raise
-        except (SamebookError, ValueError, OSError) as error:
-            say(f"{folder.name} is left out: {error}")
+        except BROKEN as error:
+            if isinstance(error, Refused) and error.code not in OF_ONE_RUN:
+                raise
+            say(f"{folder.name} is left out: {error if isinstance(error, SamebookError) else repr(error)}")
 
     def send(files: RunFiles) -> Mirrored:
         promoted = record.of_run(files, section.largest)

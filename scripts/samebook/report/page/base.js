@@ -1,7 +1,8 @@
 // What all pages share: data that come as scripts, elements, numbers and times as text, addresses behind the #.
 "use strict";
 
-const samebook = { data: {}, pages: {}, waiting: {}, kept: new Set() };
+// Without a prototype, as a name from elsewhere may be "constructor".
+const samebook = { data: {}, pages: { __proto__: null }, waiting: {}, kept: new Set() };
 
 // A script of data/ calls this.
 samebook.add = (name, value) => {
@@ -100,6 +101,7 @@ function took(seconds) {
 
 // A state in words and a sign, not by colour alone.
 const SIGNS = {
+  __proto__: null, // a state from elsewhere may be "constructor"
   ...{ done: ["good", "✓"], failed: ["bad", "✕"], damaged: ["bad", "⚠"], ok: ["good", "✓"], warn: ["warn", "!"], alarm: ["bad", "‼"] },
   ...{ IDENTICAL: ["good", "="], EQUIVALENT: ["warn", "≈"], DIFFERENT: ["bad", "≠"], MISSING: ["bad", "∅"] },
 };

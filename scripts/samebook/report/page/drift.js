@@ -13,7 +13,7 @@ samebook.pages.drift = (place) => {
     h("div", { class: "title" }, h("h1", null, `Drift of ${name}`), choice, h("p", null, summaryOf(days))),
     card("Verdicts by day", strip(name, days, day)),
     card("Drift and quality", h("div", { class: "charts" }, driftChart(name, days), qualityCharts(name, days))),
-    card(`What was found on ${day.day}`, h("p", null, badge(day.verdict), " by ", link(day.run)), findings(day)),
+    card(`What was found on ${day.day}`, h("p", null, badge(day.verdict), " by ", link(day.run), day.others.map(([id, verdict]) => ["; before that ", badge(verdict), " by ", link(id)])), findings(day)),
   ];
 };
 
