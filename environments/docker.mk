@@ -28,7 +28,7 @@ COMMIT = $$($(GIT) rev-parse HEAD 2>/dev/null)
 # A file for each make: two at once must not take each other's patch. A make below takes that of the one above.
 override SAMEBOOK_PATCH := $(or $(filter .samebook/patches/%.patch,$(SAMEBOOK_PATCH)),.samebook/patches/$(shell echo "$$(date +%s)-$$PPID").patch)
 # What ENV's settings name as published is pulled, and not built: for another platform they name nothing.
-PUBLISHED = $(if $(filter $(INSIDE) shell,$(GOALS)),$(if $(PLATFORM),,$(eval PUBLISHED := $(shell $(HERE)environments/host published $(call quoted,$(SETTINGS))))$(PUBLISHED)))
+PUBLISHED = $(if $(filter $(INSIDE) shell,$(GOALS)),$(if $(PLATFORM),,$(eval PUBLISHED := $$(shell $$(HERE)environments/host published $$(call quoted,$$(SETTINGS))))$(PUBLISHED)))
 IMAGE     = $(if $(PUBLISHED),$(call quoted,$(PUBLISHED)),$$(docker image inspect --format '{{.Id}}' $(PROJECT_NAME):runtime$(TAG)))
 # Settings that variables override go in by name, as secrets and what make was given do; a signing key through stdin,
 # for what signs: the runner reads it before a notebook starts, and then it is nowhere in the container.
@@ -93,7 +93,7 @@ BY_PODMAN = s/ --link//; s/^FROM .{SYSTEM}/FROM $(if $(SYSTEM),system,base)/; s/
 # The wheels that the store has kept, as an index that is mounted into a build, for where no other answers: no layer of
 # an image holds a word of it. UV_OFFLINE=1 asks no other.
 STORE   = $(call quoted,$(HERE)store)
-LOCKED  = environments/build.txt environments/runtime.txt $(if $(filter lab,$(TARGETS)),environments/lab.txt)
+LOCKED  = $(foreach lock,build runtime $(filter lab,$(TARGETS)),$(1)/environments/$(lock).txt)
 MOUNTED = s,^RUN --mount=type=secret\,id=ca,RUN --mount=type=bind\,from=wheels\,target=/wheels --mount=type=secret\,id=ca,
 WHEELS  = --build-context wheels="$$wheels" --build-arg PIP_INDEX_URL=file:///wheels --build-arg UV_DEFAULT_INDEX=file:///wheels
 comma   = ,

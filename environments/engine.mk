@@ -7,7 +7,7 @@ AGAIN = $(MAKE)
 DRY_MAKE = $(findstring n,$(firstword -$(MAKEFLAGS)))
 
 # docker where a daemon answers and the base image can be had, else local; asked once, and only where it matters.
-ENGINE ?= $(eval CHOICE := $(shell $(HERE)environments/host engine $(call quoted,$(BASE_IMAGE)) $(if $(PUBLISHED),n,$(DRY_MAKE))))$(eval ENGINE := $(firstword $(CHOICE)))$(ENGINE)
+ENGINE ?= $(eval CHOICE := $$(shell $$(HERE)environments/host engine $$(call quoted,$$(BASE_IMAGE)) $$(if $$(PUBLISHED),n,$$(DRY_MAKE))))$(eval ENGINE := $$(firstword $$(CHOICE)))$(ENGINE)
 
 # Podman is the Docker engine with another daemon, which each make below finds, too, by Docker's own variable.
 ifeq ($(value ENGINE),podman)

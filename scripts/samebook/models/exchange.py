@@ -62,7 +62,7 @@ PULL = Direction(
     ("would bring", "are here"),
     f"{remote.AGAIN}; or make reproduce RUN=… makes them again",
     _kept_there,
-    lambda store, _, digest, kept: lists.add(store, digest, kept),
+    lambda store, _, digest, kept: kept_exchange.pull(store, digest, kept),
 )
 
 

@@ -19,11 +19,10 @@ from samebook.records import attestations, data_manifest, evidence, receipt, run
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile
 from samebook.store import objects
+from samebook.wheelhouse import base_image
 
 # An image by its id, or a name with a digest: a tag may hold any text, sha256 too.
 PINNED = re.compile(r"(.+@)?sha256:[0-9a-f]{64}")
-# The base image that a Dockerfile pins.
-BASE = re.compile(r"^ARG BASE_IMAGE=(\S*@sha256:[0-9a-f]{64})$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def _pinned_image(candidate: Candidate) -> UnmetCondition | None:
     if finding and published_image.names(candidate.workspace, candidate.env):
         return UnmetCondition(finding, _again(candidate, "ENGINE=docker", f"ENV={candidate.env}"))
     # Said by name: this machine may have made a base of its own.
-    pinned = [f"BASE_IMAGE={word(base)}" for base in bases(head.content(candidate.workspace.root, "Dockerfile"))]
+    pinned = [f"BASE_IMAGE={word(base)}" for base in base_image.pinned(head.content(candidate.workspace.root, "Dockerfile"))]
     return UnmetCondition(finding, _again(candidate, "ENGINE=docker", *pinned[:1])) if finding else None
 
 
@@ -217,18 +216,13 @@ def foreign_base(workspace: Workspace, statement: Json, ref: str = "") -> str:
     if not head.is_repository(root):
         return ""
     uri = (receipt.dependency(statement, "base image") or {}).get("uri", "")
-    pinned = bases(head.content(root, "Dockerfile"))
+    pinned = base_image.pinned(head.content(root, "Dockerfile"))
     if commit and head.is_in_past(root, commit, ref):
         with suppress(UsageError):  # that commit has none
-            pinned += bases(git.show(root, commit, "Dockerfile"))
+            pinned += base_image.pinned(git.show(root, commit, "Dockerfile"))
     if uri.rpartition("@")[2] in (base.rpartition("@")[2] for base in pinned):
         return ""
     return f"its base image {uri} is not the one that the Dockerfile pins"
-
-
-def bases(dockerfile: bytes | None) -> list[str]:
-    """The base images that a Dockerfile pins by digest."""
-    return BASE.findall((dockerfile or b"").decode(errors="replace"))
 
 
 def unpinned_image(engine: str | None, image: str | None, base: str | None) -> str:

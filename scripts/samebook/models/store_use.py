@@ -104,7 +104,8 @@ def gc(workspace: Workspace, *, dry_run: bool, without: Collection[str] = (), gr
         return report(workspace, without, grace)
     check_history(workspace)
     with hold(workspace.root / commits.LOCK):  # a promotion stores its files before its commit names them
-        state = report(workspace, without, max(grace, HOUR) if _is_running(workspace) else grace)
+        grace = max(grace, HOUR) if _is_running(workspace) else grace
+        state = report(workspace, without, grace)
         if state.lost:
             raise UsageError(f"{state.lost[0]}; no object is removed while it may name any", mend="make pull")
         local = store.local_store(workspace)

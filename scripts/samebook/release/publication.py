@@ -35,6 +35,16 @@ def project_name(workspace: Workspace) -> str:
     return found[1] if found else "samebook"
 
 
+def committed(workspace: Workspace, path: Path) -> bytes:
+    """The text of a settings file, here and at HEAD. Raises UsageError where they differ: git says nothing of a file
+    that it ignores, or is told to take as unchanged, and what it holds may be for nobody else.
+    """
+    name, content = workspace.relative(path), path.read_bytes()
+    if content != head.content(workspace.root, name):
+        raise UsageError(f"{name} is not as it is committed", mend=f"git ls-files -v -- {name}")
+    return content
+
+
 def written(content: bytes, published: Published, path: Path) -> bytes:
     """The text of a settings file with other published images, and all else as it was.
 

@@ -33,7 +33,10 @@ VARIABLES = "environments/variables.env"
 # `A='x' B`, as compose reads on behind a quote.
 LITERAL = re.compile(r"[ \t]*(#[^\x00-\x08\x0a-\x1f]*)?|[A-Za-z_][A-Za-z0-9_]*=[^$'\"`\\#\x00-\x1f]*")
 # The files and folders of a checkout that are read or written on this machine while a container may work on it.
-SHARED = (".samebook", ".samebook/patches", "runs", "Dockerfile", ".dockerignore", VARIABLES)
+SHARED = (
+    *(".samebook", ".samebook/patches", "runs", "Dockerfile", ".dockerignore", VARIABLES),
+    *("environments/lab.txt", *wheel_index.LOCKS),
+)
 # One patch for environment and runs: after a container, nothing in the checkout is asked for its changes again.
 # A notebook sees its name, and could tell by one that is not as any run's.
 PATCH = f"SAMEBOOK_PATCH=.samebook/patches/{int(time.time())}-{os.getpid()}.patch"

@@ -11,6 +11,7 @@ from samebook.core.text import word
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.sections import Published
+from samebook.models import commits
 from samebook.pipelines import definition, git_use
 from samebook.release import deployment, publication
 from samebook.release.deployment import Deployment
@@ -37,11 +38,13 @@ class DeployRequest:
 def deploy(request: DeployRequest) -> list[Path]:
     """Write the files; returns their paths.
 
-    The image, the schedule and the models are those of HEAD. Raises UsageError where no image was published, nothing is
+    The image, the schedule and the models are those of HEAD: an edit of environments/ is to be committed first. Raises UsageError where no image was published, nothing is
     to run, or a job needs a git repository.
     """
     workspace = workspaces.find()
     env_settings = settings.load(workspace, request.env)
+    if head.is_repository(workspace.root):
+        commits.check_committed(workspace.root, workspace.environments)
     published = publication.at_head(workspace, request.env)
     if published is None:
         raise UsageError(

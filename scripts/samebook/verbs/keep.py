@@ -3,10 +3,12 @@
 With them the environment is made where no index has them any more, or none can be reached.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from samebook.core.file_lock import hold
 from samebook.core.text import Say, align
 from samebook.core.workspace import Workspace
+from samebook.models import commits
 from samebook.store import objects
 from samebook.store.transfer import format_size
 from samebook.wheelhouse import environments, lists
@@ -37,7 +39,10 @@ class KeepResult:
 
 def keep(workspace: Workspace, commit: str, platform: Platform, say: Say) -> KeepResult:
     """Keep the environment of a commit, or that of the checkout. Raises SamebookError where an index lacks a file."""
-    kept, store = environments.keep(workspace, commit, platform, say), objects.local_store(workspace)
+    base = environments.base_of(workspace, commit, platform.base_image)
+    with hold(workspace.root / commits.LOCK):  # gc waits: files that no list names yet are nobody's
+        kept = environments.keep(workspace, commit, replace(platform, base_image=base), say)
+    store = objects.local_store(workspace)
     names = {**kept.locks, **({"base image": kept.image} if kept.image else {})}
 
     def weight(name: str, digests: list[str]) -> Weight:

@@ -17,7 +17,7 @@ from samebook.models.bundle import Bundle
 from samebook.models.policy import Candidate
 from samebook.records import attestations, data_manifest, receipt, run_folder, signing
 from samebook.store import objects
-from samebook.wheelhouse import environments
+from samebook.wheelhouse import base_image, environments
 from samebook.wheelhouse.environments import Platform
 
 
@@ -122,7 +122,10 @@ def _bundle(candidate: Candidate, request: PromoteRequest) -> Bundle:
 def _keep(candidate: Candidate, say: Say) -> None:
     """Keep the environment of the run's commit. Raises SamebookError where an index lacks it."""
     engine = "local" if subcommand.has_kernels() else "docker"
-    platform = Platform(engine, os.environ.get("BASE_IMAGE", "") if engine == "docker" else "")
+    base = (receipt.dependency(candidate.statement, "base image") or {}).get("uri") or ""
+    if not base_image.digest(base):  # its run was in no image, or on a base that was made here
+        base = os.environ.get("BASE_IMAGE", "")
+    platform = Platform(engine, base if engine == "docker" else "")
     kept = environments.keep(candidate.workspace, receipt.commit_name(candidate.statement), platform, say)
     if kept.reason:
         say(kept.reason)

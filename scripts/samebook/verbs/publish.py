@@ -52,7 +52,7 @@ def publish(request: PublishRequest, say: Say) -> Publication:
     settings.load(workspace, request.env)
     path = settings.settings_path(workspace, request.env)
     with commits.hold_branch(workspace, path):
-        pass  # before the minutes that a build may take
+        publication.committed(workspace, path)  # before the minutes that a build may take
     if file_lock.is_held(workspace.root / LOCK):
         say("another publication of this checkout is under way: waiting for its end")
     with file_lock.hold(workspace.root / LOCK):
@@ -60,7 +60,7 @@ def publish(request: PublishRequest, say: Say) -> Publication:
         say(f"building the images of {commit[:12]}")
         images = _pushed(workspace, request, commit, say)
         with commits.hold_branch(workspace, path) as tip:
-            content = publication.written(path.read_bytes(), images, path)
+            content = publication.written(publication.committed(workspace, path), images, path)
             made = commits.commit_file(workspace, tip, path, content, _message(request.env, images))
     return Publication(request.env, images, made, made != tip.head)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from samebook.core import git, head, subcommand
 from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
-from samebook.core.text import Say, align
+from samebook.core.text import Say, align, visible
 from samebook.core.workspace import Workspace
-from samebook.models import policy
 from samebook.release import archive, docker, publication
 from samebook.release.archive import Archive, Difference
+from samebook.wheelhouse import base_image
 
 # By these an image says what it is of.
 COMMIT, BASE = "SAMEBOOK_COMMIT", "SAMEBOOK_BASE_IMAGE"
@@ -84,10 +84,11 @@ def _check_commit(workspace: Workspace, image: str, commit: str) -> None:
 
 def _base(workspace: Workspace, commit: str, claimed: str) -> tuple[str, str]:
     """The base to build on, and a note where it is not the one that the commit pins: "" for make's own."""
-    pinned = policy.bases(git.show(workspace.root, commit, "Dockerfile"))
+    pinned = base_image.pinned(git.show(workspace.root, commit, "Dockerfile"))
     if claimed in pinned:
         return claimed, ""
-    return "", f"its base {claimed or 'has no name'} is not the one that its Dockerfile pins: this machine's was taken"
+    said = visible(claimed, kept="") or "has no name"  # a line of its own could say another verdict
+    return "", f"its base {said} is not the one that its Dockerfile pins: this machine's was taken"
 
 
 def _build(request: VerifyImageRequest, commit: str, base: str, folder: str) -> dict[str, str]:

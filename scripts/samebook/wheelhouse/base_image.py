@@ -21,6 +21,8 @@ from samebook.wheelhouse.lists import KeptFiles
 ARCHIVE = "base-image.oci.tar"
 INDEX, NAME = "index.json", "io.containerd.image.name"
 PINNED = re.compile(r"(.+?)@sha256:([0-9a-f]{64})")
+# The base images that a Dockerfile pins.
+BASE = re.compile(r"^ARG BASE_IMAGE=(\S*@sha256:[0-9a-f]{64})$", re.MULTILINE)
 OCI = "application/vnd.oci.image.index.v1+json"
 
 
@@ -28,6 +30,11 @@ def digest(image: str) -> str:
     """The digest of an image that is named by one; "" for any other name."""
     found = PINNED.fullmatch(image)
     return found[2] if found else ""
+
+
+def pinned(dockerfile: bytes | None) -> list[str]:
+    """The base images that a Dockerfile pins by digest."""
+    return BASE.findall((dockerfile or b"").decode(errors="replace"))
 
 
 def keep(store: Store, image: str) -> str:
@@ -40,10 +47,21 @@ def keep(store: Store, image: str) -> str:
     if not store.is_whole(lists.read(store, wanted).files.get(ARCHIVE, "0" * 64)):
         with tempfile.TemporaryDirectory() as folder:
             saved, archive = Path(folder) / "saved.tar", Path(folder) / ARCHIVE
+            _bring(image)
             _docker("save", "--output", str(saved), image)
             _write(saved, archive, wanted)
             lists.add(store, wanted, KeptFiles({ARCHIVE: store.put(archive)}))
     return wanted
+
+
+def _bring(image: str) -> None:
+    """Have Docker pull an image that is not here, as that of another commit may not be."""
+    try:
+        _docker("image", "inspect", image)
+    except UsageError:
+        raise
+    except SamebookError:
+        _docker("pull", "--quiet", image)
 
 
 def _named(image: str) -> str:

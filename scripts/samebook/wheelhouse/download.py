@@ -1,7 +1,11 @@
-"""The download of the files of locks from an index, by hash: pip's, because uv keeps no wheel as it came."""
+"""The download of the files of locks from an index, by hash: pip's, because uv keeps no wheel as it came.
+
+Of a source distribution pip makes the metadata, by what builds it: that comes from the lock of builds, by hash too.
+"""
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
@@ -17,7 +21,11 @@ DOWNLOAD = ("download", "--quiet", "--disable-pip-version-check", "--no-deps", "
 WAYS = ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 # In the container: the bundle of certificates that this machine trusts, and pip of the image.
 CERTIFICATES = "/run/certificates"
+# And where the files go, and the locks are.
+WHEELS, LOCKS = "/wheels", "/locks"
 PIP = "python3 -m venv /tmp/pip && exec /tmp/pip/bin/pip"
+# The lock of what builds packages, and the file that says to pip where its wheels are.
+BUILD, CONSTRAINTS = "build.txt", "constraints.txt"
 
 
 def platform_name(engine: str) -> str:
@@ -35,8 +43,26 @@ def download(workspace: Workspace, locks: Sequence[Path], into: Path, base_image
 
     With a base image, these are the files that it installs; else those of the Python that runs this.
     """
-    command = _in_container(locks, into, base_image) if base_image else _here(workspace, locks, into)
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    build, others = ([lock for lock in locks if (lock.name == BUILD) is wanted] for wanted in (True, False))
+    constraints = locks[0].parent / CONSTRAINTS
+    constraints.touch()
+    for part in filter(None, (build, others)):
+        _call(_in_container(part, into, base_image) if base_image else _here(workspace, part, into), constraints)
+        constraints.write_text(_constraints(into, Path(WHEELS) if base_image else into, others))
+
+
+def _constraints(files: Path, place: Path, locks: Sequence[Path]) -> str:
+    """What of the wheels in a folder, which pip finds at `place`, builds packages. A name that the locks have, too, may
+    have another version there, and pip asks one thing for both.
+    """
+    names = {name for lock in locks for name in re.findall(r"^([a-z0-9.-]+)==", lock.read_text(), re.MULTILINE)}
+    wheels = {file.name.partition("-")[0].replace("_", "-"): file.name for file in sorted(files.glob("*.whl"))}
+    return "".join(f"{name} @ {(place / wheels[name]).as_uri()}\n" for name in wheels if name not in names)
+
+
+def _call(command: Sequence[str], constraints: Path) -> None:
+    env = {**os.environ, "PIP_CONSTRAINT": str(constraints)}
+    done = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         last = [line for line in done.stderr.strip().splitlines() if line.startswith("ERROR")][-1:]
         raise SamebookError(
@@ -54,15 +80,16 @@ def _here(workspace: Workspace, locks: Sequence[Path], into: Path) -> list[str]:
 
 
 def _in_container(locks: Sequence[Path], into: Path, base_image: str) -> list[str]:
-    wishes = [word for lock in locks for word in ("-r", f"/locks/{lock.name}")]
-    options = _mounts({into: "/wheels", locks[0].parent: "/locks:ro"})
+    wishes = [word for lock in locks for word in ("-r", f"{LOCKS}/{lock.name}")]
+    options = _mounts({into: WHEELS, locks[0].parent: f"{LOCKS}:ro"})
     certificates = Path(os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt")
     if certificates.is_file():
         options += [*_mounts({certificates: f"{CERTIFICATES}:ro"}), "--env", f"PIP_CERT={CERTIFICATES}"]
+    options += ["--env", f"PIP_CONSTRAINT={LOCKS}/{CONSTRAINTS}"]
     options += [word for name in WAYS if os.environ.get(name) for word in ("--env", name)]
     user = f"{os.getuid()}:{os.getgid()}"
     start = ["docker", "run", "--rm", "--user", user, "--env", "HOME=/tmp", *options, "--entrypoint", "sh"]
-    return [*start, base_image, "-c", f'{PIP} "$@"', "pip", *DOWNLOAD, "--dest", "/wheels", *wishes]
+    return [*start, base_image, "-c", f'{PIP} "$@"', "pip", *DOWNLOAD, "--dest", WHEELS, *wishes]
 
 
 def _mounts(folders: Mapping[Path, str]) -> list[str]:

@@ -1,6 +1,5 @@
 """Environments of commits: the locks and the base image of each, and what of them is kept."""
 
-import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -15,8 +14,6 @@ from samebook.core.workspace import Workspace
 from samebook.environment.identity import LOCKS
 from samebook.store.objects import Store, local_store
 from samebook.wheelhouse import base_image, download, lists
-
-PINNED_BASE = re.compile(r"^ARG BASE_IMAGE=\S+@sha256:([0-9a-f]{64})$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -52,13 +49,23 @@ def locks(workspace: Workspace, commit: str = "") -> dict[str, bytes]:
 
 def digests(workspace: Workspace, commit: str = "") -> set[str]:
     """The sha256 of each lock of a commit or the checkout, and the digest of its base image, where it has one."""
-    file = workspace.root / "Dockerfile"
-    checkout = file.read_bytes() if file.is_file() else b""
-    text = git.file_content(workspace.root, commit, "Dockerfile") if commit else checkout
     return {
         *map(sha256, locks(workspace, commit).values()),
-        *PINNED_BASE.findall((text or b"").decode(errors="replace")),
+        *map(base_image.digest, base_image.pinned(_dockerfile(workspace, commit))),
     }
+
+
+def base_of(workspace: Workspace, commit: str, base: str) -> str:
+    """The base image of a commit: where `base` is the one that the checkout pins, the one that the commit does."""
+    here, there = (base_image.pinned(_dockerfile(workspace, each)) for each in ("", commit))
+    return there[0] if there and base in here else base
+
+
+def _dockerfile(workspace: Workspace, commit: str) -> bytes | None:
+    if commit:
+        return git.file_content(workspace.root, git.commit(workspace.root, commit), "Dockerfile")
+    file = workspace.root / "Dockerfile"
+    return file.read_bytes() if file.is_file() else None
 
 
 def hashes(workspace: Workspace, commit: str = "") -> dict[str, set[str]]:
@@ -74,6 +81,8 @@ def keep(workspace: Workspace, commit: str, platform: Platform, say: Say) -> Kep
     store, texts = local_store(workspace), locks(workspace, commit)
     missing = {name: lock for name, lock in texts.items() if not lists.is_complete(store, lock, platform.name)}
     if missing:
+        # What builds a source distribution is there by hash, too.
+        missing |= {name: lock for name, lock in texts.items() if name == download.BUILD}
         _download(workspace, store, missing, platform, say)
     image = reason = ""
     if platform.engine == "docker":

@@ -92,10 +92,15 @@ class Bucket:
         return {**{name: text for name, text in signed.items() if name != "host"}, "Authorization": authorization}
 
 
+def place(store: Path, digest: str) -> Path:
+    """The path of an object of the store."""
+    return store / digest[:2] / digest[2:4] / digest
+
+
 def bring(bucket: Bucket, store: Path, digest: str) -> None:
-    """Bring an object into the store; one with other bytes raises ValueError, and is not taken."""
-    path = store / digest[:2] / digest[2:4] / digest
-    if path.is_file():
+    """Bring an object into the store, in a damaged one's place, too; other bytes raise ValueError, and are not taken."""
+    path = place(store, digest)
+    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=f".{digest}.", dir=path.parent, delete=False) as stream:
@@ -112,7 +117,7 @@ def bring(bucket: Bucket, store: Path, digest: str) -> None:
 
 
 def main(store: Path, file: Path, names: "list[str]") -> None:
-    """Bring the files of each lock, or image, that has no list here; the list comes last."""
+    """Bring the files of each lock, or image, that are not here; the list comes last, with what it had here."""
     section = settings(file)
     if not section["url"]:
         raise ValueError("no bucket: store.url is not set")
@@ -120,19 +125,29 @@ def main(store: Path, file: Path, names: "list[str]") -> None:
     for name in names:
         lock = Path(name).read_bytes() if Path(name).is_file() else None
         digest = name if lock is None else hashlib.sha256(lock).hexdigest()
-        if (store / "kept" / digest).is_file():
-            continue
-        with bucket.open(f"kept/{digest}") as answer:
-            listed = LINE.findall(answer.read().decode(errors="replace"))
+        path = store / "kept" / digest
+        here = path.read_text() if path.is_file() else ""
+        try:
+            with bucket.open(f"kept/{digest}") as answer:
+                listed = LINE.findall(answer.read().decode(errors="replace"))
+        except urllib.error.HTTPError as error:
+            if here and error.code == 404:
+                continue
+            raise
         wanted = set(HASH.findall(lock.decode())) if lock else set()
         files = [(found, file) for found, file in listed if found in wanted or (not lock and file == ARCHIVE)]
         sys.stderr.write(f"  {len(files)} files of {Path(name).name[:12]} from {section['url']}\n")
         with ThreadPoolExecutor(JOBS) as pool:
             list(pool.map(partial(bring, bucket, store), (found for found, _ in files)))
-        (store / "kept").mkdir(parents=True, exist_ok=True)
-        temporary = store / "kept" / f".{digest}.{os.getpid()}"
-        temporary.write_text("".join(f"{found}  {file}\n" for found, file in files))
-        temporary.replace(store / "kept" / digest)
+        # What leads to an object here stays, whatever a bucket says of the same name.
+        had = LINE.findall(here)
+        own = {file: found for found, file in had if place(store, found).is_file()}
+        joined = {**{file: found for found, file in files}, **own}
+        heads = [line for line in here.splitlines() if line.startswith("#") and len(own) == len(had)]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{digest}.{os.getpid()}")
+        temporary.write_text("".join(f"{line}\n" for line in (*heads, *(f"{joined[file]}  {file}" for file in joined))))
+        temporary.replace(path)
 
 
 if __name__ == "__main__":
