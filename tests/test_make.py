@@ -310,6 +310,17 @@ def test_published_image_is_pulled(root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "buildx build" in (root / "called").read_text().splitlines()
     (root / "environments" / "prod.yml").write_text("published: {runtime: churn:latest}\n")
     assert "found churn:latest; expected NAME@sha256" in refused(root, "run", "ENV=prod", "ENGINE=docker")
+    # To make a carriage return is a blank: what the settings say must not be a call of its functions.
+    (root / "environments" / "prod.yml").write_bytes(b"published:\n  runtime: $(shell\rtouch$$IFS$(CURDIR)/mark)\n")
+    assert "expected NAME@sha256" in refused(root, "run", "ENV=prod", "ENGINE=docker")
+    assert not (root / "mark").exists()
+
+
+def test_wheels_are_those_of_the_revision(root: Path) -> None:
+    """A release image takes the kept wheels of its commit's locks, and not of the checkout's."""
+    printed = started(root, "--dry-run", "archives", "ENGINE=docker", "BASE_IMAGE=base", "TARGETS=runtime").stdout
+    (words,) = {line.split("host kept")[1].split("||")[0] for line in printed.splitlines() if "host kept " in line}
+    assert words.split()[2:4] == ['"$commit"/environments/build.txt', '"$commit"/environments/runtime.txt']
 
 
 def test_services_run_by_the_image_that_is_named() -> None:

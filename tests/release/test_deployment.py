@@ -96,7 +96,9 @@ def test_image_may_go_back(checkout: Checkout) -> None:
 
 
 def test_refused(checkout: Checkout) -> None:
-    """Without a published digest at HEAD, with nothing to run, or with a job that needs git, nothing is written."""
+    """Without a published digest at HEAD, with nothing to run, a job that needs git, or one that is not committed, nothing
+    is written.
+    """
     folder = checkout.root.parent / "refused"
     with pytest.raises(UsageError, match="names no published image") as error:
         deploy.deploy(DeployRequest("preprod", "compose", folder))
@@ -106,6 +108,9 @@ def test_refused(checkout: Checkout) -> None:
     with pytest.raises(UsageError, match="neither schedules a job nor watches"):
         deploy.deploy(DeployRequest("preprod", "compose", folder))
     checkout.write("environments/pipelines/daily.yml", "parameters: {model: churn@prod}\nsteps:\n  train: {}\n")
+    with pytest.raises(UsageError, match="environments has changes that are not committed"):
+        deploy.deploy(DeployRequest("prod", "systemd", folder))
+    checkout.commit()
     with pytest.raises(UsageError, match=r"daily needs the git repository.*churn@prod"):
         deploy.deploy(DeployRequest("prod", "systemd", folder))
     assert not folder.exists()

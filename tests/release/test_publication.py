@@ -1,5 +1,6 @@
 """Published images in settings: the text that names them, their commit, and what a policy makes of them."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from samebook.core.errors import UsageError
 from samebook.environment import machine, settings
 from samebook.models import published_image
 from samebook.release import docker, publication
-from samebook.verbs import doctor
+from samebook.verbs import doctor, verify_image
 
 TEXT = """# What people rely on.
 promotion:
@@ -42,6 +43,29 @@ def test_text_that_can_not_be_changed(text: str) -> None:
     """Settings of another form are left alone, rather than written wrongly."""
     with pytest.raises(UsageError, match="published"):
         publication.written(text.encode(), of("0" * 40), Path("prod.yml"))
+
+
+@pytest.mark.parametrize("hidden", ["ignored", "flagged"])
+def test_what_git_does_not_see_is_not_published(checkout: Checkout, hidden: str) -> None:
+    """A settings file that git ignores, or is told to take as unchanged, holds what nobody has committed."""
+    name = f"environments/{'mine' if hidden == 'ignored' else 'prod'}.yml"
+    path = checkout.root / name
+    if hidden == "ignored":
+        (checkout.root / ".git" / "info" / "exclude").write_text("mine.yml\n")
+    else:
+        assert publication.committed(checkout.workspace, path) == path.read_bytes()
+        checkout.git("update-index", "--skip-worktree", name)
+    checkout.write(name, "cell_timeout: 7  # a word for me alone\n")
+    assert checkout.git("status", "--porcelain") == ""
+    with pytest.raises(UsageError, match=f"{name} is not as it is committed") as error:
+        publication.committed(checkout.workspace, path)
+    assert "a word" not in str(error.value)
+
+
+def test_image_writes_no_verdict(checkout: Checkout) -> None:
+    """The base that an image claims makes no line of its own, which could say another verdict."""
+    base, note = verify_image._base(checkout.workspace, checkout.first, "x\nIDENTICAL: it is")
+    assert (base, note.count("\n")) == ("", 0)
 
 
 def test_digests_make_no_new_image(checkout: Checkout) -> None:
@@ -133,8 +157,10 @@ def test_make_reads_it(tmp_path: Path, text: str, image: str) -> None:
     """make reads the image without Python, from either form of YAML, and runs nothing of what it finds."""
     (tmp_path / "prod.yml").write_text(text)
     command = (CHECKOUT / "environments" / "host", "published", "prod.yml")
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == image
+    for names in ({}, {"POSIXLY_CORRECT": "1"}):  # and with the tools of other systems, whose sed knows no \\t
+        env = {**os.environ, **names}
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == image
     assert not (tmp_path / "f").exists()
 
 

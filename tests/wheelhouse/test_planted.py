@@ -5,16 +5,19 @@ import io
 import os
 import subprocess
 import tarfile
+import urllib.error
 import zipfile
+from email.message import Message
 from pathlib import Path
 
 import pytest
+from published import Checkout
 from tiny import CHECKOUT, Tiny
 
 from samebook.core.digest import sha256
 from samebook.core.workspace import Workspace
 from samebook.store.objects import Store
-from samebook.wheelhouse import environments, exchange, lists
+from samebook.wheelhouse import environments, exchange, first_pull, lists
 from samebook.wheelhouse.environments import Platform
 from samebook.wheelhouse.lists import KeptFiles
 
@@ -131,3 +134,42 @@ def test_first_pull_imports_nothing_of_the_tree(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
     assert "no bucket: store.url is not set" in done.stderr
     assert not mark.exists()
+
+
+def test_first_pull_goes_on_with_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is listed here already is no end: files that others have kept since come too, and a damaged one anew."""
+    wheels = {"a.whl": b"a", "b.whl": b"b"}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in wheels.items()}
+    store, lock = Store(tmp_path / "store"), tmp_path / "runtime.txt"
+    lock.write_text("".join(f"{name}==1 --hash=sha256:{digest}\n" for name, digest in hashes.items()))
+    there = {f"{digest[:2]}/{digest[2:4]}/{digest}": wheels[name] for name, digest in hashes.items()}
+    there[f"kept/{sha256(lock)}"] = "".join(f"{digest}  {name}\n" for name, digest in hashes.items()).encode()
+
+    def opened(_: first_pull.Bucket, name: str) -> io.BytesIO:
+        if name not in there:
+            raise urllib.error.HTTPError(name, 404, "none", Message(), None)
+        return io.BytesIO(there[name])
+
+    monkeypatch.setattr(first_pull.Bucket, "open", opened)
+    (tmp_path / "dev.yml").write_text("store: {url: s3://team/samebook}\n")
+    store.put(b"a")
+    lists.add(store, sha256(lock), KeptFiles({"a.whl": hashes["a.whl"]}, frozenset({"elsewhere"})))
+    store.path(hashes["a.whl"]).chmod(0o644)
+    store.path(hashes["a.whl"]).write_bytes(b"z")
+    for _ in range(2):
+        first_pull.main(store.root, tmp_path / "dev.yml", [str(lock)])
+        assert lists.read(store, sha256(lock)) == KeptFiles(hashes, frozenset({"elsewhere"}))
+        assert all(map(store.is_whole, hashes.values()))
+        there.pop(f"kept/{sha256(lock)}", None)  # nobody lists it there any more: what is here stays
+
+
+def test_base_is_that_of_the_commit(tmp_path: Path) -> None:
+    """The environment of a commit has the base that it pins, and not today's; a base that was named stays."""
+    checkout = Checkout(tmp_path)
+    old, new = (f"python:3@sha256:{digit * 64}" for digit in "ab")
+    checkout.write("Dockerfile", f"ARG BASE_IMAGE={old}\n")
+    first = checkout.commit()
+    checkout.write("Dockerfile", f"ARG BASE_IMAGE={new}\n")
+    found = {(commit, base): environments.base_of(checkout.workspace, commit, base) for commit in ("", first) for base in (new, "mine")}
+    assert found == {("", new): new, ("", "mine"): "mine", (first, new): old, (first, "mine"): "mine"}
+    assert environments.digests(checkout.workspace, first) >= {"a" * 64}
