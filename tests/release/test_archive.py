@@ -138,6 +138,25 @@ def test_bill_of_materials(tmp_path: Path) -> None:
     assert (named["version"], named["properties"]) == (found.digest, [{"name": "samebook:commit", "value": "abc"}])
 
 
+def test_images_of_others(tmp_path: Path) -> None:
+    """A list of images, a layer in another form and a variable without a value are said, or read as they are."""
+    whole = image(tmp_path / "one", config={"config": {"Env": ["ALONE", "SAMEBOOK_COMMIT=a=b"]}})
+    named = json.loads(sbom.bill(whole, "churn"))["metadata"]["component"]
+    assert named["properties"] == [{"name": "samebook:commit", "value": "a=b"}]
+    for text, message in ((b'{"manifests": []}', "list of images"), (None, "expected gzip")):
+        path, blob = tmp_path / message, text or b"\x28\xb5\x2f\xfd of zstd"
+        manifest = text or json.dumps({"layers": [{"digest": f"sha256:{hashlib.sha256(blob).hexdigest()}"}]}).encode()
+        index = json.dumps({"manifests": [{"digest": f"sha256:{hashlib.sha256(manifest).hexdigest()}"}]}).encode()
+        blobs = {f"blobs/sha256/{hashlib.sha256(each).hexdigest()}": each for each in (blob, manifest)}
+        with tarfile.open(path, "w") as files:
+            for name, content in {**blobs, "index.json": index}.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                files.addfile(entry, io.BytesIO(content))
+        with pytest.raises(UsageError, match=message):
+            sbom.bill(Archive(path), "churn")
+
+
 @pytest.mark.host
 def test_bill_is_valid(tmp_path: Path) -> None:
     """CycloneDX's own validator takes the bill, and would not take one that breaks the schema."""

@@ -96,9 +96,7 @@ def test_image_may_go_back(checkout: Checkout) -> None:
 
 
 def test_refused(checkout: Checkout) -> None:
-    """Without a published digest at HEAD, with nothing to run, a job that needs git, or one that is not committed, nothing
-    is written.
-    """
+    """Nothing is written without a published digest, with nothing to run, or a job without commit or in need of git."""
     folder = checkout.root.parent / "refused"
     with pytest.raises(UsageError, match="names no published image") as error:
         deploy.deploy(DeployRequest("preprod", "compose", folder))

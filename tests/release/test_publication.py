@@ -62,6 +62,24 @@ def test_what_git_does_not_see_is_not_published(checkout: Checkout, hidden: str)
     assert "a word" not in str(error.value)
 
 
+def test_mirror_with_a_password(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address of a Debian mirror stands in the history of an image with Debian packages: without a password."""
+    monkeypatch.setenv("DEBIAN_MIRROR", "https://ci:secret@debian.example.com")
+    publication.check_mirror(checkout.workspace, checkout.first)  # no image has a step for them
+    checkout.write("environments/apt.lock", "")
+    with pytest.raises(UsageError, match="DEBIAN_MIRROR has a user or a password") as error:
+        publication.check_mirror(checkout.workspace, checkout.commit())
+    assert "secret" not in str(error.value)
+
+
+def test_wrong_at_head(checkout: Checkout) -> None:
+    """What is published wrongly in the settings of any environment at HEAD is an error that names the file."""
+    checkout.write("environments/preprod.yml", "published: {runtime: churn}\n")
+    checkout.commit()
+    with pytest.raises(UsageError, match=r"environments/preprod\.yml at HEAD"):
+        publication.source(checkout.workspace)
+
+
 def test_image_writes_no_verdict(checkout: Checkout) -> None:
     """The base that an image claims makes no line of its own, which could say another verdict."""
     base, note = verify_image._base(checkout.workspace, checkout.first, "x\nIDENTICAL: it is")

@@ -17,7 +17,7 @@ from tiny import CHECKOUT, Tiny
 from samebook.core.digest import sha256
 from samebook.core.workspace import Workspace
 from samebook.store.objects import Store
-from samebook.wheelhouse import environments, exchange, first_pull, lists
+from samebook.wheelhouse import environments, exchange, first_pull, lists, pinned_base
 from samebook.wheelhouse.environments import Platform
 from samebook.wheelhouse.lists import KeptFiles
 
@@ -110,7 +110,7 @@ class Planted:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def read(self, key: str) -> list[bytes]:
+    def read(self, _: str) -> list[bytes]:
         return [self.text.encode()]
 
 
@@ -127,8 +127,8 @@ def test_first_pull_imports_nothing_of_the_tree(tmp_path: Path) -> None:
     """The working directory of make may be a stranger's tree: its modules are not those of the first pull."""
     package, mark = tmp_path / "samebook" / "wheelhouse", tmp_path / "mark"
     package.mkdir(parents=True)
-    for path in (package.parent / "__init__.py", package / "__init__.py", package / "first_pull.py", tmp_path / "json.py"):
-        path.write_text(f"open({str(mark)!r}, 'w')\n")
+    for name in ("../__init__.py", "__init__.py", "first_pull.py", "../../json.py"):
+        (package / name).write_text(f"open({str(mark)!r}, 'w')\n")
     command = (HOST, "brought", "store", "none.yml", CHECKOUT / "scripts", LOCK)
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
@@ -170,6 +170,6 @@ def test_base_is_that_of_the_commit(tmp_path: Path) -> None:
     checkout.write("Dockerfile", f"ARG BASE_IMAGE={old}\n")
     first = checkout.commit()
     checkout.write("Dockerfile", f"ARG BASE_IMAGE={new}\n")
-    found = {(commit, base): environments.base_of(checkout.workspace, commit, base) for commit in ("", first) for base in (new, "mine")}
-    assert found == {("", new): new, ("", "mine"): "mine", (first, new): old, (first, "mine"): "mine"}
+    for commit, given, base in (("", new, new), (first, new, old), (first, "mine", "mine"), ("", "mine", "mine")):
+        assert pinned_base.for_commit(checkout.workspace, commit, given) == base
     assert environments.digests(checkout.workspace, first) >= {"a" * 64}

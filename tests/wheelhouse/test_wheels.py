@@ -268,9 +268,8 @@ def test_shared_in_a_bucket(kept: Place, s3: S3, tmp_path: Path) -> None:
     store = kept.store.root.rename(tmp_path / "away")
     pulled = kept.tiny.samebook("store", "pull")
     assert pulled.stdout.startswith("brought 1 objects"), pulled.stderr
-    assert (kept.store.root / "kept" / sha256(kept.lock)).read_bytes() == lists.path(
-        Store(store), sha256(kept.lock)
-    ).read_bytes()
+    # That nothing of a platform is missing is no word that a bucket can give.
+    assert lists.read(kept.store, sha256(kept.lock)) == KeptFiles(lists.read(Store(store), sha256(kept.lock)).files)
     assert kept.installed(tmp_path / "packages").returncode == 0
 
 

@@ -19,7 +19,7 @@ from samebook.records import attestations, data_manifest, evidence, receipt, run
 from samebook.records.receipt import Json
 from samebook.records.signing import Purpose, SignedFile
 from samebook.store import objects
-from samebook.wheelhouse import base_image
+from samebook.wheelhouse import pinned_base
 
 # An image by its id, or a name with a digest: a tag may hold any text, sha256 too.
 PINNED = re.compile(r"(.+@)?sha256:[0-9a-f]{64}")
@@ -130,7 +130,9 @@ def _pinned_image(candidate: Candidate) -> UnmetCondition | None:
     if finding and published_image.names(candidate.workspace, candidate.env):
         return UnmetCondition(finding, _again(candidate, "ENGINE=docker", f"ENV={candidate.env}"))
     # Said by name: this machine may have made a base of its own.
-    pinned = [f"BASE_IMAGE={word(base)}" for base in base_image.pinned(head.content(candidate.workspace.root, "Dockerfile"))]
+    pinned = [
+        f"BASE_IMAGE={word(base)}" for base in pinned_base.read(head.content(candidate.workspace.root, "Dockerfile"))
+    ]
     return UnmetCondition(finding, _again(candidate, "ENGINE=docker", *pinned[:1])) if finding else None
 
 
@@ -216,10 +218,10 @@ def foreign_base(workspace: Workspace, statement: Json, ref: str = "") -> str:
     if not head.is_repository(root):
         return ""
     uri = (receipt.dependency(statement, "base image") or {}).get("uri", "")
-    pinned = base_image.pinned(head.content(root, "Dockerfile"))
+    pinned = pinned_base.read(head.content(root, "Dockerfile"))
     if commit and head.is_in_past(root, commit, ref):
         with suppress(UsageError):  # that commit has none
-            pinned += base_image.pinned(git.show(root, commit, "Dockerfile"))
+            pinned += pinned_base.read(git.show(root, commit, "Dockerfile"))
     if uri.rpartition("@")[2] in (base.rpartition("@")[2] for base in pinned):
         return ""
     return f"its base image {uri} is not the one that the Dockerfile pins"

@@ -18,7 +18,7 @@ from samebook.reproduction.checkout import Checkout
 from samebook.reproduction.front import Front
 from samebook.reproduction.original import Original
 from samebook.store import objects as stores
-from samebook.wheelhouse import base_image
+from samebook.wheelhouse import pinned_base
 
 LOCK, BASE = "environments/runtime.txt", "Dockerfile"
 
@@ -31,7 +31,7 @@ def findings(objects: Objects, own: Tree, tree: Tree) -> dict[str, str]:
     make_folder((folder / LOCK).parent)
     (folder / LOCK).write_bytes(objects.content(tree[LOCK]))
     locked = identity.locked_versions(Workspace(folder))
-    bases = [base_image.pinned(objects.content(side[BASE])) if BASE in side else [] for side in (own, tree)]
+    bases = [pinned_base.read(objects.content(side[BASE])) if BASE in side else [] for side in (own, tree)]
     project = Workspace(objects.root)
     names = sorted(path.stem for path in project.models.glob("*.json"))
     return {name: _finding(project, name, locked, has_new_base=bases[0] != bases[1]) for name in names}

@@ -47,7 +47,14 @@ class Archive:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        return self._json(_blob(self.digest))
+        """The manifest. Raises UsageError where the digest is that of a list of images, one for each platform."""
+        found = self._json(_blob(self.digest))
+        if "layers" not in found:
+            raise UsageError(
+                f"{self.digest} is a list of images, one for each platform; expected the digest of one of them",
+                mend="docker buildx imagetools inspect IMAGE",
+            )
+        return found
 
     @property
     def layers(self) -> list[str]:
@@ -56,6 +63,7 @@ class Archive:
 
     @property
     def config(self) -> dict[str, Any]:
+        """The configuration: variables, user, history."""
         return self._json(_blob(self.manifest["config"]["digest"]))
 
     @contextmanager
@@ -64,8 +72,13 @@ class Archive:
         with tarfile.open(self.path) as outer:
             blob = outer.extractfile(_blob(layer))
             assert blob, layer
-            with tarfile.open(fileobj=blob, mode="r|*") as files:
-                yield files
+            try:
+                with tarfile.open(fileobj=blob, mode="r|*") as files:
+                    yield files
+            except tarfile.TarError as error:
+                raise UsageError(
+                    f"layer {layer} can't be read: {error}; expected gzip, as make image writes it", mend="make image"
+                ) from error
 
     def entries(self, layer: str) -> dict[str, str]:
         """Each path of a layer, with everything about it that goes into the layer's digest."""
@@ -77,6 +90,12 @@ class Archive:
             blob = files.extractfile(name)
             assert blob, name
             return json.loads(blob.read())
+
+
+def variables(config: dict[str, Any]) -> dict[str, str]:
+    """The variables that the configuration of a container sets."""
+    pairs = (entry.partition("=") for entry in config.get("Env") or [])
+    return {name: value for name, _, value in pairs}
 
 
 def differences(one: Archive, other: Archive) -> Iterator[Difference]:

@@ -1,4 +1,5 @@
-"""Docker: the program, with the registries that it knows and is logged in to. No other module calls it.
+"""Docker: the program, with the registries that it knows and is logged in to. The base image has its own calls of it,
+samebook.wheelhouse.
 
 Credentials are those of Docker's own configuration (`docker login`): samebook neither reads nor passes on any.
 """
@@ -6,11 +7,11 @@ Credentials are those of Docker's own configuration (`docker login`): samebook n
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.make import clean_environment
 from samebook.core.text import visible, word
+from samebook.release import archive
 
 # Seconds for an answer that takes no transfer.
 TIMEOUT = 60
@@ -21,29 +22,19 @@ INSTALL = "apt-get install docker-cli"
 DENIED = ("denied", "unauthorized", "authorization failed", "no basic auth credentials", "authentication required")
 
 
-def load(archive: Path) -> None:
+def load(file: Path) -> None:
     """Load the images of an archive, under the names that it has."""
-    _call("load", "--quiet", "--input", str(archive), timeout=None)
+    _call("load", "--quiet", "--input", str(file), timeout=None)
 
 
-def save(image: str, archive: Path) -> None:
+def save(image: str, file: Path) -> None:
     """Write an image, as the registry has it, into an archive of the OCI layout."""
-    _call("save", image, "--output", str(archive), timeout=None)
-
-
-def remove(image: str) -> None:
-    """Remove the name of an image; its layers stay where another one has them."""
-    _call("image", "rm", image)
-
-
-def config(image: str) -> dict[str, Any]:
-    """The configuration of an image that is here: its variables, its user, its entry point."""
-    return json.loads(_call("image", "inspect", "--format", "{{json .Config}}", image))
+    _call("save", image, "--output", str(file), timeout=None)
 
 
 def variables(image: str) -> dict[str, str]:
     """The variables that an image that is here sets."""
-    return dict(entry.split("=", 1) for entry in config(image).get("Env") or [])
+    return archive.variables(json.loads(_call("image", "inspect", "--format", "{{json .Config}}", image)))
 
 
 def push(image: str, seconds: int) -> None:

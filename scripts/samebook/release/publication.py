@@ -1,9 +1,12 @@
 """The images that settings name as published: which commit they are of, and the text of a file that names others."""
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from samebook.core import git, head
 from samebook.core.errors import UsageError
@@ -25,6 +28,16 @@ def check_registry(registry: str) -> None:
         raise UsageError(
             f"REGISTRY is not a registry and a place in it; expected one like registry.example.com/team{secret}",
             mend="make publish ENV=… REGISTRY=registry.example.com/team",
+        )
+
+
+def check_mirror(workspace: Workspace, commit: str) -> None:
+    """Raise UsageError where DEBIAN_MIRROR has a password: it is an argument of a step whose words the image keeps."""
+    has_packages = git.file_content(workspace.root, commit, "environments/apt.lock") is not None
+    if has_packages and "@" in os.environ.get("DEBIAN_MIRROR", ""):
+        raise UsageError(
+            "DEBIAN_MIRROR has a user or a password, which everybody could read in the history of the image",
+            mend="make publish ENV=… REGISTRY=… DEBIAN_MIRROR=<a mirror without one>",
         )
 
 
@@ -97,7 +110,12 @@ def at_head(workspace: Workspace, env: str) -> Published | None:
     """The images that the settings of an environment name at HEAD; None where they name none."""
     path = workspace.relative(settings.settings_path(workspace, env))
     section = yaml_file.parse(head.content(workspace.root, path) or b"", path).get(KEY)
-    return Published.model_validate(section) if section else None
+    try:
+        return Published.model_validate(section) if section else None
+    except ValidationError:
+        raise UsageError(
+            f"{path} at HEAD: `{KEY}` is not as make publish writes it", mend=f"make settings ENV={env}"
+        ) from None
 
 
 def chosen(workspace: Workspace, image: str, env: str, target: str) -> str:

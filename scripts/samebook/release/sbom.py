@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from samebook.core.digest import json_bytes
 from samebook.environment.edits import normal
+from samebook.release import archive as archives
 from samebook.release.archive import Archive
 
 # The notes about an installed package, and the database of Debian's.
@@ -27,7 +28,7 @@ def bill(archive: Archive, name: str) -> bytes:
     distribution = RELEASE.search(files.get(OS_RELEASE, b"").decode())
     image = _component("container", name, archive.digest, f"pkg:oci/{_last(name)}@{quote(archive.digest, safe='')}")
     image["hashes"] = [{"alg": "SHA-256", "content": archive.digest.removeprefix("sha256:")}]
-    variables = dict(entry.split("=", 1) for entry in archive.config.get("config", {}).get("Env") or [])
+    variables = archives.variables(archive.config.get("config") or {})
     facts = {each: variables.get(f"SAMEBOOK_{each.upper()}", "") for each in ("commit", "base_image")}
     image["properties"] = [{"name": f"samebook:{key}", "value": value} for key, value in facts.items() if value]
     components = [

@@ -38,8 +38,8 @@ class DeployRequest:
 def deploy(request: DeployRequest) -> list[Path]:
     """Write the files; returns their paths.
 
-    The image, the schedule and the models are those of HEAD: an edit of environments/ is to be committed first. Raises UsageError where no image was published, nothing is
-    to run, or a job needs a git repository.
+    The image, the schedule and the models are those of HEAD. Raises UsageError where environments/ has changes that are
+    not committed, no image was published, nothing is to run, or a job needs a git repository.
     """
     workspace = workspaces.find()
     env_settings = settings.load(workspace, request.env)

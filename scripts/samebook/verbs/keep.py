@@ -11,7 +11,7 @@ from samebook.core.workspace import Workspace
 from samebook.models import commits
 from samebook.store import objects
 from samebook.store.transfer import format_size
-from samebook.wheelhouse import environments, lists
+from samebook.wheelhouse import environments, lists, pinned_base
 from samebook.wheelhouse.environments import Platform
 
 
@@ -39,7 +39,7 @@ class KeepResult:
 
 def keep(workspace: Workspace, commit: str, platform: Platform, say: Say) -> KeepResult:
     """Keep the environment of a commit, or that of the checkout. Raises SamebookError where an index lacks a file."""
-    base = environments.base_of(workspace, commit, platform.base_image)
+    base = pinned_base.for_commit(workspace, commit, platform.base_image)
     with hold(workspace.root / commits.LOCK):  # gc waits: files that no list names yet are nobody's
         kept = environments.keep(workspace, commit, replace(platform, base_image=base), say)
     store = objects.local_store(workspace)

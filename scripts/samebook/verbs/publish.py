@@ -57,6 +57,7 @@ def publish(request: PublishRequest, say: Say) -> Publication:
         say("another publication of this checkout is under way: waiting for its end")
     with file_lock.hold(workspace.root / LOCK):
         commit = publication.source(workspace)
+        publication.check_mirror(workspace, commit)
         say(f"building the images of {commit[:12]}")
         images = _pushed(workspace, request, commit, say)
         with commits.hold_branch(workspace, path) as tip:

@@ -12,7 +12,7 @@ from samebook.core.text import Say, align, visible
 from samebook.core.workspace import Workspace
 from samebook.release import archive, docker, publication
 from samebook.release.archive import Archive, Difference
-from samebook.wheelhouse import base_image
+from samebook.wheelhouse import pinned_base
 
 # By these an image says what it is of.
 COMMIT, BASE = "SAMEBOOK_COMMIT", "SAMEBOOK_BASE_IMAGE"
@@ -84,7 +84,7 @@ def _check_commit(workspace: Workspace, image: str, commit: str) -> None:
 
 def _base(workspace: Workspace, commit: str, claimed: str) -> tuple[str, str]:
     """The base to build on, and a note where it is not the one that the commit pins: "" for make's own."""
-    pinned = base_image.pinned(git.show(workspace.root, commit, "Dockerfile"))
+    pinned = pinned_base.read(git.show(workspace.root, commit, "Dockerfile"))
     if claimed in pinned:
         return claimed, ""
     said = visible(claimed, kept="") or "has no name"  # a line of its own could say another verdict

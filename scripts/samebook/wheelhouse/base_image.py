@@ -21,8 +21,6 @@ from samebook.wheelhouse.lists import KeptFiles
 ARCHIVE = "base-image.oci.tar"
 INDEX, NAME = "index.json", "io.containerd.image.name"
 PINNED = re.compile(r"(.+?)@sha256:([0-9a-f]{64})")
-# The base images that a Dockerfile pins.
-BASE = re.compile(r"^ARG BASE_IMAGE=(\S*@sha256:[0-9a-f]{64})$", re.MULTILINE)
 OCI = "application/vnd.oci.image.index.v1+json"
 
 
@@ -30,11 +28,6 @@ def digest(image: str) -> str:
     """The digest of an image that is named by one; "" for any other name."""
     found = PINNED.fullmatch(image)
     return found[2] if found else ""
-
-
-def pinned(dockerfile: bytes | None) -> list[str]:
-    """The base images that a Dockerfile pins by digest."""
-    return BASE.findall((dockerfile or b"").decode(errors="replace"))
 
 
 def keep(store: Store, image: str) -> str:

@@ -13,7 +13,7 @@ from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.environment.identity import LOCKS
 from samebook.store.objects import Store, local_store
-from samebook.wheelhouse import base_image, download, lists
+from samebook.wheelhouse import base_image, download, lists, pinned_base
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,15 @@ def digests(workspace: Workspace, commit: str = "") -> set[str]:
     """The sha256 of each lock of a commit or the checkout, and the digest of its base image, where it has one."""
     return {
         *map(sha256, locks(workspace, commit).values()),
-        *map(base_image.digest, base_image.pinned(_dockerfile(workspace, commit))),
+        *map(base_image.digest, pinned_base.of(workspace, commit)),
     }
-
-
-def base_of(workspace: Workspace, commit: str, base: str) -> str:
-    """The base image of a commit: where `base` is the one that the checkout pins, the one that the commit does."""
-    here, there = (base_image.pinned(_dockerfile(workspace, each)) for each in ("", commit))
-    return there[0] if there and base in here else base
-
-
-def _dockerfile(workspace: Workspace, commit: str) -> bytes | None:
-    if commit:
-        return git.file_content(workspace.root, git.commit(workspace.root, commit), "Dockerfile")
-    file = workspace.root / "Dockerfile"
-    return file.read_bytes() if file.is_file() else None
 
 
 def hashes(workspace: Workspace, commit: str = "") -> dict[str, set[str]]:
     """The hashes of the files of each lock of a commit or the checkout, by the lock's sha256."""
-    return {sha256(lock): {*lists.HASH.findall(lock.decode())} for lock in locks(workspace, commit).values()}
+    return {
+        sha256(lock): {*lists.HASH.findall(lock.decode(errors="replace"))} for lock in locks(workspace, commit).values()
+    }
 
 
 def keep(workspace: Workspace, commit: str, platform: Platform, say: Say) -> Kept:

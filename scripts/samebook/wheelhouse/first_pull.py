@@ -98,7 +98,7 @@ def place(store: Path, digest: str) -> Path:
 
 
 def bring(bucket: Bucket, store: Path, digest: str) -> None:
-    """Bring an object into the store, in a damaged one's place, too; other bytes raise ValueError, and are not taken."""
+    """Bring an object into the store, also for a damaged one; other bytes raise ValueError, and are not taken."""
     path = place(store, digest)
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest:
         return
