@@ -103,6 +103,14 @@ def test_difference_has_its_place(tmp_path: Path) -> None:
     ]
 
 
+def test_manifest_that_differs(tmp_path: Path) -> None:
+    """Two images of the same layers and configuration, whose manifests say something else, have a difference."""
+    one, other = image(tmp_path / "one"), image(tmp_path / "other")
+    other.__dict__.update(digest="sha256:other", manifest={**one.manifest, "annotations": {"by": "somebody"}})
+    (found,) = archive.differences(one, other)
+    assert (found.place, found.name, found.other) == ("manifest", "annotations.by", "somebody")
+
+
 def test_many_files_are_counted(tmp_path: Path) -> None:
     """Of many files the first ones are named, and the others are counted."""
     one, other = (image(tmp_path / text, [{f"f{n}": text for n in range(9)}]) for text in ("a", "b"))

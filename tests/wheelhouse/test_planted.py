@@ -9,6 +9,7 @@ import urllib.error
 import zipfile
 from email.message import Message
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from published import Checkout
@@ -17,6 +18,7 @@ from tiny import CHECKOUT, Tiny
 from samebook.core.digest import sha256
 from samebook.core.workspace import Workspace
 from samebook.store.objects import Store
+from samebook.verbs import promote
 from samebook.wheelhouse import environments, exchange, first_pull, lists, pinned_base
 from samebook.wheelhouse.environments import Platform
 from samebook.wheelhouse.lists import KeptFiles
@@ -173,3 +175,16 @@ def test_base_is_that_of_the_commit(tmp_path: Path) -> None:
     for commit, given, base in (("", new, new), (first, new, old), (first, "mine", "mine"), ("", "mine", "mine")):
         assert pinned_base.for_commit(checkout.workspace, commit, given) == base
     assert environments.digests(checkout.workspace, first) >= {"a" * 64}
+
+
+def test_promotion_keeps_the_base_of_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A promotion keeps the base image that the run's receipt names, whatever make builds on today."""
+    digest, kept = "a" * 64, list[Platform]()
+    monkeypatch.setenv("BASE_IMAGE", f"python:4@sha256:{'b' * 64}")
+    monkeypatch.setattr(promote.subcommand, "has_kernels", lambda: False)
+    monkeypatch.setattr(environments, "keep", lambda *words: kept.append(words[2]) or environments.Kept({}))
+    for uri in (f"python:3@sha256:{digest}", "mine"):
+        facts = [{"name": "base image", "uri": uri}]
+        statement = {"predicate": {"buildDefinition": {"resolvedDependencies": facts}}}
+        promote._keep(SimpleNamespace(workspace=None, statement=statement), print)
+    assert [platform.base_image for platform in kept] == [f"python:3@sha256:{digest}", os.environ["BASE_IMAGE"]]

@@ -107,10 +107,16 @@ def differences(one: Archive, other: Archive) -> Iterator[Difference]:
             yield from _of_layer(
                 f"layer {number}", one.entries(mine) if mine else {}, other.entries(theirs) if theirs else {}
             )
-    left, right = (_flat(archive.config) for archive in (one, other))
+    yield from _of_facts("configuration", one.config, other.config, ("rootfs.", "history."))
+    # What is said of layers and configuration differs where they do.
+    yield from _of_facts("manifest", one.manifest, other.manifest, ("layers.", "config."))
+
+
+def _of_facts(place: str, one: Any, other: Any, without: tuple[str, ...]) -> Iterator[Difference]:
+    left, right = _flat(one), _flat(other)
     for name in sorted(left.keys() | right.keys()):
-        if left.get(name) != right.get(name) and not name.startswith(("rootfs.", "history.")):
-            yield Difference("configuration", name, left.get(name, NONE), right.get(name, NONE))
+        if left.get(name) != right.get(name) and not name.startswith(without):
+            yield Difference(place, name, left.get(name, NONE), right.get(name, NONE))
 
 
 def _of_layer(place: str, left: dict[str, str], right: dict[str, str]) -> Iterator[Difference]:
