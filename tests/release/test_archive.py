@@ -149,6 +149,12 @@ def test_bill_of_materials(tmp_path: Path) -> None:
 def test_images_of_others(tmp_path: Path) -> None:
     """A list of images, a layer in another form and a variable without a value are said, or read as they are."""
     whole = image(tmp_path / "one", config={"config": {"Env": ["ALONE", "SAMEBOOK_COMMIT=a=b"]}})
+    whole.check_named(f"churn@{whole.digest}")
+    with pytest.raises(UsageError, match="containerd image store is not in use"):
+        whole.check_named(f"churn@sha256:{'0' * 64}")
+    tarfile.open(tmp_path / "none", "w").close()
+    with pytest.raises(UsageError, match=r"it has no index\.json"):
+        _ = Archive(tmp_path / "none").digest
     named = json.loads(sbom.bill(whole, "churn"))["metadata"]["component"]
     assert named["properties"] == [{"name": "samebook:commit", "value": "a=b"}]
     for text, message in ((b'{"manifests": []}', "list of images"), (None, "expected gzip")):

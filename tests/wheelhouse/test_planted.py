@@ -138,14 +138,24 @@ def test_first_pull_imports_nothing_of_the_tree(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+def test_first_pull_writes_nowhere_else(tmp_path: Path) -> None:
+    """The digest in the name of a base image may be any text of a Dockerfile."""
+    (tmp_path / "dev.yml").write_text("store: {url: s3://team}\n")
+    with pytest.raises(ValueError, match="no digest of 64 digits"):
+        first_pull.main(tmp_path / "store", tmp_path / "dev.yml", ["../../owned"])
+
+
 def test_first_pull_goes_on_with_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is listed here already is no end: files that others have kept since come too, and a damaged one anew."""
+    """What is listed here is no end: what others have kept since comes too, a damaged file anew; one may be nowhere."""
     wheels = {"a.whl": b"a", "b.whl": b"b"}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in wheels.items()}
     store, lock = Store(tmp_path / "store"), tmp_path / "runtime.txt"
     lock.write_text("".join(f"{name}==1 --hash=sha256:{digest}\n" for name, digest in hashes.items()))
     there = {f"{digest[:2]}/{digest[2:4]}/{digest}": wheels[name] for name, digest in hashes.items()}
-    there[f"kept/{sha256(lock)}"] = "".join(f"{digest}  {name}\n" for name, digest in hashes.items()).encode()
+    nowhere = "c" * 64  # of another platform, say
+    lock.write_text(f"{lock.read_text()}c==1 --hash=sha256:{nowhere}\n")
+    listed = {**hashes, "c.whl": nowhere}
+    there[f"kept/{sha256(lock)}"] = "".join(f"{digest}  {name}\n" for name, digest in listed.items()).encode()
 
     def opened(_: first_pull.Bucket, name: str) -> io.BytesIO:
         if name not in there:

@@ -19,6 +19,8 @@ from samebook.core.errors import UsageError
 # The files of a layer that are named where it differs.
 SHOWN = 5
 NONE = "not there"
+# Docker's other image store saves images in a form of its own, without the digests that registries have.
+CONTAINERD = "docker info"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,13 @@ class Archive:
             )
         return found
 
+    def check_named(self, image: str) -> None:
+        """Raise UsageError where the archive is not of the image that this name's digest says."""
+        if not image.endswith(f"@{self.digest}"):
+            raise UsageError(
+                f"Docker saves {image} as {self.digest}: its containerd image store is not in use", mend=CONTAINERD
+            )
+
     @property
     def layers(self) -> list[str]:
         """The digests of the layers as they are stored, lowest first."""
@@ -87,8 +96,9 @@ class Archive:
 
     def _json(self, name: str) -> Any:
         with tarfile.open(self.path) as files:
-            blob = files.extractfile(name)
-            assert blob, name
+            blob = files.extractfile(name) if name in files.getnames() else None
+            if blob is None:
+                raise UsageError(f"{self.path.name} is no OCI archive: it has no {name}", mend=CONTAINERD)
             return json.loads(blob.read())
 
 

@@ -27,4 +27,5 @@ def sbom(request: SbomRequest) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         archive = Archive(Path(folder) / "image.tar")
         docker.save(image, archive.path)
+        archive.check_named(image)
         return bills.bill(archive, image.partition("@")[0])

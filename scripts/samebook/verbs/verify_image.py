@@ -65,6 +65,7 @@ def verify_image(request: VerifyImageRequest, say: Say) -> ImageVerdict:
     with tempfile.TemporaryDirectory(prefix="verify-", dir=workspace.root / ".samebook") as folder:
         theirs = Archive(Path(folder) / "theirs.tar")
         docker.save(image, theirs.path)
+        theirs.check_named(image)
         subcommand.make(workspace, "archives", **_build(request, commit, base, folder))
         ours = Archive(Path(folder) / f"samebook-{request.target}.oci.tar")
         differences = tuple(archive.differences(theirs, ours))

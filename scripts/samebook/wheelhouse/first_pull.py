@@ -17,7 +17,6 @@ import tempfile
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -56,6 +55,8 @@ class Bucket:
 
     def __init__(self, section: "dict[str, str]") -> None:
         url = urlsplit(section["url"])
+        if "@" in url.netloc:
+            raise ValueError("store.url: expected a bucket and a prefix, without a user or a password")
         self.region = section["region"] or os.environ.get("AWS_REGION") or "us-east-1"
         if not re.match(r"(https?://|$)", section["endpoint"]):
             raise ValueError("store.endpoint: expected http:// or https://")
@@ -116,6 +117,20 @@ def bring(bucket: Bucket, store: Path, digest: str) -> None:
             Path(stream.name).unlink(missing_ok=True)
 
 
+def problem(bucket: Bucket, store: Path, digest: str) -> str:
+    """The problem with an object of the bucket; "" where it is in the store now."""
+    try:
+        bring(bucket, store, digest)
+    except (OSError, ValueError) as error:
+        return told(error)
+    return ""
+
+
+def told(error: Exception) -> str:
+    """The words for an error. Those of an answer may hold a key: its status alone is told."""
+    return f"it answers {error.code}" if isinstance(error, urllib.error.HTTPError) else str(error)
+
+
 def main(store: Path, file: Path, names: "list[str]") -> None:
     """Bring the files of each lock, or image, that are not here; the list comes last, with what it had here."""
     section = settings(file)
@@ -125,6 +140,8 @@ def main(store: Path, file: Path, names: "list[str]") -> None:
     for name in names:
         lock = Path(name).read_bytes() if Path(name).is_file() else None
         digest = name if lock is None else hashlib.sha256(lock).hexdigest()
+        if not re.match(r"[0-9a-f]{64}\Z", digest):
+            raise ValueError(f"{name!r} is no lock, and no digest of 64 digits")
         path = store / "kept" / digest
         here = path.read_text() if path.is_file() else ""
         try:
@@ -135,10 +152,16 @@ def main(store: Path, file: Path, names: "list[str]") -> None:
                 continue
             raise
         wanted = set(HASH.findall(lock.decode())) if lock else set()
-        files = [(found, file) for found, file in listed if found in wanted or (not lock and file == ARCHIVE)]
+        files = [(found, file) for found, file in listed if found in wanted or (lock is None and file == ARCHIVE)]
         sys.stderr.write(f"  {len(files)} files of {Path(name).name[:12]} from {section['url']}\n")
         with ThreadPoolExecutor(JOBS) as pool:
-            list(pool.map(partial(bring, bucket, store), (found for found, _ in files)))
+            problems = {found: pool.submit(problem, bucket, store, found) for found, _ in files}
+        # A list may name more than there is: one file that nobody needs here is no end of all others.
+        lost = [f"{file}: {problems[found].result()}" for found, file in files if problems[found].result()]
+        if lost and len(lost) == len(files):
+            raise ValueError(lost[0])
+        sys.stderr.writelines(f"  {words}\n" for words in lost)
+        files = [(found, file) for found, file in files if not problems[found].result()]
         # What leads to an object here stays, whatever a bucket says of the same name.
         had = LINE.findall(here)
         own = {file: found for found, file in had if place(store, found).is_file()}
@@ -154,6 +177,4 @@ if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
     except (OSError, ValueError) as error:
-        # The words of an answer may hold a key: its status alone is told.
-        told = f"it answers {error.code}" if isinstance(error, urllib.error.HTTPError) else str(error)
-        sys.exit(f"  nothing is kept in the shared store: {told}")
+        sys.exit(f"  nothing is kept in the shared store: {told(error)}")
