@@ -103,7 +103,10 @@ def test_build_of_a_stranger_has_a_cache_of_its_own(tiny: Tiny) -> None:
     assert calls[built + 1] == "#"
 
 
-@pytest.mark.parametrize("name", ["environments/variables.env", "Dockerfile", ".dockerignore", "environments/dev.yml"])
+@pytest.mark.parametrize(
+    "name",
+    ["environments/variables.env", "environments/runtime.txt", "Dockerfile", ".dockerignore", "environments/dev.yml"],
+)
 def test_file_of_the_host_is_not_read(tiny: Tiny, name: str) -> None:
     """A link in a commit, in the place of a file that is read on the host, is refused."""
     git(tiny, "checkout", "--quiet", "HEAD^")
