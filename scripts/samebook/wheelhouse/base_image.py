@@ -51,8 +51,6 @@ def _bring(image: str) -> None:
     """Have Docker pull an image that is not here, as that of another commit may not be."""
     try:
         _docker("image", "inspect", image)
-    except UsageError:
-        raise
     except SamebookError:
         _docker("pull", "--quiet", image)
 
