@@ -42,7 +42,7 @@ def keep(store: Store, image: str) -> str:
             saved, archive = Path(folder) / "saved.tar", Path(folder) / ARCHIVE
             _bring(image)
             _docker("save", "--output", str(saved), image)
-            _write(saved, archive, wanted)
+            _write(saved, archive, wanted, image.partition("@")[0])
             lists.add(store, wanted, KeptFiles({ARCHIVE: store.put(archive)}))
     return wanted
 
@@ -64,7 +64,7 @@ def _named(image: str) -> str:
     return f"make keep BASE_IMAGE={image}@{found[0].partition('@')[2]}" if found else "make base"
 
 
-def _write(saved: Path, archive: Path, wanted: str) -> None:
+def _write(saved: Path, archive: Path, wanted: str, name: str) -> None:
     """Write the archive of the image with this digest, from what Docker has saved: the same image, the same bytes."""
     with tarfile.open(saved) as source, tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT) as target:
         index = json.loads(_read(source, INDEX))
@@ -74,7 +74,6 @@ def _write(saved: Path, archive: Path, wanted: str) -> None:
                 f"Docker saves the image without its digest {wanted[:12]}…: its containerd image store is not in use",
                 mend="docker info",
             )
-        name = re.sub(r"(@[^@]*|:[^/:]*)$", "", images[0].get("annotations", {}).get(NAME, "image"))
         entry = {key: images[0][key] for key in ("digest", "mediaType", "size")}
         entry["annotations"] = {NAME: f"{name}@sha256:{wanted}"}
         files = {INDEX: json_bytes({"schemaVersion": 2, "mediaType": OCI, "manifests": [entry]})}
