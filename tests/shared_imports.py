@@ -69,7 +69,8 @@ def hand_over(env: Mapping[str, str], folder: Path, arguments: Sequence[str] = (
 def call(arguments: Sequence[str], env: Mapping[str, str], folder: Path) -> tuple[int, str, str] | None:
     """The exit code and output of `samebook ARGUMENTS` in a process forked from the zygote of runners.
 
-    None where these variables were not handed over: there Python has to be started.
+    None where these variables were not handed over, or the zygote does not answer, as on a busy machine: there Python
+    has to be started, as a run starts cold.
     """
     if client.FOLDER not in env or env[client.FOLDER] != str(_sockets()):
         return None
@@ -77,7 +78,8 @@ def call(arguments: Sequence[str], env: Mapping[str, str], folder: Path) -> tupl
     with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr, open(os.devnull) as stdin:  # noqa: PTH123
         files = [file.fileno() for file in (stdout, stderr, stdin)]
         process = client.fork(_sockets(), _runners(), request, files)
-        assert process, "the zygote of runners has ended"
+        if process is None:
+            return None
         code = process.wait(PATIENCE)
         for file in (stdout, stderr):
             file.seek(0)
