@@ -1,69 +1,25 @@
 """The container leg of a project's own CI: each step on the real engine, and its release image in a real registry."""
 
 import os
-import shutil
-import socket
 import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
-from http import HTTPStatus
 from pathlib import Path
 
 import ci_file
 import docker
 import pytest
-import tiny
-import yaml
+import registry as registries
 from containers import CHECKOUT, base
+from registry import WHO
 
-WHO = {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "secret"}
-# As htpasswd -B writes it.
-HASHED = "ci:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
 IDENTITY = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of Debian's registry on loopback, which takes nothing from whoever has not logged in."""
-    program = shutil.which("docker-registry")
-    if not program:
-        refuse = pytest.fail if os.environ.get("SAMEBOOK_REQUIRE_DOCKER") == "1" else pytest.skip
-        refuse("the container leg of a project's CI is not tested: docker-registry is not installed")
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    (folder / "htpasswd").write_text(HASHED)
-    settings = {
-        "version": "0.1",
-        "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
-        "http": {"addr": address.replace("localhost", "127.0.0.1")},
-        "auth": {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}},
-    }
-    (folder / "config.yml").write_text(yaml.safe_dump(settings))
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([str(program), "serve", str(folder / "config.yml")], stdout=log, stderr=log)
-    try:
-        until = time.monotonic() + tiny.PATIENCE
-        while _answer(address) != HTTPStatus.UNAUTHORIZED and time.monotonic() < until:
-            assert server.poll() is None, (folder / "log").read_text()
-            time.sleep(0.05)
+    with registries.serving(tmp_path_factory.mktemp("registry")) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _answer(address: str) -> int:
-    with suppress(OSError):
-        try:
-            return urllib.request.urlopen(f"http://{address}/v2/", timeout=5).status
-        except urllib.error.HTTPError as error:
-            return error.code
-    return 0
 
 
 @pytest.mark.timeout(1800)

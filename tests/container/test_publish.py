@@ -5,25 +5,22 @@ import http.server
 import json
 import os
 import re
-import shutil
-import socket
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import override
 
 import docker as docker_sdk
 import pytest
-import tiny
+import registry as registries
 import yaml
 from containers import CHECKOUT, base
-from test_project_ci import HASHED, WHO
+from registry import WHO
 
 from samebook.core.errors import SamebookError
 from samebook.core.make import clean_environment
@@ -77,51 +74,10 @@ class Clone:
         return yaml.safe_load(text).get("published", {})
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The address of Debian's registry on loopback, with a certificate, for whoever has logged in."""
-    program = shutil.which("docker-registry")
-    if not program:
-        refuse = pytest.fail if os.environ.get("SAMEBOOK_REQUIRE_DOCKER") == "1" else pytest.skip
-        refuse("publishing is not tested: docker-registry is not installed")
-    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
-    files = ("-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem"))
-    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *files, *subject)
-    subprocess.run(command, capture_output=True, check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (folder / "htpasswd").write_text(HASHED)
-    settings = {
-        "version": "0.1",
-        "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
-        "http": {
-            "addr": f"127.0.0.1:{port}",
-            "tls": {"certificate": str(folder / "certificate.pem"), "key": str(folder / "key.pem")},
-        },
-        "auth": {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}},
-    }
-    (folder / "config.yml").write_text(yaml.safe_dump(settings))
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([str(program), "serve", str(folder / "config.yml")], stdout=log, stderr=log)
-    try:
-        until = time.monotonic() + tiny.PATIENCE
-        while time.monotonic() < until:
-            assert server.poll() is None, (folder / "log").read_text()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"localhost:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
 @pytest.fixture(scope="module")
 def registry(engine: docker_sdk.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     folder = tmp_path_factory.mktemp("registry")
-    with serving(folder) as address:
+    with registries.serving(folder, is_encrypted=True) as address:
         found = Registry(address, folder / "docker", folder)
         login = ("docker", "login", "--username", WHO["REGISTRY_USER"], "--password-stdin", address)
         env = os.environ | {"DOCKER_CONFIG": str(found.config)}

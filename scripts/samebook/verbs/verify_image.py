@@ -16,7 +16,6 @@ from samebook.wheelhouse import pinned_base
 
 # By these an image says what it is of.
 COMMIT, BASE = "SAMEBOOK_COMMIT", "SAMEBOOK_BASE_IMAGE"
-TARGETS = ("runtime", "lab")
 
 
 @dataclass(frozen=True)
