@@ -191,7 +191,8 @@ def test_ci_passes(project: Path, tmp_path: Path) -> None:
 
 def test_ci_reviews(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its CI reviews a pull request with the code of the base: what the branch has changed of that does not run. The
-    text becomes one comment, which a later review takes the place of.
+    text becomes one comment, which a later review takes the place of; where the forge does not list those that there
+    are, no second one is written.
     """
     clone = tmp_path / "churn"
     lines(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
@@ -211,17 +212,23 @@ def test_ci_reviews(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     }.items():
         bodies = commented(clone, tmp_path / f"comment{len(earlier)}", earlier, text, monkeypatch)
         assert bodies == {f"api --silent --method {call} --field body=@review.md": f"{MARK}\n{summary.read_text()}"}
+    with pytest.raises(AssertionError, match="Write the review as a comment"):
+        commented(clone, tmp_path / "away", None, text, monkeypatch)
+    assert not list((tmp_path / "away").rglob("*.call"))
 
 
-def commented(clone: Path, folder: Path, earlier: str, text: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def commented(
+    clone: Path, folder: Path, earlier: str | None, text: str, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
     """The calls of the forge's own program by which the job `comment` writes a review, with each one's body. A stand-in
-    takes its place, which says that there are these earlier comments.
+    takes its place, which says that there are these earlier comments; None where it can't say.
     """
     programs = folder / "programs"
     programs.mkdir(parents=True)
     (programs / "gh").write_text(FORGE)
     (programs / "gh").chmod(0o755)
-    (programs / "earlier").write_text(earlier)
+    if earlier is not None:
+        (programs / "earlier").write_text(earlier)
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(programs), prepend=os.pathsep)
         known = {"github.event.pull_request.number": "3", "needs.review.outputs.text": text}
