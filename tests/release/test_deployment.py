@@ -36,7 +36,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 def written(checkout: Checkout, form: str) -> dict[str, str]:
     """The text of each file of a deployment, by its path in it."""
     folder = checkout.root.parent / f"{checkout.root.name}-{form}"
-    paths = deploy.deploy(DeployRequest("prod", form, folder))
+    paths = deploy.deploy(DeployRequest("prod", form, folder)).paths
     return {path.relative_to(folder).as_posix(): path.read_text() for path in paths}
 
 
@@ -93,6 +93,34 @@ def test_image_may_go_back(checkout: Checkout) -> None:
     assert written(checkout, "compose") == {name: text.replace(IMAGES[0], IMAGES[1]) for name, text in before.items()}
     checkout.git("revert", "--no-edit", "HEAD")
     assert written(checkout, "compose") == before
+
+
+def test_nothing_of_before_stays(checkout: Checkout, tmp_path: Path) -> None:
+    """The file of a withdrawn model and the units of a job that is due no more are removed and named, as what was
+    started of them runs on; what is somebody else's stays, whatever a list of files says.
+    """
+    folder = tmp_path / "deployed"
+    request = DeployRequest("prod", "systemd", folder)
+    checkout.write("environments/prod.yml", SETTINGS.replace("{daily:", '{weekly: "0 5 * * 1", daily:'))
+    checkout.write("environments/pipelines/weekly.yml", PIPELINE)
+    checkout.publish("prod", of(checkout.first))
+    before = {path.relative_to(folder).as_posix() for path in deploy.deploy(request).paths}
+    (folder / "compose.override.yaml").write_text("services: {}\n")
+    (folder / "models" / "own.json").write_text("{}")
+    (tmp_path / "victim.txt").write_text("mine")
+    (listed,) = folder.glob(".*.files")
+    listed.write_text(listed.read_text() + "../victim.txt\nmodels/../../victim.txt\n")
+    checkout.git("rm", "--quiet", "models/churn.json")
+    checkout.write("environments/prod.yml", SETTINGS)
+    checkout.publish("prod", of(checkout.first))
+    written = deploy.deploy(request)
+    units = {f"churn-rate-prod-weekly.{kind}" for kind in ("service", "timer")}
+    assert {*written.gone} == {"models/churn.json", *units} < before
+    left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {listed.name}
+    assert left == (before - {*written.gone}) | {"compose.override.yaml", "models/own.json"}
+    assert (tmp_path / "victim.txt").read_text() == "mine"
+    assert "systemctl disable --now churn-rate-prod-weekly.timer\n" in deploy.table(written, request)
+    assert deploy.deploy(request).gone == []
 
 
 def test_refused(checkout: Checkout) -> None:

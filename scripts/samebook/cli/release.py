@@ -93,7 +93,8 @@ def deploy(env: str, form: str, into: Path, folder: str, memory: str, cores: str
     Example: samebook deploy --env prod --as compose --into deploy
 
     Volumes and secrets are named, and no text of a secret is written. The models are a volume of their own: another
-    one needs no other image.
+    one needs no other image. Files of the deployment before that this one lacks, as those of a withdrawn model, are
+    removed, and named.
     """
     from samebook.verbs import deploy as verb
 

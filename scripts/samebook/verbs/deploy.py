@@ -1,5 +1,9 @@
-"""Write what runs an environment's published image without a checkout: for compose, systemd or Kubernetes."""
+"""Write what runs an environment's published image without a checkout: for compose, systemd or Kubernetes.
 
+A folder has one deployment of an environment: of the one before nothing stays that this one lacks.
+"""
+
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +21,8 @@ from samebook.release import deployment, publication
 from samebook.release.deployment import Deployment
 
 FORMS = ("compose", "systemd", "kubernetes")
+# A file of a deployment. The list of them lies beside them, so no other name in it is taken for one.
+FILE = re.compile(rf"({deployment.MODELS}/)?[A-Za-z0-9][A-Za-z0-9@._-]*")
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,16 @@ class DeployRequest:
     cores: str = ""
 
 
-def deploy(request: DeployRequest) -> list[Path]:
-    """Write the files; returns their paths.
+@dataclass(frozen=True)
+class Written:
+    """The paths of the files that were written, and the names of those of the deployment before that are gone."""
+
+    paths: list[Path]
+    gone: list[str]
+
+
+def deploy(request: DeployRequest) -> Written:
+    """Write the files, and remove those of the deployment before that it has no more.
 
     The image, the schedule and the models are those of HEAD. Raises UsageError where environments/ has changes that are
     not committed, no image was published, nothing is to run, or a job needs a git repository.
@@ -61,9 +75,19 @@ def deploy(request: DeployRequest) -> list[Path]:
         case _:
             frame = Frame(request.env, published.runtime, planned.secrets, request.memory, request.cores)
             files = deployment.on_kubernetes(planned, frame)
+    return _replace(request.into, request.into / f".{planned.title}.files", files)
+
+
+def _replace(folder: Path, listed: Path, files: dict[str, str]) -> Written:
+    """Put the files in the place of those that the list names. A file that nobody listed is somebody else's."""
+    before = listed.read_text().splitlines() if listed.is_file() else []
+    gone = [name for name in before if FILE.fullmatch(name) and name not in files and (folder / name).is_file()]
     for name, text in files.items():
-        workspaces.write_whole(request.into / name, text.encode())
-    return [request.into / name for name in files]
+        workspaces.write_whole(folder / name, text.encode())
+    for name in gone:
+        (folder / name).unlink()
+    workspaces.write_whole(listed, "".join(f"{name}\n" for name in files).encode())
+    return Written([folder / name for name in files], gone)
 
 
 def _planned(
@@ -110,12 +134,16 @@ def _models(workspace: Workspace) -> dict[str, str]:
     return {f"{deployment.MODELS}/{name}": (content or b"").decode() for name, content in contents.items()}
 
 
-def table(paths: list[Path], request: DeployRequest) -> str:
-    """The written files as text, and what is next."""
+def table(written: Written, request: DeployRequest) -> str:
+    """The files that were written and removed as text, and what is next."""
     folder = word(str(request.into))
+    ended = " ".join(name for name in written.gone if name.endswith((".timer", "-watch.service")))
     following = {
         "compose": f"docker compose --project-directory {folder} up --detach",
         "systemd": f"cp {folder}/*.service {folder}/*.timer /etc/systemd/system/ && systemctl daemon-reload",
         "kubernetes": f"kubectl apply -f {folder}",
     }
-    return "\n".join((*map(str, paths), f"next: {following[request.form]}"))
+    lines = [*map(str, written.paths), *(f"removed: {name}" for name in written.gone)]
+    if ended:
+        lines.append(f"it runs on where it was started: systemctl disable --now {ended}")
+    return "\n".join((*lines, f"next: {following[request.form]}"))
