@@ -66,7 +66,7 @@ INSIDE_local      = env -u PYTHONDONTWRITEBYTECODE PATH=$(call quoted,$(CURDIR)/
 PROGRAM_local     = samebook
 BESIDE_local      = BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(INSIDE_local) samebook
 ENVIRONMENT_local = $(if $(filter lab,$(TARGETS)),$(LOCAL),$(RUNTIME))
-LIGHT_local       = $(LOCAL)
+LIGHT_local       = $(if $(filter new update,$(GOALS)),$(LOCAL),$(RUNTIME))
 LOST_local        = :
 
 # Downloads trust what this machine trusts; a project has samebook as a wheel in scripts/. Under pyenv any other Python hides where PYENV_VERSION names one.
@@ -96,21 +96,23 @@ $(UV): environments/build.txt
 	    echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; }; \
 	fi && touch $@
 
-# An environment from a lock. What packages are compiled to comes from the user's cache, once it is there; a
-# reproduction takes it from there itself, as the commit's own code may not write into it.
+# An environment from a lock: made once on a machine, in the user's cache, and shown by each checkout through links. What
+# a reproduction has to make stands in its own checkout, and is compiled by the caller.
+SHARED = PYTHONPATH=$(call quoted,$(abspath $(firstword $(wildcard scripts/*.whl) scripts))) $(@D)/bin/python -P -B -m samebook.wheelhouse.shared
 define install
-@echo "environment: $< into $(@D), $$(grep -c == $<) packages" >&2 && rm -f $(@D)/.installed $(@D)/.runtime && \
-{ $(UV_RUN) venv --quiet --allow-existing --python "$(PYTHON_VERSION)" $(@D) || { \
+@echo "environment: $< into $(@D), $$(grep -c == $<) packages" >&2 && \
+{ $(UV_RUN) venv --quiet --clear --python "$(PYTHON_VERSION)" $(@D) || { \
   echo "error: Python $(PYTHON_VERSION) was neither found nor fetched" >&2 && \
   echo "  -> install it: apt-get install python$(PYTHON_VERSION), pyenv install $(PYTHON_VERSION), …" >&2 && $(PROXIES) && exit 5; }; } && \
-export VIRTUAL_ENV="$(CURDIR)/$(@D)" && \
-sync="pip sync --quiet --require-hashes --build-constraints environments/build.txt $<" && \
-{ UV_OFFLINE=1 $(UV_RUN) $$sync 2>/dev/null || $(KEPT) environments/build.txt $< -- $(UV_RUN) $$sync || $(UV_RUN) $$sync || \
-  { $(BROUGHT) environments/build.txt $< && $(KEPT) environments/build.txt $< -- $(UV_RUN) $$sync; } || { \
-  echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
-$(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
-$(HERE)environments/image/install no_pip && \
-{ [ -n "$$SAMEBOOK_UNCOMPILED" ] || $(@D)/bin/python -P -m samebook.environment.bytecode $(@D)/lib/python$(PYTHON_VERSION)/site-packages || :; } && touch $@
+{ new=$$($(SHARED) link $(@D) $(UV) $< environments/build.txt) || { [ $$? = 3 ] && \
+  $(UV_RUN) venv --quiet --relocatable --python $(@D)/bin/python "$$new" && export VIRTUAL_ENV="$$new" && \
+  sync="pip sync --quiet --require-hashes --build-constraints environments/build.txt $<" && \
+  { UV_OFFLINE=1 $(UV_RUN) $$sync 2>/dev/null || $(KEPT) environments/build.txt $< -- $(UV_RUN) $$sync || $(UV_RUN) $$sync || \
+    { $(BROUGHT) environments/build.txt $< && $(KEPT) environments/build.txt $< -- $(UV_RUN) $$sync; } || { \
+    rm -rf "$$new"; echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
+  $(SHARED) keep $(@D) "$$new"; }; } && \
+export VIRTUAL_ENV="$(CURDIR)/$(@D)" && $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
+$(HERE)environments/image/install no_pip && touch $@
 endef
 
 $(LOCAL): environments/lab.txt environments/build.txt $(CODE_OF_SCRIPTS) .python-version | $(UV)

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from samebook.core.text import moved
-from samebook.environment import debian_packages
+from samebook.environment import debian_packages, machine
 from samebook.environment.packages import ENTRY, versions
 
 
@@ -74,7 +74,8 @@ def lacks(environments: Path, packages: Path) -> list[str]:
 
     The image's own check looks: it finds the same when the image is built.
     """
-    beside = environments.absolute().parent.glob(".venv/lib/python*/site-packages")
+    shown = Path(".venv", machine.SHOWN)
+    beside = environments.absolute().parent.glob(f"{shown}/lib/python*/site-packages")
     program = resources.files("samebook").joinpath("image", "check").read_text()
     check = [sys.executable, "-c", program, "--libraries", packages, *beside]
     found = subprocess.run(check, stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -26,6 +26,11 @@ PIP = "pip.py"
 PIP_CONTENT = b'import os, sys; __name__ == "__main__" and os.execv(sys.prefix + "/bin/pip", ["pip", *sys.argv[1:]])\n'
 
 
+def packages(environment: Path) -> Path:
+    """The folder of packages of a virtual environment."""
+    return next(environment.glob("lib/python*/site-packages"))
+
+
 def distributions(site: Path) -> Iterator[tuple[Path, str, str]]:
     """The folder of notes, the name and the version of each package in a folder of packages."""
     for path in sorted(site.glob("*.dist-info")):
@@ -71,7 +76,9 @@ def strays(site: Path, packages: Container[str], *, is_full: bool = False) -> di
 
 def _imported(folder: Path) -> list[str]:
     """The paths below a folder that Python may import by their place; a cached module counts by its source."""
-    walk = ((place, names) for place, _, names in os.walk(folder) if not place.endswith("/__pycache__"))
+    walk = (
+        (place, names) for place, _, names in os.walk(folder, followlinks=True) if not place.endswith("/__pycache__")
+    )
     return [f"{place}/{name}" for place, names in walk for name in names if name.endswith(IMPORTED)]
 
 

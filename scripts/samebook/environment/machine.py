@@ -13,6 +13,8 @@ CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
 # Made when the image is built, and in it alone: the sha256 of each file of its commit, in the form of sha256sum.
 LISTING = Path(sys.prefix) / "commit.sha256"
+# In a view, the link to the environment that it shows.
+SHOWN = ".environment"
 # The processor that QEMU has where it is asked for none in particular.
 # https://gitlab.com/qemu-project/qemu/-/blob/master/target/arm/tcg/cpu64.c
 QEMU = ", implementer 0x00, part 0x051"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from samebook.core import code
+from samebook.environment.machine import SHOWN
 
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/sys", "/dev", "/run", "/var")
 # The parts of it in which anybody may leave a file for the next run.
@@ -73,7 +74,7 @@ def ignored_inside(run: str) -> tuple[str, ...]:
     shared = (*(os.environ.get(name) for name in SHARED_CACHES), str(home / ".cache"), str(home / ".config"))
     own = (os.environ[name] for name in CACHES if os.environ.get(name))
     programs = (f"{folder}/{program}" for folder in shared if folder for program in PROGRAMS)
-    return _folders(run, sys.prefix, str(code.FOLDER), *own, *programs)
+    return _folders(run, sys.prefix, f"{sys.prefix}/{SHOWN}", str(code.FOLDER), *own, *programs)
 
 
 def ignored_outside(run: str) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ Everything else stays: two runs of a cell that prints the time differ, and shoul
 
 import base64
 import itertools
+import os
 import re
 import sys
 import tempfile
@@ -41,6 +42,7 @@ from typing import Any
 
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.text import ESCAPES
+from samebook.environment import machine
 
 RAISES = "raises-exception"
 RESERVED = (RAISES, "skip-execution")  # tags that Jupyter defines; they do not name a cell
@@ -49,6 +51,8 @@ BINARY = ("image/png", "image/jpeg", "image/gif", "application/pdf")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CURSOR = re.compile(r"(\n|\r|\x1b\[\d{0,4}A|\x1b\[2K)")
 UP = re.compile(r"\x1b\[(\d{0,4})A")
+# The environment that .venv shows, by whose paths some packages name their files.
+SHOWN = os.path.realpath(f"{sys.prefix}/{machine.SHOWN}")
 PREFIX = r"(?:<environment>|<workspace>)?"  # a folder that is replaced before the rules apply
 # Word, pattern, replacement. A text without the word cannot match, and finding a word is much cheaper than matching.
 RULES = (
@@ -198,6 +202,7 @@ def _joined(text: str | list[str]) -> str:
 def _plain(text: str, workspace: str) -> str:
     # In this order, because the environment may be in the checkout, and the checkout in the temporary folder.
     text = _without(sys.prefix, "<environment>", ESCAPES.sub("", text))
+    text = _without(SHOWN, "<environment>", text)
     text = _without(workspace, "<workspace>", text)
     for word, pattern, replacement in RULES:
         if word in text:

@@ -11,20 +11,20 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from samebook.core import git, processes, signals, text
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.text import visible
-from samebook.environment import bytecode, identity
+from samebook.environment import bytecode, identity, machine
 from samebook.reproduction import dockerfile, shared_files
-from samebook.wheelhouse import wheel_index
+from samebook.wheelhouse import shared, wheel_index
+from samebook.wheelhouse.seal import Comparison
 
-# By it make leaves the packages uncompiled.
-UNCOMPILED = "SAMEBOOK_UNCOMPILED"
 # By it make finds the wheels that the caller's store has kept.
 KEPT = "SAMEBOOK_KEPT"
 PINNED = Path(".samebook") / "receipt.json"
@@ -46,34 +46,55 @@ PATCH = f"SAMEBOOK_PATCH=.samebook/patches/{int(time.time())}-{os.getpid()}.patc
 class Front:
     """The make of a rerun in `checkout`; `caller` is the checkout that the user is in, `engine` is docker or local.
 
-    `others` are further commits whose files may be in the checkout.
+    `others` are further commits whose files may be in the checkout. `readings` give the damaged files of a shared
+    environment, once all of it was read.
     """
 
     caller: Path
     checkout: Path
     engine: str
     others: tuple[str, ...] = ()
+    readings: list[Future[list[str]]] = field(default_factory=list)
 
     def environment(self, env: Mapping[str, str]) -> None:
         """Make the commit's environment. Raises EnvironmentMismatch where that fails, or a wheel is not as it was."""
         self.check()
         self._hand_over_uv()
         arguments = self._image(env) if self.engine == "docker" else ["TARGETS=runtime"]
-        own = {UNCOMPILED: "1", KEPT: str(self.caller / "store")}
-        with self._guarded(self.caller):
-            code = self._make({**env, **own}, "environment", *arguments)
-            # A commit whose make knows of no store still knows its index by these.
-            if code and self.engine == "local" and (kept := wheel_index.of(self.caller, self.checkout)):
-                text.warn("no index has the packages of that commit: taking those that the store keeps")
-                code = self._make({**env, **own, **kept}, "environment", *arguments)
-        if code:
-            raise EnvironmentMismatch(
-                "the environment of that commit can't be made here; make's own words are above", mend=self._way_out()
-            )
+        own = {**env, shared.UNCOMPILED: "1", KEPT: str(self.caller / "store")}
+        self._make_environment(own if self._is_own() else {**own, shared.UNSHARED: "1"}, arguments)
+        if self.engine == "local" and (comparison := self._compare()):
+            if not comparison.strays:
+                self.readings[:] = [ThreadPoolExecutor(1).submit(comparison.damages)]  # beside the run
+                return
+            text.warn(f"{comparison.environment} is damaged, so this run gets an environment of its own")
+            self.readings.clear()
+            shutil.rmtree(self.checkout / ".venv")
+            self._make_environment({**own, shared.UNSHARED: "1"}, arguments)
         if self.engine == "local":
             for site in self.checkout.glob(".venv/lib/python*/site-packages"):
                 identity.check_wheels(site)
         self._compile()
+
+    def _make_environment(self, env: Mapping[str, str], arguments: Sequence[str]) -> None:
+        with self._guarded(self.caller):
+            code = self._make(env, "environment", *arguments)
+            # A commit whose make knows of no store still knows its index by these.
+            if code and self.engine == "local" and (kept := wheel_index.of(self.caller, self.checkout)):
+                text.warn("no index has the packages of that commit: taking those that the store keeps")
+                code = self._make({**env, **kept}, "environment", *arguments)
+        if code:
+            raise EnvironmentMismatch(
+                "the environment of that commit can't be made here; make's own words are above", mend=self._way_out()
+            )
+
+    def _compare(self) -> Comparison | None:
+        """The environment that the checkout shares with others, compared with its seal; None where it has its own.
+
+        A stranger's commit may share none: what it does to one would be done to all.
+        """
+        environment = shared.of_view(self.checkout / ".venv") if self._is_own() else None
+        return Comparison.of(environment) if environment else None
 
     def _image(self, env: Mapping[str, str]) -> list[str]:
         """The arguments of make for the image of a commit.
@@ -101,7 +122,13 @@ class Front:
         """The exit code of a run of the plan in PINNED."""
         target = ["rerun", PATCH] if self.engine == "docker" else ["run"]
         with self._guarded(self.caller, self.checkout):
-            return self._make(env, *target, f"RECEIPT={PINNED}")
+            code = self._make(env, *target, f"RECEIPT={PINNED}")
+        if damages := [name for reading in self.readings for name in reading.result()]:
+            raise EnvironmentMismatch(
+                f"{len(damages)} files of the shared environment are not as they were installed, {damages[0]!a} first",
+                mend=identity.anew("local"),
+            )
+        return code
 
     def _guarded(self, *checkouts: Path) -> AbstractContextManager[None]:
         """What a stranger's commit changes in the packages of these checkouts, and others would run, raises
@@ -139,16 +166,22 @@ class Front:
     def _compile(self) -> None:
         """Give the packages of this Python their bytecode: the caller's code does it, and not the commit's."""
         python = ".".join(platform.python_version_tuple()[:2])
-        packages = Path(".venv") / "lib" / f"python{python}" / "site-packages"
-        site = self.checkout / packages
+        sites = [
+            folder
+            / (machine.SHOWN if (folder / machine.SHOWN).exists() else "")
+            / "lib"
+            / f"python{python}"
+            / "site-packages"
+            for folder in (self.checkout / ".venv", self.caller / ".venv")
+        ]
+        site = sites[0]
         if self.engine == "local" and site.is_dir() and site.resolve().is_relative_to(self.checkout.resolve()):
             command = (
                 sys.executable,
                 "-P",
                 "-m",
                 "samebook.environment.bytecode",
-                str(site),
-                str(self.caller / packages),
+                *map(str, sites),
             )
             signals.call(command, self.caller, os.environ)
 

@@ -69,7 +69,7 @@ class Files:
     def _is_whole(self, name: str) -> bool:
         with suppress(OSError):
             path = self.site / name
-            is_same_file = path.lstat().st_ino == self.states.get(name, NONE)[0]
+            is_same_file = path.stat().st_ino == self.states.get(name, NONE)[0]
             return is_same_file and self.digests.get(name) == sha256(path)
         return False
 
@@ -103,9 +103,9 @@ def _sites(checkout: Path | None) -> list[Path]:
 def _states(folder: str, inside: str = "") -> Iterator[tuple[str, State]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_dir():  # links too: what .venv shows stands elsewhere
                 yield from _states(entry.path, f"{inside}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
-                status = entry.stat(follow_symlinks=False)
+            elif entry.is_file():
+                status = entry.stat()
                 times = status.st_mtime_ns, status.st_ctime_ns
                 yield f"{inside}{entry.name}", (status.st_ino, status.st_nlink, status.st_size, *times)

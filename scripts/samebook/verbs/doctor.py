@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from samebook.core import git, head
 from samebook.core.errors import UsageError
@@ -16,6 +17,8 @@ from samebook.core.text import align
 from samebook.core.workspace import Workspace
 from samebook.environment import debian_packages, identity, machine, settings
 from samebook.records import receipt
+from samebook.wheelhouse import shared
+from samebook.wheelhouse.seal import Comparison
 
 LEAST_FREE_GIB = 3
 LAB_PORT = 8888
@@ -46,6 +49,7 @@ def doctor(workspace: Workspace, port: int = LAB_PORT) -> list[Finding]:
         *_published(workspace),
         *_debian_packages(workspace),
         *_packages(workspace),
+        *_shared(),
     ]
 
 
@@ -203,6 +207,16 @@ def _packages(workspace: Workspace) -> list[Finding]:
         lines.append(Finding(*facts, False, identity.anew(machine.engine()), True))
     summary = f"{len(locked) - len(wrong)} of {len(locked)} as locked"
     return [Finding("packages", f"{len(locked)} in runtime.txt", summary, not lines, changes_results=True), *lines]
+
+
+def _shared() -> Iterator[Finding]:
+    """Whether the environment that this checkout shares with others is as it was made, in each of its files."""
+    if environment := shared.of_view(Path(sys.prefix)):
+        damages = Comparison.of(environment).damages()
+        more = f" and {len(damages) - 1} more" if len(damages) > 1 else ""
+        found = f"not as it was made: {damages[0]}{more}" if damages else "whole"
+        facts = (f"environment {environment.name[:12]}", "whole; shared by checkouts", found)
+        yield Finding(*facts, not damages, identity.anew("local"), changes_results=True)
 
 
 def against(workspace: Workspace, statement: receipt.Json) -> list[str]:

@@ -1,5 +1,5 @@
 """Remove runs by age and number, except those that are still needed, then the store's unreferenced objects, and the
-machine's bytecode of packages that no new environment has asked for.
+machine's environments that no checkout shows, and bytecode of packages that no new environment has asked for.
 """
 
 import datetime
@@ -22,6 +22,7 @@ from samebook.models import retention, store_use
 from samebook.pipelines import story
 from samebook.records import run_folder, summary
 from samebook.store import transfer
+from samebook.wheelhouse import shared
 
 TRASH = ".trash"
 HOUR = 3600
@@ -49,7 +50,7 @@ class Removal:
 @dataclass(frozen=True)
 class Collection:
     """The removed folders, the number of runs that stay by reason, and the removed objects with their size in bytes, as
-    well as the bytes of removed bytecode.
+    well as the bytes of removed bytecode and environments.
 
     In a dry run, these are the folders and objects that would be removed.
     """
@@ -59,10 +60,11 @@ class Collection:
     objects: int
     object_size: int
     bytecode_size: int = 0
+    environment_size: int = 0
 
     @property
     def freed(self) -> int:
-        return sum(run.size for run in self.runs) + self.object_size + self.bytecode_size
+        return sum(run.size for run in self.runs) + self.object_size + self.bytecode_size + self.environment_size
 
 
 def gc(workspace: Workspace, request: GcRequest) -> Collection:
@@ -77,14 +79,14 @@ def gc(workspace: Workspace, request: GcRequest) -> Collection:
     retention.check(workspace)
     if request.dry_run:
         runs, counts = _plan(workspace, rule, {})
-        return _without_bytecode(_collect_objects(workspace, runs, counts, dry_run=True), dry_run=True)
+        return _without_caches(_collect_objects(workspace, runs, counts, dry_run=True), dry_run=True)
     run_folder.recover(workspace)
     with hold(workspace.runs / TRASH / run_folder.LOCK):  # one gc at a time
         runs, counts = _set_aside(workspace, rule)
         result = _collect_objects(workspace, runs, counts, dry_run=False)
         for path in (workspace.runs / TRASH).glob("*-*"):  # those of a gc that was killed, too
             shutil.rmtree(path)
-    result = _without_bytecode(result, dry_run=False)
+    result = _without_caches(result, dry_run=False)
     story.append(workspace, "gc", runs=len(runs), objects=result.objects, freed=result.freed)
     return result
 
@@ -160,16 +162,22 @@ def _collect_objects(workspace: Workspace, runs: list[Removal], counts: dict[str
     return Collection(runs, counts, len({*report.unreferenced, *report.damaged}), report.reclaimable)
 
 
-def _without_bytecode(result: Collection, *, dry_run: bool) -> Collection:
-    """Remove the machine's unused bytecode of packages; the result with its size. Environments have copies of it."""
-    size = 0
+def _without_caches(result: Collection, *, dry_run: bool) -> Collection:
+    """Remove the machine's unused environments, and bytecode of packages, of which environments have copies; the result
+    with their sizes.
+    """
+    environments, size = shared.unused(), 0
+    environment_size = sum(map(shared.size, environments))
+    for environment in () if dry_run else environments:
+        with suppress(FileNotFoundError, PermissionError):  # another gc, or another user's
+            shared.remove(environment)
     for path in bytecode.unused():
         with suppress(FileNotFoundError, PermissionError):  # another gc, or another user's
             freed = path.lstat().st_size
             if not dry_run:
                 path.unlink()
             size += freed
-    return replace(result, bytecode_size=size)
+    return replace(result, bytecode_size=size, environment_size=environment_size)
 
 
 def table(result: Collection, *, dry_run: bool) -> str:
@@ -179,9 +187,8 @@ def table(result: Collection, *, dry_run: bool) -> str:
     lines += [f"{sum(result.counts.values())} runs stay: {reasons}"] if result.counts else []
     sizes = (sum(run.size for run in result.runs), result.object_size, result.freed)
     run_size, object_size, freed_size = map(transfer.format_size, sizes)
-    bytecode_text = f", and {transfer.format_size(result.bytecode_size)} of bytecode" if result.bytecode_size else ""
+    caches = {"bytecode": result.bytecode_size, "environments": result.environment_size}
+    caches_text = "".join(f", and {transfer.format_size(size)} of {name}" for name, size in caches.items() if size)
     removed, freed = ("would remove", "to be freed") if dry_run else ("removed", "freed")
-    sums = (
-        f"{len(result.runs)} runs, {run_size}, and {result.objects} objects of the store, {object_size}{bytecode_text}"
-    )
+    sums = f"{len(result.runs)} runs, {run_size}, and {result.objects} objects of the store, {object_size}{caches_text}"
     return "\n".join((*lines, f"{removed} {sums}: {freed_size} {freed}"))
