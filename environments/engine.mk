@@ -110,7 +110,7 @@ define install
   { UV_OFFLINE=1 $(UV_RUN) $$sync 2>/dev/null || $(KEPT) environments/build.txt $< -- $(UV_RUN) $$sync || $(UV_RUN) $$sync || \
     { $(BROUGHT) environments/build.txt $< && $(KEPT) environments/build.txt $< -- $(UV_RUN) $$sync; } || { \
     rm -rf "$$new"; echo "error: the packages of $< could not be installed" >&2 && $(PROXIES) && exit 2; }; } && \
-  $(SHARED) keep $(@D) "$$new"; }; } && \
+  { $(SHARED) keep $(@D) "$$new" || { rm -rf "$$new" && exit 2; }; }; }; } && \
 export VIRTUAL_ENV="$(CURDIR)/$(@D)" && $(UV_RUN) pip install --quiet --no-deps --no-index --editable scripts && \
 $(HERE)environments/image/install no_pip && touch $@
 endef

@@ -76,10 +76,9 @@ def strays(site: Path, packages: Container[str], *, is_full: bool = False) -> di
 
 def _imported(folder: Path) -> list[str]:
     """The paths below a folder that Python may import by their place; a cached module counts by its source."""
-    walk = (
-        (place, names) for place, _, names in os.walk(folder, followlinks=True) if not place.endswith("/__pycache__")
-    )
-    return [f"{place}/{name}" for place, names in walk for name in names if name.endswith(IMPORTED)]
+    walk = os.walk(folder, followlinks=True)  # .venv shows packages through links
+    places = ((place, names) for place, _, names in walk if not place.endswith("/__pycache__"))
+    return [f"{place}/{name}" for place, names in places for name in names if name.endswith(IMPORTED)]
 
 
 @cache

@@ -165,24 +165,12 @@ class Front:
 
     def _compile(self) -> None:
         """Give the packages of this Python their bytecode: the caller's code does it, and not the commit's."""
-        python = ".".join(platform.python_version_tuple()[:2])
-        sites = [
-            folder
-            / (machine.SHOWN if (folder / machine.SHOWN).exists() else "")
-            / "lib"
-            / f"python{python}"
-            / "site-packages"
-            for folder in (self.checkout / ".venv", self.caller / ".venv")
-        ]
-        site = sites[0]
+        packages = Path("lib") / f"python{'.'.join(platform.python_version_tuple()[:2])}" / "site-packages"
+        environments = [folder / ".venv" for folder in (self.checkout, self.caller)]
+        shown = [path if (path := folder / machine.SHOWN).exists() else folder for folder in environments]
+        site, callers = (folder / packages for folder in shown)
         if self.engine == "local" and site.is_dir() and site.resolve().is_relative_to(self.checkout.resolve()):
-            command = (
-                sys.executable,
-                "-P",
-                "-m",
-                "samebook.environment.bytecode",
-                *map(str, sites),
-            )
+            command = (sys.executable, "-P", "-m", "samebook.environment.bytecode", str(site), str(callers))
             signals.call(command, self.caller, os.environ)
 
     def _make(self, env: Mapping[str, str], *arguments: str) -> int:

@@ -52,14 +52,15 @@ class Comparison:
 
     @classmethod
     def of(cls, environment: Path) -> "Comparison":
-        """The comparison before a file is read. Caches of code that the seal has not are removed first: nobody knows who
-        wrote them, and whoever reads them makes them again.
+        """The comparison before a file is read. Caches of code that the seal has not are removed first: nobody knows
+        who wrote them, and whoever reads them makes them again.
         """
         seal, known = (_read(environment / name) for name in (SEAL, STATES))
         states = dict(_states(environment))
         for name in [name for name in states.keys() - seal.keys() if "/__pycache__/" in name]:
-            (environment / name).unlink(missing_ok=True)
-            del states[name]
+            with suppress(PermissionError):
+                (environment / name).unlink(missing_ok=True)
+                del states[name]
         unread = sorted(name for name in states.keys() & seal.keys() if known.get(name) != states[name])
         return cls(environment, seal, states, sorted(states.keys() ^ seal.keys()), unread)
 

@@ -3,9 +3,9 @@
     python -P -m samebook.wheelhouse.shared link VIEW UV LOCK…
     python -P -m samebook.wheelhouse.shared keep VIEW NEW
 
-An environment follows from its locks, Python and the platform, and stands under the digest of these in the user's cache,
-else in the checkout. A checkout's .venv is a view of it: links to its packages, and the checkout's own code beside them.
-make calls this before any package is installed.
+An environment follows from its locks, Python and the platform, and stands under the digest of these in the user's
+cache, else in the checkout. A checkout's .venv is a view of it: links to its packages, and the checkout's own code
+beside them. make calls this before any package is installed.
 """
 
 import os
@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from samebook.core.digest import json_bytes, sha256
+from samebook.core.errors import UsageError
 from samebook.core.file_lock import hold
 from samebook.environment import bytecode, edits, machine
 from samebook.wheelhouse import seal
@@ -55,8 +56,8 @@ def of_view(view: Path) -> Path | None:
 
 
 def link(view: Path, uv: Path, locks: Iterable[Path]) -> int:
-    """Show the environment of the locks in a view. Where there is none, or a damaged one, print the folder to make it in,
-    and return MISSING; uv forgets what it has unpacked of damaged packages.
+    """Show the environment of the locks in a view. Where there is none, or a damaged one, print the folder to make it
+    in, and return MISSING; uv forgets what it has unpacked of damaged packages.
     """
     facts = [FORM, sys.version, sysconfig.get_platform(), platform.libc_ver(), [*map(sha256, locks)]]
     name, is_aside = sha256(json_bytes(facts)), UNCOMPILED in os.environ
@@ -99,12 +100,12 @@ def keep(view: Path, new: Path) -> None:
 def show(environment: Path, view: Path) -> None:
     """Make a new virtual environment a view: links to the packages, and commands that start its own Python."""
     _link_all(edits.packages(environment), edits.packages(view))
-    python = os.fsencode(view.absolute() / "bin" / "python")
+    line = b"#!%b\n" % os.fsencode(view.absolute() / "bin" / "python")
     for source in (environment / "bin").iterdir():
         content = b"" if source.is_symlink() else source.read_bytes()
         target = view / "bin" / source.name
-        if BEGINNING.match(content) and len(python) < LONGEST_LINE and not target.exists():
-            target.write_bytes(BEGINNING.sub(lambda _: b"#!" + python + b"\n", content, count=1))
+        if (beginning := BEGINNING.match(content)) and len(line) < LONGEST_LINE and not target.exists():
+            target.write_bytes(line + content[beginning.end() :])
             target.chmod(0o755)
     _link_all(environment / "bin", view / "bin")
     _link_all(environment, view)
@@ -143,7 +144,7 @@ def _has_room(place: Path) -> bool:
 
 
 def _add_view(environment: Path, view: Path) -> bool:
-    """Note that a view shows an environment, which keeps it; whether the environment is there still, and can be noted."""
+    """Note that a view shows an environment, which keeps it; whether that is there still, and takes the note."""
     path = str(view.absolute())
     try:
         with hold(environment.with_name(LOCK)):
@@ -151,7 +152,7 @@ def _add_view(environment: Path, view: Path) -> bool:
             os.utime(environment / VIEWS)
             with suppress(FileExistsError):
                 (environment / VIEWS / sha256(path.encode())).symlink_to(path)
-    except OSError:
+    except (OSError, UsageError):  # removed meanwhile, or a cache that can't be written
         return False
     return True
 
