@@ -417,7 +417,9 @@ def test_cluster_of_containers_is_none_of_the_local_engine(root: Path) -> None:
 
 
 def test_runs_need_runtime_alone(root: Path) -> None:
-    """A run installs production's packages alone; Lab's come when it is called, and then runs go on with all."""
+    """A run, and what looks at runs, needs production's packages alone; Lab's come when they are needed, and then runs
+    go on with all.
+    """
     assert "environments/runtime.txt into .venv" not in started(root, "--dry-run", "run").stdout
     (root / ".venv" / ".installed").unlink()
     (root / "environments" / "runtime.txt").touch()
@@ -425,13 +427,16 @@ def test_runs_need_runtime_alone(root: Path) -> None:
         ("run", "runtime"),
         ("sweep", "runtime"),
         ("shell", "runtime"),
+        ("reproduce", "runtime"),
         ("lab", "lab"),
         ("test", "lab"),
+        ("new", "lab"),
+        ("update", "lab"),
     ):
         assert f"environment: environments/{lock}.txt into .venv" in started(root, "--dry-run", target).stdout, target
     (root / ".venv" / ".runtime").touch()
     assert "into .venv" not in started(root, "--dry-run", "run").stdout
-    assert "rm -f .venv/.installed .venv/.runtime" in started(root, "--dry-run", "promote").stdout
+    assert "into .venv" not in started(root, "--dry-run", "promote").stdout
 
 
 def test_dry_make_does_nothing(root: Path) -> None:
