@@ -23,7 +23,7 @@ WINGS = (
 # The public faces, which stand beside the wings: what starts the program, and what tests of notebooks import.
 FACES = {"__main__", "testing"}
 # Programs of their own, beside the command line.
-PROGRAMS = {"execution.warm.zygote", "wheelhouse.first_pull"}
+PROGRAMS = {"execution.warm.zygote", "wheelhouse.first_pull", "wheelhouse.shared"}
 
 
 @cache

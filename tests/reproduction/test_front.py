@@ -14,6 +14,7 @@ from samebook.records import receipt
 from samebook.reproduction import rerun
 from samebook.reproduction.front import Front
 from samebook.reproduction.rerun import Site
+from samebook.wheelhouse import seal, shared
 
 MAKEFILE = ".samebook/uv/bin/uv: environments/build.txt\n\t@echo downloads >&2\nenvironment: .samebook/uv/bin/uv\n"
 
@@ -60,6 +61,49 @@ def test_foreign_files_build_apart(tmp_path: Path, capfd: pytest.CaptureFixture[
         (tiny.root / "Makefile").write_text("environment:\n\t@echo namespace=$(CACHE_NAMESPACE). >&2\n")
     Front(tiny.root, tiny.root, "docker", (other,)).environment(os.environ)
     assert f"namespace={'' if is_own else first}." in capfd.readouterr().err
+
+
+SHARED = """\
+environment:
+\t@mkdir .venv && [ -n "$$SAMEBOOK_UNSHARED" ] || ln -s {environment} .venv/.environment
+run:
+\t@:
+"""
+
+
+@pytest.mark.parametrize(
+    ("state", "is_shared"),
+    [("whole", True), ("edited", True), ("with a file", False), ("of a stranger", False)],
+)
+def test_shared_environment(state: str, is_shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rerun has the environment that checkouts share where all of it is whole: it gets one of its own where a file
+    was added, or the commit is a stranger's, and no verdict where one was edited, whatever its time says.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tiny = make_repository(tmp_path / "workspace")
+    environment = shared.folder() / ("f" * 64)
+    (environment / "lib" / "python3.13" / "site-packages").mkdir(parents=True)
+    core = environment / "core.py"
+    core.write_text("NAME = 'tool'\n")
+    seal.write(environment)
+    if state == "edited":
+        core.write_text("NAME = 'evil'\n")
+    if state == "with a file":
+        (environment / "hidden.json").write_text("{}")
+    first = git(tiny, "rev-parse", "HEAD")
+    (tiny.root / "Makefile").write_text(SHARED.format(environment=environment))
+    commit(tiny)
+    other = git(tiny, "rev-parse", "HEAD")
+    if state == "of a stranger":
+        git(tiny, "reset", "--quiet", "--soft", first)
+    front = Front(tiny.root, tiny.root, "local", (other,))
+    front.environment(os.environ)
+    assert (tiny.root / ".venv" / ".environment").exists() == is_shared
+    if state == "edited":
+        with pytest.raises(EnvironmentMismatch, match=r"not as they were installed, 'core\.py' first"):
+            front.run(os.environ)
+    else:
+        assert front.run(os.environ) == 0
 
 
 IMAGES = """\

@@ -62,7 +62,7 @@ class Front:
         self._hand_over_uv()
         arguments = self._image(env) if self.engine == "docker" else ["TARGETS=runtime"]
         own = {**env, shared.UNCOMPILED: "1", KEPT: str(self.caller / "store")}
-        self._make_environment(own if self._is_own() else {**own, shared.UNSHARED: "1"}, arguments)
+        self._make_environment(own if self._may_share() else {**own, shared.UNSHARED: "1"}, arguments)
         if self.engine == "local" and (comparison := self._compare()):
             if not comparison.strays:
                 self.readings[:] = [ThreadPoolExecutor(1).submit(comparison.damages)]  # beside the run
@@ -89,12 +89,15 @@ class Front:
             )
 
     def _compare(self) -> Comparison | None:
-        """The environment that the checkout shares with others, compared with its seal; None where it has its own.
-
-        A stranger's commit may share none: what it does to one would be done to all.
-        """
-        environment = shared.of_view(self.checkout / ".venv") if self._is_own() else None
+        """The environment that the checkout shares with others, compared with its seal; None where it has its own."""
+        environment = shared.of_view(self.checkout / ".venv") if self._may_share() else None
         return Comparison.of(environment) if environment else None
+
+    def _may_share(self) -> bool:
+        """Whether the commit may run in an environment that checkouts share: all would have what a stranger's does."""
+        with suppress(UsageError):  # no repository: nobody's commit
+            return self.engine == "local" and self._is_own()
+        return False
 
     def _image(self, env: Mapping[str, str]) -> list[str]:
         """The arguments of make for the image of a commit.

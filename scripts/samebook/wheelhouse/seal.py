@@ -7,7 +7,7 @@ linked, may have an edit. Files whose states are those of their last reading are
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def write(environment: Path) -> None:
         for record in site.glob("*.dist-info/RECORD")
         for name, digest, _ in edits.entries(record, record.stat().st_mtime_ns)
     }
-    seal |= {name: _digest(environment / name) for name in dict(_states(environment)).keys() - seal.keys()}
+    seal |= {name: _digest(environment / name) for name in _states(environment).keys() - seal.keys()}
     write_whole(environment / SEAL, json.dumps(seal).encode())
 
 
@@ -56,7 +56,7 @@ class Comparison:
         who wrote them, and whoever reads them makes them again.
         """
         seal, known = (_read(environment / name) for name in (SEAL, STATES))
-        states = dict(_states(environment))
+        states = _states(environment)
         for name in [name for name in states.keys() - seal.keys() if "/__pycache__/" in name]:
             with suppress(PermissionError):
                 (environment / name).unlink(missing_ok=True)
@@ -90,15 +90,19 @@ def _digest(path: Path) -> str:
     return ""
 
 
-def _states(folder: Path, inside: str = "") -> Iterator[tuple[str, State]]:
+def _states(environment: Path) -> dict[str, State]:
     """The numbers of each file that change with its content, by its path. Nobody can set the last of its times:
     https://man7.org/linux/man-pages/man7/inode.7.html
     """
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                status = entry.stat(follow_symlinks=False)
-                numbers = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-                yield f"{inside}{entry.name}", numbers
-            elif f"{inside}{entry.name}" != NOTES:
-                yield from _states(Path(entry.path), f"{inside}{entry.name}/")
+    states, folders = dict[str, State](), [""]
+    while folders:
+        inside = folders.pop()
+        with os.scandir(f"{environment}/{inside}") as entries:
+            for entry in entries:
+                name = f"{inside}{entry.name}"
+                if not entry.is_dir(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    states[name] = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+                elif name != NOTES:
+                    folders.append(f"{name}/")
+    return states
