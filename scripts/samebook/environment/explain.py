@@ -31,7 +31,7 @@ OTHERS = {
     *("WORKSPACE", "ENV", "ENGINE", "TAG", "UID", "GID", "USER", "USERNS", "DOCKER", "BESIDE", "REQUIRE_DOCKER"),
     *("BASE_IMAGE", "IMAGE", "NAME", "BUILDER", "COMMIT", "PATCH"),
     *("PINNED", "RUN", "HASH_SEED", "LOWERED_LEVEL", "STEP", "PARENT", "WARM", "AT_WORKER", "EXTRA_VARIABLES"),
-    *("UNCOMPILED", "KEPT"),
+    *("UNCOMPILED", "UNSHARED", "KEPT"),
 }
 # Those by which the image says what it is, and make tells a container what its checkout is: no shell knows it better.
 OF_THE_IMAGE = {"ENGINE", "BASE_IMAGE", "IMAGE", "COMMIT", "PATCH"}
