@@ -179,7 +179,7 @@ def watched(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAMEBOOK_RUN", str(run))
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(run))
     monkeypatch.setenv("IPYTHONDIR", str(run / "ipython"))
-    startup.write_script(run / "ipython")
+    startup.write_script(run / "ipython", 50)
 
 
 @pytest.mark.parametrize(

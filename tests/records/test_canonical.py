@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from samebook.core.digest import sha256
 from samebook.records import canonical
+from samebook.redaction.redactor import Redaction
 
 HERE = "/home/me/checkout"
 RAISES = ["raises-exception"]
@@ -38,6 +39,30 @@ def form(*outputs: dict[str, Any], **changes: Any) -> bytes:
     """The canonical bytes of a notebook with one cell."""
     cell = {**copy.deepcopy(CELL), "outputs": list(outputs), **changes}
     return canonical.content(canonical.cells({"cells": [cell]}, HERE))
+
+
+def test_long_text_is_shortened() -> None:
+    """A text of more than a megabyte stays as its beginning, its length and its sha256, which tells any change."""
+    text = "0123456789" * (canonical.LONGEST // 10)
+    assert json.loads(form(printed(text)))[0]["printed"]["stdout"] == text
+    long = form(printed(f"{text}a"), displayed(plain=f"{text}\u20ac"))
+    shown = json.loads(long)[0]["printed"]["stdout"]
+    assert shown == f"{text}…\n<1,000,001 bytes in all, with the sha256 {sha256(f'{text}a'.encode())}>"
+    assert form(printed(f"{text}b")) != form(printed(f"{text}a")) == form(printed([text, "a"]))
+    assert form(printed(shown)) != form(printed(f"{text}a"))
+    assert len(long) < 3 * canonical.LONGEST
+
+
+def test_secret_in_long_text_is_not_hashed() -> None:
+    """The sha256 of a long text is that of the redacted one, with which no secret can be guessed."""
+    text = "x" * canonical.LONGEST + "secret"
+    cells = [{**CELL, "outputs": [printed(text)]}]
+    redacted = Redaction({"KEY": "secret-of-mine"})
+    of = {
+        name: canonical.content(canonical.each([{**CELL, "outputs": [printed(shown)]}], HERE, redacted.value))
+        for name, shown in {"secret": f"{text}-of-mine", "other": f"{text[:-6]}[redacted KEY]"}.items()
+    }
+    assert of["secret"] == of["other"] != canonical.content(canonical.each(cells, HERE))
 
 
 SAME = {

@@ -1,6 +1,7 @@
 """The progress of a run, shown while it runs: a line for each cell on stderr, and JSON lines in run.log."""
 
 import datetime
+import itertools
 import json
 import os
 import sys
@@ -19,6 +20,8 @@ from samebook.redaction.redactor import Redaction
 from samebook.verbs.run import Reporter
 
 TICK = 0.5
+# Characters that a cell's output may take in run.log, each line with its other facts; the notebook has all of it.
+MOST_LOGGED, FACTS = 10**6, 150
 # Seconds after which a cell is named, for it may be an endless one.
 LONG = 60
 
@@ -37,6 +40,7 @@ class Console(Reporter):
         self.cell = ""
         self.cell_start = 0.0
         self.is_told = False
+        self.logged = 0
         self.events_shown = 0
         self.log_file: TextIO | None = None
         self.ended = threading.Event()
@@ -53,7 +57,7 @@ class Console(Reporter):
     @override
     def cell_started(self, index: int, total: int, name: str) -> None:
         self.cell, self.cell_start = f"{index + 1:>3}/{total} {name}", time.monotonic()
-        self.is_told = False
+        self.is_told, self.logged = False, 0
         self._log(event="cell-started", cell=index + 1, name=name)
 
     @override
@@ -67,7 +71,12 @@ class Console(Reporter):
 
     @override
     def printed(self, lines: Sequence[str]) -> None:
-        self._log(event="printed", texts=lines)
+        ends = itertools.accumulate((len(line) + FACTS for line in lines), initial=self.logged)
+        if logged := [line[:MOST_LOGGED] for line, start in zip(lines, ends, strict=False) if start < MOST_LOGGED]:
+            self._log(event="printed", texts=logged)
+            self.logged += sum(map(len, lines)) + FACTS * len(lines)
+            if self.logged >= MOST_LOGGED:
+                self._log(event="note", text=f"the rest of what the cell prints is in {run_folder.NOTEBOOK} alone")
         if self.is_verbose:
             self._say("\n".join(f"      | {COLOURS.sub('', line)}" for line in lines))
 

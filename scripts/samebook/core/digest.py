@@ -3,10 +3,14 @@
 import hashlib
 import json
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from samebook.core.text import repeated_name
+
+# Characters that are hashed at a time.
+PART = 1 << 20
 
 
 def sha256(content: bytes | Path) -> str:
@@ -17,13 +21,35 @@ def sha256(content: bytes | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def text_sha256(text: str) -> tuple[int, str]:
+    """The number of a long text's bytes as UTF-8, and their SHA-256; no copy of the whole is made."""
+    digest, size = hashlib.sha256(), 0
+    for start in range(0, len(text), PART):
+        content = text[start : start + PART].encode(errors="replace")
+        digest.update(content)
+        size += len(content)
+    return size, digest.hexdigest()
+
+
 def json_bytes(value: Any) -> bytes:
     """Readable JSON with a fixed order of keys: equal values give equal bytes.
 
     Raises ValueError for NaN and infinities, which JSON does not have.
     """
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
+    return _json_text(value).encode() + b"\n"
+
+
+def json_chunks(items: Iterable[Any]) -> Iterator[bytes]:
+    """The bytes of `json_bytes` for a list, an item at a time: they need not be in memory together."""
+    start = end = b"["
+    for item in items:
+        yield start + b"\n  " + _json_text(item).replace("\n", "\n  ").encode()
+        start, end = b",", b"\n"
+    yield (end if start == b"," else b"[") + b"]\n"
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def parse_json(content: bytes | str) -> Any:

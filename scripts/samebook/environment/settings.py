@@ -74,6 +74,16 @@ class Settings(BaseSettings):
     save_every: Annotated[
         float, Field(allow_inf_nan=False, gt=0, description="seconds between saves of a running notebook"), NUMBER
     ] = 5.0
+    output_limit: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=LONGEST // 10**6,
+            description="the largest output of a cell, in MB: of what it prints to stdout, to stderr, and of what it"
+            " displays; what comes after is left out",
+        ),
+        NUMBER,
+    ] = 50
     patch_limit: Annotated[
         int,
         Field(ge=0, description="the largest size of uncommitted changes that a run keeps as a patch, in MB"),

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,13 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook, remove_error_markers
 
-from samebook.core import errors, workspace
+from samebook.core import errors
 from samebook.core.text import COLOURS
 from samebook.environment import packages, variables
-from samebook.execution import cell_end
+from samebook.execution.cells import end as cell_end
+from samebook.execution.cells.executed import Executed
 from samebook.execution.notebook_file import INJECTED
 from samebook.execution.papermill_engine import Execution, Position
-
-EXECUTED = "executed.ipynb"  # papermill warns about other endings
 
 
 def with_parameters(notebook: NotebookNode, source: str) -> NotebookNode:
@@ -43,14 +43,14 @@ def parameters_index(notebook: NotebookNode) -> int:
     return next(indices, -1)
 
 
-def execute(execution: Execution) -> NotebookNode:
+def execute(execution: Execution) -> Executed:
     """Run every cell, and return the executed notebook. It is saved in `execution.output` even where this raises.
 
     Raises the class that `errors.error_class` gives for a cell's error; CellFailed for a cell over its time limit;
     KernelDied where the kernel's process ends; UsageError for a kernel that is not installed.
     """
     try:
-        notebook = _execute(execution)
+        executed = _execute(execution)
     except CellTimeoutError as error:
         # A cell that prints without end leaves a task of nbclient's amid a message, which asyncio would report.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -71,34 +71,25 @@ def execute(execution: Execution) -> NotebookNode:
             f"the notebook wants the kernel {error.name!r}; the environment has `python3`",
             mend="make lab: Kernel > Change Kernel… > Python 3",
         ) from error
-    if failed := _failed_cell(notebook):
-        raise _cell_error(execution, notebook, failed)
-    return notebook
+    if failed := _failed_cell(executed.notebook):
+        raise _cell_error(execution, executed.notebook, failed)
+    return executed
 
 
-def _execute(execution: Execution) -> NotebookNode:
-    """Execute through papermill, and return the notebook, whose failed cell papermill has marked.
+def _execute(execution: Execution) -> Executed:
+    """Execute through papermill, and return the notebook, whose failed cell papermill has marked with its banners.
 
-    papermill writes the notebook several times, so it gets a file beside the output, which replaces the output at the
-    end. It raises for each cell with an error, tagged `raises-exception` or not, but not for `sys.exit(0)`.
+    papermill raises for each cell with an error, tagged `raises-exception` or not, but not for `sys.exit(0)`.
     """
-    path = execution.output.with_name(f".{execution.output.name}.{EXECUTED}")
-    try:
-        notebook = execute_notebook(
-            execution.notebook,
-            str(path).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
-            engine_name="samebook",
-            progress_bar=False,
-            execution=execution,
-        )
-    except PapermillExecutionError:  # papermill has written the notebook, with its banners
-        path.replace(execution.output)
-        notebook = remove_error_markers(_saved(execution))
-        if not _failed_cell(notebook):
-            workspace.write_whole(execution.output, nbformat.writes(notebook).encode())
-        return notebook
-    path.replace(execution.output)
-    return notebook
+    with suppress(PapermillExecutionError):
+        # It would hold a whole notebook as one text, so it writes none.
+        execute_notebook(execution.notebook, None, engine_name="samebook", progress_bar=False, execution=execution)
+    (executed,) = execution.results
+    if not _failed_cell(executed.notebook):
+        remove_error_markers(executed.notebook)
+    executed.write(execution.output)
+    remove_error_markers(executed.notebook)
+    return executed
 
 
 def _failed_cell(notebook: NotebookNode) -> NotebookNode | None:

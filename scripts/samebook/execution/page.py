@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 from textwrap import indent
 from typing import Any, override
 
@@ -12,10 +13,14 @@ import ipython_pygments_lexers
 from mistune.util import escape_url
 from nbconvert.exporters.html import HTMLExporter
 from nbconvert.exporters.templateexporter import TemplateExporter
-from nbformat import from_dict
+from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbformat.v4.rwbase import rejoin_lines
 
+from samebook.execution.cells.executed import Executed
+
+# Characters of an output's text.
+LONGEST = 10**6
 NO_ALT = 'alt="No description has been provided for this image"'
 SCRIPT = re.compile(r"(<script\b.*?</script\s*>)", re.DOTALL | re.IGNORECASE)
 # Changes for people who can't see a picture, and for those who go through a page with the keyboard.
@@ -26,6 +31,11 @@ CHANGES = (
         '<div tabindex="0" ',
     ),
 )
+
+
+def write(path: Path, executed: Executed, name: str) -> None:
+    """Write the page of an executed notebook, with this title."""
+    path.write_text(html(executed.with_cells(shortened), name))
 
 
 def html(notebook: Any, name: str) -> str:
@@ -42,6 +52,23 @@ def html(notebook: Any, name: str) -> str:
         return _html(node, name)
     except Exception as error:  # the libraries that take part raise errors of any class
         return _html(_in_part(node, error), name)
+
+
+def shortened(cell: NotebookNode) -> NotebookNode:
+    """A cell without the middle of a text that is too long for a page, which browsers would take minutes to show."""
+    for output in cell.get("outputs", ()):
+        texts = output if output.output_type == "stream" else output.get("data", {})
+        for kind in texts.keys() & {"text", "text/plain"}:
+            texts[kind] = _ends(texts[kind])
+    return cell
+
+
+def _ends(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    half = LONGEST // 2
+    note = f"[… {len(text) - 2 * half:,} characters are left out of this page; notebook.ipynb has them …]"
+    return f"{text[:half]}\n\n{note}\n\n{text[-half:]}"
 
 
 def _html(notebook: Any, name: str) -> str:

@@ -6,7 +6,6 @@ folder, reports progress to an observer, and redacts secrets before anything is 
 papermill imports this module while it is itself imported: import `execute` instead, which imports papermill first.
 """
 
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, override
 
-import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from nbformat import NotebookNode
@@ -24,12 +22,12 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
 from traitlets.config import Config
 
-from samebook.core import workspace
 from samebook.core.errors import CellFailed
-from samebook.execution import background, cell_end, kernel_output, notebook_file, provisioner
+from samebook.execution import background, kernel_output, notebook_file, provisioner
+from samebook.execution.cells import end, executed, limit
+from samebook.execution.cells.executed import Executed
 from samebook.execution.provisioner import KernelSource
 from samebook.records import canonical
-from samebook.redaction import own_parts
 from samebook.redaction.redactor import Redaction
 
 # The time between two saves of a notebook is so many times that of a save: saving takes at most 5 % of a run.
@@ -50,7 +48,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Execution:
-    """The execution of a notebook: its input and output, its kernel's surroundings, and its limits in seconds.
+    """The execution of a notebook: its input and output, its kernel's surroundings, its limits in seconds and MB.
 
     `path` is the notebook's file, beside which its kernel starts; `notebook` is its content, with parameters.
     `env` holds all environment variables of the kernel; `scratch` is an empty folder for its sockets and profile,
@@ -66,7 +64,9 @@ class Execution:
     redaction: Redaction = field(default_factory=lambda: Redaction({}))
     cell_timeout: int = 0
     save_every: float = 5.0
+    output_limit: int = 50
     source: KernelSource = field(default_factory=KernelSource)
+    results: list[Executed] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,8 @@ class _Manager(NotebookExecutionManager):
     def __init__(self, nb: NotebookNode, execution: Execution) -> None:
         super().__init__(nb, str(execution.output), progress_bar=False, autosave_cell_every=execution.save_every)
         self.execution = execution
+        self.executed = Executed(nb, execution.output.parent, execution.redaction)
+        self.limit = limit.Limit(execution.output_limit * limit.MB)
         self.cell_start_time = 0.0
         self.next_save = float("-inf")
         self.lines = kernel_output.Lines(execution.redaction, execution.observer.printed)
@@ -105,14 +107,14 @@ class _Manager(NotebookExecutionManager):
         start = time.monotonic()
         if start < self.next_save:
             return
-        # As one line of JSON, which is ten times as quick as a notebook's usual form.
-        workspace.write_whole(self.execution.output, json.dumps(self.redacted()).encode())
-        end = time.monotonic()
-        self.next_save = end + max(self.execution.save_every, SHARE * (end - start))
+        self.executed.write(self.execution.output, executed.FAST)
+        seconds = time.monotonic() - start
+        self.next_save = time.monotonic() + max(self.execution.save_every, SHARE * seconds)
         self.last_save_time = self.now()
 
-    def redacted(self) -> NotebookNode:
-        return self.execution.redaction.value(self.nb, own_parts.NOTEBOOK)
+    @override
+    def autosave_cell(self) -> None:
+        self.save()
 
     @override
     def notebook_start(self, **kwargs: Any) -> None:
@@ -123,18 +125,23 @@ class _Manager(NotebookExecutionManager):
     @override
     def cell_start(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
         self.cell_start_time = time.monotonic()
+        self.limit.begin()
         if position := Position.of(cell, self.nb):
             self.execution.observer.cell_started(position.number - 1, position.total, position.name)
         super().cell_start(cell, cell_index, **kwargs)
 
     @override
     def cell_complete(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
+        position = Position.of(cell, self.nb)
+        if position and self.limit.left_out:
+            self._note_left_out(cell, position)
+        self.executed.keep(cell)
         super().cell_complete(cell, cell_index, **kwargs)
         self.lines.end()
         seconds = time.monotonic() - self.cell_start_time
         # papermill calls this on the way out of any error, and marks only those that a cell raised.
         has_failed = bool(cell.metadata.papermill["exception"]) or sys.exc_info()[0] is not None
-        if position := Position.of(cell, self.nb):
+        if position:
             index = position.number - 1
             self.execution.observer.cell_finished(index, position.total, position.name, seconds, has_failed)
 
@@ -142,8 +149,16 @@ class _Manager(NotebookExecutionManager):
     def notebook_complete(self, **kwargs: Any) -> None:
         self.next_save = float("inf")
         super().notebook_complete(**kwargs)
-        if sys.exc_info()[0] is not None:  # else papermill writes it
-            workspace.write_whole(self.execution.output, nbformat.writes(self.redacted()).encode())
+        if sys.exc_info()[0] is not None:  # else `execute` writes it, when papermill has marked a failed cell
+            self.executed.write(self.execution.output)
+
+    def _note_left_out(self, cell: NotebookNode, position: Position) -> None:
+        settings = f"environments/{self.execution.env.get('SAMEBOOK_ENV', 'dev')}.yml"
+        for notice in self.limit.notices(settings, is_whole=sys.exc_info()[0] is None):
+            cell.outputs.append(notice)
+            text = notice.text if notice.output_type == "stream" else notice.data["text/plain"]
+            self.execution.observer.noted(f"{position}: {text.rstrip()}")
+        self.executed.left_out[f"{position.number} {position.name}"] = dict(sorted(self.limit.left_out.items()))
 
 
 class _Client(PapermillNotebookClient):
@@ -163,13 +178,13 @@ class _Client(PapermillNotebookClient):
     def cell_ended(self, *, cell: NotebookNode, execute_reply: Mapping[str, Any], **_: Any) -> None:
         """Raise CellExecutionError for a cell that has failed, CellFailed for one that asks for its kernel's end."""
         reply, sent, self.sent_error = execute_reply["content"], self.sent_error, None
-        cell_end.check(cell, reply, sent)
+        end.check(cell, reply, sent)
         position = Position.of(cell, self.nb)
-        if cell_end.asks_for_the_end(reply):
+        if end.asks_for_the_end(reply):
             raise CellFailed(
                 f"{position} asked its kernel to end", mend="leave out exit and quit: the run ends by itself"
             )
-        if cell_end.may_raise(cell) and reply["status"] == "ok" and not sent:
+        if end.may_raise(cell) and reply["status"] == "ok" and not sent:
             self.nb_man.execution.observer.noted(f"{position} is tagged `{canonical.RAISES}`, and raised nothing")
 
     @override
@@ -182,12 +197,20 @@ class _Client(PapermillNotebookClient):
 
     @override
     def process_message(self, msg: dict[str, Any], *arguments: Any, **kwargs: Any) -> Any:
-        output = super().process_message(msg, *arguments, **kwargs)
+        is_kept = self.nb_man.limit.admits(msg)
+        output = super().process_message(msg, *arguments, **kwargs) if is_kept else self.nb_man.autosave_cell()
         if msg["msg_type"] == "error":
-            is_interrupted = self.sent_error and self.sent_error.ename == cell_end.INTERRUPT
+            is_interrupted = self.sent_error and self.sent_error.ename == end.INTERRUPT
             self.sent_error = self.sent_error if is_interrupted else output_from_msg(msg)
         if output and output.output_type == "stream":
-            self.nb_man.lines.add("".join(output.text))
+            self.nb_man.lines.add(output.text)
+        return output
+
+    @override
+    def output(self, outs: list[NotebookNode], *arguments: Any) -> NotebookNode | None:
+        """The output of a message; a printed text becomes a part of the one before it."""
+        output = super().output(outs, *arguments)
+        executed.merge(outs)
         return output
 
     @override
@@ -204,12 +227,13 @@ class SamebookEngine(Engine):
     @override
     def execute_notebook(cls, nb: NotebookNode, kernel_name: str, *, execution: Execution, **_: Any) -> NotebookNode:
         manager = _Manager(nb, execution)
+        execution.results.append(manager.executed)
         manager.notebook_start()
         try:
             cls.execute_managed_notebook(manager, kernel_name)
         finally:
             manager.notebook_complete()
-        return manager.redacted()
+        return nb
 
     @classmethod
     @override

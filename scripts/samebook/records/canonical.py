@@ -2,7 +2,8 @@
 
 For each cell the form has, in this order: name and type; source and attachments; printed text (all of stdout, then
 all of stderr, because timing decides how the text is split into messages); displayed data, in order, by MIME type.
-Images and other binary data are replaced by the sha256 of their bytes; JSON stays as it is.
+Images and other binary data are replaced by the sha256 of their bytes; JSON stays as it is. A text of more than 1 MB
+keeps as many bytes of its beginning, and a line with the number of bytes and the sha256 of all of it.
 
 The form leaves out: metadata, ids and execution counts; papermill's timings and error banners; the overwritten text of
 a progress bar (with a percentage, a count such as 3/5, a rate, or ETA), its times and its rate; colours and other
@@ -37,10 +38,10 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from samebook.core.digest import json_bytes, sha256
+from samebook.core.digest import json_chunks, sha256, text_sha256
 from samebook.core.text import ESCAPES
 from samebook.environment import machine
 
@@ -49,6 +50,8 @@ RESERVED = (RAISES, "skip-execution")  # tags that Jupyter defines; they do not 
 BANNER = "papermill-error-cell-tag"
 BINARY = ("image/png", "image/jpeg", "image/gif", "application/pdf")
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# Characters of a text that stay.
+LONGEST = 10**6
 CURSOR = re.compile(r"(\n|\r|\x1b\[\d{0,4}A|\x1b\[2K)")
 UP = re.compile(r"\x1b\[(\d{0,4})A")
 # The environment that .venv shows, by whose paths some packages name their files.
@@ -78,7 +81,19 @@ STYLED = re.compile(r"""(?:<style[^>]*>\s*#|<table id=["'])(T_[0-9a-f]{5})(?![0-
 
 def cells(notebook: Mapping[str, Any], workspace: str) -> list[dict[str, Any]]:
     """The canonical cells of an executed notebook (nbformat 4, as plain JSON); `workspace` is its checkout's path."""
-    return [_cell(cell, workspace) for cell in notebook["cells"] if BANNER not in _tags(cell)]
+    return list(each(notebook["cells"], workspace))
+
+
+def each(
+    executed: Iterable[Mapping[str, Any]], workspace: str, redact: Callable[[Any], Any] = lambda cell: cell
+) -> Iterator[dict[str, Any]]:
+    """The canonical cells of executed cells, one after the other; `redact` replaces the secrets in one.
+
+    A secret that was printed in two parts is whole only here; the sha256 of a long text is that of the redacted one.
+    """
+    for cell in executed:
+        if BANNER not in _tags(cell):
+            yield _shortened(redact(_cell(cell, workspace)))
 
 
 def numbers(types: Iterable[str]) -> list[int]:
@@ -104,9 +119,21 @@ def failed_cell(canonical: list[dict[str, Any]]) -> str:
     return ""
 
 
-def content(canonical: list[dict[str, Any]]) -> bytes:
+def content(canonical: Iterable[dict[str, Any]]) -> bytes:
     """The canonical notebook's bytes."""
-    return json_bytes(canonical)
+    return b"".join(json_chunks(canonical))
+
+
+def _shortened(value: Any) -> Any:
+    """The JSON value with its long texts shortened."""
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    if not isinstance(value, str) or len(value) <= LONGEST:
+        return value
+    size, digest = text_sha256(value)
+    return f"{value[:LONGEST]}…\n<{size:,} bytes in all, with the sha256 {digest}>"
 
 
 def _cell(cell: Mapping[str, Any], workspace: str) -> dict[str, Any]:
@@ -143,12 +170,12 @@ def _screen(text: str) -> str:
     if "\r" not in text and "\x1b" not in text:
         return text
     lines, wiped, row, returned = [""], list[str](), 0, False
-    for part in CURSOR.split(text):
+    for part in _moves(text):
         if part == "\n":
             row, returned = row + 1, False
             lines += [""] * (row == len(lines))
         elif part == "\x1b[2K":
-            wiped.append(lines[row])
+            wiped += _told(lines[row])
             lines[row] = ""
         elif up := UP.fullmatch(part):
             row = max(0, row - int(up[1] or 1))
@@ -156,10 +183,25 @@ def _screen(text: str) -> str:
             returned = True
         elif part:
             # A progress bar pads a shorter text with blanks, to overwrite the longer one before it.
-            wiped += [lines[row]] if returned else []
+            wiped += _told(lines[row]) if returned else []
             lines[row] = part.rstrip() if returned else lines[row] + part
             returned = False
-    return "\n".join((*lines, *(f"<wiped> {text}" for text in wiped if text.strip() and not PROGRESS.search(text))))
+    return "\n".join((*lines, *wiped))
+
+
+def _moves(text: str) -> Iterator[str]:
+    """The parts of a text, each before a movement of the cursor, and the movements. There may be millions."""
+    end = 0
+    for match in CURSOR.finditer(text):
+        yield text[end : match.start()]
+        yield match[0]
+        end = match.end()
+    yield text[end:]
+
+
+def _told(text: str) -> list[str]:
+    """The line that tells what was overwritten; none for what a progress bar draws."""
+    return [f"<wiped> {text}"] if text.strip() and not PROGRESS.search(text) else []
 
 
 def _displayed(output: Mapping[str, Any], workspace: str) -> dict[str, Any]:

@@ -8,13 +8,14 @@ and the origins of inputs differ between two runs of the same source; they are u
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from samebook.core.digest import json_bytes, sha256
+from samebook.core.digest import json_bytes, json_chunks, sha256
 from samebook.core.workspace import Workspace
 from samebook.environment import machine, variables
 from samebook.environment.callers import Digests
@@ -32,9 +33,8 @@ from samebook.store import objects
 class Facts:
     """The facts about a complete run from which its receipt is made.
 
-    `run` is its folder and `notebook` its notebook's path; `executed` is the executed notebook. `identity` describes
-    the environment; `drift` has the packages that differ from the lock. `events` are what the notebook logged and read.
-    Times are UTC, in ISO 8601.
+    `run` is its folder; `executed` gives the executed cells, `left_out` what is left out of their output. `identity` is
+    the environment's, `drift` has packages that differ from the lock. `events` are logged or read. Times are UTC.
     """
 
     workspace: Workspace
@@ -42,7 +42,8 @@ class Facts:
     run_id: str
     notebook: Path
     source: Source
-    executed: Json
+    executed: Callable[[], Iterable[Json]]
+    left_out: Json
     identity: Json
     parameters: Json
     env: str
@@ -99,9 +100,9 @@ def write_files(facts: Facts) -> None:
     """
     for manifest in facts.manifests:
         manifest.keep(objects.local_store(facts.workspace))
-    cells = canonical.cells(facts.executed, str(facts.workspace.root))
-    # A secret that was printed in two parts is whole only in the canonical form.
-    (facts.run / run_folder.CANONICAL).write_bytes(canonical.content(facts.redaction.value(cells, own_parts.CANONICAL)))
+    redact = partial(facts.redaction.value, own=own_parts.CANONICAL)
+    with (facts.run / run_folder.CANONICAL).open("wb") as stream:
+        stream.writelines(json_chunks(canonical.each(facts.executed(), str(facts.workspace.root), redact)))
     (facts.run / run_folder.ENVIRONMENT).write_bytes(json_bytes(facts.identity))
     if facts.source.patch:
         (facts.run / run_folder.PATCH).write_bytes(facts.source.patch)
@@ -142,6 +143,7 @@ def _internal(facts: Facts) -> Json:
         "processor": _processor(facts),
         "drift": facts.drift,
         "logged": {event["name"]: event["value"] for event in facts.of_kind("param")},
+        **({"leftOut": facts.left_out} if facts.left_out else {}),
     }
 
 

@@ -16,7 +16,7 @@ _STATE = _keys(
     " start_time end_time exception status"
 )
 _OUTPUT = _keys("name text data metadata execution_count ename evalue traceback", output_type=True)
-_CELL = _keys(
+CELL = _keys(
     "source execution_count attachments",
     cell_type=True,
     id=True,
@@ -26,11 +26,11 @@ _CELL = _keys(
 _METADATA = _keys(
     "", papermill=_STATE, kernelspec=_keys("name display_name language"), language_info=_keys("name version")
 )
-NOTEBOOK = _keys("nbformat nbformat_minor", metadata=_METADATA, cells=[_CELL])
-# The canonical form of one.
-CANONICAL: list[Own] = [
-    _keys("source tags attachments", type=True, printed=_keys("stdout stderr"), displayed=[_keys("error value")])
-]
+NOTEBOOK = _keys("nbformat nbformat_minor", metadata=_METADATA, cells=[CELL])
+# A cell of the canonical form of one.
+CANONICAL = _keys(
+    "source tags attachments", type=True, printed=_keys("stdout stderr"), displayed=[_keys("error value")]
+)
 
 # What a notebook tells its run, a line of its events.
 EVENT = _keys("name value sha256 run built version text", kind=True, bytes=True)
@@ -46,7 +46,7 @@ _DEFINITION = _keys(
     buildType=True,
     externalParameters=_keys("parameters", notebook=True, env=True),
     internalParameters=_keys(
-        "logged run",
+        "logged run leftOut",
         **dict.fromkeys(("engine", "platform", "papermill", "variables", "drift"), True),
         **dict.fromkeys(("numerics", "threads", "processor", "callerVariables"), True),
     ),

@@ -117,6 +117,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
                 redaction=prepared.redaction,
                 cell_timeout=timeout,
                 save_every=settings.save_every,
+                output_limit=settings.output_limit,
                 source=source,
             )
         )
@@ -126,13 +127,12 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     run_folder.append_event(folder.path, {"kind": "kernel", "name": source.start})
     if request.pins.inputs is not None:
         run_folder.append_event(folder.path, {"kind": receipt.PINNED, "name": "inputs"})
-    (folder.path / run_folder.PAGE).write_text(page.result().html(executed, prepared.name))
+    page.result().write(folder.path / run_folder.PAGE, executed, prepared.name)
     beside = outputs.take(prepared.path.parent, before, settings.outputs, folder.outputs)
     for line in (*beside, *outputs.normalize(folder.outputs, prepared.workspace.root)):
         reporter.noted(prepared.redaction.text(line))
     prepared.redaction.check_files(folder.path, run_folder.UNSEARCHED)
-    read = origin.settled(prepared.workspace, prepared.source, prepared.path, run_folder.events(folder.path))
-    events = tuple(read)
+    events = tuple(origin.settled(prepared.workspace, prepared.source, prepared.path, run_folder.events(folder.path)))
     for line in origin.notes(events, settings.ignore_unseen):
         reporter.noted(prepared.redaction.text(line))
     outputs.write_metrics(folder.path, prepared.redaction)
@@ -150,7 +150,7 @@ def _source_after(prepared: PreparedRun, reporter: Reporter) -> Source:
 
 
 def _kernel_env(prepared: PreparedRun, folder: RunFolder, scratch: Path) -> dict[str, str]:
-    startup.write_script(scratch / "ipython")
+    startup.write_script(scratch / "ipython", prepared.settings.output_limit)
     return {
         **variables.of_any_kernel(prepared.workspace, prepared.numerics, prepared.callers.variables),
         **variables.of_run(prepared.workspace, folder.path, prepared.request.env, scratch),
@@ -194,7 +194,8 @@ def _write_receipt(
         run_id=folder.id,
         notebook=prepared.path,
         source=prepared.source,
-        executed=executed,
+        executed=executed.cells,
+        left_out=executed.left_out,
         identity=environment,
         parameters=parameters.json_values(prepared.values),
         env=prepared.request.env,
@@ -221,11 +222,10 @@ def _write_receipt(
 def _failed(folder: RunFolder, error: BaseException, redaction: Redaction, workspace: Workspace) -> BaseException:
     """Keep the folder of a failed run, with an error.txt; a note on the error, which is redacted, names the folder."""
     redaction.redact_error(error)
-    text = redaction.text(f"{type(error).__name__}: {error}")
     try:
         (folder.path / run_folder.RECEIPT).unlink(missing_ok=True)
         redaction.remove_files(folder.path, run_folder.UNSEARCHED)
-        (folder.path / run_folder.ERROR).write_text(text + "\n")
+        (folder.path / run_folder.ERROR).write_text(redaction.text(f"{type(error).__name__}: {error}\n"))
         final = folder.finish()
     except OSError:
         return error  # a full disk, or no permission: the next start of samebook recovers the folder

@@ -1,0 +1,103 @@
+"""Runs of notebooks that print or display more than there may be end well, and say what is left out."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from tiny import Tiny
+
+pytestmark = pytest.mark.timeout(300)
+
+SECRET = "hunter2-hunter2-hunter2"
+LINES = "import sys\nfor number in range(300_000): sys.{}.write(f'{{number:>9}}\\n')"
+SENTENCE = "2,000,000 bytes more of {} are left out: output_limit in environments/dev.yml is 1 (MB)"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return Tiny.create(tmp_path_factory.mktemp("long") / "tiny", "output_limit: 1\n")
+
+
+def canonical(run: Path) -> list[dict[str, dict[str, str]]]:
+    return json.loads((run / "notebook.canonical.json").read_text())
+
+
+def cells(run: Path) -> list[nbformat.NotebookNode]:
+    return nbformat.read(run / "notebook.ipynb", as_version=4).cells
+
+
+def printed(cell: nbformat.NotebookNode) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def test_rest_is_left_out(tiny: Tiny) -> None:
+    """A cell that prints and displays too much ends well; notebook, receipt, page and terminal say what is left out."""
+    tiny.notebook(
+        "long",
+        out=LINES.format("stdout"),
+        err=LINES.format("stderr"),
+        whole="print(''.join(f'{number:>9}\\n' for number in range(300_000)), end='')",
+        flushed="for number in range(3_000): print('x' * 999, flush=True)",
+        shown="from IPython.display import HTML, display\nfor _ in range(30): display(HTML('x' * 100_000))",
+        last="print('went on')",
+    )
+    done = tiny.samebook("run", "long")
+    assert done.code == 0, done.stderr
+    assert f"cell `out` (1 of 6): {SENTENCE.format('stdout')}" in done.stderr
+    out, _, whole, _, shown, last = canonical(tiny.last)
+    assert out["printed"] == whole["printed"]
+    for cell, name in zip(cells(tiny.last), ("stdout", "stderr", "stdout", "stdout"), strict=False):
+        assert printed(cell).endswith(f"\n…\n{SENTENCE.format(name)}\n")
+    assert [max(display.values())[:9] for display in shown["displayed"]] == ["x" * 9] * 9 + ["2,100,714"]
+    assert last["printed"] == {"stdout": "went on\n"}
+    definition = json.loads((tiny.last / "receipt.json").read_text())["predicate"]["buildDefinition"]
+    assert definition["internalParameters"]["leftOut"]["2 err"] == {"stderr": 2_000_000}
+    assert len(definition["internalParameters"]["leftOut"]) == 5
+    assert printed(cells(tiny.last)[0]).count("\n") == 100_002
+
+
+def test_endless_print_ends(tiny: Tiny) -> None:
+    """A cell that prints without end is ended by its time limit, and little is left of it."""
+    tiny.notebook("endless", flood="while True: print('x' * 1_000_000)")
+    done = tiny.samebook("run", "endless", "--timeout", "5")
+    assert done.code == 1
+    assert "cell `flood` ran over its time limit of 5 s" in done.stderr
+    sizes = {path.name: path.stat().st_size for path in tiny.last.iterdir()}
+    assert sizes["notebook.ipynb"] < 1_100_000
+    assert sizes["run.log"] < 2_000_000
+    assert "at least " in printed(cells(tiny.last)[0]).splitlines()[-1]
+
+
+def test_kernel_that_dies_leaves_what_came(tiny: Tiny) -> None:
+    """A kernel that is killed amid a flood ends the run in words, and the notebook has the beginning of it."""
+    tiny.notebook(
+        "killed",
+        flood="import os, sys\nprint(('x' * 99 + '\\n') * 200_000)\nsys.stdout.flush()\nos.kill(os.getpid(), 9)",
+    )
+    done = tiny.samebook("run", "killed")
+    assert done.code == 138
+    assert "the kernel died in cell `flood`" in done.stderr
+    assert len(printed(cells(tiny.last)[0])) > 900_000
+
+
+def test_cut_secret_is_not_shown(tiny: Tiny) -> None:
+    """Of a secret that lies across the limit no beginning is left anywhere."""
+    tiny.notebook("secret", cut="import os\nprint('x' * 999_985 + ' ' + os.environ['KEY'] * 1000)")
+    done = tiny.samebook("run", "secret", "-e", "KEY", KEY=SECRET)
+    assert done.code in (0, 2), done.stderr
+    for path in tiny.last.rglob("*"):
+        assert not path.is_file() or b"hunter2" not in path.read_bytes(), path
+
+
+def test_bars_and_binary_are_printed(tiny: Tiny) -> None:
+    """A progress bar without end of line, and characters of all kinds, are kept as far as there is room."""
+    tiny.notebook(
+        "odd",
+        bar="import sys\nfor number in range(30_000): sys.stdout.write(f'\\r{number / 300:.0f} % of it')\nprint()",
+        every="import sys\nsys.stdout.write(''.join(map(chr, range(256))) * 3_000)",
+    )
+    done = tiny.samebook("run", "odd")
+    assert done.code == 0, done.stderr
+    assert canonical(tiny.last)[0]["printed"] == {"stdout": "100 % of it\n"}
+    assert "152,000 bytes more of stdout" in printed(cells(tiny.last)[1])
