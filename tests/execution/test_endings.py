@@ -57,7 +57,7 @@ def executed(
     nodes.append(nbformat.v4.new_code_cell("print('went on')"))
     notebook = nbformat.v4.new_notebook(cells=nodes, metadata=metadata)
     with tempfile.TemporaryDirectory() as scratch:
-        return execute.execute(
+        result = execute.execute(
             Execution(
                 notebook=notebook,
                 path=folder / "odd.ipynb",
@@ -68,6 +68,7 @@ def executed(
                 cell_timeout=cell_timeout,
             )
         )
+    return result.notebook
 
 
 @pytest.mark.parametrize(

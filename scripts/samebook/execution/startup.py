@@ -86,7 +86,8 @@ def limit_output(limit: int) -> None:
     """Send no more than so many bytes of a cell's stdout and of its stderr, and then how much more there was."""
     from IPython.core.getipython import get_ipython  # a runner never imports it
 
-    if not (shell := get_ipython()):
+    shell: Any = get_ipython()
+    if shell is None:
         return
     streams = {name: _Printed(getattr(sys, name), limit) for name in ("stdout", "stderr")}
     clear_output, request = shell.display_pub.clear_output, ""

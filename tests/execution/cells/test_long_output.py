@@ -73,7 +73,7 @@ def test_kernel_that_dies_leaves_what_came(tiny: Tiny) -> None:
     """A kernel that is killed amid a flood ends the run in words, and the notebook has the beginning of it."""
     tiny.notebook(
         "killed",
-        flood="import os, sys\nprint(('x' * 99 + '\\n') * 200_000)\nsys.stdout.flush()\nos.kill(os.getpid(), 9)",
+        flood="import os, time\nprint(('x' * 99 + '\\n') * 200_000)\ntime.sleep(5)\nos.kill(os.getpid(), 9)",
     )
     done = tiny.samebook("run", "killed")
     assert done.code == 138
