@@ -17,7 +17,7 @@ from samebook.records import summary
 from samebook.verbs import run, runs
 
 # As a run by itself imports them.
-with without(absent=(*preparation.UNUSED, *run.UNUSED), empty=("requests", "soupsieve")):
+with without(absent=(*preparation.UNUSED, *run.UNUSED), empty=("requests", run.PARSER)):
     from samebook.execution import execute, page
 
 __all__ = ["console", "execute", "ipykernel", "pool", "run", "runs", "summary", "supply"]

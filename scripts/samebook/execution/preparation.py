@@ -117,8 +117,6 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
     Raises UsageError, EnvironmentMismatch where packages differ from the lock, and PolicyRefused for a model that does
     not meet the policy or for a secret in uncommitted changes.
     """
-    from samebook.models import supply
-
     with without(absent=UNUSED, empty=("requests",)):
         from samebook.execution import execute, notebook_file
 
@@ -148,6 +146,8 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
     values = parameters.parse(request.parameters, declarations)
     if request.receipt is None:  # A run from a receipt reads its models by hash.
         for reference in _models(workspace, settings, declarations, values):
+            from samebook.models import supply  # most runs need no model, and importing it takes long
+
             supply.load_complete(workspace, settings, reference, request.env, say)
     given = _callers(workspace, settings, path, request)
     redaction = _redaction(workspace, settings, given, declarations, say)
@@ -188,9 +188,11 @@ def _models(
     workspace: Workspace, settings: Settings, declarations: Mapping[str, Parameter], values: Mapping[str, Any]
 ) -> list[str]:
     """The references of the promoted models that the notebook will use."""
-    from samebook.models import lookup
+    references = list[str]()
+    if names := [*parameters.models(declarations, values)]:
+        from samebook.models import lookup
 
-    references = [name for name in parameters.models(declarations, values) if lookup.is_reference(workspace, name)]
+        references += [name for name in names if lookup.is_reference(workspace, name)]
     test = settings.ab_test
     if test and parameters.takes_part(declarations, values, test.is_on):
         references += [test.champion, test.challenger]

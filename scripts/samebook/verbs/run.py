@@ -33,8 +33,8 @@ from samebook.store import objects, own_patches
 if TYPE_CHECKING:
     from samebook.execution import provisioner
 
-# nbconvert's server, and guesses at a text's encoding; with `soupsieve`, which selects by CSS, no page needs them.
-UNUSED = ("nbconvert.postprocessors.serve", "charset_normalizer")
+# nbconvert's server, guesses at a text's encoding, and a parser of HTML: no page of a run needs them.
+UNUSED, PARSER = ("nbconvert.postprocessors.serve", "charset_normalizer"), "bs4:BeautifulSoup"
 
 
 class Reporter:
@@ -173,7 +173,7 @@ def _kernel_source(prepared: PreparedRun, environment: "_Background[dict[str, An
 
 def _page() -> ModuleType:
     """The module `execution.page`, with its templates compiled."""
-    with without(absent=UNUSED, empty=("soupsieve",)):
+    with without(absent=UNUSED, empty=(PARSER,)):
         from samebook.execution import page
 
     page.warm_up()

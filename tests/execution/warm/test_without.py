@@ -1,5 +1,6 @@
 """Imports in a block that find a module absent or empty; after it all is as before."""
 
+import importlib
 import sys
 from contextlib import suppress
 
@@ -10,12 +11,13 @@ from samebook.execution.warm.without import without
 
 def test_absent_and_empty_end_with_the_block() -> None:
     """In the block one module is missing and another has no names; after it both are imported as ever."""
-    with without(absent=("this_is_absent", "tabnanny"), empty=("colorsys",)):
+    with without(absent=("this_is_absent", "tabnanny"), empty=("colorsys", "chunk_of:One")):
         with pytest.raises(ModuleNotFoundError):
             import tabnanny
         import colorsys
 
         assert not hasattr(colorsys, "rgb_to_hls")
+        assert vars(importlib.import_module("chunk_of"))["One"] is None
     import colorsys
     import tabnanny
 
