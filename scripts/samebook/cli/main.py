@@ -16,8 +16,8 @@ from samebook.cli.options import say
 from samebook.cli.pipelines import backfill, pipeline, pipelines, watch
 from samebook.cli.projects import adopt, new, update
 from samebook.cli.release import deploy, publish, sbom, verify_image
-from samebook.cli.runs import compare, lineage, reproduce, run, runs, verify, why
-from samebook.cli.store import export, fetch, keep, mlflow, store
+from samebook.cli.runs import reproduce, run, runs, verify, why
+from samebook.cli.store import compare, export, fetch, keep, lineage, mlflow, store
 from samebook.cli.sweeps import sweep, warm
 from samebook.cli.upkeep import gc, hooks, log, schedule
 from samebook.core import errors, processes

@@ -1,15 +1,19 @@
-"""The commands for runs: run a notebook, list its runs, and reproduce, compare, trace or verify one."""
+"""The commands for runs: run a notebook, list its runs, and reproduce or verify one, or ask why two differ."""
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from samebook.cli.options import ENGINE, ENV, FILE, SECONDS, VARIABLES, ToleranceType, mirror, parameters, say, show
 from samebook.core import errors, workspace
 from samebook.core.text import word
+
+if TYPE_CHECKING:
+    from samebook.verbs.reproduce import ReproduceRequest
 
 
 @click.command()
@@ -93,8 +97,15 @@ def runs(as_json: bool, last: int | None) -> None:
 
 
 @click.command()
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="[RUN]", required=False)
 @ENGINE
+@click.option(
+    "--range",
+    "range_",
+    default="",
+    help="Reproduce each model that is new in this range of commits instead, as main..HEAD.",
+)
+@ENV
 @click.option(
     "--tolerance",
     type=ToleranceType(),
@@ -109,34 +120,67 @@ def runs(as_json: bool, last: int | None) -> None:
 @click.option("--strict", is_flag=True, help="Refuse a run that reads files which it does not declare.")
 @VARIABLES
 @click.option("--trust-patch", is_flag=True, help="Apply the changes that came with the receipt: their code runs here.")
-def reproduce(run: str, engine: str, tolerance: float, times: int | None, strict: bool, trust_patch: bool) -> None:
+def reproduce(
+    run: str | None,
+    engine: str,
+    range_: str,
+    env: str,
+    tolerance: float,
+    times: int | None,
+    strict: bool,
+    trust_patch: bool,
+) -> None:
     """Run RUN again from its receipt, in a worktree of its own, and give a verdict by hash on each of its results.
 
-    Example: samebook reproduce train
+    \b
+    Examples:
+      samebook reproduce train
+      samebook reproduce --range main..retrain    what a branch promotes, as CI does
 
     RUN is a run's id, the file of a receipt, a notebook's name for its newest run, or a promoted model's name
     (churn, churn@prod). Exit code 0 for IDENTICAL (with --tolerance also EQUIVALENT), 3 for any other verdict.
     The gate's run on it is reproduced, too: that of the model's bundle, or the newest one where a committed policy
     asks for reproductions. With --times, RUN may also be a notebook that has not run yet; a run is compared with new
-    ones at its commit.
+    ones at its commit. Receipts and inputs of a range's models come from the shared store of --env.
     """
+    from samebook.verbs.reproduce import ReproduceRequest
+
+    if (run is None) == (not range_) or (range_ and times):
+        raise errors.UsageError("expected RUN, or RANGE alone", mend="make reproduce RUN=train")
+    if run and times:
+        _print_stability(run, times, engine, trust_patch)
+        return
+    request = ReproduceRequest(run or "", engine, tolerance, strict, trust_patch)
+    verdicts = [_reproduced(replace(request, run=name)) for name in ([run] if run else _new_models(range_, env))]
+    if not all(verdicts):
+        sys.exit(errors.NotReproduced.exit_code)
+
+
+def _new_models(range_: str, env: str) -> list[str]:
+    from samebook.review import new_models
+
+    names = new_models.references(workspace.find(), range_, env, say)
+    say(f"{range_} brings {', '.join(names) or 'no model'}")
+    return names
+
+
+def _reproduced(request: "ReproduceRequest") -> bool:
+    """Print the verdicts on a run, and on its gate's unless that of the run is a bad one; whether all are good."""
     from samebook.models import reproducible
     from samebook.records import signing
     from samebook.verbs import reproduce as verb
 
-    if times:
-        _print_stability(run, times, engine, trust_patch)
-        return
-    for number, path in enumerate(reproducible.receipts(workspace.find(), run)):
+    for number, path in enumerate(reproducible.receipts(workspace.find(), request.run)):
         if number:
             say(f"\nand its gate's run, {path.parent.name}")
-        reproduction = verb.reproduce(verb.ReproduceRequest(str(path), engine, tolerance, strict, trust_patch), say)
+        reproduction = verb.reproduce(replace(request, run=str(path)), say)
         show(verb.table(reproduction))
         show(f"attested in {workspace.find().relative(reproduction.attestation)}")
         if not signing.envelope_path(reproduction.attestation).is_file():
             say("unsigned: the builder's name in it proves nothing to others, a trusted key does: SIGNING_KEY=me.pem")
         if reproduction.verdict not in (verb.Verdict.IDENTICAL, verb.Verdict.EQUIVALENT):
-            sys.exit(errors.NotReproduced.exit_code)
+            return False
+    return True
 
 
 def _print_stability(run: str, times: int, engine: str, trust_patch: bool) -> None:
@@ -193,50 +237,6 @@ def why(
         raise errors.SamebookError(
             f"the search is not over: {answer.limit}", mend=f"make why A={word(before)} B={word(after)} RUNS={2 * most}"
         )
-
-
-@click.command()
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def compare(old: str, new: str, as_json: bool) -> None:
-    """Compare two runs, or two files of results: by hash, then by values, cells, columns or pixels. Nothing runs.
-
-    Example: samebook compare <run> <other run>
-    """
-    from samebook.verbs import compare as verb
-
-    result = verb.compare(old, new)
-    show(json.dumps(result, default=asdict) if as_json else verb.table(result))
-
-
-@click.command()
-@click.argument("run", metavar="RUN")
-@click.option(
-    "--mermaid",
-    type=click.Path(dir_okay=False, allow_dash=True),
-    is_flag=False,
-    flag_value="-",
-    help="Write it into this file as a Mermaid flowchart, or on stdout without a file.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def lineage(run: str, mermaid: str | None, as_json: bool) -> None:
-    """Show where a result comes from: its run, that run's inputs, the runs that made those, and so on.
-
-    Example: samebook lineage predict --mermaid lineage.mmd
-
-    RUN is a run's id, the file of a receipt, or a notebook's name for its newest run.
-    """
-    from samebook.verbs import lineage as verb
-
-    tree = verb.lineage(workspace.find(), run)
-    if mermaid and mermaid != "-":
-        workspace.write_whole(Path(mermaid), verb.mermaid(tree).encode())
-        show(f"drawn in {mermaid}")
-    elif mermaid:
-        show(verb.mermaid(tree), nl=False)
-    else:
-        show(json.dumps(tree.as_json(), indent=2) if as_json else verb.text(tree))
 
 
 @click.command()

@@ -1,6 +1,10 @@
-"""The commands for the store, verify, clean up, push and pull, and for what others get: exports, MLflow."""
+"""The commands for the store, verify, clean up, push and pull, for what others get: exports, MLflow; and those that
+only read results: lineage, compare.
+"""
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -158,3 +162,47 @@ def keep(commit: str, engine: str) -> None:
 
     platform = Platform(engine, os.environ.get("BASE_IMAGE", "") if engine == "docker" else "")
     show(verb.table(verb.keep(workspace.find(), commit, platform, say)))
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--mermaid",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    is_flag=False,
+    flag_value="-",
+    help="Write it into this file as a Mermaid flowchart, or on stdout without a file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def lineage(run: str, mermaid: str | None, as_json: bool) -> None:
+    """Show where a result comes from: its run, that run's inputs, the runs that made those, and so on.
+
+    Example: samebook lineage predict --mermaid lineage.mmd
+
+    RUN is a run's id, the file of a receipt, or a notebook's name for its newest run.
+    """
+    from samebook.verbs import lineage as verb
+
+    tree = verb.lineage(workspace.find(), run)
+    if mermaid and mermaid != "-":
+        workspace.write_whole(Path(mermaid), verb.mermaid(tree).encode())
+        show(f"drawn in {mermaid}")
+    elif mermaid:
+        show(verb.mermaid(tree), nl=False)
+    else:
+        show(json.dumps(tree.as_json(), indent=2) if as_json else verb.text(tree))
+
+
+@click.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def compare(old: str, new: str, as_json: bool) -> None:
+    """Compare two runs, or two files of results: by hash, then by values, cells, columns or pixels. Nothing runs.
+
+    Example: samebook compare <run> <other run>
+    """
+    from samebook.verbs import compare as verb
+
+    result = verb.compare(old, new)
+    show(json.dumps(result, default=asdict) if as_json else verb.table(result))

@@ -90,6 +90,25 @@ def parse(text: bytes, file: str, loader: type[_Loader] = _Loader) -> dict[str, 
     return {str(name): value for name, value in content.items()}
 
 
+class _Dumper(yaml.SafeDumper):
+    """YAML without anchors, which not every CI reads, and with scripts as blocks of lines."""
+
+    @override
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+    def script(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar(TEXT, text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _Dumper.script)
+
+
+def dump(content: dict[str, Any]) -> str:
+    """The content as YAML for a CI: in the order that it has, without anchors."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=1000)
+
+
 def _message(error: Exception) -> str:
     """The problem and its line, without the quotations from the file that some errors have."""
     if not isinstance(error, yaml.MarkedYAMLError):

@@ -165,7 +165,7 @@ def referenced_objects(workspace: Workspace) -> dict[str, str]:
     Raises UsageError for a bundle that isn't whole.
     """
     promoted = promoted_bundles(workspace)
-    return {digest: label for bundle in promoted for digest, label in _objects(workspace, bundle).items()}
+    return {digest: label for bundle in promoted for digest, label in objects_of(workspace, bundle).items()}
 
 
 def all_versions(workspace: Workspace) -> list[Bundle]:
@@ -179,10 +179,10 @@ def all_versions(workspace: Workspace) -> list[Bundle]:
 
 def objects_of_all_versions(workspace: Workspace) -> set[str]:
     """The sha256 of each object that a bundle of any commit of any branch needs. Raises UsageError where git fails."""
-    return {digest for bundle in all_versions(workspace) for digest in _objects(workspace, bundle)}
+    return {digest for bundle in all_versions(workspace) for digest in objects_of(workspace, bundle)}
 
 
-def _objects(workspace: Workspace, bundle: Bundle) -> dict[str, str]:
+def objects_of(workspace: Workspace, bundle: Bundle) -> dict[str, str]:
     """A description of each object that a bundle needs, and of the lists of its receipts, where these are here."""
     objects, gate = bundles.referenced_objects(bundle), bundle.promoted.gate
     for receipt_digest in (bundle.receipt.sha256, *([gate.receipt] if gate else [])):

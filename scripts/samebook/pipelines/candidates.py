@@ -5,10 +5,9 @@ The policy refuses the promotion of a run that only its builder has made. Each j
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, override
+from typing import Any
 
-import yaml
-
+from samebook.environment import yaml_file
 from samebook.environment.model_sections import Promotion
 from samebook.pipelines.definition import REFERENCE, Pipeline
 from samebook.pipelines.timers import Jobs
@@ -26,20 +25,6 @@ GITLAB = """\
 # Build > Pipeline schedules starts each job, in UTC, with the variable JOB:
 {times}
 """
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML without anchors, which not every CI reads, and with scripts as blocks of lines."""
-
-    @override
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-    def script(self, text: str) -> yaml.ScalarNode:
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _Dumper.script)
 
 
 @dataclass(frozen=True)
@@ -124,7 +109,7 @@ def github(jobs: Jobs, candidate: Candidate, checkout: dict[str, Any], *, is_sig
         ],
     }
     named = {f"{candidate.job}-reproduce": reproduce, f"{candidate.job}-promote": promote}
-    lines = yaml.dump(named, Dumper=_Dumper, sort_keys=False, width=1000).splitlines()
+    lines = yaml_file.dump(named).splitlines()
     return "".join(f"  {line}\n" for line in lines)
 
 
@@ -138,7 +123,7 @@ def gitlab(jobs: Jobs, candidates: list[Candidate], *, is_signed: bool, shared: 
     times = "\n".join(f"#   {job}: {when}" for job, when in jobs.when.items())
     named = {name: job for job in jobs.when for name, job in _gitlab(jobs, job, candidates, is_signed, shared)}
     head = GITLAB.format(env=jobs.env, times=times)
-    return {f"samebook-{jobs.env}.gitlab-ci.yml": head + yaml.dump(named, Dumper=_Dumper, sort_keys=False, width=1000)}
+    return {f"samebook-{jobs.env}.gitlab-ci.yml": head + yaml_file.dump(named)}
 
 
 def _gitlab(
