@@ -34,7 +34,7 @@ FOR_PEOPLE = env $(foreach name,GIVEN_TO_MAKE $(GIVEN_TO_MAKE),-u $(call quoted,
 # does none of that, TIMES=3 of a notebook as it is now, pipeline DRY=1 and ON=dask, runs in the image too.
 AS_NOW = $(filter %.ipynb,$(wildcard notebooks/$(value RUN).ipynb notebooks/$(value RUN) $(value RUN)))
 MOVED  = $(if $(filter TIMES,$(CHOSEN)),$(if $(AS_NOW),reproduce)) $(if $(filter ON,$(CHOSEN)),$(if $(filter dask,$(ON)),backfill)) $(foreach name,$(filter DRY DRY_RUN,$(CHOSEN)),$(if $(call on,$(name)),pipeline))
-BESIDE = $(filter-out $(MOVED),adopt keep reproduce why promote rollback models schedule gc hooks diff review lint pipeline backfill new update ack)
+BESIDE = $(filter-out $(MOVED),adopt keep reproduce why promote rollback models schedule ci gc hooks diff review lint pipeline backfill new update ack)
 INSIDE = $(MOVED) run sweep warm runs report log settings data fetch push pull watch doctor lineage verify compare drift pipelines \
          export mlflow-sync store-verify store-gc bundle-schema cluster-certificates kubernetes-render kubernetes-results
 VERBS  = $(INSIDE) $(BESIDE)
@@ -69,7 +69,7 @@ compare: ## Compare the results OLD=<run> and NEW=<run> by hash, or two files of
 lineage: ## Where a result comes from: RUN=<id, receipt or notebook>
 export: ## RUN=<run, or promoted model> with its lineage as an RO-Crate, to archive and cite: a zip; INTO=file
 verify: ## Check the signature of RUN=<run>, and its hash of each file
-reproduce: ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash; TIMES=3: here
+reproduce: ## Run RUN=<id, receipt or notebook> again at its commit: a verdict by hash; TIMES=3: here; RANGE=main..HEAD: its models
 why: ## Why B=<run> is another result than A=<run>: the change that makes the difference; METRIC=auc RUNS=30 DRY=1
 promote: ## Promote RUN=<run> as MODEL=<name> under ENV's policy: one commit; WHY="…" DRY=1
 rollback: ## Roll MODEL=<name> back: one commit; TO=<branch or commit> REOPEN=<branch> WHY="…" DRY=1
@@ -89,6 +89,7 @@ drift: ## Compare DAY=2013-07-01 with what MODEL=<name> was made on; DAYS=21 up 
 kubernetes-render: ## Manifests for IMAGE=name@sha256:…: of NOTEBOOK (GRID, SETS), of NAME FROM TO, or of ENV's schedule
 kubernetes-results: ## Bring the runs that pods have sent to the shared store of ENV
 schedule: ## When jobs are due; AS=cron, systemd, airflow, github or gitlab writes it for these, INTO=folder
+ci: ## The jobs of a forge: AS=github or gitlab, INTO=. writes them; ENVS="preprod prod" OWNERS="@ada @team/models"
 gc: ## Remove old runs that nobody needs, and free the store; DRY=1 only looks
 data: ## Load the sample warehouse (a first run does it by itself)
 fetch: ## Bring the input files of environments/inputs.yml: all, or NAME=customers.csv; PIN=1 DRY=1

@@ -17,17 +17,8 @@ PACKAGE = CHECKOUT / "scripts" / "samebook"
 WINGS = (
     *("core", "redaction", "environment", "store", "wheelhouse", "records", "reads", "reproduction", "data", "models"),
     *("bisection", "review", "export", "tracking", "monitoring", "report"),
-    *(
-        "execution.warm",
-        "execution.cells",
-        "execution",
-        "cluster",
-        "pipelines",
-        "release",
-        "projects",
-        "adoption.code",
-        "adoption",
-    ),
+    *("execution.warm", "execution.cells", "execution", "cluster", "pipelines", "release", "forge"),
+    *("projects", "adoption.code", "adoption"),
     *("api", "verbs", "cli"),
 )
 # The public faces, which stand beside the wings: what starts the program, and what tests of notebooks import.

@@ -19,7 +19,7 @@ from samebook.cli.release import deploy, publish, sbom, verify_image
 from samebook.cli.runs import reproduce, run, runs, verify, why
 from samebook.cli.store import compare, export, fetch, keep, lineage, mlflow, store
 from samebook.cli.sweeps import sweep, warm
-from samebook.cli.upkeep import gc, hooks, log, schedule
+from samebook.cli.upkeep import ci, gc, hooks, log, schedule
 from samebook.core import errors, processes
 
 # Where only the packages of the command line are installed, and a command needs those of runs, or of new projects.
@@ -57,7 +57,7 @@ for command in (
     *(adopt, promote, rollback, models, bundle, diff, review, lint, store, fetch, keep, export, mlflow),
     *(pipeline, pipelines, backfill, watch),
     *(sweep, warm, cluster, kubernetes),
-    *(drift, ack, report, log, gc, hooks, schedule),
+    *(drift, ack, report, log, gc, hooks, schedule, ci),
     *(new, update),
     *(publish, verify_image, sbom, deploy),
 ):

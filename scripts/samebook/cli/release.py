@@ -18,7 +18,11 @@ TIMEOUT = click.option("--timeout", type=SECONDS, default=3600, help="Seconds th
 
 @click.command()
 @OF_ENV
-@click.option("--registry", required=True, help="Registry, and a place in it: registry.example.com/team.")
+@click.option(
+    "--registry",
+    default="",
+    help="Registry, and a place in it: registry.example.com/team; by default the project's own.",
+)
 @TIMEOUT
 @click.option("--runtime-only", is_flag=True, help="Push production's image alone, without Lab's.")
 def publish(env: str, registry: str, timeout: int, runtime_only: bool) -> None:

@@ -1,4 +1,4 @@
-"""The commands for daily operation: the schedule, the story of a day, and the removal of old runs."""
+"""The commands for daily operation: the jobs of a forge, the schedule, the story of a day, the removal of old runs."""
 
 import datetime
 import json
@@ -113,3 +113,27 @@ def schedule(env: str, form: str | None, image: str, clone: "Clone", into: Path 
         if into:
             workspace.write_whole(into / name, content.encode())
         show(str(into / name) if into else (f"# {name}\n" if len(files) > 1 else "") + content.removesuffix("\n"))
+
+
+@click.command()
+@click.option(
+    "--as", "form", type=click.Choice(["github", "gitlab"]), required=True, help="Forge whose files are written."
+)
+@click.option("--env", default="prod", help="Environment whose shared store has what reproductions need.")
+@click.option("--envs", default="preprod prod", help="Environments whose branch publishes an image: dev preprod prod.")
+@click.option("--owners", default="", help="Who approves changes of models and of what judges them: @ada @team/models.")
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Write below this folder: . of a clone.")
+def ci(form: str, env: str, envs: str, owners: str, into: Path | None) -> None:
+    """Write the jobs of a forge: checks, review, reproduction of new models, publication, deployment, branch rules.
+
+    Example: samebook ci --as gitlab --into .
+
+    Each step is a command that anybody can type. What is due by the clock is `samebook schedule --as gitlab`.
+    """
+    from samebook.verbs import ci as verb
+
+    request = verb.CiRequest(form, env, tuple(envs.split()), tuple(owners.split()))
+    for path, content in verb.ci(workspace.find(), request).items():
+        if into:
+            workspace.write_whole(into / path, content.encode())
+        show(str(into / path) if into else f"# {path}\n{content}")

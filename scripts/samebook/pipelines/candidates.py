@@ -20,6 +20,8 @@ GITHUB_KEY = "$RUNNER_TEMP/key.pem"
 # The secrets with the private keys: of the run, and of another owner for its reproduction.
 RUN_KEY, REPRODUCTION_KEY = "RUN_KEY", "REPRODUCTION_KEY"
 AUTHOR = "git config user.name samebook && git config user.email samebook@localhost"
+# GitLab checks a commit out without a branch, and a commit needs one.
+BRANCH = 'git checkout --quiet -B main "$CI_COMMIT_SHA"'
 GITLAB = """\
 # Jobs of samebook in env {env}: include this file in .gitlab-ci.yml. The runner needs git, make, and Docker or Python.
 # Build > Pipeline schedules starts each job, in UTC, with the variable JOB:
@@ -72,6 +74,22 @@ def promotion(candidate: Candidate, env: str) -> str:
     return f"{AUTHOR} && make promote RUN={candidate.notebook} MODEL={candidate.model} ENV={env}"
 
 
+def github_proposal(branch: str) -> tuple[str, ...]:
+    """The commands that push HEAD as a branch on GitHub, and open a pull request of it."""
+    return (
+        f'git -c "{HEADER}" push --quiet "$URL" HEAD:refs/heads/{branch}',
+        f'gh pr create --repo "$GITHUB_REPOSITORY" --base "$GITHUB_REF_NAME" --head {branch}'
+        ' --title "$(git log -1 --format=%s)" --body "$(git log -1 --format=%b)"',
+    )
+
+
+def gitlab_proposal(branch: str) -> tuple[str, ...]:
+    """The command that pushes HEAD as a branch on GitLab, which makes a merge request of it."""
+    options = '-o merge_request.create -o merge_request.target="$CI_COMMIT_BRANCH"'
+    server = "https://oauth2:$PUSH_TOKEN@$CI_SERVER_HOST/$CI_PROJECT_PATH.git"
+    return (f'git push --quiet {options} "{server}" HEAD:refs/heads/{branch}',)
+
+
 def github(jobs: Jobs, candidate: Candidate, checkout: dict[str, Any], *, is_signed: bool, shared: bool) -> str:
     """The two jobs after a candidate's, as a part of a workflow; `checkout` is the step that checks the commit out."""
     tail, begin = _tail(jobs), {"runs-on": "ubuntu-24.04", "timeout-minutes": 360}
@@ -92,11 +110,11 @@ def github(jobs: Jobs, candidate: Candidate, checkout: dict[str, Any], *, is_sig
             _runs(UPLOAD, f"{candidate.job}-reproduced"),
         ],
     }
-    branch = f'git -c "{HEADER}" push --quiet "$URL" HEAD:refs/heads/{candidate.job}-$GITHUB_RUN_ID'
+    proposal = "\n".join(github_proposal(f"{candidate.job}-$GITHUB_RUN_ID")) + "\n"
     promote = {
         **begin,
         "needs": f"{candidate.job}-reproduce",
-        "permissions": {"contents": "write"},
+        "permissions": {"contents": "write", "pull-requests": "write"},
         "env": _variables(jobs, f"${{{{ github.repository }}}}/{candidate.job}-promote"),
         "steps": [
             checkout,
@@ -105,7 +123,7 @@ def github(jobs: Jobs, candidate: Candidate, checkout: dict[str, Any], *, is_sig
             {"run": promotion(candidate, jobs.env)},
             *push,
             *([] if shared else [{"uses": UPLOAD, "with": {"name": f"{candidate.job}-store", "path": "store"}}]),
-            {"env": checkout["env"], "run": branch},
+            {"env": {**checkout["env"], "GH_TOKEN": checkout["env"]["TOKEN"]}, "run": proposal},
         ],
     }
     named = {f"{candidate.job}-reproduce": reproduce, f"{candidate.job}-promote": promote}
@@ -146,9 +164,8 @@ def _gitlab(
     if candidate:
         again = reproduction(candidate, f"${REPRODUCTION_KEY}" if is_signed else "")
         yield f"{name}-reproduce", {**common, "needs": [name], "script": [*pull, again], **handed}
-        server = "https://oauth2:$PUSH_TOKEN@$CI_SERVER_HOST/$CI_PROJECT_PATH.git"
-        branch = f'git push --quiet "{server}" HEAD:refs/heads/{job}-$CI_PIPELINE_ID'
-        script = [*pull, promotion(candidate, jobs.env), *push, branch]
+        proposal = gitlab_proposal(f"{job}-$CI_PIPELINE_ID")
+        script = [BRANCH, *pull, promotion(candidate, jobs.env), *push, *proposal]
         yield f"{name}-promote", {**common, "needs": [f"{name}-reproduce"], "script": script, **handed}
 
 

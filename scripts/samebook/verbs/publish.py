@@ -1,7 +1,7 @@
 """Publish the image of a commit: push it to a registry, and commit its digest to the settings of an environment."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from samebook.core import file_lock, subcommand
@@ -12,6 +12,7 @@ from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.sections import Published
 from samebook.models import commits
+from samebook.projects import answers
 from samebook.release import docker, publication, sbom
 from samebook.release.archive import Archive
 
@@ -24,7 +25,9 @@ LOCK = ".samebook/publish.lock"
 
 @dataclass(frozen=True)
 class PublishRequest:
-    """One call of `samebook publish`: the environment, the registry, and the seconds that a push may take."""
+    """One call of `samebook publish`: the environment, the registry, by default the one that the project was made with,
+    and the seconds that a push may take.
+    """
 
     env: str
     registry: str
@@ -48,6 +51,7 @@ def publish(request: PublishRequest, say: Say) -> Publication:
     Raises UsageError where no commit can be made here, and SamebookError for what the registry has said.
     """
     workspace = workspaces.find()
+    request = replace(request, registry=request.registry or _own_registry(workspace))
     publication.check_registry(request.registry)
     settings.load(workspace, request.env)
     path = settings.settings_path(workspace, request.env)
@@ -64,6 +68,12 @@ def publish(request: PublishRequest, say: Say) -> Publication:
             content = publication.written(publication.committed(workspace, path), images, path)
             made = commits.commit_file(workspace, tip, path, content, _message(request.env, images))
     return Publication(request.env, images, made, made != tip.head)
+
+
+def _own_registry(workspace: Workspace) -> str:
+    """The registry that `samebook new` was given for this project; "" for none."""
+    path = workspace.root / answers.FILE
+    return answers.read(path.read_bytes())["registry"] if path.is_file() else ""
 
 
 def _pushed(workspace: Workspace, request: PublishRequest, commit: str, say: Say) -> Published:
