@@ -15,6 +15,8 @@ from tiny import CHECKOUT
 
 from samebook.core.digest import sha256
 from samebook.core.errors import UsageError
+from samebook.forge import gitlab
+from samebook.forge.job import Project
 from samebook.projects import template, wheel_file
 from samebook.verbs import settings
 
@@ -29,7 +31,7 @@ FORGE = """#!/bin/sh
 here=$(dirname "$0")
 case "$*" in
   *--paginate*) cat "$here/earlier" ;;
-  *) echo "$*" >"$here/a.call" && cp review.md "$here/a.md" ;;
+  *) echo "$*" >"$here/a.call" && cp comment.md "$here/a.md" ;;
 esac
 """
 MARK = "<!-- samebook review -->"
@@ -192,10 +194,13 @@ def test_ci_passes(project: Path, tmp_path: Path) -> None:
 def test_ci_reviews(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its CI reviews a pull request with the code of the base: what the branch has changed of that does not run. The
     text becomes one comment, which a later review takes the place of; where the forge does not list those that there
-    are, no second one is written.
+    are, no second one is written. On GitLab it is the same text.
     """
     clone = tmp_path / "churn"
     lines(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+    (clone / gitlab.FILE).write_text(gitlab.files(Project())[gitlab.FILE])
+    lines(clone, "git", "add", "--all")
+    subprocess.run(["git", "commit", "-qm", "x"], cwd=clone, env={**os.environ, **IDENTITY}, check=True)
     lines(clone, "git", "switch", "--quiet", "-c", "branch")
     (clone / "Makefile").write_text("review:\n\t@echo all is well\n")
     for command in (["commit", "--quiet", "-am", "x"], ["switch", "--quiet", "main"], ["merge", "--no-ff", "branch"]):
@@ -204,15 +209,18 @@ def test_ci_reviews(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     dict(ci_file.run(clone, tmp_path / "run", "local", "review"))
     assert "| Makefile | changed | what each command runs |" in summary.read_text()
     assert summary.read_text().startswith("# Review of ")
-    output = (tmp_path / "run" / "output").read_text()
-    text = output.removeprefix("text=").strip()
+    text, content = ci_file.given(tmp_path / "run")
+    assert content == summary.read_text()
+    lines(clone, "git", "branch", "target", "main~1")
+    ci_file.run_gitlab(clone, tmp_path / "gitlab", "review", target="target")
+    assert (tmp_path / "gitlab" / "work" / "review.md").read_text() == content
     for earlier, call in {
         "": "POST repos/churn/issues/3/comments",
         "17\n18\n": "PATCH repos/churn/issues/comments/17",
     }.items():
         bodies = commented(clone, tmp_path / f"comment{len(earlier)}", earlier, text, monkeypatch)
-        assert bodies == {f"api --silent --method {call} --field body=@review.md": f"{MARK}\n{summary.read_text()}"}
-    with pytest.raises(AssertionError, match="Write the review as a comment"):
+        assert bodies == {f"api --silent --method {call} --field body=@comment.md": f"{MARK}\n{summary.read_text()}"}
+    with pytest.raises(AssertionError, match="Write it as a comment"):
         commented(clone, tmp_path / "away", None, text, monkeypatch)
     assert not list((tmp_path / "away").rglob("*.call"))
 

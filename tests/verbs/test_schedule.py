@@ -31,9 +31,30 @@ SCHEDULE = 'schedule: {daily: "30 4 * * *", re-train_2: "0 5 1 * MON"}\n'
 IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
 JOBS = ("samebook-prod-daily", "samebook-prod-re-train_2")
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
-MAKEFILE = (CHECKOUT / "Makefile").read_text() + (CHECKOUT / "scripts" / "package.mk").read_text()
+MAKEFILE = (CHECKOUT / "Makefile").read_text() + "".join(
+    (CHECKOUT / name).read_text() for name in ("scripts/package.mk", "environments/docker.mk")
+)
 WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
-PROGRAMS = ("apt-get", "cat", "echo", "gh", "git", "install", "printenv")
+PROGRAMS = (
+    "[",
+    "apt-get",
+    "cat",
+    "docker",
+    "echo",
+    "export",
+    "gh",
+    "git",
+    "gzip",
+    "if",
+    "install",
+    "printenv",
+    "printf",
+    "then",
+    "fi",
+)
+PROPOSALS = ("propose-preprod", "propose-prod")
+# The step that is a program of its own: how a machine makes images.
+PREPARED = "Use Docker's containerd image store"
 SYSTEMD = shutil.which("systemd-analyze")
 
 
@@ -319,7 +340,10 @@ def test_github_reproduces_candidate(scheduled: Tiny) -> None:
     assert [name for name, job in jobs.items() if "permissions" in job] == ["daily-promote"]
     runs = [step.get("run", "") for step in promotion["steps"]]
     assert "make promote RUN=train MODEL=delay ENV=prod" in runs[2]
-    assert runs[-1].endswith("HEAD:refs/heads/daily-$GITHUB_RUN_ID")
+    pushed, opened = runs[-1].splitlines()
+    assert pushed.endswith("HEAD:refs/heads/daily-$GITHUB_RUN_ID")
+    assert "gh pr create" in opened
+    assert "--head daily-$GITHUB_RUN_ID" in opened
     actions = {step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step}
     assert all(re.fullmatch(r"actions/\w+-artifact@[0-9a-f]{40}", action) for action in actions)
 
@@ -358,10 +382,16 @@ def test_workflow_can_run(scheduled: Tiny, name: str) -> None:
     )
     jobs, steps = workflow["jobs"], [step for job in workflow["jobs"].values() for step in job["steps"]]
     assert workflow["permissions"] == {"contents": "read"}
-    assert {name for name, job in jobs.items() if "permissions" in job} <= {"daily-promote", "release", "comment"}
+    assert {name for name, job in jobs.items() if "permissions" in job} <= {
+        "daily-promote",
+        "release",
+        "comment",
+        *PROPOSALS,
+    }
     for step in jobs.get("comment", {"steps": []})["steps"]:
         assert not re.search(r"\b(make|git|samebook|uses)\b(?! review -->)", step["run"])
         steps.remove(step)
+    steps = [step for step in steps if not step.get("name", "").startswith(PREPARED)]
     pinned = [step["uses"] for step in steps if "uses" in step]
     pinned += [job["container"]["image"] for job in jobs.values() if "container" in job]
     assert [name for name in pinned if not re.search("@(sha256:[0-9a-f]{64}|[0-9a-f]{40})$", name)] == []
@@ -378,7 +408,9 @@ def test_gitlab_reproduces_candidate(scheduled: Tiny) -> None:
     assert run["script"] == ['SIGNING_KEY="$RUN_KEY" make pipeline NAME=daily ENV=prod']
     assert again["script"] == ['SIGNING_KEY="$REPRODUCTION_KEY" make reproduce RUN=train']
     assert (again["needs"], promotion["needs"]) == (names[:1], names[1:2])
-    assert "make promote RUN=train MODEL=delay ENV=prod" in promotion["script"][0]
+    assert promotion["script"][0] == 'git checkout --quiet -B main "$CI_COMMIT_SHA"'  # no commit without a branch
+    assert "make promote RUN=train MODEL=delay ENV=prod" in promotion["script"][1]
+    assert "-o merge_request.create" in promotion["script"][-1]
 
 
 @pytest.mark.parametrize("form", ["github", "gitlab"])

@@ -1,6 +1,7 @@
 """The rules of a forge's branches, in files that it imports or reads: who approves what, and by which way it comes."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ RULESET = ".github/ruleset.json"
 CHECKS = ("test (docker)", "test (local)", "review")
 # What the owners of models approve: the models, and all that judges them.
 OWNED = ("/models/", "/environments/", "/.github/", "/.gitlab-ci.yml", "/.gitlab/")
-OWNER = "@"
+OWNER = re.compile(r"@[\w.-]+(/[\w.-]+)*")
 
 
 def ruleset(name: str, checks: Sequence[str] = CHECKS) -> str:
@@ -53,8 +54,8 @@ def ruleset(name: str, checks: Sequence[str] = CHECKS) -> str:
 
 
 def owners(names: Sequence[str]) -> str:
-    """A CODEOWNERS file, which GitHub and GitLab read alike. Raises UsageError for a name that is nobody's."""
-    if wrong := [name for name in names if not name.startswith(OWNER) or not name[1:].replace("/", "").isprintable()]:
+    """A CODEOWNERS file, which GitHub and GitLab read alike. Raises UsageError for what is not a name of a forge's."""
+    if wrong := [name for name in names if not OWNER.fullmatch(name)]:
         raise UsageError(
             f"{wrong[0]!r} is not a person or a group of a forge; expected @ada or @team/models",
             mend='make ci AS=github OWNERS="@ada @team/models"',
