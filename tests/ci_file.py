@@ -58,10 +58,18 @@ def given(folder: Path) -> tuple[str, str]:
 
 
 def run_gitlab(
-    project: Path, folder: Path, name: str, base: str = "", engine: str = "", target: str = "", **variables: str
+    project: Path,
+    folder: Path,
+    name: str,
+    base: str = "",
+    engine: str = "",
+    target: str = "",
+    files: Mapping[str, str] = NOTHING,
+    **variables: str,
 ) -> str:
     """Run a job of GitLab's in a clone without a branch, as its runner does; returns what it printed. `target` is the
-    branch that a merge request goes into. What the job leaves is in `folder`/work.
+    branch that a merge request goes into, `files` are those that the jobs before have left. What it leaves is in
+    `folder`/work.
     """
     job = yaml.safe_load((project / ".gitlab-ci.yml").read_text())[name]
     commit, env = head(project), _environ(folder, base)
@@ -74,6 +82,8 @@ def run_gitlab(
     own = {key: re.sub(r"\$(\w+)", lambda found: env[found[1]], text) for key, text in job.get("variables", {}).items()}
     _git(folder, "clone", "--quiet", project.as_uri(), "work")
     _git(folder / "work", "checkout", "--quiet", "--detach", commit)
+    for file, content in files.items():
+        (folder / "work" / file).write_text(content)
     # https://docs.gitlab.com/runner/shells: a script is one program, which the first failure ends.
     program = "\n".join(("set -eo pipefail", *job["script"]))
     command = ["bash", "--noprofile", "--norc", "-c", program]

@@ -1,6 +1,8 @@
-"""The container leg of a project's own CI: each step on the real engine, and its release image in a real registry."""
+"""A project's own CI: each step on the real engine. Two people's clones, a shared store, a registry, a machine."""
 
+import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,10 +12,15 @@ import ci_file
 import docker
 import pytest
 import registry as registries
+import yaml
 from containers import CHECKOUT, base
 from registry import WHO
+from s3 import KEY, S3, TEXT
+from tiny import of_its_own_make
 
 IDENTITY = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+NAME = "ci_tiny"
+OWNERS = "ada: {keys: [ada], signs: [runs, releases]}\nci: {keys: [ci], signs: [reproductions]}\n"
 
 
 @pytest.fixture(scope="module")
@@ -22,42 +29,131 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.mark.timeout(1800)
-def test_every_step_passes(engine: docker.DockerClient, registry: str, tmp_path: Path) -> None:
-    """A clean clone is checked, tested and reproduced in its image; what it pushes is of its commit, and runs."""
-    name = "ci_tiny"
-    new = ["make", "--silent", "new", f"PROJECT={tmp_path / name}", "EXAMPLE=tiny", f"REGISTRY={registry}/team"]
-    made = subprocess.run(
-        [*new, "ENGINE=local"],
-        cwd=CHECKOUT,
-        env={**os.environ, **IDENTITY},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
-    try:
-        printed = dict(ci_file.run(tmp_path / name, tmp_path / "forge", "docker", base=base(), **WHO))
-        assert "check: all well" in printed["Check"]
-        assert "2 passed" in printed["Test"]  # the training and the gate, each a notebook with a model
-        assert f"image: {name}:runtime" in printed["Test"]
-        assert "\nIDENTICAL: " in printed["Reproduce on this engine"]
-        pushed = printed["Push the release image"]
-        digest = next(line.split()[1] for line in pushed.splitlines() if line.startswith(f"{name}:runtime "))
-        kept = f"{registry}/team/{name}@{digest}"
-        _remove(engine, name)
-        engine.images.pull(kept, auth_config={"username": WHO["REGISTRY_USER"], "password": WHO["REGISTRY_PASSWORD"]})
-        assert b"train" in engine.containers.run(kept, ["run", "train"], remove=True, stderr=True, stdout=True)
-        with pytest.raises(docker.errors.APIError):
-            engine.images.pull(kept, auth_config={"username": "ci", "password": "guessed"})
-    finally:
-        _remove(engine, name)
-
-
-def _remove(engine: docker.DockerClient, name: str) -> None:
-    """Remove the images of a project, its own and those that it has pushed."""
+@pytest.fixture(scope="module")
+def project(engine: docker.DockerClient, registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A new project, made with a registry; its images are gone at the end."""
+    folder = tmp_path_factory.mktemp("project") / NAME
+    make(CHECKOUT, "new", f"PROJECT={folder}", "EXAMPLE=tiny", f"REGISTRY={registry}/team")
+    yield folder
     for image in engine.images.list():
         for tag in (*image.tags, *image.attrs.get("RepoDigests", [])):
-            if tag.startswith(f"{name}:") or f"/team/{name}" in tag:
+            if tag.startswith(f"{NAME}:") or f"/team/{NAME}" in tag:
                 with suppress(docker.errors.ImageNotFound):
                     engine.images.remove(tag, force=True)
+
+
+def make(folder: Path, *words: str, **variables: str) -> str:
+    """Make, as a person on the local engine calls it."""
+    env = {**of_its_own_make(), **IDENTITY, **variables}
+    command = ["make", "--silent", *words, "ENGINE=local"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def git(folder: Path, *arguments: str) -> str:
+    env = {**os.environ, **IDENTITY}
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, env=env, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def key(folder: Path, name: str) -> str:
+    """A new private key, whose public one is trusted in a checkout; its text."""
+    private, trusted = folder.parent / f"{name}.pem", folder / "environments" / "trusted-keys" / f"{name}.pem"
+    trusted.parent.mkdir(exist_ok=True)
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", private], check=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", trusted], check=True)
+    return private.read_text()
+
+
+@pytest.mark.timeout(1800)
+def test_every_step_passes(project: Path, tmp_path: Path) -> None:
+    """A clean clone is checked, tested and reproduced in its image."""
+    printed = dict(ci_file.run(project, tmp_path, "docker", base=base()))
+    assert "check: all well" in printed["Check"]
+    assert "2 passed" in printed["Test"]  # the training and the gate, each a notebook with a model
+    assert f"image: {NAME}:runtime" in printed["Test"]
+    assert "\nIDENTICAL: " in printed["Reproduce on this engine"]
+
+
+@pytest.mark.timeout(1800)
+def test_new_model_is_reproduced(project: Path, s3: S3, tmp_path: Path) -> None:
+    """A pull request with a model of ada's is reproduced by the code of its base, in an image, and signed with CI's
+    key; with that statement she promotes it where the policy asks for another builder. Without secrets, as for a fork,
+    nothing is signed.
+    """
+    ada = tmp_path / "ada" / NAME
+    ada.parent.mkdir()
+    git(tmp_path, "clone", "--quiet", str(project), str(ada))
+    settings = ada / "environments" / "preprod.yml"
+    store = json.loads(s3.settings())["store"]
+    policy = {"reproduced": True, "signed": True, "gate": {"notebook": "gate", "metric": "auc", "margin": 0}}
+    settings.write_text(yaml.safe_dump({"store": store, "promotion": policy}))
+    key(ada, "ada")
+    secret = key(ada, "ci")
+    (ada / "environments" / "trusted-keys" / "owners.yml").write_text(OWNERS)
+    make(ada, "ci", "AS=github", "INTO=.", "ENV=preprod", "OWNERS=@ada")
+    git(ada, "add", "--all")
+    git(ada, "commit", "--quiet", "--message", "a shared store, keys and jobs")
+    git(ada, "switch", "--quiet", "-c", "retrain")
+    signed = {"SIGNING_KEY": str(ada.parent / "ada.pem")}
+    make(ada, "run", "NOTEBOOK=train", **signed)
+    make(ada, "promote", "RUN=train", "MODEL=tumours", **signed)
+    secrets = {"S3_KEY": KEY, "S3_TEXT": TEXT}
+    make(ada, "push", "ENV=preprod", "SECRETS=S3_KEY S3_TEXT", **secrets)
+    git(ada, "switch", "--quiet", "main")
+    git(ada, "switch", "--quiet", "-c", "merge")
+    git(ada, "merge", "--quiet", "--no-ff", "retrain")
+    job = {"name": "reproduce", "base": base()}
+    with pytest.raises(AssertionError, match="S3_KEY"):
+        dict(ci_file.run(ada, tmp_path / "fork", "docker", **job))
+    printed = dict(ci_file.run(ada, tmp_path / "ci", "docker", **job, **secrets, REPRODUCTION_KEY=secret))
+    assert printed["Reproduce each new model"].count("\nIDENTICAL: ") == 2
+    received = tmp_path / "ci" / "work" / "runs" / ".received"
+    assert len(list(received.glob("*/reproduction-1.json.dsse"))) == 2
+    assert secret.splitlines()[1] not in "".join(printed.values())
+    git(ada, "switch", "--quiet", "retrain")
+    shutil.copytree(received, ada / "runs", dirs_exist_ok=True)
+    make(ada, "promote", "RUN=train", "MODEL=tumours", "ENV=preprod", **signed)
+    bundle = json.loads((ada / "models" / "tumours.json").read_text())
+    assert [item["builder"] for item in bundle["reproductions"]] == [f"urn:samebook:builder:{NAME}/reproduce"]
+
+
+@pytest.mark.timeout(1800)
+def test_published_and_deployed(project: Path, registry: str, engine: docker.DockerClient, tmp_path: Path) -> None:
+    """A push to prod pushes the release image, which runs; once its digest is merged, the machine of prod runs it."""
+    folder = tmp_path / "clone" / NAME
+    folder.parent.mkdir()
+    git(tmp_path, "clone", "--quiet", str(project), str(folder))
+    git(folder, "switch", "--quiet", "-c", "prod")
+    (folder / "environments" / "pipelines").mkdir()
+    (folder / "environments" / "pipelines" / "daily.yml").write_text("steps: {train: {}}\n")
+    with (folder / "environments" / "prod.yml").open("a") as settings:
+        settings.write('schedule: {daily: "30 4 * * *"}\n')
+    make(folder, "ci", "AS=github", "INTO=.")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "a schedule and jobs")
+    known = {"vars.REGISTRY": f"{registry}/team"}
+    dict(ci_file.run(folder, tmp_path / "publish", "docker", "publish-prod", base=base(), known=known, **WHO))
+    (folder / "patch").write_text(ci_file.given(tmp_path / "publish")[1])
+    git(folder, "am", "--quiet", "patch")
+    image = yaml.safe_load((folder / "environments" / "prod.yml").read_text())["published"]["runtime"]
+    who = {"username": WHO["REGISTRY_USER"], "password": WHO["REGISTRY_PASSWORD"]}
+    engine.images.pull(image, auth_config=who)
+    assert b"train" in engine.containers.run(image, ["run", "train"], remove=True, stderr=True, stdout=True)
+    with pytest.raises(docker.errors.APIError):
+        engine.images.pull(image, auth_config={"username": "ci", "password": "guessed"})
+    deployed = tmp_path / "deploy" / "home" / "samebook-prod"
+    try:
+        dict(ci_file.run(folder, tmp_path / "deploy", "docker", "deploy-prod", base=base()))
+        listed = subprocess.run(
+            ["docker", "compose", "--project-directory", str(deployed), "ps", "--format", "{{.Image}} {{.State}}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert listed.stdout.split() == [image, "running"]
+    finally:
+        down = ["docker", "compose", "--project-directory", str(deployed), "down", "--volumes"]
+        subprocess.run(down, capture_output=True, check=False)
