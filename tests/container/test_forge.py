@@ -26,7 +26,7 @@ HOOK = '#!/bin/sh\nprintf "%s\\n" "$GIT_PUSH_OPTION_0" "$GIT_PUSH_OPTION_1" >opt
 
 @pytest.fixture(scope="module")
 def registry(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with registries.serving(tmp_path_factory.mktemp("registry")) as address:
+    with registries.serving(tmp_path_factory.mktemp("registry"), is_encrypted=True) as address:
         yield address
     for image in engine.images.list():
         for tag in (*image.tags, *image.attrs.get("RepoDigests", [])):

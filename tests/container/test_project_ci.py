@@ -25,7 +25,7 @@ OWNERS = "ada: {keys: [ada], signs: [runs, releases]}\nci: {keys: [ci], signs: [
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with registries.serving(tmp_path_factory.mktemp("registry")) as address:
+    with registries.serving(tmp_path_factory.mktemp("registry"), is_encrypted=True) as address:
         yield address
 
 
