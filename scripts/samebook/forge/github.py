@@ -27,7 +27,9 @@ COMMENT = """\
 mark='<!-- samebook review -->'
 { echo "$mark" && cat review.md; } >comment.md
 own=".[] | select(.user.login == \\"github-actions[bot]\\" and (.body | startswith(\\"$mark\\"))) | .id"
-last=$(gh api --paginate "$ISSUES/$NUMBER/comments" --jq "$own" | head -n 1)
+# In no pipe: where the list can't be had the job ends, and writes no second comment.
+all=$(gh api --paginate "$ISSUES/$NUMBER/comments" --jq "$own")
+last=${all%%$'\\n'*}
 gh api --silent --method "$([ "$last" ] && echo PATCH || echo POST)" \\
   "$ISSUES/${last:+comments/}${last:-$NUMBER/comments}" --field body=@comment.md"""
 # What a step gets by a name of the forge's own; any other name is that of a secret.
