@@ -9,10 +9,12 @@ from published import IMAGES, Checkout, of
 from tiny import CHECKOUT
 
 from samebook.core.errors import UsageError
+from samebook.core.workspace import Workspace
 from samebook.environment import machine, settings
 from samebook.models import published_image
 from samebook.release import docker, publication
 from samebook.verbs import doctor, verify_image
+from samebook.verbs.publish import own_registry
 
 TEXT = """# What people rely on.
 promotion:
@@ -199,3 +201,14 @@ def test_doctor_compares(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) ->
     checkout.publish("prod", of("f" * 40))
     (finding,) = doctor._published(checkout.workspace)
     assert finding.found.endswith("which is not here")
+
+
+def test_registry_of_the_project(tmp_path: Path) -> None:
+    """Without REGISTRY images go to the one that the project was made with; without one it is asked for."""
+    workspace = Workspace(tmp_path)
+    assert own_registry(workspace) == ""
+    answers = "_commit: 0.1.0\nname: churn\nexample: tiny\nregistry: registry.example.com/team\n"
+    (tmp_path / ".copier-answers.yml").write_text(answers)
+    assert own_registry(workspace) == "registry.example.com/team"
+    with pytest.raises(UsageError, match="REGISTRY is not a registry"):
+        publication.check_registry("")

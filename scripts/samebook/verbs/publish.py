@@ -51,7 +51,7 @@ def publish(request: PublishRequest, say: Say) -> Publication:
     Raises UsageError where no commit can be made here, and SamebookError for what the registry has said.
     """
     workspace = workspaces.find()
-    request = replace(request, registry=request.registry or _own_registry(workspace))
+    request = replace(request, registry=request.registry or own_registry(workspace))
     publication.check_registry(request.registry)
     settings.load(workspace, request.env)
     path = settings.settings_path(workspace, request.env)
@@ -70,7 +70,7 @@ def publish(request: PublishRequest, say: Say) -> Publication:
     return Publication(request.env, images, made, made != tip.head)
 
 
-def _own_registry(workspace: Workspace) -> str:
+def own_registry(workspace: Workspace) -> str:
     """The registry that `samebook new` was given for this project; "" for none."""
     path = workspace.root / answers.FILE
     return answers.read(path.read_bytes())["registry"] if path.is_file() else ""
