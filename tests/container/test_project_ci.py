@@ -1,4 +1,4 @@
-"""A project's own CI: each step on the real engine. Two people's clones, a shared store, a registry, a machine."""
+"""A project's own CI: each step on the real engine, and the reproduction of a model by a shared store."""
 
 import json
 import os
@@ -14,7 +14,6 @@ import pytest
 import registry as registries
 import yaml
 from containers import CHECKOUT, base
-from registry import WHO
 from s3 import KEY, S3, TEXT
 from tiny import of_its_own_make
 
@@ -118,42 +117,3 @@ def test_new_model_is_reproduced(project: Path, s3: S3, tmp_path: Path) -> None:
     make(ada, "promote", "RUN=train", "MODEL=tumours", "ENV=preprod", **signed)
     bundle = json.loads((ada / "models" / "tumours.json").read_text())
     assert [item["builder"] for item in bundle["reproductions"]] == [f"urn:samebook:builder:{NAME}/reproduce"]
-
-
-@pytest.mark.timeout(1800)
-def test_published_and_deployed(project: Path, registry: str, engine: docker.DockerClient, tmp_path: Path) -> None:
-    """A push to prod pushes the release image, which runs; once its digest is merged, the machine of prod runs it."""
-    folder = tmp_path / "clone" / NAME
-    folder.parent.mkdir()
-    git(tmp_path, "clone", "--quiet", str(project), str(folder))
-    git(folder, "switch", "--quiet", "-c", "prod")
-    (folder / "environments" / "pipelines").mkdir()
-    (folder / "environments" / "pipelines" / "daily.yml").write_text("steps: {train: {}}\n")
-    with (folder / "environments" / "prod.yml").open("a") as settings:
-        settings.write('schedule: {daily: "30 4 * * *"}\n')
-    make(folder, "ci", "AS=github", "INTO=.")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "a schedule and jobs")
-    known = {"vars.REGISTRY": f"{registry}/team"}
-    dict(ci_file.run(folder, tmp_path / "publish", "docker", "publish-prod", base=base(), known=known, **WHO))
-    (folder / "patch").write_text(ci_file.given(tmp_path / "publish")[1])
-    git(folder, "am", "--quiet", "patch")
-    image = yaml.safe_load((folder / "environments" / "prod.yml").read_text())["published"]["runtime"]
-    who = {"username": WHO["REGISTRY_USER"], "password": WHO["REGISTRY_PASSWORD"]}
-    engine.images.pull(image, auth_config=who)
-    assert b"train" in engine.containers.run(image, ["run", "train"], remove=True, stderr=True, stdout=True)
-    with pytest.raises(docker.errors.APIError):
-        engine.images.pull(image, auth_config={"username": "ci", "password": "guessed"})
-    deployed = tmp_path / "deploy" / "home" / "samebook-prod"
-    try:
-        dict(ci_file.run(folder, tmp_path / "deploy", "docker", "deploy-prod", base=base()))
-        listed = subprocess.run(
-            ["docker", "compose", "--project-directory", str(deployed), "ps", "--format", "{{.Image}} {{.State}}"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert listed.stdout.split() == [image, "running"]
-    finally:
-        down = ["docker", "compose", "--project-directory", str(deployed), "down", "--volumes"]
-        subprocess.run(down, capture_output=True, check=False)
