@@ -1,5 +1,6 @@
 """Publishing to Debian's registry, with TLS and a password: what is pushed, what is committed, and what is refused."""
 
+import base64
 import hashlib
 import http.server
 import json
@@ -130,12 +131,25 @@ def test_publication(clone: Clone, engine: docker_sdk.DockerClient) -> None:
         assert f"SAMEBOOK_COMMIT={commit}" in image.attrs["Config"]["Env"]
         blob = clone.registry.folder / "storage/docker/registry/v2/blobs/sha256" / digest[7:9] / digest[7:] / "data"
         assert json.loads(blob.read_bytes())["layers"]
+        made = json.loads((clone.folder / "dist" / f"{target}-{digest[7:]}.provenance.json").read_bytes())
+        assert made["subject"][0]["digest"] == {"sha256": digest[7:]}
+        built = {each["name"]: each for each in made["predicate"]["buildDefinition"]["resolvedDependencies"]}
+        assert built["commit"]["digest"] == {"gitCommit": commit}
+        lock = (clone.folder / "environments" / "runtime.txt").read_bytes()
+        assert built["environments/runtime.txt"]["digest"] == {"sha256": hashlib.sha256(lock).hexdigest()}
+        assert built["base image"]["uri"] == base()
     told = [*(each.stdout + each.stderr for each in done), clone.git("log", "--patch", "-2"), str(image.attrs)]
     assert not any(WHO["REGISTRY_PASSWORD"] in text for text in told)
     (clone.folder / "environments" / "variables.env").write_text("A=1\n")
     clone.git("commit", "--quiet", "--all", "--message", "b")
-    assert clone.publish("prod", RUNTIME_ONLY="1").returncode == 0
+    assert "is not a private key" in clone.publish("prod", SIGNING_KEY=str(clone.folder / "README.md")).stderr
+    key = clone.folder.parent / "me.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
+    assert clone.publish("prod", RUNTIME_ONLY="1", SIGNING_KEY=str(key)).returncode == 0
     assert clone.published("prod")["runtime"] != first["runtime"]
+    (envelope,) = (clone.folder / "dist").glob("*.provenance.json.dsse")
+    trusted = envelope.with_name(envelope.name.removesuffix(".dsse"))
+    assert base64.b64decode(json.loads(envelope.read_bytes())["payload"]) == trusted.read_bytes()
     assert clone.published("preprod") == first
     assert "lab" not in clone.published("prod")
 

@@ -74,7 +74,7 @@ def _publish(words: Words, env: str) -> Job:
         When.PUSH,
         BRANCHES[env],
         gives=PATCH,
-        keeps=("dist/*.cdx.json",),
+        keeps=("dist/*.cdx.json", "dist/*.provenance.json*"),
         environment="registry",
         switch=REGISTRY,
     )

@@ -13,12 +13,13 @@ from samebook.environment import settings
 from samebook.environment.sections import Published
 from samebook.models import commits
 from samebook.projects import answers
-from samebook.release import docker, publication, sbom
+from samebook.records import signing
+from samebook.release import docker, provenance, publication, sbom
 from samebook.release.archive import Archive
 
 TARGETS = ("runtime", "lab")
-# Where the bills of materials stand, by the digests of their images.
-BILLS = "dist"
+# Where bills of materials and provenances stand, by the digests of their images.
+BESIDE = "dist"
 # Held by a publication from its commit on to the commit that names the digests.
 LOCK = ".samebook/publish.lock"
 
@@ -53,6 +54,7 @@ def publish(request: PublishRequest, say: Say) -> Publication:
     workspace = workspaces.find()
     request = replace(request, registry=request.registry or own_registry(workspace))
     publication.check_registry(request.registry)
+    signing.check_key()
     settings.load(workspace, request.env)
     path = settings.settings_path(workspace, request.env)
     with commits.hold_branch(workspace, path):
@@ -89,8 +91,12 @@ def _pushed(workspace: Workspace, request: PublishRequest, commit: str, say: Say
             archive = Archive(Path(folder) / f"samebook-{target}.oci.tar")
             references[target] = f"{name}@{archive.digest}"
             say(f"pushing {references[target]}")
-            bill = workspace.root / BILLS / f"{target}-{archive.digest.removeprefix('sha256:')}.cdx.json"
-            workspaces.write_whole(bill, sbom.bill(archive, name))
+            beside = workspace.root / BESIDE / f"{target}-{archive.digest.removeprefix('sha256:')}"
+            workspaces.write_whole(beside.with_suffix(".cdx.json"), sbom.bill(archive, name))
+            made = provenance.statement(workspace.root, archive, name, commit, target)
+            path = beside.with_suffix(".provenance.json")
+            workspaces.write_whole(path, made)
+            signing.sign(path, made)
             docker.load(archive.path)
             docker.push(f"{name}:{target}-{commit}", request.seconds)
             _check(references[target])
@@ -119,6 +125,8 @@ def table(result: Publication) -> str:
     rows = [("commit", result.images.commit), ("runtime", result.images.runtime), ("lab", result.images.lab)]
     lines = align([row for row in rows if row[1]])
     path = f"environments/{result.env}.yml"
-    lines.append(f"what is in them, in CycloneDX: {BILLS}/*.cdx.json")
+    lines.append(
+        f"what is in them, in CycloneDX: {BESIDE}/*.cdx.json; what made them, in SLSA: {BESIDE}/*.provenance.json"
+    )
     last = f"committed {result.commit[:12]}: {path}; next: git push" if result.is_new else f"{path} names them already"
     return "\n".join((*lines, last))
