@@ -72,8 +72,13 @@ def check_marks(expression: str, lines: list[str]) -> None:
         raise pytest.UsageError(f"no mark {unknown[0]!r}; expected one of: {own}\n  -> make test MARK=engine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is fast, and what an engine may change; the longest modules come first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is fast, and what an engine may change; the longest modules come first. A story runs where it is asked
+    for.
+    """
+    stories = [item for item in items if item.get_closest_marker("story") and "story" not in config.option.markexpr]
+    config.hook.pytest_deselected(items=stories)
+    items[:] = [item for item in items if item not in stories]
     items.sort(key=lambda item: LONGEST.index(group(item.path)) if group(item.path) in LONGEST else len(LONGEST))
     for item in items:
         parts = {*item.path.relative_to(TESTS).parts}

@@ -12,6 +12,7 @@ import pytest
 from containers import CHECKOUT, NOBODY, Start, make, output
 from docker.models.containers import Container
 from docker.models.images import Image
+from registry import Registry, logged_in
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,17 @@ def engine() -> Iterator[docker.DockerClient]:
         refuse(f"no Docker daemon answers: {error}")
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def registry(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry with a certificate and a password; this machine's images of it are gone when it is."""
+    with logged_in(tmp_path_factory.mktemp("registry")) as found:
+        yield found
+    for image in engine.images.list():
+        for tag in (*image.tags, *image.attrs.get("RepoDigests", [])):
+            if tag.startswith(f"{found.address}/"):
+                subprocess.run(("docker", "image", "rm", "--force", tag), capture_output=True, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
@@ -20,6 +21,34 @@ import yaml
 WHO = {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "secret"}
 # As htpasswd -B writes it.
 HASHED = "ci:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Debian's registry on loopback; `config` is a folder in which Docker is logged in at `address`."""
+
+    address: str
+    config: Path
+    folder: Path
+
+    def push(self, image: str, name: str) -> str:
+        """Push an image of this machine under another name; returns that, with its digest."""
+        named, env = f"{self.address}/{name}", os.environ | {"DOCKER_CONFIG": str(self.config)}
+        subprocess.run(("docker", "tag", image, f"{named}:1"), check=True)
+        subprocess.run(("docker", "push", "--quiet", f"{named}:1"), env=env, capture_output=True, check=True)
+        shown = ("docker", "image", "inspect", "--format", "{{.Id}}", f"{named}:1")
+        return f"{named}@{subprocess.run(shown, capture_output=True, text=True, check=True).stdout.strip()}"
+
+
+@contextmanager
+def logged_in(folder: Path) -> Iterator[Registry]:
+    """A registry with a certificate, where Docker is logged in."""
+    with serving(folder, is_encrypted=True) as address:
+        found = Registry(address, folder / "docker", folder)
+        login = ("docker", "login", "--username", WHO["REGISTRY_USER"], "--password-stdin", address)
+        env = os.environ | {"DOCKER_CONFIG": str(found.config)}
+        subprocess.run(login, input=WHO["REGISTRY_PASSWORD"], text=True, env=env, capture_output=True, check=True)
+        yield found
 
 
 @contextmanager

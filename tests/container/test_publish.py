@@ -18,10 +18,9 @@ from typing import override
 
 import docker as docker_sdk
 import pytest
-import registry as registries
 import yaml
 from containers import CHECKOUT, base
-from registry import WHO
+from registry import WHO, Registry
 
 from samebook.core.errors import SamebookError
 from samebook.core.make import clean_environment
@@ -39,15 +38,6 @@ FROM runtime AS lab
 COPY --chmod=755 .python-version /
 """
 DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})")
-
-
-@dataclass(frozen=True)
-class Registry:
-    """Debian's registry on loopback; `config` is a folder in which Docker is logged in at `address`."""
-
-    address: str
-    config: Path
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -73,21 +63,6 @@ class Clone:
     def published(self, env: str) -> dict[str, str]:
         text = self.git("show", f"HEAD:environments/{env}.yml")
         return yaml.safe_load(text).get("published", {})
-
-
-@pytest.fixture(scope="module")
-def registry(engine: docker_sdk.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    folder = tmp_path_factory.mktemp("registry")
-    with registries.serving(folder, is_encrypted=True) as address:
-        found = Registry(address, folder / "docker", folder)
-        login = ("docker", "login", "--username", WHO["REGISTRY_USER"], "--password-stdin", address)
-        env = os.environ | {"DOCKER_CONFIG": str(found.config)}
-        subprocess.run(login, input=WHO["REGISTRY_PASSWORD"], text=True, env=env, capture_output=True, check=True)
-        yield found
-    for image in engine.images.list():
-        for tag in (*image.tags, *image.attrs.get("RepoDigests", [])):
-            if tag.startswith(f"{address}/"):
-                subprocess.run(("docker", "image", "rm", "--force", tag), capture_output=True, check=False)
 
 
 @pytest.fixture
