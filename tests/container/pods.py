@@ -25,6 +25,8 @@ class Node:
     images: Mapping[str, Image]
     config_maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # What the cluster gives and no manifest says, such as a network.
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def run(self, start: Start, pod: Object, **more: str) -> Iterator[tuple[str, int, str]]:
         """The name, the exit code and the output of each container, one after the other up to the first that fails."""
@@ -60,6 +62,7 @@ class Node:
             "mem_limit": SizeType().convert(limits["memory"].removesuffix("i"), None, None),
             "nano_cpus": int(limits["cpu"]) * 10**9,
             "environment": self._variables(container) | more,
+            **self.options,
         }
 
     def _variables(self, container: Object) -> dict[str, str]:
