@@ -19,7 +19,7 @@ from samebook.release.archive import Archive
 
 TARGETS = ("runtime", "lab")
 # Where bills of materials and provenances stand, by the digests of their images.
-BESIDE = "dist"
+DOCUMENTS = "dist"
 # Held by a publication from its commit on to the commit that names the digests.
 LOCK = ".samebook/publish.lock"
 
@@ -91,12 +91,12 @@ def _pushed(workspace: Workspace, request: PublishRequest, commit: str, say: Say
             archive = Archive(Path(folder) / f"samebook-{target}.oci.tar")
             references[target] = f"{name}@{archive.digest}"
             say(f"pushing {references[target]}")
-            beside = workspace.root / BESIDE / f"{target}-{archive.digest.removeprefix('sha256:')}"
+            beside = workspace.root / DOCUMENTS / f"{target}-{archive.digest.removeprefix('sha256:')}"
             workspaces.write_whole(beside.with_suffix(".cdx.json"), sbom.bill(archive, name))
-            made = provenance.statement(workspace.root, archive, name, commit, target)
+            statement = provenance.statement(workspace.root, archive, name, commit, target)
             path = beside.with_suffix(".provenance.json")
-            workspaces.write_whole(path, made)
-            signing.sign(path, made)
+            workspaces.write_whole(path, statement)
+            signing.sign(path, statement)
             docker.load(archive.path)
             docker.push(f"{name}:{target}-{commit}", request.seconds)
             _check(references[target])
@@ -126,7 +126,7 @@ def table(result: Publication) -> str:
     lines = align([row for row in rows if row[1]])
     path = f"environments/{result.env}.yml"
     lines.append(
-        f"what is in them, in CycloneDX: {BESIDE}/*.cdx.json; what made them, in SLSA: {BESIDE}/*.provenance.json"
+        f"what is in them, in CycloneDX: {DOCUMENTS}/*.cdx.json; what made them, in SLSA: {DOCUMENTS}/*.provenance.json"
     )
     last = f"committed {result.commit[:12]}: {path}; next: git push" if result.is_new else f"{path} names them already"
     return "\n".join((*lines, last))
