@@ -120,7 +120,11 @@ def test_nothing_of_before_stays(checkout: Checkout, tmp_path: Path) -> None:
     assert left == (before - {*written.gone}) | {"compose.override.yaml", "models/own.json"}
     assert (tmp_path / "victim.txt").read_text() == "mine"
     assert "systemctl disable --now churn-rate-prod-weekly.timer\n" in deploy.table(written, request)
-    assert deploy.deploy(request).gone == []
+    again = deploy.deploy(request)
+    assert again.gone == []
+    # A watcher that runs has the image of before until it starts anew.
+    started = "churn-rate-prod-daily.timer churn-rate-prod-watch.service"
+    assert deploy.table(again, request).endswith(f"systemctl enable {started} && systemctl restart {started}")
 
 
 def test_refused(checkout: Checkout) -> None:

@@ -21,6 +21,8 @@ from samebook.release import deployment, publication
 from samebook.release.deployment import Deployment
 
 FORMS = ("compose", "systemd", "kubernetes")
+# The units of systemd that are started; a timer starts those of the jobs.
+STARTED = (".timer", "-watch.service")
 # A file of a deployment. The list of them lies beside them, so no other name in it is taken for one.
 FILE = re.compile(rf"({deployment.MODELS}/)?[A-Za-z0-9][A-Za-z0-9@._-]*")
 
@@ -137,10 +139,12 @@ def _models(workspace: Workspace) -> dict[str, str]:
 def table(written: Written, request: DeployRequest) -> str:
     """The files that were written and removed as text, and what is next."""
     folder = word(str(request.into))
-    ended = " ".join(name for name in written.gone if name.endswith((".timer", "-watch.service")))
+    ended = " ".join(name for name in written.gone if name.endswith(STARTED))
+    units = " ".join(path.name for path in written.paths if path.name.endswith(STARTED))
     following = {
         "compose": f"docker compose --project-directory {folder} up --detach",
-        "systemd": f"cp {folder}/*.service {folder}/*.timer /etc/systemd/system/ && systemctl daemon-reload",
+        "systemd": f"cp {folder}/*.service {folder}/*.timer /etc/systemd/system/ && systemctl daemon-reload && "
+        f"systemctl enable {units} && systemctl restart {units}",
         "kubernetes": f"kubectl apply -f {folder}",
     }
     lines = [*map(str, written.paths), *(f"removed: {name}" for name in written.gone)]
