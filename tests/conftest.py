@@ -73,12 +73,12 @@ def check_marks(expression: str, lines: list[str]) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is fast, and what an engine may change; the longest modules come first. A story runs where it is asked
-    for.
+    """Mark what is fast, and what an engine may change; the longest modules come first. What is long runs where it is
+    asked for, by its mark or by the address of one test.
     """
-    stories = [item for item in items if item.get_closest_marker("story") and "story" not in config.option.markexpr]
-    config.hook.pytest_deselected(items=stories)
-    items[:] = [item for item in items if item not in stories]
+    if "long" not in config.option.markexpr and not any("::" in argument for argument in config.args):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     items.sort(key=lambda item: LONGEST.index(group(item.path)) if group(item.path) in LONGEST else len(LONGEST))
     for item in items:
         parts = {*item.path.relative_to(TESTS).parts}

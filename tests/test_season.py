@@ -8,7 +8,7 @@ import season_report
 from season import Replay, result, season
 from season_plan import HOURS, NEW, Plan
 
-pytestmark = pytest.mark.host
+pytestmark = [pytest.mark.host, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

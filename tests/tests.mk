@@ -1,6 +1,6 @@
 # Tests and measurements of samebook itself, and what draws the pictures of its documents.
 
-OWN += test-fast test-forger test-secrets test-story test-faults season bench bench-scale portability
+OWN += test-fast test-forger test-secrets test-long test-faults season bench bench-scale portability
 
 # How the cores share the tests is said in tests/conftest.py.
 PYTEST = --numprocesses auto tests
@@ -20,8 +20,8 @@ test-forger: $(LOCAL) ## Cheat the policy and the verdict, as an author, a stran
 test-secrets: $(LOCAL) ## Plant secrets in every form and way out, and search all that is left for them
 	@$(INSIDE_local) pytest -q -m secrets $(PYTEST)
 
-test-story: $(LOCAL) ## Play a team's whole way with a model on the real engine: proposed, reproduced, merged, deployed, rolled back
-	@$(INSIDE_local) pytest -v -m story tests/container/test_story.py
+test-long: $(LOCAL) ## Play what takes many minutes, on the real engine: a season, a team's whole way with a model, images made from nothing
+	@$(INSIDE_local) pytest -v -m long $(PYTEST)
 
 TAKES_test-faults = TIMES
 test-faults: $(LOCAL) ## Let each fault strike TIMES=50 times: kills, full disks, servers away; prints what was lost

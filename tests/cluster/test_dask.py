@@ -81,6 +81,7 @@ def test_killed_workers(tiny: Tiny, cluster: Processes) -> None:
     assert [path.name for path in (tiny.root / "runs" / ".cluster").iterdir()] == [".lock"]
 
 
+@pytest.mark.long
 def test_fatal_set(tiny: Tiny, tmp_path: Path) -> None:
     """A set that takes its worker with it each time has failed in the end, and stops no other."""
     kill = """
@@ -102,6 +103,7 @@ if n == 2:
     wait_until(lambda: not tiny.kernels())
 
 
+@pytest.mark.long
 def test_found_when_finished(tiny: Tiny, cluster: Processes) -> None:
     """What another worker has in hand, which nobody hears of any more, is waited for, and not run again."""
     assert len(cluster.workers) == 2
@@ -137,6 +139,7 @@ def test_lost_scheduler(tiny: Tiny, cluster: Processes) -> None:
     wait_until(lambda: not tiny.unfinished)
 
 
+@pytest.mark.long
 def test_frozen_scheduler(tiny: Tiny, cluster: Processes) -> None:
     """A scheduler that stands still for a while, with runs under way, changes nothing."""
     (tiny.root / "hold").touch()
@@ -160,6 +163,7 @@ samebook.write_partition("rows", day, pd.DataFrame({"n": [day.day]}))
 """
 
 
+@pytest.mark.long
 def test_backfill(tiny: Tiny, cluster: Processes) -> None:
     """Days of a pipeline run on workers, each once though one is killed, and what is done is left out; a step that
     promotes is refused.
@@ -187,6 +191,7 @@ def test_backfill(tiny: Tiny, cluster: Processes) -> None:
     assert (refused.code, "step promote has to promote; a cluster only runs notebooks" in refused.stderr) == (2, True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
 def test_stopped(signum: int, tiny: Tiny, cluster: Processes) -> None:
     """A stopped or killed sweep ends its runs on all workers; started again, it does the rest."""

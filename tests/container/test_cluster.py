@@ -96,6 +96,7 @@ def results(root: Path) -> dict[int, str]:
     return {number: json.dumps(files) for number, files in zip(numbers, subjects, strict=True)}
 
 
+@pytest.mark.long
 def test_cluster(engine: docker.DockerClient, clone: Path, make: Make) -> None:
     """Runs of a cluster are those of this machine, though a worker is killed and another has too little memory."""
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
@@ -154,6 +155,7 @@ def test_cluster(engine: docker.DockerClient, clone: Path, make: Make) -> None:
 LEARNT = "as_of=2013-03-31 train_days=60 holdout_days=7 n_estimators=60"
 
 
+@pytest.mark.long
 def test_train(engine: docker.DockerClient, clone: Path, make: Make) -> None:
     """Two workers learn a model of the same bytes twice, though one is killed meanwhile, and one as good as that of a
     single machine; nobody but them has the cluster's key. A reproduction gets these bytes without the cluster.

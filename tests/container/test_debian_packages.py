@@ -14,6 +14,7 @@ NAMED = {"ENGINE": "docker", "SAMEBOOK_TAG": "-debian"}
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_in_the_image(engine: docker.DockerClient, runtime: Image, checkout: Path, tmp_path: Path) -> None:
     """A package of the lock runs in an image of its own layers on the base; without a lock there is no such layer."""
@@ -57,6 +58,7 @@ def test_other_packages_refused(engine: docker.DockerClient, checkout: Path) -> 
     assert "no mirror has figlet" in build(checkout, "--build-arg", "SYSTEM=system")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_missing_library_named(engine: docker.DockerClient, checkout: Path) -> None:
     """Where a package's library is not in the image, the build names the command that adds it, which is enough."""

@@ -89,6 +89,7 @@ def test_github(project: Path, registry: str, tmp_path: Path, monkeypatch: pytes
     assert ci_file.given(tmp_path / "again")[1] == ""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_gitlab(project: Path, registry: str, tmp_path: Path) -> None:
     """GitLab's jobs do the same; the proposal's push makes a merge request."""

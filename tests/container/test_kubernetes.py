@@ -95,6 +95,7 @@ def definitions(folder: Path) -> list[dict[str, Any]]:
     return [statement["predicate"]["buildDefinition"] for statement in statements(folder)]
 
 
+@pytest.mark.long
 def test_pods_of_a_sweep(site: Site, tmp_path: Path) -> None:
     """Each pod of an indexed Job makes the run of its index, and one that starts again makes none; the receipt names
     the image and the node.
@@ -119,6 +120,7 @@ def test_pod_of_one_run(site: Site, tmp_path: Path) -> None:
     assert found["externalParameters"]["parameters"] == {"day": "monday"}
 
 
+@pytest.mark.long
 def test_pods_of_a_backfill(site: Site, tmp_path: Path) -> None:
     """Each pod runs the pipeline of its day, and one that starts again runs nothing."""
     node, pod = site.pods(tmp_path, "--name", "nightly", "--from", "2013-07-01", "--to", "2013-07-02", "--env", "pods")
@@ -146,6 +148,7 @@ def test_pod_of_a_schedule_signs(site: Site, tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and line.encode() in path.read_bytes()]
 
 
+@pytest.mark.long
 def test_pod_of_a_shared_store(site: Site, s3: S3, tmp_path: Path) -> None:
     """The pod of a CronJob whose runs are in empty folders of its own sends them to the bucket: once a day."""
     shared = {**json.loads(s3.settings()), "schedule": {"nightly": "0 4 * * *"}}

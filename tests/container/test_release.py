@@ -7,6 +7,7 @@ from archive import first_difference
 from containers import make
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_same_digest(build: None, tmp_path: Path) -> None:
     """A commit built from nothing but the store, with no index, has the digests that it has from layers of an index's

@@ -164,7 +164,7 @@ def change_image(person: Machine) -> str:
     return publish(person)
 
 
-@pytest.mark.story
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_story(team: Team, production: Production, mlflow: str) -> None:
     """A better model is proposed by one person, reproduced by CI, reviewed and merged by another, and scores the next

@@ -252,6 +252,7 @@ def test_verdict_from_three_days(experiment: Path) -> None:
     assert (newest(experiment, "ab_test") / "outputs" / "verdict.json").read_bytes() == first
 
 
+@pytest.mark.long
 @pytest.mark.host
 def test_same_warm_or_cold(experiment: Path) -> None:
     """The verdict's run has the same subjects in a warm kernel as in a cold one."""

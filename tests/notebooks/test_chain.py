@@ -79,6 +79,7 @@ def change(workspace: Path, notebook: str, before: str, after: str) -> None:
     path.write_text(path.read_text().replace(before, after))
 
 
+@pytest.mark.long
 def test_batches_same_bytes(trained: Path) -> None:
     """Model, metrics and predictions have the same bytes in whatever batches, held in memory or on disk."""
     sizes = [("days=28", "rows=65_536"), ("days=3", "rows=100"), ("days=1", "rows=7")]
