@@ -72,7 +72,7 @@ def test_outlives_its_registry(engine: docker.DockerClient, image: str, tmp_path
 def test_planted_image_is_refused(engine: docker.DockerClient, image: str, tmp_path: Path) -> None:
     """An archive that gives the image another name, that has another image, or is damaged, is not loaded."""
     store, digest = Store(tmp_path / "store"), base_image.keep(Store(tmp_path / "store"), image)
-    forge(store, digest, **{f"{MINE}:one@sha256:{digest}": f"{VICTIM}:latest"})
+    forge(store, digest, **{f"docker.io/library/{MINE}:one@sha256:{digest}": f"{VICTIM}:latest"})
     refused = loads(store, image)
     assert refused.returncode != 0
     assert "not the one of that digest, or is damaged" in refused.stderr

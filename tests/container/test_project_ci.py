@@ -17,8 +17,11 @@ from containers import CHECKOUT, base
 from s3 import KEY, S3, TEXT
 from tiny import of_its_own_make
 
+from samebook.forge import jobs
+
 IDENTITY = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 NAME = "ci_tiny"
+FORGES = ("github", pytest.param("gitlab", marks=pytest.mark.long))
 OWNERS = "ada: {keys: [ada], signs: [runs, releases]}\nci: {keys: [ci], signs: [reproductions]}\n"
 
 
@@ -66,25 +69,51 @@ def key(folder: Path, name: str) -> str:
     return private.read_text()
 
 
+def cloned(project: Path, folder: Path) -> Path:
+    """A clone on main."""
+    folder.mkdir()
+    git(folder, "clone", "--quiet", str(project), NAME)
+    return folder / NAME
+
+
+def commit_jobs(clone: Path, forge: str) -> None:
+    """Commit the jobs of a forge, with all that is there."""
+    make(clone, "ci", f"AS={forge}", "INTO=.", "ENV=preprod", "OWNERS=@ada")
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", "jobs")
+
+
+def run(forge: str, job: str, clone: Path, folder: Path, **secrets: str) -> str:
+    """What a job on the Docker engine prints, on a machine of its own."""
+    if forge == "github":
+        return "".join(dict(ci_file.run(clone, folder, "docker", job, base=base(), **secrets)).values())
+    if key := secrets.pop(jobs.KEY, ""):  # on GitLab it is a file
+        secrets[jobs.KEY] = str(folder.with_suffix(".pem"))
+        Path(secrets[jobs.KEY]).write_text(key)
+    return ci_file.run_gitlab(clone, folder, job, base=base(), engine="docker", target="main", **secrets)
+
+
+@pytest.mark.parametrize("forge", FORGES)
 @pytest.mark.timeout(1800)
-def test_every_step_passes(project: Path, tmp_path: Path) -> None:
+def test_every_step_passes(forge: str, project: Path, tmp_path: Path) -> None:
     """A clean clone is checked, tested and reproduced in its image."""
-    printed = dict(ci_file.run(project, tmp_path, "docker", base=base()))
-    assert "check: all well" in printed["Check"]
-    assert "2 passed" in printed["Test"]  # the training and the gate, each a notebook with a model
-    assert f"image: {NAME}:runtime" in printed["Test"]
-    assert "\nIDENTICAL: " in printed["Reproduce on this engine"]
+    clone = cloned(project, tmp_path / "ada")
+    commit_jobs(clone, forge)
+    printed = run(forge, "test", clone, tmp_path / "ci")
+    assert "check: all well" in printed
+    assert "2 passed" in printed  # the training and the gate, each a notebook with a model
+    assert f"image: {NAME}:runtime" in printed
+    assert "\nIDENTICAL: " in printed
 
 
+@pytest.mark.parametrize("forge", FORGES)
 @pytest.mark.timeout(1800)
-def test_new_model_is_reproduced(project: Path, s3: S3, tmp_path: Path) -> None:
+def test_new_model_is_reproduced(forge: str, project: Path, s3: S3, tmp_path: Path) -> None:
     """A pull request with a model of ada's is reproduced by the code of its base, in an image, and signed with CI's
     key; with that statement she promotes it where the policy asks for another builder. Without secrets, as for a fork,
     nothing is signed.
     """
-    ada = tmp_path / "ada" / NAME
-    ada.parent.mkdir()
-    git(tmp_path, "clone", "--quiet", str(project), str(ada))
+    ada = cloned(project, tmp_path / "ada")
     settings = ada / "environments" / "preprod.yml"
     store = json.loads(s3.settings())["store"]
     policy = {"reproduced": True, "signed": True, "gate": {"notebook": "gate", "metric": "auc", "margin": 0}}
@@ -92,9 +121,7 @@ def test_new_model_is_reproduced(project: Path, s3: S3, tmp_path: Path) -> None:
     key(ada, "ada")
     secret = key(ada, "ci")
     (ada / "environments" / "trusted-keys" / "owners.yml").write_text(OWNERS)
-    make(ada, "ci", "AS=github", "INTO=.", "ENV=preprod", "OWNERS=@ada")
-    git(ada, "add", "--all")
-    git(ada, "commit", "--quiet", "--message", "a shared store, keys and jobs")
+    commit_jobs(ada, forge)
     git(ada, "switch", "--quiet", "-c", "retrain")
     signed = {"SIGNING_KEY": str(ada.parent / "ada.pem")}
     make(ada, "run", "NOTEBOOK=train", **signed)
@@ -104,14 +131,13 @@ def test_new_model_is_reproduced(project: Path, s3: S3, tmp_path: Path) -> None:
     git(ada, "switch", "--quiet", "main")
     git(ada, "switch", "--quiet", "-c", "merge")
     git(ada, "merge", "--quiet", "--no-ff", "retrain")
-    job = {"name": "reproduce", "base": base()}
     with pytest.raises(AssertionError, match="S3_KEY"):
-        dict(ci_file.run(ada, tmp_path / "fork", "docker", **job))
-    printed = dict(ci_file.run(ada, tmp_path / "ci", "docker", **job, **secrets, REPRODUCTION_KEY=secret))
-    assert printed["Reproduce each new model"].count("\nIDENTICAL: ") == 2
+        run(forge, "reproduce", ada, tmp_path / "fork")
+    printed = run(forge, "reproduce", ada, tmp_path / "ci", **secrets, **{jobs.KEY: secret})
+    assert printed.count("\nIDENTICAL: ") == 2
     received = tmp_path / "ci" / "work" / "runs" / ".received"
     assert len(list(received.glob("*/reproduction-1.json.dsse"))) == 2
-    assert secret.splitlines()[1] not in "".join(printed.values())
+    assert secret.splitlines()[1] not in printed
     git(ada, "switch", "--quiet", "retrain")
     shutil.copytree(received, ada / "runs", dirs_exist_ok=True)
     make(ada, "promote", "RUN=train", "MODEL=tumours", "ENV=preprod", **signed)

@@ -42,7 +42,7 @@ def keep(store: Store, image: str) -> str:
             saved, archive = Path(folder) / "saved.tar", Path(folder) / ARCHIVE
             _bring(image)
             _docker("save", "--output", str(saved), image)
-            _write(saved, archive, wanted, image.partition("@")[0])
+            _write(saved, archive, wanted, _full(image.partition("@")[0]))
             lists.add(store, wanted, KeptFiles({ARCHIVE: store.put(archive)}))
     return wanted
 
@@ -83,6 +83,13 @@ def _write(saved: Path, archive: Path, wanted: str, name: str) -> None:
         for member in sorted(source.getmembers(), key=lambda member: member.name):
             if member.isfile() and member.name.startswith("blobs/"):
                 target.addfile(_entry(member.name, member.size), source.extractfile(member))
+
+
+def _full(name: str) -> str:
+    """The name with its registry, as a build looks for it: https://pkg.go.dev/github.com/distribution/reference"""
+    domain, slash, _ = name.partition("/")
+    has_registry = slash and (domain == "localhost" or "." in domain or ":" in domain)
+    return name if has_registry else f"docker.io/{'' if slash else 'library/'}{name}"
 
 
 def _read(archive: tarfile.TarFile, name: str) -> bytes:
