@@ -53,11 +53,12 @@ def hand_over(env: Mapping[str, str], folder: Path, arguments: Sequence[str] = (
     workspace = Workspace(folder)
     if _read_at_start(env) != _read_at_start(ENVIRON) or client.folder(workspace):
         return dict(env)
+    plain = _kernels(())
     with patch.dict(os.environ, env, clear=True):
         _stand_in(runner.kind(workspace), _runners())
         with suppress(SamebookError, OSError, ValueError):  # the run itself will raise it
             packages, of_any = _packages(workspace), variables.of_any_kernel(workspace)
-            if _read_at_start(kernels.import_variables(of_any)) == _read_at_start(_kernels().env):
+            if _read_at_start(kernels.import_variables(of_any)) == _read_at_start(plain.env):
                 for modules in _modules(workspace):
                     _stand_in(kernels.kind(packages, modules, of_any), _kernels(modules))
             notebook = workspace.notebook(arguments[1] if len(arguments) > 1 else "")
@@ -146,7 +147,7 @@ def _modules(workspace: Workspace) -> set[tuple[str, ...]]:
 
 
 @cache
-def _kernels(modules: tuple[str, ...] = ()) -> kernels.Kind:
+def _kernels(modules: tuple[str, ...]) -> kernels.Kind:
     """The kind of the zygote of kernels that have imported these modules; it starts where a test first needs it."""
     with patch.dict(os.environ, ENVIRON, clear=True):
         kind = kernels.kind("tests", (API, *modules), variables.of_any_kernel(Workspace(CHECKOUT)))

@@ -13,6 +13,8 @@ import pytest
 from containers import CHECKOUT, NOBODY, Start, base, output
 from docker.models.images import Image
 
+# A user of their own makes the whole image.
+pytestmark = pytest.mark.long
 NAME = "samebook-podman"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 SMALL = {"as_of": "2013-06-30", "train_days": "10", "holdout_days": "3", "n_estimators": "20"}
