@@ -93,7 +93,8 @@ def run(forge: str, job: str, clone: Path, folder: Path, **secrets: str) -> str:
     return ci_file.run_gitlab(clone, folder, job, base=base(), engine="docker", target="main", **secrets)
 
 
-@pytest.mark.parametrize("forge", FORGES)
+@pytest.mark.long  # on the local engine: tests/projects/test_new.py
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
 @pytest.mark.timeout(1800)
 def test_every_step_passes(forge: str, project: Path, tmp_path: Path) -> None:
     """A clean clone is checked, tested and reproduced in its image."""
@@ -143,3 +144,36 @@ def test_new_model_is_reproduced(forge: str, project: Path, s3: S3, tmp_path: Pa
     make(ada, "promote", "RUN=train", "MODEL=tumours", "ENV=preprod", **signed)
     bundle = json.loads((ada / "models" / "tumours.json").read_text())
     assert [item["builder"] for item in bundle["reproductions"]] == [f"urn:samebook:builder:{NAME}/reproduce"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_published_and_deployed(project: Path, registry: str, engine: docker.DockerClient, tmp_path: Path) -> None:
+    """A push to prod pushes the release image, which runs; once its digest is merged, the machine of prod runs it."""
+    clone = cloned(project, tmp_path / "ada")
+    git(clone, "switch", "--quiet", "-c", "prod")
+    (clone / "environments" / "pipelines").mkdir(exist_ok=True)
+    (clone / "environments" / "pipelines" / "daily.yml").write_text("steps: {train: {}}\n")
+    with (clone / "environments" / "prod.yml").open("a") as settings:
+        settings.write('schedule: {daily: "30 4 * * *"}\n')
+    commit_jobs(clone, "github")
+    known = {"vars.REGISTRY": f"{registry}/team"}
+    job = {"base": base(), "known": known}
+    dict(ci_file.run(clone, tmp_path / "publish", "docker", "publish-prod", **job, **registries.WHO))
+    (clone / "patch").write_text(ci_file.given(tmp_path / "publish")[1])
+    git(clone, "am", "--quiet", "patch")
+    image = yaml.safe_load((clone / "environments" / "prod.yml").read_text())["published"]["runtime"]
+    user, password = registries.WHO["REGISTRY_USER"], registries.WHO["REGISTRY_PASSWORD"]
+    engine.images.pull(image, auth_config={"username": user, "password": password})
+    assert b"train" in engine.containers.run(image, ["run", "train"], remove=True, stderr=True, stdout=True)
+    with pytest.raises(docker.errors.APIError):
+        engine.images.pull(image, auth_config={"username": user, "password": "guessed"})
+    compose = ("docker", "compose", "--project-directory", str(tmp_path / "deploy" / "home" / "samebook-prod"))
+    try:
+        dict(ci_file.run(clone, tmp_path / "deploy", "docker", "deploy-prod", **job))
+        listed = subprocess.run(
+            (*compose, "ps", "--format", "{{.Image}} {{.State}}"), capture_output=True, text=True, check=True
+        )
+        assert listed.stdout.split() == [image, "running"]
+    finally:
+        subprocess.run((*compose, "down", "--volumes"), capture_output=True, check=False)
