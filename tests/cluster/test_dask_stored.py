@@ -78,6 +78,7 @@ def held(tiny: Tiny, there: Tiny) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.long
 def test_same_as_here(tiny: Tiny, there: Tiny, cluster: Processes, tmp_path: Path) -> None:
     """Runs come from a checkout that shares no folder with this one, have the subjects of runs here, and are made once,
     though they are stopped, a worker dies, or somebody asks again; a day that a worker lacks is named.

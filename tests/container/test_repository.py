@@ -133,6 +133,7 @@ def rendered(server: Server) -> tuple[dict[str, dict[str, str]], dict[str, Any]]
     return {script["metadata"]["name"]: script["data"]}, job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_promotion_is_pushed(image: Image, server: Server, start: Start, tmp_path: Path) -> None:
     """The commit is cloned, a run in it is promoted, and that commit alone comes on a branch of the pod's name; the
