@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dask_processes
+import pytest
 from s3 import free_ports
 from tiny import HELD, PATIENCE, Tiny, wait_until
 
@@ -98,6 +99,7 @@ def held(tiny: Tiny, grid: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.long
 def test_network_away(tiny: Tiny, tmp_path: Path) -> None:
     """Runs that end while nothing comes through are found when it does; where connections break, workers end and their
     runs with them, others begin when the network is back, and the sweep goes on: each set once.

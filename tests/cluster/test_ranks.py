@@ -129,6 +129,7 @@ def test_start_again(lost: str, tiny: Tiny, cluster: Processes) -> None:
     assert metrics(tiny)["sum"] == 10
 
 
+@pytest.mark.long
 def test_failures(tiny: Tiny, cluster: Processes) -> None:
     """A rank that raises, that a library ends, or that takes longer than its limit ends all others; the error says
     which and why, and has the exit code of its kind.

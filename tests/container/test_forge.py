@@ -57,6 +57,7 @@ def published(folder: Path, ref: str) -> dict[str, Any]:
     return yaml.safe_load(git(folder, "show", f"{ref}:environments/prod.yml")).get("published", {})
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_github(project: Path, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A push to prod publishes its image; another machine builds it again; then a pull request names its digest, and

@@ -20,7 +20,8 @@ def walk() -> list[str]:
     return [line.removeprefix(PROMPT) for line in block[1].splitlines() if line.startswith(PROMPT)]
 
 
-@pytest.mark.parametrize("chosen", [pytest.param("docker", marks=pytest.mark.long), "local"])
+@pytest.mark.long
+@pytest.mark.parametrize("chosen", ["docker", "local"])
 def test_promotion_walk(chosen: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Six commands bring a model of newer data to main, and main predicts with it; so does a branch not checked out."""
     variables = {"ENGINE": chosen, "BASE_IMAGE": base(), "SAMEBOOK_TAG": "-walk"}

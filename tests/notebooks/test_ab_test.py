@@ -219,6 +219,7 @@ def workspace(experiment: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(experiment, tmp_path / "workspace", symlinks=True))
 
 
+@pytest.mark.long
 @pytest.mark.host
 def test_rows_name_what_decided(experiment: Path) -> None:
     """Each row names variant, bundle, experiment and the run that trained the model; the other's score stands by."""

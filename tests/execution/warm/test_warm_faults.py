@@ -80,6 +80,7 @@ def run(tiny: Tiny, notebook: str, **variables: str) -> Ended:
     return Ended(notebook, process.returncode, tiny.root / stdout.split()[0] if process.returncode == 0 else None)
 
 
+@pytest.mark.long
 def test_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run ends as it should; warm ones have the subjects of cold ones; nothing stays when all is over."""
     for folder in ("environments", "notebooks"):
