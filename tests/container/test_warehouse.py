@@ -115,6 +115,7 @@ def test_restart_keeps_rows(place: Place, monkeypatch: pytest.MonkeyPatch) -> No
     assert place.rows(COUNT) == before == [{"n": 336_776}]
 
 
+@pytest.mark.long
 def test_runs_are_mirrored(place: Place, engine: docker.DockerClient) -> None:
     """`make mlflow` is MLflow's own server: on loopback, without a privilege, with a database that a restart keeps. A
     run in a container is there when it ends, and nothing is left to send but the runs of before.

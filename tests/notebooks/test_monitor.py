@@ -130,6 +130,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workspace
 
 
+@pytest.mark.long
 @pytest.mark.host
 def test_agrees_with_the_verb(watched: Path) -> None:
     """Notebook and verb find the same; the notebook adds quality, and its history has the day before."""

@@ -20,6 +20,7 @@ def check_same(workspace: Path, notebook: str) -> None:
     assert subjects(cold) == subjects(other)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_warm_or_cold(workspace: Path) -> None:
     """Each step of the chain has the same subjects, its executed notebook among them, warm and cold."""
