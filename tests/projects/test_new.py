@@ -191,6 +191,7 @@ def test_ci_passes(project: Path, tmp_path: Path) -> None:
     assert lines(work, "git", "status", "--porcelain") == []
 
 
+@pytest.mark.long
 def test_ci_reviews(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its CI reviews a pull request with the code of the base: what the branch has changed of that does not run. The
     text becomes one comment, which a later review takes the place of; where the forge does not list those that there

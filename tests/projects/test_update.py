@@ -201,6 +201,7 @@ def test_lock_and_models(second: str, changed: Path) -> None:
     assert "in the new one: make update REPRODUCE=1" in printed
 
 
+@pytest.mark.long
 def test_third_conflicts(second: str, wheels: dict[str, Path]) -> None:
     """The planned conflicts of the third version are listed until they are resolved; then the project's checks pass."""
     root = Path(second.rsplit("\n", 1)[1])
