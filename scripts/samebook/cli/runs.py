@@ -151,7 +151,7 @@ def reproduce(
         _print_stability(run, times, engine, trust_patch)
         return
     request = ReproduceRequest(run or "", engine, tolerance, strict, trust_patch)
-    verdicts = [_reproduced(replace(request, run=name)) for name in ([run] if run else _new_models(range_, env))]
+    verdicts = [_reproduced(replace(request, run=name)) for name in ([run] if run is not None else _new_models(range_, env))]
     if not all(verdicts):
         sys.exit(errors.NotReproduced.exit_code)
 
