@@ -151,7 +151,8 @@ def reproduce(
         _print_stability(run, times, engine, trust_patch)
         return
     request = ReproduceRequest(run or "", engine, tolerance, strict, trust_patch)
-    verdicts = [_reproduced(replace(request, run=name)) for name in ([run] if run is not None else _new_models(range_, env))]
+    names = _new_models(range_, env) if run is None else [run]
+    verdicts = [_reproduced(replace(request, run=name)) for name in names]
     if not all(verdicts):
         sys.exit(errors.NotReproduced.exit_code)
 
