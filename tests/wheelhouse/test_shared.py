@@ -47,7 +47,7 @@ def install(environment: Path, code: str = CODE) -> None:
     digest = base64.urlsafe_b64encode(hashlib.sha256(CODE.encode()).digest()).rstrip(b"=").decode()
     (site / "tool-1.0.dist-info" / "RECORD").write_text(f"tool/core.py,sha256={digest},{len(CODE)}\n")
     start = """#!/bin/sh\n'''exec' "$(dirname -- "$(realpath -- "$0")")"/'python' "$0" "$@"\n' '''\n"""
-    (environment / "bin" / "tool").write_text(f"{start}import sys; print(sys.argv[0])\n")
+    (environment / "bin" / "tool").write_text(f"{start}import sys; print(sys.executable, sys.argv[1:])\n")
     (environment / "bin" / "tool").chmod(0o755)
 
 
@@ -84,6 +84,14 @@ def test_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not (core(second).parents[1] / "own.pth").exists()
     (tmp_path / "lock.txt").write_text("tool==2.0\n")
     assert make(tmp_path / "c", capsys)[1]
+
+
+@pytest.mark.parametrize("folder", ["a", "a" * 120, "a$HOME" + "b" * 120])
+def test_command_has_the_python_of_its_view(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command of a checkout runs in its view, which has the checkout's own code, however long its path is."""
+    view, _ = make(tmp_path / folder, capsys)
+    done = subprocess.run([view / "bin" / "tool", "a b"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{view}/bin/python ['a b']\n"
 
 
 @pytest.mark.parametrize("damage", ["edited", "gone", "added", "planted bytecode", "cut seal"])

@@ -11,6 +11,7 @@ beside them. make calls this before any package is installed.
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -100,16 +101,25 @@ def keep(view: Path, new: Path) -> None:
 def show(environment: Path, view: Path) -> None:
     """Make a new virtual environment a view: links to the packages, and commands that start its own Python."""
     _link_all(edits.packages(environment), edits.packages(view))
-    line = b"#!%b\n" % os.fsencode(view.absolute() / "bin" / "python")
+    begin = _beginning(str(view.absolute() / "bin" / "python"))
     for source in (environment / "bin").iterdir():
         content = b"" if source.is_symlink() else source.read_bytes()
         target = view / "bin" / source.name
-        if (beginning := BEGINNING.match(content)) and len(line) < LONGEST_LINE and not target.exists():
-            target.write_bytes(line + content[beginning.end() :])
+        if (beginning := BEGINNING.match(content)) and not target.exists():
+            target.write_bytes(begin + content[beginning.end() :])
             target.chmod(0o755)
     _link_all(environment / "bin", view / "bin")
     _link_all(environment, view)
     (view / machine.SHOWN).symlink_to(environment)
+
+
+def _beginning(python: str) -> bytes:
+    """The beginning of a command that this Python runs: where its path is longer than a line may be, through sh, as uv
+    does it.
+    """
+    line = f"#!{python}\n"
+    through_sh = f"#!/bin/sh\n'''exec' {shlex.quote(python)} \"$0\" \"$@\"\n' '''\n"
+    return os.fsencode(line if len(os.fsencode(line)) < LONGEST_LINE else through_sh)
 
 
 def unused() -> list[Path]:
