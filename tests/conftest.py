@@ -51,7 +51,7 @@ OF_THE_ENGINE = {
 LONGEST = (
     *("container", "test_dask"),
     *("test_season", "test_pipeline", "test_watch", "test_chain", "test_ab_test", "test_promote", "test_gallery"),
-    *("test_warm", "test_sweep", "test_models"),
+    *("test_warm", "test_sweep", "test_models", "test_why", "test_faults", "test_new"),
 )
 
 
