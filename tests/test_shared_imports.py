@@ -7,7 +7,7 @@ import pytest
 from tiny import Tiny
 
 WORK = """
-import os, pathlib, samebook
+import os, samebook
 samebook.log_metric("parent", os.getppid())
 """
 

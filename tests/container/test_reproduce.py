@@ -74,7 +74,6 @@ def test_receipt_alone_is_enough(clone: Path, tmp_path: Path) -> None:
     assert "IDENTICAL: 5 of 5 subjects" in told
 
 
-@pytest.mark.long
 def test_front_of_the_commit_is_not_run(clone: Path, tmp_path: Path) -> None:
     """Make and compose's file of the reproduced commit run nothing on this machine; its run is IDENTICAL."""
     statement = json.loads(made_on(clone, "docker").read_text())
