@@ -9,8 +9,10 @@ import pytest
 from samebook.execution.warm.without import without
 
 
-def test_absent_and_empty_end_with_the_block() -> None:
+def test_absent_and_empty_end_with_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the block one module is missing and another has no names; after it both are imported as ever."""
+    for name in ("tabnanny", "colorsys"):  # an earlier test may have imported them
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with without(absent=("this_is_absent", "tabnanny"), empty=("colorsys", "chunk_of:One")):
         with pytest.raises(ModuleNotFoundError):
             import tabnanny
