@@ -124,7 +124,11 @@ def test_nothing_of_before_stays(checkout: Checkout, tmp_path: Path) -> None:
     assert again.gone == []
     # A watcher that runs has the image of before until it starts anew.
     started = "churn-rate-prod-daily.timer churn-rate-prod-watch.service"
-    assert deploy.table(again, request).endswith(f"systemctl enable {started} && systemctl restart {started}")
+    following = deploy.table(again, request).splitlines()[-1]
+    assert following.endswith(f"systemctl enable {started} && systemctl restart {started}")
+    # Where an environment has no timer, a pattern for one would end the command.
+    copied = following.removeprefix("next: cp ").split(" /etc/systemd/system/ ")[0].split()
+    assert {Path(name) for name in copied} == {path for path in again.paths if path.suffix in {".service", ".timer"}}
 
 
 def test_refused(checkout: Checkout) -> None:

@@ -141,9 +141,10 @@ def table(written: Written, request: DeployRequest) -> str:
     folder = word(str(request.into))
     ended = " ".join(name for name in written.gone if name.endswith(STARTED))
     units = " ".join(path.name for path in written.paths if path.name.endswith(STARTED))
+    copied = " ".join(word(str(path)) for path in written.paths if path.suffix in {".service", ".timer"})
     following = {
         "compose": f"docker compose --project-directory {folder} up --detach",
-        "systemd": f"cp {folder}/*.service {folder}/*.timer /etc/systemd/system/ && systemctl daemon-reload && "
+        "systemd": f"cp {copied} /etc/systemd/system/ && systemctl daemon-reload && "
         f"systemctl enable {units} && systemctl restart {units}",
         "kubernetes": f"kubectl apply -f {folder}",
     }
