@@ -4,6 +4,7 @@ import base64
 import gzip
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ def run(
     name: str = "test",
     base: str = "",
     known: Mapping[str, str] = NOTHING,
+    artifacts: Path | None = None,
     **secrets: str,
 ) -> Iterator[tuple[str, str]]:
     """Run a job of GitHub's, on an engine where it has several, in an empty folder; yields each step's name and what it
@@ -32,7 +34,8 @@ def run(
 
     It has the variables of the forge, and the base where the pinned one can't be had. `known` are the values of other
     expressions of the forge; secrets and variables of the repository that are not given are empty, as they are there. A
-    step that fails is the last one, and an AssertionError. Actions don't run.
+    step that fails is the last one, and an AssertionError. Of the actions, those run that hand files on by way of
+    `artifacts`, where that is given.
     """
     job = _job(project, name)
     assert engine in job.get("strategy", {"matrix": {"engine": [engine]}})["matrix"]["engine"]
@@ -48,7 +51,9 @@ def run(
     (folder / "work").mkdir()
     for step in job["steps"]:
         if "run" in step:
-            yield step["name"], _run(step, values, folder / "work", env)
+            yield step.get("name", step["run"]), _run(step, values, folder / "work", env)
+        elif artifacts:
+            _hand_on(step["uses"], step["with"], folder / "work", artifacts)
 
 
 def given(folder: Path) -> tuple[str, str]:
@@ -64,14 +69,14 @@ def run_gitlab(
     base: str = "",
     engine: str = "",
     target: str = "",
-    files: Mapping[str, str] = NOTHING,
+    artifacts: Path | None = None,
     **variables: str,
 ) -> str:
     """Run a job of GitLab's in a clone without a branch, as its runner does; returns what it printed. `target` is the
-    branch that a merge request goes into, `files` are those that the jobs before have left. What it leaves is in
-    `folder`/work.
+    branch that a merge request goes into, `artifacts` the folder of what jobs leave for those after them. What it
+    leaves is in `folder`/work.
     """
-    job = yaml.safe_load((project / ".gitlab-ci.yml").read_text())[name]
+    job = _gitlab_jobs(project)[name]
     commit, env = head(project), _environ(folder, base)
     # https://docs.gitlab.com/ci/variables/predefined_variables
     env |= {"GITLAB_CI": "true", "CI_COMMIT_SHA": commit, "CI_PROJECT_PATH": project.name, "CI_PIPELINE_ID": "17"}
@@ -82,14 +87,17 @@ def run_gitlab(
     own = {key: re.sub(r"\$(\w+)", lambda found: env[found[1]], text) for key, text in job.get("variables", {}).items()}
     _git(folder, "clone", "--quiet", project.as_uri(), "work")
     _git(folder / "work", "checkout", "--quiet", "--detach", commit)
-    for file, content in files.items():
-        (folder / "work" / file).write_text(content)
+    for earlier in job.get("needs", []) if artifacts else []:
+        shutil.copytree(artifacts / earlier, folder / "work", dirs_exist_ok=True)
     # https://docs.gitlab.com/runner/shells: a script is one program, which the first failure ends.
     program = "\n".join(("set -eo pipefail", *job["script"]))
     command = ["bash", "--noprofile", "--norc", "-c", program]
     env = {**env, **own, **variables}
     done = subprocess.run(command, cwd=folder / "work", env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+    for pattern in job.get("artifacts", {"paths": []})["paths"] if artifacts else []:
+        for path in (folder / "work").glob(pattern):
+            _copy(path, artifacts / name / path.relative_to(folder / "work"))
     return done.stdout + done.stderr
 
 
@@ -101,6 +109,36 @@ def _job(project: Path, name: str) -> dict[str, Any]:
     files = sorted((project / ".github" / "workflows").glob("*.yml"))
     jobs = {key: job for file in files for key, job in yaml.safe_load(file.read_text())["jobs"].items()}
     return jobs[name]
+
+
+def _gitlab_jobs(project: Path) -> dict[str, Any]:
+    """The jobs of the file, and of those that it includes."""
+    jobs = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+    for included in jobs.get("include", []):
+        jobs |= yaml.safe_load((project / included["local"].removeprefix("/")).read_text())
+    return jobs
+
+
+def _hand_on(action: str, given: Mapping[str, Any], folder: Path, artifacts: Path) -> None:
+    """What GitHub's actions do with files: no hidden one goes along unless that is asked for, and no mode does.
+
+    https://github.com/actions/upload-artifact
+    """
+    if action.startswith("actions/download-artifact@"):
+        shutil.copytree(artifacts / given["name"], folder / given["path"], dirs_exist_ok=True)
+        return
+    assert action.startswith("actions/upload-artifact@")
+    hidden = None if given.get("include-hidden-files") else shutil.ignore_patterns(".*")
+    (path,) = given["path"].splitlines()
+    shutil.copytree(folder / path, artifacts / given["name"], ignore=hidden, copy_function=shutil.copyfile)
+
+
+def _copy(path: Path, to: Path) -> None:
+    if path.is_dir():
+        shutil.copytree(path, to)
+        return
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, to)
 
 
 def _environ(folder: Path, base: str) -> dict[str, str]:

@@ -96,20 +96,16 @@ def test_gitlab(project: Path, registry: str, tmp_path: Path) -> None:
     """GitLab's jobs do the same; the proposal's push makes a merge request."""
     commit = ci_file.head(project)
     given = {"REGISTRY": f"{registry}/team", **WHO}
-    ci_file.run_gitlab(project, tmp_path / "publish", "publish-prod", base=base(), **given)
-    patch = (tmp_path / "publish" / "work" / "published.patch").read_text()
-    handed = ci_file.run_gitlab(
-        project, tmp_path / "verify", "verify-prod", base=base(), files={"published.patch": patch}, **given
-    )
-    assert f"IDENTICAL: {registry}/team/samebook is what commit {commit} says" in handed
+    handed = {"artifacts": tmp_path / "artifacts"}
+    ci_file.run_gitlab(project, tmp_path / "publish", "publish-prod", base=base(), **handed, **given)
+    printed = ci_file.run_gitlab(project, tmp_path / "verify", "verify-prod", base=base(), **handed, **given)
+    assert f"IDENTICAL: {registry}/team/samebook is what commit {commit} says" in printed
     git(project, "config", "receive.advertisePushOptions", "true")
     (project / ".git" / "hooks" / "post-receive").write_text(HOOK)
     (project / ".git" / "hooks" / "post-receive").chmod(0o755)
     server = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{project.as_uri()}.insteadOf"}
     server["GIT_CONFIG_VALUE_0"] = "https://oauth2:token@forge.example.com/samebook.git"
-    ci_file.run_gitlab(
-        project, tmp_path / "propose", "propose-prod", files={"published.patch": patch}, PUSH_TOKEN="token", **server
-    )
+    ci_file.run_gitlab(project, tmp_path / "propose", "propose-prod", **handed, PUSH_TOKEN="token", **server)
     assert published(project, "publish-prod-17")["commit"] == commit
     options = (project / ".git" / "options").read_text().splitlines()
     assert options == ["merge_request.create", "merge_request.target=prod"]

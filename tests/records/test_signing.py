@@ -113,9 +113,14 @@ def test_bad_key_stops_early(signed: Tiny, tmp_path: Path) -> None:
 
 @pytest.mark.secrets
 def test_key_among_the_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signing key in the checkout is refused where git would take it into the patch, and so into the store."""
-    (tmp_path / "me.pem").write_text("-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----\n")
+    """A signing key in the checkout is refused where git would take it into the patch, and so into the store; a blank
+    line, as `printenv` adds one, and the few characters of a last line are in any text.
+    """
+    text = "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\nb3==\n-----END PRIVATE KEY-----\n\n"
+    (tmp_path / "me.pem").write_text(text)
     monkeypatch.setenv("SIGNING_KEY", str(tmp_path / "me.pem"))
+    signing.check_uncommitted(b"")
+    signing.check_uncommitted(b"+b3==\n")
     signing.check_uncommitted(b"+-----BEGIN PRIVATE KEY-----\n+b3RoZXI=\n")
     with pytest.raises(PolicyRefused, match="holds the signing key"):
         signing.check_uncommitted(b"+-----BEGIN PRIVATE KEY-----\n+Y2FuYXJ5\n")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from samebook.core import head, signing_key
 from samebook.core.digest import json_bytes, parse_json
 from samebook.core.errors import PolicyRefused, UsageError
+from samebook.core.secret import SHORTEST
 from samebook.core.signing_key import SigningKey
 from samebook.core.workspace import Workspace, write_whole
 from samebook.environment import yaml_file
@@ -107,8 +108,8 @@ def check_key() -> None:
 def check_uncommitted(patch: bytes) -> None:
     """Raise PolicyRefused where the uncommitted work holds the key: it would go into the receipt's patch."""
     key = _key()
-    lines = key.content.splitlines() if key else []
-    if any(line in patch for line in lines if not line.startswith(b"-----")):
+    lines = map(bytes.strip, key.content.splitlines() if key else [])
+    if any(line in patch for line in lines if len(line) >= SHORTEST and not line.startswith(b"-----")):
         raise PolicyRefused(
             "the uncommitted work of this checkout holds the signing key; expected it outside of the checkout",
             mend="mv key.pem ~/ && export SIGNING_KEY=~/key.pem",
