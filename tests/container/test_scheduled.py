@@ -1,0 +1,100 @@
+"""A candidate that the clock starts, in both forms of CI: made, reproduced by another builder, and proposed."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import ci_file
+import docker
+import pytest
+import tiny_project
+import yaml
+from containers import base
+from s3 import KEY, S3, TEXT
+from tiny_project import OWNERS, POLICY, cloned, commit_jobs, git, key, make
+
+# A scheduled pipeline that trains, and compares with the champion.
+CANDIDATE = """
+parameters: {model: tumours}
+steps:
+  fit: {notebook: train}
+  gate: {needs: [fit], parameters: {candidate: $fit, champion: $model}}
+"""
+# In place of GitHub's own program: it keeps what it is told.
+FORGE = '#!/bin/sh\necho "$*" >"$(dirname "$0")/call"\n'
+
+
+@pytest.fixture(scope="module")
+def project(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with tiny_project.new(engine, tmp_path_factory.mktemp("project") / "scheduled_tiny") as made:
+        yield made
+
+
+def on_github(project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A stand-in for GitHub's program, on the path."""
+    del project
+    (folder / "programs").mkdir()
+    (folder / "programs" / "gh").write_text(FORGE)
+    (folder / "programs" / "gh").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder / "programs"), prepend=os.pathsep)
+    return {}
+
+
+def on_gitlab(project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables with which a push to GitLab goes to the project on this disk, which takes options of a push."""
+    del folder, monkeypatch
+    git(project, "config", "receive.advertisePushOptions", "true")
+    address = f"https://oauth2:token@forge.example.com/{project.name}.git"
+    instead = {"GIT_CONFIG_KEY_0": f"url.{project.as_uri()}.insteadOf", "GIT_CONFIG_VALUE_0": address}
+    return {"GIT_CONFIG_COUNT": "1", **instead, "PUSH_TOKEN": "token"}
+
+
+def secret_lines(secrets: dict[str, str]) -> list[str]:
+    return [line for text in secrets.values() for line in text.splitlines() if line and not line.startswith("-----")]
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+@pytest.mark.timeout(1800)
+def test_scheduled_candidate(
+    forge: str, is_shared: bool, project: Path, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduled pipeline makes a candidate, another job with a key of its own reproduces it, and a third proposes its
+    promotion as a branch with one commit; by the shared store, and where there is none by what jobs hand on.
+    """
+    ada = cloned(project, tmp_path / "ada")
+    store = json.loads(s3.settings()) if is_shared else {}
+    settings = {**store, "promotion": POLICY, "schedule": {"weekly": "0 5 * * 1"}}
+    (ada / "environments" / "preprod.yml").write_text(yaml.safe_dump(settings))
+    (ada / "environments" / "pipelines").mkdir(exist_ok=True)
+    (ada / "environments" / "pipelines" / "weekly.yml").write_text(CANDIDATE)
+    secrets = {"RUN_KEY": key(ada, "ada"), "REPRODUCTION_KEY": key(ada, "ci")}
+    (ada / "environments" / "trusted-keys" / "owners.yml").write_text(OWNERS)
+    make(ada, "schedule", f"AS={forge}", "ENV=preprod", f"INTO={'.github/workflows' if forge == 'github' else '.'}")
+    commit_jobs(ada, forge)
+    commit = ci_file.head(ada)
+    prefix = "weekly" if forge == "github" else "samebook-preprod-weekly"
+    names = (prefix, f"{prefix}-reproduce", f"{prefix}-promote")
+    proposing = (on_github if forge == "github" else on_gitlab)(ada, tmp_path, monkeypatch)
+    common = {"base": base(), "artifacts": tmp_path / "artifacts"}
+    secrets |= {"S3_KEY": KEY, "S3_TEXT": TEXT} if is_shared else {}
+    printed: list[str] = []
+    for name in names:
+        folder = tmp_path / name
+        if forge == "github":
+            printed.append("".join(dict(ci_file.run(ada, folder, "docker", name, **common, **secrets)).values()))
+        else:
+            files = {
+                each: str(ada.parent / f"{path}.pem") for each, path in (("RUN_KEY", "ada"), ("REPRODUCTION_KEY", "ci"))
+            }
+            printed.append(ci_file.run_gitlab(ada, folder, name, **common, **{**secrets, **files, **proposing}))
+    assert printed[1].count("\nIDENTICAL: ") == 2  # the training and the gate
+    assert not any(line in text for text in printed for line in secret_lines(secrets))
+    branch = "weekly-17"
+    assert git(ada, "log", "--format=%P", "-1", branch) == commit
+    assert git(ada, "diff", "--name-status", commit, branch) == "A\tmodels/tumours.json"
+    bundle = json.loads(git(ada, "show", f"{branch}:models/tumours.json"))
+    (made,) = bundle["reproductions"]
+    assert made["builder"].startswith("urn:samebook:builder:")
+    assert made["builder"].endswith(names[1])
