@@ -18,6 +18,12 @@ RUN --mount=type=secret,id=ca --mount=type=bind,source=environments/image,target
     /build/environments/image/install system
 
 # --- environment: the packages; of these stages nothing else reaches an image ------------------------------------
+FROM base AS parts
+# Only what decides which packages there are, so that editing a notebook or a setting doesn't install them again.
+COPY --chmod=755 environments/image scripts/sameboo[k]/image /build/environments/image/
+COPY --chmod=755 environments/*.txt scripts/*.whl /build/environments/
+RUN /build/environments/image/install parts
+
 FROM ${SYSTEM} AS tools
 # A package index of one's own, for those who have one; unset, the tools' default.
 ARG PIP_INDEX_URL
@@ -25,24 +31,28 @@ ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX
 # Copies instead of links, since the cache is another file system; uv must not fetch a Python: the base has it.
 ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/samebook PATH=/opt/samebook/bin:$PATH
-# Only what decides which packages there are, so that editing a notebook or a setting doesn't install them again.
-COPY --chmod=755 environments/image scripts/sameboo[k]/image /build/environments/image/
-COPY --chmod=755 environments/build.txt /build/environments/
+# Copies of the same bytes are the same to the cache, whatever else the locks or a wheel say.
+COPY --from=parts /parts/image /build/environments/image/
+COPY --from=parts /parts/build.txt /build/environments/
 # The secret is a CA bundle, for a proxy that inspects TLS: read while building, in no layer. Caches stay outside too.
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install uv
 
-FROM tools AS environment
-COPY --chmod=755 environments/runtime.txt scripts/*.whl /build/environments/
+FROM tools AS packages
+COPY --from=parts /parts/runtime.txt /build/environments/
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install runtime
+
+FROM packages AS environment
+COPY --from=parts /parts/own /build/environments/
 # What the runner needs to be found: its name and its commands, not its code.
 COPY --chmod=755 scripts/pyproject.toml /workspace/scripts/
-RUN /build/environments/image/install runner
+RUN --mount=type=bind,from=packages,source=/opt/samebook,target=/packages \
+    /build/environments/image/install own
 
 # Made beside runtime's, at the same time and the same path; its lock is constrained by runtime's, so no version differs.
 FROM tools AS lab-environment
-COPY --chmod=755 environments/lab.txt scripts/*.whl /build/environments/
+COPY --from=parts /parts/lab.txt /build/environments/
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install lab
 RUN --mount=type=bind,from=environment,source=/opt/samebook,target=/runtime \
@@ -50,8 +60,9 @@ RUN --mount=type=bind,from=environment,source=/opt/samebook,target=/runtime \
 
 # --- runtime: production ---------------------------------------------------------------------------------------
 FROM ${SYSTEM} AS runtime
-# The largest layer, and the one that changes least.
-COPY --from=environment /opt/samebook /opt/samebook
+# The largest layer, and the one that changes least: all projects of the same packages share it.
+COPY --from=packages /opt/samebook /opt/samebook
+COPY --from=environment /own /opt/samebook
 # Any UID works, also one without a passwd entry and on a read-only root: whatever writes finds a place under /tmp.
 ENV PATH=/opt/samebook/bin:$PATH HOME=/tmp USER=samebook LOGNAME=samebook \
     IPYTHONDIR=/tmp/ipython JUPYTER_RUNTIME_DIR=/tmp/jupyter JUPYTER_CONFIG_DIR=/tmp/jupyter/config MPLCONFIGDIR=/tmp/matplotlib
