@@ -55,7 +55,7 @@ FROM tools AS lab-environment
 COPY --from=parts /parts/lab.txt /build/environments/
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install lab
-RUN --mount=type=bind,from=environment,source=/opt/samebook,target=/runtime \
+RUN --mount=type=bind,from=packages,source=/opt/samebook,target=/packages \
     /build/environments/image/install additions
 
 # --- runtime: production ---------------------------------------------------------------------------------------

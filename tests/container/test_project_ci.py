@@ -1,4 +1,4 @@
-"""A project's own CI: each step on the real engine, and the reproduction of a model by a shared store."""
+"""A project's own CI: each step on the real engine, the reproduction of a model by a shared store, and its image."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ci_file
+import containers
 import docker
 import pytest
 import registry as registries
@@ -16,7 +17,9 @@ from containers import base
 from s3 import KEY, S3, TEXT
 from tiny_project import OWNERS, POLICY, cloned, commit_jobs, git, key, make
 
+from samebook.core.digest import sha256
 from samebook.forge import jobs
+from samebook.projects import wheel_file
 
 NAME = "ci_tiny"
 FORGES = ("github", pytest.param("gitlab", marks=pytest.mark.long))
@@ -95,6 +98,40 @@ def test_new_model_is_reproduced(forge: str, project: Path, s3: S3, tmp_path: Pa
     make(ada, "promote", "RUN=train", "MODEL=tumours", "ENV=preprod", **signed)
     bundle = json.loads((ada / "models" / "tumours.json").read_text())
     assert [item["builder"] for item in bundle["reproductions"]] == [f"urn:samebook:builder:{NAME}/reproduce"]
+
+
+@pytest.mark.timeout(1800)
+def test_update_changes_a_small_layer(project: Path, engine: docker.DockerClient, tmp_path: Path) -> None:
+    """Another samebook changes neither base nor packages of the image, which is as before but for it: what a machine
+    has to build and to pull is a few megabytes. A wheel that is not the lock's is refused.
+    """
+    clone = cloned(project, tmp_path / "ada")
+    (wheel,) = clone.glob("scripts/*.whl")
+    layers, said = [], "print('later')\n"
+    for files in ({}, {"samebook/later.py": said.encode()}):
+        before = sha256(wheel)
+        wheel_file.write(wheel, {**wheel_file.contents(wheel), **files})
+        if files:
+            with pytest.raises(
+                AssertionError, match=r"samebook-.* has not the hash that environments/runtime.txt names"
+            ):
+                built(clone)
+        for lock in clone.glob("environments/*.txt"):
+            lock.write_text(lock.read_text().replace(before, sha256(wheel)))
+        built(clone)
+        image = engine.images.get(f"{NAME}:runtime")
+        layers.append(image.attrs["RootFS"]["Layers"])
+    (same, *_) = (at for at, (old, new) in enumerate(zip(*layers, strict=True)) if old != new)
+    sizes = [item["Size"] for item in reversed(image.history()) if item["Size"]]
+    assert sum(sizes[:same]) > 500e6
+    assert sum(sizes[same:]) < 25e6
+    printed = engine.containers.run(image, ["-m", "samebook.later"], entrypoint="python", remove=True)
+    assert printed.decode() == "later\n"
+
+
+def built(clone: Path) -> None:
+    """The image of production, built in a checkout."""
+    containers.make("build", ENGINE="docker", TARGETS="runtime", BASE_IMAGE=base(), V="1", cwd=clone)
 
 
 @pytest.mark.long
