@@ -20,7 +20,6 @@ from samebook.core import head, signing_key
 from samebook.core.digest import json_bytes, parse_json
 from samebook.core.errors import PolicyRefused, UsageError
 from samebook.core.secret import SHORTEST
-from samebook.core.signing_key import SigningKey
 from samebook.core.workspace import Workspace, write_whole
 from samebook.environment import yaml_file
 from samebook.records.receipt import Json
@@ -116,7 +115,7 @@ def check_uncommitted(patch: bytes) -> None:
         )
 
 
-def _key() -> SigningKey | None:
+def _key() -> signing_key.SigningKey | None:
     try:
         return signing_key.current()
     except OSError as error:
