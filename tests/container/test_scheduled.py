@@ -54,8 +54,15 @@ def secret_lines(secrets: dict[str, str]) -> list[str]:
     return [line for text in secrets.values() for line in text.splitlines() if line and not line.startswith("-----")]
 
 
-@pytest.mark.parametrize("is_shared", [False, True])
-@pytest.mark.parametrize("forge", ["github", "gitlab"])
+@pytest.mark.parametrize(
+    ("forge", "is_shared"),
+    [
+        ("github", True),
+        pytest.param("github", False, marks=pytest.mark.long),
+        pytest.param("gitlab", True, marks=pytest.mark.long),
+        pytest.param("gitlab", False, marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.timeout(1800)
 def test_scheduled_candidate(
     forge: str, is_shared: bool, project: Path, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -72,6 +79,8 @@ def test_scheduled_candidate(
     secrets = {"RUN_KEY": key(ada, "ada"), "REPRODUCTION_KEY": key(ada, "ci")}
     (ada / "environments" / "trusted-keys" / "owners.yml").write_text(OWNERS)
     make(ada, "schedule", f"AS={forge}", "ENV=preprod", f"INTO={'.github/workflows' if forge == 'github' else '.'}")
+    # The store's server is on this machine's loopback, and a container has another.
+    (ada / "docker-compose.override.yml").write_text("services: {run: {network_mode: host}}\n")
     commit_jobs(ada, forge)
     commit = ci_file.head(ada)
     prefix = "weekly" if forge == "github" else "samebook-preprod-weekly"
