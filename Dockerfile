@@ -40,6 +40,7 @@ RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
 
 FROM tools AS packages
 COPY --from=parts /parts/runtime.txt /build/environments/
+COPY --from=parts /parts/wheels /build/environments/wheels/
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install runtime
 
@@ -53,6 +54,7 @@ RUN --mount=type=bind,from=packages,source=/opt/samebook,target=/packages \
 # Made beside runtime's, at the same time and the same path; its lock is constrained by runtime's, so no version differs.
 FROM tools AS lab-environment
 COPY --from=parts /parts/lab.txt /build/environments/
+COPY --from=parts /parts/wheels /build/environments/wheels/
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install lab
 RUN --mount=type=bind,from=packages,source=/opt/samebook,target=/packages \

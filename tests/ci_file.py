@@ -62,6 +62,13 @@ def given(folder: Path) -> tuple[str, str]:
     return text, gzip.decompress(base64.b64decode(text)).decode()
 
 
+def outputs(folder: Path, job: str) -> dict[str, str]:
+    """What a job of GitHub's gives to those that need it, by the expressions in which they have it."""
+    file = folder / "output"
+    pairs = (line.partition("=") for line in (file.read_text() if file.is_file() else "").splitlines())
+    return {f"needs.{job}.outputs.{name}": value for name, _, value in pairs}
+
+
 def run_gitlab(
     project: Path,
     folder: Path,

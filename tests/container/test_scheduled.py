@@ -82,17 +82,24 @@ def test_scheduled_candidate(
     # The store's server is on this machine's loopback, and a container has another.
     (ada / "docker-compose.override.yml").write_text("services: {run: {network_mode: host}}\n")
     commit_jobs(ada, forge)
+    # The clock of GitHub starts main's workflow, and GitLab's pipeline is of the branch that its schedule names.
+    git(ada, "switch", "--quiet", "--create", "preprod")
+    git(ada, "commit", "--quiet", "--allow-empty", "--message", "merged into preprod")
     commit = ci_file.head(ada)
+    git(ada, "switch", "--quiet", "main" if forge == "github" else "preprod")
     prefix = "weekly" if forge == "github" else "samebook-preprod-weekly"
     names = (prefix, f"{prefix}-reproduce", f"{prefix}-promote")
     proposing = (on_github if forge == "github" else on_gitlab)(ada, tmp_path, monkeypatch)
     common = {"base": base(), "artifacts": tmp_path / "artifacts"}
+    known = dict[str, str]()
     secrets |= {"S3_KEY": KEY, "S3_TEXT": TEXT} if is_shared else {}
     printed: list[str] = []
     for name in names:
         folder = tmp_path / name
         if forge == "github":
-            printed.append("".join(dict(ci_file.run(ada, folder, "docker", name, **common, **secrets)).values()))
+            steps = dict(ci_file.run(ada, folder, "docker", name, **common, known=known, **secrets))
+            printed.append("".join(steps.values()))
+            known |= ci_file.outputs(folder, name)
         else:
             files = {
                 each: str(ada.parent / f"{path}.pem") for each, path in (("RUN_KEY", "ada"), ("REPRODUCTION_KEY", "ci"))
@@ -100,6 +107,8 @@ def test_scheduled_candidate(
             printed.append(ci_file.run_gitlab(ada, folder, name, **common, **{**secrets, **files, **proposing}))
     assert printed[1].count("\nIDENTICAL: ") == 2  # the training and the gate
     assert not any(line in text for text in printed for line in secret_lines(secrets))
+    if forge == "github":
+        assert " --base preprod --head weekly-17 " in (tmp_path / "programs" / "call").read_text()
     branch = "weekly-17"
     assert git(ada, "log", "--format=%P", "-1", branch) == commit
     assert git(ada, "diff", "--name-status", commit, branch) == "A\tmodels/tumours.json"

@@ -109,7 +109,19 @@ def test_secrets() -> None:
 
 
 def test_judged_by_the_base() -> None:
-    """What judges a pull request checks its base out, and names the branch's commit as an argument alone."""
+    """What judges a pull request checks its base out, and names the branch's commit as an argument alone. Only a base
+    that nobody may push to judges: a branch of the author's own would give the key to its own code.
+    """
+    for name in ("ci", "reproduce"):
+        triggers: Any = yaml.safe_load(WORKFLOWS[f"{github.FOLDER}/{name}.yml"])[True]
+        assert triggers["pull_request"]["branches"] == ["main", "preprod", "prod"]
+    own: Any = yaml.safe_load((CHECKOUT / github.FOLDER / "ci.yml").read_text())[True]
+    assert own["pull_request"]["branches"] == ["main", "preprod", "prod"]
+    content = yaml.safe_load(gitlab.files(PROJECT)[gitlab.FILE])
+    rules_of = [content["workflow"]["rules"], *(job["rules"] for job in GITLAB.values())]
+    requests = [rule["if"] for each in rules_of for rule in each if "merge_request" in rule["if"]]
+    assert len(requests) == 4
+    assert all(rule.endswith('&& $CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED == "true"') for rule in requests)
     for name in ("review", "reproduce"):
         assert "checkout --quiet -B base FETCH_HEAD^1" in GITHUB[name]["steps"][0]["run"]
         assert GITLAB[name]["script"][0].endswith("git checkout --quiet -B base FETCH_HEAD")
@@ -127,7 +139,8 @@ def test_rules_of_branches() -> None:
     assert parameters["pull_request"]["required_approving_review_count"] == 1
     assert parameters["pull_request"]["require_code_owner_review"]
     assert content["bypass_actors"] == []
-    assert "/models/ @ada @team/models\n" in files[".github/CODEOWNERS"]
+    for path in ("/models/", "/notebooks/gate.ipynb", "/Makefile", "/scripts/", "/samebook-*.gitlab-ci.yml"):
+        assert f"{path} @ada @team/models\n" in files[".github/CODEOWNERS"]
     assert ".gitlab/CODEOWNERS" in ci(Workspace(CHECKOUT), CiRequest("gitlab", owners=("@ada",)))
 
 

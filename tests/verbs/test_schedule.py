@@ -53,8 +53,8 @@ PROGRAMS = (
     "fi",
 )
 PROPOSALS = ("propose-preprod", "propose-prod")
-# The step that is a program of its own: how a machine makes images.
-PREPARED = "Use Docker's containerd image store"
+# Steps that are programs of their own: how a machine makes images, and which commit a scheduled job is of.
+PREPARED = ("Use Docker's containerd image store", "Check out the branch of ")
 SYSTEMD = shutil.which("systemd-analyze")
 
 
@@ -217,6 +217,20 @@ def test_cron_jobs_have_no_rights(scheduled: Tiny) -> None:
     assert {volume["name"] for volume in pod["volumes"]} == {volume["name"] for volume in container["volumeMounts"]}
 
 
+@pytest.mark.parametrize("form", ["github", "gitlab"])
+def test_published_image_is_pulled(scheduled: Tiny, form: str) -> None:
+    """Where the settings name a published image, each job logs in to its registry first, if a user is named there."""
+    image = f"registry.example.com:5000/team/tiny@sha256:{'0' * 64}"
+    published = f"published: {{commit: '{'0' * 40}', runtime: '{image}'}}\n"
+    content = written(scheduled, form, POLICY + published)
+    for name, job in content.get("jobs", content).items():
+        lines = job.get("script") or [step.get("run", "") for step in job["steps"]]
+        (login,) = (at for at, line in enumerate(lines) if "docker login" in line)
+        assert lines[login].startswith('[ -z "$REGISTRY_USER" ] || '), name
+        assert lines[login].endswith(" registry.example.com:5000")
+        assert not any(line.startswith(("make", "SIGNING_KEY")) for line in lines[:login])
+
+
 def test_image_is_asked_for(scheduled: Tiny) -> None:
     """Without an image by digest there is no CronJob: a tag may be moved to another image."""
     for options in ([], ["--image", "a b"], ["--image", "samebook:runtime"]):
@@ -243,6 +257,7 @@ def test_workflow_shares_the_store(scheduled: Tiny) -> None:
     (scheduled.root / "environments" / "prod.yml").write_text(SCHEDULE + store)
     job = yaml.safe_load(rendered(scheduled, "github"))["jobs"]["daily"]
     assert job["env"] == {name: f"${{{{ secrets.{name} }}}}" for name in ("KEY", "KEY_ID")}
+    assert job["environment"] == "samebook-prod"  # whose secrets these are
     runs = [step["run"].split(" ENV")[0] for step in job["steps"][1:]]
     assert runs == ["make pull", "make pipeline NAME=daily", "make push"]
     assert job["steps"][2]["run"].endswith('ENV=prod SECRETS="KEY KEY_ID"')
@@ -329,9 +344,12 @@ def test_github_reproduces_candidate(scheduled: Tiny) -> None:
     jobs = written(scheduled, "github")["jobs"]
     assert list(jobs) == ["daily", "daily-reproduce", "daily-promote", "re-train_2"]
     again, promotion = jobs["daily-reproduce"], jobs["daily-promote"]
-    assert [again["needs"], promotion["needs"]] == ["daily", "daily-reproduce"]
+    assert [again["needs"], promotion["needs"]] == [["daily"], ["daily", "daily-reproduce"]]
     steps = [step["run"] for step in again["steps"] if "run" in step]
-    assert steps[-1] == 'SIGNING_KEY="$RUNNER_TEMP/key.pem" make reproduce RUN=train'
+    assert steps[-1] == 'SIGNING_KEY="$RUNNER_TEMP/key.pem" make reproduce RUN=train ENGINE=docker'
+    assert [job["environment"] for job in jobs.values()] == [
+        *("samebook-prod", "samebook-prod-reproduction", "samebook-prod", "samebook-prod")
+    ]
     assert again["env"]["SAMEBOOK_BUILDER"].endswith("/daily-reproduce")
     keys = {name: [key for key in ("RUN_KEY", "REPRODUCTION_KEY") if key in str(jobs[name])] for name in jobs}
     assert keys == {"daily": ["RUN_KEY"], "daily-reproduce": ["REPRODUCTION_KEY"]} | {
@@ -341,7 +359,7 @@ def test_github_reproduces_candidate(scheduled: Tiny) -> None:
     runs = [step.get("run", "") for step in promotion["steps"]]
     assert "make promote RUN=train MODEL=delay ENV=prod" in runs[2]
     pushed, opened = runs[-1].splitlines()
-    assert pushed.endswith("HEAD:refs/heads/daily-$GITHUB_RUN_ID")
+    assert pushed.endswith("+HEAD:refs/heads/daily-$GITHUB_RUN_ID")  # over that of an attempt that went no further
     assert "gh pr create" in opened
     assert "--head daily-$GITHUB_RUN_ID" in opened
     actions = {step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step}
@@ -405,8 +423,10 @@ def test_gitlab_reproduces_candidate(scheduled: Tiny) -> None:
     assert list(jobs) == [*names, "samebook-prod-re-train_2"]
     run, again, promotion = (jobs[name] for name in names)
     assert run["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $JOB == "daily"'}]
-    assert run["script"] == ['SIGNING_KEY="$RUN_KEY" make pipeline NAME=daily ENV=prod']
-    assert again["script"] == ['SIGNING_KEY="$REPRODUCTION_KEY" make reproduce RUN=train']
+    assert run["script"] == ['SIGNING_KEY="${RUN_KEY:?}" make pipeline NAME=daily ENV=prod ENGINE=docker']
+    assert again["script"] == ['SIGNING_KEY="${REPRODUCTION_KEY:?}" make reproduce RUN=train ENGINE=docker']
+    environments = [jobs[name]["environment"]["name"] for name in names]
+    assert environments == ["samebook-prod", "samebook-prod-reproduction", "samebook-prod"]
     assert (again["needs"], promotion["needs"]) == (names[:1], names[1:2])
     assert promotion["script"][0] == 'git checkout --quiet -B main "$CI_COMMIT_SHA"'  # no commit without a branch
     assert "make promote RUN=train MODEL=delay ENV=prod" in promotion["script"][1]

@@ -92,11 +92,10 @@ def work(workspace: Workspace, collection: Collection) -> Work:
     first, bundle = collection.runs[0], collection.bundle
     title, described = own.get("title"), first.statement["predicate"]["buildDefinition"]["externalParameters"]
     subject = f"model {bundle.name}" if bundle else f"run {first.id}"
+    behind = " and that of each run behind it" if bundle else ""
     return Work(
         title=f"{title}: {subject}" if title else subject,
-        description=f"The {subject} of {described['notebook']}, with its receipt and that of each run behind it."
-        if bundle
-        else f"The {subject} of {described['notebook']}, with its receipt.",
+        description=f"The {subject} of {described['notebook']}, with its receipt{behind}.",
         version=bundle.digest if bundle else first.receipt_digest,
         released=(bundle.promoted.at if bundle else first.times[1])[:10],
         authors=[_texts(author) for author in own.get("authors") or [] if isinstance(author, dict)] or [UNNAMED],

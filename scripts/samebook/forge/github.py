@@ -84,11 +84,15 @@ BASE = ("# The forge's commit of a pull request merges it into its base.", "git 
 
 
 def files(project: Project) -> dict[str, str]:
-    """The workflows of a project, content by path."""
+    """The workflows of a project, content by path.
+
+    A base that anybody may push to would judge its own pull requests, with the secrets of reproductions.
+    """
+    into = {"branches": list(project.protected)}
     return {
-        f"{FOLDER}/ci.yml": workflow("CI", {"push": {"branches": ["main"]}, "pull_request": None}, jobs.ci(WORDS)),
+        f"{FOLDER}/ci.yml": workflow("CI", {"push": {"branches": ["main"]}, "pull_request": into}, jobs.ci(WORDS)),
         f"{FOLDER}/reproduce.yml": workflow(
-            "Reproduce", {"pull_request": {"paths": [MODELS]}}, jobs.reproduction(WORDS, project)
+            "Reproduce", {"pull_request": {**into, "paths": [MODELS]}}, jobs.reproduction(WORDS, project)
         ),
         f"{FOLDER}/publish.yml": _publication(project),
     }
@@ -103,7 +107,7 @@ def workflow(name: str, events: dict[str, Any], table: Iterable[Job]) -> str:
     """A workflow as text."""
     head = yaml_file.dump({"name": name, "on": events, "permissions": {"contents": "read"}})
     # YAML 1.1 takes `on` for a truth.
-    parts = [HEAD + head.replace("'on':", "on:").replace(" null\n", "\n"), "jobs:"]
+    parts = [HEAD + head.replace("'on':", "on:"), "jobs:"]
     return "\n".join((*parts, "\n\n".join(job_text(job) for job in table))) + "\n"
 
 

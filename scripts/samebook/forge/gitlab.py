@@ -5,7 +5,7 @@ from typing import Any
 
 from samebook.environment import yaml_file
 from samebook.forge import jobs
-from samebook.forge.job import BRANCHES, MODELS, Job, Project, Step, When, Words
+from samebook.forge.job import MODELS, Job, Project, Step, When, Words
 from samebook.pipelines import candidates
 
 FILE = ".gitlab-ci.yml"
@@ -15,7 +15,8 @@ HEAD = """\
 # Written by make ci AS=gitlab. The runners have git, make, and Docker or Python; their variables are listed in
 # docs/how-to/ci.md.
 """
-REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event"'
+# A base that anybody may push to would judge its own merge requests, with the secrets of reproductions.
+REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event" && $CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED == "true"'
 PUSH = '$CI_PIPELINE_SOURCE == "push"'
 WORDS = Words(
     commit="$CI_COMMIT_SHA",
@@ -30,8 +31,7 @@ BASE = 'git fetch --quiet origin "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" && git c
 def files(project: Project, schedules: Iterable[str] = ()) -> dict[str, str]:
     """The file of a project, content by path; `schedules` are the names of the files that it includes."""
     table = (*jobs.ci(WORDS), *jobs.reproduction(WORDS, project), *jobs.publication(WORDS, project))
-    branches = [BRANCHES[env] for env in project.envs]
-    pushed = [f'{PUSH} && $CI_COMMIT_BRANCH == "{name}"' for name in dict.fromkeys(("main", *branches))]
+    pushed = [f'{PUSH} && $CI_COMMIT_BRANCH == "{name}"' for name in project.protected]
     rules = [REQUEST, '$CI_PIPELINE_SOURCE == "schedule"', *pushed]
     head = {
         **({"include": [{"local": f"/{name}"} for name in schedules]} if schedules else {}),

@@ -91,3 +91,8 @@ class Project:
     env: str = "prod"
     secrets: tuple[str, ...] = ()
     envs: tuple[str, ...] = field(default=("preprod", "prod"))
+
+    @property
+    def protected(self) -> tuple[str, ...]:
+        """The branches that nobody may push to: main, and those of the environments."""
+        return tuple(dict.fromkeys(("main", *(BRANCHES[env] for env in self.envs))))

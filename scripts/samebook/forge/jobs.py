@@ -31,7 +31,8 @@ def reproduction(words: Words, project: Project) -> tuple[Job, ...]:
             When.MODEL,
             minutes=360,
             is_of_base=True,
-            keeps=("runs/.received",),
+            # The receipts beside them are there where they go.
+            keeps=("runs/.received/*/reproduction-*",),
             environment="reproduction",
         ),
     )
@@ -84,7 +85,7 @@ def _verify(words: Words, env: str) -> Job:
     lines = (
         AUTHOR,
         f"[ ! -s {PATCH} ] || git am --quiet {PATCH}",
-        f"make verify-image ENV={env} ENGINE=docker",
+        *(f"make verify-image ENV={env} TARGET={target} ENGINE=docker" for target in ("runtime", "lab")),
     )
     return Job(
         f"verify-{env}",

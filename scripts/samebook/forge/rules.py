@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from samebook.core.errors import UsageError
@@ -10,8 +10,11 @@ from samebook.core.errors import UsageError
 RULESET = ".github/ruleset.json"
 # What a pull request waits for: both legs of the job `test`, and the review.
 CHECKS = ("test (docker)", "test (local)", "review")
-# What the owners of models approve: the models, and all that judges them.
-OWNED = ("/models/", "/environments/", "/.github/", "/.gitlab-ci.yml", "/.gitlab/")
+# What the owners of models approve: the models, and all that judges them or runs where they are judged.
+OWNED = (
+    *("/models/", "/environments/", "/scripts/", "/Makefile", "/Dockerfile", "/docker-compose.yml"),
+    *("/.ci/", "/.github/", "/.gitlab/", "/.gitlab-ci.yml", "/samebook-*.gitlab-ci.yml"),
+)
 OWNER = re.compile(r"@[\w.-]+(/[\w.-]+)*")
 
 
@@ -53,11 +56,14 @@ def ruleset(name: str, checks: Sequence[str] = CHECKS) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def owners(names: Sequence[str]) -> str:
-    """A CODEOWNERS file, which GitHub and GitLab read alike. Raises UsageError for what is not a name of a forge's."""
+def owners(names: Sequence[str], gates: Iterable[str] = ()) -> str:
+    """A CODEOWNERS file, which GitHub and GitLab read alike; `gates` are the notebooks that compare models.
+
+    Raises UsageError for what is not a name of a forge's.
+    """
     if wrong := [name for name in names if not OWNER.fullmatch(name)]:
         raise UsageError(
             f"{wrong[0]!r} is not a person or a group of a forge; expected @ada or @team/models",
             mend='make ci AS=github OWNERS="@ada @team/models"',
         )
-    return "".join(f"{path} {' '.join(names)}\n" for path in OWNED)
+    return "".join(f"{path} {' '.join(names)}\n" for path in (*OWNED, *(f"/notebooks/{gate}.ipynb" for gate in gates)))

@@ -20,11 +20,13 @@ GITHUB_KEY = "$RUNNER_TEMP/key.pem"
 # The secrets with the private keys: of the run, and of another owner for its reproduction.
 RUN_KEY, REPRODUCTION_KEY = "RUN_KEY", "REPRODUCTION_KEY"
 AUTHOR = "git config user.name samebook && git config user.email samebook@localhost"
+# The branches of environments that are called otherwise.
+BRANCHES = {"dev": "main"}
 # GitLab checks a commit out without a branch, and a commit needs one.
 BRANCH = 'git checkout --quiet -B main "$CI_COMMIT_SHA"'
 GITLAB = """\
 # Jobs of samebook in env {env}: include this file in .gitlab-ci.yml. The runner needs git, make, and Docker or Python.
-# Build > Pipeline schedules starts each job, in UTC, with the variable JOB:
+# Build > Pipeline schedules starts each job, in UTC, on the branch {branch}, with the variable JOB:
 {times}
 """
 
@@ -59,14 +61,28 @@ def _name(text: object) -> str:
     return reference[1] if reference else ""
 
 
+def branch(env: str) -> str:
+    """The branch that has an environment: what is scheduled there is of its commit."""
+    return BRANCHES.get(env, env)
+
+
 def key(secret: str) -> str:
     """The command that writes a private key from a secret into GitHub's temporary folder."""
     return f'install -m 600 /dev/null "{GITHUB_KEY}" && printenv {secret} > "{GITHUB_KEY}"'
 
 
 def reproduction(candidate: Candidate, key_file: str) -> str:
-    """The command of the other builder."""
-    return f"{f'SIGNING_KEY="{key_file}" ' if key_file else ''}make reproduce RUN={candidate.notebook}"
+    """The command of the other builder. Where it signs, the notebook runs in a container, which has not the key."""
+    return f"{signing(key_file)}make reproduce RUN={candidate.notebook}{engine(key_file)}"
+
+
+def signing(key_file: str) -> str:
+    """What stands before a command that signs, as a shell reads it."""
+    return f'SIGNING_KEY="{key_file}" ' if key_file else ""
+
+
+def engine(key_file: str) -> str:
+    return " ENGINE=docker" if key_file else ""
 
 
 def promotion(candidate: Candidate, env: str) -> str:
@@ -74,11 +90,13 @@ def promotion(candidate: Candidate, env: str) -> str:
     return f"{AUTHOR} && make promote RUN={candidate.notebook} MODEL={candidate.model} ENV={env}"
 
 
-def github_proposal(branch: str) -> tuple[str, ...]:
-    """The commands that push HEAD as a branch on GitHub, and open a pull request of it."""
+def github_proposal(branch: str, base: str = "$GITHUB_REF_NAME") -> tuple[str, ...]:
+    """The commands that push HEAD as a branch on GitHub, and open a pull request of it. A branch of that name is what
+    an earlier attempt of this job has pushed.
+    """
     return (
-        f'git -c "{HEADER}" push --quiet "$URL" HEAD:refs/heads/{branch}',
-        f'gh pr create --repo "$GITHUB_REPOSITORY" --base "$GITHUB_REF_NAME" --head {branch}'
+        f'git -c "{HEADER}" push --quiet "$URL" +HEAD:refs/heads/{branch}',
+        f'gh pr create --repo "$GITHUB_REPOSITORY" --base "{base}" --head {branch}'
         ' --title "$(git log -1 --format=%s)" --body "$(git log -1 --format=%b)"',
     )
 
@@ -87,48 +105,67 @@ def gitlab_proposal(branch: str) -> tuple[str, ...]:
     """The command that pushes HEAD as a branch on GitLab, which makes a merge request of it."""
     options = '-o merge_request.create -o merge_request.target="$CI_COMMIT_BRANCH"'
     server = "https://oauth2:$PUSH_TOKEN@$CI_SERVER_HOST/$CI_PROJECT_PATH.git"
-    return (f'git push --quiet {options} "{server}" HEAD:refs/heads/{branch}',)
+    return (f'git push --quiet {options} "{server}" +HEAD:refs/heads/{branch}',)
 
 
 def github(jobs: Jobs, candidate: Candidate, checkout: dict[str, Any], *, is_signed: bool, shared: bool) -> str:
-    """The two jobs after a candidate's, as a part of a workflow; `checkout` is the step that checks the commit out."""
+    """The two jobs after a candidate's, as a part of a workflow; `checkout` is the step that checks its commit out."""
     tail, begin = _tail(jobs), {"runs-on": "ubuntu-24.04", "timeout-minutes": 360}
     pull, push = ([{"run": f"make {verb} {tail}"}] if shared else [] for verb in ("pull", "push"))
     signing = [{"env": {REPRODUCTION_KEY: _secret(REPRODUCTION_KEY)}, "run": key(REPRODUCTION_KEY)}]
+    outputs = f"needs.{candidate.job}.outputs"
+    checkout = {**checkout, "env": {**checkout["env"], "COMMIT": f"${{{{ {outputs}.commit }}}}"}}
     reproduce = {
         **begin,
-        "needs": candidate.job,
+        "needs": [candidate.job],
         # Its own environment, so that no other job gets its key.
-        **({"environment": f"samebook-{jobs.env}-reproduction"} if is_signed else {}),
+        "environment": f"samebook-{jobs.env}-reproduction",
         "env": _variables(jobs, f"${{{{ github.repository }}}}/{candidate.job}-reproduce"),
         "steps": [
             checkout,
             _runs(DOWNLOAD, candidate.job),
+            *login(jobs),
             *pull,
             *(signing if is_signed else []),
             {"run": reproduction(candidate, GITHUB_KEY if is_signed else "")},
             _runs(UPLOAD, f"{candidate.job}-reproduced"),
         ],
     }
-    proposal = "\n".join(github_proposal(f"{candidate.job}-$GITHUB_RUN_ID")) + "\n"
+    proposal = "\n".join(github_proposal(f"{candidate.job}-$GITHUB_RUN_ID", "$BASE")) + "\n"
+    own = {"GH_TOKEN": checkout["env"]["TOKEN"], "BASE": f"${{{{ {outputs}.branch }}}}"}
     promote = {
         **begin,
-        "needs": f"{candidate.job}-reproduce",
+        "needs": [candidate.job, f"{candidate.job}-reproduce"],
+        "environment": f"samebook-{jobs.env}",
         "permissions": {"contents": "write", "pull-requests": "write"},
         "env": _variables(jobs, f"${{{{ github.repository }}}}/{candidate.job}-promote"),
         "steps": [
             checkout,
             _runs(DOWNLOAD, f"{candidate.job}-reproduced"),
+            *login(jobs),
             *pull,
             {"run": promotion(candidate, jobs.env)},
             *push,
             *([] if shared else [{"uses": UPLOAD, "with": {"name": f"{candidate.job}-store", "path": "store"}}]),
-            {"env": {**checkout["env"], "GH_TOKEN": checkout["env"]["TOKEN"]}, "run": proposal},
+            {"env": {**checkout["env"], **own}, "run": proposal},
         ],
     }
     named = {f"{candidate.job}-reproduce": reproduce, f"{candidate.job}-promote": promote}
     lines = yaml_file.dump(named).splitlines()
     return "".join(f"  {line}\n" for line in lines)
+
+
+def login(jobs: Jobs) -> list[dict[str, Any]]:
+    """The step by which Docker may pull the image that the settings name, where its registry asks who pulls."""
+    if not jobs.registry:
+        return []
+    secrets = {name: _secret(name) for name in ("REGISTRY_USER", "REGISTRY_PASSWORD")}
+    return [{"name": "Log in to the registry, where that is asked for", "env": secrets, "run": _login(jobs.registry)}]
+
+
+def _login(registry: str) -> str:
+    who = 'docker login --username "$REGISTRY_USER" --password-stdin'
+    return f'[ -z "$REGISTRY_USER" ] || printf %s "$REGISTRY_PASSWORD" | {who} {registry}'
 
 
 def upload(candidate: Candidate) -> str:
@@ -140,7 +177,7 @@ def gitlab(jobs: Jobs, candidates: list[Candidate], *, is_signed: bool, shared: 
     """The jobs for GitLab, as one file; a candidate is followed by its reproduction and its promotion."""
     times = "\n".join(f"#   {job}: {when}" for job, when in jobs.when.items())
     named = {name: job for job in jobs.when for name, job in _gitlab(jobs, job, candidates, is_signed, shared)}
-    head = GITLAB.format(env=jobs.env, times=times)
+    head = GITLAB.format(env=jobs.env, branch=branch(jobs.env), times=times)
     return {f"samebook-{jobs.env}.gitlab-ci.yml": head + yaml_file.dump(named)}
 
 
@@ -148,6 +185,7 @@ def _gitlab(
     jobs: Jobs, job: str, candidates: list[Candidate], is_signed: bool, shared: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     tail, name = _tail(jobs), f"samebook-{jobs.env}-{job}"
+    begun = [_login(jobs.registry)] if jobs.registry else []
     pull, push = ([f"make {verb} {tail}"] if shared else [] for verb in ("pull", "push"))
     candidate = next((candidate for candidate in candidates if candidate.job == job), None)
     begin = {
@@ -156,17 +194,26 @@ def _gitlab(
         "resource_group": name,
     }
     handed = {"artifacts": {"paths": ["runs/", *([] if shared else ["store/"])], "expire_in": "30 days"}}
-    sign = f'SIGNING_KEY="${RUN_KEY}" ' if candidate and is_signed else ""
-    run = [*pull, f"{sign}make pipeline NAME={job} {tail}", *push]
+    # Without the variable the job ends: unsigned, its work would be refused hours later.
+    run_key, other_key = (
+        f"${{{variable}:?}}" if candidate and is_signed else "" for variable in (RUN_KEY, REPRODUCTION_KEY)
+    )
+    run = [*begun, *pull, f"{signing(run_key)}make pipeline NAME={job} {tail}{engine(run_key)}", *push]
     builder = "urn:samebook:builder:$CI_PROJECT_PATH/$CI_JOB_NAME"
-    common = {**begin, "variables": {"GIT_DEPTH": "0", "SAMEBOOK_BUILDER": builder}}
+    common = {**begin, **_environment(f"samebook-{jobs.env}")}
+    common |= {"variables": {"GIT_DEPTH": "0", "SAMEBOOK_BUILDER": builder}}
     yield name, {**common, "script": run, **(handed if candidate else {})}
     if candidate:
-        again = reproduction(candidate, f"${REPRODUCTION_KEY}" if is_signed else "")
-        yield f"{name}-reproduce", {**common, "needs": [name], "script": [*pull, again], **handed}
+        again = {"needs": [name], "script": [*begun, *pull, reproduction(candidate, other_key)]}
+        # Its own environment, so that no other job gets its key.
+        yield f"{name}-reproduce", {**common, **_environment(f"samebook-{jobs.env}-reproduction"), **again, **handed}
         proposal = gitlab_proposal(f"{job}-$CI_PIPELINE_ID")
-        script = [BRANCH, *pull, promotion(candidate, jobs.env), *push, *proposal]
+        script = [BRANCH, *begun, *pull, promotion(candidate, jobs.env), *push, *proposal]
         yield f"{name}-promote", {**common, "needs": [f"{name}-reproduce"], "script": script, **handed}
+
+
+def _environment(name: str) -> dict[str, Any]:
+    return {"environment": {"name": name, "action": "access"}}
 
 
 def _tail(jobs: Jobs) -> str:

@@ -9,6 +9,7 @@ from samebook.cluster import kubernetes
 from samebook.cluster.frame import Frame
 from samebook.core.errors import UsageError
 from samebook.core.text import repeated_name
+from samebook.environment import yaml_file
 from samebook.pipelines import candidates as following
 from samebook.pipelines.candidates import Candidate
 from samebook.pipelines.timers import Jobs
@@ -38,7 +39,10 @@ JOB = """\
     if: github.event.schedule == '{time}' || inputs.job == '{job}'
     runs-on: ubuntu-24.04
     timeout-minutes: 360
+    # Its secrets are those of this environment: let only the default branch have them.
+    environment: samebook-{env}
     concurrency: {{group: samebook-{env}-{job}, cancel-in-progress: false}}
+    outputs: {{commit: "${{{{ steps.branch.outputs.commit }}}}", branch: "${{{{ steps.branch.outputs.branch }}}}"}}
 {secrets}    steps:
 """
 CHECKOUT = """\
@@ -52,6 +56,26 @@ CHECKOUT = """\
           git -c http.extraheader="Authorization: Basic $(printf 'x-access-token:%s' "$TOKEN" | base64 -w0)" \\
             fetch --quiet "$URL" "$GITHUB_SHA"
           git checkout --quiet -B main FETCH_HEAD
+"""
+# GitHub's clock starts the default branch's workflow; what it runs is of the branch that has the environment.
+BRANCH = """\
+      - name: Check out the branch of {env}
+        id: branch
+        env:
+          TOKEN: ${{{{ github.token }}}}
+          URL: ${{{{ github.server_url }}}}/${{{{ github.repository }}}}
+        run: |
+          git init --quiet .
+          access="http.extraheader=Authorization: Basic $(printf 'x-access-token:%s' "$TOKEN" | base64 -w0)"
+          if git -c "$access" ls-remote --exit-code "$URL" refs/heads/{branch} >/dev/null; then
+            branch={branch} commit=refs/heads/{branch}
+          else
+            [ $? -eq 2 ] || exit 1
+            branch=$GITHUB_REF_NAME commit=$GITHUB_SHA
+          fi
+          git -c "$access" fetch --quiet "$URL" "$commit"
+          git checkout --quiet -B main FETCH_HEAD
+          printf 'branch=%s\\ncommit=%s\\n' "$branch" "$(git rev-parse HEAD)" >>"$GITHUB_OUTPUT"
 """
 STEP = """\
       - name: {name}
@@ -100,7 +124,8 @@ def github(jobs: Jobs, candidates: Sequence[Candidate], *, is_signed: bool, shar
     """A workflow, as one file. With a shared store it brings what a job needs from there, and sends what it made."""
     times = "\n".join(f'    - cron: "{time}"' for time in dict.fromkeys(map(str, jobs.when.values())))
     head = WORKFLOW.format(env=jobs.env, times=times, jobs=", ".join(jobs.when))
-    checkout = yaml.safe_load(CHECKOUT.format())[0]
+    # By those after it, so that they work on the same commit.
+    checkout = yaml.safe_load(CHECKOUT.format().replace("GITHUB_SHA", "COMMIT"))[0]
     by_job = {candidate.job: candidate for candidate in candidates}
     parts: list[str] = []
     for job in jobs.when:
@@ -114,21 +139,28 @@ def _job(jobs: Jobs, job: str, candidate: Candidate | None, *, is_signed: bool, 
     names = [*jobs.secrets, *([following.RUN_KEY] if candidate and is_signed else [])]
     lines = [f"      {name}: ${{{{ secrets.{name} }}}}\n" for name in names]
     secrets = "".join(["    env:\n", *lines]) if lines else ""
-    head = JOB.format(job=job, env=jobs.env, time=jobs.when[job], secrets=secrets) + CHECKOUT.format()
+    head = JOB.format(job=job, env=jobs.env, time=jobs.when[job], secrets=secrets)
+    head += BRANCH.format(env=jobs.env, branch=following.branch(jobs.env))
     return head + "".join(_steps(jobs, job, candidate, is_signed=is_signed, shared=shared))
 
 
 def _steps(jobs: Jobs, job: str, candidate: Candidate | None, *, is_signed: bool, shared: bool) -> Iterator[str]:
     secrets = f' SECRETS="{" ".join(jobs.secrets)}"' if jobs.secrets else ""
-    tail, sign = f"ENV={jobs.env}{secrets}", ""
+    tail, key_file = f"ENV={jobs.env}{secrets}", following.GITHUB_KEY if candidate and is_signed else ""
+    yield from map(_text, following.login(jobs))
     if shared:
         yield STEP.format(name="Bring what is in the shared store", always="", command=f"make pull {tail}")
-    if candidate and is_signed:
-        sign = f'SIGNING_KEY="{following.GITHUB_KEY}" '
+    if key_file:
         yield STEP.format(name="Write the key of runs", always="", command=following.key(following.RUN_KEY))
-    yield STEP.format(name=f"Run {job}", always="", command=f"{sign}make pipeline NAME={job} {tail}")
+    command = f"{following.signing(key_file)}make pipeline NAME={job} {tail}{following.engine(key_file)}"
+    yield STEP.format(name=f"Run {job}", always="", command=command)
     if shared:
         always = "        if: ${{ !cancelled() }}\n"
         yield STEP.format(name="Send what it made", always=always, command=f"make push {tail}")
     if candidate:
         yield following.upload(candidate)
+
+
+def _text(step: dict[str, Any]) -> str:
+    """A step as a part of a workflow."""
+    return "".join(f"      {line}\n" for line in yaml_file.dump([step]).splitlines())

@@ -40,12 +40,15 @@ WantedBy=timers.target
 
 @dataclass(frozen=True)
 class Jobs:
-    """The scheduled pipelines of a checkout; `secrets` are the names of the secrets that its settings refer to."""
+    """The scheduled pipelines of a checkout; `secrets` are the names of the secrets that its settings refer to, and
+    `registry` is the host that has the published image; "" where the settings name none.
+    """
 
     root: Path
     env: str
     when: dict[str, Cron]
     secrets: tuple[str, ...] = ()
+    registry: str = ""
 
     def command(self, job: str) -> list[str]:
         secrets = [f"SECRETS={' '.join(self.secrets)}"] if self.secrets else []

@@ -38,10 +38,14 @@ def ci(workspace: Workspace, request: CiRequest) -> dict[str, str]:
     project = Project(request.env, secrets, request.envs)
     if request.form == "gitlab":
         schedules = sorted(path.name for path in workspace.root.glob(gitlab.SCHEDULES))
-        return gitlab.files(project, schedules) | _owners(".gitlab", request)
+        return gitlab.files(project, schedules) | _owners(workspace, ".gitlab", request)
     name = publication.project_name(workspace)
-    return github.files(project) | {rules.RULESET: rules.ruleset(name)} | _owners(".github", request)
+    return github.files(project) | {rules.RULESET: rules.ruleset(name)} | _owners(workspace, ".github", request)
 
 
-def _owners(folder: str, request: CiRequest) -> dict[str, str]:
-    return {f"{folder}/CODEOWNERS": rules.owners(request.owners)} if request.owners else {}
+def _owners(workspace: Workspace, folder: str, request: CiRequest) -> dict[str, str]:
+    if not request.owners:
+        return {}
+    policies = (settings.load(workspace, env).promotion for env in settings.names(workspace))
+    gates = sorted({policy.gate.notebook for policy in policies if policy.gate})
+    return {f"{folder}/CODEOWNERS": rules.owners(request.owners, gates)}

@@ -48,7 +48,9 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
         )
     _check_promotions(workspace, env_settings, request)
     when = {job: cron.parse(line) for job, line in env_settings.schedule.items()}
-    jobs = Jobs(workspace.root, request.env, when, tuple(sorted(env_settings.secret_names())))
+    published = env_settings.published.runtime if env_settings.published else ""
+    secrets = tuple(sorted(env_settings.secret_names()))
+    jobs = Jobs(workspace.root, request.env, when, secrets, registry=published.partition("/")[0])
     _check(jobs, request)
     match request.form:
         case "cron":

@@ -10,6 +10,7 @@ from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.text import Say, align, visible
 from samebook.core.workspace import Workspace
+from samebook.environment import settings
 from samebook.release import archive, docker, publication
 from samebook.release.archive import Archive, Difference
 from samebook.wheelhouse import pinned_base
@@ -58,6 +59,8 @@ def verify_image(request: VerifyImageRequest, say: Say) -> ImageVerdict:
     claims = docker.variables(image)
     commit = claims.get(COMMIT, "")
     _check_commit(workspace, image, commit)
+    if not request.image:
+        _check_named(workspace, request.env, commit)
     base, note = _base(workspace, commit, claims.get(BASE, ""))
     say(f"building the image of {commit[:12]} again")
     (workspace.root / ".samebook").mkdir(exist_ok=True)
@@ -79,6 +82,16 @@ def _check_commit(workspace: Workspace, image: str, commit: str) -> None:
         raise UsageError(
             f"{image} is of commit {commit[:12]}, which is not in this branch: to build it is to run it",
             mend=f"git switch --detach {commit[:12]}",
+        )
+
+
+def _check_named(workspace: Workspace, env: str, commit: str) -> None:
+    """Raise UsageError where an environment's settings name another commit beside the image."""
+    published = settings.load(workspace, env).published
+    if published and published.commit != commit:
+        raise UsageError(
+            f"environments/{env}.yml names commit {published.commit[:12]} beside an image of {commit[:12]}",
+            mend=f"make publish ENV={env} REGISTRY=registry.example.com/team",
         )
 
 
