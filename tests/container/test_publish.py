@@ -150,6 +150,11 @@ def test_image_is_what_its_commit_says(clone: Clone) -> None:
     assert "no branch, tag or commit" in clone.make("verify-image", f"IMAGE={stranger}").stderr
     assert "has no digest" in clone.make("verify-image", "IMAGE=churn:latest").stderr
     assert "names no published image" in clone.make("verify-image", "ENV=dev").stderr
+    file, earlier = clone.folder / "environments" / "prod.yml", clone.git("rev-parse", f"{published['commit']}^")
+    file.write_text(file.read_text().replace(published["commit"], earlier))
+    assert (
+        f"names commit {earlier[:12]} beside an image of" in clone.make("verify-image", "ENV=prod", "CACHED=1").stderr
+    )
 
 
 def forge(clone: Clone, image: str, dockerfile: str) -> str:
