@@ -134,6 +134,8 @@ apart:
 TAKES_build = V
 build: images ## Build the image: runtime, and lab on top (V=1 shows the steps)
 
+# Quick to pack, as such an image stays on this machine; an engine that packs none ignores it.
+PACKED = $(if $(PODMAN),,--output type=image$(comma)compression=zstd$(comma)compression-level=1)
 # The words of the step that failed are among those of all steps, which nobody else wants to read.
 images: SHOWN = $(STEPS)
 # After a comment nothing in a Dockerfile names another program to read it, which would choose its caches itself.
@@ -142,7 +144,7 @@ images: pulled-base $(if $(CACHE_NAMESPACE),apart)
 	{ sleep 20 </dev/null >/dev/null 2>&1 && echo '  being built, which takes minutes where packages are new; make build V=1 shows the steps' >&2; } & told=$$!; \
 	wheels= && trap 'kill $$told 2>/dev/null; rm -rf "$$log" "$$wheels"' EXIT && \
 	for target in $(foreach target,$(TARGETS),$(call quoted,$(target))); do \
-	  $(call built,.,--target $$target --tag $(PROJECT_NAME):$$target$(TAG)) $(if $(call on,V),,2>"$$log") || { \
+	  $(call built,.,--target $$target $(PACKED) --tag $(PROJECT_NAME):$$target$(TAG)) $(if $(call on,V),,2>"$$log") || { \
 	  tail -n 30 "$$log" >&2; echo "error: the image $(PROJECT_NAME):$$target could not be built; Docker's own words are above (V=1: all of them)" >&2 && \
 	  if $(if $(CACHE_NAMESPACE),false,grep -q '  -> ' "$$log"); then grep -oE '(error: |  -> ).*' "$$log" | awk '!seen[$$0]++' >&2; elif grep -Eq '$(OF_NETWORK)' "$$log"; then $(PROXIES); else echo "  -> make build V=1" >&2; fi && exit 2; }; \
 	done
@@ -165,6 +167,7 @@ uncommitted:
 	@$(HERE)environments/host uncommitted $(call quoted,$(SAMEBOOK_PATCH))
 
 # From the commit, whatever the checkout holds: the digest is a function of commit and base, for anyone to check.
+# Packed by gzip, however a build of this machine has packed a layer before.
 # All files have one time, that of 1980, before that of any layer: one of the cache, older than the commit, would keep its own.
 TAKES_image = V DIST NO_CACHE REVISION
 image: archives ## Build the release image into dist/, the same bytes for the same commit, and print its digests
@@ -191,7 +194,7 @@ archives: containerd-store pulled-base
 	  archive=$(call quoted,$(DIST))/samebook-$$target.oci.tar && \
 	  $(call built,"$$commit",$$anew --provenance=false --target $$target --tag $(call quoted,$(RELEASE)):$$target$(call quoted,$(RELEASE_TAG)) \
 	    --build-arg GIT_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=315532800 \
-	    --output type=oci$(comma)dest="$$archive"$(comma)rewrite-timestamp=true) && \
+	    --output type=oci$(comma)dest="$$archive"$(comma)rewrite-timestamp=true$(comma)compression=gzip$(comma)force-compression=true) && \
 	  echo "$(PROJECT_NAME):$$target $$(tar xOf "$$archive" index.json | grep -o 'sha256:[0-9a-f]*' | head -1)" || exit 2; \
 	  anew=$${anew:+--no-cache-filter=lab-environment,lab}; \
 	done
