@@ -7,8 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
-from benchmarks import command, cost, figures, goals, machine, peers, picture, racing, scoring_survey, sweeping
+from benchmarks import command, cost, figures, goals, machine, peers, racing, scoring_survey, sweeping
 from benchmarks.cases import CASES
 from benchmarks.executing import BEST
 from benchmarks.figures import Result
@@ -278,12 +279,15 @@ def test_busy() -> None:
     assert "the load is 3.0 on 2 cores" in machine.load_warning(3.0, 2)
 
 
-def test_picture(tmp_path: Path) -> None:
-    """A picture has a panel for each case with results; without results there is no picture."""
-    some = {"samebook": rounds(1, 2), "x": Result(error="no")}
-    picture.draw({"a": some, "b": {"x": Result()}}, tmp_path / "some.png")
-    picture.draw({"b": {"x": Result()}}, tmp_path / "none.png")
-    assert [path.name for path in tmp_path.iterdir()] == ["some.png"]
+def test_busy_machine() -> None:
+    """Processes keep cores busy beside the block, and are gone after it."""
+    mine = psutil.Process()
+    before = {child.pid for child in mine.children()}
+    with machine.busy(2):
+        beside = [child for child in mine.children() if child.pid not in before]
+        wait_until(lambda: all(child.cpu_times().user > 0.05 for child in beside))
+    assert len(beside) == 2
+    assert not any(child.is_running() for child in beside)
 
 
 @pytest.mark.parametrize("arguments", ["--only trivail", "--subjects scrpt", "--repeats 0", "--runs 15"])

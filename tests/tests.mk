@@ -35,10 +35,10 @@ TAKES_season = DAYS
 season: $(LOCAL) ## Replay DAYS=120 of real flights through the inbox, with faults planted; draws docs/season.png
 	@rm -rf .samebook/season && $(INSIDE_local) python tests/season.py $(call option,DAYS,days) --folder .samebook/season --picture docs/season.png
 
-TAKES_bench = REPEATS ONLY SUBJECTS PICTURE SLOW LIST
-bench: $(LOCAL) ## Time us and the peers side by side: REPEATS=5 ONLY=trivial,cells PICTURE=docs/bench.png SLOW=1 LIST=1
+TAKES_bench = REPEATS ONLY SUBJECTS LOAD SLOW LIST
+bench: $(LOCAL) ## Time us and the peers side by side: REPEATS=5 ONLY=trivial,cells LOAD=2 SLOW=1 LIST=1
 	@$(INSIDE_local) python tests/benchmarks/bench.py $(call option,REPEATS,repeats) $(call option,ONLY,only) $(call option,SUBJECTS,subjects) \
-	  $(call option,PICTURE,picture) $(if $(call on,SLOW),--slow) $(if $(call on,LIST),--list)
+	  $(call option,LOAD,load) $(if $(call on,SLOW),--slow) $(if $(call on,LIST),--list)
 
 TAKES_bench-scale = SIZES RUNS PICTURE MEMORY TREES PARTS WORKERS
 bench-scale: $(LOCAL) ## Time and memory as rows and runs grow, and their slopes: SIZES=1000000,10000000 RUNS=10,100 PICTURE=docs/scale.png; MEMORY=2g TREES=100 PARTS=100: train in a container; MEMORY=2g WORKERS=1,2,4: in a cluster

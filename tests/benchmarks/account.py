@@ -47,7 +47,7 @@ class Account:
 
     def as_json(self) -> dict[str, Any]:
         """The whole account, as JSON."""
-        plan = {name: getattr(self.plan, name) for name in ("repeats", "runs", "rows", "jobs")}
+        plan = {name: getattr(self.plan, name) for name in ("repeats", "runs", "rows", "jobs", "load")}
         races = {
             case: {name: result.as_json() for name, result in results.items()} for case, results in self.races.items()
         }

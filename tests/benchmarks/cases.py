@@ -2,7 +2,7 @@
 
 from benchmarks.cost import COST
 from benchmarks.executing import notebook_race
-from benchmarks.images import LOCK, NOTEBOOK, SIZES
+from benchmarks.images import FIRSTS, LOCK, NOTEBOOK, SIZES
 from benchmarks.notebooks import TRAINING, TRIVIAL, many, printing
 from benchmarks.places import Case
 from benchmarks.samebook_runs import make_run
@@ -29,5 +29,6 @@ ALL: tuple[Case, ...] = (
     SIZES,
     NOTEBOOK,
     LOCK,
+    FIRSTS,
 )
 CASES = {case.name: case for case in ALL}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from benchmarks import goals, machine, picture
+from benchmarks import goals, machine
 from benchmarks.account import Account
 from benchmarks.cases import CASES
 from benchmarks.places import Case, Plan, Race, Survey
@@ -36,7 +36,7 @@ def options_parser() -> argparse.ArgumentParser:
     parser.add_argument("--slow", action="store_true", help="also what takes minutes: a changed lock, built")
     parser.add_argument("--list", action="store_true", help="only list cases and subjects")
     parser.add_argument("--json", type=Path, default=JSON, help="where every figure goes")
-    parser.add_argument("--picture", type=Path, help="where a picture goes")
+    parser.add_argument("--load", type=int, default=Plan.load, help="processes that keep the cores busy meanwhile")
     return parser
 
 
@@ -89,18 +89,17 @@ def print_cases(chosen: Sequence[Case]) -> int:
 def bench(chosen: Sequence[Case], options: argparse.Namespace) -> int:
     """Measure the cases one after the other, and write all results after each. Returns the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # its processes end, too
-    account = Account(Plan(options.repeats, options.runs, options.rows, options.jobs, frozenset(options.subjects)))
+    plan = Plan(options.repeats, options.runs, options.rows, options.jobs, options.load, frozenset(options.subjects))
+    account = Account(plan)
     say(machine.load_warning(account.machine["load"], account.machine["cores"] or 1))
-    for case in chosen:
-        click.echo(f"\n{case.name}: {case.title}")
-        click.echo("\n".join(account.measure(case, say)))
-        account.write(options.json)
+    with machine.busy(plan.load):
+        for case in chosen:
+            click.echo(f"\n{case.name}: {case.title}")
+            click.echo("\n".join(account.measure(case, say)))
+            account.write(options.json)
     account.machine["load_after"] = machine.load()
     account.write(options.json, versions=machine.versions(account.plan.peers))
     click.echo("\n".join(["", *goals.table(account.verdicts()), "", str(options.json)]))
-    if options.picture:
-        picture.draw(account.races, options.picture)
-        click.echo(options.picture)
     return int(account.is_failed)
 
 

@@ -1,4 +1,4 @@
-"""Sizes of images, and the time of a rebuild after a change. Both need a Docker daemon."""
+"""Sizes of images, the time of a rebuild after a change, and the first run in a new clone, which builds one."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def sizes(_: Place) -> list[dict[str, object]]:
 def rebuilt(path: str, line: str, place: Place) -> list[dict[str, object]]:
     """Seconds of `make build` in a clone, of images of its own: without a change, and with a line added to a file."""
     _docker("version")
-    clone = _clone(place)
+    clone = cloned(place)
     place.stack.callback(_output, "docker", "image", "rm", "--force", f"samebook:runtime{TAG}")
     _build(clone)
     unchanged = _build(clone)
@@ -53,7 +53,8 @@ LOCK = Survey(
 )
 
 
-def _clone(place: Place) -> Path:
+def cloned(place: Place) -> Path:
+    """A clone of this repository, with the base image that is used here."""
     clone = place.root / "clone"
     if _output("git", "clone", "--quiet", str(CHECKOUT), str(clone)) is None:
         raise FailedTrial(f"{CHECKOUT} can't be cloned")
@@ -64,16 +65,43 @@ def _clone(place: Place) -> Path:
     return clone
 
 
-def _build(clone: Path) -> float:
-    environ = {
+def make(clone: Path, *words: str, **variables: str) -> float:
+    """The seconds that make takes in a clone. Raises FailedTrial."""
+    inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("SAMEBOOK_", "MAKE", "MFLAGS"))
     }
-    command = ("make", "build", "ENGINE=docker", "TARGETS=runtime", f"SAMEBOOK_TAG={TAG}")
-    began = time.perf_counter()
-    done = subprocess.run(command, cwd=clone, env=environ, capture_output=True, text=True, check=False)
+    began, env = time.perf_counter(), {**inherited, **variables}
+    done = subprocess.run(("make", *words), cwd=clone, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise FailedTrial(f"make build: {last_words(done.stderr)}")
+        raise FailedTrial(f"make {words[0]}: {last_words(done.stderr)}")
     return time.perf_counter() - began
+
+
+def _build(clone: Path) -> float:
+    return make(clone, "build", "ENGINE=docker", "TARGETS=runtime", f"SAMEBOOK_TAG={TAG}")
+
+
+def firsts(place: Place) -> list[dict[str, object]]:
+    """Seconds of the example's first run in a new clone, of its next one, and of its reproduction, on each engine.
+
+    Nothing of samebook's own caches is there; what uv and Docker have of the packages stays as it is.
+    """
+    rows = list[dict[str, object]]()
+    for engine in ("local", "docker"):
+        if engine == "docker" and _output("timeout", "10", "docker", "version") is None:
+            continue
+        beside = Place(place.folder(engine), place.plan, place.stack)
+        clone, cache = cloned(beside), {"XDG_CACHE_HOME": str(beside.folder("cache")), "SAMEBOOK_TAG": TAG}
+        cache |= {"UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))}
+        first, again = (make(clone, "run", "NOTEBOOK=train", f"ENGINE={engine}", **cache) for _ in range(2))
+        reproduced = make(clone, "reproduce", "RUN=train", f"ENGINE={engine}", **cache)
+        rows.append({"engine": engine, "first run s": first, "next s": again, "reproduction s": reproduced})
+    return rows
+
+
+FIRSTS = Survey(
+    "first", "the example in a new clone: its first run, the next one, a reproduction", firsts, is_slow=True
+)
 
 
 def _docker(*arguments: str) -> None:

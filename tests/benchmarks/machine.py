@@ -4,6 +4,9 @@ import datetime
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,16 @@ def processor() -> str:
 def load_warning(load: float, cores: int) -> str:
     """A warning where the machine has other work; else an empty text."""
     return f"the load is {load:.1f} on {cores} cores: take no ratio from this" if load > BUSY * cores else ""
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Beside the block this many processes do nothing, and want a core each for it."""
+    endless = (sys.executable, "-I", "-S", "-c", "while True: pass")
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.callback(stack.enter_context(subprocess.Popen(endless)).kill)
+        yield
 
 
 def versions(folder: Path) -> dict[str, list[str]]:

@@ -24,6 +24,7 @@ class Plan:
     runs: int = 100
     rows: int = 5_000_000
     jobs: int = 2
+    load: int = 0
     subjects: frozenset[str] = frozenset()
     peers: Path = CHECKOUT / ".samebook" / "bench" / "peers"
 

@@ -163,4 +163,4 @@ def _steps(jobs: Jobs, job: str, candidate: Candidate | None, *, is_signed: bool
 
 def _text(step: dict[str, Any]) -> str:
     """A step as a part of a workflow."""
-    return "".join(f"      {line}\n" for line in yaml_file.dump([step]).splitlines())
+    return "".join(f"      {line}\n" for line in yaml_file.dump({"steps": [step]}).splitlines()[1:])
