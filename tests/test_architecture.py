@@ -154,3 +154,19 @@ def test_example_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "a.py").write_text('"""One.\n\nFlights."""\noutcomes = 1  # delay\nxgboost = f"{outcomes} outcomes"\n')
     found = ["a.py:3: Flight", "a.py:4: delay", "a.py:5: xgboost", "a.py:5: outcomes"]
     assert list(example_words(tmp_path / "a.py")) == found
+
+
+def test_programs_ignore_where_they_work() -> None:
+    """No program of samebook takes a module from the folder that it works in, where a notebook may write one: the
+    program would have the key of runs. Kernels alone have that folder.
+    """
+    start = re.compile(r'("-P", )?"-m",\s+("samebook|\*command|RANK|SCHEDULED|program|worker\.RANK)')
+    found = [
+        (path.stem, match[0])
+        for path in PACKAGE.rglob("*.py")
+        if "warm" not in path.parts
+        for match in start.finditer(path.read_text())
+    ]
+    assert len(found) == 13
+    # A container's, and a kernel's.
+    assert {name for name, text in found if not text.startswith('"-P"')} == {"debian_packages", "kernel"}

@@ -64,7 +64,7 @@ def test_systemd(checkout: Checkout) -> None:
     files = written(checkout, "systemd")
     assert "SAMEBOOK_WATCH__SCHEDULE" not in files["compose.yaml"]
     folder = checkout.root.parent / f"{checkout.root.name}-systemd"
-    run = f"docker compose --file {folder}/compose.yaml run --rm --no-TTY job pipeline daily --env prod"
+    run = f"docker compose --project-directory {folder} run --rm --no-TTY job pipeline daily --env prod"
     assert f"ExecStart=/usr/bin/env {run}\n" in files["churn-rate-prod-daily.service"]
     assert "OnCalendar=*-*-* 04:30:00 UTC" in files["churn-rate-prod-daily.timer"]
     assert "Restart=always" in files["churn-rate-prod-watch.service"]
@@ -82,6 +82,11 @@ def test_kubernetes(checkout: Checkout) -> None:
         assert container["image"] == IMAGES[0]
         assert {"name": "models", "mountPath": "/workspace/models", "readOnly": True} in container["volumeMounts"]
         assert "secretKeyRef" in str(container["env"])
+    # By its label an object that the file has no more is removed.
+    assert [each["metadata"]["labels"] for each in (job, watcher)] == [{"samebook-deployment": "churn-rate-prod"}] * 2
+    request = DeployRequest("prod", "kubernetes", checkout.root.parent / "pruned")
+    following = deploy.table(deploy.deploy(request), request).splitlines()[-1]
+    assert "kubectl apply --prune --selector samebook-deployment=churn-rate-prod -f " in following
     assert "correct horse" not in files["churn-rate-prod.yaml"]
     assert "samebook-models" in files["churn-rate-prod.yaml"]
 

@@ -205,7 +205,11 @@ def test_cron_jobs_have_no_rights(scheduled: Tiny) -> None:
     assert [entry["metadata"]["name"] for entry in resources] == ["samebook-prod-daily", "samebook-prod-re-train-2"]
     spec = resources[1]["spec"]
     assert (spec["schedule"], spec["timeZone"], spec["concurrencyPolicy"]) == ("0 5 1 * 1", "Etc/UTC", "Forbid")
-    pod = spec["jobTemplate"]["spec"]["template"]["spec"]
+    job = spec["jobTemplate"]["spec"]
+    # A node that is drained costs no day; a job that waits for its image for ever does not hold those after it.
+    assert (job["backoffLimit"], job["activeDeadlineSeconds"]) == (2, 86_400)
+    assert [rule["action"] for rule in job["podFailurePolicy"]["rules"]] == ["Ignore", "FailJob"]
+    pod = job["template"]["spec"]
     container = pod["containers"][0]
     assert (container["image"], container["args"]) == (IMAGE, ["pipeline", "re-train_2", "--env", "prod"])
     assert pod["securityContext"]["runAsNonRoot"] is container["securityContext"]["readOnlyRootFilesystem"] is True

@@ -84,7 +84,7 @@ def execute(calls: Calls, index: int, options: Sequence[str] = (), *, again: boo
 def _call(workspace: Workspace, call: list[str]) -> ProcessResult:
     programs = Processes()
     try:
-        return programs.call((sys.executable, "-m", "samebook", *call), workspace.root, clean_environment())
+        return programs.call((sys.executable, "-P", "-m", "samebook", *call), workspace.root, clean_environment())
     except BaseException:
         programs.stop()
         raise

@@ -75,12 +75,13 @@ def name(*parts: str, longest: int = LONGEST) -> str:
 
 def job(frame: Frame, notebook: str, arguments: Sequence[str]) -> list[Manifest]:
     """The Job of one call. Its name holds a digest of the call, so that the same one is not applied twice."""
-    spec = {
-        "backoffLimit": TRIES,
-        "podFailurePolicy": _failures(frame, "FailJob"),
-        "template": {"spec": pod(frame, {"args": [*arguments]})},
-    }
+    spec = tried_again(frame, pod(frame, {"args": [*arguments]}))
     return [_object("batch/v1", "Job", name(frame.env, notebook, _digest(frame, [arguments])), spec)]
+
+
+def tried_again(frame: Frame, pod: Manifest) -> Manifest:
+    """The specification of a Job of one pod, which is tried again where that may help."""
+    return {"backoffLimit": TRIES, "podFailurePolicy": _failures(frame, "FailJob"), "template": {"spec": pod}}
 
 
 def indexed_job(frame: Frame, notebook: str, calls: Sequence[Sequence[str]], parallel: int) -> list[Manifest]:
@@ -112,7 +113,7 @@ def calls_map(title: str, text: str, count: int) -> Manifest:
 
 def job_of_calls(frame: Frame, title: str, count: int, parallel: int, program: str) -> Manifest:
     """The Job with an index for each of so many calls, which `program` reads in the ConfigMap of the same name."""
-    command = ["python", "-m", program, f"{CALLS_FOLDER}/{CALLS}"]
+    command = ["python", "-P", "-m", program, f"{CALLS_FOLDER}/{CALLS}"]
     spec = {
         "completions": count,
         "parallelism": min(parallel, count),
@@ -210,7 +211,12 @@ def _part(frame: Frame, own: Manifest, image: str = "") -> Manifest:
 
 def _failures(frame: Frame, action: str) -> Manifest:
     """What happens after a pod has failed: this action for an exit code that is final, another try for others."""
-    names = [SAMEBOOK, *([repository.CLONE] if frame.repository else [])]
+    cloned = frame.repository
+    names = [
+        SAMEBOOK,
+        *([repository.CLONE] if cloned else []),
+        *([repository.PUSH] if cloned and cloned.is_written else []),
+    ]
     codes = ({"containerName": name, "operator": "In", "values": FINAL} for name in names)
     conditions = [{"type": "DisruptionTarget", "status": "True"}]
     return {

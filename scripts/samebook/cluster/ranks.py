@@ -86,7 +86,7 @@ def run_here(workspace: Workspace, ranks: Ranks) -> list[Any]:
     attempt = _Attempt(ranks, ranks.folder / "0", time.monotonic() + 60 * ranks.minutes)
     programs, rest = Processes(), (str(ranks.count), LOOPBACK, str(worker.free_port()))
     env = {**os.environ, **ranks.variables, program.AT_WORKER: "1"}
-    command = (sys.executable, "-m", worker.RANK, str(attempt.folder))
+    command = (sys.executable, "-P", "-m", worker.RANK, str(attempt.folder))
     with attempt.prepared(), ThreadPoolExecutor(ranks.count) as threads:
         try:
             futures = [

@@ -161,7 +161,7 @@ def execute(program: Program, session: Session) -> ProcessResult:
             command = (*_command(workspace, program), *(program.again if is_begun else ()))
             own = {**_warm(workspace, program), AT_WORKER: "1", INDEX: "0"}
             env = {**worker_variables(program, clean_environment()), **own}
-            ended = programs.call((sys.executable, "-m", *command), workspace.root, env, (lock,))
+            ended = programs.call((sys.executable, "-P", "-m", *command), workspace.root, env, (lock,))
             if program.calls and not programs.is_stopped:
                 lock_path(workspace, program).unlink(missing_ok=True)  # its sender sees no file of this one
         finally:
@@ -203,7 +203,7 @@ def execute_rank(folder: str, rank: tuple[str, ...], variables: Mapping[str, str
             mend="make cluster-down && make cluster, in this checkout",
         )
     with _stopped_if_unwanted(programs):
-        command = (sys.executable, "-m", RANK, folder, *rank)
+        command = (sys.executable, "-P", "-m", RANK, folder, *rank)
         return programs.call(command, workspace.root, {**clean_environment(), **variables, AT_WORKER: "1"})
 
 

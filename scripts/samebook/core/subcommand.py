@@ -51,7 +51,7 @@ def run_facts(output: str) -> dict[str, Any]:
 def call(workspace: Workspace, *arguments: str) -> str:
     """The standard output of `samebook ARGUMENTS`. Raises the error of its exit code, or UsageError."""
     variables = {name: value for name, value in os.environ.items() if name != "SAMEBOOK_RUN"}
-    command = (sys.executable, "-m", "samebook", *arguments)
+    command = (sys.executable, "-P", "-m", "samebook", *arguments)
     process = _run(workspace, command, variables)
     if process.returncode:
         subject = " ".join(arguments[:2]) if arguments[0] != "run" else arguments[1]

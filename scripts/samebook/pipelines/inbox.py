@@ -7,6 +7,7 @@ action can be repeated, as a file leaves the inbox last.
 import datetime
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from samebook.core.digest import sha256
 from samebook.core.errors import DataRejected, nearest
-from samebook.core.workspace import Workspace, copy_whole, make_folder, write_whole
+from samebook.core.workspace import Workspace, make_folder, replacing, write_whole
 
 KINDS = (".csv", ".parquet")
 NAME = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*)-(?P<day>\d{4}-\d\d-\d\d)(?P<kind>\.[a-z]+)")
@@ -110,13 +111,25 @@ def arrival(path: Path, datasets: Iterable[str]) -> Arrival:
 
 
 def archive(workspace: Workspace, arrival: Arrival) -> Path:
-    """The copy of an arrival in the archive, which has the arrival's hash in its name."""
+    """The copy of an arrival in the archive, which has the arrival's hash in its name, and these bytes.
+
+    Raises DataRejected where the file has other bytes by now, and OSError where a link has taken its place.
+    """
     path = (
         workspace.data / "archive" / arrival.dataset / f"{arrival.path.stem}-{arrival.digest[:12]}{arrival.path.suffix}"
     )
     if not path.is_file() or sha256(path) != arrival.digest:
-        copy_whole(arrival.path, path)
+        with replacing(path) as temporary:
+            # A link that stands in its place by now is not followed.
+            with open(arrival.path, "rb", opener=_no_link) as source, temporary.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+            if sha256(temporary) != arrival.digest:
+                raise DataRejected(f"{arrival.path.name} has changed while it was taken in; it is looked at again")
     return path
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def remove(arrival: Arrival) -> None:

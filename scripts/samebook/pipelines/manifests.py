@@ -16,6 +16,8 @@ from samebook.pipelines.timers import Jobs
 
 # The length of a CronJob's name, whose jobs get eleven characters more: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs
 LONGEST = 52
+# Seconds after which a job ends: one that waits for an image or a volume that never comes would hold all later ones.
+LONGEST_RUN = 24 * 3600
 # The program of a job whose result goes to the shared store.
 SCHEDULED = "samebook.pipelines.scheduled"
 WORKFLOW = """\
@@ -101,11 +103,12 @@ def pod(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
     """The specification of a scheduled job's pod."""
     program: dict[str, Any] = {"args": ["pipeline", job, "--env", jobs.env]}
     if frame.is_shared:
-        program = {"command": ["python", "-m", SCHEDULED], "args": [job, jobs.env]}
+        program = {"command": ["python", "-P", "-m", SCHEDULED], "args": [job, jobs.env]}
     return kubernetes.pod(frame, program)
 
 
 def _cron_job(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
+    job_spec = kubernetes.tried_again(frame, pod(jobs, job, frame))
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -115,7 +118,7 @@ def _cron_job(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
             "timeZone": "Etc/UTC",
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": 3600,
-            "jobTemplate": {"spec": {"backoffLimit": 0, "template": {"spec": pod(jobs, job, frame)}}},
+            "jobTemplate": {"spec": {"activeDeadlineSeconds": LONGEST_RUN, **job_spec}},
         },
     }
 

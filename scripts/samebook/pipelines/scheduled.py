@@ -33,10 +33,13 @@ def execute(name: str, env: str, more: list[str]) -> int:
     """Run the pipeline, and send its runs and, where it promotes, what its models need; returns the exit code."""
     workspace = workspaces.find()
     today = datetime.datetime.now(datetime.UTC).date()
-    arguments = call(name, env, definition.read(workspace, name), today)
+    pipeline = definition.read(workspace, name)
+    arguments = call(name, env, pipeline, today)
     digest = digest_of(workspace, os.environ["SAMEBOOK_IMAGE"], (), arguments)
-    # Its runs are sent before its promotion is pushed: a pod that starts again, as the push has failed, has none yet.
-    code = index_program.execute(Calls(env, "", {}, [arguments], [digest]), 0, more, again=bool(more))
+    # Without a day of its own it is another job each time. Its runs are sent before its promotion is pushed: a pod that
+    # starts again, as the push has failed, has none yet.
+    again = bool(more) or not any(default in definition.DAYS for default in pipeline.parameters.values())
+    code = index_program.execute(Calls(env, "", {}, [arguments], [digest]), 0, more, again=again)
     if more and not code:
         index_program.say(exchange.exchange(workspace, env, exchange.PUSH, TransferOptions(), index_program.say))
     return code

@@ -125,7 +125,7 @@ def _has_identical(path: Path) -> bool:
 
 def command(job: Job, step: PreparedStep, runs: Mapping[str, str]) -> list[str]:
     """The command of a step's program."""
-    samebook = [sys.executable, "-m", "samebook"]
+    samebook = [sys.executable, "-P", "-m", "samebook"]
     if step.declaration.promote:
         run = definition.resolve(step.declaration.promote.run, runs)
         return [*samebook, "promote", run, step.declaration.promote.model, "--env", job.env, "--why", _why(job)]

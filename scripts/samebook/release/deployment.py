@@ -19,6 +19,8 @@ from samebook.pipelines.timers import Jobs
 COMPOSE = "compose.yaml"
 # The models' files, read-only: a folder here, a claim of Kubernetes.
 MODELS = "models"
+# The label of a deployment's objects in Kubernetes: what has it, and is in its file no more, is withdrawn.
+LABEL = "samebook-deployment"
 HEAD = """\
 # samebook in env {env}, from the image of commit {commit}: written by make deploy ENV={env}, and not by hand.
 # MODELS is the folder of the promoted models, SECRET_FILES that of a file for each secret; RUNS, STORE and DATA may be
@@ -74,7 +76,8 @@ def compose(deployment: Deployment) -> dict[str, str]:
 def systemd(deployment: Deployment) -> dict[str, str]:
     """The compose file, and units that start its containers: a timer for each job, a service for the watcher."""
     files = {COMPOSE: _compose(deployment, is_scheduled=False)}
-    compose = ["docker", "compose", "--file", f"{deployment.folder}/{COMPOSE}"]
+    # By its folder: a file that is named leaves compose.override.yaml out.
+    compose = ["docker", "compose", "--project-directory", deployment.folder]
     for job, when in deployment.when.items():
         command = [*compose, "run", "--rm", "--no-TTY", "job", "pipeline", job, "--env", deployment.env]
         times = "\n".join(f"OnCalendar={time}" for time in timers.calendar(when))
@@ -96,6 +99,8 @@ def on_kubernetes(deployment: Deployment, frame: Frame) -> dict[str, str]:
         _mount_models(each["spec"]["jobTemplate"]["spec"]["template"]["spec"])
     if deployment.is_watched:
         objects.append(_watcher(deployment, frame))
+    for each in objects:
+        each["metadata"]["labels"] = {LABEL: deployment.title}
     head = deployment.head.splitlines()[0]
     claim = f"# Before it, too: the claim samebook-{MODELS}, with the promoted models' files, models/*.json."
     return {f"{deployment.title}.yaml": f"{head}\n{claim}\n{kubernetes.text(objects, frame)}"}

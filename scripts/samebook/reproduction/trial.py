@@ -87,7 +87,7 @@ def in_worktree(rerun: Rerun, number: int, machine: Machine) -> Attempt:
 
 def in_place(workspace: Workspace, notebook: str, number: int, machine: Machine) -> Attempt:
     """A run of a notebook as it is now, with its defaults. Raises the error of the first run that fails."""
-    command = (sys.executable, "-m", "samebook", "run", "--trial", "--json", notebook)
+    command = (sys.executable, "-P", "-m", "samebook", "run", "--trial", "--json", notebook)
     env = {**os.environ, "SAMEBOOK_WORKSPACE": str(workspace.root), **machine.variables}
     with tempfile.TemporaryFile() as output, _on_cores(machine.cores):
         code = signals.call(command, workspace.root, env, output)

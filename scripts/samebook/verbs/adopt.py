@@ -186,7 +186,7 @@ def _verdict(workspace: Workspace, request: AdoptRequest, adoption: Plan) -> str
     if (workspace.root / "Makefile").is_file():
         words = ("make", "--silent", "reproduce", f"RUN={adoption.name}", "TIMES=2", f"ENGINE={request.engine}")
     else:
-        words = (sys.executable, "-m", "samebook", "reproduce", adoption.name, "--times", "2")
+        words = (sys.executable, "-P", "-m", "samebook", "reproduce", adoption.name, "--times", "2")
     code, printed = subcommand.in_group(words, workspace.root)
     lines = subcommand.MAKE.sub("", printed).strip()
     if code == NotReproduced.exit_code and "DIFFERENT:" in lines:

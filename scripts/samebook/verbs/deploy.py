@@ -146,7 +146,7 @@ def table(written: Written, request: DeployRequest) -> str:
         "compose": f"docker compose --project-directory {folder} up --detach",
         "systemd": f"cp {copied} /etc/systemd/system/ && systemctl daemon-reload && "
         f"systemctl enable {units} && systemctl restart {units}",
-        "kubernetes": f"kubectl apply -f {folder}",
+        "kubernetes": f"kubectl apply --prune --selector {deployment.LABEL}={written.paths[0].stem} -f {folder}",
     }
     lines = [*map(str, written.paths), *(f"removed: {name}" for name in written.gone)]
     if ended:
