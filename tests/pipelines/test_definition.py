@@ -12,7 +12,7 @@ from tiny import CHECKOUT
 from samebook.core.errors import UsageError
 from samebook.core.json_value import JsonValue
 from samebook.core.workspace import Workspace
-from samebook.pipelines import definition, step_program
+from samebook.pipelines import definition, scheduled, step_program
 from samebook.pipelines.step_program import Job
 
 TODAY = datetime.date(2013, 7, 2)
@@ -139,3 +139,10 @@ def test_schema_knows_the_keys() -> None:
         file = yaml.safe_load(path.read_text())
         assert schema.is_valid(file)
         assert not schema.is_valid({**file, "step": {}})
+
+
+@pytest.mark.parametrize(("parameters", "is_once"), [("{}", False), ("{model: delay}", False), ("{day: today}", True)])
+def test_once_for_its_day(tmp_path: Path, parameters: str, is_once: bool) -> None:
+    """A scheduled pod's job is done once for its day; one without a day, as a weekly training, is run each time."""
+    pipeline = definition.read(written(tmp_path, f"parameters: {parameters}\nsteps: {{fit: {{}}}}\n"), "daily")
+    assert scheduled.has_day(pipeline) == is_once

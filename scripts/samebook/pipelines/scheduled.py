@@ -29,6 +29,11 @@ def call(name: str, env: str, pipeline: definition.Pipeline, today: datetime.dat
     return ["pipeline", name, "--params", json_object(days), "--env", env]
 
 
+def has_day(pipeline: definition.Pipeline) -> bool:
+    """Whether a pipeline is of a day, for which it is run once. Any other is another job each time that it is due."""
+    return any(default in definition.DAYS for default in pipeline.parameters.values())
+
+
 def execute(name: str, env: str, more: list[str]) -> int:
     """Run the pipeline, and send its runs and, where it promotes, what its models need; returns the exit code."""
     workspace = workspaces.find()
@@ -36,9 +41,8 @@ def execute(name: str, env: str, more: list[str]) -> int:
     pipeline = definition.read(workspace, name)
     arguments = call(name, env, pipeline, today)
     digest = digest_of(workspace, os.environ["SAMEBOOK_IMAGE"], (), arguments)
-    # Without a day of its own it is another job each time. Its runs are sent before its promotion is pushed: a pod that
-    # starts again, as the push has failed, has none yet.
-    again = bool(more) or not any(default in definition.DAYS for default in pipeline.parameters.values())
+    # Its runs are sent before its promotion is pushed: a pod that starts again, as the push has failed, has none yet.
+    again = bool(more) or not has_day(pipeline)
     code = index_program.execute(Calls(env, "", {}, [arguments], [digest]), 0, more, again=again)
     if more and not code:
         index_program.say(exchange.exchange(workspace, env, exchange.PUSH, TransferOptions(), index_program.say))
