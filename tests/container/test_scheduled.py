@@ -12,6 +12,7 @@ import tiny_project
 import yaml
 from containers import base
 from s3 import KEY, S3, TEXT
+from test_forge import FORGE
 from tiny_project import OWNERS, POLICY, cloned, commit_jobs, git, key, make
 
 # A scheduled pipeline that trains, and compares with the champion.
@@ -21,8 +22,6 @@ steps:
   fit: {notebook: train}
   gate: {needs: [fit], parameters: {candidate: $fit, champion: $model}}
 """
-# In place of GitHub's own program: it keeps what it is told.
-FORGE = '#!/bin/sh\necho "$*" >"$(dirname "$0")/call"\n'
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from samebook.pipelines.candidates import branch
+
 # The branches that have an environment of their own; all else is tried in pull requests.
-BRANCHES = {"dev": "main", "preprod": "preprod", "prod": "prod"}
+BRANCHES = {env: branch(env) for env in ("dev", "preprod", "prod")}
 # The folder with the bundles of promoted models: a pull request that changes one has more to prove.
 MODELS = "models/*.json"
 

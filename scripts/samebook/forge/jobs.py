@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 from samebook.forge.job import BRANCHES, Job, Project, Step, When, Words
-from samebook.pipelines.candidates import AUTHOR
+from samebook.pipelines.candidates import AUTHOR, LOGIN
 
 REVIEW, PATCH = "review.md", "published.patch"
 KEY = "REPRODUCTION_KEY"
 # The switches: the registry of the images, and whether a machine of each environment runs what is published.
 REGISTRY, DEPLOY = "REGISTRY", "DEPLOY"
-LOGIN = 'printf %s "$REGISTRY_PASSWORD" | docker login --username "$REGISTRY_USER" --password-stdin "${REGISTRY%%/*}"'
 
 
 def ci(words: Words) -> tuple[Job, ...]:
@@ -137,4 +136,6 @@ def _deploy(env: str) -> Job:
 
 
 def _login() -> Step:
-    return Step("Log in to the registry", (LOGIN,), ("REGISTRY_USER", "REGISTRY_PASSWORD"), (REGISTRY,))
+    return Step(
+        "Log in to the registry", (f'{LOGIN} "${{REGISTRY%%/*}}"',), ("REGISTRY_USER", "REGISTRY_PASSWORD"), (REGISTRY,)
+    )

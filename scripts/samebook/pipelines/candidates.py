@@ -19,6 +19,8 @@ HEADER = "http.extraheader=Authorization: Basic $(printf 'x-access-token:%s' \"$
 GITHUB_KEY = "$RUNNER_TEMP/key.pem"
 # The secrets with the private keys: of the run, and of another owner for its reproduction.
 RUN_KEY, REPRODUCTION_KEY = "RUN_KEY", "REPRODUCTION_KEY"
+# Without the registry's host, which stands last.
+LOGIN = 'printf %s "$REGISTRY_PASSWORD" | docker login --username "$REGISTRY_USER" --password-stdin'
 AUTHOR = "git config user.name samebook && git config user.email samebook@localhost"
 # The branches of environments that are called otherwise.
 BRANCHES = {"dev": "main"}
@@ -164,8 +166,7 @@ def login(jobs: Jobs) -> list[dict[str, Any]]:
 
 
 def _login(registry: str) -> str:
-    who = 'docker login --username "$REGISTRY_USER" --password-stdin'
-    return f'[ -z "$REGISTRY_USER" ] || printf %s "$REGISTRY_PASSWORD" | {who} {registry}'
+    return f'[ -z "$REGISTRY_USER" ] || {LOGIN} {registry}'
 
 
 def upload(candidate: Candidate) -> str:
