@@ -167,6 +167,6 @@ def test_programs_ignore_where_they_work() -> None:
         if "warm" not in path.parts
         for match in start.finditer(path.read_text())
     ]
-    assert len(found) == 13
+    assert len(found) == 9
     # A container's, and a kernel's.
     assert {name for name, text in found if not text.startswith('"-P"')} == {"debian_packages", "kernel"}

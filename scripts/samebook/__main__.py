@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from samebook.core import errors, processes, signing_key
+from samebook.core import errors, processes, signing_key, signing_programs
 from samebook.core.workspace import find
 from samebook.execution.warm import early, runner
 
@@ -16,9 +16,10 @@ OPTIONS_WITH_VALUE = {"--env", "--timeout", "--params", "-p", "--parameter", "-e
 
 def main() -> None:
     """Hand a run over to a warm runner, or start its kernel beside the imports; then call the command."""
-    processes.end_with_parent()
     processes.leave_no_core_dumps()
     signing_key.take()
+    signing_programs.serve()  # before there is a second thread
+    processes.end_with_parent()
     if notebook := notebook_of(sys.argv[1:]):
         start(notebook)
     from samebook.cli import main as cli

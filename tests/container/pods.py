@@ -74,7 +74,8 @@ class Node:
 
     def _reference(self, source: Object) -> str:
         if "fieldRef" in source:
-            return {"spec.nodeName": "node-1", "metadata.name": "weekly-1"}[source["fieldRef"]["fieldPath"]]
+            fields = {"spec.nodeName": "node-1", "metadata.name": "weekly-1", "metadata.labels['job-name']": "weekly"}
+            return fields[source["fieldRef"]["fieldPath"]]
         return self.secrets[source["secretKeyRef"]["name"]][source["secretKeyRef"]["key"]]
 
     def _source(self, volume: Object) -> Path:

@@ -49,10 +49,17 @@ def test_key_from_stdin() -> None:
 
 
 def test_key_is_handed_on_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program of a step gets the key through a pipe, which is empty once it was read; its variables don't hold it."""
+    """What make starts gets the key through a pipe, which is empty once it was read; its variables don't hold it."""
     monkeypatch.setattr(signing_key, "_key", signing_key.SigningKey("SIGNING_KEY=me.pem", KEY.encode()))
-    script = "cat $SIGNING_KEY; cat $SIGNING_KEY; env"
-    result = Processes().call(["sh", "-c", script], tmp_path, {"PATH": os.environ["PATH"]})
+    (tmp_path / "Makefile").write_text("all:\n\t@cat $$SIGNING_KEY; cat $$SIGNING_KEY; env\n")
+    result = Processes().call(["make"], tmp_path, {"PATH": os.environ["PATH"]})
     assert result.stdout.startswith(KEY)
     assert result.stdout.count("Y2FuYXJ5") == 1
     assert "me.pem" not in result.stdout
+
+
+def test_key_is_for_what_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that is neither make nor samebook gets no key."""
+    monkeypatch.setattr(signing_key, "_key", signing_key.SigningKey("SIGNING_KEY=me.pem", KEY.encode()))
+    result = Processes().call(["sh", "-c", "env; ls /dev/fd/"], tmp_path, {"PATH": os.environ["PATH"]})
+    assert "SIGNING_KEY" not in result.stdout

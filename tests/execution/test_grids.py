@@ -6,8 +6,8 @@ import pytest
 
 from samebook.cli.options import PairsType
 from samebook.core.errors import UsageError
-from samebook.core.json_value import JsonValue
 from samebook.execution import grids
+from samebook.execution.json_value import JsonValue
 from samebook.execution.parameters_cell import declarations
 
 PARAMETERS = declarations(

@@ -9,9 +9,9 @@ import pytest
 
 from samebook.core import secret
 from samebook.core.errors import UsageError
-from samebook.core.json_value import JsonValue
 from samebook.core.secret import Secret
 from samebook.execution import parameters
+from samebook.execution.json_value import JsonValue
 from samebook.execution.parameters_cell import declarations
 
 IMPORTS = """import datetime

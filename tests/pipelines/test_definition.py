@@ -10,8 +10,8 @@ import yaml
 from tiny import CHECKOUT
 
 from samebook.core.errors import UsageError
-from samebook.core.json_value import JsonValue
 from samebook.core.workspace import Workspace
+from samebook.execution.json_value import JsonValue
 from samebook.pipelines import definition, scheduled, step_program
 from samebook.pipelines.step_program import Job
 
@@ -146,3 +146,19 @@ def test_once_for_its_day(tmp_path: Path, parameters: str, is_once: bool) -> Non
     """A scheduled pod's job is done once for its day; one without a day, as a weekly training, is run each time."""
     pipeline = definition.read(written(tmp_path, f"parameters: {parameters}\nsteps: {{fit: {{}}}}\n"), "daily")
     assert scheduled.has_day(pipeline) == is_once
+
+
+@pytest.mark.parametrize(("ago", "is_that_day"), [(0, True), (23, True), (47, True), (49, False), (-1, False)])
+def test_day_is_that_of_the_job(monkeypatch: pytest.MonkeyPatch, ago: int, is_that_day: bool) -> None:
+    """A CronJob's pod tried again after midnight has the day when its job was due; a number by chance is none."""
+    now = datetime.datetime.now(datetime.UTC)
+    due = now - datetime.timedelta(hours=ago)
+    monkeypatch.setenv(definition.JOB_NAME, f"samebook-prod-daily-{int(due.timestamp()) // 60}")
+    assert definition.today() == (due if is_that_day else now).date()
+
+
+@pytest.mark.parametrize("name", ["", "samebook-prod-daily", "samebook-prod-train-0123abcd", "by-hand-1"])
+def test_day_of_other_jobs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A job that nobody's clock has started is of today."""
+    monkeypatch.setenv(definition.JOB_NAME, name)
+    assert definition.today() == datetime.datetime.now(datetime.UTC).date()

@@ -27,7 +27,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     (tmp_path / "environments" / "pipelines").mkdir()
     found.write("environments/pipelines/daily.yml", PIPELINE)
     found.write("models/churn.json", "{}")
-    found.publish("prod", of(found.first))
+    found.publish("prod", of(found.commit()))
     monkeypatch.setenv("SAMEBOOK_WORKSPACE", str(tmp_path))
     monkeypatch.setenv("WAREHOUSE_PASSWORD", "correct horse")
     return found
@@ -88,13 +88,13 @@ def test_kubernetes(checkout: Checkout) -> None:
     following = deploy.table(deploy.deploy(request), request).splitlines()[-1]
     assert "kubectl apply --prune --selector samebook-deployment=churn-rate-prod -f " in following
     assert "correct horse" not in files["churn-rate-prod.yaml"]
-    assert "samebook-models" in files["churn-rate-prod.yaml"]
+    assert "churn-rate-models" in files["churn-rate-prod.yaml"]
 
 
 def test_image_may_go_back(checkout: Checkout) -> None:
     """Another image leaves the models as they are, and a return to the one before gives the files from before."""
     before = written(checkout, "compose")
-    checkout.publish("prod", of(checkout.first, IMAGES[1]))
+    checkout.publish("prod", of(checkout.git("rev-parse", "HEAD~1"), IMAGES[1]))
     assert written(checkout, "compose") == {name: text.replace(IMAGES[0], IMAGES[1]) for name, text in before.items()}
     checkout.git("revert", "--no-edit", "HEAD")
     assert written(checkout, "compose") == before
@@ -108,7 +108,7 @@ def test_nothing_of_before_stays(checkout: Checkout, tmp_path: Path) -> None:
     request = DeployRequest("prod", "systemd", folder)
     checkout.write("environments/prod.yml", SETTINGS.replace("{daily:", '{weekly: "0 5 * * 1", daily:'))
     checkout.write("environments/pipelines/weekly.yml", PIPELINE)
-    checkout.publish("prod", of(checkout.first))
+    checkout.publish("prod", of(checkout.commit()))
     before = {path.relative_to(folder).as_posix() for path in deploy.deploy(request).paths}
     (folder / "compose.override.yaml").write_text("services: {}\n")
     (folder / "models" / "own.json").write_text("{}")
@@ -117,7 +117,7 @@ def test_nothing_of_before_stays(checkout: Checkout, tmp_path: Path) -> None:
     listed.write_text(listed.read_text() + "../victim.txt\nmodels/../../victim.txt\n")
     checkout.git("rm", "--quiet", "models/churn.json")
     checkout.write("environments/prod.yml", SETTINGS)
-    checkout.publish("prod", of(checkout.first))
+    checkout.publish("prod", of(checkout.commit()))
     written = deploy.deploy(request)
     units = {f"churn-rate-prod-weekly.{kind}" for kind in ("service", "timer")}
     assert {*written.gone} == {"models/churn.json", *units} < before
@@ -149,7 +149,68 @@ def test_refused(checkout: Checkout) -> None:
     checkout.write("environments/pipelines/daily.yml", "parameters: {model: churn@prod}\nsteps:\n  train: {}\n")
     with pytest.raises(UsageError, match="environments has changes that are not committed"):
         deploy.deploy(DeployRequest("prod", "systemd", folder))
-    checkout.commit()
+    checkout.publish("prod", of(checkout.commit()))
     with pytest.raises(UsageError, match=r"daily needs the git repository.*churn@prod"):
         deploy.deploy(DeployRequest("prod", "systemd", folder))
     assert not folder.exists()
+
+
+def test_settings_are_the_images(checkout: Checkout) -> None:
+    """Times and secrets are those of the image's commit, which it has itself; what HEAD has otherwise is named."""
+    before = written(checkout, "systemd")
+    later = SETTINGS.replace("30 4", "45 5").replace("WAREHOUSE_PASSWORD", "OTHER_PASSWORD")
+    path = checkout.root / "environments" / "prod.yml"
+    path.write_text(path.read_text().replace(SETTINGS, later))
+    checkout.commit()
+    assert written(checkout, "systemd") == before
+    request = DeployRequest("prod", "systemd", checkout.root.parent / "later")
+    text = deploy.table(deploy.deploy(request), request)
+    assert "changed since, and not deployed: environments/prod.yml\n" in text
+    assert "  -> make publish ENV=prod REGISTRY=registry.example.com:5000/team\n" in text
+    checkout.publish("prod", of(checkout.git("rev-parse", "HEAD"), IMAGES[1]))
+    after = written(checkout, "systemd")
+    assert "OnCalendar=*-*-* 05:45:00 UTC" in after["churn-rate-prod-daily.timer"]
+    assert "OTHER_PASSWORD" in after["compose.yaml"]
+    # Back to the image of before: its times and secrets come with it.
+    checkout.git("revert", "--no-edit", "HEAD")
+    assert written(checkout, "systemd") == before
+
+
+SIGNED = """\
+promotion: {reproduced: true, signed: true, gate: {notebook: gate, metric: auc, margin: 0.002}}
+schedule: {retrain: "30 4 * * 1", daily: "30 4 * * *"}
+"""
+RETRAIN = """\
+parameters: {model: churn}
+steps:
+  train: {}
+  gate: {needs: [train], parameters: {candidate: $train, champion: $model}}
+"""
+
+
+def test_candidates_are_signed(checkout: Checkout) -> None:
+    """Where the policy wants candidates signed, their job gets the key, and no other: by stdin, or from the Secret."""
+    checkout.write("environments/prod.yml", SIGNED)
+    checkout.write("environments/pipelines/retrain.yml", RETRAIN)
+    checkout.publish("prod", of(checkout.commit()))
+    with pytest.raises(UsageError, match="retrain makes candidates, which the policy wants signed") as error:
+        written(checkout, "compose")
+    assert error.value.mend == "make deploy ENV=prod AS=systemd"
+    units = written(checkout, "systemd")
+    folder = checkout.root.parent / f"{checkout.root.name}-systemd"
+    signing, other = (units[f"churn-rate-prod-{job}.service"] for job in ("retrain", "daily"))
+    assert f"StandardInput=file:{folder}/secrets/RUN_KEY\n" in signing
+    assert "--no-TTY --env SIGNING_KEY=- job pipeline retrain --env prod" in signing
+    assert "KEY" not in other + units["compose.yaml"]
+    jobs = yaml.safe_load_all(written(checkout, "kubernetes")["churn-rate-prod.yaml"])
+    pods = {job["metadata"]["name"]: job["spec"]["jobTemplate"]["spec"]["template"]["spec"] for job in jobs}
+    assert ["RUN_KEY" in str(pod) for pod in pods.values()] == [True, False]
+    assert [*pods] == ["churn-rate-prod-retrain", "churn-rate-prod-daily"]
+    path = checkout.root / "environments" / "prod.yml"
+    path.write_text(SIGNED + "watch: {inbox: {orders: retrain}}\n")
+    checkout.publish("prod", of(checkout.commit()))
+    with pytest.raises(UsageError, match="a watcher in systemd gets no key") as error:
+        written(checkout, "systemd")
+    assert error.value.mend == "make deploy ENV=prod AS=kubernetes"
+    watcher = [*yaml.safe_load_all(written(checkout, "kubernetes")["churn-rate-prod.yaml"])][-1]
+    assert "RUN_KEY" in str(watcher)

@@ -15,9 +15,9 @@ import click
 
 from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
-from samebook.core.json_value import JsonValue
 from samebook.core.text import repeated_name, visible
 from samebook.environment import variables
+from samebook.execution.json_value import JsonValue
 
 EARLIEST = 1000
 

@@ -8,7 +8,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 
 from samebook.cli import console
 from samebook.cli import main as cli
-from samebook.core import processes, signing_key, workspace
+from samebook.core import processes, workspace
 from samebook.environment import identity
 from samebook.execution import pool, preparation
 from samebook.execution.warm.without import without
@@ -31,5 +31,4 @@ def main(arguments: Sequence[str], parent: int) -> None:
     """`samebook ARGUMENTS` in this process, which was forked, and ends with its parent."""
     sys.argv = ["samebook", *arguments]
     processes.end_with(parent)
-    signing_key.take()
     cli.main()

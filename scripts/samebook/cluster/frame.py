@@ -20,7 +20,7 @@ class Frame:
 
     With `is_shared`, results go to the shared store, and only data/ is a claim's. `variables` are a pod's, with texts.
     `signing_key` is the key of the environment's Secret by which runs are signed. A pod with a `repository` works in a
-    clone of it.
+    clone of it. `project` is the first word of all names: a namespace may have several projects.
     """
 
     env: str
@@ -32,6 +32,7 @@ class Frame:
     variables: tuple[tuple[str, str], ...] = ()
     signing_key: str = ""
     repository: Repository | None = None
+    project: str = "samebook"
 
     def __post_init__(self) -> None:
         images = {"--image": self.image}
@@ -53,7 +54,11 @@ class Frame:
     @property
     def of_env(self) -> str:
         """The name of the environment's Secret."""
-        return f"samebook-{self.env}"
+        return self.name(self.env)
+
+    def name(self, part: str) -> str:
+        """The name of a claim, or of a Secret, of the project."""
+        return f"{self.project}-{part}".replace("_", "-")
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -64,9 +69,9 @@ class Frame:
     def needs(self) -> list[str]:
         """The claims and the secrets that must be there before, in words."""
         keys = [*self.secrets, *([self.signing_key] if self.signing_key else [])]
-        deploy_keys = self.repository.secrets(self.env) if self.repository else []
+        deploy_keys = self.repository.secrets(self.of_env) if self.repository else []
         return [
-            *(f"the claim samebook-{volume}" for volume in self.claims),
+            *(f"the claim {self.name(volume)}" for volume in self.claims),
             *([f"the secret {self.of_env} with {', '.join(keys)}"] if keys else []),
             *(f"the secret {secret} with ssh-privatekey and known_hosts" for secret in deploy_keys),
         ]

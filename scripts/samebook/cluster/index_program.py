@@ -23,6 +23,7 @@ from samebook.core.digest import json_bytes, parse_json
 from samebook.core.errors import ARROW, EnvironmentMismatch, SamebookError
 from samebook.core.make import clean_environment
 from samebook.core.processes import Processes, ProcessResult, exit_at_once
+from samebook.core.signing_programs import SAMEBOOK
 from samebook.core.workspace import Workspace
 from samebook.records import receipt, run_folder
 from samebook.store import remote
@@ -84,7 +85,7 @@ def execute(calls: Calls, index: int, options: Sequence[str] = (), *, again: boo
 def _call(workspace: Workspace, call: list[str]) -> ProcessResult:
     programs = Processes()
     try:
-        return programs.call((sys.executable, "-P", "-m", "samebook", *call), workspace.root, clean_environment())
+        return programs.call((*SAMEBOOK, *call), workspace.root, clean_environment())
     except BaseException:
         programs.stop()
         raise

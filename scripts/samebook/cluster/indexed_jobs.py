@@ -95,7 +95,7 @@ class IndexedJobs:
     def _send(self, calls: Mapping[str, Call]) -> dict[str, Place]:
         """Create a Job for these calls, and the ConfigMap that holds them, which goes with the Job."""
         content = Calls.of(self.results.workspace, self.frame, [*calls.values()])
-        title = kubernetes.name(self.frame.env, self.title, sha256(os.urandom(8))[:8])
+        title = kubernetes.name(self.frame.project, self.frame.env, self.title, sha256(os.urandom(8))[:8])
         job = kubernetes.job_of_calls(self.frame, title, len(calls), self.parallel, kubernetes.SENT)
         calls_map = kubernetes.calls_map(title, content.text, len(calls))
         for manifest in (job, calls_map):

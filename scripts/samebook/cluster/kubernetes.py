@@ -54,7 +54,7 @@ _Dumper.add_representer(str, _Dumper.script)
 def text(manifests: Sequence[Manifest], *frames: Frame) -> str:
     """The text of a file with these manifests of these frames, and what must be there before it."""
     env = frames[0].env
-    scripts = [frame.repository.script(env) for frame in frames if frame.repository][:1]
+    scripts = [frame.repository.script(frame.of_env) for frame in frames if frame.repository][:1]
     needs = dict.fromkeys(need for frame in frames for need in frame.needs)
     head = HEAD.format(env=env, needs="".join(f"# - {need}\n" for need in needs))
     every = [*scripts, *manifests]
@@ -62,8 +62,8 @@ def text(manifests: Sequence[Manifest], *frames: Frame) -> str:
 
 
 def name(*parts: str, longest: int = LONGEST) -> str:
-    """The name of an object, of these parts. Raises UsageError where Kubernetes allows none like it."""
-    text = "-".join(("samebook", *parts)).lower()
+    """The name of an object, of these parts, the project first. Raises UsageError where Kubernetes allows none such."""
+    text = "-".join(parts).lower()
     text = re.sub(r"[_/.]", "-", text)
     if len(text) > longest or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", text):
         raise UsageError(
@@ -76,7 +76,7 @@ def name(*parts: str, longest: int = LONGEST) -> str:
 def job(frame: Frame, notebook: str, arguments: Sequence[str]) -> list[Manifest]:
     """The Job of one call. Its name holds a digest of the call, so that the same one is not applied twice."""
     spec = tried_again(frame, pod(frame, {"args": [*arguments]}))
-    return [_object("batch/v1", "Job", name(frame.env, notebook, _digest(frame, [arguments])), spec)]
+    return [_object("batch/v1", "Job", name(frame.project, frame.env, notebook, _digest(frame, [arguments])), spec)]
 
 
 def tried_again(frame: Frame, pod: Manifest) -> Manifest:
@@ -90,13 +90,13 @@ def indexed_job(frame: Frame, notebook: str, calls: Sequence[Sequence[str]], par
     A call that fails stops no other. Raises UsageError for more calls than a ConfigMap holds.
     """
     text = json.dumps([list(call) for call in calls], ensure_ascii=False)
-    title = name(frame.env, notebook, _digest(frame, calls))
+    title = _title(frame, notebook, _digest(frame, calls), len(calls))
     return [calls_map(title, text, len(calls)), job_of_calls(frame, title, len(calls), parallel, INDEXED)]
 
 
 def shared_job(frame: Frame, notebook: str, text: str, digests: Sequence[str], parallel: int) -> list[Manifest]:
     """The ConfigMap with the text of calls whose results go to the shared store by these digests, and their Job."""
-    title = name(frame.env, notebook, sha256(json_bytes(list(digests)))[:8])
+    title = _title(frame, notebook, _digest(frame, [digests]), len(digests))
     return [calls_map(title, text, len(digests)), job_of_calls(frame, title, len(digests), parallel, SENT)]
 
 
@@ -130,16 +130,16 @@ def pod(frame: Frame, program: Manifest, *, calls: str = "") -> Manifest:
     empty: Manifest = {}
     cloned = frame.repository
     volumes: list[Manifest] = [
-        *({"name": each, "persistentVolumeClaim": {"claimName": f"samebook-{each}"}} for each in frame.claims),
+        *({"name": each, "persistentVolumeClaim": {"claimName": frame.name(each)}} for each in frame.claims),
         *({"name": each, "emptyDir": empty} for each in VOLUMES if each not in frame.claims),
         *([{"name": "calls", "configMap": {"name": calls}}] if calls else []),
-        *(cloned.volumes(frame.env) if cloned else []),
+        *(cloned.volumes(frame.of_env) if cloned else []),
     ]
     containers = [_container(frame, program, has_calls=bool(calls))]
     if cloned:
-        containers.insert(0, _part(frame, cloned.container(frame.env, repository.CLONE), cloned.image))
+        containers.insert(0, _part(frame, cloned.container(frame.of_env, repository.CLONE), cloned.image))
     if cloned and cloned.is_written:
-        containers.append(_part(frame, cloned.container(frame.env, repository.PUSH), cloned.image))
+        containers.append(_part(frame, cloned.container(frame.of_env, repository.PUSH), cloned.image))
     volumes += [{"name": temporary(each["name"]), "emptyDir": empty} for each in containers]
     # Each of these ends well before the next one starts.
     *before, last = containers
@@ -231,5 +231,11 @@ def _object(version: str, kind: str, title: str, spec: Manifest) -> Manifest:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": title}, "spec": spec}
 
 
+def _title(frame: Frame, notebook: str, digest: str, count: int) -> str:
+    """The name of a Job with an index for each of so many calls: the last index has room behind it."""
+    return name(frame.project, frame.env, notebook, digest, longest=LONGEST - len(f"-{count - 1}"))
+
+
 def _digest(frame: Frame, calls: Sequence[Sequence[str]]) -> str:
-    return sha256(json_bytes([frame.image, [list(call) for call in calls]]))[:8]
+    """A digest of calls and limits: a Job can't be changed, so with other limits it is another one."""
+    return sha256(json_bytes([frame.image, frame.memory, frame.cores, [list(call) for call in calls]]))[:8]

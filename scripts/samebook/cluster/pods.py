@@ -44,19 +44,20 @@ def sender(workspace: Workspace, env: str, pods: Pods, title: str, jobs: int, sa
         raise UsageError(
             "Kubernetes needs an image that it can pull, by digest", mend="make … IMAGE=registry/name@sha256:…"
         )
-    sent = frame(env, settings.load(workspace, env), pods)
+    sent = frame(workspace, env, settings.load(workspace, env), pods)
     results = Results(workspace, remote.require(workspace, env))
     _check_clean(workspace)
     return IndexedJobs(results, sent, title, jobs or PARALLEL, say)
 
 
-def frame(env: str, loaded: settings.Settings, pods: Pods) -> Frame:
+def frame(workspace: Workspace, env: str, loaded: settings.Settings, pods: Pods) -> Frame:
     """What the pods have whose results go to the shared store. Raises UsageError for an image without a digest, and for
     a secret among the variables of this shell.
     """
     secrets, handed = tuple(sorted(loaded.secret_names())), decisive_variables(loaded.variables)
     limits = (pods.memory, pods.cores)
-    return Frame(env, pods.image, secrets, *limits, is_shared=True, variables=tuple(sorted(handed.items())))
+    texts = tuple(sorted(handed.items()))
+    return Frame(env, pods.image, secrets, *limits, is_shared=True, variables=texts, project=workspace.project)
 
 
 def decisive_variables(named: Sequence[str]) -> dict[str, str]:

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from samebook.core import subcommand
 from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import ARROW, SamebookError, UsageError
-from samebook.core.json_value import json_object
 from samebook.core.processes import ProcessResult
 from samebook.environment import variables
+from samebook.execution.json_value import json_object
 from samebook.execution.preparation import PreparedRun, RunRequest
 from samebook.execution.workers import Failure
 

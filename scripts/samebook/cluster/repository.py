@@ -135,31 +135,31 @@ class Repository:
         """Whether a deploy key is needed."""
         return SSH.fullmatch(self.address) is not None
 
-    def secrets(self, env: str) -> list[str]:
+    def secrets(self, of_env: str) -> list[str]:
         """The names of the Secrets with a key, each with ssh-privatekey and known_hosts."""
-        names = [name(env, KEY)] if self.is_by_ssh else []
-        return [*names, *([name(env, WRITING_KEY)] if self.is_written else [])]
+        names = [name(of_env, KEY)] if self.is_by_ssh else []
+        return [*names, *([name(of_env, WRITING_KEY)] if self.is_written else [])]
 
-    def script(self, env: str) -> Manifest:
+    def script(self, of_env: str) -> Manifest:
         """The ConfigMap with the script of all its containers."""
-        metadata = {"name": name(env, SCRIPTS)}
+        metadata = {"name": name(of_env, SCRIPTS)}
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": _FILES}
 
-    def volumes(self, env: str) -> list[Manifest]:
+    def volumes(self, of_env: str) -> list[Manifest]:
         """The volumes of a pod: the clone, the script, the keys and, where it promotes, what is handed to the push."""
         # Only its group, which is the pod's, may read a key.
         keys: list[Manifest] = [
-            {"name": secret.removeprefix(f"samebook-{env}-"), "secret": {"secretName": secret, "defaultMode": 0o440}}
-            for secret in self.secrets(env)
+            {"name": secret.removeprefix(name(of_env, "")), "secret": {"secretName": secret, "defaultMode": 0o440}}
+            for secret in self.secrets(of_env)
         ]
         empty = [CHECKOUT, *([HANDED] if self.is_written else [])]
         return [
             *({"name": each, "emptyDir": {}} for each in empty),
-            {"name": SCRIPTS, "configMap": {"name": name(env, SCRIPTS)}},
+            {"name": SCRIPTS, "configMap": {"name": name(of_env, SCRIPTS)}},
             *keys,
         ]
 
-    def container(self, env: str, part: str) -> Manifest:
+    def container(self, of_env: str, part: str) -> Manifest:
         """The name, the program, the variables and the mounts of the container that clones, or of the one that pushes,
         which alone have a key.
         """
@@ -171,7 +171,7 @@ class Repository:
             {"name": SCRIPTS, "mountPath": "/etc/passwd", "subPath": "passwd", "readOnly": True},
             *([{"name": key, "mountPath": KEY_FOLDER, "readOnly": True}] if self.is_by_ssh else []),
         ]
-        variables = {"REPOSITORY": self.address, "COMMIT": self.commit, "SECRET": name(env, key), "KEY": KEY_FOLDER}
+        variables = {"REPOSITORY": self.address, "COMMIT": self.commit, "SECRET": name(of_env, key), "KEY": KEY_FOLDER}
         return {
             "name": part,
             "command": ["sh", f"{SCRIPT_FOLDER}/repository.sh", part],
@@ -212,9 +212,9 @@ class Repository:
         ]
 
 
-def name(env: str, part: str) -> str:
-    """The name of an object of an environment's repository."""
-    return f"samebook-{env}-{part}"
+def name(of_env: str, part: str) -> str:
+    """The name of an object of an environment's repository, from that of the environment's Secret."""
+    return f"{of_env}-{part}"
 
 
 def _field(variable: str, path: str) -> Manifest:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from samebook.core import signing_key
+from samebook.core import signing_programs
+from samebook.core.signing_programs import PARENT, SigningProgram
 
 # Seconds between SIGTERM and SIGKILL. A kernel takes far less to end.
 PATIENCE = 8
-# The variable with the id of the process that a program must end with.
-PARENT = "SAMEBOOK_PARENT"
 # The variable with the pipeline and the step that a run is made for; it stands in the run's log.
 STEP = "SAMEBOOK_STEP"
 # Seconds between two looks at the parent.
@@ -45,7 +44,7 @@ class Processes:
     """The programs that this process started, each in a process group of its own; `stop` ends them all."""
 
     def __init__(self) -> None:
-        self._running: set[subprocess.Popen[str]] = set()
+        self._running: set[subprocess.Popen[str] | SigningProgram] = set()
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -61,26 +60,14 @@ class Processes:
                 return ProcessResult(128 + signal.SIGTERM, "", "stopped")
             # samebook's own programs watch PARENT; others would ignore it.
             parent = {PARENT: str(os.getpid())} if command[0] == sys.executable else {}
-            with signing_key.handed({**env, **parent}) as (variables, files):
-                process = subprocess.Popen(
-                    command,
-                    cwd=folder,
-                    env=variables,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    errors="replace",
-                    start_new_session=True,
-                    pass_fds=(*locks, *files),
-                )
+            process = signing_programs.start(command, folder, {**env, **parent}, locks)
             self._running.add(process)
         try:
             output = process.communicate()
         finally:
             with self._lock:
                 self._running.discard(process)
-        return ProcessResult(process.returncode, *output)
+        return ProcessResult(process.returncode or 0, *output)
 
     @property
     def is_stopped(self) -> bool:
@@ -101,7 +88,7 @@ class Processes:
                 _signal(process, signal.SIGKILL)
 
 
-def _signal(process: subprocess.Popen[str], signum: int) -> None:
+def _signal(process: subprocess.Popen[str] | SigningProgram, signum: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signum)
 

@@ -2,7 +2,8 @@
 
 SIGNING_KEY names a file, which may be a pipe, or is `-` for stdin. A notebook runs as the same user: it can read the
 files of that user, and the variables of other programs, also those that they have removed. So the variable is wiped,
-no other program may look into this process, and programs that sign too get the key through a pipe.
+no other program may look into this process, nor into those that it forks (see signing_programs). What make starts gets
+the key through a pipe, which a process of the same user can open until it is read.
 """
 
 import ctypes
@@ -28,11 +29,6 @@ class SigningKey:
     name: str
     content: bytes
 
-    @property
-    def is_pem(self) -> bool:
-        """Whether the content is text, as a variable can hold it; all else is no key."""
-        return self.content.startswith(BEGIN.encode()) and self.content.isascii() and b"\0" not in self.content
-
 
 _key: SigningKey | None = None
 
@@ -56,10 +52,15 @@ def current() -> SigningKey | None:
     return _read(value) if value else _key
 
 
+def is_taken() -> bool:
+    """Whether this process has taken a key."""
+    return _key is not None
+
+
 @contextmanager
-def handed(env: Mapping[str, str]) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+def handed(env: Mapping[str, str], *, is_wanted: bool = True) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
     """The variables and the descriptors for a program that signs as well: it can read the key once, from a pipe."""
-    if _key is None:
+    if _key is None or not is_wanted:
         yield dict(env), ()
         return
     reader, writer = os.pipe()
@@ -72,7 +73,7 @@ def handed(env: Mapping[str, str]) -> Iterator[tuple[dict[str, str], tuple[int, 
 
 
 def _read(value: str) -> SigningKey:
-    if value.startswith(BEGIN):  # a warm runner gets the key itself, in memory
+    if value.startswith(BEGIN):  # a pod gets the key itself
         return SigningKey(VARIABLE, value.encode())
     if value == "-":
         return SigningKey(f"{VARIABLE}=-", sys.stdin.buffer.read(LARGEST))

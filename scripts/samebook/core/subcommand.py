@@ -6,17 +6,19 @@ The light environment beside the image has no kernel: there make runs notebooks,
 import json
 import os
 import re
-import subprocess
-import sys
+import signal
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from samebook.core import errors, signals, signing_key
+from samebook.core import errors, signals, signing_programs
 from samebook.core.errors import UsageError
 from samebook.core.make import clean_environment
+from samebook.core.processes import ProcessResult
+from samebook.core.signing_programs import SAMEBOOK
 from samebook.core.workspace import Workspace
 
 SHOWN = 4000
@@ -51,12 +53,11 @@ def run_facts(output: str) -> dict[str, Any]:
 def call(workspace: Workspace, *arguments: str) -> str:
     """The standard output of `samebook ARGUMENTS`. Raises the error of its exit code, or UsageError."""
     variables = {name: value for name, value in os.environ.items() if name != "SAMEBOOK_RUN"}
-    command = (sys.executable, "-P", "-m", "samebook", *arguments)
-    process = _run(workspace, command, variables)
-    if process.returncode:
+    process = _run(workspace, (*SAMEBOOK, *arguments), variables)
+    if process.exit_code:
         subject = " ".join(arguments[:2]) if arguments[0] != "run" else arguments[1]
-        message = f"{subject} failed with exit code {process.returncode}:\n{process.stderr[-2000:].strip()}"
-        raise errors.from_exit_code(process.returncode, message, default=UsageError)
+        message = f"{subject} failed with exit code {process.exit_code}:\n{process.stderr[-2000:].strip()}"
+        raise errors.from_exit_code(process.exit_code, message, default=UsageError)
     return process.stdout
 
 
@@ -65,8 +66,8 @@ def make(workspace: Workspace, target: str, **variables: str) -> str:
     assignments = (f"{name}={value}" for name, value in {"ENGINE": "docker", **variables}.items())
     command = ("make", "--silent", target, *assignments)
     process = _run(workspace, command, clean_environment())
-    if process.returncode:
-        code, text = exit_code(process.returncode, process.stderr), message(process.stderr)
+    if process.exit_code:
+        code, text = exit_code(process.exit_code, process.stderr), message(process.stderr)
         raise errors.from_exit_code(code, text.removeprefix("error: "))
     return process.stdout
 
@@ -80,11 +81,15 @@ def in_group(command: Sequence[str], folder: Path) -> tuple[int, str]:
     return exit_code(code, printed), printed
 
 
-def _run(workspace: Workspace, command: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    with signing_key.handed(env) as (variables, files):
-        return subprocess.run(
-            command, env=variables, pass_fds=files, capture_output=True, text=True, cwd=workspace.root, check=False
-        )
+def _run(workspace: Workspace, command: Sequence[str], env: Mapping[str, str]) -> ProcessResult:
+    process = signing_programs.start(command, workspace.root, env)
+    try:
+        output = process.communicate()
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        raise
+    return ProcessResult(process.returncode or 0, *output)
 
 
 def message(stderr: str) -> str:

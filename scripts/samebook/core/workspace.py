@@ -1,6 +1,7 @@
 """The paths of a checkout, and the ways to write a file there as a whole or not at all."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from samebook.core.errors import UsageError
 
 # A socket's path has 107 bytes at most; of these, Jupyter's names need sixty.
 LONGEST_TEMPORARY = 45
+PROJECT = re.compile(r'^name = "([a-z][a-z0-9_]*)-environments"$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,13 @@ class Workspace:
     @property
     def data(self) -> Path:
         return self.root / "data"
+
+    @property
+    def project(self) -> str:
+        """The name of the project, after which make calls its images; a machine and a cluster may have several."""
+        path = self.environments / "pyproject.toml"
+        found = PROJECT.search(path.read_text()) if path.is_file() else None
+        return found[1] if found else "samebook"
 
     def notebook(self, name: str) -> Path:
         """The path of the notebook `train`, `train.ipynb` or `notebooks/train.ipynb`, whether it exists or not."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError
-from samebook.core.json_value import JsonValue, json_object
 from samebook.core.text import repeated_name
+from samebook.execution.json_value import JsonValue, json_object
 from samebook.execution.parameters import Parameter, parse
 
 if TYPE_CHECKING:

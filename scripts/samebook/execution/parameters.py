@@ -21,7 +21,7 @@ from pydantic_core import SchemaError
 from samebook.core import secret
 from samebook.core.digest import parse_json
 from samebook.core.errors import UsageError, closest, nearest
-from samebook.core.json_value import JsonValue
+from samebook.execution.json_value import JsonValue
 
 # The model that a notebook scores with: the name of a promoted one (churn, churn@prod), of a run or notebook, or a
 # file. A promoted model is checked against the store before the notebook starts.

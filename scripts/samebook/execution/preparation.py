@@ -8,7 +8,6 @@ from typing import Any
 from samebook.core import secret
 from samebook.core import workspace as workspaces
 from samebook.core.errors import EnvironmentMismatch, UsageError, closest, nearest
-from samebook.core.json_value import JsonValue
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.environment import callers, identity, numerics
@@ -16,6 +15,7 @@ from samebook.environment.callers import Callers, Digests
 from samebook.environment.numerics import Numerics
 from samebook.environment.settings import Settings, load
 from samebook.execution import parameters, parameters_cell
+from samebook.execution.json_value import JsonValue
 from samebook.execution.parameters import Parameter
 from samebook.execution.warm.without import without
 from samebook.reads.pins import Pins

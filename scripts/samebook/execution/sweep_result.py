@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from samebook.core.json_value import json_object
 from samebook.core.text import align
 from samebook.execution.grids import ParameterSet
+from samebook.execution.json_value import json_object
 from samebook.records.summary import Run
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ JOBS = {jobs}
 
 for job, line in JOBS.items():
     with DAG(
-        f"samebook-{env}-{{job}}",
+        f"{name}-{{job}}",
         schedule=line,
         start_date=datetime.datetime(2013, 1, 1, tzinfo=datetime.timezone.utc),
         # A pipeline makes up for what it missed itself, and a second one of its own would wait for the first.
@@ -60,14 +60,13 @@ POD = """\
             retries=0,
         )
 """
-# Where the machine of the Docker daemon has the secrets: a file each, for user 1000 alone.
-SECRETS = "/etc/samebook"
 
 
 def docker(jobs: Jobs, frame: Frame) -> dict[str, str]:
     """A DAG for each job, as one file, whose task is a container. The volumes are Docker's own, by name."""
-    files = {name: f"{SECRETS}/{jobs.env}/{name}" for name in jobs.secrets}
-    mounts = [f"Mount({f'/workspace/{volume}'!r}, {f'samebook-{volume}'!r}, type='volume')" for volume in VOLUMES]
+    # Where the machine of the Docker daemon has the secrets, for user 1000 alone.
+    files = {name: f"/etc/{jobs.project}/{jobs.env}/{name}" for name in jobs.secrets}
+    mounts = [f"Mount({f'/workspace/{volume}'!r}, {frame.name(volume)!r}, type='volume')" for volume in VOLUMES]
     mounts += [f"Mount({f'/run/secrets/{n}'!r}, {p!r}, type='bind', read_only=True)" for n, p in files.items()]
     lines = "".join(f"    {mount},\n" for mount in mounts)
     imports = (
@@ -75,10 +74,10 @@ def docker(jobs: Jobs, frame: Frame) -> dict[str, str]:
         "from airflow.sdk import DAG",
         "from docker.types import Mount",
     )
-    needs = [f"the volume samebook-{volume}" for volume in VOLUMES] + [f"the file {path}" for path in files.values()]
+    needs = [f"the volume {frame.name(volume)}" for volume in VOLUMES] + [f"the file {path}" for path in files.values()]
     values = f"IMAGE = {frame.image!r}\nMOUNTS = [\n{lines}]"
     head = _head(jobs, "apache-airflow-providers-docker", needs, imports, values)
-    return {f"samebook-{jobs.env}.py": head + DOCKER.format(env=jobs.env)}
+    return {f"{jobs.name}.py": head + DOCKER.format(env=jobs.env)}
 
 
 def pods(jobs: Jobs, frames: Mapping[str, Frame]) -> dict[str, str]:
@@ -89,21 +88,22 @@ def pods(jobs: Jobs, frames: Mapping[str, Frame]) -> dict[str, str]:
         "from airflow.sdk import DAG",
     )
     needs = list(dict.fromkeys(need for frame in frames.values() for need in frame.needs))
-    if any(frame.repository for frame in frames.values()):
-        needs.append(f"the ConfigMap {repository.name(jobs.env, repository.SCRIPTS)}, as AS=kubernetes writes it")
+    if cloning := next((frame for frame in frames.values() if frame.repository), None):
+        needs.append(f"the ConfigMap {repository.name(cloning.of_env, repository.SCRIPTS)}, as AS=kubernetes writes it")
     values = f"PODS = {_literal(manifests)}"
     head = _head(jobs, "apache-airflow-providers-cncf-kubernetes", needs, imports, values)
-    return {f"samebook-{jobs.env}.py": head + POD}
+    return {f"{jobs.name}.py": head + POD}
 
 
 def _pod(jobs: Jobs, job: str, frame: Frame) -> kubernetes.Manifest:
-    metadata = {"name": kubernetes.name(jobs.env, job)}
+    metadata = {"name": kubernetes.name(frame.project, jobs.env, job)}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod(jobs, job, frame)}
 
 
 def _head(jobs: Jobs, provider: str, needs: list[str], imports: tuple[str, ...], values: str) -> str:
     return HEAD.format(
         env=jobs.env,
+        name=jobs.name,
         provider=provider,
         needs="".join(f"- {need}\n" for need in needs),
         imports="\n".join(imports),

@@ -48,6 +48,11 @@ def find(pipelines: Mapping[str, Pipeline], conditions: Promotion) -> list[Candi
     return [candidate for candidate in found if candidate]
 
 
+def signed(pipelines: Mapping[str, Pipeline], conditions: Promotion) -> set[str]:
+    """The jobs whose candidates are signed, as the policy asks for it: unsigned ones would be refused later."""
+    return {candidate.job for candidate in find(pipelines, conditions)} if conditions.signed else set()
+
+
 def _candidate(job: str, pipeline: Pipeline, conditions: Promotion) -> Candidate | None:
     for name, step in pipeline.steps.items():
         if conditions.gate is None or (step.notebook or name) != conditions.gate.notebook:

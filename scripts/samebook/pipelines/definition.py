@@ -11,6 +11,7 @@ parameter, `$day-1` the day before it, `$train` the run of the step `train`.
 
 import datetime
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,13 +22,19 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from samebook.core.errors import UsageError, closest, nearest
-from samebook.core.json_value import JsonValue
 from samebook.core.workspace import Workspace
 from samebook.environment import explain, yaml_file
+from samebook.execution.json_value import JsonValue
 
 REFERENCE = re.compile(r"\$(\w+)([+-]\d+)?")
 DAYS = {"today": 0, "yesterday": 1}
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+# The variable of a CronJob's pod with the name of its Job, which ends in the minutes since 1970 when it was due.
+JOB_NAME = "JOB_NAME"
+DUE = re.compile(r".+-(\d{8})")
+# How long after it was due a Job may still run.
+LATEST = datetime.timedelta(days=2)
 
 type Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 type Plain = str | int | float | bool | datetime.date
@@ -140,6 +147,15 @@ def _errors(pipeline: Pipeline) -> Iterator[str]:
         TopologicalSorter({name: step.needs for name, step in steps.items()}).prepare()
     except CycleError as error:
         yield f"the steps go in a circle: {' -> '.join(error.args[1])}"
+
+
+def today() -> datetime.date:
+    """Today's date in UTC. In a CronJob's pod, the date when its Job was due: a try after midnight has the same day."""
+    now = datetime.datetime.now(datetime.UTC)
+    name = DUE.fullmatch(os.environ.get(JOB_NAME, ""))
+    due = datetime.datetime.fromtimestamp(int(name[1]) * 60, datetime.UTC) if name else now
+    # A Job that a person has named may end in any number.
+    return (due if now - LATEST < due <= now else now).date()
 
 
 def prepared_steps(pipeline: Pipeline, given: Mapping[str, str], today: datetime.date) -> list[PreparedStep]:

@@ -3,7 +3,6 @@
 A step that a finished run has done already is not run again, so a stopped pipeline goes on where it stopped.
 """
 
-import datetime
 import json
 import os
 import signal
@@ -74,20 +73,14 @@ class Work:
         return next((step.parameters["day"] for step in self.steps if "day" in step.parameters), "")
 
 
-def today() -> datetime.date:
-    """The date of today in UTC."""
-    return datetime.datetime.now(datetime.UTC).date()
-
-
 def prepare(job: Job, say: Callable[[Outcome], None] = lambda _: None, *, is_checked: bool = False) -> Work:
     """The pipeline of a job, with every step checked before the first one starts, unless `is_checked` already.
 
     Raises UsageError, EnvironmentMismatch, or PolicyRefused for a model.
     """
     pipeline = definition.read(job.workspace, job.name)
-    work = Work(
-        job, tuple(definition.prepared_steps(pipeline, job.given, today())), settings.load(job.workspace, job.env), say
-    )
+    steps = definition.prepared_steps(pipeline, job.given, definition.today())
+    work = Work(job, tuple(steps), settings.load(job.workspace, job.env), say)
     # Raises UsageError where the webhook can't be used.
     notices.url(work.settings)
     if is_checked:

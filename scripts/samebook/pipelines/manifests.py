@@ -12,6 +12,7 @@ from samebook.core.text import repeated_name
 from samebook.environment import yaml_file
 from samebook.pipelines import candidates as following
 from samebook.pipelines.candidates import Candidate
+from samebook.pipelines.definition import JOB_NAME
 from samebook.pipelines.timers import Jobs
 
 # The length of a CronJob's name, whose jobs get eleven characters more: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs
@@ -89,14 +90,14 @@ def cron_jobs(jobs: Jobs, frames: Mapping[str, Frame]) -> dict[str, str]:
     """A CronJob for each job, with its frame, as one file. Raises UsageError for a job whose name Kubernetes does not
     allow.
     """
-    names = [kubernetes.name(jobs.env, job, longest=LONGEST) for job in jobs.when]
+    names = [kubernetes.name(jobs.project, jobs.env, job, longest=LONGEST) for job in jobs.when]
     if name := repeated_name(names):
         raise UsageError(
             f"two jobs would both be called {name}: Kubernetes' names have no _",
             mend="git mv one of the two pipelines to another name",
         )
     text = kubernetes.text([_cron_job(jobs, job, frames[job]) for job in jobs.when], *frames.values())
-    return {f"samebook-{jobs.env}.yaml": text}
+    return {f"{jobs.name}.yaml": text}
 
 
 def pod(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
@@ -108,17 +109,20 @@ def pod(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
 
 
 def _cron_job(jobs: Jobs, job: str, frame: Frame) -> dict[str, Any]:
-    job_spec = kubernetes.tried_again(frame, pod(jobs, job, frame))
+    spec = pod(jobs, job, frame)
+    containers = [*spec.get("initContainers", ()), *spec["containers"]]
+    own = next(container for container in containers if container["name"] == kubernetes.SAMEBOOK)
+    own["env"].append({"name": JOB_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['job-name']"}}})
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": {"name": kubernetes.name(jobs.env, job, longest=LONGEST)},
+        "metadata": {"name": kubernetes.name(jobs.project, jobs.env, job, longest=LONGEST)},
         "spec": {
             "schedule": str(jobs.when[job]),
             "timeZone": "Etc/UTC",
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": 3600,
-            "jobTemplate": {"spec": {"activeDeadlineSeconds": LONGEST_RUN, **job_spec}},
+            "jobTemplate": {"spec": {"activeDeadlineSeconds": LONGEST_RUN, **kubernetes.tried_again(frame, spec)}},
         },
     }
 

@@ -1,7 +1,7 @@
 """The program of a scheduled job's pod whose result goes to the shared store.
 
-`python -m samebook.pipelines.scheduled PIPELINE ENV [--promotions FILE]` runs the pipeline for today, and sends its
-runs. A backfill of the same day on Kubernetes, with the same image, finds them done.
+`python -m samebook.pipelines.scheduled PIPELINE ENV [--promotions FILE]` runs the pipeline for the day when it was due,
+and sends its runs. A backfill of the same day on Kubernetes, with the same image, finds them done.
 """
 
 import datetime
@@ -12,8 +12,8 @@ from samebook.cluster import index_program
 from samebook.cluster.index_program import Calls
 from samebook.cluster.results import digest_of
 from samebook.core import workspace as workspaces
-from samebook.core.json_value import json_object
 from samebook.core.processes import exit_at_once
+from samebook.execution.json_value import json_object
 from samebook.models import exchange
 from samebook.pipelines import definition
 from samebook.store.transfer import TransferOptions
@@ -37,7 +37,7 @@ def has_day(pipeline: definition.Pipeline) -> bool:
 def execute(name: str, env: str, more: list[str]) -> int:
     """Run the pipeline, and send its runs and, where it promotes, what its models need; returns the exit code."""
     workspace = workspaces.find()
-    today = datetime.datetime.now(datetime.UTC).date()
+    today = definition.today()
     pipeline = definition.read(workspace, name)
     arguments = call(name, env, pipeline, today)
     digest = digest_of(workspace, os.environ["SAMEBOOK_IMAGE"], (), arguments)

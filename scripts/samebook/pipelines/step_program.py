@@ -1,20 +1,20 @@
 """A step of a pipeline as a program: its check, its command, its result, and the finished run that did the same."""
 
 import datetime
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from samebook.core import subcommand
 from samebook.core.errors import UsageError
-from samebook.core.json_value import json_object
 from samebook.core.make import clean_environment
 from samebook.core.processes import STEP
+from samebook.core.signing_programs import SAMEBOOK
 from samebook.core.workspace import Workspace
 from samebook.data import publish
 from samebook.environment import settings
 from samebook.execution import freshness, parameters, preparation
+from samebook.execution.json_value import json_object
 from samebook.execution.preparation import PreparedRun, RunRequest
 from samebook.models import lookup, reproducible
 from samebook.pipelines import definition
@@ -125,18 +125,17 @@ def _has_identical(path: Path) -> bool:
 
 def command(job: Job, step: PreparedStep, runs: Mapping[str, str]) -> list[str]:
     """The command of a step's program."""
-    samebook = [sys.executable, "-P", "-m", "samebook"]
     if step.declaration.promote:
         run = definition.resolve(step.declaration.promote.run, runs)
-        return [*samebook, "promote", run, step.declaration.promote.model, "--env", job.env, "--why", _why(job)]
+        return [*SAMEBOOK, "promote", run, step.declaration.promote.model, "--env", job.env, "--why", _why(job)]
     if step.declaration.reproduce:
-        return [*samebook, "reproduce", definition.resolve(step.declaration.reproduce, runs), "--engine", job.engine]
+        return [*SAMEBOOK, "reproduce", definition.resolve(step.declaration.reproduce, runs), "--engine", job.engine]
     given = step.given(runs)
     if job.engine == "docker":
         params = f"PARAMS={json_object(given)}"
         reuse = [] if job.force or subcommand.has_kernels() else ["REUSE=1"]
         return ["make", "--silent", "run", f"NOTEBOOK={step.notebook}", params, f"ENV={job.env}", "JSON=1", *reuse]
-    return [*samebook, "run", step.notebook, "--params", json_object(given), "--env", job.env, "--json"]
+    return [*SAMEBOOK, "run", step.notebook, "--params", json_object(given), "--env", job.env, "--json"]
 
 
 def _why(job: Job) -> str:

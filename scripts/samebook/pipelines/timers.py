@@ -41,7 +41,8 @@ WantedBy=timers.target
 @dataclass(frozen=True)
 class Jobs:
     """The scheduled pipelines of a checkout; `secrets` are the names of the secrets that its settings refer to, and
-    `registry` is the host that has the published image; "" where the settings name none.
+    `registry` is the host that has the published image; "" where the settings name none. `project` is the first word of
+    all names: a machine may have several projects.
     """
 
     root: Path
@@ -49,6 +50,7 @@ class Jobs:
     when: dict[str, Cron]
     secrets: tuple[str, ...] = ()
     registry: str = ""
+    project: str = "samebook"
 
     def command(self, job: str) -> list[str]:
         secrets = [f"SECRETS={' '.join(self.secrets)}"] if self.secrets else []
@@ -57,7 +59,11 @@ class Jobs:
     @property
     def variables(self) -> str:
         """The file, below the user's home, that sets the secrets: NAME=value, a line each."""
-        return f".config/samebook/{self.env}.env"
+        return f".config/{self.project}/{self.env}.env"
+
+    @property
+    def name(self) -> str:
+        return f"{self.project}-{self.env}"
 
 
 def crontab(jobs: Jobs) -> dict[str, str]:
@@ -65,7 +71,7 @@ def crontab(jobs: Jobs) -> dict[str, str]:
     begin = f'set -a && . "$HOME/{jobs.variables}" && ' if jobs.secrets else ""
     note = f"# The secrets {' '.join(jobs.secrets)} come from ~/{jobs.variables}.\n" if jobs.secrets else ""
     lines = [f"{when} {begin}{shlex.join(jobs.command(job))}".replace("%", r"\%") for job, when in jobs.when.items()]
-    return {f"samebook-{jobs.env}.cron": CRONTAB.format(env=jobs.env) + note + "\n".join(lines) + "\n"}
+    return {f"{jobs.name}.cron": CRONTAB.format(env=jobs.env) + note + "\n".join(lines) + "\n"}
 
 
 def systemd(jobs: Jobs) -> dict[str, str]:
@@ -73,7 +79,7 @@ def systemd(jobs: Jobs) -> dict[str, str]:
     secrets = f"EnvironmentFile=%h/{jobs.variables}\n" if jobs.secrets else ""
     units: dict[str, str] = {}
     for job, when in jobs.when.items():
-        name, command = f"samebook-{jobs.env}-{job}", " ".join(map(quoted, jobs.command(job)))
+        name, command = f"{jobs.name}-{job}", " ".join(map(quoted, jobs.command(job)))
         times = "\n".join(f"OnCalendar={time}" for time in calendar(when))
         units[f"{name}.service"] = SERVICE.format(job=job, env=jobs.env, secrets=secrets, command=command)
         units[f"{name}.timer"] = TIMER.format(job=job, env=jobs.env, times=times)

@@ -4,7 +4,8 @@ Models are a volume of their own, apart from the image: a new model needs no new
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ import yaml
 
 from samebook.cluster import kubernetes
 from samebook.cluster.frame import VOLUMES, Frame
+from samebook.core import signing_key
 from samebook.core.cron import Cron
 from samebook.pipelines import manifests, timers
+from samebook.pipelines.candidates import RUN_KEY
 from samebook.pipelines.timers import Jobs
 
 COMPOSE = "compose.yaml"
 # The models' files, read-only: a folder here, a claim of Kubernetes.
 MODELS = "models"
+# The folder with a file for each secret, and for the key of runs.
+SECRETS = "secrets"
 # The label of a deployment's objects in Kubernetes: what has it, and is in its file no more, is withdrawn.
 LABEL = "samebook-deployment"
 HEAD = """\
@@ -34,7 +39,7 @@ After=docker.service network-online.target
 
 [Service]
 Type={kind}
-{restart}ExecStart=/usr/bin/env {command}
+{more}ExecStart=/usr/bin/env {command}
 {install}"""
 INSTALL = """
 [Install]
@@ -45,9 +50,10 @@ USER = 1000
 
 @dataclass(frozen=True)
 class Deployment:
-    """What runs in an environment: the image by its digest, the jobs by their times, and whether data is watched for.
+    """What runs in an environment: the image by its digest, the jobs by their times, and those that wait for data.
 
-    `secrets` are names. `folder` is the one in which the files will stand on their machine.
+    `secrets` are names. `folder` is the one in which the files will stand on their machine. `signed` are the jobs that
+    sign what they make.
     """
 
     name: str
@@ -55,9 +61,10 @@ class Deployment:
     image: str
     commit: str
     when: dict[str, Cron]
-    is_watched: bool
+    watched: frozenset[str]
     secrets: tuple[str, ...]
     folder: str
+    signed: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
@@ -79,11 +86,14 @@ def systemd(deployment: Deployment) -> dict[str, str]:
     # By its folder: a file that is named leaves compose.override.yaml out.
     compose = ["docker", "compose", "--project-directory", deployment.folder]
     for job, when in deployment.when.items():
-        command = [*compose, "run", "--rm", "--no-TTY", "job", "pipeline", job, "--env", deployment.env]
+        # The key goes in through stdin, and is no file in the container.
+        key = ["--env", f"{signing_key.VARIABLE}=-"] if job in deployment.signed else []
+        stdin = f"StandardInput=file:{deployment.folder}/{SECRETS}/{RUN_KEY}\n" if key else ""
+        command = [*compose, "run", "--rm", "--no-TTY", *key, "job", "pipeline", job, "--env", deployment.env]
         times = "\n".join(f"OnCalendar={time}" for time in timers.calendar(when))
-        files[f"{deployment.title}-{job}.service"] = _unit(deployment, f"the job {job}", command)
+        files[f"{deployment.title}-{job}.service"] = _unit(deployment, f"the job {job}", command, stdin)
         files[f"{deployment.title}-{job}.timer"] = timers.TIMER.format(job=job, env=deployment.env, times=times)
-    if deployment.is_watched:
+    if deployment.watched:
         files[f"{deployment.title}-watch.service"] = _unit(deployment, "the watcher", [*compose, "up", "watch"])
     return files
 
@@ -92,23 +102,31 @@ def on_kubernetes(deployment: Deployment, frame: Frame) -> dict[str, str]:
     """A CronJob for each job, and a Deployment for the watcher, as one file."""
     objects: list[dict[str, Any]] = []
     if deployment.when:
-        jobs = Jobs(Path(deployment.folder), deployment.env, deployment.when, deployment.secrets)
-        (text,) = manifests.cron_jobs(jobs, dict.fromkeys(deployment.when, frame)).values()
+        jobs = Jobs(
+            Path(deployment.folder), deployment.env, deployment.when, deployment.secrets, project=deployment.name
+        )
+        (text,) = manifests.cron_jobs(jobs, {job: _frame(deployment, frame, {job}) for job in deployment.when}).values()
         objects += yaml.safe_load_all(text)
     for each in objects:
-        _mount_models(each["spec"]["jobTemplate"]["spec"]["template"]["spec"])
-    if deployment.is_watched:
-        objects.append(_watcher(deployment, frame))
+        _mount_models(each["spec"]["jobTemplate"]["spec"]["template"]["spec"], frame)
+    if deployment.watched:
+        objects.append(_watcher(deployment, _frame(deployment, frame, deployment.watched)))
     for each in objects:
         each["metadata"]["labels"] = {LABEL: deployment.title}
     head = deployment.head.splitlines()[0]
-    claim = f"# Before it, too: the claim samebook-{MODELS}, with the promoted models' files, models/*.json."
-    return {f"{deployment.title}.yaml": f"{head}\n{claim}\n{kubernetes.text(objects, frame)}"}
+    claim = f"# Before it, too: the claim {frame.name(MODELS)}, with the promoted models' files, models/*.json."
+    text = kubernetes.text(objects, _frame(deployment, frame, deployment.signed))
+    return {f"{deployment.title}.yaml": f"{head}\n{claim}\n{text}"}
 
 
-def _mount_models(pod: dict[str, Any]) -> dict[str, Any]:
+def _frame(deployment: Deployment, frame: Frame, jobs: Set[str]) -> Frame:
+    """The frame of what runs these jobs: with the key of runs where one of them signs."""
+    return replace(frame, signing_key=RUN_KEY) if jobs & deployment.signed else frame
+
+
+def _mount_models(pod: dict[str, Any], frame: Frame) -> dict[str, Any]:
     """The pod with the promoted models, read-only."""
-    claim = {"claimName": f"samebook-{MODELS}", "readOnly": True}
+    claim = {"claimName": frame.name(MODELS), "readOnly": True}
     pod["volumes"].append({"name": MODELS, "persistentVolumeClaim": claim})
     mount = {"name": MODELS, "mountPath": f"/workspace/{MODELS}", "readOnly": True}
     pod["containers"][-1]["volumeMounts"].append(mount)
@@ -117,13 +135,14 @@ def _mount_models(pod: dict[str, Any]) -> dict[str, Any]:
 
 def _watcher(deployment: Deployment, frame: Frame) -> dict[str, Any]:
     """The Deployment of the watcher: one pod at a time, as one watcher holds the inbox."""
-    title, pod = kubernetes.name(deployment.env, "watch"), kubernetes.pod(frame, {"args": _watch(deployment)})
+    title = kubernetes.name(deployment.name, deployment.env, "watch")
+    pod = kubernetes.pod(frame, {"args": _watch(deployment)})
     labels = {"app": title}
     spec = {
         "replicas": 1,
         "strategy": {"type": "Recreate"},
         "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels}, "spec": {**_mount_models(pod), "restartPolicy": "Always"}},
+        "template": {"metadata": {"labels": labels}, "spec": {**_mount_models(pod, frame), "restartPolicy": "Always"}},
     }
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": title}, "spec": spec}
 
@@ -135,7 +154,7 @@ def _watch(deployment: Deployment) -> list[str]:
 def _compose(deployment: Deployment, *, is_scheduled: bool) -> str:
     """The text of the compose file. With `is_scheduled` the watcher runs the jobs of the schedule."""
     services = {"job": {**_service(deployment), "profiles": ["job"]}}
-    if is_scheduled or deployment.is_watched:
+    if is_scheduled or deployment.watched:
         own = {"command": _watch(deployment), "restart": "unless-stopped", "stop_grace_period": "30s"}
         services["watch"] = {**_service(deployment, is_scheduled=is_scheduled), **own}
     content = {
@@ -171,10 +190,10 @@ def _service(deployment: Deployment, *, is_scheduled: bool = False) -> dict[str,
 
 def _secrets(deployment: Deployment) -> dict[str, Any]:
     """The files of the secrets, by their names: git and this file have nothing else of them."""
-    return {name: {"file": f"${{SECRET_FILES:-./secrets}}/{name}"} for name in deployment.secrets}
+    return {name: {"file": f"${{SECRET_FILES:-./{SECRETS}}}/{name}"} for name in deployment.secrets}
 
 
-def _unit(deployment: Deployment, title: str, command: list[str]) -> str:
-    kind, restart, install = ("exec", "Restart=always\n", INSTALL) if command[-1] == "watch" else ("oneshot", "", "")
+def _unit(deployment: Deployment, title: str, command: list[str], stdin: str = "") -> str:
+    kind, more, install = ("exec", "Restart=always\n", INSTALL) if command[-1] == "watch" else ("oneshot", stdin, "")
     text = " ".join(map(timers.quoted, command))
-    return SERVICE.format(title=title, env=deployment.env, kind=kind, restart=restart, command=text, install=install)
+    return SERVICE.format(title=title, env=deployment.env, kind=kind, more=more, command=text, install=install)

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ KEY = "published"
 SETTINGS = re.compile(r"environments/([^/]+)\.yml")
 # A registry, and a place in it: registry.example.com/team.
 REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
-NAME = re.compile(r'^name = "([a-z][a-z0-9_]*)-environments"$', re.MULTILINE)
 
 
 def check_registry(registry: str) -> None:
@@ -39,13 +39,6 @@ def check_mirror(workspace: Workspace, commit: str) -> None:
             "DEBIAN_MIRROR has a user or a password, which everybody could read in the history of the image",
             mend="make publish ENV=… REGISTRY=… DEBIAN_MIRROR=<a mirror without one>",
         )
-
-
-def project_name(workspace: Workspace) -> str:
-    """The name of a project, after which make calls its images."""
-    path = workspace.environments / "pyproject.toml"
-    found = NAME.search(path.read_text()) if path.is_file() else None
-    return found[1] if found else "samebook"
 
 
 def committed(workspace: Workspace, path: Path) -> bytes:
@@ -135,6 +128,17 @@ def chosen(workspace: Workspace, image: str, env: str, target: str) -> str:
             mend="again, without IMAGE: the image of ENV",
         )
     return image
+
+
+def changed(workspace: Workspace, commit: str, names: Sequence[str]) -> list[str]:
+    """The files and folders that differ between a commit and HEAD, in more than names of published images."""
+    root = workspace.root
+    return [
+        name
+        for name in names
+        if not head.has_same(root, commit, name)
+        and not (SETTINGS.fullmatch(name) and _bare(root, commit, name) == _bare(root, "HEAD", name))
+    ]
 
 
 def is_only_named(workspace: Workspace, commit: str) -> bool:

@@ -1,7 +1,6 @@
 """Trials: runs that are made only to be compared with each other, or with the run that they repeat."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Self
 
 from samebook.core import errors, signals, subcommand
 from samebook.core.errors import CellFailed, NotReproduced, SamebookError
+from samebook.core.signing_programs import SAMEBOOK
 from samebook.core.workspace import Workspace
 from samebook.environment.numerics import BLAS, OPENMP, lowered_level
 from samebook.records import receipt, run_folder
@@ -87,7 +87,7 @@ def in_worktree(rerun: Rerun, number: int, machine: Machine) -> Attempt:
 
 def in_place(workspace: Workspace, notebook: str, number: int, machine: Machine) -> Attempt:
     """A run of a notebook as it is now, with its defaults. Raises the error of the first run that fails."""
-    command = (sys.executable, "-P", "-m", "samebook", "run", "--trial", "--json", notebook)
+    command = (*SAMEBOOK, "run", "--trial", "--json", notebook)
     env = {**os.environ, "SAMEBOOK_WORKSPACE": str(workspace.root), **machine.variables}
     with tempfile.TemporaryFile() as output, _on_cores(machine.cores):
         code = signals.call(command, workspace.root, env, output)

@@ -1,7 +1,6 @@
 """Adopt a foreign notebook: plan it, bring its packages, data and modules in, write it, and run it twice."""
 
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from samebook.adoption.plan import Plan
 from samebook.core import errors, git, subcommand
 from samebook.core import workspace as workspaces
 from samebook.core.errors import NotReproduced, SamebookError, UsageError
+from samebook.core.signing_programs import SAMEBOOK
 from samebook.core.text import Say, word
 from samebook.core.workspace import Workspace
 from samebook.environment import input_entries, packages
@@ -186,7 +186,7 @@ def _verdict(workspace: Workspace, request: AdoptRequest, adoption: Plan) -> str
     if (workspace.root / "Makefile").is_file():
         words = ("make", "--silent", "reproduce", f"RUN={adoption.name}", "TIMES=2", f"ENGINE={request.engine}")
     else:
-        words = (sys.executable, "-P", "-m", "samebook", "reproduce", adoption.name, "--times", "2")
+        words = (*SAMEBOOK, "reproduce", adoption.name, "--times", "2")
     code, printed = subcommand.in_group(words, workspace.root)
     lines = subcommand.MAKE.sub("", printed).strip()
     if code == NotReproduced.exit_code and "DIFFERENT:" in lines:

@@ -7,7 +7,6 @@ from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.forge import github, gitlab, rules
 from samebook.forge.job import BRANCHES, Project
-from samebook.release import publication
 
 FORMS = ("github", "gitlab")
 
@@ -39,7 +38,7 @@ def ci(workspace: Workspace, request: CiRequest) -> dict[str, str]:
     if request.form == "gitlab":
         schedules = sorted(path.name for path in workspace.root.glob(gitlab.SCHEDULES))
         return gitlab.files(project, schedules) | _owners(workspace, ".gitlab", request)
-    name = publication.project_name(workspace)
+    name = workspace.project
     return github.files(project) | {rules.RULESET: rules.ruleset(name)} | _owners(workspace, ".github", request)
 
 

@@ -4,11 +4,11 @@ A folder has one deployment of an environment: of the one before nothing stays t
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from samebook.cluster.frame import Frame
-from samebook.core import cron, head
+from samebook.core import cron, git, head
 from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.text import word
@@ -16,7 +16,7 @@ from samebook.core.workspace import Workspace
 from samebook.environment import settings
 from samebook.environment.sections import Published
 from samebook.models import commits
-from samebook.pipelines import definition, git_use
+from samebook.pipelines import candidates, definition, git_use
 from samebook.release import deployment, publication
 from samebook.release.deployment import Deployment
 
@@ -45,20 +45,24 @@ class DeployRequest:
 
 @dataclass(frozen=True)
 class Written:
-    """The paths of the files that were written, and the names of those of the deployment before that are gone."""
+    """The paths of the files that were written, the names of those of the deployment before that are gone, and what
+    else is to be known.
+    """
 
     paths: list[Path]
     gone: list[str]
+    notes: list[str] = field(default_factory=list)
 
 
 def deploy(request: DeployRequest) -> Written:
     """Write the files, and remove those of the deployment before that it has no more.
 
-    The image, the schedule and the models are those of HEAD. Raises UsageError where environments/ has changes that are
-    not committed, no image was published, nothing is to run, or a job needs a git repository.
+    The image and the models are those of HEAD; times, pipelines and names of secrets are those of the image's commit,
+    as the image has these. Raises UsageError where environments/ has changes that are not committed, no image was
+    published, nothing is to run, or a job needs a git repository, or a key that the form has no way in for.
     """
     workspace = workspaces.find()
-    env_settings = settings.load(workspace, request.env)
+    settings.load(workspace, request.env)
     if head.is_repository(workspace.root):
         commits.check_committed(workspace.root, workspace.environments)
     published = publication.at_head(workspace, request.env)
@@ -67,17 +71,30 @@ def deploy(request: DeployRequest) -> Written:
             f"environments/{request.env}.yml names no published image at HEAD, and production runs no other",
             mend=f"make publish ENV={request.env} REGISTRY=registry.example.com/team",
         )
-    _check(workspace, request.env, env_settings)
-    planned = _planned(workspace, request, env_settings, published)
+    with git.worktree(workspace.root, published.commit) as tree:
+        planned = _planned(Workspace(tree), request, published, workspace.project)
     match request.form:
         case "compose":
             files = deployment.compose(planned) | _models(workspace)
         case "systemd":
             files = deployment.systemd(planned) | _models(workspace)
         case _:
-            frame = Frame(request.env, published.runtime, planned.secrets, request.memory, request.cores)
+            limits = (request.memory, request.cores)
+            frame = Frame(request.env, published.runtime, planned.secrets, *limits, project=planned.name)
             files = deployment.on_kubernetes(planned, frame)
-    return _replace(request.into, request.into / f".{planned.title}.files", files)
+    written = _replace(request.into, request.into / f".{planned.title}.files", files)
+    return replace(written, notes=_notes(workspace, request.env, published))
+
+
+def _notes(workspace: Workspace, env: str, published: Published) -> list[str]:
+    """A line where the image has other settings, or pipelines, than HEAD."""
+    names = [f"environments/{env}.yml", "environments/pipelines"]
+    if not (changed := publication.changed(workspace, published.commit, names)):
+        return []
+    return [
+        f"as of the image's commit {published.commit[:12]}; changed since, and not deployed: {', '.join(changed)}\n"
+        f"  -> make publish ENV={env} REGISTRY={published.runtime.rpartition('/')[0]}"
+    ]
 
 
 def _replace(folder: Path, listed: Path, files: dict[str, str]) -> Written:
@@ -92,41 +109,43 @@ def _replace(folder: Path, listed: Path, files: dict[str, str]) -> Written:
     return Written([folder / name for name in files], gone)
 
 
-def _planned(
-    workspace: Workspace, request: DeployRequest, env_settings: settings.Settings, published: Published
-) -> Deployment:
+def _planned(workspace: Workspace, request: DeployRequest, published: Published, name: str) -> Deployment:
+    """The deployment as the settings and pipelines of the image's commit, in `workspace`, say."""
+    env_settings = settings.load(workspace, request.env)
     watched = env_settings.watch
+    started = [*watched.inbox.values(), *([watched.warehouse.pipeline] if watched.warehouse else [])]
+    jobs = dict.fromkeys([*env_settings.schedule, *started])
+    if not jobs:
+        raise UsageError(
+            f"environments/{request.env}.yml neither schedules a job nor watches for data, in the image's commit",
+            mend=f'write `schedule: {{daily: "30 4 * * *"}}` in environments/{request.env}.yml, and make publish',
+        )
+    pipelines = {job: definition.read(workspace, job) for job in jobs}
+    for job, pipeline in pipelines.items():
+        if reasons := git_use.reasons(pipeline, env_settings.ab_test):
+            raise UsageError(
+                f"{job} needs the git repository, which a deployment without a checkout has not: {reasons[0]}",
+                mend=f"make schedule ENV={request.env} AS=systemd",
+            )
+    signed = candidates.signed(pipelines, env_settings.promotion)
+    # The variables of a container are for any program in it: of its watcher, which starts the jobs in compose.
+    keyless = {"compose": signed, "systemd": signed & {*started}}.get(request.form, set())
+    for job in sorted(keyless):
+        raise UsageError(
+            f"{job} makes candidates, which the policy wants signed, and a watcher in {request.form} gets no key",
+            mend=f"make deploy ENV={request.env} AS={'kubernetes' if job in started else 'systemd'}",
+        )
     return Deployment(
-        name=publication.project_name(workspace),
+        name=name,
         env=request.env,
         image=published.runtime,
         commit=published.commit,
         when={job: cron.parse(line) for job, line in env_settings.schedule.items()},
-        is_watched=bool(watched.inbox or watched.warehouse),
+        watched=frozenset(started),
         secrets=tuple(sorted(env_settings.secret_names())),
         folder=request.folder or str(request.into.absolute()),
+        signed=frozenset(signed),
     )
-
-
-def _check(workspace: Workspace, env: str, env_settings: settings.Settings) -> None:
-    """Raise UsageError where there is nothing to run, or a job can't run without a repository."""
-    watched = env_settings.watch
-    if not (env_settings.schedule or watched.inbox or watched.warehouse):
-        raise UsageError(
-            f"environments/{env}.yml neither schedules a job nor watches for data",
-            mend=f'write `schedule: {{daily: "30 4 * * *"}}` in environments/{env}.yml',
-        )
-    jobs = [
-        *env_settings.schedule,
-        *watched.inbox.values(),
-        *([watched.warehouse.pipeline] if watched.warehouse else []),
-    ]
-    for job in dict.fromkeys(jobs):
-        if reasons := git_use.reasons(definition.read(workspace, job), env_settings.ab_test):
-            raise UsageError(
-                f"{job} needs the git repository, which a deployment without a checkout has not: {reasons[0]}",
-                mend=f"make schedule ENV={env} AS=systemd",
-            )
 
 
 def _models(workspace: Workspace) -> dict[str, str]:
@@ -151,4 +170,4 @@ def table(written: Written, request: DeployRequest) -> str:
     lines = [*map(str, written.paths), *(f"removed: {name}" for name in written.gone)]
     if ended:
         lines.append(f"it runs on where it was started: systemctl disable --now {ended}")
-    return "\n".join((*lines, f"next: {following[request.form]}"))
+    return "\n".join((*lines, *written.notes, f"next: {following[request.form]}"))

@@ -12,12 +12,12 @@ from samebook.cluster.pods import Pods
 from samebook.cluster.results import Results
 from samebook.core.digest import sha256
 from samebook.core.errors import EnvironmentMismatch
-from samebook.core.json_value import json_object
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace
 from samebook.data import dataset
 from samebook.environment import settings
 from samebook.execution.grids import ParameterSet
+from samebook.execution.json_value import json_object
 from samebook.execution.preparation import PreparedRun
 from samebook.pipelines import definition, git_use, step_program
 from samebook.pipelines.git_use import Clone
@@ -52,13 +52,14 @@ def kubernetes(
     loaded = settings.load(workspace, request.env)
     repository = request.clone.repository(workspace, name, reasons)
     if loaded.store.url:
-        shared = pods.frame(request.env, loaded, Pods(request.image, request.memory, request.cores))
+        shared = pods.frame(workspace, request.env, loaded, Pods(request.image, request.memory, request.cores))
         frame = replace(shared, repository=repository)
         content = Calls.of(workspace, frame, calls)
         job = manifests.shared_job(frame, name, content.text, content.digests, request.parallel)
         return manifests.text(job, frame)
     secrets = tuple(sorted(loaded.secret_names()))
-    frame = Frame(request.env, request.image, secrets, request.memory, request.cores, repository=repository)
+    limits = (request.memory, request.cores)
+    frame = Frame(request.env, request.image, secrets, *limits, repository=repository, project=workspace.project)
     if len(calls) == 1:
         return manifests.text(manifests.job(frame, name, calls[0]), frame)
     return manifests.text(manifests.indexed_job(frame, name, calls, request.parallel), frame)

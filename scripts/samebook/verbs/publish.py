@@ -80,7 +80,7 @@ def own_registry(workspace: Workspace) -> str:
 
 def _pushed(workspace: Workspace, request: PublishRequest, commit: str, say: Say) -> Published:
     """The images of a commit, in the registry."""
-    name = f"{request.registry}/{publication.project_name(workspace)}"
+    name = f"{request.registry}/{workspace.project}"
     targets = TARGETS if request.has_lab else TARGETS[:1]
     references = dict[str, str]()
     (workspace.root / ".samebook").mkdir(exist_ok=True)

@@ -50,7 +50,8 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
     when = {job: cron.parse(line) for job, line in env_settings.schedule.items()}
     published = env_settings.published.runtime if env_settings.published else ""
     secrets = tuple(sorted(env_settings.secret_names()))
-    jobs = Jobs(workspace.root, request.env, when, secrets, registry=published.partition("/")[0])
+    registry = published.partition("/")[0]
+    jobs = Jobs(workspace.root, request.env, when, secrets, registry=registry, project=workspace.project)
     _check(jobs, request)
     match request.form:
         case "cron":
@@ -63,7 +64,7 @@ def schedule(workspace: Workspace, request: ScheduleRequest) -> dict[str, str]:
             return airflow.pods(jobs, _frames(workspace, jobs, env_settings, request))
         case "airflow":
             _check_without_git(workspace, jobs, env_settings)
-            return airflow.docker(jobs, Frame(request.env, request.image, jobs.secrets))
+            return airflow.docker(jobs, Frame(request.env, request.image, jobs.secrets, project=jobs.project))
         case _:
             return _in_ci(workspace, jobs, env_settings, request.form)
 
@@ -85,14 +86,15 @@ def _frames(
     """
     conditions = env_settings.promotion
     pipelines = {job: definition.read(workspace, job) for job in jobs.when}
-    common = Frame(request.env, request.image, jobs.secrets, request.memory, request.cores)
-    followed = {candidate.job for candidate in candidates.find(pipelines, conditions)}
+    limits = (request.memory, request.cores)
+    common = Frame(request.env, request.image, jobs.secrets, *limits, project=jobs.project)
+    candidates_signed = candidates.signed(pipelines, conditions)
     frames: dict[str, Frame] = {}
     for job, pipeline in pipelines.items():
         git_use.check_in_a_pod(job, pipeline)
         is_written = git_use.promotes(pipeline)
         reasons = git_use.reasons(pipeline, env_settings.ab_test)
-        is_signed = conditions.signed and (is_written or job in followed)
+        is_signed = (conditions.signed and is_written) or job in candidates_signed
         frames[job] = replace(
             common,
             # Runs come back from the shared store without their signatures.

@@ -32,15 +32,14 @@ def kind(workspace: Workspace) -> Kind:
 
 
 def fork(workspace: Workspace, arguments: Sequence[str]) -> ForkedProcess | None:
-    """A warm runner of `samebook ARGUMENTS`, with this process's files; None where there is none."""
+    """A warm runner of `samebook ARGUMENTS`, with this process's files; None where there is none.
+
+    What signs imports for itself: whoever listens at the socket would get the key.
+    """
     folder = client.folder(workspace)
-    if not folder or not all(map(_is_open, FILES)):
+    if signing_key.is_taken() or not folder or not all(map(_is_open, FILES)):
         return None
-    key = signing_key.current()
-    if key and not key.is_pem:  # the command says so
-        return None
-    env = {**os.environ, **({signing_key.VARIABLE: key.content.decode()} if key else {})}
-    request = Request(arguments, env, str(Path.cwd()))
+    request = Request(arguments, os.environ, str(Path.cwd()))
     return client.fork(folder, kind(workspace), request, FILES)
 
 
