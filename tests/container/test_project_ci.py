@@ -1,6 +1,9 @@
 """A project's own CI: each step on the real engine, the reproduction of a model by a shared store, and its image."""
 
+import configparser
 import json
+import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,11 +18,14 @@ import tiny_project
 import yaml
 from containers import base
 from s3 import KEY, S3, TEXT
-from tiny_project import OWNERS, POLICY, cloned, commit_jobs, git, key, make
+from tiny_project import CANDIDATE, OWNERS, POLICY, cloned, commit_jobs, git, key, make
 
 from samebook.core.digest import sha256
+from samebook.core.workspace import Workspace
 from samebook.forge import jobs
 from samebook.projects import wheel_file
+from samebook.records import signing
+from samebook.records.signing import Purpose, SignedFile
 
 NAME = "ci_tiny"
 FORGES = ("github", pytest.param("gitlab", marks=pytest.mark.long))
@@ -137,13 +143,19 @@ def built(clone: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_published_and_deployed(project: Path, registry: str, engine: docker.DockerClient, tmp_path: Path) -> None:
-    """A push to prod pushes the release image, which runs; once its digest is merged, the machine of prod runs it."""
+    """A push to prod pushes the release image, which runs; once its digest is merged, the machine of prod runs it. Where
+    candidates are signed a timer's container gets the key through stdin, and signs.
+    """
     clone = cloned(project, tmp_path / "ada")
     git(clone, "switch", "--quiet", "-c", "prod")
     (clone / "environments" / "pipelines").mkdir(exist_ok=True)
     (clone / "environments" / "pipelines" / "daily.yml").write_text("steps: {train: {}}\n")
     with (clone / "environments" / "prod.yml").open("a") as settings:
         settings.write('schedule: {daily: "30 4 * * *"}\n')
+    (clone / "environments" / "pipelines" / "weekly.yml").write_text(CANDIDATE)
+    signed = {"promotion": POLICY, "schedule": {"weekly": "0 5 * * 1"}}
+    (clone / "environments" / "preprod.yml").write_text(yaml.safe_dump(signed))
+    key(clone, "ada")
     commit_jobs(clone, "github")
     known = {"vars.REGISTRY": f"{registry}/team"}
     job = {"base": base(), "known": known}
@@ -165,3 +177,36 @@ def test_published_and_deployed(project: Path, registry: str, engine: docker.Doc
         assert listed.stdout.split() == [image, "running"]
     finally:
         subprocess.run((*compose, "down", "--volumes"), capture_output=True, check=False)
+    signed["published"] = yaml.safe_load((clone / "environments" / "prod.yml").read_text())["published"]
+    (clone / "environments" / "preprod.yml").write_text(yaml.safe_dump(signed))
+    git(clone, "commit", "--quiet", "--all", "--message", "the same image in preprod")
+    check_timer_signs(clone, tmp_path / "units")
+
+
+def check_timer_signs(clone: Path, folder: Path) -> None:
+    """What a timer of a deployment starts makes a candidate that is signed, in a container without a file of the key."""
+    make(clone, "deploy", "ENV=preprod", "AS=systemd", f"INTO={folder}")
+    (folder / "secrets").mkdir()
+    (folder / "runs").mkdir()
+    (folder / "runs").chmod(0o777)
+    shutil.move(clone.parent / "ada.pem", folder / "secrets" / "RUN_KEY")
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string((folder / "ci-tiny-preprod-weekly.service").read_text())
+    service = unit["Service"]
+    env = {**os.environ, "RUNS": str(folder / "runs")}
+    key_file = Path(service["StandardInput"].removeprefix("file:"))
+    try:
+        with key_file.open() as stdin:
+            done = subprocess.run(
+                shlex.split(service["ExecStart"]), stdin=stdin, env=env, capture_output=True, text=True, check=False
+            )
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        compose = ("docker", "compose", "--project-directory", str(folder), "down", "--volumes")
+        subprocess.run(compose, env=env, capture_output=True, check=False)
+    receipts = [path for path in (folder / "runs").glob("*Z-*/receipt.json")]
+    trusted = signing.trusted_keys(Workspace(clone))
+    signers = [signing.verify(SignedFile.read(path), trusted, Purpose.RUNS) for path in receipts]
+    assert [[signer.name for signer in each] for each in signers] == [["ada"], ["ada"]]  # the training and the gate
+    assert not any("SIGNING_KEY" in path.read_text() for path in receipts)

@@ -13,15 +13,7 @@ import yaml
 from containers import base
 from s3 import KEY, S3, TEXT
 from test_forge import FORGE
-from tiny_project import OWNERS, POLICY, cloned, commit_jobs, git, key, make
-
-# A scheduled pipeline that trains, and compares with the champion.
-CANDIDATE = """
-parameters: {model: tumours}
-steps:
-  fit: {notebook: train}
-  gate: {needs: [fit], parameters: {candidate: $fit, champion: $model}}
-"""
+from tiny_project import CANDIDATE, OWNERS, POLICY, cloned, commit_jobs, git, key, make
 
 
 @pytest.fixture(scope="module")

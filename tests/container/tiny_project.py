@@ -12,6 +12,13 @@ from tiny import of_its_own_make
 
 IDENTITY = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 OWNERS = "ada: {keys: [ada], signs: [runs, releases]}\nci: {keys: [ci], signs: [reproductions]}\n"
+# A scheduled pipeline that trains, and compares with the champion.
+CANDIDATE = """
+parameters: {model: tumours}
+steps:
+  fit: {notebook: train}
+  gate: {needs: [fit], parameters: {candidate: $fit, champion: $model}}
+"""
 POLICY = {"reproduced": True, "signed": True, "gate": {"notebook": "gate", "metric": "auc", "margin": 0}}
 
 
