@@ -143,8 +143,9 @@ def built(clone: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_published_and_deployed(project: Path, registry: str, engine: docker.DockerClient, tmp_path: Path) -> None:
-    """A push to prod pushes the release image, which runs; once its digest is merged, the machine of prod runs it. Where
-    candidates are signed a timer's container gets the key through stdin, and signs.
+    """A push to prod pushes the release image, which runs; once its digest is merged, the machine of prod runs it.
+
+    Where candidates are signed, a timer's container gets the key through stdin, and signs.
     """
     clone = cloned(project, tmp_path / "ada")
     git(clone, "switch", "--quiet", "-c", "prod")
@@ -184,7 +185,7 @@ def test_published_and_deployed(project: Path, registry: str, engine: docker.Doc
 
 
 def check_timer_signs(clone: Path, folder: Path) -> None:
-    """What a timer of a deployment starts makes a candidate that is signed, in a container without a file of the key."""
+    """What a timer of a deployment starts makes a signed candidate, in a container that has no file of the key."""
     make(clone, "deploy", "ENV=preprod", "AS=systemd", f"INTO={folder}")
     (folder / "secrets").mkdir()
     (folder / "runs").mkdir()
@@ -205,7 +206,7 @@ def check_timer_signs(clone: Path, folder: Path) -> None:
     finally:
         compose = ("docker", "compose", "--project-directory", str(folder), "down", "--volumes")
         subprocess.run(compose, env=env, capture_output=True, check=False)
-    receipts = [path for path in (folder / "runs").glob("*Z-*/receipt.json")]
+    receipts = list((folder / "runs").glob("*Z-*/receipt.json"))
     trusted = signing.trusted_keys(Workspace(clone))
     signers = [signing.verify(SignedFile.read(path), trusted, Purpose.RUNS) for path in receipts]
     assert [[signer.name for signer in each] for each in signers] == [["ada"], ["ada"]]  # the training and the gate
