@@ -60,17 +60,20 @@ def test_picture_is_drawn(tmp_path: Path) -> None:
 
 
 def test_flights_of_years(tmp_path: Path) -> None:
-    """The warehouse has at least the rows asked for: whole years, each with its weather and planes of the same age."""
-    workspace, years = scale_data.flights(tmp_path / "workspace", 400_000)
-    assert years == 2
+    """The warehouse has at least the rows asked for: each day of whole years, its weather, planes as old."""
+    workspace, years = scale_data.flights(tmp_path / "workspace", 1_100_000)
+    assert years == 4
     with duckdb.connect(str(workspace.root / "data" / "warehouse.duckdb"), read_only=True) as connection:
         by_year = connection.execute(
-            "SELECT f.year, count(*), avg(f.year - p.year), count(w.temp) FROM flights f "
+            "SELECT f.year, count(DISTINCT (f.month, f.day)), count(*), avg(f.year - p.year), count(w.temp) "
+            "FROM flights f "
             "LEFT JOIN planes p USING (tailnum) "
             "LEFT JOIN weather w ON w.origin = f.origin AND w.time_hour = f.time_hour GROUP BY f.year ORDER BY f.year"
         ).fetchall()
-    assert [row[0] for row in by_year] == [2013, 2014]
-    assert by_year[0][1:] == by_year[1][1:]
+    assert [row[:2] for row in by_year] == [(2013, 365), (2014, 365), (2015, 365), (2016, 366)]
+    first, second, third, leap = (row[2:] for row in by_year)
+    assert first == second == third
+    assert leap[0] - first[0] == leap[2] - first[2] > 800  # the flights of a day more, which have their weather, too
 
 
 def test_years_are_repeated(tmp_path: Path) -> None:

@@ -26,6 +26,12 @@ YEAR = (
     "INSERT INTO planes SELECT * REPLACE (year + {years} AS year, tailnum || '-{years}' AS tailnum) "
     "FROM planes WHERE tailnum NOT LIKE '%-%'",
 )
+# A 29 February is the 28th again.
+LEAP_DAY = tuple(
+    f"INSERT INTO {table} SELECT * REPLACE (29 AS day, time_hour + INTERVAL 1 DAY AS time_hour) FROM {table} "
+    "WHERE year = {year} AND month = 2 AND day = 28"
+    for table in ("flights", "weather")
+)
 
 
 def flights(root: Path, rows: int) -> tuple[Tiny, int]:
@@ -49,8 +55,9 @@ def flights(root: Path, rows: int) -> tuple[Tiny, int]:
         ((of_a_year,),) = connection.execute("SELECT count(*) FROM flights").fetchall()
         years = -(-rows // of_a_year)
         for number in range(1, years):
-            for statement in YEAR:
-                connection.execute(statement.format(years=number))
+            year = FIRST.year + number
+            for statement in (*YEAR, *(LEAP_DAY if calendar.isleap(year) else ())):
+                connection.execute(statement.format(years=number, year=year))
     return workspace, years
 
 
