@@ -1,5 +1,11 @@
 """The page of a run: it is nbconvert's own, made faster."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
@@ -87,3 +93,28 @@ def test_widget_without_state(state: object) -> None:
     cells[0].outputs = [nbformat.v4.new_output("display_data", data=data)]
     metadata = {"widgets": {"application/vnd.jupyter.widget-state+json": state}}
     assert "<pre>W</pre>" in page.html(nbformat.v4.new_notebook(cells=cells, metadata=metadata), "widget")
+
+
+@pytest.mark.secrets
+@pytest.mark.parametrize("place", ["home/.local/share/jupyter/nbconvert/templates", "jupyter/nbconvert/templates", "."])
+def test_no_template_of_a_user(place: str, tmp_path: Path) -> None:
+    """A template that a notebook has left in a folder of the user is not used: it would run beside the signing key."""
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'stolen')!r}, 'w')")
+    templates = tmp_path / place / "lab"
+    templates.mkdir(parents=True)
+    preprocessors = {"9": {"type": "runpy.run_path", "path_name": str(tmp_path / "own.py")}}
+    (templates / "conf.json").write_text(json.dumps({"base_template": "base", "preprocessors": preprocessors}))
+    (templates / "index.html.j2").write_text("another page")
+    script = """
+from samebook.execution import page
+from nbformat.v4 import new_notebook
+page.warm_up()
+print(page.html(new_notebook(), "page"))
+"""
+    home = str(tmp_path / "home")
+    env = {**os.environ, "HOME": home, "JUPYTER_PATH": str(tmp_path / "jupyter"), "JUPYTER_PREFER_ENV_PATH": "0"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == page.html(nbformat.v4.new_notebook(), "page").strip()
+    assert not (tmp_path / "stolen").exists()

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from samebook.core import signing_programs
 from samebook.core.signing_programs import PARENT, SigningProgram
@@ -27,6 +27,9 @@ POLL = 0.5
 CAPACITY, PIPE_POLL = 1 << 20, 200
 # How often SIGTERM is sent before SIGKILL.
 ATTEMPTS = 2
+# Seconds for which one look serves all pieces of work: what changes meanwhile changes beside a piece, too.
+RECENT = 2.0
+_shared: dict[object, tuple[float, object]] | None = None
 # The places in /proc/<pid>/stat, after the name: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
 STATE, SESSION, START, START_OF_STACK, EXIT_CODE = 0, 3, 19, 25, 49
 
@@ -91,6 +94,23 @@ class Processes:
 def _signal(process: subprocess.Popen[str] | SigningProgram, signum: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signum)
+
+
+def share() -> None:
+    """From now on, have the pieces of work of this process share what is `shared`."""
+    global _shared
+    _shared = {}
+
+
+def shared[Result](work: Callable[..., Result], *arguments: Hashable) -> Result:
+    """The result of `work`. Where this process shares, it is that of RECENT seconds ago at most, if there is one."""
+    if _shared is None:
+        return work(*arguments)
+    began, result = _shared.get((work, arguments), (float("-inf"), None))
+    if (now := time.monotonic()) - began > RECENT:
+        result = work(*arguments)
+        _shared[work, arguments] = (now, result)
+    return cast("Result", result)
 
 
 def exit_at_once(code: int = 0) -> NoReturn:

@@ -4,7 +4,7 @@ import re
 import sys
 from contextlib import suppress
 from copy import deepcopy
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from textwrap import indent
 from typing import Any, override
@@ -13,6 +13,7 @@ import ipython_pygments_lexers
 from mistune.util import escape_url
 from nbconvert.exporters.html import HTMLExporter
 from nbconvert.exporters.templateexporter import TemplateExporter
+from nbconvert.filters.strings import clean_html
 from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbformat.v4.rwbase import rejoin_lines
@@ -21,6 +22,8 @@ from samebook.execution.cells.executed import Executed
 
 # Characters of an output's text.
 LONGEST = 10**6
+# Characters of a cell's source, as HTML, that is kept for the next page.
+CELL = 10**5
 NO_ALT = 'alt="No description has been provided for this image"'
 SCRIPT = re.compile(r"(<script\b.*?</script\s*>)", re.DOTALL | re.IGNORECASE)
 # Changes for people who can't see a picture, and for those who go through a page with the keyboard.
@@ -147,6 +150,11 @@ class _Exporter(HTMLExporter, _PageMaker):
     """
 
     @override
+    def get_prefix_root_dirs(self) -> list[str]:
+        """The environment's own folder alone: a template of a user's folder would run in this process."""
+        return [str(Path(sys.prefix, "share", "jupyter"))]
+
+    @override
     def _validate_preprocessor(self, nbc: Any, preprocessor: Any) -> None:
         """Check nothing: nbconvert's own preprocessors leave a notebook valid, and the check takes longer."""
 
@@ -155,4 +163,14 @@ class _Exporter(HTMLExporter, _PageMaker):
 def _exporter() -> _Exporter:
     # nbconvert would import all of IPython for the same classes.
     sys.modules.setdefault("IPython.lib.lexers", ipython_pygments_lexers)
-    return _Exporter()
+    exporter = _Exporter(extra_template_basedirs=[], extra_template_paths=[])
+    exporter.register_filter("clean_html", _clean)
+    return exporter
+
+
+def _clean(text: str) -> str:
+    """A text without unsafe HTML, as nbconvert's own filter gives it: the pages of a sweep have the same cells."""
+    return _cleaned(text) if len(text) < CELL else clean_html(text)
+
+
+_cleaned = lru_cache(maxsize=512)(clean_html)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samebook.core import secret
+from samebook.core import processes, secret
 from samebook.core import workspace as workspaces
 from samebook.core.errors import EnvironmentMismatch, UsageError, closest, nearest
 from samebook.core.text import Say, word
@@ -128,7 +128,7 @@ def prepare(workspace: Workspace, request: RunRequest, say: Say = lambda _: None
     if waste := identity.uncompiled():
         say(waste)
     run_source.check_commit(workspace)
-    source = run_source.read(workspace, path, settings.patch_limit)
+    source = processes.shared(run_source.read, workspace, path, settings.patch_limit)
     for line in source.unpatched:
         say(f"not in this run's patch, so that it can't be reproduced or promoted: {line}")
     notebook = notebook_file.read(path, say)

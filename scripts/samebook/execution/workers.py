@@ -91,6 +91,7 @@ def _loop(pipe: Connection, work: Callable[[Any], Any], parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the parent too, which ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     processes.end_with(parent)
+    processes.share()
     with suppress(EOFError, OSError, Interrupted):
         while True:
             pipe.send(_result(pipe.recv(), work))

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from samebook.core import signals
+from samebook.core import processes, signals
 from samebook.core import workspace as workspaces
 from samebook.core.digest import json_bytes
 from samebook.core.errors import SamebookError
@@ -101,7 +101,7 @@ def _execute(folder: RunFolder, prepared: PreparedRun, reporter: Reporter) -> No
     request, settings = prepared.request, prepared.settings
     started, before = _now(), outputs.beside(prepared.path.parent)
     page = _Background(_page)
-    environment = _Background(partial(identity.of, prepared.workspace))
+    environment = _Background(partial(processes.shared, identity.of, prepared.workspace))
     timeout = settings.cell_timeout if request.cell_timeout is None else request.cell_timeout
     with run_folder.scratch(folder.path) as scratch:
         env = _kernel_env(prepared, folder, scratch)
