@@ -217,3 +217,67 @@ def main():
         waited(tmp_path / "began")
         process.kill()
     assert file_lock.acquire(tmp_path / "lock", wait=False) is None
+
+
+def test_output_is_whole(tmp_path: Path) -> None:
+    """More than a pipe holds comes whole from both outputs, also from a child that opens them by name; what
+    outlives the program is not waited for.
+    """
+    main = """
+def main():
+    import subprocess
+    print("a" * 300_000, flush=True)
+    print("b" * 300_000, file=sys.stderr, flush=True)
+    subprocess.run("echo c >/dev/stderr; echo d >/dev/stdout", shell=True)
+    subprocess.Popen(["sleep", "30"])
+"""
+    body = "result = call(); print(len(result.stdout), len(result.stderr), result.stdout[-2:], result.stderr[-2:])"
+    started = time.monotonic()
+    assert printed(tmp_path, main, body).split() == ["300003", "300003", "d", "c"]
+    assert time.monotonic() - started < 20
+
+
+NO_FORK = """
+top, fork = os.getpid(), os.fork
+def refused():
+    if os.getpid() != top:
+        raise BlockingIOError(11, "too many processes")
+    return fork()
+os.fork = refused
+def main(): pass
+"""
+KILLED = """
+(pid,) = map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+os.kill(pid, 9)
+"""
+
+
+@pytest.mark.parametrize(("main", "harm"), [(NO_FORK, ""), ("def main(): pass", KILLED)])
+def test_server_that_does_not_fork(tmp_path: Path, main: str, harm: str) -> None:
+    """Where no program can be started, the command says so, and goes on with its other work."""
+    body = f"""
+from samebook.core.errors import SamebookError
+{harm}
+for _ in range(2):
+    try:
+        call()
+    except SamebookError as error:
+        print(str(error).partition(":")[0])
+"""
+    assert printed(tmp_path, main, body) == "no program that signs can be started\n" * 2
+
+
+def test_changed_code_is_not_mixed(tmp_path: Path) -> None:
+    """Where samebook's files have changed since the command began, programs would be a mixture: they are refused."""
+    body = """
+from samebook.core import code
+from samebook.core.errors import SamebookError
+found, more = code.files(), here / "more.py"
+more.write_text("")
+code.files = lambda: [*found, more]
+try:
+    call()
+except SamebookError as error:
+    print(error)
+"""
+    assert printed(tmp_path, "def main(): pass", body).startswith("samebook's own files have changed")

@@ -9,16 +9,19 @@ import ctypes
 import importlib
 import json
 import os
+import selectors
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from samebook.core import signing_key
+from samebook.core import code, signing_key
+from samebook.core.errors import SamebookError
 
 # The variable with the id of the process that a program must end with.
 PARENT = "SAMEBOOK_PARENT"
@@ -29,37 +32,61 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1
 # Files that a program gets, at most: its connection, stdout, stderr, and locks.
 MOST_FILES = 16
+# Bytes of an answer: a pid, or an exit code. And bytes of a pipe that are read at a time.
+WORD, CAPACITY = 8, 1 << 16
 
 _server: socket.socket | None = None
+_code: list[tuple[str, int, int]] = []
 
 
 class SigningProgram:
     """A forked program, with that part of the interface of subprocess.Popen which its callers use.
 
-    `pid` is that of its process group.
+    `pid` is that of its process group. Raises SamebookError where the server does not fork it.
     """
 
     def __init__(self, arguments: Sequence[str], folder: Path, env: Mapping[str, str], locks: Sequence[int]) -> None:
+        assert _server
         self.returncode: int | None = None
         self._ended = threading.Event()
-        self._outputs = [os.memfd_create(name) for name in ("stdout", "stderr")]
         self._connection, other = socket.socketpair()
-        assert _server
-        with other:
-            socket.send_fds(_server, [b"1"], [other.fileno(), *self._outputs, *locks])
-        self._connection.sendall(json.dumps([list(arguments), str(folder), dict(env)]).encode())
-        self._connection.shutdown(socket.SHUT_WR)
-        self._answers = self._connection.makefile("r")
-        self.pid = int(self._answers.readline())
+        pipes = [os.pipe(), os.pipe()]
+        self._outputs = [reader for reader, _ in pipes]
+        try:
+            socket.send_fds(_server, [b"1"], [other.fileno(), *(writer for _, writer in pipes), *locks])
+            self._connection.sendall(json.dumps([list(arguments), str(folder), dict(env)]).encode())
+            self._connection.shutdown(socket.SHUT_WR)
+            other.close()
+            self.pid = int.from_bytes(self._connection.recv(WORD, socket.MSG_WAITALL), signed=True)
+        except OSError:
+            self.pid = 0
+        for number in (writer for _, writer in pipes):
+            os.close(number)
+        other.close()
+        if not self.pid:
+            self._close()
+            raise SamebookError("no program that signs can be started: out of memory, or of processes", mend="again")
 
     def communicate(self) -> tuple[str, str]:
-        """The program's output and errors, once it has ended."""
-        answer = self._answers.readline()
-        self.returncode = int(answer) if answer else -signal.SIGKILL
+        """The program's output and errors, once it has ended; what outlives it is not waited for."""
+        contents = {number: bytearray() for number in self._outputs}
+        with selectors.DefaultSelector() as selector:
+            for source in (self._connection, *self._outputs):
+                selector.register(source, selectors.EVENT_READ)
+            while self.returncode is None:
+                for key, _ in selector.select():
+                    if key.fileobj is self._connection:
+                        code = self._connection.recv(WORD, socket.MSG_WAITALL)
+                        self.returncode = int.from_bytes(code, signed=True) if code else -signal.SIGKILL
+                    elif not _read(key.fd, contents[key.fd]):
+                        selector.unregister(key.fd)
+        for number, content in contents.items():
+            os.set_blocking(number, False)
+            while _read(number, content):
+                pass
+        self._close()
         self._ended.set()
-        self._answers.close()
-        self._connection.close()
-        stdout, stderr = map(_content, self._outputs)
+        stdout, stderr = (content.decode(errors="replace") for content in contents.values())
         return stdout, stderr
 
     def wait(self, timeout: float) -> None:
@@ -67,16 +94,25 @@ class SigningProgram:
         if not self._ended.wait(timeout):
             raise subprocess.TimeoutExpired(SAMEBOOK, timeout)
 
+    def _close(self) -> None:
+        self._connection.close()
+        for number in self._outputs:
+            os.close(number)
 
-def _content(number: int) -> str:
-    with open(number, "rb") as file:
-        file.seek(0)
-        return file.read().decode(errors="replace")
+
+def _read(number: int, content: bytearray) -> bool:
+    """Add what a pipe has to the content; whether it may have more."""
+    with suppress(BlockingIOError):
+        part = os.read(number, CAPACITY)
+        content += part
+        return bool(part)
+    return False
 
 
 def serve() -> None:
     """Fork the server, where this process has a key. It must have one thread only."""
-    global _server
+    global _server, _code
+    _code = _state_of_code()
     if signing_key.is_taken() and sys.platform == "linux":
         _server, requests = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if not os.fork():
@@ -89,10 +125,13 @@ def start(
 ) -> "subprocess.Popen[str] | SigningProgram":
     """Start a program in a process group of its own; one of samebook's, and make, get the key of this process.
 
-    It inherits the descriptors in `locks`.
+    It inherits the descriptors in `locks`. Raises SamebookError where samebook's own files are others than when this
+    process began, whose modules a forked program shares.
     """
     is_ours = tuple(command[: len(SAMEBOOK)]) == SAMEBOOK
     if _server and is_ours:
+        if _state_of_code() != _code:
+            raise SamebookError("samebook's own files have changed since this command began", mend="start it again")
         return SigningProgram(command[len(SAMEBOOK) :], folder, env, locks)
     with signing_key.handed(env, is_wanted=is_ours or command[0] == "make") as (variables, files):
         return subprocess.Popen(
@@ -109,6 +148,11 @@ def start(
         )
 
 
+def _state_of_code() -> list[tuple[str, int, int]]:
+    states = ((path, path.stat()) for path in code.files())
+    return [(str(path), state.st_size, state.st_mtime_ns) for path, state in states]
+
+
 def _serve(requests: socket.socket, parent: int) -> NoReturn:
     """In the server: fork an attendant for each program, until the parent has ended."""
     global _server
@@ -123,9 +167,10 @@ def _serve(requests: socket.socket, parent: int) -> NoReturn:
         if not message:
             os._exit(0)
         server = os.getpid()
-        if not os.fork():
-            requests.close()
-            _attend(files, server)
+        with suppress(OSError):  # of memory, or of processes, there are too few: the connection says so by its end
+            if not os.fork():
+                requests.close()
+                _attend(files, server)
         for number in files:
             os.close(number)
 
@@ -140,7 +185,7 @@ def _attend(files: list[int], server: int) -> NoReturn:
     with socket.socket(fileno=files[0]) as connection:
         with connection.makefile("r") as lines:
             arguments, folder, env = json.loads(lines.read())
-        connection.sendall(f"{os.getpid()}\n".encode())
+        connection.sendall(os.getpid().to_bytes(WORD))
         process = get_context("fork").Process(target=_run, args=(arguments, folder, env, files), name="MainProcess")
         process.start()
         for signum in signal.sigpending():  # sent to the group before the program was in it
@@ -148,7 +193,7 @@ def _attend(files: list[int], server: int) -> NoReturn:
         for number in files[1:]:
             os.close(number)
         process.join()
-        connection.sendall(f"{process.exitcode}\n".encode())
+        connection.sendall((process.exitcode or 0).to_bytes(WORD, signed=True))
     os._exit(0)
 
 
