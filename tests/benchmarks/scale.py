@@ -77,8 +77,7 @@ def counts(text: str) -> list[int]:
 def of_rows(rows: int) -> Iterator[tuple[str, Measurement]]:
     """The notebooks of the example over this many flights, one after the other. Raises FailedTrial."""
     with place() as here:
-        workspace, years = scale_data.flights(here.root / "workspace", rows)
-        last = scale_data.last_day(years)
+        workspace, last = scale_data.flights(here.root / "workspace", rows)
         days = (last - scale_data.FIRST).days + 1
         learnt = f"as_of={last} train_days={days - HOLDOUT} holdout_days={HOLDOUT} n_estimators={TREES}"
         notebooks = {

@@ -16,26 +16,22 @@ from samebook.store import objects
 
 FIRST = datetime.date(2013, 1, 1)
 CELL = "import samebook\nsamebook.log_metric('auc', 0.5)\nsamebook.output_path('a.txt').write_text('a')"
-# One year is one insertion, so that memory holds a year's rows at most, however many years there are. Planes of later
-# years are as old as those of the first.
+# One year is one insertion, so that memory holds a year's rows at most, however many years there are: 365 days later
+# each, as a year of calendars may have a day more. Planes of later years are as old as those of the first.
+DAY = "make_date(year, month, day) + {days}"
+LATER_DAY = (
+    f"year({DAY}) AS year, month({DAY}) AS month, day({DAY}) AS day, time_hour + INTERVAL {{days}} DAY AS time_hour"
+)
 YEAR = (
-    "INSERT INTO flights SELECT * REPLACE (year + {years} AS year, time_hour + INTERVAL {years} YEAR AS time_hour, "
-    "tailnum || '-{years}' AS tailnum) FROM flights WHERE year = 2013",
-    "INSERT INTO weather SELECT * REPLACE (year + {years} AS year, time_hour + INTERVAL {years} YEAR AS time_hour) "
-    "FROM weather WHERE year = 2013",
+    f"INSERT INTO flights SELECT * REPLACE ({LATER_DAY}, tailnum || '-{{years}}' AS tailnum) FROM first_flights",
+    f"INSERT INTO weather SELECT * REPLACE ({LATER_DAY}) FROM first_weather",
     "INSERT INTO planes SELECT * REPLACE (year + {years} AS year, tailnum || '-{years}' AS tailnum) "
     "FROM planes WHERE tailnum NOT LIKE '%-%'",
 )
-# A 29 February is the 28th again.
-LEAP_DAY = tuple(
-    f"INSERT INTO {table} SELECT * REPLACE (29 AS day, time_hour + INTERVAL 1 DAY AS time_hour) FROM {table} "
-    "WHERE year = {year} AND month = 2 AND day = 28"
-    for table in ("flights", "weather")
-)
 
 
-def flights(root: Path, rows: int) -> tuple[Tiny, int]:
-    """The example's notebooks over a warehouse of at least `rows` flights: 2013 again and again, and how often.
+def flights(root: Path, rows: int) -> tuple[Tiny, datetime.date]:
+    """The example's notebooks over a warehouse of at least `rows` flights: 2013 again and again, and its last day.
 
     Later years have other planes, and the weather of 2013.
     """
@@ -54,11 +50,12 @@ def flights(root: Path, rows: int) -> tuple[Tiny, int]:
         connection.execute("SET memory_limit = '1GB'")
         ((of_a_year,),) = connection.execute("SELECT count(*) FROM flights").fetchall()
         years = -(-rows // of_a_year)
+        for table in ("flights", "weather"):
+            connection.execute(f"CREATE TEMP TABLE first_{table} AS FROM {table}")
         for number in range(1, years):
-            year = FIRST.year + number
-            for statement in (*YEAR, *(LEAP_DAY if calendar.isleap(year) else ())):
-                connection.execute(statement.format(years=number, year=year))
-    return workspace, years
+            for statement in YEAR:
+                connection.execute(statement.format(years=number, days=365 * number))
+    return workspace, FIRST + datetime.timedelta(days=365 * years - 1)
 
 
 def last_day(years: int) -> datetime.date:
