@@ -62,7 +62,7 @@ def test_compose(checkout: Checkout) -> None:
 def test_systemd(checkout: Checkout) -> None:
     """Timers start jobs in containers of the compose file, whose watcher then runs none of them."""
     files = written(checkout, "systemd")
-    assert "SAMEBOOK_WATCH__SCHEDULE" not in files["compose.yaml"]
+    assert "SAMEBOOK_WATCH__SCHEDULE: 'false'" in files["compose.yaml"]
     folder = checkout.root.parent / f"{checkout.root.name}-systemd"
     run = f"docker compose --project-directory {folder} run --rm --no-TTY job pipeline daily --env prod"
     assert f"ExecStart=/usr/bin/env {run}\n" in files["churn-rate-prod-daily.service"]
@@ -193,9 +193,9 @@ def test_candidates_are_signed(checkout: Checkout) -> None:
     checkout.write("environments/prod.yml", SIGNED)
     checkout.write("environments/pipelines/retrain.yml", RETRAIN)
     checkout.publish("prod", of(checkout.commit()))
-    with pytest.raises(UsageError, match="retrain makes candidates, which the policy wants signed") as error:
-        written(checkout, "compose")
-    assert error.value.mend == "make deploy ENV=prod AS=systemd"
+    request = DeployRequest("prod", "compose", checkout.root.parent / "composed")
+    text = deploy.table(deploy.deploy(request), request)
+    assert "\nretrain is left out here: the policy wants its candidate signed" in text
     units = written(checkout, "systemd")
     folder = checkout.root.parent / f"{checkout.root.name}-systemd"
     signing, other = (units[f"churn-rate-prod-{job}.service"] for job in ("retrain", "daily"))
@@ -211,6 +211,34 @@ def test_candidates_are_signed(checkout: Checkout) -> None:
     checkout.publish("prod", of(checkout.commit()))
     with pytest.raises(UsageError, match="a watcher in systemd gets no key") as error:
         written(checkout, "systemd")
-    assert error.value.mend == "make deploy ENV=prod AS=kubernetes"
+    assert str(error.value.mend).startswith("make deploy ENV=prod AS=kubernetes INTO=")
     watcher = [*yaml.safe_load_all(written(checkout, "kubernetes")["churn-rate-prod.yaml"])][-1]
     assert "RUN_KEY" in str(watcher)
+    # Else it would run what the CronJobs do.
+    environment = watcher["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "SAMEBOOK_WATCH__SCHEDULE", "value": "false"} in environment
+
+
+@pytest.mark.parametrize("champion", ["$model", "churn"])
+@pytest.mark.parametrize("is_reproduced", [True, False])
+def test_any_candidate_is_signed(checkout: Checkout, champion: str, is_reproduced: bool) -> None:
+    """A job signs whatever else the policy asks for, and however the champion is named."""
+    settings = SIGNED.replace("reproduced: true", f"reproduced: {is_reproduced}".lower())
+    checkout.write("environments/prod.yml", settings)
+    checkout.write("environments/pipelines/retrain.yml", RETRAIN.replace("$model", champion))
+    checkout.publish("prod", of(checkout.commit()))
+    assert "RUN_KEY" in written(checkout, "systemd")["churn-rate-prod-retrain.service"]
+
+
+def test_folder_has_one_deployment(checkout: Checkout, tmp_path: Path) -> None:
+    """Another environment's deployment in the folder is not overwritten: its units would start the wrong image."""
+    checkout.write("environments/preprod.yml", SETTINGS)
+    checkout.publish("preprod", of(checkout.commit(), IMAGES[1]))
+    folder = tmp_path / "deployed"
+    before = deploy.deploy(DeployRequest("prod", "systemd", folder)).paths
+    contents = [path.read_bytes() for path in before]
+    with pytest.raises(UsageError, match=r"has the deployment churn-rate-prod, whose compose\.yaml would be replaced"):
+        deploy.deploy(DeployRequest("preprod", "compose", folder))
+    assert [path.read_bytes() for path in before] == contents
+    deploy.deploy(DeployRequest("preprod", "kubernetes", folder))
+    assert [path.read_bytes() for path in before] == contents

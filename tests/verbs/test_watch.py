@@ -14,6 +14,7 @@ import pytest
 from promoting import stderr_of
 from tiny import HELD, PATIENCE, Tiny, wait_until
 
+from samebook.core import signing_key
 from samebook.core.errors import DataRejected
 from samebook.core.workspace import Workspace
 from samebook.environment import settings
@@ -311,6 +312,33 @@ def test_schedule_is_kept(tiny: Tiny) -> None:
         rounds.run_schedule(watcher)
     assert len(list(tiny.root.glob("runs/*-due-*/receipt.json"))) == 1
     assert not list(tiny.root.glob("runs/*-later-*"))
+
+
+def test_candidate_without_a_key_is_left_out(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A due job whose candidate the policy wants signed is not run without a key, and the story says so; others are."""
+    policy = "promotion: {signed: true, gate: {notebook: gate, metric: auc}}\n"
+    (tiny.root / "environments" / "dev.yml").write_text(
+        f"{policy}watch: {{schedule: true}}\nschedule: {{candidate: '* * * * *', due: '* * * * *'}}\n"
+    )
+    folder = tiny.root / "environments" / "pipelines"
+    (folder / "candidate.yml").write_text("steps: {train: {}, gate: {needs: [train]}}")
+    (folder / "due.yml").write_text("steps: {due: {}}")
+    for name in ("train", "gate", "due"):
+        tiny.notebook(name, work="1")
+    workspace, said = Workspace(tiny.root), list[str]()
+    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=90)
+
+    def run_round() -> list[str]:
+        loaded = settings.load(workspace, "dev")
+        rounds.run_schedule(Watcher(workspace, "dev", loaded, said.append, Inbox(workspace, 0), since=since))
+        return sorted(path.parent.name.split("-")[1] for path in tiny.root.glob("runs/*Z-*/receipt.json"))
+
+    assert run_round() == ["due"]
+    assert "candidate is left out: the policy wants its candidate signed, and this watcher has no key" in said
+    assert "candidate is left out" in tiny.samebook("log").stdout
+    pem = subprocess.check_output(["openssl", "genpkey", "-algorithm", "ed25519"])
+    monkeypatch.setattr(signing_key, "_key", signing_key.SigningKey("me", pem))
+    assert run_round() == ["due", "gate", "train"]
 
 
 def test_due_while_down_is_not_lost(tiny: Tiny) -> None:

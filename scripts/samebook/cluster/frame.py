@@ -58,7 +58,7 @@ class Frame:
 
     def name(self, part: str) -> str:
         """The name of a claim, or of a Secret, of the project."""
-        return f"{self.project}-{part}".replace("_", "-")
+        return f"{self.project}-{part}".replace("_", "-").lower()
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def name(*parts: str, longest: int = LONGEST) -> str:
     if len(text) > longest or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", text):
         raise UsageError(
             f"Kubernetes can't call a job {text}: expected at most {longest} letters, digits and inner -",
-            mend=f"git mv {parts[-1]} to a name that fits",
+            mend=f"git mv {max(parts, key=len)} to a shorter name",
         )
     return text
 

@@ -49,8 +49,15 @@ def find(pipelines: Mapping[str, Pipeline], conditions: Promotion) -> list[Candi
 
 
 def signed(pipelines: Mapping[str, Pipeline], conditions: Promotion) -> set[str]:
-    """The jobs whose candidates are signed, as the policy asks for it: unsigned ones would be refused later."""
-    return {candidate.job for candidate in find(pipelines, conditions)} if conditions.signed else set()
+    """The jobs that have the gate judge a candidate, where the policy wants it signed: unsigned it is refused later."""
+    if not (conditions.signed and conditions.gate):
+        return set()
+    gate = conditions.gate.notebook
+    return {
+        job
+        for job, pipeline in pipelines.items()
+        if any((step.notebook or name) == gate for name, step in pipeline.steps.items() if step.verb == "run")
+    }
 
 
 def _candidate(job: str, pipeline: Pipeline, conditions: Promotion) -> Candidate | None:

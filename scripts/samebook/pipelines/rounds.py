@@ -10,13 +10,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from samebook.core import cron, file_lock, signals
+from samebook.core import cron, file_lock, signals, signing_key
 from samebook.core.digest import json_bytes
 from samebook.core.errors import DataRejected, Interrupted, SamebookError
 from samebook.core.workspace import Workspace, write_whole
 from samebook.data import warehouse
 from samebook.environment import settings
-from samebook.pipelines import inbox
+from samebook.pipelines import candidates, definition, inbox
 from samebook.pipelines.watcher import Watcher
 
 # The names of the watchers' memory in runs/.watch/.
@@ -141,6 +141,9 @@ def run_schedule(watcher: Watcher) -> None:
     for name, line in watcher.settings.schedule.items():
         if cron.due(line, watcher.since, now):
             try:
+                if _lacks_key(watcher, name):
+                    watcher.leave_out(name)
+                    continue
                 watcher.run(name, {})
             except Interrupted:
                 raise
@@ -150,6 +153,12 @@ def run_schedule(watcher: Watcher) -> None:
     if watcher.env not in memory or now.replace(second=0, microsecond=0) > watcher.since:  # once a minute
         _remember(watcher, SCHEDULE, now.isoformat())
     watcher.since = now
+
+
+def _lacks_key(watcher: Watcher, name: str) -> bool:
+    """Whether a job makes a candidate that has to be signed, and this watcher has no key."""
+    pipelines = {name: definition.read(watcher.workspace, name)}
+    return not signing_key.is_taken() and bool(candidates.signed(pipelines, watcher.settings.promotion))
 
 
 def last_time(workspace: Workspace, env: str) -> datetime.datetime:

@@ -55,6 +55,12 @@ class Watcher:
         story.append(self.workspace, event, level="error", **facts)
         notices.send(self.settings, "failure", facts)
 
+    def leave_out(self, job: str) -> None:
+        """Say that a job which is due is not run: its work would be refused later."""
+        text = f"{job} is left out: the policy wants its candidate signed, and this watcher has no key"
+        self.say(text)
+        story.append(self.workspace, "left out", level="warning", env=self.env, pipeline=job, text=text)
+
     @contextmanager
     def warm(self, times: int) -> Iterator[None]:
         """Inside the block a pipeline runs up to `times` times; where that pays, its imports stay in memory."""

@@ -68,7 +68,7 @@ class Deployment:
 
     @property
     def title(self) -> str:
-        return f"{self.name}-{self.env}".replace("_", "-")
+        return f"{self.name}-{self.env}".replace("_", "-").lower()
 
     @property
     def head(self) -> str:
@@ -88,7 +88,7 @@ def systemd(deployment: Deployment) -> dict[str, str]:
     for job, when in deployment.when.items():
         # The key goes in through stdin, and is no file in the container.
         key = ["--env", f"{signing_key.VARIABLE}=-"] if job in deployment.signed else []
-        stdin = f"StandardInput=file:{deployment.folder}/{SECRETS}/{RUN_KEY}\n" if key else ""
+        stdin = f"StandardInput=file:{deployment.folder}/{SECRETS}/{RUN_KEY}\n".replace("%", "%%") if key else ""
         command = [*compose, "run", "--rm", "--no-TTY", *key, "job", "pipeline", job, "--env", deployment.env]
         times = "\n".join(f"OnCalendar={time}" for time in timers.calendar(when))
         files[f"{deployment.title}-{job}.service"] = _unit(deployment, f"the job {job}", command, stdin)
@@ -136,7 +136,8 @@ def _mount_models(pod: dict[str, Any], frame: Frame) -> dict[str, Any]:
 def _watcher(deployment: Deployment, frame: Frame) -> dict[str, Any]:
     """The Deployment of the watcher: one pod at a time, as one watcher holds the inbox."""
     title = kubernetes.name(deployment.name, deployment.env, "watch")
-    pod = kubernetes.pod(frame, {"args": _watch(deployment)})
+    scheduled = tuple(_scheduled(is_scheduled=False).items())
+    pod = kubernetes.pod(replace(frame, variables=scheduled), {"args": _watch(deployment)})
     labels = {"app": title}
     spec = {
         "replicas": 1,
@@ -145,6 +146,11 @@ def _watcher(deployment: Deployment, frame: Frame) -> dict[str, Any]:
         "template": {"metadata": {"labels": labels}, "spec": {**_mount_models(pod, frame), "restartPolicy": "Always"}},
     }
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": title}, "spec": spec}
+
+
+def _scheduled(*, is_scheduled: bool) -> dict[str, str]:
+    """The variable by which a watcher runs the schedule's jobs, or, where something else starts them, does not."""
+    return {"SAMEBOOK_WATCH__SCHEDULE": str(is_scheduled).lower()}
 
 
 def _watch(deployment: Deployment) -> list[str]:
@@ -156,7 +162,7 @@ def _compose(deployment: Deployment, *, is_scheduled: bool) -> str:
     services = {"job": {**_service(deployment), "profiles": ["job"]}}
     if is_scheduled or deployment.watched:
         own = {"command": _watch(deployment), "restart": "unless-stopped", "stop_grace_period": "30s"}
-        services["watch"] = {**_service(deployment, is_scheduled=is_scheduled), **own}
+        services["watch"] = {**_service(deployment, **_scheduled(is_scheduled=is_scheduled)), **own}
     content = {
         "name": deployment.title,
         "services": services,
@@ -166,13 +172,12 @@ def _compose(deployment: Deployment, *, is_scheduled: bool) -> str:
     return deployment.head + yaml.safe_dump(content, sort_keys=False, width=118)
 
 
-def _service(deployment: Deployment, *, is_scheduled: bool = False) -> dict[str, Any]:
+def _service(deployment: Deployment, **more: str) -> dict[str, Any]:
     """What all containers have: the image by its digest, volumes, the names of secrets, and no privilege."""
     return {
         "image": deployment.image,
         # The image, for receipts; the builder, where this machine's variable names one.
-        "environment": {"SAMEBOOK_IMAGE": deployment.image, "SAMEBOOK_BUILDER": None}
-        | ({"SAMEBOOK_WATCH__SCHEDULE": "true"} if is_scheduled else {}),
+        "environment": {"SAMEBOOK_IMAGE": deployment.image, "SAMEBOOK_BUILDER": None} | more,
         "user": f"${{SAMEBOOK_USER:-{USER}:{USER}}}",
         "volumes": [
             *(f"${{{volume.upper()}:-{volume}}}:/workspace/{volume}" for volume in VOLUMES),

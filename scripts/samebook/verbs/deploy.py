@@ -21,6 +21,8 @@ from samebook.release import deployment, publication
 from samebook.release.deployment import Deployment
 
 FORMS = ("compose", "systemd", "kubernetes")
+# The forms whose watcher gets no key: the variables of a container are for any program in it.
+WATCHED = ("compose", "systemd")
 # The units of systemd that are started; a timer starts those of the jobs.
 STARTED = (".timer", "-watch.service")
 # A file of a deployment. The list of them lies beside them, so no other name in it is taken for one.
@@ -83,10 +85,16 @@ def deploy(request: DeployRequest) -> Written:
             frame = Frame(request.env, published.runtime, planned.secrets, *limits, project=planned.name)
             files = deployment.on_kubernetes(planned, frame)
     written = _replace(request.into, request.into / f".{planned.title}.files", files)
-    return replace(written, notes=_notes(workspace, request.env, published))
+    unsigned = sorted(planned.signed & {*planned.when}) if request.form == "compose" else []
+    left_out = [
+        f"{job} is left out here: the policy wants its candidate signed, and a watcher gets no key\n"
+        f"  -> make schedule ENV={request.env} AS=github, or make deploy … AS=systemd"
+        for job in unsigned
+    ]
+    return replace(written, notes=[*left_out, *_changed_since(workspace, request.env, published)])
 
 
-def _notes(workspace: Workspace, env: str, published: Published) -> list[str]:
+def _changed_since(workspace: Workspace, env: str, published: Published) -> list[str]:
     """A line where the image has other settings, or pipelines, than HEAD."""
     names = [f"environments/{env}.yml", "environments/pipelines"]
     if not (changed := publication.changed(workspace, published.commit, names)):
@@ -98,7 +106,16 @@ def _notes(workspace: Workspace, env: str, published: Published) -> list[str]:
 
 
 def _replace(folder: Path, listed: Path, files: dict[str, str]) -> Written:
-    """Put the files in the place of those that the list names. A file that nobody listed is somebody else's."""
+    """Put the files in the place of those that the list names. A file that nobody listed is somebody else's.
+
+    Raises UsageError where another deployment has one of them.
+    """
+    for other in folder.glob(".*.files"):
+        if other != listed and (shared := files.keys() & {*other.read_text().splitlines()}):
+            raise UsageError(
+                f"{folder} has the deployment {other.name[1:-6]}, whose {min(shared)} would be replaced",
+                mend=f"again, with INTO={word(f'{folder}-2')}",
+            )
     before = listed.read_text().splitlines() if listed.is_file() else []
     gone = [name for name in before if FILE.fullmatch(name) and name not in files and (folder / name).is_file()]
     for name, text in files.items():
@@ -122,18 +139,17 @@ def _planned(workspace: Workspace, request: DeployRequest, published: Published,
         )
     pipelines = {job: definition.read(workspace, job) for job in jobs}
     for job, pipeline in pipelines.items():
+        git_use.check_in_a_pod(job, pipeline)
         if reasons := git_use.reasons(pipeline, env_settings.ab_test):
             raise UsageError(
                 f"{job} needs the git repository, which a deployment without a checkout has not: {reasons[0]}",
                 mend=f"make schedule ENV={request.env} AS=systemd",
             )
     signed = candidates.signed(pipelines, env_settings.promotion)
-    # The variables of a container are for any program in it: of its watcher, which starts the jobs in compose.
-    keyless = {"compose": signed, "systemd": signed & {*started}}.get(request.form, set())
-    for job in sorted(keyless):
+    for job in sorted(signed & {*started} if request.form in WATCHED else ()):
         raise UsageError(
             f"{job} makes candidates, which the policy wants signed, and a watcher in {request.form} gets no key",
-            mend=f"make deploy ENV={request.env} AS={'kubernetes' if job in started else 'systemd'}",
+            mend=f"make deploy ENV={request.env} AS=kubernetes INTO={word(str(request.into))}",
         )
     return Deployment(
         name=name,
