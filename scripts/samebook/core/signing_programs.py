@@ -121,11 +121,12 @@ def serve() -> None:
 
 
 def start(
-    command: Sequence[str], folder: Path, env: Mapping[str, str], locks: Sequence[int] = ()
+    command: Sequence[str], folder: Path, env: Mapping[str, str], locks: Sequence[int] = (), *, is_group: bool = True
 ) -> "subprocess.Popen[str] | SigningProgram":
-    """Start a program in a process group of its own; one of samebook's, and make, get the key of this process.
+    """Start a program; one of samebook's, and make, get the key of this process.
 
-    It inherits the descriptors in `locks`. Raises SamebookError where samebook's own files are others than when this
+    With `is_group` it has a process group of its own, as forked programs always have; else it ends with this group. It
+    inherits the descriptors in `locks`. Raises SamebookError where samebook's own files are others than when this
     process began, whose modules a forked program shares.
     """
     is_ours = tuple(command[: len(SAMEBOOK)]) == SAMEBOOK
@@ -143,7 +144,7 @@ def start(
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            start_new_session=True,
+            start_new_session=is_group,
             pass_fds=(*locks, *files),
         )
 

@@ -82,12 +82,12 @@ def in_group(command: Sequence[str], folder: Path) -> tuple[int, str]:
 
 
 def _run(workspace: Workspace, command: Sequence[str], env: Mapping[str, str]) -> ProcessResult:
-    process = signing_programs.start(command, workspace.root, env)
+    process = signing_programs.start(command, workspace.root, env, is_group=False)
     try:
         output = process.communicate()
     except BaseException:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+            os.kill(process.pid, signal.SIGKILL)
         raise
     return ProcessResult(process.returncode or 0, *output)
 
