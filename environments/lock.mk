@@ -102,7 +102,7 @@ WORKFLOWS = { $(UV) tool run --quiet zizmor@1.32.0 --offline --quiet --no-progre
 	  cat .samebook/zizmor >&2 && echo "error: zizmor objects to a job of .github/, or can't be had; its own words are above" >&2 && exit 1; }; }
 check: $(LOCAL) check-lock ## Lock, style, types, notebooks, Dockerfile: what CI checks before tests
 	@$(INSIDE_local) sh -c 'unset VIRTUAL_ENV && ruff check --quiet . && ruff format --quiet --check . && pyrefly check --summary=none $(if $(wildcard pyproject.toml),,--config scripts/pyproject.toml) && \
-	  nbstripout --keep-id --verify notebooks/*.ipynb && { [ "$$(uname)" != Linux ] || hadolint Dockerfile; }' && \
+	  nbstripout --keep-id --verify notebooks/*.ipynb && samebook lint notebooks && { [ "$$(uname)" != Linux ] || hadolint Dockerfile; }' && \
 	$(if $(CANARY),{ ! $(INSIDE_local) pyrefly check $(CANARY) >/dev/null 2>&1 || { \
 	  echo "error: the type checker finds nothing in $(CANARY): it checks nothing" >&2 && exit 1; }; } &&) \
 	$(if $(wildcard .github/workflows),$(WORKFLOWS) &&) \

@@ -109,7 +109,9 @@ def test_whole_example(whole: Path) -> None:
 
 
 def test_whole_example_works(whole: Path) -> None:
-    """Its model is trained from the flights of some days, its settings hold, and its checks and tests pass."""
+    """Its model is trained from the flights of some days, its settings hold, and its checks and tests pass; a
+    notebook that breaks a house rule does not pass.
+    """
     small = "PARAMS=as_of=2013-02-15 train_days=7 holdout_days=2 n_estimators=5"
     for target in (("run", "NOTEBOOK=train", small), ("pipelines",), ("settings", "ENV=prod"), ("check",), ("test",)):
         make = ["make", *target, "ENGINE=local"]
@@ -118,6 +120,14 @@ def test_whole_example_works(whole: Path) -> None:
     assert lines(whole, "git", "status", "--porcelain") == []
     assert "3 passed" in done.stdout
     assert (whole / ".samebook" / "schemas" / "settings.json").read_bytes() == settings.schema()
+    notebook = whole / "notebooks" / "monitor.ipynb"
+    notebook.write_text(re.sub(r'("tags": \[\s*)"parameters"', r'\1"hide-input"', notebook.read_text()))
+    make = ["make", "-o", "check-lock", "check", "ENGINE=local"]
+    done = subprocess.run(make, cwd=whole, capture_output=True, text=True, check=False)
+    assert "monitor.ipynb: cell 2: no tag" in done.stdout
+    assert "all well" not in done.stdout
+    assert done.returncode != 0
+    lines(whole, "git", "checkout", "notebooks/monitor.ipynb")
 
 
 def test_example_is_in_the_wheel(whole: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from tiny import CHECKOUT
 
+from samebook.adoption import foreign
 from samebook.core.errors import UsageError
 from samebook.review import house_rules
 from samebook.verbs.lint import lint, table
@@ -44,6 +45,17 @@ def test_finding(cells: list[dict[str, Any]], found: list[str]) -> None:
     texts = [finding.text for finding in house_rules.findings(house_rules.parse(content(*cells)))]
     assert len(texts) == len(found)
     assert all(part in text for part, text in zip(found, texts, strict=True))
+
+
+@pytest.mark.parametrize("metadata", [None, [], {"samebook": None}, {"samebook": {}}])
+def test_adopted_notebook_keeps_its_cells(metadata: Any) -> None:
+    """An adopted notebook may have many cells, without tags, as its author wrote it; nothing else is let through."""
+    own = foreign.Cell(foreign.CODE, "1", {}, {})
+    notebook = json.loads(foreign.content([own] * 21, {}))
+    assert list(house_rules.findings(notebook)) == []
+    assert len(list(house_rules.findings(notebook | {"metadata": metadata}))) == 22
+    notebook["cells"][-1] |= {"metadata": {"tags": ["parameters"]}, "execution_count": 1}
+    assert [finding.cell for finding in house_rules.findings(notebook)] == [21, 21]
 
 
 @pytest.mark.parametrize(("indent", "end"), [(1, "\n"), (2, ""), (1, "")])

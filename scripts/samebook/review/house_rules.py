@@ -23,20 +23,23 @@ class Finding:
 
 
 def findings(notebook: dict[str, Any]) -> Iterator[Finding]:
-    """What breaks the house rules, in the order of the cells."""
+    """What breaks the house rules, in the order of the cells. An adopted notebook keeps its author's cells, however
+    many, and whether they have tags or not.
+    """
+    is_adopted = _is_adopted(notebook)
     names: dict[str, int] = {}
     code = [(number, cell) for number, cell in enumerate(notebook["cells"], 1) if cell["cell_type"] == "code"]
     for number, cell in code:
-        yield from _cell(number, cell, is_first=number == code[0][0])
+        yield from _cell(number, cell, is_first=number == code[0][0], needs_tag=not is_adopted)
         for name in _names(cell):
             if name in names:
                 yield Finding(number, f"the tag {name!r} is cell {names[name]}'s already")
             names.setdefault(name, number)
-    if len(code) > MOST_CELLS:
+    if len(code) > MOST_CELLS and not is_adopted:
         yield Finding(0, f"{len(code)} cells of code; at most {MOST_CELLS}: functions in a module beside it are tested")
 
 
-def _cell(number: int, cell: dict[str, Any], *, is_first: bool) -> Iterator[Finding]:
+def _cell(number: int, cell: dict[str, Any], *, is_first: bool, needs_tag: bool) -> Iterator[Finding]:
     tags = _tags(cell)
     if INJECTED in tags:
         yield Finding(number, "parameters that a run has put in", is_fixable=True)
@@ -45,8 +48,14 @@ def _cell(number: int, cell: dict[str, Any], *, is_first: bool) -> Iterator[Find
         yield Finding(number, "outputs or a number: a run has them, not the source", is_fixable=True)
     if PARAMETERS in tags and not is_first:
         yield Finding(number, "tagged `parameters`, and not the first cell of code")
-    if not _names(cell):
+    if needs_tag and not _names(cell):
         yield Finding(number, "no tag: by its tag a cell is named in errors, verdicts and tests")
+
+
+def _is_adopted(notebook: dict[str, Any]) -> bool:
+    metadata = notebook.get("metadata")
+    own = metadata.get("samebook") if isinstance(metadata, dict) else None
+    return isinstance(own, dict) and "adoption" in own
 
 
 def _tags(cell: dict[str, Any]) -> list[str]:
