@@ -205,7 +205,7 @@ def test_ci_passes(project: Path, tmp_path: Path) -> None:
 def test_ci_reviews(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its CI reviews a pull request with the code of the base: what the branch has changed of that does not run. The
     text becomes one comment, which a later review takes the place of; where the forge does not list those that there
-    are, no second one is written. On GitLab it is the same text.
+    are, no second one is written. The job keeps a folder with it. On GitLab it is the same text.
     """
     clone = tmp_path / "churn"
     lines(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
@@ -217,14 +217,16 @@ def test_ci_reviews(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for command in (["commit", "--quiet", "-am", "x"], ["switch", "--quiet", "main"], ["merge", "--no-ff", "branch"]):
         subprocess.run(["git", *command], cwd=clone, env={**os.environ, **IDENTITY}, capture_output=True, check=True)
     summary = tmp_path / "run" / "summary.md"
-    dict(ci_file.run(clone, tmp_path / "run", "local", "review"))
+    kept = tmp_path / "artifacts"
+    dict(ci_file.run(clone, tmp_path / "run", "local", "review", artifacts=kept))
     assert "| Makefile | changed | what each command runs |" in summary.read_text()
     assert summary.read_text().startswith("# Review of ")
     text, content = ci_file.given(tmp_path / "run")
-    assert content == summary.read_text()
+    assert content == summary.read_text() == (kept / "review" / "review.md").read_text()
     lines(clone, "git", "branch", "target", "main~1")
-    ci_file.run_gitlab(clone, tmp_path / "gitlab", "review", target="target")
-    assert (tmp_path / "gitlab" / "work" / "review.md").read_text() == content
+    ci_file.run_gitlab(clone, tmp_path / "gitlab", "review", target="target", artifacts=kept / "gitlab")
+    for name in ("review.md", "dist/review/review.md"):
+        assert (kept / "gitlab" / "review" / name).read_text() == content
     for earlier, call in {
         "": "POST repos/churn/issues/3/comments",
         "17\n18\n": "PATCH repos/churn/issues/comments/17",

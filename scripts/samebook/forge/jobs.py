@@ -6,6 +6,8 @@ from samebook.forge.job import BRANCHES, Job, Project, Step, When, Words
 from samebook.pipelines.candidates import AUTHOR, LOGIN
 
 REVIEW, PATCH = "review.md", "published.patch"
+# The review with the plots that differ, to look at: a comment has no place for files.
+REVIEW_FOLDER = "dist/review"
 KEY = "REPRODUCTION_KEY"
 # The switches: the registry of the images, and whether a machine of each environment runs what is published.
 REGISTRY, DEPLOY = "REGISTRY", "DEPLOY"
@@ -56,9 +58,17 @@ def _test(words: Words) -> Job:
 
 
 def _review(words: Words) -> Job:
-    line = f'make review RANGE="HEAD..{words.commit}" ENGINE=local >{REVIEW}'
-    why = "Made by the code of the base, and judged by its policy."
-    return Job("review", why, (Step("Review", (line,)),), When.REQUEST, minutes=15, is_of_base=True, gives=REVIEW)
+    line = f'make review RANGE="HEAD..{words.commit}" ENGINE=local'
+    return Job(
+        "review",
+        "Made by the code of the base, and judged by its policy.",
+        (Step("Review", (f"{line} >{REVIEW}", f"{line} INTO={REVIEW_FOLDER}")),),
+        When.REQUEST,
+        minutes=15,
+        is_of_base=True,
+        gives=REVIEW,
+        keeps=(REVIEW_FOLDER,),
+    )
 
 
 def _publish(words: Words, env: str) -> Job:
