@@ -82,6 +82,8 @@ def test_rights() -> None:
         assert "workflow_run" not in text
     writing = {name for name, job in GITHUB.items() if "permissions" in job}
     assert writing == {"comment", *(f"propose-{env}" for env in PROJECT.envs)}
+    fork = "github.event.pull_request.head.repo.full_name == github.repository"
+    assert GITHUB["comment"]["if"] == fork
     for name in writing:
         lines = "\n".join(step.get("run", "") for step in GITHUB[name]["steps"])
         assert not re.search(r"^(make|samebook|python|\./)", lines, re.MULTILINE)
