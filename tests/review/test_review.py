@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
+import reported
 from forging import commit
 from promoting import attest, clone, promote, run_of, stderr_of
 from tiny import CHECKOUT, Tiny, git
 
+from samebook.core.digest import sha256
 from samebook.core.workspace import Workspace
 from samebook.review import model_section, packages, rules, span
 from samebook.review.cells import compare
@@ -58,6 +60,51 @@ def test_intervals_of_a_gate() -> None:
         ("loss", "", "0 to 1"),
         ("x_low", "2", ""),
     ]
+
+
+MONITOR = """
+import json
+import samebook
+samebook.load_bundle("delay")
+report = {"model": "delay", "day": day, "line": f"delay {day}: alarm: a|b"}
+samebook.output_path("drift.json").write_text(json.dumps(report))
+"""
+
+
+def test_drift_of_the_champion(tiny: Tiny) -> None:
+    """A changed model has the newest day's report of the version before: of no other version, and as its run left it.
+
+    Without one, as in a clone, nothing is said.
+    """
+    assert "Monitoring" not in review(tiny)
+    git(tiny, "switch", "--quiet", "main")
+    tiny.notebook("monitor", parameters="day: str = '2013-01-02'", work=MONITOR)
+    assert tiny.samebook("run", "monitor").code == 0
+    run = tiny.last.name
+    said = f"Monitoring of the model before, 2013-01-02 by {run}: delay 2013-01-02: alarm: a&#124;b"
+    git(tiny, "switch", "--quiet", "retrain")
+    assert said in review(tiny)
+    champion = {"bundle delay": sha256(git_bytes(tiny, "main:models/delay.json"))}
+    for second, (day, inputs) in enumerate(
+        (
+            ("2013-01-01", champion),
+            ("2013-01-03", {"bundle delay": sha256(tiny.root / "models" / "delay.json")}),
+            ("2013-01-04", champion),
+        )
+    ):
+        report = {"model": "delay", "day": day, "line": "other"}
+        name = f"20260101T00000{second}Z-monitor-000001"
+        reported.run(tiny, name, outputs={"drift.json": report}, inputs=inputs)
+    (tiny.root / "runs" / name / "outputs" / "drift.json").write_text(json.dumps(report | {"line": "changed"}))
+    for second, text in enumerate(("[", "1", "{}", '{"model": 1}', '{"model": "delay", "day": "2014"}')):
+        reported.run(tiny, f"20260101T00001{second}Z-monitor-000001", outputs={"drift.json": text.encode()})
+    shown = review(tiny)
+    assert said in shown
+    assert shown.count("Monitoring of the model before") == 1
+
+
+def git_bytes(tiny: Tiny, name: str) -> bytes:
+    return f"{git(tiny, 'show', name)}\n".encode()
 
 
 def test_reproduction_counts(tiny: Tiny) -> None:

@@ -10,7 +10,7 @@ from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
 from samebook.models import lookup
 from samebook.models.bundle import NAME, Artifact, Bundle
-from samebook.review import bundles
+from samebook.review import bundles, monitored
 from samebook.review.bundles import ModelDiff
 from samebook.review.markdown import inert, table
 from samebook.review.span import Span
@@ -67,12 +67,14 @@ def _model(workspace: Workspace, span: Span, name: str) -> Model:
     return Model(name, before, after)
 
 
-def markdown(model: Model, span: Span) -> Iterator[str]:
+def markdown(workspace: Workspace, model: Model, span: Span) -> Iterator[str]:
     """The parts of a model's section."""
     if model.problem:
         yield f"**{inert(model.name)}**: {inert(model.problem)}"
         return
     yield bundles.markdown([ModelDiff(model.name, bundles.rows(model.before, model.after))], *SIDES)
+    if model.before and (report := monitored.newest(workspace, model.before)):
+        yield f"Monitoring of the model before, {inert(report.day)} by {inert(report.run)}: {inert(report.line)}"
     if (bundle := model.after) is None:
         return
     yield from _source(bundle, span)

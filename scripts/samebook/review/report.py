@@ -31,7 +31,7 @@ def markdown(workspace: Workspace, span: Span, models: Sequence[Model], plots: S
     sections = {
         "Rules that this changes": _rules(judging),
         "Alarms that this silences": _table(acknowledgements.TITLES, acknowledgements.compare(span)),
-        "Models": _models(models, judged, plots, span),
+        "Models": _models(workspace, models, judged, plots, span),
         "Notebooks": [part for path in notebooks for part in _notebook(path, span)],
         "Packages": _table(("package", "before", "after", ""), packages.compare(span)),
         "Settings": _table(("file", "key", "before", "after"), keys),
@@ -66,10 +66,12 @@ def _rules(rows: Sequence[Sequence[str]]) -> list[str]:
     return [first, table(("file", "what", "decides"), rows)]
 
 
-def _models(models: Sequence[Model], judged: Sequence[Verdict], plots: Sequence[Plot], span: Span) -> list[str]:
+def _models(
+    workspace: Workspace, models: Sequence[Model], judged: Sequence[Verdict], plots: Sequence[Plot], span: Span
+) -> list[str]:
     parts: list[str] = []
     for model in models:
-        parts += model_section.markdown(model, span)
+        parts += model_section.markdown(workspace, model, span)
         own = [verdict for verdict in judged if verdict.model == model.name]
         if own:
             parts.append("By the policy and the keys of the base:")
