@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sysconfig
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import dropwhile
@@ -24,6 +25,7 @@ from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
 from samebook.pipelines import timers
 from samebook.pipelines.timers import Jobs
+from samebook.records import receipt
 from samebook.verbs.schedule import ScheduleRequest, schedule
 
 LINES = ["30 4 * * *", "0 5 * * MON", "*/15 9-17 * * MON-FRI", "0 0 13 * FRI", "0 6 1-7,15 JAN,JUL *", "0 0 * * 0,6,7"]
@@ -98,6 +100,28 @@ def test_crontab_calls_make(scheduled: Tiny) -> None:
         f"30 4 * * * {make} NAME=daily ENV=prod",
         f"0 5 1 * 1 {make} NAME=re-train_2 ENV=prod",
     ]
+
+
+@pytest.mark.host
+def test_crontab_line_runs_a_job(scheduled: Tiny, tmp_path: Path) -> None:
+    """The command of a line, as cron starts it, with a home and a short path, runs the job by make: its receipt is
+    there.
+    """
+    for path in (CHECKOUT / "Makefile", *CHECKOUT.glob("environments/*.mk"), CHECKOUT / "environments" / "host"):
+        shutil.copy(path, scheduled.root / path.relative_to(CHECKOUT))
+    # In the order of their age: an environment that make takes for installed.
+    for name in ("scripts/pyproject.toml", ".samebook/uv/bin/uv", ".venv/.installed"):
+        (scheduled.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (scheduled.root / name).touch()
+    (scheduled.root / ".venv" / "bin").symlink_to(sysconfig.get_path("scripts"))
+    line = next(line for line in rendered(scheduled, "cron").splitlines() if "NAME=daily" in line)
+    cron_gives = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh", "ENGINE": "local"}
+    command = ["sh", "-c", line.split(" ", 5)[5].replace("\\%", "%")]
+    done = subprocess.run(command, cwd=tmp_path, env=cron_gives, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    statement = receipt.read(scheduled.last / "receipt.json")
+    assert receipt.notebook_name(statement) == "train"
+    assert receipt.external_parameters(statement)["env"] == "prod"
 
 
 ODD = '/srv/it\'s 100% $HOME; "a\\b"'
