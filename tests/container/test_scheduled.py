@@ -15,6 +15,9 @@ from s3 import KEY, S3, TEXT
 from test_forge import FORGE
 from tiny_project import CANDIDATE, OWNERS, POLICY, cloned, commit_jobs, git, key, make
 
+from samebook.core.digest import sha256
+from samebook.records import receipt
+
 
 @pytest.fixture(scope="module")
 def project(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -39,6 +42,22 @@ def on_gitlab(project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> d
     address = f"https://oauth2:token@forge.example.com/{project.name}.git"
     instead = {"GIT_CONFIG_KEY_0": f"url.{project.as_uri()}.insteadOf", "GIT_CONFIG_VALUE_0": address}
     return {"GIT_CONFIG_COUNT": "1", **instead, "PUSH_TOKEN": "token"}
+
+
+def commit_schedule(clone: Path, forge: str) -> str:
+    """Commit the schedule of preprod with the jobs of a forge, and check out what the forge's clock starts; returns the
+    commit of the branch preprod.
+    """
+    make(clone, "schedule", f"AS={forge}", "ENV=preprod", f"INTO={'.github/workflows' if forge == 'github' else '.'}")
+    # The store's server is on this machine's loopback, and a container has another.
+    (clone / "docker-compose.override.yml").write_text("services: {run: {network_mode: host}}\n")
+    commit_jobs(clone, forge)
+    # The clock of GitHub starts main's workflow, and GitLab's pipeline is of the branch that its schedule names.
+    git(clone, "switch", "--quiet", "--create", "preprod")
+    git(clone, "commit", "--quiet", "--allow-empty", "--message", "merged into preprod")
+    commit = ci_file.head(clone)
+    git(clone, "switch", "--quiet", "main" if forge == "github" else "preprod")
+    return commit
 
 
 def secret_lines(secrets: dict[str, str]) -> list[str]:
@@ -69,15 +88,7 @@ def test_scheduled_candidate(
     (ada / "environments" / "pipelines" / "weekly.yml").write_text(CANDIDATE)
     secrets = {"RUN_KEY": key(ada, "ada"), "REPRODUCTION_KEY": key(ada, "ci")}
     (ada / "environments" / "trusted-keys" / "owners.yml").write_text(OWNERS)
-    make(ada, "schedule", f"AS={forge}", "ENV=preprod", f"INTO={'.github/workflows' if forge == 'github' else '.'}")
-    # The store's server is on this machine's loopback, and a container has another.
-    (ada / "docker-compose.override.yml").write_text("services: {run: {network_mode: host}}\n")
-    commit_jobs(ada, forge)
-    # The clock of GitHub starts main's workflow, and GitLab's pipeline is of the branch that its schedule names.
-    git(ada, "switch", "--quiet", "--create", "preprod")
-    git(ada, "commit", "--quiet", "--allow-empty", "--message", "merged into preprod")
-    commit = ci_file.head(ada)
-    git(ada, "switch", "--quiet", "main" if forge == "github" else "preprod")
+    commit = commit_schedule(ada, forge)
     prefix = "weekly" if forge == "github" else "samebook-preprod-weekly"
     names = (prefix, f"{prefix}-reproduce", f"{prefix}-promote")
     proposing = (on_github if forge == "github" else on_gitlab)(ada, tmp_path, monkeypatch)
@@ -107,3 +118,26 @@ def test_scheduled_candidate(
     (made,) = bundle["reproductions"]
     assert made["builder"].startswith("urn:samebook:builder:")
     assert made["builder"].endswith(names[1])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_scheduled_day(project: Path, s3: S3, tmp_path: Path) -> None:
+    """A scheduled pipeline that is no candidate runs on the commit of its environment's branch; its receipt and its
+    results are in the shared store when the job's machine is gone.
+    """
+    ada = cloned(project, tmp_path / "ada")
+    settings = {**json.loads(s3.settings()), "schedule": {"daily": "30 4 * * *"}}
+    (ada / "environments" / "preprod.yml").write_text(yaml.safe_dump(settings))
+    (ada / "environments" / "pipelines").mkdir(exist_ok=True)
+    (ada / "environments" / "pipelines" / "daily.yml").write_text("steps: {train: {}}\n")
+    commit = commit_schedule(ada, "github")
+    given = {"base": base(), "S3_KEY": KEY, "S3_TEXT": TEXT}
+    steps = dict(ci_file.run(ada, tmp_path / "daily", "docker", "daily", **given))
+    assert [*steps][-1] == "Send what it made"
+    assert TEXT not in "".join(steps.values())
+    (path,) = (tmp_path / "daily" / "work").glob("runs/*-train-*/receipt.json")
+    statement = receipt.read(path)
+    assert receipt.commit_name(statement) == commit
+    assert receipt.external_parameters(statement)["env"] == "preprod"
+    assert {sha256(path), *receipt.subject_digests(statement).values()} <= s3.names()
