@@ -13,6 +13,8 @@ import browser
 from PIL import Image
 
 WIDTH, HEIGHT, COLOURS = 1240, 860, 128
+# With the first findings of a day.
+TALL = 1248
 # The two newest finished runs that have plots, which are compared; the newest that read what two others made.
 CHOSEN = """(async () => {
   const done = runs().filter(run => run.status === 'done');
@@ -21,6 +23,12 @@ CHOSEN = """(async () => {
   const pair = plotted.filter(one => one.notebook === plotted.at(-1).notebook).slice(-2).map(one => one.id);
   return [...pair, details.find(one => one.makers.length === 2).id];
 })()"""
+
+# The newest day of drift with an acknowledged finding, or the newest of all.
+DAY = """(([name, days]) => {
+  const day = days.findLast(one => one.counts.acknowledged) || days.at(-1);
+  return address('drift', name, {day: day.day});
+})(Object.entries(samebook.data.drift)[0])"""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -36,12 +44,12 @@ def main(arguments: Sequence[str]) -> None:
             "compare": f"#/compare?run={old}&run={new}",
             "lineage": f"#/lineage/{user}",
             "models": "#/models",
-            "drift": "#/drift",
+            "drift": page.value(DAY),
             "sweeps": "#/sweeps",
             "environments": "#/environments",
         }
         for name, address in addresses.items():
-            page.size(WIDTH, HEIGHT, dark=name in ("compare", "sweeps"))
+            page.size(WIDTH, TALL if name == "drift" else HEIGHT, dark=name in ("compare", "sweeps"))
             page.go(address)
             time.sleep(1)  # pictures are decoded after they are loaded
             path = into / f"report-{name}.png"

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import browser
+import pandas as pd
 import promoting
 import pytest
 import reported
@@ -17,6 +18,7 @@ from samebook.core.workspace import Workspace, write_whole
 from samebook.execution import sweep_result
 from samebook.execution.sweep_result import Outcome, Sweep
 from samebook.models import lookup
+from samebook.monitoring import acknowledged, said
 from samebook.monitoring.report import Finding, Report
 from samebook.records import summary
 
@@ -69,16 +71,27 @@ def trained(tiny: Tiny) -> None:
 
 
 def watched(tiny: Tiny) -> None:
-    """Three days of monitoring, of which the last alarms, and an A/B test of the model's two versions."""
-    for day in (1, 2, 3):
-        limits = {"span": "day", "warn": 0.1, "alarm": 0.3}
+    """Days of monitoring, of which the fourth alarms, which somebody acknowledges; one of an earlier samebook, which
+    says no more than a verdict; and an A/B test of the model's two versions.
+    """
+    past = pd.DataFrame()
+    for day, missing in enumerate((0.0, 0.2, 0.2, 0.5, 0.5), 1):
         findings = (
-            Finding("feature", "distance", value=0.2 * (day - 1), **limits),
+            Finding("data", "rows", "day", missing, 0.1, 0.3, f"{missing:.0%} fewer than on other days"),
             Finding("metric", "auc", "9 days", 0.7, None, None),
         )
-        report = Report("delay", f"2026-07-{day:02}", 9, findings)
-        reported.run(tiny, MONITOR.format(day=day), {"alarms": 0}, outputs={"drift.json": report.as_json()})
-    reported.run(tiny, MONITOR.format(day=4), {}, outputs={"drift.json": {"findings": 3}})
+        content = acknowledged.content(Workspace(tiny.root), "delay")
+        first = Report("delay", f"2026-07-{day:02}", 9, findings)
+        report = said.compared(first, past, acknowledged.parse(content, "delay"))
+        past = pd.concat([past, report.frame()])
+        run = reported.run(tiny, MONITOR.format(day=day), {"alarms": 0}, outputs={"drift.json": report.as_json()})
+        if day == 4:
+            done = tiny.samebook("ack", run.name, "rows", "--why", HOSTILE)
+            assert done.code == 0, done.stderr
+    reported.run(tiny, MONITOR.format(day=6), {}, outputs={"drift.json": {"findings": 3}})
+    found = [finding.as_json() for finding in findings]
+    earlier = {"model": "earlier", "day": "2026-07-09", "days": 9, "verdict": "alarm", "findings": found}
+    reported.run(tiny, MONITOR.format(day=9), {}, outputs={"drift.json": earlier})
     versions = [bundle for _, bundle in lookup.versions(Workspace(tiny.root), "delay") if bundle]
     compared = {"champion": versions[0].digest, "challenger": versions[1].digest}
     gain = {"gain": 0.02, "low": 0.01, "high": 0.03, "reasons": [], "days": ["2026-07-01", "2026-07-09"]}
@@ -216,15 +229,62 @@ def test_a_model_has_a_history(page: Browser) -> None:
     assert "is not promoted on this branch" in page.text()
 
 
+def signs(page: Browser) -> list[list[str]]:
+    """The signs of the strip of days, with their colours."""
+    return page.value(
+        "[...document.querySelectorAll('.strip a')].map(a => [a.querySelector('span').innerText, a.className])"
+    )
+
+
 def test_drift_goes_by_days(page: Browser) -> None:
-    """Each day has its verdict, and a click shows what was found on it; what is no report is left out."""
+    """Each day has the sign of what it said, and a click shows its line and findings; what is no report is left out."""
     page.go("#/drift")
-    assert "3 days monitored: 1 alarm, 1 warn, 1 ok" in page.text()
-    assert "What was found on 2026-07-03" in page.text()
+    assert "5 days monitored: 1 alarm, 1 warn, 1 nothing new, 2 ok" in page.text()
+    assert signs(page) == [["✓", "good"], ["!", "warn"], ["…", "plain"], ["‼", "bad"], ["✓", "good"]]
+    assert "What was found on 2026-07-05" in page.text()
     page.click(".strip li:nth-child(2) a")
     wait_until(lambda: "What was found on 2026-07-02" in page.text())
-    assert "distance\tfeature\tday\t0.2\t0.1\t0.3" in page.text()
     assert page.value("location.hash") == "#/drift/delay?day=2026-07-02"
+    assert page.text(".verdict").startswith("delay 2026-07-02: warn: rows (20% fewer than on other days), since today")
+    assert "rows\tdata\tday\t0.2\t0.1\t0.3\t! warn\tnew\t20% fewer" in page.text()
+    assert page.text("#said") == page.text(".verdict")
+
+
+def test_finding_has_a_state(page: Browser) -> None:
+    """A finding is new, as before, worse or acknowledged, and since when; whoever has acknowledged it says why."""
+    page.go("#/drift/delay?day=2026-07-03")
+    assert "… nothing new by monitor; the worst that is not acknowledged: ! warn" in page.text().replace(
+        MONITOR.format(day=3), "monitor"
+    )
+    assert "! warn\tas before, since 2026-07-02\t" in page.text()
+    page.go("#/drift/delay?day=2026-07-04")
+    assert "‼ alarm\tworse, or another, since 2026-07-02\nacknowledged since, by " in page.text()
+    page.go("#/drift/delay?day=2026-07-05")
+    assert "‼ alarm\tacknowledged, since 2026-07-02\nby " in page.text()
+    assert f": {HOSTILE}\t50% fewer" in page.text()
+    assert page.text(".verdict") == "delay 2026-07-05: ok; acknowledged: rows"
+
+
+def test_day_is_chosen_by_keyboard(page: Browser) -> None:
+    """Enter on a day shows it, and the focus stays there: Tab goes on to the next, whose name says its verdict."""
+    page.go("#/drift/delay?day=2026-07-01")
+    page.value("document.querySelector('.strip li:nth-child(3) a').focus()")
+    for day, counted in ((3, "0 warnings, 0 alarms, 1 as before"), (4, "0 warnings, 1 alarm")):
+        page.press("Enter", 13, "\r")
+        wait_until(lambda day=day: f"What was found on 2026-07-0{day}" in page.text())
+        focus = "document.activeElement.getAttribute('{}')"
+        assert page.value(focus.format("aria-current")) == "true"
+        assert page.value(focus.format("aria-label")).endswith(counted)
+        page.press("Tab", 9)
+
+
+def test_drift_of_an_earlier_samebook(page: Browser) -> None:
+    """A day that does not tell what is new has the sign of its verdict, without a line and without states."""
+    page.go("#/drift/earlier")
+    assert "1 day monitored: 1 alarm" in page.text()
+    assert signs(page) == [["‼", "bad"]]
+    assert "rows\tdata\tday\t0.5\t0.1\t0.3\t‼ alarm\t50% fewer" in page.text()
+    assert page.value("document.querySelector('.verdict, ul.legend')") is None
 
 
 def test_a_sweep_has_lines_and_a_table(page: Browser) -> None:
@@ -268,9 +328,10 @@ def test_axe_finds_nothing(page: Browser, dark: bool) -> None:
     """No page breaks a rule of axe, of contrast and roles among them, in either colours; none is wider than a phone."""
     page.size(390, 844, dark=dark)
     page.value((files("axe_core_python") / "axe.min.js").read_text())
+    of_drift = ["#/drift", "#/drift/delay?day=2026-07-03", "#/drift/earlier"]
     of_runs = [f"#/run/{FIRST}", f"#/run/{DAMAGED}", f"#/compare?run={FIRST}&run={SECOND}", f"#/lineage/{FIRST}"]
     try:
-        for address in ("#/runs", *of_runs, "#/models/delay", "#/drift", "#/sweeps", "#/environments"):
+        for address in ("#/runs", *of_runs, "#/models/delay", *of_drift, "#/sweeps", "#/environments"):
             page.go(address)
             assert page.value("document.documentElement.dataset.theme") == ("dark" if dark else "light")
             assert page.value(AXE) == [], address

@@ -12,11 +12,13 @@ import reported
 from reported import HOSTILE
 from tiny import Tiny
 
-from samebook.core.digest import json_bytes
+from samebook.core.digest import json_bytes, sha256
 from samebook.core.errors import UsageError
 from samebook.core.workspace import Workspace
+from samebook.monitoring.acknowledged import Acknowledgement, Withdrawal
+from samebook.monitoring.finding import Finding, Said
 from samebook.records.receipt import Json
-from samebook.report import site
+from samebook.report import drift_data, site
 from samebook.report.site import Build
 
 pytestmark = pytest.mark.fast
@@ -179,6 +181,7 @@ FINDING = {"kind": "feature", "name": "x", "span": "day", "value": 1.0, "warn": 
     [
         *({"value": 10**400}, {"value": "nan"}, {"value": "inf"}, {"verdict": "constructor"}, {"warn": "x"}),
         *({"name": ["x"]}, {"kind": "metric", "value": "1e999"}),
+        *({"told": "constructor"}, {"state": "worse"}, {"state": ["new"]}, {"since": 5}),
     ],
 )
 def test_drift_of_a_stranger_stops_no_report(tiny: Tiny, change: Json) -> None:
@@ -193,6 +196,105 @@ def test_drift_of_a_stranger_stops_no_report(tiny: Tiny, change: Json) -> None:
     script = (folder / "data" / "drift.js").read_text()
     assert '{["__proto__"]:[{"model":"__proto__","day":"2026-01-02",' in script
     assert "2026-01-01" not in script
+
+
+@pytest.mark.parametrize("told", ["constructor", ["ok"], 0])
+def test_word_of_a_stranger_is_none_of_a_day(tiny: Tiny, told: object) -> None:
+    """A report whose day says something that monitoring never says is left out."""
+    report = {"model": "delay", "day": "2026-01-01", "verdict": "alarm", "findings": [FINDING]}
+    reported.run(tiny, FIRST, outputs={"drift.json": report | {"told": told}})
+    reported.run(tiny, SECOND, outputs={"drift.json": report | {"told": "alarm"}})
+    ((day,),) = reported.data(build(tiny).page.parent, "drift").values()
+    assert (day["run"], day["others"]) == (SECOND, [])
+
+
+def finding(day: Json, name: str) -> Json:
+    """A finding of a day of the site, by name."""
+    rows = [dict(zip((*drift_data.COLUMNS, "acknowledged"), row, strict=True)) for row in day["findings"]]
+    return next(row for row in rows if row["name"] == name)
+
+
+def test_report_of_an_earlier_samebook(tiny: Tiny) -> None:
+    """A report without what is said has its verdict, and its counts are of verdicts."""
+    report = {"model": "delay", "day": "2026-01-01", "verdict": "alarm", "findings": [FINDING]}
+    reported.run(tiny, FIRST, outputs={"drift.json": report})
+    ((day,),) = reported.data(build(tiny).page.parent, "drift").values()
+    assert (day["verdict"], day["told"], day["line"]) == ("alarm", "", "")
+    assert day["counts"] == {"warn": 0, "alarm": 1, "known": 0, "acknowledged": 0}
+    row = finding(day, "x")
+    assert (row["told"], row["state"], row["since"], row["acknowledged"]) == ("", "", "", [])
+
+
+def test_what_is_said_comes_first(tiny: Tiny) -> None:
+    """What is said of a day, and then what alarms, stands before what is larger: it is never among what is left out."""
+    known = [FINDING | {"name": f"old{n}", "value": 9.0, "state": "known", "told": "ok"} for n in range(59)]
+    known = [each | {"verdict": "warn"} for each in known]
+    worst = FINDING | {"name": "worst", "value": 0.12, "state": "known", "told": "ok"}
+    new = FINDING | {"name": "new", "value": 0.15, "verdict": "warn", "state": "new", "told": "warn"}
+    report = {"model": "delay", "day": "2026-01-01", "verdict": "alarm", "told": "warn", "line": "delay: warn: new"}
+    reported.run(tiny, FIRST, outputs={"drift.json": report | {"findings": [*known, worst, new]}})
+    ((day,),) = reported.data(build(tiny).page.parent, "drift").values()
+    assert (day["told"], day["line"], day["hidden"]) == ("warn", "delay: warn: new", 21)
+    assert day["counts"] == {"warn": 1, "alarm": 0, "known": 60, "acknowledged": 0}
+    assert [row[drift_data.COLUMNS.index("name")] for row in day["findings"]][:3] == ["new", "worst", "old0"]
+
+
+def acknowledge(tiny: Tiny, model: str, day: str = "2026-01-01", **facts: str) -> bytes:
+    """Acknowledge the finding x of a day, found by the first run."""
+    found = Finding("feature", "x", "day", 1.0, 0.1, 0.2)
+    given = {"who": "Ann", "when": "2026-01-01T09:00:00Z", "why": "a holiday", "run": FIRST, **facts}
+    line = Acknowledgement.of(found, Said(day, "alarm", 1.0), **given).line()
+    (tiny.root / "models").mkdir(exist_ok=True)
+    with (tiny.root / "models" / f"{model}.acknowledged.jsonl").open("ab") as file:
+        file.write(line)
+    return line
+
+
+def acknowledged_days(tiny: Tiny, model: str = "delay") -> list[list[str]]:
+    """Who has acknowledged x on each of three days, of which the second is known, the last one acknowledged."""
+    for run, day, state in ((FIRST, 1, "new"), (SECOND, 2, "known"), (THIRD, 3, "acknowledged")):
+        found = FINDING | {"state": state, "told": "ok", "since": "2026-01-01"}
+        report = {"model": model, "day": f"2026-01-0{day}", "verdict": "ok", "told": "ok", "findings": [found]}
+        if not (tiny.root / "runs" / run).exists():
+            reported.run(tiny, run, outputs={"drift.json": report})
+    ((*days,),) = reported.data(build(tiny).page.parent, "drift").values()
+    return [finding(day, "x")["acknowledged"] for day in days]
+
+
+def test_acknowledgement_has_a_name_and_a_reason(tiny: Tiny) -> None:
+    """Who has acknowledged a finding, when and why is at the finding as the run had found it, and at each that is quiet
+    for it; the newest one until then counts, a withdrawn one doesn't, and a build that has all runs from before knows.
+    """
+    line = acknowledge(tiny, "delay")
+    ann = ["Ann", "2026-01-01T09:00:00Z", "a holiday"]
+    assert acknowledged_days(tiny) == [ann, [], ann]
+    acknowledge(tiny, "delay", who="Bo", run="another")
+    assert acknowledged_days(tiny) == [ann, [], ["Bo", *ann[1:]]]
+    acknowledge(tiny, "delay", day="2026-01-04", who="Cy", run="a later one")
+    assert acknowledged_days(tiny) == [ann, [], ["Bo", *ann[1:]]]
+    end = Withdrawal("Ann", "2026-01-04T09:00:00Z", "no holiday", (sha256(line.strip()),))
+    with (tiny.root / "models" / "delay.acknowledged.jsonl").open("ab") as file:
+        file.write(end.line())
+    assert acknowledged_days(tiny) == [[], [], ["Bo", *ann[1:]]]
+
+
+def test_window_is_acknowledged_with_its_day(tiny: Tiny) -> None:
+    """A window that follows its acknowledged day has that day's name and reason."""
+    acknowledge(tiny, "delay")
+    window = FINDING | {"span": "28 days", "state": "acknowledged", "told": "ok", "since": "2026-01-01"}
+    report = {"model": "delay", "day": "2026-01-02", "verdict": "ok", "told": "ok", "findings": [window]}
+    reported.run(tiny, SECOND, outputs={"drift.json": report})
+    ((day,),) = reported.data(build(tiny).page.parent, "drift").values()
+    assert finding(day, "x")["acknowledged"] == ["Ann", "2026-01-01T09:00:00Z", "a holiday"]
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["path", "half a line"])
+def test_acknowledgements_stop_no_report(tiny: Tiny, *, broken: bool) -> None:
+    """A file with half a line names nobody, nor does one beside models/, to which a stranger's model leads."""
+    line = acknowledge(tiny, "delay" if broken else "../elsewhere")
+    if broken:
+        (tiny.root / "models" / "delay.acknowledged.jsonl").write_bytes(line + line[:30])
+    assert acknowledged_days(tiny, "delay" if broken else "../elsewhere") == [[], [], []]
 
 
 def test_later_run_hides_no_alarm(tiny: Tiny) -> None:

@@ -184,7 +184,7 @@ def _write_common(workspace: Workspace, into: Path, state: State, redaction: Red
     common: dict[str, Any] = {
         "index": {"columns": row.COLUMNS, "rows": rows, "runs": os.path.relpath(workspace.runs, into)},
         "models": model_data.models(workspace, [run for run in runs if run["experiment"]]),
-        "drift": drift_data.days([run for run in runs if run["drift"]]),
+        "drift": drift_data.days(workspace, [run for run in runs if run["drift"]]),
         "sweeps": sweep_data.sweeps(workspace),
     }
     for name, value in common.items():

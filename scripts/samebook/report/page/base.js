@@ -102,7 +102,7 @@ function took(seconds) {
 // A state in words and a sign, not by colour alone.
 const SIGNS = {
   __proto__: null, // a state from elsewhere may be "constructor"
-  ...{ done: ["good", "✓"], failed: ["bad", "✕"], damaged: ["bad", "⚠"], ok: ["good", "✓"], warn: ["warn", "!"], alarm: ["bad", "‼"] },
+  ...{ done: ["good", "✓"], failed: ["bad", "✕"], damaged: ["bad", "⚠"], ok: ["good", "✓"], warn: ["warn", "!"], alarm: ["bad", "‼"], "nothing new": ["plain", "…"] },
   ...{ IDENTICAL: ["good", "="], EQUIVALENT: ["warn", "≈"], DIFFERENT: ["bad", "≠"], MISSING: ["bad", "∅"] },
 };
 function badge(state) {
