@@ -7,9 +7,11 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, override
 
 import kubernetes_cluster
+import kubernetes_schemas
 import pytest
 import shared_imports
 from postgresql import PASSWORD, SECRET, PostgreSQL, programs, running
@@ -24,7 +26,7 @@ from samebook.environment.sections import Warehouse
 TESTS = Path(__file__).parent
 # What starts programs, kernels or servers takes seconds; the rest is fast.
 SLOW_FIXTURES = {
-    *("tiny", "postgresql", "sampled", "served", "s3", "azure", "google"),
+    *("tiny", "postgresql", "sampled", "served", "s3", "azure", "google", "schemas"),
     *("noticed", "chain", "worked", "promoted", "notebook", "trained", "watched", "replay"),
 }
 SLOW_FOLDERS = {"notebooks", "container", "gallery", "projects"}
@@ -173,6 +175,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a real kubectl."""
     return kubernetes_cluster.kubectl(tmp_path_factory.mktemp("kubectl"))
+
+
+@pytest.fixture(scope="session")
+def schemas() -> ModuleType:
+    """What checks manifests by the schemas of Kubernetes' API, in a program of its own."""
+    return kubernetes_schemas
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import kubernetes_cluster
@@ -12,7 +13,7 @@ import pytest
 import yaml
 from kubernetes_cluster import Ended
 from promoting import stderr_of
-from tiny import CHECKOUT, Tiny
+from tiny import Tiny
 
 from samebook.cluster import indexed, kubernetes
 from samebook.cluster.frame import Frame
@@ -22,17 +23,6 @@ from samebook.pipelines.manifests import cron_jobs
 from samebook.pipelines.timers import Jobs
 
 IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
-UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
-# Its versions are those of the API; it holds the schemas of all that are in use.
-VALIDATOR = "kubernetes-validate==1.37.0"
-VERSIONS = ("1.33", "1.35", "1.37")
-VALIDATE = """
-import sys, yaml, kubernetes_validate
-for document in yaml.safe_load_all(sys.stdin):
-    for version in sys.argv[1:]:
-        kubernetes_validate.validate(document, version, strict=True)
-        print(document["kind"], version)
-"""
 PIPELINE = "parameters: {day: null}\nsteps: {work: {parameters: {n: 1}}}\n"
 
 
@@ -57,7 +47,7 @@ def calls(manifests: list[dict[str, Any]]) -> list[list[str]]:
 
 
 @pytest.mark.host
-def test_valid_by_the_schemas(prepared: Tiny, kubectl: Path) -> None:
+def test_valid_by_the_schemas(prepared: Tiny, kubectl: Path, schemas: ModuleType) -> None:
     """What is written for a run, a sweep, a backfill and the schedule, also where a job clones, promotes and pushes, is
     valid in three versions of the API, and kubectl takes it.
     """
@@ -76,14 +66,11 @@ def test_valid_by_the_schemas(prepared: Tiny, kubectl: Path) -> None:
     manifests += yaml.safe_load_all(cron_jobs(jobs, {"promoting": written})["samebook-dev.yaml"])
     kinds = ["Job", "ConfigMap", "Job", "ConfigMap", "Job", "CronJob", "ConfigMap", "Job", "ConfigMap", "CronJob"]
     assert [manifest["kind"] for manifest in manifests] == kinds
-    command = (UV, "run", "--quiet", "--no-project", "--python", sys.executable, "--with", VALIDATOR, "python", "-c")
-    text = yaml.safe_dump_all(manifests)
-    done = subprocess.run([*command, VALIDATE, *VERSIONS], input=text, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:-1] == [f"{kind} {version}" for kind in kinds for version in VERSIONS]
+    schemas.check(manifests)
     with kubernetes_cluster.serving(lambda _: Ended(0, ""), {}) as cluster:
         config = cluster.write_config(prepared.root / "kubeconfig")
         apply = [kubectl / "kubectl", "--kubeconfig", config, "apply", "--dry-run=client", "--filename", "-"]
+        text = yaml.safe_dump_all(manifests)
         done = subprocess.run(apply, input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("created (dry run)") == len(kinds)

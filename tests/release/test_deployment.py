@@ -1,6 +1,7 @@
 """Deployments without a checkout: what is written for compose, systemd and Kubernetes, and what is refused."""
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
@@ -89,6 +90,30 @@ def test_kubernetes(checkout: Checkout) -> None:
     assert "kubectl apply --prune --selector samebook-deployment=churn-rate-prod -f " in following
     assert "correct horse" not in files["churn-rate-prod.yaml"]
     assert "churn-rate-models" in files["churn-rate-prod.yaml"]
+
+
+@pytest.mark.host
+def test_kubernetes_valid_by_the_schemas(checkout: Checkout, schemas: ModuleType) -> None:
+    """All objects of deployments are valid in three versions of the API: jobs and a watcher with secrets, a watcher and
+    jobs that sign, a watcher alone, with limits.
+    """
+    objects = [*yaml.safe_load_all(written(checkout, "kubernetes")["churn-rate-prod.yaml"])]
+    checkout.write("environments/pipelines/retrain.yml", RETRAIN)
+    for settings in (SIGNED + "watch: {inbox: {orders: retrain}}\n", "watch: {inbox: {orders: daily}}\n"):
+        checkout.write("environments/prod.yml", settings)
+        checkout.publish("prod", of(checkout.commit()))
+        folder = checkout.root.parent / "limited"
+        deployed = deploy.deploy(DeployRequest("prod", "kubernetes", folder, memory="2Gi", cores="2"))
+        objects += [each for path in deployed.paths for each in yaml.safe_load_all(path.read_text())]
+    assert [each["kind"] for each in objects] == [
+        "CronJob",
+        "Deployment",
+        "CronJob",
+        "CronJob",
+        "Deployment",
+        "Deployment",
+    ]
+    schemas.check(objects)
 
 
 def test_image_may_go_back(checkout: Checkout) -> None:
