@@ -10,13 +10,14 @@ from typing import override
 from samebook.cluster import program
 from samebook.cluster.client import Cluster
 from samebook.core.processes import STEP, Processes, ProcessResult
+from samebook.core.signing_programs import SAMEBOOK
 from samebook.execution import preparation
 from samebook.execution.preparation import RunRequest
 from samebook.execution.workers import Failure
 
 
 class RunProcesses(Processes):
-    """Processes whose `call` sends a run, `python -m samebook run NOTEBOOK …`, to the cluster. `env` names settings."""
+    """Processes whose `call` sends a run, SAMEBOOK with `run NOTEBOOK …`, to the cluster. `env` names settings."""
 
     def __init__(self, cluster: Cluster, env: str) -> None:
         super().__init__()
@@ -28,9 +29,10 @@ class RunProcesses(Processes):
     def call(
         self, command: Sequence[str], folder: Path, env: Mapping[str, str], locks: Sequence[int] = ()
     ) -> ProcessResult:
-        of_notebook = self._program(command[4])
+        arguments = tuple(command[len(SAMEBOOK) :])
+        of_notebook = self._program(arguments[1])
         step = {STEP: env[STEP]} if STEP in env else {}
-        of_run = replace(of_notebook, arguments=tuple(command[3:]), variables={**of_notebook.variables, **step})
+        of_run = replace(of_notebook, arguments=arguments, variables={**of_notebook.variables, **step})
         with closing(self._cluster.map([of_run])) as results:
             _, ended = next(results)
         if isinstance(ended, Failure):
