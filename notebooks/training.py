@@ -131,7 +131,12 @@ def _together(rank: "Rank") -> Iterator[None]:
         tracker.start()
     meeting = {"dmlc_tracker_uri": rank.host, "dmlc_tracker_port": rank.port, "dmlc_retry": RETRIES}
     # xgboost sorts the names of its tasks as text.
-    with collective.CommunicatorContext(dmlc_communicator="rabit", dmlc_task_id=f"{rank.index:06}", **meeting):
-        yield
+    try:
+        with collective.CommunicatorContext(dmlc_communicator="rabit", dmlc_task_id=f"{rank.index:06}", **meeting):
+            yield
+    except xgboost.core.XGBoostError as error:
+        if "/collective/" not in str(error):
+            raise
+        raise ConnectionError(f"the connection between {rank.count} ranks has broken") from error
     if tracker:
         tracker.wait_for()

@@ -28,13 +28,17 @@ class Processes:
     def access(self) -> certificates.Access:
         return certificates.access(Workspace(self.tiny.root))
 
-    def add_worker(self, scheduler: str = "", *more: str, **variables: str) -> subprocess.Popen[bytes]:
+    def add_worker(
+        self, scheduler: str = "", *more: str, inside: tuple[str, ...] = (), **variables: str
+    ) -> subprocess.Popen[bytes]:
         """Start a worker of one thread. It dies with its process, as in a container: no nanny starts it again.
 
-        `scheduler` is the address by which it finds the scheduler, and `more` are options of its own.
+        `scheduler` is the address by which it finds the scheduler, `more` are options of its own, and `inside` is the
+        start of a command that runs it elsewhere.
         """
         options = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(self.folder), *more)
-        self.workers.append(self._start("worker", scheduler or self.access.scheduler, *options, **variables))
+        command = (scheduler or self.access.scheduler, *options)
+        self.workers.append(start(self.tiny, self.folder, "worker", *command, inside=inside, **variables))
         return self.workers[-1]
 
     @staticmethod
@@ -43,17 +47,16 @@ class Processes:
         process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE)
 
-    def _start(self, kind: str, *options: str, **variables: str) -> subprocess.Popen[bytes]:
-        return start(self.tiny, self.folder, kind, *options, **variables)
 
-
-def start(tiny: Tiny, folder: Path, kind: str, *options: str, **variables: str) -> subprocess.Popen[bytes]:
+def start(
+    tiny: Tiny, folder: Path, kind: str, *options: str, inside: tuple[str, ...] = (), **variables: str
+) -> subprocess.Popen[bytes]:
     """Start `dask scheduler` or `dask worker` with the certificates of the workspace's cluster."""
     files = certificates.access(Workspace(tiny.root)).files
     tls = (f"--tls-{name.replace('_', '-')}={path}" for name, path in files.items())
     with (folder / f"{kind}.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options, *tls],
+            [*inside, sys.executable, "-m", f"distributed.cli.dask_{kind}", *options, *tls],
             cwd=tiny.root,
             env=tiny.environ(**variables),
             stdout=log,
@@ -63,12 +66,12 @@ def start(tiny: Tiny, folder: Path, kind: str, *options: str, **variables: str) 
 
 
 @contextmanager
-def running(tiny: Tiny, folder: Path, workers: int, **variables: str) -> Iterator[Processes]:
-    """A cluster for the block, its scheduler with these variables; its processes end with it."""
+def running(tiny: Tiny, folder: Path, workers: int, host: str = "127.0.0.1", **variables: str) -> Iterator[Processes]:
+    """A cluster for the block, its scheduler at `host` with these variables; its processes end with it."""
     ended = tiny.samebook("cluster", "certificates", "tls://127.0.0.1:0")
     assert ended.code == 0, ended.stderr
     address = folder / "scheduler.json"
-    options = ("--protocol", "tls", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    options = ("--protocol", "tls", "--host", host, "--port", "0", "--no-dashboard")
     options = (*options, "--scheduler-file", str(address))
     cluster = Processes(tiny, folder, start(tiny, folder, "scheduler", *options, **variables))
     try:

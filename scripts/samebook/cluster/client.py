@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -37,6 +37,10 @@ DOWN = "make cluster-down && make cluster WORKERS=4"
 AGAIN = "with a cluster, the same command goes on from there"
 
 
+class WorkerSilent(SamebookError):
+    """A worker that the scheduler knows does not answer, as one whose network is away."""
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A connection to the cluster of a checkout; `session` says to workers who has sent.
@@ -59,6 +63,13 @@ class Cluster:
         """The addresses of the workers, by their names."""
         workers = self._workers()
         return tuple(sorted(workers, key=lambda address: str(workers[address]["name"])))
+
+    def ask[T](self, function: Callable[..., T], *arguments: object, workers: list[str] | None = None) -> dict[str, T]:
+        """What a function says at each worker, or at these. Raises WorkerSilent where one does not answer."""
+        try:
+            return self.client.run(function, *arguments, workers=workers, callback_timeout=WITHOUT_WORKERS)
+        except OSError as error:
+            raise WorkerSilent(f"a worker does not answer: {error}", mend=DOWN) from None
 
     def check_scheduler(self, done: str) -> None:
         """Raise SamebookError where the scheduler is lost, which says what is `done`."""
@@ -155,9 +166,9 @@ class Cluster:
                 )
             time.sleep(POLL)
         self.client.run_on_scheduler(worker.check, self.session)
-        is_shared = all(self.client.run(worker.check, self.session).values())
+        is_shared = all(self.ask(worker.check, self.session).values())
         if is_shared:
-            self.client.run(worker.check_files, files(self.workspace))
+            self.ask(worker.check_files, files(self.workspace))
         say(f"cluster: {len(workers)} workers" + ("" if is_shared else ", whose results come by the shared store"))
         return is_shared
 

@@ -21,6 +21,7 @@ from samebook.core import workspace as workspaces
 from samebook.core.errors import ARROW, SamebookError
 from samebook.core.workspace import replacing
 from samebook.reads import undeclared
+from samebook.records import run_folder
 
 CALL = "call.pickle"
 
@@ -60,10 +61,17 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         traceback.print_exc()
         sys.stderr.write(f"error: {_message(error)}\n")
-        if isinstance(error, SamebookError) and error.mend:
-            sys.stderr.write(f"  {ARROW}{error.mend}\n")
+        if mend := _mend(error):
+            sys.stderr.write(f"  {ARROW}{mend}\n")
         return error.exit_code if isinstance(error, SamebookError) else SamebookError.exit_code
     return 0
+
+
+def _mend(error: Exception) -> str | None:
+    """The command that mends an error: where a rank has lost its connection to another, the same run again."""
+    if isinstance(error, ConnectionError):
+        return f"make run NOTEBOOK={run_folder.notebook_name(Path(os.environ['SAMEBOOK_RUN']).name)} PARAMS=…"
+    return error.mend if isinstance(error, SamebookError) else None
 
 
 def _message(error: Exception) -> str:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from samebook.cluster import client, program, worker
-from samebook.cluster.client import Cluster
+from samebook.cluster.client import Cluster, WorkerSilent
 from samebook.cluster.rank import CALL, result_path
 from samebook.core import errors, file_lock
 from samebook.core.errors import ARROW, SamebookError, UsageError
@@ -144,7 +144,10 @@ class _AtWorkers:
     def run(self, attempt: "_Attempt") -> list[Any] | str:
         """The results, or what was lost."""
         with attempt.prepared():
-            futures = [self._submit(attempt, *task) for task in self._tasks()]
+            try:
+                futures = [self._submit(attempt, *task) for task in self._tasks()]
+            except WorkerSilent as error:
+                return str(error)
             try:
                 return attempt.wait(futures, _result, self._lost)
             finally:
@@ -155,7 +158,7 @@ class _AtWorkers:
     def _tasks(self) -> list[tuple[str, tuple[str, ...]]]:
         """The address of each rank's worker, and its arguments."""
         first = self.addresses[0]
-        port = self.cluster.client.run(worker.free_port, workers=[first])[first]
+        port = self.cluster.ask(worker.free_port, workers=[first])[first]
         host = first.partition("://")[2].rpartition(":")[0].strip("[]")
         rest = (str(len(self.addresses)), host, str(port))
         return [(address, (str(index), *rest)) for index, address in enumerate(self.addresses)]
@@ -211,10 +214,8 @@ class _Attempt:
                 return reason
             ended = {index: result(future) for index, future in enumerate(futures) if future.done()}
             failures = {index: each for index, each in ended.items() if self._has_failed(index, each)}
-            if killed := [
-                f"rank {index} ended by signal {-f.exit_code}" for index, f in failures.items() if f.exit_code < 0
-            ]:
-                return killed[0]
+            if killed := [(index, -each.exit_code) for index, each in failures.items() if each.exit_code < 0]:
+                return "rank {} ended by signal {}".format(*killed[0])
             failed_at = failed_at or (now if failures else 0.0)
             if failures and (len(ended) == len(futures) or now - failed_at > GRACE):
                 raise self._failure(failures)
