@@ -105,14 +105,8 @@ def test_kubernetes_valid_by_the_schemas(checkout: Checkout, schemas: ModuleType
         folder = checkout.root.parent / "limited"
         deployed = deploy.deploy(DeployRequest("prod", "kubernetes", folder, memory="2Gi", cores="2"))
         objects += [each for path in deployed.paths for each in yaml.safe_load_all(path.read_text())]
-    assert [each["kind"] for each in objects] == [
-        "CronJob",
-        "Deployment",
-        "CronJob",
-        "CronJob",
-        "Deployment",
-        "Deployment",
-    ]
+    kinds = ["CronJob", "Deployment", "CronJob", "CronJob", "Deployment", "Deployment"]
+    assert [each["kind"] for each in objects] == kinds
     schemas.check(objects)
 
 
