@@ -1,8 +1,12 @@
 """The example's scoring by the workers of a real Dask cluster: the bytes of a backfill here, whatever dies."""
 
 import json
+import os
 import shutil
+import signal
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dask_processes
@@ -32,9 +36,9 @@ def trained(tmp_path: Path) -> Tiny:
 
 
 def predictions(tiny: Tiny) -> dict[str, str]:
-    """The sha256 of each file of predictions that is published."""
+    """The sha256 of each part of the predictions that are published; the file beside it names the run."""
     folder = tiny.root / "data" / "predictions"
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in folder.rglob("*") if path.is_file()}
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in folder.rglob("*.parquet")}
 
 
 def scored(tiny: Tiny) -> Counter[str]:
@@ -42,6 +46,27 @@ def scored(tiny: Tiny) -> Counter[str]:
     receipts = [json.loads(path.read_text()) for path in tiny.root.glob("runs/[0-9]*-predict-*/receipt.json")]
     external = (each["predicate"]["buildDefinition"]["externalParameters"] for each in receipts)
     return Counter(each["parameters"]["day"] for each in external)
+
+
+def writing(tiny: Tiny) -> set[str]:
+    """The runs under way that have begun to write predictions."""
+    return {path.name for path in tiny.unfinished if list(path.glob("outputs/predictions/day=*"))}
+
+
+@contextmanager
+def stopped(pids: list[int]) -> Iterator[None]:
+    """The block in which these processes stand still; some may end meanwhile."""
+    _signal(pids, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids: list[int], signum: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signum)
 
 
 @pytest.mark.long
@@ -54,13 +79,16 @@ def test_worker_killed_in_mid_scoring(trained: Tiny, tmp_path: Path) -> None:
     assert ended.code == 0, ended.stdout + ended.stderr
     with dask_processes.running(trained, tmp_path, 2) as cluster:
         process = trained.start(*BACKFILL, "--on", "dask")
-        wait_until(lambda: len(trained.unfinished) == 2 or process.poll() is not None)
-        begun = {path.name for path in trained.unfinished}
-        cluster.kill(cluster.workers.pop())
+        wait_until(lambda: len(writing(trained)) == 2 or process.poll() is not None)
+        with stopped(trained.kernels()):
+            begun = writing(trained)
+            cluster.kill(cluster.workers.pop())
+            wait_until(lambda: len(writing(trained)) < 2)
         stdout, stderr = process.communicate(timeout=PATIENCE)
     assert f"{len(DAYS)} ran, 0 done already, 0 failed" in stdout, stdout + stderr
-    assert len(begun - {run.name for run in trained.runs}) == 1
+    finished = {path.parent.name for path in trained.root.glob("runs/[0-9]*/receipt.json")}
+    assert (len(begun), len(begun - finished)) == (2, 1)
     assert scored(trained) == scored(here) == dict.fromkeys(DAYS, 1)
     assert predictions(trained) == predictions(here)
-    assert {name.partition("/")[0] for name in predictions(here)} == {f"day={day}" for day in DAYS}
+    assert sorted(predictions(here)) == [f"day={day}/part-0.parquet" for day in DAYS]
     wait_until(lambda: not trained.kernels() and not trained.unfinished)
