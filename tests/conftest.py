@@ -36,6 +36,7 @@ SLOW_MODULES = {
     *("test_rerun", "test_rerun_cheats", "test_rerun_aside", "test_rerun_times", "test_runner", "test_warm"),
     *("test_gc", "test_drift", "test_endings", "test_signing", "test_secrets", "test_undeclared"),
     *("test_psi", "test_publish", "test_pipeline", "test_schedule", "test_run", "test_batches", "test_assignment"),
+    *("test_signing_programs", "test_deployment"),
     *("test_review", "test_bundles", "test_arrays", "test_lint", "test_why", "test_bytecode"),
 }
 # These look at the start of a command, or at its process; the commands of all others share their imports.
