@@ -34,7 +34,8 @@ def run(pods: Pods, manifests: list[dict[str, Any]]) -> tuple[int, str]:
     assert claims == ["data"]
     (container,) = spec["containers"]
     env = {"S3_KEY": KEY, "S3_TEXT": TEXT, "SAMEBOOK_IMAGE": IMAGE, indexed.INDEX: "0"}
-    assert {item["name"] for item in container["env"]} == {*env, "NODE_NAME", "SAMEBOOK_BUILDER"} - {indexed.INDEX}
+    of_pod = {"NODE_NAME", "SAMEBOOK_BUILDER", *({"JOB_NAME"} if job["kind"] == "CronJob" else ())}
+    assert {item["name"] for item in container["env"]} == {*env, *of_pod} - {indexed.INDEX}
     files = manifests[0].get("data", {})
     ended = pods(Pod(spec, files, env, threading.Event()))
     return ended.code, ended.log
