@@ -36,7 +36,7 @@ MOST_FILES = 16
 WORD, CAPACITY = 8, 1 << 16
 
 _server: socket.socket | None = None
-_code: list[tuple[str, int, int]] = []
+_code: list[tuple[str, int, int, int]] = []
 
 
 class SigningProgram:
@@ -112,8 +112,8 @@ def _read(number: int, content: bytearray) -> bool:
 def serve() -> None:
     """Fork the server, where this process has a key. It must have one thread only."""
     global _server, _code
-    _code = _state_of_code()
     if signing_key.is_taken() and sys.platform == "linux":
+        _code = _state_of_code()
         _server, requests = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if not os.fork():
             _serve(requests, os.getppid())
@@ -149,9 +149,10 @@ def start(
         )
 
 
-def _state_of_code() -> list[tuple[str, int, int]]:
+def _state_of_code() -> list[tuple[str, int, int, int]]:
+    """What changes with a file of samebook, also where whoever has edited it sets size and time of writing back."""
     states = ((path, path.stat()) for path in code.files())
-    return [(str(path), state.st_size, state.st_mtime_ns) for path, state in states]
+    return [(str(path), state.st_ino, state.st_size, state.st_ctime_ns) for path, state in states]
 
 
 def _serve(requests: socket.socket, parent: int) -> NoReturn:
