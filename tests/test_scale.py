@@ -23,8 +23,8 @@ def test_slope_is_the_exponent() -> None:
 def test_table_names_the_superlinear() -> None:
     """The table has seconds and memory at each size, a dash for a missing one, and marks what outgrows rows."""
     figures = {
-        "even": {10: Measurement(1, 1, 100), 100: Measurement(10, 1, 100)},
-        "square": {10: Measurement(1, 1, 100), 100: Measurement(100, 1, 100)},
+        "even": {10: Measurement(1, 1, 100), 100: Measurement(1, 10, 100)},
+        "square": {10: Measurement(1, 1, 100), 100: Measurement(1, 100, 100)},
         "short": {10: Measurement(1, 1, 100)},
     }
     lines = {line.split()[0]: line for line in scale.table("rows", figures)}
