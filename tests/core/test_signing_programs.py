@@ -267,17 +267,31 @@ for _ in range(2):
     assert printed(tmp_path, main, body) == "no program that signs can be started\n" * 2
 
 
-def test_changed_code_is_not_mixed(tmp_path: Path) -> None:
-    """Where samebook's files have changed since the command began, programs would be a mixture: they are refused."""
-    body = """
-from samebook.core import code
+@pytest.mark.parametrize(
+    "change", ["added.write_text('')", "edited.write_text('b = 1'); os.utime(edited, ns=(0, 0))", "edited.unlink()"]
+)
+def test_changed_code_is_not_mixed(tmp_path: Path, change: str) -> None:
+    """Where samebook's files have changed since the command began, programs would be a mixture: they are refused, also
+    where an edited file has its size and time of writing as before.
+    """
+    (tmp_path / "edited.py").write_text("a = 1")
+    os.utime(tmp_path / "edited.py", ns=(0, 0))
+    body = f"""
+import os
 from samebook.core.errors import SamebookError
-found, more = code.files(), here / "more.py"
-more.write_text("")
-code.files = lambda: [*found, more]
+added, edited = here / "added.py", here / "edited.py"
+call()
+{change}
 try:
     call()
 except SamebookError as error:
     print(error)
 """
-    assert printed(tmp_path, "def main(): pass", body).startswith("samebook's own files have changed")
+    main = """
+from samebook.core import code
+def main(): pass
+found, here = code.files(), Path(sys.argv[1])
+code.files = lambda: [*found, *sorted(here.glob("*.py"))]
+"""
+    said = "samebook's own files have changed since this command began\n"
+    assert printed(tmp_path, main, body) == said

@@ -21,6 +21,18 @@ def sha256(content: bytes | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """The numbers of a file that change with its content: inode, size and times; () without a file.
+
+    The last is the time of its change, which nobody sets back.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def text_sha256(text: str) -> tuple[int, str]:
     """The number of a long text's bytes as UTF-8, and their SHA-256; no copy of the whole is made."""
     digest, size = hashlib.sha256(), 0

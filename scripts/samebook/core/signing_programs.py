@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from samebook.core import code, signing_key
+from samebook.core.digest import stamp
 from samebook.core.errors import SamebookError
 
 # The variable with the id of the process that a program must end with.
@@ -30,13 +31,14 @@ SAMEBOOK = (sys.executable, "-P", "-m", "samebook")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # https://man7.org/linux/man-pages/man2/pr_set_pdeathsig.2const.html
 PR_SET_PDEATHSIG = 1
-# Files that a program gets, at most: its connection, stdout, stderr, and locks.
-MOST_FILES = 16
+# Files that a program gets, at most: its connection, stdout, stderr, and locks. Linux hands over no more at a time.
+# https://man7.org/linux/man-pages/man7/unix.7.html
+MOST_FILES = 253
 # Bytes of an answer: a pid, or an exit code. And bytes of a pipe that are read at a time.
 WORD, CAPACITY = 8, 1 << 16
 
 _server: socket.socket | None = None
-_code: list[tuple[str, int, int, int]] = []
+_code: list[tuple[Path, tuple[int, ...]]] = []
 
 
 class SigningProgram:
@@ -113,7 +115,7 @@ def serve() -> None:
     """Fork the server, where this process has a key. It must have one thread only."""
     global _server, _code
     if signing_key.is_taken() and sys.platform == "linux":
-        _code = _state_of_code()
+        _code = _stamps_of_code()
         _server, requests = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if not os.fork():
             _serve(requests, os.getppid())
@@ -131,7 +133,7 @@ def start(
     """
     is_ours = tuple(command[: len(SAMEBOOK)]) == SAMEBOOK
     if _server and is_ours:
-        if _state_of_code() != _code:
+        if _stamps_of_code() != _code:
             raise SamebookError("samebook's own files have changed since this command began", mend="start it again")
         return SigningProgram(command[len(SAMEBOOK) :], folder, env, locks)
     with signing_key.handed(env, is_wanted=is_ours or command[0] == "make") as (variables, files):
@@ -149,10 +151,8 @@ def start(
         )
 
 
-def _state_of_code() -> list[tuple[str, int, int, int]]:
-    """What changes with a file of samebook, also where whoever has edited it sets size and time of writing back."""
-    states = ((path, path.stat()) for path in code.files())
-    return [(str(path), state.st_ino, state.st_size, state.st_ctime_ns) for path, state in states]
+def _stamps_of_code() -> list[tuple[Path, tuple[int, ...]]]:
+    return [(path, stamp(path)) for path in code.files()]
 
 
 def _serve(requests: socket.socket, parent: int) -> NoReturn:

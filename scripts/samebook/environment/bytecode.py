@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 
 from samebook.core import workspace
-from samebook.core.digest import json_bytes, sha256
+from samebook.core.digest import json_bytes, sha256, stamp
 from samebook.core.errors import UsageError
 from samebook.environment import edits, machine
 
@@ -165,7 +165,7 @@ def guarded() -> Iterator[None]:
 
 
 def _states() -> dict[Path, tuple[int, ...]]:
-    return {path: edits.file_state(path)[1] for path in folder().glob(f"*{ARCHIVE}")}
+    return {path: stamp(path) for path in folder().glob(f"*{ARCHIVE}")}
 
 
 def unused() -> list[Path]:

@@ -112,15 +112,6 @@ def of_package(record: Path, *, is_full: bool = False, is_image: bool = False) -
     return edits
 
 
-def file_state(path: Path) -> tuple[Path, tuple[int, ...]]:
-    """A path, and the numbers of its file that change with the content: inode, size and times; () without a file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return path, ()
-    return path, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
 @cache
 def entries(record: Path, installed: int) -> list[tuple[str, str, int]]:
     """The path, the sha256 in RECORD's form and the size of each file that a RECORD, written at this time, has."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from samebook.core import git
-from samebook.core.digest import json_bytes, sha256
+from samebook.core.digest import json_bytes, sha256, stamp
 from samebook.core.errors import EnvironmentMismatch, UsageError
 from samebook.core.workspace import Workspace
 from samebook.environment import edits, machine, variables
@@ -21,6 +21,7 @@ LOCKS = ("runtime.txt", "lab.txt", "command.txt", "build.txt")
 # The name of a package in a lock, and of the workspace's own.
 LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)", re.MULTILINE)
 OWN_NAME = re.compile(r'^name = "([^"]+)"', re.MULTILINE)
+DPKG_STATUS = Path("/var/lib/dpkg/status")
 # Edited files of a package that are named.
 SHOWN_FILES = 3
 # An installer adds these files to a package's own: scripts, bytecode and its notes.
@@ -186,7 +187,7 @@ def _raise_for(edited: Mapping[str, list[str]], engine: str) -> None:
 
 
 def _package_digest(record: Path, edited: Mapping[str, str]) -> str:
-    digest = _record_digest(*edits.file_state(record))
+    digest = _record_digest(record, stamp(record))
     return sha256(json_bytes({"RECORD": digest, **edited})) if edited else digest
 
 
@@ -199,7 +200,7 @@ def _record_digest(record: Path, state: tuple[int, ...]) -> str:
 
 def debian_packages() -> dict[str, str]:
     """The versions of Debian's packages, by name; empty on another system."""
-    return dict(_debian_packages(*edits.file_state(Path("/var/lib/dpkg/status"))))
+    return dict(_debian_packages(DPKG_STATUS, stamp(DPKG_STATUS)))
 
 
 @cache

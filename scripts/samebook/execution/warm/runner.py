@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from samebook.core import code, signing_key
-from samebook.core.digest import json_bytes, sha256
+from samebook.core.digest import json_bytes, sha256, stamp
 from samebook.core.workspace import Workspace
-from samebook.environment import edits
 from samebook.execution.warm import client, kernels
 from samebook.execution.warm.client import ForkedProcess
 from samebook.execution.warm.kernels import Kind, Request
@@ -26,7 +25,7 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def kind(workspace: Workspace) -> Kind:
     """The kind of zygote whose runners would be the same as this process: of this code, packages and variables."""
     packages = sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info"))
-    states = [(str(path), state) for path, state in map(edits.file_state, (*code.files(), *packages))]
+    states = [(str(path), stamp(path)) for path in (*code.files(), *packages)]
     facts = [str(workspace.root), sys.version, str(sys.flags), states]
     return kernels.kind(sha256(json_bytes(facts)), (RUNNER,), os.environ)
 
