@@ -205,6 +205,19 @@ def test_readme_promises_what_is_noticed() -> None:
     assert "ignore_unseen" in Settings.model_fields
 
 
+def test_readmes_figures_are_those_of_scale() -> None:
+    """Each figure of README's table of growth stands in the page of scale that it links to."""
+    readme = (CHECKOUT / "README.md").read_text().partition("| processor seconds, MiB |")[2].partition("\n\n")[0]
+    figures = re.findall(r"(\d[\d.,]*) s, ([\d,]+)", readme)
+    assert len(figures) == 10
+    scale = (CHECKOUT / "docs" / "explanation" / "scale.md").read_text()
+    memory = scale.replace(" MiB", "")
+    missing = [pair for pair in figures if f"{pair[0]} s, {pair[1]}" not in memory]
+    of_container = [("96", "799"), ("992", "1,214")]  # a table with seconds and memory in rows of their own
+    assert missing == of_container
+    assert all(f"| {number}" in memory for pair in of_container for number in pair)
+
+
 def test_targets_are_listed() -> None:
     """The targets that people rely on have their line in `make`'s list."""
     promised = {

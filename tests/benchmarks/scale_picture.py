@@ -21,7 +21,7 @@ def draw(panels: Mapping[str, Mapping[str, Mapping[int, Measurement]]], target: 
     known = {unit: figures for unit, figures in panels.items() if figures}
     if not known:
         return
-    figure, grid = pyplot.subplots(len(known), 2, figsize=(10, 4 * len(known)), layout="constrained", squeeze=False)
+    figure, grid = pyplot.subplots(len(known), 2, figsize=(12, 4 * len(known)), layout="constrained", squeeze=False)
     for row, (unit, figures) in zip(grid, known.items(), strict=True):
         for axes, what in zip(row, ("seconds of the processor", "MiB of the largest process"), strict=True):
             for (colour, mark), (name, values) in zip(cycle(MARKS), figures.items(), strict=False):
@@ -29,7 +29,7 @@ def draw(panels: Mapping[str, Mapping[str, Mapping[int, Measurement]]], target: 
                 axes.loglog(list(values), heights, mark, color=colour, markersize=4, label=name)
             axes.set(xlabel=unit, ylabel=what)
             axes.spines[["top", "right"]].set_visible(False)
-        row[0].legend(fontsize="small")
+        row[-1].legend(fontsize="small", loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=110, metadata={"Software": None})
     pyplot.close(figure)
