@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +124,28 @@ def test_found_when_finished(tiny: Tiny, cluster: Processes) -> None:
     stdout, stderr = process.communicate(timeout=PATIENCE)
     assert "1 ran, 0 done already, 0 failed" in stdout, stderr
     assert len(subjects(tiny)) == 1
+
+
+@pytest.mark.long
+def test_two_senders(tiny: Tiny, cluster: Processes) -> None:
+    """Of two sweeps of the same sets each set is run once, and the second goes on though the first is stopped."""
+    (tiny.root / "hold").touch()
+    tiny.notebook("train", parameters=PARAMETERS, work=WORK + HELD)
+    stopped, other = (tiny.start("sweep", "train", "--grid", "n=1,2,3", "--on", "dask") for _ in range(2))
+    for process in (stopped, other):
+        assert process.stderr is not None
+        assert any(f"cluster: {len(cluster.workers)} workers" in line for line in process.stderr)
+    time.sleep(1)  # each sends its sets once it has said so
+    wait_until(lambda: len(tiny.unfinished) == 2)
+    before = tiny.unfinished
+    stopped.terminate()
+    stopped.communicate(timeout=PATIENCE)
+    assert tiny.unfinished == before
+    (tiny.root / "hold").unlink()
+    stdout, stderr = other.communicate(timeout=PATIENCE)
+    assert "3 ran, 0 done already, 0 failed" in stdout, stdout + stderr
+    assert Counter(n for n, _ in subjects(tiny)) == dict.fromkeys((1, 2, 3), 1)
+    assert [path.name for path in (tiny.root / "runs" / ".cluster").iterdir()] == [".lock"]
 
 
 def test_lost_scheduler(tiny: Tiny, cluster: Processes) -> None:

@@ -87,23 +87,27 @@ class Cluster:
         or no worker is left. When the iterator is closed, programs that are not done are ended.
         """
         ended = queue.SimpleQueue[Future[ProcessResult]]()
-        futures = {program.key: self._submit(program) for program in programs}
-        waiting = {program.key: program for program in programs}
+        waiting = {self._task(program): program for program in programs}
+        futures = {task: self._submit(program, task) for task, program in waiting.items()}
         try:
             for future in futures.values():
                 future.add_done_callback(ended.put)
             while waiting:
                 future = self._next(ended, len(programs) - len(waiting), len(programs))
-                key = str(future.key)
-                program = waiting.pop(key)
+                task = str(future.key)
+                program = waiting.pop(task)
                 yield program, _result(future)
-                futures.pop(key).release()
+                futures.pop(task).release()
                 worker.lock_path(self.workspace, program).unlink(missing_ok=True)
         finally:
             self._cancel(list(futures.values()), list(waiting.values()))
 
-    def _submit(self, program: Program) -> "Future[ProcessResult]":
-        return self.client.submit(worker.execute, program, self.session, key=program.key, pure=False)
+    def _task(self, program: Program) -> str:
+        """The key of a program's task: also that of another sender, and where its file is checked only of a session."""
+        return program.key if program.calls else f"{program.key}-{self.session.name}"
+
+    def _submit(self, program: Program, task: str) -> "Future[ProcessResult]":
+        return self.client.submit(worker.execute, program, self.session, key=task, pure=False)
 
     def _next(
         self, ended: "queue.SimpleQueue[Future[ProcessResult]]", done: int, total: int
@@ -224,20 +228,19 @@ def connect(workspace: Workspace, least: int, say: Say, env: str = "") -> Iterat
 
 @contextmanager
 def _session(workspace: Workspace, origin: Origin | None) -> Iterator[Session]:
-    """A session with a file among the runs, for the block; the files of dead processes go."""
+    """A session, for the block. Senders at the same time share its file among the runs; the last one removes it."""
     folder = make_folder(workspace.runs / worker.FOLDER)
-    path = folder / f"{SESSION}{uuid.uuid4().hex}"
     with file_lock.hold(folder / ".lock"):
-        for other in folder.glob(f"{SESSION}*"):
-            if not file_lock.is_held(other):
-                other.unlink()
-        descriptor = file_lock.acquire(path)
+        shared = file_lock.prune(folder.glob(f"{SESSION}*"))
+        path = shared[0] if shared else folder / f"{SESSION}{uuid.uuid4().hex}"
+        descriptor = file_lock.acquire(path, shared=True)
     assert descriptor is not None
     try:
         yield Session(path.name, identity.of(workspace), origin)
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        with file_lock.hold(folder / ".lock"):
+            os.close(descriptor)
+            file_lock.prune([path])
 
 
 def _client(access: Access) -> Client:

@@ -4,7 +4,7 @@ a killed one.
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,3 +51,14 @@ def is_held(path: Path) -> bool:
         return True
     os.close(descriptor)
     return False
+
+
+def prune(paths: Iterable[Path]) -> list[Path]:
+    """Remove the files that no process holds; returns the others."""
+    held = []
+    for path in paths:
+        if is_held(path):
+            held.append(path)
+        else:
+            path.unlink(missing_ok=True)
+    return held
