@@ -14,6 +14,8 @@ import reproducing
 from dask_processes import Processes
 from tiny import PATIENCE, Result, Tiny, wait_until
 
+from samebook.core import file_lock
+
 # The ranks meet by a socket of rank 0, as a library's do.
 WORK = """
 import os, pathlib, socket, time
@@ -103,10 +105,10 @@ def test_together(tiny: Tiny, cluster: Processes) -> None:
     assert not [content for content in files if key.encode() in content or b"key.pem" in content]
 
 
-def started(tiny: Tiny) -> subprocess.Popen[str]:
+def started(tiny: Tiny, *options: str) -> subprocess.Popen[str]:
     """A run whose ranks all wait."""
     (tiny.root / "hold").touch()
-    process = tiny.start("run", "train")
+    process = tiny.start("run", "train", *options)
     wait_until(lambda: len(rank_processes(tiny)) == 2 or process.poll() is not None)
     assert process.poll() is None, process.communicate()[1]
     return process
@@ -143,14 +145,31 @@ def test_failures(tiny: Tiny, cluster: Processes) -> None:
         "if rank.index: raise samebook.DataRejected('odd')": ("rank 1 of 2 has failed: odd", 4),
         "if not rank.index: os._exit(7)": ("rank 0 of 2 has failed: it ended with exit code 7", 1),
         "if rank.index: raise SystemExit(0)": ("rank 1 of 2 has failed: it ended with exit code 0, and returned", 1),
-        "pass": ("0 of 2 ranks were done after 0.1 minutes, their time limit; all are ended", 1),
+        "pass": ("0 of 2 ranks were done after 0.5 minutes, their time limit; all are ended", 1),
     }
     for line, (message, code) in faults.items():
-        tiny.notebook("train", work=cell.format(line, 0.1 if line == "pass" else 5))
+        tiny.notebook("train", work=cell.format(line, 0.5 if line == "pass" else 5))
         failed = run(tiny)
         assert message in failed.stderr
         assert failed.code == code
         wait_until(lambda: not ranks_at(tiny))
+
+
+@pytest.mark.long
+def test_limit_of_all_waits(tiny: Tiny, cluster: Processes) -> None:
+    """The time limit ends whatever is waited for: the ranks of another notebook, a frozen worker, a lost one."""
+    with file_lock.hold(tiny.root / "runs" / ".cluster" / ".ranks"):
+        said = run(tiny, "-p", "minutes=0.5").stderr
+    assert "the ranks of another notebook were not done after 0.5 minutes, their time limit" in said
+    cluster.workers[0].send_signal(signal.SIGSTOP)
+    said = run(tiny, "-p", "minutes=0.1").stderr
+    cluster.workers[0].send_signal(signal.SIGCONT)
+    assert "no rank was done after 0.1 minutes, their time limit" in said
+    process = started(tiny, "-p", "minutes=1.0")
+    cluster.kill(cluster.workers.pop())
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert "the cluster had 1 of 2 workers after 1 minutes, their time limit" in stderr
+    assert "-> samebook.run_ranks(…, minutes=2)" in stderr
 
 
 def test_killed_again_and_again(tiny: Tiny, cluster: Processes) -> None:

@@ -24,7 +24,8 @@ def run_ranks(function: "Callable[[Rank], Any]", *, workers: int = 2, minutes: f
 
     The function may be a cell's, and use what the notebook has read: it is sent as it is. Where a worker is lost, all
     ranks start again. Raises UsageError without a cluster that has so many workers, and SamebookError where ranks fail,
-    or are not done within `minutes`. The receipt has their number as `ranks`.
+    or are not done within `minutes`; a wait for those of another notebook counts. The receipt has their number as
+    `ranks`.
 
     A reproduction needs no cluster: its ranks are processes beside its kernel. It is not given a cluster's key, by
     which the code of any commit would reach the results that it is to be compared with.

@@ -37,20 +37,21 @@ DOWN = "make cluster-down && make cluster WORKERS=4"
 AGAIN = "with a cluster, the same command goes on from there"
 
 
-class WorkerSilent(SamebookError):
-    """A worker that the scheduler knows does not answer, as one whose network is away."""
+class Silent(SamebookError):
+    """A scheduler, or a worker that it knows, does not answer, as one whose network is away."""
 
 
 @dataclass(frozen=True)
 class Cluster:
     """A connection to the cluster of a checkout; `session` says to workers who has sent.
 
-    `is_shared`: all workers see the runs of the checkout.
+    `is_shared`: all workers see the runs of the checkout. No answer is waited for after the `deadline`.
     """
 
     workspace: Workspace
     client: Client
     session: Session
+    deadline: float = float("inf")
     is_shared: bool = True
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -59,17 +60,22 @@ class Cluster:
         """The number of workers, each of which has one program at a time."""
         return len(self._workers())
 
+    @property
+    def patience(self) -> float:
+        """Seconds in which there must be an answer."""
+        return max(POLL, min(WITHOUT_WORKERS, self.deadline - time.monotonic()))
+
     def addresses(self) -> tuple[str, ...]:
         """The addresses of the workers, by their names."""
         workers = self._workers()
         return tuple(sorted(workers, key=lambda address: str(workers[address]["name"])))
 
     def ask[T](self, function: Callable[..., T], *arguments: object, workers: list[str] | None = None) -> dict[str, T]:
-        """What a function says at each worker, or at these. Raises WorkerSilent where one does not answer."""
+        """What a function says at each worker, or at these. Raises Silent where one does not answer."""
         try:
-            return self.client.run(function, *arguments, workers=workers, callback_timeout=WITHOUT_WORKERS)
+            return self.client.run(function, *arguments, workers=workers, callback_timeout=self.patience)
         except OSError as error:
-            raise WorkerSilent(f"a worker does not answer: {error}", mend=DOWN) from None
+            raise Silent(f"a worker does not answer: {error}", mend=DOWN) from None
 
     def check_scheduler(self, done: str) -> None:
         """Raise SamebookError where the scheduler is lost, which says what is `done`."""
@@ -93,7 +99,7 @@ class Cluster:
             for future in futures.values():
                 future.add_done_callback(ended.put)
             while waiting:
-                future = self._next(ended, len(programs) - len(waiting), len(programs))
+                future = self._next(ended, f"with {len(programs) - len(waiting)} of {len(programs)} done; {AGAIN}")
                 task = str(future.key)
                 program = waiting.pop(task)
                 yield program, _result(future)
@@ -109,9 +115,7 @@ class Cluster:
     def _submit(self, program: Program, task: str) -> "Future[ProcessResult]":
         return self.client.submit(worker.execute, program, self.session, key=task, pure=False)
 
-    def _next(
-        self, ended: "queue.SimpleQueue[Future[ProcessResult]]", done: int, total: int
-    ) -> "Future[ProcessResult]":
+    def _next(self, ended: "queue.SimpleQueue[Future[ProcessResult]]", so_far: str) -> "Future[ProcessResult]":
         """The next future that is done. It is waited for as long as there are a scheduler and workers."""
         last = time.monotonic()
         while True:
@@ -122,16 +126,12 @@ class Cluster:
             except queue.Empty:
                 future = None
             if (future is None and self.client.status != "running") or (future and future.status == "cancelled"):
-                raise SamebookError(f"the scheduler is lost, with {done} of {total} done; {AGAIN}", mend=UP)
+                raise SamebookError(f"the scheduler is lost, {so_far}", mend=UP)
             if future:
                 return future
             last = time.monotonic() if self._workers() else last
             if time.monotonic() - last > WITHOUT_WORKERS:
-                raise SamebookError(
-                    f"the cluster has been without a worker for {WITHOUT_WORKERS} s, with {done} of {total} done;"
-                    f" {AGAIN}",
-                    mend=UP,
-                )
+                raise SamebookError(f"the cluster was without a worker for {WITHOUT_WORKERS} s, {so_far}", mend=UP)
 
     def _workers(self) -> Mapping[str, Mapping[str, object]]:
         """The workers by their addresses; none where the scheduler is lost. Raises SamebookError where it is silent."""
@@ -140,9 +140,9 @@ class Cluster:
         if scheduler is None:
             return {}
         try:
-            return self.client.sync(scheduler.identity, n_workers=-1, callback_timeout=WITHOUT_WORKERS)["workers"]
+            return self.client.sync(scheduler.identity, n_workers=-1, callback_timeout=self.patience)["workers"]
         except TimeoutError:
-            raise SamebookError(f"the scheduler has been silent for {WITHOUT_WORKERS} s; {AGAIN}", mend=DOWN) from None
+            raise Silent(f"the scheduler has been silent for {WITHOUT_WORKERS} s; {AGAIN}", mend=DOWN) from None
         except OSError:
             return {}
 
@@ -161,7 +161,7 @@ class Cluster:
 
         Returns whether all workers see the runs of this checkout.
         """
-        deadline = time.monotonic() + ARRIVE
+        deadline = min(time.monotonic() + ARRIVE, self.deadline)
         while len(workers := self._workers()) < max(least, 1):
             if time.monotonic() > deadline:
                 raise UsageError(
@@ -177,15 +177,15 @@ class Cluster:
         return is_shared
 
 
-def gathered(future: "Future[ProcessResult]") -> ProcessResult:
+def gathered(future: "Future[ProcessResult]", patience: float = WITHOUT_WORKERS) -> ProcessResult:
     """The result of a program that has ended. Raises SamebookError where its worker keeps it, as one without a network
     does.
     """
     try:
-        return future.result(timeout=WITHOUT_WORKERS)
+        return future.result(timeout=patience)
     except TimeoutError:
-        raise SamebookError(
-            f"a worker has had a result for {WITHOUT_WORKERS} s, and nothing reaches its address; {AGAIN}", mend=DOWN
+        raise Silent(
+            f"a worker has had a result for {patience:.0f} s, and nothing reaches its address; {AGAIN}", mend=DOWN
         ) from None
 
 
@@ -205,7 +205,9 @@ def _result(future: "Future[ProcessResult]") -> ProcessResult | Failure:
 
 
 @contextmanager
-def connect(workspace: Workspace, least: int, say: Say, env: str = "") -> Iterator[Cluster]:
+def connect(
+    workspace: Workspace, least: int, say: Say, env: str = "", deadline: float = Cluster.deadline
+) -> Iterator[Cluster]:
     """A connection to the checkout's cluster with at least this many workers, for the block.
 
     Where the settings of `env` name a shared store, workers need not see the runs of this checkout. Raises UsageError
@@ -222,7 +224,7 @@ def connect(workspace: Workspace, least: int, say: Say, env: str = "") -> Iterat
         logging.getLogger(name).setLevel(logging.CRITICAL)
     origin = Origin.of(workspace) if env and settings.load(workspace, env).store.url else None
     with _client(access) as client, _session(workspace, origin) as session:
-        cluster = Cluster(workspace, client, session)
+        cluster = Cluster(workspace, client, session, deadline)
         yield replace(cluster, is_shared=cluster.check(least, say))
 
 

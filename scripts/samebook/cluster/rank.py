@@ -10,15 +10,16 @@ data of the notebook is recorded in the run, as are a kernel's reads.
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cloudpickle
 
-from samebook.core import processes
+from samebook.core import errors, processes
 from samebook.core import workspace as workspaces
 from samebook.core.errors import ARROW, SamebookError
+from samebook.core.processes import ProcessResult
 from samebook.core.workspace import replacing
 from samebook.reads import undeclared
 from samebook.records import run_folder
@@ -43,6 +44,24 @@ class Rank:
 def result_path(folder: Path, index: int) -> Path:
     """The file with the result of a rank."""
     return folder / f"result-{index}.pickle"
+
+
+def failure(results: Mapping[int, ProcessResult], count: int) -> SamebookError:
+    """The error of the ranks of so many that have failed: most of these often only say that another is gone."""
+    index, result = min(results.items(), key=lambda item: not _raised(item[1]))
+    ended = f"it ended with exit code {result.exit_code}" + ", and returned nothing" * (not result.exit_code)
+    lines = _raised(result).splitlines() or [ended]
+    mend = next((line.strip().removeprefix(ARROW) for line in lines[1:] if ARROW in line), None)
+    if not result.exit_code:
+        mend = "return, in place of sys.exit(0), in the function of samebook.run_ranks"
+    return errors.from_exit_code(
+        result.exit_code or SamebookError.exit_code, f"rank {index} of {count} has failed: {lines[0]}", mend=mend
+    )
+
+
+def _raised(result: ProcessResult) -> str:
+    """The message of a rank that has raised; "" of one that a library has ended."""
+    return result.stderr.rpartition("\nerror: ")[2].strip() if "\nerror: " in result.stderr else ""
 
 
 def main(arguments: Sequence[str]) -> int:

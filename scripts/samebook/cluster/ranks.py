@@ -16,17 +16,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future as OfProcess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
 from samebook.cluster import client, program, worker
-from samebook.cluster.client import Cluster, WorkerSilent
-from samebook.cluster.rank import CALL, result_path
-from samebook.core import errors, file_lock
-from samebook.core.errors import ARROW, SamebookError, UsageError
+from samebook.cluster.client import Cluster, Silent
+from samebook.cluster.rank import CALL, failure, result_path
+from samebook.core import file_lock
+from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import Processes, ProcessResult
 from samebook.core.text import Say
 from samebook.core.workspace import Workspace, make_folder
@@ -45,7 +45,8 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Ranks:
-    """Ranks: their number, the minutes that they may take with all their restarts, and a folder that workers see.
+    """Ranks: their number, the minutes that they may take, with all that they wait for and all their restarts, and a
+    folder that workers see.
 
     `call` is the pickled function, `variables` are those of the kernel.
     """
@@ -55,6 +56,20 @@ class Ranks:
     folder: Path
     call: bytes
     variables: Mapping[str, str]
+    start: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float:
+        """The end of their time."""
+        return self.start + 60 * self.minutes
+
+    def check_limit(self, state: str) -> None:
+        """Raise SamebookError, which says how far they are, once their time is over."""
+        if time.monotonic() > self.deadline:
+            raise SamebookError(
+                f"{state} after {self.minutes:g} minutes, their time limit; all are ended",
+                mend=f"samebook.run_ranks(…, minutes={2 * self.minutes:g})",
+            )
 
 
 def run(workspace: Workspace, ranks: Ranks, say: Say) -> list[Any]:
@@ -67,14 +82,21 @@ def run(workspace: Workspace, ranks: Ranks, say: Say) -> list[Any]:
             "ranks of a cluster can't be asked for by a run that a worker of it executes: they would wait for its end",
             mend="make run",
         )
-    with client.connect(workspace, ranks.count, say) as cluster, _turn(workspace, say):
-        deadline = time.monotonic() + 60 * ranks.minutes
-        for attempt in range(ATTEMPTS):
-            addresses = _workers(cluster, ranks.count)
-            lost = _AtWorkers(cluster, addresses).run(_Attempt(ranks, ranks.folder / str(attempt), deadline))
-            if isinstance(lost, list):
-                return lost
-            say(f"cluster: {lost}" + f"; all {ranks.count} ranks start again" * (attempt + 1 < ATTEMPTS))
+    try:
+        with (
+            client.connect(workspace, ranks.count, say, deadline=ranks.deadline) as cluster,
+            _turn(workspace, ranks, say),
+        ):
+            for attempt in range(ATTEMPTS):
+                addresses = _workers(cluster, ranks)
+                lost = _AtWorkers(cluster, addresses).run(_Attempt(ranks, ranks.folder / str(attempt)))
+                if isinstance(lost, list):
+                    return lost
+                say(f"cluster: {lost}" + f"; all {ranks.count} ranks start again" * (attempt + 1 < ATTEMPTS))
+                ranks.check_limit("no rank was done")
+    except Silent:
+        ranks.check_limit("no rank was done")
+        raise
     raise SamebookError(
         f"{ATTEMPTS} times a worker was lost, or its rank was killed, as for lack of memory",
         mend=f"make cluster WORKERS={ranks.count} MEMORY=4g",
@@ -83,7 +105,7 @@ def run(workspace: Workspace, ranks: Ranks, say: Say) -> list[Any]:
 
 def run_here(workspace: Workspace, ranks: Ranks) -> list[Any]:
     """The results of ranks that are processes beside this one. Raises SamebookError where they have none."""
-    attempt = _Attempt(ranks, ranks.folder / "0", time.monotonic() + 60 * ranks.minutes)
+    attempt = _Attempt(ranks, ranks.folder / "0")
     programs, rest = Processes(), (str(ranks.count), LOOPBACK, str(worker.free_port()))
     env = {**os.environ, **ranks.variables, program.AT_WORKER: "1"}
     command = (sys.executable, "-P", "-m", worker.RANK, str(attempt.folder))
@@ -104,27 +126,28 @@ def run_here(workspace: Workspace, ranks: Ranks) -> list[Any]:
     return results
 
 
-class _turn:  # noqa: N801
+@contextmanager
+def _turn(workspace: Workspace, ranks: Ranks, say: Say) -> Iterator[None]:
     """The block in which these are the only ranks of the checkout."""
+    path = make_folder(workspace.runs / worker.FOLDER) / LOCK
+    descriptor = file_lock.acquire(path, wait=False)
+    if descriptor is None:
+        say("cluster: waiting for the ranks of another notebook")
+    while descriptor is None:
+        ranks.check_limit("the ranks of another notebook were not done")
+        time.sleep(worker.POLL)
+        descriptor = file_lock.acquire(path, wait=False)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
-    def __init__(self, workspace: Workspace, say: Say) -> None:
-        self._path, self._say = make_folder(workspace.runs / worker.FOLDER) / LOCK, say
 
-    def __enter__(self) -> None:
-        self._descriptor = file_lock.acquire(self._path, wait=False)
-        if self._descriptor is None:
-            self._say("cluster: waiting for the ranks of another notebook")
-            self._descriptor = file_lock.acquire(self._path)
-
-    def __exit__(self, *_: object) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-
-
-def _workers(cluster: Cluster, count: int) -> tuple[str, ...]:
+def _workers(cluster: Cluster, ranks: Ranks) -> tuple[str, ...]:
     """The addresses of the first workers by name, once there are enough: one that was lost is started again."""
-    last = time.monotonic() + client.WITHOUT_WORKERS
+    last, count = time.monotonic() + client.WITHOUT_WORKERS, ranks.count
     while len(workers := cluster.addresses()) < count:
+        ranks.check_limit(f"the cluster had {len(workers)} of {count} workers")
         if time.monotonic() > last:
             raise SamebookError(
                 f"the cluster has {len(workers)} workers; expected {count}", mend=f"make cluster WORKERS={count}"
@@ -146,10 +169,10 @@ class _AtWorkers:
         with attempt.prepared():
             try:
                 futures = [self._submit(attempt, *task) for task in self._tasks()]
-            except WorkerSilent as error:
+            except Silent as error:
                 return str(error)
             try:
-                return attempt.wait(futures, _result, self._lost)
+                return attempt.wait(futures, self._result, self._lost)
             finally:
                 # A worker ends the process of a rank that is taken back.
                 if self.cluster.client.status == "running":
@@ -176,6 +199,12 @@ class _AtWorkers:
             retries=0,
         )
 
+    def _result(self, future: "Future[ProcessResult]") -> ProcessResult:
+        """The result of a rank that has ended. Raises what its worker has raised before it began."""
+        if future.status == "cancelled":
+            return ProcessResult(SamebookError.exit_code, "", "")
+        return client.gathered(future, self.cluster.patience)
+
     def _lost(self) -> str:
         self.cluster.check_scheduler("no rank done")
         missing = set(self.addresses) - set(self.cluster.addresses())
@@ -184,11 +213,10 @@ class _AtWorkers:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One start of all ranks, in a folder of its own, until this time."""
+    """One start of all ranks, in a folder of its own."""
 
     ranks: Ranks
     folder: Path
-    deadline: float
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
@@ -218,43 +246,12 @@ class _Attempt:
                 return "rank {} ended by signal {}".format(*killed[0])
             failed_at = failed_at or (now if failures else 0.0)
             if failures and (len(ended) == len(futures) or now - failed_at > GRACE):
-                raise self._failure(failures)
+                raise failure(failures, self.ranks.count)
             if len(ended) == len(futures):
                 return [cloudpickle.loads(result_path(self.folder, index).read_bytes()) for index in sorted(ended)]
-            if now > self.deadline:
-                raise SamebookError(
-                    f"{len(ended)} of {len(futures)} ranks were done after {self.ranks.minutes:g} minutes, their time"
-                    " limit; all are ended",
-                    mend=f"samebook.run_ranks(…, minutes={2 * self.ranks.minutes:g})",
-                )
+            self.ranks.check_limit(f"{len(ended)} of {len(futures)} ranks were done")
             time.sleep(worker.POLL)
 
     def _has_failed(self, index: int, result: ProcessResult) -> bool:
         """Whether a rank has no result: also one whose function has ended its process, as by `sys.exit(0)`."""
         return bool(result.exit_code) or not result_path(self.folder, index).is_file()
-
-    def _failure(self, failures: Mapping[int, ProcessResult]) -> SamebookError:
-        """The error of the ranks that have failed: the others' is often only that these are gone."""
-        index, result = min(failures.items(), key=lambda item: not _message(item[1]))
-        ended = f"it ended with exit code {result.exit_code}" + ", and returned nothing" * (not result.exit_code)
-        lines = _message(result).splitlines() or [ended]
-        mend = next((line.strip().removeprefix(ARROW) for line in lines[1:] if ARROW in line), None)
-        if not result.exit_code:
-            mend = "return, in place of sys.exit(0), in the function of samebook.run_ranks"
-        return errors.from_exit_code(
-            result.exit_code or SamebookError.exit_code,
-            f"rank {index} of {self.ranks.count} has failed: {lines[0]}",
-            mend=mend,
-        )
-
-
-def _message(result: ProcessResult) -> str:
-    """The message of a rank that has raised; "" of one that a library has ended."""
-    return result.stderr.rpartition("\nerror: ")[2].strip() if "\nerror: " in result.stderr else ""
-
-
-def _result(future: "Future[ProcessResult]") -> ProcessResult:
-    """The result of a rank that has ended. Raises what its worker has raised before it began."""
-    if future.status == "cancelled":
-        return ProcessResult(SamebookError.exit_code, "", "")
-    return client.gathered(future)
