@@ -55,16 +55,15 @@ class IndexedJobs:
         """
         waiting = {self._digest(call): call for call in calls}
         under_way = self._under_way(waiting)  # first: whether there is a kubectl, and a cluster
-        for digest, call in list(waiting.items()):
-            if digest not in under_way and (receipts := self.results.receipts(digest)):
-                del waiting[digest]
-                yield call, self.results.taken(receipts)
-        if rest := {digest: call for digest, call in waiting.items() if digest not in under_way}:
-            under_way |= self._send(rest)
-        if not waiting:
-            return
         try:
-            yield from self._follow(waiting, under_way)
+            for digest, call in list(waiting.items()):
+                if digest not in under_way and (receipts := self.results.receipts(digest)):
+                    del waiting[digest]
+                    yield call, self.results.taken(receipts)
+            if rest := {digest: call for digest, call in waiting.items() if digest not in under_way}:
+                under_way |= self._send(rest)
+            if waiting:
+                yield from self._follow(waiting, under_way)
         except (GeneratorExit, KeyboardInterrupt):
             self._delete({job for job, _ in under_way.values()})
             raise
@@ -121,8 +120,9 @@ class IndexedJobs:
 
     def _delete(self, jobs: Collection[str]) -> None:
         """Delete Jobs, if there are any: their pods end, and their ConfigMaps go."""
-        with suppress(SamebookError):  # where no API server answers, there is nothing else to do
-            kubectl.delete("job", sorted(jobs))
+        if jobs:
+            with suppress(SamebookError):  # where no API server answers, there is nothing else to do
+                kubectl.delete("job", sorted(jobs))
 
     def _follow(self, waiting: dict[str, Call], under_way: Mapping[str, Place]) -> Taken:
         total, watch = len(waiting), _Watch(self.say)
