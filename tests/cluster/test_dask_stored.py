@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dask_processes
+import pandas as pd
 import pytest
 from dask_processes import Processes
 from s3 import S3
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.host  # the S3 is not in the image
 WORK = """
 import samebook
 from datetime import date
-if n == 9:
+if n > 7:
     samebook.read_dataset("rows", date(2013, 1, 1), date(2013, 1, 1))
 samebook.log_metrics({"score": -(n - 3) ** 2})
 samebook.output_path("n.txt").write_text(f"{n}")
@@ -33,7 +34,7 @@ def tiny(tiny: Tiny, s3: S3) -> Tiny:
     (tiny.root / "environments" / "pipelines").mkdir()
     (tiny.root / "environments" / "pipelines" / "daily.yml").write_text(PIPELINE)
     (tiny.root / ".gitignore").write_text(GIT_IGNORE)
-    tiny.notebook("train", parameters="n: int = 1", work=WORK + HELD.replace("../hold", str(tiny.root / "hold")))
+    tiny.notebook("train", parameters="n: int = 1", work=HELD.replace("../hold", str(tiny.root / "hold")) + WORK)
     git(tiny, "init", "--quiet")
     git(tiny, "add", "--all")
     git(tiny, "commit", "--quiet", "--message", "work")
@@ -69,11 +70,11 @@ def subjects(tiny: Tiny) -> list[tuple[int, str]]:
     return sorted((n, json.dumps(item["subject"])) for n, item in zip(values, receipts, strict=True))
 
 
-def held(tiny: Tiny, there: Tiny) -> subprocess.Popen[str]:
+def held(tiny: Tiny, *there: Tiny, grid: str = "n=1,2") -> subprocess.Popen[str]:
     """A sweep, two of whose runs wait."""
     (tiny.root / "hold").touch()
-    process = tiny.start("sweep", "train", "--grid", "n=1,2", "--on", "dask")
-    wait_until(lambda: len(there.unfinished) == 2 or process.poll() is not None)
+    process = tiny.start("sweep", "train", "--grid", grid, "--on", "dask")
+    wait_until(lambda: sum(len(each.unfinished) for each in there) == 2 or process.poll() is not None)
     assert process.poll() is None, process.communicate()
     return process
 
@@ -110,6 +111,25 @@ def test_same_as_here(tiny: Tiny, there: Tiny, cluster: Processes, tmp_path: Pat
     here = Tiny(tmp_path / "here")
     assert here.samebook("sweep", "train", "--grid", "n=1,2,7").code == 0
     assert subjects(here) == subjects(tiny)
+
+
+def test_day_missing_at_one_worker(tiny: Tiny, there: Tiny, cluster: Processes, tmp_path: Path) -> None:
+    """Of two workers with a checkout each, of which one lacks a day, the other one's run is made; the error names the
+    day, and what brings it.
+    """
+    day = there.root / "data" / "rows" / "day=2013-01-01"
+    day.mkdir(parents=True)
+    pd.DataFrame({"n": [1]}).to_parquet(day / "part-0.parquet")
+    cluster.kill(cluster.workers.pop())
+    cluster.tiny = Tiny(shutil.copytree(there.root, tmp_path / "other", ignore=shutil.ignore_patterns("data", "runs")))
+    cluster.add_worker()
+    process = held(tiny, there, cluster.tiny, grid="n=8,9")
+    (tiny.root / "hold").unlink()
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert "1 ran, 0 done already, 1 failed" in stdout, stdout + stderr
+    assert "dataset rows: no partition for 2013-01-01" in stdout
+    assert "-> write `datasets: {rows: {made_by: NOTEBOOK}}` in environments/<env>.yml" in stdout
+    assert len(subjects(tiny)) == len(subjects(there)) == 1
 
 
 def test_refused(tiny: Tiny, there: Tiny, cluster: Processes) -> None:

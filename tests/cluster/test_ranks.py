@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import dask_processes
+import pandas as pd
 import pytest
 import reproducing
 from dask_processes import Processes
@@ -153,6 +155,28 @@ def test_failures(tiny: Tiny, cluster: Processes) -> None:
         assert message in failed.stderr
         assert failed.code == code
         wait_until(lambda: not ranks_at(tiny))
+
+
+@pytest.mark.long
+def test_day_missing_at_one_worker(tiny: Tiny, cluster: Processes, tmp_path: Path) -> None:
+    """A rank whose worker lacks a day ends all, with an error that names the day, and what brings it."""
+    read = "samebook.read_dataset('rows', day, day)"
+    work = f"import samebook\nfrom datetime import date\nday = date(2013, 1, 1)\nsamebook.run_ranks(lambda _: {read})"
+    tiny.notebook("train", work=work)
+    day = tiny.root / "data" / "rows" / "day=2013-01-01"
+    day.mkdir(parents=True)
+    pd.DataFrame({"n": [1]}).to_parquet(day / "part-0.parquet")
+    done = run(tiny)
+    assert done.code == 0, done.stderr
+    cluster.kill(cluster.workers.pop())
+    clone = shutil.copytree(tiny.root, tmp_path / "clone", ignore=shutil.ignore_patterns("data", "runs"))
+    (clone / "runs").symlink_to(tiny.root / "runs")
+    cluster.tiny = Tiny(clone)
+    cluster.add_worker()
+    failed = run(tiny)
+    assert failed.code == 2
+    assert "of 2 has failed: dataset rows: no partition for 2013-01-01" in failed.stderr
+    assert "-> write `datasets: {rows: {made_by: NOTEBOOK}}` in environments/<env>.yml" in failed.stderr
 
 
 @pytest.mark.long

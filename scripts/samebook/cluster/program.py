@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from samebook.core import subcommand
 from samebook.core.digest import json_bytes, sha256
-from samebook.core.errors import ARROW, SamebookError, UsageError
+from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import ProcessResult
 from samebook.environment import variables
 from samebook.execution.json_value import json_object
@@ -113,9 +113,9 @@ def worker_variables(program: Program, environ: Mapping[str, str]) -> dict[str, 
 
 
 def failure(ended: ProcessResult) -> Failure:
-    """The failure of a program that has ended with an error, with the message as the error has it."""
+    """The failure of a program that has ended with an error: the message, and the command that mends it."""
     if ended.exit_code < 0:
         return Failure(SamebookError.exit_code, f"its process was ended by signal {-ended.exit_code}")
     first, *rest = subcommand.message(ended.stderr).splitlines() or [f"it ended with exit code {ended.exit_code}"]
-    notes = (line.removeprefix("  ") for line in rest if not line.lstrip().startswith(ARROW))
+    notes = (line.removeprefix("  ") for line in rest)
     return Failure(ended.exit_code, "\n".join((first.removeprefix("error: "), *notes)))

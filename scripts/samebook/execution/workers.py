@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from samebook.core import processes
-from samebook.core.errors import Interrupted, SamebookError, notes
+from samebook.core.errors import ARROW, Interrupted, SamebookError, notes
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkProcess
@@ -103,7 +103,8 @@ def _result(item: Any, work: Callable[[Any], Any]) -> Any:
     except Interrupted:
         raise
     except SamebookError as error:
-        return Failure(error.exit_code, "\n".join((str(error), *notes(error))))
+        mend = [f"{ARROW}{error.mend}"] if error.mend else []
+        return Failure(error.exit_code, "\n".join((str(error), *notes(error), *mend)))
     except OSError as error:
         return Failure(SamebookError.exit_code, str(error))
 
