@@ -66,11 +66,14 @@ def test_same_as_here(tiny: Tiny, cluster: Processes, tmp_path: Path) -> None:
     assert subjects(tiny) == subjects(here)
 
 
-def test_killed_workers(tiny: Tiny, cluster: Processes) -> None:
-    """Each set is run once although workers are killed at random while they run; others take over from them."""
+def test_killed_workers(tiny: Tiny, cluster: Processes, tmp_path: Path) -> None:
+    """Each set is run once although workers are killed at random while they run, and has the subjects of a sweep here;
+    others take over from them.
+    """
     chance = random.Random(os.environ.get("FAULTS_SEED", "17"))
     sets = 8 * int(os.environ.get("FAULTS", "1"))
-    process = tiny.start("sweep", "train", "--grid", f"n={','.join(map(str, range(sets)))}", "--on", "dask")
+    grid = f"n={','.join(map(str, range(sets)))}"
+    process = tiny.start("sweep", "train", "--grid", grid, "--on", "dask")
     for finished in (1, sets // 2):
         wait_until(lambda: len(subjects(tiny)) >= finished and tiny.unfinished)  # noqa: B023
         cluster.kill(cluster.workers.pop(chance.randrange(len(cluster.workers))))
@@ -79,6 +82,10 @@ def test_killed_workers(tiny: Tiny, cluster: Processes) -> None:
     assert process.returncode == 0, stderr
     assert f"{sets} ran, 0 done already, 0 failed" in stdout
     assert Counter(n for n, _ in subjects(tiny)) == dict.fromkeys(range(sets), 1)
+    here = Tiny.create(tmp_path / "here")
+    here.notebook("train", parameters=PARAMETERS, imports="import numpy", work=WORK)
+    assert here.samebook("sweep", "train", "--grid", grid).code == 0
+    assert subjects(tiny) == subjects(here)
     assert [path.name for path in (tiny.root / "runs" / ".cluster").iterdir()] == [".lock"]
 
 
