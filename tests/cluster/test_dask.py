@@ -12,6 +12,7 @@ from pathlib import Path
 import dask_processes
 import pytest
 from dask_processes import Processes
+from distributed import Client
 from tiny import HELD, PATIENCE, Tiny, wait_until
 
 from samebook.core import file_lock
@@ -254,8 +255,8 @@ def test_refused(tiny: Tiny, cluster: Processes) -> None:
 
 
 def test_no_cluster(tiny: Tiny, tmp_path: Path) -> None:
-    """Without a cluster, with one that does not answer or whose scheduler has another environment, or with certificates
-    of another one, nothing runs.
+    """Without a cluster, with one that does not answer or whose scheduler has another environment, with certificates of
+    another one, or without TLS, nothing runs.
     """
     assert "this checkout has no cluster" in sweep(tiny, "n=1", code=2)
     assert tiny.samebook("cluster", "certificates", "tls://127.0.0.1:1").code == 0
@@ -263,5 +264,7 @@ def test_no_cluster(tiny: Tiny, tmp_path: Path) -> None:
     assert "expected tls://host:port" in tiny.samebook("cluster", "certificates", "tcp://127.0.0.1:8786").stderr
     with dask_processes.running(tiny, tmp_path, 1, SAMEBOOK_HASH_SEED="7") as cluster:
         assert "PYTHONHASHSEED 0 here, 7 in the cluster" in sweep(tiny, "n=1", code=5)
+        with pytest.raises(OSError, match=r"reset|closed"):
+            Client(cluster.access.scheduler.replace("tls://", "tcp://"), timeout=5, set_as_default=False)
         assert tiny.samebook("cluster", "certificates", cluster.access.scheduler).code == 0
         assert f"no scheduler answers at {cluster.access.scheduler}" in sweep(tiny, "n=1", code=2)
