@@ -3,25 +3,29 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import docker
+import kubernetes_cluster
 import pytest
 import yaml
 from containers import CHECKOUT, Start
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from docker.models.images import Image
+from kubernetes_cluster import Ended, Pod
 from pods import Node
 from s3 import KEY, S3, TEXT
-from tiny import Tiny
+from tiny import Tiny, git
 
 from samebook.cluster import indexed
 from samebook.records import receipt, signing
 
 IMAGE = f"registry.example.com/samebook@sha256:{'0' * 64}"
+SECRETS = {"samebook-shared": {"S3_KEY": KEY, "S3_TEXT": TEXT}}
+ON_THIS_MACHINE = {"network_mode": "host"}  # the bucket's server listens on loopback
 LIMITS = ("--memory", "2Gi", "--cores", "1")
 TIMED = 'schedule: {nightly: "0 4 * * *"}\n'
 SIGNED = TIMED + "promotion: {signed: true, reproduced: true, gate: {notebook: judge, metric: auc}}\n"
@@ -78,6 +82,7 @@ def image(engine: docker.DockerClient, runtime: Image, tmp_path_factory: pytest.
 
 def _build(clone: Path) -> None:
     lines = "FROM samebook:runtime\nCOPY notebooks/ notebooks/\nCOPY environments/ environments/\n"
+    lines += f"ENV SAMEBOOK_COMMIT={git(Tiny(clone), 'rev-parse', 'HEAD')}\n"
     command = ["docker", "build", "--quiet", "--tag", "samebook:runtime-pods", "--file", "-", "."]
     subprocess.run(command, cwd=clone, input=lines, text=True, check=True, capture_output=True)
 
@@ -148,16 +153,21 @@ def test_pod_of_a_schedule_signs(site: Site, tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and line.encode() in path.read_bytes()]
 
 
+def _shared(site: Site, s3: S3) -> Image:
+    """The image with an environment whose shared store is the bucket, as the clone has it in a commit."""
+    shared = {**json.loads(s3.settings()), "schedule": {"nightly": "0 4 * * *"}}
+    (site.tiny.root / "environments" / "shared.yml").write_text(json.dumps(shared))
+    git(site.tiny, "add", "--all")
+    git(site.tiny, "commit", "--quiet", "--message", "a shared store")
+    _build(site.tiny.root)
+    return site.image.client.images.get("samebook:runtime-pods")
+
+
 @pytest.mark.long
 def test_pod_of_a_shared_store(site: Site, s3: S3, tmp_path: Path) -> None:
     """The pod of a CronJob whose runs are in empty folders of its own sends them to the bucket: once a day."""
-    shared = {**json.loads(s3.settings()), "schedule": {"nightly": "0 4 * * *"}}
-    (site.tiny.root / "environments" / "shared.yml").write_text(json.dumps(shared))
-    _build(site.tiny.root)
-    node, pod = site.pods(tmp_path, "--env", "shared")
-    node.images = {IMAGE: site.image.client.images.get("samebook:runtime-pods")}
-    node.secrets = {"samebook-shared": {"S3_KEY": KEY, "S3_TEXT": TEXT}}
-    node.options = {"network_mode": "host"}  # the server listens on this machine's loopback
+    node, pod = replace(site, image=_shared(site, s3)).pods(tmp_path, "--env", "shared")
+    node.secrets, node.options = SECRETS, ON_THIS_MACHINE
     site.run(node, pod)
     assert len(statements(tmp_path)) == 2
     assert "done already" in site.run(node, pod)
@@ -166,3 +176,32 @@ def test_pod_of_a_shared_store(site: Site, s3: S3, tmp_path: Path) -> None:
     assert "2 runs brought" in brought.stdout, brought.stderr
     builders = [each["predicate"]["runDetails"]["builder"]["id"] for each in statements(site.tiny.root)]
     assert builders == ["urn:samebook:builder:node-1"] * 2
+
+
+@pytest.mark.long
+def test_pods_that_a_sweep_sends(
+    site: Site, s3: S3, kubectl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pod of the Job that a sweep sends makes the run of its index, which comes back by the bucket."""
+    image = _shared(site, s3)
+
+    def kubelet(pod: Pod) -> Ended:
+        (calls,) = (volume["configMap"]["name"] for volume in pod.spec["volumes"] if "configMap" in volume)
+        (tmp_path / pod.env[indexed.INDEX]).mkdir()
+        node = Node(tmp_path / pod.env[indexed.INDEX], {IMAGE: image}, {calls: pod.files}, SECRETS, ON_THIS_MACHINE)
+        ((_, code, printed),) = node.run(site.start, pod.spec, **{indexed.INDEX: pod.env[indexed.INDEX]})
+        return Ended(code, printed)
+
+    before = {*site.tiny.runs}
+    with kubernetes_cluster.serving(kubelet, SECRETS) as cluster:
+        monkeypatch.setenv("PATH", str(kubectl), prepend=":")
+        monkeypatch.setenv("KUBECONFIG", str(cluster.write_config(tmp_path / "kubeconfig")))
+        days = ("--grid", "day=monday,tuesday", "--env", "shared")
+        sent = ("sweep", "work", *days, "--on", "kubernetes", "--image", IMAGE, *LIMITS)
+        ended = site.tiny.samebook(*sent, S3_KEY=KEY, S3_TEXT=TEXT)
+    assert "2 ran, 0 done already, 0 failed" in ended.stdout, ended.stdout + ended.stderr
+    assert sorted(index for _, index in cluster.started) == [0, 1]
+    found = [receipt.read(run / "receipt.json")["predicate"] for run in {*site.tiny.runs} - before]
+    values = [each["buildDefinition"]["externalParameters"]["parameters"]["day"] for each in found]
+    assert sorted(values) == ["monday", "tuesday"]
+    assert {each["runDetails"]["builder"]["id"] for each in found} == {"urn:samebook:builder:node-1"}
