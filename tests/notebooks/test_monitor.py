@@ -4,15 +4,19 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from testbook.client import TestbookNotebookClient
 from tiny import SAMPLE, Tiny
 
-from samebook.data import sample
+from samebook.data import dataset, sample
 
 type Start = Callable[[str, list[str]], TestbookNotebookClient]
 
@@ -162,3 +166,35 @@ def test_day_without_scores(watched: Path) -> None:
     wrong = {each["name"]: each["verdict"] for each in found["findings"] if each["kind"] == "data"}
     assert wrong["unscored"] == "alarm"
     assert not [each for each in found["findings"] if each["kind"] in ("score", "quality", "metric")]
+
+
+DAY = date(2013, 7, 1)
+PEAK = """
+from pathlib import Path
+samebook.output_path("peak").write_text(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+"""
+
+
+@pytest.mark.long
+@pytest.mark.host
+def test_memory_of_a_year(watched: Path, tmp_path: Path) -> None:
+    """A year of days takes at most half as much memory again as a month of them: four weeks of rows are held."""
+    workspace = shutil.copytree(watched, tmp_path / "workspace")
+    for name in ("flights", "predictions", "outcomes"):
+        newest = workspace / "data" / dataset.partition(name, DAY)
+        rows = pq.ParquetFile(newest).read()
+        for number in range(1, 366):
+            day = DAY - timedelta(days=number)
+            ids = pc.utf8_replace_slice(rows["id"], 0, 10, str(day))
+            path = workspace / "data" / dataset.partition(name, day)
+            path.parent.mkdir(exist_ok=True)
+            pq.write_table(rows.set_column(rows.column_names.index("id"), "id", ids), path)
+    path = workspace / "notebooks" / "monitor.ipynb"
+    node = nbformat.read(path, as_version=4)
+    node.cells.append(nbformat.v4.new_code_cell(PEAK, metadata={"tags": ["peak"]}))
+    nbformat.write(node, path)
+    done = {days: run(workspace, "monitor", day=DAY, days=days, draws=100) for days in (30, 366)}
+    peaks = {days: int((folder / "outputs" / "peak").read_text()) // 1024 for days, folder in done.items()}
+    flights = {days: json.loads((folder / "metrics.json").read_text())["flights"] for days, folder in done.items()}
+    assert flights[366] == 366 / 30 * flights[30] > 200_000
+    assert peaks[366] < 1.5 * peaks[30], peaks
