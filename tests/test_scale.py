@@ -8,7 +8,7 @@ import duckdb
 import pandas as pd
 import pytest
 from benchmarks import scale, scale_data, scale_picture
-from benchmarks.places import Place, Plan
+from benchmarks.places import Place
 from benchmarks.trials import Measurement
 
 
@@ -116,7 +116,7 @@ def test_rows_are_repeated(tmp_path: Path) -> None:
 
 def test_runs_are_listed(tmp_path: Path) -> None:
     """Made-up runs are finished runs under ids of their own, whose files verify."""
-    workspace = scale_data.runs(Place(tmp_path, Plan()), 5)
+    workspace = scale_data.runs(Place(tmp_path), 5)
     assert len({run.name for run in workspace.runs}) == 5
     for command in (("verify", workspace.runs[0].name), ("store", "verify")):
         done = workspace.samebook(*command)

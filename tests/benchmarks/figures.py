@@ -1,11 +1,13 @@
-"""Medians, ratios, spread, and the tables that show them."""
+"""Results, medians, ratios, spread, and the tables that show them, in Markdown."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from benchmarks.trials import Measurement
+from benchmarks.trials import FailedTrial, Measurement, MissingTool
 
 # Seconds. A slow subject needs no round to warm up and is measured three times at most; a long one, once.
 SLOW, ENOUGH = 20.0, 3
@@ -20,29 +22,36 @@ class Result:
     absent: str = ""
     error: str = ""
 
-    @property
-    def seconds(self) -> list[float]:
-        return [measurement.seconds for measurement in self.rounds]
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Keep the failure of a block as this subject's, because it does not end a bench."""
+        try:
+            yield
+        except MissingTool as error:
+            self.absent = str(error)
+        except FailedTrial as error:
+            self.error = str(error)
+        except Exception as error:
+            self.error = f"{type(error).__name__}: {error}"
 
-    @property
-    def is_known(self) -> bool:
-        return bool(self.rounds) and not self.error
+    def values(self, unit: str = "seconds") -> list[float]:
+        """The known `seconds`, `cpu` or `peak` of the rounds; none of a subject that failed in one."""
+        values = [getattr(measurement, unit) for measurement in self.rounds if not self.error]
+        return [value for value in values if value is not None]
 
     def is_enough(self, repeats: int) -> bool:
-        longest = max(self.seconds) if self.rounds else 0
-        enough = 1 if longest > LONG else ENOUGH if longest > SLOW else repeats
-        return len(self.rounds) >= min(repeats, enough)
+        """Whether it has failed, or was measured often enough."""
+        longest = max((measurement.seconds for measurement in self.rounds), default=0)
+        enough = min(repeats, 1 if longest > LONG else ENOUGH if longest > SLOW else repeats)
+        return bool(self.error) or len(self.rounds) >= enough
 
     def as_json(self) -> dict[str, Any]:
-        if not self.is_known:
+        if not self.values():
             return {"error": self.error} if self.error else {"absent": self.absent}
-        low, middle, high = spread(self.seconds)
-        return {
-            "median": middle,
-            "low": low,
-            "high": high,
-            "rounds": [measurement.as_json() for measurement in self.rounds],
-        }
+        medians = {unit: figure.value for unit in ("cpu", "peak") if (figure := figure_of(self.values(unit)))}
+        seconds = figure_of(self.values())
+        rounds = [asdict(measurement) for measurement in self.rounds]
+        return {"median": seconds.value, "low": seconds.low, "high": seconds.high, **medians, "rounds": rounds}
 
 
 type Results = Mapping[str, Mapping[str, Result]]
@@ -56,85 +65,66 @@ class Figure:
     low: float
     high: float
 
-    @property
-    def shown(self) -> str:
+    def __str__(self) -> str:
         return f"{number(self.value)} ({number(self.low)} to {number(self.high)})"
 
 
-def spread(values: Sequence[float]) -> tuple[float, float, float]:
-    """The lowest value, the median, the highest value."""
-    return min(values), median(values), max(values)
+def figure_of(values: Sequence[float]) -> Figure | None:
+    """The median of values, the lowest and the highest; None of none."""
+    return Figure(median(values), min(values), max(values)) if values else None
 
 
-def rotated[T](items: Sequence[T], turn: int) -> list[T]:
-    """The items, starting with another one each turn, so that none is always the first."""
-    start = turn % len(items) if items else 0
-    return [*items[start:], *items[:start]]
+def compared(
+    one: Sequence[float], other: Sequence[float], how: Callable[[float, float], float] = operator.truediv
+) -> Figure | None:
+    """The ratio of two medians, or their difference; its spread compares each round with its neighbour's."""
+    pairs = [how(*pair) for pair in zip(one, other, strict=False)]
+    return Figure(how(median(one), median(other)), min(pairs), max(pairs)) if pairs else None
 
 
-def ratio(one: Result | None, other: Result | None) -> Figure | None:
-    """The ratio of the medians; its spread is that of the rounds, each against its neighbour of the same round."""
-    if not (one and other and one.is_known and other.is_known):
-        return None
-    pairs = [a / b for a, b in zip(one.seconds, other.seconds, strict=False)]
-    return Figure(median(one.seconds) / median(other.seconds), min(pairs), max(pairs))
-
-
-def number(value: float | None) -> str:
-    """A number in three digits, without an exponent."""
+def number(value: Figure | float | None) -> str:
+    """A number, or the value of a figure, in three digits and without an exponent."""
     if value is None:
         return "-"
+    value = value.value if isinstance(value, Figure) else value
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if value else "0"
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """The lines of a table: names flush left, numbers flush right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for first, *rest in rows:
+    ruler = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    for first, *rest in [rows[0], ruler, *rows[1:]]:
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
-        yield "  ".join(cells).rstrip()
+        yield f"| {' | '.join(cells)} |"
 
 
-def race_table(results: Mapping[str, Result], against: Sequence[str]) -> Iterator[str]:
-    """The table of a case; below it, the subjects that are absent and those that failed."""
-    shown = [name for name in against if name in results and results[name].is_known]
-    rows = [["", "median s", "spread s", *(f"÷ {name}" for name in shown), "CPU s", "peak MiB", "rounds"]]
+def case_table(results: Mapping[str, Result], against: Sequence[str]) -> Iterator[str]:
+    """The table of a case; below it, the subjects that are absent and those that failed.
+
+    Each subject is compared with those `against`; one that begins with a hyphen is the end of the other's name.
+    """
+    others = [name for name in against if any(each.endswith(name) for each in results)]
+    rows = [["", "median s", "spread s", *(f"÷ {name}" for name in others), "CPU s", "peak MiB", "rounds"]]
     for name, result in results.items():
-        if result.is_known:
-            rows.append([name, *_cells(result, [results[each] for each in shown])])
-    if len(rows) > 1:
-        yield from table(rows)
+        if seconds := figure_of(result.values()):
+            compare = [results.get(name + other if other.startswith("-") else other, Result()) for other in others]
+            ratios = [compared(result.values(), other.values()) for other in compare]
+            shown = map(number, [*ratios, *(figure_of(result.values(unit)) for unit in ("cpu", "peak"))])
+            spread = f"{number(seconds.low)}-{number(seconds.high)}"
+            rows.append([name, number(seconds), spread, *shown, str(len(result.rounds))])
+    yield from table(rows)
     for name, result in results.items():
-        if result.error:
-            yield f"{name}: error: {result.error}"
-        elif result.absent:
-            yield f"{name}: not there: {result.absent}"
+        if result.error or result.absent:
+            yield f"{name}: error: {result.error}" if result.error else f"{name}: not there: {result.absent}"
 
 
-def _cells(result: Result, others: Sequence[Result]) -> list[str]:
-    low, middle, high = spread(result.seconds)
-    ratios = [number(found.value if (found := ratio(result, other)) else None) for other in others]
-    peaks = [each.peak for each in result.rounds if each.peak is not None]
-    cpus = [each.cpu for each in result.rounds if each.cpu is not None]
-    cpu, peak = median(cpus) if cpus else None, max(peaks) if peaks else None
-    return [
-        number(middle),
-        f"{number(low)}-{number(high)}",
-        *ratios,
-        number(cpu),
-        number(peak),
-        str(len(result.rounds)),
+def overview(results: Results) -> Iterator[str]:
+    """The medians of the notebooks in seconds, a line for each, as on the page of performance."""
+    columns = ("script", "papermill", "papermill-best", "samebook", "samebook-warm")
+    rows = [
+        [case, *(number(figure_of(subjects.get(name, Result()).values())) for name in columns)]
+        for case, subjects in results.items()
+        if "script" in subjects
     ]
-
-
-def facts_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Rows of any columns; the first column names the row."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    if columns:
-        cells = [[_shown(row.get(name)) for name in columns] for row in rows]
-        yield from table([columns, *cells])
-
-
-def _shown(value: Any) -> str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number(value) if is_number else "-" if value is None else str(value)
+    yield from table([["median s", *columns], *rows])

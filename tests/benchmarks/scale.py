@@ -25,10 +25,9 @@ TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 
 from benchmarks import machine, scale_data, scale_picture  # noqa: E402
-from benchmarks.command import positive, words  # noqa: E402
-from benchmarks.places import Place, Plan  # noqa: E402
-from benchmarks.samebook_runs import SAMEBOOK  # noqa: E402
-from benchmarks.trials import FailedTrial, Measurement, Trial, measure  # noqa: E402
+from benchmarks.bench import positive, words  # noqa: E402
+from benchmarks.places import Place  # noqa: E402
+from benchmarks.trials import FailedTrial, Measurement, measure  # noqa: E402
 from s3 import KEY, TEXT, serving  # noqa: E402
 from tiny import CHECKOUT, Tiny  # noqa: E402
 
@@ -93,8 +92,8 @@ def of_rows(rows: int) -> Iterator[tuple[str, Measurement]]:
             given = [part for pair in parameters.split() for part in ("-p", pair)]
             yield name, run(here, workspace, "run", notebook, *given)
         script = (str(DASK), "notebooks", "data", f"{scale_data.FIRST}", f"{last}", f"{TREES}", "2")
-        trial = Trial((sys.executable, *script), workspace.root, here.environ())
-        yield "plain Dask, 2 workers", measure(trial, here.root / "output.txt", timeout=DAY)
+        command, output = (sys.executable, *script), here.root / "output.txt"
+        yield "plain Dask, 2 workers", measure(command, workspace.root, here.environ(), output, timeout=DAY)
         yield "store verify", run(here, workspace, "store", "verify")
 
 
@@ -131,7 +130,7 @@ class place:  # noqa: N801
         parent = CHECKOUT / ".samebook" / "bench"
         parent.mkdir(parents=True, exist_ok=True)
         self.root = Path(tempfile.mkdtemp(prefix="scale-", dir=parent))
-        return Place(self.root, Plan())
+        return Place(self.root)
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
@@ -139,8 +138,8 @@ class place:  # noqa: N801
 
 def run(here: Place, workspace: Tiny, *arguments: str, **secrets: str) -> Measurement:
     """A command of samebook, once. Raises FailedTrial."""
-    trial = Trial((*SAMEBOOK, *arguments), workspace.root, {**here.samebook_environ(workspace), **secrets})
-    return measure(trial, here.root / "output.txt", timeout=DAY)
+    command, environ = (sys.executable, "-m", "samebook", *arguments), here.samebook_environ(workspace) | secrets
+    return measure(command, workspace.root, environ, here.root / "output.txt", timeout=DAY)
 
 
 def slope(figures: Mapping[int, float]) -> float | None:

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import duckdb
-from benchmarks.places import IGNORED, Place, commit
-from tiny import CHECKOUT, SAMPLE, Tiny, git
+from benchmarks.places import Place, commit
+from tiny import CHECKOUT, SAMPLE, Tiny
 
 from samebook.core.workspace import Workspace
 from samebook.data import sample
@@ -38,11 +38,7 @@ def flights(root: Path, rows: int) -> tuple[Tiny, datetime.date]:
     for name in ("environments", "notebooks"):
         shutil.copytree(CHECKOUT / name, root / name)
     workspace = Tiny(root)
-    (root / ".gitignore").write_text(IGNORED)
-    git(workspace, "init", "--quiet", "--initial-branch", "main")
-    git(workspace, "config", "user.name", "bench")
-    git(workspace, "config", "user.email", "bench@example.com")
-    commit(workspace)
+    commit(root)
     (root / "data").mkdir()
     warehouse = root / "data" / "warehouse.duckdb"
     sample.load_duckdb(warehouse, SAMPLE)

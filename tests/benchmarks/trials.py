@@ -1,53 +1,41 @@
-"""Trials: the measurement of a command, and the check of its result.
-
-MissingTool    a subject or a case that this machine cannot measure; it is reported, and is not a failure
-FailedTrial    a subject that failed, or gave a wrong result
-"""
+"""The measurement of a command."""
 
 import json
 import os
-import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-SPAWN = Path(__file__).with_name("spawn.py")
-HOUR = 3600
-LAST_LINES = 4
+# On Linux a child's peak memory begins with that of its parent, so the parent is a process that has next to none.
+SPAWN = """
+import json, os, sys, time
+output, *command = sys.argv[1:]
+file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+outputs = [(os.POSIX_SPAWN_DUP2, file, 1), (os.POSIX_SPAWN_DUP2, file, 2)]
+began = time.perf_counter()
+_, status, used = os.wait4(os.posix_spawnp(command[0], command, os.environ, file_actions=outputs), 0)
+seconds, peak = time.perf_counter() - began, used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+cost = {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "peak": peak}
+print(json.dumps({"code": os.waitstatus_to_exitcode(status), **cost}))
+"""
+HOUR, TO_ANSWER = 3600, 120
 
 
 class MissingTool(Exception):
-    """A subject or a case cannot be measured here; the text says why."""
+    """A subject cannot be measured on this machine, which is not a failure; the text says why."""
 
 
 class FailedTrial(Exception):
     """A subject failed, or gave a wrong result."""
-
-
-def nothing(*_: object) -> None:
-    """Do nothing, as most trials need it before and after."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A command that is measured several times.
-
-    `before` restores the state of the first time. `check` takes the output, and raises FailedTrial. `beside` is a
-    process that works for the command. `clock` is a file to which a command that is ready before it ends writes its
-    own {"seconds": …}.
-    """
-
-    command: Sequence[str | Path]
-    folder: Path
-    environ: Mapping[str, str]
-    before: Callable[[], object] = nothing
-    check: Callable[[str], object] = nothing
-    beside: int | None = None
-    clock: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -58,55 +46,66 @@ class Measurement:
     cpu: float | None
     peak: float | None
 
-    def as_json(self) -> dict[str, float | None]:
-        return asdict(self)
 
-
-def measure(trial: Trial, output: Path, timeout: int = HOUR) -> Measurement:
-    """Run the trial once, with its output in `output`. Raises FailedTrial."""
-    trial.before()
-    busy = _cpu(trial.beside)
-    cost = _spawn(trial, output, timeout)
-    printed = output.read_text(errors="replace")
-    if cost["code"]:
-        reason = f"over its {timeout} s" if cost["seconds"] >= timeout else f"exit code {cost['code']}"
-        raise FailedTrial(f"{reason}: {last_words(printed)}")
-    trial.check(printed)
-    if trial.clock:  # the time to end does not count
-        return Measurement(json.loads(trial.clock.read_text())["seconds"], None, None)
-    # The command does not wait for a process that works for it, so the memory of that process is unknown.
-    return Measurement(cost["seconds"], cost["cpu"] + _cpu(trial.beside) - busy, None if trial.beside else cost["peak"])
-
-
-def last_words(printed: str) -> str:
-    """The last lines that are not blank, as one."""
-    lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    return " | ".join(lines[-LAST_LINES:])[-500:] or "nothing was printed"
-
-
-def _spawn(trial: Trial, output: Path, timeout: int) -> dict[str, float]:
-    command = [str(part) for part in trial.command]
-    program = shutil.which(command[0], path=trial.environ.get("PATH", os.defpath))
-    if program is None:
-        raise FailedTrial(f"{command[0]}: no such program")
-    request = {"command": [program, *command[1:]], "folder": str(trial.folder), "environ": dict(trial.environ)}
-    message = json.dumps(request | {"output": str(output), "timeout": timeout})
-    pipe, helper = subprocess.PIPE, [sys.executable, "-I", "-S", str(SPAWN)]
-    # Ctrl-C reaches only this process, which ends the measured command by way of the helper.
-    with subprocess.Popen(helper, stdin=pipe, stdout=pipe, stderr=pipe, text=True, process_group=0) as process:
+def measure(
+    command: Sequence[str | Path], folder: Path, environ: Mapping[str, str], output: Path, timeout: int = HOUR
+) -> Measurement:
+    """Run a command to its end, with what it prints in `output`. Raises FailedTrial."""
+    spawn = [sys.executable, "-I", "-S", "-c", SPAWN, str(output), *map(str, command)]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # A group of its own, which ends whole: Ctrl-C reaches only this process.
+    with subprocess.Popen(spawn, cwd=folder, env=environ, process_group=0, **pipes) as process:
         try:
-            printed, errors = process.communicate(message)
-        except BaseException:
-            process.terminate()
-            raise
+            printed, errors = process.communicate(timeout=timeout)
+        except BaseException as ended:
+            os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(ended, subprocess.TimeoutExpired):
+                raise
+            raise FailedTrial(f"over its {timeout} s: {last_words(output)}") from None
     if process.returncode:
-        raise FailedTrial(f"it could not be started: {last_words(errors)}")
-    return json.loads(printed)
+        raise FailedTrial(f"it could not be started: {errors.decode(errors='replace').splitlines()[-1]}")
+    cost = json.loads(printed)
+    if code := cost.pop("code"):
+        raise FailedTrial(f"exit code {code}: {last_words(output)}")
+    return Measurement(**cost)
 
 
-def _cpu(pid: int | None) -> float:
-    """The processor seconds of a process and of the children that it has waited for."""
-    if pid is None:
-        return 0
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system + getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
+def measure_answer(
+    command: Sequence[str], folder: Path, environ: Mapping[str, str], output: Path, address: str
+) -> Measurement:
+    """Run a server until it answers at an address of this machine, like 8888/login, and end it. Raises FailedTrial."""
+    began = time.perf_counter()
+    with output.open("w") as file:
+        server = subprocess.Popen(command, cwd=folder, env=environ, stdout=file, stderr=file)
+    try:
+        while server.poll() is None and time.perf_counter() < began + TO_ANSWER:
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{address}", timeout=5):
+                return Measurement(time.perf_counter() - began, None, None)
+            time.sleep(0.01)
+    finally:
+        end(server)
+    raise FailedTrial(f"no answer at {address}: {last_words(output)}")
+
+
+def last_words(output: Path | str) -> str:
+    """The last four lines that are not blank of a text or a file, as one."""
+    text = output.read_text(errors="replace") if isinstance(output, Path) else output
+    return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-4:])[-500:] or "nothing was printed"
+
+
+def processor_seconds(pid: int | None) -> float:
+    """The user and system seconds of a process and its children, also of those that they have waited for."""
+    members = [root := psutil.Process(pid), *root.children(recursive=True)] if pid else []
+    return sum(sum(member.cpu_times()[:4]) for member in members)
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """End a process and its children: only then is the machine free for the next command."""
+    with suppress(psutil.NoSuchProcess):
+        members = [root := psutil.Process(process.pid), *root.children(recursive=True)]
+        for kill in (psutil.Process.terminate, psutil.Process.kill):
+            for member in members:
+                with suppress(psutil.NoSuchProcess):
+                    kill(member)
+            _, members = psutil.wait_procs(members, timeout=15)
+    process.wait()

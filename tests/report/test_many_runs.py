@@ -5,7 +5,7 @@ from pathlib import Path
 import browser
 import pytest
 from benchmarks import scale_data
-from benchmarks.places import Place, Plan
+from benchmarks.places import Place
 from tiny import wait_until
 
 COUNT = 10_000
@@ -15,7 +15,7 @@ COUNT = 10_000
 @pytest.mark.host
 def test_ten_thousand_runs(tmp_path: Path) -> None:
     """The table has all runs, the newest first, and is left page by page; a word finds one of them, which opens."""
-    workspace = scale_data.runs(Place(tmp_path, Plan()), COUNT)
+    workspace = scale_data.runs(Place(tmp_path), COUNT)
     done = workspace.samebook("report")
     assert (done.code, done.stdout) == (0, "runs/.report/index.html\n"), done.stderr
     assert f"{COUNT:,} new or changed" in done.stderr
