@@ -11,14 +11,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from benchmarks import bench, cases, figures, goals, machine, places, racing
+from benchmarks import bench, cases, figures, goals, places, racing
 from benchmarks.cases import BEST, CASES
-from benchmarks.figures import Figure, Result
+from benchmarks.figures import Result
 from benchmarks.goals import GOALS, Goal
-from benchmarks.notebooks import printing
 from benchmarks.places import Place
+from benchmarks.preparation import printing
 from benchmarks.racing import Case, Subject
-from benchmarks.trials import FailedTrial, Measurement, MissingTool, last_words, measure
+from benchmarks.trials import FailedTrial, Measurement, last_words, measure
 from tiny import PATIENCE, wait_until
 
 SHELL = {"PATH": os.environ["PATH"]}
@@ -39,11 +39,10 @@ def test_json_of_a_result() -> None:
     assert [measurement["seconds"] for measurement in result["rounds"]] == [3, 1, 2]
 
 
-def test_ratio_of_neighbours() -> None:
-    """A ratio is that of the medians; its spread compares rounds side by side. A failed subject has none."""
-    ratio = figures.compared(rounds(2, 40, 6).values(), rounds(1, 10, 2).values())
-    assert (ratio, str(ratio)) == (Figure(3, 2, 4), "3 (2 to 4)")
-    for other in (Result(), Result(absent="no"), rounds(1, error="broke")):
+def test_ratio_of_medians() -> None:
+    """A ratio is that of the medians; a subject that was not measured, or failed in a round, has none."""
+    assert figures.compared(rounds(2, 40, 6).values(), rounds(1, 10, 2).values()) == 3
+    for other in (Result(), rounds(1, error="broke")):
         assert figures.compared([1], other.values()) is figures.compared(other.values(), [1]) is None
 
 
@@ -53,21 +52,17 @@ def test_slow_is_enough_sooner() -> None:
     assert not any(rounds(*seconds).is_enough(5) for seconds in ([1] * 3, [30] * 2, []))
 
 
-def test_numbers() -> None:
-    """Numbers have three digits and no exponent."""
-    values = [None, 0, 0.01234, 1.5, 99.96, 12345.6]
-    assert [figures.number(value) for value in values] == ["-", "0", "0.0123", "1.5", "100", "12346"]
-
-
 def test_table_of_a_case() -> None:
-    """A table has medians, spread and ratios; below it stand the absent and the failed subjects, with their reasons."""
+    """A table has medians, spread and ratios; below it stand failed subjects with their reasons."""
     known = {"script": rounds(1, 2, 3), "ours": rounds(3), "ours-fast": rounds(1)}
-    results = {**known, "warm": Result(absent="no command"), "x": rounds(1, error="exit code 7")}
-    head, _, script, ours, _, warm, failed = figures.case_table(results, ("script", "papermill", "-fast"))
+    results = {**known, "x": rounds(1, error="exit code 7")}
+    head, _, script, ours, _, failed = figures.case_table(results, ("script", "papermill", "-fast"))
     assert cells(head) == ["median s", "spread s", "÷ script", "÷ -fast", "CPU s", "peak MiB", "rounds"]
     assert cells(script) == ["script", "2", "1-3", "1", "-", "1", "100", "3"]
     assert cells(ours) == ["ours", "3", "3-3", "1.5", "3", "1.5", "100", "1"]
-    assert [warm, failed] == ["warm: not there: no command", "x: error: exit code 7"]
+    assert failed == "x: error: exit code 7"
+    values = [None, 0, 0.01234, 1.5, 99.96, 12345.6]  # three digits and no exponent
+    assert [figures.number(value) for value in values] == ["-", "0", "0.0123", "1.5", "100", "12346"]
 
 
 @pytest.mark.parametrize(
@@ -93,9 +88,9 @@ def test_table_of_goals() -> None:
     """Each goal is reached, missed by so much, or was not measured; each names an existing case and its subjects."""
     training = {"script": rounds(1), "samebook": rounds(1.5), "samebook-warm": rounds(0.5)}
     found = {name: rest for name, *rest in map(cells, goals.table(goals.verdicts({"training": training})))}
-    assert found["training, cold, to the script"] == ["1.5 (1.5 to 1.5) x", "≤ 1.2 x", "missed by 25%"]
+    assert found["training, cold, to the script"] == ["1.5 x", "≤ 1.2 x", "missed by 25%"]
     assert found["training, warm, to the script"][2] == "reached by 9%"
-    assert found["samebook --help"] == ["-", "≤ 0.15 s", "not measured"]
+    assert found["samebook --help"] == ["- s", "≤ 0.15 s", "not measured"]
     results = {name: dict.fromkeys(case.subjects, rounds(1)) for name, case in CASES.items()}
     assert [goal.title for goal in GOALS if goal.figure(results) is None] == []
 
@@ -146,22 +141,18 @@ def test_race_goes_on() -> None:
     """A subject that fails, in preparation or in a round, is reported and left out; the others run in turns."""
     progress: list[str] = []
 
-    def absent(_: Place) -> None:
-        raise MissingTool("not yet")
-
     subjects = {
         "good": Subject("echo new", shows="new", leaves={"good": 1}),
         "other": Subject("true"),
         "bad": Subject("sh -c 'echo oh; exit 1'"),
         "untrue": Subject("echo renew", shows="new"),
         "idle": Subject("true", leaves={"idle/*.ipynb": 1}),
-        "absent": Subject("true", prepare=absent),
         "broken": Subject("true", prepare=lambda place: (place.root / "none").read_text()),
     }
     results = racing.race(Case("case", "", subjects), 2, [], progress.append)
-    assert [len(result.rounds) for result in results.values()] == [2, 2, 0, 0, 0, 0, 0]
+    assert [len(result.rounds) for result in results.values()] == [2, 2, 0, 0, 0, 0]
     assert [line.split()[1] for line in progress if line.endswith(" s")] == ["other:", "good:", "good:", "other:"]
-    assert (results["bad"].error, results["absent"].absent) == ("exit code 1: oh", "not yet")
+    assert results["bad"].error == "exit code 1: oh"
     assert results["untrue"].error == "expected a line `new…` in the output, found none"
     assert results["idle"].error == "expected 1 of idle/*.ipynb, found 0"
     assert results["broken"].error.startswith("FileNotFoundError: ")
@@ -176,12 +167,6 @@ def test_same_cells(tmp_path: Path) -> None:
     assert len((tmp_path / "script.txt").read_text()) == pytest.approx(1600, abs=50)
     with pytest.raises(FailedTrial, match=r"expected an output `the end: …` in outputs.ipynb"):
         Subject("true", leaves={"workspace/notebooks/outputs.ipynb": 1}).prepared("idle", Place(tmp_path))()
-
-
-def test_sets_of_a_sweep() -> None:
-    """Ten seeds are a hundred different sets, with a notebook each."""
-    lines = [line.split(maxsplit=1) for line in cases.sets(10)]
-    assert len({name for name, _ in lines}) == len({parameters for _, parameters in lines}) == 100
 
 
 def test_same_variables_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,10 +190,10 @@ def test_peers_at_their_best() -> None:
 
 def test_busy_machine() -> None:
     """Other work gives a warning; processes keep cores busy beside the block, and are gone after it."""
-    assert machine.load_warning(0.1, 2) == ""
-    assert "the load is 3.0 on 2 cores" in machine.load_warning(3.0, 2)
+    assert bench.load_warning(0.1, 2) == ""
+    assert "the load is 3.0 on 2 cores" in bench.load_warning(3.0, 2)
     before = set(psutil.Process().children())
-    with machine.busy(2):
+    with bench.busy(2):
         beside = set(psutil.Process().children()) - before
         wait_until(lambda: all(child.cpu_times().user > 0.05 for child in beside))
     assert len(beside) == 2
@@ -234,10 +219,12 @@ def test_failure_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--list` names every case, and runs nothing."""
+    """`--list` names every case, and runs nothing; ten seeds of a sweep are a hundred sets, with a notebook each."""
     assert bench.main(["--list"]) == 0
     output = capsys.readouterr().out
     assert [name for name in CASES if name not in output] == []
+    lines = [line.split(maxsplit=1) for line in cases.sets(10)]
+    assert len({name for name, _ in lines}) == len({parameters for _, parameters in lines}) == 100
 
 
 def command(folder: Path, *arguments: str) -> list[str]:

@@ -1,16 +1,23 @@
 """`make bench`: python tests/benchmarks/bench.py --repeats 5 --only trivial,cells; `--list` shows the cases."""
 
 import argparse
+import datetime
+import os
+import platform
 import signal
+import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import figures, goals, machine, racing
+from benchmarks import figures, goals, racing
 from benchmarks.cases import CASES
 from benchmarks.figures import Result
 from benchmarks.racing import Case
@@ -18,8 +25,11 @@ from tiny import CHECKOUT
 
 from samebook.core.digest import json_bytes
 from samebook.core.workspace import write_whole
+from samebook.environment import machine
 
 JSON = CHECKOUT / ".samebook" / "bench" / "bench.json"
+# Above this share of the cores other work is running, and ratios are off.
+BUSY = 0.3
 SUBJECTS = {name: None for case in CASES.values() for name in case.subjects}
 
 
@@ -63,14 +73,14 @@ def positive(text: str) -> int:
 
 def bench(chosen: Sequence[Case], options: argparse.Namespace) -> int:
     """Measure the cases one after the other, and write all results after each. Returns the exit code."""
-    results, facts = dict[str, dict[str, Result]](), machine.facts()
-    say(machine.load_warning(facts["load"], facts["cores"] or 1))
-    with machine.busy(options.load):
+    results, facts = dict[str, dict[str, Result]](), machine_facts()
+    say(load_warning(facts["load"], facts["cores"] or 1))
+    with busy(options.load):
         for case in chosen:
             click.echo(f"\n{case.name}: {case.title}")
             results[case.name] = racing.race(case, options.repeats, options.subjects, say)
             click.echo("\n".join(figures.case_table(results[case.name], case.against)))
-            facts["load_after"], verdicts = machine.load(), goals.verdicts(results, options.load)
+            facts["load_after"], verdicts = os.getloadavg()[0], goals.verdicts(results, options.load)
             cases = {name: {each: result.as_json() for each, result in of.items()} for name, of in results.items()}
             asked = {"repeats": options.repeats, "load": options.load}
             options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +88,41 @@ def bench(chosen: Sequence[Case], options: argparse.Namespace) -> int:
             write_whole(options.json, json_bytes({"machine": facts, "asked": asked, "cases": cases, "goals": verdicts}))
     click.echo("\n".join(["", *figures.overview(results), "", *goals.table(verdicts), "", str(options.json)]))
     return int(any(result.error for subjects in results.values() for result in subjects.values()))
+
+
+def machine_facts() -> dict[str, Any]:
+    """The present circumstances, as JSON."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": _git("rev-parse", "HEAD"),
+        "changed": bool(_git("status", "--porcelain")),
+        "processor": machine.processor(),
+        "cores": os.process_cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load": os.getloadavg()[0],
+    }
+
+
+def load_warning(load: float, cores: int) -> str:
+    """A warning where the machine has other work; else an empty text."""
+    return f"the load is {load:.1f} on {cores} cores: take no ratio from this" if load > BUSY * cores else ""
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Beside the block this many processes do nothing, and want a core each for it."""
+    endless = (sys.executable, "-I", "-S", "-c", "while True: pass")
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.callback(stack.enter_context(subprocess.Popen(endless)).kill)
+        yield
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-c", f"safe.directory={CHECKOUT}", *arguments]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def say(line: str) -> None:

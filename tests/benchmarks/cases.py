@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks import preparation
-from benchmarks.notebooks import END, FIXTURE, LOGGING, LOOP, MANY, TESTBOOK, TESTS, TRAINING, TRIVIAL, printing
+from benchmarks.preparation import END, FIXTURE, LOGGING, LOOP, MANY, TESTBOOK, TESTS, TRAINING, TRIVIAL, printing
 from benchmarks.racing import Case, Subject
 from benchmarks.trials import FailedTrial
 

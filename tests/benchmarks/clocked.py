@@ -26,18 +26,14 @@ BATCH, TREES = 65_536, 200
 
 def make(rows: int) -> None:
     """Write data with one value in twenty missing, and a model of them."""
-    generator = np.random.default_rng(2013)
-    with batches.writing(ROWS) as partition:
-        for start in range(0, rows, BATCH):
-            values = generator.random((min(BATCH, rows - start), len(COLUMNS)), dtype=np.float32)
-            values[generator.random(values.shape) < 0.05] = np.nan
-            ids = pd.Series([f"2013-07-01-UA-{start + n}" for n in range(len(values))], dtype="str")
-            frame = pd.DataFrame(values, columns=COLUMNS)
-            partition.write(frame.assign(id=ids))
-            if not start:
-                label = np.nan_to_num(values[:, 0] * values[:, 1] + values[:, 2]) > 0.7
-                settings = {"objective": "binary:logistic", "max_depth": 6}
-                xgboost.train(settings, xgboost.DMatrix(frame, label=label), TREES).save_model(MODEL)
+    random = np.random.default_rng(2013).random
+    values = random((rows, len(COLUMNS)), dtype=np.float32)
+    label = (values[:BATCH, 0] * values[:BATCH, 1] + values[:BATCH, 2]) > 0.7
+    values[random(values.shape, dtype=np.float32) < 0.05] = np.nan
+    frame = pd.DataFrame(values, columns=COLUMNS)
+    frame.assign(id=[f"2013-07-01-UA-{n}" for n in range(rows)]).to_parquet(ROWS, row_group_size=BATCH)
+    matrix = xgboost.DMatrix(frame[:BATCH], label=label)
+    xgboost.train({"objective": "binary:logistic", "max_depth": 6}, matrix, TREES).save_model(MODEL)
 
 
 def score(way: str) -> Iterator[None]:

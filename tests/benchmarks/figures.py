@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from benchmarks.trials import FailedTrial, Measurement, MissingTool
+from benchmarks.trials import FailedTrial, Measurement
 
 # Seconds. A slow subject needs no round to warm up and is measured three times at most; a long one, once.
 SLOW, ENOUGH = 20.0, 3
@@ -16,10 +16,9 @@ LONG = 60.0
 
 @dataclass
 class Result:
-    """The result of a subject in a case: its rounds, or the reason that it is absent, or its error."""
+    """The result of a subject in a case: its rounds, or its error."""
 
     rounds: list[Measurement] = field(default_factory=list)
-    absent: str = ""
     error: str = ""
 
     @contextmanager
@@ -27,8 +26,6 @@ class Result:
         """Keep the failure of a block as this subject's, because it does not end a bench."""
         try:
             yield
-        except MissingTool as error:
-            self.absent = str(error)
         except FailedTrial as error:
             self.error = str(error)
         except Exception as error:
@@ -46,47 +43,32 @@ class Result:
         return bool(self.error) or len(self.rounds) >= enough
 
     def as_json(self) -> dict[str, Any]:
-        if not self.values():
-            return {"error": self.error} if self.error else {"absent": self.absent}
-        medians = {unit: figure.value for unit in ("cpu", "peak") if (figure := figure_of(self.values(unit)))}
-        seconds = figure_of(self.values())
+        if not (seconds := self.values()):
+            return {"error": self.error}
+        medians = {"median": median(seconds), "cpu": middle(self.values("cpu")), "peak": middle(self.values("peak"))}
         rounds = [asdict(measurement) for measurement in self.rounds]
-        return {"median": seconds.value, "low": seconds.low, "high": seconds.high, **medians, "rounds": rounds}
+        return {**medians, "low": min(seconds), "high": max(seconds), "rounds": rounds}
 
 
 type Results = Mapping[str, Mapping[str, Result]]
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A number, with the lowest and the highest of single rounds."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{number(self.value)} ({number(self.low)} to {number(self.high)})"
-
-
-def figure_of(values: Sequence[float]) -> Figure | None:
-    """The median of values, the lowest and the highest; None of none."""
-    return Figure(median(values), min(values), max(values)) if values else None
+def middle(values: Sequence[float]) -> float | None:
+    """The median; None of no values."""
+    return median(values) if values else None
 
 
 def compared(
     one: Sequence[float], other: Sequence[float], how: Callable[[float, float], float] = operator.truediv
-) -> Figure | None:
-    """The ratio of two medians, or their difference; its spread compares each round with its neighbour's."""
-    pairs = [how(*pair) for pair in zip(one, other, strict=False)]
-    return Figure(how(median(one), median(other)), min(pairs), max(pairs)) if pairs else None
+) -> float | None:
+    """The ratio of two medians, or their difference; None where one was not measured."""
+    return how(median(one), median(other)) if one and other else None
 
 
-def number(value: Figure | float | None) -> str:
-    """A number, or the value of a figure, in three digits and without an exponent."""
+def number(value: float | None) -> str:
+    """A number in three digits, without an exponent."""
     if value is None:
         return "-"
-    value = value.value if isinstance(value, Figure) else value
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if value else "0"
 
 
@@ -100,31 +82,26 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def case_table(results: Mapping[str, Result], against: Sequence[str]) -> Iterator[str]:
-    """The table of a case; below it, the subjects that are absent and those that failed.
+    """The table of a case; below it, the subjects that failed.
 
     Each subject is compared with those `against`; one that begins with a hyphen is the end of the other's name.
     """
     others = [name for name in against if any(each.endswith(name) for each in results)]
     rows = [["", "median s", "spread s", *(f"÷ {name}" for name in others), "CPU s", "peak MiB", "rounds"]]
     for name, result in results.items():
-        if seconds := figure_of(result.values()):
+        if seconds := result.values():
             compare = [results.get(name + other if other.startswith("-") else other, Result()) for other in others]
-            ratios = [compared(result.values(), other.values()) for other in compare]
-            shown = map(number, [*ratios, *(figure_of(result.values(unit)) for unit in ("cpu", "peak"))])
-            spread = f"{number(seconds.low)}-{number(seconds.high)}"
-            rows.append([name, number(seconds), spread, *shown, str(len(result.rounds))])
+            ratios = [compared(seconds, other.values()) for other in compare]
+            shown = map(number, [*ratios, *(middle(result.values(unit)) for unit in ("cpu", "peak"))])
+            spread = f"{number(min(seconds))}-{number(max(seconds))}"
+            rows.append([name, number(median(seconds)), spread, *shown, str(len(seconds))])
     yield from table(rows)
-    for name, result in results.items():
-        if result.error or result.absent:
-            yield f"{name}: error: {result.error}" if result.error else f"{name}: not there: {result.absent}"
+    yield from (f"{name}: error: {result.error}" for name, result in results.items() if result.error)
 
 
 def overview(results: Results) -> Iterator[str]:
     """The medians of the notebooks in seconds, a line for each, as on the page of performance."""
     columns = ("script", "papermill", "papermill-best", "samebook", "samebook-warm")
-    rows = [
-        [case, *(number(figure_of(subjects.get(name, Result()).values())) for name in columns)]
-        for case, subjects in results.items()
-        if "script" in subjects
-    ]
+    found = {case: subjects for case, subjects in results.items() if subjects.keys() >= set(columns)}
+    rows = [[case, *(number(middle(subjects[name].values())) for name in columns)] for case, subjects in found.items()]
     yield from table([["median s", *columns], *rows])

@@ -1,12 +1,12 @@
 """The goals of the bench, and by how much they are reached or missed. A bench never fails for a missed goal."""
 
 import operator
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import figures
-from benchmarks.figures import Figure, Result, Results, number
+from benchmarks.figures import Result, Results, number
 
 
 @dataclass(frozen=True)
@@ -26,23 +26,22 @@ class Goal:
     at_least: bool = False
     beside_load: float | None = None
 
-    def figure(self, results: Results) -> Figure | None:
+    def figure(self, results: Results) -> float | None:
         """The figure; None where it was not measured."""
         case, subject = self.subject.split()
         names = (subject, self.ratio or self.beyond)
         one, other = (results.get(case, {}).get(name, Result()).values(self.measure) for name in names)
         if self.ratio or self.beyond:
             return figures.compared(one, other, operator.truediv if self.ratio else operator.sub)
-        return figures.figure_of(one)
+        return figures.middle(one)
 
     def verdict(self, results: Results, load: int = 0) -> dict[str, Any]:
         """The figure, and the part of the limit by which it misses it: 0 or less is reached, None not measured."""
         figure, limit = self.figure(results), self.beside_load if load and self.beside_load else self.limit
-        over = figure.value - limit if figure else None
-        expected = {"limit": limit, "at_least": self.at_least}
-        expected["unit"] = "x" if self.ratio else "MiB" if self.measure == "peak" else "s"
-        missed = None if over is None else (-over if self.at_least else over) / limit
-        return {"goal": self.title, "found": asdict(figure) if figure else None, **expected, "missed_by": missed}
+        over = None if figure is None else (limit - figure if self.at_least else figure - limit) / limit
+        unit = "x" if self.ratio else "MiB" if self.measure == "peak" else "s"
+        expected = f"{'≥' if self.at_least else '≤'} {number(limit)} {unit}"
+        return {"goal": self.title, "found": figure, "unit": unit, "expected": expected, "missed_by": over}
 
 
 GOALS = (
@@ -80,10 +79,7 @@ def table(verdicts: list[dict[str, Any]]) -> Iterator[str]:
     return figures.table([["goal", "found", "expected", ""], *map(_row, verdicts)])
 
 
-def _row(verdict: Mapping[str, Any]) -> list[str]:
-    found, unit, missed = verdict["found"], verdict["unit"], verdict["missed_by"]
-    expected = f"{'≥' if verdict['at_least'] else '≤'} {number(verdict['limit'])} {unit}"
-    if found is None:
-        return [verdict["goal"], "-", expected, "not measured"]
-    by = f"{'missed' if missed > 0 else 'reached'} by {abs(missed):.0%}"
-    return [verdict["goal"], f"{Figure(**found)} {unit}", expected, by]
+def _row(verdict: dict[str, Any]) -> list[str]:
+    missed, found = verdict["missed_by"], f"{number(verdict['found'])} {verdict['unit']}"
+    by = "not measured" if missed is None else f"{'missed' if missed > 0 else 'reached'} by {abs(missed):.0%}"
+    return [verdict["goal"], found, verdict["expected"], by]

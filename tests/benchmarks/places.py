@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ FOLDERS = (
 )
 DROPPED = ("SAMEBOOK_", "PYTHON", "UV_", "PIP_", "VIRTUAL_ENV", "JUPYTER", "IPYTHON", "MAKE", "MFLAGS", "DVC_", "GIT_")
 IGNORED = "/runs/\n/store/\n/data/\n/.samebook/\n/models/.files/\n"
-UV = CHECKOUT / ".samebook" / "uv" / "bin" / "uv"
+UV = str(CHECKOUT / ".samebook" / "uv" / "bin" / "uv")
 LOCK = CHECKOUT / "environments" / "lab.txt"
 PEERS = CHECKOUT / ".samebook" / "bench" / "peers"
 # The libraries that the notebooks of the cases import, and the fewest packages of each peer. Versions are our lock's,
@@ -82,13 +82,14 @@ def programs(peer: str) -> Path:
     """The bin folder of a peer's environment, which is made, or brought up to date. Raises FailedTrial."""
     path = PEERS / f"{peer}-{platform.python_version()}"
     if not path.is_dir():
-        uv("venv", "--quiet", "--python", sys.executable, str(path))
-    options = ("--quiet", "--compile-bytecode", "--no-verify-hashes", "--constraints", str(LOCK))
-    uv("pip", "install", "--python", str(path), *options, *PACKAGES[peer])
+        call(CHECKOUT, os.environ, UV, "venv", "--python", sys.executable, str(path))
+    options = ("--compile-bytecode", "--no-verify-hashes", "--constraints", str(LOCK), *PACKAGES[peer])
+    call(CHECKOUT, os.environ, UV, "pip", "install", "--python", str(path), *options)
     return path / "bin"
 
 
-def uv(*arguments: str) -> None:
-    done = subprocess.run([UV, *arguments], capture_output=True, text=True, check=False)
+def call(folder: Path, environ: Mapping[str, str], *command: str) -> None:
+    """Run a command that prepares a trial. Raises FailedTrial."""
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise FailedTrial(f"uv {arguments[0]}: {last_words(done.stderr)}")
+        raise FailedTrial(f"{' '.join(command)}: exit code {done.returncode}: {last_words(done.stdout + done.stderr)}")

@@ -18,8 +18,8 @@ from typing import Any
 
 from benchmarks import places, trials
 from benchmarks.figures import SLOW, Result, number
-from benchmarks.notebooks import END
 from benchmarks.places import Place
+from benchmarks.preparation import END
 from benchmarks.trials import FailedTrial, Measurement, measure, measure_answer, processor_seconds
 from tiny import CHECKOUT
 
@@ -54,7 +54,7 @@ class Subject:
     clock: bool = False
 
     def prepared(self, name: str, place: Place) -> Callable[[], Measurement]:
-        """The measurement of a round; all that it needs is there. Raises FailedTrial, MissingTool."""
+        """The measurement of a round; all that it needs is there. Raises FailedTrial."""
         if self.prepare not in place.prepared:
             self.prepare(place)
             place.prepared.add(self.prepare)

@@ -24,8 +24,8 @@ import click
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 
-from benchmarks import machine, scale_data, scale_picture  # noqa: E402
-from benchmarks.bench import positive, words  # noqa: E402
+from benchmarks import scale_data, scale_picture  # noqa: E402
+from benchmarks.bench import machine_facts, positive, words  # noqa: E402
 from benchmarks.places import Place  # noqa: E402
 from benchmarks.trials import FailedTrial, Measurement, measure  # noqa: E402
 from s3 import KEY, TEXT, serving  # noqa: E402
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # its processes and folders go, too
     by_rows: Figures = {}
     by_runs: Figures = {}
-    facts, failed = machine.facts(), False
+    facts, failed = machine_facts(), False
     for figures, sizes, find in ((by_rows, options.sizes, of_rows), (by_runs, options.runs, of_runs)):
         for size in sizes:
             try:

@@ -30,10 +30,6 @@ print(json.dumps({"code": os.waitstatus_to_exitcode(status), **cost}))
 HOUR, TO_ANSWER = 3600, 120
 
 
-class MissingTool(Exception):
-    """A subject cannot be measured on this machine, which is not a failure; the text says why."""
-
-
 class FailedTrial(Exception):
     """A subject failed, or gave a wrong result."""
 
