@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -46,7 +46,7 @@ class Result:
         if not (seconds := self.values()):
             return {"error": self.error}
         medians = {"median": median(seconds), "cpu": middle(self.values("cpu")), "peak": middle(self.values("peak"))}
-        rounds = [asdict(measurement) for measurement in self.rounds]
+        rounds = [vars(measurement) for measurement in self.rounds]
         return {**medians, "low": min(seconds), "high": max(seconds), "rounds": rounds}
 
 

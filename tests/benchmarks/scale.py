@@ -177,7 +177,7 @@ def say(name: str, size: int, figure: Measurement) -> None:
 
 def write(path: Path, facts: Mapping[str, Any], *figures: Figures) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    plain = [{name: {n: m.as_json() for n, m in values.items()} for name, values in each.items()} for each in figures]
+    plain = [{name: {n: vars(m) for n, m in values.items()} for name, values in each.items()} for each in figures]
     path.write_text(json.dumps({"machine": facts, "rows": plain[0], "runs": plain[1]}, indent=1) + "\n")
 
 
