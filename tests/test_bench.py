@@ -61,6 +61,8 @@ def test_table_of_a_case() -> None:
     assert cells(script) == ["script", "2", "1-3", "1", "-", "1", "100", "3"]
     assert cells(ours) == ["ours", "3", "3-3", "1.5", "3", "1.5", "100", "1"]
     assert failed == "x: error: exit code 7"
+    medians = figures.overview({"cells": results | {"samebook": rounds(5)}, "help": {"samebook": rounds(1)}})
+    assert [cells(line) for line in medians][::2] == [["median s", "script", "samebook"], ["cells", "2", "5"]]
     values = [None, 0, 0.01234, 1.5, 99.96, 12345.6]  # three digits and no exponent
     assert [figures.number(value) for value in values] == ["-", "0", "0.0123", "1.5", "100", "12346"]
 

@@ -101,7 +101,8 @@ def case_table(results: Mapping[str, Result], against: Sequence[str]) -> Iterato
 
 def overview(results: Results) -> Iterator[str]:
     """The medians of the notebooks in seconds, a line for each, as on the page of performance."""
-    columns = ("script", "papermill", "papermill-best", "samebook", "samebook-warm")
+    all_columns = ("script", "papermill", "papermill-best", "samebook", "samebook-warm")
+    columns = [name for name in all_columns if any(name in subjects for subjects in results.values())]
     found = {case: subjects for case, subjects in results.items() if subjects.keys() >= set(columns)}
     rows = [[case, *(number(middle(subjects[name].values())) for name in columns)] for case, subjects in found.items()]
     yield from table([["median s", *columns], *rows])
