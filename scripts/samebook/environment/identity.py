@@ -30,10 +30,15 @@ INSTALLER_FILES = re.compile(r"^\.\./|\.pyc$|\.dist-info/(RECORD|INSTALLER|REQUE
 
 def locked_versions(workspace: Workspace) -> dict[str, str]:
     """The versions that the runtime lock names for this platform, by normalised name."""
+    lock = workspace.environments / "runtime.txt"
+    return dict(_locked_versions(lock, stamp(lock)))
+
+
+@cache
+def _locked_versions(lock: Path, _stamp: tuple[int, ...]) -> dict[str, str]:
     from packaging.requirements import Requirement
 
-    text = (workspace.environments / "runtime.txt").read_text()
-    lines = re.findall(r"^([A-Za-z0-9].*?)\s*\\?$", text, re.MULTILINE)
+    lines = re.findall(r"^([A-Za-z0-9].*?)\s*\\?$", lock.read_text(), re.MULTILINE)
     requirements = (Requirement(line) for line in lines)
     return {
         edits.normal(requirement.name): str(requirement.specifier).removeprefix("==")

@@ -201,7 +201,7 @@ def _models(
 
 def _drift(workspace: Workspace, *, is_allowed: bool) -> dict[str, str]:
     """How the environment differs from the lock, by package. Raises EnvironmentMismatch, unless that is allowed."""
-    mismatches = identity.mismatches(workspace)
+    mismatches = processes.shared(identity.mismatches, workspace)
     drift = {name: f"locked {locked}, found {version or 'none'}" for name, (locked, version) in mismatches.items()}
     if drift and not is_allowed:
         first = ", ".join(f"{name} ({versions})" for name, versions in list(drift.items())[:SHOWN_PACKAGES])

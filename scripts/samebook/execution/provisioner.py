@@ -21,6 +21,7 @@ from nbclient.exceptions import DeadKernelError
 
 from samebook.environment import interactive
 from samebook.execution import background
+from samebook.execution.cells import kernel_limit
 from samebook.execution.warm import client, kernels
 from samebook.execution.warm.early import EarlyProcess
 from samebook.execution.warm.kernels import Kind, Request
@@ -159,6 +160,7 @@ class Client(AsyncKernelClient):
     ) -> None:
         """Start the channels without the heartbeat, whose thread takes time to end: the process is watched instead."""
         super().start_channels(shell, iopub, stdin, hb, control)
+        self.iopub_channel.socket.rcvhwm = kernel_limit.WAITING
 
     @override
     async def wait_for_ready(self, timeout: float | None = None) -> None:

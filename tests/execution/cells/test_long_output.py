@@ -1,14 +1,17 @@
 """Runs of notebooks that print or display more than there may be end well, and say what is left out."""
 
 import json
+import os
 from pathlib import Path
 
 import nbformat
 import pytest
-from tiny import Tiny
+from tiny import Tiny, as_from_a_shell
 
 pytestmark = pytest.mark.timeout(300)
 
+# Bytes. A run of a notebook that does nothing needs 95 MB.
+PEAK = 150 * 10**6
 SECRET = "hunter2-hunter2-hunter2"
 LINES = "import sys\nfor number in range(300_000): sys.{}.write(f'{{number:>9}}\\n')"
 SENTENCE = "2,000,000 bytes more of {} are left out: output_limit in environments/dev.yml is 1 (MB)"
@@ -29,6 +32,19 @@ def cells(run: Path) -> list[nbformat.NotebookNode]:
 
 def printed(cell: nbformat.NotebookNode) -> str:
     return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def run_alone(tiny: Tiny, *arguments: str) -> tuple[int, str, int]:
+    """The exit code, the stderr and the peak of memory, in bytes, of a run whose processes are all its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        as_from_a_shell(patch)
+        process = tiny.start("run", *arguments)
+    assert process.stderr
+    stderr = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.communicate()
+    return process.returncode, stderr, usage.ru_maxrss * 1024
 
 
 def test_rest_is_left_out(tiny: Tiny) -> None:
@@ -67,6 +83,42 @@ def test_endless_print_ends(tiny: Tiny) -> None:
     assert sizes["notebook.ipynb"] < 1_100_000
     assert sizes["run.log"] < 2_000_000
     assert "at least " in printed(cells(tiny.last)[0]).splitlines()[-1]
+
+
+def test_endless_display_ends(tiny: Tiny) -> None:
+    """A cell that displays without end is ended by its time limit; neither the kernel nor the runner holds it all."""
+    tiny.notebook(
+        "shown", flood="from IPython.display import HTML, display\nwhile True: display(HTML('x' * 1_000_000))"
+    )
+    code, stderr, peak = run_alone(tiny, "shown", "--timeout", "10")
+    assert code == 1
+    assert "cell `flood` ran over its time limit of 10 s" in stderr
+    assert peak < PEAK
+    (notice,) = cells(tiny.last)[0].outputs
+    assert notice.data["text/plain"].startswith("at least 1,000,034 bytes more of displays are left out")
+
+
+def test_frames_without_end_stay_small(tiny: Tiny) -> None:
+    """A picture that is cleared and shown again without end has room, and waits for its reader."""
+    tiny.notebook(
+        "frames",
+        flood="from IPython.display import HTML, clear_output, display\n"
+        "while True: display(HTML('x' * 900_000)), clear_output()",
+    )
+    code, _, peak = run_alone(tiny, "frames", "--timeout", "10")
+    assert code == 1
+    assert peak < PEAK
+    assert len(cells(tiny.last)[0].outputs) <= 1
+
+
+def test_no_display_is_lost(tiny: Tiny) -> None:
+    """Displays that a kernel sends faster than they are read all arrive, in their order."""
+    tiny.notebook(
+        "fast", many="from IPython.display import Pretty, display\nfor i in range(5_000): display(Pretty(str(i)))"
+    )
+    done = tiny.samebook("run", "fast")
+    assert done.code == 0, done.stderr
+    assert [output.data["text/plain"] for output in cells(tiny.last)[0].outputs] == [*map(str, range(5_000))]
 
 
 def test_kernel_that_dies_leaves_what_came(tiny: Tiny) -> None:

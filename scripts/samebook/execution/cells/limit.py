@@ -7,10 +7,10 @@ a kernel splits these into messages, and in which order they come. So each run o
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbformat import NotebookNode
-from nbformat.v4 import new_output
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 MB = 10**6
 DISPLAYS = "displays"
@@ -48,11 +48,13 @@ class Limit:
             return self._admits_display(_size(content["evalue"]) + _size(content["traceback"]), None)
         return True
 
-    def notices(self, settings: str, *, is_whole: bool) -> Iterator[NotebookNode]:
+    def notices(self, settings: str, *, is_whole: bool) -> "Iterator[NotebookNode]":
         """The outputs that say, at the end of a cell, what is left out; `settings` is the file with the limit.
 
         A cell that has not come to its end, `is_whole`, has not told all of it.
         """
+        from nbformat.v4 import new_output  # a kernel never imports it
+
         cause = f"output_limit in {settings} is {self.most / MB:g} (MB)"
         for name, size in sorted(self.left_out.items()):
             text = f"{'' if is_whole else 'at least '}{size:,} bytes more of {name} are left out: {cause}"
