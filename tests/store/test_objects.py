@@ -1,6 +1,9 @@
 """The local store: whole, read-only objects, verified on read."""
 
+import os
+import shutil
 import stat
+import subprocess
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -82,6 +85,33 @@ def test_source_can_change(store: Store, tmp_path: Path) -> None:
     digest = store.put(source)
     source.write_bytes(b"b")
     assert store.get(digest) == b"a"
+
+
+def test_bytes_are_shared(tmp_path: Path) -> None:
+    """Where the file system can share bytes, an object takes no room of its own, and is no link all the same."""
+    disk, folder = tmp_path / "disk", tmp_path / "mounted"
+    folder.mkdir()
+    with disk.open("wb") as stream:
+        stream.truncate(320 << 20)
+    for command in (("mkfs.xfs", "-q", "-m", "reflink=1", disk), ("mount", "-o", "loop", disk, folder)):
+        if not shutil.which(command[0]) or subprocess.run(command, check=False).returncode:
+            pytest.skip(f"{command[0]} is missing or not allowed, and no other file system with reflinks is at hand")
+    try:
+        source = folder / "a.bin"
+        source.write_bytes(os.urandom(50 << 20))
+        used = _used(folder)
+        store = Store(folder / "store")
+        digest = store.put(source)
+        assert _used(folder) - used < 5 << 20
+        source.write_bytes(b"b")
+        assert store.is_whole(digest)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def _used(folder: Path) -> int:
+    os.sync()
+    return shutil.disk_usage(folder).used
 
 
 def test_writers_do_not_mix(store: Store) -> None:

@@ -7,7 +7,6 @@ Every read is verified: a damaged object is reported by its name and counts as m
 import hashlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from samebook.core.digest import sha256
 from samebook.core.errors import SamebookError, UsageError
-from samebook.core.workspace import Workspace, replacing
+from samebook.core.workspace import Workspace, copy_content, replacing
 
 DIGEST_LENGTH = 64
 HOUR = 3600
@@ -54,7 +53,7 @@ class Store:
             if isinstance(content, bytes):
                 temporary.write_bytes(content)
             else:
-                shutil.copyfile(content, temporary)
+                copy_content(content, temporary)
                 if sha256(temporary) != digest:
                     raise SamebookError(
                         f"{content} changed while it was copied into the store", mend="again, once nothing writes to it"

@@ -121,6 +121,17 @@ def test_no_display_is_lost(tiny: Tiny) -> None:
     assert [output.data["text/plain"] for output in cells(tiny.last)[0].outputs] == [*map(str, range(5_000))]
 
 
+def test_long_print_is_kept_once(tmp_path: Path) -> None:
+    """What a cell prints is on disk once, in run and store together, and in memory a few times."""
+    tiny = Tiny.create(tmp_path / "tiny")
+    tiny.notebook("much", out="for i in range(400): print((f'{i:05}' + 'x' * 94 + '\\n') * 1_000, end='')")
+    code, stderr, peak = run_alone(tiny, "much")
+    assert code == 0, stderr
+    states = [path.stat() for folder in (tiny.last, tiny.root / "store") for path in folder.rglob("*")]
+    assert 40_000_000 < sum({state.st_ino: 512 * state.st_blocks for state in states}.values()) < 46_000_000
+    assert peak < 300_000_000
+
+
 def test_kernel_that_dies_leaves_what_came(tiny: Tiny) -> None:
     """A kernel that is killed amid a flood ends the run in words, and the notebook has the beginning of it."""
     tiny.notebook(
