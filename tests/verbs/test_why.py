@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import promoting
 import pytest
 from reproducing import commit, make_repository
 from tiny import Result, Tiny, git
@@ -193,6 +194,31 @@ def test_pair_is_found_and_search_goes_on(tiny: Tiny) -> None:
     )
     assert "together, and not without each other: total 40 became 1300, all of the difference" in ended.stdout
     assert "run 1, with 0 of" not in ended.stderr
+
+
+def test_time_is_over(tiny: Tiny) -> None:
+    """No run is started once the minutes are over; what came in time is kept, and the search goes on with it."""
+    FACTOR(tiny)
+    commit(tiny)
+    after = run(tiny)
+    ended = why(tiny, after, "--minutes", "0.01")
+    assert ended.code == 1
+    assert "the limit is reached, with 1 run\n  -> make why A=" in ended.stderr, ended.stderr
+    ended = why(tiny, after)
+    assert ended.code == 0, ended.stderr
+    assert ended.stdout.endswith("1 change, 1 new run\n"), ended.stdout
+
+
+def test_promoted_models(tmp_path: Path) -> None:
+    """The runs of two promoted models are taken from their branches; the parameter between them is found."""
+    tiny = promoting.create(tmp_path / "models", 3, 5)
+    promoting.promote(tiny, 3)
+    git(tiny, "branch", "prod")
+    promoting.promote(tiny, 5)
+    shutil.rmtree(tiny.root / "runs")
+    ended = tiny.samebook("why", "delay@prod", "delay@main")
+    assert ended.code == 0, ended.stderr
+    assert "parameter level (3 became 5) makes the difference: auc 0.3 became 0.5, all of" in ended.stdout
 
 
 def test_steps_and_shares(tiny: Tiny) -> None:

@@ -97,7 +97,8 @@ class Mixtures:
         name = sha256(json_bytes(sorted(leaves)))
         if name not in self.kept:
             if self.made >= self.limits.runs or time.monotonic() > self.limits.end:
-                raise RunsAreOver(f"the limit is reached, with {self.made} runs", mend="make why A=… B=… RUNS=…")
+                runs = "1 run" if self.made == 1 else f"{self.made} runs"
+                raise RunsAreOver(f"the limit is reached, with {runs}", mend="make why A=… B=… RUNS=…")
             self.made += 1
             self.say(f"run {self.made}, with {len(leaves)} of {self._count()} changes")
             self.kept[name] = self._new(leaves)
