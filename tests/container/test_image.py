@@ -5,8 +5,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import docker
 import pytest
-from containers import Start, output
+from containers import Start, base, make, output
 from docker.models.images import Image
 
 CHECKOUT = Path(__file__).parents[2]
@@ -39,6 +40,28 @@ def test_lab_adds_files(runtime: Image, lab: Image, python: Python) -> None:
     )
     production, development = (json.loads(python(image, code)) for image in (runtime, lab))
     assert {path for path, digest in production.items() if development.get(path) != digest} == set()
+
+
+def test_same_content_is_same_image(engine: docker.DockerClient, checkout: Path) -> None:
+    """A commit that is empty, or of docs and tests alone, has the same images; one of a notebook has others."""
+    git = ("git", "-C", checkout, "-c", "safe.directory=*", "-c", "user.name=a", "-c", "user.email=a@b")
+    names = [f"samebook:{target}-content" for target in ("runtime", "lab")]
+
+    def build(*changed: str) -> list[str | None]:
+        for path in changed:
+            with (checkout / path).open("a") as stream:
+                stream.write("\n")
+        subprocess.run((*git, "commit", "--quiet", "--all", "--allow-empty", "--message", "more"), check=True)
+        make("build", ENGINE="docker", SAMEBOOK_TAG="-content", BASE_IMAGE=base(), cwd=checkout)
+        return [engine.images.get(name).id for name in names]
+
+    try:
+        images = build()
+        assert build() == images
+        assert build("docs/how-to/run.md", "README.md", "tests/tiny.py") == images
+        assert not {*build("notebooks/training.py")} & {*images}
+    finally:
+        subprocess.run(("docker", "image", "rm", *names), capture_output=True, check=False)
 
 
 @pytest.mark.parametrize(("name", "megabytes"), [("runtime", 664), ("lab", 912)])
