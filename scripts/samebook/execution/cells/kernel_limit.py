@@ -74,8 +74,8 @@ def start(most: int) -> None:
     if shell is None:
         return
     kernel = shell.kernel
-    outputs = {name: _Printed(getattr(sys, name), most) for name in ("stdout", "stderr")}
-    outputs[limit.DISPLAYS] = _Displayed(kernel, most)
+    streams = {name: _Printed(getattr(sys, name), most) for name in ("stdout", "stderr")}
+    outputs = {**streams, limit.DISPLAYS: _Displayed(kernel, most)}
     clear_output, request = shell.display_pub.clear_output, ""
 
     def begin(_: object) -> None:
