@@ -1,15 +1,23 @@
 """Runs of notebooks that print or display more than there may be end well, and say what is left out."""
 
 import json
-import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
-from tiny import Tiny, as_from_a_shell
+from tiny import Tiny
 
 pytestmark = pytest.mark.timeout(300)
 
+# Linux counts the memory of the process that started another as its own: this one is small.
+MEASURED = """
+import resource, subprocess, sys
+ended = subprocess.run(sys.argv[1:], stdout=sys.stderr)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+sys.exit(ended.returncode)
+"""
 # Bytes. A run of a notebook that does nothing needs 95 MB.
 PEAK = 150 * 10**6
 SECRET = "hunter2-hunter2-hunter2"
@@ -36,15 +44,9 @@ def printed(cell: nbformat.NotebookNode) -> str:
 
 def run_alone(tiny: Tiny, *arguments: str) -> tuple[int, str, int]:
     """The exit code, the stderr and the peak of memory, in bytes, of a run whose processes are all its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        as_from_a_shell(patch)
-        process = tiny.start("run", *arguments)
-    assert process.stderr
-    stderr = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.communicate()
-    return process.returncode, stderr, usage.ru_maxrss * 1024
+    command = (sys.executable, "-c", MEASURED, *tiny.command("run", *arguments))
+    done = subprocess.run(command, cwd=tiny.root, env=tiny.environ(), capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr, int(done.stdout)
 
 
 def test_rest_is_left_out(tiny: Tiny) -> None:
