@@ -79,6 +79,11 @@ def faults(season: Season, number: int) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "hour_departures", rows.assign(hour_departures=rows["day_departures"])
 
 
+def champions() -> list[int]:
+    """The evenings whose models are promoted."""
+    return find_champions(SEASON[0])
+
+
 def report_of(number: int) -> tuple[int, Report]:
     """The report of a day, before it is compared with earlier ones."""
     season = SEASON[0]
@@ -157,8 +162,10 @@ def main() -> None:
     first = FIRST - timedelta(days=LEARNT + HELD + 7)
     source = Source.read(copy_warehouse(options.folder), first, FIRST + timedelta(days=DAYS - 1))
     season = Season(Plan.of(DAYS), source, options.folder)
-    find_champions(season)
     SEASON.append(season)
+    # Not in this process: what it forks could use no thread of xgboost any more, and would wait without end.
+    with forked(1) as pool:
+        season.champions.extend(pool.submit(champions).result())
     numbers = [number for number in range(DAYS) if number != season.plan.broken]
     with forked(options.jobs) as pool:
         reports = dict(pool.map(report_of, numbers, chunksize=-(-len(numbers) // options.jobs)))

@@ -109,8 +109,8 @@ def train(season: Season, evening: int) -> None:
     model.save_model(season.folder / f"{evening}.ubj")
 
 
-def find_champions(season: Season) -> None:
-    """Train every week, and promote what is not worse than the champion on the same flights."""
+def find_champions(season: Season) -> list[int]:
+    """Train every week, and promote what is not worse than the champion on the same flights; the evenings of these."""
     import flights
 
     for evening in (0, *season.plan.retrained):
@@ -124,6 +124,7 @@ def find_champions(season: Season) -> None:
             before = scores(held["late"], said)["auc"]
         if scores(told["late"], told["probability"])["auc"] >= before - MARGIN and evening != season.plan.spoiled:
             season.champions.append(evening)
+    return season.champions
 
 
 def observations(season: Season, number: int, changed: pd.DataFrame | None = None) -> Observations:
