@@ -17,6 +17,7 @@ OPTIONS_WITH_VALUE = {"--env", "--timeout", "--params", "-p", "--parameter", "-e
 def main() -> None:
     """Hand a run over to a warm runner, or start its kernel beside the imports; then call the command."""
     processes.leave_no_core_dumps()
+    processes.keep_one_heap()
     signing_key.take()
     signing_programs.serve()  # before there is a second thread
     processes.end_with_parent()

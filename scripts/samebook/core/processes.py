@@ -1,5 +1,6 @@
 """Programs that run side by side. They end with the process that started them, even if it is killed."""
 
+import ctypes
 import os
 import resource
 import select
@@ -30,6 +31,8 @@ ATTEMPTS = 2
 # Seconds for which one look serves all pieces of work: what changes meanwhile changes beside a piece, too.
 RECENT = 2.0
 _shared: dict[object, tuple[float, object]] | None = None
+# The option of mallopt for the most heaps of a process: https://man7.org/linux/man-pages/man3/mallopt.3.html
+ARENA_MAX = -8
 # The places in /proc/<pid>/stat, after the name: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
 STATE, SESSION, START, START_OF_STACK, EXIT_CODE = 0, 3, 19, 25, 49
 
@@ -123,6 +126,12 @@ def exit_at_once(code: int = 0) -> NoReturn:
 def leave_no_core_dumps() -> None:
     """Let this process and those that it starts leave no image of their memory, which may hold a secret."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def keep_one_heap() -> None:
+    """Let all threads of this process share a heap: with one for each of them, as glibc has, a run takes 9 MiB more."""
+    with suppress(AttributeError):  # not glibc
+        ctypes.CDLL(None).mallopt(ARENA_MAX, 1)
 
 
 def end_with_parent() -> None:
