@@ -25,6 +25,16 @@ WINGS = (
 FACES = {"__main__", "testing"}
 # Programs of their own, beside the command line.
 PROGRAMS = {"execution.warm.zygote", "wheelhouse.first_pull", "wheelhouse.shared"}
+# All that other wings may use of `execution.warm.face`.
+WARM_FACE = {
+    *("FOLDER", "RUNNER", "Kind", "Origin", "ZygoteProcess"),
+    *("can_fork", "folder", "kernel_kind", "run", "runner_kind", "socket_folder", "take_early", "zygote"),
+}
+# Who imports another module of it: a kernel's script, which must import little, and what leaves vain packages out.
+BESIDE_WARM_FACE = {
+    ("execution.startup", "preload"),
+    *((module, "without") for module in ("execution.preparation", "verbs.run", "cli.ready")),
+}
 
 
 @cache
@@ -96,6 +106,17 @@ def test_imports_go_down() -> None:
     assert {(a, b) for a, b in arrows if WINGS.index(wing(b)) > WINGS.index(wing(a))} == set()
     assert {(a, b) for a, b in arrows if wing(a) == wing(b) == "verbs"} == set()
     TopologicalSorter(graph()).prepare()
+
+
+def test_warm_has_one_face() -> None:
+    """Other wings reach warm starts by one module, and use nothing of it but a handful of functions and types."""
+    arrows = {(a, b) for a, below in graph().items() for b in below if wing(b) == "execution.warm" != wing(a)}
+    others = {(a, b.rpartition(".")[2]) for a, b in arrows if b != "execution.warm.face"}
+    assert others == BESIDE_WARM_FACE
+    users = {a for a, b in arrows if b == "execution.warm.face"}
+    text = "\n".join((PACKAGE / f"{user.replace('.', '/')}.py").read_text() for user in users)
+    lines = re.findall(r"execution\.warm\.face import (.+)", text)
+    assert {*re.findall(r"\bface\.(\w+)", text), *", ".join(lines).split(", ")} == WARM_FACE
 
 
 def test_verbs_are_functions() -> None:

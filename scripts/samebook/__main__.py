@@ -3,11 +3,9 @@
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
-from samebook.core import errors, processes, signing_key, signing_programs
-from samebook.core.workspace import find
-from samebook.execution.warm import early, runner
+from samebook.core import processes, signing_key, signing_programs
+from samebook.execution.warm import face
 
 # Options, and variables of make, with which nothing runs, or a receipt names the notebook.
 NO_EARLY_START = {"--help", "-h", "--dry-run", "--dry", "--receipt", "DRY_RUN", "DRY", "RECEIPT", "--reuse", "REUSE"}
@@ -21,8 +19,9 @@ def main() -> None:
     signing_key.take()
     signing_programs.serve()  # before there is a second thread
     processes.end_with_parent()
-    if notebook := notebook_of(sys.argv[1:]):
-        start(notebook)
+    notebook = notebook_of(sys.argv[1:])
+    if notebook and (exit_code := face.run(sys.argv[1:], notebook)) is not None:
+        processes.exit_at_once(exit_code)
     from samebook.cli import main as cli
 
     cli.main()
@@ -48,18 +47,6 @@ def operand(arguments: Sequence[str]) -> str:
         elif not argument.startswith("-"):
             return argument
     return ""
-
-
-def start(notebook: str) -> None:
-    """Start the run in a warm runner, and end with it; where there is none, start the run's kernel."""
-    process = None
-    with suppress(errors.SamebookError, OSError):  # the command will raise it again
-        workspace = find()
-        process = runner.fork(workspace, sys.argv[1:])
-        if not process:
-            early.start(workspace, notebook)
-    if process:
-        processes.exit_at_once(runner.wait(process))
 
 
 if __name__ == "__main__":

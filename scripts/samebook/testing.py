@@ -20,9 +20,8 @@ from samebook.core import workspace
 from samebook.environment import interactive
 from samebook.execution import provisioner
 from samebook.execution.provisioner import KernelSource
-from samebook.execution.warm import client as zygotes
-from samebook.execution.warm import imports, kernels
-from samebook.execution.warm.kernels import Kind
+from samebook.execution.warm import face
+from samebook.execution.warm.face import Kind
 
 type Start = Callable[[str, Sequence[str]], TestbookNotebookClient]
 
@@ -40,15 +39,15 @@ class _Zygotes:
         self.zygotes: dict[str, tuple[bool, ExitStack]] = {}
 
     def source(self, kind: Kind, cwd: Path) -> KernelSource:
-        if not zygotes.can_fork():
+        if not face.can_fork():
             return KernelSource()
         if self.folder is None:
-            self.folder = Path(self.stack.enter_context(zygotes.socket_folder()))
+            self.folder = Path(self.stack.enter_context(face.socket_folder()))
         if kind.name in self.zygotes:
             self.zygotes[kind.name] = self.zygotes.pop(kind.name)
         elif len(self.zygotes) < MAX_ZYGOTES:
             end = self.stack.enter_context(ExitStack())
-            zygote = end.enter_context(zygotes.zygote(kind, cwd, self.folder))
+            zygote = end.enter_context(face.zygote(kind, cwd, self.folder))
             self.zygotes[kind.name] = (not zygote.refusal, end)
         is_usable, _ = self.zygotes.get(kind.name, (False, None))
         return KernelSource(self.folder, kind) if is_usable else KernelSource()
@@ -85,7 +84,7 @@ def notebook(pytestconfig: pytest.Config) -> Iterator[Start]:
         def start(name: str, tags: Sequence[str] = ()) -> TestbookNotebookClient:
             path = folder / f"{name}.ipynb"
             variables = interactive.outside_runs(path)
-            kind = kernels.kind("", imports.of_notebook(path), variables)
+            kind = face.kernel_kind(path, "", variables)
             source = session.source(kind, path.parent)
             source.variables = variables
             with provisioner.starting_from(source):

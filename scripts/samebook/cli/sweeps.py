@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from samebook.execution.preparation import RunRequest
     from samebook.verbs.sweep import SweepRequest
 
-# No time and no size has so many.
+# No time has so many.
 DIGITS = 10
 
 
@@ -36,21 +36,6 @@ class DurationType(click.ParamType[float]):
         if not (text[:-1].isdecimal() and len(text) < DIGITS and text[-1:] in units):
             self.fail(f"found {value!r}; expected a time, like 15m", param, ctx)
         return float(text[:-1]) * units[text[-1]]
-
-
-class SizeType(click.ParamType[int]):
-    """`2g`, as --memory takes it."""
-
-    name = "size"
-
-    @override
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text, units = str(value).lower(), {"m": 1 << 20, "g": 1 << 30}
-        if text == "0":
-            return 0
-        if not (text[:-1].isdecimal() and len(text) < DIGITS and text[-1:] in units):
-            self.fail(f"found {value!r}; expected a size, like 500m or 2g", param, ctx)
-        return int(text[:-1]) * units[text[-1]]
 
 
 @dataclass(frozen=True)
@@ -190,13 +175,7 @@ def sweep(
 @ENV
 @VARIABLES
 @click.option("--idle", type=DurationType(), default="15m", help="End after this long without a run; 0s is never.")
-@click.option(
-    "--memory",
-    type=SizeType(),
-    default="0",
-    help="End where the imports take more memory than this, like 2g; 0 sets no limit.",
-)
-def warm(notebook: str, env: str, idle: float, memory: int) -> None:
+def warm(notebook: str, env: str, idle: float) -> None:
     """Keep the imports of NOTEBOOK in memory until Ctrl-C: runs of it start at once, with the same results.
 
     Example: samebook warm train --idle 1h
@@ -206,4 +185,4 @@ def warm(notebook: str, env: str, idle: float, memory: int) -> None:
     """
     from samebook.verbs import warm as verb
 
-    verb.warm(verb.WarmRequest(notebook, env, idle, memory), say)
+    verb.warm(verb.WarmRequest(notebook, env, idle), say)

@@ -7,17 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from samebook.core.errors import SamebookError
 from samebook.environment import identity, machine, variables
 from samebook.execution.preparation import PreparedRun
-from samebook.execution.warm import client, imports, kernels, runner
-from samebook.execution.warm.kernels import Kind
-from samebook.execution.warm.messages import RUNNER
-
-if TYPE_CHECKING:
-    from samebook.execution.warm.client import ZygoteProcess
+from samebook.execution.warm import face
+from samebook.execution.warm.face import Kind, ZygoteProcess
 
 # Bytes of free memory that a zygote needs: with less, kernels start cold, one after the other.
 ZYGOTE_MEMORY = 1 << 30
@@ -31,7 +26,7 @@ def kind(prepared: PreparedRun, packages: str) -> Kind:
     `packages` is the digest of the environment.
     """
     env = variables.of_any_kernel(prepared.workspace, prepared.numerics, prepared.callers.handed)
-    return kernels.kind(packages, imports.of_notebook(prepared.path), env)
+    return face.kernel_kind(prepared.path, packages, env)
 
 
 @contextmanager
@@ -43,10 +38,10 @@ def warm_kernels(prepared: PreparedRun) -> Iterator[str]:
     if obstacle := _obstacle():
         yield obstacle
         return
-    with client.socket_folder() as folder:
+    with face.socket_folder() as folder:
         kernel_kind = kind(prepared, identity.of(prepared.workspace)["digest"])
-        with client.zygote(kernel_kind, prepared.path.parent, Path(folder)) as zygote:
-            importlib.import_module(RUNNER)  # the imports of the runs, while the zygote does those of the kernels
+        with face.zygote(kernel_kind, prepared.path.parent, Path(folder)) as zygote:
+            importlib.import_module(face.RUNNER)  # the imports of the runs, while the zygote does those of the kernels
             refusal = zygote.refusal
             with _folder_variable(folder):
                 yield refusal
@@ -86,7 +81,7 @@ class Pool:
                     self._start_frequent(runs())
             kinds = self._kinds.get(notebook, ())
             is_warm = bool(kinds) and all(self._zygotes[name].is_ready for name in kinds)
-        return {client.FOLDER: self._folder} if is_warm else {}
+        return {face.FOLDER: self._folder} if is_warm else {}
 
     def _start_frequent(self, runs: Sequence[PreparedRun]) -> None:
         """Start the zygotes that enough of these runs take, as far as memory goes."""
@@ -98,21 +93,21 @@ class Pool:
             self._kinds.setdefault(run.request.notebook, ())
             has_room = of_kernel.name in self._zygotes or len(self._zygotes) < limit
             if has_room and counts[of_kernel.name] * self.times >= MIN_RUNS:
-                of_runner = self._start(runner.kind(run.workspace), run.workspace.root)
+                of_runner = self._start(face.runner_kind(run.workspace), run.workspace.root)
                 self._kinds[run.request.notebook] = (of_runner, self._start(of_kernel, run.path.parent))
 
     def _start(self, kernel_kind: Kind, cwd: Path) -> str:
         if kernel_kind.name not in self._zygotes:
-            self._folder = self._folder or self._stack.enter_context(client.socket_folder())
+            self._folder = self._folder or self._stack.enter_context(face.socket_folder())
             self._zygotes[kernel_kind.name] = self._stack.enter_context(
-                client.zygote(kernel_kind, cwd, Path(self._folder))
+                face.zygote(kernel_kind, cwd, Path(self._folder))
             )
         return kernel_kind.name
 
 
 def _obstacle() -> str:
     """The reason why no kernel can be warm on this machine, "" where it can."""
-    if not client.can_fork():
+    if not face.can_fork():
         return "this platform can't fork"
     free = machine.free_memory()
     return f"{free >> 20} MiB of memory are free, too few to keep imports in" if free < ZYGOTE_MEMORY else ""
@@ -121,10 +116,10 @@ def _obstacle() -> str:
 @contextmanager
 def _folder_variable(folder: str) -> Iterator[None]:
     """Inside the block, the variable that names the folder of zygotes is set."""
-    before = os.environ.get(client.FOLDER)
-    os.environ[client.FOLDER] = folder
+    before = os.environ.get(face.FOLDER)
+    os.environ[face.FOLDER] = folder
     try:
         yield
     finally:
-        os.environ.pop(client.FOLDER)
-        os.environ.update({client.FOLDER: before} if before else {})
+        os.environ.pop(face.FOLDER)
+        os.environ.update({face.FOLDER: before} if before else {})

@@ -22,9 +22,7 @@ from nbclient.exceptions import DeadKernelError
 from samebook.environment import interactive
 from samebook.execution import background
 from samebook.execution.cells import kernel_limit
-from samebook.execution.warm import client, kernels
-from samebook.execution.warm.early import EarlyProcess
-from samebook.execution.warm.kernels import Kind, Request
+from samebook.execution.warm.face import Origin
 from samebook.records import run_folder
 
 # Seconds between two looks at a process, and for which a killed one is looked at; then Jupyter's own wait goes on.
@@ -33,38 +31,18 @@ KILL_WAIT = 1.0
 
 
 @dataclass
-class KernelSource:
-    """The origin of a kernel: a zygote of this kind, with its socket in the folder, or an early process.
+class KernelSource(Origin):
+    """The origin of a kernel, and what its run has to know of it.
 
-    `variables` are those of a kernel outside of a run, in place of those that it is started with. `secrets` are the
-    names of variables that a kernel which has started early lacks.
-    `run` is the folder of the run, which notes the kernel's process.
-    `output` is the file descriptor of the kernel's stdout and stderr. `start` is "warm" once a zygote has forked the
-    kernel, else "cold", as the receipt says. `exit_code` is that of the kernel's process once it has ended: below 0 for
-    a signal, as in `subprocess`. A kernel is replaced where it has become another program, as by os.execv.
+    `variables` are those of a kernel outside of a run, in place of those that it is started with. `run` is the folder
+    of the run, which notes the kernel's process. `exit_code` is that of this process once it has ended: below 0 for a
+    signal, as in `subprocess`. A kernel is replaced where it has become another program, as by os.execv.
     """
 
-    folder: Path | None = None
-    kind: Kind | None = None
-    early: EarlyProcess | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    secrets: frozenset[str] = frozenset()
     run: Path | None = None
-    output: int = 2
-    start: str = "cold"
     exit_code: int | None = None
     is_replaced: bool = False
-
-    def process(self, request: Request) -> Any:
-        """A process for the kernel; None where it must be started as any other."""
-        if self.folder and self.kind and (forked := client.fork(self.folder, self.kind, request, self._files)):
-            self.start = "warm"
-            return forked
-        return self.early.become(request, self._files, self.secrets) if self.early else None
-
-    @property
-    def _files(self) -> tuple[int, int]:
-        return self.output, self.output
 
 
 # The source of the kernel that is started next: Jupyter has no way to hand it on.
@@ -94,14 +72,13 @@ class Provisioner(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         source = self.source = KERNEL_SOURCE.get()
         kwargs["env"] = self._variables(kwargs["env"])
-        is_python = tuple(cmd[:3]) == kernels.COMMAND
-        request = Request(cmd[3:], kwargs["env"], str(kwargs.get("cwd") or Path.cwd()))
-        process = source.process(request) if source and is_python else None
+        cwd = str(kwargs.get("cwd") or Path.cwd())
+        process = source.process(cmd, kwargs["env"], cwd) if source else None
         if process is None:
             output = source.output if source else None
             return await super().launch_kernel(cmd, **kwargs, stdout=output, stderr=output)
         self.process, self.pid, self.pgid = process, process.pid, process.pid
-        self.cwd: Any = request.cwd
+        self.cwd: Any = cwd
         return self.connection_info
 
     def _variables(self, given: Mapping[str, str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from samebook.data import publish
 from samebook.environment import identity, machine, variables
 from samebook.execution import background, outputs, parameters, startup
 from samebook.execution.preparation import PreparedRun, RunRequest, prepare
-from samebook.execution.warm import client, early
+from samebook.execution.warm import face
 from samebook.execution.warm.without import without
 from samebook.reads import origin
 from samebook.records import provenance, receipt, run_folder, signing
@@ -166,9 +166,9 @@ def _kernel_source(prepared: PreparedRun, environment: "_Background[dict[str, An
     """
     from samebook.execution import pool, provisioner
 
-    sockets = client.folder(prepared.workspace)
+    sockets = face.folder(prepared.workspace)
     kind = pool.kind(prepared, environment.result()["digest"]) if sockets else None
-    return provisioner.KernelSource(sockets, kind, early.take(), secrets=frozenset(prepared.callers.secrets))
+    return provisioner.KernelSource(sockets, kind, face.take_early(), secrets=frozenset(prepared.callers.secrets))
 
 
 def _page() -> ModuleType:

@@ -1,17 +1,14 @@
 """Keep a notebook's imports in memory: runs of it that start meanwhile have their kernels forked from this process."""
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-import psutil
-
-from samebook.core import make, signals
+from samebook.core import file_lock, make, signals
 from samebook.core import workspace as workspaces
 from samebook.core.errors import UsageError
 from samebook.core.text import Say
@@ -19,8 +16,8 @@ from samebook.core.workspace import make_folder, write_whole
 from samebook.environment import identity
 from samebook.execution import pool, preparation
 from samebook.execution.preparation import RunRequest
-from samebook.execution.warm import client, runner
-from samebook.execution.warm.client import ZygoteProcess
+from samebook.execution.warm import face
+from samebook.execution.warm.face import ZygoteProcess
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,12 +27,11 @@ POLL = 0.2
 
 @dataclass(frozen=True)
 class WarmRequest:
-    """One call of `samebook warm`: a notebook and an environment; `idle` in seconds without a run, `limit` in bytes."""
+    """One call of `samebook warm`: a notebook and an environment; `idle` in seconds without a run."""
 
     notebook: str
     env: str = "dev"
     idle: float = 900
-    limit: int = 0
 
 
 def warm(request: WarmRequest, say: Say) -> None:
@@ -52,21 +48,21 @@ def warm(request: WarmRequest, say: Say) -> None:
 def _keep_warm(request: WarmRequest, say: Say) -> str:
     """Import and fork; returns the file that has changed since it was imported, "" where nothing has run for long."""
     prepared = preparation.prepare(workspaces.find(), RunRequest(request.notebook, {}, request.env))
-    if not client.can_fork():
+    if not face.can_fork():
         raise UsageError(
             "kernels can't be forked on this platform: runs start cold", mend=f"make run NOTEBOOK={request.notebook}"
         )
     kind = pool.kind(prepared, identity.of(prepared.workspace)["digest"])
-    folder = make_folder(prepared.workspace.runs / ".warm")
-    with signals.as_errors(), _Claims(folder) as claims, client.socket_folder() as sockets, ExitStack() as stack:
-        if not claims.claim(kind.name):
+    folder, locks = make_folder(prepared.workspace.runs / ".warm"), prepared.workspace.runs / ".warm.locks"
+    with signals.as_errors(), face.socket_folder() as sockets, ExitStack() as stack:
+        if not _claim(locks / kind.name, stack):
             raise UsageError(f"{request.notebook} is warm already", mend=f"make run NOTEBOOK={request.notebook}")
-        claims.clear_up()
-        zygotes = [stack.enter_context(client.zygote(kind, prepared.path.parent, Path(sockets), idle=request.idle))]
-        runners = runner.kind(prepared.workspace)  # one zygote serves the runners of all notebooks
-        if claims.claim(runners.name):
-            zygotes.append(stack.enter_context(client.zygote(runners, prepared.workspace.root, Path(sockets))))
-        if reason := zygotes[0].refusal or _excess(zygotes[0].process.pid, request.limit):
+        _clear_up(folder, locks)
+        zygotes = [stack.enter_context(face.zygote(kind, prepared.path.parent, Path(sockets), idle=request.idle))]
+        runners = face.runner_kind(prepared.workspace)  # one zygote serves the runners of all notebooks
+        if _claim(locks / runners.name, stack):
+            zygotes.append(stack.enter_context(face.zygote(runners, prepared.workspace.root, Path(sockets))))
+        if reason := zygotes[0].refusal:
             raise UsageError(
                 f"{request.notebook} can't be kept warm: {reason}", mend=f"make run NOTEBOOK={request.notebook}"
             )
@@ -78,46 +74,18 @@ def _keep_warm(request: WarmRequest, say: Say) -> str:
             return _wait(zygotes, say)
 
 
-def _excess(pid: int, limit: int) -> str:
-    """A message where a process takes more memory than `limit` bytes, else ""; 0 sets no limit."""
-    taken = 0
-    with suppress(psutil.Error):
-        taken = psutil.Process(pid).memory_info().rss
-    return f"it takes {taken >> 20} MiB, more than {limit >> 20}" if 0 < limit < taken else ""
+def _claim(lock: Path, stack: ExitStack) -> bool:
+    """Hold the lock of a kind of zygotes until the stack is closed; False where another process has it."""
+    if (descriptor := file_lock.acquire(lock, wait=False)) is not None:
+        stack.callback(os.close, descriptor)
+    return descriptor is not None
 
 
-class _Claims:
-    """The kinds of zygotes that this process, and no other, keeps: a lock for each, which ends with the process."""
-
-    def __init__(self, folder: Path) -> None:
-        # The locks are on one file beside the folder: a process that closes a file loses all its locks on it.
-        self._folder, self._handle = folder, os.open(folder.with_name(".warm.lock"), os.O_CREAT | os.O_RDWR, 0o644)
-        self._names: set[str] = set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._handle)
-
-    def claim(self, name: str) -> bool:
-        """Take a kind; False where another process has it."""
-        with suppress(BlockingIOError, PermissionError):
-            self._lock(name, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._names.add(name)
-            return True
-        return False
-
-    def clear_up(self) -> None:
-        """Remove the entries of processes that were killed."""
-        for entry in self._folder.glob("[!.]*"):
-            if entry.name not in self._names and self.claim(entry.name):
-                entry.unlink(missing_ok=True)
-                self._lock(entry.name, fcntl.LOCK_UN)
-                self._names.remove(entry.name)
-
-    def _lock(self, name: str, flags: int) -> None:
-        fcntl.lockf(self._handle, flags, 1, int(name[:8], 16))
+def _clear_up(folder: Path, locks: Path) -> None:
+    """Remove the entries of processes that were killed."""
+    for entry in folder.glob("[!.]*"):
+        if not file_lock.is_held(locks / entry.name):
+            entry.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""The zygote by itself: a request that fails is its client's trouble alone."""
+"""The zygote by itself: a request that fails is its client's trouble alone, and so is a client that ends."""
 
 import errno
 import os
+import selectors
 import socket
 
 import pytest
@@ -24,6 +25,24 @@ def test_failed_fork_spares_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
         messages.send(client, {"arguments": []}, (1, 2))
         assert zygote._fork(state) is None
         assert client.recv(1) == b""
+        assert state.children == {}
+        state.selector.close()
+        for number in state.pipe:
+            os.close(number)
+
+
+def test_child_and_client_end_at_once() -> None:
+    """A client that ends in the moment in which its kernel has ended kills nobody, and the zygote goes on."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        ours, client = socket.socketpair()
+        state = zygote.Zygote(listener, 0)
+        pid = os.posix_spawn("/bin/true", ["true"], {})
+        state.children[pid] = ours
+        key = state.selector.register(ours, selectors.EVENT_READ, pid)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        client.close()
+        zygote._reap(state)
+        assert zygote._handle(state, key) is None
         assert state.children == {}
         state.selector.close()
         for number in state.pipe:

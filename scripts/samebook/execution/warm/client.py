@@ -35,7 +35,6 @@ class ForkedProcess:
     def __init__(self, connection: socket.socket, pid: int) -> None:
         self.connection, self.pid = connection, pid
         self.returncode: int | None = None
-        self._received = b""
 
     def poll(self) -> int | None:
         """The exit code, None while the process lives; with its zygote it has ended too."""
@@ -54,16 +53,12 @@ class ForkedProcess:
     def _listen(self, timeout: float | None) -> None:
         try:
             self.connection.settimeout(timeout)
-            content = self.connection.recv(4096)
+            self.returncode = messages.receive_answer(self.connection)
         except (BlockingIOError, TimeoutError):
             return
-        except OSError:
-            content = b""
-        self._received += content
-        is_whole = self._received.endswith(b"\n")
-        if is_whole or not content:
-            self.returncode = json.loads(self._received)["code"] if is_whole else -signal.SIGKILL
-            self.connection.close()
+        except (OSError, ValueError):  # the handler of a signal may have received the code meanwhile
+            self.returncode = -signal.SIGKILL if self.returncode is None else self.returncode
+        self.connection.close()
 
     def send_signal(self, signum: int) -> None:
         if self.poll() is None:
@@ -92,7 +87,7 @@ def fork(folder: Path, kind: Kind, request: Request, files: Sequence[int] = (1, 
             connection.connect(address)
             _check_owner(connection)
             request.send(connection, files)
-            return ForkedProcess(connection, messages.receive(connection)["pid"])
+            return ForkedProcess(connection, messages.receive_answer(connection))
         except BaseException:
             connection.close()
             raise

@@ -49,7 +49,7 @@ class EarlyProcess:
             if kernels.import_variables(seen) == self.env and self.process.poll() is None:
                 self.connection.settimeout(LONGEST_IMPORT)
                 request.send(self.connection, files)
-                messages.receive(self.connection)
+                messages.receive_answer(self.connection)
                 self.connection.close()
                 return self.process
         self.end()
@@ -77,7 +77,7 @@ def start(workspace: Workspace, notebook: str) -> None:
         atexit.register(_early.end)
 
 
-def take() -> EarlyProcess | None:
+def take_early() -> EarlyProcess | None:
     """The process that was started early, for the first caller only."""
     global _early
     process, _early = _early, None

@@ -18,18 +18,8 @@ from samebook.execution.warm import messages
 OWN = ("SAMEBOOK_", "IPYTHONDIR", "JPY_")
 # Variables that terminals, desktops and pytest set, at which no module looks either.
 TERMINAL = (
-    "SHLVL",
-    "_",
-    "PWD",
-    "OLDPWD",
-    "TERM",
-    "COLUMNS",
-    "LINES",
-    "SSH_",
-    "XDG_SESSION",
-    "DBUS_",
-    "WINDOWID",
-    "PYTEST_",
+    *("SHLVL", "_", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES"),
+    *("SSH_", "XDG_SESSION", "DBUS_", "WINDOWID", "PYTEST_"),
 )
 # Variables of a process while it imports: where figures go, and that the debugger keeps its advice to itself.
 IMPORT_ENV = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}

@@ -98,13 +98,11 @@ class ZMQInteractiveShell:
 def _in_cell() -> Iterator[None]:
     """Give the block the function that cells have: without it, pandas takes a terminal's width for its tables."""
     names = vars(builtins)
-    before = {name: names[name] for name in ("get_ipython",) if name in names}
     names["get_ipython"] = ZMQInteractiveShell
     try:
         yield
     finally:
         del names["get_ipython"]
-        names |= before
 
 
 def check_reads() -> None:

@@ -31,16 +31,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 
 
 @dataclass
-class Child:
-    """A forked process, and the connection of the client that has requested it."""
-
-    connection: socket.socket
-    pid: int
-
-
-@dataclass
 class Zygote:
-    """The state of the process: its socket and its children.
+    """The state of the process: its socket, and by the pid of each child the connection of its client.
 
     It ends after `idle` seconds without a child, with 0 never.
     """
@@ -48,32 +40,40 @@ class Zygote:
     listener: socket.socket
     idle: float
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    children: dict[int, Child] = field(default_factory=dict)
+    children: dict[int, socket.socket] = field(default_factory=dict)
     pipe: tuple[int, int] = field(default_factory=lambda: os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC))
     is_ending: bool = False
-    last_use: float = field(default_factory=time.monotonic)
 
 
 def serve(zygote: Zygote) -> dict[str, Any] | None:
     """Fork a child for each request, until the process that started this one ends, or no child has run for `idle`
     seconds.
 
-    It returns in several processes, as os.fork does: in each child the request, in this process None at the end.
+    It returns in several processes, as os.fork does: in each child the request, in this process None at the end, once
+    the children that are left are killed and the socket is removed.
     """
     signal.set_wakeup_fd(zygote.pipe[1], warn_on_full_buffer=False)
     for signum in SIGNALS:
         signal.signal(signum, lambda *_: None)
     for file, role in ((zygote.listener, "client"), (zygote.pipe[0], "signal"), (0, "owner")):
         zygote.selector.register(file, selectors.EVENT_READ, role)
-    while zygote.children or not zygote.is_ending:
-        events = zygote.selector.select(1.0)
-        for key, _ in events:
-            if request := _handle(zygote, key):
-                return request
-        if zygote.children or events:
-            zygote.last_use = time.monotonic()
-        elif zygote.idle and time.monotonic() - zygote.last_use > zygote.idle:
-            break
+    path, last_use, request = zygote.listener.getsockname(), time.monotonic(), None
+    try:
+        while zygote.children or not zygote.is_ending:
+            events = zygote.selector.select(1.0)
+            for key, _ in events:
+                if request := _handle(zygote, key):
+                    return request
+            if zygote.children or events:
+                last_use = time.monotonic()
+            elif zygote.idle and time.monotonic() - last_use > zygote.idle:
+                break
+    finally:
+        for pid in zygote.children:
+            _kill(pid)
+        if not request:
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # noqa: PTH108 - pathlib is not imported for a kernel's sake
     return None
 
 
@@ -90,10 +90,10 @@ def _handle(zygote: Zygote, key: selectors.SelectorKey) -> dict[str, Any] | None
         case "owner":
             if not os.read(0, 512):
                 raise SystemExit(0)
-        case Child() as ended:
+        case pid if pid in zygote.children:  # else it has been reaped by an event before this one
             # A client sends nothing after its request: the connection is readable because the client has ended.
-            _kill(ended)
-            zygote.selector.unregister(ended.connection)
+            _kill(pid)
+            zygote.selector.unregister(key.fileobj)
     return None
 
 
@@ -112,7 +112,7 @@ def _fork(zygote: Zygote) -> dict[str, Any] | None:
     connection.settimeout(5)
     try:
         preload.check_reads()  # else the client starts a kernel of its own
-        request, files = messages.receive_with_files(connection)
+        request, files = messages.receive(connection)
     except (OSError, ValueError):
         connection.close()
         return None
@@ -135,10 +135,10 @@ def _fork(zygote: Zygote) -> dict[str, Any] | None:
     if pid < 0:
         connection.close()
         return None
-    zygote.children[pid] = Child(connection, pid)
+    zygote.children[pid] = connection
     connection.settimeout(None)
-    zygote.selector.register(connection, selectors.EVENT_READ, zygote.children[pid])
-    _answer(connection, {"pid": pid})
+    zygote.selector.register(connection, selectors.EVENT_READ, pid)
+    messages.answer(connection, pid)
     return None
 
 
@@ -149,8 +149,7 @@ def _leave(zygote: Zygote, connection: socket.socket, files: list[int]) -> None:
     for signum in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    siblings = [sibling.connection for sibling in zygote.children.values()]
-    for resource in (zygote.selector, zygote.listener, connection, *siblings):
+    for resource in (zygote.selector, zygote.listener, connection, *zygote.children.values()):
         resource.close()
     for number in zygote.pipe:
         os.close(number)
@@ -174,29 +173,24 @@ def _close_stdin() -> None:
 
 def _reap(zygote: Zygote) -> None:
     """Send the exit codes of the children that have ended to their clients."""
-    for pid, ended in tuple(zygote.children.items()):
+    for pid, connection in tuple(zygote.children.items()):
         number, status = os.waitpid(pid, os.WNOHANG)
         if number:
-            _answer(ended.connection, {"code": os.waitstatus_to_exitcode(status)})
+            messages.answer(connection, os.waitstatus_to_exitcode(status))
             with contextlib.suppress(KeyError, ValueError):
-                zygote.selector.unregister(ended.connection)
-            ended.connection.close()
+                zygote.selector.unregister(connection)
+            connection.close()
             del zygote.children[pid]
 
 
-def _answer(connection: socket.socket, message: dict[str, int]) -> None:
-    with contextlib.suppress(OSError):  # the client has ended
-        messages.send(connection, message)
-
-
-def _kill(victim: Child) -> None:
+def _kill(pid: int) -> None:
     try:
-        os.killpg(victim.pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
     except PermissionError:
         pass
     except ProcessLookupError:  # it has no group of its own yet; its pid is still its own
         with contextlib.suppress(ProcessLookupError):
-            os.kill(victim.pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
 
 def once(parent: int, modules: list[str]) -> None:
@@ -210,12 +204,12 @@ def once(parent: int, modules: list[str]) -> None:
     if refusal:
         return
     try:
-        request, files = messages.receive_with_files(connection)
+        request, files = messages.receive(connection)
     except (OSError, ValueError):
         return
     _take_files(files)
     request["parent"] = parent
-    _answer(connection, {"pid": os.getpid()})
+    messages.answer(connection, os.getpid())
     connection.close()
     child.run_kernel(request, effects)
 
@@ -237,22 +231,8 @@ def main(arguments: list[str]) -> None:
         return
     gc.collect()
     gc.freeze()
-    if request := _serve_to_the_end(Zygote(listener, float(idle))):
+    if request := serve(Zygote(listener, float(idle))):
         (child.run_command if is_runner else child.run_kernel)(request, effects)
-
-
-def _serve_to_the_end(zygote: Zygote) -> dict[str, Any] | None:
-    """Serve; at the end kill the children that are left and remove the socket. Returns a child's request."""
-    path, request = zygote.listener.getsockname(), None
-    try:
-        request = serve(zygote)
-    finally:
-        for survivor in zygote.children.values():
-            _kill(survivor)
-        if not request:
-            with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108 - pathlib is not imported for a kernel's sake
-    return request
 
 
 if __name__ == "__main__":
