@@ -48,24 +48,21 @@ def warm(request: WarmRequest, say: Say) -> None:
 def _keep_warm(request: WarmRequest, say: Say) -> str:
     """Import and fork; returns the file that has changed since it was imported, "" where nothing has run for long."""
     prepared = preparation.prepare(workspaces.find(), RunRequest(request.notebook, {}, request.env))
+    cold = f"make run NOTEBOOK={request.notebook}"
     if not face.can_fork():
-        raise UsageError(
-            "kernels can't be forked on this platform: runs start cold", mend=f"make run NOTEBOOK={request.notebook}"
-        )
+        raise UsageError("kernels can't be forked on this platform: runs start cold", mend=cold)
     kind = pool.kind(prepared, identity.of(prepared.workspace)["digest"])
     folder, locks = make_folder(prepared.workspace.runs / ".warm"), prepared.workspace.runs / ".warm.locks"
     with signals.as_errors(), face.socket_folder() as sockets, ExitStack() as stack:
         if not _claim(locks / kind.name, stack):
-            raise UsageError(f"{request.notebook} is warm already", mend=f"make run NOTEBOOK={request.notebook}")
+            raise UsageError(f"{request.notebook} is warm already", mend=cold)
         _clear_up(folder, locks)
         zygotes = [stack.enter_context(face.zygote(kind, prepared.path.parent, Path(sockets), idle=request.idle))]
         runners = face.runner_kind(prepared.workspace)  # one zygote serves the runners of all notebooks
         if _claim(locks / runners.name, stack):
             zygotes.append(stack.enter_context(face.zygote(runners, prepared.workspace.root, Path(sockets))))
         if reason := zygotes[0].refusal:
-            raise UsageError(
-                f"{request.notebook} can't be kept warm: {reason}", mend=f"make run NOTEBOOK={request.notebook}"
-            )
+            raise UsageError(f"{request.notebook} can't be kept warm: {reason}", mend=cold)
         if zygotes[-1].refusal:
             say(f"only kernels are warm, runners start cold: {zygotes.pop().refusal}")
         with _announced(folder, zygotes):
@@ -109,12 +106,13 @@ def _wait(zygotes: Sequence[ZygoteProcess], say: Say) -> str:
     try:
         while processes[0].poll() is None:  # the zygote of kernels, which ends when it is idle
             if path := zygotes[0].changed:
-                _stop(processes)
-                return path
+                break
             time.sleep(POLL)
-        say("nothing has run for a while: over")
+        else:
+            path = ""
+            say("nothing has run for a while: over")
         _stop(processes)
-        return ""
+        return path
     except KeyboardInterrupt:
         say("ends as soon as nothing runs; Ctrl-C again ends that too")
         with suppress(KeyboardInterrupt):

@@ -36,8 +36,7 @@ class Request:
 
     def send(self, connection: socket.socket, files: Sequence[int]) -> None:
         """Send the request with these files as its stdout, stderr, and, where there is a third, stdin."""
-        message = {"arguments": list(self.arguments), "env": dict(self.env), "cwd": self.cwd}
-        messages.send(connection, message, files)
+        messages.send(connection, {**vars(self), "env": dict(self.env)}, files)
 
 
 @dataclass(frozen=True)

@@ -43,13 +43,6 @@ class Effects:
     removed: list[str]
     filters: list[Any]
 
-    @classmethod
-    def since(cls, env: dict[str, str], filters: list[Any]) -> "Effects":
-        """The changes to these variables and these warning filters."""
-        changed = {name: text for name, text in os.environ.items() if env.get(name) != text}
-        removed = [name for name in env if name not in os.environ]
-        return cls(changed, removed, warning_filters()[: -len(filters)])
-
 
 def preload(own: Sequence[str], modules: Sequence[str]) -> tuple[Effects, str]:
     """Import the program's own modules, then a notebook's `modules`; returns the effects of the latter.
@@ -63,7 +56,9 @@ def preload(own: Sequence[str], modules: Sequence[str]) -> tuple[Effects, str]:
         refusal = refusal or _import_all(modules)
     if not refusal and warning_filters()[-len(filters) :] != filters:
         refusal = "an import has changed which warnings are shown"
-    return Effects.since(env, filters), refusal
+    changed = {name: text for name, text in os.environ.items() if env.get(name) != text}
+    removed = [name for name in env if name not in os.environ]
+    return Effects(changed, removed, warning_filters()[: -len(filters)]), refusal
 
 
 def _import_all(modules: Sequence[str]) -> str:
