@@ -62,7 +62,6 @@ def test_parameters_in_one_text(text: str, message: tuple[tuple[str, str], ...])
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("warm", "train", "--memory", "9" * 5000 + "g"),
         ("warm", "train", "--idle", "9" * 400 + "s"),
         ("run", "train", "--timeout", "1" + "0" * 400),
         ("sweep", "train", "--timeout", "1" + "0" * 400),
