@@ -1,5 +1,6 @@
 """Runs of notebooks that print or display more than there may be end well, and say what is left out."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -22,6 +23,23 @@ sys.exit(ended.returncode)
 PEAK = 150 * 10**6
 SECRET = "hunter2-hunter2-hunter2"
 LINES = "import sys\nfor number in range(300_000): sys.{}.write(f'{{number:>9}}\\n')"
+# Forks processes that print lines of their own, and waits for them.
+FORKED = """
+import os
+children = []
+for child in range({children}):
+    if not (pid := os.fork()):
+        for number in range({lines}): print(f'{{child}} {{number:0{width}}}\\n', end='', flush=True)
+        os._exit(0)
+    children.append(pid)
+{meanwhile}
+for pid in children: os.waitpid(pid, 0)
+"""
+DISPLAYING = """
+from IPython.display import HTML, display
+display(HTML("0"), display_id="bar")
+for number in range(100): display(HTML(str(number) * 300_000), display_id="bar", update=True)
+"""
 SENTENCE = "2,000,000 bytes more of {} are left out: output_limit in environments/dev.yml is 1 (MB)"
 
 
@@ -121,6 +139,49 @@ def test_no_display_is_lost(tiny: Tiny) -> None:
     done = tiny.samebook("run", "fast")
     assert done.code == 0, done.stderr
     assert [output.data["text/plain"] for output in cells(tiny.last)[0].outputs] == [*map(str, range(5_000))]
+
+
+@pytest.mark.parametrize(("children", "lines", "meanwhile"), [(1, 600, ""), (4, 200, ""), (2, 1_200, DISPLAYING)])
+def test_no_line_of_a_child_is_lost(tmp_path: Path, children: int, lines: int, meanwhile: str) -> None:
+    """What forked processes print all arrives, in the order of each, also where the cell displays much meanwhile."""
+    tiny = Tiny.create(tmp_path / "tiny")
+    tiny.notebook(
+        "forked", work=FORKED.format(children=children, lines=lines, width=1, meanwhile=meanwhile), last="print('end')"
+    )
+    done = tiny.samebook("run", "forked")
+    assert done.code == 0, done.stderr
+    outputs = [output for output in cells(tiny.last)[0].outputs if output.get("name") == "stdout"]
+    found = [line.split() for line in "".join(output.text for output in outputs).splitlines()]
+    for child in range(children):
+        assert [int(number) for name, number in found if name == str(child)] == [*range(lines)]
+    assert canonical(tiny.last)[1]["printed"] == {"stdout": "end\n"}
+
+
+def test_children_share_the_limit(tiny: Tiny) -> None:
+    """What forked processes print counts as the cell's own, and all that is left out of it is told."""
+    tiny.notebook("shared", work=FORKED.format(children=3, lines=300, width=9_997, meanwhile="print('x' * 1_999)"))
+    done = tiny.samebook("run", "shared")
+    assert done.code == 0, done.stderr
+    assert "8,002,000 bytes more of stdout are left out" in printed(cells(tiny.last)[0]).splitlines()[-1]
+
+
+def test_any_display_is_measured(tiny: Tiny) -> None:
+    """A display counts as Jupyter sends it: a picture's bytes, dates and numbers of NumPy; another fails as ever."""
+    tiny.notebook(
+        "shown",
+        shown="import datetime\nimport numpy as np\nfrom IPython.display import display\n"
+        "day = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)\n"
+        "display({'image/png': bytes(range(256))}, raw=True)\n"
+        "display({'application/json': {'day': day, 'number': np.float64(1), 'all': {2}}}, raw=True)",
+        picture="display({'image/png': bytes(740_000)}, raw=True)\ndisplay({'image/png': bytes(740_000)}, raw=True)",
+    )
+    done = tiny.samebook("run", "shown")
+    assert done.code == 0, done.stderr
+    (picture, values), (first, notice) = (cell.outputs for cell in cells(tiny.last))
+    assert base64.b64decode(picture.data["image/png"]) == bytes(range(256))
+    assert values.data["application/json"] == {"day": "2020-01-01T00:00:00Z", "number": 1.0, "all": [2]}
+    assert base64.b64decode(first.data["image/png"]) == bytes(740_000)
+    assert notice.data["text/plain"].startswith("986,")
 
 
 def test_long_print_is_kept_once(tmp_path: Path) -> None:

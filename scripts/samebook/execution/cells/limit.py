@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from jupyter_client.jsonutil import json_default
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
@@ -92,7 +94,9 @@ class Limit:
 def _size(value: Any) -> int:
     if isinstance(value, Mapping):
         return sum(map(_size, value.values()))
-    text = value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, bytes):  # of a kernel, which sends them as base64
+        return (len(value) + 2) // 3 * 4
+    text = value if isinstance(value, str) else json.dumps(value, default=json_default)
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
