@@ -34,7 +34,7 @@ import samebook, logging, os, subprocess, sys, warnings
 from IPython.display import HTML, display
 print(token); print([token + '']); warnings.warn(token); display(HTML(token)); display({'a': token})
 samebook.log_param('token', token); samebook.log_metric(f'length of {token}', len(token))
-subprocess.run(['echo', token]); subprocess.run(['sh', '-c', 'echo "$API_TOKEN" >&2; sleep 0.5', token])
+subprocess.run(['echo', token]); subprocess.run(['sh', '-c', 'echo "$API_TOKEN" >&2; sleep 2', token])
 os.write(1, token.encode() + b'\\n'); print(token, file=sys.__stderr__, flush=True)
 
 import base64, html, pandas, pathlib

@@ -111,21 +111,29 @@ def test_cancelled(tiny: Tiny, cluster: Cluster, pods: Pods) -> None:
     assert len(cluster.started) == 3
 
 
-def test_stopped_before_it_follows(tiny: Tiny, s3: S3, cluster: Cluster, pods: Pods) -> None:
-    """A command that ends while it takes what is done deletes the Job that another one has left."""
+@pytest.mark.parametrize("is_followed", [False, True])
+def test_stopped_before_it_follows(tiny: Tiny, s3: S3, cluster: Cluster, pods: Pods, is_followed: bool) -> None:
+    """A command that ends while it takes what is done deletes the Job that another one has left, and none that another
+    one follows.
+    """
     commit(tiny, pods, WORK + HELD.replace("../hold", str(tiny.root / "hold")))
     assert sweep(tiny, "n=1").code == 0
     (tiny.root / "hold").touch()
     process = tiny.start("sweep", "train", "--grid", "n=2", "--on", "kubernetes", "--image", IMAGE)
     wait_until(lambda: len(cluster.started) == 2)
-    process.kill()
-    process.communicate(timeout=PATIENCE)
-    shutil.rmtree(tiny.root / "runs")
+    if not is_followed:
+        process.kill()
+        process.communicate(timeout=PATIENCE)
+    shutil.rmtree(tiny.last)
     (damaged,) = (entry["path"] for entry in s3.bucket().list(f"{s3.prefix}/results/").collect())
     s3.bucket().put(damaged, json.dumps(["0" * 64]).encode())
     stopped = sweep(tiny, "n=1,2", "--on-failure", "stop")
     assert (stopped.code, "lacks 1 objects of a run" in stopped.stdout) == (1, True), stopped.stdout
-    assert cluster.started[1][0] not in cluster.objects["jobs"]
+    assert (cluster.started[1][0] in cluster.objects["jobs"]) is is_followed
+    if is_followed:
+        (tiny.root / "hold").unlink()
+        _, stderr = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, stderr
     wait_until(lambda: len(pods.ended) == 2)
 
 

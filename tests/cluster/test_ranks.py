@@ -5,10 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import cloudpickle
 import dask_processes
 import pandas as pd
 import pytest
@@ -16,6 +19,8 @@ import reproducing
 from dask_processes import Processes
 from tiny import PATIENCE, Result, Tiny, wait_until
 
+from samebook.cluster.rank import CALL
+from samebook.cluster.worker import RANK
 from samebook.core import file_lock
 
 # The ranks meet by a socket of rank 0, as a library's do.
@@ -53,6 +58,14 @@ def tiny(tiny: Tiny) -> Tiny:
     (tiny.root / "beside.txt").write_text("beside")
     tiny.notebook("train", parameters="n: int = 2\nminutes: float = 5.0", work=WORK)
     return tiny
+
+
+def test_rank_ends_by_itself(tiny: Tiny, tmp_path: Path) -> None:
+    """A rank ends after its seconds, although nobody ends it: its scheduler may be silent."""
+    (tmp_path / CALL).write_bytes(cloudpickle.dumps((lambda _: time.sleep(60), [])))
+    command = [sys.executable, "-P", "-m", RANK, str(tmp_path), "0", "1", "127.0.0.1", "1", "1"]
+    environ = tiny.environ(SAMEBOOK_RUN=str(tmp_path))
+    assert subprocess.run(command, cwd=tiny.root, env=environ, check=False).returncode == -signal.SIGALRM
 
 
 @pytest.fixture

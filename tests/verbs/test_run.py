@@ -2,6 +2,7 @@
 
 import json
 import os
+import py_compile
 import re
 import signal
 import subprocess
@@ -332,6 +333,20 @@ def test_imports_with_effects_are_left_to_the_cell(source: str, tiny: Tiny) -> N
     assert process.become(kernels.Request([], env, str(tiny.root)), (1, 2), ()) is None
     assert process.process.returncode is not None
     assert tiny.samebook("run", "odd").code == {"p": 0, "1": 1, "i": 138}[source[0]]
+
+
+def test_module_is_compiled_from_its_source(tiny: Tiny) -> None:
+    """A run takes no bytecode of its own modules, which Python takes for that of a file of the same size and second."""
+    module = tiny.root / "notebooks" / "features.py"
+    tiny.notebook("reads", cell="import features\nprint(features.factor)")
+    for factor in (3, 4):
+        module.write_text(f"factor = {factor}\n")
+        os.utime(module, (10**9, 10**9))
+        if factor == 3:
+            py_compile.compile(str(module))
+        assert tiny.samebook("run", "reads").code == 0
+        (cell,) = json.loads((tiny.last / "notebook.canonical.json").read_text())
+        assert cell["printed"] == {"stdout": f"{factor}\n"}
 
 
 def test_outputs_of_settings(tiny: Tiny) -> None:

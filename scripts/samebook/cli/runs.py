@@ -235,8 +235,11 @@ def why(
     answer = verb.why(request, say)
     show(verb.table(answer))
     if answer.limit:
+        asked = {"A": before, "B": after, "METRIC": metric, "SUBJECT": subject}
+        asked |= {"RUNS": str(2 * most), "MINUTES": f"{2 * minutes:g}"}
         raise errors.SamebookError(
-            f"the search is not over: {answer.limit}", mend=f"make why A={word(before)} B={word(after)} RUNS={2 * most}"
+            f"the search is not over: {answer.limit}",
+            mend=" ".join(["make why", *(f"{name}={word(value)}" for name, value in asked.items() if value)]),
         )
 
 

@@ -169,7 +169,10 @@ class Cluster:
                     mend=f"make cluster WORKERS={max(least, 1)}",
                 )
             time.sleep(POLL)
-        self.client.run_on_scheduler(worker.check, self.session)
+        try:
+            self.client.run_on_scheduler(worker.check, self.session, callback_timeout=self.patience)
+        except OSError as error:
+            raise Silent(f"the scheduler does not answer: {error}", mend=DOWN) from None
         is_shared = all(self.ask(worker.check, self.session).values())
         if is_shared:
             self.ask(worker.check_files, files(self.workspace))
@@ -246,12 +249,9 @@ def _session(workspace: Workspace, origin: Origin | None) -> Iterator[Session]:
 
 
 def _client(access: Access) -> Client:
-    files = access.files
+    tls = access.files
     security = Security(
-        require_encryption=True,
-        tls_ca_file=files["ca_file"],
-        tls_client_cert=files["cert"],
-        tls_client_key=files["key"],
+        require_encryption=True, tls_ca_file=tls["ca_file"], tls_client_cert=tls["cert"], tls_client_key=tls["key"]
     )
     try:
         return Client(access.scheduler, security=security, timeout=CONNECT, set_as_default=False)

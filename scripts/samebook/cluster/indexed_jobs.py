@@ -4,7 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from samebook.cluster.index_program import Calls
 from samebook.cluster.kubectl import Object
 from samebook.cluster.program import failure
 from samebook.cluster.results import Results, digest_of
+from samebook.core import file_lock
 from samebook.core.digest import sha256
 from samebook.core.errors import SamebookError, UsageError
 from samebook.core.processes import ProcessResult
@@ -51,22 +52,35 @@ class IndexedJobs:
         """Each call with the folders of its runs, its own first, or with its failure, as they are done.
 
         What is in the shared store already is taken from there, and what an earlier command of this checkout has left
-        running is followed. When the iterator is closed, or the command stopped, the Jobs are deleted.
+        running is followed. When the iterator is closed, or the command stopped, the Jobs are deleted that no other
+        command follows.
         """
         waiting = {self._digest(call): call for call in calls}
         under_way = self._under_way(waiting)  # first: whether there is a kubectl, and a cluster
+        with ExitStack() as followed:
+            for job in {job for job, _ in under_way.values()}:
+                followed.enter_context(file_lock.share(self._lock(job)))
+            yield from self._taken(waiting, under_way, followed)
+
+    def _taken(self, waiting: dict[str, Call], under_way: dict[str, Place], followed: ExitStack) -> Taken:
         try:
             for digest, call in list(waiting.items()):
                 if digest not in under_way and (receipts := self.results.receipts(digest)):
                     del waiting[digest]
                     yield call, self.results.taken(receipts)
             if rest := {digest: call for digest, call in waiting.items() if digest not in under_way}:
-                under_way |= self._send(rest)
+                under_way |= self._send(rest, followed)
             if waiting:
                 yield from self._follow(waiting, under_way)
         except (GeneratorExit, KeyboardInterrupt):
-            self._delete({job for job, _ in under_way.values()})
+            followed.close()
+            jobs = {job for job, _ in under_way.values()}
+            self._delete([job for job in jobs if not file_lock.is_held(self._lock(job))])
             raise
+
+    def _lock(self, job: str) -> Path:
+        """The file that each command of this checkout shares that follows a Job."""
+        return self.results.workspace.runs / ".jobs" / job
 
     def _digest(self, call: Call) -> str:
         return digest_of(self.results.workspace, self.frame.image, self.frame.variables, call)
@@ -91,10 +105,11 @@ class IndexedJobs:
         """A short digest of this checkout's place."""
         return sha256(f"{platform.node()} {self.results.workspace.root}".encode())[:16]
 
-    def _send(self, calls: Mapping[str, Call]) -> dict[str, Place]:
+    def _send(self, calls: Mapping[str, Call], followed: ExitStack) -> dict[str, Place]:
         """Create a Job for these calls, and the ConfigMap that holds them, which goes with the Job."""
         content = Calls.of(self.results.workspace, self.frame, [*calls.values()])
         title = kubernetes.name(self.frame.project, self.frame.env, self.title, sha256(os.urandom(8))[:8])
+        followed.enter_context(file_lock.share(self._lock(title)))
         job = kubernetes.job_of_calls(self.frame, title, len(calls), self.parallel, kubernetes.SENT)
         calls_map = kubernetes.calls_map(title, content.text, len(calls))
         for manifest in (job, calls_map):

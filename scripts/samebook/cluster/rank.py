@@ -1,6 +1,6 @@
 """The program of a rank: it calls a function that a notebook has sent, and leaves its result in a file.
 
-    python -m samebook.cluster.rank FOLDER INDEX COUNT HOST PORT
+    python -m samebook.cluster.rank FOLDER INDEX COUNT HOST PORT SECONDS
 
 It is a process of its own with the numerics of the notebook's kernel, so that it ends, and its memory with it, whenever
 its worker says so; a library that hangs, or that ends its process, takes nothing else with it. What it reads beside the
@@ -8,6 +8,7 @@ data of the notebook is recorded in the run, as are a kernel's reads.
 """
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,7 @@ def _raised(result: ProcessResult) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Call the function, and keep its result; returns the exit code."""
     processes.end_with_parent()
+    signal.alarm(int(arguments[5]))  # its end, whatever it waits for
     folder, (index, count), host, port = Path(arguments[0]), map(int, arguments[1:3]), arguments[3], int(arguments[4])
     # Modules beside the notebook are those of the file system, as in its kernel.
     sys.path.insert(0, str(workspaces.find().notebooks))

@@ -40,7 +40,6 @@ ATTEMPTS = 4
 GRACE = 10
 # Held by whoever has ranks: those of two notebooks would wait for each other's workers.
 LOCK = ".ranks"
-LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,11 @@ class Ranks:
     def deadline(self) -> float:
         """The end of their time."""
         return self.start + 60 * self.minutes
+
+    @property
+    def seconds(self) -> str:
+        """The seconds after which a rank ends by itself, which a silent scheduler or worker does not end."""
+        return str(max(int(self.deadline - time.monotonic()), 0) + GRACE)
 
     def check_limit(self, state: str) -> None:
         """Raise SamebookError, which says how far they are, once their time is over."""
@@ -106,13 +110,13 @@ def run(workspace: Workspace, ranks: Ranks, say: Say) -> list[Any]:
 def run_here(workspace: Workspace, ranks: Ranks) -> list[Any]:
     """The results of ranks that are processes beside this one. Raises SamebookError where they have none."""
     attempt = _Attempt(ranks, ranks.folder / "0")
-    programs, rest = Processes(), (str(ranks.count), LOOPBACK, str(worker.free_port()))
+    programs, rest = Processes(), (str(ranks.count), "127.0.0.1", str(worker.free_port()))
     env = {**os.environ, **ranks.variables, program.AT_WORKER: "1"}
     command = (sys.executable, "-P", "-m", worker.RANK, str(attempt.folder))
     with attempt.prepared(), ThreadPoolExecutor(ranks.count) as threads:
         try:
             futures = [
-                threads.submit(programs.call, (*command, str(index), *rest), workspace.root, env)
+                threads.submit(programs.call, (*command, str(index), *rest, ranks.seconds), workspace.root, env)
                 for index in range(ranks.count)
             ]
             results = attempt.wait(futures, lambda future: future.result(), str)
@@ -174,8 +178,7 @@ class _AtWorkers:
             try:
                 return attempt.wait(futures, self._result, self._lost)
             finally:
-                # A worker ends the process of a rank that is taken back.
-                if self.cluster.client.status == "running":
+                if self.cluster.client.status == "running":  # a worker ends the process of a rank that is taken back
                     self.cluster.client.cancel(futures, force=True)
 
     def _tasks(self) -> list[tuple[str, tuple[str, ...]]]:
@@ -190,7 +193,7 @@ class _AtWorkers:
         return self.cluster.client.submit(
             worker.execute_rank,
             str(attempt.folder),
-            rank,
+            (*rank, attempt.ranks.seconds),
             attempt.ranks.variables,
             self.cluster.session,
             key=f"rank-{rank[0]}-{uuid.uuid4().hex}",

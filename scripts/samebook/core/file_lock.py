@@ -25,6 +25,20 @@ def hold(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextmanager
+def share(path: Path) -> Iterator[None]:
+    """Share the file at `path` inside the block with whoever else does; the last one removes it."""
+    with hold(path.parent / ".lock"):
+        descriptor = acquire(path, shared=True)
+    assert descriptor is not None
+    try:
+        yield
+    finally:
+        with hold(path.parent / ".lock"):
+            os.close(descriptor)
+            prune([path])
+
+
 def acquire(path: Path, *, wait: bool = True, shared: bool = False) -> int | None:
     """A descriptor that holds the file at `path` until it is closed, here and in every process that inherits it.
 

@@ -133,9 +133,17 @@ def copy_whole(source: Path, target: Path) -> None:
 
 
 def copy_content(source: Path, target: Path) -> None:
-    """Copy a file's content. Where the file system can (Btrfs, XFS), both share their bytes until one is changed."""
-    with source.open("rb") as reader, target.open("wb") as writer:
+    """Copy a file's content. Where the file system can (Btrfs, XFS), both share their bytes until one is changed.
+
+    Raises OSError for what is no file.
+    """
+    with open(source, "rb", opener=_without_waiting) as reader, target.open("wb") as writer:
         try:
             fcntl.ioctl(writer, FICLONE, reader.fileno())
         except OSError:
             shutil.copyfile(source, target)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file, and a named pipe without a wait for somebody who writes into it."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -4,6 +4,8 @@ there.
 
 import os
 import sys
+from collections.abc import Mapping
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ undeclared.start(os.environ["SAMEBOOK_RUN"], os.environ["SAMEBOOK_WORKSPACE"])
 startup.record_imports()
 background.start(os.environ["SAMEBOOK_RUN"])
 startup.record_libraries(os.environ["SAMEBOOK_RUN"])
+startup.compile_anew(os.environ["SAMEBOOK_WORKSPACE"])
 kernel_limit.start({limit} * 10**6)
 del os, background, kernel_limit, startup, undeclared
 """
@@ -39,6 +42,22 @@ def record_imports() -> None:
         undeclared.RECORDER.open(path, os.O_RDONLY)
     for event, arguments in preload.EVENTS:
         undeclared.RECORDER.record(event, arguments)
+
+
+def compile_anew(workspace: str) -> None:
+    """Compile the workspace's own modules from their source from now on, whatever bytecode is kept beside them.
+
+    Python takes it for that of a source of the same size that was written in the same second: a branch that is switched
+    in a script would run the other's code, under a receipt that names its own.
+    """
+    path_stats, roots = SourceFileLoader.path_stats, tuple({f"{workspace}/", f"{Path(workspace).resolve()}/"})
+
+    def stats(loader: SourceFileLoader, path: str) -> Mapping[str, Any]:
+        if path.startswith(roots) and "/site-packages/" not in path:
+            raise OSError("no bytecode counts")
+        return path_stats(loader, path)
+
+    SourceFileLoader.path_stats = stats  # type: ignore[assignment,method-assign]
 
 
 def record_libraries(run: str) -> None:

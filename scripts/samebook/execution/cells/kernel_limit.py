@@ -107,11 +107,12 @@ class _Forked:
 
     def open(self) -> None:
         """Take what comes; it is called in the thread."""
-        self.thread._pipe_in.on_recv(self._receive)
+        if self.thread._pipe_flag:  # else what a forked process prints is not had
+            self.thread._pipe_in.on_recv(self._receive)
 
     def finish(self) -> None:
         """Wait until all is sent on that forked processes have sent."""
-        if self.is_used and self.thread.thread.is_alive():
+        if self.is_used and self.thread._pipe_flag and self.thread.thread.is_alive():
             self.is_sent.clear()
             self._put(LAST)
             self.is_sent.wait(LONGEST)
@@ -169,11 +170,12 @@ def start(most: int) -> None:
     def begin(_: object) -> None:
         nonlocal request
         current = kernel.get_parent()["header"]["msg_id"]
+        if not request:  # by now the runner is there, the only reader
+            kernel.iopub_thread.schedule(lambda: _wait_for_reader(kernel.iopub_thread.socket))
+            kernel.iopub_thread.schedule(forked.open)
         if request != current:  # a cell may run cells itself
             request = current
             forget()
-            kernel.iopub_thread.schedule(lambda: _wait_for_reader(kernel.iopub_thread.socket))
-            kernel.iopub_thread.schedule(forked.open)
 
     def forget() -> None:
         for output in outputs:
