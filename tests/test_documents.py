@@ -13,6 +13,7 @@ import click
 import nbformat
 import pytest
 import yaml
+from benchmarks import figures
 from pages import PAGES, Page
 from tiny import CHECKOUT
 
@@ -216,6 +217,14 @@ def test_readmes_figures_are_those_of_scale() -> None:
     of_container = [("96", "799"), ("992", "1,214")]  # a table with seconds and memory in rows of their own
     assert missing == of_container
     assert all(f"| {number}" in memory for pair in of_container for number in pair)
+
+
+def test_readmes_sweep_is_that_of_the_bench() -> None:
+    """What README says of a sweep is what the bench has measured."""
+    sweep = json.loads((CHECKOUT / "docs" / "bench" / "quiet.json").read_text())["cases"]["sweep"]
+    ours, loop = (figures.number(sweep[name]["median"]) for name in ("samebook-sweep", "papermill-loop"))
+    readme = (CHECKOUT / "README.md").read_text()
+    assert f"A sweep of 100 trainings takes {ours} s, papermill in a loop {loop} s" in readme
 
 
 def test_targets_are_listed() -> None:

@@ -99,7 +99,7 @@ def machine_facts() -> dict[str, Any]:
         "processor": machine.processor(),
         "cores": os.process_cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
         "python": platform.python_version(),
         "load": os.getloadavg()[0],
     }

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 from benchmarks.trials import FailedTrial, Measurement
 
@@ -20,6 +20,11 @@ class Result:
 
     rounds: list[Measurement] = field(default_factory=list)
     error: str = ""
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """The result of what `as_json` gave."""
+        return cls([Measurement(**each) for each in record.get("rounds", ())], record.get("error", ""))
 
     @contextmanager
     def guard(self) -> Iterator[None]:

@@ -28,6 +28,7 @@ def modules(folder: Path, *cells: str) -> tuple[str, ...]:
         ("this is no python\nimport numpy", ()),
         ("from numpy import *", ()),
         ("from . import numpy", ()),
+        ("import samebook\nfrom samebook import log_metric\nimport numpy", ("samebook.api.notebook", "numpy")),
     ],
 )
 def test_installed_packages(cell: str, expected: tuple[str, ...], tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_time_limit(tiny: Tiny) -> None:
 @pytest.mark.parametrize("victim", ["runner", "zygote"])
 def test_nothing_outlives_a_kill(victim: str, tiny: Tiny) -> None:
     """When the runner or the zygote is killed, the kernel ends; a run that starts afterwards is complete."""
-    tiny.notebook("sleeps", imports=ALL, work="import time\nprint('asleep', flush=True)\ntime.sleep(600)")
+    tiny.notebook("sleeps", imports=ALL, work="import samebook, time\nprint('asleep', flush=True)\ntime.sleep(600)")
     with warm(tiny, "sleeps") as keeper:
         runner = tiny.start("run", "sleeps")
         wait_until(lambda: any('"printed"' in log.read_text() for log in tiny.root.glob("runs/.partial/*/run.log")))

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+# The module of samebook that notebooks use.
+API = "samebook.api.notebook"
+
 
 def of_notebook(path: Path) -> tuple[str, ...]:
     """The modules of a notebook's file; none where it, or a module beside it, cannot be read: the run will say so."""
@@ -36,6 +39,8 @@ def _installed(sources: Sequence[str], folder: Path, visited: set[Path]) -> Iter
             if local not in visited:
                 visited.add(local)
                 yield from _installed([local.read_text()], folder, visited)
+        elif package == "samebook":  # it imports what a name is from once a cell asks for the name
+            yield API
         elif _is_installed(package):
             yield name
 
