@@ -23,13 +23,12 @@ from samebook.core.errors import SamebookError
 from samebook.core.workspace import Workspace
 from samebook.environment import identity, variables
 from samebook.execution.warm import client, imports, kernels, runner
+from samebook.execution.warm.imports import API
 from samebook.execution.warm.messages import RUNNER
 
 CHECKOUT = Path(__file__).parents[1]
 # Seconds to wait for the end of a command.
 PATIENCE = 300
-# What most notebooks of tests import, beside what any kernel does.
-API = "samebook.api.notebook"
 # What many others import.
 PANDAS = ("pandas",)
 # The environment of the tests, before one of them changes it; and the variables that are read while Python starts.
@@ -60,9 +59,10 @@ def hand_over(env: Mapping[str, str], folder: Path, arguments: Sequence[str] = (
             packages, of_any = _packages(workspace), variables.of_any_kernel(workspace)
             if _read_at_start(kernels.import_variables(of_any)) == _read_at_start(plain.env):
                 for modules in _modules(workspace):
-                    _stand_in(kernels.kind(packages, modules, of_any), _kernels(modules))
+                    shared = _kernels(PANDAS if PANDAS[0] in modules else ())
+                    _stand_in(kernels.kind(packages, modules, of_any), shared)
             notebook = workspace.notebook(arguments[1] if len(arguments) > 1 else "")
-            if arguments[:1] == ("run",) and (modules := imports.of_notebook(notebook)) not in ((), PANDAS):
+            if arguments[:1] == ("run",) and not _is_common(modules := imports.of_notebook(notebook)):
                 _share(kernels.kind(packages, modules, of_any))
     return {**env, client.FOLDER: str(_sockets())}
 
@@ -143,7 +143,11 @@ def _runners() -> kernels.Kind:
 
 def _modules(workspace: Workspace) -> set[tuple[str, ...]]:
     """What the notebooks of a workspace import, as far as there are kernels with that."""
-    return {(), *(PANDAS for path in workspace.notebooks.glob("*.ipynb") if imports.of_notebook(path) == PANDAS)}
+    return {(), *filter(_is_common, map(imports.of_notebook, workspace.notebooks.glob("*.ipynb")))}
+
+
+def _is_common(modules: tuple[str, ...]) -> bool:
+    return {API, *PANDAS}.issuperset(modules)
 
 
 @cache
