@@ -123,7 +123,11 @@ class _Forked:
     def _take_over(self) -> None:
         """In a forked process: send by the other one, each message with its number."""
         name, numbers = os.urandom(8), itertools.count()
-        self.thread._really_send = lambda message, *_, **__: self._put(name, b"%d" % next(numbers), *message)
+
+        def send(message: list[Any], *_: object, **__: object) -> None:
+            self._put(name, b"%d" % next(numbers), *message)
+
+        self.thread._really_send = send
 
     def _put(self, *parts: Any) -> None:
         context, pipe = self.thread._setup_pipe_out()
