@@ -45,6 +45,8 @@ from samebook.redaction.redactor import Redaction
 pytestmark = pytest.mark.secrets
 
 SECRET = "s3cr3t-'quoted'&tök€n"
+# Seconds of the processor, of a slow machine: a search that grows with the square of a text takes minutes.
+LONGEST = 10
 PARAMETERS = 'from samebook import Secret\ntoken: str = Secret("API_TOKEN")'
 
 
@@ -499,11 +501,11 @@ def test_short_secret_is_cut_nowhere() -> None:
 
 
 def test_large_output_is_quick() -> None:
-    """Text of 4 MB, with ellipses and a word of the secret in each line, is redacted within a second."""
+    """Text of 4 MB, with ellipses and a word of the secret in each line, is redacted at once."""
     text = "a row of s3cr3t values ... | " * (4_000_000 // 29)
     start = time.process_time()
     assert Redaction({"TOKEN": SECRET}).text(text) == text
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < LONGEST
 
 
 @pytest.mark.parametrize("separator", [" ", "\n", "    ", "/", '"', "\\", "é"])
@@ -515,7 +517,7 @@ def test_near_miss_is_quick(separator: str) -> None:
     start = time.process_time()
     assert redaction.text(text) == text
     redaction.check_content([text.encode(), json.dumps(text).encode()], "outputs/a.txt")
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < LONGEST
 
 
 def test_colours_hide_nothing() -> None:
