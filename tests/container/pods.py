@@ -11,10 +11,12 @@ from typing import Any
 from containers import Start
 from docker.models.images import Image
 
-from samebook.cli.sweeps import SizeType
 from samebook.cluster import kubernetes
 
 type Object = dict[str, Any]
+
+# Bytes of the units in which Kubernetes takes memory.
+UNITS = {"Mi": 1 << 20, "Gi": 1 << 30}
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Node:
                 f":{'ro' if mount.get('readOnly') else 'rw'}"
                 for mount in mounts
             ],
-            "mem_limit": SizeType().convert(limits["memory"].removesuffix("i"), None, None),
+            "mem_limit": int(limits["memory"][:-2]) * UNITS[limits["memory"][-2:]],
             "nano_cpus": int(limits["cpu"]) * 10**9,
             "environment": self._variables(container) | more,
             **self.options,
