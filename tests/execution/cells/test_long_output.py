@@ -157,6 +157,23 @@ def test_no_line_of_a_child_is_lost(tmp_path: Path, children: int, lines: int, m
     assert canonical(tiny.last)[1]["printed"] == {"stdout": "end\n"}
 
 
+def test_strange_message_stops_no_output(tiny: Tiny) -> None:
+    """What another program sends to the port of forked processes is passed over, and nothing is said of it."""
+    send = """
+import zmq
+thread = get_ipython().kernel.iopub_thread
+for frames in ([b"x"], [b"x", b"last"], [b"x", b"y", b"0", b"z"]):
+    with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+        socket.connect(f"tcp://127.0.0.1:{thread._pipe_port}")
+        socket.send_multipart(frames)
+"""
+    tiny.notebook("foreign", work=send + FORKED.format(children=1, lines=20, width=1, meanwhile=""))
+    done = tiny.samebook("run", "foreign", "--verbose")
+    assert done.code == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert canonical(tiny.last)[0]["printed"]["stdout"] == "".join(f"0 {number}\n" for number in range(20))
+
+
 def test_children_share_the_limit(tiny: Tiny) -> None:
     """What forked processes print counts as the cell's own, and all that is left out of it is told."""
     tiny.notebook("shared", work=FORKED.format(children=3, lines=300, width=9_997, meanwhile="print('x' * 1_999)"))

@@ -136,9 +136,9 @@ class _Forked:
         context.term()  # a process may end without another chance to send
 
     def _receive(self, message: list[bytes]) -> None:
-        key, name, *parts = message
-        if key != self.thread._pipe_uuid:
+        if message[0] != self.thread._pipe_uuid:  # any program of the machine can send to the port
             return
+        _, name, *parts = message
         if name == LAST:
             self._look()
             return
