@@ -79,7 +79,7 @@ APART  = $(if $(CACHE_NAMESPACE),--build-arg BUILDKIT_CACHE_MOUNT_NS=$(call quot
 # Without an attestation, which holds the time of the build: what is built again from the same is the same image.
 # The stage that the image starts from: with the Debian packages of a lock, where there is one.
 SYSTEM = $(if $(wildcard environments/apt.lock),--build-arg SYSTEM=system)
-BUILDER = $(if $(PODMAN),$(HERE)environments/host,BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx) build
+BUILDER = $(HERE)environments/host $(if $(PODMAN),build,docker_build)
 BUILD   = $(BUILDER) --build-arg BASE_IMAGE=$(call quoted,$(BASE_IMAGE)) $(SYSTEM) $(WAYS) $(CA:%=--secret id=ca,src=%) $(APART) $(SHOWN)
 SHOWN   = $(if $(call on,V),$(STEPS),--quiet)
 STEPS   = $(if $(PODMAN),,--progress plain)
@@ -236,7 +236,7 @@ warehouse: ## PostgreSQL as the warehouse, in a container: eval "$(make warehous
 	$(AGAIN) --silent pulled-base .samebook/warehouse/password >&2 && port=$(call quoted,$(WAREHOUSE_PORT)) && \
 	base=$(call quoted,$(BASE_IMAGE)) && { docker run --rm --entrypoint test "$$base" -x /usr/bin/apt-get || { base="$$base-postgresql" && \
 	  { docker image inspect "$$base" >/dev/null 2>&1 || environments/host base "$$base" --include=postgresql --essential-hook=$(NO_CLUSTER) >&2; }; }; } && \
-	$(BUILDER) --quiet --build-arg BASE_IMAGE="$$base" --tag $(PROJECT_NAME):warehouse$(TAG) environments/warehouse >/dev/null && \
+	$(BUILDER) --quiet --build-arg BASE_IMAGE="$$base" --tag $(PROJECT_NAME):warehouse$(TAG) --file - environments/warehouse <environments/warehouse/Dockerfile >/dev/null && \
 	{ WAREHOUSE_PORT="$$port" $(COMPOSE) --progress quiet --profile warehouse up --detach --wait warehouse >&2 || { \
 	  echo "error: the warehouse did not start" >&2 && \
 	  echo "  -> port $$port taken? make warehouse WAREHOUSE_PORT=5433; else: docker compose --project-name $(PROJECT_NAME) logs warehouse" >&2 && exit 2; }; } && \

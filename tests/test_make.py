@@ -316,6 +316,41 @@ def test_published_image_is_pulled(root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not (root / "mark").exists()
 
 
+# Docker's build whose image's layer the removal of another has taken away, for as many times as a file has letters.
+LOSING_DOCKER = """#!/bin/sh
+cat >>dockerfiles
+echo step >&2
+left=$(cat lost)
+[ -n "$left" ] || { echo sha256:built && exit 0; }
+echo "${left#?}" >lost
+echo "ERROR: failed to prepare extraction snapshot \\"a\\": ${WORDS:-parent snapshot sha256:b does not exist}: not found" >&2
+exit 3
+"""
+
+
+def test_build_that_loses_a_layer_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer lost to the removal of another image, an error of the daemon's own, costs another try; others cost none."""
+    (tmp_path / "docker").write_text(LOSING_DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def built(lost: str) -> tuple[int, str, int, int]:
+        """The exit code, stdout, and how often the Dockerfile was built and the user told."""
+        (tmp_path / "lost").write_text(lost)
+        (tmp_path / "dockerfiles").unlink(missing_ok=True)
+        call = [CHECKOUT / "environments" / "host", "docker_build", "--file", "-", "."]
+        done = subprocess.run(call, cwd=tmp_path, input="FROM a\n", capture_output=True, text=True, check=False)
+        tries = (tmp_path / "dockerfiles").read_text().count("FROM a\n")
+        assert done.stderr.count("step\n") == tries
+        return done.returncode, done.stdout, tries, done.stderr.count("built once more")
+
+    assert built("") == (0, "sha256:built\n", 1, 0)
+    assert built("x") == (0, "sha256:built\n", 2, 1)
+    assert built("xxx") == (3, "", 3, 2)
+    monkeypatch.setenv("WORDS", "no space left on device")
+    assert built("x") == (3, "", 1, 0)
+
+
 def test_wheels_are_those_of_the_revision(root: Path) -> None:
     """A release image takes the kept wheels of its commit's locks, and not of the checkout's."""
     printed = started(root, "--dry-run", "archives", "ENGINE=docker", "BASE_IMAGE=base", "TARGETS=runtime").stdout
