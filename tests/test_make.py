@@ -323,13 +323,13 @@ echo step >&2
 left=$(cat lost)
 [ -n "$left" ] || { echo sha256:built && exit 0; }
 echo "${left#?}" >lost
-echo "ERROR: failed to prepare extraction snapshot \\"a\\": ${WORDS:-parent snapshot sha256:b does not exist}: not found" >&2
+echo "ERROR: failed to prepare a snapshot: ${WORDS:-parent snapshot sha256:b does not exist}: not found" >&2
 exit 3
 """
 
 
 def test_build_that_loses_a_layer_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A layer lost to the removal of another image, an error of the daemon's own, costs another try; others cost none."""
+    """A layer lost to the removal of another image, an error of the daemon's own, costs another try."""
     (tmp_path / "docker").write_text(LOSING_DOCKER)
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
