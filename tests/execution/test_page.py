@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from nbconvert.exporters.html import HTMLExporter
+from nbconvert.filters.highlight import Highlight2HTML
+from nbconvert.filters.strings import clean_html
 from nbformat import NotebookNode
 
 from samebook.execution import page
@@ -42,6 +45,26 @@ def test_same_page_as_nbconvert() -> None:
     assert actual.get_text() == wanted.get_text()
     assert len(actual.select("img[alt]")) == len(actual.select("img")) == 4
     assert len(actual.select("[tabindex]")) > 5
+
+
+# Of a source, most of which are in one; and of a page, which are in none.
+PIECES = 9 * ("if ", "x", "0", " ", "\n", "'", '"""', "#", "%", "é", "&lt;", "<", "\u2028", "\ufffe", "\U0001f600")
+ODD_PIECES = (*"\x00\x0c\r\x1b\x7f\x85\xa0", "&copy;", "&#0;", "</b>")
+MARKUP = ("</pre>", "</div>", "<div>", "<span>", "</span>", "<script>a</script>", "<img src=a>", "<!--", "&", "<")
+
+
+def test_source_is_as_safe_as_by_nbconvert() -> None:
+    """A cell's source is what nbconvert's filter of unsafe HTML makes of it, where it is not asked, too."""
+    highlight, chance = Highlight2HTML(pygments_lexer="ipython3"), random.Random(1)
+    assert page.HIGHLIGHTED.fullmatch(highlight("x = 'a < b' & 1  # é\n%time f(x)\n"))
+    asked = 0
+    for _ in range(300):
+        text = highlight("".join(chance.choices(PIECES + ODD_PIECES, k=chance.randrange(1, 20))))
+        at = chance.randrange(len(text))
+        for found in (text, text[:at] + chance.choice(MARKUP) + text[at:], text[: len(text) - 1 - at]):
+            asked += page.HIGHLIGHTED.fullmatch(found) is None
+            assert page._clean(found) == clean_html(found)
+    assert 600 < asked < 800
 
 
 def test_scripts_stay() -> None:

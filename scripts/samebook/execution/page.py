@@ -24,6 +24,13 @@ from samebook.execution.cells.executed import Executed
 LONGEST = 10**6
 # Characters of a cell's source, as HTML, that is kept for the next page.
 CELL = 10**5
+# A cell's source as Pygments writes it, in which nbconvert's filter, which parses it as HTML, changes nothing. None of its
+# characters means something to a parser: no NUL, no other control character but tab and line feed.
+_PLAIN = r"(?:[^<>&\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]|&(?:amp|lt|gt);)"
+HIGHLIGHTED = re.compile(
+    rf'<div class=" highlight hl-[\w-]+"><pre><span></span>(?:{_PLAIN}|<span class="\w+">{_PLAIN}*+</span>)*+</pre></div>\n?',
+    re.ASCII,
+)
 NO_ALT = 'alt="No description has been provided for this image"'
 SCRIPT = re.compile(r"(<script\b.*?</script\s*>)", re.DOTALL | re.IGNORECASE)
 # Changes for people who can't see a picture, and for those who go through a page with the keyboard.
@@ -170,6 +177,8 @@ def _exporter() -> _Exporter:
 
 def _clean(text: str) -> str:
     """A text without unsafe HTML, as nbconvert's own filter gives it: the pages of a sweep have the same cells."""
+    if HIGHLIGHTED.fullmatch(text):
+        return text
     return _cleaned(text) if len(text) < CELL else clean_html(text)
 
 
