@@ -24,12 +24,12 @@ from samebook.execution.cells.executed import Executed
 LONGEST = 10**6
 # Characters of a cell's source, as HTML, that is kept for the next page.
 CELL = 10**5
-# A cell's source as Pygments writes it, in which nbconvert's filter, which parses it as HTML, changes nothing. None of its
-# characters means something to a parser: no NUL, no other control character but tab and line feed.
-_PLAIN = r"(?:[^<>&\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]|&(?:amp|lt|gt);)"
+# A cell's source as Pygments writes it, in which nbconvert's filter, which parses it, changes nothing. It has no
+# character that means something to a parser: of control characters tab and line feed alone.
+_TEXT = r"(?:[^<>&\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]|&(?:amp|lt|gt);)"
+_SPAN = rf'<span class="\w+">{_TEXT}*+</span>'
 HIGHLIGHTED = re.compile(
-    rf'<div class=" highlight hl-[\w-]+"><pre><span></span>(?:{_PLAIN}|<span class="\w+">{_PLAIN}*+</span>)*+</pre></div>\n?',
-    re.ASCII,
+    rf'<div class=" highlight hl-[\w-]+"><pre><span></span>(?:{_TEXT}|{_SPAN})*+</pre></div>\n?', re.ASCII
 )
 NO_ALT = 'alt="No description has been provided for this image"'
 SCRIPT = re.compile(r"(<script\b.*?</script\s*>)", re.DOTALL | re.IGNORECASE)

@@ -80,11 +80,14 @@ class Position:
     @classmethod
     def of(cls, cell: NotebookNode, notebook: NotebookNode) -> "Position | None":
         """The position of a cell in a notebook; None for prose."""
-        code = [id(other) for other in notebook.cells if other.cell_type == "code"]
-        if id(cell) not in code:
-            return None
-        number = code.index(id(cell)) + 1
-        return cls(number, len(code), canonical.name(cell.metadata.get("tags", []), number))
+        return cls.all(notebook).get(id(cell))
+
+    @classmethod
+    def all(cls, notebook: NotebookNode) -> "dict[int, Position]":
+        """The positions of the code cells of a notebook, by the identity of the cell's object."""
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        names = [canonical.name(cell.metadata.get("tags", []), number) for number, cell in enumerate(code, start=1)]
+        return {id(cell): cls(at + 1, len(code), names[at]) for at, cell in enumerate(code)}
 
     def __str__(self) -> str:
         return f"cell `{self.name}` ({self.number} of {self.total})"
@@ -97,6 +100,7 @@ class _Manager(NotebookExecutionManager):
         super().__init__(nb, str(execution.output), progress_bar=False, autosave_cell_every=execution.save_every)
         self.execution = execution
         self.executed = Executed(nb, execution.output.parent, execution.redaction)
+        self.positions = Position.all(nb)
         self.limit = limit.Limit(execution.output_limit * limit.MB)
         self.cell_start_time = 0.0
         self.next_save = float("-inf")
@@ -126,13 +130,13 @@ class _Manager(NotebookExecutionManager):
     def cell_start(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
         self.cell_start_time = time.monotonic()
         self.limit.begin()
-        if position := Position.of(cell, self.nb):
+        if position := self.positions.get(id(cell)):
             self.execution.observer.cell_started(position.number - 1, position.total, position.name)
         super().cell_start(cell, cell_index, **kwargs)
 
     @override
     def cell_complete(self, cell: NotebookNode, cell_index: int = 0, **kwargs: Any) -> None:
-        position = Position.of(cell, self.nb)
+        position = self.positions.get(id(cell))
         if position and self.limit.left_out:
             self._note_left_out(cell, position)
         self.executed.keep(cell)
@@ -179,7 +183,7 @@ class _Client(PapermillNotebookClient):
         """Raise CellExecutionError for a cell that has failed, CellFailed for one that asks for its kernel's end."""
         reply, sent, self.sent_error = execute_reply["content"], self.sent_error, None
         end.check(cell, reply, sent)
-        position = Position.of(cell, self.nb)
+        position = self.nb_man.positions.get(id(cell))
         if end.asks_for_the_end(reply):
             raise CellFailed(
                 f"{position} asked its kernel to end", mend="leave out exit and quit: the run ends by itself"

@@ -15,9 +15,11 @@ from queue import Empty
 from typing import Any, override
 
 from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from nbclient.exceptions import DeadKernelError
+from traitlets import Type
 
 from samebook.environment import interactive
 from samebook.execution import background
@@ -128,8 +130,19 @@ class Provisioner(LocalProvisioner):
         return await super().wait()
 
 
+class _Channel(AsyncZMQSocketChannel):
+    """A channel that waits for a message at once; Jupyter's own waits until there is one, and then for it."""
+
+    @override
+    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        return await (self._recv() if timeout is None else super().get_msg(timeout))
+
+
 class Client(AsyncKernelClient):
     """A client that sees at once that a kernel is ready; Jupyter's own waits until it has been silent for a while."""
+
+    shell_channel_class = Type(_Channel)
+    iopub_channel_class = Type(_Channel)
 
     @override
     def start_channels(
