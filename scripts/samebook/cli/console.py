@@ -21,7 +21,7 @@ from samebook.verbs.run import Reporter
 
 TICK = 0.5
 # Characters that a cell's output may take in run.log, each line with its other facts; the notebook has all of it.
-MOST_LOGGED, FACTS = 10**6, 150
+MOST_LOGGED, FACTS = 10**5, 150
 # Seconds after which a cell is named, for it may be an endless one.
 LONG = 60
 
