@@ -47,7 +47,7 @@ def test_same_page_as_nbconvert() -> None:
     assert len(actual.select("[tabindex]")) > 5
 
 
-# Of a source, most of which are in one; and of a page, which are in none.
+# Parts of sources: those that the pattern admits, and those that it leaves to the filter.
 PIECES = 9 * ("if ", "x", "0", " ", "\n", "'", '"""', "#", "%", "é", "&lt;", "<", "\u2028", "\ufffe", "\U0001f600")
 ODD_PIECES = (*"\x00\x0c\r\x1b\x7f\x85\xa0", "&copy;", "&#0;", "</b>")
 MARKUP = ("</pre>", "</div>", "<div>", "<span>", "</span>", "<script>a</script>", "<img src=a>", "<!--", "&", "<")

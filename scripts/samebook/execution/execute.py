@@ -25,8 +25,9 @@ from samebook.core.text import COLOURS
 from samebook.environment import packages, variables
 from samebook.execution.cells import end as cell_end
 from samebook.execution.cells.executed import Executed
+from samebook.execution.cells.position import Position
 from samebook.execution.notebook_file import INJECTED
-from samebook.execution.papermill_engine import Execution, Position
+from samebook.execution.papermill_engine import Execution
 
 
 def with_parameters(notebook: NotebookNode, source: str) -> NotebookNode:

@@ -26,6 +26,7 @@ from samebook.core.errors import CellFailed
 from samebook.execution import background, kernel_output, notebook_file, provisioner
 from samebook.execution.cells import end, executed, limit
 from samebook.execution.cells.executed import Executed
+from samebook.execution.cells.position import Position
 from samebook.execution.provisioner import KernelSource
 from samebook.records import canonical
 from samebook.redaction.redactor import Redaction
@@ -67,30 +68,6 @@ class Execution:
     output_limit: int = 50
     source: KernelSource = field(default_factory=KernelSource)
     results: list[Executed] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Position:
-    """The place of a code cell: its number among the code cells, from 1, how many they are, and its name."""
-
-    number: int
-    total: int
-    name: str
-
-    @classmethod
-    def of(cls, cell: NotebookNode, notebook: NotebookNode) -> "Position | None":
-        """The position of a cell in a notebook; None for prose."""
-        return cls.all(notebook).get(id(cell))
-
-    @classmethod
-    def all(cls, notebook: NotebookNode) -> "dict[int, Position]":
-        """The positions of the code cells of a notebook, by the identity of the cell's object."""
-        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        names = [canonical.name(cell.metadata.get("tags", []), number) for number, cell in enumerate(code, start=1)]
-        return {id(cell): cls(at + 1, len(code), names[at]) for at, cell in enumerate(code)}
-
-    def __str__(self) -> str:
-        return f"cell `{self.name}` ({self.number} of {self.total})"
 
 
 class _Manager(NotebookExecutionManager):
