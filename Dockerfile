@@ -38,6 +38,10 @@ COPY --from=parts /parts/build.txt /build/environments/
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache \
     /build/environments/image/install uv
 
+# For the environments of the machine itself.
+FROM scratch AS uv
+COPY --from=tools /opt/uv/bin/uv /
+
 FROM tools AS packages
 COPY --from=parts /parts/runtime.txt /build/environments/
 COPY --from=parts /parts/wheels /build/environments/wheels/

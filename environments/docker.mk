@@ -150,9 +150,7 @@ images: pulled-base $(if $(CACHE_NAMESPACE),apart)
 	done
 
 uv-of-image: pulled-base
-	@wheels= && trap 'rm -rf "$$wheels"' EXIT && $(call built,.,--target tools --tag $(PROJECT_NAME):tools$(TAG)) && mkdir -p $(dir $(UV)) && \
-	container=$$(docker create $(PROJECT_NAME):tools$(TAG) true) && \
-	docker cp "$$container:/opt/uv/bin/uv" $(UV) >/dev/null 2>&1 && docker rm "$$container" >/dev/null
+	@wheels= && trap 'rm -rf "$$wheels"' EXIT && $(call built,.,--target uv --output type=local$(comma)dest=$(dir $(UV)))
 
 # A run of another commit's tree, whose samebook knows the option, whatever its make was like.
 .PHONY: rerun removed-image

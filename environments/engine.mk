@@ -81,17 +81,23 @@ KEPT = $(HERE)environments/host from_kept $(call quoted,$(or $(SAMEBOOK_KEPT),$(
 BROUGHT = $(HERE)environments/host brought $(call quoted,$(or $(SAMEBOOK_KEPT),$(HERE)store)) $(call quoted,$(HERE)$(SETTINGS)) \
           $(call quoted,$(abspath $(firstword $(wildcard $(HERE)scripts/*.whl) $(HERE)scripts)))
 
-# uv comes by hash from the lock into a folder of its own: nothing on the machine needs to have it, or hide it. Where
-# there is no Python to begin with, the image's build has it: Docker and make are enough.
+# uv comes by hash from the lock into a folder of its own: nothing on the machine needs to have it, or hide it. pip is
+# called in the wheel that Python has of it, which takes half as long as to install it for one use. An image that is
+# here has uv already; and where there is no Python to begin with, Docker and make are enough.
+PIP_OF_PYTHON = import ensurepip, glob, os, sysconfig; folder = sysconfig.get_config_var("WHEEL_PKG_DIR"); \
+                print(glob.glob(os.path.join(folder or os.path.dirname(ensurepip.__file__) + "/_bundled", "pip-*.whl"))[0])
+UV_OF_IMAGE   = [ "$$(uname)" = Linux ] && $(AGAIN) --silent uv-of-image && $(UV) --version >/dev/null
 $(UV): environments/build.txt
 	@echo "uv: into .samebook/uv" >&2 && rm -rf .samebook/uv && \
-	if python3 -m venv .samebook/uv 2>/dev/null || /usr/bin/python3 -m venv .samebook/uv 2>/dev/null; then \
+	if $(if $(PLATFORM)$(filter-out docker,$(ENGINE)),false,docker image inspect $(PROJECT_NAME):runtime$(TAG) >/dev/null 2>&1 && { $(UV_OF_IMAGE); } 2>/dev/null); then :; \
+	elif for python in python3 /usr/bin/python3; do \
+	  pip=$$($$python -c '$(PIP_OF_PYTHON)' 2>/dev/null) && $$python -m venv --without-pip .samebook/uv && break; done; then \
 	  { export PIP_CERT="$${PIP_CERT:-$(filter-out /etc/ssl/cert.pem,$(CA))}" && [ -n "$$PIP_CERT" ] || unset PIP_CERT; } && \
-	  pip=".samebook/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environments/build.txt" && \
+	  pip=".samebook/uv/bin/python $$pip/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r environments/build.txt" && \
 	  $(KEPT) environments/build.txt -- $$pip || { [ -z "$$UV_OFFLINE" ] && $$pip; } || { $(BROUGHT) environments/build.txt && $(KEPT) environments/build.txt -- $$pip; } || { \
 	    echo "error: uv could not be downloaded" >&2 && $(PROXIES) && exit 2; }; \
 	else \
-	  rm -rf .samebook/uv && { $(if $(filter docker,$(ENGINE)),[ "$$(uname)" = Linux ] && $(AGAIN) --silent uv-of-image,false) || { \
+	  rm -rf .samebook/uv && { $(if $(filter docker,$(ENGINE)),{ $(UV_OF_IMAGE); },false) || { \
 	    echo "error: python3 can't make a virtual environment, or there is none" >&2 && \
 	    echo "  -> on Debian: sudo apt-get install python3-venv" >&2 && exit 2; }; }; \
 	fi && touch $@
