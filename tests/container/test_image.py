@@ -117,6 +117,16 @@ def test_arrow_does_without(runtime: Image, python: Python) -> None:
     assert "not built with support for Substrait" in said
 
 
+def test_uv_of_the_image(runtime: Image, checkout: Path) -> None:
+    """A checkout beside an image takes uv from its build, and asks no index."""
+    del runtime
+    ways = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "BASE_IMAGE": base()}
+    assert "could not" not in make(".samebook/uv/bin/uv", ENGINE="docker", cwd=checkout, **ways)
+    uv = checkout / ".samebook" / "uv" / "bin" / "uv"
+    version = subprocess.run((uv, "--version"), capture_output=True, text=True, check=True).stdout.split()[1]
+    assert f"uv=={version} " in (checkout / "environments" / "build.txt").read_text()
+
+
 def test_keeps_no_secret(runtime: Image, lab: Image, python: Python) -> None:
     """Neither history nor files hold what was lent to the build: certificates, caches, the installer."""
     for image in (runtime, lab):

@@ -3,27 +3,30 @@
 Of a source distribution pip makes the metadata, by what builds it: that comes from the lock of builds, by hash too.
 """
 
+import importlib.util
 import os
 import platform
 import re
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from samebook.core.errors import SamebookError, UsageError
-from samebook.core.workspace import Workspace
 
 # The arguments of pip: exactly the lock's files, and of each what this platform installs.
 DOWNLOAD = ("download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes")
 # Variables of the caller by which pip finds an index, in a container too.
 WAYS = ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-# In the container: the bundle of certificates that this machine trusts, and pip of the image.
+# In the container: the bundle of certificates that this machine trusts.
 CERTIFICATES = "/run/certificates"
 # And where the files go, and the locks are.
 WHEELS, LOCKS = "/wheels", "/locks"
-PIP = "python3 -m venv /tmp/pip && exec /tmp/pip/bin/pip"
+# For sh: a pip of the Python $0 in the folder $1, called with the other arguments.
+IN_CONTAINER = "/tmp/pip"  # noqa: S108  # nobody else's
+PIP = '"$0" -m venv "$1" && pip="$1/bin/pip" && shift && exec "$pip" "$@"'
 # The lock of what builds packages, and the file that says to pip where its wheels are.
 BUILD, CONSTRAINTS = "build.txt", "constraints.txt"
 
@@ -38,7 +41,7 @@ def platform_name(engine: str) -> str:
     return f"docker-linux-{architecture}" if engine == "docker" else f"local-{sysconfig.get_platform()}"
 
 
-def download(workspace: Workspace, locks: Sequence[Path], into: Path, base_image: str) -> None:
+def download(locks: Sequence[Path], into: Path, base_image: str) -> None:
     """Bring the files of locks, which stand in one folder, into another one. Raises SamebookError where that fails.
 
     With a base image, these are the files that it installs; else those of the Python that runs this.
@@ -47,7 +50,8 @@ def download(workspace: Workspace, locks: Sequence[Path], into: Path, base_image
     constraints = locks[0].parent / CONSTRAINTS
     constraints.touch()
     for part in filter(None, (build, others)):
-        _call(_in_container(part, into, base_image) if base_image else _here(workspace, part, into), constraints)
+        with tempfile.TemporaryDirectory() as pip:
+            _call(_in_container(part, into, base_image) if base_image else _here(part, into, pip), constraints)
         constraints.write_text(_constraints(into, Path(WHEELS) if base_image else into, others))
 
 
@@ -71,12 +75,11 @@ def _call(command: Sequence[str], constraints: Path) -> None:
         )
 
 
-def _here(workspace: Workspace, locks: Sequence[Path], into: Path) -> list[str]:
-    pip = workspace.root / ".samebook" / "uv" / "bin" / "python"
-    if not pip.is_file():
-        raise UsageError("there is no pip here: make had no Python to begin with", mend="make keep ENGINE=docker")
+def _here(locks: Sequence[Path], into: Path, pip: str) -> list[str]:
+    if not importlib.util.find_spec("ensurepip"):
+        raise UsageError(f"there is no pip here: {sys.executable} has none", mend="make keep ENGINE=docker")
     wishes = [word for lock in locks for word in ("-r", str(lock))]
-    return [str(pip), "-m", "pip", "--python", sys.executable, *DOWNLOAD, "--dest", str(into), *wishes]
+    return ["sh", "-c", PIP, sys.executable, pip, *DOWNLOAD, "--dest", str(into), *wishes]
 
 
 def _in_container(locks: Sequence[Path], into: Path, base_image: str) -> list[str]:
@@ -89,7 +92,7 @@ def _in_container(locks: Sequence[Path], into: Path, base_image: str) -> list[st
     options += [word for name in WAYS if os.environ.get(name) for word in ("--env", name)]
     user = f"{os.getuid()}:{os.getgid()}"
     start = ["docker", "run", "--rm", "--user", user, "--env", "HOME=/tmp", *options, "--entrypoint", "sh"]
-    return [*start, base_image, "-c", f'{PIP} "$@"', "pip", *DOWNLOAD, "--dest", WHEELS, *wishes]
+    return [*start, base_image, "-c", PIP, "python3", IN_CONTAINER, *DOWNLOAD, "--dest", WHEELS, *wishes]
 
 
 def _mounts(folders: Mapping[Path, str]) -> list[str]:

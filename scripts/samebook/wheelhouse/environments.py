@@ -72,7 +72,7 @@ def keep(workspace: Workspace, commit: str, platform: Platform, say: Say) -> Kep
     if missing:
         # What builds a source distribution is there by hash, too.
         missing |= {name: lock for name, lock in texts.items() if name == download.BUILD}
-        _download(workspace, store, missing, platform, say)
+        _download(store, missing, platform, say)
     image = reason = ""
     if platform.engine == "docker":
         try:
@@ -82,7 +82,7 @@ def keep(workspace: Workspace, commit: str, platform: Platform, say: Say) -> Kep
     return Kept({name: sha256(lock) for name, lock in texts.items()}, image, reason)
 
 
-def _download(workspace: Workspace, store: Store, texts: Mapping[str, bytes], platform: Platform, say: Say) -> None:
+def _download(store: Store, texts: Mapping[str, bytes], platform: Platform, say: Say) -> None:
     say(f"downloading the files of {', '.join(sorted(texts))}")
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder) / "files"
@@ -90,7 +90,7 @@ def _download(workspace: Workspace, store: Store, texts: Mapping[str, bytes], pl
         paths = [Path(folder) / name for name in texts]
         for path in paths:
             path.write_bytes(texts[path.name])
-        download.download(workspace, paths, into, platform.base_image if platform.engine == "docker" else "")
+        download.download(paths, into, platform.base_image if platform.engine == "docker" else "")
         for lock in texts.values():
             lists.put(store, lock, sorted(into.iterdir()), platform.name)
 
