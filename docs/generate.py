@@ -124,7 +124,7 @@ def bench_lines(name: str) -> Iterator[str]:
     yield f"`{typed}` of {machine['date'][:10]}, commit {machine['commit'][:12]}: {machine['cores']} cores of"
     yield f"{machine['processor']}, {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}.\n"
     yield from goals.table([verdict for verdict in bench["goals"] if verdict["missed_by"] is not None])
-    for case in (case for case in CASES.values() if case.name in bench["cases"]):
+    for case in (case for case in CASES.values() if bench["cases"].get(case.name)):
         yield f"\n### {case.title[0].upper()}{case.title[1:]}\n"
         records = bench["cases"][case.name]
         results = {name: figures.Result.of(records[name]) for name in case.subjects if name in records}
