@@ -1,14 +1,17 @@
 """`samebook`, and `python -m samebook`. A run starts before the commands are imported, which takes a while."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from samebook.core import processes, signing_key, signing_programs
 from samebook.execution.warm import face
 
-# Options, and variables of make, with which nothing runs, or a receipt names the notebook.
-NO_EARLY_START = {"--help", "-h", "--dry-run", "--dry", "--receipt", "DRY_RUN", "DRY", "RECEIPT", "--reuse", "REUSE"}
+# Options, and variables of make, with which nothing may run.
+NO_EARLY_START = {"--help", "-h", "--dry-run", "--dry", "DRY_RUN", "DRY", "--reuse", "REUSE"}
 OPTIONS_WITH_VALUE = {"--env", "--timeout", "--params", "-p", "--parameter", "-e", "--variables"}
 
 
@@ -32,8 +35,21 @@ def notebook_of(arguments: Sequence[str]) -> str:
     if not NO_EARLY_START.isdisjoint(arguments):
         return ""
     if arguments[:3] == ["make", "run", "--"]:
+        if "RECEIPT" in arguments:
+            return notebook_of_receipt(os.environ.get("RECEIPT", ""))
         return os.environ.get("NOTEBOOK", "") if "NOTEBOOK" in arguments else ""
-    return operand(arguments[1:]) if arguments[:1] == ["run"] else ""
+    if arguments[:2] == ["run", "--receipt"]:
+        return notebook_of_receipt("".join(arguments[2:3]))
+    return operand(arguments[1:]) if arguments[:1] == ["run"] and "--receipt" not in arguments else ""
+
+
+def notebook_of_receipt(path: str) -> str:
+    """The notebook that a receipt names; "" where it names none, which the command will say, or leads elsewhere."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        notebook = json.loads(Path(path).read_bytes())["predicate"]["buildDefinition"]["externalParameters"]["notebook"]
+        if isinstance(notebook, str) and ".." not in Path(notebook).parts and not Path(notebook).is_absolute():
+            return notebook
+    return ""
 
 
 def operand(arguments: Sequence[str]) -> str:

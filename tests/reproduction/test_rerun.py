@@ -53,6 +53,15 @@ def test_run_is_reproduced(repository: Repository, tmp_path: Path) -> None:
     assert tiny.samebook("verify", str(folder / "reproduction-1.json")).code == 0
 
 
+@pytest.mark.usefixtures("alone")
+def test_kernel_starts_as_the_runs(repository: Repository) -> None:
+    """A notebook that shows by which program its kernel was started is IDENTICAL: nothing tells a reproduction by it."""
+    tiny = repository(work="from pathlib import Path\nprint(Path('/proc/self/cmdline').read_text().split(chr(0))[1:3])")
+    folder = run(tiny)
+    assert "samebook.execution.warm.zygote" in (folder / "notebook.ipynb").read_text()
+    assert "IDENTICAL: 2 of 2 subjects" in reproduce(tiny).stdout
+
+
 def test_warehouse_is_the_callers(repository: Repository, postgresql: PostgreSQL) -> None:
     """A run that queries a warehouse is reproduced on the one that the variables name now."""
     tiny = repository(work="import samebook\nprint(samebook.query('one.sql'))")

@@ -1,5 +1,6 @@
 """Warm runners: a run has the same output, exit code and results, and signals and kills reach it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -166,6 +167,21 @@ def test_every_option_is_known() -> None:
     assert __main__.operand(["--env", "prod", "-p", "n=1", "-v", "--", "train"]) == "train"
     assert __main__.operand(["--timeout", "3", "train", "--params", "a=b"]) == "train"
     assert __main__.operand(["--params", "a=b", "-v"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("notebook", "found"),
+    [("notebooks/train.ipynb", "notebooks/train.ipynb"), ("../train", ""), ("/etc/train", ""), (None, ""), (7, "")],
+)
+def test_notebook_of_a_receipt(notebook: object, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebook that a receipt names is known before the commands are imported; one elsewhere is not touched."""
+    path = tmp_path / "receipt.json"
+    path.write_text(json.dumps({"predicate": {"buildDefinition": {"externalParameters": {"notebook": notebook}}}}))
+    assert __main__.notebook_of(["run", "--receipt", str(path)]) == found
+    monkeypatch.setenv("RECEIPT", str(path))
+    assert __main__.notebook_of(["make", "run", "--", "RECEIPT", "ENGINE"]) == found
+    path.write_text("[]")
+    assert __main__.notebook_of(["run", "--receipt", str(path)]) == ""
 
 
 def test_file_that_is_no_key_starts_cold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
