@@ -1,13 +1,14 @@
 """Reproductions in tiny repositories, whose Makefile uses the environment of the tests."""
 
 import json
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 from postgresql import SECRET, PostgreSQL
-from reproducing import commit, make_repository, reproduce, run
+from reproducing import MAKEFILE, commit, make_repository, reproduce, run
 from test_signing import key
 from tiny import Tiny, git
 
@@ -55,8 +56,12 @@ def test_run_is_reproduced(repository: Repository, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("alone")
 def test_kernel_starts_as_the_runs(repository: Repository) -> None:
-    """A notebook that shows by which program its kernel was started is IDENTICAL: nothing tells a reproduction by it."""
-    tiny = repository(work="from pathlib import Path\nprint(Path('/proc/self/cmdline').read_text().split(chr(0))[1:3])")
+    """A notebook that shows by which program its kernel was started is IDENTICAL: no reproduction is known by it."""
+    tiny = repository(work="from pathlib import Path\nprint(Path('/proc/self/cmdline').read_text().split('\\0')[1:3])")
+    (tiny.root / "Makefile").write_text(
+        MAKEFILE.format(environment="true", samebook=f"{sys.executable} -P -m samebook")
+    )
+    commit(tiny)
     folder = run(tiny)
     assert "samebook.execution.warm.zygote" in (folder / "notebook.ipynb").read_text()
     assert "IDENTICAL: 2 of 2 subjects" in reproduce(tiny).stdout

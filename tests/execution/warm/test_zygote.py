@@ -4,6 +4,7 @@ import errno
 import os
 import selectors
 import socket
+from typing import Any
 
 import pytest
 
@@ -47,3 +48,24 @@ def test_child_and_client_end_at_once() -> None:
         state.selector.close()
         for number in state.pipe:
             os.close(number)
+
+
+def test_request_to_a_process_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has its request, has answered and closed before the sender goes on is a kernel, and no error."""
+    ours, other = socket.socketpair()
+    send_fds = socket.send_fds
+
+    def send_and_be_answered(*arguments: Any) -> int:
+        size = send_fds(*arguments)
+        request, files = messages.receive(other)
+        assert request == {"arguments": []}
+        for file in files:
+            os.close(file)
+        messages.answer(other, 7)
+        other.close()
+        return size
+
+    monkeypatch.setattr(socket, "send_fds", send_and_be_answered)
+    with ours:
+        messages.send(ours, {"arguments": []}, (1, 2))
+        assert messages.receive_answer(ours) == 7

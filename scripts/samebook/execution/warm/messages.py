@@ -23,7 +23,8 @@ RUNNER = "samebook.cli.ready"
 def send(connection: socket.socket, request: Mapping[str, Any], files: Sequence[int]) -> None:
     """Send a request, with these file descriptors."""
     line = json.dumps(request).encode() + b"\n"
-    connection.sendall(line[socket.send_fds(connection, [line], files) :])
+    if rest := line[socket.send_fds(connection, [line], files) :]:  # once all is there, the other end may close
+        connection.sendall(rest)
 
 
 def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
