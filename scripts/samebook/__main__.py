@@ -45,7 +45,7 @@ def notebook_of(arguments: Sequence[str]) -> str:
 
 def notebook_of_receipt(path: str) -> str:
     """The notebook that a receipt names; "" where it names none, which the command will say, or leads elsewhere."""
-    with suppress(OSError, ValueError, LookupError, TypeError):
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         notebook = json.loads(Path(path).read_bytes())["predicate"]["buildDefinition"]["externalParameters"]["notebook"]
         if isinstance(notebook, str) and ".." not in Path(notebook).parts and not Path(notebook).is_absolute():
             return notebook

@@ -180,8 +180,9 @@ def test_notebook_of_a_receipt(notebook: object, found: str, tmp_path: Path, mon
     assert __main__.notebook_of(["run", "--receipt", str(path)]) == found
     monkeypatch.setenv("RECEIPT", str(path))
     assert __main__.notebook_of(["make", "run", "--", "RECEIPT", "ENGINE"]) == found
-    path.write_text("[]")
-    assert __main__.notebook_of(["run", "--receipt", str(path)]) == ""
+    for text in ("[]", "{", "[" * 100_000):
+        path.write_text(text)
+        assert __main__.notebook_of(["run", "--receipt", str(path)]) == ""
 
 
 def test_file_that_is_no_key_starts_cold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
