@@ -85,16 +85,16 @@ BROUGHT = $(HERE)environments/host brought $(call quoted,$(or $(SAMEBOOK_KEPT),$
 # called in the wheel that Python has of it, which takes half as long as to install it for one use. An image that is
 # here has uv already; and where there is no Python to begin with, Docker and make are enough.
 PIP_OF_PYTHON = import ensurepip, glob, os, sysconfig; folder = sysconfig.get_config_var("WHEEL_PKG_DIR"); \
-                print(glob.glob(os.path.join(folder or os.path.dirname(ensurepip.__file__) + "/_bundled", "pip-*.whl"))[0])
-UV_OF_IMAGE   = [ "$$(uname)" = Linux ] && $(AGAIN) --silent uv-of-image && $(UV) --version >/dev/null
+                print(glob.glob(os.path.join(glob.escape(folder or os.path.dirname(ensurepip.__file__) + "/_bundled"), "pip-*.whl"))[0])
+UV_OF_IMAGE   = [ "$$(uname)" = Linux ] && $(AGAIN) --silent uv-of-image && { $(UV) --version >/dev/null || { rm -f $(UV) && false; }; }
 $(UV): environments/build.txt
 	@echo "uv: into .samebook/uv" >&2 && rm -rf .samebook/uv && \
 	if $(if $(PLATFORM)$(filter-out docker,$(ENGINE)),false,docker image inspect $(PROJECT_NAME):runtime$(TAG) >/dev/null 2>&1 && { $(UV_OF_IMAGE); } 2>/dev/null); then :; \
 	elif for python in python3 /usr/bin/python3; do \
 	  pip=$$($$python -c '$(PIP_OF_PYTHON)' 2>/dev/null) && $$python -m venv --without-pip .samebook/uv && break; done; then \
 	  { export PIP_CERT="$${PIP_CERT:-$(filter-out /etc/ssl/cert.pem,$(CA))}" && [ -n "$$PIP_CERT" ] || unset PIP_CERT; } && \
-	  pip=".samebook/uv/bin/python $$pip/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r environments/build.txt" && \
-	  $(KEPT) environments/build.txt -- $$pip || { [ -z "$$UV_OFFLINE" ] && $$pip; } || { $(BROUGHT) environments/build.txt && $(KEPT) environments/build.txt -- $$pip; } || { \
+	  set -- .samebook/uv/bin/python "$$pip/pip" install --quiet --no-compile --disable-pip-version-check --require-hashes -r environments/build.txt && \
+	  $(KEPT) environments/build.txt -- "$$@" || { [ -z "$$UV_OFFLINE" ] && "$$@"; } || { $(BROUGHT) environments/build.txt && $(KEPT) environments/build.txt -- "$$@"; } || { \
 	    echo "error: uv could not be downloaded" >&2 && $(PROXIES) && exit 2; }; \
 	else \
 	  rm -rf .samebook/uv && { $(if $(filter docker,$(ENGINE)),{ $(UV_OF_IMAGE); },false) || { \

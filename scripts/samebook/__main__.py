@@ -46,8 +46,10 @@ def notebook_of(arguments: Sequence[str]) -> str:
 def notebook_of_receipt(path: str) -> str:
     """The notebook that a receipt names; "" where it names none, which the command will say, or leads elsewhere."""
     with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        if not Path(path).is_file():  # a pipe would be waited for
+            return ""
         notebook = json.loads(Path(path).read_bytes())["predicate"]["buildDefinition"]["externalParameters"]["notebook"]
-        if isinstance(notebook, str) and ".." not in Path(notebook).parts and not Path(notebook).is_absolute():
+        if isinstance(notebook, str) and not {"", ".", ".."} & {*notebook.split("/")}:
             return notebook
     return ""
 

@@ -26,7 +26,7 @@ CERTIFICATES = "/run/certificates"
 WHEELS, LOCKS = "/wheels", "/locks"
 # For sh: a pip of the Python $0 in the folder $1, called with the other arguments.
 IN_CONTAINER = "/tmp/pip"  # noqa: S108  # nobody else's
-PIP = '"$0" -m venv "$1" && pip="$1/bin/pip" && shift && exec "$pip" "$@"'
+PIP = '"$0" -m venv "$1" && python="$1/bin/python" && shift && exec "$python" -m pip "$@"'
 # The lock of what builds packages, and the file that says to pip where its wheels are.
 BUILD, CONSTRAINTS = "build.txt", "constraints.txt"
 

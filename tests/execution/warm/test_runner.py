@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,7 +173,14 @@ def test_every_option_is_known() -> None:
 
 @pytest.mark.parametrize(
     ("notebook", "found"),
-    [("notebooks/train.ipynb", "notebooks/train.ipynb"), ("../train", ""), ("/etc/train", ""), (None, ""), (7, "")],
+    [
+        ("notebooks/train.ipynb", "notebooks/train.ipynb"),
+        ("../train", ""),
+        ("/etc/train", ""),
+        ("notebooks//etc/train", ""),
+        (None, ""),
+        (7, ""),
+    ],
 )
 def test_notebook_of_a_receipt(notebook: object, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The notebook that a receipt names is known before the commands are imported; one elsewhere is not touched."""
@@ -180,9 +189,26 @@ def test_notebook_of_a_receipt(notebook: object, found: str, tmp_path: Path, mon
     assert __main__.notebook_of(["run", "--receipt", str(path)]) == found
     monkeypatch.setenv("RECEIPT", str(path))
     assert __main__.notebook_of(["make", "run", "--", "RECEIPT", "ENGINE"]) == found
+    assert __main__.notebook_of(["run", "--receipt", "/dev/zero"]) == ""
     for text in ("[]", "{", "[" * 100_000):
         path.write_text(text)
         assert __main__.notebook_of(["run", "--receipt", str(path)]) == ""
+
+
+@pytest.mark.usefixtures("alone")
+def test_notebook_from_elsewhere_starts_nothing(tiny: Tiny, tmp_path: Path) -> None:
+    """A receipt that is refused has no code imported that stands beside the file which it calls its notebook."""
+    tiny.notebook("work", work="1")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(tiny.root / "notebooks", elsewhere)
+    (elsewhere / "samebook.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()")
+    (tiny.root / "notebooks" / "shared").symlink_to(elsewhere)
+    for notebook in (f"notebooks/{elsewhere}/work", "notebooks/shared/work"):
+        path = tmp_path / "receipt.json"
+        path.write_text(json.dumps({"predicate": {"buildDefinition": {"externalParameters": {"notebook": notebook}}}}))
+        assert tiny.samebook("run", "--receipt", str(path)).code == 2
+        time.sleep(1)
+        assert not (tmp_path / "imported").exists()
 
 
 def test_file_that_is_no_key_starts_cold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

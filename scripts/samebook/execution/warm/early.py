@@ -71,7 +71,8 @@ def start(workspace: Workspace, notebook: str) -> None:
     global _early
     if not client.folder(workspace):
         path = workspace.notebook(notebook)
-        if not path.is_file():  # the check of the run will say so
+        # The check of the run will say so: nothing beside a notebook from elsewhere may be imported.
+        if not path.is_file() or not path.resolve().is_relative_to(workspace.notebooks.resolve()):
             return
         _early = EarlyProcess(variables.of_any_kernel(workspace), path.parent, imports.of_notebook(path))
         atexit.register(_early.end)
