@@ -4,6 +4,7 @@ import json
 import os
 import py_compile
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import promoting
 import pytest
 from tiny import HELD, PATIENCE, Result, Tiny, git, image_python, wait_until
 
+from samebook.core.workspace import Workspace
 from samebook.environment import identity
 from samebook.execution import preparation
 from samebook.execution.warm import early, kernels
@@ -295,6 +297,21 @@ def test_early_or_not(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tiny.samebook("run", "effects").code == 0
     plain = run.run(preparation.RunRequest("effects", {}))
     assert receipt(tiny.runs[0])["subject"] == receipt(plain)["subject"]
+
+
+def test_notebook_from_elsewhere_starts_nothing(tiny: Tiny, tmp_path: Path) -> None:
+    """Code beside a file that is not in notebooks/, as a refused receipt may name one, is not imported early."""
+    tiny.notebook("work", work="1")
+    shutil.copytree(tiny.root / "notebooks", tmp_path / "elsewhere")
+    (tiny.root / "notebooks" / "shared").symlink_to(tmp_path / "elsewhere")
+    for notebook in (f"notebooks/{tmp_path}/elsewhere/work", "shared/work", "../../elsewhere/work"):
+        assert Workspace(tiny.root).notebook(notebook).is_file()
+        early.start(Workspace(tiny.root), notebook)
+        assert early.take_early() is None
+    early.start(Workspace(tiny.root), "work")
+    process = early.take_early()
+    assert process
+    process.end()
 
 
 # A runner that is killed as soon as it has requested its kernel, which imports for a while yet.

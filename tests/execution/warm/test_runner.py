@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,22 +191,6 @@ def test_notebook_of_a_receipt(notebook: object, found: str, tmp_path: Path, mon
     for text in ("[]", "{", "[" * 100_000):
         path.write_text(text)
         assert __main__.notebook_of(["run", "--receipt", str(path)]) == ""
-
-
-@pytest.mark.usefixtures("alone")
-def test_notebook_from_elsewhere_starts_nothing(tiny: Tiny, tmp_path: Path) -> None:
-    """A receipt that is refused has no code imported that stands beside the file which it calls its notebook."""
-    tiny.notebook("work", work="1")
-    elsewhere = tmp_path / "elsewhere"
-    shutil.copytree(tiny.root / "notebooks", elsewhere)
-    (elsewhere / "samebook.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()")
-    (tiny.root / "notebooks" / "shared").symlink_to(elsewhere)
-    for notebook in (f"notebooks/{elsewhere}/work", "notebooks/shared/work"):
-        path = tmp_path / "receipt.json"
-        path.write_text(json.dumps({"predicate": {"buildDefinition": {"externalParameters": {"notebook": notebook}}}}))
-        assert tiny.samebook("run", "--receipt", str(path)).code == 2
-        time.sleep(1)
-        assert not (tmp_path / "imported").exists()
 
 
 def test_file_that_is_no_key_starts_cold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
