@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,9 +23,9 @@ WAYS = ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", 
 CERTIFICATES = "/run/certificates"
 # And where the files go, and the locks are.
 WHEELS, LOCKS = "/wheels", "/locks"
-# For sh: a pip of the Python $0 in the folder $1, called with the other arguments.
-IN_CONTAINER = "/tmp/pip"  # noqa: S108  # nobody else's
+# For sh: a pip of the Python $0 in the folder $1, called with the other arguments; and that folder in the container.
 PIP = '"$0" -m venv "$1" && python="$1/bin/python" && shift && exec "$python" -m pip "$@"'
+PIP_FOLDER = "/tmp/pip"  # noqa: S108  # nobody else's
 # The lock of what builds packages, and the file that says to pip where its wheels are.
 BUILD, CONSTRAINTS = "build.txt", "constraints.txt"
 
@@ -50,8 +49,7 @@ def download(locks: Sequence[Path], into: Path, base_image: str) -> None:
     constraints = locks[0].parent / CONSTRAINTS
     constraints.touch()
     for part in filter(None, (build, others)):
-        with tempfile.TemporaryDirectory() as pip:
-            _call(_in_container(part, into, base_image) if base_image else _here(part, into, pip), constraints)
+        _call(_in_container(part, into, base_image) if base_image else _here(part, into), constraints)
         constraints.write_text(_constraints(into, Path(WHEELS) if base_image else into, others))
 
 
@@ -75,11 +73,11 @@ def _call(command: Sequence[str], constraints: Path) -> None:
         )
 
 
-def _here(locks: Sequence[Path], into: Path, pip: str) -> list[str]:
+def _here(locks: Sequence[Path], into: Path) -> list[str]:
     if not importlib.util.find_spec("ensurepip"):
         raise UsageError(f"there is no pip here: {sys.executable} has none", mend="make keep ENGINE=docker")
     wishes = [word for lock in locks for word in ("-r", str(lock))]
-    return ["sh", "-c", PIP, sys.executable, pip, *DOWNLOAD, "--dest", str(into), *wishes]
+    return ["sh", "-c", PIP, sys.executable, str(locks[0].parent / "pip"), *DOWNLOAD, "--dest", str(into), *wishes]
 
 
 def _in_container(locks: Sequence[Path], into: Path, base_image: str) -> list[str]:
@@ -92,7 +90,7 @@ def _in_container(locks: Sequence[Path], into: Path, base_image: str) -> list[st
     options += [word for name in WAYS if os.environ.get(name) for word in ("--env", name)]
     user = f"{os.getuid()}:{os.getgid()}"
     start = ["docker", "run", "--rm", "--user", user, "--env", "HOME=/tmp", *options, "--entrypoint", "sh"]
-    return [*start, base_image, "-c", PIP, "python3", IN_CONTAINER, *DOWNLOAD, "--dest", WHEELS, *wishes]
+    return [*start, base_image, "-c", PIP, "python3", PIP_FOLDER, *DOWNLOAD, "--dest", WHEELS, *wishes]
 
 
 def _mounts(folders: Mapping[Path, str]) -> list[str]:
